@@ -1,0 +1,41 @@
+/** The OpenAPI document of the contract, built from the routes. Run as a script it writes `openapi.json`; with `--check` it only compares. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { ROUTES } from "./routes.ts";
+
+const INFO = {
+  title: "distributed-pool",
+  version: "0.1.0",
+  summary: "Run a piece of work on the least loaded machine of a named pool.",
+  description:
+    "Members join named pools and admit at most `maxChildren` children each. Any member places a call in any pool, on the least loaded of its members, and streams the child's output and its ending as server-sent events. Problems are RFC 9457 with a stable `code`. Unknown keys are refused.",
+  license: { name: "MIT", identifier: "MIT" },
+};
+
+/** Builds the canonical document, OpenAPI 3.1. */
+export function buildDocument() {
+  const app = new OpenAPIHono();
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: INFO,
+    servers: [{ url: "/", description: "The member that serves this page." }],
+    security: [],
+    tags: [
+      { name: "Pools", description: "Placement over the members of a pool. Any member answers for any pool." },
+      { name: "This member", description: "Admission by this member alone, its children and its load." },
+      { name: "Children", description: "One child, by its id. A child id carries its member, so any member forwards to the owner." },
+      { name: "Operations", description: "For load balancers and supervisors of the process." },
+    ],
+  });
+}
+
+if (import.meta.main) {
+  const file = new URL("./openapi.json", import.meta.url);
+  const built = `${JSON.stringify(buildDocument(), null, 2)}\n`;
+  if (!process.argv.includes("--check")) writeFileSync(file, built);
+  else if (readFileSync(file, "utf8") !== built) {
+    process.stderr.write("openapi/openapi.json is not what the routes say: run `npm run openapi` and commit the difference.\n");
+    process.exitCode = 1;
+  }
+}

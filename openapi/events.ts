@@ -1,0 +1,52 @@
+/** The events of a child's stream. `event:` equals `data.type`, `id:` counts up from 1, and exactly one event is terminal. */
+import { z } from "@hono/zod-openapi";
+import { ProblemSchema } from "./errors.ts";
+import { ChildReferenceSchema, endingFields } from "./schemas.ts";
+
+export const QueuedEventSchema = z
+  .object({ type: z.literal("queued"), position: z.int() })
+  .openapi("QueuedEvent", { description: "Waits for a slot. Comes before the child exists and carries no id." });
+
+export const PlacedEventSchema = z
+  .object({ type: z.literal("placed"), child: ChildReferenceSchema })
+  .openapi("PlacedEvent", { description: "The child has a slot. Always the first event after any `queued`." });
+
+const outputFields = { text: z.string().optional(), base64: z.string().optional() };
+const outputDocs = { description: "Output, as `text`, or as `base64` when the spec asked for it." };
+
+export const StdoutEventSchema = z.object({ type: z.literal("stdout"), ...outputFields }).openapi("StdoutEvent", outputDocs);
+export const StderrEventSchema = z.object({ type: z.literal("stderr"), ...outputFields }).openapi("StderrEvent", outputDocs);
+
+export const GapEventSchema = z
+  .object({ type: z.literal("gap"), droppedBytes: z.int() })
+  .openapi("GapEvent", { description: "A detached reader came too late: so many bytes of output are no longer kept." });
+
+export const ResultEventSchema = z.object({ type: z.literal("result"), ...endingFields }).openapi("ResultEvent", { description: "Terminal: the child ended by itself." });
+
+export const FailedEventSchema = z
+  .object({ type: z.literal("failed"), problem: ProblemSchema, ...z.object(endingFields).partial().shape })
+  .openapi("FailedEvent", { description: "Terminal: the child, or its placement, failed." });
+
+export const PoolEventSchema = z
+  .discriminatedUnion("type", [QueuedEventSchema, PlacedEventSchema, StdoutEventSchema, StderrEventSchema, GapEventSchema, ResultEventSchema, FailedEventSchema])
+  .openapi("PoolEvent");
+
+export type PoolEvent = z.infer<typeof PoolEventSchema>;
+export type EventType = PoolEvent["type"];
+export type EventOf<T extends EventType> = Extract<PoolEvent, { type: T }>;
+export type TerminalEvent = EventOf<"result" | "failed">;
+
+const TERMINAL: ReadonlySet<string> = new Set<EventType>(["result", "failed"]);
+
+/** Whether a stream ends with an event of this type. */
+export function isTerminalType(type: string): boolean {
+  return TERMINAL.has(type);
+}
+
+/** Whether the event ends its stream. */
+export function isTerminal(event: PoolEvent): event is TerminalEvent {
+  return TERMINAL.has(event.type);
+}
+
+/** A comment is sent on a silent stream this often, so that a reader can tell silence from a lost connection. */
+export const HEARTBEAT_MS = 10_000;

@@ -1,0 +1,235 @@
+/** The operations that every member serves. Handlers live beside the member; this file is the contract. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { type ErrorCode, ERRORS, type ProblemStatus, ProblemSchema } from "./errors.ts";
+import { PoolEventSchema } from "./events.ts";
+import {
+  CallProblemSchema,
+  CallResultSchema,
+  ChildIdSchema,
+  ChildListSchema,
+  ChildSchema,
+  ChildSpecSchema,
+  CountSchema,
+  HealthSchema,
+  MemberChildSpecSchema,
+  PoolChildListSchema,
+  PoolListSchema,
+  PoolNameSchema,
+  PoolSchema,
+} from "./schemas.ts";
+
+const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
+
+/** One response per status that the codes map to, naming the codes. */
+function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
+  const byStatus = new Map<ProblemStatus, ErrorCode[]>();
+  for (const code of codes) {
+    const { status } = ERRORS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, names]) => [
+      status,
+      {
+        description: names.map((name) => `\`${name}\``).join(", "),
+        content: { "application/problem+json": { schema } },
+        ...(status === 503
+          ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) }
+          : {}),
+      },
+    ]),
+  );
+}
+
+const body = <S extends z.ZodType>(schema: S) => ({ content: json(schema), required: true as const });
+
+const pathPool = z.object({ pool: PoolNameSchema });
+const pathChild = z.object({ id: ChildIdSchema });
+
+const stream = {
+  description: "The child's events, each `data` line one `PoolEvent`. A stream that ends without a terminal event was cut: treat it as `member_lost`.",
+  content: { "text/event-stream": { schema: PoolEventSchema } },
+};
+
+const callResponse = {
+  ...stream,
+  description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end.`,
+  content: { ...stream.content, ...json(CallResultSchema) },
+};
+
+const endings = ["function_threw", "worker_crashed", "out_of_memory", "cancelled", "member_lost", "deadline_exceeded", "sandbox_unavailable"] as const;
+const malformed = ["invalid_request", "payload_too_large"] as const;
+const placing = ["all_members_at_capacity", "no_members_available"] as const;
+const admitting = ["pool_not_found", "at_capacity", "draining"] as const;
+
+const callDocs =
+  "The child outlives its caller unless `link` is true. In the waiting form a child that fails answers with its problem's status, the output beside it; in the stream it is the terminal event `failed`.";
+
+export const callInPool = createRoute({
+  operationId: "callInPool",
+  method: "post",
+  path: "/pools/{pool}/call",
+  tags: ["Pools"],
+  summary: "Run a command or a function on the least loaded member of the pool",
+  description: callDocs,
+  request: { params: pathPool, body: body(ChildSpecSchema) },
+  responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...placing, ...endings]) },
+});
+
+export const placeChildInPool = createRoute({
+  operationId: "placeChildInPool",
+  method: "post",
+  path: "/pools/{pool}/children",
+  tags: ["Pools"],
+  summary: "Place a child that lives on its own, on the least loaded member of the pool",
+  request: { params: pathPool, body: body(ChildSpecSchema) },
+  responses: {
+    201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
+    ...problems(ProblemSchema, [...malformed, ...placing, "member_lost"]),
+  },
+});
+
+export const listPools = createRoute({
+  operationId: "listPools",
+  method: "get",
+  path: "/pools",
+  tags: ["Pools"],
+  summary: "The pools that have members",
+  responses: { 200: { description: "The pools.", content: json(PoolListSchema) }, ...problems(ProblemSchema, ["no_members_available"]) },
+});
+
+export const getPool = createRoute({
+  operationId: "getPool",
+  method: "get",
+  path: "/pools/{pool}",
+  tags: ["Pools"],
+  summary: "A pool's members and their load",
+  request: { params: pathPool },
+  responses: { 200: { description: "The pool.", content: json(PoolSchema) }, ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]) },
+});
+
+export const listPoolChildren = createRoute({
+  operationId: "listPoolChildren",
+  method: "get",
+  path: "/pools/{pool}/children",
+  tags: ["Pools"],
+  summary: "A pool's children, over all its members",
+  request: { params: pathPool },
+  responses: { 200: { description: "The children.", content: json(PoolChildListSchema) }, ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]) },
+});
+
+export const call = createRoute({
+  operationId: "call",
+  method: "post",
+  path: "/call",
+  tags: ["This member"],
+  summary: "Run a command or a function on this member",
+  description: callDocs,
+  request: { body: body(MemberChildSpecSchema) },
+  responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...admitting, ...endings]) },
+});
+
+export const placeChild = createRoute({
+  operationId: "placeChild",
+  method: "post",
+  path: "/children",
+  tags: ["This member"],
+  summary: "Place a child on this member",
+  request: { body: body(MemberChildSpecSchema) },
+  responses: {
+    201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
+    ...problems(ProblemSchema, [...malformed, ...admitting]),
+  },
+});
+
+export const listChildren = createRoute({
+  operationId: "listChildren",
+  method: "get",
+  path: "/children",
+  tags: ["This member"],
+  summary: "This member's children, those that ended a short while ago included",
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
+  responses: { 200: { description: "The children.", content: json(ChildListSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
+});
+
+export const countChildren = createRoute({
+  operationId: "countChildren",
+  method: "get",
+  path: "/children/count",
+  tags: ["This member"],
+  summary: "This member's load by pool: the probe of placement",
+  responses: { 200: { description: "The load.", content: json(CountSchema) } },
+});
+
+export const getChild = createRoute({
+  operationId: "getChild",
+  method: "get",
+  path: "/children/{id}",
+  tags: ["Children"],
+  summary: "One child; any member answers",
+  request: { params: pathChild },
+  responses: { 200: { description: "The child.", content: json(ChildSchema) }, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]) },
+});
+
+export const stopChild = createRoute({
+  operationId: "stopChild",
+  method: "delete",
+  path: "/children/{id}",
+  tags: ["Children"],
+  summary: "Stop a child: TERM, grace, KILL",
+  description: "Answers at once; the child's stream ends with `failed` / `cancelled`. Stopping a child that has ended changes nothing.",
+  request: { params: pathChild },
+  responses: { 202: { description: "The child, being stopped.", content: json(ChildSchema) }, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]) },
+});
+
+export const childEvents = createRoute({
+  operationId: "childEvents",
+  method: "get",
+  path: "/children/{id}/events",
+  tags: ["Children"],
+  summary: "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`",
+  request: {
+    params: pathChild,
+    headers: z.object({ "last-event-id": z.string().regex(/^\d{1,15}$/, "expected the id of an event: a number").optional() }),
+  },
+  responses: { 200: stream, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]) },
+});
+
+export const livez = createRoute({
+  operationId: "livez",
+  method: "get",
+  path: "/livez",
+  tags: ["Operations"],
+  summary: "Whether the process answers",
+  responses: { 200: { description: "It does.", content: json(HealthSchema) } },
+});
+
+export const readyz = createRoute({
+  operationId: "readyz",
+  method: "get",
+  path: "/readyz",
+  tags: ["Operations"],
+  summary: "Whether the member is in its pools and admits children",
+  responses: {
+    200: { description: "It is.", content: json(HealthSchema) },
+    503: { description: "It is not; `detail` says why.", content: json(HealthSchema) },
+  },
+});
+
+/** Every operation, in the order of the reference page. */
+export const ROUTES = [
+  callInPool,
+  placeChildInPool,
+  listPools,
+  getPool,
+  listPoolChildren,
+  call,
+  placeChild,
+  listChildren,
+  countChildren,
+  getChild,
+  stopChild,
+  childEvents,
+  livez,
+  readyz,
+] as const;

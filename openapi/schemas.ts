@@ -1,0 +1,200 @@
+/** What travels in bodies: the child spec, the child, pools, loads. Unknown keys are refused everywhere. */
+import { z } from "@hono/zod-openapi";
+import { FunctionErrorSchema, LoadSchema, ProblemSchema } from "./errors.ts";
+
+/** Consul allows these characters in the keys of service metadata, which carry the pool's name. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+const NAME_RULE = "1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit";
+
+export const PoolNameSchema = z.string().regex(NAME, `expected a pool name: ${NAME_RULE}`).openapi("PoolName", { example: "pipeline" });
+export const MemberNameSchema = z.string().regex(NAME, `expected a member name: ${NAME_RULE}`).openapi("MemberName", { example: "m1" });
+export const ChildIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/, "expected a child id: a member name, a dot, 32 hexadecimal digits")
+  .openapi("ChildId", { example: "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e" });
+
+/** The member's part of a child id. */
+export function memberOfChild(id: string): string {
+  return id.slice(0, id.lastIndexOf("."));
+}
+
+/** Linux refuses a longer single argument (MAX_ARG_STRLEN, 32 pages of 4 KiB, with its final NUL). */
+const MAX_ARGUMENT_BYTES = 131_071;
+/** bubblewrap takes 9,000 arguments, its own included. */
+const MAX_ARGUMENTS = 8_000;
+/** A week: beyond it a deadline is most likely a mistake of units. */
+export const MAX_DEADLINE_MS = 604_800_000;
+
+const noNul = (value: string) => !value.includes("\0");
+const utf8Bytes = (value: string) => new TextEncoder().encode(value).length;
+
+const ArgumentSchema = z
+  .string()
+  .refine(noNul, "expected a string without NUL characters")
+  .refine((value) => value.length <= MAX_ARGUMENT_BYTES && utf8Bytes(value) <= MAX_ARGUMENT_BYTES, `expected at most ${MAX_ARGUMENT_BYTES} bytes; longer data goes in by stdin`);
+
+const EnvironmentSchema = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name: letters, digits and _, not beginning with a digit"),
+  ArgumentSchema,
+);
+
+const Base64Schema = z.base64("expected base64");
+
+const DataSchema = z
+  .union([
+    z.string().openapi({ description: "The text itself." }),
+    z.strictObject({ text: z.string() }),
+    z.strictObject({ base64: Base64Schema }),
+  ])
+  .openapi("Data", { description: "Text, or bytes in base64." });
+
+export const FunctionSchema = z
+  .strictObject({
+    source: z.string().min(1).openapi({
+      description: "JavaScript source of one function expression. It sees the globals of its runtime and what is passed to it, nothing else.",
+      example: "(a, b) => a + b",
+    }),
+    args: z.array(z.any()).default([]).openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
+    runtime: z.enum(["node"]).default("node"),
+  })
+  .openapi("Function");
+
+const specFields = {
+  command: z.array(ArgumentSchema).min(1, "expected at least the program to run").max(MAX_ARGUMENTS).optional().openapi({
+    description: "Program and arguments. There is no shell.",
+    example: ["uname", "-a"],
+  }),
+  function: FunctionSchema.optional(),
+  env: EnvironmentSchema.optional().openapi({ description: "Variables added to the child's minimal environment." }),
+  stdin: DataSchema.optional().openapi({ description: "What the child reads on its standard input. Nothing by default." }),
+  outputEncoding: z.enum(["text", "base64"]).default("text").openapi({
+    description: "How `stdout` and `stderr` events carry bytes: UTF-8 text, invalid bytes replaced, or base64.",
+  }),
+  deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional().openapi({
+    description: "Milliseconds from the arrival of the request until the child is stopped. A call has the operator's default (5 minutes) unless told; a placed child has none.",
+  }),
+  link: z.boolean().default(false).openapi({ description: "Stop the child when the caller's connection goes." }),
+  labels: z.record(z.string().max(63), z.string().max(255)).optional().openapi({ description: "Words of the caller's own, shown with the child." }),
+};
+
+const KINDS = ["command", "function"] as const;
+export type ChildKind = (typeof KINDS)[number];
+
+function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>>, context: z.RefinementCtx): void {
+  const given = KINDS.filter((kind) => spec[kind] !== undefined);
+  if (given.length !== 1) {
+    context.addIssue({
+      code: "custom",
+      message: `expected exactly one of ${KINDS.join(", ")}; got ${given.length === 0 ? "none" : given.join(" and ")}`,
+    });
+  }
+  if (Array.isArray(spec.command) && spec.command[0] === "") {
+    context.addIssue({ code: "custom", path: ["command", 0], message: "expected the program to run; got an empty string" });
+  }
+}
+
+const specDocs = { oneOf: KINDS.map((kind) => ({ required: [kind] })) };
+
+export const ChildSpecSchema = z.strictObject(specFields).superRefine(exactlyOneKind).openapi("ChildSpec", specDocs);
+/** A child spec as the server holds it, defaults filled in. */
+export type ChildSpec = z.output<typeof ChildSpecSchema>;
+/** A child spec as a caller writes it. */
+export type ChildSpecInput = z.input<typeof ChildSpecSchema>;
+
+export const MemberChildSpecSchema = z
+  .strictObject({ pool: PoolNameSchema, ...specFields })
+  .superRefine(exactlyOneKind)
+  .openapi("MemberChildSpec", { description: "A child spec that names its pool, for this member only.", ...specDocs });
+
+export const SandboxLevelSchema = z.enum(["bubblewrap", "none"]).openapi("SandboxLevel");
+export type SandboxLevel = z.infer<typeof SandboxLevelSchema>;
+
+export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus");
+export type ChildStatus = z.infer<typeof ChildStatusSchema>;
+
+export const ChildReferenceSchema = z
+  .object({ id: ChildIdSchema, pool: PoolNameSchema, member: MemberNameSchema, url: z.string().openapi({ description: "The child, at its own member." }) })
+  .openapi("ChildReference");
+export type ChildReference = z.infer<typeof ChildReferenceSchema>;
+
+export const ChildSchema = ChildReferenceSchema.extend({
+  status: ChildStatusSchema,
+  kind: z.enum(KINDS),
+  startedAt: z.iso.datetime(),
+  deadlineAt: z.union([z.iso.datetime(), z.null()]).openapi({ description: "When it will be stopped; null if never." }),
+  labels: z.record(z.string(), z.string()),
+  sandbox: SandboxLevelSchema,
+}).openapi("Child");
+export type ChildInfo = z.infer<typeof ChildSchema>;
+
+export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).openapi("ChildList");
+
+export const PoolChildListSchema = ChildListSchema.extend({
+  unreachable: z.array(MemberNameSchema).openapi({ description: "Members that did not answer in time; their children are not in the list." }),
+}).openapi("PoolChildList");
+
+export const CountSchema = z
+  .object({ member: MemberNameSchema, pools: z.record(z.string(), LoadSchema) })
+  .openapi("Count", { example: { member: "m1", pools: { pipeline: { active: 2, max: 5, queued: 0 } } } });
+export type Count = z.infer<typeof CountSchema>;
+
+export const PoolMemberSchema = z
+  .object({
+    member: MemberNameSchema,
+    url: z.string(),
+    version: z.string(),
+    sandbox: SandboxLevelSchema,
+    load: z.union([LoadSchema, z.null()]).openapi({ description: "Null when the member did not answer in time." }),
+  })
+  .openapi("PoolMember");
+export type PoolMember = z.infer<typeof PoolMemberSchema>;
+
+export const PoolSchema = z.object({ pool: PoolNameSchema, members: z.array(PoolMemberSchema) }).openapi("Pool");
+
+export const PoolListSchema = z
+  .object({
+    pools: z.array(
+      z.object({
+        pool: PoolNameSchema,
+        members: z.int().openapi({ description: "How many members belong to it." }),
+        max: z.int().openapi({ description: "Slots over all its members." }),
+      }),
+    ),
+  })
+  .openapi("PoolList");
+
+export const UsageSchema = z
+  .object({
+    wallMs: z.number().openapi({ description: "From placement to the end of the process." }),
+    cpuMs: z.union([z.number(), z.null()]).openapi({ description: "User and system time; null where the member cannot measure it." }),
+    maxRssBytes: z.union([z.int(), z.null()]).openapi({ description: "Largest resident set; null where the member cannot measure it." }),
+  })
+  .openapi("Usage");
+export type Usage = z.infer<typeof UsageSchema>;
+
+export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).openapi("Artifact");
+
+/** How a child ended: the part that `result`, `failed` and the waiting form share. */
+export const endingFields = {
+  value: z.any().optional().openapi({ description: "What the function returned; null for undefined." }),
+  exitCode: z.int().optional().openapi({ description: "The command's exit code; 128 + n when signal n ended it." }),
+  usage: UsageSchema,
+  artifacts: z.array(ArtifactSchema),
+};
+
+/** What the waiting form adds to an ending: the child and its output. */
+const waitedFields = {
+  child: ChildReferenceSchema,
+  stdout: z.string(),
+  stderr: z.string(),
+  truncated: z.boolean().openapi({ description: "True when more output came than an answer holds (1 MiB for each of stdout and stderr)." }),
+};
+
+export const CallResultSchema = z.object({ ...waitedFields, ...endingFields }).openapi("CallResult");
+export type CallResult = z.infer<typeof CallResultSchema>;
+
+export const CallProblemSchema = ProblemSchema.extend(z.object({ ...waitedFields, ...endingFields, error: FunctionErrorSchema }).partial().shape).openapi("CallProblem", {
+  description: "A problem; where a child had been placed, with what it left: the same fields as a result.",
+});
+
+export const HealthSchema = z.object({ status: z.enum(["ok", "unavailable"]), member: MemberNameSchema, detail: z.string().optional() }).openapi("Health");

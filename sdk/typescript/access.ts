@@ -1,0 +1,83 @@
+/** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
+import type { z } from "@hono/zod-openapi";
+import type { ChildInfo, ChildSpecInput, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
+import { memberOfChild } from "../../openapi/schemas.ts";
+import type { Answer, Client } from "./client.ts";
+import { messageOf, PoolError } from "./errors.ts";
+
+export type PoolInfo = z.infer<typeof PoolSchema>;
+export type PoolList = z.infer<typeof PoolListSchema>;
+export type PoolChildList = z.infer<typeof PoolChildListSchema>;
+
+export interface Access {
+  /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
+  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer>;
+  placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo>;
+  pools(): Promise<PoolList>;
+  pool(pool: string): Promise<PoolInfo>;
+  children(pool: string): Promise<PoolChildList>;
+  /** Where to ask for a child: its own member, or the gateway. */
+  childUrl(id: string): Promise<string>;
+  close(): void;
+}
+
+/** The member's name in a child id. */
+export function ownerOf(id: string): string {
+  const member = memberOfChild(id);
+  if (member === "") throw PoolError.of("invalid_request", `expected a child id, MEMBER.HEX; got ${JSON.stringify(id)}`);
+  return member;
+}
+
+/** Every request goes to one member, which forwards it. */
+export class GatewayAccess implements Access {
+  readonly #client: Client;
+  readonly #url: string;
+
+  constructor(client: Client, url: string) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+      throw PoolError.of("invalid_request", `expected the URL of a member, such as http://127.0.0.1:7400; got ${JSON.stringify(url)}`);
+    }
+    this.#client = client;
+    this.#url = url.replace(/\/+$/, "");
+  }
+
+  async call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
+    const url = `${this.#of(pool)}/call`;
+    let answer: Answer;
+    try {
+      answer = await this.#client.send(url, { method: "POST", body: spec, accept: "text/event-stream", signal, timeoutMs: 30_000 });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
+    }
+    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    return answer;
+  }
+
+  placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
+    return this.#client.json(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal });
+  }
+
+  pools(): Promise<PoolList> {
+    return this.#client.json(`${this.#url}/pools`);
+  }
+
+  pool(pool: string): Promise<PoolInfo> {
+    return this.#client.json(this.#of(pool));
+  }
+
+  children(pool: string): Promise<PoolChildList> {
+    return this.#client.json(`${this.#of(pool)}/children`);
+  }
+
+  async childUrl(id: string): Promise<string> {
+    ownerOf(id);
+    return `${this.#url}/children/${encodeURIComponent(id)}`;
+  }
+
+  close(): void {}
+
+  #of(pool: string): string {
+    return `${this.#url}/pools/${encodeURIComponent(pool)}`;
+  }
+}

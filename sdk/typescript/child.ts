@@ -1,0 +1,79 @@
+/** A placed child, from anywhere. */
+import { isTerminal, type EventOf } from "../../openapi/events.ts";
+import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
+import type { Access } from "./access.ts";
+import type { Client } from "./client.ts";
+import { errorFor, PoolError } from "./errors.ts";
+import { type NumberedEvent, readEvents } from "./events.ts";
+
+/** How a child ended by itself: `exitCode` of a command, `value` of a function. */
+export type Ending = Omit<EventOf<"result">, "type">;
+
+export interface EventsOptions {
+  /** Only the events after this id. Default: from the first one that is kept. */
+  readonly after?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The ending that a terminal event tells; throws the error of a `failed` one. */
+export function endingOf(event: EventOf<"result" | "failed">): Ending {
+  if (event.type === "failed") throw errorFor(event.problem);
+  const { type: _, ...ending } = event;
+  return ending;
+}
+
+/**
+ * A handle on a child. The child does not depend on it: dropping the handle, or the process that holds it, changes nothing.
+ *
+ * @example
+ * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
+ * await child.stop();
+ */
+export class Child {
+  readonly id: string;
+  readonly #client: Client;
+  readonly #access: Access;
+  #exit: Promise<Ending> | undefined;
+
+  constructor(id: string, client: Client, access: Access) {
+    this.id = id;
+    this.#client = client;
+    this.#access = access;
+  }
+
+  /** The child as its member sees it now. @throws {PoolError} `child_not_found` once it is no longer remembered. */
+  async info(): Promise<ChildInfo> {
+    return this.#client.json(await this.#access.childUrl(this.id));
+  }
+
+  /**
+   * The child's events, up to and with the terminal one. Leaving the loop ends the reading, not the child.
+   *
+   * @throws {PoolError} `member_lost` when the stream is cut; `child_not_found` when it is no longer remembered.
+   */
+  async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
+    const answer = await this.#client.send(`${await this.#access.childUrl(this.id)}/events`, {
+      accept: "text/event-stream",
+      signal: options.signal,
+      ...(options.after === undefined ? {} : { headers: { "last-event-id": String(options.after) } }),
+    });
+    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    yield* readEvents(answer.body);
+  }
+
+  /** Resolves when the child has ended by itself; rejects with a {@link PoolError} when it failed, was stopped or lost. Read when first asked for. */
+  get exit(): Promise<Ending> {
+    this.#exit ??= this.#awaitExit();
+    return this.#exit;
+  }
+
+  /** Stops the child: TERM, grace, KILL. Answers at once; {@link Child.exit} tells when it is gone. */
+  async stop(): Promise<ChildReference> {
+    return this.#client.json(await this.#access.childUrl(this.id), { method: "DELETE" });
+  }
+
+  async #awaitExit(): Promise<Ending> {
+    for await (const event of this.events()) if (isTerminal(event)) return endingOf(event);
+    throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  }
+}

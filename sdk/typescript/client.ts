@@ -1,0 +1,95 @@
+/** HTTP to a member: connections kept open, every wait with a deadline, problems turned into errors. */
+import { Agent, type Dispatcher, request } from "undici";
+import { type Problem, ProblemSchema } from "../../openapi/errors.ts";
+import { HEARTBEAT_MS } from "../../openapi/events.ts";
+import { errorFor, messageOf, PoolError } from "./errors.ts";
+
+/** A member that does not take the connection in this time is not there. */
+const CONNECT_TIMEOUT_MS = 2_000;
+/** A silent stream is a lost one after this long: the heartbeat, and half of it again. */
+const SILENCE_TIMEOUT_MS = HEARTBEAT_MS * 1.5;
+/** A problem longer than this is not one of ours. */
+const MAX_PROBLEM_BYTES = 65_536;
+
+const NEVER_SENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+
+/** Whether the request certainly never reached the member, because there was no connection to send it on. */
+export function neverSent(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(neverSent);
+  return NEVER_SENT.has((error as NodeJS.ErrnoException | undefined)?.code ?? "");
+}
+
+export interface RequestOptions {
+  readonly method?: "GET" | "POST" | "DELETE";
+  /** Sent as JSON; a string is taken to be JSON already. */
+  readonly body?: unknown;
+  readonly accept?: "text/event-stream" | "application/json";
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the head of the answer must be there. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+export type Answer = Dispatcher.ResponseData;
+
+export class Client {
+  readonly #agent = new Agent({
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    // Shorter than a member keeps an idle connection, so that a request is never sent on one that is being closed.
+    keepAliveTimeout: 10_000,
+    keepAliveMaxTimeout: 10_000,
+    bodyTimeout: SILENCE_TIMEOUT_MS,
+  });
+
+  /** Sends a request and answers with the head; the body is the caller's to read or to `dump()`. Rejects with the transport's own error. */
+  send(url: string, options: RequestOptions = {}): Promise<Answer> {
+    const { method = "GET", body, accept = "application/json", headers, signal, timeoutMs = 10_000 } = options;
+    return request(url, {
+      dispatcher: this.#agent,
+      method,
+      headers: { accept, ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      body: body === undefined || typeof body === "string" ? (body ?? null) : JSON.stringify(body),
+      signal: signal ?? null,
+      headersTimeout: timeoutMs,
+    });
+  }
+
+  /**
+   * Sends a request and reads its JSON answer.
+   *
+   * @throws {PoolError} the problem that came back; `member_lost` when nothing did.
+   */
+  async json<T>(url: string, options: RequestOptions = {}): Promise<T> {
+    try {
+      const answer = await this.send(url, options);
+      if (answer.statusCode >= 400) throw await this.problem(answer);
+      return (await answer.body.json()) as T;
+    } catch (error) {
+      if (error instanceof PoolError || options.signal?.aborted) throw error;
+      throw PoolError.of("member_lost", `no answer from ${new URL(url).origin}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** The error that an answer of 400 or more carries. */
+  async problem(answer: Answer): Promise<PoolError> {
+    let text = "";
+    for await (const chunk of answer.body) {
+      text += chunk;
+      if (text.length > MAX_PROBLEM_BYTES) break;
+    }
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      body = undefined;
+    }
+    const parsed = ProblemSchema.safeParse(body);
+    if (parsed.success) return errorFor(parsed.data as Problem);
+    return PoolError.of("member_lost", `expected a problem of distributed-pool; got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`);
+  }
+
+  /** Closes the connections; requests under way are ended. */
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}

@@ -1,0 +1,127 @@
+/** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
+import type { Load } from "../../openapi/errors.ts";
+import type { ChildInfo, ChildSpecInput, Count, PoolMember } from "../../openapi/schemas.ts";
+import { type Access, ownerOf, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import { type Answer, type Client, neverSent } from "./client.ts";
+import { messageOf, PoolError } from "./errors.ts";
+import type { Member, Members } from "./members.ts";
+import { type Admission, place } from "./placement.ts";
+
+/** A member that has taken a request and says nothing for so long is lost. */
+const ADMIT_TIMEOUT_MS = 10_000;
+/** How long a member may take to tell its load or its children for a listing. */
+const LIST_TIMEOUT_MS = 2_000;
+/** So many members are asked at once for a listing. */
+const LIST_CONCURRENCY = 64;
+
+/** Refusals after which another member is tried: nothing was run. */
+const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found"]);
+
+export class DirectAccess implements Access {
+  readonly #client: Client;
+  readonly #members: Members;
+
+  constructor(client: Client, members: Members) {
+    this.#client = client;
+    this.#members = members;
+  }
+
+  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
+    return this.#place(pool, spec, "/call", "text/event-stream", signal);
+  }
+
+  async placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
+    const answer = await this.#place(pool, spec, "/children", "application/json", signal);
+    return (await answer.body.json()) as ChildInfo;
+  }
+
+  async pools(): Promise<PoolList> {
+    const pools = new Map<string, { pool: string; members: number; max: number }>();
+    for (const member of await this.#members.all()) {
+      for (const [pool, max] of Object.entries(member.pools)) {
+        const entry = pools.get(pool) ?? { pool, members: 0, max: 0 };
+        entry.members += 1;
+        entry.max += max;
+        pools.set(pool, entry);
+      }
+    }
+    return { pools: [...pools.values()].sort((a, b) => (a.pool < b.pool ? -1 : 1)) };
+  }
+
+  async pool(pool: string): Promise<PoolInfo> {
+    const members = await this.#each(pool, async (member): Promise<PoolMember> => {
+      const load = await this.#probe(member, pool, AbortSignal.timeout(LIST_TIMEOUT_MS)).catch(() => null);
+      return { member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load };
+    });
+    return { pool, members };
+  }
+
+  async children(pool: string): Promise<PoolChildList> {
+    const lists = await this.#each(pool, async (member) => {
+      const url = `${member.url}/children?pool=${encodeURIComponent(pool)}`;
+      const list = await this.#client.json<{ children: ChildInfo[] }>(url, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) }).catch(() => null);
+      return { member: member.name, list };
+    });
+    return {
+      children: lists.flatMap(({ list }) => list?.children ?? []),
+      unreachable: lists.filter(({ list }) => list === null).map(({ member }) => member),
+    };
+  }
+
+  async childUrl(id: string): Promise<string> {
+    const owner = ownerOf(id);
+    const member = (await this.#members.all()).find(({ name }) => name === owner);
+    if (!member) throw PoolError.of("child_not_found", `no member is called ${owner}, so there is no child ${id}`);
+    return `${member.url}/children/${id}`;
+  }
+
+  close(): void {
+    this.#members.close();
+  }
+
+  async #place(pool: string, spec: ChildSpecInput, path: string, accept: "text/event-stream" | "application/json", signal?: AbortSignal): Promise<Answer> {
+    // Fixed once, here at the door; what is passed on is the remainder.
+    const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
+    const members = await this.#members.in(pool);
+    return place<Answer>(pool, members, {
+      probe: (member, probeSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal),
+      admit: async (member): Promise<Admission<Answer>> => {
+        signal?.throwIfAborted();
+        const remainder = deadlineAt === undefined ? {} : { deadlineMs: Math.ceil(deadlineAt - performance.now()) };
+        if (remainder.deadlineMs !== undefined && remainder.deadlineMs <= 0) {
+          throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
+        }
+        let answer: Answer;
+        try {
+          answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body: { ...spec, ...remainder, pool }, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+        } catch (error) {
+          if (signal?.aborted) throw error;
+          if (neverSent(error)) return { unreachable: error };
+          throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
+        }
+        if (answer.statusCode < 300) return { admitted: answer };
+        const error = await this.#client.problem(answer);
+        if (!TRY_ELSEWHERE.has(error.code)) throw error;
+        return error.code === "pool_not_found" ? { unreachable: error } : { full: true };
+      },
+    });
+  }
+
+  async #probe(member: Member, pool: string, signal: AbortSignal): Promise<Load> {
+    const count = await this.#client.json<Count>(`${member.url}/children/count`, { signal });
+    const load = count.pools && Object.hasOwn(count.pools, pool) ? count.pools[pool] : undefined;
+    if (!load) throw PoolError.of("pool_not_found", `member ${member.name} does not serve pool ${pool}`);
+    return load;
+  }
+
+  /** Asks every member of a pool, so many at a time. */
+  async #each<T>(pool: string, ask: (member: Member) => Promise<T>): Promise<T[]> {
+    const members = await this.#members.in(pool);
+    if (members.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
+    const answers: T[] = [];
+    for (let from = 0; from < members.length; from += LIST_CONCURRENCY) {
+      answers.push(...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(ask))));
+    }
+    return answers;
+  }
+}

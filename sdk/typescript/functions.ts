@@ -1,0 +1,77 @@
+/** A function as its source, and its arguments as JSON: what can travel, and a clear error for what cannot. */
+import { PoolError } from "./errors.ts";
+
+/** What a function finds after its arguments. */
+export interface PoolContext {
+  readonly member: string;
+  readonly pool: string;
+  readonly childId: string;
+  /** Aborts when the child is told to stop. */
+  readonly signal: AbortSignal;
+  /** When the child will be stopped, in milliseconds since the epoch; null if never. */
+  readonly deadline: number | null;
+}
+
+/** Any function that may be sent. */
+// biome-ignore lint/suspicious/noExplicitAny: the arguments are the function's own.
+export type PoolFunction = (...args: any[]) => unknown;
+
+const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the function");
+
+/**
+ * The source of a function, as one expression.
+ *
+ * @throws {PoolError} `invalid_request` for a native, bound or class function, whose source says nothing.
+ */
+export function sourceOf(fn: PoolFunction): string {
+  const source = Function.prototype.toString.call(fn);
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    throw PoolError.of("invalid_request", `expected a function with JavaScript source; ${describe(fn)} is native or bound and has none`);
+  }
+  if (/^class\b/.test(source)) throw PoolError.of("invalid_request", `expected a function; got class ${fn.name}`);
+  if (/^(async\s+)?function\b/.test(source) || isArrow(source)) return source;
+  // A method or accessor (`name() {}`) is an expression only inside an object; `({name(){}})["name"]` is one.
+  return `Object.values({${source}})[0]`;
+}
+
+/** Whether a source that does not begin with `function` is an arrow function, by what follows its parameters. */
+function isArrow(source: string): boolean {
+  const rest = source.replace(/^async\b\s*/, "");
+  if (!rest.startsWith("(")) return /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*\s*=>/u.test(rest);
+  try {
+    new Function(`return (${source}\n)`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The arguments as the JSON that will be sent.
+ *
+ * @throws {PoolError} `invalid_request` for a value that JSON would change or lose, with its place.
+ */
+export function checkArguments(args: readonly unknown[]): void {
+  const seen = new Set<object>();
+  const refuse = (path: string, what: string): never => {
+    throw PoolError.of("invalid_request", `expected arguments that JSON can carry; ${path} is ${what}`);
+  };
+  const visit = (value: unknown, path: string): void => {
+    if (value === null || typeof value === "string" || typeof value === "boolean") return;
+    if (typeof value === "number") return Number.isFinite(value) ? undefined : refuse(path, String(value));
+    if (typeof value !== "object") {
+      refuse(path, value === undefined ? "undefined" : typeof value === "function" ? "a function: send its source or a name instead" : `a ${typeof value}`);
+      return;
+    }
+    if (seen.has(value)) refuse(path, "part of a cycle");
+    seen.add(value);
+    if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`);
+    else {
+      const prototype = Object.getPrototypeOf(value);
+      if (prototype !== Object.prototype && prototype !== null) refuse(path, `an instance of ${value.constructor?.name ?? "a class"}`);
+      for (const [key, item] of Object.entries(value)) if (item !== undefined) visit(item, `${path}.${key}`);
+    }
+    seen.delete(value);
+  };
+  for (const [index, value] of args.entries()) visit(value, `argument ${index + 1}`);
+}

@@ -1,0 +1,199 @@
+/** The public verbs: call, stream, placeChild, and what is there to see. */
+import type { Writable } from "node:stream";
+import { isTerminal } from "../../openapi/events.ts";
+import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import { Child, type Ending, endingOf } from "./child.ts";
+import { Client } from "./client.ts";
+import { DirectAccess } from "./direct.ts";
+import { PoolError } from "./errors.ts";
+import { type NumberedEvent, outputBytes, readEvents } from "./events.ts";
+import { checkArguments, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
+import { ConsulMembers, type ConsulOptions } from "./members.ts";
+
+/** Where the pools are: a member that acts as the gateway, or Consul. */
+export type DistributedPoolOptions = { readonly url: string; readonly consul?: never } | { readonly consul: string | ConsulOptions; readonly url?: never };
+
+/** What may be said of any call or child, beside what it runs. */
+type SpecFields = Omit<ChildSpecInput, "command" | "function">;
+
+/** Runs a program: argv, no shell. */
+export interface CommandSpec extends SpecFields {
+  readonly command: string[];
+  readonly function?: never;
+}
+
+/** Runs a function: one of this program's, or source. */
+export interface FunctionSpec extends SpecFields {
+  readonly function: PoolFunction | { readonly source: string; readonly args?: unknown[] };
+  /** Arguments, when `function` is a function. */
+  readonly args?: unknown[];
+  readonly command?: never;
+}
+
+export type Spec = CommandSpec | FunctionSpec;
+
+/** Options of the caller's side, and defaults for the spec. */
+export interface CallOptions extends SpecFields {
+  /** Where the child's stdout goes. Default `process.stdout`; null to drop it. */
+  readonly stdout?: Writable | null;
+  /** Where the child's stderr goes. Default `process.stderr`; null to drop it. */
+  readonly stderr?: Writable | null;
+  /** Ends the waiting. The child lives on, unless it is linked. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a command ended. */
+export type CommandResult = Ending & { readonly exitCode: number };
+
+/** What a `DistributedPool` and those made from it by `with` share. */
+class Connection {
+  readonly client = new Client();
+  readonly access: Access;
+
+  constructor(options: DistributedPoolOptions) {
+    if ((options?.url === undefined) === (options?.consul === undefined)) {
+      throw PoolError.of("invalid_request", "expected exactly one of url, consul");
+    }
+    if (options.url !== undefined) this.access = new GatewayAccess(this.client, options.url);
+    else this.access = new DirectAccess(this.client, new ConsulMembers(typeof options.consul === "string" ? { address: options.consul } : options.consul));
+  }
+}
+
+/**
+ * Pools of machines, found through Consul or through any one member.
+ *
+ * @example
+ * const pools = new DistributedPool({ url: "http://127.0.0.1:7400" });
+ * const sum = await pools.call("pipeline", (a: number, b: number) => a + b, 1211, 1);
+ * await pools.close();
+ */
+export class DistributedPool {
+  readonly #connection: Connection;
+  readonly #defaults: CallOptions;
+
+  /**
+   * @param options `{url}` asks one member, which places and forwards; `{consul}` watches Consul and places from here,
+   *   one hop less. `consul` is an address or {@link ConsulOptions}; see `consulOptionsFrom(process.env)`.
+   * @throws {PoolError} `invalid_request` when neither or both are given, or an address is malformed.
+   */
+  constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
+    this.#connection = options instanceof Connection ? options : new Connection(options);
+    this.#defaults = defaults;
+  }
+
+  /**
+   * The same pools, with other defaults for what is called through it.
+   *
+   * @example
+   * await pools.with({ deadlineMs: 1_000, stdout: null }).call("pipeline", work, 42);
+   */
+  with(defaults: CallOptions): DistributedPool {
+    return new DistributedPool(this.#connection, { ...this.#defaults, ...defaults });
+  }
+
+  /**
+   * Runs a function on the least loaded member of the pool and returns its value. Its output comes out here.
+   *
+   * The function travels as source: it sees its arguments and a {@link PoolContext} after them, nothing that it captured.
+   * Arguments and value travel as JSON. The child lives on when this caller goes away, unless `link` is set.
+   *
+   * @throws {PoolError} by `code`: `function_threw` ({@link FunctionThrewError}, with the remote stack), `all_members_at_capacity`,
+   *   `no_members_available`, `deadline_exceeded` (default 5 minutes), `cancelled`, `worker_crashed`, `member_lost`, `invalid_request`.
+   * @example
+   * await pools.call("pipeline", (name: string) => console.log(`${name} says hi`), "m1");
+   */
+  call<A extends unknown[], R>(pool: string, fn: (...args: [...A, PoolContext]) => R, ...args: A): Promise<Awaited<R>>;
+  /**
+   * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not an error.
+   *
+   * @throws {PoolError} as above, but for `function_threw`.
+   * @example
+   * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
+   */
+  call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
+  /** Runs a function, with a spec of its own. */
+  call(pool: string, spec: FunctionSpec, options?: CallOptions): Promise<unknown>;
+  async call(pool: string, work: PoolFunction | Spec, ...rest: unknown[]): Promise<unknown> {
+    const [spec, options] = typeof work === "function" ? [{ function: work, args: rest }, {}] : [work, (rest[0] ?? {}) as CallOptions];
+    const { stdout = process.stdout, stderr = process.stderr } = { ...this.#defaults, ...options };
+    // Bytes, so that what is piped is what was written.
+    for await (const event of this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options)) {
+      if (event.type === "stdout") await write(stdout, outputBytes(event));
+      else if (event.type === "stderr") await write(stderr, outputBytes(event));
+      else if (isTerminal(event)) {
+        const ending = endingOf(event);
+        return spec.function === undefined ? ending : ending.value;
+      }
+    }
+    throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  }
+
+  /**
+   * Like {@link DistributedPool.call}, as the stream of events, `placed` first and exactly one terminal event last.
+   * Leaving the loop closes the connection; the child lives on unless it is linked.
+   */
+  async *stream(pool: string, spec: Spec, options: CallOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
+    const { signal } = { ...this.#defaults, ...options };
+    const answer = await this.#connection.access.call(pool, this.#wire(spec, options), signal);
+    yield* readEvents(answer.body);
+  }
+
+  /**
+   * Places a child that lives on its own, with no deadline unless asked.
+   *
+   * @throws {PoolError} `all_members_at_capacity`, `no_members_available`, `invalid_request`, `member_lost`.
+   */
+  async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
+    const { signal } = { ...this.#defaults, ...options };
+    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), signal);
+    return this.child(id);
+  }
+
+  /** A handle on a child by its id. Nothing is asked yet. */
+  child(id: string): Child {
+    return new Child(id, this.#connection.client, this.#connection.access);
+  }
+
+  /** The pools that have members. */
+  pools(): Promise<PoolList> {
+    return this.#connection.access.pools();
+  }
+
+  /** A pool's members and their load. @throws {PoolError} `pool_not_found`. */
+  pool(pool: string): Promise<PoolInfo> {
+    return this.#connection.access.pool(pool);
+  }
+
+  /** A pool's children, over all its members. @throws {PoolError} `pool_not_found`. */
+  children(pool: string): Promise<PoolChildList> {
+    return this.#connection.access.children(pool);
+  }
+
+  /** Closes the connections and stops watching. Calls under way end with `member_lost`. */
+  async close(): Promise<void> {
+    this.#connection.access.close();
+    await this.#connection.client.close();
+  }
+
+  #wire(spec: Spec, options: CallOptions): ChildSpecInput {
+    const { stdout: _out, stderr: _err, signal: _signal, ...defaults } = { ...this.#defaults, ...options };
+    const { function: fn, args, ...fields } = spec as FunctionSpec;
+    if (fn === undefined) return { ...defaults, ...fields };
+    const wired = typeof fn === "function" ? { source: sourceOf(fn), args: args ?? [] } : fn;
+    checkArguments(wired.args ?? []);
+    return { ...defaults, ...fields, function: { ...wired, args: wired.args ?? [] } };
+  }
+}
+
+/** Writes and waits until there is room again; a stream that has been closed takes nothing and holds up nothing. */
+async function write(stream: Writable | null, bytes: Buffer): Promise<void> {
+  if (stream === null || stream.destroyed || stream.writableEnded || stream.write(bytes)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      stream.off("drain", done).off("close", done).off("error", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done).on("error", done);
+  });
+}

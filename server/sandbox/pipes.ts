@@ -1,0 +1,74 @@
+/**
+ * Real pipes for a child's standard streams. Node gives children Unix sockets, on which `/dev/stdout`, `/dev/stderr`
+ * and `/dev/stdin` cannot be opened (ENXIO); shells and ffmpeg do open them. Node has no pipe(2), so these are named
+ * pipes in a private folder, opened at both ends, and used again once both ends are closed.
+ */
+import { execFile } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
+const run = promisify(execFile);
+/** Named pipes made at a time: enough for a few children. */
+const BATCH = 16;
+const MKFIFO_TIMEOUT_MS = 5_000;
+
+/** One pipe: the server's end as a stream, and the descriptor of the child's end, to be closed once the child has it. */
+export interface Pipe {
+  readonly stream: Socket;
+  readonly childFd: number;
+}
+
+export class Pipes {
+  readonly #free: string[] = [];
+  #folder: Promise<string> | undefined;
+  #made = 0;
+
+  /** A pipe that the child writes and the server reads. */
+  async output(): Promise<Pipe> {
+    const path = await this.#take();
+    // A reader that does not block makes the writer's open succeed at once.
+    const reader = openSync(path, O_RDONLY | O_NONBLOCK);
+    const childFd = openSync(path, O_WRONLY);
+    return { stream: this.#stream(path, new Socket({ fd: reader, readable: true, writable: false })), childFd };
+  }
+
+  /** A pipe that the server writes and the child reads. */
+  async input(): Promise<Pipe> {
+    const path = await this.#take();
+    // Held open for both, so that neither end's open waits for the other. The child's end must block as usual.
+    const both = openSync(path, O_RDWR);
+    const childFd = openSync(path, O_RDONLY);
+    const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+    closeSync(both);
+    return { stream: this.#stream(path, new Socket({ fd: writer, readable: false, writable: true })), childFd };
+  }
+
+  /** Removes the folder. Pipes in use go on working. */
+  async close(): Promise<void> {
+    const folder = await this.#folder?.catch(() => undefined);
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+
+  #stream(path: string, stream: Socket): Socket {
+    // By then the process tree is gone or has closed its end, so a new pair of ends is a new pipe.
+    stream.once("close", () => this.#free.push(path));
+    return stream;
+  }
+
+  async #take(): Promise<string> {
+    for (;;) {
+      const path = this.#free.pop();
+      if (path !== undefined) return path;
+      this.#folder ??= mkdtemp(join(tmpdir(), "distributed-pool-"));
+      const folder = await this.#folder;
+      const paths = Array.from({ length: BATCH }, () => join(folder, String(this.#made++)));
+      await run("mkfifo", ["-m", "600", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
+      this.#free.push(...paths);
+    }
+  }
+}

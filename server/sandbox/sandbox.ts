@@ -1,0 +1,47 @@
+/** The seam between a child and what holds it: a sandbox launches a program as a contained process tree. */
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { SandboxLevel } from "../../openapi/schemas.ts";
+
+/** What to run, and what it may see beyond the sandbox's own system. */
+export interface Program {
+  /** Program and arguments, without a shell. */
+  readonly argv: readonly string[];
+  /** The whole environment beside the sandbox's own few variables. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Host files shown read-only inside. */
+  readonly readOnly: readonly { readonly from: string; readonly to: string }[];
+  /** Opens descriptor 3 as a socket between the server and the child, for messages apart from its output. */
+  readonly channel: boolean;
+  /** Opens stdin as a pipe; otherwise it is empty. */
+  readonly stdin: boolean;
+}
+
+/** How the process tree ended. */
+export interface Exit {
+  readonly exitCode: number;
+  /** The signal that ended the program, where one did. */
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A running process tree. */
+export interface SandboxedProcess {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly stdin: Writable | null;
+  readonly channel: Duplex | null;
+  /** Resolves when nothing of the tree is left; the output may still hold bytes to read. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal to the program itself, not to what contains it. */
+  signal(signal: NodeJS.Signals): Promise<void>;
+  /** Ends the whole tree at once. */
+  kill(): void;
+}
+
+export interface Sandbox {
+  /** What it holds against; shown in Consul and in every child. */
+  readonly level: SandboxLevel;
+  /** @throws {PoolError} `sandbox_unavailable` when the process cannot be started. */
+  launch(program: Program): Promise<SandboxedProcess>;
+  /** Removes what the sandbox keeps between children. */
+  close(): Promise<void>;
+}

@@ -1,10 +1,10 @@
 /**
  * Real pipes for a child's standard streams. Node gives children Unix sockets, on which `/dev/stdout`, `/dev/stderr`
  * and `/dev/stdin` cannot be opened (ENXIO); shells and ffmpeg do open them. Node has no pipe(2), so these are named
- * pipes in a private folder, opened at both ends, and used again once both ends are closed.
+ * pipes in a private folder, opened at both ends and removed at once.
  */
 import { execFile } from "node:child_process";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, unlinkSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -13,8 +13,8 @@ import { promisify } from "node:util";
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
 const run = promisify(execFile);
-/** Named pipes made at a time: enough for a few children. */
-const BATCH = 16;
+/** Named pipes made at a time, in the background: enough for some twenty children. */
+const BATCH = 64;
 const MKFIFO_TIMEOUT_MS = 5_000;
 
 /** One pipe: the server's end as a stream, and the descriptor of the child's end, to be closed once the child has it. */
@@ -26,6 +26,7 @@ export interface Pipe {
 export class Pipes {
   readonly #free: string[] = [];
   #folder: Promise<string> | undefined;
+  #refilling: Promise<void> | undefined;
   #made = 0;
 
   /** A pipe that the child writes and the server reads. */
@@ -34,7 +35,8 @@ export class Pipes {
     // A reader that does not block makes the writer's open succeed at once.
     const reader = openSync(path, O_RDONLY | O_NONBLOCK);
     const childFd = openSync(path, O_WRONLY);
-    return { stream: this.#stream(path, new Socket({ fd: reader, readable: true, writable: false })), childFd };
+    unlinkSync(path);
+    return { stream: new Socket({ fd: reader, readable: true, writable: false }), childFd };
   }
 
   /** A pipe that the server writes and the child reads. */
@@ -45,30 +47,37 @@ export class Pipes {
     const childFd = openSync(path, O_RDONLY);
     const writer = openSync(path, O_WRONLY | O_NONBLOCK);
     closeSync(both);
-    return { stream: this.#stream(path, new Socket({ fd: writer, readable: false, writable: true })), childFd };
+    unlinkSync(path);
+    return { stream: new Socket({ fd: writer, readable: false, writable: true }), childFd };
   }
 
   /** Removes the folder. Pipes in use go on working. */
   async close(): Promise<void> {
+    await this.#refilling?.catch(() => undefined);
     const folder = await this.#folder?.catch(() => undefined);
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 
-  #stream(path: string, stream: Socket): Socket {
-    // By then the process tree is gone or has closed its end, so a new pair of ends is a new pipe.
-    stream.once("close", () => this.#free.push(path));
-    return stream;
-  }
-
   async #take(): Promise<string> {
     for (;;) {
+      if (this.#free.length < BATCH / 2) {
+        this.#refilling ??= this.#refill().finally(() => {
+          this.#refilling = undefined;
+        });
+        // Whoever finds none left waits for it, and hears of a failure.
+        this.#refilling.catch(() => undefined);
+      }
       const path = this.#free.pop();
       if (path !== undefined) return path;
-      this.#folder ??= mkdtemp(join(tmpdir(), "distributed-pool-"));
-      const folder = await this.#folder;
-      const paths = Array.from({ length: BATCH }, () => join(folder, String(this.#made++)));
-      await run("mkfifo", ["-m", "600", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
-      this.#free.push(...paths);
+      await this.#refilling;
     }
+  }
+
+  async #refill(): Promise<void> {
+    this.#folder ??= mkdtemp(join(tmpdir(), "distributed-pool-"));
+    const folder = await this.#folder;
+    const paths = Array.from({ length: BATCH }, () => join(folder, String(this.#made++)));
+    await run("mkfifo", ["-m", "600", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
+    this.#free.push(...paths);
   }
 }

@@ -1,0 +1,20 @@
+/** Runs a program as it is. */
+import { contextEnvironment, type Runtime } from "./runtime.ts";
+
+export const commandRuntime: Runtime = {
+  program: (spec, context) => ({
+    argv: spec.command ?? [],
+    env: { ...spec.env, ...contextEnvironment(context) },
+    readOnly: [],
+    channel: false,
+    stdin: spec.stdin !== undefined,
+  }),
+
+  follow: (process) => ({
+    outcome: process.exited.then((exit) =>
+      exit.signal === null
+        ? { kind: "exited", exit }
+        : { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode },
+    ),
+  }),
+};

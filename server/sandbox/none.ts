@@ -1,0 +1,39 @@
+/** No sandbox: the operator's choice for a trusted machine. Children are plain processes in groups of their own. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Pipes } from "./pipes.ts";
+import { launch } from "./process.ts";
+import type { Program, Sandbox } from "./sandbox.ts";
+
+export class NoSandbox implements Sandbox {
+  readonly level = "none";
+  readonly #pipes = new Pipes();
+  readonly #path: string;
+
+  /** @param path the `PATH` of the children. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async launch(program: Program) {
+    const workspace = await mkdtemp(join(tmpdir(), "distributed-pool-work-"));
+    const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
+    // What the sandbox shows at a path of its own is used where it is.
+    const places = new Map(program.readOnly.map(({ from, to }) => [to, from]));
+    const argv = program.argv.map((argument) => places.get(argument) ?? argument);
+    const env = { PATH: this.#path, HOME: workspace, TMPDIR: workspace, LANG: "C.UTF-8", ...program.env };
+    try {
+      const process = await launch(program, { argv: ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", workspace, ...argv], env, status: false }, this.#pipes);
+      process.exited.then(remove);
+      return process;
+    } catch (error) {
+      await remove();
+      throw error;
+    }
+  }
+
+  close() {
+    return this.#pipes.close();
+  }
+}

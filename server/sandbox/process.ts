@@ -1,0 +1,109 @@
+/** Starts a contained process and keeps hold of it: its pipes, its own pid inside the containment, its end. */
+import { spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { constants } from "node:os";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import type { Pipe, Pipes } from "./pipes.ts";
+import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
+
+/** A command line of the container, and what it asks of the descriptors beyond 3. */
+export interface Launch {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Descriptor 4: data the container reads at its start. */
+  readonly arguments?: Buffer;
+  /** Descriptor 5 receives bubblewrap's JSON status, which tells the pid of the sandbox's first process. */
+  readonly status: boolean;
+}
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+
+/** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
+export function exitOf(code: number | null, signal: NodeJS.Signals | null): Exit {
+  if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
+  const exitCode = code ?? 1;
+  return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
+}
+
+export async function launch(program: Program, { argv, env, arguments: data, status }: Launch, pipes: Pipes): Promise<SandboxedProcess> {
+  const opened: Pipe[] = [];
+  try {
+    for (const make of [program.stdin ? () => pipes.input() : null, () => pipes.output(), () => pipes.output()]) if (make) opened.push(await make());
+    const [stdin, stdout, stderr] = (program.stdin ? opened : [null, ...opened]) as [Pipe | null, Pipe, Pipe];
+    const [file = "", ...args] = argv;
+    const child = spawn(file, args, {
+      env,
+      cwd: "/",
+      // A process group of its own, so that the group can be ended and a terminal's Ctrl-C reaches only the server.
+      detached: true,
+      stdio: [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd, program.channel ? "pipe" : "ignore", data ? "pipe" : "ignore", status ? "pipe" : "ignore"],
+    });
+    const exited = new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve(exitOf(code, signal))));
+    const spawned = new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
+    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream]) stream?.on("error", () => {});
+    if (data) (child.stdio[4] as Writable).end(data);
+    const firstPid = status ? firstProcess((child.stdio as unknown as Readable[])[5] as Readable) : Promise.resolve(undefined);
+    await spawned;
+    for (const { childFd } of opened) closeSync(childFd);
+    const { pid } = child;
+    let over = false;
+    exited.then(() => {
+      over = true;
+    });
+    const killGroup = (signal: NodeJS.Signals) => {
+      if (over || pid === undefined) return;
+      try {
+        process.kill(-pid, signal);
+      } catch {
+        // It has ended in this moment.
+      }
+    };
+    return {
+      stdin: stdin?.stream ?? null,
+      stdout: stdout.stream,
+      stderr: stderr.stream,
+      channel: program.channel ? (child.stdio[3] as Duplex) : null,
+      exited,
+      kill: () => killGroup("SIGKILL"),
+      async signal(signal) {
+        const first = await firstPid;
+        if (first === undefined) return killGroup(signal);
+        // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
+        const children = await readFile(`/proc/${first}/task/${first}/children`, "utf8").catch(() => "");
+        const own = Number(children.trim().split(" ")[0]);
+        if (over || !Number.isInteger(own) || own <= 0) return;
+        try {
+          process.kill(own, signal);
+        } catch {
+          // It has ended in this moment.
+        }
+      },
+    };
+  } catch (error) {
+    for (const { stream, childFd } of opened) {
+      stream.destroy();
+      try {
+        closeSync(childFd);
+      } catch {
+        // It was closed already.
+      }
+    }
+    throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The host's pid of the sandbox's first process, from bubblewrap's status; undefined when the sandbox did not come up. */
+function firstProcess(status: Readable): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    let text = "";
+    status.setEncoding("utf8");
+    status.on("data", (chunk: string) => {
+      text = (text + chunk).slice(0, 4_096);
+      const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
+      if (pid !== undefined) resolve(Number(pid));
+    });
+    status.once("close", () => resolve(undefined));
+  });
+}

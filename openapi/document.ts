@@ -1,5 +1,4 @@
-/** The OpenAPI document of the contract, built from the routes. Run as a script it writes `openapi.json`; with `--check` it only compares. */
-import { readFileSync, writeFileSync } from "node:fs";
+/** The OpenAPI document of the contract, built from the routes. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { ROUTES } from "./routes.ts";
 
@@ -28,14 +27,4 @@ export function buildDocument() {
       { name: "Operations", description: "For load balancers and supervisors of the process." },
     ],
   });
-}
-
-if (import.meta.main) {
-  const file = new URL("./openapi.json", import.meta.url);
-  const built = `${JSON.stringify(buildDocument(), null, 2)}\n`;
-  if (!process.argv.includes("--check")) writeFileSync(file, built);
-  else if (readFileSync(file, "utf8") !== built) {
-    process.stderr.write("openapi/openapi.json is not what the routes say: run `npm run openapi` and commit the difference.\n");
-    process.exitCode = 1;
-  }
 }

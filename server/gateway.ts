@@ -1,0 +1,60 @@
+/** This member as a client of the others: places calls and forwards what concerns another member's child. */
+import type { Context } from "hono";
+import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
+import type { Answer, Client } from "../sdk/typescript/client.ts";
+import type { DirectAccess } from "../sdk/typescript/direct.ts";
+import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
+import { readEvents } from "../sdk/typescript/events.ts";
+import { type NodeContext, onClientGone, relayStream } from "./stream.ts";
+import { answerAtEnd } from "./waiting.ts";
+
+export interface GatewayOptions {
+  readonly client: Client;
+  readonly access: DirectAccess;
+}
+
+/** A signal that aborts when the client goes away: with it ends the request to the other member. */
+function whileClientIsThere(c: NodeContext): AbortSignal {
+  const controller = new AbortController();
+  onClientGone(c, () => controller.abort());
+  return controller.signal;
+}
+
+/** Places a call and passes its stream on, or answers at its end. */
+export async function callThrough(c: NodeContext, { access }: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
+  const answer = await access.call(pool, spec, whileClientIsThere(c));
+  return form === "stream" ? relayStream(c, answer.body, memberIn(answer)) : answerAtEnd(c, readEvents(answer.body));
+}
+
+/** Attaches to another member's child. */
+export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: string | undefined): Promise<Response> {
+  const headers = after === undefined ? {} : { "last-event-id": after };
+  const url = `${await options.access.childUrl(id)}/events`;
+  const answer = await send(options.client, id, url, { accept: "text/event-stream", headers, signal: whileClientIsThere(c) });
+  return relayStream(c, answer.body, memberOfChild(id));
+}
+
+/** Asks another member about its child and passes the answer on. */
+export async function forwardJson(c: Context, options: GatewayOptions, id: string, method: "GET" | "DELETE"): Promise<Response> {
+  const answer = await send(options.client, id, await options.access.childUrl(id), { method });
+  return c.json((await answer.body.json()) as object, answer.statusCode as 200);
+}
+
+async function send(client: Client, id: string, url: string, options: Parameters<Client["send"]>[1]): Promise<Answer> {
+  let answer: Answer;
+  try {
+    answer = await client.send(url, options);
+  } catch (error) {
+    throw PoolError.of("member_lost", `member ${memberOfChild(id)} does not answer: ${messageOf(error)}`, { cause: error });
+  }
+  if (answer.statusCode >= 400) throw await client.problem(answer);
+  return answer;
+}
+
+/** The header by which a member says who it is. */
+export const MEMBER_HEADER = "pool-member";
+
+function memberIn(answer: Answer): string {
+  const name = answer.headers[MEMBER_HEADER];
+  return typeof name === "string" ? name : "unknown";
+}

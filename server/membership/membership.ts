@@ -1,0 +1,11 @@
+/** The seam of membership: a member joins with its static facts, reads who else is there, and leaves. Nothing else knows which registry it is. */
+import type { Member, Members } from "../../sdk/typescript/members.ts";
+
+export interface Membership extends Members {
+  /** Registers this member and keeps it registered. Resolves when it is seen by others; retries until then. */
+  join(self: Member): Promise<void>;
+  /** Leaves at once; never rejects. */
+  leave(): Promise<void>;
+  /** Why this member is not in its pools now; undefined when it is. */
+  readonly trouble: string | undefined;
+}

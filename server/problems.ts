@@ -1,0 +1,46 @@
+/** Problems as HTTP answers. */
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { ERRORS, type Problem, problem, RETRY_AFTER_SECONDS } from "../openapi/errors.ts";
+import { PoolError } from "../sdk/typescript/errors.ts";
+
+/** Answers with a problem: its status, and `Retry-After` where trying again may help. */
+export function problemResponse(c: Context, given: Problem): Response {
+  const entry = ERRORS[given.code];
+  c.header("content-type", "application/problem+json");
+  if (entry.status === 503) c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  return c.body(JSON.stringify(given), entry.status);
+}
+
+/** What validation found, as one problem that names each field at fault. */
+export function invalidFields(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): Problem {
+  const fields = issues.map(({ path, message }) => ({ path: path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""), message }));
+  const detail = fields.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
+  return problem("invalid_request", detail, { fields });
+}
+
+/** The problem that an error of a handler is. What is not one of ours is logged and told to nobody. */
+export async function problemOf(error: unknown, c: Context, log: (message: string) => void): Promise<Problem> {
+  if (error instanceof PoolError) return error.problem;
+  if (error instanceof HTTPException) {
+    if (error.status === 413) return problem("payload_too_large", error.message);
+    if (error.status === 415) return problem("invalid_request", `expected content-type application/json; got ${c.req.header("content-type") ?? "none"}`);
+    return problem("invalid_request", await malformed(c, error.message));
+  }
+  // JSON nested too deep for the stack.
+  if (error instanceof RangeError && error.message.includes("call stack")) return problem("invalid_request", "expected JSON that is nested less deep");
+  log(`${c.req.method} ${c.req.path}: ${error instanceof Error ? error.stack : String(error)}`);
+  return problem("internal_error", "an unexpected error; the member's log has it");
+}
+
+/** Where JSON went wrong; the body has been read by then. */
+async function malformed(c: Context, message: string): Promise<string> {
+  const text = await c.req.text().catch(() => undefined);
+  if (text === undefined) return message;
+  try {
+    JSON.parse(text);
+    return message;
+  } catch (error) {
+    return text === "" ? "expected a JSON body; got none" : `expected JSON: ${(error as Error).message}`;
+  }
+}

@@ -1,0 +1,25 @@
+/** For load balancers, supervisors of the process, and readers of the contract. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { buildDocument } from "../../openapi/document.ts";
+import * as routes from "../../openapi/routes.ts";
+import type { AppOptions, Bindings } from "../app.ts";
+import { docsAsset, docsPage } from "../docs.ts";
+
+export function operationRoutes(app: OpenAPIHono<Bindings>, { name, trouble }: AppOptions): void {
+  app.openapi(routes.livez, (c) => c.json({ status: "ok" as const, member: name }, 200));
+
+  app.openapi(routes.readyz, (c) => {
+    const detail = trouble();
+    return detail === undefined ? c.json({ status: "ok" as const, member: name }, 200) : c.json({ status: "unavailable" as const, member: name, detail }, 503);
+  });
+
+  let document: string | undefined;
+  app.get("/openapi.json", (c) => {
+    document ??= JSON.stringify(buildDocument());
+    c.header("content-type", "application/json");
+    return c.body(document);
+  });
+  app.get("/", (c) => c.redirect("/docs"));
+  app.get("/docs", docsPage);
+  app.get("/docs/:asset", docsAsset);
+}

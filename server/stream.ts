@@ -1,0 +1,125 @@
+/** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { createSession, type Session } from "better-sse";
+import type { Context } from "hono";
+import { problem } from "../openapi/errors.ts";
+import { HEARTBEAT_MS, isTerminalType } from "../openapi/events.ts";
+import { messageOf } from "../sdk/typescript/errors.ts";
+import type { LogReader } from "./supervisor/output.ts";
+
+export type NodeContext = Context<{ Bindings: HttpBindings }>;
+
+/** A reader that takes nothing for so long is cut off: it may come back with `Last-Event-ID`. */
+const STALL_TIMEOUT_MS = 60_000;
+
+/** Runs `gone` once if the client's connection closes before the answer has been sent. */
+export function onClientGone(c: NodeContext, gone: () => void): void {
+  const { outgoing } = c.env;
+  outgoing.once("close", () => {
+    if (!outgoing.writableFinished) gone();
+  });
+  if (outgoing.destroyed) gone();
+}
+
+/** Waits until the response takes more. False when the reader is gone, or has stalled and was cut off. */
+async function drained(outgoing: ServerResponse): Promise<boolean> {
+  if (outgoing.destroyed) return false;
+  if (!outgoing.writableNeedDrain) return true;
+  const timer = setTimeout(() => outgoing.destroy(), STALL_TIMEOUT_MS);
+  const abort = new AbortController();
+  await Promise.race([once(outgoing, "drain", abort), once(outgoing, "close", abort)]).catch(() => {});
+  abort.abort();
+  clearTimeout(timer);
+  return !outgoing.destroyed;
+}
+
+/** A session whose data is JSON already, on one line. */
+function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
+  const verbatim = (data: unknown) => data as string;
+  return createSession(c.env.incoming, c.env.outgoing, { retry: null, keepAlive, serializer: verbatim, sanitizer: verbatim, trustClientEventId: false });
+}
+
+/** Streams a child's log to its end. `gone` runs if the reader leaves before. */
+export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void): Promise<Response> {
+  onClientGone(c, () => {
+    reader.close();
+    gone?.();
+  });
+  const { outgoing } = c.env;
+  const session = await open(c, HEARTBEAT_MS);
+  void (async () => {
+    for await (const { id, type, data } of reader) {
+      if (!session.isConnected) return;
+      session.push(data, type, String(id));
+      if (!(await drained(outgoing))) return;
+    }
+    outgoing.end();
+  })().catch(() => outgoing.destroy());
+  return RESPONSE_ALREADY_SENT;
+}
+
+/** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
+const MAX_FRAME_BYTES = 128 * 1024 * 1024;
+const FRAME_END = Buffer.from("\n\n");
+
+/**
+ * Passes another member's stream on as bytes, whole frames only, so that a stream that is cut can still end with a
+ * `failed` / `member_lost` of its own. `member` is named in that event.
+ */
+export async function relayStream(c: NodeContext, body: AsyncIterable<Uint8Array>, member: string): Promise<Response> {
+  const { outgoing } = c.env;
+  // The heartbeats of the other side pass through.
+  const session = await open(c, null);
+  void relay(session, outgoing, body, member).catch(() => outgoing.destroy());
+  return RESPONSE_ALREADY_SENT;
+}
+
+async function relay(session: Session, outgoing: ServerResponse, body: AsyncIterable<Uint8Array>, member: string): Promise<void> {
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  let last = { id: 0, type: "" };
+  let why = "its stream ended before the terminal event";
+  try {
+    for await (const bytes of body) {
+      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      // A frame's end may be split over two chunks.
+      const tail = pending.at(-1)?.at(-1);
+      const end = chunk.lastIndexOf(FRAME_END) >= 0 ? chunk.lastIndexOf(FRAME_END) + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
+      if (end === 0) {
+        pending.push(chunk);
+        pendingBytes += chunk.length;
+        if (pendingBytes > MAX_FRAME_BYTES) throw new Error("a frame of its stream has no end");
+        continue;
+      }
+      const whole = Buffer.concat([...pending, chunk.subarray(0, end)]);
+      pending = end < chunk.length ? [chunk.subarray(end)] : [];
+      pendingBytes = chunk.length - end;
+      last = lastFrame(whole) ?? last;
+      outgoing.write(whole);
+      if (!(await drained(outgoing))) return;
+    }
+  } catch (error) {
+    why = messageOf(error);
+  }
+  if (!isTerminalType(last.type) && session.isConnected) {
+    const lost = { type: "failed", problem: problem("member_lost", `member ${member} was lost while the child ran: ${why}`) };
+    session.push(JSON.stringify(lost), "failed", String(last.id + 1));
+  }
+  outgoing.end();
+}
+
+/** Type and id of the last event in a run of whole frames; undefined when there are only comments. */
+function lastFrame(frames: Buffer): { id: number; type: string } | undefined {
+  for (let end = frames.length - 2; end > 0; ) {
+    const before = frames.lastIndexOf(FRAME_END, end - 2);
+    const start = before < 0 ? 0 : before + 2;
+    const head = frames.toString("latin1", start, Math.min(start + 64, end));
+    const match = /^event: ?(\w+)\nid: ?(\d+)\n/.exec(head);
+    if (match) return { type: match[1] as string, id: Number(match[2]) };
+    end = start - 2;
+  }
+  return undefined;
+}

@@ -45,7 +45,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   const { maxBodyBytes } = options;
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
-    c.env.outgoing.setHeader(MEMBER_HEADER, options.name);
+    c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     await next();
   });
   app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }));

@@ -27,6 +27,8 @@ export async function problemOf(error: unknown, c: Context, log: (message: strin
     if (error.status === 415) return problem("invalid_request", `expected content-type application/json; got ${c.req.header("content-type") ?? "none"}`);
     return problem("invalid_request", await malformed(c, error.message));
   }
+  // The client left while it was served: nobody reads this.
+  if (error instanceof Error && error.name === "AbortError") return problem("cancelled", "the caller went away");
   // JSON nested too deep for the stack.
   if (error instanceof RangeError && error.message.includes("call stack")) return problem("invalid_request", "expected JSON that is nested less deep");
   log(`${c.req.method} ${c.req.path}: ${error instanceof Error ? error.stack : String(error)}`);

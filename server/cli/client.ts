@@ -1,0 +1,201 @@
+/** The commands that ask a pool: call, place, ps, logs, stop, members. */
+import { readFile } from "node:fs/promises";
+import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
+import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
+import { DEFAULTS } from "../main.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Without `-f`, the output so far is over when nothing came for so long. */
+const QUIET_MS = 500;
+
+function connect(given: Given, env: Environment): DistributedPool {
+  if (given.url !== undefined && given.consul !== undefined) throw new UsageError("expected at most one of --url, --consul");
+  const consul = given.url === undefined ? consulOf(given, env) : undefined;
+  return new DistributedPool(consul ? { consul } : { url: given.url ?? `http://127.0.0.1:${DEFAULTS.port}` });
+}
+
+async function using<T>(pools: DistributedPool, run: (pools: DistributedPool) => Promise<T>): Promise<T> {
+  try {
+    return await run(pools);
+  } finally {
+    await pools.close();
+  }
+}
+
+function onePositional({ positionals }: Parsed, what: string): string {
+  const [only, ...more] = positionals;
+  if (only === undefined || more.length > 0) throw new UsageError(`expected one ${what}; got ${positionals.length === 0 ? "none" : positionals.join(" ")}`);
+  return only;
+}
+
+function pairs(given: readonly string[] | undefined, flag: string): Record<string, string> | undefined {
+  return (
+    given &&
+    Object.fromEntries(
+      given.map((pair) => {
+        const equals = pair.indexOf("=");
+        if (equals < 1) throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
+        return [pair.slice(0, equals), pair.slice(equals + 1)];
+      }),
+    )
+  );
+}
+
+async function readInput(file: string): Promise<Buffer> {
+  if (file !== "-") {
+    return readFile(file).catch((error: Error) => {
+      throw new UsageError(`--stdin: ${error.message}`);
+    });
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** The child spec that the options, and the command behind `--`, make. */
+async function specOf({ given, rest }: Parsed): Promise<Spec> {
+  let base: ChildSpecInput = {};
+  if (given.json !== undefined) {
+    try {
+      base = JSON.parse(given.json) as ChildSpecInput;
+    } catch (error) {
+      throw new UsageError(`--json: expected a child spec as JSON: ${(error as Error).message}`);
+    }
+  }
+  if (rest !== undefined) base.command = [...rest];
+  if (rest?.length === 0 || (rest === undefined && given.json === undefined)) throw new UsageError("expected a command behind --, or --json SPEC");
+  const env = pairs(given.env, "--env");
+  const labels = pairs(given.label, "--label");
+  const stdin = given.stdin === undefined ? undefined : { base64: (await readInput(given.stdin)).toString("base64") };
+  return {
+    ...base,
+    ...(env ? { env: { ...base.env, ...env } } : {}),
+    ...(labels ? { labels: { ...base.labels, ...labels } } : {}),
+    ...(stdin ? { stdin } : {}),
+    ...(given["deadline-ms"] === undefined ? {} : { deadlineMs: given["deadline-ms"] }),
+    ...(given.link ? { link: true } : {}),
+  } as Spec;
+}
+
+function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void> {
+  return new Promise((resolve) => (stream.write(bytes) ? resolve() : stream.once("drain", resolve)));
+}
+
+/** Prints an event. Answers the exit code of the child once it has ended. */
+async function print(event: PoolEvent): Promise<number | undefined> {
+  switch (event.type) {
+    case "stdout":
+      await write(process.stdout, outputBytes(event));
+      return undefined;
+    case "stderr":
+      await write(process.stderr, outputBytes(event));
+      return undefined;
+    case "gap":
+      await write(process.stderr, `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`);
+      return undefined;
+    case "result":
+      if (event.exitCode === undefined) await write(process.stdout, `${JSON.stringify(event.value ?? null)}\n`);
+      return event.exitCode ?? 0;
+    case "failed":
+      await write(process.stderr, `dpool: ${event.problem.code}: ${event.problem.detail}\n${event.problem.error?.stack ? `${event.problem.error.stack}\n` : ""}`);
+      return event.exitCode ?? 125;
+    default:
+      return undefined;
+  }
+}
+
+async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
+  for await (const event of events) {
+    const exitCode = await print(event);
+    if (exitCode !== undefined) return exitCode;
+  }
+  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}
+
+export async function call(parsed: Parsed, env: Environment): Promise<number> {
+  const pool = onePositional(parsed, "pool");
+  const spec = await specOf(parsed);
+  return using(connect(parsed.given, env), (pools) => printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)));
+}
+
+export async function place(parsed: Parsed, env: Environment): Promise<number> {
+  const pool = onePositional(parsed, "pool");
+  const spec = await specOf(parsed);
+  const child = await using(connect(parsed.given, env), (pools) => pools.placeChild(pool, spec));
+  await write(process.stdout, `${child.id}\n`);
+  return 0;
+}
+
+export async function logs(parsed: Parsed, env: Environment): Promise<number> {
+  const id = onePositional(parsed, "child id");
+  return using(connect(parsed.given, env), async (pools) => {
+    if (parsed.given.follow) return printAll(pools.child(id).events());
+    const quiet = new AbortController();
+    const timer = setTimeout(() => quiet.abort(), QUIET_MS);
+    try {
+      for await (const event of pools.child(id).events({ signal: quiet.signal })) {
+        timer.refresh();
+        await print(event);
+      }
+    } catch (error) {
+      if (!quiet.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    return 0;
+  });
+}
+
+export async function stop(parsed: Parsed, env: Environment): Promise<number> {
+  const id = onePositional(parsed, "child id");
+  return using(connect(parsed.given, env), async (pools) => {
+    const child = pools.child(id);
+    await child.stop();
+    // `cancelled` is what was asked for; any other ending came first, and is as good.
+    await child.exit.catch((error: unknown) => {
+      if (error instanceof PoolError && error.code === "member_lost") throw error;
+    });
+    return 0;
+  });
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return write(process.stdout, all.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}\n`).join(""));
+}
+
+async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promise<string[]> {
+  if (positionals.length > 1) throw new UsageError(`expected at most one pool; got ${positionals.join(" ")}`);
+  return positionals.length === 1 ? [...positionals] : (await pools.pools()).pools.map(({ pool }) => pool);
+}
+
+export async function ps(parsed: Parsed, env: Environment): Promise<number> {
+  return using(connect(parsed.given, env), async (pools) => {
+    const rows: string[][] = [];
+    for (const pool of await poolNames(parsed, pools)) {
+      const { children, unreachable } = await pools.children(pool);
+      for (const { id, status, kind, startedAt, labels } of children) {
+        rows.push([id, pool, status, kind, startedAt, Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(",")]);
+      }
+      if (unreachable.length > 0) await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
+    }
+    await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "LABELS"], rows);
+    return 0;
+  });
+}
+
+export async function members(parsed: Parsed, env: Environment): Promise<number> {
+  return using(connect(parsed.given, env), async (pools) => {
+    const rows: string[][] = [];
+    for (const pool of await poolNames(parsed, pools)) {
+      for (const { member, url, load, sandbox, version } of (await pools.pool(pool)).members) {
+        rows.push([member, pool, load ? `${load.active}/${load.max}` : "no answer", url, sandbox, version]);
+      }
+    }
+    await table(["MEMBER", "POOL", "ACTIVE", "URL", "SANDBOX", "VERSION"], rows);
+    return 0;
+  });
+}

@@ -1,0 +1,90 @@
+/** `dpool serve` and `dpool dev`: members in this process until a signal. */
+import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
+import { DEFAULTS, EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function log(level: string, message: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
+}
+
+function noArguments({ positionals, rest }: Parsed): void {
+  const unexpected = [...positionals, ...(rest ?? [])];
+  if (unexpected.length > 0) throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
+}
+
+function common(given: Given, env: Environment): Pick<MemberOptions, "sandbox" | "graceMs" | "deadlineMs" | "maxBodyBytes" | "path" | "log"> {
+  return { sandbox: given.sandbox, graceMs: given["grace-ms"], deadlineMs: given["deadline-ms"], maxBodyBytes: given["max-body-bytes"], path: env.PATH, log };
+}
+
+function announce({ url, name, pools }: RunningMember): void {
+  process.stdout.write(`ready ${url} member ${name} pools ${Object.entries(pools).map(([pool, max]) => `${pool}=${max}`).join(",")}\n`);
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function untilSignal(): { readonly signal: Promise<NodeJS.Signals> } {
+  return {
+    signal: new Promise((resolve) => {
+      for (const name of ["SIGTERM", "SIGINT"] as const) {
+        process.on(name, () => {
+          process.once(name, () => process.exit(1));
+          resolve(name);
+        });
+      }
+    }),
+  };
+}
+
+async function run(members: readonly RunningMember[]): Promise<number> {
+  const { signal } = untilSignal();
+  const told = signal.then((name) => log("info", `${name}: leaving, ending the children`));
+  for (const member of members) {
+    await Promise.race([member.joined, told]);
+    announce(member);
+  }
+  await told;
+  await Promise.all(members.map((member) => member.stop()));
+  return 0;
+}
+
+export async function serve(parsed: Parsed, env: Environment): Promise<number> {
+  noArguments(parsed);
+  const { given } = parsed;
+  if (!given.pool) throw new UsageError("expected at least one --pool NAME=MAX");
+  const member = await startMember({
+    ...common(given, env),
+    pools: Object.fromEntries(given.pool),
+    name: given.member,
+    host: given.host,
+    port: given.port,
+    advertise: given.advertise,
+    insecure: given.insecure,
+    consul: consulOf({ ...given, consul: given.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500" }, env),
+  });
+  return run([member]);
+}
+
+export async function dev(parsed: Parsed, env: Environment): Promise<number> {
+  noArguments(parsed);
+  const { given } = parsed;
+  const registry = new EmbeddedRegistry();
+  const first = given.port ?? DEFAULTS.port;
+  const members: RunningMember[] = [];
+  try {
+    for (let index = 0; index < (given.members ?? 3); index++) {
+      members.push(
+        await startMember({
+          ...common(given, env),
+          pools: Object.fromEntries(given.pool ?? [["pipeline", DEFAULTS.maxChildren]]),
+          name: `m${index + 1}`,
+          port: first === 0 ? 0 : first + index,
+          registry,
+        }),
+      );
+    }
+  } catch (error) {
+    await Promise.all(members.map((member) => member.stop()));
+    throw error;
+  }
+  return run(members);
+}

@@ -1,0 +1,180 @@
+/** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
+import { parseArgs } from "node:util";
+import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
+import { DEFAULTS } from "./main.ts";
+
+/** A mistake of the person at the command line. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Option<T> {
+  /** What stands for the value in help texts; none for a switch. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly repeatable?: boolean;
+  readonly doc: string;
+  /** Shown in help texts; what happens without the option. */
+  readonly otherwise?: string;
+  /** Turns the given text into the value; throws a {@link UsageError} that says what was expected. */
+  parse(text: string, flag: string): T;
+}
+
+const text = (given: string) => given;
+
+function whole(min: number, max: number) {
+  return (given: string, flag: string): number => {
+    const number = Number(given);
+    if (!/^\d+$/.test(given) || number < min || number > max) throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}; got ${JSON.stringify(given)}`);
+    return number;
+  };
+}
+
+function oneOf<const T extends string>(...allowed: T[]) {
+  return (given: string, flag: string): T => {
+    const found = allowed.find((value) => value === given);
+    if (found === undefined) throw new UsageError(`${flag}: expected ${allowed.join(" or ")}; got ${JSON.stringify(given)}`);
+    return found;
+  };
+}
+
+function pool(given: string, flag: string): [string, number] {
+  const [name = "", max, ...rest] = given.split("=");
+  if (name === "" || rest.length > 0) throw new UsageError(`${flag}: expected NAME=MAX, such as pipeline=5; got ${JSON.stringify(given)}`);
+  return [name, max === undefined ? DEFAULTS.maxChildren : whole(1, 10_000)(max, flag)];
+}
+
+const DAY_MS = 86_400_000;
+
+const OPTIONS = {
+  pool: { value: "NAME=MAX", repeatable: true, doc: `A pool to serve, and how many children at most at a time (default ${DEFAULTS.maxChildren}). Repeatable.`, parse: pool },
+  port: { value: "PORT", doc: "Port to listen on; 0 for a free one. `dev` takes this and the ones after it.", otherwise: String(DEFAULTS.port), parse: whole(0, 65_535) },
+  host: { value: "ADDRESS", doc: "Address to listen on. Anything but loopback wants --insecure.", otherwise: DEFAULTS.host, parse: text },
+  advertise: { value: "HOST:PORT", doc: "Where other machines reach this member.", otherwise: "where it listens", parse: text },
+  member: { value: "NAME", doc: "This member's name, unique among the members.", otherwise: "HOSTNAME-PORT", parse: text },
+  members: { value: "N", doc: "How many members to run in this process.", otherwise: "3", parse: whole(1, 100) },
+  consul: { value: "ADDRESS", doc: "The Consul agent. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.", otherwise: "http://127.0.0.1:8500", parse: text },
+  sandbox: { value: "auto|off", doc: "`off` runs children as plain processes, on loopback only.", otherwise: "auto", parse: oneOf("auto", "off") },
+  insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
+  "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
+  "deadline-ms": { value: "MS", doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.", otherwise: `${DEFAULTS.deadlineMs} for calls, none for placed children`, parse: whole(1, 7 * DAY_MS) },
+  "max-body-bytes": { value: "BYTES", doc: "Largest request body.", otherwise: String(DEFAULTS.maxBodyBytes), parse: whole(1_024, 1_073_741_824) },
+  url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
+  json: { value: "SPEC", doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.', parse: text },
+  stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
+  env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
+  label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
+  link: { doc: "Stop the child when this command goes.", parse: () => true },
+  follow: { short: "f", doc: "Go on until the child ends.", parse: () => true },
+  help: { short: "h", doc: "This text.", parse: () => true },
+} as const satisfies Record<string, Option<unknown>>;
+
+type Options = typeof OPTIONS;
+type Name = keyof Options;
+type Value<N extends Name> = Options[N] extends { repeatable: true } ? ReturnType<Options[N]["parse"]>[] : ReturnType<Options[N]["parse"]>;
+export type Given = { readonly [N in Name]?: Value<N> };
+
+const CLIENT = ["url", "consul"] as const;
+const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
+const SERVER = ["pool", "port", "sandbox", "grace-ms", "deadline-ms", "max-body-bytes"] as const;
+
+export const COMMANDS = {
+  serve: { usage: "serve --pool NAME=MAX [options]", summary: "Run a member, registered with Consul.", options: [...SERVER, "host", "advertise", "member", "consul", "insecure"] },
+  dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", ...SERVER] },
+  call: { usage: "call POOL [options] [-- COMMAND ARG...]", summary: "Run a command on the least loaded member; its output, its exit code.", options: [...CLIENT, ...SPEC, "link"] },
+  place: { usage: "place POOL [options] [-- COMMAND ARG...]", summary: "Place a child that lives on its own; prints its id.", options: [...CLIENT, ...SPEC] },
+  ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: [...CLIENT] },
+  logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
+  stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
+  members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
+} as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
+
+export type Command = keyof typeof COMMANDS;
+
+export interface Parsed {
+  readonly command: Command;
+  /** What is neither an option nor behind `--`. */
+  readonly positionals: readonly string[];
+  /** What stands behind `--`; undefined without one. */
+  readonly rest: readonly string[] | undefined;
+  readonly given: Given;
+}
+
+const variableOf = (name: Name) => `DPOOL_${name.replaceAll("-", "_").toUpperCase()}`;
+
+/** Reads a command line and the environment. Undefined when help was asked for. @throws {UsageError} */
+export function parse(argv: readonly string[], env: Environment): Parsed | { readonly help: Command | undefined } {
+  const [first, ...others] = argv;
+  if (first === undefined || first === "--help" || first === "-h" || first === "help") return { help: others[0] !== undefined && others[0] in COMMANDS ? (others[0] as Command) : undefined };
+  if (!Object.hasOwn(COMMANDS, first)) throw new UsageError(`expected one of ${Object.keys(COMMANDS).join(", ")}; got ${JSON.stringify(first)}`);
+  const command = first as Command;
+  const names = new Set<Name>([...COMMANDS[command].options, "help"]);
+  const end = others.indexOf("--");
+  const rest = end < 0 ? undefined : others.slice(end + 1);
+  let parsed: { values: Record<string, string | boolean | (string | boolean)[] | undefined>; positionals: string[] };
+  try {
+    parsed = parseArgs({
+      args: end < 0 ? others : others.slice(0, end),
+      allowPositionals: true,
+      options: Object.fromEntries(
+        [...names].map((name) => {
+          const option: Option<unknown> = OPTIONS[name];
+          return [name, { type: option.value ? ("string" as const) : ("boolean" as const), multiple: option.repeatable ?? false, ...(option.short ? { short: option.short } : {}) }];
+        }),
+      ),
+    });
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.split(". ")[0]}; see dpool ${command} --help`);
+  }
+  if (parsed.values.help) return { help: command };
+  const given: Record<string, unknown> = {};
+  for (const name of names) {
+    const option: Option<unknown> = OPTIONS[name];
+    const flagged = parsed.values[name];
+    const variable = env[variableOf(name)];
+    const [value, source] = flagged !== undefined ? [flagged, `--${name}`] : variable !== undefined && name !== "help" ? [option.repeatable ? variable.split(",") : variable, variableOf(name)] : [];
+    if (value === undefined || source === undefined) continue;
+    if (!option.value && typeof value === "string" && !["1", "true"].includes(value)) continue;
+    given[name] = Array.isArray(value) ? value.map((item) => option.parse(String(item), source)) : option.parse(String(value), source);
+  }
+  return { command, positionals: parsed.positionals, rest, given: given as Given };
+}
+
+/** The Consul that a command should use; undefined when nothing asks for one. */
+export function consulOf(given: Given, env: Environment): ConsulOptions | undefined {
+  const address = given.consul ?? env.CONSUL_HTTP_ADDR;
+  return address === undefined ? undefined : consulOptionsFrom(env, address);
+}
+
+function column(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+}
+
+/** The help text of a command, or of all. */
+export function help(command?: Command): string {
+  if (command === undefined) {
+    const commands = column(Object.values(COMMANDS).map(({ usage, summary }) => [usage.replace(" [options]", ""), summary] as const));
+    return `dpool: run a piece of work on the least loaded machine of a named pool.
+
+${commands}
+
+  dpool COMMAND --help tells a command's options. Each option can also be set by a variable: --port by DPOOL_PORT.
+
+Try it, in two terminals:
+  dpool dev --pool pipeline=5
+  dpool call pipeline -- uname -a
+
+Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); 125 when the pool failed; 2 for a mistake here.
+`;
+  }
+  const { usage, summary, options } = COMMANDS[command];
+  const rows = [...options, "help" as const].map((name) => {
+    const option: Option<unknown> = OPTIONS[name];
+    const flag = `${option.short ? `-${option.short}, ` : ""}--${name}${option.value ? ` ${option.value}` : ""}`;
+    return [flag, `${option.doc}${option.otherwise ? ` Default: ${option.otherwise}.` : ""}${name === "help" ? "" : ` [${variableOf(name)}]`}`] as const;
+  });
+  return `dpool ${usage}\n\n${summary}\n\n${column(rows)}\n`;
+}

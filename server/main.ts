@@ -1,0 +1,177 @@
+/** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { hostname } from "node:os";
+import { createAdaptorServer } from "@hono/node-server";
+import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
+import { Client } from "../sdk/typescript/client.ts";
+import { DirectAccess } from "../sdk/typescript/direct.ts";
+import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
+import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
+import { createApp } from "./app.ts";
+import { ConsulMembership } from "./membership/consul.ts";
+import { EmbeddedRegistry } from "./membership/embedded.ts";
+import { commandRuntime } from "./runtimes/command.ts";
+import { nodeRuntime } from "./runtimes/node.ts";
+import { Bubblewrap } from "./sandbox/bubblewrap.ts";
+import { NoSandbox } from "./sandbox/none.ts";
+import { probeSandbox } from "./sandbox/probe.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
+import { Supervisor } from "./supervisor/supervisor.ts";
+import { VERSION } from "./version.ts";
+
+export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
+export { EmbeddedRegistry } from "./membership/embedded.ts";
+
+export interface MemberOptions {
+  /** Pools to serve: `maxChildren` by name. */
+  readonly pools: Readonly<Record<string, number>>;
+  /** The member's name, unique among the members. Default: the host's name and the port. */
+  readonly name?: string | undefined;
+  /** Address to listen on. Default `127.0.0.1`; another one than loopback wants `insecure`. */
+  readonly host?: string | undefined;
+  /** Port to listen on; 0 for a free one. Default 7400. */
+  readonly port?: number | undefined;
+  /** `HOST:PORT` under which others reach this member. Default: where it listens. */
+  readonly advertise?: string | undefined;
+  /** Join through this Consul agent. */
+  readonly consul?: ConsulOptions | undefined;
+  /** Join this registry of the same process. Default, without `consul`: one of its own. */
+  readonly registry?: EmbeddedRegistry | undefined;
+  /** `auto` (default) refuses to start where the sandbox does not work; `off` runs children as plain processes, on loopback only. */
+  readonly sandbox?: "auto" | "off" | undefined;
+  /** Listen beyond loopback although nobody has to show who they are. Default false. */
+  readonly insecure?: boolean | undefined;
+  /** Milliseconds between TERM and KILL. Default 5,000. */
+  readonly graceMs?: number | undefined;
+  /** Deadline of a call that names none, in milliseconds. Default 300,000. */
+  readonly deadlineMs?: number | undefined;
+  /** Largest request body. Default 16 MiB. */
+  readonly maxBodyBytes?: number | undefined;
+  /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  readonly path?: string | undefined;
+  /** Receives the log, a line at a time. Default: nothing. */
+  readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
+}
+
+export interface RunningMember extends Member {
+  /** Resolves when the member is in its pools. */
+  readonly joined: Promise<void>;
+  /** Admits nothing more, leaves its pools, ends its children, delivers their last events. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** The defaults, in one place for the embedding and the command line. */
+export const DEFAULTS = { host: "127.0.0.1", port: 7400, maxChildren: 5, graceMs: 5_000, deadlineMs: 300_000, maxBodyBytes: 16 * 1024 * 1024 } as const;
+
+/** How long the last events may take to reach their readers at the end. */
+const DELIVER_TIMEOUT_MS = 5_000;
+/** Longer than any client of ours keeps an idle connection, so that the client is the one to close it. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+
+/**
+ * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
+ *
+ * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` with what to do about it.
+ * @example
+ * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
+ */
+export async function startMember(options: MemberOptions): Promise<RunningMember> {
+  const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
+  check(options, host);
+  const sandbox = await openSandbox(options);
+
+  let app: ReturnType<typeof createApp> | undefined;
+  const server = createAdaptorServer({ fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env), overrideGlobalObjects: false }) as Server;
+  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (error) {
+    await sandbox.close();
+    throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
+  }
+  const bound = server.address() as { address: string; port: number };
+  const member: Member = {
+    name: options.name ?? `${hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 50)}-${bound.port}`,
+    url: `http://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
+    pools: { ...options.pools },
+    sandbox: sandbox.level,
+    version: VERSION,
+  };
+  const membership = options.consul
+    ? new ConsulMembership(options.consul, (level, message) => log(level, message))
+    : (options.registry ?? new EmbeddedRegistry()).membership();
+  const client = new Client();
+  const access = new DirectAccess(client, membership);
+  const supervisors = new Map(
+    Object.entries(member.pools).map(([pool, maxChildren]) => [
+      pool,
+      new Supervisor({ pool, member: member.name, url: member.url, maxChildren, sandbox, runtimes: { command: commandRuntime, function: nodeRuntime }, graceMs }),
+    ]),
+  );
+  let stopping: Promise<void> | undefined;
+  app = createApp({
+    name: member.name,
+    supervisors,
+    client,
+    access,
+    defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
+    maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
+    trouble: () => (stopping ? "the member is stopping" : membership.trouble),
+    logError: (message) => log("error", message),
+  });
+  if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
+  if (!LOOPBACK.test(host)) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
+
+  const stop = async () => {
+    for (const supervisor of supervisors.values()) supervisor.drain();
+    await membership.leave();
+    await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    // Closes the idle connections; those under way finish, or are cut.
+    const closed = new Promise((resolve) => server.close(resolve));
+    const cut = setTimeout(() => server.closeAllConnections(), DELIVER_TIMEOUT_MS);
+    await closed;
+    clearTimeout(cut);
+    for (const supervisor of supervisors.values()) supervisor.close();
+    access.close();
+    await client.close();
+    await sandbox.close();
+  };
+  return {
+    ...member,
+    joined: membership.join(member),
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, host: string): void {
+  const refuse = (detail: string) => PoolError.of("invalid_request", detail);
+  const entries = Object.entries(pools);
+  if (entries.length === 0) throw refuse("expected at least one pool, such as pipeline=5; got none");
+  // Consul's meta holds 64 pairs, four of which are taken.
+  if (entries.length > 60) throw refuse(`expected at most 60 pools; got ${entries.length}`);
+  for (const [pool, max] of entries) {
+    const parsed = PoolNameSchema.safeParse(pool);
+    if (!parsed.success) throw refuse(`${parsed.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
+    if (!Number.isInteger(max) || max < 1 || max > 10_000) throw refuse(`expected maxChildren of pool ${pool} to be a whole number from 1 to 10000; got ${max}`);
+  }
+  if (name !== undefined && !MemberNameSchema.safeParse(name).success) throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
+  if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise)) throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
+  if (LOOPBACK.test(host)) return;
+  if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
+  if (!insecure) throw refuse(`host ${host} is not loopback: whoever reaches the port could run programs here; say --insecure to allow it`);
+}
+
+async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions): Promise<Sandbox> {
+  const opened = sandbox === "off" ? new NoSandbox(path) : new Bubblewrap();
+  const trouble = await probeSandbox(opened);
+  if (trouble === undefined) return opened;
+  await opened.close();
+  throw PoolError.of("sandbox_unavailable", `${trouble}. Without a sandbox, on a trusted machine and on loopback only: --sandbox off`);
+}

@@ -21,14 +21,24 @@ export const GapEventSchema = z
   .object({ type: z.literal("gap"), droppedBytes: z.int() })
   .openapi("GapEvent", { description: "A detached reader came too late: so many bytes of output are no longer kept." });
 
-export const ResultEventSchema = z.object({ type: z.literal("result"), ...endingFields }).openapi("ResultEvent", { description: "Terminal: the child ended by itself." });
+export const ResultEventSchema = z
+  .object({ type: z.literal("result"), ...endingFields })
+  .openapi("ResultEvent", { description: "Terminal: the child ended by itself." });
 
 export const FailedEventSchema = z
   .object({ type: z.literal("failed"), problem: ProblemSchema, ...z.object(endingFields).partial().shape })
   .openapi("FailedEvent", { description: "Terminal: the child, or its placement, failed." });
 
 export const PoolEventSchema = z
-  .discriminatedUnion("type", [QueuedEventSchema, PlacedEventSchema, StdoutEventSchema, StderrEventSchema, GapEventSchema, ResultEventSchema, FailedEventSchema])
+  .discriminatedUnion("type", [
+    QueuedEventSchema,
+    PlacedEventSchema,
+    StdoutEventSchema,
+    StderrEventSchema,
+    GapEventSchema,
+    ResultEventSchema,
+    FailedEventSchema,
+  ])
   .openapi("PoolEvent");
 
 export type PoolEvent = z.infer<typeof PoolEventSchema>;

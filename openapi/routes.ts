@@ -1,6 +1,6 @@
 /** The operations that every member serves. Handlers live beside the member; this file is the contract. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { type ErrorCode, ERRORS, type ProblemStatus, ProblemSchema } from "./errors.ts";
+import { ERRORS, type ErrorCode, ProblemSchema, type ProblemStatus } from "./errors.ts";
 import { PoolEventSchema } from "./events.ts";
 import {
   CallProblemSchema,
@@ -33,9 +33,7 @@ function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
       {
         description: names.map((name) => `\`${name}\``).join(", "),
         content: { "application/problem+json": { schema } },
-        ...(status === 503
-          ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) }
-          : {}),
+        ...(status === 503 ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) } : {}),
       },
     ]),
   );
@@ -105,7 +103,10 @@ export const getPool = createRoute({
   tags: ["Pools"],
   summary: "A pool's members and their load",
   request: { params: pathPool },
-  responses: { 200: { description: "The pool.", content: json(PoolSchema) }, ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]) },
+  responses: {
+    200: { description: "The pool.", content: json(PoolSchema) },
+    ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]),
+  },
 });
 
 export const listPoolChildren = createRoute({
@@ -115,7 +116,10 @@ export const listPoolChildren = createRoute({
   tags: ["Pools"],
   summary: "A pool's children, over all its members",
   request: { params: pathPool },
-  responses: { 200: { description: "The children.", content: json(PoolChildListSchema) }, ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]) },
+  responses: {
+    200: { description: "The children.", content: json(PoolChildListSchema) },
+    ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]),
+  },
 });
 
 export const call = createRoute({
@@ -168,7 +172,10 @@ export const getChild = createRoute({
   tags: ["Children"],
   summary: "One child; any member answers",
   request: { params: pathChild },
-  responses: { 200: { description: "The child.", content: json(ChildSchema) }, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]) },
+  responses: {
+    200: { description: "The child.", content: json(ChildSchema) },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]),
+  },
 });
 
 export const stopChild = createRoute({
@@ -179,7 +186,10 @@ export const stopChild = createRoute({
   summary: "Stop a child: TERM, grace, KILL",
   description: "Answers at once; the child's stream ends with `failed` / `cancelled`. Stopping a child that has ended changes nothing.",
   request: { params: pathChild },
-  responses: { 202: { description: "The child, being stopped.", content: json(ChildSchema) }, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]) },
+  responses: {
+    202: { description: "The child, being stopped.", content: json(ChildSchema) },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]),
+  },
 });
 
 export const childEvents = createRoute({
@@ -190,7 +200,12 @@ export const childEvents = createRoute({
   summary: "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`",
   request: {
     params: pathChild,
-    headers: z.object({ "last-event-id": z.string().regex(/^\d{1,15}$/, "expected the id of an event: a number").optional() }),
+    headers: z.object({
+      "last-event-id": z
+        .string()
+        .regex(/^\d{1,15}$/, "expected the id of an event: a number")
+        .optional(),
+    }),
   },
   responses: { 200: stream, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]) },
 });

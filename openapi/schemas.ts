@@ -31,7 +31,10 @@ const utf8Bytes = (value: string) => new TextEncoder().encode(value).length;
 const ArgumentSchema = z
   .string()
   .refine(noNul, "expected a string without NUL characters")
-  .refine((value) => value.length <= MAX_ARGUMENT_BYTES && utf8Bytes(value) <= MAX_ARGUMENT_BYTES, `expected at most ${MAX_ARGUMENT_BYTES} bytes; longer data goes in by stdin`);
+  .refine(
+    (value) => value.length <= MAX_ARGUMENT_BYTES && utf8Bytes(value) <= MAX_ARGUMENT_BYTES,
+    `expected at most ${MAX_ARGUMENT_BYTES} bytes; longer data goes in by stdin`,
+  );
 
 const EnvironmentSchema = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name: letters, digits and _, not beginning with a digit"),
@@ -41,11 +44,7 @@ const EnvironmentSchema = z.record(
 const Base64Schema = z.base64("expected base64");
 
 const DataSchema = z
-  .union([
-    z.string().openapi({ description: "The text itself." }),
-    z.strictObject({ text: z.string() }),
-    z.strictObject({ base64: Base64Schema }),
-  ])
+  .union([z.string().openapi({ description: "The text itself." }), z.strictObject({ text: z.string() }), z.strictObject({ base64: Base64Schema })])
   .openapi("Data", { description: "Text, or bytes in base64." });
 
 export const FunctionSchema = z
@@ -60,10 +59,15 @@ export const FunctionSchema = z
   .openapi("Function");
 
 const specFields = {
-  command: z.array(ArgumentSchema).min(1, "expected at least the program to run").max(MAX_ARGUMENTS).optional().openapi({
-    description: "Program and arguments. There is no shell.",
-    example: ["uname", "-a"],
-  }),
+  command: z
+    .array(ArgumentSchema)
+    .min(1, "expected at least the program to run")
+    .max(MAX_ARGUMENTS)
+    .optional()
+    .openapi({
+      description: "Program and arguments. There is no shell.",
+      example: ["uname", "-a"],
+    }),
   function: FunctionSchema.optional(),
   env: EnvironmentSchema.optional().openapi({ description: "Variables added to the child's minimal environment." }),
   stdin: DataSchema.optional().openapi({ description: "What the child reads on its standard input. Nothing by default." }),
@@ -71,7 +75,8 @@ const specFields = {
     description: "How `stdout` and `stderr` events carry bytes: UTF-8 text, invalid bytes replaced, or base64.",
   }),
   deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional().openapi({
-    description: "Milliseconds from the arrival of the request until the child is stopped. A call has the operator's default (5 minutes) unless told; a placed child has none.",
+    description:
+      "Milliseconds from the arrival of the request until the child is stopped. A call has the operator's default (5 minutes) unless told; a placed child has none.",
   }),
   link: z.boolean().default(false).openapi({ description: "Stop the child when the caller's connection goes." }),
   labels: z.record(z.string().max(63), z.string().max(255)).optional().openapi({ description: "Words of the caller's own, shown with the child." }),
@@ -193,8 +198,11 @@ const waitedFields = {
 export const CallResultSchema = z.object({ ...waitedFields, ...endingFields }).openapi("CallResult");
 export type CallResult = z.infer<typeof CallResultSchema>;
 
-export const CallProblemSchema = ProblemSchema.extend(z.object({ ...waitedFields, ...endingFields, error: FunctionErrorSchema }).partial().shape).openapi("CallProblem", {
-  description: "A problem; where a child had been placed, with what it left: the same fields as a result.",
-});
+export const CallProblemSchema = ProblemSchema.extend(z.object({ ...waitedFields, ...endingFields, error: FunctionErrorSchema }).partial().shape).openapi(
+  "CallProblem",
+  {
+    description: "A problem; where a child had been placed, with what it left: the same fields as a result.",
+  },
+);
 
 export const HealthSchema = z.object({ status: z.enum(["ok", "unavailable"]), member: MemberNameSchema, detail: z.string().optional() }).openapi("Health");

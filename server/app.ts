@@ -48,9 +48,13 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     await next();
   });
-  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }));
+  app.use(
+    bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }),
+  );
   app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
-  app.notFound((c) => problemResponse(c, problem("not_found", `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`)));
+  app.notFound((c) =>
+    problemResponse(c, problem("not_found", `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`)),
+  );
   // Longer paths first where a parameter could swallow a word: `/children/count` before `/children/{id}`.
   thisMemberRoutes(app, options);
   poolRoutes(app, options);

@@ -27,7 +27,8 @@ const text = (given: string) => given;
 function whole(min: number, max: number) {
   return (given: string, flag: string): number => {
     const number = Number(given);
-    if (!/^\d+$/.test(given) || number < min || number > max) throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}; got ${JSON.stringify(given)}`);
+    if (!/^\d+$/.test(given) || number < min || number > max)
+      throw new UsageError(`${flag}: expected a whole number from ${min} to ${max}; got ${JSON.stringify(given)}`);
     return number;
   };
 }
@@ -49,20 +50,44 @@ function pool(given: string, flag: string): [string, number] {
 const DAY_MS = 86_400_000;
 
 const OPTIONS = {
-  pool: { value: "NAME=MAX", repeatable: true, doc: `A pool to serve, and how many children at most at a time (default ${DEFAULTS.maxChildren}). Repeatable.`, parse: pool },
-  port: { value: "PORT", doc: "Port to listen on; 0 for a free one. `dev` takes this and the ones after it.", otherwise: String(DEFAULTS.port), parse: whole(0, 65_535) },
+  pool: {
+    value: "NAME=MAX",
+    repeatable: true,
+    doc: `A pool to serve, and how many children at most at a time (default ${DEFAULTS.maxChildren}). Repeatable.`,
+    parse: pool,
+  },
+  port: {
+    value: "PORT",
+    doc: "Port to listen on; 0 for a free one. `dev` takes this and the ones after it.",
+    otherwise: String(DEFAULTS.port),
+    parse: whole(0, 65_535),
+  },
   host: { value: "ADDRESS", doc: "Address to listen on. Anything but loopback wants --insecure.", otherwise: DEFAULTS.host, parse: text },
   advertise: { value: "HOST:PORT", doc: "Where other machines reach this member.", otherwise: "where it listens", parse: text },
   member: { value: "NAME", doc: "This member's name, unique among the members.", otherwise: "HOSTNAME-PORT", parse: text },
   members: { value: "N", doc: "How many members to run in this process.", otherwise: "3", parse: whole(1, 100) },
-  consul: { value: "ADDRESS", doc: "The Consul agent. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.", otherwise: "http://127.0.0.1:8500", parse: text },
+  consul: {
+    value: "ADDRESS",
+    doc: "The Consul agent. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.",
+    otherwise: "http://127.0.0.1:8500",
+    parse: text,
+  },
   sandbox: { value: "auto|off", doc: "`off` runs children as plain processes, on loopback only.", otherwise: "auto", parse: oneOf("auto", "off") },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
   "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
-  "deadline-ms": { value: "MS", doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.", otherwise: `${DEFAULTS.deadlineMs} for calls, none for placed children`, parse: whole(1, 7 * DAY_MS) },
+  "deadline-ms": {
+    value: "MS",
+    doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.",
+    otherwise: `${DEFAULTS.deadlineMs} for calls, none for placed children`,
+    parse: whole(1, 7 * DAY_MS),
+  },
   "max-body-bytes": { value: "BYTES", doc: "Largest request body.", otherwise: String(DEFAULTS.maxBodyBytes), parse: whole(1_024, 1_073_741_824) },
   url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
-  json: { value: "SPEC", doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.', parse: text },
+  json: {
+    value: "SPEC",
+    doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.',
+    parse: text,
+  },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
   env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
   label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
@@ -81,9 +106,17 @@ const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const SERVER = ["pool", "port", "sandbox", "grace-ms", "deadline-ms", "max-body-bytes"] as const;
 
 export const COMMANDS = {
-  serve: { usage: "serve --pool NAME=MAX [options]", summary: "Run a member, registered with Consul.", options: [...SERVER, "host", "advertise", "member", "consul", "insecure"] },
+  serve: {
+    usage: "serve --pool NAME=MAX [options]",
+    summary: "Run a member, registered with Consul.",
+    options: [...SERVER, "host", "advertise", "member", "consul", "insecure"],
+  },
   dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", ...SERVER] },
-  call: { usage: "call POOL [options] [-- COMMAND ARG...]", summary: "Run a command on the least loaded member; its output, its exit code.", options: [...CLIENT, ...SPEC, "link"] },
+  call: {
+    usage: "call POOL [options] [-- COMMAND ARG...]",
+    summary: "Run a command on the least loaded member; its output, its exit code.",
+    options: [...CLIENT, ...SPEC, "link"],
+  },
   place: { usage: "place POOL [options] [-- COMMAND ARG...]", summary: "Place a child that lives on its own; prints its id.", options: [...CLIENT, ...SPEC] },
   ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: [...CLIENT] },
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
@@ -107,7 +140,8 @@ const variableOf = (name: Name) => `DPOOL_${name.replaceAll("-", "_").toUpperCas
 /** Reads a command line and the environment. Undefined when help was asked for. @throws {UsageError} */
 export function parse(argv: readonly string[], env: Environment): Parsed | { readonly help: Command | undefined } {
   const [first, ...others] = argv;
-  if (first === undefined || first === "--help" || first === "-h" || first === "help") return { help: others[0] !== undefined && others[0] in COMMANDS ? (others[0] as Command) : undefined };
+  if (first === undefined || first === "--help" || first === "-h" || first === "help")
+    return { help: others[0] !== undefined && others[0] in COMMANDS ? (others[0] as Command) : undefined };
   if (!Object.hasOwn(COMMANDS, first)) throw new UsageError(`expected one of ${Object.keys(COMMANDS).join(", ")}; got ${JSON.stringify(first)}`);
   const command = first as Command;
   const names = new Set<Name>([...COMMANDS[command].options, "help"]);
@@ -121,7 +155,14 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
       options: Object.fromEntries(
         [...names].map((name) => {
           const option: Option<unknown> = OPTIONS[name];
-          return [name, { type: option.value ? ("string" as const) : ("boolean" as const), multiple: option.repeatable ?? false, ...(option.short ? { short: option.short } : {}) }];
+          return [
+            name,
+            {
+              type: option.value ? ("string" as const) : ("boolean" as const),
+              multiple: option.repeatable ?? false,
+              ...(option.short ? { short: option.short } : {}),
+            },
+          ];
         }),
       ),
     });
@@ -134,7 +175,12 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
     const option: Option<unknown> = OPTIONS[name];
     const flagged = parsed.values[name];
     const variable = env[variableOf(name)];
-    const [value, source] = flagged !== undefined ? [flagged, `--${name}`] : variable !== undefined && name !== "help" ? [option.repeatable ? variable.split(",") : variable, variableOf(name)] : [];
+    const [value, source] =
+      flagged !== undefined
+        ? [flagged, `--${name}`]
+        : variable !== undefined && name !== "help"
+          ? [option.repeatable ? variable.split(",") : variable, variableOf(name)]
+          : [];
     if (value === undefined || source === undefined) continue;
     if (!option.value && typeof value === "string" && !["1", "true"].includes(value)) continue;
     given[name] = Array.isArray(value) ? value.map((item) => option.parse(String(item), source)) : option.parse(String(value), source);

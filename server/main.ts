@@ -84,7 +84,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const sandbox = await openSandbox(options);
 
   let app: ReturnType<typeof createApp> | undefined;
-  const server = createAdaptorServer({ fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env), overrideGlobalObjects: false }) as Server;
+  const server = createAdaptorServer({ fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env) }) as Server;
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   try {
     server.listen(port, host);
@@ -95,7 +95,11 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   }
   const bound = server.address() as { address: string; port: number };
   const member: Member = {
-    name: options.name ?? `${hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 50)}-${bound.port}`,
+    name:
+      options.name ??
+      `${hostname()
+        .replaceAll(/[^A-Za-z0-9_-]/g, "-")
+        .slice(0, 50)}-${bound.port}`,
     url: `http://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
     pools: { ...options.pools },
     sandbox: sandbox.level,
@@ -109,7 +113,15 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const supervisors = new Map(
     Object.entries(member.pools).map(([pool, maxChildren]) => [
       pool,
-      new Supervisor({ pool, member: member.name, url: member.url, maxChildren, sandbox, runtimes: { command: commandRuntime, function: nodeRuntime }, graceMs }),
+      new Supervisor({
+        pool,
+        member: member.name,
+        url: member.url,
+        maxChildren,
+        sandbox,
+        runtimes: { command: commandRuntime, function: nodeRuntime },
+        graceMs,
+      }),
     ]),
   );
   let stopping: Promise<void> | undefined;
@@ -159,10 +171,13 @@ function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, hos
   for (const [pool, max] of entries) {
     const parsed = PoolNameSchema.safeParse(pool);
     if (!parsed.success) throw refuse(`${parsed.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
-    if (!Number.isInteger(max) || max < 1 || max > 10_000) throw refuse(`expected maxChildren of pool ${pool} to be a whole number from 1 to 10000; got ${max}`);
+    if (!Number.isInteger(max) || max < 1 || max > 10_000)
+      throw refuse(`expected maxChildren of pool ${pool} to be a whole number from 1 to 10000; got ${max}`);
   }
-  if (name !== undefined && !MemberNameSchema.safeParse(name).success) throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
-  if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise)) throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
+  if (name !== undefined && !MemberNameSchema.safeParse(name).success)
+    throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
+  if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
+    throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
   if (LOOPBACK.test(host)) return;
   if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
   if (!insecure) throw refuse(`host ${host} is not loopback: whoever reaches the port could run programs here; say --insecure to allow it`);

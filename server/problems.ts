@@ -1,4 +1,5 @@
 /** Problems as HTTP answers. */
+import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { ERRORS, type Problem, problem, RETRY_AFTER_SECONDS } from "../openapi/errors.ts";
@@ -13,10 +14,21 @@ export function problemResponse(c: Context, given: Problem): Response {
 }
 
 /** What validation found, as one problem that names each field at fault. */
-export function invalidFields(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): Problem {
-  const fields = issues.map(({ path, message }) => ({ path: path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""), message }));
+export function invalidFields(issues: readonly z.core.$ZodIssue[]): Problem {
+  const fields = issues.map(({ path, ...issue }) => ({
+    path: path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
+    message: whatWasExpected(issue),
+  }));
   const detail = fields.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)).join("; ");
   return problem("invalid_request", detail, { fields });
+}
+
+function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
+  if (issue.code === "unrecognized_keys")
+    return `expected no such key; got ${(issue as z.core.$ZodIssueUnrecognizedKeys).keys.map((key) => JSON.stringify(key)).join(", ")}`;
+  if (issue.code !== "invalid_union") return issue.message;
+  const alternatives = (issue as z.core.$ZodIssueInvalidUnion).errors.map((errors) => errors.map((error) => error.message).join(" and "));
+  return `none of the alternatives fits: ${alternatives.join("; or ")}`;
 }
 
 /** The problem that an error of a handler is. What is not one of ours is logged and told to nobody. */

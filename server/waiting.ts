@@ -43,8 +43,8 @@ export async function answerAtEnd(c: Context, events: AsyncIterable<PoolEvent>):
   }
   const output = { ...(child ? { child } : {}), stdout: stdout.toString(), stderr: stderr.toString(), truncated: stdout.truncated || stderr.truncated };
   if (!terminal) return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
-  const { type: _type, ...ending } = terminal;
-  if (terminal.type === "result") return c.json({ ...output, ...ending } as CallResult, 200);
-  const { problem: given, ...rest } = ending as Omit<typeof terminal, "type">;
+  const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
+  if (!("problem" in ending)) return c.json({ ...output, ...ending } as CallResult, 200);
+  const { problem: given, ...rest } = ending;
   return problemResponse(c, { ...given, ...output, ...rest } as Problem);
 }

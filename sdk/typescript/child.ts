@@ -1,5 +1,5 @@
 /** A placed child, from anywhere. */
-import { isTerminal, type EventOf } from "../../openapi/events.ts";
+import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
 import type { Client } from "./client.ts";

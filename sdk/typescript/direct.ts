@@ -93,7 +93,13 @@ export class DirectAccess implements Access {
         }
         let answer: Answer;
         try {
-          answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body: { ...spec, ...remainder, pool }, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+          answer = await this.#client.send(`${member.url}${path}`, {
+            method: "POST",
+            body: { ...spec, ...remainder, pool },
+            accept,
+            signal,
+            timeoutMs: ADMIT_TIMEOUT_MS,
+          });
         } catch (error) {
           if (signal?.aborted) throw error;
           if (neverSent(error)) return { unreachable: error };

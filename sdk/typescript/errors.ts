@@ -1,5 +1,5 @@
 /** The one class of errors that the SDK and the server throw: a problem of the contract, matched by its `code`. */
-import { type ErrorCode, ERRORS, type FunctionError, type Problem, type ProblemExtras, problem } from "../../openapi/errors.ts";
+import { ERRORS, type ErrorCode, type FunctionError, type Problem, type ProblemExtras, problem } from "../../openapi/errors.ts";
 
 /**
  * Something that ended a request or a child, as the contract names it.

@@ -31,7 +31,13 @@ export interface Members {
 export const SERVICE = "distributed-pool";
 
 /** Meta keys of the service. Consul allows letters, digits, `_` and `-` in a key. */
-export const META = { member: "member", version: "version", sandbox: "sandbox", scheme: "scheme", maxChildren: (pool: string) => `maxChildren-${pool}` } as const;
+export const META = {
+  member: "member",
+  version: "version",
+  sandbox: "sandbox",
+  scheme: "scheme",
+  maxChildren: (pool: string) => `maxChildren-${pool}`,
+} as const;
 const MAX_CHILDREN_PREFIX = META.maxChildren("");
 
 /** How to reach a Consul agent. Everything but the address is optional. */

@@ -99,7 +99,10 @@ async function print(event: PoolEvent): Promise<number | undefined> {
       if (event.exitCode === undefined) await write(process.stdout, `${JSON.stringify(event.value ?? null)}\n`);
       return event.exitCode ?? 0;
     case "failed":
-      await write(process.stderr, `dpool: ${event.problem.code}: ${event.problem.detail}\n${event.problem.error?.stack ? `${event.problem.error.stack}\n` : ""}`);
+      await write(
+        process.stderr,
+        `dpool: ${event.problem.code}: ${event.problem.detail}\n${event.problem.error?.stack ? `${event.problem.error.stack}\n` : ""}`,
+      );
       return event.exitCode ?? 125;
     default:
       return undefined;
@@ -164,7 +167,18 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
 function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return write(process.stdout, all.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}\n`).join(""));
+  return write(
+    process.stdout,
+    all
+      .map(
+        (row) =>
+          `${row
+            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+            .join("  ")
+            .trimEnd()}\n`,
+      )
+      .join(""),
+  );
 }
 
 async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promise<string[]> {
@@ -178,7 +192,16 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
     for (const pool of await poolNames(parsed, pools)) {
       const { children, unreachable } = await pools.children(pool);
       for (const { id, status, kind, startedAt, labels } of children) {
-        rows.push([id, pool, status, kind, startedAt, Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(",")]);
+        rows.push([
+          id,
+          pool,
+          status,
+          kind,
+          startedAt,
+          Object.entries(labels)
+            .map(([name, value]) => `${name}=${value}`)
+            .join(","),
+        ]);
       }
       if (unreachable.length > 0) await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
     }

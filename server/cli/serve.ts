@@ -18,7 +18,11 @@ function common(given: Given, env: Environment): Pick<MemberOptions, "sandbox" |
 }
 
 function announce({ url, name, pools }: RunningMember): void {
-  process.stdout.write(`ready ${url} member ${name} pools ${Object.entries(pools).map(([pool, max]) => `${pool}=${max}`).join(",")}\n`);
+  process.stdout.write(
+    `ready ${url} member ${name} pools ${Object.entries(pools)
+      .map(([pool, max]) => `${pool}=${max}`)
+      .join(",")}\n`,
+  );
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */

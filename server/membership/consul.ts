@@ -4,7 +4,7 @@
  */
 import type Consul from "consul";
 import { messageOf } from "../../sdk/typescript/errors.ts";
-import { ConsulMembers, type ConsulOptions, consulClient, type Member, META, SERVICE } from "../../sdk/typescript/members.ts";
+import { ConsulMembers, type ConsulOptions, consulClient, META, type Member, SERVICE } from "../../sdk/typescript/members.ts";
 import type { Membership } from "./membership.ts";
 
 const TTL = "15s";
@@ -49,7 +49,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     for (let waited = 0; !this.#left && waited < SEEN_TIMEOUT_MS; waited += SEEN_POLL_MS) {
       if ((await this.all().catch(() => [])).some(({ name }) => name === self.name)) break;
       await this.#pause(SEEN_POLL_MS);
-      if (waited + SEEN_POLL_MS >= SEEN_TIMEOUT_MS) this.#log("warn", `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`);
+      if (waited + SEEN_POLL_MS >= SEEN_TIMEOUT_MS)
+        this.#log("warn", `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`);
     }
     if (!this.#left) this.#beat();
   }
@@ -58,7 +59,10 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#left = true;
     clearTimeout(this.#timer);
     this.#trouble = "left Consul";
-    if (this.#self) await this.#agent.agent.service.deregister({ ...this.#service, ...timeout }).catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
+    if (this.#self)
+      await this.#agent.agent.service
+        .deregister({ ...this.#service, ...timeout })
+        .catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
     this.#agent.destroy();
   }
 
@@ -75,7 +79,14 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const url = new URL(self.url);
     const pools = Object.keys(self.pools);
     // The types want a timeout of every check, which a TTL check has not.
-    const check = { checkid: this.#checkId, name: "heartbeat of the member", ttl: TTL, status: "passing", deregistercriticalserviceafter: DEREGISTER_AFTER, timeout: TTL };
+    const check = {
+      checkid: this.#checkId,
+      name: "heartbeat of the member",
+      ttl: TTL,
+      status: "passing",
+      deregistercriticalserviceafter: DEREGISTER_AFTER,
+      timeout: TTL,
+    };
     try {
       await this.#agent.agent.service.register({
         ...this.#service,

@@ -38,7 +38,9 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
-  app.openapi(routes.countChildren, (c) => c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200));
+  app.openapi(routes.countChildren, (c) =>
+    c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200),
+  );
 
   app.openapi(routes.listChildren, (c) => {
     const { pool } = c.req.valid("query");

@@ -44,7 +44,15 @@ function lossIn(value: unknown, path: string, within: ReadonlySet<object>): stri
     }
     return undefined;
   }
-  if (value instanceof Map || value instanceof Set || value instanceof Promise || value instanceof RegExp || value instanceof Error || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+  if (
+    value instanceof Map ||
+    value instanceof Set ||
+    value instanceof Promise ||
+    value instanceof RegExp ||
+    value instanceof Error ||
+    ArrayBuffer.isView(value) ||
+    value instanceof ArrayBuffer
+  ) {
     return `${path} is an instance of ${value.constructor.name}`;
   }
   for (const [key, item] of Object.entries(value)) {
@@ -75,7 +83,9 @@ function threw(thrown: unknown): void {
   const name = isError ? String(thrown.name) : "Error";
   const message = isError ? String(thrown.message) : String(thrown);
   const unknownName = isError && thrown instanceof ReferenceError ? /^(\S+) is not defined$/.exec(message)?.[1] : undefined;
-  const hint = unknownName ? ` (functions travel as source and see only what is passed to them: if ${unknownName} is a variable of yours, pass it as an argument)` : "";
+  const hint = unknownName
+    ? ` (functions travel as source and see only what is passed to them: if ${unknownName} is a variable of yours, pass it as an argument)`
+    : "";
   const stack = isError && typeof thrown.stack === "string" ? thrown.stack : undefined;
   report({ kind: "threw", error: { name, message, ...(stack === undefined ? {} : { stack }) }, detail: `${name}: ${message}${hint}` });
 }

@@ -69,7 +69,11 @@ export class Bubblewrap implements Sandbox {
   launch(program: Program) {
     // Through a descriptor: the environment and the paths stay out of the process list. `prlimit` also gives a program
     // that cannot be started the exit code 127 or 126, as a shell would.
-    const data = Buffer.from(bubblewrapArguments(program, this.#root).map((argument) => `${argument}\0`).join(""));
+    const data = Buffer.from(
+      bubblewrapArguments(program, this.#root)
+        .map((argument) => `${argument}\0`)
+        .join(""),
+    );
     const argv = ["bwrap", "--args", "4", "--", "prlimit", "--core=0", "--", ...program.argv];
     // bubblewrap's own environment is readable inside, at /proc/1/environ: it gets none of the server's.
     return launch(program, { argv, env: { PATH: BASE_ENVIRONMENT.PATH }, arguments: data, status: true }, this.#pipes);

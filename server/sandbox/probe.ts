@@ -21,6 +21,8 @@ export async function probeSandbox(sandbox: Sandbox): Promise<string | undefined
     return exitCode === 0 ? undefined : `the sandbox's probe ended with exit code ${exitCode}: ${stderr || "no message"}`;
   } catch (error) {
     const detail = messageOf((error as Error).cause ?? error);
-    return detail.includes("ENOENT") ? "bubblewrap (bwrap), util-linux (prlimit) or coreutils (mkfifo) is missing: install them, on Debian with `apt-get install bubblewrap`" : detail;
+    return detail.includes("ENOENT")
+      ? "bubblewrap (bwrap), util-linux (prlimit) or coreutils (mkfifo) is missing: install them, on Debian with `apt-get install bubblewrap`"
+      : detail;
   }
 }

@@ -38,7 +38,14 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
       cwd: "/",
       // A process group of its own, so that the group can be ended and a terminal's Ctrl-C reaches only the server.
       detached: true,
-      stdio: [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd, program.channel ? "pipe" : "ignore", data ? "pipe" : "ignore", status ? "pipe" : "ignore"],
+      stdio: [
+        stdin?.childFd ?? "ignore",
+        stdout.childFd,
+        stderr.childFd,
+        program.channel ? "pipe" : "ignore",
+        data ? "pipe" : "ignore",
+        status ? "pipe" : "ignore",
+      ],
     });
     const exited = new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve(exitOf(code, signal))));
     const spawned = new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));

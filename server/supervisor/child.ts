@@ -46,7 +46,9 @@ export class Child {
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
     const deadline =
-      deadlineMs === undefined ? undefined : setTimeout(() => this.stop("deadline_exceeded", `the deadline passed ${deadlineMs} ms after the child was admitted`), deadlineMs);
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => this.stop("deadline_exceeded", `the deadline passed ${deadlineMs} ms after the child was admitted`), deadlineMs);
     let gone: () => void = () => {};
     this.gone = new Promise((resolve) => {
       gone = resolve;

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Installs what is missing and builds. `run`: what a member needs. `test`: also what the tests need.
+# Says in one line what to install where it may not install it itself.
+set -eu
+cd "$(dirname "$0")/.."
+purpose=${1:-run}
+
+if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "setup: installing npm packages" >&2
+  npm ci --no-fund --no-audit --loglevel=error >&2
+  touch node_modules/.package-lock.json
+fi
+PATH="$PWD/node_modules/.bin:$PATH"
+
+sudo=
+if [ "$(id -u)" != 0 ]; then sudo="sudo -n"; fi
+can_install() { command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; }
+
+missing=
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+if [ "$(uname -s)" = Linux ]; then need bwrap bubblewrap; need prlimit util-linux; fi
+if [ "$purpose" = test ]; then need ffmpeg ffmpeg; need curl curl; fi
+if [ -n "$missing" ]; then
+  if can_install; then
+    echo "setup: installing$missing" >&2
+    $sudo apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  elif [ "$purpose" = test ]; then
+    echo "setup: not installed, and no root or sudo to install it:$missing; the tests that need it are skipped" >&2
+  else
+    echo "setup: please install$missing (on Debian or Ubuntu: apt-get install$missing), then run this again" >&2
+    exit 1
+  fi
+fi
+
+# Consul: from PATH, else from Debian's bullseye suite, unpacked here without touching the system.
+if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]; then
+  key=/usr/share/keyrings/debian-archive-keyring.gpg
+  if command -v apt-get >/dev/null && [ -f "$key" ]; then
+    echo "setup: unpacking consul into .tools" >&2
+    mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m1 '/debian/\{0,1\}$' || echo http://deb.debian.org/debian)
+    mkdir -p .tools/apt/lists/partial
+    echo "deb [signed-by=$key] $mirror bullseye main" > .tools/apt/bullseye.list
+    apt="apt-get -qq -o Dir::Etc::SourceList=$PWD/.tools/apt/bullseye.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/.tools/apt/lists -o APT::Sandbox::User=root"
+    (cd .tools/apt && $apt update && $apt download consul && dpkg -x consul_*.deb ..) >&2
+    rm -rf .tools/apt
+  else
+    echo "setup: consul is not on PATH, and this is not Debian: please install it; the tests that need it are skipped" >&2
+  fi
+fi
+
+newest=$(find openapi server sdk package.json tsconfig.json -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
+if [ ! -f dist/docs/swagger-ui.css ] || [ ! -f dist/cli.js ] || [ ! -f dist/server.d.ts ] || [ -n "$newest" ]; then
+  echo "setup: building" >&2
+  npm run --silent build > /tmp/distributed-pool-build.$$ 2>&1 || { cat "/tmp/distributed-pool-build.$$" >&2; rm -f "/tmp/distributed-pool-build.$$"; exit 1; }
+  rm -f "/tmp/distributed-pool-build.$$"
+fi

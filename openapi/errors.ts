@@ -89,7 +89,6 @@ const InvalidFieldSchema = z
     message: z.string().openapi({ description: "What was expected, and what came." }),
   })
   .openapi("InvalidField");
-export type InvalidField = z.infer<typeof InvalidFieldSchema>;
 
 export const ProblemSchema = z
   .object({

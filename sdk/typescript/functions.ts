@@ -58,7 +58,10 @@ export function checkArguments(args: readonly unknown[]): void {
   };
   const visit = (value: unknown, path: string): void => {
     if (value === null || typeof value === "string" || typeof value === "boolean") return;
-    if (typeof value === "number") return Number.isFinite(value) ? undefined : refuse(path, String(value));
+    if (typeof value === "number") {
+      if (!Number.isFinite(value)) refuse(path, String(value));
+      return;
+    }
     if (typeof value !== "object") {
       refuse(path, value === undefined ? "undefined" : typeof value === "function" ? "a function: send its source or a name instead" : `a ${typeof value}`);
       return;

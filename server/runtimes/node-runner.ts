@@ -73,9 +73,8 @@ function returned(value: unknown): void {
   }
   if (loss !== undefined || json === undefined) {
     const message = `expected a value that JSON can carry; ${loss ?? "it has none"}`;
-    return report({ kind: "threw", error: { name: "TypeError", message }, detail: `the function returned what cannot travel: ${message}` });
-  }
-  report({ kind: "returned", value: JSON.parse(json) });
+    report({ kind: "threw", error: { name: "TypeError", message }, detail: `the function returned what cannot travel: ${message}` });
+  } else report({ kind: "returned", value: JSON.parse(json) });
 }
 
 function threw(thrown: unknown): void {

@@ -1,0 +1,77 @@
+/**
+ * What a call costs beside the bare process that it runs: medians one after the other, and rates with sixteen at a time.
+ * Everything is measured in one run on one machine, so that the ratios hold where the times do not.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { bubblewrapArguments, readRootDirectories } from "../../server/sandbox/bubblewrap.ts";
+import type { Program } from "../../server/sandbox/sandbox.ts";
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
+const CALLERS = 16;
+const NODE = "/run/distributed-pool/node";
+
+const root = readRootDirectories();
+const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
+const TRUE = bubblewrapArguments(plain, root);
+const WITH_NODE = bubblewrapArguments({ ...plain, readOnly: [{ from: process.execPath, to: NODE }] }, root);
+
+/** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */
+async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
+  const withoutStatus = args.slice(0, args.indexOf("--json-status-fd"));
+  const child = spawn("bwrap", [...withoutStatus, "--", ...argv], { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
+}
+
+async function median(run: () => Promise<unknown>): Promise<number> {
+  for (let warmUp = 0; warmUp < 10; warmUp++) await run();
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = performance.now();
+    await run();
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
+}
+
+/** Runs a second with sixteen callers, each at once again. */
+async function rate(run: () => Promise<unknown>): Promise<number> {
+  let left = ROUNDS * 4;
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: CALLERS }, async () => {
+      while (left-- > 0) await run();
+    }),
+  );
+  return (ROUNDS * 4) / ((performance.now() - start) / 1_000);
+}
+
+const server = spawn(process.execPath, ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"], {
+  stdio: ["ignore", "pipe", "inherit"],
+});
+try {
+  let url = "";
+  for await (const line of createInterface({ input: server.stdout })) {
+    url = line.split(" ")[1] ?? "";
+    break;
+  }
+  const pools = new DistributedPool({ url });
+  const quiet = pools.with({ stdout: null, stderr: null });
+  const subjects: [string, () => Promise<unknown>, () => Promise<unknown>][] = [
+    ["command `true`", () => bare(TRUE, "true"), () => quiet.call("pipeline", { command: ["true"] })],
+    ["function `() => 1`", () => bare(WITH_NODE, NODE, "-e", "0"), () => quiet.call("pipeline", () => 1)],
+  ];
+  for (const [name, bareRun, callRun] of subjects) {
+    const [bareMs, callMs] = [await median(bareRun), await median(callRun)];
+    console.log(`${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`);
+    const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
+    console.log(`${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`);
+  }
+  await pools.close();
+} finally {
+  server.kill("SIGTERM");
+  await once(server, "exit");
+}

@@ -78,9 +78,8 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
         const first = await firstPid;
         if (first === undefined) return killGroup(signal);
         // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
-        const children = await readFile(`/proc/${first}/task/${first}/children`, "utf8").catch(() => "");
-        const own = Number(children.trim().split(" ")[0]);
-        if (over || !Number.isInteger(own) || own <= 0) return;
+        const own = await firstChild(first, () => over);
+        if (over || own === undefined) return;
         try {
           process.kill(own, signal);
         } catch {
@@ -99,6 +98,21 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
     }
     throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** A sandbox that comes up takes less to start its program. */
+const START_TIMEOUT_MS = 2_000;
+const START_POLL_MS = 5;
+
+/** The pid of a process's first child, which may be about to be started. */
+async function firstChild(pid: number, over: () => boolean): Promise<number | undefined> {
+  for (let waited = 0; waited < START_TIMEOUT_MS && !over(); waited += START_POLL_MS) {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+    const child = Number.parseInt(children, 10);
+    if (child > 0) return child;
+    await new Promise((resolve) => setTimeout(resolve, START_POLL_MS));
+  }
+  return undefined;
 }
 
 /** The host's pid of the sandbox's first process, from bubblewrap's status; undefined when the sandbox did not come up. */

@@ -104,6 +104,8 @@ export class DistributedPool {
    * await pools.call("pipeline", (name: string) => console.log(`${name} says hi`), "m1");
    */
   call<A extends unknown[], R>(pool: string, fn: (...args: [...A, PoolContext]) => R, ...args: A): Promise<Awaited<R>>;
+  /** The same, for a function that leaves the context alone. */
+  call<A extends unknown[], R>(pool: string, fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
   /**
    * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not an error.
    *

@@ -7,7 +7,8 @@ purpose=${1:-run}
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "setup: installing npm packages" >&2
-  npm ci --no-fund --no-audit --loglevel=error >&2
+  # Not `npm ci`: it wants every platform's optional packages in the lock file, which a registry without them cannot give.
+  npm install --no-save --no-fund --no-audit --loglevel=error >&2
   touch node_modules/.package-lock.json
 fi
 PATH="$PWD/node_modules/.bin:$PATH"

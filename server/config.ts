@@ -68,8 +68,8 @@ const OPTIONS = {
   members: { value: "N", doc: "How many members to run in this process.", otherwise: "3", parse: whole(1, 100) },
   consul: {
     value: "ADDRESS",
-    doc: "The Consul agent. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.",
-    otherwise: "http://127.0.0.1:8500",
+    doc: "A Consul agent, such as http://127.0.0.1:8500. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.",
+    otherwise: "CONSUL_HTTP_ADDR; without it `serve` takes http://127.0.0.1:8500, the others ask --url",
     parse: text,
   },
   sandbox: { value: "auto|off", doc: "`off` runs children as plain processes, on loopback only.", otherwise: "auto", parse: oneOf("auto", "off") },
@@ -133,6 +133,8 @@ export interface Parsed {
   /** What stands behind `--`; undefined without one. */
   readonly rest: readonly string[] | undefined;
   readonly given: Given;
+  /** Which of them came by a flag; a flag wins over every variable. */
+  readonly flagged: ReadonlySet<string>;
 }
 
 const variableOf = (name: Name) => `DPOOL_${name.replaceAll("-", "_").toUpperCase()}`;
@@ -185,7 +187,7 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
     if (!option.value && typeof value === "string" && !["1", "true"].includes(value)) continue;
     given[name] = Array.isArray(value) ? value.map((item) => option.parse(String(item), source)) : option.parse(String(value), source);
   }
-  return { command, positionals: parsed.positionals, rest, given: given as Given };
+  return { command, positionals: parsed.positionals, rest, given: given as Given, flagged: new Set(Object.keys(parsed.values)) };
 }
 
 /** The Consul that a command should use; undefined when nothing asks for one. */

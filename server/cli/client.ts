@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
-import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
+import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -10,10 +10,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Without `-f`, the output so far is over when nothing came for so long. */
 const QUIET_MS = 500;
 
-function connect(given: Given, env: Environment): DistributedPool {
-  if (given.url !== undefined && given.consul !== undefined) throw new UsageError("expected at most one of --url, --consul");
-  const consul = given.url === undefined ? consulOf(given, env) : undefined;
-  return new DistributedPool(consul ? { consul } : { url: given.url ?? `http://127.0.0.1:${DEFAULTS.port}` });
+/** `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL, CONSUL_HTTP_ADDR, in this order of precedence; else the first member of `dpool dev`. */
+function connect({ given, flagged }: Parsed, env: Environment): DistributedPool {
+  if (flagged.has("url") && flagged.has("consul")) throw new UsageError("expected at most one of --url, --consul");
+  const url = flagged.has("consul") ? undefined : given.url;
+  const consul = url === undefined ? consulOf(given, env) : undefined;
+  return new DistributedPool(consul ? { consul } : { url: url ?? `http://127.0.0.1:${DEFAULTS.port}` });
 }
 
 async function using<T>(pools: DistributedPool, run: (pools: DistributedPool) => Promise<T>): Promise<T> {
@@ -120,27 +122,29 @@ async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
 export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  return using(connect(parsed.given, env), (pools) => printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)));
+  return using(connect(parsed, env), (pools) => printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)));
 }
 
 export async function place(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  const child = await using(connect(parsed.given, env), (pools) => pools.placeChild(pool, spec));
+  const child = await using(connect(parsed, env), (pools) => pools.placeChild(pool, { outputEncoding: "base64", ...spec } as Spec));
   await write(process.stdout, `${child.id}\n`);
   return 0;
 }
 
 export async function logs(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
-  return using(connect(parsed.given, env), async (pools) => {
+  return using(connect(parsed, env), async (pools) => {
     if (parsed.given.follow) return printAll(pools.child(id).events());
     const quiet = new AbortController();
-    const timer = setTimeout(() => quiet.abort(), QUIET_MS);
+    let timer: NodeJS.Timeout | undefined;
     try {
+      // `placed` comes at once, so the quiet is always measured from an event.
       for await (const event of pools.child(id).events({ signal: quiet.signal })) {
-        timer.refresh();
+        clearTimeout(timer);
         await print(event);
+        timer = setTimeout(() => quiet.abort(), QUIET_MS);
       }
     } catch (error) {
       if (!quiet.signal.aborted) throw error;
@@ -153,7 +157,7 @@ export async function logs(parsed: Parsed, env: Environment): Promise<number> {
 
 export async function stop(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
-  return using(connect(parsed.given, env), async (pools) => {
+  return using(connect(parsed, env), async (pools) => {
     const child = pools.child(id);
     await child.stop();
     // `cancelled` is what was asked for; any other ending came first, and is as good.
@@ -187,7 +191,7 @@ async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promi
 }
 
 export async function ps(parsed: Parsed, env: Environment): Promise<number> {
-  return using(connect(parsed.given, env), async (pools) => {
+  return using(connect(parsed, env), async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
       const { children, unreachable } = await pools.children(pool);
@@ -211,7 +215,7 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
 }
 
 export async function members(parsed: Parsed, env: Environment): Promise<number> {
-  return using(connect(parsed.given, env), async (pools) => {
+  return using(connect(parsed, env), async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
       for (const { member, url, load, sandbox, version } of (await pools.pool(pool)).members) {

@@ -1,4 +1,6 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
+
+import { PoolError } from "../../sdk/typescript/errors.ts";
 import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS, EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
 
@@ -15,6 +17,16 @@ function noArguments({ positionals, rest }: Parsed): void {
 
 function common(given: Given, env: Environment): Pick<MemberOptions, "sandbox" | "graceMs" | "deadlineMs" | "maxBodyBytes" | "path" | "log"> {
   return { sandbox: given.sandbox, graceMs: given["grace-ms"], deadlineMs: given["deadline-ms"], maxBodyBytes: given["max-body-bytes"], path: env.PATH, log };
+}
+
+/** A member; options that make no sense are the command line's mistake. */
+async function start(options: MemberOptions): Promise<RunningMember> {
+  try {
+    return await startMember(options);
+  } catch (error) {
+    if (error instanceof PoolError && error.code === "invalid_request") throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function announce({ url, name, pools }: RunningMember): void {
@@ -55,7 +67,7 @@ export async function serve(parsed: Parsed, env: Environment): Promise<number> {
   noArguments(parsed);
   const { given } = parsed;
   if (!given.pool) throw new UsageError("expected at least one --pool NAME=MAX");
-  const member = await startMember({
+  const member = await start({
     ...common(given, env),
     pools: Object.fromEntries(given.pool),
     name: given.member,
@@ -77,7 +89,7 @@ export async function dev(parsed: Parsed, env: Environment): Promise<number> {
   try {
     for (let index = 0; index < (given.members ?? 3); index++) {
       members.push(
-        await startMember({
+        await start({
           ...common(given, env),
           pools: Object.fromEntries(given.pool ?? [["pipeline", DEFAULTS.maxChildren]]),
           name: `m${index + 1}`,

@@ -24,6 +24,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   readonly #log: (level: "info" | "warn", message: string) => void;
   #self: Member | undefined;
   #trouble: string | undefined = "not registered with Consul yet";
+  /** What was logged last, so that an outage is told once. */
+  #complaint: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #left = false;
 
@@ -105,7 +107,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
         check,
         ...timeout,
       });
-      if (this.#trouble !== undefined) this.#log("info", `registered with Consul at ${this.#address}`);
+      this.#log("info", `registered with Consul at ${this.#address}`);
+      this.#complaint = undefined;
       this.#trouble = undefined;
       return true;
     } catch (error) {
@@ -115,9 +118,11 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   }
 
   #complain(error: unknown): void {
-    const trouble = `Consul at ${this.#address}: ${messageOf(error)}`;
-    if (trouble !== this.#trouble) this.#log("warn", `${trouble}; trying again`);
-    this.#trouble = trouble;
+    const complaint = `Consul at ${this.#address}: ${messageOf(error)}`;
+    if (complaint !== this.#complaint) this.#log("warn", `${complaint}; trying again`);
+    this.#complaint = complaint;
+    // Once registered, a member stays ready: it serves on with the members it knows.
+    if (this.#trouble !== undefined) this.#trouble = complaint;
   }
 
   /** Passes the check every few seconds; registers again when the agent does not know it. */
@@ -125,7 +130,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#timer = setTimeout(async () => {
       try {
         await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
-        this.#trouble = undefined;
+        this.#complaint = undefined;
       } catch {
         // The agent is away or has forgotten: the registration says which.
         await this.#register();

@@ -6,6 +6,6 @@ export interface Membership extends Members {
   join(self: Member): Promise<void>;
   /** Leaves at once; never rejects. */
   leave(): Promise<void>;
-  /** Why this member is not in its pools now; undefined when it is. */
+  /** Why this member is not in its pools; undefined once it has joined, also while the registry is away. */
   readonly trouble: string | undefined;
 }

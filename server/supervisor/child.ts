@@ -48,7 +48,7 @@ export class Child {
     const deadline =
       deadlineMs === undefined
         ? undefined
-        : setTimeout(() => this.stop("deadline_exceeded", `the deadline passed ${deadlineMs} ms after the child was admitted`), deadlineMs);
+        : setTimeout(() => this.stop("deadline_exceeded", `the child was stopped at its deadline, ${this.#deadlineAt?.toISOString()}`), deadlineMs);
     let gone: () => void = () => {};
     this.gone = new Promise((resolve) => {
       gone = resolve;

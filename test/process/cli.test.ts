@@ -1,0 +1,335 @@
+/** The built command line as a process of its own, and the package as a user installs it. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants } from "node:fs";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CLI = join(ROOT, "dist/cli.js");
+const COMMAND_TIMEOUT_MS = 30_000;
+const INSTALL_TIMEOUT_MS = 240_000;
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+const hasSandbox = onPath("bwrap");
+const unlessSandbox = hasSandbox ? "" : " (skipped: bwrap is not installed)";
+
+/** The promise's value, or an error that says what did not happen. */
+async function within<T>(ms: number, label: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${label}: not within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Ran {
+  readonly code: number | null;
+  readonly bytes: Buffer;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Nothing of the caller's own settings reaches the command line. */
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DPOOL|CONSUL)_/.test(name)));
+
+function run(file: string, args: readonly string[], { timeout = COMMAND_TIMEOUT_MS, env = {}, cwd = ROOT, input = "" } = {}): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      file,
+      args,
+      { timeout, cwd, env: { ...ENVIRONMENT, ...env }, encoding: "buffer", maxBuffer: 64 * 1024 * 1024 },
+      (error, bytes, err) => {
+        const ran = { code: child.exitCode, bytes, stdout: bytes.toString(), stderr: err.toString() };
+        if (error?.killed) reject(new Error(`${file} ${args.join(" ")}: did not end within ${timeout} ms: ${ran.stdout}${ran.stderr}`));
+        else resolve(ran);
+      },
+    );
+    child.stdin?.end(input);
+  });
+}
+
+const dpool = (args: readonly string[], options?: Parameters<typeof run>[2]) => run(process.execPath, [CLI, ...args], options);
+
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+});
+
+/** Starts a member's process and answers with its first lines. */
+async function serving(args: readonly string[], lines: number): Promise<{ child: ChildProcess; ready: string[] }> {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd: ROOT, env: ENVIRONMENT, stdio: ["ignore", "pipe", "ignore"] });
+  started.push(child);
+  const ready: string[] = [];
+  const read = async () => {
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) if (ready.push(line) === lines) return;
+    throw new Error(`it ended after ${ready.length} of ${lines} lines`);
+  };
+  await within(COMMAND_TIMEOUT_MS, `dpool ${args.join(" ")}: ready`, read());
+  return { child, ready };
+}
+
+describe("help and mistakes", () => {
+  test("the help text names every command, and each command its options", async () => {
+    const { code, stdout } = await dpool(["--help"]);
+    expect(code).toBe(0);
+    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+      const help = await dpool([command, "--help"]);
+      expect(help.code).toBe(0);
+      expect(help.stdout).toContain(`dpool ${command}`);
+      expect(help.stdout).toContain("--help");
+    }
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["an unknown command", ["fly"], /expected one of serve, .*got "fly"/],
+    ["an unknown option", ["call", "pipeline", "--fast", "--", "true"], /--fast.*see dpool call --help/],
+    ["no pool", ["call", "--", "true"], /expected one pool; got none/],
+    ["no command", ["call", "pipeline"], /expected a command behind --, or --json SPEC/],
+    ["JSON that is none", ["call", "pipeline", "--json", "{"], /--json: expected a child spec as JSON/],
+    ["a number that is none", ["dev", "--port", "many"], /--port: expected a whole number from 0 to 65535; got "many"/],
+    ["a word that is not allowed", ["dev", "--sandbox", "maybe"], /--sandbox: expected auto or off; got "maybe"/],
+    ["a variable that is not a pair", ["call", "pipeline", "--env", "FOO", "--", "true"], /--env: expected NAME=VALUE; got "FOO"/],
+    ["a file that is not there", ["call", "pipeline", "--stdin", "/nowhere", "--", "cat"], /--stdin: ENOENT/],
+    ["serve without a pool", ["serve"], /expected at least one --pool NAME=MAX/],
+    ["two places to ask", ["ps", "--url", "http://127.0.0.1:1", "--consul", "127.0.0.1:1"], /at most one of --url, --consul/],
+  ])("%s is a usage error", async (_, args, message) => {
+    const { code, stdout, stderr } = await dpool(args);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stdout).toBe("");
+    expect(code).toBe(2);
+  });
+
+  test("an option may be a variable, and the flag wins", async () => {
+    const { stderr } = await dpool(["dev"], { env: { DPOOL_PORT: "many" } });
+    expect(stderr).toContain('DPOOL_PORT: expected a whole number from 0 to 65535; got "many"');
+    const flag = await dpool(["dev", "--port", "more"], { env: { DPOOL_PORT: "many" } });
+    expect(flag.stderr).toContain('got "more"');
+  });
+
+  test("an address beyond loopback is refused without --insecure", async () => {
+    const { code, stdout, stderr } = await dpool(["serve", "--pool", "pipeline=1", "--host", "0.0.0.0", "--port", "0"]);
+    expect(stderr).toMatch(/0\.0\.0\.0 is not loopback.*--insecure/);
+    expect(stdout).toBe("");
+    expect(code).not.toBe(0);
+  });
+
+  test("a pool that nobody answers for is the pool's failure", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const { code, stderr } = await dpool(["call", "pipeline", "--url", `http://127.0.0.1:${port}`, "--", "true"]);
+    expect(stderr).toMatch(/^dpool: member_lost: no answer from .*ECONNREFUSED/);
+    expect(code).toBe(125);
+  });
+});
+
+describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
+  let folder: string;
+  let member: RunningMember;
+  let pools: DistributedPool;
+  const ask = (command: string, ...args: string[]) => dpool([command, "--url", member.url, ...args]);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "distributed-pool-cli-"));
+    member = await startMember({ name: "m1", pools: { pipeline: 5 }, port: 0, registry: new EmbeddedRegistry() });
+    await member.joined;
+    pools = new DistributedPool({ url: member.url });
+  });
+
+  afterAll(async () => {
+    await pools.close();
+    await member.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test("call keeps stdout and stderr apart and ends with the child's exit code", async () => {
+    const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo out; echo err >&2; exit 3");
+    expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "out\n", stderr: "err\n" });
+  });
+
+  test("the exit code of a command that does well, is not found, and is killed", async () => {
+    expect((await ask("call", "pipeline", "--", "true")).code).toBe(0);
+    expect((await ask("call", "pipeline", "--", "no-such-program")).code).toBe(127);
+    const killed = await ask("call", "pipeline", "--", "sh", "-c", "kill -KILL $$");
+    expect(killed.stderr).toMatch(/^dpool: worker_crashed: .*SIGKILL/);
+    expect(killed.code).toBe(137);
+  });
+
+  test("bytes come back as they went in", async () => {
+    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8)) & 0xff));
+    const file = join(folder, "bytes");
+    await writeFile(file, bytes);
+    const { code, bytes: out } = await ask("call", "pipeline", "--stdin", file, "--", "cat");
+    expect(out.equals(bytes)).toBe(true);
+    expect(code).toBe(0);
+  });
+
+  test("--stdin - passes this command's own standard input on", async () => {
+    const { stdout } = await dpool(["call", "pipeline", "--url", member.url, "--stdin", "-", "--", "tr", "a-z", "A-Z"], { input: "quiet\n" });
+    expect(stdout).toBe("QUIET\n");
+  });
+
+  test("--env reaches the child, and the child knows where it is", async () => {
+    const { stdout } = await ask("call", "pipeline", "--env", "FOO=1212", "--", "sh", "-c", 'echo "$POOL_MEMBER $POOL_NAME $FOO"');
+    expect(stdout).toBe("m1 pipeline 1212\n");
+  });
+
+  test("a function's value is printed as JSON, a function that throws with its stack", async () => {
+    const sum = await ask("call", "pipeline", "--json", '{"function":{"source":"(a, b) => ({ sum: a + b })","args":[1211,1]}}');
+    expect(sum).toMatchObject({ code: 0, stdout: '{"sum":1212}\n', stderr: "" });
+    const threw = await ask("call", "pipeline", "--json", '{"function":{"source":"() => { throw new RangeError(\\"no foo\\") }"}}');
+    expect(threw.stderr).toMatch(/^dpool: function_threw: RangeError: no foo\nRangeError: no foo\n\s+at /);
+    expect(threw.code).toBe(125);
+  });
+
+  test("the pool's own failure is 125, and says its code", async () => {
+    const { code, stdout, stderr } = await ask("call", "elsewhere", "--", "true");
+    expect(stderr).toMatch(/^dpool: no_members_available: /);
+    expect(stdout).toBe("");
+    expect(code).toBe(125);
+    const late = await ask("call", "pipeline", "--deadline-ms", "100", "--", "sleep", "600");
+    expect(late.stderr).toMatch(/^dpool: deadline_exceeded: /);
+    expect(late.code).toBe(125);
+  });
+
+  test("a placed child is listed, read, stopped", async () => {
+    const placed = await ask("place", "pipeline", "--label", "job=nightly", "--", "sh", "-c", "echo started; exec sleep 600");
+    expect(placed.code).toBe(0);
+    expect(placed.stdout).toMatch(/^m1\.[0-9a-f]{32}\n$/);
+    const id = placed.stdout.trim();
+    const started = async () => {
+      for await (const event of pools.child(id).events()) if (event.type === "stdout") return;
+    };
+    await within(COMMAND_TIMEOUT_MS, "the child's first output", started());
+
+    const ps = await ask("ps", "pipeline");
+    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +LABELS\n/);
+    expect(ps.stdout).toMatch(new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"));
+    expect((await ask("ps")).stdout).toContain(id);
+
+    expect(await ask("logs", id)).toMatchObject({ code: 0, stdout: "started\n", stderr: "" });
+
+    expect(await ask("stop", id)).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect((await ask("ps")).stdout).toMatch(new RegExp(`^${id} +pipeline +ended`, "m"));
+    const ended = await ask("logs", "-f", id);
+    expect(ended.stdout).toBe("started\n");
+    expect(ended.stderr).toMatch(/^dpool: cancelled: /);
+    expect(ended.code).toBe(125);
+  });
+
+  test("logs -f goes on to the end and ends with the child's exit code", async () => {
+    const { stdout: id } = await ask("place", "pipeline", "--", "sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exit 5");
+    expect(await ask("logs", "-f", id.trim())).toMatchObject({ code: 5, stdout: "1\n2\n3\n", stderr: "" });
+  });
+
+  test("logs of a child that never was", async () => {
+    const { code, stderr } = await ask("logs", `m1.${"0".repeat(32)}`);
+    expect(stderr).toMatch(/^dpool: child_not_found: /);
+    expect(code).toBe(125);
+  });
+
+  test("members", async () => {
+    const { code, stdout } = await ask("members");
+    expect(stdout).toMatch(/^MEMBER +POOL +ACTIVE +URL +SANDBOX +VERSION\n/);
+    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +bubblewrap +0\\.1\\.0$`, "m"));
+    expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(!hasSandbox)(`serving${unlessSandbox}`, () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("dev says ready for each member, answers, and %s ends it well", async (signal) => {
+    const { child, ready } = await serving(["dev", "--members", "2", "--pool", "pipeline=2", "--pool", "other=1", "--port", "0"], 2);
+    const lines = ready.map((line) => /^ready (http:\/\/127\.0\.0\.1:\d+) member (m\d) pools pipeline=2,other=1$/.exec(line));
+    expect(lines.map((line) => line?.[2])).toEqual(["m1", "m2"]);
+    const url = lines[1]?.[1] as string;
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect((await dpool(["members", "--url", url])).stdout.split("\n")).toHaveLength(6);
+
+    const exited = once(child, "exit");
+    child.kill(signal);
+    expect(await within(COMMAND_TIMEOUT_MS, `dev after ${signal}`, exited)).toEqual([0, null]);
+  });
+
+  test("a port in use is said plainly", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    try {
+      const { code, stdout, stderr } = await dpool(["dev", "--port", String(port)]);
+      expect(stderr).toMatch(new RegExp(`^dpool: .*cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`, "m"));
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(stdout).toBe("");
+      expect(code).not.toBe(0);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe.skipIf(!hasSandbox)(`the package${unlessSandbox}`, () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "distributed-pool-package-"));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test("packed and installed, it serves a member and runs a function in it", { timeout: INSTALL_TIMEOUT_MS + COMMAND_TIMEOUT_MS }, async () => {
+    const packed = await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], { timeout: INSTALL_TIMEOUT_MS });
+    expect(packed.code, packed.stderr).toBe(0);
+    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+    expect(tarball).toBe("distributed-pool-0.1.0.tgz");
+
+    await writeFile(join(folder, "package.json"), '{"name":"user","private":true,"type":"module"}');
+    const options = { cwd: folder, timeout: INSTALL_TIMEOUT_MS };
+    const installed = await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`], options);
+    expect(installed.code, installed.stderr).toBe(0);
+
+    await writeFile(
+      join(folder, "use.js"),
+      `import { DistributedPool } from "distributed-pool";
+import { startMember } from "distributed-pool/server";
+import contract from "distributed-pool/openapi.json" with { type: "json" };
+const member = await startMember({ pools: { pipeline: 1 }, port: 0, name: "installed" });
+await member.joined;
+const pools = new DistributedPool({ url: member.url });
+const value = await pools.call("pipeline", (foo, { member }) => \`\${member} says foo is \${foo}\`, 1212);
+const docs = (await fetch(member.url + "/docs/swagger-ui.css")).status;
+await pools.close();
+await member.stop();
+console.log(JSON.stringify({ value, openapi: contract.openapi, docs }));
+`,
+    );
+    const used = await run(process.execPath, ["use.js"], { cwd: folder });
+    expect(used.stderr).toBe("");
+    expect(JSON.parse(used.stdout)).toEqual({ value: "installed says foo is 1212", openapi: "3.1.0", docs: 200 });
+
+    const bin = await run(process.execPath, ["node_modules/.bin/dpool", "--help"], { cwd: folder });
+    expect(bin.stdout).toMatch(/^dpool: /);
+  });
+});

@@ -1,0 +1,263 @@
+/** What a child can see and do, and what is left of it. */
+import { readdirSync, readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
+import { NoSandbox } from "../../server/sandbox/none.ts";
+import type { Sandbox, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
+import { callEvents, HAS_BUBBLEWRAP, idle, lastOf, post, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";
+
+const SECRET = "kept-by-the-server";
+
+/** A duration for `sleep` that no other process has: by it the processes of a test are told from all others. */
+let marks = 0;
+const mark = () => `86${process.pid}.${Date.now() % 100_000}${marks++}`;
+
+/** Processes of this machine with the mark in their command lines. */
+function marked(by: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return pid !== process.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(by);
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Ends what a test has failed to end. */
+function sweep(by: string): void {
+  onTestFinished(() => {
+    for (const pid of marked(by))
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended in this moment.
+      }
+  });
+}
+
+function open(sandbox: Sandbox): Sandbox {
+  onTestFinished(() => sandbox.close());
+  return sandbox;
+}
+
+const launch = (sandbox: Sandbox, script: string) =>
+  sandbox.launch({ argv: ["sh", "-c", script], env: { GIVEN: "yes" }, readOnly: [], channel: false, stdin: false });
+
+/** Runs a shell script in the sandbox to its end. */
+async function run(sandbox: Sandbox, script: string) {
+  const child = await launch(sandbox, script);
+  const [stdout, stderr, exit] = await within("the child's end", Promise.all([text(child.stdout), text(child.stderr), child.exited]));
+  return { stdout, stderr, ...exit };
+}
+
+/** Waits for the child's first line. */
+async function firstLine(child: SandboxedProcess): Promise<string> {
+  const line = async () => {
+    let seen = "";
+    for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+      seen += chunk;
+      if (seen.includes("\n")) break;
+    }
+    return seen;
+  };
+  return (await within("the child's first line", line())).trim();
+}
+
+describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not allowed)", () => {
+  test("there is no network but the child's own loopback", async () => {
+    const { stdout } = await run(open(new Bubblewrap()), "cat /proc/net/dev");
+    const interfaces = stdout
+      .split("\n")
+      .filter((line) => line.includes(":"))
+      .map((line) => line.split(":")[0]?.trim());
+    expect(interfaces).toEqual(["lo"]);
+  });
+
+  test.each(["/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/run"])("%s cannot be written", async (folder) => {
+    const { stdout } = await run(open(new Bubblewrap()), `( : > ${folder}/intruder ) 2>/dev/null && echo written || echo refused`);
+    expect(stdout).toBe("refused\n");
+  });
+
+  test("the workspace is empty, writable, private, and where the child starts", async () => {
+    const sandbox = open(new Bubblewrap());
+    for (let child = 0; child < 2; child++) {
+      const { stdout } = await run(sandbox, "pwd; ls -A; echo data > file && cat file; stat -c %a .; echo $HOME; ls -A /tmp");
+      expect(stdout).toBe("/work\ndata\n700\n/work\n");
+    }
+  });
+
+  test("the server's environment is out of sight, in the first process too", async () => {
+    process.env.SECRET_FOR_TEST = SECRET;
+    onTestFinished(() => {
+      delete process.env.SECRET_FOR_TEST;
+    });
+    const { stdout } = await run(
+      open(new Bubblewrap()),
+      "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done",
+    );
+    expect(stdout).toContain("GIVEN=yes");
+    expect(stdout).toContain("HOME=/work");
+    expect(stdout).not.toContain("SECRET_FOR_TEST");
+    expect(stdout).not.toContain(SECRET);
+    const names = (await run(open(new Bubblewrap()), "env")).stdout.split("\n").map((line) => line.split("=")[0] ?? "");
+    expect(names.filter((name) => name !== "").toSorted()).toEqual(["GIVEN", "HOME", "LANG", "PATH", "PWD", "TMPDIR"]);
+  });
+
+  test("no process but the child's own is in sight", async () => {
+    const { stdout } = await run(open(new Bubblewrap()), "ls -d /proc/[0-9]* | wc -l");
+    expect(Number(stdout)).toBeLessThanOrEqual(6);
+  });
+
+  test("no file of the host is in sight beyond the system", async () => {
+    const { stdout } = await run(open(new Bubblewrap()), "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null");
+    const names = stdout.split("\n").filter((name) => name !== "");
+    expect(
+      names.filter((name) => !["bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "tmp", "usr", "work"].includes(name)),
+    ).toEqual([]);
+    const own = await run(open(new Bubblewrap()), `test -e ${JSON.stringify(import.meta.dirname)} && echo seen || echo hidden`);
+    expect(own.stdout).toBe("hidden\n");
+  });
+
+  test("the child has no rights: another user, no capabilities, no new user namespace", async () => {
+    const { stdout } = await run(
+      open(new Bubblewrap()),
+      "id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; unshare -U true 2>/dev/null && echo more || echo none; ulimit -c",
+    );
+    expect(stdout).toBe("65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nnone\n0\n");
+  });
+
+  test("only the standard descriptors come in", async () => {
+    const { stdout } = await run(open(new Bubblewrap()), "ls /proc/$$/fd");
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .filter((fd) => Number(fd) > 2 && Number(fd) !== 10 && Number(fd) !== 255),
+    ).toEqual([]);
+  });
+
+  test("processes that turned into daemons end with the child", async () => {
+    const by = mark();
+    sweep(by);
+    const script = `setsid sh -c 'echo up >/work/up; exec sleep ${by}' </dev/null >/dev/null 2>&1 & while [ ! -e /work/up ]; do :; done; echo done`;
+    const { stdout, exitCode } = await run(open(new Bubblewrap()), script);
+    expect([stdout, exitCode]).toEqual(["done\n", 0]);
+    expect(marked(`sleep\0${by}`)).toEqual([]);
+  });
+
+  test("TERM reaches the program itself", async () => {
+    const child = await launch(open(new Bubblewrap()), "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done");
+    expect(await firstLine(child)).toBe("up");
+    await child.signal("SIGTERM");
+    expect(await within("the rest of the output", text(child.stdout))).toBe("heard\n");
+    expect(await within("the child's end", child.exited)).toEqual({ exitCode: 5, signal: null });
+  });
+
+  test("a program that a signal ends is told by the signal", async () => {
+    expect(await run(open(new Bubblewrap()), "kill -USR1 $$")).toMatchObject({ exitCode: 138, signal: "SIGUSR1" });
+  });
+
+  test("kill ends everything, whatever it ignores", async () => {
+    const by = mark();
+    sweep(by);
+    const script = `trap '' TERM INT HUP; setsid sleep ${by} & sleep ${by} & echo up; while :; do sleep 0.05; done`;
+    const child = await launch(open(new Bubblewrap()), script);
+    expect(await firstLine(child)).toBe("up");
+    child.kill();
+    await within("the child's end", child.exited);
+    await until("nothing of it to be left", () => marked(`sleep\0${by}`).length === 0);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  });
+
+  test("children of several members at once do not see each other", async () => {
+    const sandbox = open(new Bubblewrap());
+    const outputs = await Promise.all(Array.from({ length: 5 }, (_, index) => run(sandbox, `echo ${index} > mine; ls; cat mine; ls -d /proc/[0-9]* | wc -l`)));
+    for (const [index, { stdout }] of outputs.entries()) {
+      expect(stdout).toMatch(new RegExp(`^mine\n${index}\n[1-6]\n$`));
+    }
+  });
+});
+
+describe("without a sandbox", () => {
+  const OFF = { sandbox: "off", graceMs: 200 } as const;
+
+  test("commands and functions run, and children say so", async () => {
+    const member = await startOne({ ...OFF, path: process.env.PATH });
+    expect(member.sandbox).toBe("none");
+    const events = await callEvents(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", "pwd; ls -A; echo $HOME; echo err >/dev/stderr; exit 3"] });
+    const [folder, home] = textOf(events).trim().split("\n");
+    expect(home).toBe(folder);
+    expect(textOf(events, "stderr")).toBe("err\n");
+    expect(lastOf(events, "result").exitCode).toBe(3);
+    const value = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      function: { source: "async (a, b, { member }) => ({ sum: a + b, member })", args: [1, 2] },
+    });
+    expect(lastOf(value, "result").value).toEqual({ sum: 3, member: "m1" });
+    expect(lastOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["no-such-program"] }), "result").exitCode).toBe(127);
+    const { children } = (await (await fetch(`${member.url}/children`)).json()) as { children: { sandbox: string }[] };
+    expect(children.map(({ sandbox }) => sandbox)).toEqual(["none", "none", "none"]);
+    await idle(member);
+  });
+
+  test("the server's environment stays with the server", async () => {
+    process.env.SECRET_FOR_TEST = SECRET;
+    onTestFinished(() => {
+      delete process.env.SECRET_FOR_TEST;
+    });
+    const { stdout } = await run(open(new NoSandbox("/usr/bin:/bin")), "env");
+    expect(stdout).toContain("GIVEN=yes");
+    expect(stdout).not.toContain(SECRET);
+  });
+
+  test("the workspace is gone with the child", async () => {
+    const { stdout } = await run(open(new NoSandbox("/usr/bin:/bin")), "echo data > file; pwd");
+    await until("the workspace to be gone", () => !readdirSync("/tmp").includes(stdout.trim().split("/").at(-1) ?? ""));
+  });
+
+  test("stopping ends the whole group", async () => {
+    const by = mark();
+    sweep(by);
+    const member = await startOne(OFF);
+    const response = await post(member.url, "/call", {
+      pool: "pipeline",
+      command: ["sh", "-c", `trap '' TERM; sleep ${by} & echo up; while :; do sleep 0.05; done`],
+    });
+    const stream = streamOf(response);
+    const placed = (await within("placed", stream.next())).value;
+    await within("the output", stream.next());
+    if (placed?.type !== "placed") throw new Error("expected placed");
+    await fetch(`${member.url}/children/${placed.child.id}`, { method: "DELETE" });
+    let last: unknown;
+    const read = async () => {
+      for await (const event of stream) last = event;
+    };
+    await within("the terminal event", read());
+    expect(last).toMatchObject({ type: "failed", problem: { code: "cancelled" } });
+    await until("nothing of the group to be left", () => marked(`sleep\0${by}`).length === 0);
+    await idle(member);
+  });
+
+  test("what a command leaves running in its group ends with it", async () => {
+    const by = mark();
+    sweep(by);
+    const member = await startOne(OFF);
+    const response = await post(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", `sleep ${by} & echo done`] });
+    const events: Parameters<typeof lastOf>[0][number][] = [];
+    const read = async () => {
+      for await (const event of streamOf(response)) events.push(event);
+    };
+    await within("the terminal event, although a process left behind holds the output open", read(), 5_000).catch((error: unknown) => {
+      // Lets the member end: nothing else would.
+      for (const pid of marked(`sleep\0${by}`)) process.kill(pid, "SIGKILL");
+      throw error;
+    });
+    expect(lastOf(events, "result").exitCode).toBe(0);
+    expect(marked(`sleep\0${by}`)).toEqual([]);
+  });
+});

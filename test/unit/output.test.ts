@@ -1,0 +1,237 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { PoolEvent } from "../../openapi/events.ts";
+import { EventLog, type LogEntry, type LogReader } from "../../server/supervisor/output.ts";
+import { collect, heldBytes, within } from "../helpers/member.ts";
+
+const RESULT: PoolEvent = { type: "result", exitCode: 0, usage: { wallMs: 1, cpuMs: null, maxRssBytes: null }, artifacts: [] };
+const LETTERS = "abcdefghijklmnopqrstuvwxyz";
+
+/** The output of a child as it would be from byte `from` on: each place has a letter of its own. */
+const outputAt = (from: number, length: number) => Array.from({ length }, (_, index) => LETTERS[(from + index) % 26]).join("");
+
+function write(log: EventLog, text: string): void {
+  log.append({ type: "stdout", text }, text.length);
+}
+
+/** The next entry, which has to be there already. */
+async function next(entries: AsyncIterator<LogEntry, void>): Promise<LogEntry> {
+  const { value } = await within("the next entry", entries.next());
+  if (!value) throw new Error("expected an entry; the log is at its end");
+  return value;
+}
+
+const all = (reader: LogReader) => within("the end of the log", collect(reader));
+const iterate = (reader: LogReader) => reader[Symbol.asyncIterator]();
+
+describe("EventLog", () => {
+  test("ids count up from 1 and every reader sees the same entries", async () => {
+    const log = new EventLog();
+    const early = all(log.read({ lossless: true }));
+    for (const text of ["one", "two", "three"]) write(log, text);
+    const between = all(log.read());
+    log.append(RESULT);
+    const [first, second, late] = await Promise.all([early, between, all(log.read())]);
+    expect(first.map(({ id, type }) => `${id} ${type}`)).toEqual(["1 stdout", "2 stdout", "3 stdout", "4 result"]);
+    expect(second).toEqual(first);
+    expect(late).toEqual(first);
+    expect(JSON.parse(first[0]?.data ?? "")).toEqual({ type: "stdout", text: "one" });
+  });
+
+  test("a terminal event closes it", () => {
+    const log = new EventLog();
+    expect(log.closed).toBe(false);
+    log.append(RESULT);
+    expect(log.closed).toBe(true);
+    expect(() => write(log, "late")).toThrow("closed");
+  });
+
+  test("a lossless reader that is a ring behind makes it unwritable, until it reads on", async () => {
+    const log = new EventLog(100);
+    const entries = iterate(log.read({ lossless: true }));
+    write(log, outputAt(0, 60));
+    expect(log.writable).toBe(true);
+    write(log, outputAt(60, 60));
+    expect(log.writable).toBe(false);
+    let writable = false;
+    const waiting = log.untilWritable().then(() => {
+      writable = true;
+    });
+    expect(JSON.parse((await next(entries)).data).text).toBe(outputAt(0, 60));
+    expect(writable).toBe(false);
+    // An entry counts as read when the next one is asked for.
+    await next(entries);
+    await within("the log to be writable", waiting);
+    expect(log.writable).toBe(true);
+  });
+
+  test("a lossless reader that leaves lets the writer go on", async () => {
+    const log = new EventLog(10);
+    const reader = log.read({ lossless: true });
+    write(log, outputAt(0, 10));
+    expect(log.writable).toBe(false);
+    const waiting = log.untilWritable();
+    reader.close();
+    await within("the log to be writable", waiting);
+  });
+
+  test("a detached reader that is behind finds a gap of exactly the missing bytes", async () => {
+    const log = new EventLog(100);
+    const entries = iterate(log.read());
+    for (let from = 0; from < 500; from += 50) write(log, outputAt(from, 50));
+    log.append(RESULT);
+    const gap = await next(entries);
+    expect(gap.type).toBe("gap");
+    const { droppedBytes } = JSON.parse(gap.data) as { droppedBytes: number };
+    const rest = await within("the rest", collect({ [Symbol.asyncIterator]: () => entries }));
+    const text = rest.map(({ data }) => (JSON.parse(data) as { text?: string }).text ?? "").join("");
+    expect(text).toBe(outputAt(droppedBytes, 500 - droppedBytes));
+    expect(rest[0]?.id).toBe(gap.id + 1);
+  });
+
+  test("resumes after an id", async () => {
+    const log = new EventLog();
+    for (const text of ["one", "two", "three"]) write(log, text);
+    log.append(RESULT);
+    expect((await all(log.read({ after: 2 }))).map(({ id }) => id)).toEqual([3, 4]);
+    expect(await all(log.read({ after: 4 }))).toEqual([]);
+  });
+
+  test("resumes after the id of a gap, without another gap", async () => {
+    const log = new EventLog(10);
+    for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
+    log.append(RESULT);
+    const [gap, ...rest] = await all(log.read());
+    expect(gap?.type).toBe("gap");
+    expect(await all(log.read({ after: gap?.id as number }))).toEqual(rest);
+  });
+
+  test("resumes after an id that has been let go with a gap of what came after it", async () => {
+    const log = new EventLog(10);
+    for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
+    log.append(RESULT);
+    const [gap, ...rest] = await all(log.read({ after: 3 }));
+    const kept = rest.reduce((sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0), 0);
+    expect(JSON.parse(gap?.data ?? "")).toEqual({ type: "gap", droppedBytes: 50 - 15 - kept });
+  });
+
+  test("an id that is still to come is invalid_request, and says what was expected", () => {
+    const log = new EventLog();
+    write(log, "one");
+    expect(() => log.read({ after: 2 })).toThrow(
+      expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(/expected .* up to 1; got 2/) }),
+    );
+  });
+
+  test("an id too old to be counted from is events_expired", () => {
+    const log = new EventLog(1);
+    for (let count = 0; count < 200_000; count++) write(log, "x");
+    expect(() => log.read({ after: 1 })).toThrow(expect.objectContaining({ code: "events_expired" }));
+  });
+
+  test("without a reader it never blocks, and keeps no more than the ring", async () => {
+    const log = new EventLog(10_000);
+    const total = 5_000_000;
+    for (let from = 0; from < total; from += 1_000) {
+      write(log, outputAt(0, 1_000));
+      expect(log.writable).toBe(true);
+    }
+    log.append(RESULT);
+    const [gap, ...rest] = await all(log.read());
+    const kept = rest.reduce((sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0), 0);
+    expect(kept).toBeLessThanOrEqual(10_000);
+    expect(kept + (JSON.parse(gap?.data ?? "") as { droppedBytes: number }).droppedBytes).toBe(total);
+  });
+
+  test("what it has let go of is not held in memory", async () => {
+    const log = new EventLog(1024 * 1024);
+    const before = await heldBytes();
+    for (let count = 0; count < 1_000; count++) write(log, `${count}`.padEnd(65_536, "x"));
+    expect((await heldBytes()) - before).toBeLessThan(16 * 1024 * 1024);
+    expect(log.closed).toBe(false);
+  });
+
+  test("closing a reader that waits ends its loop", async () => {
+    const log = new EventLog();
+    const reader = log.read();
+    const reading = all(reader);
+    await nextTurn();
+    reader.close();
+    expect(await reading).toEqual([]);
+  });
+});
+
+interface Habits {
+  readonly lossless: boolean;
+  /** Chunks written before it comes. */
+  readonly comesAt: number;
+  /** Turns of rest after each entry, over and over. */
+  readonly rests: readonly number[];
+  /** It leaves after so many entries and resumes; 0 for never. */
+  readonly leavesAfter: number;
+}
+
+/** Reads to the end by its habits; answers with the bytes received and declared dropped. Checks each byte's place. */
+async function readBy(log: EventLog, { lossless, rests, leavesAfter, comesAt }: Habits): Promise<number> {
+  let place = 0;
+  let after = 0;
+  let step = 0;
+  let ended = false;
+  while (!ended) {
+    let entries = 0;
+    for await (const { id, type, data } of log.read({ after, lossless })) {
+      expect(id).toBeGreaterThan(after);
+      after = id;
+      const event = JSON.parse(data) as { text?: string; droppedBytes?: number };
+      if (type === "stdout") {
+        expect(event.text).toBe(outputAt(place, event.text?.length ?? 0));
+        place += event.text?.length ?? 0;
+      } else if (type === "gap") {
+        expect(event.droppedBytes).toBeGreaterThan(0);
+        if (lossless && comesAt === 0 && leavesAfter === 0) throw new Error("a lossless reader lost bytes");
+        place += event.droppedBytes ?? 0;
+      } else ended = true;
+      for (let rest = rests[step++ % rests.length] as number; rest > 0; rest--) await nextTurn();
+      if (++entries === leavesAfter) break;
+    }
+    if (log.closed && leavesAfter === 0) break;
+  }
+  return place;
+}
+
+test("whatever the sizes, speeds and resume points: received + declared dropped = written, in order", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 200 }),
+      fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 60 }),
+      fc.array(fc.nat(2), { minLength: 1, maxLength: 8 }),
+      fc.array(
+        fc.record({
+          lossless: fc.boolean(),
+          comesAt: fc.nat(30),
+          rests: fc.array(fc.nat(4), { minLength: 1, maxLength: 6 }),
+          leavesAfter: fc.nat(4),
+        }),
+        { maxLength: 4 },
+      ),
+      async (limit, chunks, pauses, habits) => {
+        const log = new EventLog(limit);
+        const readers: Promise<number>[] = [];
+        const come = (index: number) =>
+          readers.push(...habits.filter(({ comesAt }) => Math.min(comesAt, chunks.length) === index).map((each) => readBy(log, each)));
+        come(0);
+        let written = 0;
+        for (const [index, length] of chunks.entries()) {
+          write(log, outputAt(written, length));
+          written += length;
+          await within("the log to be writable", log.untilWritable());
+          for (let pause = pauses[index % pauses.length] as number; pause > 0; pause--) await nextTurn();
+          come(index + 1);
+        }
+        log.append(RESULT);
+        for (const place of await within("the readers", Promise.all(readers))) expect(place).toBe(written);
+      },
+    ),
+    { numRuns: 150 },
+  ));

@@ -1,0 +1,248 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Load } from "../../openapi/errors.ts";
+import { PoolError } from "../../sdk/typescript/errors.ts";
+import type { Member } from "../../sdk/typescript/members.ts";
+import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement.ts";
+
+const member = (index: number, max = 5): Member => ({
+  name: `m${index}`,
+  url: `http://127.0.0.1:${7400 + index}`,
+  pools: { pipeline: max },
+  sandbox: "none",
+  version: "0",
+});
+const load = (active: number, max = 5): Load => ({ active, max, queued: 0 });
+
+/** A probe that never answers, as of a machine that swaps. */
+const silence = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
+
+/** Loads by member name, and who was tried. */
+function ports(loads: Record<string, Load | "slow" | "gone">, admit: (name: string) => Admission<string> = (name) => ({ admitted: name })) {
+  const tried: string[] = [];
+  return {
+    tried,
+    probe: async ({ name }: Member, signal: AbortSignal) => {
+      const answer = loads[name];
+      if (answer === "slow") return silence(signal);
+      if (answer === "gone" || answer === undefined) throw new Error("ECONNREFUSED");
+      return answer;
+    },
+    admit: async ({ name }: Member) => {
+      tried.push(name);
+      return admit(name);
+    },
+  };
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("shuffled", () => {
+  test("is a permutation, whatever the random numbers", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer()), fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })), (items, numbers) => {
+        const random = () => numbers.next().value as number;
+        const drawn = [...shuffled(items, random)];
+        expect(drawn.toSorted((a, b) => a - b)).toEqual(items.toSorted((a, b) => a - b));
+      }),
+    );
+  });
+
+  test("leaves the given list as it is", () => {
+    const items = [1, 2, 3, 4];
+    expect([...shuffled(items)]).toHaveLength(4);
+    expect(items).toEqual([1, 2, 3, 4]);
+  });
+
+  test("every order can come", () => {
+    const orders = new Set<string>();
+    for (const a of [0, 0.4, 0.8]) for (const b of [0, 0.6]) orders.add([...shuffled([1, 2, 3], numbers(a, b, 0))].join(""));
+    expect(orders.size).toBe(6);
+  });
+});
+
+function numbers(...values: number[]): () => number {
+  let index = 0;
+  return () => values[index++ % values.length] as number;
+}
+
+describe("byLoad", () => {
+  test("orders by active/max and leaves out those that are full", () => {
+    const probed = [load(5, 5), load(3, 4), load(3, 12), load(0, 1)].map((each) => ({ load: each }));
+    expect(byLoad(probed).map((each) => each.load)).toEqual([load(0, 1), load(3, 12), load(3, 4)]);
+  });
+
+  test("keeps the order of equals", () => {
+    const probed = ["a", "b", "c"].map((name) => ({ name, load: load(1, 2) }));
+    expect(byLoad(probed).map(({ name }) => name)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("place", () => {
+  test("admits at the least loaded", async () => {
+    const given = ports({ m0: load(4), m1: load(1), m2: load(3) });
+    await expect(place("pipeline", [member(0), member(1), member(2)], given)).resolves.toBe("m1");
+    expect(given.tried).toEqual(["m1"]);
+  });
+
+  test("passes over a member that its probe shows to be full", async () => {
+    const given = ports({ m0: load(5), m1: load(4) });
+    await expect(place("pipeline", [member(0), member(1)], given)).resolves.toBe("m1");
+    expect(given.tried).toEqual(["m1"]);
+  });
+
+  test("passes over a member that drains or was filled since its probe", async () => {
+    const given = ports({ m0: load(0), m1: load(4) }, (name) => (name === "m0" ? { full: true } : { admitted: name }));
+    await expect(place("pipeline", [member(0), member(1)], given)).resolves.toBe("m1");
+    expect(given.tried).toEqual(["m0", "m1"]);
+  });
+
+  test("passes over a member whose probe fails, and one that no connection reaches", async () => {
+    const given = ports({ m0: "gone", m1: load(0), m2: load(4) }, (name) => (name === "m1" ? { unreachable: new Error("ECONNREFUSED") } : { admitted: name }));
+    await expect(place("pipeline", [member(0), member(1), member(2)], given)).resolves.toBe("m2");
+    expect(given.tried).toEqual(["m1", "m2"]);
+  });
+
+  test("does not wait for a slow member when another one admits", async () => {
+    vi.useFakeTimers();
+    const given = ports({ m0: "slow", m1: load(4) });
+    const placed = place("pipeline", [member(0), member(1)], given);
+    await vi.advanceTimersByTimeAsync(250);
+    await expect(placed).resolves.toBe("m1");
+  });
+
+  test("waits longer, once, for a slow member that is the only one left", async () => {
+    vi.useFakeTimers();
+    const signals: AbortSignal[] = [];
+    const placed = place<string>("pipeline", [member(0)], {
+      probe: async (_, signal) => {
+        signals.push(signal);
+        if (signals.length === 1) return silence(signal);
+        return load(0);
+      },
+      admit: async ({ name }) => ({ admitted: name }),
+    });
+    await vi.advanceTimersByTimeAsync(250);
+    await expect(placed).resolves.toBe("m0");
+    expect(signals).toHaveLength(2);
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  test("a pool without members is no_members_available", async () => {
+    await expect(place("pipeline", [], ports({}))).rejects.toMatchObject({ code: "no_members_available" });
+  });
+
+  test("members that do not answer are no_members_available, with the reason", async () => {
+    const placed = place("pipeline", [member(0), member(1)], ports({}));
+    await expect(placed).rejects.toMatchObject({ code: "no_members_available", message: expect.stringContaining("ECONNREFUSED") });
+  });
+
+  test("members that never answer are no_members_available, after a bounded wait", async () => {
+    vi.useFakeTimers();
+    const placed = place("pipeline", [member(0)], ports({ m0: "slow" }));
+    const refused = expect(placed).rejects.toMatchObject({ code: "no_members_available" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    await refused;
+  });
+
+  test("members that are all full are all_members_at_capacity", async () => {
+    const given = ports({ m0: load(5), m1: load(5) });
+    await expect(place("pipeline", [member(0), member(1)], given)).rejects.toMatchObject({ code: "all_members_at_capacity" });
+    expect(given.tried).toEqual([]);
+  });
+
+  test("a slot that comes free while one looks is found", async () => {
+    let asked = 0;
+    const placed = place<string>("pipeline", [member(0)], {
+      probe: async () => load(asked++ === 0 ? 5 : 4),
+      admit: async ({ name }) => ({ admitted: name }),
+    });
+    await expect(placed).resolves.toBe("m0");
+  });
+
+  test("a member that may have admitted is never followed by another try", async () => {
+    const tried: string[] = [];
+    const lost = PoolError.of("member_lost", "lost while it may have admitted");
+    const placed = place("pipeline", [member(0), member(1), member(2)], {
+      probe: async () => load(0),
+      admit: async ({ name }) => {
+        tried.push(name);
+        throw lost;
+      },
+    });
+    await expect(placed).rejects.toBe(lost);
+    expect(tried).toHaveLength(1);
+  });
+
+  test("asks few of many members, when those have room", async () => {
+    const asked = new Set<string>();
+    await place(
+      "pipeline",
+      Array.from({ length: 1_000 }, (_, index) => member(index)),
+      {
+        probe: async ({ name }) => {
+          asked.add(name);
+          return load(0);
+        },
+        admit: async ({ name }) => ({ admitted: name }),
+      },
+    );
+    expect(asked.size).toBe(5);
+  });
+
+  test("finds the one free slot among many members", async () => {
+    const members = Array.from({ length: 300 }, (_, index) => member(index));
+    const placed = place<string>("pipeline", members, {
+      probe: async ({ name }) => load(name === "m217" ? 4 : 5),
+      admit: async ({ name }) => (name === "m217" ? { admitted: name } : { full: true }),
+    });
+    await expect(placed).resolves.toBe("m217");
+  });
+});
+
+describe("N callers and N free slots", () => {
+  /** Members whose admission is atomic, and whose answers take their own number of turns. */
+  async function callAll(slots: readonly number[], delays: readonly number[]): Promise<void> {
+    const members = slots.map((max, index) => member(index, max));
+    const active = new Map(members.map(({ name }) => [name, 0]));
+    let turn = 0;
+    const pause = async () => {
+      const turns = delays[turn++ % delays.length] as number;
+      for (let index = 0; index < turns; index++) await Promise.resolve();
+    };
+    const callers = slots.reduce((sum, max) => sum + max, 0);
+    const admitted = await Promise.all(
+      Array.from({ length: callers }, () =>
+        place<string>("pipeline", members, {
+          probe: async ({ name, pools }) => {
+            await pause();
+            const answer = load(active.get(name) as number, pools.pipeline as number);
+            await pause();
+            return answer;
+          },
+          admit: async ({ name, pools }) => {
+            await pause();
+            const now = active.get(name) as number;
+            if (now >= (pools.pipeline as number)) return { full: true };
+            active.set(name, now + 1);
+            await pause();
+            return { admitted: name };
+          },
+        }),
+      ),
+    );
+    expect(admitted).toHaveLength(callers);
+    expect([...active.values()]).toEqual(slots);
+  }
+
+  const delays = fc.array(fc.nat(5), { minLength: 1, maxLength: 20 });
+
+  test("all are admitted, whatever the members", () =>
+    fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 20 }), delays, callAll)));
+
+  test("all are admitted where only a sample is asked at first", () =>
+    fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 21, maxLength: 60 }), delays, callAll), { numRuns: 30 }));
+});

@@ -27,8 +27,13 @@ export class PoolError extends Error {
 
   static of(code: ErrorCode, detail: string, extras?: ProblemExtras & ErrorOptions): PoolError {
     const { cause, ...rest } = extras ?? {};
-    return new PoolError(problem(code, detail, rest), cause === undefined ? undefined : { cause });
+    return create(problem(code, detail, rest), cause === undefined ? undefined : { cause });
   }
+}
+
+/** Apart from the class: a class that names itself inside loses its name in a bundle. */
+function create(given: Problem, options?: ErrorOptions): PoolError {
+  return new PoolError(given, options);
 }
 
 /** The function threw in its child. `error` is what it threw there; `error.stack` is the remote stack. */

@@ -178,11 +178,11 @@ function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, hos
     throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
     throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
-  if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
-    throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
   if (LOOPBACK.test(host)) return;
   if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
   if (!insecure) throw refuse(`host ${host} is not loopback: whoever reaches the port could run programs here; say --insecure to allow it`);
+  if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
+    throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
 }
 
 async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions): Promise<Sandbox> {

@@ -66,6 +66,7 @@ export const DEFAULTS = { host: "127.0.0.1", port: 7400, maxChildren: 5, graceMs
 
 /** How long the last events may take to reach their readers at the end. */
 const DELIVER_TIMEOUT_MS = 5_000;
+const IDLE_POLL_MS = 20;
 /** Longer than any client of ours keeps an idle connection, so that the client is the one to close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
@@ -142,10 +143,12 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     for (const supervisor of supervisors.values()) supervisor.drain();
     await membership.leave();
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
-    // Closes the idle connections; those under way finish, or are cut.
+    // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
     const cut = setTimeout(() => server.closeAllConnections(), DELIVER_TIMEOUT_MS);
     await closed;
+    clearInterval(idle);
     clearTimeout(cut);
     for (const supervisor of supervisors.values()) supervisor.close();
     access.close();

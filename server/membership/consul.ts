@@ -28,6 +28,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   #complaint: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #left = false;
+  #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: (level: "info" | "warn", message: string) => void) {
     super(options);
@@ -44,7 +45,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#self = self;
     // The watch of the whole service: from now on every pool is answered from it.
     const list = this.all().catch(() => undefined);
-    while (!this.#left && !(await this.#register())) await this.#pause(RETRY_MS);
+    while (!this.#left && !(await this.#busy(this.#register()))) await this.#pause(RETRY_MS);
     // Somebody may have put a former process of this name into maintenance, which outlives restarts.
     await this.#agent.agent.service.maintenance({ ...this.#service, enable: false, ...timeout }).catch(() => {});
     await list;
@@ -61,6 +62,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#left = true;
     clearTimeout(this.#timer);
     this.#trouble = "left Consul";
+    await this.#underWay;
     if (this.#self)
       await this.#agent.agent.service
         .deregister({ ...this.#service, ...timeout })
@@ -128,15 +130,25 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   /** Passes the check every few seconds; registers again when the agent does not know it. */
   #beat(): void {
     this.#timer = setTimeout(async () => {
-      try {
-        await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
-        this.#complaint = undefined;
-      } catch {
-        // The agent is away or has forgotten: the registration says which.
-        await this.#register();
-      }
+      await this.#busy(this.#pass());
       if (!this.#left) this.#beat();
     }, HEARTBEAT_MS);
+  }
+
+  async #pass(): Promise<void> {
+    try {
+      await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
+      this.#complaint = undefined;
+    } catch {
+      // The agent is away or has forgotten: the registration says which.
+      if (!this.#left) await this.#register();
+    }
+  }
+
+  /** Remembers what is under way, so that a deregistration comes after it. */
+  #busy<T>(work: Promise<T>): Promise<T> {
+    this.#underWay = work;
+    return work;
   }
 
   #pause(ms: number): Promise<void> {

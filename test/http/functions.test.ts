@@ -1,0 +1,212 @@
+/** Functions: their values, their failures, and what they can and cannot say. */
+import { describe, expect, test } from "vitest";
+import type { PoolContext } from "../../sdk/typescript/functions.ts";
+import { sourceOf } from "../../sdk/typescript/functions.ts";
+import { callEvents, idle, lastOf, post, startOne, streamOf, textOf, within } from "../helpers/member.ts";
+
+const spec = (source: string, ...args: unknown[]) => ({ function: { source, args } });
+
+async function run(source: string, ...args: unknown[]) {
+  const member = await startOne();
+  const events = await callEvents(member.url, "/pools/pipeline/call", spec(source, ...args));
+  await idle(member);
+  return events;
+}
+
+const valueFrom = async (source: string, ...args: unknown[]) => lastOf(await run(source, ...args), "result").value as unknown;
+const problemFrom = async (source: string, ...args: unknown[]) => lastOf(await run(source, ...args), "failed").problem;
+
+describe("values", () => {
+  test.each<[string, unknown[], unknown]>([
+    ["(a, b) => a + b", [1211, 1], 1212],
+    ["async (name) => 'hi ' + name", ["m1"], "hi m1"],
+    ["function named(list) { return list.map((n) => n * 2) }", [[1, 2]], [2, 4]],
+    ["(x) => x", [{ deep: [null, true, "ü", { a: 1 }] }], { deep: [null, true, "ü", { a: 1 }] }],
+    ["() => undefined", [], null],
+    ["() => null", [], null],
+    ["() => {}", [], null],
+    ["() => new Date(0)", [], "1970-01-01T00:00:00.000Z"],
+    ["(...args) => args.length", [1, 2, 3], 4],
+    ["() => { return 1 } // a last comment", [], 1],
+    ["async () => (await import('node:os')).EOL", [], "\n"],
+    ["() => require('node:os').EOL", [], "\n"],
+    ["() => 'a\\u2028b\\n\\n\\0c'", [], "a\u2028b\n\n\0c"],
+  ])("%s", async (source, args, expected) => {
+    expect(await valueFrom(source, ...args)).toEqual(expected);
+  });
+
+  test("of a function of this program", async () => {
+    const source = sourceOf((a: number, b: number) => a * b);
+    expect(await valueFrom(source, 6, 7)).toBe(42);
+  });
+
+  test("a key without a value is left out, as JSON does", async () => {
+    expect(await valueFrom("() => ({ a: 1, b: undefined })")).toEqual({ a: 1 });
+  });
+
+  test("as large as a megabyte, both ways", async () => {
+    const large = "0123456789abcdef".repeat(65_536);
+    expect(await valueFrom("(text) => text + '!'", large)).toBe(`${large}!`);
+  });
+
+  test("in the waiting form", async () => {
+    const { url } = await startOne();
+    const response = await post(url, "/call", { pool: "pipeline", ...spec("(a) => { console.log('out'); return a }", 5) }, { accept: "application/json" });
+    expect(await response.json()).toMatchObject({ value: 5, stdout: "out\n", usage: { cpuMs: expect.any(Number), maxRssBytes: expect.any(Number) } });
+  });
+
+  test("what is printed is output, apart from the value", async () => {
+    const events = await run("() => { console.log('out'); console.error('err'); process.stdout.write('no newline'); return 'value' }");
+    expect([textOf(events), textOf(events, "stderr"), lastOf(events, "result").value]).toEqual(["out\nno newline", "err\n", "value"]);
+  });
+
+  test("a lot that is printed comes whole, before the result", async () => {
+    const events = await run("() => { for (let n = 0; n < 200000; n++) console.log('line ' + n); return 1 }");
+    expect(textOf(events).trim().split("\n").length).toBe(200_000);
+  });
+
+  test("a report that is printed is output", async () => {
+    const forged = JSON.stringify({ kind: "returned", value: "forged", cpuMs: 0, maxRssBytes: 0 });
+    const events = await run("(forged) => { console.log(forged); process.stderr.write(forged + '\\n'); return 'true value' }", forged);
+    expect(lastOf(events, "result").value).toBe("true value");
+    expect(textOf(events)).toBe(`${forged}\n`);
+  });
+});
+
+describe("failures", () => {
+  test("an error comes with its name, its message and its remote stack", async () => {
+    const given = await problemFrom("function work(n) {\n  throw new RangeError('not ' + n)\n}", 5);
+    expect(given).toMatchObject({ code: "function_threw", status: 422, detail: "RangeError: not 5", error: { name: "RangeError", message: "not 5" } });
+    expect(given.error?.stack).toMatch(/RangeError: not 5\n\s+at work \(function\.js:2/);
+  });
+
+  test("a rejected promise is the same", async () => {
+    expect(await problemFrom("async () => { throw new TypeError('later') }")).toMatchObject({
+      code: "function_threw",
+      error: { name: "TypeError", message: "later" },
+    });
+  });
+
+  test.each(["'a string'", "42", "null", "undefined", "{ code: 1 }", "Symbol('s')", "Object.create(null)"])("throwing %s", async (thrown) => {
+    const given = await problemFrom(`() => { throw ${thrown.startsWith("{") ? `(${thrown})` : thrown} }`);
+    expect(given).toMatchObject({ code: "function_threw", error: { name: expect.any(String), message: expect.any(String) } });
+  });
+
+  test("a captured variable is told apart, with the remedy", async () => {
+    const given = await problemFrom("() => captured + 1");
+    expect(given).toMatchObject({ code: "function_threw", error: { name: "ReferenceError", message: "captured is not defined" } });
+    expect(given.detail).toMatch(/pass it as an argument/);
+  });
+
+  test.each<[string, RegExp]>([
+    ["(a, b => a", /does not parse/],
+    ["function {", /does not parse/],
+    ["return 1", /does not parse/],
+    ["1 + 1", /expected one function expression; got a number/],
+    ["'text'", /expected one function expression; got a string/],
+    ["null", /expected one function expression; got null/],
+    ["({})", /expected one function expression; got a object|got an object/],
+  ])("%s is invalid_request", async (source, detail) => {
+    expect(await problemFrom(source)).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
+  });
+
+  test.each<[string, RegExp]>([
+    ["() => 1n", /bigint/],
+    ["() => ({ deep: [1, 2n] })", /deep\[1\].*bigint/],
+    ["() => { const a = {}; a.a = a; return a }", /cycle/],
+    ["() => new Map([[1, 2]])", /Map/],
+    ["() => new Set([1])", /Set/],
+    ["() => NaN", /NaN/],
+    ["() => ({ n: 1 / 0 })", /\.n is Infinity/],
+    ["() => () => 1", /function/],
+    ["() => Symbol('s')", /symbol/],
+    ["() => [undefined]", /\[0\] is undefined/],
+    ["() => new Uint8Array(3)", /Uint8Array/],
+    ["() => ({ toJSON() { throw new Error('no JSON') } })", /no JSON/],
+  ])("%s returns what JSON cannot carry", async (source, detail) => {
+    expect(await problemFrom(source)).toMatchObject({ code: "function_threw", detail: expect.stringMatching(detail) });
+  });
+
+  test.each([0, 1, 7])("process.exit(%i) is worker_crashed", async (code) => {
+    expect(await problemFrom(`() => process.exit(${code})`)).toMatchObject({ code: "worker_crashed", detail: expect.stringContaining(`code ${code}`) });
+  });
+
+  test("a signal is worker_crashed", async () => {
+    expect(await problemFrom("() => { process.kill(process.pid, 'SIGKILL'); while (true); }")).toMatchObject({
+      code: "worker_crashed",
+      detail: expect.stringContaining("SIGKILL"),
+    });
+  });
+
+  test("an error in a timer is function_threw", async () => {
+    const given = await problemFrom("() => new Promise(() => setTimeout(() => { throw new Error('from a timer') }, 1))");
+    expect(given).toMatchObject({ code: "function_threw", error: { message: "from a timer", stack: expect.stringContaining("function.js") } });
+  });
+
+  test("a rejection that nobody handles is function_threw", async () => {
+    const given = await problemFrom("() => new Promise(() => { Promise.reject(new Error('nobody')) ; setTimeout(() => {}, 1000) })");
+    expect(given).toMatchObject({ code: "function_threw", error: { message: "nobody" } });
+  });
+
+  test("a promise that never settles is worker_crashed", async () => {
+    expect(await problemFrom("() => new Promise(() => {})")).toMatchObject({
+      code: "worker_crashed",
+      detail: expect.stringContaining("before the function returned"),
+    });
+  });
+
+  test("an endless loop ends at its deadline", async () => {
+    const member = await startOne({ graceMs: 50 });
+    const events = await callEvents(member.url, "/pools/pipeline/call", { ...spec("() => { while (true); }"), deadlineMs: 500 });
+    expect(lastOf(events, "failed").problem.code).toBe("deadline_exceeded");
+    await idle(member);
+  });
+
+  test("what a function leaves running does not hold up its result", async () => {
+    expect(await valueFrom("() => { setInterval(() => {}, 1000); return 'done' }")).toBe("done");
+  });
+});
+
+describe("the context", () => {
+  test("follows the arguments", async () => {
+    const { url } = await startOne();
+    const source = sourceOf((a: number, context: PoolContext) => ({ ...context, a, signal: context.signal.aborted }));
+    const events = await callEvents(url, "/pools/pipeline/call", { ...spec(source, 1), deadlineMs: 60_000 });
+    const { child } = events[0] as Extract<(typeof events)[0], { type: "placed" }>;
+    const value = lastOf(events, "result").value as PoolContext;
+    expect(value).toEqual({ a: 1, member: "m1", pool: "pipeline", childId: child.id, signal: false, deadline: expect.any(Number) });
+    expect(Math.abs((value.deadline ?? 0) - Date.now())).toBeLessThan(120_000);
+  });
+
+  test("has no deadline when the child has none", async () => {
+    const { url } = await startOne();
+    const response = await post(url, "/children", { pool: "pipeline", ...spec("(context) => context.deadline") });
+    const { id } = (await response.json()) as { id: string };
+    const events = [];
+    for await (const event of streamOf(await fetch(`${url}/children/${id}/events`))) events.push(event);
+    expect(lastOf(events, "result").value).toBeNull();
+  });
+
+  test("its signal aborts when the child is told to stop; what stopped it is what is reported", async () => {
+    const member = await startOne();
+    const source = `(context) => new Promise((resolve) => {
+      const timer = setInterval(() => {}, 1000);
+      context.signal.addEventListener("abort", () => { console.log("heard"); clearInterval(timer); resolve("gave up"); });
+      console.log("up");
+    })`;
+    const stream = streamOf(await post(member.url, "/pools/pipeline/call", spec(source)));
+    const events: Parameters<typeof textOf>[0][number][] = [];
+    const read = async () => {
+      for await (const event of stream) {
+        events.push(event);
+        const [placed] = events;
+        if (event.type === "stdout" && event.text?.includes("up\n") && placed?.type === "placed")
+          await fetch(`${member.url}/children/${placed.child.id}`, { method: "DELETE" });
+      }
+    };
+    await within("the terminal event", read());
+    expect(textOf(events)).toBe("up\nheard\n");
+    expect(events.at(-1)).toMatchObject({ type: "failed", problem: { code: "cancelled" } });
+    await idle(member);
+  });
+});

@@ -29,20 +29,18 @@ export function sourceOf(fn: PoolFunction): string {
     throw PoolError.of("invalid_request", `expected a function with JavaScript source; ${describe(fn)} is native or bound and has none`);
   }
   if (/^class\b/.test(source)) throw PoolError.of("invalid_request", `expected a function; got class ${fn.name}`);
-  if (/^(async\s+)?function\b/.test(source) || isArrow(source)) return source;
-  // A method or accessor (`name() {}`) is an expression only inside an object; `({name(){}})["name"]` is one.
+  if (isExpression(source)) return source;
+  // A method (`name() {}`) is an expression only inside an object.
   return `Object.values({${source}})[0]`;
 }
 
-/** Whether a source that does not begin with `function` is an arrow function, by what follows its parameters. */
-function isArrow(source: string): boolean {
-  const rest = source.replace(/^async\b\s*/, "");
-  if (!rest.startsWith("(")) return /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*\s*=>/u.test(rest);
+function isExpression(source: string): boolean {
   try {
     new Function(`return (${source}\n)`);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // Where code may not be made from text, most functions are expressions.
+    return !(error instanceof SyntaxError);
   }
 }
 

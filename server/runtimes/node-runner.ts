@@ -127,7 +127,13 @@ function readJob(): Job {
   return JSON.parse(Buffer.concat(chunks).toString("utf8")) as Job;
 }
 
+/** Node writes to pipes asynchronously on Linux, and would lose at its exit what a full pipe had not taken yet. */
+function writeBlocking(...streams: unknown[]): void {
+  for (const stream of streams as { _handle?: { setBlocking?(on: boolean): void } }[]) stream._handle?.setBlocking?.(true);
+}
+
 async function main(): Promise<void> {
+  writeBlocking(process.stdout, process.stderr);
   const job = readJob();
   const stop = new AbortController();
   process.once("SIGTERM", () => {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Job, Report } from "./messages.ts";
-import { contextEnvironment, type Outcome, type Runtime } from "./runtime.ts";
+import { contextEnvironment, type Outcome, type Runtime, type Work } from "./runtime.ts";
 
 const NODE = "/run/distributed-pool/node";
 /** Beside this file in the source tree, and beside the bundle in the package. */
@@ -34,27 +34,31 @@ export const nodeRuntime: Runtime = {
   },
 };
 
-async function outcome(child: SandboxedProcess): ReturnType<Runtime["follow"]>["outcome"] {
+/** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
+async function outcome(child: SandboxedProcess): Work["outcome"] {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  let timer: NodeJS.Timeout | undefined;
   const told = new Promise<void>((resolve) => {
     child.channel?.once("close", resolve);
     child.channel?.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= MAX_REPORT_BYTES) chunks.push(chunk);
-      else child.kill();
-      if (chunk.at(-1) !== NEWLINE) return;
-      resolve();
-      timer ??= setTimeout(() => child.kill(), END_TIMEOUT_MS);
+      if (bytes > MAX_REPORT_BYTES || chunk.at(-1) === NEWLINE) resolve();
     });
   });
-  const exit = await child.exited;
-  clearTimeout(timer);
-  await Promise.race([told, new Promise((resolve) => setTimeout(resolve, END_TIMEOUT_MS).unref())]);
-  child.channel?.destroy();
-  if (bytes > MAX_REPORT_BYTES) return { kind: "threw", ...tooLarge() };
+  const silent = child.exited.then(() => new Promise<void>((resolve) => setTimeout(resolve, END_TIMEOUT_MS).unref()));
+  await Promise.race([told, silent]);
+  const timer = setTimeout(() => child.kill(), END_TIMEOUT_MS);
+  void child.exited.then(() => {
+    clearTimeout(timer);
+    child.channel?.destroy();
+  });
+  if (bytes > MAX_REPORT_BYTES) {
+    child.kill();
+    return { kind: "threw", ...tooLarge() };
+  }
   if (bytes === 0) {
+    const exit = await child.exited;
     const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
     return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
   }

@@ -1,10 +1,11 @@
 /** Starts a contained process and keeps hold of it: its pipes, its own pid inside the containment, its end. */
 import { spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { constants } from "node:os";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { inheritedDescriptors } from "./descriptors.ts";
 import type { Pipe, Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 
@@ -27,6 +28,31 @@ export function exitOf(code: number | null, signal: NodeJS.Signals | null): Exit
   return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
 }
 
+/** What this process inherited itself; whatever Node opens later is closed in a child. */
+let inherited: { readonly descriptors: number[]; readonly nothing: number } | undefined;
+
+/** A child's descriptors, with nothing in the place of each that it would inherit from whoever started this process. */
+function withoutInherited(stdio: ("ignore" | "pipe" | number)[]): ("ignore" | "pipe" | number)[] {
+  if (!inherited) {
+    const descriptors = inheritedDescriptors();
+    inherited = { descriptors, nothing: descriptors.length > 0 ? openSync("/dev/null", "r+") : -1 };
+  }
+  for (const fd of inherited.descriptors) {
+    while (stdio.length <= fd) stdio.push("ignore");
+    if (stdio[fd] === "ignore") stdio[fd] = inherited.nothing;
+  }
+  return stdio;
+}
+
+function endGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended already.
+  }
+}
+
 export async function launch(program: Program, { argv, env, arguments: data, status }: Launch, pipes: Pipes): Promise<SandboxedProcess> {
   const opened: Pipe[] = [];
   try {
@@ -38,16 +64,22 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
       cwd: "/",
       // A process group of its own, so that the group can be ended and a terminal's Ctrl-C reaches only the server.
       detached: true,
-      stdio: [
+      stdio: withoutInherited([
         stdin?.childFd ?? "ignore",
         stdout.childFd,
         stderr.childFd,
         program.channel ? "pipe" : "ignore",
         data ? "pipe" : "ignore",
         status ? "pipe" : "ignore",
-      ],
+      ]),
     });
-    const exited = new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve(exitOf(code, signal))));
+    const exited = new Promise<Exit>((resolve) =>
+      child.once("exit", (code, signal) => {
+        // What the program left in its group ends with it.
+        endGroup(child.pid, "SIGKILL");
+        resolve(exitOf(code, signal));
+      }),
+    );
     const spawned = new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
     for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream]) stream?.on("error", () => {});
     if (data) (child.stdio[4] as Writable).end(data);
@@ -60,12 +92,7 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
       over = true;
     });
     const killGroup = (signal: NodeJS.Signals) => {
-      if (over || pid === undefined) return;
-      try {
-        process.kill(-pid, signal);
-      } catch {
-        // It has ended in this moment.
-      }
+      if (!over) endGroup(pid, signal);
     };
     return {
       stdin: stdin?.stream ?? null,

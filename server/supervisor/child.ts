@@ -19,6 +19,9 @@ export interface ChildOptions {
   readonly graceMs: number;
 }
 
+/** Pipes that stay open after the process has ended, and bring nothing for so long, are closed. */
+const SILENCE_TIMEOUT_MS = 1_000;
+
 /** Why the server ends a child. */
 export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded">;
 
@@ -37,6 +40,7 @@ export class Child {
   readonly #deadlineAt: Date | null;
   #status: ChildStatus = "running";
   #cause: Cause | undefined;
+  #outputBytes = 0;
   #process: SandboxedProcess | undefined;
   #killTimer: NodeJS.Timeout | undefined;
 
@@ -104,6 +108,7 @@ export class Child {
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
+    let cause: Cause | undefined;
     try {
       const process = await sandbox.launch(runtime.program(spec, context));
       this.#process = process;
@@ -112,16 +117,39 @@ export class Child {
       process.stdin?.end(stdinBytes(spec));
       outputs = Promise.all([this.#pump(process.stdout, "stdout"), this.#pump(process.stderr, "stderr")]);
       outcome = await runtime.follow(process, spec, context).outcome;
+      // What had not been asked for by now came after the work's own ending.
+      cause = this.#cause;
       await process.exited;
     } catch (error) {
       outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
     }
     const usage = { wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000, cpuMs: null, maxRssBytes: null, ...outcome.usage };
-    const cause = this.#cause;
     this.#status = "ended";
     gone();
-    await outputs;
+    await this.#drainOutputs(outputs);
     this.log.append(terminalEvent(outcome, cause, usage));
+  }
+
+  /** Waits for what the pipes still hold. Without a sandbox a stray process may keep them open: silence then ends the wait. */
+  async #drainOutputs(outputs: Promise<unknown>): Promise<void> {
+    let drained = false;
+    const done = outputs.then(() => {
+      drained = true;
+    });
+    while (!drained) {
+      const before = this.#outputBytes;
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        done,
+        new Promise((resolve) => {
+          timer = setTimeout(resolve, SILENCE_TIMEOUT_MS);
+        }),
+      ]);
+      clearTimeout(timer);
+      if (drained || !this.log.writable || before !== this.#outputBytes) continue;
+      this.#process?.stdout.destroy();
+      this.#process?.stderr.destroy();
+    }
   }
 
   /** Carries one output stream into the log, no faster than the log takes it. */
@@ -130,6 +158,7 @@ export class Child {
     const append = (body: { text: string } | { base64: string }, bytes: number) => this.log.append({ type, ...body }, bytes);
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
+        this.#outputBytes += chunk.length;
         if (!text) append({ base64: chunk.toString("base64") }, chunk.length);
         else append({ text: text.decode(chunk, { stream: true }) }, chunk.length);
         if (!this.log.writable) await this.log.untilWritable();
@@ -155,10 +184,10 @@ function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: { wall
     const { error, ...rest } = more;
     return { type: "failed" as const, problem: problem(code, detail, error ? { error } : {}), ...rest, ...base };
   };
-  // A function that had returned before it was told to stop has returned.
-  if (outcome.kind === "returned") return { type: "result" as const, value: outcome.value, ...base };
   if (cause) return failed(cause.code, cause.detail);
   switch (outcome.kind) {
+    case "returned":
+      return { type: "result" as const, value: outcome.value, ...base };
     case "exited":
       return { type: "result" as const, exitCode: outcome.exit.exitCode, ...base };
     case "threw":

@@ -29,7 +29,7 @@ const REMEMBERED_PLACES = 65_536;
 
 export class EventLog {
   readonly #limit: number;
-  readonly #entries: Kept[] = [];
+  readonly #entries: (Kept | undefined)[] = [];
   /** Index of the oldest entry kept; the array is compacted now and then. */
   #head = 0;
   /** `to` of the entries before the oldest kept one, the last of them last. */
@@ -129,6 +129,7 @@ export class EventLog {
       const oldest = this.#entries[this.#head] as Kept;
       if (this.#written - oldest.from <= this.#limit || oldest.id >= needed) break;
       this.#places.push(oldest.to);
+      this.#entries[this.#head] = undefined;
       this.#head += 1;
     }
     if (this.#head > 1_024 && this.#head * 2 > this.#entries.length) {

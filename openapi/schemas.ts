@@ -44,7 +44,10 @@ const EnvironmentSchema = z.record(
 const Base64Schema = z.base64("expected base64");
 
 const DataSchema = z
-  .union([z.string().openapi({ description: "The text itself." }), z.strictObject({ text: z.string() }), z.strictObject({ base64: Base64Schema })])
+  .union(
+    [z.string().openapi({ description: "The text itself." }), z.strictObject({ text: z.string() }), z.strictObject({ base64: Base64Schema })],
+    'expected a string, {"text": ...} or {"base64": ...}',
+  )
   .openapi("Data", { description: "Text, or bytes in base64." });
 
 export const FunctionSchema = z

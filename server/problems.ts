@@ -27,7 +27,7 @@ function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
   if (issue.code === "unrecognized_keys")
     return `expected no such key; got ${(issue as z.core.$ZodIssueUnrecognizedKeys).keys.map((key) => JSON.stringify(key)).join(", ")}`;
   if (issue.code === "invalid_key") return (issue as z.core.$ZodIssueInvalidKey).issues.map(({ message }) => message).join(" and ");
-  if (issue.code !== "invalid_union") return issue.message;
+  if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
   const alternatives = (issue as z.core.$ZodIssueInvalidUnion).errors.map((errors) => errors.map((error) => error.message).join(" and "));
   return `none of the alternatives fits: ${alternatives.join("; or ")}`;
 }

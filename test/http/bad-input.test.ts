@@ -33,7 +33,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   ["a deadline of nothing", { command: ["true"], deadlineMs: 0 }, /\/deadlineMs: .*>=1/],
   ["a deadline too far off", { command: ["true"], deadlineMs: 604_800_001 }, /\/deadlineMs: .*<=604800000/],
   ["a deadline that is not whole", { command: ["true"], deadlineMs: 1.5 }, /\/deadlineMs: .*expected int/],
-  ["stdin that is not base64", { command: ["cat"], stdin: { base64: "?" } }, /\/stdin: .*expected base64/],
+  ["stdin that is not base64", { command: ["cat"], stdin: { base64: "?" } }, /\/stdin\/base64: expected base64/],
   ["an empty source", { function: { source: "" } }, /\/function\/source: /],
   ["arguments that are no list", { function: { source: "() => 1", args: {} } }, /\/function\/args: .*expected array/],
   ["a runtime that is not there", { function: { source: "() => 1", runtime: "cobol" } }, /\/function\/runtime: .*"node"/],

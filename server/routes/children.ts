@@ -31,7 +31,7 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const { id } = c.req.valid("param");
     const child = own(id);
     if (!child) return (await forwardJson(c, options, id, "DELETE")) as never;
-    child.stop("cancelled", "the child was stopped on request");
+    supervisors.get(child.reference.pool)?.terminate(id);
     return c.json(child.info, 202);
   });
 

@@ -8,6 +8,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import type { Count } from "../../openapi/schemas.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/events.ts";
 import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../../server/main.ts";
+import { within as withinMs } from "./wait.ts";
 
 /** Whether bubblewrap works on this machine. */
 export const HAS_BUBBLEWRAP = spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status === 0;
@@ -15,16 +16,8 @@ export const HAS_BUBBLEWRAP = spawnSync("bwrap", ["--unshare-all", "--ro-bind", 
 const WAIT_MS = 20_000;
 
 /** The promise's value; an error that names what was waited for when it takes too long. */
-export async function within<T>(label: string, promise: Promise<T>, ms = WAIT_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${label}`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function within<T>(label: string, promise: Promise<T>, ms = WAIT_MS): Promise<T> {
+  return withinMs(label, ms, promise);
 }
 
 /** Asks again until the answer is yes. */

@@ -1,49 +1,27 @@
 /** The built command line as a process of its own, and the package as a user installs it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
+import { cleanEnvironment } from "../helpers/processes.ts";
+import { onPath } from "../helpers/programs.ts";
+import { within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/cli.js");
 const COMMAND_TIMEOUT_MS = 30_000;
 const INSTALL_TIMEOUT_MS = 240_000;
 
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
 const hasSandbox = onPath("bwrap");
 const unlessSandbox = hasSandbox ? "" : " (skipped: bwrap is not installed)";
-
-/** The promise's value, or an error that says what did not happen. */
-async function within<T>(ms: number, label: string, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${label}: not within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 interface Ran {
   readonly code: number | null;
@@ -53,7 +31,7 @@ interface Ran {
 }
 
 /** Nothing of the caller's own settings reaches the command line. */
-const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DPOOL|CONSUL)_/.test(name)));
+const ENVIRONMENT = cleanEnvironment();
 
 function run(file: string, args: readonly string[], { timeout = COMMAND_TIMEOUT_MS, env = {}, cwd = ROOT, input = "" } = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
@@ -87,7 +65,7 @@ async function serving(args: readonly string[], lines: number): Promise<{ child:
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) if (ready.push(line) === lines) return;
     throw new Error(`it ended after ${ready.length} of ${lines} lines`);
   };
-  await within(COMMAND_TIMEOUT_MS, `dpool ${args.join(" ")}: ready`, read());
+  await within(`dpool ${args.join(" ")}: ready`, COMMAND_TIMEOUT_MS, read());
   return { child, ready };
 }
 
@@ -226,7 +204,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const started = async () => {
       for await (const event of pools.child(id).events()) if (event.type === "stdout") return;
     };
-    await within(COMMAND_TIMEOUT_MS, "the child's first output", started());
+    await within("the child's first output", COMMAND_TIMEOUT_MS, started());
 
     const ps = await ask("ps", "pipeline");
     expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +LABELS\n/);
@@ -273,7 +251,7 @@ describe.skipIf(!hasSandbox)(`serving${unlessSandbox}`, () => {
 
     const exited = once(child, "exit");
     child.kill(signal);
-    expect(await within(COMMAND_TIMEOUT_MS, `dev after ${signal}`, exited)).toEqual([0, null]);
+    expect(await within(`dev after ${signal}`, COMMAND_TIMEOUT_MS, exited)).toEqual([0, null]);
   });
 
   test("a port in use is said plainly", async () => {

@@ -1,24 +1,13 @@
 /** Each example as a user runs it: a process of its own, against three members. */
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
+import { onPath } from "../helpers/programs.ts";
 
 const EXAMPLE_TIMEOUT_MS = 30_000;
-
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 const hasSandbox = onPath("bwrap");
 const missing = ["bwrap", "ffmpeg"].filter((program) => !onPath(program));

@@ -39,7 +39,8 @@ if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools
   key=/usr/share/keyrings/debian-archive-keyring.gpg
   if command -v apt-get >/dev/null && [ -f "$key" ]; then
     echo "setup: unpacking consul into .tools" >&2
-    mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m1 '/debian/\{0,1\}$' || echo http://deb.debian.org/debian)
+    # The mirror that this machine is set up for.
+    mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
     mkdir -p .tools/apt/lists/partial
     echo "deb [signed-by=$key] $mirror bullseye main" > .tools/apt/bullseye.list
     apt="apt-get -qq -o Dir::Etc::SourceList=$PWD/.tools/apt/bullseye.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/.tools/apt/lists -o APT::Sandbox::User=root"

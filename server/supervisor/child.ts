@@ -1,7 +1,7 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildReference, ChildSpec, ChildStatus, SandboxLevel } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildKind, ChildReference, ChildSpec, ChildStatus, SandboxLevel } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
 import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -34,7 +34,9 @@ export class Child {
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
-  readonly #options: ChildOptions;
+  readonly #options: Omit<ChildOptions, "spec">;
+  readonly #kind: ChildKind;
+  readonly #labels: Record<string, string>;
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly #deadlineAt: Date | null;
@@ -45,7 +47,11 @@ export class Child {
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ChildOptions) {
-    this.#options = options;
+    // The spec may be large: only the running of it holds on to it.
+    const { spec, ...rest } = options;
+    this.#options = rest;
+    this.#kind = spec.command ? "command" : "function";
+    this.#labels = spec.labels ?? {};
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
@@ -57,7 +63,7 @@ export class Child {
     this.gone = new Promise((resolve) => {
       gone = resolve;
     });
-    this.ended = this.#run(() => {
+    this.ended = this.#run(spec, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
       gone();
@@ -77,14 +83,14 @@ export class Child {
   }
 
   get info(): ChildInfo {
-    const { reference, spec, sandbox } = this.#options;
+    const { reference, sandbox } = this.#options;
     return {
       ...reference,
       status: this.#status,
-      kind: spec.command ? "command" : "function",
+      kind: this.#kind,
       startedAt: this.#startedAt.toISOString(),
       deadlineAt: this.#deadlineAt?.toISOString() ?? null,
-      labels: spec.labels ?? {},
+      labels: this.#labels,
       sandbox: sandbox.level satisfies SandboxLevel,
     };
   }
@@ -98,13 +104,8 @@ export class Child {
     this.#killTimer = setTimeout(() => this.#process?.kill(), this.#options.graceMs);
   }
 
-  /** Ends the child without a grace. */
-  kill(): void {
-    this.#process?.kill();
-  }
-
-  async #run(gone: () => void): Promise<void> {
-    const { spec, runtime, sandbox, reference } = this.#options;
+  async #run(spec: ChildSpec, gone: () => void): Promise<void> {
+    const { runtime, sandbox, reference } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
@@ -115,7 +116,7 @@ export class Child {
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       process.stdin?.end(stdinBytes(spec));
-      outputs = Promise.all([this.#pump(process.stdout, "stdout"), this.#pump(process.stderr, "stderr")]);
+      outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       outcome = await runtime.follow(process, spec, context).outcome;
       // What had not been asked for by now came after the work's own ending.
       cause = this.#cause;
@@ -127,6 +128,7 @@ export class Child {
     this.#status = "ended";
     gone();
     await this.#drainOutputs(outputs);
+    this.#process = undefined;
     this.log.append(terminalEvent(outcome, cause, usage));
   }
 
@@ -153,8 +155,8 @@ export class Child {
   }
 
   /** Carries one output stream into the log, no faster than the log takes it. */
-  async #pump(stream: Readable, type: "stdout" | "stderr"): Promise<void> {
-    const text = this.#options.spec.outputEncoding === "base64" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
+  async #pump(stream: Readable, type: "stdout" | "stderr", { outputEncoding }: ChildSpec): Promise<void> {
+    const text = outputEncoding === "base64" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
     const append = (body: { text: string } | { base64: string }, bytes: number) => this.log.append({ type, ...body }, bytes);
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {

@@ -35,6 +35,7 @@ export class EventLog {
   /** `to` of the entries before the oldest kept one, the last of them last. */
   #places: number[] = [];
   #written = 0;
+  #heldChars = 0;
   #nextId = 1;
   #closed = false;
   readonly #readers = new Set<LogReader>();
@@ -56,6 +57,11 @@ export class EventLog {
     while (!this.writable) await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
   }
 
+  /** How much text the log holds, in characters: its share of the member's memory. */
+  get heldChars(): number {
+    return this.#heldChars;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -65,7 +71,9 @@ export class EventLog {
     if (this.#closed) throw new Error(`the log is closed; got ${event.type}`);
     const from = this.#written;
     this.#written += outputBytes;
-    this.#entries.push({ id: this.#nextId++, type: event.type, data: JSON.stringify(event), from, to: this.#written });
+    const data = JSON.stringify(event);
+    this.#entries.push({ id: this.#nextId++, type: event.type, data, from, to: this.#written });
+    this.#heldChars += data.length;
     this.#closed = isTerminalType(event.type);
     this.#evict();
     for (const reader of this.#readers) reader.wake();
@@ -129,6 +137,7 @@ export class EventLog {
       const oldest = this.#entries[this.#head] as Kept;
       if (this.#written - oldest.from <= this.#limit || oldest.id >= needed) break;
       this.#places.push(oldest.to);
+      this.#heldChars -= oldest.data.length;
       this.#entries[this.#head] = undefined;
       this.#head += 1;
     }

@@ -19,9 +19,10 @@ export interface SupervisorOptions {
   readonly graceMs: number;
 }
 
-/** Children that have ended are remembered for so long, and so many of them, for whoever comes late to their events. */
+/** Children that have ended are remembered for so long, and so many of them with so much text, for whoever comes late to their events. */
 const REMEMBERED_MS = 60_000;
 const REMEMBERED = 100;
+const REMEMBERED_CHARS = 32 * 1024 * 1024;
 
 export class Supervisor {
   readonly options: SupervisorOptions;
@@ -105,8 +106,14 @@ export class Supervisor {
 
   #remember(child: Child): void {
     this.#ended.set(child, setTimeout(() => this.#forget(child), REMEMBERED_MS).unref());
-    const [oldest] = this.#ended.keys();
-    if (this.#ended.size > REMEMBERED && oldest) this.#forget(oldest);
+    let chars = 0;
+    for (const { log } of this.#ended.keys()) chars += log.heldChars;
+    for (const oldest of [...this.#ended.keys()]) {
+      // The last one is kept whatever its size: its caller is still reading.
+      if (oldest === child || (this.#ended.size <= REMEMBERED && chars <= REMEMBERED_CHARS)) break;
+      chars -= oldest.log.heldChars;
+      this.#forget(oldest);
+    }
   }
 
   #forget(child: Child): void {

@@ -74,10 +74,6 @@ export class Child {
     return this.#options.reference.id;
   }
 
-  get status(): ChildStatus {
-    return this.#status;
-  }
-
   get reference(): ChildReference {
     return this.#options.reference;
   }

@@ -62,10 +62,6 @@ export class EventLog {
     return this.#heldChars;
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   /** Appends an event; a terminal one closes the log. `outputBytes` is how many bytes of output it carries. */
   append(event: PoolEvent, outputBytes = 0): void {
     if (this.#closed) throw new Error(`the log is closed; got ${event.type}`);

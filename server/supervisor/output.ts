@@ -57,6 +57,11 @@ export class EventLog {
     while (!this.writable) await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
   }
 
+  /** Whether the terminal event is in the log. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** How much text the log holds, in characters: its share of the member's memory. */
   get heldChars(): number {
     return this.#heldChars;

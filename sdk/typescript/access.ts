@@ -2,7 +2,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { ChildInfo, ChildSpecInput, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
 import { memberOfChild } from "../../openapi/schemas.ts";
-import type { Answer, Client } from "./client.ts";
+import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 
 export type PoolInfo = z.infer<typeof PoolSchema>;
@@ -48,26 +48,26 @@ export class GatewayAccess implements Access {
       answer = await this.#client.send(url, { method: "POST", body: spec, accept: "text/event-stream", signal, timeoutMs: 30_000 });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
+      throw this.#unreachable(error) ?? PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
     }
     if (answer.statusCode !== 200) throw await this.#client.problem(answer);
     return answer;
   }
 
   placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
-    return this.#client.json(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal });
+    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal });
   }
 
   pools(): Promise<PoolList> {
-    return this.#client.json(`${this.#url}/pools`);
+    return this.#ask(`${this.#url}/pools`);
   }
 
   pool(pool: string): Promise<PoolInfo> {
-    return this.#client.json(this.#of(pool));
+    return this.#ask(this.#of(pool));
   }
 
   children(pool: string): Promise<PoolChildList> {
-    return this.#client.json(`${this.#of(pool)}/children`);
+    return this.#ask(`${this.#of(pool)}/children`);
   }
 
   async childUrl(id: string): Promise<string> {
@@ -76,6 +76,20 @@ export class GatewayAccess implements Access {
   }
 
   close(): void {}
+
+  async #ask<T>(url: string, options?: RequestOptions): Promise<T> {
+    try {
+      return await this.#client.json<T>(url, options);
+    } catch (error) {
+      throw this.#unreachable((error as Error).cause) ?? error;
+    }
+  }
+
+  /** What to say when there was nobody to send to: nothing was run, so it may be tried again. */
+  #unreachable(error: unknown): PoolError | undefined {
+    if (!neverSent(error)) return undefined;
+    return PoolError.of("no_members_available", `cannot reach a member at ${this.#url}: ${messageOf(error)}`, { cause: error });
+  }
 
   #of(pool: string): string {
     return `${this.#url}/pools/${encodeURIComponent(pool)}`;

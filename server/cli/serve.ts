@@ -55,8 +55,8 @@ async function run(members: readonly RunningMember[]): Promise<number> {
   const { signal } = untilSignal();
   const told = signal.then((name) => log("info", `${name}: leaving, ending the children`));
   for (const member of members) {
-    await Promise.race([member.joined, told]);
-    announce(member);
+    const joined = await Promise.race([member.joined.then(() => true), told.then(() => false)]);
+    if (joined) announce(member);
   }
   await told;
   await Promise.all(members.map((member) => member.stop()));

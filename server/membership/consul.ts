@@ -28,6 +28,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   #complaint: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #left = false;
+  #registered = false;
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: (level: "info" | "warn", message: string) => void) {
@@ -63,7 +64,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     clearTimeout(this.#timer);
     this.#trouble = "left Consul";
     await this.#underWay;
-    if (this.#self)
+    // It may never have been there.
+    if (this.#registered)
       await this.#agent.agent.service
         .deregister({ ...this.#service, ...timeout })
         .catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
@@ -112,6 +114,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       this.#trouble = undefined;
+      this.#registered = true;
       return true;
     } catch (error) {
       this.#complain(error);

@@ -122,7 +122,7 @@ describe("help and mistakes", () => {
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
     const { code, stderr } = await dpool(["call", "pipeline", "--url", `http://127.0.0.1:${port}`, "--", "true"]);
-    expect(stderr).toMatch(/^dpool: member_lost: no answer from .*ECONNREFUSED/);
+    expect(stderr).toMatch(/^dpool: no_members_available: cannot reach a member at .*ECONNREFUSED/);
     expect(code).toBe(125);
   });
 });

@@ -10,6 +10,7 @@ import { bubblewrapArguments, readRootDirectories } from "../../server/sandbox/b
 import type { Program } from "../../server/sandbox/sandbox.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
+const WARM_UP = 10;
 const CALLERS = 16;
 const NODE = "/run/distributed-pool/node";
 
@@ -26,18 +27,20 @@ async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
   if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
 }
 
-async function median(run: () => Promise<unknown>): Promise<number> {
-  for (let warmUp = 0; warmUp < 10; warmUp++) await run();
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
-    await run();
-    times.push(performance.now() - start);
+/** The medians of both, taken in turns: whatever else the machine does falls on both alike. */
+async function medians(...runs: (() => Promise<unknown>)[]): Promise<number[]> {
+  const times: number[][] = runs.map(() => []);
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const [index, run] of runs.entries()) {
+      const start = performance.now();
+      await run();
+      if (round >= 0) times[index]?.push(performance.now() - start);
+    }
   }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
+  return times.map((each) => each.sort((x, y) => x - y)[Math.floor(each.length / 2)] ?? Number.NaN);
 }
 
-/** Runs a second with sixteen callers, each at once again. */
+/** Runs with sixteen callers, each going again at once. */
 async function rate(run: () => Promise<unknown>): Promise<number> {
   let left = ROUNDS * 4;
   const start = performance.now();
@@ -65,7 +68,7 @@ try {
     ["function `() => 1`", () => bare(WITH_NODE, NODE, "-e", "0"), () => quiet.call("pipeline", () => 1)],
   ];
   for (const [name, bareRun, callRun] of subjects) {
-    const [bareMs, callMs] = [await median(bareRun), await median(callRun)];
+    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians(bareRun, callRun);
     console.log(`${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`);
     const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
     console.log(`${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`);

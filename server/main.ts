@@ -142,11 +142,12 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const stop = async () => {
     for (const supervisor of supervisors.values()) supervisor.drain();
     await membership.leave();
+    // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
-    const cut = setTimeout(() => server.closeAllConnections(), DELIVER_TIMEOUT_MS);
     await closed;
     clearInterval(idle);
     clearTimeout(cut);

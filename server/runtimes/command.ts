@@ -1,5 +1,5 @@
 /** Runs a program as it is. */
-import { contextEnvironment, type Runtime } from "./runtime.ts";
+import { contextEnvironment, NOT_STARTED, type Runtime } from "./runtime.ts";
 
 export const commandRuntime: Runtime = {
   program: (spec, context) => ({
@@ -11,10 +11,10 @@ export const commandRuntime: Runtime = {
   }),
 
   follow: (process) => ({
-    outcome: process.exited.then((exit) =>
-      exit.signal === null
-        ? { kind: "exited", exit }
-        : { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode },
-    ),
+    outcome: process.exited.then((exit) => {
+      if (!exit.started) return NOT_STARTED;
+      if (exit.signal === null) return { kind: "exited", exit };
+      return { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode };
+    }),
   }),
 };

@@ -144,7 +144,7 @@ async function main(): Promise<void> {
   });
   process.on("uncaughtException", threw);
   // What bundlers and test runners write into functions, and what CommonJS code expects.
-  Object.assign(globalThis, { __name: (fn: unknown) => fn, require: createRequire("/work/") });
+  Object.assign(globalThis, { __name: (fn: unknown) => fn, require: createRequire(`${process.cwd()}/`) });
   const fn = compile(job.source);
   if (!fn) return;
   try {

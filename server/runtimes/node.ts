@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Job, Report } from "./messages.ts";
-import { contextEnvironment, type Outcome, type Runtime, type Work } from "./runtime.ts";
+import { contextEnvironment, NOT_STARTED, type Outcome, type Runtime, type Work } from "./runtime.ts";
 
 const NODE = "/run/distributed-pool/node";
 /** Beside this file in the source tree, and beside the bundle in the package. */
@@ -59,6 +59,7 @@ async function outcome(child: SandboxedProcess): Work["outcome"] {
   }
   if (bytes === 0) {
     const exit = await child.exited;
+    if (!exit.started) return NOT_STARTED;
     const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
     return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
   }

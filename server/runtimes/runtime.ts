@@ -21,6 +21,9 @@ export type Outcome =
   | { readonly kind: "unavailable"; readonly detail: string }
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
+/** The outcome of a process whose sandbox failed before the program was started. */
+export const NOT_STARTED: Outcome = { kind: "unavailable", detail: "the sandbox failed before the program was started; its message is in stderr" };
+
 /** Measured inside the child, where the runtime can. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;
 

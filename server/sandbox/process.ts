@@ -22,7 +22,7 @@ export interface Launch {
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
 
 /** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
-export function exitOf(code: number | null, signal: NodeJS.Signals | null): Exit {
+export function exitOf(code: number | null, signal: NodeJS.Signals | null): Omit<Exit, "started"> {
   if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
   const exitCode = code ?? 1;
   return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
@@ -73,17 +73,19 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
         status ? "pipe" : "ignore",
       ]),
     });
+    const sandbox = status ? readStatus((child.stdio as unknown as Readable[])[5] as Readable) : undefined;
     const exited = new Promise<Exit>((resolve) =>
-      child.once("exit", (code, signal) => {
+      child.once("exit", async (code, signal) => {
         // What the program left in its group ends with it.
         endGroup(child.pid, "SIGKILL");
-        resolve(exitOf(code, signal));
+        // bubblewrap tells the exit code of a program only where it could start one. A bubblewrap that was killed tells nothing.
+        const started = sandbox === undefined || signal !== null || (await sandbox.toldExit());
+        resolve({ ...exitOf(code, signal), started });
       }),
     );
     const spawned = new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
     for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream]) stream?.on("error", () => {});
     if (data) (child.stdio[4] as Writable).end(data);
-    const firstPid = status ? firstProcess((child.stdio as unknown as Readable[])[5] as Readable) : Promise.resolve(undefined);
     await spawned;
     for (const { childFd } of opened) closeSync(childFd);
     const { pid } = child;
@@ -102,7 +104,7 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
       exited,
       kill: () => killGroup("SIGKILL"),
       async signal(signal) {
-        const first = await firstPid;
+        const first = await sandbox?.firstPid;
         if (first === undefined) return killGroup(signal);
         // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
         const own = await firstChild(first, () => over);
@@ -142,16 +144,27 @@ async function firstChild(pid: number, over: () => boolean): Promise<number | un
   return undefined;
 }
 
-/** The host's pid of the sandbox's first process, from bubblewrap's status; undefined when the sandbox did not come up. */
-function firstProcess(status: Readable): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    let text = "";
-    status.setEncoding("utf8");
+/** After the end of bubblewrap nothing holds its status open. */
+const STATUS_TIMEOUT_MS = 1_000;
+
+/** What bubblewrap says of its sandbox: the host's pid of the first process in it, and whether the program's exit was told. */
+function readStatus(status: Readable): { readonly firstPid: Promise<number | undefined>; toldExit(): Promise<boolean> } {
+  let text = "";
+  status.setEncoding("utf8");
+  const closed = new Promise<void>((resolve) => status.once("close", resolve));
+  const firstPid = new Promise<number | undefined>((resolve) => {
     status.on("data", (chunk: string) => {
       text = (text + chunk).slice(0, 4_096);
       const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
       if (pid !== undefined) resolve(Number(pid));
     });
-    status.once("close", () => resolve(undefined));
+    void closed.then(() => resolve(undefined));
   });
+  const toldExit = async () => {
+    const timer = setTimeout(() => status.destroy(), STATUS_TIMEOUT_MS);
+    await closed;
+    clearTimeout(timer);
+    return text.includes('"exit-code"');
+  };
+  return { firstPid, toldExit };
 }

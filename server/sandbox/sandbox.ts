@@ -21,6 +21,8 @@ export interface Exit {
   readonly exitCode: number;
   /** The signal that ended the program, where one did. */
   readonly signal: NodeJS.Signals | null;
+  /** False when the sandbox failed before it could start the program; its message is in stderr. */
+  readonly started: boolean;
 }
 
 /** A running process tree. */

@@ -153,7 +153,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
   });
   const end = () => {
     stdout.destroy();
-    exit({ exitCode: 0, signal: null });
+    exit({ exitCode: 0, signal: null, started: true });
   };
   const sandbox: Sandbox = {
     level: "none",

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { commandRuntime } from "../../server/runtimes/command.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
 import type { Sandbox, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
@@ -148,12 +149,26 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     expect(marked(`sleep\0${by}`)).toEqual([]);
   });
 
+  test("a sandbox that cannot be set up is not taken for a program that failed", async () => {
+    const program = { argv: ["true"], env: {}, readOnly: [{ from: "/nonexistent", to: "/x" }], channel: false, stdin: false };
+    const child = await open(new Bubblewrap()).launch(program);
+    child.stdout.resume();
+    child.stderr.resume();
+    expect(await within("the sandbox's end", child.exited)).toMatchObject({ started: false });
+    const work = commandRuntime.follow(
+      child,
+      { command: ["true"], outputEncoding: "text", link: false },
+      { member: "m", pool: "p", childId: "c", deadline: null },
+    );
+    expect(await within("the outcome", work.outcome)).toMatchObject({ kind: "unavailable" });
+  });
+
   test("TERM reaches the program itself", async () => {
     const child = await launch(open(new Bubblewrap()), "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done");
     expect(await firstLine(child)).toBe("up");
     await child.signal("SIGTERM");
     expect(await within("the rest of the output", text(child.stdout))).toBe("heard\n");
-    expect(await within("the child's end", child.exited)).toEqual({ exitCode: 5, signal: null });
+    expect(await within("the child's end", child.exited)).toEqual({ exitCode: 5, signal: null, started: true });
   });
 
   test("a program that a signal ends is told by the signal", async () => {

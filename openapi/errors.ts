@@ -14,6 +14,8 @@ export const ERROR_CODES = [
   "child_not_found",
   "events_expired",
   "payload_too_large",
+  "request_timeout",
+  "too_many_requests",
   "function_threw",
   "at_capacity",
   "all_members_at_capacity",
@@ -31,7 +33,7 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 410 | 413 | 422 | 500 | 502 | 503 | 504;
+export type ProblemStatus = 400 | 401 | 403 | 404 | 408 | 410 | 413 | 422 | 429 | 500 | 502 | 503 | 504;
 
 interface ErrorEntry {
   readonly status: ProblemStatus;
@@ -49,6 +51,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   child_not_found: { status: 404, title: "There is no such child", retryable: false },
   events_expired: { status: 410, title: "These events are no longer kept", retryable: false },
   payload_too_large: { status: 413, title: "The payload is too large", retryable: false },
+  request_timeout: { status: 408, title: "The request did not arrive in time", retryable: true },
+  too_many_requests: { status: 429, title: "Too many requests", retryable: true },
   function_threw: { status: 422, title: "The function threw", retryable: false },
   at_capacity: { status: 503, title: "This member is at capacity", retryable: true },
   all_members_at_capacity: { status: 503, title: "All members of the pool are at capacity", retryable: true },

@@ -20,10 +20,13 @@ import {
 
 const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
 
+/** What the door answers before any operation is looked at. */
+const DOOR = ["unauthorized", "forbidden", "request_timeout", "too_many_requests"] as const satisfies readonly ErrorCode[];
+
 /** One response per status that the codes map to, naming the codes. */
 function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
   const byStatus = new Map<ProblemStatus, ErrorCode[]>();
-  for (const code of codes) {
+  for (const code of [...DOOR, ...codes]) {
     const { status } = ERRORS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -33,7 +36,9 @@ function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
       {
         description: names.map((name) => `\`${name}\``).join(", "),
         content: { "application/problem+json": { schema } },
-        ...(status === 503 ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) } : {}),
+        ...(status === 503 || status === 429
+          ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) }
+          : {}),
       },
     ]),
   );
@@ -210,6 +215,21 @@ export const childEvents = createRoute({
   responses: { 200: stream, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]) },
 });
 
+export const getChildFile = createRoute({
+  operationId: "getChildFile",
+  method: "get",
+  path: "/children/{id}/files/{path}",
+  tags: ["Children"],
+  summary: "An artifact that the child left, while the child is remembered",
+  request: {
+    params: pathChild.extend({ path: z.string().openapi({ description: "The artifact's path in the workspace; its slashes may stand as they are." }) }),
+  },
+  responses: {
+    200: { description: "Its bytes.", content: { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } } },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "not_found", "member_lost"]),
+  },
+});
+
 export const livez = createRoute({
   operationId: "livez",
   method: "get",
@@ -245,6 +265,7 @@ export const ROUTES = [
   getChild,
   stopChild,
   childEvents,
+  getChildFile,
   livez,
   readyz,
 ] as const;

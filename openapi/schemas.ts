@@ -61,6 +61,55 @@ export const FunctionSchema = z
   })
   .openapi("Function");
 
+/** Longest path of a file in the workspace, as Linux has it (PATH_MAX), and longest name in it (NAME_MAX), in bytes. */
+const MAX_PATH_BYTES = 4_095;
+const MAX_NAME_BYTES = 255;
+/** So many files go in with a child, and so many patterns may ask for files that come out. */
+export const MAX_FILES = 1_000;
+const MAX_ARTIFACT_PATTERNS = 100;
+
+/** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
+export function isWorkspacePath(path: string): boolean {
+  return (
+    noNul(path) &&
+    utf8Bytes(path) <= MAX_PATH_BYTES &&
+    path.split("/").every((name) => name !== "" && name !== "." && name !== ".." && utf8Bytes(name) <= MAX_NAME_BYTES)
+  );
+}
+
+const PATH_RULE = "a path in the workspace: relative, without empty names, . and ..";
+const WorkspacePathSchema = z.string().refine(isWorkspacePath, `expected ${PATH_RULE}`);
+
+export const LimitsSchema = z
+  .strictObject({
+    memoryBytes: z.int().min(16_777_216).openapi({
+      description:
+        "Memory of all its processes together, its workspace and temporary files included; no swap. Beyond it everything is killed: `out_of_memory`.",
+    }),
+    processes: z.int().min(32).max(32_768).openapi({ description: "Processes and threads at a time. Node alone takes 11." }),
+    cpus: z.number().min(0.01).openapi({ description: "Share of the processors: 1.5 is one and a half of them." }),
+    cpuMs: z.int().min(1).openapi({ description: "Processor time of all its processes together, in milliseconds. Beyond it: `deadline_exceeded`." }),
+    workspaceBytes: z.int().min(65_536).openapi({ description: "Size of the workspace, and of its largest file." }),
+    openFiles: z.int().min(32).openapi({ description: "Open descriptors of each process." }),
+    outputBytes: z.int().min(0).openapi({ description: "Bytes of stdout and stderr together. Beyond it the child is stopped: `payload_too_large`." }),
+    artifactBytes: z.int().min(0).openapi({ description: "Bytes of all artifacts together." }),
+  })
+  .partial()
+  .openapi("Limits", { description: "Tighter limits than the pool's own. Asking for more than the pool allows is `invalid_request`." });
+export type Limits = z.infer<typeof LimitsSchema>;
+
+/** What a child is held by, the strongest first. */
+export const SANDBOX_LEVELS = ["full", "no-cgroup", "none"] as const;
+export const SandboxLevelSchema = z.enum(SANDBOX_LEVELS).openapi("SandboxLevel", {
+  description: "`full`: namespaces, seccomp filter and cgroup. `no-cgroup`: no limits on memory and cpu of the whole child. `none`: a plain process.",
+});
+export type SandboxLevel = z.infer<typeof SandboxLevelSchema>;
+
+/** Whether a level is at least as strong as the one demanded. */
+export function isAtLeast(level: SandboxLevel, demanded: SandboxLevel): boolean {
+  return SANDBOX_LEVELS.indexOf(level) <= SANDBOX_LEVELS.indexOf(demanded);
+}
+
 const specFields = {
   command: z
     .array(ArgumentSchema)
@@ -74,6 +123,22 @@ const specFields = {
   function: FunctionSchema.optional(),
   env: EnvironmentSchema.optional().openapi({ description: "Variables added to the child's minimal environment." }),
   stdin: DataSchema.optional().openapi({ description: "What the child reads on its standard input. Nothing by default." }),
+  files: z
+    .record(WorkspacePathSchema, DataSchema)
+    .refine((files) => Object.keys(files).length <= MAX_FILES, `expected at most ${MAX_FILES} files`)
+    .optional()
+    .openapi({ description: `Files for the workspace, by ${PATH_RULE}.`, example: { "in.txt": { text: "hello" } } }),
+  artifacts: z
+    .array(WorkspacePathSchema)
+    .max(MAX_ARTIFACT_PATTERNS)
+    .optional()
+    .openapi({
+      description:
+        "Files to keep after the end, as patterns of paths in the workspace: `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these. Regular files only.",
+      example: ["*.png"],
+    }),
+  limits: LimitsSchema.optional(),
+  sandbox: SandboxLevelSchema.optional().openapi({ description: "The least level that will do. Members below it are not asked." }),
   outputEncoding: z.enum(["text", "base64"]).default("text").openapi({
     description: "How `stdout` and `stderr` events carry bytes: UTF-8 text, invalid bytes replaced, or base64.",
   }),
@@ -113,9 +178,6 @@ export const MemberChildSpecSchema = z
   .strictObject({ pool: PoolNameSchema, ...specFields })
   .superRefine(exactlyOneKind)
   .openapi("MemberChildSpec", { description: "A child spec that names its pool, for this member only.", ...specDocs });
-
-export const SandboxLevelSchema = z.enum(["bubblewrap", "none"]).openapi("SandboxLevel");
-export type SandboxLevel = z.infer<typeof SandboxLevelSchema>;
 
 export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus");
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
@@ -174,8 +236,14 @@ export const PoolListSchema = z
 export const UsageSchema = z
   .object({
     wallMs: z.number().openapi({ description: "From placement to the end of the process." }),
-    cpuMs: z.union([z.number(), z.null()]).openapi({ description: "User and system time; null where the member cannot measure it." }),
-    maxRssBytes: z.union([z.int(), z.null()]).openapi({ description: "Largest resident set; null where the member cannot measure it." }),
+    cpuMs: z.union([z.number(), z.null()]).openapi({
+      description:
+        "User and system time of all its processes, the start of the sandbox included; null where the member cannot measure it (a command without a cgroup).",
+    }),
+    maxRssBytes: z.union([z.int(), z.null()]).openapi({
+      description:
+        "Most memory held at a time by all its processes, the workspace included; null where the member cannot measure it (a command without a cgroup).",
+    }),
   })
   .openapi("Usage");
 export type Usage = z.infer<typeof UsageSchema>;
@@ -208,4 +276,6 @@ export const CallProblemSchema = ProblemSchema.extend(z.object({ ...waitedFields
   },
 );
 
-export const HealthSchema = z.object({ status: z.enum(["ok", "unavailable"]), member: MemberNameSchema, detail: z.string().optional() }).openapi("Health");
+export const HealthSchema = z
+  .object({ status: z.enum(["ok", "unavailable"]), member: MemberNameSchema, sandbox: SandboxLevelSchema, detail: z.string().optional() })
+  .openapi("Health");

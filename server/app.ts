@@ -4,6 +4,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { problem } from "../openapi/errors.ts";
+import type { SandboxLevel } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
@@ -18,6 +19,8 @@ export type Bindings = { Bindings: HttpBindings };
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
   readonly name: string;
+  /** What holds its children. */
+  readonly sandbox: SandboxLevel;
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** The deadline of a call that names none, in milliseconds. */

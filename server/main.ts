@@ -128,6 +128,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   let stopping: Promise<void> | undefined;
   app = createApp({
     name: member.name,
+    sandbox: sandbox.level,
     supervisors,
     client,
     access,

@@ -5,12 +5,14 @@ import * as routes from "../../openapi/routes.ts";
 import type { AppOptions, Bindings } from "../app.ts";
 import { docsAsset, docsPage } from "../docs.ts";
 
-export function operationRoutes(app: OpenAPIHono<Bindings>, { name, trouble }: AppOptions): void {
-  app.openapi(routes.livez, (c) => c.json({ status: "ok" as const, member: name }, 200));
+export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, trouble }: AppOptions): void {
+  app.openapi(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
 
   app.openapi(routes.readyz, (c) => {
     const detail = trouble();
-    return detail === undefined ? c.json({ status: "ok" as const, member: name }, 200) : c.json({ status: "unavailable" as const, member: name, detail }, 503);
+    return detail === undefined
+      ? c.json({ status: "ok" as const, member: name, sandbox }, 200)
+      : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
   });
 
   let document: string | undefined;

@@ -1,5 +1,6 @@
 /** The sandbox of Linux: bubblewrap with namespaces of its own, a read-only system, a private workspace, no network. */
 import { lstatSync, readlinkSync } from "node:fs";
+import type { SandboxLevel } from "../../openapi/schemas.ts";
 import { Pipes } from "./pipes.ts";
 import { launch } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
@@ -62,7 +63,7 @@ export function bubblewrapArguments(program: Program, root: RootDirectories): st
 
 /** Runs children under bubblewrap. */
 export class Bubblewrap implements Sandbox {
-  readonly level = "bubblewrap";
+  readonly level: SandboxLevel = "no-cgroup";
   readonly #pipes = new Pipes();
   readonly #root = readRootDirectories();
 

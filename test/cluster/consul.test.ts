@@ -221,7 +221,7 @@ describe.skipIf(consulMissing)(`members in Consul${consulMissing ? ` (${consulMi
     for (const [index, { Tags, Meta, Address, Port }] of instances.entries()) {
       const member = members[index] as MemberProcess;
       expect(Tags).toContain("pipeline");
-      expect(Meta).toMatchObject({ member: member.name, version, sandbox: HAS_BUBBLEWRAP ? "bubblewrap" : "none", "maxChildren-pipeline": "5" });
+      expect(Meta).toMatchObject({ member: member.name, version, sandbox: HAS_BUBBLEWRAP ? "no-cgroup" : "none", "maxChildren-pipeline": "5" });
       expect(`http://${Address}:${Port}`).toBe(member.url);
     }
 

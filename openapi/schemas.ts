@@ -22,6 +22,9 @@ export function memberOfChild(id: string): string {
 const MAX_ARGUMENT_BYTES = 131_071;
 /** bubblewrap takes 9,000 arguments, its own included. */
 const MAX_ARGUMENTS = 8_000;
+/** Linux takes a quarter of the stack's limit for arguments and variables, 2 MiB by default; a NUL and a pointer go with each. */
+const MAX_ARGUMENT_TOTAL_BYTES = 1_048_576;
+const POINTER_BYTES = 9;
 /** A week: beyond it a deadline is most likely a mistake of units. */
 export const MAX_DEADLINE_MS = 604_800_000;
 
@@ -153,7 +156,7 @@ const specFields = {
 const KINDS = ["command", "function"] as const;
 export type ChildKind = (typeof KINDS)[number];
 
-function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>>, context: z.RefinementCtx): void {
+function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>> & { readonly env?: Record<string, string> | undefined }, context: z.RefinementCtx): void {
   const given = KINDS.filter((kind) => spec[kind] !== undefined);
   if (given.length !== 1) {
     context.addIssue({
@@ -161,8 +164,20 @@ function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>>, context: z.Re
       message: `expected exactly one of ${KINDS.join(", ")}; got ${given.length === 0 ? "none" : given.join(" and ")}`,
     });
   }
-  if (Array.isArray(spec.command) && spec.command[0] === "") {
-    context.addIssue({ code: "custom", path: ["command", 0], message: "expected the program to run; got an empty string" });
+  const command = Array.isArray(spec.command) ? (spec.command as string[]) : [];
+  if (command[0] === "" || command[0]?.startsWith("-")) {
+    context.addIssue({
+      code: "custom",
+      path: ["command", 0],
+      message: `expected the program to run; got ${command[0] === "" ? "an empty string" : `an option, ${JSON.stringify(command[0].slice(0, 100))}`}`,
+    });
+  }
+  const bytes = [...command, ...Object.entries(spec.env ?? {}).flat()].reduce((sum, text) => sum + utf8Bytes(text) + POINTER_BYTES, 0);
+  if (bytes > MAX_ARGUMENT_TOTAL_BYTES) {
+    context.addIssue({
+      code: "custom",
+      message: `expected at most ${MAX_ARGUMENT_TOTAL_BYTES} bytes of arguments and variables; got ${bytes}; longer data goes in by stdin or files`,
+    });
   }
 }
 

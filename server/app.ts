@@ -23,8 +23,6 @@ export interface AppOptions extends GatewayOptions {
   readonly sandbox: SandboxLevel;
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
-  /** The deadline of a call that names none, in milliseconds. */
-  readonly defaultDeadlineMs: number;
   /** A larger request body is refused. */
   readonly maxBodyBytes: number;
   /** Why the member is not ready; undefined when it is. */

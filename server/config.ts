@@ -72,7 +72,12 @@ const OPTIONS = {
     otherwise: "CONSUL_HTTP_ADDR; without it `serve` takes http://127.0.0.1:8500, the others ask --url",
     parse: text,
   },
-  sandbox: { value: "auto|off", doc: "`off` runs children as plain processes, on loopback only.", otherwise: "auto", parse: oneOf("auto", "off") },
+  sandbox: {
+    value: "auto|no-cgroup|off",
+    doc: "`auto` refuses to start where the sandbox does not hold in full; `no-cgroup` does without limits on whole children; `off` runs them as plain processes, on loopback only.",
+    otherwise: "auto",
+    parse: oneOf("auto", "no-cgroup", "off"),
+  },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
   "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
   "deadline-ms": {

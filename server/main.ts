@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { hostname } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
+import type { z } from "zod";
 import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
 import { Client } from "../sdk/typescript/client.ts";
 import { DirectAccess } from "../sdk/typescript/direct.ts";
@@ -14,6 +15,7 @@ import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
+import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
@@ -22,10 +24,13 @@ import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
+export type { PoolOptions } from "./sandbox/confinement.ts";
+
+type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
 export interface MemberOptions {
-  /** Pools to serve: `maxChildren` by name. */
-  readonly pools: Readonly<Record<string, number>>;
+  /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
+  readonly pools: Readonly<Record<string, number | PoolOptions>>;
   /** The member's name, unique among the members. Default: the host's name and the port. */
   readonly name?: string | undefined;
   /** Address to listen on. Default `127.0.0.1`; another one than loopback wants `insecure`. */
@@ -38,8 +43,11 @@ export interface MemberOptions {
   readonly consul?: ConsulOptions | undefined;
   /** Join this registry of the same process. Default, without `consul`: one of its own. */
   readonly registry?: EmbeddedRegistry | undefined;
-  /** `auto` (default) refuses to start where the sandbox does not work; `off` runs children as plain processes, on loopback only. */
-  readonly sandbox?: "auto" | "off" | undefined;
+  /**
+   * `auto` (default) refuses to start where the sandbox does not hold in full; `no-cgroup` does without limits on memory and
+   * cpu of a whole child; `off` runs children as plain processes, on loopback only.
+   */
+  readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
   /** Listen beyond loopback although nobody has to show who they are. Default false. */
   readonly insecure?: boolean | undefined;
   /** Milliseconds between TERM and KILL. Default 5,000. */
@@ -82,7 +90,9 @@ const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
   const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
   check(options, host);
-  const sandbox = await openSandbox(options);
+  const pools = poolsOf(options.pools);
+  const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
+  const sandbox = await openSandbox(options, [...confinements.values()]);
 
   let app: ReturnType<typeof createApp> | undefined;
   const server = createAdaptorServer({ fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env) }) as Server;
@@ -102,7 +112,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         .replaceAll(/[^A-Za-z0-9_-]/g, "-")
         .slice(0, 50)}-${bound.port}`,
     url: `http://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
-    pools: { ...options.pools },
+    pools: Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren])),
     sandbox: sandbox.level,
     version: VERSION,
   };
@@ -112,7 +122,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const client = new Client();
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
-    Object.entries(member.pools).map(([pool, maxChildren]) => [
+    [...pools].map(([pool, { maxChildren, limits }]) => [
       pool,
       new Supervisor({
         pool,
@@ -120,6 +130,10 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         url: member.url,
         maxChildren,
         sandbox,
+        confinement: confinements.get(pool) as Confinement,
+        maxDeadlineMs: limits.deadlineMs,
+        defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
+        folder: sandbox.folder,
         runtimes: { command: commandRuntime, function: nodeRuntime },
         graceMs,
       }),
@@ -132,11 +146,11 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
-    defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
     maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
     trouble: () => (stopping ? "the member is stopping" : membership.trouble),
     logError: (message) => log("error", message),
   });
+  if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!LOOPBACK.test(host)) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
@@ -173,12 +187,6 @@ function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, hos
   if (entries.length === 0) throw refuse("expected at least one pool, such as pipeline=5; got none");
   // Consul's meta holds 64 pairs, four of which are taken.
   if (entries.length > 60) throw refuse(`expected at most 60 pools; got ${entries.length}`);
-  for (const [pool, max] of entries) {
-    const parsed = PoolNameSchema.safeParse(pool);
-    if (!parsed.success) throw refuse(`${parsed.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
-    if (!Number.isInteger(max) || max < 1 || max > 10_000)
-      throw refuse(`expected maxChildren of pool ${pool} to be a whole number from 1 to 10000; got ${max}`);
-  }
   if (name !== undefined && !MemberNameSchema.safeParse(name).success)
     throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
@@ -190,10 +198,54 @@ function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, hos
     throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
 }
 
-async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions): Promise<Sandbox> {
-  const opened = sandbox === "off" ? new NoSandbox(path) : new Bubblewrap();
-  const trouble = await probeSandbox(opened);
-  if (trouble === undefined) return opened;
-  await opened.close();
-  throw PoolError.of("sandbox_unavailable", `${trouble}. Without a sandbox, on a trusted machine and on loopback only: --sandbox off`);
+/** The pools' options, checked, defaults filled in. */
+function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool> {
+  return new Map(
+    Object.entries(given).map(([pool, options]) => {
+      const name = PoolNameSchema.safeParse(pool);
+      if (!name.success) throw PoolError.of("invalid_request", `${name.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
+      const checked = PoolOptionsSchema.safeParse(typeof options === "number" ? { maxChildren: options } : options);
+      if (checked.success) return [pool, checked.data];
+      const faults = checked.error.issues.map(({ path, message }) => `${["pools", pool, ...path].join(".")}: ${message}`);
+      throw PoolError.of("invalid_request", faults.join("; "));
+    }),
+  );
 }
+
+/** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
+const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
+  as a service: Delegate=yes in its unit
+  by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
+  in a container: --cgroupns=private and a writable /sys/fs/cgroup
+To do without them, with limits on each process only: --sandbox no-cgroup`;
+
+/** What has been proven in this process; the machine does not change under it. */
+const proven = new Map<string, Promise<void>>();
+
+async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
+  if (sandbox === "off") return new NoSandbox(path);
+  let opened: Sandbox;
+  try {
+    opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
+  } catch (error) {
+    const text = messageOf(error);
+    throw PoolError.of("sandbox_unavailable", text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`, { cause: error });
+  }
+  try {
+    for (const confinement of confinements) {
+      const key = JSON.stringify([opened.level, confinement]);
+      const probe = proven.get(key) ?? probeSandbox(opened, confinement);
+      proven.set(key, probe);
+      await probe.catch((error: unknown) => {
+        proven.delete(key);
+        throw error;
+      });
+    }
+    return opened;
+  } catch (error) {
+    await opened.close();
+    throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
+  }
+}
+
+const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";

@@ -7,14 +7,12 @@ import { callThrough } from "../gateway.ts";
 import type { NodeContext } from "../stream.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { access, defaultDeadlineMs } = options;
+  const { access } = options;
 
   app.openapi(routes.callInPool, async (c) => {
     const accept = acceptOf(c);
     const { pool } = c.req.valid("param");
-    const spec = c.req.valid("json");
-    // The deadline is fixed at this door.
-    return (await callThrough(c as unknown as NodeContext, options, pool, { ...spec, deadlineMs: spec.deadlineMs ?? defaultDeadlineMs }, accept)) as never;
+    return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;
   });
 
   app.openapi(routes.placeChildInPool, async (c) => {

@@ -9,7 +9,7 @@ import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { answerAtEnd } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, defaultDeadlineMs }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors }: AppOptions): void {
   const supervisorOf = (pool: string): Supervisor => {
     const supervisor = supervisors.get(pool);
     if (!supervisor) throw PoolError.of("pool_not_found", `member ${name} does not serve pool ${pool}; it serves ${[...supervisors.keys()].join(", ")}`);
@@ -19,7 +19,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   app.openapi(routes.call, async (c) => {
     const accept = acceptOf(c);
     const { pool, ...spec } = c.req.valid("json");
-    const child = supervisorOf(pool).admit(spec, spec.deadlineMs ?? defaultDeadlineMs);
+    const child = supervisorOf(pool).admit(spec, "call");
     // Attached from the first event on: its slowness is the child's.
     const reader = child.log.read({ lossless: true });
     const gone = () => {
@@ -34,7 +34,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   app.openapi(routes.placeChild, (c) => {
     const { pool, ...spec } = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = supervisorOf(pool).admit(spec, spec.deadlineMs);
+    const child = supervisorOf(pool).admit(spec, "placed");
     return c.json(child.info, 201, { location: child.reference.url });
   });
 

@@ -1,14 +1,20 @@
 /** No sandbox: the operator's choice for a trusted machine. Children are plain processes in groups of their own. */
+import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Confinement } from "./confinement.ts";
+import { Janitor } from "./janitor.ts";
+import { packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
 import { launch } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
 
 export class NoSandbox implements Sandbox {
   readonly level = "none";
-  readonly #pipes = new Pipes();
+  readonly folder = mkdtempSync(join(tmpdir(), "distributed-pool-"));
+  readonly #pipes = new Pipes(this.folder);
+  readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 
   /** @param path the `PATH` of the children. */
@@ -16,13 +22,16 @@ export class NoSandbox implements Sandbox {
     this.#path = path;
   }
 
-  async launch(program: Program) {
-    const workspace = await mkdtemp(join(tmpdir(), "distributed-pool-work-"));
+  async launch(program: Program, { grants }: Confinement) {
+    const workspace = await mkdtemp(join(this.folder, "work-"));
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // What the sandbox shows at a path of its own is used where it is.
     const places = new Map(program.readOnly.map(({ from, to }) => [to, from]));
-    const argv = program.argv.map((argument) => places.get(argument) ?? argument);
-    const env = { PATH: this.#path, HOME: workspace, TMPDIR: workspace, LANG: "C.UTF-8", ...program.env };
+    const argv = packed(
+      program.argv.map((argument) => places.get(argument) ?? argument),
+      { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
+    );
+    const env = { PATH: this.#path, HOME: workspace, TMPDIR: workspace, LANG: "C.UTF-8", ...program.env, ...grants.env };
     try {
       const process = await launch(program, { argv: ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", workspace, ...argv], env, status: false }, this.#pipes);
       process.exited.then(remove);
@@ -33,7 +42,8 @@ export class NoSandbox implements Sandbox {
     }
   }
 
-  close() {
-    return this.#pipes.close();
+  async close() {
+    await this.#pipes.close();
+    await this.#janitor.clean();
   }
 }

@@ -4,10 +4,9 @@
  * pipes in a private folder, opened at both ends and removed at once.
  */
 import { execFile } from "node:child_process";
-import { closeSync, constants, openSync, unlinkSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { closeSync, constants, existsSync, openSync, unlinkSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -25,9 +24,14 @@ export interface Pipe {
 
 export class Pipes {
   readonly #free: string[] = [];
-  #folder: Promise<string> | undefined;
+  readonly #folder: string;
   #refilling: Promise<void> | undefined;
   #made = 0;
+
+  /** @param folder where the names are made, in a folder of their own. */
+  constructor(folder: string) {
+    this.#folder = join(folder, "pipes");
+  }
 
   /** A pipe that the child writes and the server reads. */
   async output(): Promise<Pipe> {
@@ -54,8 +58,7 @@ export class Pipes {
   /** Removes the folder. Pipes in use go on working. */
   async close(): Promise<void> {
     await this.#refilling?.catch(() => undefined);
-    const folder = await this.#folder?.catch(() => undefined);
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   async #take(): Promise<string> {
@@ -68,16 +71,18 @@ export class Pipes {
         this.#refilling.catch(() => undefined);
       }
       const path = this.#free.pop();
-      if (path !== undefined) return path;
+      // What cleans old files out of temporary folders may have taken it.
+      if (path !== undefined && existsSync(path)) return path;
+      if (path !== undefined) continue;
       await this.#refilling;
     }
   }
 
   async #refill(): Promise<void> {
-    this.#folder ??= mkdtemp(join(tmpdir(), "distributed-pool-"));
-    const folder = await this.#folder;
-    const paths = Array.from({ length: BATCH }, () => join(folder, String(this.#made++)));
-    await run("mkfifo", ["-m", "600", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    // Open to a child of another user, which may open /dev/stdout anew; nobody else can enter the folder.
+    const paths = Array.from({ length: BATCH }, () => join(this.#folder, String(this.#made++)));
+    await run("mkfifo", ["-m", "666", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
     this.#free.push(...paths);
   }
 }

@@ -1,9 +1,73 @@
-/** Whether a sandbox works on this machine, tried before a member serves. */
+/** Whether a sandbox holds on this machine: the attacks are tried, before a member serves. */
+import { existsSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { messageOf } from "../../sdk/typescript/errors.ts";
-import type { Sandbox } from "./sandbox.ts";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import type { Confinement } from "./confinement.ts";
+import type { Exit, Sandbox } from "./sandbox.ts";
 
-const PROBE_TIMEOUT_MS = 5_000;
+const PROBE_TIMEOUT_MS = 10_000;
+const MIB = 1024 * 1024;
+
+/** What a child must not be able to do; each line of output is a leak. Tools that are missing inside are no attack. */
+const ATTACKS = `
+leak() { echo "leak: $*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+[ "$(id -u)" = 65534 ] || leak "the child is user $(id -u)"
+grep -q '^CapEff:.0*$' /proc/self/status || leak "the child has capabilities"
+grep -q '^NoNewPrivs:.1' /proc/self/status || leak "setuid programs give rights"
+grep -q '^Seccomp:.2' /proc/self/status || leak "there is no seccomp filter"
+has unshare && unshare -U true 2>/dev/null && leak "a user namespace can be made"
+has unshare && unshare -m true 2>/dev/null && leak "a mount namespace can be made"
+has perl && perl -e 'exit(socket(my $s, 40, 1, 0) ? 0 : 1)' 2>/dev/null && leak "AF_VSOCK sockets can be opened"
+tr '\\0' '\\n' </proc/1/environ | grep -qv '^\\(PATH\\|PWD\\|OLDPWD\\|SHLVL\\|_\\)=' && leak "the environment of the server shows"
+for place in / /usr /etc /dev /proc /run; do ( : >$place/probe ) 2>/dev/null && leak "$place can be written"; done
+[ "$(ls -d /proc/[0-9]* | wc -l)" -lt 16 ] || leak "processes of the host show"
+[ "$1" = host ] || [ "$(grep -c : /proc/net/dev)" = 1 ] || leak "the network is there"
+:
+`;
+const FORK_BOMB = 'n=0; while [ $n -lt 64 ]; do sleep 20 & n=$((n + 1)); done; echo "leak: 64 processes could be started where 32 are allowed"';
+const MEMORY_HOG = 'head -c 67108864 /dev/zero | tail -c 67108864 | wc -c >/dev/null; echo "leak: 64 MiB could be held where 32 MiB are allowed"';
+
+interface Tried {
+  readonly output: string;
+  readonly stderr: string;
+  readonly exit: Exit;
+}
+
+/**
+ * Tries the attacks in a pool's own confinement.
+ *
+ * @throws {PoolError} `sandbox_unavailable` that says what does not hold, and the exact remedy where there is one.
+ */
+export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): Promise<void> {
+  const { grants, limits } = confinement;
+  const attempt = async (script: string, tighter: Partial<typeof limits> = {}): Promise<Tried> => {
+    const argv = sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", grants.network];
+    const program = { argv, env: {}, readOnly: [], channel: false, stdin: false };
+    const child = await sandbox.launch(program, { grants, limits: { ...limits, ...tighter } });
+    const timer = setTimeout(() => child.kill(), PROBE_TIMEOUT_MS);
+    const [exit, output, stderr] = await Promise.all([child.exited, read(child.stdout), read(child.stderr)]);
+    clearTimeout(timer);
+    return { exit, output, stderr };
+  };
+  try {
+    const plain = await attempt(ATTACKS);
+    if (!plain.exit.started || plain.exit.exitCode !== 0) {
+      throw new Error(`the sandbox's probe ended with exit code ${plain.exit.exitCode}: ${plain.stderr || plain.output || "no message"}`);
+    }
+    const tried = [plain];
+    if (sandbox.level !== "none") tried.push(await attempt(FORK_BOMB, { processes: 32 }));
+    if (sandbox.level === "full") {
+      const hog = await attempt(MEMORY_HOG, { memoryBytes: 32 * MIB });
+      if (hog.exit.exceeded !== "memory") throw new Error(`64 MiB could be held where 32 MiB are allowed: ${hog.stderr || `exit code ${hog.exit.exitCode}`}`);
+    }
+    const leaks = tried.flatMap(({ output }) => output.split("\n").filter((line) => line.startsWith("leak: ")));
+    if (leaks.length > 0) throw new Error(leaks.map((line) => line.slice("leak: ".length)).join("; "));
+  } catch (error) {
+    const detail = messageOf(error);
+    throw PoolError.of("sandbox_unavailable", [`the sandbox does not hold on this machine: ${detail}`, ...remedies(detail)].join("\n"), { cause: error });
+  }
+}
 
 async function read(stream: Readable): Promise<string> {
   let text = "";
@@ -11,18 +75,37 @@ async function read(stream: Readable): Promise<string> {
   return text.trim();
 }
 
-/** Runs `true` in the sandbox. Answers undefined when it works, else what went wrong and what to do about it. */
-export async function probeSandbox(sandbox: Sandbox): Promise<string | undefined> {
-  try {
-    const child = await sandbox.launch({ argv: ["true"], env: {}, readOnly: [], channel: false, stdin: false });
-    const timer = setTimeout(() => child.kill(), PROBE_TIMEOUT_MS);
-    const [{ exitCode }, stderr] = await Promise.all([child.exited, read(child.stderr), read(child.stdout)]);
-    clearTimeout(timer);
-    return exitCode === 0 ? undefined : `the sandbox's probe ended with exit code ${exitCode}: ${stderr || "no message"}`;
-  } catch (error) {
-    const detail = messageOf((error as Error).cause ?? error);
-    return detail.includes("ENOENT")
-      ? "bubblewrap (bwrap), util-linux (prlimit) or coreutils (mkfifo) is missing: install them, on Debian with `apt-get install bubblewrap`"
-      : detail;
+function kernelSays(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
+}
+
+/** Ubuntu's own way to let one program make user namespaces, https://discourse.ubuntu.com/t/spec-unprivileged-user-namespace-restrictions-via-apparmor-in-ubuntu-23-10/37626 */
+const APPARMOR = `Ubuntu keeps programs from making user namespaces by AppArmor. Allow it to bubblewrap alone, as root:
+  cat >/etc/apparmor.d/bwrap <<'EOF'
+abi <abi/4.0>,
+include <tunables/global>
+profile bwrap /usr/bin/bwrap flags=(unconfined) {
+  userns,
+  include if exists <local/bwrap>
+}
+EOF
+  apparmor_parser -r /etc/apparmor.d/bwrap`;
+
+/** What to do about it: the kernel's own switches first. Pure but for what the kernel says. */
+export function remedies(detail: string, says: (file: string) => string | undefined = kernelSays): string[] {
+  if (/ENOENT|not found/.test(detail)) {
+    return [
+      "Install what is missing: bubblewrap (bwrap), util-linux (setpriv, prlimit) and coreutils (mkfifo); on Debian or Ubuntu: apt-get install bubblewrap util-linux coreutils",
+    ];
   }
+  if (!/namespace|uid map|Operation not permitted|Permission denied/i.test(detail)) return [];
+  if (says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
+  if (says("/proc/sys/kernel/unprivileged_userns_clone") === "0")
+    return ["User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1"];
+  if (says("/proc/sys/user/max_user_namespaces") === "0") return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
+  if (says("/.dockerenv") !== undefined)
+    return [
+      "In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined, and --cgroupns=private with a writable /sys/fs/cgroup",
+    ];
+  return [];
 }

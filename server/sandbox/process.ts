@@ -3,9 +3,11 @@ import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { constants } from "node:os";
-import type { Duplex, Readable, Writable } from "node:stream";
+import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import type { Cgroup } from "./cgroup.ts";
 import { inheritedDescriptors } from "./descriptors.ts";
+import { ARTIFACTS_FD, FILES_FD } from "./packing.ts";
 import type { Pipe, Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 
@@ -17,12 +19,29 @@ export interface Launch {
   readonly arguments?: Buffer;
   /** Descriptor 5 receives bubblewrap's JSON status, which tells the pid of the sandbox's first process. */
   readonly status: boolean;
+  /** A file that the container reads at {@link FILTER_FD}. The caller closes it. */
+  readonly filterFd?: number;
+  /** How many processes stand between the sandbox's first process's child and the program itself. */
+  readonly depth?: number;
+  /** The group that the tree joins: it tells what was used, and that nothing is left. Removed at the end. */
+  readonly group?: Cgroup | undefined;
+  /** Processor time after which the tree is killed, in milliseconds. */
+  readonly cpuMs?: number;
 }
+
+/** Descriptors of the container and of what packs files; 3 is the program's channel, 4 the container's arguments. */
+export const STATUS_FD = 5;
+export const FILTER_FD = 6;
+const CHANNEL_FD = 3;
+const ARGUMENTS_FD = 4;
+
+/** Limits that the kernel counts but does not keep for a whole group are looked at this often. */
+const WATCH_MS = 500;
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
 
 /** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
-export function exitOf(code: number | null, signal: NodeJS.Signals | null): Omit<Exit, "started"> {
+export function exitOf(code: number | null, signal: NodeJS.Signals | null): Pick<Exit, "exitCode" | "signal"> {
   if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
   const exitCode = code ?? 1;
   return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
@@ -53,39 +72,58 @@ function endGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-export async function launch(program: Program, { argv, env, arguments: data, status }: Launch, pipes: Pipes): Promise<SandboxedProcess> {
+export async function launch(program: Program, given: Launch, pipes: Pipes): Promise<SandboxedProcess> {
+  const { argv, env, arguments: data, status, filterFd, depth = 0, group } = given;
   const opened: Pipe[] = [];
+  const open = async (make: () => Promise<Pipe>) => {
+    const pipe = await make();
+    opened.push(pipe);
+    return pipe;
+  };
   try {
-    for (const make of [program.stdin ? () => pipes.input() : null, () => pipes.output(), () => pipes.output()]) if (make) opened.push(await make());
-    const [stdin, stdout, stderr] = (program.stdin ? opened : [null, ...opened]) as [Pipe | null, Pipe, Pipe];
+    const stdin = program.stdin ? await open(() => pipes.input()) : null;
+    const stdout = await open(() => pipes.output());
+    const stderr = await open(() => pipes.output());
+    const artifacts = program.artifacts?.length ? await open(() => pipes.output()) : null;
     const [file = "", ...args] = argv;
+    const stdio: ("ignore" | "pipe" | number)[] = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
+    stdio[CHANNEL_FD] = program.channel ? "pipe" : "ignore";
+    stdio[ARGUMENTS_FD] = data ? "pipe" : "ignore";
+    stdio[STATUS_FD] = status ? "pipe" : "ignore";
+    stdio[FILTER_FD] = filterFd ?? "ignore";
+    stdio[FILES_FD] = program.files ? "pipe" : "ignore";
+    stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
     const child = spawn(file, args, {
       env,
       cwd: "/",
       // A process group of its own, so that the group can be ended and a terminal's Ctrl-C reaches only the server.
       detached: true,
-      stdio: withoutInherited([
-        stdin?.childFd ?? "ignore",
-        stdout.childFd,
-        stderr.childFd,
-        program.channel ? "pipe" : "ignore",
-        data ? "pipe" : "ignore",
-        status ? "pipe" : "ignore",
-      ]),
+      stdio: withoutInherited(stdio),
     });
-    const sandbox = status ? readStatus((child.stdio as unknown as Readable[])[5] as Readable) : undefined;
+    const streams = child.stdio as unknown as (Duplex | null)[];
+    const sandbox = status ? readStatus(streams[STATUS_FD] as Readable) : undefined;
+    const watch = group ? watched(group, given.cpuMs ?? Number.POSITIVE_INFINITY, () => endGroup(child.pid, "SIGKILL")) : undefined;
     const exited = new Promise<Exit>((resolve) =>
       child.once("exit", async (code, signal) => {
-        // What the program left in its group ends with it.
+        // What the program left in its process group ends with it.
         endGroup(child.pid, "SIGKILL");
+        const counted = watch?.end();
+        await group?.remove();
         // bubblewrap tells the exit code of a program only where it could start one. A bubblewrap that was killed tells nothing.
         const started = sandbox === undefined || signal !== null || (await sandbox.toldExit());
-        resolve({ ...exitOf(code, signal), started });
+        resolve({ ...exitOf(code, signal), started, exceeded: counted?.exceeded, usage: counted?.usage });
       }),
     );
-    const spawned = new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream]) stream?.on("error", () => {});
-    if (data) (child.stdio[4] as Writable).end(data);
+    const spawned = new Promise<void>((resolve, reject) =>
+      child.once("spawn", resolve).once("error", (error) => {
+        watch?.end();
+        reject(error);
+      }),
+    );
+    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream, artifacts?.stream]) stream?.on("error", () => {});
+    if (data) (streams[ARGUMENTS_FD] as Writable).end(data);
+    // A child that ends before it has read its files takes no more of them.
+    if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
     await spawned;
     for (const { childFd } of opened) closeSync(childFd);
     const { pid } = child;
@@ -100,14 +138,16 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
       stdin: stdin?.stream ?? null,
       stdout: stdout.stream,
       stderr: stderr.stream,
-      channel: program.channel ? (child.stdio[3] as Duplex) : null,
+      channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
+      artifacts: artifacts?.stream ?? null,
       exited,
       kill: () => killGroup("SIGKILL"),
       async signal(signal) {
         const first = await sandbox?.firstPid;
         if (first === undefined) return killGroup(signal);
         // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
-        const own = await firstChild(first, () => over);
+        let own = await firstChild(first, () => over);
+        for (let level = 0; level < depth && own !== undefined; level++) own = await firstChild(own, () => over);
         if (over || own === undefined) return;
         try {
           process.kill(own, signal);
@@ -125,8 +165,27 @@ export async function launch(program: Program, { argv, env, arguments: data, sta
         // It was closed already.
       }
     }
+    program.files?.destroy();
     throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Looks at what a group uses; kills it when it is over a limit. `end` tells what it used and which limit it broke. */
+function watched(group: Cgroup, cpuMs: number, kill: () => void): { end(): Pick<Exit, "exceeded" | "usage"> } {
+  const broken = (): Exit["exceeded"] => (group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined);
+  let exceeded: Exit["exceeded"];
+  const timer = setInterval(() => {
+    exceeded ??= broken();
+    if (exceeded === undefined) return;
+    kill();
+    group.kill();
+  }, WATCH_MS);
+  return {
+    end() {
+      clearInterval(timer);
+      return { exceeded: exceeded ?? broken(), usage: { cpuMs: Math.round(group.cpuMs * 1_000) / 1_000, maxRssBytes: group.peakBytes } };
+    },
+  };
 }
 
 /** A sandbox that comes up takes less to start its program. */

@@ -1,6 +1,7 @@
 /** The seam between a child and what holds it: a sandbox launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { SandboxLevel } from "../../openapi/schemas.ts";
+import type { SandboxLevel, Usage } from "../../openapi/schemas.ts";
+import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** What to run, and what it may see beyond the sandbox's own system. */
 export interface Program {
@@ -9,11 +10,15 @@ export interface Program {
   /** The whole environment beside the sandbox's own few variables. */
   readonly env: Readonly<Record<string, string>>;
   /** Host files shown read-only inside. */
-  readonly readOnly: readonly { readonly from: string; readonly to: string }[];
+  readonly readOnly: readonly ReadOnlyBind[];
   /** Opens descriptor 3 as a socket between the server and the child, for messages apart from its output. */
   readonly channel: boolean;
   /** Opens stdin as a pipe; otherwise it is empty. */
   readonly stdin: boolean;
+  /** Files for the workspace, as a tar stream that is unpacked inside. */
+  readonly files?: Readable | undefined;
+  /** Patterns of files that are packed inside at the end, and come out as a tar stream. */
+  readonly artifacts?: readonly string[] | undefined;
 }
 
 /** How the process tree ended. */
@@ -23,6 +28,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
   /** False when the sandbox failed before it could start the program; its message is in stderr. */
   readonly started: boolean;
+  /** The limit for which the sandbox killed the tree; undefined when it did not. */
+  readonly exceeded: "memory" | "cpu" | undefined;
+  /** What the whole tree used; undefined where nothing counts it. */
+  readonly usage: Pick<Usage, "cpuMs" | "maxRssBytes"> | undefined;
 }
 
 /** A running process tree. */
@@ -31,6 +40,8 @@ export interface SandboxedProcess {
   readonly stderr: Readable;
   readonly stdin: Writable | null;
   readonly channel: Duplex | null;
+  /** The tar stream of the artifacts; null when none were asked for. The child wrote it: trust nothing in it. */
+  readonly artifacts: Readable | null;
   /** Resolves when nothing of the tree is left; the output may still hold bytes to read. Never rejects. */
   readonly exited: Promise<Exit>;
   /** Sends a signal to the program itself, not to what contains it. */
@@ -42,8 +53,10 @@ export interface SandboxedProcess {
 export interface Sandbox {
   /** What it holds against; shown in Consul and in every child. */
   readonly level: SandboxLevel;
+  /** A folder private to the server, for what comes out of children; gone with the sandbox. */
+  readonly folder: string;
   /** @throws {PoolError} `sandbox_unavailable` when the process cannot be started. */
-  launch(program: Program): Promise<SandboxedProcess>;
-  /** Removes what the sandbox keeps between children. */
+  launch(program: Program, confinement: Confinement): Promise<SandboxedProcess>;
+  /** Ends what still runs, and removes what the sandbox keeps. */
   close(): Promise<void>;
 }

@@ -1,10 +1,13 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildKind, ChildReference, ChildSpec, ChildStatus, SandboxLevel } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, type ChildStatus, MAX_FILES, type Usage } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
-import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { Confinement } from "../sandbox/confinement.ts";
+import { packFiles } from "../sandbox/files.ts";
+import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
+import { Artifacts } from "./artifacts.ts";
 import { EventLog } from "./output.ts";
 
 /** What a child is made from. */
@@ -13,6 +16,9 @@ export interface ChildOptions {
   readonly spec: ChildSpec;
   readonly runtime: Runtime;
   readonly sandbox: Sandbox;
+  readonly confinement: Confinement;
+  /** Where what comes out of the child is kept; private to the server. */
+  readonly folder: string;
   /** Milliseconds from now until it is stopped; undefined for never. */
   readonly deadlineMs: number | undefined;
   /** Milliseconds between TERM and KILL. */
@@ -23,10 +29,10 @@ export interface ChildOptions {
 const SILENCE_TIMEOUT_MS = 1_000;
 
 /** Why the server ends a child. */
-export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded">;
+export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
 
 /** What the first cause of an ending was. */
-type Cause = { readonly code: StopCause; readonly detail: string };
+type Cause = { readonly code: StopCause | "out_of_memory"; readonly detail: string };
 
 export class Child {
   readonly log = new EventLog();
@@ -44,6 +50,7 @@ export class Child {
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
+  #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ChildOptions) {
@@ -87,45 +94,88 @@ export class Child {
       startedAt: this.#startedAt.toISOString(),
       deadlineAt: this.#deadlineAt?.toISOString() ?? null,
       labels: this.#labels,
-      sandbox: sandbox.level satisfies SandboxLevel,
+      sandbox: sandbox.level,
     };
   }
 
-  /** Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts; a child that has ended stays as it is. */
-  stop(code: StopCause, detail: string): void {
+  /** The files that the child left, once it has ended; undefined when none were asked for. */
+  get artifacts(): Artifacts | undefined {
+    return this.#artifacts;
+  }
+
+  /**
+   * Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts; a child that has
+   * ended stays as it is.
+   *
+   * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
+   */
+  stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
     if (this.#status !== "running") return;
     this.#cause = { code, detail };
     this.#status = "stopping";
-    void this.#process?.signal("SIGTERM");
-    this.#killTimer = setTimeout(() => this.#process?.kill(), this.#options.graceMs);
+    if (graceMs > 0) void this.#process?.signal("SIGTERM");
+    this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
+  }
+
+  /** Lets go of what is kept of the child beside its log. */
+  close(): void {
+    this.#artifacts?.close();
   }
 
   async #run(spec: ChildSpec, gone: () => void): Promise<void> {
-    const { runtime, sandbox, reference } = this.#options;
+    const { runtime, sandbox, reference, confinement, folder } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
+    let received: Promise<Artifacts> | undefined;
     let cause: Cause | undefined;
+    let counted: MeasuredUsage | undefined;
+    const over = new AbortController();
     try {
-      const process = await sandbox.launch(runtime.program(spec, context));
+      const patterns = spec.artifacts ?? [];
+      const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
+      const process = await sandbox.launch({ ...runtime.program(spec, context), files, artifacts: patterns }, confinement);
       this.#process = process;
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       process.stdin?.end(stdinBytes(spec));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
+      if (process.artifacts) {
+        received = Artifacts.receive(process.artifacts, {
+          patterns,
+          maxBytes: confinement.limits.artifactBytes,
+          maxFiles: MAX_FILES,
+          folder,
+          signal: over.signal,
+        });
+        received.catch(() => {});
+      }
       outcome = await runtime.follow(process, spec, context).outcome;
       // What had not been asked for by now came after the work's own ending.
       cause = this.#cause;
-      await process.exited;
+      const exit = await process.exited;
+      counted = exit.usage;
+      cause ??= exceededCause(exit, outcome, confinement);
     } catch (error) {
       outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
     }
-    const usage = { wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000, cpuMs: null, maxRssBytes: null, ...outcome.usage };
+    const usage = {
+      wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
+      cpuMs: null,
+      maxRssBytes: null,
+      ...outcome.usage,
+      ...(counted && { cpuMs: counted.cpuMs, maxRssBytes: counted.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null }),
+    };
     this.#status = "ended";
     gone();
     await this.#drainOutputs(outputs);
+    if (received) {
+      const timer = setTimeout(() => over.abort(), SILENCE_TIMEOUT_MS);
+      this.#artifacts = await received.catch(() => undefined);
+      clearTimeout(timer);
+    }
     this.#process = undefined;
-    this.log.append(terminalEvent(outcome, cause, usage));
+    this.log.append(terminalEvent(outcome, cause, usage, this.#artifacts));
   }
 
   /** Waits for what the pipes still hold. Without a sandbox a stray process may keep them open: silence then ends the wait. */
@@ -154,9 +204,13 @@ export class Child {
   async #pump(stream: Readable, type: "stdout" | "stderr", { outputEncoding }: ChildSpec): Promise<void> {
     const text = outputEncoding === "base64" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
     const append = (body: { text: string } | { base64: string }, bytes: number) => this.log.append({ type, ...body }, bytes);
+    const { outputBytes: limit } = this.#options.confinement.limits;
     try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
-        this.#outputBytes += chunk.length;
+      for await (const all of stream as AsyncIterable<Buffer>) {
+        const chunk = all.subarray(0, Math.max(0, limit - this.#outputBytes));
+        this.#outputBytes += all.length;
+        if (this.#outputBytes > limit) this.stop("payload_too_large", `the child wrote more than ${limit} bytes of output`, 0);
+        if (chunk.length === 0) continue;
         if (!text) append({ base64: chunk.toString("base64") }, chunk.length);
         else append({ text: text.decode(chunk, { stream: true }) }, chunk.length);
         if (!this.log.writable) await this.log.untilWritable();
@@ -175,14 +229,24 @@ function stdinBytes({ stdin }: ChildSpec): Buffer {
   return "text" in stdin ? Buffer.from(stdin.text) : Buffer.from(stdin.base64, "base64");
 }
 
+/** The limit for which the sandbox ended the child; what a function had told by then came first. */
+function exceededCause({ exceeded }: Exit, { kind }: Outcome, { limits }: Confinement): Cause | undefined {
+  if (exceeded === undefined || kind === "returned" || kind === "threw" || kind === "invalid") return undefined;
+  if (exceeded === "memory") return { code: "out_of_memory", detail: `the child took more than its ${limits.memoryBytes} bytes of memory` };
+  return { code: "deadline_exceeded", detail: `the child used up its ${limits.cpuMs} ms of processor time` };
+}
+
 /** The terminal event: what the server did to the child, else what the work did itself. */
-function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: { wallMs: number; cpuMs: number | null; maxRssBytes: number | null }) {
-  const base = { usage, artifacts: [] };
+function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: Usage, artifacts: Artifacts | undefined) {
+  const base = { usage, artifacts: artifacts?.list() ?? [] };
   const failed = (code: ErrorCode, detail: string, more: { exitCode?: number; error?: FunctionError } = {}) => {
     const { error, ...rest } = more;
     return { type: "failed" as const, problem: problem(code, detail, error ? { error } : {}), ...rest, ...base };
   };
   if (cause) return failed(cause.code, cause.detail);
+  if (artifacts?.problem !== undefined && (outcome.kind === "returned" || outcome.kind === "exited")) {
+    return failed("payload_too_large", `artifacts: ${artifacts.problem}`, outcome.kind === "exited" ? { exitCode: outcome.exit.exitCode } : {});
+  }
   switch (outcome.kind) {
     case "returned":
       return { type: "result" as const, value: outcome.value, ...base };

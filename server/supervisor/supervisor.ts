@@ -1,9 +1,10 @@
 /** One pool's children on this member, never more than `maxChildren`. */
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildSpec } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpec, isAtLeast } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
+import { type Confinement, tightened } from "../sandbox/confinement.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Child, type StopCause } from "./child.ts";
 
@@ -14,6 +15,14 @@ export interface SupervisorOptions {
   readonly url: string;
   readonly maxChildren: number;
   readonly sandbox: Sandbox;
+  /** The pool's limits and grants; a caller can tighten the limits. */
+  readonly confinement: Confinement;
+  /** The longest deadline that a caller may ask for, in milliseconds; undefined for any. */
+  readonly maxDeadlineMs?: number | undefined;
+  /** The deadline of a call that names none, in milliseconds. */
+  readonly defaultDeadlineMs: number;
+  /** Where what comes out of children is kept; private to the server. */
+  readonly folder: string;
   readonly runtimes: { readonly command: Runtime; readonly function: Runtime };
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
@@ -40,12 +49,19 @@ export class Supervisor {
   /**
    * Admits a child, atomically, or refuses.
    *
-   * @param deadlineMs until it is stopped; undefined for never.
-   * @throws {PoolError} `at_capacity` with the load, `draining`.
+   * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
+   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `forbidden`
+   *   for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
-  admit(spec: ChildSpec, deadlineMs: number | undefined): Child {
-    const { pool, member, url, maxChildren, sandbox, runtimes, graceMs } = this.options;
+  admit(spec: ChildSpec, lifetime: "call" | "placed"): Child {
+    const { pool, member, url, maxChildren, sandbox, runtimes, graceMs, confinement, folder } = this.options;
     if (this.#draining) throw PoolError.of("draining", `member ${member} admits no more children`);
+    if (spec.sandbox !== undefined && !isAtLeast(sandbox.level, spec.sandbox)) {
+      throw PoolError.of("sandbox_unavailable", `expected sandbox ${spec.sandbox}; member ${member} has ${sandbox.level}`);
+    }
+    checkCommand(spec, confinement.grants.commands, pool);
+    const limits = tightened(confinement.limits, spec.limits);
+    const deadlineMs = this.#deadlineOf(spec, lifetime);
     if (this.#active.size >= maxChildren) {
       const { active, max } = this.count();
       throw PoolError.of("at_capacity", `member ${member} runs ${active} of at most ${max} children of pool ${pool}`, { load: this.count() });
@@ -56,6 +72,8 @@ export class Supervisor {
       spec,
       runtime: spec.command ? runtimes.command : runtimes.function,
       sandbox,
+      confinement: { ...confinement, limits },
+      folder,
       deadlineMs,
       graceMs,
     });
@@ -64,6 +82,16 @@ export class Supervisor {
     void child.gone.then(() => this.#active.delete(child));
     void child.ended.then(() => this.#remember(child));
     return child;
+  }
+
+  #deadlineOf({ deadlineMs }: ChildSpec, lifetime: "call" | "placed"): number | undefined {
+    const { maxDeadlineMs, defaultDeadlineMs, pool } = this.options;
+    if (deadlineMs !== undefined && maxDeadlineMs !== undefined && deadlineMs > maxDeadlineMs) {
+      const message = `expected at most ${maxDeadlineMs}, the longest deadline of pool ${pool}; got ${deadlineMs}`;
+      throw PoolError.of("invalid_request", `/deadlineMs: ${message}`, { fields: [{ path: "/deadlineMs", message }] });
+    }
+    if (deadlineMs !== undefined) return deadlineMs;
+    return lifetime === "call" ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY) : maxDeadlineMs;
   }
 
   /** The children, in the order of their admission. */
@@ -120,5 +148,18 @@ export class Supervisor {
     clearTimeout(this.#ended.get(child));
     this.#ended.delete(child);
     this.#children.delete(child.id);
+    child.close();
   }
+}
+
+/** Variables by which a caller would make another program out of the one that is allowed. */
+const STEERING = /^(PATH|LD_.*)$/;
+
+/** Refuses what an allow-list of commands does not name; a function could start anything. */
+function checkCommand({ command, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+  if (allowed === undefined) return;
+  if (command === undefined) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
+  if (!allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
+  const steering = Object.keys(env).filter((name) => STEERING.test(name));
+  if (steering.length > 0) throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows: ${steering.join(", ")} may not be set`);
 }

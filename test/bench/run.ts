@@ -6,7 +6,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
-import { bubblewrapArguments, readRootDirectories } from "../../server/sandbox/bubblewrap.ts";
+import { bubblewrapArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
@@ -14,14 +15,15 @@ const WARM_UP = 10;
 const CALLERS = 16;
 const NODE = "/run/distributed-pool/node";
 
-const root = readRootDirectories();
+const root = readRoot();
+const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
-const TRUE = bubblewrapArguments(plain, root);
-const WITH_NODE = bubblewrapArguments({ ...plain, readOnly: [{ from: process.execPath, to: NODE }] }, root);
+const TRUE = bubblewrapArguments(plain, confinement, root);
+const WITH_NODE = bubblewrapArguments({ ...plain, readOnly: [{ from: process.execPath, to: NODE }] }, confinement, root);
 
 /** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */
 async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
-  const withoutStatus = args.slice(0, args.indexOf("--json-status-fd"));
+  const withoutStatus = args.slice(0, args.indexOf("--seccomp"));
   const child = spawn("bwrap", [...withoutStatus, "--", ...argv], { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);

@@ -7,8 +7,8 @@ import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { readEvents } from "../../sdk/typescript/events.ts";
 import { type CommandSpec, DistributedPool } from "../../sdk/typescript/index.ts";
 import { type ConsulAgent, consulMissing, startConsul } from "../helpers/consul.ts";
-import { HAS_BUBBLEWRAP } from "../helpers/member.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
+import { HAS_BUBBLEWRAP, LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { eventually, within } from "../helpers/wait.ts";
 
 const SERVICE = "distributed-pool";
@@ -37,7 +37,7 @@ async function cluster(size: number): Promise<Cluster> {
   onTestFinished(() => consul.stop());
   // A child that was told to stop while it was starting may need the KILL.
   const starting = Array.from({ length: size }, (_, index) =>
-    startServe({ member: `m${index + 1}`, consul: consul.httpAddress, args: ["--grace-ms", "100", "--sandbox", HAS_BUBBLEWRAP ? "auto" : "off"] }),
+    startServe({ member: `m${index + 1}`, consul: consul.httpAddress, args: ["--grace-ms", "100", "--sandbox", SANDBOX_OPTION] }),
   );
   onTestFinished(async () => {
     const started = await Promise.allSettled(starting);
@@ -221,7 +221,7 @@ describe.skipIf(consulMissing)(`members in Consul${consulMissing ? ` (${consulMi
     for (const [index, { Tags, Meta, Address, Port }] of instances.entries()) {
       const member = members[index] as MemberProcess;
       expect(Tags).toContain("pipeline");
-      expect(Meta).toMatchObject({ member: member.name, version, sandbox: HAS_BUBBLEWRAP ? "no-cgroup" : "none", "maxChildren-pipeline": "5" });
+      expect(Meta).toMatchObject({ member: member.name, version, sandbox: LEVEL, "maxChildren-pipeline": "5" });
       expect(`http://${Address}:${Port}`).toBe(member.url);
     }
 

@@ -1,5 +1,4 @@
 /** Members of one test: in this process, from source, on free ports, stopped when the test ends. */
-import { spawnSync } from "node:child_process";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -8,10 +7,8 @@ import type { Problem } from "../../openapi/errors.ts";
 import type { Count } from "../../openapi/schemas.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/events.ts";
 import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../../server/main.ts";
+import { SANDBOX_OPTION } from "./sandbox.ts";
 import { within as withinMs } from "./wait.ts";
-
-/** Whether bubblewrap works on this machine. */
-export const HAS_BUBBLEWRAP = spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status === 0;
 
 const WAIT_MS = 20_000;
 
@@ -64,7 +61,7 @@ export async function startMembers(...options: Options[]): Promise<RunningMember
     const member = await startMember({
       pools: { pipeline: 2 },
       name: `m${index + 1}`,
-      sandbox: HAS_BUBBLEWRAP ? "auto" : "off",
+      sandbox: SANDBOX_OPTION,
       registry,
       ...given,
       port: 0,

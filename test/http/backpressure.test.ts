@@ -10,6 +10,7 @@ import type { Runtime } from "../../server/runtimes/runtime.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { collect, getJson, heldBytes, idle, lastOf, post, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
+import { confinement } from "../helpers/sandbox.ts";
 
 const MIB = 1024 * 1024;
 const zeros = (bytes: number) => ["head", "-c", String(bytes), "/dev/zero"];
@@ -153,11 +154,21 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
   });
   const end = () => {
     stdout.destroy();
-    exit({ exitCode: 0, signal: null, started: true });
+    exit({ exitCode: 0, signal: null, started: true, exceeded: undefined, usage: undefined });
   };
   const sandbox: Sandbox = {
     level: "none",
-    launch: async () => ({ stdout, stderr: new PassThrough().end(), stdin: null, channel: null, exited, signal: async () => end(), kill: end }),
+    folder: "/nonexistent",
+    launch: async () => ({
+      stdout,
+      stderr: new PassThrough().end(),
+      stdin: null,
+      channel: null,
+      artifacts: null,
+      exited,
+      signal: async () => end(),
+      kill: end,
+    }),
     close: async () => {},
   };
   const runtime: Runtime = {
@@ -169,6 +180,8 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
     spec: { command: ["x"], outputEncoding: "base64", link: false },
     runtime,
     sandbox,
+    confinement: confinement(),
+    folder: "/nonexistent",
     deadlineMs: undefined,
     graceMs: 1_000,
   });

@@ -13,6 +13,7 @@ import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
+import { LEVEL } from "../helpers/sandbox.ts";
 import { within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -89,7 +90,7 @@ describe("help and mistakes", () => {
     ["no command", ["call", "pipeline"], /expected a command behind --, or --json SPEC/],
     ["JSON that is none", ["call", "pipeline", "--json", "{"], /--json: expected a child spec as JSON/],
     ["a number that is none", ["dev", "--port", "many"], /--port: expected a whole number from 0 to 65535; got "many"/],
-    ["a word that is not allowed", ["dev", "--sandbox", "maybe"], /--sandbox: expected auto or off; got "maybe"/],
+    ["a word that is not allowed", ["dev", "--sandbox", "maybe"], /--sandbox: expected auto or no-cgroup or off; got "maybe"/],
     ["a variable that is not a pair", ["call", "pipeline", "--env", "FOO", "--", "true"], /--env: expected NAME=VALUE; got "FOO"/],
     ["a file that is not there", ["call", "pipeline", "--stdin", "/nowhere", "--", "cat"], /--stdin: ENOENT/],
     ["serve without a pool", ["serve"], /expected at least one --pool NAME=MAX/],
@@ -235,7 +236,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   test("members", async () => {
     const { code, stdout } = await ask("members");
     expect(stdout).toMatch(/^MEMBER +POOL +ACTIVE +URL +SANDBOX +VERSION\n/);
-    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +bubblewrap +0\\.1\\.0$`, "m"));
+    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +${LEVEL} +0\\.1\\.0$`, "m"));
     expect(code).toBe(0);
   });
 });

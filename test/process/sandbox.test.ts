@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { commandRuntime } from "../../server/runtimes/command.ts";
-import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
 import type { Sandbox, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
-import { callEvents, HAS_BUBBLEWRAP, idle, lastOf, post, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";
+import { callEvents, idle, lastOf, post, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";
+import { confinement, HAS_BUBBLEWRAP, open, openBubblewrap } from "../helpers/sandbox.ts";
 
 const SECRET = "kept-by-the-server";
 
@@ -40,13 +40,8 @@ function sweep(by: string): void {
   });
 }
 
-function open(sandbox: Sandbox): Sandbox {
-  onTestFinished(() => sandbox.close());
-  return sandbox;
-}
-
 const launch = (sandbox: Sandbox, script: string) =>
-  sandbox.launch({ argv: ["sh", "-c", script], env: { GIVEN: "yes" }, readOnly: [], channel: false, stdin: false });
+  sandbox.launch({ argv: ["sh", "-c", script], env: { GIVEN: "yes" }, readOnly: [], channel: false, stdin: false }, confinement());
 
 /** Runs a shell script in the sandbox to its end. */
 async function run(sandbox: Sandbox, script: string) {
@@ -70,7 +65,7 @@ async function firstLine(child: SandboxedProcess): Promise<string> {
 
 describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not allowed)", () => {
   test("there is no network but the child's own loopback", async () => {
-    const { stdout } = await run(open(new Bubblewrap()), "cat /proc/net/dev");
+    const { stdout } = await run(openBubblewrap(), "cat /proc/net/dev");
     const interfaces = stdout
       .split("\n")
       .filter((line) => line.includes(":"))
@@ -79,12 +74,12 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test.each(["/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/run"])("%s cannot be written", async (folder) => {
-    const { stdout } = await run(open(new Bubblewrap()), `( : > ${folder}/intruder ) 2>/dev/null && echo written || echo refused`);
+    const { stdout } = await run(openBubblewrap(), `( : > ${folder}/intruder ) 2>/dev/null && echo written || echo refused`);
     expect(stdout).toBe("refused\n");
   });
 
   test("the workspace is empty, writable, private, and where the child starts", async () => {
-    const sandbox = open(new Bubblewrap());
+    const sandbox = openBubblewrap();
     for (let child = 0; child < 2; child++) {
       const { stdout } = await run(sandbox, "pwd; ls -A; echo data > file && cat file; stat -c %a .; echo $HOME; ls -A /tmp");
       expect(stdout).toBe("/work\ndata\n700\n/work\n");
@@ -96,43 +91,40 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     onTestFinished(() => {
       delete process.env.SECRET_FOR_TEST;
     });
-    const { stdout } = await run(
-      open(new Bubblewrap()),
-      "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done",
-    );
+    const { stdout } = await run(openBubblewrap(), "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done");
     expect(stdout).toContain("GIVEN=yes");
     expect(stdout).toContain("HOME=/work");
     expect(stdout).not.toContain("SECRET_FOR_TEST");
     expect(stdout).not.toContain(SECRET);
-    const names = (await run(open(new Bubblewrap()), "env")).stdout.split("\n").map((line) => line.split("=")[0] ?? "");
+    const names = (await run(openBubblewrap(), "env")).stdout.split("\n").map((line) => line.split("=")[0] ?? "");
     expect(names.filter((name) => name !== "").toSorted()).toEqual(["GIVEN", "HOME", "LANG", "PATH", "PWD", "TMPDIR"]);
   });
 
   test("no process but the child's own is in sight", async () => {
-    const { stdout } = await run(open(new Bubblewrap()), "ls -d /proc/[0-9]* | wc -l");
+    const { stdout } = await run(openBubblewrap(), "ls -d /proc/[0-9]* | wc -l");
     expect(Number(stdout)).toBeLessThanOrEqual(6);
   });
 
   test("no file of the host is in sight beyond the system", async () => {
-    const { stdout } = await run(open(new Bubblewrap()), "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null");
+    const { stdout } = await run(openBubblewrap(), "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null");
     const names = stdout.split("\n").filter((name) => name !== "");
     expect(
       names.filter((name) => !["bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "tmp", "usr", "work"].includes(name)),
     ).toEqual([]);
-    const own = await run(open(new Bubblewrap()), `test -e ${JSON.stringify(import.meta.dirname)} && echo seen || echo hidden`);
+    const own = await run(openBubblewrap(), `test -e ${JSON.stringify(import.meta.dirname)} && echo seen || echo hidden`);
     expect(own.stdout).toBe("hidden\n");
   });
 
   test("the child has no rights: another user, no capabilities, no new user namespace", async () => {
     const { stdout } = await run(
-      open(new Bubblewrap()),
+      openBubblewrap(),
       "id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; unshare -U true 2>/dev/null && echo more || echo none; ulimit -c",
     );
     expect(stdout).toBe("65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nnone\n0\n");
   });
 
   test("only the standard descriptors come in", async () => {
-    const { stdout } = await run(open(new Bubblewrap()), "ls -l /proc/$$/fd");
+    const { stdout } = await run(openBubblewrap(), "ls -l /proc/$$/fd");
     const foreign = [...stdout.matchAll(/ (\d+) -> (.*)$/gm)]
       .map(([, fd, target]) => [fd, target])
       // 10 and 255 are where shells keep their script. What the member inherited itself comes in as nothing.
@@ -144,14 +136,14 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     const by = mark();
     sweep(by);
     const script = `setsid sh -c 'echo up >/work/up; exec sleep ${by}' </dev/null >/dev/null 2>&1 & while [ ! -e /work/up ]; do :; done; echo done`;
-    const { stdout, exitCode } = await run(open(new Bubblewrap()), script);
+    const { stdout, exitCode } = await run(openBubblewrap(), script);
     expect([stdout, exitCode]).toEqual(["done\n", 0]);
     expect(marked(`sleep\0${by}`)).toEqual([]);
   });
 
   test("a sandbox that cannot be set up is not taken for a program that failed", async () => {
     const program = { argv: ["true"], env: {}, readOnly: [{ from: "/nonexistent", to: "/x" }], channel: false, stdin: false };
-    const child = await open(new Bubblewrap()).launch(program);
+    const child = await openBubblewrap().launch(program, confinement());
     child.stdout.resume();
     child.stderr.resume();
     expect(await within("the sandbox's end", child.exited)).toMatchObject({ started: false });
@@ -164,22 +156,22 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test("TERM reaches the program itself", async () => {
-    const child = await launch(open(new Bubblewrap()), "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done");
+    const child = await launch(openBubblewrap(), "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done");
     expect(await firstLine(child)).toBe("up");
     await child.signal("SIGTERM");
     expect(await within("the rest of the output", text(child.stdout))).toBe("heard\n");
-    expect(await within("the child's end", child.exited)).toEqual({ exitCode: 5, signal: null, started: true });
+    expect(await within("the child's end", child.exited)).toMatchObject({ exitCode: 5, signal: null, started: true });
   });
 
   test("a program that a signal ends is told by the signal", async () => {
-    expect(await run(open(new Bubblewrap()), "kill -USR1 $$")).toMatchObject({ exitCode: 138, signal: "SIGUSR1" });
+    expect(await run(openBubblewrap(), "kill -USR1 $$")).toMatchObject({ exitCode: 138, signal: "SIGUSR1" });
   });
 
   test("kill ends everything, whatever it ignores", async () => {
     const by = mark();
     sweep(by);
     const script = `trap '' TERM INT HUP; setsid sleep ${by} & sleep ${by} & echo up; while :; do sleep 0.05; done`;
-    const child = await launch(open(new Bubblewrap()), script);
+    const child = await launch(openBubblewrap(), script);
     expect(await firstLine(child)).toBe("up");
     child.kill();
     await within("the child's end", child.exited);
@@ -189,7 +181,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test("children of several members at once do not see each other", async () => {
-    const sandbox = open(new Bubblewrap());
+    const sandbox = openBubblewrap();
     const outputs = await Promise.all(Array.from({ length: 5 }, (_, index) => run(sandbox, `echo ${index} > mine; ls; cat mine; ls -d /proc/[0-9]* | wc -l`)));
     for (const [index, { stdout }] of outputs.entries()) {
       expect(stdout).toMatch(new RegExp(`^mine\n${index}\n[1-6]\n$`));

@@ -67,7 +67,7 @@ describe("parse", () => {
     ["serve --pool =5", {}, /--pool: expected NAME=MAX, such as pipeline=5; got "=5"/],
     ["serve --pool a=1=2", {}, /--pool: expected NAME=MAX/],
     ["serve --pool a=0", {}, /--pool: expected a whole number from 1 to 10000; got "0"/],
-    ["serve --sandbox maybe", {}, /--sandbox: expected auto or off; got "maybe"/],
+    ["serve --sandbox maybe", {}, /--sandbox: expected auto or no-cgroup or off; got "maybe"/],
     ["serve --nonsense", {}, /--nonsense.*see dpool serve --help/],
     ["dev --advertise h:1", {}, /--advertise.*see dpool dev --help/],
     ["toString", {}, /expected one of/],

@@ -1,0 +1,104 @@
+/** What a pool lets its children use, and what it shows them: the operator's word alone. Callers can only tighten it. */
+import { isAbsolute } from "node:path";
+import { z } from "zod";
+import { type Limits, LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/schemas.ts";
+import { PoolError } from "../../sdk/typescript/errors.ts";
+
+/** Every limit of a child; `Infinity` for none. */
+export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<Limits[K]> }>>;
+
+const MIB = 1024 * 1024;
+
+/**
+ * Enough for ffmpeg on a film of full size, and for Node with its pools of threads (an idle one holds 42 MB and 11 threads).
+ * `cpus` and `cpuMs` are open: the deadline bounds the time, `maxChildren` the number.
+ */
+export const DEFAULT_LIMITS: ChildLimits = {
+  memoryBytes: 1024 * MIB,
+  processes: 256,
+  cpus: Number.POSITIVE_INFINITY,
+  cpuMs: Number.POSITIVE_INFINITY,
+  workspaceBytes: 512 * MIB,
+  openFiles: 1_024,
+  outputBytes: 10 * 1024 * MIB,
+  artifactBytes: 64 * MIB,
+};
+
+/** A host path shown read-only inside. */
+export interface ReadOnlyBind {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a pool's children may have beyond the bare system. */
+export interface Grants {
+  readonly readOnly: readonly ReadOnlyBind[];
+  /** Variables of every child; a caller's own of the same name does not replace them. */
+  readonly env: Readonly<Record<string, string>>;
+  /** `host` is the machine's own network, its loopback included. */
+  readonly network: "none" | "host";
+  /** Device files, such as `/dev/dri/renderD128`. */
+  readonly devices: readonly string[];
+  /** The only programs that callers may name; undefined for any, and for functions. */
+  readonly commands: readonly string[] | undefined;
+  /** A folder shown as the root file system in the place of the host's; undefined for the host's `/usr`. */
+  readonly root: string | undefined;
+}
+
+export interface Confinement {
+  readonly limits: ChildLimits;
+  readonly grants: Grants;
+}
+
+const AbsolutePath = z.string().refine((path) => isAbsolute(path) && !path.includes("\0"), "expected an absolute path");
+
+/** Places of the sandbox's own, over which nothing may be laid. */
+const OWN_PLACES = ["/", "/proc", "/dev", "/work", "/tmp", "/run/distributed-pool"];
+
+const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
+  const [from = "", to = from, ...rest] = text.split(":");
+  if (!isAbsolute(from) || !isAbsolute(to) || rest.length > 0 || OWN_PLACES.includes(to.replace(/(?<=.)\/+$/, ""))) {
+    context.addIssue({ code: "custom", message: `expected HOSTPATH or HOSTPATH:PATH, absolute, not ${OWN_PLACES.join(" ")}; got ${JSON.stringify(text)}` });
+  }
+  return { from, to };
+});
+
+/** A pool as its operator writes it. */
+export const PoolOptionsSchema = z.strictObject({
+  maxChildren: z.int().min(1).max(10_000),
+  /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
+  limits: z.strictObject({ ...LimitsSchema.shape, deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional() }).default({}),
+  readOnly: z.array(BindSchema).default([]),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"), z.string()).default({}),
+  network: z.enum(["none", "host"]).default("none"),
+  devices: z.array(AbsolutePath.refine((path) => path.startsWith("/dev/"), "expected a path below /dev/")).default([]),
+  commands: z.array(z.string().min(1)).min(1).optional(),
+  root: AbsolutePath.optional(),
+});
+/** A pool's options: `maxChildren`, limits and grants. */
+export type PoolOptions = z.input<typeof PoolOptionsSchema>;
+
+/** What the checked options of a pool say of its children. */
+export function confinementOf(options: z.output<typeof PoolOptionsSchema>): Confinement {
+  const { readOnly, env, network, devices, commands, root } = options;
+  const { deadlineMs: _, ...limits } = options.limits;
+  return { limits: { ...DEFAULT_LIMITS, ...withoutUndefined(limits) }, grants: { readOnly, env, network, devices, commands, root } };
+}
+
+/**
+ * A child's limits: the pool's, tightened by what its caller asked for.
+ *
+ * @throws {PoolError} `invalid_request` when more is asked for than the pool allows.
+ */
+export function tightened(pool: ChildLimits, asked: Limits = {}): ChildLimits {
+  const limits = withoutUndefined(asked);
+  const fields = (Object.keys(limits) as (keyof Limits)[])
+    .filter((key) => (limits[key] as number) > pool[key])
+    .map((key) => ({ path: `/limits/${key}`, message: `expected at most ${pool[key]}, this pool's own limit; got ${limits[key]}` }));
+  if (fields.length > 0) throw PoolError.of("invalid_request", fields.map(({ path, message }) => `${path}: ${message}`).join("; "), { fields });
+  return { ...pool, ...limits };
+}
+
+function withoutUndefined<T extends object>(given: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
+}

@@ -1,0 +1,96 @@
+/** Whose user a child runs as when the server is root, and what that user can reach. */
+import { chmodSync, constants, linkSync, readFileSync, statSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** Above what systemd, container engines and `useradd` hand out (https://systemd.io/UIDS-GIDS/: 1879048192 to 2147483647 are unused). */
+const FIRST_UID = 1_900_000_000;
+/** Of each server process; far more than it has children. */
+const RANGE = 10_000;
+/** Ranges before they repeat: the last uid is below 2^31. */
+const RANGES = 20_000;
+/** nobody: where the machine is a container that maps only the first uids. */
+const FALLBACK_UID = 65_534;
+
+/** Whether a uid exists in this process's user namespace. */
+function isMapped(uid: number): boolean {
+  return readFileSync("/proc/self/uid_map", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .some(([inside, , count]) => inside !== undefined && count !== undefined && uid >= inside && uid < inside + count);
+}
+
+/** A user for each child. Without root there is only the server's own. */
+export class Identities {
+  /** Whether children get another user than the server's. */
+  readonly active = process.getuid?.() === 0;
+  readonly #taken = new Set<number>();
+  readonly #first = FIRST_UID + (process.pid % RANGES) * RANGE;
+  readonly #mapped = this.active && isMapped(this.#first + RANGE - 1);
+  #next = 0;
+
+  /** A uid that no child has; undefined for the server's own. */
+  take(): number | undefined {
+    if (!this.active) return undefined;
+    if (!this.#mapped) return FALLBACK_UID;
+    do this.#next = (this.#next + 1) % RANGE;
+    while (this.#taken.has(this.#next) && this.#taken.size < RANGE);
+    this.#taken.add(this.#next);
+    return this.#first + this.#next;
+  }
+
+  give(uid: number | undefined): void {
+    if (uid !== undefined) this.#taken.delete(uid - this.#first);
+  }
+}
+
+const OTHERS_READ = 0o004;
+const OTHERS_ENTER = 0o001;
+
+/** Files of the server for children that run as another user: where that user cannot go, such as below `/root`, a copy. */
+export class Staging {
+  readonly #folder: string;
+  readonly #active: boolean;
+  readonly #places = new Map<string, Promise<string>>();
+
+  /** @param folder private to the server, but for passing through. */
+  constructor(folder: string, active: boolean) {
+    this.#folder = folder;
+    this.#active = active;
+  }
+
+  /** The file itself where any user can read it, else a copy. */
+  reachable(file: string): Promise<string> {
+    let place = this.#places.get(file);
+    if (!place) {
+      place = !this.#active || isOpen(file) ? Promise.resolve(file) : this.#copy(file);
+      this.#places.set(file, place);
+    }
+    return place;
+  }
+
+  async #copy(file: string): Promise<string> {
+    const to = join(this.#folder, `${this.#places.size}-${basename(file)}`);
+    try {
+      // The same file under another name, where that is one file system.
+      if ((statSync(file).mode & OTHERS_READ) === 0) throw new Error("only a copy can be opened to others");
+      linkSync(file, to);
+    } catch {
+      await copyFile(file, to, constants.COPYFILE_FICLONE);
+      chmodSync(to, 0o555);
+    }
+    return to;
+  }
+}
+
+/** Whether any user can read the file: it, and each folder above it. */
+function isOpen(file: string): boolean {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  // What does not exist is for bubblewrap to say.
+  if (!stat) return true;
+  if ((stat.mode & OTHERS_READ) === 0) return false;
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & OTHERS_ENTER) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}

@@ -1,0 +1,42 @@
+/** The strongest sandbox of this machine, for tests that launch programs in it. */
+import { spawnSync } from "node:child_process";
+import { rmdirSync } from "node:fs";
+import { onTestFinished } from "vitest";
+import type { SandboxLevel } from "../../openapi/schemas.ts";
+import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
+import { Cgroups } from "../../server/sandbox/cgroup.ts";
+import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
+import type { Sandbox } from "../../server/sandbox/sandbox.ts";
+
+function strongest(): SandboxLevel {
+  if (spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status !== 0) return "none";
+  try {
+    for (const folder of new Cgroups(`distributed-pool-try-${process.pid}`).folders) rmdirSync(folder);
+    return "full";
+  } catch {
+    return "no-cgroup";
+  }
+}
+
+/** What this machine can hold children by. */
+export const LEVEL = strongest();
+/** Whether bubblewrap works on this machine. */
+export const HAS_BUBBLEWRAP = LEVEL !== "none";
+/** The option of a member that gives it {@link LEVEL}. */
+export const SANDBOX_OPTION = LEVEL === "full" ? "auto" : LEVEL === "no-cgroup" ? "no-cgroup" : "off";
+
+/** A pool's confinement with these options. */
+export function confinement(options: Partial<PoolOptions> = {}): Confinement {
+  return confinementOf(PoolOptionsSchema.parse({ maxChildren: 5, ...options }));
+}
+
+/** Closes a sandbox with the test. */
+export function open<S extends Sandbox>(sandbox: S): S {
+  onTestFinished(() => sandbox.close());
+  return sandbox;
+}
+
+/** The strongest sandbox, closed with the test. */
+export function openBubblewrap(): Bubblewrap {
+  return open(new Bubblewrap(LEVEL === "full" ? "full" : "no-cgroup"));
+}

@@ -1,5 +1,6 @@
 /** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
 import { parseArgs } from "node:util";
+import { parse as parseYaml } from "yaml";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { DEFAULTS } from "./main.ts";
 
@@ -65,6 +66,11 @@ const OPTIONS = {
   host: { value: "ADDRESS", doc: "Address to listen on. Anything but loopback wants --insecure.", otherwise: DEFAULTS.host, parse: text },
   advertise: { value: "HOST:PORT", doc: "Where other machines reach this member.", otherwise: "where it listens", parse: text },
   member: { value: "NAME", doc: "This member's name, unique among the members.", otherwise: "HOSTNAME-PORT", parse: text },
+  config: {
+    value: "FILE",
+    doc: "A YAML file: the words of the flags in camelCase, and pools with their limits and grants. Flags and variables win over it.",
+    parse: text,
+  },
   members: { value: "N", doc: "How many members to run in this process.", otherwise: "3", parse: whole(1, 100) },
   consul: {
     value: "ADDRESS",
@@ -108,7 +114,7 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const CLIENT = ["url", "consul"] as const;
 const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
-const SERVER = ["pool", "port", "sandbox", "grace-ms", "deadline-ms", "max-body-bytes"] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", "max-body-bytes"] as const;
 
 export const COMMANDS = {
   serve: {
@@ -138,6 +144,8 @@ export interface Parsed {
   /** What stands behind `--`; undefined without one. */
   readonly rest: readonly string[] | undefined;
   readonly given: Given;
+  /** Pools of the configuration file, whose options the member checks. */
+  readonly pools?: Readonly<Record<string, unknown>>;
   /** Which of them came by a flag; a flag wins over every variable. */
   readonly flagged: ReadonlySet<string>;
 }
@@ -193,6 +201,38 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
     given[name] = Array.isArray(value) ? value.map((item) => option.parse(String(item), source)) : option.parse(String(value), source);
   }
   return { command, positionals: parsed.positionals, rest, given: given as Given, flagged: new Set(Object.keys(parsed.values)) };
+}
+
+const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const isMapping = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * Adds what a configuration file says to a command line, which wins over it.
+ *
+ * @param content the file's text; `file` names it in errors.
+ * @throws {UsageError} that says where and what was expected.
+ */
+export function withFile(parsed: Parsed, content: string, file: string): Parsed {
+  let document: unknown;
+  try {
+    document = parseYaml(content, { maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as Error).message.split("\n")[0]}`);
+  }
+  if (!isMapping(document)) throw new UsageError(`${file}: expected options by name, such as port: 7400`);
+  const names = new Map(COMMANDS[parsed.command].options.filter((name) => !["pool", "config"].includes(name)).map((name) => [camelCase(name), name]));
+  const given: Record<string, unknown> = {};
+  const { pools = {}, ...options } = document;
+  if (!isMapping(pools)) throw new UsageError(`${file}: pools: expected pools by name, such as pipeline: {maxChildren: 5}`);
+  for (const [key, value] of Object.entries(options)) {
+    const name = names.get(key);
+    if (name === undefined) throw new UsageError(`${file}: expected one of pools, ${[...names.keys()].join(", ")}; got ${JSON.stringify(key)}`);
+    const option: Option<unknown> = OPTIONS[name];
+    const [kinds, wanted] = option.value ? [["string", "number"], "a text or a number"] : [["boolean"], "true or false"];
+    if (!kinds.includes(typeof value)) throw new UsageError(`${file}: ${key}: expected ${wanted}; got ${JSON.stringify(value)}`);
+    if (value !== false) given[name] = option.parse(String(value), `${file}: ${key}`);
+  }
+  return { ...parsed, pools, given: { ...given, ...parsed.given } };
 }
 
 /** The Consul that a command should use; undefined when nothing asks for one. */

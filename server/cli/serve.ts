@@ -1,7 +1,8 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 
+import { readFile } from "node:fs/promises";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
+import { consulOf, type Given, type Parsed, UsageError, withFile } from "../config.ts";
 import { DEFAULTS, EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,6 +18,27 @@ function noArguments({ positionals, rest }: Parsed): void {
 
 function common(given: Given, env: Environment): Pick<MemberOptions, "sandbox" | "graceMs" | "deadlineMs" | "maxBodyBytes" | "path" | "log"> {
   return { sandbox: given.sandbox, graceMs: given["grace-ms"], deadlineMs: given["deadline-ms"], maxBodyBytes: given["max-body-bytes"], path: env.PATH, log };
+}
+
+/** The command line, and the configuration file that it names. */
+async function configured(parsed: Parsed): Promise<Parsed> {
+  noArguments(parsed);
+  const file = parsed.given.config;
+  if (file === undefined) return parsed;
+  const content = await readFile(file, "utf8").catch((error: Error) => {
+    throw new UsageError(`--config: ${error.message}`);
+  });
+  return withFile(parsed, content, file);
+}
+
+/** The pools of the file and of the flags; a flag changes a pool's `maxChildren` and leaves its other options. */
+function poolsOf({ given, pools = {} }: Parsed): MemberOptions["pools"] | undefined {
+  const merged: Record<string, unknown> = { ...pools };
+  for (const [name, maxChildren] of given.pool ?? []) {
+    const options = merged[name];
+    merged[name] = typeof options === "object" ? { ...options, maxChildren } : maxChildren;
+  }
+  return Object.keys(merged).length > 0 ? (merged as MemberOptions["pools"]) : undefined;
 }
 
 /** A member; options that make no sense are the command line's mistake. */
@@ -63,13 +85,14 @@ async function run(members: readonly RunningMember[]): Promise<number> {
   return 0;
 }
 
-export async function serve(parsed: Parsed, env: Environment): Promise<number> {
-  noArguments(parsed);
+export async function serve(line: Parsed, env: Environment): Promise<number> {
+  const parsed = await configured(line);
   const { given } = parsed;
-  if (!given.pool) throw new UsageError("expected at least one --pool NAME=MAX");
+  const pools = poolsOf(parsed);
+  if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
   const member = await start({
     ...common(given, env),
-    pools: Object.fromEntries(given.pool),
+    pools,
     name: given.member,
     host: given.host,
     port: given.port,
@@ -80,8 +103,8 @@ export async function serve(parsed: Parsed, env: Environment): Promise<number> {
   return run([member]);
 }
 
-export async function dev(parsed: Parsed, env: Environment): Promise<number> {
-  noArguments(parsed);
+export async function dev(line: Parsed, env: Environment): Promise<number> {
+  const parsed = await configured(line);
   const { given } = parsed;
   const registry = new EmbeddedRegistry();
   const first = given.port ?? DEFAULTS.port;
@@ -91,7 +114,7 @@ export async function dev(parsed: Parsed, env: Environment): Promise<number> {
       members.push(
         await start({
           ...common(given, env),
-          pools: Object.fromEntries(given.pool ?? [["pipeline", DEFAULTS.maxChildren]]),
+          pools: poolsOf(parsed) ?? { pipeline: DEFAULTS.maxChildren },
           name: `m${index + 1}`,
           port: first === 0 ? 0 : first + index,
           registry,

@@ -1,0 +1,143 @@
+/**
+ * What each layer of the sandbox adds to `true` and to `node -e 0`: medians in turns, as ratios to bare bubblewrap, all of
+ * one run. And what a thousand children leave behind in the server: threads and descriptors before and after.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { Bubblewrap, bubblewrapArguments, chainArguments, insideArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
+import { Cgroups } from "../../server/sandbox/cgroup.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
+import { Janitor } from "../../server/sandbox/janitor.ts";
+import type { Program } from "../../server/sandbox/sandbox.ts";
+import { type SeccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
+const WARM_UP = 5;
+const CHILDREN = 1_000;
+const CALLERS = 8;
+const NODE = "/run/distributed-pool/node";
+const UID = 1_900_000_001;
+
+const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
+const { limits } = confinement;
+const folder = mkdtempSync(join(tmpdir(), "distributed-pool-bench-"));
+const filter = join(folder, "filter");
+writeFileSync(filter, seccompProgram(process.arch as SeccompArch));
+const groups = new Cgroups(`distributed-pool-bench-${process.pid}`);
+const janitor = new Janitor(groups.folders, [folder]);
+const sandbox = new Bubblewrap("full");
+
+/** Runs to its end, with the seccomp filter at descriptor 6. */
+async function run(argv: readonly string[]): Promise<void> {
+  const fd = openSync(filter, "r");
+  const [file = "", ...args] = argv;
+  const child = spawn(file, args, { stdio: ["ignore", "ignore", "ignore", "ignore", "ignore", "ignore", fd], env: { PATH: "/usr/bin:/bin" } });
+  const [code] = (await once(child, "exit")) as [number | null];
+  closeSync(fd);
+  if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}`);
+}
+
+/** The layers, each with those before it. The first one is bare bubblewrap with the member's own arguments. */
+function layers(program: Program): [string, () => Promise<unknown>][] {
+  const all = bubblewrapArguments(program, confinement, readRoot()).slice(0, -2);
+  const bare = all.slice(0, all.indexOf("--seccomp"));
+  const inside = insideArguments(program.argv, limits);
+  const root = process.getuid?.() === 0;
+  const chain = chainArguments([], undefined, limits);
+  const prlimit = chain.slice(chain.indexOf("prlimit"));
+  return [
+    ["namespaces (bare bubblewrap)", () => run(["bwrap", ...bare, "--", ...program.argv])],
+    ["+ seccomp filter", () => run(["bwrap", ...all, "--", ...program.argv])],
+    ["+ process limit inside", () => run(["bwrap", ...all, "--", ...inside])],
+    ["+ rlimits", () => run([...prlimit, "bwrap", ...all, "--", ...inside])],
+    ["+ no new privileges, uid drop", () => run([...chainArguments([], root ? UID : undefined, limits), "bwrap", ...all, "--", ...inside])],
+    [
+      "+ control group",
+      async () => {
+        const group = groups.create(limits);
+        await run([...chainArguments(group.joinFiles, root ? UID : undefined, limits), "bwrap", ...all, "--", ...inside]);
+        await group.remove();
+      },
+    ],
+    [
+      "+ pipes, status, server's own part",
+      async () => {
+        const child = await sandbox.launch(program, confinement);
+        child.stdout.resume();
+        child.stderr.resume();
+        await child.exited;
+      },
+    ],
+  ];
+}
+
+async function medians(runs: readonly (() => Promise<unknown>)[]): Promise<number[]> {
+  const times: number[][] = runs.map(() => []);
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const [index, measured] of runs.entries()) {
+      const start = performance.now();
+      await measured();
+      if (round >= 0) times[index]?.push(performance.now() - start);
+    }
+  }
+  return times.map((each) => each.sort((x, y) => x - y)[Math.floor(each.length / 2)] ?? Number.NaN);
+}
+
+try {
+  const plain = { env: {}, channel: false, stdin: false };
+  const programs: [string, Program][] = [
+    ["true", { ...plain, argv: ["true"], readOnly: [] }],
+    ["node -e 0", { ...plain, argv: [NODE, "-e", "0"], readOnly: [{ from: process.execPath, to: NODE }] }],
+  ];
+  for (const [name, program] of programs) {
+    const subjects: [string, () => Promise<unknown>][] = [
+      ["no sandbox", () => run([program.argv[0] === NODE ? process.execPath : "true", ...program.argv.slice(1)])],
+      ...layers(program),
+    ];
+    const times = await medians(subjects.map(([, measured]) => measured));
+    const base = times[1] ?? Number.NaN;
+    console.log(`\`${name}\`, medians of ${ROUNDS}:`);
+    for (const [index, [layer]] of subjects.entries()) {
+      const time = times[index] ?? Number.NaN;
+      console.log(`  ${layer.padEnd(36)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(2)} x bare bubblewrap`);
+    }
+  }
+} finally {
+  await sandbox.close();
+  await janitor.clean();
+}
+
+const server = spawn(process.execPath, ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"], {
+  stdio: ["ignore", "pipe", "inherit"],
+});
+try {
+  let url = "";
+  for await (const line of createInterface({ input: server.stdout })) {
+    url = line.split(" ")[1] ?? "";
+    break;
+  }
+  const pools = new DistributedPool({ url }).with({ stdout: null, stderr: null });
+  const calls = async (count: number) => {
+    let left = count;
+    const caller = async () => {
+      while (left-- > 0) await pools.call("pipeline", { command: ["true"] });
+    };
+    await Promise.all(Array.from({ length: CALLERS }, caller));
+  };
+  const count = (what: "task" | "fd") => readdirSync(`/proc/${server.pid}/${what}`).length;
+  const counts = () => `${count("task")} threads, ${count("fd")} descriptors`;
+  // Pools of threads and connections are made at the first calls.
+  await calls(CALLERS * 4);
+  console.log(`server before ${CHILDREN} children: ${counts()}`);
+  await calls(CHILDREN);
+  console.log(`server after ${CHILDREN} children:  ${counts()}`);
+  await pools.close();
+} finally {
+  server.kill("SIGTERM");
+  await once(server, "exit");
+}

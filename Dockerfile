@@ -1,13 +1,16 @@
 # A member in a container. Build: docker build -t distributed-pool .
 #
-# Children run under bubblewrap, which makes user namespaces. A container engine's defaults forbid that: the container
-# needs a seccomp and an AppArmor profile that allow unshare and mount, and an unmasked /proc. With Docker:
+# Children run under bubblewrap, which makes user namespaces, and in control groups. A container engine's defaults forbid both:
+# the container needs a seccomp and an AppArmor profile that allow unshare and mount, an unmasked /proc, and writable groups
+# (Docker 28 or newer):
 #
-#   --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined
+#   --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined \
+#   --security-opt writable-cgroups=true
 #
-# A member whose sandbox does not work says so and does not start. `--init` gives the container a first process that
-# reaps what children leave behind. Inside a network of its own a member has to listen beyond loopback, which wants
-# --host 0.0.0.0 --insecure, and --advertise with an address that the other members reach.
+# It runs as root, so that each child gets a user of its own; children themselves never are root. A member whose sandbox does
+# not hold says so and does not start. `--init` gives the container a first process that reaps what children leave behind.
+# Inside a network of its own a member has to listen beyond loopback, which wants --host 0.0.0.0 and --token-file, and
+# --advertise with an address that the other members reach.
 
 FROM node:26-slim AS build
 WORKDIR /app
@@ -31,7 +34,6 @@ COPY --from=build /app/dist dist
 COPY --from=build /app/openapi/openapi.json openapi/openapi.json
 COPY package.json LICENSE ./
 RUN ln -s /app/dist/cli.js /usr/local/bin/dpool
-USER node
 EXPOSE 7400
 ENTRYPOINT ["dpool"]
 CMD ["--help"]

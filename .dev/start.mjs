@@ -4,16 +4,29 @@ import { createInterface } from "node:readline";
 
 const CLI = "dist/cli.js";
 const extra = process.argv.slice(2);
-const dev = spawn(process.execPath, [CLI, "dev", ...extra], { stdio: ["ignore", "pipe", "inherit"] });
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => dev.kill(signal));
-dev.once("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
-
 const members = extra.includes("--members") ? Number(extra[extra.indexOf("--members") + 1]) : 3;
-let ready = 0;
-for await (const line of createInterface({ input: dev.stdout })) {
-  console.log(line);
-  const [, url, pool] = /^ready (\S+) member \S+ pools ([^=]+)=/.exec(line) ?? [];
-  if (!url || ++ready !== members) continue;
+let dev;
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => dev.kill(signal));
+
+/** Runs the members to their end. Answers the exit code, and what they said on stderr before the first of them served. */
+async function run(args) {
+  dev = spawn(process.execPath, [CLI, "dev", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let ready = 0;
+  let said = "";
+  dev.stderr.setEncoding("utf8").on("data", (text) => {
+    process.stderr.write(text);
+    if (ready === 0) said = (said + text).slice(-8_192);
+  });
+  createInterface({ input: dev.stdout }).on("line", (line) => {
+    console.log(line);
+    const [, url, pool] = /^ready (\S+) member \S+ pools ([^=]+)=/.exec(line) ?? [];
+    if (url && ++ready === members) firstCall(url, pool);
+  });
+  const code = await new Promise((resolve) => dev.once("close", (status, signal) => resolve(signal ? 1 : status)));
+  return { code, said };
+}
+
+function firstCall(url, pool) {
   console.log(`\n$ dpool call ${pool} --url ${url} -- uname -a`);
   const call = spawn(process.execPath, [CLI, "call", pool, "--url", url, "--", "uname", "-a"], { stdio: ["ignore", "inherit", "inherit"] });
   call.once("exit", (code) => {
@@ -24,3 +37,11 @@ Call it yourself:
 The contract: ${url}/docs    Stop: Ctrl-C`);
   });
 }
+
+let { code, said } = await run(extra);
+// On loopback, for trying it out, limits on each process will do; a member that serves others has to be told so.
+if (code !== 0 && said.includes("--sandbox no-cgroup") && !extra.includes("--sandbox")) {
+  console.error("\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n");
+  ({ code } = await run([...extra, "--sandbox", "no-cgroup"]));
+}
+process.exitCode = code;

@@ -216,7 +216,7 @@ function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool
 const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
   as a service: Delegate=yes in its unit
   by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
-  in a container: --cgroupns=private and a writable /sys/fs/cgroup
+  in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), or podman run --security-opt unmask=/sys/fs/cgroup
 To do without them, with limits on each process only: --sandbox no-cgroup`;
 
 /** What has been proven in this process; the machine does not change under it. */

@@ -30,12 +30,16 @@ export const nodeRuntime: Runtime = {
   follow(child, spec, context) {
     const job: Job = { source: spec.function?.source ?? "", args: spec.function?.args ?? [], context };
     child.channel?.write(`${JSON.stringify(job)}\n`);
-    return { outcome: outcome(child) };
+    return { outcome: outcome(child, (spec.artifacts ?? []).length > 0) };
   },
 };
 
-/** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
-async function outcome(child: SandboxedProcess): Work["outcome"] {
+/**
+ * Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing.
+ *
+ * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
+ */
+async function outcome(child: SandboxedProcess, packs: boolean): Work["outcome"] {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const told = new Promise<void>((resolve) => {
@@ -48,7 +52,7 @@ async function outcome(child: SandboxedProcess): Work["outcome"] {
   });
   const silent = child.exited.then(() => new Promise<void>((resolve) => setTimeout(resolve, END_TIMEOUT_MS).unref()));
   await Promise.race([told, silent]);
-  const timer = setTimeout(() => child.kill(), END_TIMEOUT_MS);
+  const timer = packs ? undefined : setTimeout(() => child.kill(), END_TIMEOUT_MS);
   void child.exited.then(() => {
     clearTimeout(timer);
     child.channel?.destroy();

@@ -197,7 +197,7 @@ export class Bubblewrap implements Sandbox {
           arguments: Buffer.from(inside.map((argument) => `${argument}\0`).join("")),
           filterFd,
           status: true,
-          depth: program.artifacts?.length ? PROGRAM_DEPTH : 0,
+          depth: program.artifacts?.length ? DEPTH_WITH_ARTIFACTS : 0,
           group,
           cpuMs: limits.cpuMs,
         },

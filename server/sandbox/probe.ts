@@ -104,8 +104,6 @@ export function remedies(detail: string, says: (file: string) => string | undefi
     return ["User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1"];
   if (says("/proc/sys/user/max_user_namespaces") === "0") return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
   if (says("/.dockerenv") !== undefined)
-    return [
-      "In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined, and --cgroupns=private with a writable /sys/fs/cgroup",
-    ];
+    return ["In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"];
   return [];
 }

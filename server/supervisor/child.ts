@@ -5,7 +5,7 @@ import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, ty
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
-import { packFiles } from "../sandbox/files.ts";
+import { bytesOf, packFiles } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
 import { EventLog } from "./output.ts";
@@ -119,7 +119,7 @@ export class Child {
 
   /** Lets go of what is kept of the child beside its log. */
   close(): void {
-    this.#artifacts?.close();
+    void this.#artifacts?.close();
   }
 
   async #run(spec: ChildSpec, gone: () => void): Promise<void> {
@@ -138,7 +138,7 @@ export class Child {
       this.#process = process;
       // A stop may have come while it started.
       if (this.#cause) process.kill();
-      process.stdin?.end(stdinBytes(spec));
+      process.stdin?.end(spec.stdin === undefined ? undefined : bytesOf(spec.stdin));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {
@@ -148,7 +148,6 @@ export class Child {
           folder,
           signal: over.signal,
         });
-        received.catch(() => {});
       }
       outcome = await runtime.follow(process, spec, context).outcome;
       // What had not been asked for by now came after the work's own ending.
@@ -171,7 +170,7 @@ export class Child {
     await this.#drainOutputs(outputs);
     if (received) {
       const timer = setTimeout(() => over.abort(), SILENCE_TIMEOUT_MS);
-      this.#artifacts = await received.catch(() => undefined);
+      this.#artifacts = await received;
       clearTimeout(timer);
     }
     this.#process = undefined;
@@ -221,12 +220,6 @@ export class Child {
     const rest = text?.decode();
     if (rest) append({ text: rest }, 0);
   }
-}
-
-function stdinBytes({ stdin }: ChildSpec): Buffer {
-  if (stdin === undefined) return Buffer.alloc(0);
-  if (typeof stdin === "string") return Buffer.from(stdin);
-  return "text" in stdin ? Buffer.from(stdin.text) : Buffer.from(stdin.base64, "base64");
 }
 
 /** The limit for which the sandbox ended the child; what a function had told by then came first. */

@@ -2,9 +2,11 @@
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpec, isAtLeast } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";
+import { bytesOf } from "../sandbox/files.ts";
+import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Child, type StopCause } from "./child.ts";
 
@@ -61,6 +63,7 @@ export class Supervisor {
     }
     checkCommand(spec, confinement.grants.commands, pool);
     const limits = tightened(confinement.limits, spec.limits);
+    checkFiles(spec, limits.workspaceBytes);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
     if (this.#active.size >= maxChildren) {
       const { active, max } = this.count();
@@ -149,6 +152,22 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+  }
+}
+
+/** Refuses files that cannot be put into the workspace, and patterns that cannot be looked for. */
+function checkFiles({ files = {}, artifacts = [] }: ChildSpec, workspaceBytes: number): void {
+  const paths = Object.keys(files);
+  const refuse = (path: string, message: string) => PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+  const folders = new Set(paths.flatMap((path) => path.split("/").map((_, index, names) => names.slice(0, index).join("/"))));
+  const both = paths.find((path) => folders.has(path));
+  if (both !== undefined) throw refuse("/files", `expected ${JSON.stringify(both)} to be a file or a folder; got both`);
+  const bytes = Object.values(files).reduce((sum, data) => sum + bytesOf(data).length, 0);
+  if (bytes > workspaceBytes) throw refuse("/files", `expected at most ${workspaceBytes} bytes, the size of the workspace; got ${bytes}`);
+  try {
+    packed([], { files: false, artifacts });
+  } catch (error) {
+    throw refuse("/artifacts", messageOf(error));
   }
 }
 

@@ -13,7 +13,7 @@ import { type Cgroup, Cgroups } from "./cgroup.ts";
 import type { ChildLimits, Confinement } from "./confinement.ts";
 import { Identities, Staging } from "./identity.ts";
 import { Janitor } from "./janitor.ts";
-import { PROGRAM_DEPTH, packed } from "./packing.ts";
+import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
 import { FILTER_FD, launch, STATUS_FD } from "./process.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";

@@ -12,8 +12,9 @@ import type { ChildSpec } from "../../openapi/schemas.ts";
 import { packFiles } from "../../server/sandbox/files.ts";
 import { ARTIFACTS_FD, DEPTH_WITH_ARTIFACTS, FILES_FAILED, FILES_FD, packed } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/supervisor/artifacts.ts";
-import { HAS_BUBBLEWRAP, within } from "../helpers/member.ts";
+import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
+import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
 const MB = 1024 * 1024;
 const PATH = "/usr/local/bin:/usr/bin:/bin";

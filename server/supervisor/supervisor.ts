@@ -30,10 +30,11 @@ export interface SupervisorOptions {
   readonly graceMs: number;
 }
 
-/** Children that have ended are remembered for so long, and so many of them with so much text, for whoever comes late to their events. */
+/** Children that have ended are remembered for so long, and so many of them with so much text and so many bytes of artifacts, for whoever comes late. */
 const REMEMBERED_MS = 60_000;
 const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
+const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
 export class Supervisor {
   readonly options: SupervisorOptions;
@@ -138,11 +139,17 @@ export class Supervisor {
   #remember(child: Child): void {
     this.#ended.set(child, setTimeout(() => this.#forget(child), REMEMBERED_MS).unref());
     let chars = 0;
-    for (const { log } of this.#ended.keys()) chars += log.heldChars;
+    let artifactBytes = 0;
+    for (const { log, artifacts } of this.#ended.keys()) {
+      chars += log.heldChars;
+      artifactBytes += artifacts?.bytes ?? 0;
+    }
+    const tooMuch = () => this.#ended.size > REMEMBERED || chars > REMEMBERED_CHARS || artifactBytes > REMEMBERED_ARTIFACT_BYTES;
     for (const oldest of [...this.#ended.keys()]) {
       // The last one is kept whatever its size: its caller is still reading.
-      if (oldest === child || (this.#ended.size <= REMEMBERED && chars <= REMEMBERED_CHARS)) break;
+      if (oldest === child || !tooMuch()) break;
       chars -= oldest.log.heldChars;
+      artifactBytes -= oldest.artifacts?.bytes ?? 0;
       this.#forget(oldest);
     }
   }

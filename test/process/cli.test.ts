@@ -13,7 +13,7 @@ import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
-import { LEVEL } from "../helpers/sandbox.ts";
+import { LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -32,7 +32,7 @@ interface Ran {
 }
 
 /** Nothing of the caller's own settings reaches the command line. */
-const ENVIRONMENT = cleanEnvironment();
+const ENVIRONMENT = { ...cleanEnvironment(), DPOOL_SANDBOX: SANDBOX_OPTION };
 
 function run(file: string, args: readonly string[], { timeout = COMMAND_TIMEOUT_MS, env = {}, cwd = ROOT, input = "" } = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
 import type { Load } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildSpecInput, Count, PoolMember } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember } from "../../openapi/schemas.ts";
 import { type Access, ownerOf, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
@@ -24,6 +24,11 @@ export class DirectAccess implements Access {
   constructor(client: Client, members: Members) {
     this.#client = client;
     this.#members = members;
+  }
+
+  /** The same members, asked for a caller who shows this `Authorization`. */
+  as(authorization: string | undefined): DirectAccess {
+    return new DirectAccess(this.#client.as(authorization), this.#members);
   }
 
   call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
@@ -82,7 +87,7 @@ export class DirectAccess implements Access {
   async #place(pool: string, spec: ChildSpecInput, path: string, accept: "text/event-stream" | "application/json", signal?: AbortSignal): Promise<Answer> {
     // Fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
-    const members = await this.#members.in(pool);
+    const members = heldBy(spec.sandbox, pool, await this.#members.in(pool));
     return place<Answer>(pool, members, {
       probe: (member, probeSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal),
       admit: async (member): Promise<Admission<Answer>> => {
@@ -130,4 +135,13 @@ export class DirectAccess implements Access {
     }
     return answers;
   }
+}
+
+/** Those of the members that hold their children by the level demanded, or a stronger one. */
+function heldBy(demanded: ChildSpecInput["sandbox"], pool: string, members: readonly Member[]): readonly Member[] {
+  if (demanded === undefined || members.length === 0) return members;
+  const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
+  if (strong.length > 0) return strong;
+  const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
+  throw PoolError.of("no_members_available", `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; its ${members.length} have ${levels}`);
 }

@@ -5,11 +5,12 @@ import { HTTPException } from "hono/http-exception";
 import { ERRORS, type Problem, problem, RETRY_AFTER_SECONDS } from "../openapi/errors.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 
-/** Answers with a problem: its status, and `Retry-After` where trying again may help. */
+/** Answers with a problem: its status, `Retry-After` where trying again may help, what it wants where it wants a token. */
 export function problemResponse(c: Context, given: Problem): Response {
   const entry = ERRORS[given.code];
   c.header("content-type", "application/problem+json");
-  if (entry.status === 503) c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (entry.status === 503 || entry.status === 429) c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (given.code === "unauthorized") c.header("www-authenticate", "Bearer");
   return c.body(JSON.stringify(given), entry.status);
 }
 

@@ -1,6 +1,8 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -63,6 +65,18 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
     }
     outgoing.end();
   })().catch(() => outgoing.destroy());
+  return RESPONSE_ALREADY_SENT;
+}
+
+/** Answers with bytes, no faster than they are taken. One that is cut has fewer of them than its content-length says. */
+export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Record<string, string>>, status = 200): Response {
+  const { outgoing } = c.env;
+  // A browser must not take a child's file for a page of ours.
+  outgoing.writeHead(status, { ...headers, "x-content-type-options": "nosniff" });
+  if (c.req.method === "HEAD") {
+    bytes.destroy();
+    outgoing.end();
+  } else void pipeline(bytes, outgoing).catch(() => outgoing.destroy());
   return RESPONSE_ALREADY_SENT;
 }
 

@@ -14,10 +14,14 @@ const MAX_PROBLEM_BYTES = 65_536;
 
 const NEVER_SENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
 
+/** Certificates that do not match end the handshake, before any request. */
+const HANDSHAKE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+
 /** Whether the request certainly never reached the member, because there was no connection to send it on. */
 export function neverSent(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(neverSent);
-  return NEVER_SENT.has((error as NodeJS.ErrnoException | undefined)?.code ?? "");
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  return NEVER_SENT.has(code) || HANDSHAKE.test(code);
 }
 
 export interface RequestOptions {

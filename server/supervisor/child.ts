@@ -5,6 +5,7 @@ import type { ChildInfo, ChildKind, ChildReference, ChildSpec, ChildStatus, Sand
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
 import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { Artifacts } from "./artifacts.ts";
 import { EventLog } from "./output.ts";
 
 /** What a child is made from. */
@@ -34,6 +35,8 @@ export class Child {
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
+  /** The files that it left. */
+  artifacts?: Artifacts;
   readonly #options: Omit<ChildOptions, "spec">;
   readonly #kind: ChildKind;
   readonly #labels: Record<string, string>;

@@ -63,7 +63,7 @@ test("every code has a status, a title, and makes a valid problem", () => {
     expect(given.title).not.toBe("");
     expect(given.type).toBe(`urn:distributed-pool:problem:${code}`);
     // Whoever may send again is told so by the status too.
-    expect(ERRORS[code].retryable, code).toBe(given.status === 503);
+    expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(given.status));
   }
 });
 

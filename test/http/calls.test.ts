@@ -405,7 +405,7 @@ describe("what is there to see", () => {
 
   test("liveness and readiness", async () => {
     const member = await startOne();
-    for (const path of ["/livez", "/readyz"]) expect(await getJson(`${member.url}${path}`)).toEqual({ status: "ok", member: "m1" });
+    for (const path of ["/livez", "/readyz"]) expect(await getJson(`${member.url}${path}`)).toEqual({ status: "ok", member: "m1", sandbox: member.sandbox });
   });
 
   test("the reference page with all its parts, from this host alone", async () => {

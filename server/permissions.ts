@@ -69,7 +69,10 @@ export function guarded<R extends Route>(route: R, streams: Streams): R {
     if (need.stream) {
       const close = streams.open(`${need.stream} ${client}`);
       if (!close) throw PoolError.of("too_many_requests", `${caller.name} has as many streams open here as it may`);
-      (c as unknown as NodeContext).env.outgoing.once("close", close);
+      const { outgoing } = (c as unknown as NodeContext).env;
+      // It may have left while its token was looked at.
+      if (outgoing.closed) close();
+      else outgoing.once("close", close);
     }
     await next();
   };

@@ -73,7 +73,7 @@ describe("help and mistakes", () => {
   test("the help text names every command, and each command its options", async () => {
     const { code, stdout } = await dpool(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members"]) {
+    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members", "token"]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
       const help = await dpool([command, "--help"]);
       expect(help.code).toBe(0);
@@ -235,7 +235,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   test("members", async () => {
     const { code, stdout } = await ask("members");
     expect(stdout).toMatch(/^MEMBER +POOL +ACTIVE +URL +SANDBOX +VERSION\n/);
-    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +bubblewrap +0\\.1\\.0$`, "m"));
+    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +(full|no-cgroup|none) +0\\.1\\.0$`, "m"));
     expect(code).toBe(0);
   });
 });

@@ -37,15 +37,14 @@ const ArgumentSchema = z
   );
 
 /** A record that refuses the key `__proto__`, which the library would leave out without a word. */
-function record<V extends z.ZodType>(key: z.ZodString, value: V) {
-  return z.preprocess(
-    (given, context) => {
-      if (typeof given === "object" && given !== null && Object.hasOwn(given, "__proto__"))
-        context.addIssue({ code: "custom", message: "expected no key __proto__" });
-      return given;
-    },
-    z.record(key, value),
-  );
+function record<V extends z.ZodType>(key: z.ZodString, value: V): z.ZodRecord<z.ZodString, V> {
+  const refuse = (given: unknown, context: z.RefinementCtx) => {
+    if (typeof given === "object" && given !== null && Object.hasOwn(given, "__proto__"))
+      context.addIssue({ code: "custom", message: "expected no key __proto__" });
+    return given;
+  };
+  // To its users it is the record that it ends in.
+  return z.preprocess(refuse, z.record(key, value)) as unknown as z.ZodRecord<z.ZodString, V>;
 }
 
 const EnvironmentSchema = record(

@@ -2,7 +2,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
-import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
 import type { TlsFiles } from "./tls.ts";
 
@@ -13,6 +13,7 @@ export interface ListenerOptions {
   readonly tls?: TlsFiles | undefined;
   /** Milliseconds from the first byte of a request to the last of its body. Its head must be there in {@link HEAD_TIMEOUT_MS}, or this if less. */
   readonly requestTimeoutMs: number;
+  logError(message: string): void;
 }
 
 const HEAD_TIMEOUT_MS = 10_000;
@@ -22,7 +23,7 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** How often connections are looked at for those that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
 
-export function createListener({ fetch, tls, requestTimeoutMs }: ListenerOptions): Server {
+export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Server {
   const headersTimeout = Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs);
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
@@ -35,8 +36,12 @@ export function createListener({ fetch, tls, requestTimeoutMs }: ListenerOptions
   };
   const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
     hostname: "missing.invalid",
-    errorHandler: () => {
-      const given = problem("invalid_request", "expected a request target and a Host that make a URL");
+    errorHandler: (error) => {
+      const isTheirs = error instanceof RequestError;
+      if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
+      const given = isTheirs
+        ? problem("invalid_request", "expected a request target and a Host that make a URL")
+        : problem("internal_error", "an unexpected error; the member's log has it");
       return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
     },
   });

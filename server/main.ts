@@ -112,6 +112,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env),
     tls,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
+    logError: (message) => log("error", message),
   });
   try {
     server.listen(port, host);

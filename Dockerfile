@@ -7,7 +7,7 @@
 #
 # A member whose sandbox does not work says so and does not start. `--init` gives the container a first process that
 # reaps what children leave behind. Inside a network of its own a member has to listen beyond loopback, which wants
-# --host 0.0.0.0 --insecure, and --advertise with an address that the other members reach.
+# --host 0.0.0.0 with --token-file (or --insecure), and --advertise with an address that the other members reach.
 
 FROM node:26-slim AS build
 WORKDIR /app

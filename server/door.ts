@@ -18,7 +18,10 @@ export interface DoorOptions {
   readonly secure: boolean;
 }
 
-const LOOPBACK_NAME = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|localhost)$/;
+/** Whether an address, or a name for one, is of this machine alone. */
+export function isLoopback(host: string): boolean {
+  return /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|\[::1\]|localhost)$/.test(host);
+}
 
 /** The name in `HOST:PORT`, in small letters, without the port and a final dot; undefined for what is none. */
 function nameIn(host: string): string | undefined {
@@ -28,7 +31,7 @@ function nameIn(host: string): string | undefined {
 /** Makes the check of each request. It throws {@link PoolError} `forbidden`. */
 export function createDoor({ authenticated, loopback, advertise, secure }: DoorOptions): (c: Context) => void {
   const known = new Set([advertise === undefined ? undefined : nameIn(advertise), ...(loopback ? [] : ["localhost", hostname().toLowerCase()])]);
-  const isOurs = (name: string) => known.has(name) || (loopback ? LOOPBACK_NAME.test(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
+  const isOurs = (name: string) => known.has(name) || (loopback ? isLoopback(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
 
   return (c) => {
     const header = (name: string) => c.req.header(name);

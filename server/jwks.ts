@@ -3,6 +3,7 @@ import { verifyWithJwks } from "hono/jwt";
 import { PoolNameSchema } from "../openapi/schemas.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { Caller, SCOPES } from "./caller.ts";
+import { isLoopback } from "./door.ts";
 
 export interface JwksOptions {
   /** Where the keys are: https, or http on loopback. */
@@ -37,8 +38,7 @@ export class Jwks {
   /** @throws {PoolError} `invalid_request` for a URL that anybody could answer. */
   constructor(options: JwksOptions, log: (message: string) => void, refetchMs = REFETCH_MS) {
     const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
-    const isLoopback = url?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(url.hostname);
-    if (url?.protocol !== "https:" && !isLoopback)
+    if (url?.protocol !== "https:" && !(url?.protocol === "http:" && isLoopback(url.hostname)))
       throw PoolError.of("invalid_request", `expected the JWKS at an https URL, or http on loopback; got ${JSON.stringify(options.url)}`);
     this.#options = options;
     this.#log = log;

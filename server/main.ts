@@ -8,7 +8,7 @@ import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
 import { createApp } from "./app.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
-import { createDoor } from "./door.ts";
+import { createDoor, isLoopback } from "./door.ts";
 import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
@@ -89,8 +89,6 @@ export const DEFAULTS = {
 const DELIVER_TIMEOUT_MS = 5_000;
 const IDLE_POLL_MS = 20;
 
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
-
 /**
  * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
  *
@@ -164,14 +162,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
     maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
     auth,
-    door: createDoor({ authenticated: auth !== undefined, loopback: LOOPBACK.test(host), advertise: options.advertise, secure: tls !== undefined }),
+    door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
     rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),
     streams: new Streams(options.maxStreams ?? DEFAULTS.maxStreams),
     trouble: () => (stopping ? "the member is stopping" : membership.trouble),
     logError: (message) => log("error", message),
   });
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
-  if (!LOOPBACK.test(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
+  if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
   const stop = async () => {
     for (const supervisor of supervisors.values()) supervisor.drain();
@@ -217,7 +215,7 @@ function check({ pools, name, advertise, insecure, sandbox, tokenFile, jwks }: M
     throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
     throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
-  if (LOOPBACK.test(host)) return;
+  if (isLoopback(host)) return;
   if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
   if (!insecure && tokenFile === undefined && jwks === undefined)
     throw refuse(

@@ -18,7 +18,9 @@ const LIST_CONCURRENCY = 64;
 const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests"]);
 
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found"]);
+const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found", "too_many_requests"]);
+/** Of these, the ones that tell of a member that is there. */
+const FULL = new Set(["at_capacity", "draining"]);
 
 export class DirectAccess implements Access {
   readonly #client: Client;
@@ -115,7 +117,7 @@ export class DirectAccess implements Access {
         if (answer.statusCode < 300) return { admitted: answer };
         const error = await this.#client.problem(answer);
         if (!TRY_ELSEWHERE.has(error.code)) throw error;
-        return error.code === "pool_not_found" ? { unreachable: error } : { full: true };
+        return FULL.has(error.code) ? { full: true } : { unreachable: error };
       },
     });
     return placed.catch((error: unknown) => {

@@ -44,6 +44,10 @@ test("come as bytes under any name, and no page is made of them", async () => {
       });
       expect(await buffer(await pools.child(id).file(name))).toEqual(content(name));
     }
+    const head = await within("the head", fetch(`${url}/children/${id}/files/out.bin`, { method: "HEAD" }));
+    expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, String(content("out.bin").length), ""]);
+    const events = await within("the head", fetch(`${url}/children/${id}/events`, { method: "HEAD" }));
+    expect([events.status, events.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
     for (const [path, code] of [
       ["none", "not_found"],
       ["a//b", "invalid_request"],

@@ -14,12 +14,18 @@ const INFO = {
 /** Builds the canonical document, OpenAPI 3.1. */
 export function buildDocument() {
   const app = new OpenAPIHono();
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description:
+      "Wanted by members that have a token file or take JWTs: a token of the file, or a JWT with `sub`, `exp`, `scope` (`call`, `observe`, `admin`) and `pools`.",
+  });
   for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,
     servers: [{ url: "/", description: "The member that serves this page." }],
-    security: [],
+    security: [{ bearer: [] }],
     tags: [
       { name: "Pools", description: "Placement over the members of a pool. Any member answers for any pool." },
       { name: "This member", description: "Admission by this member alone, its children and its load." },

@@ -167,7 +167,7 @@ export const countChildren = createRoute({
   path: "/children/count",
   tags: ["This member"],
   summary: "This member's load by pool: the probe of placement",
-  responses: { 200: { description: "The load.", content: json(CountSchema) } },
+  responses: { 200: { description: "The load.", content: json(CountSchema) }, ...problems(ProblemSchema, []) },
 });
 
 export const getChild = createRoute({
@@ -235,6 +235,7 @@ export const livez = createRoute({
   method: "get",
   path: "/livez",
   tags: ["Operations"],
+  security: [],
   summary: "Whether the process answers",
   responses: { 200: { description: "It does.", content: json(HealthSchema) } },
 });
@@ -244,6 +245,7 @@ export const readyz = createRoute({
   method: "get",
   path: "/readyz",
   tags: ["Operations"],
+  security: [],
   summary: "Whether the member is in its pools and admits children",
   responses: {
     200: { description: "It is.", content: json(HealthSchema) },

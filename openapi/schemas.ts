@@ -39,7 +39,18 @@ const ArgumentSchema = z
     `expected at most ${MAX_ARGUMENT_BYTES} bytes; longer data goes in by stdin`,
   );
 
-const EnvironmentSchema = z.record(
+/** A record that refuses the key `__proto__`, which the library would leave out without a word. */
+function record<V extends z.ZodType>(key: z.ZodString, value: V): z.ZodRecord<z.ZodString, V> {
+  const refuse = (given: unknown, context: z.RefinementCtx) => {
+    if (typeof given === "object" && given !== null && Object.hasOwn(given, "__proto__"))
+      context.addIssue({ code: "custom", message: "expected no key __proto__" });
+    return given;
+  };
+  // To its users it is the record that it ends in.
+  return z.preprocess(refuse, z.record(key, value)) as unknown as z.ZodRecord<z.ZodString, V>;
+}
+
+const EnvironmentSchema = record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name: letters, digits and _, not beginning with a digit"),
   ArgumentSchema,
 );
@@ -126,8 +137,7 @@ const specFields = {
   function: FunctionSchema.optional(),
   env: EnvironmentSchema.optional().openapi({ description: "Variables added to the child's minimal environment." }),
   stdin: DataSchema.optional().openapi({ description: "What the child reads on its standard input. Nothing by default." }),
-  files: z
-    .record(WorkspacePathSchema, DataSchema)
+  files: record(WorkspacePathSchema, DataSchema)
     .refine((files) => Object.keys(files).length <= MAX_FILES, `expected at most ${MAX_FILES} files`)
     .optional()
     .openapi({ description: `Files for the workspace, by ${PATH_RULE}.`, example: { "in.txt": { text: "hello" } } }),
@@ -150,7 +160,7 @@ const specFields = {
       "Milliseconds from the arrival of the request until the child is stopped. A call has the operator's default (5 minutes) unless told; a placed child has none.",
   }),
   link: z.boolean().default(false).openapi({ description: "Stop the child when the caller's connection goes." }),
-  labels: z.record(z.string().max(63), z.string().max(255)).optional().openapi({ description: "Words of the caller's own, shown with the child." }),
+  labels: record(z.string().max(63), z.string().max(255)).optional().openapi({ description: "Words of the caller's own, shown with the child." }),
 };
 
 const KINDS = ["command", "function"] as const;

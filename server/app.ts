@@ -1,20 +1,24 @@
 /** The HTTP face of a member: the contract's routes, one place for limits, one for errors. */
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { problem } from "../openapi/errors.ts";
 import type { SandboxLevel } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
+import type { Auth } from "./auth.ts";
+import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
+import type { Rates, Streams } from "./rates.ts";
 import { childRoutes } from "./routes/children.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
 
-export type Bindings = { Bindings: HttpBindings };
+export type Bindings = { Bindings: HttpBindings; Variables: Called };
 
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
@@ -25,9 +29,47 @@ export interface AppOptions extends GatewayOptions {
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** A larger request body is refused. */
   readonly maxBodyBytes: number;
+  /** Who is calling; without it, anyone. */
+  readonly auth: Auth | undefined;
+  /** Refuses what comes from other sites' pages. */
+  readonly door: (c: Context) => void;
+  readonly rates: Rates;
+  readonly streams: Streams;
   /** Why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
   logError(message: string): void;
+}
+
+/** Asked by load balancers and supervisors of the process, which have no token and any name for this host. */
+const PROBES = new Set(["/livez", "/readyz"]);
+/** Placement asks this of many members for one call. */
+const LOAD_PROBE = "/children/count";
+
+/** Lets in who may call, as often as they may. */
+function admission({ auth, door, rates }: AppOptions): MiddlewareHandler<Bindings> {
+  return async (c, next) => {
+    const { path } = c.req;
+    const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
+    c.set("caller", ANYONE);
+    c.set("client", address);
+    if (PROBES.has(path)) return next();
+    door(c);
+    const count = (client: string, name: string) => {
+      if (!rates.take(client)) throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
+    };
+    if (auth) {
+      try {
+        const caller = await auth.callerOf(c.req.header("authorization"));
+        c.set("caller", caller);
+        c.set("client", `token ${caller.name}`);
+      } catch (error) {
+        count(address, address);
+        throw error;
+      }
+    }
+    if (path !== LOAD_PROBE) count(c.var.client, auth ? c.var.caller.name : address);
+    return next();
+  };
 }
 
 /** The form of answer that a caller of `call` wants. */
@@ -49,6 +91,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     await next();
   });
+  app.use(admission(options));
   app.use(
     bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }),
   );

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { parse as parseYaml } from "yaml";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
+import { SCOPES } from "./caller.ts";
 import { DEFAULTS } from "./main.ts";
 
 /** A mistake of the person at the command line. */
@@ -63,7 +64,12 @@ const OPTIONS = {
     otherwise: String(DEFAULTS.port),
     parse: whole(0, 65_535),
   },
-  host: { value: "ADDRESS", doc: "Address to listen on. Anything but loopback wants --insecure.", otherwise: DEFAULTS.host, parse: text },
+  host: {
+    value: "ADDRESS",
+    doc: "Address to listen on. Anything but loopback wants --token-file, --jwks-url or --insecure.",
+    otherwise: DEFAULTS.host,
+    parse: text,
+  },
   advertise: { value: "HOST:PORT", doc: "Where other machines reach this member.", otherwise: "where it listens", parse: text },
   member: { value: "NAME", doc: "This member's name, unique among the members.", otherwise: "HOSTNAME-PORT", parse: text },
   config: {
@@ -84,6 +90,43 @@ const OPTIONS = {
     otherwise: "auto",
     parse: oneOf("auto", "no-cgroup", "off"),
   },
+  "token-file": { value: "FILE", doc: "The tokens that callers have to show, as `dpool token` prints them; read again when it changes.", parse: text },
+  "jwks-url": { value: "URL", doc: "Take JWTs that are signed with a key found here; with --jwt-issuer and --jwt-audience.", parse: text },
+  "jwt-issuer": { value: "ISSUER", doc: "`iss` that a JWT must have.", parse: text },
+  "jwt-audience": { value: "AUDIENCE", doc: "`aud` that a JWT must have.", parse: text },
+  "tls-cert": { value: "FILE", doc: "Serve https with this certificate (PEM); also shown to other members. Read again when it changes.", parse: text },
+  "tls-key": { value: "FILE", doc: "The certificate's key (PEM).", parse: text },
+  "tls-client-ca": { value: "FILE", doc: "Let in only those with a client certificate of this authority (PEM).", parse: text },
+  "tls-ca": { value: "FILE", doc: "The authority of the other members' certificates (PEM).", otherwise: "the well-known ones", parse: text },
+  "request-timeout-ms": {
+    value: "MS",
+    doc: "How long a request may take to arrive, its body included.",
+    otherwise: String(DEFAULTS.requestTimeoutMs),
+    parse: whole(100, DAY_MS),
+  },
+  "max-rate": {
+    value: "N",
+    doc: "Requests a second from each token, or from each address where there are no tokens; twice as many at once.",
+    otherwise: String(DEFAULTS.maxRate),
+    parse: whole(1, 1_000_000),
+  },
+  "max-streams": { value: "N", doc: "Streams open at a time for each token, or address.", otherwise: String(DEFAULTS.maxStreams), parse: whole(1, 1_000_000) },
+  token: {
+    value: "TOKEN",
+    doc: "The token to show. Better in the variable: other users of this machine can see a command's arguments.",
+    parse: text,
+  },
+  ca: { value: "FILE", doc: "The authority of the members' certificates (PEM).", otherwise: "the well-known ones", parse: text },
+  cert: { value: "FILE", doc: "A client certificate (PEM), with --key, for members that want one.", parse: text },
+  key: { value: "FILE", doc: "The client certificate's key (PEM).", parse: text },
+  scope: {
+    value: "SCOPE",
+    repeatable: true,
+    doc: "`call`: place, stop and follow children. `observe`: see. `admin`: everything. Repeatable.",
+    otherwise: "call and observe",
+    parse: oneOf(...SCOPES),
+  },
+  in: { value: "POOL", repeatable: true, doc: "A pool that the token is for. Repeatable.", otherwise: "all pools", parse: text },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
   "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
   "deadline-ms": {
@@ -112,9 +155,12 @@ type Name = keyof Options;
 type Value<N extends Name> = Options[N] extends { repeatable: true } ? ReturnType<Options[N]["parse"]>[] : ReturnType<Options[N]["parse"]>;
 export type Given = { readonly [N in Name]?: Value<N> };
 
-const CLIENT = ["url", "consul"] as const;
+const CLIENT = ["url", "consul", "token", "ca", "cert", "key"] as const;
 const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", "max-body-bytes"] as const;
+const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
+const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
+const DOOR = ["max-body-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {
   serve: {
@@ -133,6 +179,7 @@ export const COMMANDS = {
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
   stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
+  token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
 
 export type Command = keyof typeof COMMANDS;

@@ -1,16 +1,26 @@
 /** This member as a client of the others: places calls and forwards what concerns another member's child. */
+import type { Readable } from "node:stream";
 import type { Context } from "hono";
 import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
 import type { Answer, Client } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
-import { type NodeContext, onClientGone, relayStream } from "./stream.ts";
+import { type NodeContext, onClientGone, relayStream, sendFile } from "./stream.ts";
 import { answerAtEnd } from "./waiting.ts";
 
 export interface GatewayOptions {
   readonly client: Client;
   readonly access: DirectAccess;
+}
+
+/** The pools as the caller reaches them: what it shows is shown to the other members too, for this one has no token of its own. */
+export function accessFor(c: Context, { access }: GatewayOptions): DirectAccess {
+  return access.as(c.req.header("authorization"));
+}
+
+function clientFor(c: Context, { client }: GatewayOptions): Client {
+  return client.as(c.req.header("authorization"));
 }
 
 /** A signal that aborts when the client goes away: with it ends the request to the other member. */
@@ -21,8 +31,8 @@ function whileClientIsThere(c: NodeContext): AbortSignal {
 }
 
 /** Places a call and passes its stream on, or answers at its end. */
-export async function callThrough(c: NodeContext, { access }: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
-  const answer = await access.call(pool, spec, whileClientIsThere(c));
+export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
+  const answer = await accessFor(c, options).call(pool, spec, whileClientIsThere(c));
   return form === "stream" ? relayStream(c, answer.body, memberIn(answer)) : answerAtEnd(c, readEvents(answer.body));
 }
 
@@ -30,14 +40,24 @@ export async function callThrough(c: NodeContext, { access }: GatewayOptions, po
 export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: string | undefined): Promise<Response> {
   const headers = after === undefined ? {} : { "last-event-id": after };
   const url = `${await options.access.childUrl(id)}/events`;
-  const answer = await send(options.client, id, url, { accept: "text/event-stream", headers, signal: whileClientIsThere(c) });
+  const answer = await send(clientFor(c, options), id, url, { accept: "text/event-stream", headers, signal: whileClientIsThere(c) });
   return relayStream(c, answer.body, memberOfChild(id));
 }
 
 /** Asks another member about its child and passes the answer on. */
 export async function forwardJson(c: Context, options: GatewayOptions, id: string, method: "GET" | "DELETE"): Promise<Response> {
-  const answer = await send(options.client, id, await options.access.childUrl(id), { method });
+  const answer = await send(clientFor(c, options), id, await options.access.childUrl(id), { method });
   return c.json((await answer.body.json()) as object, answer.statusCode as 200);
+}
+
+const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
+
+/** Passes the bytes of an artifact of another member's child on. */
+export async function forwardFile(c: NodeContext, options: GatewayOptions, id: string, path: string): Promise<Response> {
+  const url = `${await options.access.childUrl(id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+  const answer = await send(clientFor(c, options), id, url, { accept: "application/octet-stream", signal: whileClientIsThere(c) });
+  const headers = FILE_HEADERS.flatMap((name) => (typeof answer.headers[name] === "string" ? [[name, answer.headers[name]] as const] : []));
+  return sendFile(c, answer.body as Readable, Object.fromEntries(headers), answer.statusCode);
 }
 
 async function send(client: Client, id: string, url: string, options: Parameters<Client["send"]>[1]): Promise<Answer> {

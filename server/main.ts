@@ -1,8 +1,6 @@
 /** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
 import { once } from "node:events";
-import type { Server } from "node:http";
 import { hostname } from "node:os";
-import { createAdaptorServer } from "@hono/node-server";
 import type { z } from "zod";
 import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
 import { Client } from "../sdk/typescript/client.ts";
@@ -10,8 +8,12 @@ import { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
 import { createApp } from "./app.ts";
+import { Auth, type AuthOptions } from "./auth.ts";
+import { createDoor, isLoopback } from "./door.ts";
+import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import { Rates, Streams } from "./rates.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
@@ -20,6 +22,7 @@ import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { Supervisor } from "./supervisor/supervisor.ts";
+import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
@@ -28,12 +31,12 @@ export type { PoolOptions } from "./sandbox/confinement.ts";
 
 type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
-export interface MemberOptions {
+export interface MemberOptions extends AuthOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
   readonly pools: Readonly<Record<string, number | PoolOptions>>;
   /** The member's name, unique among the members. Default: the host's name and the port. */
   readonly name?: string | undefined;
-  /** Address to listen on. Default `127.0.0.1`; another one than loopback wants `insecure`. */
+  /** Address to listen on. Default `127.0.0.1`; another one than loopback wants a token file, JWTs, or `insecure`. */
   readonly host?: string | undefined;
   /** Port to listen on; 0 for a free one. Default 7400. */
   readonly port?: number | undefined;
@@ -56,6 +59,14 @@ export interface MemberOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest request body. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
+  readonly maxRate?: number | undefined;
+  /** Streams open at a time for each token, or address. Default 1,000. */
+  readonly maxStreams?: number | undefined;
+  /** Serve https, and ask the other members so. */
+  readonly tls?: TlsOptions | undefined;
   /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
@@ -70,15 +81,21 @@ export interface RunningMember extends Member {
 }
 
 /** The defaults, in one place for the embedding and the command line. */
-export const DEFAULTS = { host: "127.0.0.1", port: 7400, maxChildren: 5, graceMs: 5_000, deadlineMs: 300_000, maxBodyBytes: 16 * 1024 * 1024 } as const;
+export const DEFAULTS = {
+  host: "127.0.0.1",
+  port: 7400,
+  maxChildren: 5,
+  graceMs: 5_000,
+  deadlineMs: 300_000,
+  maxBodyBytes: 16 * 1024 * 1024,
+  requestTimeoutMs: 60_000,
+  maxRate: 1_000,
+  maxStreams: 1_000,
+} as const;
 
 /** How long the last events may take to reach their readers at the end. */
 const DELIVER_TIMEOUT_MS = 5_000;
 const IDLE_POLL_MS = 20;
-/** Longer than any client of ours keeps an idle connection, so that the client is the one to close it. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 
 /**
  * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
@@ -92,15 +109,24 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   check(options, host);
   const pools = poolsOf(options.pools);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
-  const sandbox = await openSandbox(options, [...confinements.values()]);
+  const { auth, tls, ...files } = openFiles(options, log);
+  const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
+    files.close();
+    throw error;
+  });
 
   let app: ReturnType<typeof createApp> | undefined;
-  const server = createAdaptorServer({ fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env) }) as Server;
-  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  const server = createListener({
+    fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env),
+    tls,
+    requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
+    logError: (message) => log("error", message),
+  });
   try {
     server.listen(port, host);
     await once(server, "listening");
   } catch (error) {
+    files.close();
     await sandbox.close();
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
   }
@@ -111,7 +137,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       `${hostname()
         .replaceAll(/[^A-Za-z0-9_-]/g, "-")
         .slice(0, 50)}-${bound.port}`,
-    url: `http://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
+    url: `${tls ? "https" : "http"}://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
     pools: Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren])),
     sandbox: sandbox.level,
     version: VERSION,
@@ -119,7 +145,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const membership = options.consul
     ? new ConsulMembership(options.consul, (level, message) => log(level, message))
     : (options.registry ?? new EmbeddedRegistry()).membership();
-  const client = new Client();
+  const client = new Client(tls?.client);
+  tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
     [...pools].map(([pool, { maxChildren, limits }]) => [
@@ -147,12 +174,16 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     client,
     access,
     maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
+    auth,
+    door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
+    rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),
+    streams: new Streams(options.maxStreams ?? DEFAULTS.maxStreams),
     trouble: () => (stopping ? "the member is stopping" : membership.trouble),
     logError: (message) => log("error", message),
   });
   if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
-  if (!LOOPBACK.test(host)) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
+  if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
   const stop = async () => {
     for (const supervisor of supervisors.values()) supervisor.drain();
@@ -168,6 +199,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     clearTimeout(cut);
     for (const supervisor of supervisors.values()) supervisor.close();
     access.close();
+    files.close();
     await client.close();
     await sandbox.close();
   };
@@ -181,7 +213,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   };
 }
 
-function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, host: string): void {
+function check({ pools, name, advertise, insecure, sandbox, tokenFile, jwks }: MemberOptions, host: string): void {
   const refuse = (detail: string) => PoolError.of("invalid_request", detail);
   const entries = Object.entries(pools);
   if (entries.length === 0) throw refuse("expected at least one pool, such as pipeline=5; got none");
@@ -191,11 +223,31 @@ function check({ pools, name, advertise, insecure, sandbox }: MemberOptions, hos
     throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
     throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
-  if (LOOPBACK.test(host)) return;
+  if (isLoopback(host)) return;
   if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
-  if (!insecure) throw refuse(`host ${host} is not loopback: whoever reaches the port could run programs here; say --insecure to allow it`);
+  if (!insecure && tokenFile === undefined && jwks === undefined)
+    throw refuse(
+      `host ${host} is not loopback: whoever reaches the port could run programs here; give --token-file or --jwks-url, or allow it with --insecure`,
+    );
   if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
     throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
+}
+
+/** The tokens and the certificates, which are read again when they change. */
+function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]>): { auth: Auth | undefined; tls: TlsFiles | undefined; close(): void } {
+  const tls = openTls(options.tls, (message) => log("error", message));
+  let auth: Auth | undefined;
+  const close = () => {
+    auth?.close();
+    tls?.close();
+  };
+  try {
+    if (options.tokenFile !== undefined || options.jwks !== undefined) auth = new Auth(options, log);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { auth, tls, close };
 }
 
 /** The pools' options, checked, defaults filled in. */

@@ -1,15 +1,17 @@
 /** Problems as HTTP answers. */
+import type { HttpBindings } from "@hono/node-server";
 import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { ERRORS, type Problem, problem, RETRY_AFTER_SECONDS } from "../openapi/errors.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 
-/** Answers with a problem: its status, and `Retry-After` where trying again may help. */
+/** Answers with a problem: its status, `Retry-After` where trying again may help, what it wants where it wants a token. */
 export function problemResponse(c: Context, given: Problem): Response {
   const entry = ERRORS[given.code];
   c.header("content-type", "application/problem+json");
-  if (entry.status === 503) c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (entry.status === 503 || entry.status === 429) c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (given.code === "unauthorized") c.header("www-authenticate", "Bearer");
   return c.body(JSON.stringify(given), entry.status);
 }
 
@@ -41,11 +43,17 @@ export async function problemOf(error: unknown, c: Context, log: (message: strin
     return problem("invalid_request", await malformed(c, error.message));
   }
   // The client left while it was served: nobody reads this.
-  if (error instanceof Error && error.name === "AbortError") return problem("cancelled", "the caller went away");
+  if (error instanceof Error && (error.name === "AbortError" || wasCutOff(c))) return problem("cancelled", "the caller went away");
   // JSON nested too deep for the stack.
   if (error instanceof RangeError && error.message.includes("call stack")) return problem("invalid_request", "expected JSON that is nested less deep");
   log(`${c.req.method} ${c.req.path}: ${error instanceof Error ? error.stack : String(error)}`);
   return problem("internal_error", "an unexpected error; the member's log has it");
+}
+
+/** Whether the rest of the request's body will never come. */
+function wasCutOff(c: Context): boolean {
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
+  return incoming?.errored != null;
 }
 
 /** Where JSON went wrong; the body has been read by then. */

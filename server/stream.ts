@@ -1,6 +1,8 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -47,8 +49,21 @@ function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
   });
 }
 
+/** Answers HEAD, which the router takes for a GET whose answer it then empties: it must not be sent already. */
+function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
+  // What is let go before its end may call that an error.
+  unread?.on("error", () => {}).destroy();
+  return new Response(null, { status, headers });
+}
+
+const STREAM_TYPE = { "content-type": "text/event-stream" };
+
 /** Streams a child's log to its end. `gone` runs if the reader leaves before. */
 export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void): Promise<Response> {
+  if (c.req.method === "HEAD") {
+    reader.close();
+    return headOnly(undefined, STREAM_TYPE);
+  }
   onClientGone(c, () => {
     reader.close();
     gone?.();
@@ -66,6 +81,17 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
   return RESPONSE_ALREADY_SENT;
 }
 
+/** Answers with bytes, no faster than they are taken. One that is cut has fewer of them than its content-length says. */
+export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Record<string, string>>, status = 200): Response {
+  // A browser must not take a child's file for a page of ours.
+  const safe = { ...headers, "x-content-type-options": "nosniff" };
+  if (c.req.method === "HEAD") return headOnly(bytes, safe, status);
+  const { outgoing } = c.env;
+  outgoing.writeHead(status, safe);
+  void pipeline(bytes, outgoing).catch(() => outgoing.destroy());
+  return RESPONSE_ALREADY_SENT;
+}
+
 /** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 const FRAME_END = Buffer.from("\n\n");
@@ -74,7 +100,8 @@ const FRAME_END = Buffer.from("\n\n");
  * Passes another member's stream on as bytes, whole frames only, so that a stream that is cut can still end with a
  * `failed` / `member_lost` of its own. `member` is named in that event.
  */
-export async function relayStream(c: NodeContext, body: AsyncIterable<Uint8Array>, member: string): Promise<Response> {
+export async function relayStream(c: NodeContext, body: Readable, member: string): Promise<Response> {
+  if (c.req.method === "HEAD") return headOnly(body, STREAM_TYPE);
   const { outgoing } = c.env;
   // The heartbeats of the other side pass through.
   const session = await open(c, null);

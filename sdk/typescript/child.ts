@@ -1,4 +1,5 @@
 /** A placed child, from anywhere. */
+import type { Readable } from "node:stream";
 import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
@@ -59,6 +60,21 @@ export class Child {
     });
     if (answer.statusCode !== 200) throw await this.#client.problem(answer);
     yield* readEvents(answer.body);
+  }
+
+  /**
+   * The bytes of an artifact that the child left, as a stream; to have them at once: `Buffer.concat(await stream.toArray())`.
+   *
+   * @param path of the file, relative to the workspace.
+   * @throws {PoolError} `not_found` when there is no such artifact; `child_not_found` once the child is no longer remembered.
+   * @example
+   * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
+   */
+  async file(path: string): Promise<Readable> {
+    const url = `${await this.#access.childUrl(this.id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const answer = await this.#client.send(url, { accept: "application/octet-stream" });
+    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    return answer.body;
   }
 
   /** Resolves when the child has ended by itself; rejects with a {@link PoolError} when it failed, was stopped or lost. Read when first asked for. */

@@ -1,5 +1,6 @@
 /** HTTP to a member: connections kept open, every wait with a deadline, problems turned into errors. */
-import { Agent, type Dispatcher, request } from "undici";
+import { createSecureContext } from "node:tls";
+import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { type Problem, ProblemSchema } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../openapi/events.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
@@ -13,17 +14,21 @@ const MAX_PROBLEM_BYTES = 65_536;
 
 const NEVER_SENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
 
+/** Certificates that do not match end the handshake, before any request. */
+const HANDSHAKE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+
 /** Whether the request certainly never reached the member, because there was no connection to send it on. */
 export function neverSent(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(neverSent);
-  return NEVER_SENT.has((error as NodeJS.ErrnoException | undefined)?.code ?? "");
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
+  return NEVER_SENT.has(code) || HANDSHAKE.test(code);
 }
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "DELETE";
   /** Sent as JSON; a string is taken to be JSON already. */
   readonly body?: unknown;
-  readonly accept?: "text/event-stream" | "application/json";
+  readonly accept?: "text/event-stream" | "application/json" | "application/octet-stream";
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds until the head of the answer must be there. Default 10,000. */
@@ -32,22 +37,84 @@ export interface RequestOptions {
 
 export type Answer = Dispatcher.ResponseData;
 
+/** Certificates for https, each as PEM text or bytes. */
+export interface TlsIdentity {
+  /** Trusted instead of the well-known authorities. */
+  readonly ca?: string | Buffer | undefined;
+  /** Shown to members that ask for a client certificate; with `key`. */
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+}
+
+/** A connector for new connections. @throws {PoolError} `invalid_request` for certificates that make no sense. */
+function connectorFor({ ca, cert, key }: TlsIdentity): buildConnector.connector {
+  if ((cert === undefined) !== (key === undefined)) throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
+  try {
+    const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
+    createSecureContext(tls);
+    return buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...tls });
+  } catch (error) {
+    if (error instanceof PoolError) throw error;
+    throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Connections to members. */
+class Connections {
+  readonly agent: Agent;
+  #connect: buildConnector.connector;
+
+  constructor(identity: TlsIdentity) {
+    this.#connect = connectorFor(identity);
+    this.agent = new Agent({
+      connect: (options, callback) => this.#connect(options, callback),
+      // Shorter than a member keeps an idle connection, so that a request is never sent on one that is being closed.
+      keepAliveTimeout: 10_000,
+      keepAliveMaxTimeout: 10_000,
+      bodyTimeout: SILENCE_TIMEOUT_MS,
+    });
+  }
+
+  identify(identity: TlsIdentity): void {
+    this.#connect = connectorFor(identity);
+  }
+}
+
 export class Client {
-  readonly #agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    // Shorter than a member keeps an idle connection, so that a request is never sent on one that is being closed.
-    keepAliveTimeout: 10_000,
-    keepAliveMaxTimeout: 10_000,
-    bodyTimeout: SILENCE_TIMEOUT_MS,
-  });
+  readonly #connections: Connections;
+  readonly #authorization: string | undefined;
+
+  /**
+   * @param authorization what each request shows as `Authorization`; nothing by default.
+   * @throws {PoolError} `invalid_request` for certificates that make no sense.
+   */
+  constructor(identity: TlsIdentity | Connections = {}, authorization?: string | undefined) {
+    this.#connections = identity instanceof Connections ? identity : new Connections(identity);
+    this.#authorization = authorization;
+  }
+
+  /** The same connections, for a caller who shows something else. */
+  as(authorization: string | undefined): Client {
+    return new Client(this.#connections, authorization);
+  }
+
+  /** Shows other certificates on connections made from now on. */
+  identify(identity: TlsIdentity): void {
+    this.#connections.identify(identity);
+  }
 
   /** Sends a request and answers with the head; the body is the caller's to read or to `dump()`. Rejects with the transport's own error. */
   send(url: string, options: RequestOptions = {}): Promise<Answer> {
     const { method = "GET", body, accept = "application/json", headers, signal, timeoutMs = 10_000 } = options;
     return request(url, {
-      dispatcher: this.#agent,
+      dispatcher: this.#connections.agent,
       method,
-      headers: { accept, ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      headers: {
+        accept,
+        ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
       body: body === undefined || typeof body === "string" ? (body ?? null) : JSON.stringify(body),
       signal: signal ?? null,
       headersTimeout: timeoutMs,
@@ -90,6 +157,6 @@ export class Client {
 
   /** Closes the connections; requests under way are ended. */
   close(): Promise<void> {
-    return this.#agent.destroy();
+    return this.#connections.agent.destroy();
   }
 }

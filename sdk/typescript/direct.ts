@@ -1,6 +1,6 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
 import type { Load } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildSpecInput, Count, PoolMember } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember } from "../../openapi/schemas.ts";
 import { type Access, ownerOf, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
@@ -14,8 +14,13 @@ const LIST_TIMEOUT_MS = 2_000;
 /** So many members are asked at once for a listing. */
 const LIST_CONCURRENCY = 64;
 
+/** Refusals that concern the caller: where no member says anything better, these are what it has to know. */
+const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests"]);
+
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found"]);
+const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found", "too_many_requests"]);
+/** Of these, the ones that tell of a member that is there. */
+const FULL = new Set(["at_capacity", "draining"]);
 
 export class DirectAccess implements Access {
   readonly #client: Client;
@@ -24,6 +29,11 @@ export class DirectAccess implements Access {
   constructor(client: Client, members: Members) {
     this.#client = client;
     this.#members = members;
+  }
+
+  /** The same members, asked for a caller who shows this `Authorization`. */
+  as(authorization: string | undefined): DirectAccess {
+    return new DirectAccess(this.#client.as(authorization), this.#members);
   }
 
   call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
@@ -49,22 +59,21 @@ export class DirectAccess implements Access {
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    const members = await this.#each(pool, async (member): Promise<PoolMember> => {
-      const load = await this.#probe(member, pool, AbortSignal.timeout(LIST_TIMEOUT_MS)).catch(() => null);
-      return { member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load };
-    });
+    const probed = await this.#each(pool, (member) => this.#probe(member, pool, AbortSignal.timeout(LIST_TIMEOUT_MS)));
+    const members = probed.map(
+      ({ member, answer }): PoolMember => ({ member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load: answer }),
+    );
     return { pool, members };
   }
 
   async children(pool: string): Promise<PoolChildList> {
-    const lists = await this.#each(pool, async (member) => {
+    const lists = await this.#each(pool, (member) => {
       const url = `${member.url}/children?pool=${encodeURIComponent(pool)}`;
-      const list = await this.#client.json<{ children: ChildInfo[] }>(url, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) }).catch(() => null);
-      return { member: member.name, list };
+      return this.#client.json<{ children: ChildInfo[] }>(url, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
     });
     return {
-      children: lists.flatMap(({ list }) => list?.children ?? []),
-      unreachable: lists.filter(({ list }) => list === null).map(({ member }) => member),
+      children: lists.flatMap(({ answer }) => answer?.children ?? []),
+      unreachable: lists.filter(({ answer }) => answer === null).map(({ member }) => member.name),
     };
   }
 
@@ -82,8 +91,8 @@ export class DirectAccess implements Access {
   async #place(pool: string, spec: ChildSpecInput, path: string, accept: "text/event-stream" | "application/json", signal?: AbortSignal): Promise<Answer> {
     // Fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
-    const members = await this.#members.in(pool);
-    return place<Answer>(pool, members, {
+    const members = heldBy(spec.sandbox, pool, await this.#members.in(pool));
+    const placed = place<Answer>(pool, members, {
       probe: (member, probeSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal),
       admit: async (member): Promise<Admission<Answer>> => {
         signal?.throwIfAborted();
@@ -108,8 +117,11 @@ export class DirectAccess implements Access {
         if (answer.statusCode < 300) return { admitted: answer };
         const error = await this.#client.problem(answer);
         if (!TRY_ELSEWHERE.has(error.code)) throw error;
-        return error.code === "pool_not_found" ? { unreachable: error } : { full: true };
+        return FULL.has(error.code) ? { full: true } : { unreachable: error };
       },
+    });
+    return placed.catch((error: unknown) => {
+      throw refusalIn((error as Error).cause) ?? error;
     });
   }
 
@@ -120,14 +132,36 @@ export class DirectAccess implements Access {
     return load;
   }
 
-  /** Asks every member of a pool, so many at a time. */
-  async #each<T>(pool: string, ask: (member: Member) => Promise<T>): Promise<T[]> {
+  /** Asks every member of a pool, so many at a time. Null for those that did not answer. */
+  async #each<T>(pool: string, ask: (member: Member) => Promise<T>): Promise<{ readonly member: Member; readonly answer: T | null }[]> {
     const members = await this.#members.in(pool);
     if (members.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
-    const answers: T[] = [];
+    const answers: { member: Member; answer: T | null }[] = [];
+    let refusal: PoolError | undefined;
+    const askOne = async (member: Member) => {
+      const answer = await ask(member).catch((error: unknown) => {
+        refusal = refusalIn(error) ?? refusal;
+        return null;
+      });
+      return { member, answer };
+    };
     for (let from = 0; from < members.length; from += LIST_CONCURRENCY) {
-      answers.push(...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(ask))));
+      answers.push(...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(askOne))));
     }
+    if (refusal && answers.every(({ answer }) => answer === null)) throw refusal;
     return answers;
   }
+}
+
+function refusalIn(error: unknown): PoolError | undefined {
+  return error instanceof PoolError && CALLERS_OWN.has(error.code) ? error : undefined;
+}
+
+/** Those of the members that hold their children by the level demanded, or a stronger one. */
+function heldBy(demanded: ChildSpecInput["sandbox"], pool: string, members: readonly Member[]): readonly Member[] {
+  if (demanded === undefined || members.length === 0) return members;
+  const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
+  if (strong.length > 0) return strong;
+  const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
+  throw PoolError.of("no_members_available", `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; its ${members.length} have ${levels}`);
 }

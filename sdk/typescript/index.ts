@@ -4,6 +4,7 @@ export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 export type { ChildInfo, ChildReference, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
 export { Child, type Ending, type EventsOptions } from "./child.ts";
+export type { TlsIdentity } from "./client.ts";
 export { FunctionThrewError, PoolError } from "./errors.ts";
 export { type NumberedEvent, outputBytes } from "./events.ts";
 export type { PoolContext, PoolFunction } from "./functions.ts";

@@ -4,7 +4,7 @@ import { isTerminal } from "../../openapi/events.ts";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
-import { Client } from "./client.ts";
+import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
 import { PoolError } from "./errors.ts";
 import { type NumberedEvent, outputBytes, readEvents } from "./events.ts";
@@ -12,7 +12,14 @@ import { checkArguments, type PoolContext, type PoolFunction, sourceOf } from ".
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
 
 /** Where the pools are: a member that acts as the gateway, or Consul. */
-export type DistributedPoolOptions = { readonly url: string; readonly consul?: never } | { readonly consul: string | ConsulOptions; readonly url?: never };
+type Where = { readonly url: string; readonly consul?: never } | { readonly consul: string | ConsulOptions; readonly url?: never };
+
+/** Where the pools are, and who is calling. */
+export type DistributedPoolOptions = Where &
+  TlsIdentity & {
+    /** Shown to members as `Authorization: Bearer`: a token of their token file, or a JWT. */
+    readonly token?: string | undefined;
+  };
 
 /** What may be said of any call or child, beside what it runs. */
 type SpecFields = Omit<ChildSpecInput, "command" | "function">;
@@ -48,13 +55,16 @@ export type CommandResult = Ending & { readonly exitCode: number };
 
 /** What a `DistributedPool` and those made from it by `with` share. */
 class Connection {
-  readonly client = new Client();
+  readonly client: Client;
   readonly access: Access;
 
   constructor(options: DistributedPoolOptions) {
     if ((options?.url === undefined) === (options?.consul === undefined)) {
       throw PoolError.of("invalid_request", "expected exactly one of url, consul");
     }
+    const { token } = options;
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw PoolError.of("invalid_request", "expected a token of printable characters without spaces");
+    this.client = new Client(options, token === undefined ? undefined : `Bearer ${token}`);
     if (options.url !== undefined) this.access = new GatewayAccess(this.client, options.url);
     else this.access = new DirectAccess(this.client, new ConsulMembers(typeof options.consul === "string" ? { address: options.consul } : options.consul));
   }
@@ -74,8 +84,9 @@ export class DistributedPool {
 
   /**
    * @param options `{url}` asks one member, which places and forwards; `{consul}` watches Consul and places from here,
-   *   one hop less. `consul` is an address or {@link ConsulOptions}; see `consulOptionsFrom(process.env)`.
-   * @throws {PoolError} `invalid_request` when neither or both are given, or an address is malformed.
+   *   one hop less. `consul` is an address or {@link ConsulOptions}; see `consulOptionsFrom(process.env)`. `token` says who
+   *   calls; `ca`, `cert` and `key` (PEM text or bytes) are for members that serve https: whom to trust, and a client certificate.
+   * @throws {PoolError} `invalid_request` when neither or both are given, an address is malformed, or a certificate makes no sense.
    */
   constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
     this.#connection = options instanceof Connection ? options : new Connection(options);

@@ -1,4 +1,5 @@
 /** The commands that ask a pool: call, place, ps, logs, stop, members. */
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
@@ -15,7 +16,21 @@ function connect({ given, flagged }: Parsed, env: Environment): DistributedPool 
   if (flagged.has("url") && flagged.has("consul")) throw new UsageError("expected at most one of --url, --consul");
   const url = flagged.has("consul") ? undefined : given.url;
   const consul = url === undefined ? consulOf(given, env) : undefined;
-  return new DistributedPool(consul ? { consul } : { url: url ?? `http://127.0.0.1:${DEFAULTS.port}` });
+  const read = (name: "ca" | "cert" | "key") => {
+    const file = given[name];
+    try {
+      return file === undefined ? undefined : readFileSync(file, "utf8");
+    } catch (error) {
+      throw new UsageError(`--${name}: ${(error as Error).message}`);
+    }
+  };
+  const who = { token: given.token, ca: read("ca"), cert: read("cert"), key: read("key") };
+  try {
+    return new DistributedPool({ ...(consul ? { consul } : { url: url ?? `http://127.0.0.1:${DEFAULTS.port}` }), ...who });
+  } catch (error) {
+    if (error instanceof PoolError && error.code === "invalid_request") throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 async function using<T>(pools: DistributedPool, run: (pools: DistributedPool) => Promise<T>): Promise<T> {

@@ -4,13 +4,14 @@ import { PoolError } from "../../sdk/typescript/errors.ts";
 import { help, parse, UsageError } from "../config.ts";
 import { call, logs, members, place, ps, stop } from "./client.ts";
 import { dev, serve } from "./serve.ts";
+import { token } from "./token.ts";
 
 /** A mistake at the command line; the pool's own failures are {@link FAILED}. */
 const USAGE = 2;
 /** The pool failed, not the child: as other runners of commands have it. */
 const FAILED = 125;
 
-const RUN = { serve, dev, call, place, ps, logs, stop, members };
+const RUN = { serve, dev, call, place, ps, logs, stop, members, token };
 
 async function main(): Promise<number> {
   try {

@@ -16,8 +16,31 @@ function noArguments({ positionals, rest }: Parsed): void {
   if (unexpected.length > 0) throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
 }
 
-function common(given: Given, env: Environment): Pick<MemberOptions, "sandbox" | "graceMs" | "deadlineMs" | "maxBodyBytes" | "path" | "log"> {
-  return { sandbox: given.sandbox, graceMs: given["grace-ms"], deadlineMs: given["deadline-ms"], maxBodyBytes: given["max-body-bytes"], path: env.PATH, log };
+function jwks(given: Given): MemberOptions["jwks"] {
+  const { "jwks-url": url, "jwt-issuer": issuer, "jwt-audience": audience } = given;
+  if (url === undefined && issuer === undefined && audience === undefined) return undefined;
+  // Without the latter two a token that was made for something else would do.
+  if (url === undefined || issuer === undefined || audience === undefined)
+    throw new UsageError("expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them");
+  return { url, issuer, audience };
+}
+
+/** What the members of both commands have in common. */
+function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
+  return {
+    sandbox: given.sandbox,
+    graceMs: given["grace-ms"],
+    deadlineMs: given["deadline-ms"],
+    maxBodyBytes: given["max-body-bytes"],
+    requestTimeoutMs: given["request-timeout-ms"],
+    maxRate: given["max-rate"],
+    maxStreams: given["max-streams"],
+    tokenFile: given["token-file"],
+    jwks: jwks(given),
+    tls: { certFile: given["tls-cert"], keyFile: given["tls-key"], clientCaFile: given["tls-client-ca"], caFile: given["tls-ca"] },
+    path: env.PATH,
+    log,
+  };
 }
 
 /** The command line, and the configuration file that it names. */

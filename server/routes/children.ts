@@ -1,45 +1,63 @@
 /** One child by its id: answered here when it is ours, else forwarded to its owner. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import * as routes from "../../openapi/routes.ts";
-import { memberOfChild } from "../../openapi/schemas.ts";
+import { isWorkspacePath, memberOfChild } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { AppOptions, Bindings } from "../app.ts";
-import { forwardEvents, forwardJson } from "../gateway.ts";
-import { type NodeContext, streamLog } from "../stream.ts";
+import { forwardEvents, forwardFile, forwardJson } from "../gateway.ts";
+import { guarded, permit } from "../permissions.ts";
+import { type NodeContext, sendFile, streamLog } from "../stream.ts";
 import type { Child } from "../supervisor/child.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { name, supervisors } = options;
+  const { name, supervisors, streams } = options;
 
-  /** The child if it is this member's to know; undefined when another member owns it. */
-  const own = (id: string): Child | undefined => {
+  /** The child if it is this member's to know, for a caller that may have it; undefined when another member owns it, and decides. */
+  const own = (c: Context, id: string): Child | undefined => {
     if (memberOfChild(id) !== name) return undefined;
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
-      if (child) return child;
+      if (!child) continue;
+      permit(c, child.reference.pool);
+      return child;
     }
     throw PoolError.of("child_not_found", `member ${name} has no child ${id}, or has let go of it`);
   };
 
-  app.openapi(routes.getChild, async (c) => {
+  app.openapi(guarded(routes.getChild, streams), async (c) => {
     const { id } = c.req.valid("param");
-    const child = own(id);
+    const child = own(c, id);
     return child ? c.json(child.info, 200) : ((await forwardJson(c, options, id, "GET")) as never);
   });
 
-  app.openapi(routes.stopChild, async (c) => {
+  app.openapi(guarded(routes.stopChild, streams), async (c) => {
     const { id } = c.req.valid("param");
-    const child = own(id);
+    const child = own(c, id);
     if (!child) return (await forwardJson(c, options, id, "DELETE")) as never;
     supervisors.get(child.reference.pool)?.terminate(id);
     return c.json(child.info, 202);
   });
 
-  app.openapi(routes.childEvents, async (c) => {
+  app.openapi(guarded(routes.childEvents, streams), async (c) => {
     const { id } = c.req.valid("param");
     const after = c.req.valid("header")["last-event-id"];
-    const child = own(id);
+    const child = own(c, id);
     if (!child) return (await forwardEvents(c as unknown as NodeContext, options, id, after)) as never;
     return (await streamLog(c as unknown as NodeContext, child.log.read(after === undefined ? {} : { after: Number(after) }))) as never;
+  });
+
+  app.openapi(guarded(routes.getChildFile, streams), async (c) => {
+    const { id, path } = c.req.valid("param");
+    if (!isWorkspacePath(path)) throw PoolError.of("invalid_request", "/path: expected a path in the workspace: relative, without empty names, . and ..");
+    const child = own(c, id);
+    if (!child) return (await forwardFile(c as unknown as NodeContext, options, id, path)) as never;
+    const file = child.artifacts?.open(path);
+    if (!file) throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
+    return sendFile(c as unknown as NodeContext, file.stream, {
+      "content-type": "application/octet-stream",
+      "content-length": String(file.bytes),
+      "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(path.slice(path.lastIndexOf("/") + 1)).replaceAll("'", "%27")}`,
+    }) as never;
   });
 }

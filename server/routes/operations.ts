@@ -4,11 +4,12 @@ import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { AppOptions, Bindings } from "../app.ts";
 import { docsAsset, docsPage } from "../docs.ts";
+import { guarded } from "../permissions.ts";
 
-export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, trouble }: AppOptions): void {
-  app.openapi(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
+export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, streams, trouble }: AppOptions): void {
+  app.openapi(guarded(routes.livez, streams), (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
 
-  app.openapi(routes.readyz, (c) => {
+  app.openapi(guarded(routes.readyz, streams), (c) => {
     const detail = trouble();
     return detail === undefined
       ? c.json({ status: "ok" as const, member: name, sandbox }, 200)

@@ -3,27 +3,33 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
-import { callThrough } from "../gateway.ts";
+import { accessFor, callThrough } from "../gateway.ts";
+import { guarded, isPermitted } from "../permissions.ts";
 import type { NodeContext } from "../stream.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { access } = options;
+  const { streams } = options;
 
-  app.openapi(routes.callInPool, async (c) => {
+  app.openapi(guarded(routes.callInPool, streams), async (c) => {
     const accept = acceptOf(c);
     const { pool } = c.req.valid("param");
     return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;
   });
 
-  app.openapi(routes.placeChildInPool, async (c) => {
+  app.openapi(guarded(routes.placeChildInPool, streams), async (c) => {
     const { pool } = c.req.valid("param");
     const spec = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = await access.placeChild(pool, spec);
+    const child = await accessFor(c, options).placeChild(pool, spec);
     return c.json(child, 201, { location: child.url });
   });
 
-  app.openapi(routes.listPools, async (c) => c.json(await access.pools(), 200));
-  app.openapi(routes.getPool, async (c) => c.json(await access.pool(c.req.valid("param").pool), 200));
-  app.openapi(routes.listPoolChildren, async (c) => c.json(await access.children(c.req.valid("param").pool), 200));
+  app.openapi(guarded(routes.listPools, streams), async (c) => {
+    const { pools } = await accessFor(c, options).pools();
+    return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
+  });
+
+  app.openapi(guarded(routes.getPool, streams), async (c) => c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200));
+
+  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => c.json(await accessFor(c, options).children(c.req.valid("param").pool), 200));
 }

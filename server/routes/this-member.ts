@@ -1,25 +1,29 @@
 /** Calls and children on this member alone. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
+import { guarded, isPermitted, permit } from "../permissions.ts";
 import { type NodeContext, onClientGone, streamLog } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { answerAtEnd } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors }: AppOptions): void {
-  const supervisorOf = (pool: string): Supervisor => {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams }: AppOptions): void {
+  /** The supervisor of a pool, for a caller that may have it. */
+  const supervisorOf = (c: Context, pool: string): Supervisor => {
+    permit(c, pool);
     const supervisor = supervisors.get(pool);
     if (!supervisor) throw PoolError.of("pool_not_found", `member ${name} does not serve pool ${pool}; it serves ${[...supervisors.keys()].join(", ")}`);
     return supervisor;
   };
 
-  app.openapi(routes.call, async (c) => {
+  app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
     const { pool, ...spec } = c.req.valid("json");
-    const child = supervisorOf(pool).admit(spec, "call");
+    const child = supervisorOf(c, pool).admit(spec, "call");
     // Attached from the first event on: its slowness is the child's.
     const reader = child.log.read({ lossless: true });
     const gone = () => {
@@ -31,21 +35,22 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return (await answerAtEnd(c, eventsOf(reader))) as never;
   });
 
-  app.openapi(routes.placeChild, (c) => {
+  app.openapi(guarded(routes.placeChild, streams), (c) => {
     const { pool, ...spec } = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = supervisorOf(pool).admit(spec, "placed");
+    const child = supervisorOf(c, pool).admit(spec, "placed");
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
-  app.openapi(routes.countChildren, (c) =>
+  app.openapi(guarded(routes.countChildren, streams), (c) =>
     c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200),
   );
 
-  app.openapi(routes.listChildren, (c) => {
+  app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool } = c.req.valid("query");
-    const asked = pool === undefined ? [...supervisors.values()] : [supervisors.get(pool)];
-    return c.json({ children: asked.flatMap((supervisor) => supervisor?.which() ?? []) }, 200);
+    if (pool !== undefined) permit(c, pool);
+    const asked = pool === undefined ? [...supervisors.keys()].filter((each) => isPermitted(c, each)) : [pool];
+    return c.json({ children: asked.flatMap((each) => supervisors.get(each)?.which() ?? []) }, 200);
   });
 }
 

@@ -1,6 +1,11 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import fc from "fast-check";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Load } from "../../openapi/errors.ts";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { type Load, problem } from "../../openapi/errors.ts";
+import { Client } from "../../sdk/typescript/client.ts";
+import { DirectAccess } from "../../sdk/typescript/direct.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { Member } from "../../sdk/typescript/members.ts";
 import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement.ts";
@@ -245,4 +250,57 @@ describe("N callers and N free slots", () => {
 
   test("all are admitted where only a sample is asked at first", () =>
     fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 21, maxLength: 60 }), delays, callAll), { numRuns: 30 }));
+});
+
+describe("DirectAccess", () => {
+  /** Members on servers of their own, that answer as they are told to. */
+  async function membersOf(...levels: Member["sandbox"][]) {
+    const asked: string[] = [];
+    const state = { status: 200 };
+    const members = await Promise.all(
+      levels.map(async (sandbox, index): Promise<Member> => {
+        const server = createServer((request, response) => {
+          asked.push(`m${index} ${request.method} ${request.headers.authorization}`);
+          const refusal = problem("unauthorized", "not known here");
+          const body =
+            state.status === 401 ? refusal : request.method === "GET" ? { member: `m${index}`, pools: { pipeline: load(0) } } : { id: `m${index}.0` };
+          const type = state.status === 401 ? "application/problem+json" : "application/json";
+          request.resume().on("end", () => response.writeHead(state.status, { "content-type": type }).end(JSON.stringify(body)));
+        });
+        await once(server.listen(0, "127.0.0.1"), "listening");
+        onTestFinished(() => void server.close());
+        return { ...member(index), url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sandbox };
+      }),
+    );
+    const client = new Client();
+    onTestFinished(() => client.close());
+    return { asked, state, access: new DirectAccess(client, { in: async () => members, all: async () => members, close: () => {} }).as("Bearer x") };
+  }
+
+  test("asks only members that hold their children as strongly as demanded", async () => {
+    const { access, asked } = await membersOf("none", "full", "no-cgroup");
+    expect(await access.placeChild("pipeline", { command: ["true"], sandbox: "full" })).toMatchObject({ id: "m1.0" });
+    expect(new Set(asked.map((line) => line.slice(0, 2)))).toEqual(new Set(["m1"]));
+    asked.length = 0;
+    expect((await access.placeChild("pipeline", { command: ["true"], sandbox: "no-cgroup" })).id).toMatch(/^m[12]\.0$/);
+    expect(asked.some((line) => line.startsWith("m0"))).toBe(false);
+    const weak = await membersOf("none", "no-cgroup");
+    await expect(weak.access.placeChild("pipeline", { command: ["true"], sandbox: "full" })).rejects.toMatchObject({
+      code: "no_members_available",
+      message: "pool pipeline: expected a member of sandbox level full or stronger; its 2 have none, no-cgroup",
+    });
+    expect(weak.asked).toEqual([]);
+  });
+
+  test("shows every member who is calling, and passes on that none of them knows it", async () => {
+    const { access, asked, state } = await membersOf("none", "none");
+    await access.placeChild("pipeline", { command: ["true"] });
+    await access.pool("pipeline");
+    expect(asked.length).toBeGreaterThanOrEqual(5);
+    expect(asked.filter((line) => !line.endsWith(" Bearer x"))).toEqual([]);
+    state.status = 401;
+    await expect(access.placeChild("pipeline", { command: ["true"] })).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(access.pool("pipeline")).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(access.children("pipeline")).rejects.toMatchObject({ code: "unauthorized" });
+  });
 });

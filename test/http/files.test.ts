@@ -1,34 +1,33 @@
 /** The files that a child left, from its member and through another one. */
-import { createHash, randomBytes } from "node:crypto";
-import { Readable } from "node:stream";
+import { createHash } from "node:crypto";
 import { buffer } from "node:stream/consumers";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { Supervisor } from "../../server/supervisor/supervisor.ts";
-import { post, problemOf, startMembers, until, within } from "../helpers/member.ts";
+import { callEvents, collect, idle, lastOf, post, problemOf, startMembers, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 
-/** Two members, and a child of the second one that left these files. */
-async function withFiles(files: Readonly<Record<string, () => Readable>>, bytes: (path: string) => number) {
-  const find = Supervisor.prototype.find;
-  const spy = vi.spyOn(Supervisor.prototype, "find").mockImplementation(function (this: Supervisor, id) {
-    const child = find.call(this, id);
-    const open = (path: string) => (Object.hasOwn(files, path) ? { bytes: bytes(path), stream: files[path]?.() as Readable } : undefined);
-    if (child) Object.defineProperty(child, "artifacts", { value: { open }, configurable: true });
-    return child;
-  });
-  onTestFinished(() => spy.mockRestore());
-  const [gate, far] = (await startMembers({ pools: { gate: 1 } }, {})) as [RunningMember, RunningMember];
-  const { id } = (await (await post(far.url, "/children", { pool: "pipeline", command: ["true"] })).json()) as { id: string };
-  return { gate, far, id };
+const MIB = 1024 * 1024;
+
+/** Two members, and a child of the second one that has ended. */
+async function ended(spec: object) {
+  const [gate, far] = (await startMembers(
+    { pools: { gate: 1 } },
+    { pools: { pipeline: { maxChildren: 2, limits: { artifactBytes: 128 * MIB, memoryBytes: 512 * MIB } } } },
+  )) as [RunningMember, RunningMember];
+  const events = await callEvents(far.url, "/call", { pool: "pipeline", ...spec });
+  const [placed] = events;
+  if (placed?.type !== "placed") throw new Error(`expected placed; got ${JSON.stringify(placed)}`);
+  return { gate, far, id: placed.child.id, events };
 }
 
 const NAMES = ["out.bin", "a/b/c.txt", "100% é ?#&+'\".txt", "a%2Fb", "__proto__", "line\nbreak"];
 
 test("come as bytes under any name, and no page is made of them", async () => {
   const content = (path: string) => Buffer.from(`<script>${path}</script>`);
-  const files = Object.fromEntries(NAMES.map((name) => [name, () => Readable.from([content(name)])] as const));
-  const { gate, far, id } = await withFiles(files, (path) => content(path).length);
+  // A name that is no key of an object is made inside.
+  const files = Object.fromEntries(NAMES.filter((name) => name !== "__proto__").map((name) => [name, { base64: content(name).toString("base64") }]));
+  const { gate, far, id, events } = await ended({ command: ["sh", "-c", "printf '<script>__proto__</script>' >__proto__"], files, artifacts: ["**"] });
+  expect(lastOf(events, "result").artifacts).toEqual(NAMES.toSorted().map((path) => ({ path, bytes: content(path).length })));
   for (const { url } of [far, gate]) {
     const pools = new DistributedPool({ url });
     onTestFinished(() => pools.close());
@@ -60,38 +59,75 @@ test("come as bytes under any name, and no page is made of them", async () => {
   }
 });
 
-test("that are large are read no faster than they are taken, and whole", async () => {
-  const chunk = randomBytes(1024 * 1024);
-  let [made, left] = [0, false];
-  const large = (chunks: number) => () => {
-    const stream = Readable.from(
-      (function* () {
-        for (let index = 0; index < chunks; index++) {
-          made += 1;
-          yield chunk;
-        }
-      })(),
-      { objectMode: false, highWaterMark: chunk.length },
-    );
-    stream.once("close", () => {
-      left = true;
-    });
-    return stream;
-  };
-  const { gate, id } = await withFiles({ whole: large(64), endless: large(4_096) }, (path) => (path === "whole" ? 64 : 4_096) * chunk.length);
-  const digest = createHash("sha256");
-  const response = await within("the file", fetch(`${gate.url}/children/${id}/files/whole`));
-  for await (const bytes of response.body ?? []) digest.update(bytes);
-  const expected = createHash("sha256");
-  for (let index = 0; index < 64; index++) expected.update(chunk);
-  expect(digest.digest("hex")).toBe(expected.digest("hex"));
-
-  [made, left] = [0, false];
+test("that are large come whole through another member, and a reader may leave", async () => {
+  const bytes = 96 * MIB;
+  const command = ["sh", "-c", `head -c ${bytes} /dev/urandom | tee large.bin | sha256sum`];
+  const { gate, id, events } = await ended({ command, artifacts: ["*.bin"] });
+  const url = `${gate.url}/children/${id}/files/large.bin`;
   const abort = new AbortController();
-  const stalled = await within("the file", fetch(`${gate.url}/children/${id}/files/endless`, { signal: abort.signal }));
-  expect(stalled.headers.get("content-length")).toBe(String(4_096 * chunk.length));
-  await until("the first bytes to be made", () => made > 0);
+  const left = await within("the file", fetch(url, { signal: abort.signal }));
+  expect(left.headers.get("content-length")).toBe(String(bytes));
   abort.abort();
-  await until("the owner to let go of the file", () => left);
-  expect(made).toBeLessThan(1_024);
+  const digest = createHash("sha256");
+  const response = await within("the file", fetch(url));
+  for await (const chunk of response.body ?? []) digest.update(chunk);
+  expect(digest.digest("hex")).toBe(textOf(events).split(" ")[0]);
+});
+
+test("are bounded: what is too much is said, and what came before it is kept", async () => {
+  const member = await startOne({ pools: { pipeline: { maxChildren: 1, limits: { artifactBytes: 10 } } } });
+  const call = (spec: object) =>
+    callEvents(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", "printf 12345678 >a; exit 3"], artifacts: ["a", "b"], ...spec });
+  expect(lastOf(await call({}), "result")).toMatchObject({ exitCode: 3, artifacts: [{ path: "a", bytes: 8 }] });
+  const failed = lastOf(await call({ files: { b: "12345678" } }), "failed");
+  expect(failed).toMatchObject({ exitCode: 3, problem: { code: "payload_too_large", detail: expect.stringContaining("10 bytes") } });
+  expect(failed.artifacts).toHaveLength(1);
+  const tightened = lastOf(await call({ limits: { artifactBytes: 7 } }), "failed");
+  expect(tightened).toMatchObject({ problem: { code: "payload_too_large" }, artifacts: [] });
+  await idle(member);
+});
+
+test.each<[string, object, RegExp]>([
+  ["a path out of the workspace", { files: { "../x": "" } }, /\/files\/\.\.~1x: expected a path in the workspace/],
+  ["an absolute path", { files: { "/etc/x": "" } }, /expected a path in the workspace/],
+  ["a file and a folder of the same name", { files: { a: "", "a/b": "" } }, /expected "a" to be a file or a folder; got both/],
+  [
+    "more than the workspace holds",
+    { files: { a: "x".repeat(70_000) }, limits: { workspaceBytes: 65_536 } },
+    /expected at most 65536 bytes, the size of the workspace; got 70000/,
+  ],
+  ["a pattern out of the workspace", { artifacts: ["../*"] }, /expected a path in the workspace/],
+  ["patterns that are too long", { artifacts: Array.from({ length: 50 }, () => "x".repeat(200)) }, /expected patterns of together at most 8192 bytes/],
+])("%s is refused", async (_, spec, message) => {
+  const member = await startOne();
+  const refused = await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], ...spec }));
+  expect(refused).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(message) });
+  await idle(member);
+});
+
+test("a function finds its files, and leaves some", async () => {
+  const member = await startOne();
+  const source =
+    "async () => { const fs = await import('node:fs'); fs.writeFileSync('out.txt', fs.readFileSync('in/x.txt', 'utf8').toUpperCase()); return 1; }";
+  const events = await callEvents(member.url, "/call", {
+    pool: "pipeline",
+    function: { source, args: [] },
+    files: { "in/x.txt": { text: "quiet" } },
+    artifacts: ["*.txt"],
+  });
+  expect(lastOf(events, "result")).toMatchObject({ value: 1, artifacts: [{ path: "out.txt", bytes: 5 }] });
+  await idle(member);
+});
+
+test("what the child's last word on TERM leaves is kept", async () => {
+  const member = await startOne({ graceMs: 5_000 });
+  const command = ["sh", "-c", "trap 'echo bye >last; exit 4' TERM; echo up; while :; do sleep 0.05; done"];
+  const events = streamOf(await post(member.url, "/call", { pool: "pipeline", command, artifacts: ["last"] }));
+  const placed = (await within("placed", events.next())).value;
+  if (placed?.type !== "placed") throw new Error("expected placed");
+  await within("the output", events.next());
+  await fetch(`${member.url}/children/${placed.child.id}`, { method: "DELETE" });
+  const rest = await within("the end", collect(events));
+  expect(lastOf(rest, "failed")).toMatchObject({ problem: { code: "cancelled" }, artifacts: [{ path: "last", bytes: 4 }] });
+  await idle(member);
 });

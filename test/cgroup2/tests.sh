@@ -1,0 +1,11 @@
+# The test files that `npm run test:cgroup2` runs on a real cgroup v2, one a line. An empty list leaves its run out.
+
+# As root.
+as_root="
+test/process/sandbox.test.ts
+"
+
+# As uid 1000, in a cgroup subtree that is delegated to it.
+as_user="
+test/process/sandbox.test.ts
+"

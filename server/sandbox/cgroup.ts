@@ -17,6 +17,8 @@ type Controller = (typeof CONTROLLERS_V1)[number];
 /** bubblewrap runs two processes beside the child's, and a shell may wait for the program. */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;
+/** On version 1, the part of the memory limit that sockets may take beside it. */
+const SOCKETS_PART = 8;
 /** Less would be refused by the kernel. */
 const MIN_QUOTA_US = 1_000;
 /** A group is empty in milliseconds once its processes are killed; longer only when one hangs in the kernel. */
@@ -184,6 +186,9 @@ export class Cgroups {
       } else {
         write("memory", "memory.limit_in_bytes", limits.memoryBytes);
         if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes"))) write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
+        // What TCP and UDP sockets hold is counted apart here, and without a limit not at all.
+        if (existsSync(join(of("memory"), "memory.kmem.tcp.limit_in_bytes")))
+          write("memory", "memory.kmem.tcp.limit_in_bytes", Math.floor(limits.memoryBytes / SOCKETS_PART));
         if (quota !== undefined) {
           write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
           write("cpu", "cpu.cfs_quota_us", quota);

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
+import { collect, eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
 import { LEVEL } from "./sandbox.ts";
 
 /** An attack, its member's answer included, is over in this time. */
@@ -102,7 +102,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const attack = async (spec: ChildSpecInput) => {
     const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS / 2, ...spec });
     if (response.status !== 200) throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
-    const events = await within("the attack's terminal event", eventsOf(response), ATTACK_MS);
+    const events = await within("the attack's terminal event", collect(streamOf(response)), ATTACK_MS);
     expect(["result", "failed"]).toContain(events.at(-1)?.type);
     await contained();
     return events;

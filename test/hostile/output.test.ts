@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { outputBytes } from "../../sdk/typescript/events.ts";
 import { RING_ENTRIES } from "../../server/supervisor/output.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
-import { collect, getJson, heldBytes, lastOf, post, streamOf, textOf, until, within } from "../helpers/member.ts";
+import { callEvents, collect, getJson, heldBytes, lastOf, post, streamOf, textOf, until, within } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
 /** Long outputs take their time on a machine that does other things too. */
@@ -25,10 +25,10 @@ const SHAPES: readonly (readonly [shape: string, bytes: Buffer])[] = [
 
 describe.skipIf(hostileMissing)(`output${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
   test.each(SHAPES)("shaped like %s arrives as written, at once or byte by byte", async (_, bytes) => {
-    const { attack } = await startAttacked();
+    const { member, contained } = await startAttacked();
     for (const command of [["cat"], ["dd", "bs=1", "status=none"], ["sh", "-c", "cat >&2"]]) {
       for (const outputEncoding of ["text", "base64"] as const) {
-        const events = await attack({ command, outputEncoding, stdin: { base64: bytes.toString("base64") } });
+        const events = await callEvents(member.url, "/call", { pool: "pipeline", command, outputEncoding, stdin: { base64: bytes.toString("base64") } });
         const type = command[0] === "sh" ? "stderr" : "stdout";
         if (outputEncoding === "text") expect(textOf(events, type)).toBe(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
         else expect(Buffer.concat(events.map((event) => (event.type === type ? Buffer.from(outputBytes(event)) : Buffer.alloc(0))))).toEqual(bytes);
@@ -36,6 +36,7 @@ describe.skipIf(hostileMissing)(`output${hostileMissing ? ` (skipped: ${hostileM
         expect(events.map(({ id }) => id)).toEqual(events.map((_, index) => index + 1));
       }
     }
+    await contained();
   });
 
   test("an event's frame has no line of the child's making, whoever parses it", async () => {

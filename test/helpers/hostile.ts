@@ -1,5 +1,5 @@
 /** A member under attack, with a child beside it that must not notice; and what has to hold when the attack is over. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
@@ -36,11 +36,20 @@ export function survivors(prefix = GROUPS): string[] {
   });
 }
 
+/** All groups of members whose names begin so: the folders of their children's groups, and those. */
+export function groupsOf(prefix: string): string[] {
+  return find(["-name", `${prefix}*`, "-type", "d", "-o", "-path", `*/${prefix}*/*`, "-type", "d"]);
+}
+
 /** Groups of children of this process's members. */
 export function groupsLeft(prefix = GROUPS): string[] {
-  return execFileSync("find", ["/sys/fs/cgroup", "-path", `*/${prefix}*/*`, "-type", "d"], { encoding: "utf8" })
-    .split("\n")
-    .filter(Boolean);
+  return find(["-path", `*/${prefix}*/*`, "-type", "d"]);
+}
+
+function find(which: readonly string[]): string[] {
+  const found = spawnSync("find", ["/sys/fs/cgroup", ...which], { encoding: "utf8" });
+  // It fails where a group goes while it looks.
+  return found.stdout.split("\n").filter(Boolean);
 }
 
 /** Waits for a state of the outside world, of which there is no event, to hold. */

@@ -6,17 +6,17 @@ import { lastOf, textOf } from "../helpers/member.ts";
 const limits = { processes: 64 };
 
 describe.skipIf(hostileMissing)(`processes${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
-  // Once the bomb has gone off its shell gets no process either: it goes on without one.
+  // The shell starts one process: once the bomb has gone off it would get none either.
   test("a fork bomb stays within its number of processes and ends with its shell", async () => {
     const { script } = await startAttacked();
-    const events = await script("bomb() { bomb | bomb & }; bomb; echo over; exec sleep 1", { limits });
+    const events = await script("bomb() { bomb | bomb & }; bomb & echo over; exec sleep 1", { limits });
     expect(lastOf(events, "result").exitCode).toBe(0);
     expect(textOf(events)).toBe("over\n");
   });
 
   test("a fork bomb whose parent exits is over at once", async () => {
     const { script } = await startAttacked();
-    const events = await script("bomb() { bomb | bomb & }; bomb; echo over; exit 3", { limits });
+    const events = await script("bomb() { bomb | bomb & }; bomb & echo over; exit 3", { limits });
     expect(lastOf(events, "result").exitCode).toBe(3);
     expect(textOf(events)).toBe("over\n");
   });
@@ -61,7 +61,7 @@ describe.skipIf(hostileMissing)(`processes${hostileMissing ? ` (skipped: ${hosti
 
   test("two bombs at once leave each other, and the sibling, their processes", async () => {
     const { member, script } = await startAttacked({ pools: { pipeline: 3, sibling: 1, other: 1 } });
-    const bomb = "bomb() { bomb | bomb & }; bomb; echo over; exec sleep 0.5";
+    const bomb = "bomb() { bomb | bomb & }; bomb & echo over; exec sleep 0.5";
     const beside = fetch(`${member.url}/call`, {
       method: "POST",
       headers: { "content-type": "application/json" },

@@ -135,7 +135,7 @@ export class Cgroups {
   #made = 0;
 
   /**
-   * Makes the folders.
+   * Finds where the folders go; {@link make} makes them.
    *
    * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
    */
@@ -146,21 +146,37 @@ export class Cgroups {
     const own = ownGroups(files, existsSync);
     if (!own) throw PoolError.of("sandbox_unavailable", "no cgroup hierarchy with memory, pids and cpu is mounted");
     this.version = own.version;
-    const made: string[] = [];
     try {
       const parents = own.version === 2 ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)])) : own.folders;
       this.#of = new Map([...parents].map(([key, path]) => [key, join(realpathSync(path), name)]));
       this.folders = [...new Set(this.#of.values())];
+    } catch (error) {
+      throw this.#unavailable(error);
+    }
+  }
+
+  /**
+   * Makes the folders.
+   *
+   * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
+   */
+  make(): void {
+    const made: string[] = [];
+    try {
       for (const folder of this.folders) {
         mkdirSync(folder);
         made.push(folder);
-        const why = own.version === 2 ? enable(folder) : undefined;
+        const why = this.version === 2 ? enable(folder) : undefined;
         if (why !== undefined) throw new Error(why);
       }
     } catch (error) {
       for (const folder of made) rmdirSync(folder);
-      throw PoolError.of("sandbox_unavailable", `cgroup v${own.version}: ${messageOf(error)}`, { cause: error });
+      throw this.#unavailable(error);
     }
+  }
+
+  #unavailable(error: unknown): PoolError {
+    return PoolError.of("sandbox_unavailable", `cgroup v${this.version}: ${messageOf(error)}`, { cause: error });
   }
 
   /** A group with these limits, still empty. */

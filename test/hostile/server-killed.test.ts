@@ -1,6 +1,6 @@
 /** The server is killed, with no chance to do anything about its children: nothing of them stays. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { groupsOf, hostileMissing, survivors } from "../helpers/hostile.ts";
-import { post, streamOf, within } from "../helpers/member.ts";
+import { post, streamOf, until, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { eventually } from "../helpers/wait.ts";
 
@@ -20,8 +20,8 @@ const missing = hostileMissing ?? (existsSync(CLI) ? undefined : "dist/ has not 
 const CLEAN_MS = 15_000;
 const READY_MS = 30_000;
 
-/** A member in a process of its own, whose temporary folder is its own too. */
-async function startDev() {
+/** A member in a process of its own, whose temporary folder is its own too. `ready` answers its URL. */
+async function spawnDev() {
   const folder = await mkdtemp(join(tmpdir(), "dpool-killed-"));
   const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", "--pool", "pipeline=40"], {
     env: { ...cleanEnvironment(), TMPDIR: folder },
@@ -40,12 +40,15 @@ async function startDev() {
     }
     throw new Error("the member ended before it was ready");
   };
-  const url = await within("the member to be ready", ready(), READY_MS);
-  const pid = child.pid as number;
-  return { url, folder, pid, prefix: `distributed-pool-${pid}-`, kill: () => child.kill("SIGKILL"), exited };
+  return { folder, prefix: `distributed-pool-${child.pid}-`, kill: () => child.kill("SIGKILL"), exited, ready };
 }
 
-type Dev = Awaited<ReturnType<typeof startDev>>;
+async function startDev() {
+  const dev = await spawnDev();
+  return { ...dev, url: await within("the member to be ready", dev.ready(), READY_MS) };
+}
+
+type Dev = Awaited<ReturnType<typeof spawnDev>>;
 
 /** Processes that work for the member: its janitor, by the folder in its command line, and whatever runs for a child. */
 async function helpersOf({ folder }: Dev): Promise<string[]> {
@@ -126,5 +129,14 @@ describe.skipIf(missing)(`a server that is killed${missing ? ` (skipped: ${missi
     dev.kill();
     await nothingLeft(dev);
     await within("the callers to hear of it", settled);
+  });
+
+  test("as soon as it has left a trace, leaves none", async () => {
+    for (let time = 0; time < 5; time++) {
+      const dev = await spawnDev();
+      await until("the member's first file", () => readdirSync(dev.folder).length > 0);
+      dev.kill();
+      await nothingLeft(dev);
+    }
   });
 });

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxLevel } from "../../openapi/schemas.ts";
@@ -163,10 +163,18 @@ export class Bubblewrap implements Sandbox {
     refuseSetuid();
     const name = `distributed-pool-${process.pid}-${randomBytes(4).toString("hex")}`;
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
-    this.folder = mkdtempSync(join(tmpdir(), "distributed-pool-"));
+    this.folder = join(tmpdir(), name);
+    // Before there is anything to clean up: a server may be killed at any moment.
+    this.#janitor = new Janitor(this.#groups?.folders ?? [], [this.folder]);
+    try {
+      this.#groups?.make();
+      mkdirSync(this.folder, { mode: 0o700 });
+    } catch (error) {
+      void this.#janitor.clean();
+      throw error;
+    }
     // The children's user passes through, and sees no names.
     chmodSync(this.folder, 0o711);
-    this.#janitor = new Janitor(this.#groups?.folders ?? [], [this.folder]);
     this.#staging = new Staging(this.folder, this.#identities.active);
     this.#pipes = new Pipes(this.folder);
     const file = join(this.folder, "filter");

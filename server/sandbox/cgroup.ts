@@ -17,6 +17,8 @@ type Controller = (typeof CONTROLLERS_V1)[number];
 /** bubblewrap runs two processes beside the child's, and a shell may wait for the program. */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;
+/** On version 1, the part of the memory limit that sockets may take beside it. */
+const SOCKETS_PART = 8;
 /** Less would be refused by the kernel. */
 const MIN_QUOTA_US = 1_000;
 /** A group is empty in milliseconds once its processes are killed; longer only when one hangs in the kernel. */
@@ -133,7 +135,7 @@ export class Cgroups {
   #made = 0;
 
   /**
-   * Makes the folders.
+   * Finds where the folders go; {@link make} makes them.
    *
    * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
    */
@@ -144,21 +146,37 @@ export class Cgroups {
     const own = ownGroups(files, existsSync);
     if (!own) throw PoolError.of("sandbox_unavailable", "no cgroup hierarchy with memory, pids and cpu is mounted");
     this.version = own.version;
-    const made: string[] = [];
     try {
       const parents = own.version === 2 ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)])) : own.folders;
       this.#of = new Map([...parents].map(([key, path]) => [key, join(realpathSync(path), name)]));
       this.folders = [...new Set(this.#of.values())];
+    } catch (error) {
+      throw this.#unavailable(error);
+    }
+  }
+
+  /**
+   * Makes the folders.
+   *
+   * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
+   */
+  make(): void {
+    const made: string[] = [];
+    try {
       for (const folder of this.folders) {
         mkdirSync(folder);
         made.push(folder);
-        const why = own.version === 2 ? enable(folder) : undefined;
+        const why = this.version === 2 ? enable(folder) : undefined;
         if (why !== undefined) throw new Error(why);
       }
     } catch (error) {
       for (const folder of made) rmdirSync(folder);
-      throw PoolError.of("sandbox_unavailable", `cgroup v${own.version}: ${messageOf(error)}`, { cause: error });
+      throw this.#unavailable(error);
     }
+  }
+
+  #unavailable(error: unknown): PoolError {
+    return PoolError.of("sandbox_unavailable", `cgroup v${this.version}: ${messageOf(error)}`, { cause: error });
   }
 
   /** A group with these limits, still empty. */
@@ -184,6 +202,9 @@ export class Cgroups {
       } else {
         write("memory", "memory.limit_in_bytes", limits.memoryBytes);
         if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes"))) write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
+        // What TCP and UDP sockets hold is counted apart here, and without a limit not at all.
+        if (existsSync(join(of("memory"), "memory.kmem.tcp.limit_in_bytes")))
+          write("memory", "memory.kmem.tcp.limit_in_bytes", Math.floor(limits.memoryBytes / SOCKETS_PART));
         if (quota !== undefined) {
           write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
           write("cpu", "cpu.cfs_quota_us", quota);

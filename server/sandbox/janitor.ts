@@ -20,7 +20,11 @@ while [ $n -lt 100 ]; do
   n=$((n + 1))
   sleep 0.05
 done
-rm -rf -- "$@"
+# A program that the server had started may still be writing there.
+until rm -rf -- "$@" || [ $n -ge 100 ]; do
+  n=$((n + 1))
+  sleep 0.05
+done
 `;
 /** The script gives up by itself before. */
 const CLEAN_TIMEOUT_MS = 10_000;

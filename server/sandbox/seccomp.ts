@@ -62,8 +62,11 @@ const TERMINAL_INPUT = [0x5412, 0x541c];
 /** `PER_LINUX`, and the question which it is. Others switch address randomisation off or make memory executable. */
 const PERSONALITIES = [0, 0xffffffff];
 const AF_UNIX = 1;
-/** `AF_INET`, `AF_INET6`, `AF_NETLINK` beside it. Without `AF_VSOCK`, which no network namespace holds, and `AF_PACKET`, `AF_ALG` and rarer ones. */
-const FAMILIES = [AF_UNIX, 2, 10, 16];
+/**
+ * `AF_INET`, `AF_INET6` beside it. Without `AF_NETLINK`: no control group counts what its sockets hold unread, gigabytes beyond any limit;
+ * `AF_VSOCK`, which no network namespace holds; and `AF_PACKET`, `AF_ALG` and rarer ones.
+ */
+const FAMILIES = [AF_UNIX, 2, 10];
 /** The bits of a socket's type that are not flags, and the type that makes an `AF_PACKET` of an `AF_INET`: `SOCK_PACKET`. */
 const SOCKET_TYPE = 0xf;
 const SOCK_PACKET = 10;

@@ -1,7 +1,7 @@
 /**
  * The event log of one child: every reader sees the same events under the same ids.
  *
- * It is a ring bounded in bytes. A lossless reader holds the ring back: while it is behind by the whole ring the log is
+ * It is a ring bounded in bytes and in entries. A lossless reader holds the ring back: while it is behind by the whole ring the log is
  * not `writable`, and whoever fills the log stops reading the child, to which that looks like a full pipe. Any other
  * reader that falls behind finds a `gap` that says how many bytes of output it missed. Without readers nothing waits.
  */
@@ -24,6 +24,8 @@ interface Kept extends LogEntry {
 
 /** Default bound of a ring, in bytes of output. */
 export const RING_BYTES = 1024 * 1024;
+/** Bound of a ring in entries: one takes some 200 bytes beside its output, which may be a single byte. */
+export const RING_ENTRIES = 16_384;
 /** The places of so many events that were let go are remembered, so that a gap can be counted exactly. */
 const REMEMBERED_PLACES = 65_536;
 
@@ -48,7 +50,9 @@ export class EventLog {
 
   /** Whether the child's output may be read on: no lossless reader is a whole ring behind. */
   get writable(): boolean {
-    for (const reader of this.#readers) if (reader.lossless && this.#written - reader.place >= this.#limit) return false;
+    for (const { lossless, place, cursor } of this.#readers) {
+      if (lossless && (this.#written - place >= this.#limit || this.#nextId - 1 - cursor >= RING_ENTRIES)) return false;
+    }
     return true;
   }
 
@@ -136,7 +140,8 @@ export class EventLog {
     for (const reader of this.#readers) if (reader.lossless) needed = Math.min(needed, reader.cursor + 1);
     while (this.#head < this.#entries.length - 1) {
       const oldest = this.#entries[this.#head] as Kept;
-      if (this.#written - oldest.from <= this.#limit || oldest.id >= needed) break;
+      const fits = this.#written - oldest.from <= this.#limit && this.#entries.length - this.#head <= RING_ENTRIES;
+      if (fits || oldest.id >= needed) break;
       this.#places.push(oldest.to);
       this.#heldChars -= oldest.data.length;
       this.#entries[this.#head] = undefined;

@@ -1,12 +1,12 @@
 /** A member under attack, with a child beside it that must not notice; and what has to hold when the attack is over. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
+import { collect, eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
 import { LEVEL } from "./sandbox.ts";
 
 /** An attack, its member's answer included, is over in this time. */
@@ -36,11 +36,20 @@ export function survivors(prefix = GROUPS): string[] {
   });
 }
 
+/** All groups of members whose names begin so: the folders of their children's groups, and those. */
+export function groupsOf(prefix: string): string[] {
+  return find(["-name", `${prefix}*`, "-type", "d", "-o", "-path", `*/${prefix}*/*`, "-type", "d"]);
+}
+
 /** Groups of children of this process's members. */
 export function groupsLeft(prefix = GROUPS): string[] {
-  return execFileSync("find", ["/sys/fs/cgroup", "-path", `*/${prefix}*/*`, "-type", "d"], { encoding: "utf8" })
-    .split("\n")
-    .filter(Boolean);
+  return find(["-path", `*/${prefix}*/*`, "-type", "d"]);
+}
+
+function find(which: readonly string[]): string[] {
+  const found = spawnSync("find", ["/sys/fs/cgroup", ...which], { encoding: "utf8" });
+  // It fails where a group goes while it looks.
+  return found.stdout.split("\n").filter(Boolean);
 }
 
 /** Waits for a state of the outside world, of which there is no event, to hold. */
@@ -102,7 +111,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const attack = async (spec: ChildSpecInput) => {
     const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS / 2, ...spec });
     if (response.status !== 200) throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
-    const events = await within("the attack's terminal event", eventsOf(response), ATTACK_MS);
+    const events = await within("the attack's terminal event", collect(streamOf(response)), ATTACK_MS);
     expect(["result", "failed"]).toContain(events.at(-1)?.type);
     await contained();
     return events;

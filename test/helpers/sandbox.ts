@@ -11,7 +11,9 @@ import type { Sandbox } from "../../server/sandbox/sandbox.ts";
 function strongest(): SandboxLevel {
   if (spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status !== 0) return "none";
   try {
-    for (const folder of new Cgroups(`distributed-pool-try-${process.pid}`).folders) rmdirSync(folder);
+    const groups = new Cgroups(`distributed-pool-try-${process.pid}`);
+    groups.make();
+    for (const folder of groups.folders) rmdirSync(folder);
     return "full";
   } catch {
     return "no-cgroup";

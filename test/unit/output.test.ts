@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
-import { EventLog, type LogEntry, type LogReader } from "../../server/supervisor/output.ts";
+import { EventLog, type LogEntry, type LogReader, RING_ENTRIES } from "../../server/supervisor/output.ts";
 import { collect, heldBytes, within } from "../helpers/member.ts";
 
 const RESULT: PoolEvent = { type: "result", exitCode: 0, usage: { wallMs: 1, cpuMs: null, maxRssBytes: null }, artifacts: [] };
@@ -64,6 +64,22 @@ describe("EventLog", () => {
     await next(entries);
     await within("the log to be writable", waiting);
     expect(log.writable).toBe(true);
+  });
+
+  test("entries of a byte are bounded by their number: for a lossless reader by waiting, without one by a gap", async () => {
+    const log = new EventLog();
+    const reader = log.read({ lossless: true });
+    for (let byte = 0; byte < RING_ENTRIES - 1; byte++) write(log, "x");
+    expect(log.writable).toBe(true);
+    write(log, "x");
+    expect(log.writable).toBe(false);
+    reader.close();
+    expect(log.writable).toBe(true);
+    for (let byte = 0; byte < 999; byte++) write(log, "x");
+    log.append(RESULT);
+    const entries = await all(log.read());
+    expect(entries.length).toBe(1 + RING_ENTRIES);
+    expect(JSON.parse(entries[0]?.data ?? "")).toEqual({ type: "gap", droppedBytes: 1_000 });
   });
 
   test("a lossless reader that leaves lets the writer go on", async () => {

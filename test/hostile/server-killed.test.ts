@@ -1,0 +1,142 @@
+/** The server is killed, with no chance to do anything about its children: nothing of them stays. */
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { groupsOf, hostileMissing, survivors } from "../helpers/hostile.ts";
+import { post, streamOf, until, within } from "../helpers/member.ts";
+import { cleanEnvironment } from "../helpers/processes.ts";
+import { eventually } from "../helpers/wait.ts";
+
+const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const missing = hostileMissing ?? (existsSync(CLI) ? undefined : "dist/ has not been built");
+/** The janitor gives up by itself before. */
+const CLEAN_MS = 15_000;
+const READY_MS = 30_000;
+
+/** A member in a process of its own, whose temporary folder is its own too. `ready` answers its URL. */
+async function spawnDev() {
+  const folder = await mkdtemp(join(tmpdir(), "dpool-killed-"));
+  const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", "--pool", "pipeline=40"], {
+    env: { ...cleanEnvironment(), TMPDIR: folder },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await within("the member's end", exited);
+    await rm(folder, { recursive: true, force: true });
+  });
+  const ready = async () => {
+    for await (const line of createInterface({ input: child.stdout })) {
+      const url = /^ready (\S+)/.exec(line)?.[1];
+      if (url) return url;
+    }
+    throw new Error("the member ended before it was ready");
+  };
+  return { folder, prefix: `distributed-pool-${child.pid}-`, kill: () => child.kill("SIGKILL"), exited, ready };
+}
+
+async function startDev() {
+  const dev = await spawnDev();
+  return { ...dev, url: await within("the member to be ready", dev.ready(), READY_MS) };
+}
+
+type Dev = Awaited<ReturnType<typeof spawnDev>>;
+
+/** Processes that work for the member: its janitor, by the folder in its command line, and whatever runs for a child. */
+async function helpersOf({ folder }: Dev): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+    if (line.includes(folder)) found.push(`${pid} ${line.replaceAll("\0", " ").slice(0, 80)}`);
+  }
+  return found;
+}
+
+/** Nothing is left of the member: no process, no group, the folder of its groups included, no file. */
+async function nothingLeft(dev: Dev): Promise<void> {
+  await within("the member's end", dev.exited);
+  await eventually(
+    "nothing to be left of the member that was killed",
+    async () => {
+      expect({
+        processes: survivors(dev.prefix),
+        groups: groupsOf(dev.prefix),
+        helpers: await helpersOf(dev),
+        files: await readdir(dev.folder),
+      }).toEqual({ processes: [], groups: [], helpers: [], files: [] });
+    },
+    CLEAN_MS,
+  );
+}
+
+const ATTACKS: readonly (readonly [how: string, spec: ChildSpecInput])[] = [
+  ["waits", { command: ["sh", "-c", "echo up; exec sleep 300"] }],
+  ["ignores TERM", { command: ["sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 0.05; done"] }],
+  ["is a fork bomb", { command: ["sh", "-c", "bomb() { bomb | bomb & }; echo up; bomb & exec sleep 300"], limits: { processes: 64 } }],
+  ["has daemons that hold its output", { command: ["sh", "-c", "setsid sh -c '(trap \"\" TERM HUP; while :; do sleep 0.05; done) &' & echo up; exec sleep 300"] }],
+  ["has daemons that hold nothing", { command: ["sh", "-c", "setsid sh -c '(while :; do sleep 0.05; done) &' <&- >&- 2>&- & echo up; exec sleep 300"] }],
+  ["has stopped itself", { command: ["sh", "-c", "sh -c 'sleep 0.1; echo up' & kill -STOP $$"] }],
+  ["is a function", { function: { source: "() => { console.log('up'); return new Promise(() => setInterval(() => {}, 1000)); }" } }],
+]; // biome-ignore format: one attack, one line
+
+describe.skipIf(missing)(`a server that is killed${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  test("takes its children with it, whatever they are", async () => {
+    const dev = await startDev();
+    const up = async ([how, spec]: (typeof ATTACKS)[number]) => {
+      const stream = streamOf(await post(dev.url, "/call", { pool: "pipeline", ...spec }));
+      const started = async () => {
+        for (;;) {
+          const { value, done } = await stream.next();
+          if (done || value.type === "failed" || value.type === "result") throw new Error(`${how}: expected up; got ${JSON.stringify(value)}`);
+          if (value.type === "stdout") return;
+        }
+      };
+      await within(`the child that ${how} to be up`, started());
+      return stream;
+    };
+    const streams = await Promise.all(ATTACKS.map(up));
+    expect(groupsOf(dev.prefix).length).toBeGreaterThanOrEqual(ATTACKS.length);
+    expect(survivors(dev.prefix).length).toBeGreaterThan(ATTACKS.length);
+    expect(await helpersOf(dev)).not.toEqual([]);
+    dev.kill();
+    await nothingLeft(dev);
+    await Promise.allSettled(streams.map((stream) => stream.return()));
+  });
+
+  // From before the first child has been started until some are up.
+  test.each([0, 10, 25, 60])("in the middle of starting children, after %i ms, leaves none", async (ms) => {
+    const dev = await startDev();
+    const posts = Array.from({ length: 20 }, (_, index) =>
+      fetch(`${dev.url}/call`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          pool: "pipeline",
+          ...(index % 4 === 0 ? { function: { source: "() => new Promise(() => {})" } } : { command: ["sleep", "300"] }),
+        }),
+      }).then((answer) => answer.text()),
+    );
+    const settled = Promise.allSettled(posts);
+    await delay(ms);
+    dev.kill();
+    await nothingLeft(dev);
+    await within("the callers to hear of it", settled);
+  });
+
+  test("as soon as it has left a trace, leaves none", async () => {
+    for (let time = 0; time < 5; time++) {
+      const dev = await spawnDev();
+      await until("the member's first file", () => readdirSync(dev.folder).length > 0);
+      dev.kill();
+      await nothingLeft(dev);
+    }
+  });
+});

@@ -44,6 +44,20 @@ const EnvironmentSchema = z.record(
   ArgumentSchema,
 );
 
+/** Deeper values cannot be written as JSON in every place that passes them on: the engine's own limit depends on the stack. */
+export const MAX_NESTING = 1_000;
+
+/** Whether arrays and objects of a JSON value are at most so many levels deep. Does not recurse. */
+export function nestsAtMost(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; ; depth++) {
+    level = level.filter((item) => typeof item === "object" && item !== null);
+    if (level.length === 0) return true;
+    if (depth === levels) return false;
+    level = level.flatMap((item) => Object.values(item as object));
+  }
+}
+
 const Base64Schema = z.base64("expected base64");
 
 const DataSchema = z
@@ -59,7 +73,11 @@ export const FunctionSchema = z
       description: "JavaScript source of one function expression. It sees the globals of its runtime and what is passed to it, nothing else.",
       example: "(a, b) => a + b",
     }),
-    args: z.array(z.any()).default([]).openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
+    args: z
+      .array(z.any())
+      .refine((args) => nestsAtMost(args, MAX_NESTING), `expected values nested at most ${MAX_NESTING} levels deep`)
+      .default([])
+      .openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
     runtime: z.enum(["node"]).default("node"),
   })
   .openapi("Function");

@@ -1,5 +1,5 @@
 /** A member under attack, with a child beside it that must not notice; and what has to hold when the attack is over. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
@@ -38,8 +38,9 @@ export function survivors(prefix = GROUPS): string[] {
 
 /** Groups of children of this process's members. */
 export function groupsLeft(prefix = GROUPS): string[] {
-  return execFileSync("find", ["/sys/fs/cgroup", "-path", `*/${prefix}*/*`, "-type", "d"], { encoding: "utf8" })
-    .split("\n")
+  // Its exit code says no more than that a group went while it looked.
+  return spawnSync("find", ["/sys/fs/cgroup", "-path", `*/${prefix}*/*`, "-type", "d"], { encoding: "utf8" })
+    .stdout.split("\n")
     .filter(Boolean);
 }
 
@@ -97,7 +98,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     await settled("groups of ended children", () => groupsLeft().filter((group) => !own.has(group)));
   };
   /** The sibling was the first child of its sandbox. */
-  const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && readFileSync(`${group}/cgroup.procs`, "utf8") !== "");
+  const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
   await within("the sibling's first number", beat());
   const attack = async (spec: ChildSpecInput) => {
     const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS / 2, ...spec });
@@ -108,6 +109,15 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     return events;
   };
   return { member, attack, contained, script: (text, spec = {}) => attack({ command: ["sh", "-c", text], ...spec }) };
+}
+
+function hasProcesses(group: string): boolean {
+  try {
+    return readFileSync(`${group}/cgroup.procs`, "utf8") !== "";
+  } catch {
+    // It has gone in this moment.
+    return false;
+  }
 }
 
 async function waitForPool({ url }: RunningMember): Promise<void> {

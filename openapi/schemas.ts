@@ -22,6 +22,8 @@ export function memberOfChild(id: string): string {
 const MAX_ARGUMENT_BYTES = 131_071;
 /** bubblewrap takes 9,000 arguments, its own included. */
 const MAX_ARGUMENTS = 8_000;
+/** `--setenv NAME VALUE`. */
+const ARGUMENTS_PER_VARIABLE = 3;
 /** Linux takes a quarter of the stack's limit for arguments and variables, 2 MiB by default; a NUL and a pointer go with each. */
 const MAX_ARGUMENT_TOTAL_BYTES = 1_048_576;
 const POINTER_BYTES = 9;
@@ -53,7 +55,31 @@ function record<V extends z.ZodType>(key: z.ZodString, value: V): z.ZodRecord<z.
 const EnvironmentSchema = record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name: letters, digits and _, not beginning with a digit"),
   ArgumentSchema,
-);
+).superRefine((variables, context) => {
+  // Linux holds a variable as one string, NAME=VALUE.
+  for (const [name, value] of Object.entries(variables)) {
+    if (name.length + 1 + utf8Bytes(value) > MAX_ARGUMENT_BYTES)
+      context.addIssue({
+        code: "custom",
+        path: [name],
+        message: `expected at most ${MAX_ARGUMENT_BYTES} bytes with its name and =; longer data goes in by stdin`,
+      });
+  }
+});
+
+/** Deeper values cannot be written as JSON in every place that passes them on: the engine's own limit depends on the stack. */
+export const MAX_NESTING = 1_000;
+
+/** Whether arrays and objects of a JSON value are at most so many levels deep. Does not recurse. */
+export function nestsAtMost(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; ; depth++) {
+    level = level.filter((item) => typeof item === "object" && item !== null);
+    if (level.length === 0) return true;
+    if (depth === levels) return false;
+    level = level.flatMap((item) => Object.values(item as object));
+  }
+}
 
 const Base64Schema = z.base64("expected base64");
 
@@ -70,7 +96,11 @@ export const FunctionSchema = z
       description: "JavaScript source of one function expression. It sees the globals of its runtime and what is passed to it, nothing else.",
       example: "(a, b) => a + b",
     }),
-    args: z.array(z.any()).default([]).openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
+    args: z
+      .array(z.any())
+      .refine((args) => nestsAtMost(args, MAX_NESTING), `expected values nested at most ${MAX_NESTING} levels deep`)
+      .default([])
+      .openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
     runtime: z.enum(["node"]).default("node"),
   })
   .openapi("Function");
@@ -180,6 +210,13 @@ function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>> & { readonly e
       code: "custom",
       path: ["command", 0],
       message: `expected the program to run; got ${command[0] === "" ? "an empty string" : `an option, ${JSON.stringify(command[0].slice(0, 100))}`}`,
+    });
+  }
+  const variables = Object.keys(spec.env ?? {}).length;
+  if (command.length + ARGUMENTS_PER_VARIABLE * variables > MAX_ARGUMENTS) {
+    context.addIssue({
+      code: "custom",
+      message: `expected at most ${MAX_ARGUMENTS} arguments, of which a variable counts as ${ARGUMENTS_PER_VARIABLE}; got ${command.length} arguments and ${variables} variables`,
     });
   }
   const bytes = [...command, ...Object.entries(spec.env ?? {}).flat()].reduce((sum, text) => sum + utf8Bytes(text) + POINTER_BYTES, 0);

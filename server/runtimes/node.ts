@@ -1,8 +1,11 @@
 /** Runs a JavaScript function in a fresh `node`, the same version as the server's. */
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { FunctionErrorSchema } from "../../openapi/errors.ts";
+import { MAX_NESTING, nestsAtMost } from "../../openapi/schemas.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Job, Report } from "./messages.ts";
-import { contextEnvironment, NOT_STARTED, type Outcome, type Runtime, type Work } from "./runtime.ts";
+import { contextEnvironment, NOT_STARTED, type Runtime, type Work } from "./runtime.ts";
 
 const NODE = "/run/distributed-pool/node";
 /** Beside this file in the source tree, and beside the bundle in the package. */
@@ -12,6 +15,15 @@ const RUNNER = `/run/distributed-pool/runner.${EXTENSION === "ts" ? "mts" : "mjs
 const NEWLINE = 10;
 /** A larger report is refused. */
 export const MAX_REPORT_BYTES = 16 * 1024 * 1024;
+
+const usage = { cpuMs: z.number().min(0), maxRssBytes: z.int().min(0) };
+/** A report as it has to be: the function shares its process with the runner, and can write what it likes in its place. */
+const ReportSchema = z.discriminatedUnion("kind", [
+  z.object({ ...usage, kind: z.literal("returned"), value: z.unknown() }),
+  z.object({ ...usage, kind: z.literal("threw"), error: FunctionErrorSchema, detail: z.string() }),
+  z.object({ ...usage, kind: z.literal("invalid"), detail: z.string() }),
+]) satisfies z.ZodType<Report>;
+
 /** After its report the runner has nothing left to do but exit, and after its exit nothing is left to read. */
 const END_TIMEOUT_MS = 1_000;
 
@@ -59,7 +71,7 @@ async function outcome(child: SandboxedProcess, packs: boolean): Work["outcome"]
   });
   if (bytes > MAX_REPORT_BYTES) {
     child.kill();
-    return { kind: "threw", ...tooLarge() };
+    return { kind: "threw", ...cannotTravel(`expected a value of at most ${MAX_REPORT_BYTES} bytes of JSON; it is larger`) };
   }
   if (bytes === 0) {
     const exit = await child.exited;
@@ -67,15 +79,23 @@ async function outcome(child: SandboxedProcess, packs: boolean): Work["outcome"]
     const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
     return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
   }
+  const report = readReport(Buffer.concat(chunks).toString("utf8"));
+  if (!report) return { kind: "crashed", detail: "the function's process sent a report that is not one" };
+  const { cpuMs, maxRssBytes, ...rest } = report;
+  if (rest.kind === "returned" && !nestsAtMost(rest.value, MAX_NESTING)) {
+    return { kind: "threw", ...cannotTravel(`expected a value nested at most ${MAX_NESTING} levels deep; it is deeper`) };
+  }
+  return { ...rest, usage: { cpuMs, maxRssBytes } };
+}
+
+function readReport(text: string): Report | undefined {
   try {
-    const { cpuMs, maxRssBytes, ...report } = JSON.parse(Buffer.concat(chunks).toString("utf8")) as Report;
-    return { ...(report as Outcome), usage: { cpuMs, maxRssBytes } };
+    return ReportSchema.safeParse(JSON.parse(text)).data;
   } catch {
-    return { kind: "crashed", detail: "the function's process sent a report that is not one" };
+    return undefined;
   }
 }
 
-function tooLarge(): { error: { name: string; message: string }; detail: string } {
-  const message = `expected a value of at most ${MAX_REPORT_BYTES} bytes of JSON; it is larger`;
+function cannotTravel(message: string): { error: { name: string; message: string }; detail: string } {
   return { error: { name: "RangeError", message }, detail: `the function returned what cannot travel: ${message}` };
 }

@@ -156,6 +156,9 @@ export class Child {
       counted = exit.usage;
       cause ??= exceededCause(exit, outcome, confinement);
     } catch (error) {
+      // What was started and cannot be followed would run on, in nobody's slot.
+      this.#process?.kill();
+      await this.#process?.exited;
       outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
     }
     const usage = {

@@ -106,7 +106,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     await settled("groups of ended children", () => groupsLeft().filter((group) => !own.has(group)));
   };
   /** The sibling was the first child of its sandbox. */
-  const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && readFileSync(`${group}/cgroup.procs`, "utf8") !== "");
+  const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
   await within("the sibling's first number", beat());
   const attack = async (spec: ChildSpecInput) => {
     const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS / 2, ...spec });
@@ -117,6 +117,15 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     return events;
   };
   return { member, attack, contained, script: (text, spec = {}) => attack({ command: ["sh", "-c", text], ...spec }) };
+}
+
+function hasProcesses(group: string): boolean {
+  try {
+    return readFileSync(`${group}/cgroup.procs`, "utf8") !== "";
+  } catch {
+    // It has gone in this moment.
+    return false;
+  }
 }
 
 async function waitForPool({ url }: RunningMember): Promise<void> {

@@ -1,0 +1,119 @@
+/** Attacks on other processes: the server, the children beside this one, and what holds this one. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";
+import { onPath } from "../helpers/programs.ts";
+
+const fixture = (name: string) => readFileSync(fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url)), "utf8");
+const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
+const { ESRCH, EPERM } = constants.errno;
+const X64 = process.arch === "x64";
+/** System calls that perl has no name for; arm64 has other numbers. */
+const [PTRACE, READV, MQ_OPEN] = X64 ? [101, 310, 240] : [117, 270, 180];
+
+/** Tries each way to reach the processes whose numbers it is given. */
+const REACH = `
+for my $pid (@ARGV) {
+  my @errno;
+  for my $signal (0, 9, 15, 19) { $! = 0; kill $signal, $pid; push @errno, "kill " . (0 + $!); }
+  $! = 0; kill -9, $pid; push @errno, "group " . (0 + $!);
+  $! = 0; syscall(${PTRACE}, 16, 0 + $pid, 0, 0); push @errno, "ptrace " . (0 + $!);
+  $! = 0; syscall(${READV}, 0 + $pid, 0, 0, 0, 0, 0); push @errno, "read " . (0 + $!);
+  push @errno, "mem" if open(my $memory, "+<", "/proc/$pid/mem");
+  print "$pid: @errno\\n";
+}`;
+
+describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  test("the server and a process of the host are out of reach by their numbers", async () => {
+    const { attack } = await startAttacked();
+    const other = spawn("sleep", ["600"], { stdio: "ignore" });
+    const ended = once(other, "exit");
+    onTestFinished(async () => {
+      other.kill("SIGKILL");
+      await within("the other process's end", ended);
+    });
+    await once(other, "spawn");
+    // Numbers of the host that the child's own few processes do not have.
+    const pids = [process.pid, other.pid as number, process.ppid].filter((pid) => pid > 100);
+    const events = await attack({ command: ["perl", "-e", REACH, ...pids.map(String)] });
+    const [gone, refused] = [ESRCH, EPERM];
+    const expected = `kill ${gone} kill ${gone} kill ${gone} kill ${gone} group ${gone} ptrace ${refused} read ${refused}`;
+    expect(textOf(events).trim().split("\n")).toEqual(pids.map((pid) => `${pid}: ${expected}`));
+    expect([other.exitCode, other.signalCode]).toEqual([null, null]);
+  });
+
+  test("a signal to every number, every group and everything ends the child's own processes at most", async () => {
+    const { script } = await startAttacked();
+    const everyNumber = await script(
+      `sleep 600 & perl -e 'for my $pid (2 .. 4194304) { kill 9, $pid if $pid != $$; kill -9, $pid if $pid != getpgrp } print "over\\n"'`,
+    );
+    // The shell that waits for it is one of them.
+    expect(lastOf(everyNumber, "failed").problem.code).toBe("worker_crashed");
+    const everything = await script("sleep 600 & kill -KILL -1; echo over; jobs");
+    expect(textOf(everything)).toMatch(/^over\n/);
+    expect(lastOf(everything, "result").exitCode).toBe(0);
+    const ownGroup = await script("sleep 600 & kill -KILL 0; echo over");
+    expect(lastOf(ownGroup, "failed").problem.code).toBe("worker_crashed");
+    const first = await script("for signal in HUP INT QUIT TERM KILL STOP USR1 SEGV; do kill -$signal 1; done; echo over");
+    expect(textOf(first)).toBe("over\n");
+  });
+
+  test.skipIf(!X64)("whoever overwrites what holds him can tell no more than an exit code of his own", async ({ skip }) => {
+    const { attack, script } = await startAttacked();
+    const events = await attack({ command: ["perl", "-e", fixture("forge.pl"), "77"] });
+    if (/^(mem|write): /.test(textOf(events, "stderr"))) skip("this kernel does not let a process write another one's memory");
+    expect(textOf(events, "stderr")).toBe("");
+    expect(textOf(events)).toBe("overwritten\n");
+    expect(lastOf(events, "result").exitCode).toBe(77);
+    // Numbers that no exit code has.
+    for (const code of [255, 256, 2 ** 31, 2 ** 40]) {
+      const last = (await attack({ command: ["perl", "-e", fixture("forge.pl"), String(code)] })).at(-1);
+      expect([last?.type, last && "exitCode" in last ? last.exitCode : undefined], String(code)).toEqual(["result", expect.any(Number)]);
+    }
+    const garbage = `open(my $memory, "+<", "/proc/1/mem"); open(my $maps, "<", "/proc/1/maps");
+      for (<$maps>) { next unless /^(\\w+)-(\\w+) r-xp/ && !/vsyscall|vdso/; sysseek($memory, hex $1, 0); syswrite($memory, "\\xcc" x (hex($2) - hex($1))) } exit 3`;
+    const last = (await attack({ command: ["perl", "-e", garbage] })).at(-1);
+    expect(last).toMatchObject({ type: "failed", problem: { code: "worker_crashed" } });
+    const killed = await script("kill -9 $(ls /proc | grep '^[0-9]*$' | grep -vx $$) 2>/dev/null; echo over");
+    expect(textOf(killed)).toBe("over\n");
+  });
+
+  test("memory, semaphores and queues that have a name or a number are the child's own", async () => {
+    const key = String(0x4b000000 + process.pid);
+    const share = (what: string, ...more: string[]) => ["perl", "-e", fixture("share.pl"), what, key, String(MQ_OPEN), ...more];
+    const host = (what: string) => execFileSync("perl", share(what).slice(1), { encoding: "utf8" });
+    const THERE = "memory=there messages=there queue=there semaphores=there\n";
+    const NONE = "memory=none messages=none queue=none semaphores=none\n";
+
+    const { member, attack } = await startAttacked({ pools: { pipeline: 3, sibling: 2 } });
+    const holder = streamOf(await post(member.url, "/call", { pool: "sibling", command: share("make", "hold") }));
+    let made = "";
+    while (!made.endsWith("\n")) {
+      const { value } = await within("the sibling's word", holder.next());
+      if (value?.type === "stdout") made += value.text;
+    }
+    expect(made).toBe(THERE);
+    expect(textOf(await attack({ command: share("find") })), "a sibling's").toBe(NONE);
+    expect(host("find"), "the sibling's, from the host").toBe(NONE);
+    await holder.return();
+
+    expect(host("make")).toBe(THERE);
+    onTestFinished(() => {
+      host("remove");
+    });
+    expect(textOf(await attack({ command: share("find") })), "the host's").toBe(NONE);
+  });
+
+  test("what one child leaves in its writable places the next one does not find", async () => {
+    const { script } = await startAttacked();
+    const leave =
+      "for place in /work /tmp /dev/shm; do echo mine >$place/left || exit 1; ln -s $place/left $place/link; mkfifo $place/pipe; mkdir -p $place/deep/er; done; echo left";
+    expect(textOf(await script(leave))).toBe("left\n");
+    expect(textOf(await script("ls -A /work /tmp /dev/shm"))).toBe("/dev/shm:\n\n/tmp:\n\n/work:\n");
+  });
+});

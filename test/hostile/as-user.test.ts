@@ -1,5 +1,6 @@
 /** The same attacks on a server that is no root, as most are run: it has a group of its own, and its children its own user. */
 import { execFile, spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { hostileMissing } from "../helpers/hostile.ts";
@@ -21,7 +22,7 @@ const reason = missing();
 
 describe.skipIf(reason)(`as an ordinary user${reason ? ` (skipped: ${reason})` : ""}`, () => {
   test("processes are held as they are by root", { timeout: RUN_MS + 5_000 }, async () => {
-    const vitest = fileURLToPath(import.meta.resolve("vitest/vitest.mjs"));
+    const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
     const args = [SCRIPT, process.execPath, vitest, "run", "--configLoader", "native", "--config", "test/vitest.config.ts", "test/hostile/processes.test.ts"];
     const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
       const env = { ...Object.fromEntries(Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith("VITEST"))), NO_COLOR: "1" };

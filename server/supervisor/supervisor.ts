@@ -152,8 +152,12 @@ export class Supervisor {
   }
 }
 
-/** Variables by which a caller would make another program out of the one that is allowed. */
-const STEERING = /^(PATH|LD_.*)$/;
+/**
+ * Variables by which a caller would make another program out of the one that is allowed: those of the loader and the C
+ * library, of the shell that starts it (bash, where that is `sh`, runs what is in `PS4`), and of common interpreters.
+ */
+const STEERING =
+  /^(PATH|LD_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|LOCPATH|MALLOC_.*|NLSPATH|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|PS[0-4]|PROMPT_COMMAND|NODE_.*|PERL.*|PYTHON.*|RUBY.*|LUA_.*|PHP.*|GEM_.*|BUNDLE_.*|_?JAVA_.*|JDK_.*|CLASSPATH|DOTNET_.*|GIT_.*|EDITOR|VISUAL|PAGER|BROWSER|LESS(OPEN|CLOSE))$/;
 
 /** Refuses what an allow-list of commands does not name; a function could start anything. */
 function checkCommand({ command, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {

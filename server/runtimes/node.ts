@@ -56,10 +56,16 @@ async function outcome(child: SandboxedProcess, packs: boolean): Work["outcome"]
   let bytes = 0;
   const told = new Promise<void>((resolve) => {
     child.channel?.once("close", resolve);
+    let whole = false;
     child.channel?.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= MAX_REPORT_BYTES) chunks.push(chunk);
-      if (bytes > MAX_REPORT_BYTES || chunk.at(-1) === NEWLINE) resolve();
+      // The first line is the report, whatever comes after it.
+      if (whole) return;
+      const end = chunk.indexOf(NEWLINE);
+      const part = end < 0 ? chunk : chunk.subarray(0, end + 1);
+      bytes += part.length;
+      whole = end >= 0 || bytes > MAX_REPORT_BYTES;
+      if (bytes <= MAX_REPORT_BYTES) chunks.push(part);
+      if (whole) resolve();
     });
   });
   const silent = child.exited.then(() => new Promise<void>((resolve) => setTimeout(resolve, END_TIMEOUT_MS).unref()));

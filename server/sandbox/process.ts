@@ -38,7 +38,12 @@ const ARGUMENTS_FD = 4;
 /** Limits that the kernel counts but does not keep for a whole group are looked at this often. */
 const WATCH_MS = 500;
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+/** By number; the first of several names counts, such as SIGABRT before SIGIOT. */
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .toReversed()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
+);
 
 /** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
 export function exitOf(code: number | null, signal: NodeJS.Signals | null): Pick<Exit, "exitCode" | "signal"> {

@@ -96,7 +96,9 @@ describe.skipIf(hostileMissing)(`output${hostileMissing ? ` (skipped: ${hostileM
     socket.pause();
     const spec = { pool: "pipeline", command: ["sh", "-c", text], deadlineMs: 4_000 };
     const body = JSON.stringify(spec);
-    socket.write(`POST /call HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    socket.write(
+      `POST /call HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
     let most = 0;
     const active = async () => (await getJson<{ pools: { pipeline: { active: number } } }>(`${member.url}/children/count`)).pools.pipeline.active;
     await until("the child to be there", async () => (await active()) === 1);

@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from "node:fs";
 import { rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import type { ChildLimits } from "./confinement.ts";
 
@@ -101,11 +101,16 @@ function enable(folder: string): string | undefined {
   }
 }
 
+/** Where a server goes so that its group has no process of its own. */
+const LEAF = "distributed-pool-server";
+
 /**
  * On version 2, the nearest folder in which groups with limits can be made: this process's own, or one above it. A group
- * that has processes of its own gives no limits to groups in it, so a server that is alone in its group moves into a leaf.
+ * that has processes of its own gives no limits to groups in it, so a server that is alone in its group moves into a leaf,
+ * and one in a container takes the container's other processes along.
  */
-function nearestUsable(own: string): string {
+function nearestUsable(current: string): string {
+  const own = basename(current) === LEAF ? dirname(current) : current;
   const reasons: string[] = [];
   for (let folder = own; existsSync(join(folder, "cgroup.controllers")); folder = dirname(folder)) {
     // Moving a process needs the right to write in the nearest folder above both places.
@@ -114,16 +119,31 @@ function nearestUsable(own: string): string {
       continue;
     }
     let why = enable(folder);
-    if (why !== undefined && folder === own && words(join(folder, "cgroup.procs")).every((pid) => Number(pid) === process.pid)) {
-      const leaf = join(folder, "distributed-pool-server");
-      mkdirSync(leaf, { recursive: true });
-      writeFileSync(join(leaf, "cgroup.procs"), String(process.pid));
-      why = enable(folder);
+    if (why !== undefined && folder === own) {
+      const pids = words(join(folder, "cgroup.procs"));
+      const isTop = !existsSync(join(dirname(folder), "cgroup.controllers"));
+      if (isTop || pids.every((pid) => Number(pid) === process.pid)) {
+        moveToLeaf(folder, pids);
+        why = enable(folder);
+      }
     }
     if (why === undefined) return folder;
     reasons.push(why);
   }
   throw new Error(reasons.length > 0 ? reasons.join("; ") : `${own} is not a group`);
+}
+
+function moveToLeaf(folder: string, pids: readonly string[]): void {
+  const leaf = join(folder, LEAF);
+  mkdirSync(leaf, { recursive: true });
+  for (const pid of pids) {
+    try {
+      writeFileSync(join(leaf, "cgroup.procs"), pid);
+    } catch (error) {
+      // One that has ended meanwhile is out of the way.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
 }
 
 /** The groups of one sandbox: a folder of its own in each hierarchy, and in it a group for each child. */

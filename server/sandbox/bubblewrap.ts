@@ -128,6 +128,8 @@ export function chainArguments(joinFiles: readonly string[], uid: number | undef
     `--nofile=${limits.openFiles}`,
     // Locked memory cannot be taken back by the kernel; ciphers, which ffmpeg has, warn below the 64 KiB that they are used to.
     "--memlock=65536",
+    // Where the server's user may have them: a process of real time takes a processor whatever the group's share is.
+    "--rtprio=0", "--nice=0",
     ...(Number.isFinite(limits.cpuMs) ? [`--cpu=${Math.ceil(limits.cpuMs / 1_000)}`] : []),
     // Where no group counts the whole child, at least each of its processes has a bound.
     ...(joinFiles.length > 0 ? [] : [`--data=${limits.memoryBytes}`]),
@@ -160,7 +162,7 @@ export class Bubblewrap implements Sandbox {
     const arch = seccompArch(process.arch);
     if (arch === undefined)
       throw PoolError.of("sandbox_unavailable", `expected the architecture x64 or arm64, for which there is a seccomp filter; this is ${process.arch}`);
-    refuseSetuid();
+    refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
     const name = `distributed-pool-${process.pid}-${randomBytes(4).toString("hex")}`;
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
     this.folder = join(tmpdir(), name);
@@ -249,10 +251,16 @@ export class Bubblewrap implements Sandbox {
   }
 }
 
-function refuseSetuid(): void {
-  for (const folder of BASE_ENVIRONMENT.PATH.split(":")) {
+/**
+ * Refuses a bubblewrap that runs as root.
+ *
+ * @param folders where it is looked for; the first that is found is the one that runs.
+ * @throws {PoolError} `sandbox_unavailable`.
+ */
+export function refuseSetuid(folders: readonly string[]): void {
+  for (const folder of folders) {
     const stat = statSync(join(folder, "bwrap"), { throwIfNoEntry: false });
-    if (!stat?.isFile()) continue;
+    if (!stat?.isFile() || (stat.mode & 0o111) === 0) continue;
     if ((stat.mode & 0o4000) === 0) return;
     throw PoolError.of("sandbox_unavailable", `${folder}/bwrap is setuid, so a flaw in it would make a child root. Mend it with: chmod u-s ${folder}/bwrap`);
   }

@@ -1,5 +1,5 @@
 /** What a pool lets its children use, and what it shows them: the operator's word alone. Callers can only tighten it. */
-import { isAbsolute } from "node:path";
+import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { type Limits, LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
@@ -50,15 +50,22 @@ export interface Confinement {
   readonly grants: Grants;
 }
 
-const AbsolutePath = z.string().refine((path) => isAbsolute(path) && !path.includes("\0"), "expected an absolute path");
+/** Absolute, and without a NUL: bubblewrap's arguments end at one. */
+const isPath = (path: string) => isAbsolute(path) && !path.includes("\0");
+const AbsolutePath = z.string().refine(isPath, "expected an absolute path");
 
 /** Places of the sandbox's own, over which nothing may be laid. */
-const OWN_PLACES = ["/", "/proc", "/dev", "/work", "/tmp", "/run/distributed-pool"];
+const OWN_PLACES = ["/", "/work", "/tmp"];
+/** The same for what is below them. */
+const OWN_TREES = ["/proc", "/dev", "/run/distributed-pool"];
 
 const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
   const [from = "", to = from, ...rest] = text.split(":");
-  if (!isAbsolute(from) || !isAbsolute(to) || rest.length > 0 || OWN_PLACES.includes(to.replace(/(?<=.)\/+$/, ""))) {
-    context.addIssue({ code: "custom", message: `expected HOSTPATH or HOSTPATH:PATH, absolute, not ${OWN_PLACES.join(" ")}; got ${JSON.stringify(text)}` });
+  const place = posix.normalize(`${to}/`);
+  const own = OWN_PLACES.some((path) => posix.join(path, "/") === place) || OWN_TREES.some((path) => place.startsWith(`${path}/`));
+  if (!isPath(from) || !isPath(to) || rest.length > 0 || own) {
+    const places = [...OWN_PLACES, ...OWN_TREES].join(" ");
+    context.addIssue({ code: "custom", message: `expected HOSTPATH or HOSTPATH:PATH, absolute, not ${places}; got ${JSON.stringify(text)}` });
   }
   return { from, to };
 });
@@ -69,9 +76,14 @@ export const PoolOptionsSchema = z.strictObject({
   /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
   limits: z.strictObject({ ...LimitsSchema.shape, deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional() }).default({}),
   readOnly: z.array(BindSchema).default([]),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"), z.string()).default({}),
+  env: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
+      z.string().refine((value) => !value.includes("\0"), "expected a value without NUL characters"),
+    )
+    .default({}),
   network: z.enum(["none", "host"]).default("none"),
-  devices: z.array(AbsolutePath.refine((path) => path.startsWith("/dev/"), "expected a path below /dev/")).default([]),
+  devices: z.array(AbsolutePath.refine((path) => posix.normalize(path).startsWith("/dev/"), "expected a path below /dev/")).default([]),
   commands: z.array(z.string().min(1)).min(1).optional(),
   root: AbsolutePath.optional(),
 });

@@ -15,6 +15,7 @@ import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confineme
 import { Janitor } from "../../server/sandbox/janitor.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { type SeccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
+import { medians } from "./measure.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
 const WARM_UP = 5;
@@ -29,6 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), "distributed-pool-bench-"));
 const filter = join(folder, "filter");
 writeFileSync(filter, seccompProgram(process.arch as SeccompArch));
 const groups = new Cgroups(`distributed-pool-bench-${process.pid}`);
+groups.make();
 const janitor = new Janitor(groups.folders, [folder]);
 const sandbox = new Bubblewrap("full");
 
@@ -76,18 +78,6 @@ function layers(program: Program): [string, () => Promise<unknown>][] {
   ];
 }
 
-async function medians(runs: readonly (() => Promise<unknown>)[]): Promise<number[]> {
-  const times: number[][] = runs.map(() => []);
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const [index, measured] of runs.entries()) {
-      const start = performance.now();
-      await measured();
-      if (round >= 0) times[index]?.push(performance.now() - start);
-    }
-  }
-  return times.map((each) => each.sort((x, y) => x - y)[Math.floor(each.length / 2)] ?? Number.NaN);
-}
-
 try {
   const plain = { env: {}, channel: false, stdin: false };
   const programs: [string, Program][] = [
@@ -99,7 +89,11 @@ try {
       ["no sandbox", () => run([program.argv[0] === NODE ? process.execPath : "true", ...program.argv.slice(1)])],
       ...layers(program),
     ];
-    const times = await medians(subjects.map(([, measured]) => measured));
+    const times = await medians(
+      subjects.map(([, measured]) => measured),
+      ROUNDS,
+      WARM_UP,
+    );
     const base = times[1] ?? Number.NaN;
     console.log(`\`${name}\`, medians of ${ROUNDS}:`);
     for (const [index, [layer]] of subjects.entries()) {

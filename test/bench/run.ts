@@ -9,6 +9,7 @@ import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { bubblewrapArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
+import { medians } from "./measure.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
 const WARM_UP = 10;
@@ -27,19 +28,6 @@ async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
   const child = spawn("bwrap", [...withoutStatus, "--", ...argv], { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
-}
-
-/** The medians of both, taken in turns: whatever else the machine does falls on both alike. */
-async function medians(...runs: (() => Promise<unknown>)[]): Promise<number[]> {
-  const times: number[][] = runs.map(() => []);
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const [index, run] of runs.entries()) {
-      const start = performance.now();
-      await run();
-      if (round >= 0) times[index]?.push(performance.now() - start);
-    }
-  }
-  return times.map((each) => each.sort((x, y) => x - y)[Math.floor(each.length / 2)] ?? Number.NaN);
 }
 
 /** Runs with sixteen callers, each going again at once. */
@@ -70,7 +58,7 @@ try {
     ["function `() => 1`", () => bare(WITH_NODE, NODE, "-e", "0"), () => quiet.call("pipeline", () => 1)],
   ];
   for (const [name, bareRun, callRun] of subjects) {
-    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians(bareRun, callRun);
+    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians([bareRun, callRun], ROUNDS, WARM_UP);
     console.log(`${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`);
     const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
     console.log(`${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`);

@@ -43,10 +43,11 @@ run() (
     chown "$uid:$uid" "$each" "$each/cgroup.procs" "$each/cgroup.threads" "$each/cgroup.subtree_control"
   done
   code=0
-  # The times are for an emulated processor. RUN_SECONDS: a run that hangs leaves time for the other one.
+  # The times are for an emulated processor, and one file at once, because the waits inside of the tests stay as they
+  # are. RUN_SECONDS: a run that hangs leaves time for the other one.
   sh -c 'echo $$ >"$0/main/cgroup.procs" && exec "$@"' "$own" \
     env HOME="/tmp/home.$name" timeout -k 10 "$RUN_SECONDS" setpriv --reuid "$uid" --regid "$uid" --clear-groups \
-    vitest run --config test/vitest.config.ts --testTimeout=180000 --hookTimeout=180000 \
+    vitest run --config test/vitest.config.ts --testTimeout=180000 --hookTimeout=180000 --maxWorkers=1 \
     --reporter=verbose --reporter=json --outputFile.json="/tmp/home.$name/report.json" "$@" || code=$?
   # What it left behind does not disturb the other run.
   echo 1 >"$own/cgroup.kill"

@@ -109,7 +109,10 @@ export function insideArguments(argv: readonly string[], limits: ChildLimits): s
   return ["/bin/sh", "-c", INSIDE, "sh", String(limits.processes), ...argv];
 }
 
-const JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 97; shift; done; shift; exec "$@"';
+/** Where the machine itself is out of memory, the kernel takes a child before the server (`oom_score_adj`, -1000 to 1000). */
+const EXPENDABLE = 500;
+
+const JOIN = `{ echo ${EXPENDABLE} >/proc/self/oom_score_adj; } 2>/dev/null; while [ "$1" != -- ]; do echo 0 >"$1" || exit 97; shift; done; shift; exec "$@"`;
 
 /** What is run around bubblewrap. Pure. `uid` is undefined for a server that is no root. */
 export function chainArguments(joinFiles: readonly string[], uid: number | undefined, limits: ChildLimits): string[] {

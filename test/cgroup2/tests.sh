@@ -3,14 +3,15 @@
 # As root.
 as_root="
 test/process/sandbox.test.ts
-test/process/levels.test.ts
-test/process/packing.test.ts
 test/hostile/processes.test.ts
 test/hostile/memory.test.ts
 test/hostile/cpu.test.ts
 test/hostile/files.test.ts
 test/hostile/endings.test.ts
-test/hostile/server-killed.test.ts
+test/hostile/siblings.test.ts
+test/hostile/privileges.test.ts
+test/hostile/network.test.ts
+test/hostile/grants.test.ts
 "
 
 # As uid 1000, in a cgroup subtree that is delegated to it.

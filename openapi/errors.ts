@@ -45,7 +45,7 @@ interface ErrorEntry {
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   invalid_request: { status: 400, title: "The request is not valid", retryable: false },
   unauthorized: { status: 401, title: "A valid token is required", retryable: false },
-  forbidden: { status: 403, title: "The token does not allow this", retryable: false },
+  forbidden: { status: 403, title: "This is not allowed", retryable: false },
   not_found: { status: 404, title: "There is nothing at this path", retryable: false },
   pool_not_found: { status: 404, title: "There is no such pool here", retryable: false },
   child_not_found: { status: 404, title: "There is no such child", retryable: false },

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readdirSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -123,8 +123,20 @@ try {
     };
     await Promise.all(Array.from({ length: CALLERS }, caller));
   };
-  const count = (what: "task" | "fd") => readdirSync(`/proc/${server.pid}/${what}`).length;
-  const counts = () => `${count("task")} threads, ${count("fd")} descriptors`;
+  const descriptors = () =>
+    readdirSync(`/proc/${server.pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${server.pid}/fd/${fd}`);
+      } catch {
+        return "gone";
+      }
+    });
+  // Connections are the callers', and are kept open for a while.
+  const counts = () => {
+    const open = descriptors();
+    const sockets = open.filter((target) => target.startsWith("socket:")).length;
+    return `${readdirSync(`/proc/${server.pid}/task`).length} threads, ${open.length - sockets} descriptors and ${sockets} sockets`;
+  };
   // Pools of threads and connections are made at the first calls.
   await calls(CALLERS * 4);
   console.log(`server before ${CHILDREN} children: ${counts()}`);

@@ -40,11 +40,11 @@ function tinyRoot(programs: Readonly<Record<string, string>>): string {
 describe.skipIf(hostileMissing)(`grants${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
   test("an allow-list lets its programs run, and nothing else by any name", async () => {
     const member = await start({ commands: ["echo"] });
-    expect(textOf(await call(member, { command: ["echo", "$(id)", "; id"], env: { GREETING: "hello" } }))).toBe("$(id) ; id\n");
+    expect(textOf(await call(member, { command: ["echo", "$(id)", "; id"] }))).toBe("$(id) ; id\n");
     const refused: ChildSpecInput[] = [
       ...["sh", "/bin/echo", "./echo", "echo ", " echo", "ECHO", "echo\n", "echo;id", "echo/../sh"].map((program) => ({ command: [program, "-c", "id"] })),
       { function: { source: "() => 1" } },
-      ...["PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "IFS", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NODE_OPTIONS", "PERL5OPT", "PERL5LIB", "PYTHONSTARTUP", "PYTHONPATH", "RUBYOPT", "JAVA_TOOL_OPTIONS", "GIT_SSH_COMMAND"]
+      ...["PATH", "LD_PRELOAD", "BASH_ENV", "PS4", "NODE_OPTIONS", "GREETING"]
         .map((name) => ({ command: ["echo", "x"], env: { [name]: "/work" } })),
     ]; // biome-ignore format: many small words
     for (const spec of refused) {

@@ -1,16 +1,13 @@
 /** What a member does where less than the whole sandbox can be had. */
 import { execFile, spawn } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type OpenCheckout, openCheckout } from "../helpers/checkout.ts";
 import { callEvents, getJson, idle, lastOf, post, problemOf, startMembers, startOne, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COMMAND_MS = 30_000;
 /** Someone who is not root, and to whom nobody has delegated a control group. */
 const USER = 61_000;
@@ -61,23 +58,14 @@ describe.skipIf(!HAS_BUBBLEWRAP)("without control groups (skipped where bubblewr
   });
 });
 
-/** Packages of the development alone, the large ones. */
-const NOT_NEEDED = /node_modules\/(\.bin|\.vite|\.cache|node|node-bin-.*|typescript|@biomejs|@redocly|swagger-ui-dist|knip)($|\/)/;
-
 const unlessRoot = process.getuid?.() === 0 ? "" : " (skipped: only root can become somebody to whom no control group is delegated)";
 
 describe.skipIf(!HAS_BUBBLEWRAP || unlessRoot !== "")(`an ordinary user without a control group of its own${unlessRoot}`, () => {
-  let folder = "";
+  let checkout: OpenCheckout;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "dpool-levels-"));
-    chmodSync(folder, 0o755);
-    // Where that user cannot go there is nothing to run: the checkout may be below /root.
-    cpSync(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
-    cpSync(join(ROOT, "node_modules"), join(folder, "node_modules"), { recursive: true, verbatimSymlinks: true, filter: (path) => !NOT_NEEDED.test(path) });
-    cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
-    cpSync(realpathSync(process.execPath), join(folder, "node-binary"));
+    checkout = openCheckout();
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => checkout.remove());
 
   const argv = (...args: string[]) => [
     "--reuid",
@@ -85,8 +73,8 @@ describe.skipIf(!HAS_BUBBLEWRAP || unlessRoot !== "")(`an ordinary user without 
     "--regid",
     String(USER),
     "--clear-groups",
-    join(folder, "node-binary"),
-    join(folder, "dist/cli.js"),
+    checkout.node,
+    join(checkout.root, "dist/cli.js"),
     ...args,
   ];
   const env = { ...cleanEnvironment(), HOME: "/tmp" };

@@ -109,7 +109,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
   await within("the sibling's first number", beat());
   const attack = async (spec: ChildSpecInput) => {
-    const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS / 2, ...spec });
+    const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS * 0.8, ...spec });
     if (response.status !== 200) throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
     const events = await within("the attack's terminal event", collect(streamOf(response)), ATTACK_MS);
     expect(["result", "failed"]).toContain(events.at(-1)?.type);

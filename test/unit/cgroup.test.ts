@@ -1,6 +1,6 @@
 /** Where this process's groups are, by the texts of kernels of many kinds. */
 import { describe, expect, test } from "vitest";
-import { type CgroupFiles, ownGroups } from "../../server/sandbox/cgroup.ts";
+import { type CgroupFiles, ownGroups } from "../../server/sandbox/hierarchy.ts";
 
 const OTHERS = `22 27 0:21 / /proc rw,nosuid shared:12 - proc proc rw
 23 27 0:22 / /sys rw,nosuid shared:2 - sysfs sysfs rw

@@ -177,18 +177,27 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
 
 /** Looks at what a group uses; kills it when it is over a limit. `end` tells what it used and which limit it broke. */
 function watched(group: Cgroup, cpuMs: number, kill: () => void): { end(): Pick<Exit, "exceeded" | "usage"> } {
-  const broken = (): Exit["exceeded"] => (group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined);
+  /** Somebody with the rights may have removed the group: then nothing is known of it. */
+  const asked = <T>(question: () => T): T | undefined => {
+    try {
+      return question();
+    } catch {
+      return undefined;
+    }
+  };
+  const broken = () => asked((): Exit["exceeded"] => (group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined));
   let exceeded: Exit["exceeded"];
   const timer = setInterval(() => {
     exceeded ??= broken();
     if (exceeded === undefined) return;
     kill();
-    group.kill();
+    asked(() => group.kill());
   }, WATCH_MS);
   return {
     end() {
       clearInterval(timer);
-      return { exceeded: exceeded ?? broken(), usage: { cpuMs: Math.round(group.cpuMs * 1_000) / 1_000, maxRssBytes: group.peakBytes } };
+      const usage = asked(() => ({ cpuMs: Math.round(group.cpuMs * 1_000) / 1_000, maxRssBytes: group.peakBytes }));
+      return { exceeded: exceeded ?? broken(), usage };
     },
   };
 }

@@ -28,6 +28,9 @@ export interface ChildOptions {
 /** Pipes that stay open after the process has ended, and bring nothing for so long, are closed. */
 const SILENCE_TIMEOUT_MS = 1_000;
 
+/** What a pipe still holds of the artifacts is read and kept in this time; without a sandbox a stray process may hold it open. */
+const ARTIFACTS_TIMEOUT_MS = 10_000;
+
 /** Why the server ends a child. */
 export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
 
@@ -172,7 +175,7 @@ export class Child {
     gone();
     await this.#drainOutputs(outputs);
     if (received) {
-      const timer = setTimeout(() => over.abort(), SILENCE_TIMEOUT_MS);
+      const timer = setTimeout(() => over.abort(), ARTIFACTS_TIMEOUT_MS);
       this.#artifacts = await received;
       clearTimeout(timer);
     }

@@ -177,7 +177,7 @@ const specFields = {
     .optional()
     .openapi({
       description:
-        "Files to keep after the end, as patterns of paths in the workspace: `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these. Regular files only.",
+        "Files to keep after the end, as patterns of paths in the workspace: `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these (ASCII). Regular files only.",
       example: ["*.png"],
     }),
   limits: LimitsSchema.optional(),

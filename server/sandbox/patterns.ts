@@ -16,6 +16,7 @@ type Token =
   | { readonly kind: "name" | "path" | "folders" };
 
 const SLASH = codeOf("/");
+const LAST_ASCII = 0x7f;
 const ANY_OF_NAME: Token = { kind: "class", negated: true, ranges: [] };
 /** They mean something inside a POSIX class; as an end of a range nothing tells that they do not. */
 const SPECIAL_IN_CLASS = new Set(["[", "]", "^", "-", "\\"].map(codeOf));
@@ -24,7 +25,7 @@ function codeOf(character: string): number {
   return character.codePointAt(0) ?? 0;
 }
 
-/** @returns the class that begins at `start`, and where the pattern goes on; undefined where it is none. */
+/** @throws {RangeError} for a range with other ends than ASCII. @returns the class that begins at `start`, and where the pattern goes on; undefined where it is none. */
 function classAt(characters: readonly string[], start: number): { readonly token: Token; readonly next: number } | undefined {
   let at = start + 1;
   const negated = characters[at] === "!" || characters[at] === "^";
@@ -41,6 +42,8 @@ function classAt(characters: readonly string[], start: number): { readonly token
       at++;
     } else {
       if (codeOf(end) < from) return undefined;
+      // find knows no order of others, and would refuse the whole expression.
+      if (codeOf(end) > LAST_ASCII) throw new RangeError(`expected ranges of ASCII characters, such as [a-z]; got [${character}-${end}]`);
       ranges.push([from, codeOf(end)]);
       at += 3;
     }
@@ -131,7 +134,7 @@ function expression(token: Token): string {
 /**
  * The patterns as one POSIX extended regular expression over the paths that `find .` gives, for `find -regextype posix-extended -regex`,
  * which matches whole paths. It wants a UTF-8 locale.
- * @throws {RangeError} when they are longer than `MAX_PATTERN_BYTES`.
+ * @throws {RangeError} when they are longer than `MAX_PATTERN_BYTES`, or one has a range with other ends than ASCII.
  */
 export function findExpression(patterns: readonly string[]): string {
   return `\\./(${parseAll(patterns)

@@ -97,6 +97,7 @@ test.each<[string, object, RegExp]>([
     /expected at most 65536 bytes, the size of the workspace; got 70000/,
   ],
   ["a pattern out of the workspace", { artifacts: ["../*"] }, /expected a path in the workspace/],
+  ["a pattern with a range that nobody orders", { artifacts: ["[à-é].txt", "b.txt"] }, /\/artifacts: expected ranges of ASCII characters/],
   ["patterns that are too long", { artifacts: Array.from({ length: 50 }, () => "x".repeat(200)) }, /expected patterns of together at most 8192 bytes/],
 ])("%s is refused", async (_, spec, message) => {
   const member = await startOne();

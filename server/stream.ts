@@ -88,6 +88,7 @@ export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Reco
   if (c.req.method === "HEAD") return headOnly(bytes, safe, status);
   const { outgoing } = c.env;
   outgoing.writeHead(status, safe);
+  outgoing.setTimeout(STALL_TIMEOUT_MS, () => outgoing.destroy());
   void pipeline(bytes, outgoing).catch(() => outgoing.destroy());
   return RESPONSE_ALREADY_SENT;
 }

@@ -65,6 +65,8 @@ export class Staging {
     if (!place) {
       place = !this.#active || isOpen(file) ? Promise.resolve(file) : this.#copy(file);
       this.#places.set(file, place);
+      // A copy that failed, on a full disk say, is tried again by the next child.
+      place.catch(() => this.#places.delete(file));
     }
     return place;
   }

@@ -1,18 +1,19 @@
 /** A member under attack, with a child beside it that must not notice; and what has to hold when the attack is over. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { collect, eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
 import { LEVEL } from "./sandbox.ts";
+import { eventually } from "./wait.ts";
 
 /** An attack, its member's answer included, is over in this time. */
 const ATTACK_MS = 50_000;
 /** After a slot is free nothing is left but what the kernel is about to remove. */
 const SETTLE_MS = 5_000;
+const IDLE_MS = 20_000;
 
 /** Why the attacks are not made here; undefined where they are. */
 export const hostileMissing: string | undefined =
@@ -52,13 +53,6 @@ function find(which: readonly string[]): string[] {
   return found.stdout.split("\n").filter(Boolean);
 }
 
-/** Waits for a state of the outside world, of which there is no event, to hold. */
-async function settled(label: string, left: () => readonly string[]): Promise<void> {
-  const until = performance.now() + SETTLE_MS;
-  while (left().length > 0 && performance.now() < until) await delay(20);
-  expect(left(), label).toEqual([]);
-}
-
 export interface Attacked {
   readonly member: RunningMember;
   /** Makes an attack through `/call` and answers its events, the terminal one last. */
@@ -96,14 +90,14 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   };
   const contained = async () => {
     // Where the attack's slot is free nothing of it is left; the sibling has one process tree and one group by hierarchy.
-    await within("the pool to be idle", waitForPool(member));
+    await poolIdle(member);
     await within("the sibling's next number", beat());
     expect(await getJson(`${member.url}/readyz`)).toMatchObject({ status: "ok", sandbox: "full" });
     const answer = await post(member.url, "/call", { pool: "pipeline", command: ["echo", "well"] });
     expect(textOf(await eventsOf(answer))).toBe("well\n");
-    await within("the pool to be idle again", waitForPool(member));
+    await poolIdle(member);
     const own = new Set(siblingGroups());
-    await settled("groups of ended children", () => groupsLeft().filter((group) => !own.has(group)));
+    await eventually("no group of an ended child", () => expect(groupsLeft().filter((group) => !own.has(group))).toEqual([]), SETTLE_MS);
   };
   /** The sibling was the first child of its sandbox. */
   const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
@@ -128,10 +122,7 @@ function hasProcesses(group: string): boolean {
   }
 }
 
-async function waitForPool({ url }: RunningMember): Promise<void> {
-  for (;;) {
-    const { pools } = await getJson<{ pools: Record<string, { active: number }> }>(`${url}/children/count`);
-    if (pools.pipeline?.active === 0) return;
-    await delay(10);
-  }
+function poolIdle({ url }: RunningMember): Promise<void> {
+  const check = async () => expect((await getJson<Count>(`${url}/children/count`)).pools.pipeline?.active).toBe(0);
+  return eventually("the pool to be idle", check, IDLE_MS);
 }

@@ -12,6 +12,11 @@ export const ERROR_CODES = [
   "not_found",
   "pool_not_found",
   "child_not_found",
+  "slot_not_found",
+  "task_not_found",
+  "runtime_not_found",
+  "source_unknown",
+  "stdin_closed",
   "events_expired",
   "payload_too_large",
   "request_timeout",
@@ -33,7 +38,7 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 408 | 410 | 413 | 422 | 429 | 500 | 502 | 503 | 504;
+export type ProblemStatus = 400 | 401 | 403 | 404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 502 | 503 | 504;
 
 interface ErrorEntry {
   readonly status: ProblemStatus;
@@ -49,6 +54,11 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   not_found: { status: 404, title: "There is nothing at this path", retryable: false },
   pool_not_found: { status: 404, title: "There is no such pool here", retryable: false },
   child_not_found: { status: 404, title: "There is no such child", retryable: false },
+  slot_not_found: { status: 404, title: "There is no such slot, or it is no longer held", retryable: false },
+  task_not_found: { status: 404, title: "There is no such task here", retryable: false },
+  runtime_not_found: { status: 404, title: "There is no such runtime here", retryable: false },
+  source_unknown: { status: 409, title: "The source with this hash has to be sent along", retryable: false },
+  stdin_closed: { status: 409, title: "The child takes no more input", retryable: false },
   events_expired: { status: 410, title: "These events are no longer kept", retryable: false },
   payload_too_large: { status: 413, title: "The payload is too large", retryable: false },
   request_timeout: { status: 408, title: "The request did not arrive in time", retryable: true },

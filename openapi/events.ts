@@ -1,10 +1,10 @@
 /** The events of a child's stream. `event:` equals `data.type`, `id:` counts up from 1, and exactly one event is terminal. */
 import { z } from "@hono/zod-openapi";
 import { ProblemSchema } from "./errors.ts";
-import { ChildReferenceSchema, endingFields } from "./schemas.ts";
+import { ChildReferenceSchema, endingFields, SlotSchema } from "./schemas.ts";
 
 export const QueuedEventSchema = z
-  .object({ type: z.literal("queued"), position: z.int() })
+  .object({ type: z.literal("queued"), position: z.int().min(1).openapi({ description: "1 for the next one to be served." }) })
   .openapi("QueuedEvent", { description: "Waits for a slot. Comes before the child exists and carries no id." });
 
 export const PlacedEventSchema = z
@@ -40,6 +40,15 @@ export const PoolEventSchema = z
     FailedEventSchema,
   ])
   .openapi("PoolEvent");
+
+export const GrantedEventSchema = z
+  .object({ type: z.literal("granted"), slot: SlotSchema })
+  .openapi("GrantedEvent", { description: "Terminal for the wait: the slot is held until `heldUntil`." });
+
+export const SlotEventSchema = z.discriminatedUnion("type", [QueuedEventSchema, GrantedEventSchema, FailedEventSchema]).openapi("SlotEvent", {
+  description: "The events of a wait for a slot. They carry no id.",
+});
+export type SlotEvent = z.infer<typeof SlotEventSchema>;
 
 export type PoolEvent = z.infer<typeof PoolEventSchema>;
 export type EventType = PoolEvent["type"];

@@ -1,7 +1,7 @@
 /** The operations that every member serves. Handlers live beside the member; this file is the contract. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { ERRORS, type ErrorCode, ProblemSchema, type ProblemStatus } from "./errors.ts";
-import { PoolEventSchema } from "./events.ts";
+import { PoolEventSchema, SlotEventSchema } from "./events.ts";
 import {
   CallProblemSchema,
   CallResultSchema,
@@ -9,6 +9,7 @@ import {
   ChildListSchema,
   ChildSchema,
   ChildSpecSchema,
+  ChildStatusSchema,
   CountSchema,
   HealthSchema,
   MemberChildSpecSchema,
@@ -16,6 +17,11 @@ import {
   PoolListSchema,
   PoolNameSchema,
   PoolSchema,
+  SignalSchema,
+  SlotIdSchema,
+  SlotRequestSchema,
+  SlotSchema,
+  TasksSchema,
 } from "./schemas.ts";
 
 const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
@@ -62,8 +68,22 @@ const callResponse = {
 
 const endings = ["function_threw", "worker_crashed", "out_of_memory", "cancelled", "member_lost", "deadline_exceeded", "sandbox_unavailable"] as const;
 const malformed = ["invalid_request", "payload_too_large"] as const;
-const placing = ["all_members_at_capacity", "no_members_available"] as const;
-const admitting = ["pool_not_found", "at_capacity", "draining"] as const;
+const unknownHere = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
+const placing = ["all_members_at_capacity", "no_members_available", "queue_timeout", ...unknownHere] as const;
+const waiting = ["pool_not_found", "at_capacity", "queue_timeout", "draining"] as const;
+const admitting = [...waiting, "slot_not_found", ...unknownHere] as const;
+
+/** Which children are listed. */
+const childFilter = {
+  label: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .openapi({
+      description: "`NAME=VALUE`, or `NAME` for any value: children that carry this label. Repeated: those that carry all of them.",
+      example: "job=nightly",
+    }),
+  status: ChildStatusSchema.optional(),
+};
 
 const callDocs =
   "The child outlives its caller unless `link` is true. In the waiting form a child that fails answers with its problem's status, the output beside it; in the stream it is the terminal event `failed`.";
@@ -120,7 +140,7 @@ export const listPoolChildren = createRoute({
   path: "/pools/{pool}/children",
   tags: ["Pools"],
   summary: "A pool's children, over all its members",
-  request: { params: pathPool },
+  request: { params: pathPool, query: z.strictObject(childFilter) },
   responses: {
     200: { description: "The children.", content: json(PoolChildListSchema) },
     ...problems(ProblemSchema, ["invalid_request", "pool_not_found", "no_members_available"]),
@@ -157,7 +177,7 @@ export const listChildren = createRoute({
   path: "/children",
   tags: ["This member"],
   summary: "This member's children, those that ended a short while ago included",
-  request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
   responses: { 200: { description: "The children.", content: json(ChildListSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
 });
 
@@ -190,7 +210,16 @@ export const stopChild = createRoute({
   tags: ["Children"],
   summary: "Stop a child: TERM, grace, KILL",
   description: "Answers at once; the child's stream ends with `failed` / `cancelled`. Stopping a child that has ended changes nothing.",
-  request: { params: pathChild },
+  request: {
+    params: pathChild,
+    query: z.strictObject({
+      graceMs: z
+        .string()
+        .regex(/^\d{1,9}$/, "expected a whole number of milliseconds")
+        .optional()
+        .openapi({ description: "Milliseconds between TERM and KILL; 0 kills at once. Default: the member's.", type: "integer" }),
+    }),
+  },
   responses: {
     202: { description: "The child, being stopped.", content: json(ChildSchema) },
     ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]),
@@ -230,6 +259,87 @@ export const getChildFile = createRoute({
   },
 });
 
+export const writeStdin = createRoute({
+  operationId: "writeStdin",
+  method: "post",
+  path: "/children/{id}/stdin",
+  tags: ["Children"],
+  summary: "Feed a child's standard input: the body's bytes, as they come, no faster than the child reads",
+  description: "Bodies are written one after the other. The input stays open for the next one unless `end` is true.",
+  request: {
+    params: pathChild,
+    query: z.strictObject({
+      end: z.enum(["true", "false"]).default("false").openapi({ description: "Close the input after the body: the child reads its end." }),
+    }),
+    body: { content: { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } } },
+  },
+  responses: {
+    200: { description: "All of it was handed to the child.", content: json(z.object({ bytes: z.int() }).openapi("Written")) },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "stdin_closed", "member_lost"]),
+  },
+});
+
+export const signalChild = createRoute({
+  operationId: "signalChild",
+  method: "post",
+  path: "/children/{id}/signal",
+  tags: ["Children"],
+  summary: "Send a signal to the child's program",
+  request: { params: pathChild, body: body(SignalSchema) },
+  responses: {
+    202: { description: "The child.", content: json(ChildSchema) },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "member_lost"]),
+  },
+});
+
+export const requestSlot = createRoute({
+  operationId: "requestSlot",
+  method: "post",
+  path: "/slots",
+  tags: ["This member"],
+  summary: "Wait for a slot of this member and hold it for a moment",
+  description:
+    "Waiters are served in the order of their arrival, in turns between callers. Closing the connection withdraws the request, and returns a slot that was granted meanwhile. A slot that no child takes in time returns by itself.",
+  request: { body: body(SlotRequestSchema) },
+  responses: {
+    200: {
+      description: "With `Accept: text/event-stream` (or none): `queued` with each change of the position, then `granted` or `failed`.",
+      content: { "text/event-stream": { schema: SlotEventSchema } },
+    },
+    201: { description: "With `Accept: application/json`: the slot, once it is granted.", content: json(SlotSchema) },
+    ...problems(ProblemSchema, ["invalid_request", ...waiting, "sandbox_unavailable"]),
+  },
+});
+
+export const releaseSlot = createRoute({
+  operationId: "releaseSlot",
+  method: "delete",
+  path: "/slots/{id}",
+  tags: ["This member"],
+  summary: "Give back a slot that this member holds",
+  request: { params: z.object({ id: SlotIdSchema }) },
+  responses: { 204: { description: "It is free." }, ...problems(ProblemSchema, ["invalid_request", "slot_not_found"]) },
+});
+
+export const listTasks = createRoute({
+  operationId: "listTasks",
+  method: "get",
+  path: "/tasks",
+  tags: ["This member"],
+  summary: "What this member can run by name: its tasks and runtimes",
+  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, []) },
+});
+
+export const drain = createRoute({
+  operationId: "drain",
+  method: "post",
+  path: "/drain",
+  tags: ["Operations"],
+  summary: "Stop admitting, finish what runs, deliver, leave, and end the process",
+  description: "Answers at once, the same each time. What is still running after the member's `--drain-ms` is stopped: `cancelled`.",
+  responses: { 202: { description: "It drains; this is what still runs.", content: json(CountSchema) }, ...problems(ProblemSchema, []) },
+});
+
 export const livez = createRoute({
   operationId: "livez",
   method: "get",
@@ -264,10 +374,16 @@ export const ROUTES = [
   placeChild,
   listChildren,
   countChildren,
+  requestSlot,
+  releaseSlot,
+  listTasks,
   getChild,
   stopChild,
   childEvents,
+  writeStdin,
+  signalChild,
   getChildFile,
+  drain,
   livez,
   readyz,
 ] as const;

@@ -8,10 +8,13 @@ const NAME_RULE = "1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digi
 
 export const PoolNameSchema = z.string().regex(NAME, `expected a pool name: ${NAME_RULE}`).openapi("PoolName", { example: "pipeline" });
 export const MemberNameSchema = z.string().regex(NAME, `expected a member name: ${NAME_RULE}`).openapi("MemberName", { example: "m1" });
+const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/;
 export const ChildIdSchema = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/, "expected a child id: a member name, a dot, 32 hexadecimal digits")
+  .regex(ID, "expected a child id: a member name, a dot, 32 hexadecimal digits")
   .openapi("ChildId", { example: "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e" });
+
+export const SlotIdSchema = z.string().regex(ID, "expected a slot id: a member name, a dot, 32 hexadecimal digits").openapi("SlotId");
 
 /** The member's part of a child id. */
 export function memberOfChild(id: string): string {
@@ -27,6 +30,8 @@ const ARGUMENTS_PER_VARIABLE = 3;
 /** Linux takes a quarter of the stack's limit for arguments and variables, 2 MiB by default; a NUL and a pointer go with each. */
 const MAX_ARGUMENT_TOTAL_BYTES = 1_048_576;
 const POINTER_BYTES = 9;
+/** A day: beyond it a wait is most likely a mistake of units. */
+export const MAX_WAIT_MS = 86_400_000;
 /** A week: beyond it a deadline is most likely a mistake of units. */
 export const MAX_DEADLINE_MS = 604_800_000;
 
@@ -90,20 +95,67 @@ const DataSchema = z
   )
   .openapi("Data", { description: "Text, or bytes in base64." });
 
+export type Data = z.output<typeof DataSchema>;
+
+const FileSchema = z
+  .union(
+    [...DataSchema.options, z.strictObject({ url: z.url({ protocol: /^https?$/, error: "expected an http or https URL" }) })],
+    'expected a string, {"text": ...}, {"base64": ...} or {"url": ...}',
+  )
+  .openapi("File", { description: "Text, bytes in base64, or a URL that the member fetches, where its operator allows that." });
+
+const StdinSchema = z
+  .union([...DataSchema.options, z.strictObject({ open: z.literal(true) })], 'expected a string, {"text": ...}, {"base64": ...} or {"open": true}')
+  .openapi("Stdin");
+
+const argumentFields = {
+  args: z
+    .array(z.any())
+    .refine((args) => nestsAtMost(args, MAX_NESTING), `expected values nested at most ${MAX_NESTING} levels deep`)
+    .default([])
+    .openapi({ description: "Values, passed in order; a context object follows them. In `encoding`.", type: "array", items: {} }),
+  encoding: z.enum(["json", "devalue"]).default("json").openapi({
+    description:
+      "How `args` and the `value` of the result are written. `devalue` carries dates, maps, sets, big integers, typed arrays, undefined and cycles: the flattened form of the npm package devalue, as JSON.",
+  }),
+};
+
+/** The hash by which a source is known: of its UTF-8 bytes. */
+export const SourceHashSchema = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256: and 64 hexadecimal digits")
+  .openapi("SourceHash");
+/** An identifier, as far as every runtime agrees on it. */
+const ExportSchema = z.string().regex(/^[\p{ID_Start}$_][\p{ID_Continue}$]{0,254}$/u, "expected the name of an export");
+
 export const FunctionSchema = z
   .strictObject({
-    source: z.string().min(1).openapi({
-      description: "JavaScript source of one function expression. It sees the globals of its runtime and what is passed to it, nothing else.",
+    source: z.string().min(1).optional().openapi({
+      description:
+        "JavaScript or TypeScript source: one function expression, or with `export` an ES module. It sees the globals of its runtime and what is passed to it, nothing else. In another runtime, source of its language.",
       example: "(a, b) => a + b",
     }),
-    args: z
-      .array(z.any())
-      .refine((args) => nestsAtMost(args, MAX_NESTING), `expected values nested at most ${MAX_NESTING} levels deep`)
-      .default([])
-      .openapi({ description: "JSON values, passed in order; a context object follows them.", type: "array", items: {} }),
-    runtime: z.enum(["node"]).default("node"),
+    hash: SourceHashSchema.optional().openapi({
+      description:
+        "Names the source by its content. A member that keeps it needs no `source`; one that does not answers `source_unknown`. With both, they have to match.",
+    }),
+    export: ExportSchema.optional().openapi({ description: "The function's name among the exports of a module; in Python the name of the function." }),
+    runtime: z
+      .string()
+      .regex(NAME, `expected the name of a runtime: ${NAME_RULE}`)
+      .default("node")
+      .openapi({ description: "What runs it: `node`, `bun`, `python`, or what the operator has configured. `GET /pools/{pool}` lists them." }),
+    ...argumentFields,
   })
+  .refine(({ source, hash }) => source !== undefined || hash !== undefined, "expected source, or the hash of one that was sent before")
   .openapi("Function");
+
+/** Names of tasks: those of the operator's files, without their ending. */
+export const TaskNameSchema = z.string().regex(NAME, `expected a task name: ${NAME_RULE}`).openapi("TaskName", { example: "thumbnails" });
+
+export const TaskSchema = z.strictObject({ name: TaskNameSchema, ...argumentFields }).openapi("Task", {
+  description: "A function that the operator installed on the members. `GET /pools/{pool}` lists them.",
+});
 
 /** Longest path of a file in the workspace, as Linux has it (PATH_MAX), and longest name in it (NAME_MAX), in bytes. */
 const MAX_PATH_BYTES = 4_095;
@@ -165,9 +217,13 @@ const specFields = {
       example: ["uname", "-a"],
     }),
   function: FunctionSchema.optional(),
+  task: TaskSchema.optional(),
   env: EnvironmentSchema.optional().openapi({ description: "Variables added to the child's minimal environment." }),
-  stdin: DataSchema.optional().openapi({ description: "What the child reads on its standard input. Nothing by default." }),
-  files: record(WorkspacePathSchema, DataSchema)
+  stdin: StdinSchema.optional().openapi({
+    description:
+      "What the child reads on its standard input: data, or `{open: true}` for what is sent to `/children/{id}/stdin`. By default a call's input is empty and a placed child's is open.",
+  }),
+  files: record(WorkspacePathSchema, FileSchema)
     .refine((files) => Object.keys(files).length <= MAX_FILES, `expected at most ${MAX_FILES} files`)
     .optional()
     .openapi({ description: `Files for the workspace, by ${PATH_RULE}.`, example: { "in.txt": { text: "hello" } } }),
@@ -185,15 +241,18 @@ const specFields = {
   outputEncoding: z.enum(["text", "base64"]).default("text").openapi({
     description: "How `stdout` and `stderr` events carry bytes: UTF-8 text, invalid bytes replaced, or base64.",
   }),
+  waitMs: z.int().min(0).max(MAX_WAIT_MS).default(0).openapi({
+    description: "Milliseconds to wait for a slot where all are taken. 0 answers at once. A wait that is too long ends with `queue_timeout`.",
+  }),
   deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional().openapi({
     description:
-      "Milliseconds from the arrival of the request until the child is stopped. A call has the operator's default (5 minutes) unless told; a placed child has none.",
+      "Milliseconds from the arrival of the request until the child is stopped, the wait for a slot included. A call has the operator's default (5 minutes) unless told; a placed child has none.",
   }),
   link: z.boolean().default(false).openapi({ description: "Stop the child when the caller's connection goes." }),
   labels: record(z.string().max(63), z.string().max(255)).optional().openapi({ description: "Words of the caller's own, shown with the child." }),
 };
 
-const KINDS = ["command", "function"] as const;
+const KINDS = ["command", "function", "task"] as const;
 export type ChildKind = (typeof KINDS)[number];
 
 function exactlyOneKind(spec: Partial<Record<ChildKind, unknown>> & { readonly env?: Record<string, string> | undefined }, context: z.RefinementCtx): void {
@@ -237,9 +296,43 @@ export type ChildSpec = z.output<typeof ChildSpecSchema>;
 export type ChildSpecInput = z.input<typeof ChildSpecSchema>;
 
 export const MemberChildSpecSchema = z
-  .strictObject({ pool: PoolNameSchema, ...specFields })
+  .strictObject({
+    pool: PoolNameSchema,
+    ...specFields,
+    slot: SlotIdSchema.optional().openapi({ description: "A slot that this member granted to the same caller; the child takes it." }),
+  })
   .superRefine(exactlyOneKind)
   .openapi("MemberChildSpec", { description: "A child spec that names its pool, for this member only.", ...specDocs });
+
+export const SlotRequestSchema = z
+  .strictObject({ pool: PoolNameSchema, waitMs: specFields.waitMs, sandbox: specFields.sandbox })
+  .openapi("SlotRequest", { description: "Asks this member for a slot in one of its pools." });
+
+export const SlotSchema = z
+  .object({
+    id: SlotIdSchema,
+    pool: PoolNameSchema,
+    member: MemberNameSchema,
+    heldUntil: z.iso.datetime().openapi({ description: "When it returns by itself unless a child has taken it." }),
+  })
+  .openapi("Slot", { description: "The right to run one child on this member, held for a moment." });
+export type Slot = z.infer<typeof SlotSchema>;
+
+export const SIGNALS = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGKILL",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGCONT",
+  "SIGSTOP",
+  "SIGTSTP",
+  "SIGWINCH",
+] as const;
+export const SignalSchema = z.strictObject({ signal: z.enum(SIGNALS, `expected one of ${SIGNALS.join(", ")}`) }).openapi("Signal");
 
 export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus");
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
@@ -281,7 +374,23 @@ export const PoolMemberSchema = z
   .openapi("PoolMember");
 export type PoolMember = z.infer<typeof PoolMemberSchema>;
 
-export const PoolSchema = z.object({ pool: PoolNameSchema, members: z.array(PoolMemberSchema) }).openapi("Pool");
+export const TasksSchema = z
+  .object({
+    member: MemberNameSchema,
+    tasks: z.array(TaskNameSchema),
+    runtimes: z.array(z.string()),
+  })
+  .openapi("Tasks", { description: "What this member can run by name." });
+export type Tasks = z.infer<typeof TasksSchema>;
+
+export const PoolSchema = z
+  .object({
+    pool: PoolNameSchema,
+    members: z.array(PoolMemberSchema),
+    tasks: z.array(TaskNameSchema).openapi({ description: "Tasks that at least one of its members has." }),
+    runtimes: z.array(z.string()).openapi({ description: "Runtimes that at least one of its members has." }),
+  })
+  .openapi("Pool");
 
 export const PoolListSchema = z
   .object({
@@ -314,7 +423,8 @@ export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).ope
 
 /** How a child ended: the part that `result`, `failed` and the waiting form share. */
 export const endingFields = {
-  value: z.any().optional().openapi({ description: "What the function returned; null for undefined." }),
+  value: z.any().optional().openapi({ description: "What the function returned; null for undefined. In `encoding`." }),
+  encoding: z.literal("devalue").optional().openapi({ description: "How `value` is written, where that is not plain JSON." }),
   exitCode: z.int().optional().openapi({ description: "The command's exit code; 128 + n when signal n ended it." }),
   usage: UsageSchema,
   artifacts: z.array(ArtifactSchema),

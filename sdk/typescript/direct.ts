@@ -63,7 +63,7 @@ export class DirectAccess implements Access {
     const members = probed.map(
       ({ member, answer }): PoolMember => ({ member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load: answer }),
     );
-    return { pool, members };
+    return { pool, members, tasks: [], runtimes: [] };
   }
 
   async children(pool: string): Promise<PoolChildList> {

@@ -1,14 +1,16 @@
 /** The files of a child spec as the tar stream that is unpacked in the sandbox. */
 import { Readable } from "node:stream";
 import { pack } from "tar-stream";
-import type { ChildSpec } from "../../openapi/schemas.ts";
+import type { ChildSpec, Data } from "../../openapi/schemas.ts";
+import { PoolError } from "../../sdk/typescript/errors.ts";
 
 type Files = NonNullable<ChildSpec["files"]>;
 
 const FILE_MODE = 0o644;
 
 /** The bytes of what a caller wrote as text or base64. */
-export function bytesOf(data: Files[string]): Buffer {
+export function bytesOf(data: Data | Files[string]): Buffer {
+  if (typeof data !== "string" && "url" in data) throw PoolError.of("invalid_request", "expected text or base64: this member fetches no URLs");
   if (typeof data === "string") return Buffer.from(data);
   return "text" in data ? Buffer.from(data.text) : Buffer.from(data.base64, "base64");
 }

@@ -141,7 +141,8 @@ export class Child {
       this.#process = process;
       // A stop may have come while it started.
       if (this.#cause) process.kill();
-      process.stdin?.end(spec.stdin === undefined ? undefined : bytesOf(spec.stdin));
+      const { stdin } = spec;
+      process.stdin?.end(stdin === undefined || (typeof stdin !== "string" && "open" in stdin) ? undefined : bytesOf(stdin));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {

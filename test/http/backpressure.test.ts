@@ -177,7 +177,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
   };
   const child = new Child({
     reference: { id: `m1.${"0".repeat(32)}`, pool: "pipeline", member: "m1", url: "http://127.0.0.1:1/children/x" },
-    spec: { command: ["x"], outputEncoding: "base64", link: false },
+    spec: { command: ["x"], outputEncoding: "base64", waitMs: 0, link: false },
     runtime,
     sandbox,
     confinement: confinement(),

@@ -149,7 +149,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     expect(await within("the sandbox's end", child.exited)).toMatchObject({ started: false });
     const work = commandRuntime.follow(
       child,
-      { command: ["true"], outputEncoding: "text", link: false },
+      { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
       { member: "m", pool: "p", childId: "c", deadline: null },
     );
     expect(await within("the outcome", work.outcome)).toMatchObject({ kind: "unavailable" });

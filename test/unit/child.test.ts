@@ -36,7 +36,7 @@ test("its process is ended before its slot is free", async () => {
   };
   const child = new Child({
     reference: { id: `m.${"0".repeat(32)}`, pool: "p", member: "m", url: "http://m" },
-    spec: { command: ["true"], outputEncoding: "text", link: false },
+    spec: { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
     runtime,
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),

@@ -100,8 +100,9 @@ export class Slots {
     this.#max = options.max;
   }
 
+  /** While it drains, there are no slots to be had. */
   load(): Load {
-    return { active: this.#taken + this.#held.size, max: this.#max, queued: this.#queue.size };
+    return { active: this.#taken + this.#held.size, max: this.#draining ? 0 : this.#max, queued: this.#queue.size };
   }
 
   /**

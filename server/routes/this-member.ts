@@ -5,7 +5,7 @@ import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
-import { guarded, isPermitted, permit } from "../permissions.ts";
+import { clientOf, guarded, isPermitted, permit } from "../permissions.ts";
 import { type NodeContext, onClientGone, streamLog } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -23,7 +23,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
     const { pool, ...spec } = c.req.valid("json");
-    const child = supervisorOf(c, pool).admit(spec, "call");
+    const child = supervisorOf(c, pool).admit(spec, "call", { client: clientOf(c) });
     // Attached from the first event on: its slowness is the child's.
     const reader = child.log.read({ lossless: true });
     const gone = () => {
@@ -38,7 +38,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   app.openapi(guarded(routes.placeChild, streams), (c) => {
     const { pool, ...spec } = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = supervisorOf(c, pool).admit(spec, "placed");
+    const child = supervisorOf(c, pool).admit(spec, "placed", { client: clientOf(c) });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 

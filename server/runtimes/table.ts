@@ -9,7 +9,9 @@ import type { Definition, Machine } from "./definition.ts";
 import { FunctionRuntime } from "./function.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
+import { Reuse } from "./reuse.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
+import type { Turns } from "./turns.ts";
 
 const TABLE: Readonly<Record<string, Definition>> = { node, python, bun };
 
@@ -21,6 +23,9 @@ const found = new Map<string, Promise<boolean>>();
 interface Entry {
   readonly runtime: Runtime;
   readonly javascript: boolean;
+  /** How many of its processes wait for a call. */
+  readonly idle?: () => number;
+  readonly close?: () => Promise<void>;
 }
 
 export interface RuntimesOptions {
@@ -28,39 +33,66 @@ export interface RuntimesOptions {
   readonly confinement: Confinement;
   readonly path: string;
   readonly configured: ConfiguredRuntimes;
+  /** How many processes wait for a call, by runtime. */
+  readonly warm?: Readonly<Record<string, number>>;
+  /** How many processes are kept for further calls of their caller; undefined for none. */
+  readonly reuse?: number | undefined;
+  /** Of the member, which starts spare processes in turns. */
+  readonly turns: Turns;
+  readonly log?: (message: string) => void;
 }
 
 export class Runtimes {
   /** Runs commands. */
-  readonly command = commandRuntime;
+  readonly command: Runtime;
   readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #reuse: Reuse | undefined;
 
-  private constructor(entries: ReadonlyMap<string, Entry>) {
+  private constructor(entries: ReadonlyMap<string, Entry>, turns: Turns, reuse?: Reuse) {
     this.#entries = entries;
+    this.#reuse = reuse;
+    this.command = inTurn(commandRuntime, turns);
   }
 
-  /** Finds out which runtimes there are. */
-  static async open({ sandbox, confinement, path, configured }: RuntimesOptions): Promise<Runtimes> {
+  /** Finds out which runtimes there are, and begins to start the processes that wait. */
+  static async open(options: RuntimesOptions): Promise<Runtimes> {
+    const { sandbox, confinement, path, configured, turns, warm = {}, log = () => {} } = options;
     // Where only some commands may run, no function does.
-    if (confinement.grants.commands !== undefined) return new Runtimes(new Map());
+    if (confinement.grants.commands !== undefined) return new Runtimes(new Map(), turns);
+    const reuse = options.reuse === undefined ? undefined : new Reuse(options.reuse);
     const machine: Machine = { path, folder: sandbox.folder };
     const has = (argv: readonly string[], readOnly: Parameters<typeof isThere>[1]) => isThere(argv, readOnly, sandbox, confinement);
     const built = Object.entries(TABLE).map(async ([name, definition]): Promise<[string, Entry | undefined]> => {
       const runner = await definition(machine);
       if (!runner || !(await has(runner.probe, runner.readOnly))) return [name, undefined];
-      return [name, { runtime: new FunctionRuntime(runner), javascript: runner.javascript }];
+      const runtime = new FunctionRuntime({ name, runner, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
+      return [name, { runtime, javascript: runner.javascript, idle: () => runtime.idle, close: () => runtime.close() }];
     });
     const own = Object.entries(configured).map(async ([name, { command }]): Promise<[string, Entry | undefined]> => {
       const there = await has(["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""], []);
-      return [name, there ? { runtime: configuredRuntime(command), javascript: false } : undefined];
+      return [name, there ? { runtime: inTurn(configuredRuntime(command), turns), javascript: false } : undefined];
     });
     const entries = await Promise.all([...built, ...own]);
-    return new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))));
+    const runtimes = new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), turns, reuse);
+    for (const name of Object.keys(warm))
+      if (!runtimes.#entries.get(name)?.idle) log(`expected processes of runtime ${name} to wait; there is no such runtime here, or it cannot`);
+    return runtimes;
   }
 
   /** Their names. */
   get names(): string[] {
     return [...this.#entries.keys()];
+  }
+
+  /** Processes that wait: for a call of anybody, by runtime, and for a further call of their caller. */
+  get idle(): { readonly warm: Readonly<Record<string, number>>; readonly kept: number } {
+    const warm = Object.fromEntries([...this.#entries].flatMap(([name, { idle }]) => (idle ? [[name, idle()]] : [])));
+    return { warm, kept: this.#reuse?.idle ?? 0 };
+  }
+
+  /** Ends the processes that wait, and lets none wait any more. Calls go on. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([...[...this.#entries.values()].map(({ close }) => close?.()), this.#reuse?.close()]);
   }
 
   /** @throws {PoolError} `runtime_not_found`; `invalid_request` for what the runtime cannot carry. */
@@ -73,6 +105,11 @@ export class Runtimes {
     }
     return entry.runtime;
   }
+}
+
+/** A runtime that lets no spare process be started while it starts one. */
+function inTurn(runtime: Runtime, turns: Turns): Runtime {
+  return { start: (work, place) => turns.urgent(() => runtime.start(work, place)) };
 }
 
 /** Whether a program of a runtime runs in a pool's sandbox. */

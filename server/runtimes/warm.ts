@@ -1,6 +1,5 @@
 /** Processes that were started beforehand and wait for their one job; each that is taken, or ends, is replaced in the background. */
 import { totalmem } from "node:os";
-import { setTimeout } from "node:timers/promises";
 import { messageOf } from "../../sdk/typescript/errors.ts";
 import type { Turns } from "./turns.ts";
 
@@ -120,6 +119,15 @@ export class Warm<P extends Startable> {
 }
 
 /** Waits, less long when the signal aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal, ref: false }).catch(() => undefined);
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms).unref();
+    signal.addEventListener("abort", over);
+    if (signal.aborted) over();
+  });
 }

@@ -181,10 +181,16 @@ export class Supervisor {
     return child;
   }
 
-  /** Admits nothing any more. */
+  /** Resolves when the children that run now have ended, their terminal events in their logs. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#children.values()].map((child) => child.ended));
+  }
+
+  /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
     void this.options.runtimes.close();
+    for (const child of this.#children.values()) child.notifyDrain();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */

@@ -91,7 +91,8 @@ export class FunctionRuntime implements Runtime {
 
   async #launch(program: Extras, confinement = this.#options.confinement): Promise<Worker> {
     const { runner, sandbox } = this.#options;
-    return new Worker(await sandbox.launch({ ...program, argv: runner.argv, readOnly: runner.readOnly, channel: true }, confinement));
+    const readOnly = runner.program ? [runner.program, runner.file] : [runner.file];
+    return new Worker(await sandbox.launch({ ...program, argv: runner.argv, readOnly, channel: true }, confinement));
   }
 }
 

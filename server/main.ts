@@ -15,8 +15,9 @@ import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { Pending } from "./pending.ts";
 import { Rates, Streams } from "./rates.ts";
-import { commandRuntime } from "./runtimes/command.ts";
-import { nodeRuntime } from "./runtimes/node.ts";
+import { type ConfiguredRuntimes, RuntimesSchema } from "./runtimes/configured.ts";
+import { Runtimes } from "./runtimes/table.ts";
+import { Turns } from "./runtimes/turns.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
@@ -70,7 +71,13 @@ export interface MemberOptions extends AuthOptions {
   readonly maxStreams?: number | undefined;
   /** Serve https, and ask the other members so. */
   readonly tls?: TlsOptions | undefined;
-  /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  /**
+   * Programs that run functions beside `node`, `python` and `bun`, by the name of the runtime: `{ruby: {command: ["ruby", "{source}"]}}`.
+   * The source is in a file; one line of JSON, `{args, context}`, comes on descriptor 3, and one goes back there: `{"value": …}` or
+   * `{"error": {"name", "message"}}`.
+   */
+  readonly runtimes?: ConfiguredRuntimes | undefined;
+  /** Where `bun` is looked for, and `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
@@ -100,6 +107,7 @@ export const DEFAULTS = {
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
+  path: "/usr/local/bin:/usr/bin:/bin",
 } as const;
 
 /** How long the last events may take to reach their readers at the end. */
@@ -119,12 +127,34 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
   check(options, host);
   const pools = poolsOf(options.pools);
+  const configured = configuredRuntimes(options.runtimes);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
   const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
     files.close();
     throw error;
   });
+  const turns = new Turns();
+  const runtimesOf = (pool: string, { maxChildren, warm, reuse }: CheckedPool): Promise<Runtimes> =>
+    Runtimes.open({
+      sandbox,
+      confinement: confinements.get(pool) as Confinement,
+      path: options.path ?? DEFAULTS.path,
+      configured,
+      warm,
+      reuse: reuse ? maxChildren : undefined,
+      turns,
+      log: (message) => log("warn", `pool ${pool}: ${message}`),
+    });
+  const opened = [...pools].map(async ([pool, given]) => [pool, await runtimesOf(pool, given)] as const);
+  const runtimes = await Promise.all(opened).then(
+    (entries) => new Map(entries),
+    async (error: unknown) => {
+      files.close();
+      await sandbox.close();
+      throw error;
+    },
+  );
 
   let app: ReturnType<typeof createApp> | undefined;
   const server = createListener({
@@ -173,7 +203,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         maxDeadlineMs: limits.deadlineMs,
         defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
         folder: sandbox.folder,
-        runtimes: { command: commandRuntime, function: nodeRuntime },
+        runtimes: runtimes.get(pool) as Runtimes,
         graceMs,
       }),
     ]),
@@ -197,6 +227,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     trouble: () => (stopping ? "the member drains" : membership.trouble),
     logError: (message) => log("error", message),
   });
+  for (const [pool, { reuse }] of pools)
+    if (reuse) log("warn", `pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`);
   if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
@@ -216,6 +248,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await Promise.all([...runtimes.values()].map((each) => each.close()));
     await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
@@ -301,6 +334,14 @@ function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool
   );
 }
 
+/** The configured runtimes, checked. */
+function configuredRuntimes(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
+  const checked = RuntimesSchema.safeParse(given);
+  if (checked.success) return checked.data;
+  const faults = checked.error.issues.map(({ path, message }) => `${["runtimes", ...path].join(".")}: ${message}`);
+  throw PoolError.of("invalid_request", faults.join("; "));
+}
+
 /** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
 const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
   as a service: Delegate=yes in its unit
@@ -311,7 +352,7 @@ To do without them, with limits on each process only: --sandbox no-cgroup`;
 /** What has been proven in this process; the machine does not change under it. */
 const proven = new Map<string, Promise<void>>();
 
-async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
+async function openSandbox({ sandbox = "auto", path = DEFAULTS.path }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
   if (sandbox === "off") return new NoSandbox(path);
   let opened: Sandbox;
   try {

@@ -11,7 +11,11 @@ export const PlacedEventSchema = z
   .object({ type: z.literal("placed"), child: ChildReferenceSchema })
   .openapi("PlacedEvent", { description: "The child has a slot. Always the first event after any `queued`." });
 
-const outputFields = { text: z.string().optional(), base64: z.string().optional() };
+const outputFields = {
+  text: z.string().optional(),
+  base64: z.string().optional(),
+  lossy: z.literal(true).optional().openapi({ description: "With `text`: bytes that were no UTF-8 stand in it as U+FFFD." }),
+};
 const outputDocs = { description: "Output, as `text`, or as `base64` when the spec asked for it." };
 
 export const StdoutEventSchema = z.object({ type: z.literal("stdout"), ...outputFields }).openapi("StdoutEvent", outputDocs);

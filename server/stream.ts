@@ -115,9 +115,9 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
   const { outgoing } = c.env;
   const session = await (opened ?? open(c, HEARTBEAT_MS));
   void (async () => {
-    for await (const { id, type, data } of reader) {
+    for await (const { frame } of reader) {
       if (!session.isConnected) return;
-      session.push(data, type, String(id));
+      outgoing.write(frame);
       if (!(await drained(outgoing))) return;
     }
     outgoing.end();

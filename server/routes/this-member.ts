@@ -101,5 +101,5 @@ export function countOf(member: string, supervisors: AppOptions["supervisors"]):
 }
 
 async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {
-  for await (const { data } of reader) yield JSON.parse(data) as PoolEvent;
+  for await (const { event } of reader) yield event;
 }

@@ -8,6 +8,7 @@ import type { Confinement } from "../sandbox/confinement.ts";
 import { bytesOf, packFiles } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
+import { Gather } from "./gather.ts";
 import { EventLog } from "./output.ts";
 
 /** What a child is made from. */
@@ -224,24 +225,20 @@ export class Child {
 
   /** Carries one output stream into the log, no faster than the log takes it. */
   async #pump(stream: Readable, type: "stdout" | "stderr", { outputEncoding }: ChildSpec): Promise<void> {
-    const text = outputEncoding === "base64" ? undefined : new TextDecoder("utf-8", { ignoreBOM: true });
-    const append = (body: { text: string } | { base64: string }, bytes: number) => this.log.append({ type, ...body }, bytes);
+    const gather = new Gather({ text: outputEncoding === "text", take: (bytes) => this.log.write(type, bytes, outputEncoding) });
     const { outputBytes: limit } = this.#options.confinement.limits;
     try {
       for await (const all of stream as AsyncIterable<Buffer>) {
         const chunk = all.subarray(0, Math.max(0, limit - this.#outputBytes));
         this.#outputBytes += all.length;
         if (this.#outputBytes > limit) this.stop("payload_too_large", `the child wrote more than ${limit} bytes of output`, 0);
-        if (chunk.length === 0) continue;
-        if (!text) append({ base64: chunk.toString("base64") }, chunk.length);
-        else append({ text: text.decode(chunk, { stream: true }) }, chunk.length);
+        if (chunk.length > 0) gather.push(chunk);
         if (!this.log.writable) await this.log.untilWritable();
       }
     } catch {
       // The pipe broke: what came through is in the log.
     }
-    const rest = text?.decode();
-    if (rest) append({ text: rest }, 0);
+    gather.end();
   }
 }
 

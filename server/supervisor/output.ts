@@ -5,21 +5,58 @@
  * not `writable`, and whoever fills the log stops reading the child, to which that looks like a full pipe. Any other
  * reader that falls behind finds a `gap` that says how many bytes of output it missed. Without readers nothing waits.
  */
+import { isUtf8 } from "node:buffer";
 import { type EventOf, type EventType, isTerminalType, type PoolEvent } from "../../openapi/events.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 
-/** An event as it is kept and sent: its data is serialised once. */
-export interface LogEntry {
+export type OutputEncoding = "text" | "base64";
+
+/** An event in the log. */
+export class LogEntry {
   readonly id: number;
   readonly type: EventType;
+  /** The output itself, as the child wrote it; undefined for other events. */
+  readonly bytes: Buffer | undefined;
+  /** Bytes of output in the log up to and with this entry. */
+  readonly to: number;
+  readonly #make: () => PoolEvent;
+  #frame: Buffer | undefined;
+
+  /** @param make gives the event, whenever it is asked for. */
+  constructor(id: number, type: EventType, make: () => PoolEvent, to: number, bytes?: Buffer) {
+    this.id = id;
+    this.type = type;
+    this.#make = make;
+    this.to = to;
+    this.bytes = bytes;
+  }
+
+  get event(): PoolEvent {
+    return this.#make();
+  }
+
   /** The event as one line of JSON. */
-  readonly data: string;
+  get data(): string {
+    return JSON.stringify(this.event);
+  }
+
+  /** The event as it is sent to every reader of a stream, made once. */
+  get frame(): Buffer {
+    this.#frame ??= Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
+    return this.#frame;
+  }
+
+  /** Its share of the member's memory. */
+  get heldBytes(): number {
+    return (this.bytes?.length ?? 0) + (this.#frame?.length ?? 0);
+  }
 }
 
-interface Kept extends LogEntry {
-  /** Bytes of output in the log before this entry, and with it. */
-  readonly from: number;
-  readonly to: number;
+/** Output as an event. */
+function outputEvent(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputEncoding): PoolEvent {
+  if (encoding === "base64") return { type, base64: bytes.toString("base64") };
+  const text = bytes.toString("utf8");
+  return isUtf8(bytes) ? { type, text } : { type, text, lossy: true };
 }
 
 /** Default bound of a ring, in bytes of output. */
@@ -31,13 +68,12 @@ const REMEMBERED_PLACES = 65_536;
 
 export class EventLog {
   readonly #limit: number;
-  readonly #entries: (Kept | undefined)[] = [];
+  readonly #entries: (LogEntry | undefined)[] = [];
   /** Index of the oldest entry kept; the array is compacted now and then. */
   #head = 0;
   /** `to` of the entries before the oldest kept one, the last of them last. */
   #places: number[] = [];
   #written = 0;
-  #heldChars = 0;
   #nextId = 1;
   #closed = false;
   readonly #readers = new Set<LogReader>();
@@ -66,20 +102,28 @@ export class EventLog {
     return this.#closed;
   }
 
-  /** How much text the log holds, in characters: its share of the member's memory. */
-  get heldChars(): number {
-    return this.#heldChars;
+  /** How many bytes the log holds: its share of the member's memory. */
+  get heldBytes(): number {
+    let sum = 0;
+    for (let index = this.#head; index < this.#entries.length; index++) sum += this.#entries[index]?.heldBytes ?? 0;
+    return sum;
   }
 
-  /** Appends an event; a terminal one closes the log. `outputBytes` is how many bytes of output it carries. */
-  append(event: PoolEvent, outputBytes = 0): void {
-    if (this.#closed) throw new Error(`the log is closed; got ${event.type}`);
-    const from = this.#written;
-    this.#written += outputBytes;
-    const data = JSON.stringify(event);
-    this.#entries.push({ id: this.#nextId++, type: event.type, data, from, to: this.#written });
-    this.#heldChars += data.length;
-    this.#closed = isTerminalType(event.type);
+  /** Appends an event that is no output; a terminal one closes the log. */
+  append(event: PoolEvent): void {
+    this.#add(event.type, () => event);
+  }
+
+  /** Appends output. As text, bytes that are no UTF-8 are replaced in the event, and stay as they are in the entry. */
+  write(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputEncoding): void {
+    this.#add(type, () => outputEvent(type, bytes, encoding), bytes);
+  }
+
+  #add(type: EventType, make: () => PoolEvent, bytes?: Buffer): void {
+    if (this.#closed) throw new Error(`the log is closed; got ${type}`);
+    this.#written += bytes?.length ?? 0;
+    this.#entries.push(new LogEntry(this.#nextId++, type, make, this.#written, bytes));
+    this.#closed = isTerminalType(type);
     this.#evict();
     for (const reader of this.#readers) reader.wake();
   }
@@ -115,13 +159,14 @@ export class EventLog {
   }
 
   /** The entry after a cursor, a gap where it has been let go, undefined where it is still to come, null at the end. */
-  #next(cursor: number, place: number): (LogEntry & { readonly to: number }) | undefined | null {
+  #next(cursor: number, place: number): LogEntry | undefined | null {
     const oldest = this.#entries[this.#head];
     if (!oldest || cursor + 1 >= this.#nextId) return this.#closed ? null : undefined;
     if (cursor + 1 < oldest.id) {
-      const gap: EventOf<"gap"> = { type: "gap", droppedBytes: oldest.from - place };
+      const from = oldest.to - (oldest.bytes?.length ?? 0);
+      const gap: EventOf<"gap"> = { type: "gap", droppedBytes: from - place };
       // The id of the last event that is missing: whoever resumes from it goes on with the oldest one kept.
-      return { id: oldest.id - 1, type: "gap", data: JSON.stringify(gap), to: oldest.from };
+      return new LogEntry(oldest.id - 1, "gap", () => gap, from);
     }
     return this.#entries[this.#head + cursor + 1 - oldest.id];
   }
@@ -139,11 +184,10 @@ export class EventLog {
     let needed = Number.POSITIVE_INFINITY;
     for (const reader of this.#readers) if (reader.lossless) needed = Math.min(needed, reader.cursor + 1);
     while (this.#head < this.#entries.length - 1) {
-      const oldest = this.#entries[this.#head] as Kept;
-      const fits = this.#written - oldest.from <= this.#limit && this.#entries.length - this.#head <= RING_ENTRIES;
+      const oldest = this.#entries[this.#head] as LogEntry;
+      const fits = this.#written - oldest.to + (oldest.bytes?.length ?? 0) <= this.#limit && this.#entries.length - this.#head <= RING_ENTRIES;
       if (fits || oldest.id >= needed) break;
       this.#places.push(oldest.to);
-      this.#heldChars -= oldest.data.length;
       this.#entries[this.#head] = undefined;
       this.#head += 1;
     }
@@ -156,7 +200,7 @@ export class EventLog {
 }
 
 interface LogPorts {
-  next(cursor: number, place: number): (LogEntry & { readonly to: number }) | undefined | null;
+  next(cursor: number, place: number): LogEntry | undefined | null;
   moved(): void;
   left(reader: LogReader): void;
 }

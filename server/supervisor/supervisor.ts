@@ -33,10 +33,10 @@ export interface SupervisorOptions {
   readonly graceMs: number;
 }
 
-/** Children that have ended are remembered for so long, and so many of them with so much text and so many bytes of artifacts, for whoever comes late. */
+/** Children that have ended are remembered for so long, and so many of them with so many bytes of events and so many bytes of artifacts, for whoever comes late. */
 const REMEMBERED_MS = 60_000;
 const REMEMBERED = 100;
-const REMEMBERED_CHARS = 32 * 1024 * 1024;
+const REMEMBERED_BYTES = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
 /** Whose request it is, and with what it comes. */
@@ -208,17 +208,17 @@ export class Supervisor {
 
   #remember(child: Child): void {
     this.#ended.set(child, setTimeout(() => this.#forget(child), REMEMBERED_MS).unref());
-    let chars = 0;
+    let bytes = 0;
     let artifactBytes = 0;
     for (const { log, artifacts } of this.#ended.keys()) {
-      chars += log.heldChars;
+      bytes += log.heldBytes;
       artifactBytes += artifacts?.bytes ?? 0;
     }
-    const tooMuch = () => this.#ended.size > REMEMBERED || chars > REMEMBERED_CHARS || artifactBytes > REMEMBERED_ARTIFACT_BYTES;
+    const tooMuch = () => this.#ended.size > REMEMBERED || bytes > REMEMBERED_BYTES || artifactBytes > REMEMBERED_ARTIFACT_BYTES;
     for (const oldest of [...this.#ended.keys()]) {
       // The last one is kept whatever its size: its caller is still reading.
       if (oldest === child || !tooMuch()) break;
-      chars -= oldest.log.heldChars;
+      bytes -= oldest.log.heldBytes;
       artifactBytes -= oldest.artifacts?.bytes ?? 0;
       this.#forget(oldest);
     }

@@ -12,7 +12,7 @@ const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 const outputAt = (from: number, length: number) => Array.from({ length }, (_, index) => LETTERS[(from + index) % 26]).join("");
 
 function write(log: EventLog, text: string): void {
-  log.append({ type: "stdout", text }, text.length);
+  log.write("stdout", Buffer.from(text), "text");
 }
 
 /** The next entry, which has to be there already. */

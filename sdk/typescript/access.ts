@@ -24,6 +24,8 @@ export interface Access {
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
   children(pool: string): Promise<PoolChildList>;
+  /** Whether children are asked for at their own members: where there is no connection to be had, they are gone. */
+  readonly asksOwners: boolean;
   /** Where to ask for a child: its own member, or the gateway. */
   childUrl(id: string): Promise<string>;
   /** Lets the one member that is asked drain. */
@@ -40,6 +42,7 @@ export function ownerOf(id: string): string {
 
 /** Every request goes to one member, which forwards it. */
 export class GatewayAccess implements Access {
+  readonly asksOwners = false;
   readonly #client: Client;
   readonly #url: string;
 

@@ -5,7 +5,8 @@ import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
 import type { Client } from "./client.ts";
 import { errorFor, PoolError } from "./errors.ts";
-import { type NumberedEvent, readEvents } from "./events.ts";
+import type { NumberedEvent } from "./events.ts";
+import { followEvents, openEvents } from "./follow.ts";
 
 /** How a child ended by itself: `exitCode` of a command, `value` of a function. */
 export type Ending = Omit<EventOf<"result">, "type">;
@@ -48,18 +49,14 @@ export class Child {
   }
 
   /**
-   * The child's events, up to and with the terminal one. Leaving the loop ends the reading, not the child.
+   * The child's events, up to and with the terminal one. Leaving the loop ends the reading, not the child. A connection that is cut is
+   * made anew, a few times, and the events go on after the last one.
    *
-   * @throws {PoolError} `member_lost` when the stream is cut; `child_not_found` when it is no longer remembered.
+   * @throws {PoolError} `member_lost` when the stream is cut for good; `child_not_found` when it is no longer remembered.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
-    const answer = await this.#client.send(`${await this.#access.childUrl(this.id)}/events`, {
-      accept: "text/event-stream",
-      signal: options.signal,
-      ...(options.after === undefined ? {} : { headers: { "last-event-id": String(options.after) } }),
-    });
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
-    yield* readEvents(answer.body);
+    const how = { client: this.#client, access: this.#access, signal: options.signal };
+    yield* followEvents(await openEvents(this.id, options.after, how), how, { id: this.id, after: options.after });
   }
 
   /**

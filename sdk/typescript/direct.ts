@@ -27,6 +27,7 @@ const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "slot_not_found", "poo
 const FULL = new Set(["at_capacity", "draining"]);
 
 export class DirectAccess implements Access {
+  readonly asksOwners = true;
   readonly #client: Client;
   readonly #members: Members;
 

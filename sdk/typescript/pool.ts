@@ -7,7 +7,8 @@ import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
 import { PoolError } from "./errors.ts";
-import { type NumberedEvent, outputBytes, readEvents } from "./events.ts";
+import { type NumberedEvent, outputBytes } from "./events.ts";
+import { followEvents } from "./follow.ts";
 import { checkArguments, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
 
@@ -155,7 +156,7 @@ export class DistributedPool {
       const answer = this.#connection.access.call(pool, this.#wire(spec, options), placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
-      yield* readEvents((await answer).body);
+      yield* followEvents(await answer, { client: this.#connection.client, access: this.#connection.access, signal: placing.signal });
     } finally {
       // Whoever leaves while it waits, waits no longer.
       left.abort();

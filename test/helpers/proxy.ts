@@ -1,0 +1,59 @@
+/** A network that fails: a proxy that cuts connections after some bytes of the answer, or all of them at once. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+
+export interface CuttingProxy {
+  readonly url: string;
+  /** How often it has cut. */
+  readonly cuts: number;
+  /** How many requests of this method have passed. */
+  requests(method: string): number;
+}
+
+/**
+ * Stands before a server until the test ends.
+ *
+ * @param cutAfter gives, for each connection, after how many bytes of answers it is cut; undefined for never.
+ */
+export async function cuttingProxy(url: string, cutAfter: () => number | undefined): Promise<CuttingProxy> {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set<Socket>();
+  const methods: string[] = [];
+  let cuts = 0;
+  const server = createServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    let left = cutAfter() ?? Number.POSITIVE_INFINITY;
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on("error", () => {}).once("close", () => sockets.delete(socket));
+    }
+    client.on("data", (chunk: Buffer) => {
+      for (const [, method] of chunk.toString("latin1").matchAll(/^([A-Z]+) \S+ HTTP\/1\.1\r$/gm)) methods.push(method as string);
+      upstream.write(chunk);
+    });
+    upstream.on("data", (chunk: Buffer) => {
+      client.write(chunk.subarray(0, left));
+      left -= chunk.length;
+      if (left > 0) return;
+      cuts += 1;
+      client.destroySoon();
+      upstream.destroy();
+    });
+    client.once("close", () => upstream.destroy());
+    upstream.once("close", () => client.destroySoon());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get cuts() {
+      return cuts;
+    },
+    requests: (method) => methods.filter((each) => each === method).length,
+  };
+}

@@ -1,0 +1,62 @@
+/** Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read twice. */
+import { expect, onTestFinished, test } from "vitest";
+import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
+import type { RunningMember } from "../../server/main.ts";
+import { idle, startMembers, startOne, within } from "../helpers/member.ts";
+import { cuttingProxy } from "../helpers/proxy.ts";
+
+const LINES = 300;
+const PRINTS = { command: ["sh", "-c", `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; [ $((n % 3)) = 0 ] && sleep 0.005; done`] };
+const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
+
+function open(url: string): DistributedPool {
+  const pools = new DistributedPool({ url }, { stdout: null, stderr: null });
+  onTestFinished(() => pools.close());
+  return pools;
+}
+
+async function read(events: AsyncIterable<{ type: string; id?: number; text?: string | undefined }>) {
+  const ids: number[] = [];
+  let text = "";
+  for await (const event of events) {
+    if (event.id !== undefined) ids.push(event.id);
+    text += event.type === "stdout" ? event.text : "";
+  }
+  return { ids, text };
+}
+
+test.each(["its own member", "another member"])("a call through %s that is cut again and again gives each byte once, and is sent once", async (place) => {
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  // The head, `placed` and a few lines: less would never get on.
+  const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, () => 900 + Math.floor(Math.random() * 1_500));
+  const { ids, text } = await within("the call", read(open(proxy.url).stream("pipeline", PRINTS)), 60_000);
+  expect(text).toBe(EXPECTED);
+  expect(ids).toEqual(ids.map((_, index) => index + 1));
+  expect(proxy.cuts).toBeGreaterThan(3);
+  expect(proxy.requests("POST")).toBe(1);
+  await idle(m1);
+});
+
+test("a child that is followed through a network that cuts: each byte once", async () => {
+  const member = await startOne();
+  const proxy = await cuttingProxy(member.url, () => 900 + Math.floor(Math.random() * 1_500));
+  const placed = await open(member.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
+  const { text } = await within("the events", read(open(proxy.url).child(placed.id).events()), 60_000);
+  expect(text).toBe(EXPECTED);
+  expect(proxy.cuts).toBeGreaterThan(3);
+});
+
+test("where nothing comes through any more it gives up: member_lost, after a few tries", async () => {
+  const member = await startOne();
+  let connections = 0;
+  const proxy = await cuttingProxy(member.url, () => (connections++ === 0 ? 600 : 1));
+  const call = read(open(proxy.url).stream("pipeline", PRINTS));
+  const error = await within(
+    "the call",
+    call.then(() => undefined).catch((thrown: unknown) => thrown),
+    60_000,
+  );
+  expect(error).toBeInstanceOf(PoolError);
+  expect(error).toMatchObject({ code: "member_lost" });
+  expect(connections).toBe(7);
+});

@@ -62,8 +62,8 @@ const stream = {
 
 const callResponse = {
   ...stream,
-  description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end.`,
-  content: { ...stream.content, ...json(CallResultSchema) },
+  description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end. With \`Accept: application/octet-stream\`: the child's stdout as it is, the terminal event as JSON in the trailer \`pool-ending\`; where a command exits with another code than 0, or the child fails, the connection is broken instead.`,
+  content: { ...stream.content, ...json(CallResultSchema), "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } },
 };
 
 const endings = ["function_threw", "worker_crashed", "out_of_memory", "cancelled", "member_lost", "deadline_exceeded", "sandbox_unavailable"] as const;

@@ -79,13 +79,21 @@ function admission({ auth, door, rates, calls }: AppOptions): MiddlewareHandler<
   };
 }
 
-/** The form of answer that a caller of `call` wants. */
-export function acceptOf(c: Context): "stream" | "json" {
+/** The form of answer that a caller wants. */
+export type Form = "stream" | "json" | "raw";
+
+/** Those of a call. */
+export const CALL_FORMS = ["stream", "json", "raw"] as const satisfies readonly Form[];
+
+/** @param forms those that there are; one of the first two at least. */
+export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";
   if (accept.includes("text/event-stream")) return "stream";
+  if (forms.includes("raw") && accept.includes("application/octet-stream")) return "raw";
   if (/application\/(json|\*)/.test(accept)) return "json";
   if (accept.includes("*/*") || accept.includes("text/*")) return "stream";
-  throw PoolError.of("invalid_request", `expected Accept: text/event-stream or application/json; got ${accept}`);
+  const known = { stream: "text/event-stream", json: "application/json", raw: "application/octet-stream" };
+  throw PoolError.of("invalid_request", `expected Accept: ${forms.map((form) => known[form]).join(" or ")}; got ${accept}`);
 }
 
 export function createApp(options: AppOptions): OpenAPIHono<Bindings> {

@@ -6,6 +6,8 @@ import type { Answer, Client } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
+import type { Form } from "./app.ts";
+import { relayRaw } from "./raw.ts";
 import { type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
@@ -25,9 +27,10 @@ function clientFor(c: Context, { client }: GatewayOptions): Client {
 }
 
 /** Places a call and passes its stream on, or answers at its end. */
-export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
+export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: Form): Promise<Response> {
   const placing = { signal: whileClientIsThere(c) };
   const access = accessFor(c, options);
+  if (form === "raw") return relayRaw(c, await access.call(pool, spec, { ...placing, accept: "application/octet-stream" }));
   if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
   return withWaiting(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, { ...placing, onPosition: (position) => stream.say({ type: "queued", position }) });

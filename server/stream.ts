@@ -34,7 +34,7 @@ export function whileClientIsThere(c: NodeContext): AbortSignal {
 }
 
 /** Waits until the response takes more. False when the reader is gone, or has stalled and was cut off. */
-async function drained(outgoing: ServerResponse): Promise<boolean> {
+export async function drained(outgoing: ServerResponse): Promise<boolean> {
   if (outgoing.destroyed) return false;
   if (!outgoing.writableNeedDrain) return true;
   const timer = setTimeout(() => outgoing.destroy(), STALL_TIMEOUT_MS);

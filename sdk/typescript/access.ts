@@ -15,6 +15,8 @@ export interface Placing {
   readonly signal?: AbortSignal | undefined;
   /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
   readonly onPosition?: ((position: number) => void) | undefined;
+  /** The form of the answer to a call. Default `text/event-stream`. */
+  readonly accept?: "text/event-stream" | "application/octet-stream" | undefined;
 }
 
 export interface Access {
@@ -54,11 +56,11 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  async call(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<Answer> {
+  async call(pool: string, spec: ChildSpecInput, { signal, accept = "text/event-stream" }: Placing = {}): Promise<Answer> {
     const url = `${this.#of(pool)}/call`;
     let answer: Answer;
     try {
-      answer = await this.#client.send(url, { method: "POST", body: spec, accept: "text/event-stream", signal, timeoutMs: 30_000 });
+      answer = await this.#client.send(url, { method: "POST", body: spec, accept, signal, timeoutMs: 30_000 });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw this.#unreachable(error) ?? PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });

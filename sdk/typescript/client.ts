@@ -118,6 +118,8 @@ export class Client {
       body: body === undefined || typeof body === "string" ? (body ?? null) : JSON.stringify(body),
       signal: signal ?? null,
       headersTimeout: timeoutMs,
+      // Raw bytes have no heartbeat: their silence says nothing.
+      ...(accept === "application/octet-stream" ? { bodyTimeout: 0 } : {}),
     });
   }
 

@@ -4,7 +4,7 @@ import type { Load } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema } from "../../openapi/schemas.ts";
 import { type Access, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
-import { type Answer, type Client, neverSent } from "./client.ts";
+import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import { readSlotEvents } from "./events.ts";
 import type { Member, Members } from "./members.ts";
@@ -42,7 +42,7 @@ export class DirectAccess implements Access {
   }
 
   call(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<Answer> {
-    return this.#place(pool, spec, "/call", "text/event-stream", placing);
+    return this.#place(pool, spec, "/call", placing.accept ?? "text/event-stream", placing);
   }
 
   async placeChild(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<ChildInfo> {
@@ -101,7 +101,7 @@ export class DirectAccess implements Access {
     pool: string,
     spec: ChildSpecInput,
     path: string,
-    accept: "text/event-stream" | "application/json",
+    accept: NonNullable<RequestOptions["accept"]>,
     { signal, onPosition }: Placing,
   ): Promise<Answer> {
     // Both are fixed once, here at the door; what is passed on is the remainder.

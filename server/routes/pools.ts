@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
+import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts";
 import { accessFor, callThrough } from "../gateway.ts";
 import { guarded, isPermitted } from "../permissions.ts";
 import { type NodeContext, whileClientIsThere } from "../stream.ts";
@@ -11,7 +11,7 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
   const { streams } = options;
 
   app.openapi(guarded(routes.callInPool, streams), async (c) => {
-    const accept = acceptOf(c);
+    const accept = acceptOf(c, CALL_FORMS);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
     return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;

@@ -6,9 +6,10 @@ import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { Count } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
+import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
 import { problemOf } from "../problems.ts";
+import { streamRaw } from "../raw.ts";
 import { type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -24,7 +25,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   };
 
   app.openapi(guarded(routes.call, streams), async (c) => {
-    const accept = acceptOf(c);
+    const accept = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...spec } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
     const node = c as unknown as NodeContext;
@@ -38,6 +39,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
         if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
       };
       if (accept === "stream") return streamLog(node, reader, gone, stream.session);
+      if (accept === "raw") return streamRaw(node, child.id, reader, gone);
       onClientGone(node, gone);
       return answerAtEnd(c, eventsOf(reader));
     })) as never;

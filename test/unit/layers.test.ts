@@ -18,6 +18,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/app.ts", 4],
   ["server/routes/", 4],
   ["server/gateway.ts", 4],
+  ["server/raw.ts", 4],
   ["server/stream.ts", 4],
   ["server/waiting.ts", 4],
   ["server/problems.ts", 4],

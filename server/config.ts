@@ -1,6 +1,5 @@
 /** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
 import { parseArgs } from "node:util";
-import { parse as parseYaml } from "yaml";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { SCOPES } from "./caller.ts";
 import { DEFAULTS } from "./main.ts";
@@ -12,7 +11,7 @@ export class UsageError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-interface Option<T> {
+export interface Option<T> {
   /** What stands for the value in help texts; none for a switch. */
   readonly value?: string;
   readonly short?: string;
@@ -51,7 +50,7 @@ function pool(given: string, flag: string): [string, number] {
 
 const DAY_MS = 86_400_000;
 
-const OPTIONS = {
+export const OPTIONS = {
   pool: {
     value: "NAME=MAX",
     repeatable: true,
@@ -250,37 +249,8 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
   return { command, positionals: parsed.positionals, rest, given: given as Given, flagged: new Set(Object.keys(parsed.values)) };
 }
 
-const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-const isMapping = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/**
- * Adds what a configuration file says to a command line, which wins over it.
- *
- * @param content the file's text; `file` names it in errors.
- * @throws {UsageError} that says where and what was expected.
- */
-export function withFile(parsed: Parsed, content: string, file: string): Parsed {
-  let document: unknown;
-  try {
-    document = parseYaml(content, { maxAliasCount: 100 }) ?? {};
-  } catch (error) {
-    throw new UsageError(`${file}: ${(error as Error).message.split("\n")[0]}`);
-  }
-  if (!isMapping(document)) throw new UsageError(`${file}: expected options by name, such as port: 7400`);
-  const names = new Map(COMMANDS[parsed.command].options.filter((name) => !["pool", "config"].includes(name)).map((name) => [camelCase(name), name]));
-  const given: Record<string, unknown> = {};
-  const { pools = {}, ...options } = document;
-  if (!isMapping(pools)) throw new UsageError(`${file}: pools: expected pools by name, such as pipeline: {maxChildren: 5}`);
-  for (const [key, value] of Object.entries(options)) {
-    const name = names.get(key);
-    if (name === undefined) throw new UsageError(`${file}: expected one of pools, ${[...names.keys()].join(", ")}; got ${JSON.stringify(key)}`);
-    const option: Option<unknown> = OPTIONS[name];
-    const [kinds, wanted] = option.value ? [["string", "number"], "a text or a number"] : [["boolean"], "true or false"];
-    if (!kinds.includes(typeof value)) throw new UsageError(`${file}: ${key}: expected ${wanted}; got ${JSON.stringify(value)}`);
-    if (value !== false) given[name] = option.parse(String(value), `${file}: ${key}`);
-  }
-  return { ...parsed, pools, given: { ...given, ...parsed.given } };
-}
+/** An option's word in the configuration file. */
+export const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The Consul that a command should use; undefined when nothing asks for one. */
 export function consulOf(given: Given, env: Environment): ConsulOptions | undefined {

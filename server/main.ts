@@ -1,8 +1,6 @@
 /** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
 import { once } from "node:events";
 import { hostname } from "node:os";
-import type { z } from "zod";
-import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
 import { Client } from "../sdk/typescript/client.ts";
 import { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
@@ -13,11 +11,12 @@ import { createDoor, isLoopback } from "./door.ts";
 import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import { checkedOptions } from "./options.ts";
 import { Rates, Streams } from "./rates.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
-import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
+import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
@@ -28,8 +27,6 @@ import { VERSION } from "./version.ts";
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
 export type { PoolOptions } from "./sandbox/confinement.ts";
-
-type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
 export interface MemberOptions extends AuthOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
@@ -106,8 +103,7 @@ const IDLE_POLL_MS = 20;
  */
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
   const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
-  check(options, host);
-  const pools = poolsOf(options.pools);
+  const pools = checkedOptions(options);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
   const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
@@ -213,26 +209,6 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   };
 }
 
-function check({ pools, name, advertise, insecure, sandbox, tokenFile, jwks }: MemberOptions, host: string): void {
-  const refuse = (detail: string) => PoolError.of("invalid_request", detail);
-  const entries = Object.entries(pools);
-  if (entries.length === 0) throw refuse("expected at least one pool, such as pipeline=5; got none");
-  // Consul's meta holds 64 pairs, four of which are taken.
-  if (entries.length > 60) throw refuse(`expected at most 60 pools; got ${entries.length}`);
-  if (name !== undefined && !MemberNameSchema.safeParse(name).success)
-    throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
-  if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
-    throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
-  if (isLoopback(host)) return;
-  if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
-  if (!insecure && tokenFile === undefined && jwks === undefined)
-    throw refuse(
-      `host ${host} is not loopback: whoever reaches the port could run programs here; give --token-file or --jwks-url, or allow it with --insecure`,
-    );
-  if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
-    throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
-}
-
 /** The tokens and the certificates, which are read again when they change. */
 function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]>): { auth: Auth | undefined; tls: TlsFiles | undefined; close(): void } {
   const tls = openTls(options.tls, (message) => log("error", message));
@@ -248,20 +224,6 @@ function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]
     throw error;
   }
   return { auth, tls, close };
-}
-
-/** The pools' options, checked, defaults filled in. */
-function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool> {
-  return new Map(
-    Object.entries(given).map(([pool, options]) => {
-      const name = PoolNameSchema.safeParse(pool);
-      if (!name.success) throw PoolError.of("invalid_request", `${name.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
-      const checked = PoolOptionsSchema.safeParse(typeof options === "number" ? { maxChildren: options } : options);
-      if (checked.success) return [pool, checked.data];
-      const faults = checked.error.issues.map(({ path, message }) => `${["pools", pool, ...path].join(".")}: ${message}`);
-      throw PoolError.of("invalid_request", faults.join("; "));
-    }),
-  );
 }
 
 /** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */

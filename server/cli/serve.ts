@@ -1,8 +1,8 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 
-import { readFile } from "node:fs/promises";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { consulOf, type Given, type Parsed, UsageError, withFile } from "../config.ts";
+import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
+import { readText, withFile } from "../config-file.ts";
 import { DEFAULTS, EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -48,10 +48,7 @@ async function configured(parsed: Parsed): Promise<Parsed> {
   noArguments(parsed);
   const file = parsed.given.config;
   if (file === undefined) return parsed;
-  const content = await readFile(file, "utf8").catch((error: Error) => {
-    throw new UsageError(`--config: ${error.message}`);
-  });
-  return withFile(parsed, content, file);
+  return withFile(parsed, await readText(file), file);
 }
 
 /** The pools of the file and of the flags; a flag changes a pool's `maxChildren` and leaves its other options. */

@@ -36,6 +36,8 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/main.ts", 5],
   ["server/cli/", 5],
   ["server/config.ts", 5],
+  ["server/config-file.ts", 5],
+  ["server/options.ts", 5],
   ["server/version.ts", 5],
 ];
 

@@ -146,6 +146,7 @@ export const OPTIONS = {
   label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
   link: { doc: "Stop the child when this command goes.", parse: () => true },
   follow: { short: "f", doc: "Go on until the child ends.", parse: () => true },
+  dev: { doc: "Read it as `dev` would, not as `serve`.", parse: () => true },
   help: { short: "h", doc: "This text.", parse: () => true },
 } as const satisfies Record<string, Option<unknown>>;
 
@@ -159,15 +160,16 @@ const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "port", "sandbox", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVE = [...SERVER, "host", "advertise", "member", "consul", "insecure"] as const;
 
 export const COMMANDS = {
   serve: {
     usage: "serve --pool NAME=MAX [options]",
     summary: "Run a member, registered with Consul.",
-    options: [...SERVER, "host", "advertise", "member", "consul", "insecure"],
+    options: ["config", ...SERVE],
   },
-  dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", ...SERVER] },
+  dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", "config", ...SERVER] },
   call: {
     usage: "call POOL [options] [-- COMMAND ARG...]",
     summary: "Run a command on the least loaded member; its output, its exit code.",
@@ -178,6 +180,11 @@ export const COMMANDS = {
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
   stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
+  "check-config": {
+    usage: "check-config FILE [options]",
+    summary: "Whether serve would take this configuration file, with these options beside it; what it would serve, or every mistake.",
+    options: ["dev", "members", ...SERVE],
+  },
   token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
 

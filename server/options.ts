@@ -5,7 +5,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import { isLoopback } from "./door.ts";
 import type { MemberOptions } from "./main.ts";
 import { whatWasExpected } from "./problems.ts";
-import { PoolOptionsSchema } from "./sandbox/confinement.ts";
+import { type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
@@ -66,7 +66,12 @@ export function checkedOptions(options: MemberOptions): ReadonlyMap<string, Chec
     ...pools.flatMap(([pool, given]) => poolFaults(pool, given)).map(({ path, message }) => `${path.map(String).join(".")}: ${message}`),
   ];
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
-  return new Map(pools.map(([pool, given]) => [pool, PoolOptionsSchema.parse(typeof given === "number" ? { maxChildren: given } : given)]));
+  return new Map(pools.map(([pool, given]) => [pool, checkedPool(given)]));
+}
+
+/** A pool's options, defaults filled in; for those without {@link poolFaults}. */
+export function checkedPool(given: number | PoolOptions): CheckedPool {
+  return PoolOptionsSchema.parse(typeof given === "number" ? { maxChildren: given } : given);
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 /** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
 import { once } from "node:events";
 import { hostname } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import { Client } from "../sdk/typescript/client.ts";
 import { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
@@ -8,24 +9,26 @@ import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
 import { createApp } from "./app.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { createDoor, isLoopback } from "./door.ts";
-import { createListener } from "./listener.ts";
+import { createListener, limitRequests } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
-import { checkedOptions } from "./options.ts";
+import { type CheckedPool, checkedOptions } from "./options.ts";
 import { Rates, Streams } from "./rates.ts";
+import { difference, merged, type Reloaded } from "./reload.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
-import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
+import { confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
-import { Supervisor } from "./supervisor/supervisor.ts";
+import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
+export type { Reloaded } from "./reload.ts";
 export type { PoolOptions } from "./sandbox/confinement.ts";
 
 export interface MemberOptions extends AuthOptions {
@@ -73,6 +76,16 @@ export interface MemberOptions extends AuthOptions {
 export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
+  /**
+   * Takes changed options without a restart: `graceMs`, `deadlineMs`, `maxBodyBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`, and
+   * the options of each pool. Children that run keep what they were started with; a lower `maxChildren` ends none of them. All
+   * other options keep their values, and a pool cannot be added or taken away. Reloads are done one after the other.
+   *
+   * @param options all of them, as for {@link startMember}.
+   * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` where a pool's changed limits and grants
+   *   do not hold, `draining` when the member is stopping. Nothing has changed then.
+   */
+  reload(options: MemberOptions): Promise<Reloaded>;
   /** Admits nothing more, leaves its pools, ends its children, delivers their last events. Idempotent. */
   stop(): Promise<void>;
 }
@@ -102,11 +115,10 @@ const IDLE_POLL_MS = 20;
  * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
  */
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
-  const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
+  const { host = DEFAULTS.host, port = DEFAULTS.port, log = () => {} } = options;
   const pools = checkedOptions(options);
-  const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
-  const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
+  const sandbox = await openSandbox(options, pools).catch((error: unknown) => {
     files.close();
     throw error;
   });
@@ -127,14 +139,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
   }
   const bound = server.address() as { address: string; port: number };
-  const member: Member = {
+  let member: Member = {
     name:
       options.name ??
       `${hostname()
         .replaceAll(/[^A-Za-z0-9_-]/g, "-")
         .slice(0, 50)}-${bound.port}`,
     url: `${tls ? "https" : "http"}://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
-    pools: Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren])),
+    pools: maxChildrenOf(options.pools),
     sandbox: sandbox.level,
     version: VERSION,
   };
@@ -145,23 +157,22 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
-    [...pools].map(([pool, { maxChildren, limits }]) => [
+    [...pools].map(([pool, given]) => [
       pool,
       new Supervisor({
         pool,
         member: member.name,
         url: member.url,
-        maxChildren,
         sandbox,
-        confinement: confinements.get(pool) as Confinement,
-        maxDeadlineMs: limits.deadlineMs,
-        defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
         folder: sandbox.folder,
         runtimes: { command: commandRuntime, function: nodeRuntime },
-        graceMs,
+        ...changeable(given, options),
       }),
     ]),
   );
+  const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
+  const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
+  let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
   let stopping: Promise<void> | undefined;
   app = createApp({
     name: member.name,
@@ -169,11 +180,11 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
-    maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
+    maxBodyBytes: () => maxBodyBytes,
     auth,
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
-    rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),
-    streams: new Streams(options.maxStreams ?? DEFAULTS.maxStreams),
+    rates,
+    streams,
     trouble: () => (stopping ? "the member is stopping" : membership.trouble),
     logError: (message) => log("error", message),
   });
@@ -181,11 +192,33 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
+  let held = options;
+  const take = async (wanted: MemberOptions): Promise<Reloaded> => {
+    const asked = checkedOptions(wanted);
+    const reloaded = difference(held, wanted, DEFAULTS);
+    await prove(sandbox, asked);
+    if (stopping) throw PoolError.of("draining", "the member is stopping");
+    held = merged(held, wanted);
+    for (const [pool, given] of checkedOptions(held)) supervisors.get(pool)?.update(changeable(given, held));
+    rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
+    streams.max = held.maxStreams ?? DEFAULTS.maxStreams;
+    maxBodyBytes = held.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
+    limitRequests(server, held.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs);
+    const facts = { ...member, pools: maxChildrenOf(held.pools) };
+    if (!isDeepStrictEqual(facts, member)) {
+      member = facts;
+      // Retried with the heartbeat: the registry may be away.
+      membership.update(member);
+    }
+    return reloaded;
+  };
+  let taking: Promise<unknown> = Promise.resolve();
+
   const stop = async () => {
     for (const supervisor of supervisors.values()) supervisor.drain();
     await membership.leave();
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
+    const cut = setTimeout(() => server.closeAllConnections(), (held.graceMs ?? DEFAULTS.graceMs) + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
@@ -201,11 +234,34 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   };
   return {
     ...member,
+    get pools() {
+      return member.pools;
+    },
     joined: membership.join(member),
+    reload: (wanted) => {
+      const taken = taking.then(() => take(wanted));
+      taking = taken.catch(() => {});
+      return taken;
+    },
     stop: () => {
       stopping ??= stop();
       return stopping;
     },
+  };
+}
+
+function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
+  return Object.fromEntries(Object.entries(pools).map(([pool, options]) => [pool, typeof options === "number" ? options : options.maxChildren]));
+}
+
+/** What of a supervisor's options may change while it runs. */
+function changeable(pool: CheckedPool, { graceMs = DEFAULTS.graceMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions): ChangeableOptions {
+  return {
+    maxChildren: pool.maxChildren,
+    confinement: confinementOf(pool),
+    maxDeadlineMs: pool.limits.deadlineMs,
+    defaultDeadlineMs: deadlineMs,
+    graceMs,
   };
 }
 
@@ -236,7 +292,10 @@ To do without them, with limits on each process only: --sandbox no-cgroup`;
 /** What has been proven in this process; the machine does not change under it. */
 const proven = new Map<string, Promise<void>>();
 
-async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
+async function openSandbox(
+  { sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions,
+  pools: ReadonlyMap<string, CheckedPool>,
+): Promise<Sandbox> {
   if (sandbox === "off") return new NoSandbox(path);
   let opened: Sandbox;
   try {
@@ -246,19 +305,26 @@ async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/
     throw PoolError.of("sandbox_unavailable", text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`, { cause: error });
   }
   try {
-    for (const confinement of confinements) {
-      const key = JSON.stringify([opened.level, confinement]);
-      const probe = proven.get(key) ?? probeSandbox(opened, confinement);
-      proven.set(key, probe);
-      await probe.catch((error: unknown) => {
-        proven.delete(key);
-        throw error;
-      });
-    }
+    await prove(opened, pools);
     return opened;
   } catch (error) {
     await opened.close();
-    throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Tries the attacks in each pool's confinement. @throws {PoolError} `sandbox_unavailable` */
+async function prove(sandbox: Sandbox, pools: ReadonlyMap<string, CheckedPool>): Promise<void> {
+  if (sandbox.level === "none") return;
+  for (const pool of pools.values()) {
+    const confinement = confinementOf(pool);
+    const key = JSON.stringify([sandbox.level, confinement]);
+    const probe = proven.get(key) ?? probeSandbox(sandbox, confinement);
+    proven.set(key, probe);
+    await probe.catch((error: unknown) => {
+      proven.delete(key);
+      throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
+    });
   }
 }
 

@@ -28,7 +28,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   #complaint: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #left = false;
-  #registered = false;
+  /** The facts that Consul was told last. */
+  #told: Member | undefined;
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: (level: "info" | "warn", message: string) => void) {
@@ -59,13 +60,19 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     if (!this.#left) this.#beat();
   }
 
+  update(self: Member): void {
+    this.#self = self;
+    // Before that, the joining tells it; where it fails, the next heartbeat does.
+    if (this.#told && !this.#left) void this.#busy(this.#underWay.then(() => this.#told === this.#self || this.#register()));
+  }
+
   async leave(): Promise<void> {
     this.#left = true;
     clearTimeout(this.#timer);
     this.#trouble = "left Consul";
     await this.#underWay;
     // It may never have been there.
-    if (this.#registered)
+    if (this.#told)
       await this.#agent.agent.service
         .deregister({ ...this.#service, ...timeout })
         .catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
@@ -114,7 +121,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       this.#trouble = undefined;
-      this.#registered = true;
+      this.#told = self;
       return true;
     } catch (error) {
       this.#complain(error);
@@ -139,6 +146,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   }
 
   async #pass(): Promise<void> {
+    if (this.#told !== this.#self) return void (await this.#register());
     try {
       await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
       this.#complaint = undefined;

@@ -14,6 +14,10 @@ export class EmbeddedRegistry {
         self = member;
         registry.#members = [...registry.#members.filter(({ name }) => name !== member.name), member];
       },
+      update(member) {
+        registry.#members = registry.#members.map((other) => (other === self ? member : other));
+        self = member;
+      },
       async leave() {
         registry.#members = registry.#members.filter((member) => member !== self);
         self = undefined;

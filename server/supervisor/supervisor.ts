@@ -36,8 +36,11 @@ const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
+/** What may change while it runs. */
+export type ChangeableOptions = Pick<SupervisorOptions, "maxChildren" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "graceMs">;
+
 export class Supervisor {
-  readonly options: SupervisorOptions;
+  options: SupervisorOptions;
   /** Children that hold a slot. */
   readonly #active = new Set<Child>();
   /** Children by id, those that ended a short while ago included. */
@@ -47,6 +50,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
+  }
+
+  /** Takes changed options, for children admitted from now on. Those that run go on, though there be more of them than `maxChildren`. */
+  update(changes: ChangeableOptions): void {
+    this.options = { ...this.options, ...changes };
   }
 
   /**

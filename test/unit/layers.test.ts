@@ -38,6 +38,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/config.ts", 5],
   ["server/config-file.ts", 5],
   ["server/options.ts", 5],
+  ["server/reload.ts", 5],
   ["server/version.ts", 5],
 ];
 

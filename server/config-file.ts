@@ -104,7 +104,7 @@ export function withFile(line: Parsed, content: string, file: string): Parsed {
 /** The document, or undefined where it can be of no use; `report` is told why. */
 function parsed(content: string, lineCounter: LineCounter, report: (offset: number, message: string) => void): Document | undefined {
   try {
-    const document = parseDocument(content, { lineCounter, prettyErrors: false });
+    const document = parseDocument(content, { lineCounter, prettyErrors: false, logLevel: "error" });
     const troubles = [...document.errors, ...document.warnings];
     for (const { message, pos } of troubles) report(pos[0], `expected YAML: ${message}`);
     if (troubles.length > 0) return undefined;

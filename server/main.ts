@@ -258,6 +258,7 @@ function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
 function changeable(pool: CheckedPool, { graceMs = DEFAULTS.graceMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions): ChangeableOptions {
   return {
     maxChildren: pool.maxChildren,
+    maxQueue: pool.maxQueue,
     confinement: confinementOf(pool),
     maxDeadlineMs: pool.limits.deadlineMs,
     defaultDeadlineMs: deadlineMs,

@@ -1,8 +1,9 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
-
+import { isatty } from "node:tty";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type Parsed, UsageError } from "../config.ts";
-import { type MemberOptions, type RunningMember, startMember } from "../main.ts";
+import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
+import { reloadOnHangup, type Serving } from "./hangup.ts";
 import { configured, devOptions, log, serveOptions } from "./member-options.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,11 +26,11 @@ function announce({ url, name, pools }: RunningMember): void {
   );
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilSignal(): { readonly signal: Promise<NodeJS.Signals> } {
+/** Resolves at the first of these signals; a second one ends the process at once. */
+function untilSignal(names: readonly NodeJS.Signals[]): { readonly signal: Promise<NodeJS.Signals> } {
   return {
     signal: new Promise((resolve) => {
-      for (const name of ["SIGTERM", "SIGINT"] as const) {
+      for (const name of names) {
         process.on(name, () => {
           process.once(name, () => process.exit(1));
           resolve(name);
@@ -39,8 +40,8 @@ function untilSignal(): { readonly signal: Promise<NodeJS.Signals> } {
   };
 }
 
-async function run(members: readonly RunningMember[]): Promise<number> {
-  const { signal } = untilSignal();
+async function run(members: readonly RunningMember[], signals: readonly NodeJS.Signals[]): Promise<number> {
+  const { signal } = untilSignal(signals);
   const told = signal.then((name) => log("info", `${name}: leaving, ending the children`));
   for (const member of members) {
     const joined = await Promise.race([member.joined.then(() => true), told.then(() => false)]);
@@ -51,17 +52,31 @@ async function run(members: readonly RunningMember[]): Promise<number> {
   return 0;
 }
 
-export async function serve(line: Parsed, env: Environment): Promise<number> {
-  return run([await start(serveOptions(await configured(line), env))]);
-}
-
-export async function dev(line: Parsed, env: Environment): Promise<number> {
+/** Starts the members of a command line, and serves until a signal. */
+async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Promise<number> {
+  const { promise: serving, resolve } = Promise.withResolvers<Serving>();
+  // `dpool dev` is for the terminal that it runs in, and ends with it.
+  const endsAtHangup = line.command === "dev" && line.given.config === undefined && isatty(0);
+  if (!endsAtHangup) reloadOnHangup(line, serving);
+  // The terminal may go: then the log is lost, and not the member.
+  process.stderr.on("error", () => {});
+  const started = await configured(line);
   const members: RunningMember[] = [];
   try {
-    for (const options of devOptions(await configured(line), env)) members.push(await start(options));
+    for (const options of optionsOf(started)) members.push(await start(options));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     throw error;
   }
-  return run(members);
+  resolve({ line, started, members, optionsOf });
+  return run(members, ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])]);
+}
+
+export async function serve(line: Parsed, env: Environment): Promise<number> {
+  return serveMembers(line, (parsed) => [serveOptions(parsed, env)]);
+}
+
+export async function dev(line: Parsed, env: Environment): Promise<number> {
+  const registry = new EmbeddedRegistry();
+  return serveMembers(line, (parsed) => devOptions(parsed, env, registry));
 }

@@ -69,7 +69,7 @@ test("any options mean the same in the file as by flags", () => {
 });
 
 describe("mistakes in the file", () => {
-  const POOL = "expected one of maxChildren, limits, ";
+  const POOL = "expected one of maxChildren, ";
 
   test.each<[content: string, ...problems: (string | RegExp)[]]>([
     ["prot: 1", /^f\.yaml:1: prot: expected one of pools, port, .*; got "prot"; did you mean port\?$/],

@@ -64,13 +64,16 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
 
   const given: Record<string, unknown> = {};
   let pools: Record<string, unknown> = {};
-  const names = new Map(COMMANDS[command].options.filter((name) => !["pool", "config"].includes(name)).map((name) => [camelCase(name), name]));
+  const names = wordsOf(command);
+  const other = command === "dev" ? "serve" : "dev";
   const root = document?.contents ?? null;
   if (isMap(root)) {
     for (const pair of root.items) {
       const key = textOf(pair);
       const name = names.get(key);
       if (key === "pools") pools = readPools(pair.value, document as Document, flags, report);
+      else if (name === undefined && wordsOf(other).has(key))
+        report([key], `expected one of pools, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`);
       else if (name === undefined) report([key], unknownKey(key, ["pools", ...names.keys()]));
       else {
         const value = readOption(OPTIONS[name], pair.value as Node | null, document as Document, (path, message) => report([key, ...path], message));
@@ -87,6 +90,11 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
     problems: more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `${file}: and ${more} more`] : problems,
     placeOf: (path) => `${file}:${lineOf(path)}`,
   };
+}
+
+/** The options that a command takes from a file, by their words in it. */
+function wordsOf(command: "serve" | "dev"): ReadonlyMap<string, Exclude<(typeof COMMANDS)["serve" | "dev"]["options"][number], "pool" | "config">> {
+  return new Map(COMMANDS[command].options.filter((name) => name !== "pool" && name !== "config").map((name) => [camelCase(name), name]));
 }
 
 /**

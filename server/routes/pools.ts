@@ -5,7 +5,7 @@ import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { accessFor, callThrough } from "../gateway.ts";
 import { guarded, isPermitted } from "../permissions.ts";
-import type { NodeContext } from "../stream.ts";
+import { type NodeContext, whileClientIsThere } from "../stream.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
   const { streams } = options;
@@ -20,7 +20,7 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     const { pool } = c.req.valid("param");
     const spec = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = await accessFor(c, options).placeChild(pool, spec);
+    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext) });
     return c.json(child, 201, { location: child.url });
   });
 

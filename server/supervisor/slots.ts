@@ -184,8 +184,9 @@ export class Slots {
     clearTimeout(this.#positions);
   }
 
+  /** While anybody waits, there is none: each that comes free is granted at once. */
   get #isFree(): boolean {
-    return this.#taken + this.#held.size < this.#max && this.#queue.size === 0;
+    return this.#taken + this.#held.size < this.#max;
   }
 
   #place(requestedAt: number): Place {

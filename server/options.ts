@@ -122,8 +122,8 @@ function unwrapped(schema: unknown): unknown {
 /** What is said of a key that nobody knows: which ones there are, and which one was meant. */
 export function unknownKey(key: string, known: readonly string[]): string {
   const near = known.map((name) => ({ name, distance: distanceOf(key.toLowerCase(), name.toLowerCase()) })).toSorted((a, b) => a.distance - b.distance)[0];
-  const meant = near && near.distance <= Math.max(1, Math.floor(key.length / 3)) ? `; did you mean ${near.name}?` : "";
-  return `expected one of ${known.join(", ")}; got ${show(key)}${meant}`;
+  if (near && near.distance <= Math.max(1, Math.floor(key.length / 3))) return `expected a key that is known; got ${show(key)}; did you mean ${near.name}?`;
+  return `expected one of ${known.join(", ")}; got ${show(key)}`;
 }
 
 /** Letters to add, take away or change, or neighbours to swap, that make one word of the other. */

@@ -170,7 +170,7 @@ export class Slots {
   }
 
   /** Sets how many children there may be, and callers may wait, at a time. Nobody is ended or sent away; those that wait are served where there is more room. */
-  resize(max: number, maxQueue: number): void {
+  resize(max: number, maxQueue = this.#maxQueue): void {
     this.#max = max;
     this.#maxQueue = maxQueue;
     this.#serve();

@@ -9,6 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
 import type { Rates, Streams } from "./rates.ts";
@@ -35,6 +36,12 @@ export interface AppOptions extends GatewayOptions {
   readonly door: (c: Context) => void;
   readonly rates: Rates;
   readonly streams: Streams;
+  /** Calls that pass through this member. */
+  readonly calls: Pending;
+  /** Begins to drain, if it has not yet. */
+  drain(): void;
+  /** Whether it drains: connections are not kept then, so that nothing is sent on one that is about to be closed. */
+  isDraining(): boolean;
   /** Why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
 }
@@ -87,6 +94,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
+    if (options.isDraining()) c.env.outgoing?.setHeader("connection", "close");
     await next();
   });
   app.use(admission(options));

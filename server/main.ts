@@ -13,15 +13,13 @@ import { createListener, limitRequests } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { type CheckedPool, checkedOptions } from "./options.ts";
+import { Pending } from "./pending.ts";
 import { Rates, Streams } from "./rates.ts";
 import { difference, merged, type Reloaded } from "./reload.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
-import { Bubblewrap } from "./sandbox/bubblewrap.ts";
-import { confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
-import { NoSandbox } from "./sandbox/none.ts";
-import { probeSandbox } from "./sandbox/probe.ts";
-import type { Sandbox } from "./sandbox/sandbox.ts";
+import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
+import { openSandbox, prove } from "./sandbox/open.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { VERSION } from "./version.ts";
@@ -53,6 +51,8 @@ export interface MemberOptions extends AuthOptions {
   readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
   /** Listen beyond loopback although nobody has to show who they are. Default false. */
   readonly insecure?: boolean | undefined;
+  /** Milliseconds that children may go on for while the member drains. Default 30,000. */
+  readonly drainMs?: number | undefined;
   /** Milliseconds between TERM and KILL. Default 5,000. */
   readonly graceMs?: number | undefined;
   /** Deadline of a call that names none, in milliseconds. Default 300,000. */
@@ -77,8 +77,8 @@ export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
   /**
-   * Takes changed options without a restart: `graceMs`, `deadlineMs`, `maxBodyBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`, and
-   * the options of each pool. Children that run keep what they were started with; a lower `maxChildren` ends none of them. All
+   * Takes changed options without a restart: `drainMs`, `graceMs`, `deadlineMs`, `maxBodyBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
+   * and the options of each pool. Children that run keep what they were started with; a lower `maxChildren` ends none of them. All
    * other options keep their values, and a pool cannot be added or taken away. Reloads are done one after the other.
    *
    * @param options all of them, as for {@link startMember}.
@@ -86,7 +86,12 @@ export interface RunningMember extends Member {
    *   do not hold, `draining` when the member is stopping. Nothing has changed then.
    */
   reload(options: MemberOptions): Promise<Reloaded>;
-  /** Admits nothing more, leaves its pools, ends its children, delivers their last events. Idempotent. */
+  /** Resolves when the member has left and its port is closed, whoever asked for it. */
+  readonly stopped: Promise<void>;
+  /**
+   * Drains: admits nothing more and tells the others so, sends those that wait elsewhere, lets its children finish for up to `drainMs`,
+   * stops the rest, delivers the last events, leaves. Resolves as {@link stopped}. Idempotent.
+   */
   stop(): Promise<void>;
 }
 
@@ -95,6 +100,7 @@ export const DEFAULTS = {
   host: "127.0.0.1",
   port: 7400,
   maxChildren: 5,
+  drainMs: 30_000,
   graceMs: 5_000,
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
@@ -118,7 +124,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const { host = DEFAULTS.host, port = DEFAULTS.port, log = () => {} } = options;
   const pools = checkedOptions(options);
   const { auth, tls, ...files } = openFiles(options, log);
-  const sandbox = await openSandbox(options, pools).catch((error: unknown) => {
+  const sandbox = await openSandbox(options, confinementsOf(pools)).catch((error: unknown) => {
     files.close();
     throw error;
   });
@@ -173,6 +179,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
   const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
   let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
+  const calls = new Pending();
   let stopping: Promise<void> | undefined;
   app = createApp({
     name: member.name,
@@ -185,7 +192,10 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
     rates,
     streams,
-    trouble: () => (stopping ? "the member is stopping" : membership.trouble),
+    calls,
+    drain: () => void stop(),
+    isDraining: () => stopping !== undefined,
+    trouble: () => (stopping ? "the member drains" : membership.trouble),
     logError: (message) => log("error", message),
   });
   if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
@@ -196,8 +206,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const take = async (wanted: MemberOptions): Promise<Reloaded> => {
     const asked = checkedOptions(wanted);
     const reloaded = difference(held, wanted, DEFAULTS);
-    await prove(sandbox, asked);
-    if (stopping) throw PoolError.of("draining", "the member is stopping");
+    await prove(sandbox, confinementsOf(asked));
+    if (stopping) throw PoolError.of("draining", "the member drains");
     held = merged(held, wanted);
     for (const [pool, given] of checkedOptions(held)) supervisors.get(pool)?.update(changeable(given, held));
     rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
@@ -214,12 +224,17 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   };
   let taking: Promise<unknown> = Promise.resolve();
 
-  const stop = async () => {
+  const drain = async () => {
+    const { drainMs = DEFAULTS.drainMs, graceMs = DEFAULTS.graceMs } = held;
+    const running = [...supervisors.values()].reduce((sum, supervisor) => sum + supervisor.count().active, 0);
+    log("info", `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`);
     for (const supervisor of supervisors.values()) supervisor.drain();
-    await membership.leave();
+    await membership.drain();
+    await within(drainMs, Promise.all([...[...supervisors.values()].map((supervisor) => supervisor.settled()), calls.none()]));
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
-    const cut = setTimeout(() => server.closeAllConnections(), (held.graceMs ?? DEFAULTS.graceMs) + DELIVER_TIMEOUT_MS);
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
@@ -230,7 +245,17 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     access.close();
     files.close();
     await client.close();
+    // A reload may be trying the sandbox.
+    await taking;
     await sandbox.close();
+  };
+  let left: () => void = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    left = resolve;
+  });
+  const stop = () => {
+    stopping ??= drain().then(left);
+    return stopping;
   };
   return {
     ...member,
@@ -238,20 +263,32 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       return member.pools;
     },
     joined: membership.join(member),
+    stopped,
     reload: (wanted) => {
       const taken = taking.then(() => take(wanted));
       taking = taken.catch(() => {});
       return taken;
     },
-    stop: () => {
-      stopping ??= stop();
-      return stopping;
-    },
+    stop,
   };
+}
+
+/** Waits for the work, at most so long. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
   return Object.fromEntries(Object.entries(pools).map(([pool, options]) => [pool, typeof options === "number" ? options : options.maxChildren]));
+}
+
+function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] {
+  return [...pools.values()].map(confinementOf);
 }
 
 /** What of a supervisor's options may change while it runs. */
@@ -282,51 +319,3 @@ function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]
   }
   return { auth, tls, close };
 }
-
-/** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
-const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
-  as a service: Delegate=yes in its unit
-  by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
-  in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), or podman run --security-opt unmask=/sys/fs/cgroup
-To do without them, with limits on each process only: --sandbox no-cgroup`;
-
-/** What has been proven in this process; the machine does not change under it. */
-const proven = new Map<string, Promise<void>>();
-
-async function openSandbox(
-  { sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions,
-  pools: ReadonlyMap<string, CheckedPool>,
-): Promise<Sandbox> {
-  if (sandbox === "off") return new NoSandbox(path);
-  let opened: Sandbox;
-  try {
-    opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
-  } catch (error) {
-    const text = messageOf(error);
-    throw PoolError.of("sandbox_unavailable", text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`, { cause: error });
-  }
-  try {
-    await prove(opened, pools);
-    return opened;
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
-}
-
-/** Tries the attacks in each pool's confinement. @throws {PoolError} `sandbox_unavailable` */
-async function prove(sandbox: Sandbox, pools: ReadonlyMap<string, CheckedPool>): Promise<void> {
-  if (sandbox.level === "none") return;
-  for (const pool of pools.values()) {
-    const confinement = confinementOf(pool);
-    const key = JSON.stringify([sandbox.level, confinement]);
-    const probe = proven.get(key) ?? probeSandbox(sandbox, confinement);
-    proven.set(key, probe);
-    await probe.catch((error: unknown) => {
-      proven.delete(key);
-      throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
-    });
-  }
-}
-
-const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";

@@ -4,7 +4,15 @@ import type { MemberOptions } from "./main.ts";
 import { type CheckedPool, checkedPool } from "./options.ts";
 
 /** Options that hold from the moment of a change on; of `pools` each pool's own, not which pools there are. */
-export const CHANGEABLE = ["graceMs", "deadlineMs", "maxBodyBytes", "requestTimeoutMs", "maxRate", "maxStreams"] as const satisfies (keyof MemberOptions)[];
+export const CHANGEABLE = [
+  "drainMs",
+  "graceMs",
+  "deadlineMs",
+  "maxBodyBytes",
+  "requestTimeoutMs",
+  "maxRate",
+  "maxStreams",
+] as const satisfies (keyof MemberOptions)[];
 
 /** What a reload has done. */
 export interface Reloaded {

@@ -83,9 +83,13 @@ export class DirectAccess implements Access {
 
   async childUrl(id: string): Promise<string> {
     const owner = ownerOf(id);
-    const member = (await this.#members.all()).find(({ name }) => name === owner);
+    const member = await this.#members.find(owner);
     if (!member) throw PoolError.of("child_not_found", `no member is called ${owner}, so there is no child ${id}`);
     return `${member.url}/children/${id}`;
+  }
+
+  async drain(): Promise<Count> {
+    throw PoolError.of("invalid_request", "expected the url of the member that is to drain; got a pool in Consul");
   }
 
   close(): void {

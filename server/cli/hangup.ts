@@ -1,8 +1,8 @@
 /** SIGHUP: the configuration file is read again, and the members take of it what they can. */
 import { isDeepStrictEqual } from "node:util";
-import { messageOf } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import { COMMANDS, camelCase, type Parsed } from "../config.ts";
-import { DEFAULTS, type MemberOptions, type RunningMember } from "../main.ts";
+import { DEFAULTS, type MemberOptions, type Reloaded, type RunningMember } from "../main.ts";
 import { CHANGEABLE } from "../reload.ts";
 import { configured, log } from "./member-options.ts";
 
@@ -45,7 +45,7 @@ async function reload({ line, started, members, optionsOf }: Serving): Promise<v
     const changed = new Set<string>();
     const restart = new Set(wordsOfRestart(started, parsed));
     for (const [index, member] of members.entries()) {
-      const reloaded = await member.reload(options[index] as MemberOptions);
+      const reloaded = await member.reload(options[index] as MemberOptions).catch(unlessDraining);
       for (const key of reloaded.changed) changed.add(key);
       for (const key of reloaded.restart) if (key.startsWith("pools.")) restart.add(key);
     }
@@ -56,6 +56,12 @@ async function reload({ line, started, members, optionsOf }: Serving): Promise<v
     for (const problem of messageOf(error).split("\n")) log("error", problem);
     log("error", "SIGHUP: everything stays as it was");
   }
+}
+
+/** A member that leaves takes nothing more; the others of this process go on. */
+function unlessDraining(error: unknown): Reloaded {
+  if (error instanceof PoolError && error.code === "draining") return { changed: [], restart: [] };
+  throw error;
 }
 
 /** The options, in the words of the file, that differ from those at the start and cannot be had without another. */

@@ -27,6 +27,7 @@ function jwks(given: Given): MemberOptions["jwks"] {
 function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
   return {
     sandbox: given.sandbox,
+    drainMs: given["drain-ms"],
     graceMs: given["grace-ms"],
     deadlineMs: given["deadline-ms"],
     maxBodyBytes: given["max-body-bytes"],

@@ -42,7 +42,11 @@ function untilSignal(names: readonly NodeJS.Signals[]): { readonly signal: Promi
 
 async function run(members: readonly RunningMember[], signals: readonly NodeJS.Signals[]): Promise<number> {
   const { signal } = untilSignal(signals);
-  const told = signal.then((name) => log("info", `${name}: leaving, ending the children`));
+  // By a signal, or each by a request of its own.
+  const told = Promise.race([
+    signal.then((name) => log("info", `${name}: draining; once more ends at once`)),
+    Promise.all(members.map((member) => member.stopped)),
+  ]);
   for (const member of members) {
     const joined = await Promise.race([member.joined.then(() => true), told.then(() => false)]);
     if (joined) announce(member);

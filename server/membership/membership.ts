@@ -6,6 +6,8 @@ export interface Membership extends Members {
   join(self: Member): Promise<void>;
   /** Tells changed facts of this member, of the same name, once it has joined; retries until they are known. Never rejects. */
   update(self: Member): void;
+  /** Tells the others to send nothing more here, and resolves when they know; its children can still be found. Never rejects. */
+  drain(): Promise<void>;
   /** Leaves at once; never rejects. */
   leave(): Promise<void>;
   /** Why this member is not in its pools; undefined once it has joined, also while the registry is away. */

@@ -12,6 +12,7 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
 
   app.openapi(guarded(routes.callInPool, streams), async (c) => {
     const accept = acceptOf(c);
+    options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
     return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;
   });
@@ -20,6 +21,7 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     const { pool } = c.req.valid("param");
     const spec = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    options.calls.add(c.env.outgoing);
     const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext) });
     return c.json(child, 201, { location: child.url });
   });

@@ -187,7 +187,7 @@ describe("SIGHUP", () => {
     const [, pid] = await terminal.says(/pid (\d+)/);
     await terminal.says(/ready \S+ member m1/);
     process.kill(Number(pid), "SIGHUP");
-    await terminal.says(/info SIGHUP: leaving, ending the children/);
+    await terminal.says(/info SIGHUP: draining/);
     expect(await within("the end", WAIT_MS, terminal.exited)).toBe(0);
   });
 

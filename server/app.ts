@@ -36,7 +36,7 @@ export interface AppOptions extends GatewayOptions {
   readonly door: (c: Context) => void;
   readonly rates: Rates;
   readonly streams: Streams;
-  /** Calls that pass through this member. */
+  /** Calls that pass through this member, and when the last request came. */
   readonly calls: Pending;
   /** Begins to drain, if it has not yet. */
   drain(): void;
@@ -52,13 +52,14 @@ const PROBES = new Set(["/livez", "/readyz"]);
 const LOAD_PROBE = "/children/count";
 
 /** Lets in who may call, as often as they may. */
-function admission({ auth, door, rates }: AppOptions): MiddlewareHandler<Bindings> {
+function admission({ auth, door, rates, calls }: AppOptions): MiddlewareHandler<Bindings> {
   return async (c, next) => {
     const { path } = c.req;
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
     c.set("caller", ANYONE);
     c.set("client", address);
     if (PROBES.has(path)) return next();
+    calls.touch();
     door(c);
     const count = (client: string, name: string) => {
       if (!rates.take(client)) throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);

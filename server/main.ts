@@ -112,6 +112,8 @@ export const DEFAULTS = {
 /** How long the last events may take to reach their readers at the end. */
 const DELIVER_TIMEOUT_MS = 5_000;
 const IDLE_POLL_MS = 20;
+/** A member that drains closes its port once no request has come for so long: callers have seen that it is leaving. */
+const QUIET_MS = 1_000;
 
 /**
  * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
@@ -230,7 +232,12 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     log("info", `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`);
     for (const supervisor of supervisors.values()) supervisor.drain();
     await membership.drain();
-    await within(drainMs, Promise.all([...[...supervisors.values()].map((supervisor) => supervisor.settled()), calls.none()]));
+    const finished = Promise.all([...[...supervisors.values()].map((supervisor) => supervisor.settled()), calls.none()]);
+    // What a caller sends on a connection that is closed in that moment would be lost.
+    await within(
+      drainMs,
+      finished.then(() => calls.quiet(QUIET_MS)),
+    );
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));

@@ -1,9 +1,23 @@
-/** Answers that are under way, so that a member that leaves can wait for them. */
+/** What is under way and what came last, so that a member that leaves cuts nobody off. */
 import type { ServerResponse } from "node:http";
 
 export class Pending {
+  #lastMs = Number.NEGATIVE_INFINITY;
   readonly #under = new Set<ServerResponse>();
   #waiting: (() => void)[] = [];
+
+  /** Notes that a request has come. */
+  touch(): void {
+    this.#lastMs = performance.now();
+  }
+
+  /** Resolves when none has come for so long. */
+  async quiet(ms: number): Promise<void> {
+    for (let left = 1; left > 0; ) {
+      left = this.#lastMs + ms - performance.now();
+      if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
+    }
+  }
 
   /** Counts an answer until it has been sent, or was cut. */
   add(outgoing: ServerResponse): void {

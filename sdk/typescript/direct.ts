@@ -116,6 +116,8 @@ export class DirectAccess implements Access {
     const probe = (member: Member, probeSignal: AbortSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
     const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
       signal?.throwIfAborted();
+      // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
+      if (!(await this.#members.in(pool)).some(({ name }) => name === member.name)) return { unreachable: `member ${member.name} has left the pool` };
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
       let answer: Answer;
       try {

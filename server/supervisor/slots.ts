@@ -102,8 +102,9 @@ export class Slots {
     this.#maxQueue = options.maxQueue;
   }
 
+  /** While it drains, there are no slots to be had. */
   load(): Load {
-    return { active: this.#taken + this.#held.size, max: this.#max, queued: this.#queue.size };
+    return { active: this.#taken + this.#held.size, max: this.#draining ? 0 : this.#max, queued: this.#queue.size };
   }
 
   /**

@@ -78,8 +78,8 @@ export interface RunningMember extends Member {
   readonly joined: Promise<void>;
   /**
    * Takes changed options without a restart: `drainMs`, `graceMs`, `deadlineMs`, `maxBodyBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
-   * and the options of each pool. Children that run keep what they were started with; a lower `maxChildren` ends none of them. All
-   * other options keep their values, and a pool cannot be added or taken away. Reloads are done one after the other.
+   * and the pools with their options. Children that run keep what they were started with; a lower `maxChildren` ends none of them. A pool
+   * that is left out admits nothing more; its children go on. All other options keep their values. Reloads are done one after the other.
    *
    * @param options all of them, as for {@link startMember}.
    * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` where a pool's changed limits and grants
@@ -164,20 +164,17 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const client = new Client(tls?.client);
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
-  const supervisors = new Map(
-    [...pools].map(([pool, given]) => [
+  const supervise = (pool: string, given: CheckedPool, wanted: MemberOptions) =>
+    new Supervisor({
       pool,
-      new Supervisor({
-        pool,
-        member: member.name,
-        url: member.url,
-        sandbox,
-        folder: sandbox.folder,
-        runtimes: { command: commandRuntime, function: nodeRuntime },
-        ...changeable(given, options),
-      }),
-    ]),
-  );
+      member: member.name,
+      url: member.url,
+      sandbox,
+      folder: sandbox.folder,
+      runtimes: { command: commandRuntime, function: nodeRuntime },
+      ...changeable(given, wanted),
+    });
+  const supervisors = new Map([...pools].map(([pool, given]) => [pool, supervise(pool, given, options)]));
   const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
   const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
   let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
@@ -205,13 +202,26 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
   let held = options;
+  /** Lets a pool's children end, and be read as long as they are remembered. */
+  const retire = async (pool: string) => {
+    const supervisor = supervisors.get(pool);
+    supervisor?.drain();
+    await supervisor?.forgotten();
+    if (!Object.hasOwn(held.pools, pool)) supervisors.delete(pool);
+  };
   const take = async (wanted: MemberOptions): Promise<Reloaded> => {
     const asked = checkedOptions(wanted);
     const reloaded = difference(held, wanted, DEFAULTS);
     await prove(sandbox, confinementsOf(asked));
     if (stopping) throw PoolError.of("draining", "the member drains");
+    const before = Object.keys(held.pools);
     held = merged(held, wanted);
-    for (const [pool, given] of checkedOptions(held)) supervisors.get(pool)?.update(changeable(given, held));
+    for (const [pool, given] of asked) {
+      const supervisor = supervisors.get(pool);
+      if (supervisor) supervisor.update(changeable(given, held));
+      else supervisors.set(pool, supervise(pool, given, held));
+    }
+    for (const pool of before) if (!asked.has(pool)) void retire(pool);
     rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
     streams.max = held.maxStreams ?? DEFAULTS.maxStreams;
     maxBodyBytes = held.maxBodyBytes ?? DEFAULTS.maxBodyBytes;

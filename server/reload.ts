@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { MemberOptions } from "./main.ts";
 import { type CheckedPool, checkedPool } from "./options.ts";
 
-/** Options that hold from the moment of a change on; of `pools` each pool's own, not which pools there are. */
+/** Options that hold from the moment of a change on, beside `pools`. */
 export const CHANGEABLE = [
   "drainMs",
   "graceMs",
@@ -16,7 +16,7 @@ export const CHANGEABLE = [
 
 /** What a reload has done. */
 export interface Reloaded {
-  /** What holds from now on, such as `graceMs` or `pools.pipeline.maxChildren`. */
+  /** What holds from now on, such as `graceMs`, `pools.pipeline.maxChildren`, or `pools.crawler` for one that has come or gone. */
   readonly changed: readonly string[];
   /** What keeps its value until a restart, such as `port`. */
   readonly restart: readonly string[];
@@ -33,7 +33,7 @@ export function difference(held: MemberOptions, wanted: MemberOptions, defaults:
   }
   for (const pool of new Set([...Object.keys(held.pools), ...Object.keys(wanted.pools)])) {
     const [before, after] = [held.pools[pool], wanted.pools[pool]];
-    if (before === undefined || after === undefined) restart.push(`pools.${pool}`);
+    if (before === undefined || after === undefined) changed.push(`pools.${pool}`);
     else changed.push(...keysThatDiffer(checkedPool(before), checkedPool(after)).map((key) => `pools.${pool}.${key}`));
   }
   return { changed, restart };
@@ -42,8 +42,7 @@ export function difference(held: MemberOptions, wanted: MemberOptions, defaults:
 /** The options that hold after a reload: those that are wanted where they can be had at once, the others as before. */
 export function merged(held: MemberOptions, wanted: MemberOptions): MemberOptions {
   const taken = Object.fromEntries(CHANGEABLE.map((key) => [key, wanted[key]]));
-  const pools = Object.fromEntries(Object.entries(held.pools).map(([pool, options]) => [pool, wanted.pools[pool] ?? options]));
-  return { ...held, ...taken, pools };
+  return { ...held, ...taken, pools: wanted.pools };
 }
 
 function keysThatDiffer(before: CheckedPool, after: CheckedPool): string[] {

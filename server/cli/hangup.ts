@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import { COMMANDS, camelCase, type Parsed } from "../config.ts";
-import { DEFAULTS, type MemberOptions, type Reloaded, type RunningMember } from "../main.ts";
+import { DEFAULTS, type MemberOptions, type RunningMember } from "../main.ts";
 import { CHANGEABLE } from "../reload.ts";
 import { configured, log } from "./member-options.ts";
 
@@ -43,15 +43,14 @@ async function reload({ line, started, members, optionsOf }: Serving): Promise<v
     const parsed = await configured(line);
     const options = optionsOf({ ...parsed, given: { ...parsed.given, members: members.length } });
     const changed = new Set<string>();
-    const restart = new Set(wordsOfRestart(started, parsed));
+    const restart = wordsOfRestart(started, parsed);
     for (const [index, member] of members.entries()) {
       const reloaded = await member.reload(options[index] as MemberOptions).catch(unlessDraining);
-      for (const key of reloaded.changed) changed.add(key);
-      for (const key of reloaded.restart) if (key.startsWith("pools.")) restart.add(key);
+      for (const key of reloaded?.changed ?? []) changed.add(key);
     }
     if (changed.size > 0) log("info", `SIGHUP: changed: ${[...changed].join(", ")}`);
-    if (restart.size > 0) log("warn", `SIGHUP: needs a restart: ${[...restart].join(", ")}`);
-    if (changed.size + restart.size === 0) log("info", "SIGHUP: nothing has changed");
+    if (restart.length > 0) log("warn", `SIGHUP: needs a restart: ${restart.join(", ")}`);
+    if (changed.size + restart.length === 0) log("info", "SIGHUP: nothing has changed");
   } catch (error) {
     for (const problem of messageOf(error).split("\n")) log("error", problem);
     log("error", "SIGHUP: everything stays as it was");
@@ -59,9 +58,8 @@ async function reload({ line, started, members, optionsOf }: Serving): Promise<v
 }
 
 /** A member that leaves takes nothing more; the others of this process go on. */
-function unlessDraining(error: unknown): Reloaded {
-  if (error instanceof PoolError && error.code === "draining") return { changed: [], restart: [] };
-  throw error;
+function unlessDraining(error: unknown): undefined {
+  if (!(error instanceof PoolError && error.code === "draining")) throw error;
 }
 
 /** The options, in the words of the file, that differ from those at the start and cannot be had without another. */

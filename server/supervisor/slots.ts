@@ -170,8 +170,9 @@ export class Slots {
     return waiter;
   }
 
-  /** Sets how many children there may be, and callers may wait, at a time. Nobody is ended or sent away; those that wait are served where there is more room. */
+  /** Sets how many children there may be, and callers may wait, at a time. Nobody is ended or sent away; those that wait are served where there is more room. Ends a drain. */
   resize(max: number, maxQueue = this.#maxQueue): void {
+    this.#draining = false;
     this.#max = max;
     this.#maxQueue = maxQueue;
     this.#serve();

@@ -63,6 +63,7 @@ export class Supervisor {
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
+  readonly #whenForgotten: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -70,7 +71,10 @@ export class Supervisor {
     this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
   }
 
-  /** Takes changed options, for children admitted from now on. Those that run go on, though there be more of them than `maxChildren`. */
+  /**
+   * Takes changed options, for children admitted from now on; admits again where it drained. Those that run go on, though there be
+   * more of them than `maxChildren`.
+   */
   update(changes: ChangeableOptions): void {
     this.options = { ...this.options, ...changes };
     this.slots.resize(changes.maxChildren, changes.maxQueue);
@@ -192,6 +196,11 @@ export class Supervisor {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
   }
 
+  /** Resolves when there is no child any more, not one that is remembered. */
+  forgotten(): Promise<void> {
+    return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
+  }
+
   /** Admits nothing any more. */
   drain(): void {
     this.slots.drain();
@@ -233,6 +242,7 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+    if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }
 

@@ -390,15 +390,27 @@ describe.skipIf(consulMissing)(`members in Consul${consulMissing ? ` (${consulMi
     m1.kill("SIGHUP");
     await shown("4", 5);
 
+    writeFileSync(file, "pools:\n  crawler: 1\n  fixed: 8\n");
+    m1.kill("SIGHUP");
+    await eventually(
+      "pool crawler of m1 in the place of pipeline",
+      async () => {
+        const own = (await passing(consul)).find(({ Service }) => Service.Meta.member === "m1");
+        expect(own?.Service.Tags).toEqual(expect.arrayContaining(["crawler", "fixed"]));
+        expect(own?.Service.Tags).not.toContain("pipeline");
+        const { pools } = (await (await fetch(`${m2.url}/pools`)).json()) as { pools: { pool: string; max: number }[] };
+        expect(pools).toEqual(
+          expect.arrayContaining([expect.objectContaining({ pool: "crawler", max: 1 }), expect.objectContaining({ pool: "pipeline", max: 1 })]),
+        );
+      },
+      SETTLE_MS,
+    );
+
     // What Consul could not be told while it was away, it hears when it is back.
     await consul.stop();
     writeFileSync(file, "pools:\n  pipeline: 3\n  fixed: 8\n");
     m1.kill("SIGHUP");
-    await eventually(
-      "the reload",
-      () => expect(m1.log).toMatch(/changed: pools\.pipeline\.maxChildren\n[\s\S]*changed: pools\.pipeline\.maxChildren\n/),
-      SETTLE_MS,
-    );
+    await eventually("the reload", () => expect(m1.log).toMatch(/changed: pools\.crawler, pools\.pipeline\n/), SETTLE_MS);
     await consul.restart();
     await consulShows(consul, ["m1", "m2"], REGISTER_MS);
     await shown("3", 4);

@@ -127,18 +127,43 @@ test("requests a second", async () => {
 
 test("what wants a restart keeps its value, and is told each time", async () => {
   const { member, options } = await start();
-  const wanted: MemberOptions = { ...options, port: 1, name: "other", insecure: true, graceMs: 7, pools: { pipeline: 3, crawler: 1 } };
-  const restart = ["name", "port", "insecure", "pools.crawler"];
+  const wanted: MemberOptions = { ...options, port: 1, name: "other", insecure: true, graceMs: 7, pools: { pipeline: 3 } };
+  const restart = ["name", "port", "insecure"];
   expect(await member.reload(wanted)).toEqual({
     changed: ["graceMs", "pools.pipeline.maxChildren"],
     restart: expect.toSatisfy((given: string[]) => isSame(given, restart)),
   });
   expect(await member.reload(wanted)).toEqual({ changed: [], restart: expect.toSatisfy((given: string[]) => isSame(given, restart)) });
   expect(await getJson(`${member.url}/children/count`)).toMatchObject({ member: "m1", pools: { pipeline: { max: 3 } } });
-  expect(await problemOf(await post(member.url, "/call", { pool: "crawler", ...TRUE }))).toMatchObject({ code: "pool_not_found" });
-  // A pool that is left out stays, too.
-  expect(await member.reload({ ...options, pools: { crawler: 1 } })).toMatchObject({ restart: expect.arrayContaining(["pools.pipeline", "pools.crawler"]) });
-  expect(await loadOf(member)).toEqual({ active: 0, max: 3, queued: 0 });
+});
+
+test("pools come and go; the children of one that goes live on", async () => {
+  const { member, options } = await start();
+  const held = await calling(member, { ...BLOCK, link: false });
+  expect(await next(held.types)).toBe("placed");
+  const [child] = (await getJson<{ children: { id: string }[] }>(`${member.url}/children`)).children;
+
+  const crawler = { ...options, pools: { crawler: 2 } };
+  expect(await member.reload(crawler)).toEqual({ changed: ["pools.pipeline", "pools.crawler"], restart: [] });
+  expect(await getJson(`${member.url}/pools`)).toEqual({ pools: [{ pool: "crawler", members: 1, max: 2 }] });
+  lastOf(await callEvents(member.url, "/pools/crawler/call", TRUE), "result");
+  expect(await problemOf(await post(member.url, "/pools/pipeline/call", TRUE))).toMatchObject({ code: "no_members_available" });
+  expect(await problemOf(await post(member.url, "/call", { pool: "pipeline", ...TRUE }))).toMatchObject({ code: "draining" });
+  expect(await getJson(`${member.url}/children/${child?.id}`)).toMatchObject({ status: "running", pool: "pipeline" });
+
+  // It comes back while it still drains: the child has its slot.
+  await member.reload({ ...options, pools: { pipeline: 1, crawler: 2 } });
+  expect(await problemOf(await post(member.url, "/call", { pool: "pipeline", ...TRUE }))).toMatchObject({ code: "at_capacity" });
+  await member.reload({ ...options, pools: { pipeline: 2, crawler: 2 } });
+  lastOf(await callEvents(member.url, "/pools/pipeline/call", TRUE), "result");
+
+  // A pool without children is gone at once.
+  await member.reload({ ...options, pools: { pipeline: 2, other: 1 } });
+  await member.reload({ ...options, pools: { pipeline: 2 } });
+  await until("the pool to be gone", async () => !("other" in (await getJson<Count>(`${member.url}/children/count`)).pools));
+  expect(await problemOf(await post(member.url, "/call", { pool: "other", ...TRUE }))).toMatchObject({ code: "pool_not_found" });
+  await fetch(`${member.url}/children/${child?.id}`, { method: "DELETE" });
+  await idle(member);
 });
 
 const isSame = (a: readonly string[], b: readonly string[]) => a.toSorted().join() === b.toSorted().join();

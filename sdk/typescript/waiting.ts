@@ -6,7 +6,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
 import type { Member } from "./members.ts";
-import type { Admission } from "./placement.ts";
+import type { Admission, Effort } from "./placement.ts";
 
 /** In a pool of so few members it waits at all of them: with less, one would idle while the last callers wait elsewhere. */
 export const WAIT_AT_ALL_UP_TO = 5;
@@ -19,7 +19,7 @@ const PAUSE_MS = 100;
 
 export interface WaitingPorts<T> {
   /** Tries to be admitted without waiting. @throws {PoolError} */
-  tryNow(effort: "every" | "sample"): Promise<T>;
+  tryNow(effort: Effort): Promise<T>;
   /** The members to wait at, those where it waits already included or not; `waits` is at how many it does. */
   choose(waits: number): Promise<readonly Member[]>;
   /** Stands in a member's queue until the signal aborts: with that, a slot that was granted returns. */
@@ -52,7 +52,8 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
   let unreachable: PoolError | undefined;
   try {
     try {
-      return await ports.tryNow("every");
+      // Whoever waits hears of a slot that moves meanwhile.
+      return await ports.tryNow(waitMs === 0 ? "thorough" : "once");
     } catch (error) {
       if (waitMs === 0 || !(error instanceof PoolError) || !NOT_NOW.has(error.code)) throw error;
       // Members that were too busy to tell their load in time may still answer; where none does, this is what it was.

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
 import { messageOf } from "../sdk/typescript/errors.ts";
 import { COMMANDS, camelCase, type Given, OPTIONS, type Option, type Parsed, UsageError } from "./config.ts";
-import { poolFaults, show, unknownKey } from "./options.ts";
+import { poolFaults, runtimeFaults, show, unknownKey } from "./options.ts";
 
 /** More than that is a mistake; parsing it would hold up the member that reads it again while it serves. */
 const MAX_BYTES = 64 * 1024;
@@ -20,6 +20,8 @@ export interface ConfigFile {
   readonly given: Given;
   /** The pools as written, for the member to check once more. */
   readonly pools: Readonly<Record<string, unknown>>;
+  /** The same of the runtimes. */
+  readonly runtimes: Readonly<Record<string, unknown>>;
   /** Everything that is wrong, a line each: `file:line: key: expected …; got …`. */
   readonly problems: readonly string[];
   /** Where a key, or the nearest one around it, stands: `file:line`. */
@@ -64,6 +66,7 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
 
   const given: Record<string, unknown> = {};
   let pools: Record<string, unknown> = {};
+  let runtimes: Record<string, unknown> = {};
   const names = wordsOf(command);
   const other = command === "dev" ? "serve" : "dev";
   const root = document?.contents ?? null;
@@ -72,9 +75,10 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
       const key = textOf(pair);
       const name = names.get(key);
       if (key === "pools") pools = readPools(pair.value, document as Document, flags, report);
+      else if (key === "runtimes") runtimes = readRuntimes(pair.value, document as Document, report);
       else if (name === undefined && wordsOf(other).has(key))
-        report([key], `expected one of pools, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`);
-      else if (name === undefined) report([key], unknownKey(key, ["pools", ...names.keys()]));
+        report([key], `expected one of pools, runtimes, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`);
+      else if (name === undefined) report([key], unknownKey(key, ["pools", "runtimes", ...names.keys()]));
       else {
         const value = readOption(OPTIONS[name], pair.value as Node | null, document as Document, (path, message) => report([key, ...path], message));
         if (value !== undefined) given[name] = value;
@@ -87,6 +91,7 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
   return {
     given: given as Given,
     pools,
+    runtimes,
     problems: more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `${file}: and ${more} more`] : problems,
     placeOf: (path) => `${file}:${lineOf(path)}`,
   };
@@ -104,9 +109,9 @@ function wordsOf(command: "serve" | "dev"): ReadonlyMap<string, Exclude<(typeof 
  * @throws {UsageError} that has a line for everything that is wrong.
  */
 export function withFile(line: Parsed, content: string, file: string): Parsed {
-  const { given, pools, problems } = parseConfig(content, file, line.command === "dev" ? "dev" : "serve", line.given.pool);
+  const { given, pools, runtimes, problems } = parseConfig(content, file, line.command === "dev" ? "dev" : "serve", line.given.pool);
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
-  return { ...line, pools, given: { ...given, ...line.given } };
+  return { ...line, pools, runtimes, given: { ...given, ...line.given } };
 }
 
 /** The document, or undefined where it can be of no use; `report` is told why. */
@@ -161,6 +166,13 @@ function readPools(node: unknown, document: Document, flags: NonNullable<Given["
     const complete = isMapping && maxChildren !== undefined ? { maxChildren, ...options } : options;
     for (const { path, message } of poolFaults(name, complete)) report(path, message);
   }
+  return value as Record<string, unknown>;
+}
+
+/** The runtimes as they are written; what is wrong with them is reported. */
+function readRuntimes(node: unknown, document: Document, report: Report): Record<string, unknown> {
+  const value: unknown = (node as Node | null)?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? {};
+  for (const { path, message } of runtimeFaults(value)) report(path, message);
   return value as Record<string, unknown>;
 }
 

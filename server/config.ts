@@ -213,6 +213,8 @@ export interface Parsed {
   readonly given: Given;
   /** Pools of the configuration file, whose options the member checks. */
   readonly pools?: Readonly<Record<string, unknown>>;
+  /** Runtimes of the configuration file, likewise. */
+  readonly runtimes?: Readonly<Record<string, unknown>>;
   /** Which of them came by a flag; a flag wins over every variable. */
   readonly flagged: ReadonlySet<string>;
 }

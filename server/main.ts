@@ -16,10 +16,11 @@ import { type CheckedPool, checkedOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
 import { Rates, Streams } from "./rates.ts";
 import { difference, merged, type Reloaded } from "./reload.ts";
-import { commandRuntime } from "./runtimes/command.ts";
-import { nodeRuntime } from "./runtimes/node.ts";
+import type { ConfiguredRuntimes } from "./runtimes/configured.ts";
+import { PoolRuntimes } from "./runtimes/pools.ts";
+import type { Runtimes } from "./runtimes/table.ts";
 import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
-import { openSandbox, prove } from "./sandbox/open.ts";
+import { DEFAULT_PATH, openSandbox, prove } from "./sandbox/open.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { VERSION } from "./version.ts";
@@ -67,7 +68,13 @@ export interface MemberOptions extends AuthOptions {
   readonly maxStreams?: number | undefined;
   /** Serve https, and ask the other members so. */
   readonly tls?: TlsOptions | undefined;
-  /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  /**
+   * Programs that run functions beside `node`, `python` and `bun`, or in their place, by the name of the runtime:
+   * `{ruby: {command: ["ruby", "{source}"]}}`. `{source}` becomes the path of the function's source; one line of JSON,
+   * `{args, context}`, comes on descriptor 3, and one goes back there: `{"value": …}` or `{"error": {"name", "message"}}`.
+   */
+  readonly runtimes?: ConfiguredRuntimes | undefined;
+  /** Where `bun` is looked for, and `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
@@ -107,6 +114,7 @@ export const DEFAULTS = {
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
+  path: DEFAULT_PATH,
 } as const;
 
 /** How long the last events may take to reach their readers at the end. */
@@ -130,6 +138,17 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     files.close();
     throw error;
   });
+  const poolRuntimes = new PoolRuntimes({
+    sandbox,
+    path: options.path ?? DEFAULTS.path,
+    configured: options.runtimes ?? {},
+    log: (message) => log("warn", message),
+  });
+  const runtimes = await poolRuntimes.open(wantedOf(pools)).catch(async (error: unknown) => {
+    files.close();
+    await sandbox.close();
+    throw error;
+  });
 
   let app: ReturnType<typeof createApp> | undefined;
   const server = createListener({
@@ -143,6 +162,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     await once(server, "listening");
   } catch (error) {
     files.close();
+    await poolRuntimes.close();
     await sandbox.close();
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
   }
@@ -164,17 +184,16 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const client = new Client(tls?.client);
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
-  const supervise = (pool: string, given: CheckedPool, wanted: MemberOptions) =>
+  const supervise = (pool: string, changing: ChangeableOptions) =>
     new Supervisor({
       pool,
       member: member.name,
       url: member.url,
       sandbox,
       folder: sandbox.folder,
-      runtimes: { command: commandRuntime, function: nodeRuntime },
-      ...changeable(given, wanted),
+      ...changing,
     });
-  const supervisors = new Map([...pools].map(([pool, given]) => [pool, supervise(pool, given, options)]));
+  const supervisors = new Map([...pools].map(([pool, given]) => [pool, supervise(pool, changeable(given, options, runtimes.get(pool) as Runtimes))]));
   const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
   const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
   let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
@@ -213,13 +232,15 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     const asked = checkedOptions(wanted);
     const reloaded = difference(held, wanted, DEFAULTS);
     await prove(sandbox, confinementsOf(asked));
+    const runtimes = await poolRuntimes.open(wantedOf(asked));
     if (stopping) throw PoolError.of("draining", "the member drains");
     const before = Object.keys(held.pools);
     held = merged(held, wanted);
     for (const [pool, given] of asked) {
       const supervisor = supervisors.get(pool);
-      if (supervisor) supervisor.update(changeable(given, held));
-      else supervisors.set(pool, supervise(pool, given, held));
+      const changing = changeable(given, held, runtimes.get(pool) as Runtimes);
+      if (supervisor) supervisor.update(changing);
+      else supervisors.set(pool, supervise(pool, changing));
     }
     for (const pool of before) if (!asked.has(pool)) void retire(pool);
     rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
@@ -251,6 +272,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await taking;
+    await poolRuntimes.close();
     await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
@@ -309,15 +332,23 @@ function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] 
 }
 
 /** What of a supervisor's options may change while it runs. */
-function changeable(pool: CheckedPool, { graceMs = DEFAULTS.graceMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions): ChangeableOptions {
+function changeable(pool: CheckedPool, { graceMs = DEFAULTS.graceMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions, runtimes: Runtimes): ChangeableOptions {
   return {
     maxChildren: pool.maxChildren,
     maxQueue: pool.maxQueue,
     confinement: confinementOf(pool),
     maxDeadlineMs: pool.limits.deadlineMs,
     defaultDeadlineMs: deadlineMs,
+    runtimes,
     graceMs,
   };
+}
+
+/** What pools ask of their runtimes. */
+function wantedOf(pools: ReadonlyMap<string, CheckedPool>): Parameters<PoolRuntimes["open"]>[0] {
+  return new Map(
+    [...pools].map(([pool, given]) => [pool, { confinement: confinementOf(given), warm: given.warm, reuse: given.reuse ? given.maxChildren : undefined }]),
+  );
 }
 
 /** The tokens and the certificates, which are read again when they change. */

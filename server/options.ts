@@ -5,6 +5,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import { isLoopback } from "./door.ts";
 import type { MemberOptions } from "./main.ts";
 import { whatWasExpected } from "./problems.ts";
+import { RuntimesSchema } from "./runtimes/configured.ts";
 import { type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
@@ -26,8 +27,8 @@ export function show(value: unknown): string {
 }
 
 /** What is wrong with the options, but for each pool's own: {@link poolFaults}. */
-export function memberFaults({ pools, name, host, advertise, insecure, sandbox, tokenFile, jwks }: MemberOptions): Fault[] {
-  const faults: Fault[] = [];
+export function memberFaults({ pools, name, host, advertise, insecure, sandbox, tokenFile, jwks, runtimes = {} }: MemberOptions): Fault[] {
+  const faults = runtimeFaults(runtimes);
   const add = (key: keyof MemberOptions, message: string) => faults.push({ path: [key], message });
   const count = Object.keys(pools).length;
   if (count === 0) add("pools", "expected at least one pool, such as pipeline=5; got none");
@@ -51,7 +52,13 @@ export function poolFaults(pool: string, options: unknown): Fault[] {
   const faults = name.success ? [] : [{ path, message: `${name.error.issues[0]?.message}; got ${show(pool)}` }];
   const given = typeof options === "number" ? { maxChildren: options } : options;
   const checked = PoolOptionsSchema.safeParse(given, { error: expectation });
-  return checked.success ? faults : [...faults, ...checked.error.issues.flatMap((issue) => faultsOf(issue, given, path))];
+  return checked.success ? faults : [...faults, ...checked.error.issues.flatMap((issue) => faultsOf(issue, given, path, PoolOptionsSchema))];
+}
+
+/** What is wrong with the configured runtimes; `path` begins with `runtimes`. */
+export function runtimeFaults(given: unknown): Fault[] {
+  const checked = RuntimesSchema.safeParse(given, { error: expectation });
+  return checked.success ? [] : checked.error.issues.flatMap((issue) => faultsOf(issue, given, ["runtimes"], RuntimesSchema));
 }
 
 /**
@@ -62,7 +69,7 @@ export function poolFaults(pool: string, options: unknown): Fault[] {
 export function checkedOptions(options: MemberOptions): ReadonlyMap<string, CheckedPool> {
   const pools = Object.entries(options.pools);
   const faults = [
-    ...memberFaults(options).map(({ message }) => message),
+    ...memberFaults(options).map(({ path, message }) => (path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message)),
     ...pools.flatMap(([pool, given]) => poolFaults(pool, given)).map(({ path, message }) => `${path.map(String).join(".")}: ${message}`),
   ];
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
@@ -95,10 +102,10 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-function faultsOf(issue: z.core.$ZodIssue, options: unknown, pool: readonly string[]): Fault[] {
-  const path = [...pool, ...issue.path];
+function faultsOf(issue: z.core.$ZodIssue, options: unknown, place: readonly string[], schema: z.ZodType): Fault[] {
+  const path = [...place, ...issue.path];
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(schemaAt(issue.path)?.shape ?? {});
+    const known = Object.keys(schemaAt(schema, issue.path)?.shape ?? {});
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known) }));
   }
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], options);
@@ -107,11 +114,18 @@ function faultsOf(issue: z.core.$ZodIssue, options: unknown, pool: readonly stri
   return [{ path, message: message.includes("; got ") ? message : `${message}; got ${show(value)}` }];
 }
 
-/** The object that stands at a path of {@link PoolOptionsSchema}. */
-function schemaAt(path: readonly PropertyKey[]): { readonly shape: Readonly<Record<PropertyKey, unknown>> } | undefined {
-  let schema: unknown = PoolOptionsSchema;
-  for (const key of path) schema = unwrapped((schema as { shape?: Record<PropertyKey, unknown> } | undefined)?.shape?.[key]);
-  return schema as ReturnType<typeof schemaAt>;
+interface Schema {
+  /** Of an object. */
+  readonly shape?: Readonly<Record<PropertyKey, unknown>>;
+  /** Of a record. */
+  readonly valueType?: unknown;
+}
+
+/** The schema that stands at a path of another. */
+function schemaAt(whole: z.ZodType, path: readonly PropertyKey[]): Schema | undefined {
+  let schema = whole as Schema | undefined;
+  for (const key of path) schema = unwrapped(schema?.shape?.[key] ?? schema?.valueType) as Schema | undefined;
+  return schema;
 }
 
 function unwrapped(schema: unknown): unknown {

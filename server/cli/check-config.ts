@@ -21,7 +21,7 @@ export async function checkConfig(line: Parsed, env: Readonly<Record<string, str
   if (file === undefined || more.length > 0) throw new UsageError(`expected one configuration file; got ${file === undefined ? "none" : `${more.length + 1}`}`);
   const command = line.given.dev ? "dev" : "serve";
   const config = parseConfig(await readText(file), file, command, line.given.pool);
-  const parsed: Parsed = { ...line, command, pools: config.pools, given: { ...config.given, ...line.given } };
+  const parsed: Parsed = { ...line, command, pools: config.pools, runtimes: config.runtimes, given: { ...config.given, ...line.given } };
   const problems = [...config.problems];
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
 
@@ -112,6 +112,7 @@ function summary({ command, given }: Parsed, options: MemberOptions): object {
   return {
     ...Object.fromEntries(names.map((name) => [camelCase(name), given[name as keyof typeof given] ?? defaults[camelCase(name)]])),
     pools: Object.fromEntries(Object.entries(options.pools).map(([pool, asked]) => [pool, poolSummary(checkedPool(asked))])),
+    runtimes: options.runtimes,
   };
 }
 

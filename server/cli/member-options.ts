@@ -24,8 +24,9 @@ function jwks(given: Given): MemberOptions["jwks"] {
 }
 
 /** What the members of both commands have in common. */
-function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
+function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<MemberOptions, "pools"> {
   return {
+    runtimes: runtimes as MemberOptions["runtimes"],
     sandbox: given.sandbox,
     drainMs: given["drain-ms"],
     graceMs: given["grace-ms"],
@@ -66,7 +67,7 @@ export function serveOptions(parsed: Parsed, env: Environment): MemberOptions {
   const pools = poolsOf(parsed);
   if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
   return {
-    ...common(given, env),
+    ...common(parsed, env),
     pools,
     name: given.member,
     host: given.host,
@@ -82,7 +83,7 @@ export function devOptions(parsed: Parsed, env: Environment, registry = new Embe
   const { given } = parsed;
   const first = given.port ?? DEFAULTS.port;
   return Array.from({ length: given.members ?? 3 }, (_, index) => ({
-    ...common(given, env),
+    ...common(parsed, env),
     pools: poolsOf(parsed) ?? { pipeline: DEFAULTS.maxChildren },
     name: `m${index + 1}`,
     port: first === 0 ? 0 : first + index,

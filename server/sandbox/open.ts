@@ -16,6 +16,9 @@ To do without them, with limits on each process only: --sandbox no-cgroup`;
 /** What has been proven in this process; the machine does not change under it. */
 const proven = new Map<string, Promise<void>>();
 
+/** Where programs are looked for unless said otherwise. */
+export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
+
 export interface SandboxOptions {
   /** `auto`, the default, is bubblewrap with control groups, `no-cgroup` without; `off` is none. */
   readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
@@ -28,10 +31,7 @@ export interface SandboxOptions {
  *
  * @throws {PoolError} `sandbox_unavailable` with what to do about it.
  */
-export async function openSandbox(
-  { sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: SandboxOptions,
-  confinements: readonly Confinement[],
-): Promise<Sandbox> {
+export async function openSandbox({ sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
   if (sandbox === "off") return new NoSandbox(path);
   let opened: Sandbox;
   try {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpec, isAtLeast, type SandboxLevel } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
-import type { Runtime } from "../runtimes/runtime.ts";
+import type { Runtimes } from "../runtimes/table.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
 import { bytesOf } from "../sandbox/files.ts";
 import { packed } from "../sandbox/packing.ts";
@@ -28,7 +28,7 @@ export interface SupervisorOptions {
   readonly defaultDeadlineMs: number;
   /** Where what comes out of children is kept; private to the server. */
   readonly folder: string;
-  readonly runtimes: { readonly command: Runtime; readonly function: Runtime };
+  readonly runtimes: Runtimes;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
 }
@@ -40,7 +40,10 @@ const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
 /** What may change while it runs. */
-export type ChangeableOptions = Pick<SupervisorOptions, "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "graceMs">;
+export type ChangeableOptions = Pick<
+  SupervisorOptions,
+  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs"
+>;
 
 /** Whose request it is, and with what it comes. */
 export interface Claim {
@@ -85,7 +88,7 @@ export class Supervisor {
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
-   *   `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
+   *   `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot }: Claim): Child {
     const limits = this.check(spec);
@@ -96,7 +99,9 @@ export class Supervisor {
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
       spec,
-      runtime: spec.command ? runtimes.command : runtimes.function,
+      runtime: spec.function ? runtimes.of(spec.function) : runtimes.command,
+      call: spec.function,
+      client,
       sandbox,
       confinement: { ...confinement, limits },
       folder,
@@ -147,9 +152,10 @@ export class Supervisor {
 
   /** The limits of a child of this spec. @throws {PoolError} what {@link admit} says of the spec itself. */
   check(spec: ChildSpec): ChildLimits {
-    const { pool, confinement } = this.options;
+    const { pool, confinement, runtimes } = this.options;
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
+    if (spec.function) runtimes.of(spec.function);
     const limits = tightened(confinement.limits, spec.limits);
     checkFiles(spec, limits.workspaceBytes);
     return limits;
@@ -201,9 +207,11 @@ export class Supervisor {
     return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
   }
 
-  /** Admits nothing any more. */
+  /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
+    void this.options.runtimes.close();
+    for (const child of this.#children.values()) child.notifyDrain();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */

@@ -21,6 +21,7 @@ import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } 
 import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { Sources } from "./sources.ts";
 import { Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { VERSION } from "./version.ts";
@@ -59,6 +60,8 @@ export interface MemberOptions extends AuthOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest request body. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** Bytes of sources that are kept for callers who name them by their hashes. Default 64 MiB. */
+  readonly sourceCacheBytes?: number | undefined;
   /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
@@ -88,6 +91,7 @@ export const DEFAULTS = {
   graceMs: 5_000,
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
+  sourceCacheBytes: 64 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
@@ -173,6 +177,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
+    sources: new Sources(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
     maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
     auth,
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),

@@ -1,11 +1,12 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
 import type { Load } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type Tasks } from "../../openapi/schemas.ts";
 import { type Access, ownerOf, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import type { Member, Members } from "./members.ts";
 import { type Admission, place } from "./placement.ts";
+import { postSpec } from "./sources.ts";
 
 /** A member that has taken a request and says nothing for so long is lost. */
 const ADMIT_TIMEOUT_MS = 10_000;
@@ -15,10 +16,10 @@ const LIST_TIMEOUT_MS = 2_000;
 const LIST_CONCURRENCY = 64;
 
 /** Refusals that concern the caller: where no member says anything better, these are what it has to know. */
-const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests"]);
+const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests", "task_not_found", "runtime_not_found"]);
 
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found", "too_many_requests"]);
+const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found", "task_not_found", "runtime_not_found", "too_many_requests"]);
 /** Of these, the ones that tell of a member that is there. */
 const FULL = new Set(["at_capacity", "draining"]);
 
@@ -59,11 +60,22 @@ export class DirectAccess implements Access {
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    const probed = await this.#each(pool, (member) => this.#probe(member, pool, AbortSignal.timeout(LIST_TIMEOUT_MS)));
-    const members = probed.map(
-      ({ member, answer }): PoolMember => ({ member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load: answer }),
+    const asked = await this.#each(pool, async (member) => {
+      const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
+      const [load, names] = await Promise.all([this.#probe(member, pool, signal), this.#client.json<Tasks>(`${member.url}/tasks`, { signal })]);
+      return { load, names };
+    });
+    const members = asked.map(
+      ({ member, answer }): PoolMember => ({
+        member: member.name,
+        url: member.url,
+        version: member.version,
+        sandbox: member.sandbox,
+        load: answer?.load ?? null,
+      }),
     );
-    return { pool, members, tasks: [], runtimes: [] };
+    const union = (key: "tasks" | "runtimes") => [...new Set(asked.flatMap(({ answer }) => answer?.names[key] ?? []))].sort();
+    return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
   async children(pool: string): Promise<PoolChildList> {
@@ -100,24 +112,18 @@ export class DirectAccess implements Access {
         if (remainder.deadlineMs !== undefined && remainder.deadlineMs <= 0) {
           throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
         }
-        let answer: Answer;
+        let answer: Answer | PoolError;
         try {
-          answer = await this.#client.send(`${member.url}${path}`, {
-            method: "POST",
-            body: { ...spec, ...remainder, pool },
-            accept,
-            signal,
-            timeoutMs: ADMIT_TIMEOUT_MS,
-          });
+          const body = { ...spec, ...remainder, pool };
+          answer = await postSpec(this.#client, `${member.url}${path}`, body, { accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
         } catch (error) {
           if (signal?.aborted) throw error;
           if (neverSent(error)) return { unreachable: error };
           throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
         }
-        if (answer.statusCode < 300) return { admitted: answer };
-        const error = await this.#client.problem(answer);
-        if (!TRY_ELSEWHERE.has(error.code)) throw error;
-        return FULL.has(error.code) ? { full: true } : { unreachable: error };
+        if (!(answer instanceof PoolError)) return { admitted: answer };
+        if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
+        return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
       },
     });
     return placed.catch((error: unknown) => {

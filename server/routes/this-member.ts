@@ -11,7 +11,7 @@ import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { answerAtEnd } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -22,8 +22,10 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 
   app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
-    const { pool, ...spec } = c.req.valid("json");
-    const child = supervisorOf(c, pool).admit(spec, "call");
+    const { pool, ...given } = c.req.valid("json");
+    const supervisor = supervisorOf(c, pool);
+    const spec = sources.complete(given, c.var.caller.name);
+    const child = supervisor.admit(spec, "call");
     // Attached from the first event on: its slowness is the child's.
     const reader = child.log.read({ lossless: true });
     const gone = () => {
@@ -36,9 +38,10 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   });
 
   app.openapi(guarded(routes.placeChild, streams), (c) => {
-    const { pool, ...spec } = c.req.valid("json");
-    if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = supervisorOf(c, pool).admit(spec, "placed");
+    const { pool, ...given } = c.req.valid("json");
+    if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    const supervisor = supervisorOf(c, pool);
+    const child = supervisor.admit(sources.complete(given, c.var.caller.name), "placed");
     return c.json(child.info, 201, { location: child.reference.url });
   });
 

@@ -14,8 +14,8 @@ import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { Rates, Streams } from "./rates.ts";
-import { commandRuntime } from "./runtimes/command.ts";
-import { nodeRuntime } from "./runtimes/node.ts";
+import { type ConfiguredRuntimes, RuntimesSchema } from "./runtimes/configured.ts";
+import { Runtimes, type RuntimesOptions } from "./runtimes/table.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
@@ -70,7 +70,13 @@ export interface MemberOptions extends AuthOptions {
   readonly maxStreams?: number | undefined;
   /** Serve https, and ask the other members so. */
   readonly tls?: TlsOptions | undefined;
-  /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  /**
+   * Programs that run functions beside `node`, `python` and `bun`, by the name of the runtime: `{ruby: {command: ["ruby", "{source}"]}}`.
+   * The source is in a file; one line of JSON, `{args, context}`, comes on descriptor 3, and one goes back there: `{"value": …}` or
+   * `{"error": {"name", "message"}}`.
+   */
+  readonly runtimes?: ConfiguredRuntimes | undefined;
+  /** Where `bun` is looked for, and `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
@@ -95,6 +101,7 @@ export const DEFAULTS = {
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
+  path: "/usr/local/bin:/usr/bin:/bin",
 } as const;
 
 /** How long the last events may take to reach their readers at the end. */
@@ -112,10 +119,16 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
   check(options, host);
   const pools = poolsOf(options.pools);
+  const configured = runtimesOf(options.runtimes);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
   const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
     files.close();
+    throw error;
+  });
+  const runtimes = await openRuntimes(confinements, { sandbox, path: options.path ?? DEFAULTS.path, configured }).catch(async (error: unknown) => {
+    files.close();
+    await sandbox.close();
     throw error;
   });
 
@@ -165,7 +178,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         maxDeadlineMs: limits.deadlineMs,
         defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
         folder: sandbox.folder,
-        runtimes: { command: commandRuntime, function: nodeRuntime },
+        runtimes: runtimes.get(pool) as Runtimes,
         graceMs,
       }),
     ]),
@@ -269,6 +282,20 @@ function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool
   );
 }
 
+/** The configured runtimes, checked. */
+function runtimesOf(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
+  const checked = RuntimesSchema.safeParse(given);
+  if (checked.success) return checked.data;
+  const faults = checked.error.issues.map(({ path, message }) => `${["runtimes", ...path].join(".")}: ${message}`);
+  throw PoolError.of("invalid_request", faults.join("; "));
+}
+
+/** The runtimes of each pool. */
+async function openRuntimes(confinements: ReadonlyMap<string, Confinement>, common: Omit<RuntimesOptions, "confinement">): Promise<Map<string, Runtimes>> {
+  const opened = [...confinements].map(async ([pool, confinement]) => [pool, await Runtimes.open({ ...common, confinement })] as const);
+  return new Map(await Promise.all(opened));
+}
+
 /** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
 const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
   as a service: Delegate=yes in its unit
@@ -279,7 +306,7 @@ To do without them, with limits on each process only: --sandbox no-cgroup`;
 /** What has been proven in this process; the machine does not change under it. */
 const proven = new Map<string, Promise<void>>();
 
-async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
+async function openSandbox({ sandbox = "auto", path = DEFAULTS.path }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
   if (sandbox === "off") return new NoSandbox(path);
   let opened: Sandbox;
   try {

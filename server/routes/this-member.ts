@@ -5,7 +5,7 @@ import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
-import { guarded, isPermitted, permit } from "../permissions.ts";
+import { clientOf, guarded, isPermitted, permit } from "../permissions.ts";
 import { type NodeContext, onClientGone, streamLog } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -24,13 +24,12 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const accept = acceptOf(c);
     const { pool, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
-    const spec = sources.complete(given, c.var.caller.name);
-    const child = supervisor.admit(spec, "call");
+    const child = supervisor.admit(sources.complete(given, c.var.caller.name), "call", { client: clientOf(c) });
     // Attached from the first event on: its slowness is the child's.
     const reader = child.log.read({ lossless: true });
     const gone = () => {
       reader.close();
-      if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
+      if (given.link) child.stop("cancelled", "the caller that the child was linked to went away");
     };
     if (accept === "stream") return (await streamLog(c as unknown as NodeContext, reader, gone)) as never;
     onClientGone(c as unknown as NodeContext, gone);
@@ -41,7 +40,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const { pool, ...given } = c.req.valid("json");
     if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     const supervisor = supervisorOf(c, pool);
-    const child = supervisor.admit(sources.complete(given, c.var.caller.name), "placed");
+    const child = supervisor.admit(sources.complete(given, c.var.caller.name), "placed", { client: clientOf(c) });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 

@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, type ChildStatus, MAX_FILES, type Usage } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
+import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import { bytesOf, packFiles } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -15,6 +15,10 @@ export interface ChildOptions {
   readonly reference: ChildReference;
   readonly spec: ChildSpec;
   readonly runtime: Runtime;
+  /** The function to call; undefined for a command. */
+  readonly call: FunctionCall | undefined;
+  /** Who asked for it. */
+  readonly client: string;
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   /** Where what comes out of the child is kept; private to the server. */
@@ -43,7 +47,7 @@ export class Child {
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
-  readonly #options: Omit<ChildOptions, "spec">;
+  readonly #options: Omit<ChildOptions, "spec" | "call">;
   readonly #kind: ChildKind;
   readonly #labels: Record<string, string>;
   readonly #startedAt = new Date();
@@ -53,12 +57,14 @@ export class Child {
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
+  #started: Started | undefined;
+  #draining = false;
   #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ChildOptions) {
     // The spec may be large: only the running of it holds on to it.
-    const { spec, ...rest } = options;
+    const { spec, call, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : "function";
     this.#labels = spec.labels ?? {};
@@ -73,7 +79,7 @@ export class Child {
     this.gone = new Promise((resolve) => {
       gone = resolve;
     });
-    this.ended = this.#run(spec, () => {
+    this.ended = this.#run(spec, call, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
       gone();
@@ -120,13 +126,19 @@ export class Child {
     this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
   }
 
+  /** Tells a function that the member drains: its signal aborts, and it goes on. */
+  notifyDrain(): void {
+    this.#draining = true;
+    this.#started?.drain?.();
+  }
+
   /** Lets go of what is kept of the child beside its log. */
   close(): void {
     void this.#artifacts?.close();
   }
 
-  async #run(spec: ChildSpec, gone: () => void): Promise<void> {
-    const { runtime, sandbox, reference, confinement, folder } = this.#options;
+  async #run(spec: ChildSpec, call: FunctionCall | undefined, gone: () => void): Promise<void> {
+    const { runtime, client, sandbox, reference, confinement, folder } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
@@ -137,8 +149,11 @@ export class Child {
     try {
       const patterns = spec.artifacts ?? [];
       const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
-      const process = await sandbox.launch({ ...runtime.program(spec, context), files, artifacts: patterns }, confinement);
+      const started = await runtime.start({ spec, call, context, client }, { sandbox, confinement, files, artifacts: patterns });
+      const { process } = started;
       this.#process = process;
+      this.#started = started;
+      if (this.#draining) started.drain?.();
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
@@ -153,7 +168,7 @@ export class Child {
           signal: over.signal,
         });
       }
-      outcome = await runtime.follow(process, spec, context).outcome;
+      outcome = await started.outcome;
       // What had not been asked for by now came after the work's own ending.
       cause = this.#cause;
       const exit = await process.exited;
@@ -181,6 +196,7 @@ export class Child {
       clearTimeout(timer);
     }
     this.#process = undefined;
+    this.#started = undefined;
     this.log.append(terminalEvent(outcome, cause, usage, this.#artifacts));
   }
 
@@ -249,7 +265,7 @@ function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: Usage,
   }
   switch (outcome.kind) {
     case "returned":
-      return { type: "result" as const, value: outcome.value, ...base };
+      return { type: "result" as const, value: outcome.value, ...(outcome.encoding && { encoding: outcome.encoding }), ...base };
     case "exited":
       return { type: "result" as const, exitCode: outcome.exit.exitCode, ...base };
     case "threw":

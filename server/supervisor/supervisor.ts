@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpec, isAtLeast } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
-import type { Runtime } from "../runtimes/runtime.ts";
+import type { Runtimes } from "../runtimes/table.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";
 import { bytesOf } from "../sandbox/files.ts";
 import { packed } from "../sandbox/packing.ts";
@@ -25,7 +25,7 @@ export interface SupervisorOptions {
   readonly defaultDeadlineMs: number;
   /** Where what comes out of children is kept; private to the server. */
   readonly folder: string;
-  readonly runtimes: { readonly command: Runtime; readonly function: Runtime };
+  readonly runtimes: Runtimes;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
 }
@@ -53,16 +53,19 @@ export class Supervisor {
    * Admits a child, atomically, or refuses.
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
-   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `forbidden`
+   * @param client who asks: as the door counts it.
+   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `runtime_not_found`, `forbidden`
    *   for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
-  admit(spec: ChildSpec, lifetime: "call" | "placed"): Child {
+  admit(spec: ChildSpec, lifetime: "call" | "placed", { client }: { readonly client: string }): Child {
     const { pool, member, url, maxChildren, sandbox, runtimes, graceMs, confinement, folder } = this.options;
     if (this.#draining) throw PoolError.of("draining", `member ${member} admits no more children`);
     if (spec.sandbox !== undefined && !isAtLeast(sandbox.level, spec.sandbox)) {
       throw PoolError.of("sandbox_unavailable", `expected sandbox ${spec.sandbox}; member ${member} has ${sandbox.level}`);
     }
     checkCommand(spec, confinement.grants.commands, pool);
+    const call = spec.function;
+    const runtime = call ? runtimes.of(call) : runtimes.command;
     const limits = tightened(confinement.limits, spec.limits);
     checkFiles(spec, limits.workspaceBytes);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
@@ -74,7 +77,9 @@ export class Supervisor {
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
       spec,
-      runtime: spec.command ? runtimes.command : runtimes.function,
+      runtime,
+      call,
+      client,
       sandbox,
       confinement: { ...confinement, limits },
       folder,

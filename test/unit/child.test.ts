@@ -29,15 +29,14 @@ test("its process is ended before its slot is free", async () => {
     },
   };
   const runtime: Runtime = {
-    program: () => ({ argv: ["true"], env: {}, readOnly: [], channel: false, stdin: false }),
-    follow() {
-      throw new RangeError("cannot be followed");
-    },
+    start: async () => ({ process, outcome: Promise.reject(new RangeError("cannot be followed")) }),
   };
   const child = new Child({
     reference: { id: `m.${"0".repeat(32)}`, pool: "p", member: "m", url: "http://m" },
     spec: { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
     runtime,
+    call: undefined,
+    client: "127.0.0.1",
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),
     folder: "/nowhere",

@@ -98,6 +98,7 @@ const OPTIONS = {
   "tls-key": { value: "FILE", doc: "The certificate's key (PEM).", parse: text },
   "tls-client-ca": { value: "FILE", doc: "Let in only those with a client certificate of this authority (PEM).", parse: text },
   "tls-ca": { value: "FILE", doc: "The authority of the other members' certificates (PEM).", otherwise: "the well-known ones", parse: text },
+  tasks: { value: "DIR", doc: "A folder of modules that callers may run by name: each NAME.js, .mjs, .ts, .mts or .py in it is the task NAME.", parse: text },
   "source-cache-bytes": {
     value: "BYTES",
     doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",
@@ -166,7 +167,7 @@ const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "tasks", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {
   serve: {

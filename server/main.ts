@@ -16,6 +16,7 @@ import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { Rates, Streams } from "./rates.ts";
 import { type ConfiguredRuntimes, RuntimesSchema } from "./runtimes/configured.ts";
 import { Runtimes, type RuntimesOptions } from "./runtimes/table.ts";
+import { Tasks } from "./runtimes/tasks.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
@@ -60,6 +61,11 @@ export interface MemberOptions extends AuthOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest request body. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /**
+   * A folder of modules: each `NAME.js`, `.mjs`, `.ts`, `.mts` or `.py` directly in it is the task `NAME`. Children that run functions see
+   * it, read-only, with its `node_modules`. Read once, at the start.
+   */
+  readonly tasks?: string | undefined;
   /** Bytes of sources that are kept for callers who name them by their hashes. Default 64 MiB. */
   readonly sourceCacheBytes?: number | undefined;
   /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
@@ -120,13 +126,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   check(options, host);
   const pools = poolsOf(options.pools);
   const configured = runtimesOf(options.runtimes);
+  const tasks = new Tasks(options.tasks);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
   const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
     files.close();
     throw error;
   });
-  const runtimes = await openRuntimes(confinements, { sandbox, path: options.path ?? DEFAULTS.path, configured }).catch(async (error: unknown) => {
+  const runtimes = await openRuntimes(confinements, { sandbox, path: options.path ?? DEFAULTS.path, configured, tasks }).catch(async (error: unknown) => {
     files.close();
     await sandbox.close();
     throw error;
@@ -291,8 +298,11 @@ function runtimesOf(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
 }
 
 /** The runtimes of each pool. */
-async function openRuntimes(confinements: ReadonlyMap<string, Confinement>, common: Omit<RuntimesOptions, "confinement">): Promise<Map<string, Runtimes>> {
-  const opened = [...confinements].map(async ([pool, confinement]) => [pool, await Runtimes.open({ ...common, confinement })] as const);
+async function openRuntimes(
+  confinements: ReadonlyMap<string, Confinement>,
+  common: Omit<RuntimesOptions, "pool" | "confinement">,
+): Promise<Map<string, Runtimes>> {
+  const opened = [...confinements].map(async ([pool, confinement]) => [pool, await Runtimes.open({ ...common, pool, confinement })] as const);
   return new Map(await Promise.all(opened));
 }
 

@@ -32,6 +32,7 @@ function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
     graceMs: given["grace-ms"],
     deadlineMs: given["deadline-ms"],
     maxBodyBytes: given["max-body-bytes"],
+    tasks: given.tasks,
     sourceCacheBytes: given["source-cache-bytes"],
     requestTimeoutMs: given["request-timeout-ms"],
     maxRate: given["max-rate"],

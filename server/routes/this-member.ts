@@ -48,6 +48,12 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200),
   );
 
+  app.openapi(guarded(routes.listTasks, streams), (c) => {
+    const all = [...supervisors.values()].map(({ options }) => options.runtimes);
+    const union = (names: string[][]) => [...new Set(names.flat())].sort();
+    return c.json({ member: name, tasks: union(all.map(({ tasks }) => tasks)), runtimes: union(all.map(({ names }) => names)) }, 200);
+  });
+
   app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool } = c.req.valid("query");
     if (pool !== undefined) permit(c, pool);

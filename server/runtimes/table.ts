@@ -1,4 +1,5 @@
 /** The runtimes of one pool: those whose programs its sandbox shows. A new one: its file here, and its line in the table. */
+import type { ChildSpec, SandboxLevel } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -10,6 +11,7 @@ import { FunctionRuntime } from "./function.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
+import type { Tasks } from "./tasks.ts";
 
 const TABLE: Readonly<Record<string, Definition>> = { node, python, bun };
 
@@ -28,6 +30,8 @@ export interface RuntimesOptions {
   readonly confinement: Confinement;
   readonly path: string;
   readonly configured: ConfiguredRuntimes;
+  readonly pool: string;
+  readonly tasks: Tasks;
 }
 
 export class Runtimes {
@@ -35,27 +39,35 @@ export class Runtimes {
   readonly command = commandRuntime;
   readonly #entries: ReadonlyMap<string, Entry>;
 
-  private constructor(entries: ReadonlyMap<string, Entry>) {
+  readonly #tasks: Tasks;
+  readonly #level: SandboxLevel;
+
+  private constructor(entries: ReadonlyMap<string, Entry>, tasks: Tasks, level: SandboxLevel) {
     this.#entries = entries;
+    this.#tasks = tasks;
+    this.#level = level;
   }
 
-  /** Finds out which runtimes there are. */
-  static async open({ sandbox, confinement, path, configured }: RuntimesOptions): Promise<Runtimes> {
-    // Where only some commands may run, no function does.
-    if (confinement.grants.commands !== undefined) return new Runtimes(new Map());
+  /** Finds out which runtimes there are, and that the tasks load in them. @throws {PoolError} `invalid_request` for a task that does not. */
+  static async open({ sandbox, confinement, path, configured, pool, tasks }: RuntimesOptions): Promise<Runtimes> {
+    // Where only some commands may run, no function does but the operator's own.
+    if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, sandbox.level);
     const machine: Machine = { path, folder: sandbox.folder };
     const has = (argv: readonly string[], readOnly: Parameters<typeof isThere>[1]) => isThere(argv, readOnly, sandbox, confinement);
     const built = Object.entries(TABLE).map(async ([name, definition]): Promise<[string, Entry | undefined]> => {
       const runner = await definition(machine);
       if (!runner || !(await has(runner.probe, runner.readOnly))) return [name, undefined];
-      return [name, { runtime: new FunctionRuntime(runner), javascript: runner.javascript }];
+      const runtime = new FunctionRuntime({ ...runner, readOnly: [...runner.readOnly, ...tasks.readOnly] });
+      return [name, { runtime, javascript: runner.javascript }];
     });
     const own = Object.entries(configured).map(async ([name, { command }]): Promise<[string, Entry | undefined]> => {
       const there = await has(["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""], []);
       return [name, there ? { runtime: configuredRuntime(command), javascript: false } : undefined];
     });
     const entries = await Promise.all([...built, ...own]);
-    return new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))));
+    const runtimes = new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, sandbox.level);
+    await tasks.check(pool, (call) => runtimes.of(call), { sandbox, confinement, files: undefined, artifacts: [] });
+    return runtimes;
   }
 
   /** Their names. */
@@ -63,13 +75,24 @@ export class Runtimes {
     return [...this.#entries.keys()];
   }
 
+  /** The names of the tasks. */
+  get tasks(): string[] {
+    return this.#tasks.names;
+  }
+
+  /** The function that a spec asks for; undefined for a command. @throws {PoolError} `task_not_found`. */
+  callOf({ function: fn, task }: Pick<ChildSpec, "function" | "task">): FunctionCall | undefined {
+    return task ? this.#tasks.callOf(task, this.#level) : fn;
+  }
+
   /** @throws {PoolError} `runtime_not_found`; `invalid_request` for what the runtime cannot carry. */
-  of({ runtime: name, encoding }: FunctionCall): Runtime {
+  of({ runtime: name, encoding, file }: FunctionCall): Runtime {
     const entry = this.#entries.get(name);
     if (!entry) throw PoolError.of("runtime_not_found", `expected one of ${this.names.join(", ") || "no runtime"}; got ${name}`);
     if (encoding === "devalue" && !entry.javascript) {
       const message = `expected json: devalue is for JavaScript; runtime ${name} is another language's`;
-      throw PoolError.of("invalid_request", `/function/encoding: ${message}`, { fields: [{ path: "/function/encoding", message }] });
+      const path = `/${file === undefined ? "function" : "task"}/encoding`;
+      throw PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
     }
     return entry.runtime;
   }

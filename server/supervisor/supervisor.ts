@@ -54,7 +54,7 @@ export class Supervisor {
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
    * @param client who asks: as the door counts it.
-   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `runtime_not_found`, `forbidden`
+   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `task_not_found`, `runtime_not_found`, `forbidden`
    *   for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client }: { readonly client: string }): Child {
@@ -64,7 +64,7 @@ export class Supervisor {
       throw PoolError.of("sandbox_unavailable", `expected sandbox ${spec.sandbox}; member ${member} has ${sandbox.level}`);
     }
     checkCommand(spec, confinement.grants.commands, pool);
-    const call = spec.function;
+    const call = runtimes.callOf(spec);
     const runtime = call ? runtimes.of(call) : runtimes.command;
     const limits = tightened(confinement.limits, spec.limits);
     checkFiles(spec, limits.workspaceBytes);
@@ -183,11 +183,11 @@ function checkFiles({ files = {}, artifacts = [] }: ChildSpec, workspaceBytes: n
   }
 }
 
-/** Refuses what an allow-list of commands does not name; a function could start anything. */
-function checkCommand({ command, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+/** Refuses what an allow-list of commands does not name; a function could start anything, a task is the operator's own. */
+function checkCommand({ command, function: fn, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
   if (allowed === undefined) return;
-  if (command === undefined) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
-  if (!allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
+  if (fn) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
+  if (command && !allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
   // PATH, LD_PRELOAD, PS4 and many more make another program out of the one that is allowed.
   const names = Object.keys(env);
   if (names.length > 0)

@@ -49,6 +49,16 @@ function pool(given: string, flag: string): [string, number] {
   return [name, max === undefined ? DEFAULTS.maxChildren : whole(1, 10_000)(max, flag)];
 }
 
+function list(given: string, flag: string): unknown[] {
+  try {
+    const value: unknown = JSON.parse(given);
+    if (Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`${flag}: expected a JSON array, such as [1, "two"]; got ${JSON.stringify(given)}`);
+}
+
 const DAY_MS = 86_400_000;
 
 const OPTIONS = {
@@ -149,6 +159,8 @@ const OPTIONS = {
     doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.',
     parse: text,
   },
+  task: { value: "NAME", doc: "Run this task of the members instead of a command.", parse: text },
+  args: { value: "JSON", doc: "The task's arguments, such as '[1, \"two\"]'.", otherwise: "none", parse: list },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
   env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
   label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
@@ -163,7 +175,7 @@ type Value<N extends Name> = Options[N] extends { repeatable: true } ? ReturnTyp
 export type Given = { readonly [N in Name]?: Value<N> };
 
 const CLIENT = ["url", "consul", "token", "ca", "cert", "key"] as const;
-const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
+const SPEC = ["json", "task", "args", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;

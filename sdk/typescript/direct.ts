@@ -62,8 +62,8 @@ export class DirectAccess implements Access {
   async pool(pool: string): Promise<PoolInfo> {
     const asked = await this.#each(pool, async (member) => {
       const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
-      const [load, names] = await Promise.all([this.#probe(member, pool, signal), this.#client.json<Tasks>(`${member.url}/tasks`, { signal })]);
-      return { load, names };
+      const names = this.#client.json<Tasks>(`${member.url}/tasks`, { signal }).catch(() => undefined);
+      return { load: await this.#probe(member, pool, signal), names: await names };
     });
     const members = asked.map(
       ({ member, answer }): PoolMember => ({
@@ -74,7 +74,7 @@ export class DirectAccess implements Access {
         load: answer?.load ?? null,
       }),
     );
-    const union = (key: "tasks" | "runtimes") => [...new Set(asked.flatMap(({ answer }) => answer?.names[key] ?? []))].sort();
+    const union = (key: "tasks" | "runtimes") => [...new Set(asked.flatMap(({ answer }) => answer?.names?.[key] ?? []))].sort();
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 

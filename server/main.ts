@@ -173,13 +173,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
-    [...pools].map(([pool, { maxChildren, limits }]) => [
+    [...pools].map(([pool, { maxChildren, maxQueue, limits }]) => [
       pool,
       new Supervisor({
         pool,
         member: member.name,
         url: member.url,
         maxChildren,
+        maxQueue,
         sandbox,
         confinement: confinements.get(pool) as Confinement,
         maxDeadlineMs: limits.deadlineMs,
@@ -297,12 +298,13 @@ function runtimesOf(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
   throw PoolError.of("invalid_request", faults.join("; "));
 }
 
-/** The runtimes of each pool. */
-async function openRuntimes(
-  confinements: ReadonlyMap<string, Confinement>,
-  common: Omit<RuntimesOptions, "pool" | "confinement">,
-): Promise<Map<string, Runtimes>> {
-  const opened = [...confinements].map(async ([pool, confinement]) => [pool, await Runtimes.open({ ...common, pool, confinement })] as const);
+/** The runtimes of each pool, in which the tasks load. @throws {PoolError} `invalid_request` for a task that does not. */
+async function openRuntimes(confinements: ReadonlyMap<string, Confinement>, common: Omit<RuntimesOptions, "confinement">): Promise<Map<string, Runtimes>> {
+  const opened = [...confinements].map(async ([pool, confinement]) => {
+    const runtimes = await Runtimes.open({ ...common, confinement });
+    await common.tasks?.check(pool, (call) => runtimes.of(call), { sandbox: common.sandbox, confinement, files: undefined, artifacts: [] });
+    return [pool, runtimes] as const;
+  });
   return new Map(await Promise.all(opened));
 }
 

@@ -91,11 +91,6 @@ export function isPermitted(c: Context, pool: string): boolean {
   return need.scopes.length === 0 ? caller.may(["call", "observe"], pool) : caller.may(need.scopes, pool);
 }
 
-/** Whom a request counts for. */
-export function clientOf(c: Context): string {
-  return calledOf(c).var.client;
-}
-
 /** Refuses a caller that has not what the operation wants, in this pool. @throws {PoolError} `forbidden`. */
 export function permit(c: Context, pool: string): void {
   if (!isPermitted(c, pool)) throw refusal(c, pool);

@@ -10,10 +10,18 @@ export type PoolInfo = z.infer<typeof PoolSchema>;
 export type PoolList = z.infer<typeof PoolListSchema>;
 export type PoolChildList = z.infer<typeof PoolChildListSchema>;
 
+/** What a caller says and hears while it is being placed. */
+export interface Placing {
+  /** Ends the waiting, and closes the connection. */
+  readonly signal?: AbortSignal | undefined;
+  /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
+  readonly onPosition?: ((position: number) => void) | undefined;
+}
+
 export interface Access {
   /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
-  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer>;
-  placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo>;
+  call(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<Answer>;
+  placeChild(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
   children(pool: string): Promise<PoolChildList>;
@@ -42,12 +50,12 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
+  call(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<Answer> {
     return this.#post(`${this.#of(pool)}/call`, spec, { accept: "text/event-stream", signal, timeoutMs: 30_000 });
   }
 
-  async placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
-    const answer = await this.#post(`${this.#of(pool)}/children`, spec, { signal });
+  async placeChild(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<ChildInfo> {
+    const answer = await this.#post(`${this.#of(pool)}/children`, spec, { signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
     return (await answer.body.json().catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
   }
 

@@ -177,8 +177,18 @@ export class DistributedPool {
    */
   async *stream(pool: string, spec: Spec, options: CallOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const { signal } = { ...this.#defaults, ...options };
-    const answer = await this.#connection.access.call(pool, this.#wire(spec, options), signal);
-    yield* withValues(readEvents(answer.body));
+    const left = new AbortController();
+    try {
+      const positions = new Feed<number>();
+      const placing = { signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal, onPosition: (position: number) => positions.push(position) };
+      const answer = this.#connection.access.call(pool, this.#wire(spec, options), placing).finally(() => positions.end());
+      answer.catch(() => {});
+      for await (const position of positions) yield { type: "queued", position };
+      yield* withValues(readEvents((await answer).body));
+    } finally {
+      // Whoever leaves while it waits, waits no longer.
+      left.abort();
+    }
   }
 
   /**
@@ -188,7 +198,7 @@ export class DistributedPool {
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
     const { signal } = { ...this.#defaults, ...options };
-    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), signal);
+    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), { signal });
     return this.child(id);
   }
 
@@ -239,6 +249,37 @@ function specOf(work: PoolFunction | Bundle | Task | Spec, rest: unknown[]): [sp
   if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
   if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
   return [work as Spec, (rest[0] ?? {}) as CallOptions];
+}
+
+/** What is pushed, as an iteration. It holds no more than a position at a time. */
+class Feed<T> implements AsyncIterable<T> {
+  #last: { readonly value: T } | undefined;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  /** Takes the place of what has not been read. */
+  push(value: T): void {
+    this.#last = { value };
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      const last = this.#last;
+      this.#last = undefined;
+      if (last) yield last.value;
+      else if (this.#ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
 }
 
 /** Writes and waits until there is room again; a stream that has been closed takes nothing and holds up nothing. */

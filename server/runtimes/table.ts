@@ -11,7 +11,7 @@ import { FunctionRuntime } from "./function.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
-import type { Tasks } from "./tasks.ts";
+import { Tasks } from "./tasks.ts";
 
 const TABLE: Readonly<Record<string, Definition>> = { node, python, bun };
 
@@ -30,8 +30,8 @@ export interface RuntimesOptions {
   readonly confinement: Confinement;
   readonly path: string;
   readonly configured: ConfiguredRuntimes;
-  readonly pool: string;
-  readonly tasks: Tasks;
+  /** Those whose folder its children see. Default: none. */
+  readonly tasks?: Tasks;
 }
 
 export class Runtimes {
@@ -48,8 +48,8 @@ export class Runtimes {
     this.#level = level;
   }
 
-  /** Finds out which runtimes there are, and that the tasks load in them. @throws {PoolError} `invalid_request` for a task that does not. */
-  static async open({ sandbox, confinement, path, configured, pool, tasks }: RuntimesOptions): Promise<Runtimes> {
+  /** Finds out which runtimes there are. */
+  static async open({ sandbox, confinement, path, configured, tasks = new Tasks(undefined) }: RuntimesOptions): Promise<Runtimes> {
     // Where only some commands may run, no function does but the operator's own.
     if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, sandbox.level);
     const machine: Machine = { path, folder: sandbox.folder };
@@ -65,9 +65,7 @@ export class Runtimes {
       return [name, there ? { runtime: configuredRuntime(command), javascript: false } : undefined];
     });
     const entries = await Promise.all([...built, ...own]);
-    const runtimes = new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, sandbox.level);
-    await tasks.check(pool, (call) => runtimes.of(call), { sandbox, confinement, files: undefined, artifacts: [] });
-    return runtimes;
+    return new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, sandbox.level);
   }
 
   /** Their names. */

@@ -1,20 +1,22 @@
 /** The function of a job, from JavaScript or TypeScript: one expression, or an export of a module. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { stripTypeScriptTypes } from "node:module";
+// As a whole: Bun has not all that is used in Node alone.
+import * as modules from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { constants, Script } from "node:vm";
+import * as vm from "node:vm";
 import type { Job } from "../messages.ts";
 
 type Fn = (...args: unknown[]) => unknown;
+type Module = Readonly<Record<string, unknown>>;
 
 /** A source that is no function; its message is for the caller. */
 export class InvalidSource extends Error {}
 
+/** Bun takes TypeScript as it is, and tells the lines of the original. */
 const IS_BUN = process.versions.bun !== undefined;
-/** The whole of an export's name without one. */
-const DEFAULT = "default";
+const ONE_EXPRESSION = "function.source: expected one function expression";
 
 /**
  * The function that a job names.
@@ -22,102 +24,79 @@ const DEFAULT = "default";
  * @throws {InvalidSource} for what does not parse or is no function; what a module throws while it is loaded.
  */
 export async function load({ source = "", file, export: name }: Job): Promise<Fn> {
-  if (file !== undefined) return exportOf(await importFile(file), name, file);
-  if (name === undefined && !IS_BUN) return expectFunction(evaluate(source), "function.source: expected one function expression");
+  if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
+  if (name !== undefined) {
+    const module = IS_BUN ? await importSource("function.ts", source) : await importSource("function.mjs", javascriptOf(source, parseModule));
+    return exportOf(module, name, "function.source");
+  }
+  const expression = `(${source}\n)`;
+  if (IS_BUN) return expectFunction((await importSource("function.ts", `export default ${expression}`)).default, ONE_EXPRESSION);
+  return expectFunction(scriptOf(javascriptOf(expression, scriptOf)).runInThisContext(), ONE_EXPRESSION);
+}
+
+function importFile(file: string): Promise<Module> {
+  return import(pathToFileURL(file).href) as Promise<Module>;
+}
+
+async function importSource(name: string, source: string): Promise<Module> {
   const folder = mkdtempSync(join(tmpdir(), "function-"));
   try {
-    // Bun takes TypeScript everywhere, and keeps the lines. Node takes it for JavaScript first, which it nearly always is.
-    if (name === undefined) {
-      const module = await importSource(folder, "function.ts", `export default (${source}\n)`);
-      return expectFunction(module[DEFAULT], "function.source: expected one function expression");
-    }
-    const module = IS_BUN
-      ? await importSource(folder, "function.ts", source)
-      : await importSource(folder, "function.mjs", source).catch((error: unknown) => {
-          // A module that does not parse has not run.
-          if (!isParseError(error, folder)) throw error;
-          return importSource(folder, "function.mts", source);
-        });
-    return exportOf(module, name, "function.source");
+    const file = join(folder, name);
+    writeFileSync(file, source);
+    return await importFile(file);
+  } catch (error) {
+    const { position } = error as { position?: { line?: unknown; file?: unknown } | null };
+    const isOwn = IS_BUN && (error as Error).name === "BuildMessage" && String(position?.file).startsWith(folder);
+    throw isOwn ? new InvalidSource(`function.source does not parse: ${(error as Error).message} (line ${position?.line})`) : error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-type Module = Readonly<Record<string, unknown>>;
-
-function importSource(folder: string, name: string, source: string): Promise<Module> {
-  const file = join(folder, name);
-  writeFileSync(file, source);
-  return importFile(file);
+/** One expression, at its own columns: it follows a parenthesis. */
+function scriptOf(text: string): vm.Script {
+  return new vm.Script(text, { filename: "function.js", columnOffset: -1, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
 }
 
-async function importFile(file: string): Promise<Module> {
+function parseModule(text: string): void {
+  new vm.SourceTextModule(text);
+}
+
+/** A source as JavaScript: itself where it parses, else without its types, which leave blanks so that lines and columns stay. */
+function javascriptOf(source: string, parse: (text: string) => void): string {
   try {
-    return (await import(pathToFileURL(file).href)) as Module;
+    parse(source);
+    return source;
   } catch (error) {
-    throw parseError(error, file) ?? error;
+    if (!(error instanceof SyntaxError)) throw error;
+    let stripped: string;
+    try {
+      stripped = modules.stripTypeScriptTypes(source);
+      parse(stripped);
+    } catch (reason) {
+      if ((reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
+        const { message } = reason as Error;
+        throw new InvalidSource(`function.source: its types cannot be stripped: ${message}${placeOf(reason)}; runtime bun takes all of TypeScript`);
+      }
+      throw new InvalidSource(`function.source does not parse: ${error.message}${placeOf(error) || placeOf(reason)}`);
+    }
+    return stripped;
   }
 }
 
-function isParseError(error: unknown, folder: string): boolean {
-  return error instanceof InvalidSource && error.cause instanceof SyntaxError && String(error.cause.stack).includes(folder);
-}
-
-/** What the parser says, if that is what an error is. */
-function parseError(error: unknown, file?: string): InvalidSource | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code, position } = error as { code?: unknown; position?: { line?: unknown } };
-  if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
-    return new InvalidSource(`the types cannot be stripped: ${error.message}${placeOf(error)}; expected erasable syntax, or runtime bun`, { cause: error });
-  }
-  if (error.name === "BuildMessage") return new InvalidSource(`the source does not parse: ${error.message} (line ${position?.line})`, { cause: error });
-  const ofSource = code === "ERR_INVALID_TYPESCRIPT_SYNTAX" || file === undefined || String(error.stack).startsWith(pathToFileURL(file).href);
-  if (!(error instanceof SyntaxError) || !ofSource) return undefined;
-  return new InvalidSource(`the source does not parse: ${error.message}${placeOf(error)}`, { cause: error });
-}
-
-function placeOf({ stack }: Error): string {
-  const line = /^\S+?:(\d+)\n/.exec(stack ?? "")?.[1];
+/** The line that a parser's error begins with. */
+function placeOf(error: unknown): string {
+  const line = /^\S*:(\d+)\n/.exec(String((error as Error).stack))?.[1];
   return line === undefined ? "" : ` (line ${line})`;
 }
 
-function exportOf(module: Module, name: string | undefined, where: string): Fn {
-  const own = Object.keys(module);
-  const wanted = name ?? DEFAULT;
-  if (!own.includes(wanted)) throw new InvalidSource(`${where}: expected an export ${wanted}; it exports ${own.join(", ") || "nothing"}`);
-  return expectFunction(module[wanted], `${where}: expected export ${wanted} to be a function`);
+function exportOf(module: Module, name: string, where: string): Fn {
+  const names = Object.keys(module);
+  if (!names.includes(name)) throw new InvalidSource(`${where}: expected an export ${name}; it exports ${names.join(", ") || "nothing"}`);
+  return expectFunction(module[name], `${where}: expected export ${name} to be a function`);
 }
 
 function expectFunction(value: unknown, expectation: string): Fn {
   if (typeof value === "function") return value as Fn;
   throw new InvalidSource(`${expectation}; got ${value === null ? "null" : `a ${typeof value}`}`);
-}
-
-/** Runs one expression. */
-function evaluate(source: string): unknown {
-  return script(source).runInThisContext();
-}
-
-function script(source: string): Script {
-  const compile = (text: string) =>
-    new Script(text, { filename: "function.js", columnOffset: -1, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
-  const text = `(${source}\n)`;
-  try {
-    return compile(text);
-  } catch (error) {
-    let stripped: string;
-    try {
-      // Blanks in the place of types: lines and columns stay.
-      stripped = stripTypeScriptTypes(text);
-    } catch (reason) {
-      const unsupported = (reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX";
-      throw parseError(unsupported ? reason : error) ?? error;
-    }
-    try {
-      return compile(stripped);
-    } catch {
-      throw parseError(error) ?? error;
-    }
-  }
 }

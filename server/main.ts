@@ -15,8 +15,9 @@ import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { Rates, Streams } from "./rates.ts";
 import { type ConfiguredRuntimes, RuntimesSchema } from "./runtimes/configured.ts";
-import { Runtimes, type RuntimesOptions } from "./runtimes/table.ts";
+import { Runtimes } from "./runtimes/table.ts";
 import { Tasks } from "./runtimes/tasks.ts";
+import { Turns } from "./runtimes/turns.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 import { NoSandbox } from "./sandbox/none.ts";
@@ -125,7 +126,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
   check(options, host);
   const pools = poolsOf(options.pools);
-  const configured = runtimesOf(options.runtimes);
+  const configured = configuredRuntimes(options.runtimes);
   const tasks = new Tasks(options.tasks);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
   const { auth, tls, ...files } = openFiles(options, log);
@@ -133,11 +134,32 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     files.close();
     throw error;
   });
-  const runtimes = await openRuntimes(confinements, { sandbox, path: options.path ?? DEFAULTS.path, configured, tasks }).catch(async (error: unknown) => {
+  const turns = new Turns();
+  const runtimesOf = (pool: string, { maxChildren, warm, reuse }: CheckedPool): Promise<Runtimes> =>
+    Runtimes.open({
+      sandbox,
+      confinement: confinements.get(pool) as Confinement,
+      path: options.path ?? DEFAULTS.path,
+      configured,
+      tasks,
+      warm,
+      reuse: reuse ? maxChildren : undefined,
+      turns,
+      log: (message) => log("warn", `pool ${pool}: ${message}`),
+    });
+  let runtimes: ReadonlyMap<string, Runtimes> = new Map();
+  try {
+    runtimes = new Map(await Promise.all([...pools].map(async ([pool, given]) => [pool, await runtimesOf(pool, given)] as const)));
+    for (const [pool, own] of runtimes) {
+      const place = { sandbox, confinement: confinements.get(pool) as Confinement, files: undefined, artifacts: [] };
+      await tasks.check(pool, (call) => own.of(call), place);
+    }
+  } catch (error) {
+    await Promise.all([...runtimes.values()].map((own) => own.close()));
     files.close();
     await sandbox.close();
     throw error;
-  });
+  }
 
   let app: ReturnType<typeof createApp> | undefined;
   const server = createListener({
@@ -207,6 +229,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     trouble: () => (stopping ? "the member is stopping" : membership.trouble),
     logError: (message) => log("error", message),
   });
+  for (const [pool, { reuse }] of pools)
+    if (reuse) log("warn", `pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`);
   if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
@@ -217,6 +241,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await Promise.all([...runtimes.values()].map((each) => each.close()));
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
@@ -291,21 +316,11 @@ function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool
 }
 
 /** The configured runtimes, checked. */
-function runtimesOf(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
+function configuredRuntimes(given: MemberOptions["runtimes"] = {}): ConfiguredRuntimes {
   const checked = RuntimesSchema.safeParse(given);
   if (checked.success) return checked.data;
   const faults = checked.error.issues.map(({ path, message }) => `${["runtimes", ...path].join(".")}: ${message}`);
   throw PoolError.of("invalid_request", faults.join("; "));
-}
-
-/** The runtimes of each pool, in which the tasks load. @throws {PoolError} `invalid_request` for a task that does not. */
-async function openRuntimes(confinements: ReadonlyMap<string, Confinement>, common: Omit<RuntimesOptions, "confinement">): Promise<Map<string, Runtimes>> {
-  const opened = [...confinements].map(async ([pool, confinement]) => {
-    const runtimes = await Runtimes.open({ ...common, confinement });
-    await common.tasks?.check(pool, (call) => runtimes.of(call), { sandbox: common.sandbox, confinement, files: undefined, artifacts: [] });
-    return [pool, runtimes] as const;
-  });
-  return new Map(await Promise.all(opened));
 }
 
 /** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */

@@ -12,8 +12,9 @@ export type Received = { readonly line: string } | "nothing" | "too long";
 export class Channel {
   /** Resolves with true when the runner waits for a job, with false when it has ended before. */
   readonly ready: Promise<boolean>;
+  /** Called for what comes without having been asked for. */
+  onStray: () => void = () => {};
   readonly #stream: Duplex;
-  readonly #onStray: () => void;
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
   #chunks: Buffer[] = [];
@@ -21,10 +22,8 @@ export class Channel {
   #up = false;
   #closed = false;
 
-  /** @param onStray called for what comes without having been asked for. */
-  constructor(stream: Duplex, onStray: () => void = () => {}) {
+  constructor(stream: Duplex) {
     this.#stream = stream;
-    this.#onStray = onStray;
     this.ready = new Promise((resolve) => {
       this.#settleReady = resolve;
     });
@@ -56,7 +55,7 @@ export class Channel {
   #take(chunk: Buffer): void {
     for (let rest = chunk; rest.length > 0; ) {
       if (this.#up && !this.#settle) {
-        this.#onStray();
+        this.onStray();
         return;
       }
       const end = rest.indexOf(NEWLINE);

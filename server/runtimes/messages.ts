@@ -33,6 +33,8 @@ export const READY = '{"kind":"ready"}';
 export type Report = {
   readonly cpuMs: number;
   readonly maxRssBytes: number;
+  /** The marker of its job: the function does not know it, so that no earlier report, or one of its own, is taken for it. */
+  readonly marker?: string | undefined;
   /** Whether the call left nothing running that the runner knows of. */
   readonly clean?: boolean | undefined;
 } & ReportBody;

@@ -249,6 +249,7 @@ class Runner:
             report["maxRssBytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             flush()
             if marker:
+                report["marker"] = marker
                 report["clean"] = threading.active_count() <= threads
                 write_whole(1, marker)
                 write_whole(2, marker)

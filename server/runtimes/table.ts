@@ -10,8 +10,10 @@ import type { Definition, Machine } from "./definition.ts";
 import { FunctionRuntime } from "./function.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
+import { Reuse } from "./reuse.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
 import { Tasks } from "./tasks.ts";
+import type { Turns } from "./turns.ts";
 
 const TABLE: Readonly<Record<string, Definition>> = { node, python, bun };
 
@@ -23,6 +25,9 @@ const found = new Map<string, Promise<boolean>>();
 interface Entry {
   readonly runtime: Runtime;
   readonly javascript: boolean;
+  /** How many of its processes wait for a call. */
+  readonly idle?: () => number;
+  readonly close?: () => Promise<void>;
 }
 
 export interface RuntimesOptions {
@@ -32,40 +37,56 @@ export interface RuntimesOptions {
   readonly configured: ConfiguredRuntimes;
   /** Those whose folder its children see. Default: none. */
   readonly tasks?: Tasks;
+  /** How many processes wait for a call, by runtime. */
+  readonly warm?: Readonly<Record<string, number>>;
+  /** How many processes are kept for further calls of their caller; undefined for none. */
+  readonly reuse?: number | undefined;
+  /** Of the member, which starts spare processes in turns. */
+  readonly turns: Turns;
+  readonly log?: (message: string) => void;
 }
 
 export class Runtimes {
   /** Runs commands. */
-  readonly command = commandRuntime;
+  readonly command: Runtime;
   readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #reuse: Reuse | undefined;
 
   readonly #tasks: Tasks;
   readonly #level: SandboxLevel;
 
-  private constructor(entries: ReadonlyMap<string, Entry>, tasks: Tasks, level: SandboxLevel) {
+  private constructor(entries: ReadonlyMap<string, Entry>, tasks: Tasks, { sandbox, turns }: RuntimesOptions, reuse?: Reuse) {
     this.#entries = entries;
     this.#tasks = tasks;
-    this.#level = level;
+    this.#level = sandbox.level;
+    this.#reuse = reuse;
+    this.command = inTurn(commandRuntime, turns);
   }
 
-  /** Finds out which runtimes there are. */
-  static async open({ sandbox, confinement, path, configured, tasks = new Tasks(undefined) }: RuntimesOptions): Promise<Runtimes> {
+  /** Finds out which runtimes there are, and begins to start the processes that wait. */
+  static async open(options: RuntimesOptions): Promise<Runtimes> {
+    const { sandbox, confinement, path, configured, turns, tasks = new Tasks(undefined), warm = {}, log = () => {} } = options;
     // Where only some commands may run, no function does but the operator's own.
-    if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, sandbox.level);
+    if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, options);
+    const reuse = options.reuse === undefined ? undefined : new Reuse(options.reuse);
     const machine: Machine = { path, folder: sandbox.folder };
     const has = (argv: readonly string[], readOnly: Parameters<typeof isThere>[1]) => isThere(argv, readOnly, sandbox, confinement);
     const built = Object.entries(TABLE).map(async ([name, definition]): Promise<[string, Entry | undefined]> => {
       const runner = await definition(machine);
       if (!runner || !(await has(runner.probe, runner.readOnly))) return [name, undefined];
-      const runtime = new FunctionRuntime({ ...runner, readOnly: [...runner.readOnly, ...tasks.readOnly] });
-      return [name, { runtime, javascript: runner.javascript }];
+      const shown = { ...runner, readOnly: [...runner.readOnly, ...tasks.readOnly] };
+      const runtime = new FunctionRuntime({ name, runner: shown, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
+      return [name, { runtime, javascript: runner.javascript, idle: () => runtime.idle, close: () => runtime.close() }];
     });
     const own = Object.entries(configured).map(async ([name, { command }]): Promise<[string, Entry | undefined]> => {
       const there = await has(["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""], []);
-      return [name, there ? { runtime: configuredRuntime(command), javascript: false } : undefined];
+      return [name, there ? { runtime: inTurn(configuredRuntime(command), turns), javascript: false } : undefined];
     });
     const entries = await Promise.all([...built, ...own]);
-    return new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, sandbox.level);
+    const runtimes = new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, options, reuse);
+    for (const name of Object.keys(warm))
+      if (!runtimes.#entries.get(name)?.idle) log(`expected processes of runtime ${name} to wait; there is no such runtime here, or it cannot`);
+    return runtimes;
   }
 
   /** Their names. */
@@ -83,6 +104,17 @@ export class Runtimes {
     return task ? this.#tasks.callOf(task, this.#level) : fn;
   }
 
+  /** Processes that wait: for a call of anybody, by runtime, and for a further call of their caller. */
+  get idle(): { readonly warm: Readonly<Record<string, number>>; readonly kept: number } {
+    const warm = Object.fromEntries([...this.#entries].flatMap(([name, { idle }]) => (idle ? [[name, idle()]] : [])));
+    return { warm, kept: this.#reuse?.idle ?? 0 };
+  }
+
+  /** Ends the processes that wait, and lets none wait any more. Calls go on. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([...[...this.#entries.values()].map(({ close }) => close?.()), this.#reuse?.close()]);
+  }
+
   /** @throws {PoolError} `runtime_not_found`; `invalid_request` for what the runtime cannot carry. */
   of({ runtime: name, encoding, file }: FunctionCall): Runtime {
     const entry = this.#entries.get(name);
@@ -94,6 +126,11 @@ export class Runtimes {
     }
     return entry.runtime;
   }
+}
+
+/** A runtime that lets no spare process be started while it starts one. */
+function inTurn(runtime: Runtime, turns: Turns): Runtime {
+  return { start: (work, place) => turns.urgent(() => runtime.start(work, place)) };
 }
 
 /** Whether a program of a runtime runs in a pool's sandbox. */

@@ -2,13 +2,12 @@
 import { z } from "zod";
 import { FunctionErrorSchema } from "../../openapi/errors.ts";
 import { MAX_NESTING, nestsAtMost } from "../../openapi/schemas.ts";
-import type { Confinement } from "../sandbox/confinement.ts";
-import type { Exit, Program, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { Exit, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Channel, MAX_LINE_BYTES, type Received } from "./channel.ts";
 import type { Job, Report } from "./messages.ts";
 import { contextEnvironment, NOT_STARTED, type Outcome, type Started, type Work } from "./runtime.ts";
 
-const usage = { cpuMs: z.number().min(0), maxRssBytes: z.int().min(0), clean: z.boolean().optional() };
+const usage = { cpuMs: z.number().min(0), maxRssBytes: z.int().min(0), marker: z.string().optional(), clean: z.boolean().optional() };
 /** A report as it has to be: the function shares its process with the runner, and can write what it likes in its place. */
 const ReportSchema = z.discriminatedUnion("kind", [
   z.object({ ...usage, kind: z.literal("returned"), value: z.unknown() }),
@@ -30,35 +29,28 @@ export function jobOf({ call, context }: Work, marker?: string): Job {
 export class Worker {
   readonly process: SandboxedProcess;
   readonly channel: Channel;
-  readonly #usedBefore: () => number;
 
-  constructor(process: SandboxedProcess, channel: Channel, usedBefore = () => 0) {
+  constructor(process: SandboxedProcess) {
+    if (!process.channel) throw new Error("expected a process with a channel");
     this.process = process;
-    this.channel = channel;
-    this.#usedBefore = usedBefore;
-  }
-
-  static async launch(program: Program, sandbox: Sandbox, confinement: Confinement): Promise<Worker> {
-    const process = await sandbox.launch(program, confinement);
-    if (!process.channel) throw new Error("expected a program with a channel");
-    return new Worker(process, new Channel(process.channel));
+    this.channel = new Channel(process.channel);
   }
 
   /**
    * Calls a function; the process ends after it.
    *
    * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
+   * @param usedMs what it used before the call, for which nobody is told to have used it.
    */
-  call(job: Job, packs = false): Started {
+  call(job: Job, { packs = false, usedMs = 0 } = {}): Started {
     const { process, channel } = this;
-    const before = this.#usedBefore();
     channel.send(job);
-    const exited = process.exited.then((exit) => withoutTime(exit, before));
+    const exited = process.exited.then((exit) => withoutTime(exit, usedMs));
     return { process: { ...process, exited }, outcome: this.#outcome(job, packs), drain: () => channel.send({ type: "drain" }) };
   }
 
   /** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
-  async #outcome({ encoding }: Job, packs: boolean): Promise<Told> {
+  async #outcome(job: Job, packs: boolean): Promise<Told> {
     const { process, channel } = this;
     const received = await receivedFrom(process, channel);
     const timer = packs ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
@@ -68,7 +60,7 @@ export class Worker {
     });
     if (received === "too long") process.kill();
     if (received === "nothing") return crashed(await process.exited);
-    return outcomeOf(readReport(received), encoding);
+    return outcomeOf(readReport(received, job), job.encoding);
   }
 }
 
@@ -79,7 +71,7 @@ export function receivedFrom(process: SandboxedProcess, channel: Channel): Promi
 }
 
 /** How a process used the processor since it was taken. */
-function withoutTime(exit: Exit, usedMs: number): Exit {
+export function withoutTime(exit: Exit, usedMs: number): Exit {
   if (usedMs === 0 || exit.usage?.cpuMs == null) return exit;
   return { ...exit, usage: { ...exit.usage, cpuMs: Math.max(0, exit.usage.cpuMs - usedMs) } };
 }
@@ -91,11 +83,12 @@ export function crashed(exit: Exit): Outcome {
   return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
 }
 
-/** A report, undefined for what is none, or a line that was too long. */
-export function readReport(received: Exclude<Received, "nothing">): Report | undefined | "too long" {
+/** The report of a job, undefined for what is none, or a line that was too long. */
+export function readReport(received: Exclude<Received, "nothing">, { marker }: Job): Report | undefined | "too long" {
   if (received === "too long") return received;
   try {
-    return ReportSchema.safeParse(JSON.parse(received.line)).data;
+    const report = ReportSchema.safeParse(JSON.parse(received.line)).data;
+    return report?.marker === marker ? report : undefined;
   } catch {
     return undefined;
   }
@@ -104,7 +97,7 @@ export function readReport(received: Exclude<Received, "nothing">): Report | und
 export function outcomeOf(report: Report | undefined | "too long", encoding: Job["encoding"]): Told {
   if (report === "too long") return cannotTravel(`expected a value of at most ${MAX_LINE_BYTES} bytes of JSON; it is larger`);
   if (report === undefined) return { kind: "crashed", detail: "the function's process sent a report that is not one" };
-  const { cpuMs, maxRssBytes, clean: _, ...rest } = report;
+  const { cpuMs, maxRssBytes, marker: _, clean: __, ...rest } = report;
   if (rest.kind === "returned" && !nestsAtMost(rest.value, MAX_NESTING)) {
     return cannotTravel(`expected a value nested at most ${MAX_NESTING} levels deep; it is deeper`);
   }

@@ -186,6 +186,7 @@ export class Supervisor {
   /** Admits nothing any more. */
   drain(): void {
     this.slots.drain();
+    void this.options.runtimes.close();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */

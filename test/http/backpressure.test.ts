@@ -166,6 +166,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       channel: null,
       artifacts: null,
       exited,
+      usedMs: () => undefined,
       signal: async () => end(),
       kill: end,
     }),

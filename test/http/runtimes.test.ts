@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
 import { Runtimes } from "../../server/runtimes/table.ts";
+import { Turns } from "../../server/runtimes/turns.ts";
 import { callEvents, idle, lastOf, post, problemOf, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 import { confinement, openSandbox } from "../helpers/sandbox.ts";
@@ -245,7 +246,7 @@ describe.each([
 
   test.skipIf(missing)("aborts when the member drains, and the function goes on", async () => {
     const sandbox = openSandbox();
-    const runtimes = await Runtimes.open({ sandbox, confinement: confinement(), path: path ?? "", configured: {} });
+    const runtimes = await Runtimes.open({ sandbox, confinement: confinement(), path: path ?? "", configured: {}, turns: new Turns() });
     const call = { runtime, source, args: [], encoding: "json" as const };
     const work = {
       spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false },

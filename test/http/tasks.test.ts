@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Tasks } from "../../openapi/schemas.ts";
-import { DistributedPool, type PoolInfo, task } from "../../sdk/typescript/index.ts";
-import { EmbeddedRegistry } from "../../server/main.ts";
+import { DistributedPool, type PoolEvent, type PoolInfo, task } from "../../sdk/typescript/index.ts";
+import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { callEvents, getJson, idle, lastOf, type Options, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { record } from "../helpers/recording.ts";
@@ -98,14 +98,11 @@ describe("a task", () => {
 });
 
 describe("members that differ", () => {
-  async function startDiffering() {
+  async function startDiffering(pools: Record<string, number> = { pipeline: 2 }) {
     const registry = new EmbeddedRegistry();
-    const given: Options[] = [{ pools: { other: 1 } }, {}, { tasks: await tasksIn(HELLO) }, {}];
-    const [gateway, m2, m3, m4] = (await startMembers(...given.map((options) => ({ registry, ...options })))) as [
-      Awaited<ReturnType<typeof startOne>>,
-      ...Awaited<ReturnType<typeof startOne>>[],
-    ];
-    return { registry, gateway, members: [m2, m3, m4].filter((member) => member !== undefined) };
+    const given: Options[] = [{ pools: { other: 1 } }, { pools }, { pools, tasks: await tasksIn(HELLO) }, { pools }];
+    const [gateway, ...members] = (await startMembers(...given.map((options) => ({ registry, ...options })))) as [RunningMember, ...RunningMember[]];
+    return { registry, gateway, members };
   }
 
   test("the one that has the task runs it; all together are listed", async () => {
@@ -120,6 +117,24 @@ describe("members that differ", () => {
       ["m3", ["hello"]],
       ["m4", []],
     ]);
+  });
+
+  test("who waits for a slot gets one of a member that has the task", async () => {
+    const { gateway, members } = await startDiffering({ pipeline: 1 });
+    const sleepers = await Promise.all(
+      members.map(async ({ url }) => (await (await post(url, "/children", { pool: "pipeline", command: ["sleep", "60"] })).json()) as { id: string }),
+    );
+    const pools = connect(gateway.url);
+    const stopped = sleepers.map(({ id }) => pools.child(id));
+    const events: PoolEvent[] = [];
+    for await (const event of pools.stream("pipeline", { task: { name: "hello", args: ["ann"] }, waitMs: 60_000 })) {
+      // Those without the task have a free slot first.
+      if (events.length === 0) for (const child of [stopped[0], stopped[2], stopped[1]]) await child?.stop();
+      events.push(event);
+    }
+    expect(events[0]?.type).toBe("queued");
+    expect(events.at(-1)).toMatchObject({ type: "result", value: "hello ann from m3" });
+    await expect(pools.call("pipeline", { task: { name: "none" }, waitMs: 60_000 })).rejects.toMatchObject({ code: "task_not_found" });
   });
 
   test("a task or a runtime that nobody has is said so, after each was asked", async () => {

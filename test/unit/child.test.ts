@@ -20,6 +20,7 @@ test("its process is ended before its slot is free", async () => {
     exited: new Promise((resolve) => {
       end = resolve;
     }),
+    usedMs: () => undefined,
     signal: async () => {},
     kill() {
       killed = true;

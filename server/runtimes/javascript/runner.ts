@@ -27,7 +27,12 @@ function report(body: ReportBody, finished = true): void {
   const stays = job.marker !== undefined;
   // A process of one job counts its own start.
   const cpuMs = usedMs() - (stays ? before : 0);
-  const whole: Report = { ...body, cpuMs, maxRssBytes: process.resourceUsage().maxRSS * 1_024, ...(stays ? { clean: finished && leaks() <= atRest } : {}) };
+  const whole: Report = {
+    ...body,
+    cpuMs,
+    maxRssBytes: process.resourceUsage().maxRSS * 1_024,
+    ...(stays ? { marker: job.marker, clean: finished && leaks() <= atRest } : {}),
+  };
   current = undefined;
   if (job.marker !== undefined) for (const fd of [1, 2]) writeWhole(fd, job.marker);
   tell(JSON.stringify(whole));

@@ -146,6 +146,12 @@ const OPTIONS = {
   in: { value: "POOL", repeatable: true, doc: "A pool that the token is for. Repeatable.", otherwise: "all pools", parse: text },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
   "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
+  "drain-ms": {
+    value: "MS",
+    doc: "How long children may go on for after TERM, INT or POST /drain, while nothing is admitted any more.",
+    otherwise: String(DEFAULTS.drainMs),
+    parse: whole(0, 7 * DAY_MS),
+  },
   "deadline-ms": {
     value: "MS",
     doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.",
@@ -174,12 +180,13 @@ type Name = keyof Options;
 type Value<N extends Name> = Options[N] extends { repeatable: true } ? ReturnType<Options[N]["parse"]>[] : ReturnType<Options[N]["parse"]>;
 export type Given = { readonly [N in Name]?: Value<N> };
 
-const CLIENT = ["url", "consul", "token", "ca", "cert", "key"] as const;
+const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
+const CLIENT = [...MEMBER, "consul"] as const;
 const SPEC = ["json", "task", "args", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "tasks", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "tasks", "drain-ms", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {
   serve: {
@@ -198,6 +205,7 @@ export const COMMANDS = {
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
   stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
+  drain: { usage: "drain [options]", summary: "Let the member at --url admit nothing more, finish, leave, and end.", options: [...MEMBER] },
   token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
 

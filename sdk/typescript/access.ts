@@ -1,6 +1,6 @@
 /** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
 import type { z } from "@hono/zod-openapi";
-import type { ChildInfo, ChildSpecInput, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, Count, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
 import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
@@ -27,6 +27,8 @@ export interface Access {
   children(pool: string): Promise<PoolChildList>;
   /** Where to ask for a child: its own member, or the gateway. */
   childUrl(id: string): Promise<string>;
+  /** Lets the one member that is asked drain. */
+  drain(): Promise<Count>;
   close(): void;
 }
 
@@ -76,6 +78,10 @@ export class GatewayAccess implements Access {
     return `${this.#url}/children/${encodeURIComponent(id)}`;
   }
 
+  drain(): Promise<Count> {
+    return this.#ask(`${this.#url}/drain`, { method: "POST" });
+  }
+
   close(): void {}
 
   async #post(url: string, spec: ChildSpecInput, options: RequestOptions): Promise<Answer> {
@@ -90,9 +96,9 @@ export class GatewayAccess implements Access {
     return answer;
   }
 
-  async #ask<T>(url: string): Promise<T> {
+  async #ask<T>(url: string, options?: RequestOptions): Promise<T> {
     try {
-      return await this.#client.json<T>(url);
+      return await this.#client.json<T>(url, options);
     } catch (error) {
       throw this.#unreachable((error as Error).cause) ?? error;
     }

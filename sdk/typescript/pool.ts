@@ -1,7 +1,7 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
 import { isTerminal } from "../../openapi/events.ts";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import type { Bundle } from "./bundle.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
@@ -220,6 +220,16 @@ export class DistributedPool {
   /** A pool's children, over all its members. @throws {PoolError} `pool_not_found`. */
   children(pool: string): Promise<PoolChildList> {
     return this.#connection.access.children(pool);
+  }
+
+  /**
+   * Lets the member that was given as `url` admit nothing more, finish what runs, leave its pools and end. Answers at once.
+   *
+   * @returns the member's name and what still runs on it, by pool.
+   * @throws {PoolError} `invalid_request` where the pools are found through Consul: that names no one member.
+   */
+  drain(): Promise<Count> {
+    return this.#connection.access.drain();
   }
 
   /** Closes the connections and stops watching. Calls under way end with `member_lost`. */

@@ -4,6 +4,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
+import type { Count } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
@@ -86,9 +87,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     throw PoolError.of("slot_not_found", `member ${name} holds no slot ${id}: it was taken, given back, or its time is over`);
   });
 
-  app.openapi(guarded(routes.countChildren, streams), (c) =>
-    c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200),
-  );
+  app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
 
   app.openapi(guarded(routes.listTasks, streams), (c) => {
     const all = [...supervisors.values()].map(({ options }) => options.runtimes);
@@ -102,6 +101,11 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const asked = pool === undefined ? [...supervisors.keys()].filter((each) => isPermitted(c, each)) : [pool];
     return c.json({ children: asked.flatMap((each) => supervisors.get(each)?.which() ?? []) }, 200);
   });
+}
+
+/** A member's load by pool. */
+export function countOf(member: string, supervisors: AppOptions["supervisors"]): Count {
+  return { member, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) };
 }
 
 async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {

@@ -188,10 +188,11 @@ export class Supervisor {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
   }
 
-  /** Admits nothing any more. */
+  /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
     void this.options.runtimes.close();
+    for (const child of this.#children.values()) child.notifyDrain();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */

@@ -251,7 +251,7 @@ function checkFiles({ files = {}, artifacts = [] }: ChildSpec, workspaceBytes: n
 }
 
 /** Refuses what an allow-list of commands does not name; a function could start anything, a task is the operator's own. */
-function checkCommand({ command, function: fn, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+function checkCommand({ command, function: fn, task, env = {}, files }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
   if (allowed === undefined) return;
   if (fn) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
   if (command && !allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
@@ -259,4 +259,6 @@ function checkCommand({ command, function: fn, env = {} }: ChildSpec, allowed: r
   const names = Object.keys(env);
   if (names.length > 0)
     throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, with its own variables: ${names.join(", ")} may not be set`);
+  // Runtimes look for more modules in the workspace, which is their home.
+  if (task && files) throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, and tasks without files`);
 }

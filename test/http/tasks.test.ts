@@ -87,12 +87,13 @@ describe("a task", () => {
     expect(await readdir(tasks)).toEqual(["write.mjs"]);
   });
 
-  test("runs where only some commands may, without the caller's variables", async () => {
+  test("runs where only some commands may, without the caller's variables and files", async () => {
     const pools = { pipeline: { maxChildren: 2, commands: ["true"] } };
     const { url } = await startOne({ tasks: await tasksIn(HELLO), pools });
     expect(await connect(url).call("pipeline", task("hello"), "ann")).toBe("hello ann from m1");
     const hello = { pool: "pipeline", task: { name: "hello" } };
     expect((await problemOf(await post(url, "/call", { ...hello, env: { NODE_OPTIONS: "--import=/work/a.mjs" } }))).code).toBe("forbidden");
+    expect((await problemOf(await post(url, "/call", { ...hello, files: { ".node_modules/a.js": "" } }))).code).toBe("forbidden");
     expect((await problemOf(await post(url, "/call", { pool: "pipeline", function: { source: "() => 1" } }))).code).toBe("forbidden");
   });
 });

@@ -1,4 +1,6 @@
 /** Functions by the hashes of their sources: sent once to each member, and never run twice for it. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { hashOf } from "../../sdk/typescript/sources.ts";
@@ -79,6 +81,20 @@ test("the second try has what is left of the deadline", async () => {
     .map(({ body }) => (JSON.parse(body) as { deadlineMs: number }).deadlineMs);
   expect(first).toBeLessThanOrEqual(60_000);
   expect(second).toBeLessThanOrEqual(first);
+});
+
+test("a try by the hash that is lost is not made again", async () => {
+  let requests = 0;
+  const server = createServer((incoming) => {
+    requests += 1;
+    incoming.socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const pools = new DistributedPool({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  onTestFinished(() => pools.close());
+  await expect(pools.call("pipeline", named(SOURCE))).rejects.toMatchObject({ code: "member_lost" });
+  expect(requests).toBe(1);
 });
 
 test("asking for the source takes no slot", async () => {

@@ -1,5 +1,5 @@
 /** Tasks: functions of the operator's, by name, on members that have them. */
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -9,6 +9,7 @@ import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { callEvents, getJson, idle, lastOf, type Options, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { record } from "../helpers/recording.ts";
+import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
 /** A folder of modules that only this user can read, as a home is. */
 async function tasksIn(files: Readonly<Record<string, string>>): Promise<string> {
@@ -185,6 +186,17 @@ describe("a member does not start", () => {
       });
     await symlink("nowhere.ts", join(folder, "a.ts"));
     await expect(startOne({ tasks: folder })).rejects.toMatchObject({ code: "invalid_request" });
+  });
+
+  const copies = process.getuid?.() === 0 && HAS_BUBBLEWRAP;
+  test.skipIf(!copies)(`with more than can be copied for another user${copies ? "" : " (skipped: children run as this one)"}`, async () => {
+    const tasks = await tasksIn(HELLO);
+    await writeFile(join(tasks, "big"), "");
+    await truncate(join(tasks, "big"), 1_073_741_825);
+    await expect(startOne({ tasks })).rejects.toMatchObject({ code: "invalid_request", message: expect.stringMatching(/has to be copied, .*chmod -R a\+rX$/) });
+    await chmod(join(tasks, "hello.ts"), 0o644);
+    await chmod(tasks, 0o755);
+    expect(await connect((await startOne({ tasks })).url).call("pipeline", task("hello"), "ann")).toBe("hello ann from m1");
   });
 
   test("where the task's language is missing", async () => {

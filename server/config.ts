@@ -160,6 +160,12 @@ const OPTIONS = {
   },
   "max-body-bytes": { value: "BYTES", doc: "Largest request body.", otherwise: String(DEFAULTS.maxBodyBytes), parse: whole(1_024, 1_073_741_824) },
   url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
+  "wait-ms": {
+    value: "MS",
+    doc: "How long to wait for a slot where all are taken.",
+    otherwise: "0: refused at once",
+    parse: whole(0, DAY_MS),
+  },
   json: {
     value: "SPEC",
     doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.',
@@ -182,7 +188,7 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
 const CLIENT = [...MEMBER, "consul"] as const;
-const SPEC = ["json", "task", "args", "stdin", "env", "label", "deadline-ms"] as const;
+const SPEC = ["json", "task", "args", "stdin", "env", "label", "wait-ms", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;

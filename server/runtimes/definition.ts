@@ -4,8 +4,10 @@ import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 /** How a runner is started: a program that takes jobs from descriptor 3 and reports to it (`messages.ts`). */
 export interface Runner {
   readonly argv: readonly string[];
-  /** What it needs beyond the sandbox's own system. */
-  readonly readOnly: readonly ReadOnlyBind[];
+  /** The program that runs it, where it is not of the sandbox's own system. */
+  readonly program?: ReadOnlyBind;
+  /** The file that it runs. */
+  readonly file: ReadOnlyBind;
   /** A program that exits with 0 inside a sandbox where the runtime can be used. */
   readonly probe: readonly string[];
   /** Whether its values can be written by devalue, which is for JavaScript alone. */

@@ -16,10 +16,8 @@ interface Engine {
 export async function javascriptRunner({ folder }: Machine, { program, place, options }: Engine): Promise<Runner> {
   return {
     argv: [place, ...options, RUNNER],
-    readOnly: [
-      { from: program, to: place },
-      { from: await runnerFile(folder), to: RUNNER },
-    ],
+    program: { from: program, to: place },
+    file: { from: await runnerFile(folder), to: RUNNER },
     probe: [place, "--version"],
     javascript: true,
   };

@@ -9,7 +9,7 @@ const RUNNER_FILE = fileURLToPath(new URL("./python-runner.py", import.meta.url)
 export const python: Definition = () => ({
   // Without compiled files, which would be left in the workspace.
   argv: ["python3", "-B", RUNNER],
-  readOnly: [{ from: RUNNER_FILE, to: RUNNER }],
+  file: { from: RUNNER_FILE, to: RUNNER },
   probe: ["python3", "-c", "import ast, asyncio, resource, sys; sys.exit(sys.version_info < (3, 8))"],
   javascript: false,
 });

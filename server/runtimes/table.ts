@@ -1,7 +1,7 @@
 /** The runtimes of one pool: those whose programs its sandbox shows. A new one: its file here, and its line in the table. */
 import type { ChildSpec, SandboxLevel } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { Confinement } from "../sandbox/confinement.ts";
+import type { Confinement, ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { bun } from "./bun.ts";
 import { commandRuntime } from "./command.ts";
@@ -70,23 +70,24 @@ export class Runtimes {
     if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, options);
     const reuse = options.reuse === undefined ? undefined : new Reuse(options.reuse);
     const machine: Machine = { path, folder: sandbox.folder };
-    const has = (argv: readonly string[], readOnly: Parameters<typeof isThere>[1]) => isThere(argv, readOnly, sandbox, confinement);
-    const built = Object.entries(TABLE).map(async ([name, definition]): Promise<[string, Entry | undefined]> => {
-      const runner = await definition(machine);
-      if (!runner || !(await has(runner.probe, runner.readOnly))) return [name, undefined];
-      const shown = { ...runner, readOnly: [...runner.readOnly, ...tasks.readOnly] };
-      const runtime = new FunctionRuntime({ name, runner: shown, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
-      return [name, { runtime, javascript: runner.javascript, idle: () => runtime.idle, close: () => runtime.close() }];
+    const has = (argv: readonly string[], program?: ReadOnlyBind) => runs(argv, program ? [program] : [], sandbox, confinement);
+    const built = Object.entries(TABLE).map(async ([name, definition]) => {
+      const runner = Object.hasOwn(configured, name) ? undefined : await definition(machine);
+      return runner && (await has(runner.probe, runner.program)) ? [[name, runner] as const] : [];
     });
-    const own = Object.entries(configured).map(async ([name, { command }]): Promise<[string, Entry | undefined]> => {
-      const there = await has(["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""], []);
-      return [name, there ? { runtime: inTurn(configuredRuntime(command), turns), javascript: false } : undefined];
-    });
-    const entries = await Promise.all([...built, ...own]);
-    const runtimes = new Runtimes(new Map(entries.flatMap(([name, entry]) => (entry ? [[name, entry] as const] : []))), tasks, options, reuse);
+    const own = Object.entries(configured).map(async ([name, { command }]) =>
+      (await has(["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""])) ? [[name, command] as const] : [],
+    );
+    const [runners, commands] = [(await Promise.all(built)).flat(), (await Promise.all(own)).flat()];
+    const entries = new Map<string, Entry>();
+    for (const [name, runner] of runners) {
+      const runtime = new FunctionRuntime({ name, runner, readOnly: tasks.readOnly, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
+      entries.set(name, { runtime, javascript: runner.javascript, idle: () => runtime.idle, close: () => runtime.close() });
+    }
+    for (const [name, command] of commands) entries.set(name, { runtime: inTurn(configuredRuntime(command), turns), javascript: false });
     for (const name of Object.keys(warm))
-      if (!runtimes.#entries.get(name)?.idle) log(`expected processes of runtime ${name} to wait; there is no such runtime here, or it cannot`);
-    return runtimes;
+      if (!entries.get(name)?.idle) log(`expected processes of runtime ${name} to wait; there is no such runtime here, or it is a configured one`);
+    return new Runtimes(entries, tasks, options, reuse);
   }
 
   /** Their names. */
@@ -119,6 +120,7 @@ export class Runtimes {
   of({ runtime: name, encoding, file }: FunctionCall): Runtime {
     const entry = this.#entries.get(name);
     if (!entry) throw PoolError.of("runtime_not_found", `expected one of ${this.names.join(", ") || "no runtime"}; got ${name}`);
+    if (file !== undefined && !entry.idle) throw PoolError.of("runtime_not_found", `tasks run in the built-in ${name}; here it is a configured one`);
     if (encoding === "devalue" && !entry.javascript) {
       const message = `expected json: devalue is for JavaScript; runtime ${name} is another language's`;
       const path = `/${file === undefined ? "function" : "task"}/encoding`;
@@ -133,25 +135,16 @@ function inTurn(runtime: Runtime, turns: Turns): Runtime {
   return { start: (work, place) => turns.urgent(() => runtime.start(work, place)) };
 }
 
-/** Whether a program of a runtime runs in a pool's sandbox. */
-function isThere(
-  argv: readonly string[],
-  readOnly: readonly { readonly from: string; readonly to: string }[],
-  sandbox: Sandbox,
-  confinement: Confinement,
-): Promise<boolean> {
-  const key = JSON.stringify([argv, readOnly.map(({ to }) => to), readOnly[0]?.from, sandbox.level, confinement]);
-  const asked = found.get(key) ?? runs(argv, readOnly, sandbox, confinement);
+/** Whether a program of a runtime ends with 0 in a pool's sandbox. @throws {PoolError} `sandbox_unavailable`. */
+function runs(argv: readonly string[], readOnly: readonly ReadOnlyBind[], sandbox: Sandbox, confinement: Confinement): Promise<boolean> {
+  const key = JSON.stringify([argv, readOnly.map(({ from }) => from), sandbox.level, confinement]);
+  const asked = found.get(key) ?? tryOut(argv, readOnly, sandbox, confinement);
   found.set(key, asked);
+  asked.catch(() => found.delete(key));
   return asked;
 }
 
-async function runs(
-  argv: readonly string[],
-  readOnly: readonly { readonly from: string; readonly to: string }[],
-  sandbox: Sandbox,
-  confinement: Confinement,
-): Promise<boolean> {
+async function tryOut(argv: readonly string[], readOnly: readonly ReadOnlyBind[], sandbox: Sandbox, confinement: Confinement): Promise<boolean> {
   const process = await sandbox.launch({ argv, env: {}, readOnly, channel: false, stdin: false }, confinement);
   const timer = setTimeout(() => process.kill(), PROBE_TIMEOUT_MS);
   process.stdout.resume();

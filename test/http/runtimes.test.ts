@@ -3,11 +3,8 @@ import { stringify, unflatten } from "devalue";
 import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
-import { Runtimes } from "../../server/runtimes/table.ts";
-import { Turns } from "../../server/runtimes/turns.ts";
 import { callEvents, idle, lastOf, post, problemOf, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
-import { confinement, openSandbox } from "../helpers/sandbox.ts";
 
 type Fn = NonNullable<ChildSpecInput["function"]>;
 
@@ -245,25 +242,19 @@ describe.each([
   });
 
   test.skipIf(missing)("aborts when the member drains, and the function goes on", async () => {
-    const sandbox = openSandbox();
-    const runtimes = await Runtimes.open({ sandbox, confinement: confinement(), path: path ?? "", configured: {}, turns: new Turns() });
-    const call = { runtime, source, args: [], encoding: "json" as const };
-    const work = {
-      spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false },
-      call,
-      context: { member: "m", pool: "p", childId: "c", deadline: null },
-      client: "x",
+    const member = await startOne({ path, drainMs: 30_000 });
+    const events: NumberedEvent[] = [];
+    let stopped: Promise<void> | undefined;
+    const read = async () => {
+      for await (const event of streamOf(await post(member.url, "/call", { pool: "pipeline", function: { source, runtime } }))) {
+        events.push(event);
+        if (event.type === "stdout" && textOf(events) === "up\n") stopped = member.stop();
+      }
     };
-    const started = await runtimes.of(call).start(work, { sandbox, confinement: confinement(), files: undefined, artifacts: [] });
-    started.process.stderr.resume();
-    let out = "";
-    started.process.stdout.setEncoding("utf8").on("data", (text: string) => {
-      out += text;
-      if (out === "up\n") started.drain?.();
-    });
-    expect(await within("the outcome", started.outcome)).toMatchObject({ kind: "returned", value: null });
-    await within("the end of the process", started.process.exited);
-    expect(out).toBe("up\nthe member is draining\n");
+    await within("the terminal event", read());
+    expect(textOf(events)).toBe("up\nthe member is draining\n");
+    expect(lastOf(events, "result").value).toBeNull();
+    await within("the member's stop", stopped as Promise<void>);
   });
 });
 

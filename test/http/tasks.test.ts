@@ -199,6 +199,13 @@ describe("a member does not start", () => {
     expect(await connect((await startOne({ tasks })).url).call("pipeline", task("hello"), "ann")).toBe("hello ann from m1");
   });
 
+  test("where the operator's own runtime has the place of the one that tasks want", async () => {
+    await (await refused(HELLO, { runtimes: { node: { command: ["sh", "{source}"] } } })).toMatchObject({
+      code: "invalid_request",
+      message: expect.stringMatching(/hello\.ts: tasks run in the built-in node; here it is a configured one$/),
+    });
+  });
+
   test("where the task's language is missing", async () => {
     const path = await tasksIn({});
     await symlink("/bin/sh", join(path, "sh"));

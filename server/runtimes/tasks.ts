@@ -93,14 +93,14 @@ async function load(pool: string, runtime: () => Runtime, call: FunctionCall, pl
 const NOTHING = { outputEncoding: "text", waitMs: 0, link: false } as const;
 
 function filesIn(folder: string): Map<string, string> {
-  const refuse = (detail: string) => PoolError.of("invalid_request", `tasks: ${detail}`);
+  const refuse = (detail: string) => PoolError.of("invalid_request", detail);
   const files = new Map<string, string>();
   let entries: string[];
   try {
     // What is no file, such as node_modules, is there for the tasks to import.
     entries = readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
   } catch (error) {
-    throw refuse(`expected a folder of modules: ${messageOf(error)}`);
+    throw refuse(`expected a folder of tasks; got ${folder}: ${messageOf(error)}`);
   }
   for (const file of entries.sort()) {
     const ending = extname(file);

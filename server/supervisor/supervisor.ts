@@ -39,6 +39,12 @@ const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
+/** What may change while it runs. */
+export type ChangeableOptions = Pick<
+  SupervisorOptions,
+  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs"
+>;
+
 /** Whose request it is, and with what it comes. */
 export interface Claim {
   /** The caller, as those that wait are told apart: the name of its token, where there are tokens. */
@@ -55,16 +61,26 @@ export interface Wait extends Claim {
 }
 
 export class Supervisor {
-  readonly options: SupervisorOptions;
+  options: SupervisorOptions;
   readonly slots: Slots;
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
+  readonly #whenForgotten: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { pool, member, maxChildren, maxQueue } = options;
     this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
+  }
+
+  /**
+   * Takes changed options, for children admitted from now on; admits again where it drained. Those that run go on, though there be
+   * more of them than `maxChildren`.
+   */
+  update(changes: ChangeableOptions): void {
+    this.options = { ...this.options, ...changes };
+    this.slots.resize(changes.maxChildren, changes.maxQueue);
   }
 
   /**
@@ -188,6 +204,11 @@ export class Supervisor {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
   }
 
+  /** Resolves when there is no child any more, not one that is remembered. */
+  forgotten(): Promise<void> {
+    return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
+  }
+
   /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
@@ -231,6 +252,7 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+    if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }
 

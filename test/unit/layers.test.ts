@@ -38,6 +38,9 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/main.ts", 5],
   ["server/cli/", 5],
   ["server/config.ts", 5],
+  ["server/config-file.ts", 5],
+  ["server/options.ts", 5],
+  ["server/reload.ts", 5],
   ["server/version.ts", 5],
 ];
 

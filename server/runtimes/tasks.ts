@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { type SandboxLevel, TaskNameSchema, type TaskSchema } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
-import type { FunctionCall, Outcome, Place, Runtime } from "./runtime.ts";
+import type { FunctionCall, Place, Runtime } from "./runtime.ts";
 
 /** Where the folder is inside the sandbox. */
 const TASKS = "/run/distributed-pool/tasks";
@@ -82,11 +82,11 @@ async function load(pool: string, runtime: () => Runtime, call: FunctionCall, pl
     late = true;
     process.kill();
   }, LOAD_TIMEOUT_MS);
-  const ended: Outcome = await outcome;
+  const ended = await outcome;
   clearTimeout(timer);
   await process.exited;
   if (late) return `not within ${LOAD_TIMEOUT_MS} ms`;
-  return ended.kind === "returned" || ended.kind === "exited" ? undefined : ended.detail;
+  return "detail" in ended ? ended.detail : undefined;
 }
 
 /** The spec of a child that is nobody's. */

@@ -68,7 +68,7 @@ export class DirectAccess implements Access {
   async pool(pool: string): Promise<PoolInfo> {
     const asked = await this.#each(pool, async (member) => {
       const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
-      const names = this.#client.json<Tasks>(`${member.url}/tasks`, { signal }).catch(() => undefined);
+      const names = this.#client.json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal }).catch(() => undefined);
       return { load: await this.#probe(member, pool, signal), names: await names };
     });
     const members = asked.map(

@@ -23,6 +23,13 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return supervisor;
   };
 
+  /** The pool that is asked for, or all those that the caller may see. */
+  const poolsFor = (c: Context, pool: string | undefined): string[] => {
+    if (pool === undefined) return [...supervisors.keys()].filter((each) => isPermitted(c, each));
+    permit(c, pool);
+    return [pool];
+  };
+
   app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
     const { pool, slot, ...given } = c.req.valid("json");
@@ -90,16 +97,14 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
 
   app.openapi(guarded(routes.listTasks, streams), (c) => {
-    const all = [...supervisors.values()].map(({ options }) => options.runtimes);
+    const all = poolsFor(c, c.req.valid("query").pool).flatMap((pool) => supervisors.get(pool)?.options.runtimes ?? []);
     const union = (names: string[][]) => [...new Set(names.flat())].sort();
     return c.json({ member: name, tasks: union(all.map(({ tasks }) => tasks)), runtimes: union(all.map(({ names }) => names)) }, 200);
   });
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
-    const { pool } = c.req.valid("query");
-    if (pool !== undefined) permit(c, pool);
-    const asked = pool === undefined ? [...supervisors.keys()].filter((each) => isPermitted(c, each)) : [pool];
-    return c.json({ children: asked.flatMap((each) => supervisors.get(each)?.which() ?? []) }, 200);
+    const children = poolsFor(c, c.req.valid("query").pool).flatMap((pool) => supervisors.get(pool)?.which() ?? []);
+    return c.json({ children }, 200);
   });
 }
 

@@ -17,6 +17,7 @@ import { childRoutes } from "./routes/children.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
+import type { Sources } from "./sources.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
 
 export type Bindings = { Bindings: HttpBindings; Variables: Called };
@@ -28,8 +29,10 @@ export interface AppOptions extends GatewayOptions {
   readonly sandbox: SandboxLevel;
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
+  /** Sources that callers may name by their hashes. */
+  readonly sources: Sources;
   /** A larger request body is refused. */
-  readonly maxBodyBytes: number;
+  maxBodyBytes(): number;
   /** Who is calling; without it, anyone. */
   readonly auth: Auth | undefined;
   /** Refuses what comes from other sites' pages. */
@@ -100,7 +103,6 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   const app = new OpenAPIHono<Bindings>({
     defaultHook: (result, c) => (result.success ? undefined : problemResponse(c, invalidFields(result.error.issues))),
   });
-  const { maxBodyBytes } = options;
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
@@ -108,9 +110,11 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     await next();
   });
   app.use(admission(options));
-  app.use(
-    bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }),
-  );
+  app.use((c, next) => {
+    const maxSize = options.maxBodyBytes();
+    const onError = (refused: Context) => problemResponse(refused, problem("payload_too_large", `expected a body of at most ${maxSize} bytes`));
+    return bodyLimit({ maxSize, onError })(c, next);
+  });
   app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
   app.notFound((c) =>
     problemResponse(c, problem("not_found", `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`)),

@@ -24,12 +24,10 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const CHECK_INTERVAL_MS = 1_000;
 
 export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Server {
-  const headersTimeout = Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs);
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
-    headersTimeout,
-    requestTimeout: requestTimeoutMs,
-    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersTimeout),
+    ...timeouts(requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // A request without Host is refused by the door, with a problem.
     requireHostHeader: false,
@@ -48,6 +46,15 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
   const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
   return server;
+}
+
+function timeouts(requestTimeoutMs: number): { headersTimeout: number; requestTimeout: number } {
+  return { headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs), requestTimeout: requestTimeoutMs };
+}
+
+/** Changes how long requests may take, those under way too. */
+export function limitRequests(server: Server, requestTimeoutMs: number): void {
+  Object.assign(server, timeouts(requestTimeoutMs));
 }
 
 function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestListener): SecureServer {

@@ -4,6 +4,7 @@ import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
 import type { Client } from "./client.ts";
+import { withValues } from "./encoding.ts";
 import { errorFor, PoolError } from "./errors.ts";
 import type { NumberedEvent } from "./events.ts";
 import { followEvents, openEvents } from "./follow.ts";
@@ -56,7 +57,7 @@ export class Child {
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const how = { client: this.#client, access: this.#access, signal: options.signal };
-    yield* followEvents(await openEvents(this.id, options.after, how), how, { id: this.id, after: options.after });
+    yield* withValues(followEvents(await openEvents(this.id, options.after, how), how, { id: this.id, after: options.after }));
   }
 
   /**

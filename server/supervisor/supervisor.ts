@@ -39,6 +39,12 @@ const REMEMBERED = 100;
 const REMEMBERED_BYTES = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
+/** What may change while it runs. */
+export type ChangeableOptions = Pick<
+  SupervisorOptions,
+  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs"
+>;
+
 /** Whose request it is, and with what it comes. */
 export interface Claim {
   /** The caller, as those that wait are told apart: the name of its token, where there are tokens. */
@@ -55,11 +61,12 @@ export interface Wait extends Claim {
 }
 
 export class Supervisor {
-  readonly options: SupervisorOptions;
+  options: SupervisorOptions;
   readonly slots: Slots;
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
+  readonly #whenForgotten: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -68,23 +75,33 @@ export class Supervisor {
   }
 
   /**
+   * Takes changed options, for children admitted from now on; admits again where it drained. Those that run go on, though there be
+   * more of them than `maxChildren`.
+   */
+  update(changes: ChangeableOptions): void {
+    this.options = { ...this.options, ...changes };
+    this.slots.resize(changes.maxChildren, changes.maxQueue);
+  }
+
+  /**
    * Admits a child, atomically, or refuses. The spec's `waitMs` is not looked at: see {@link admitWhenFree}.
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
-   *   `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
+   *   `task_not_found`, `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot }: Claim): Child {
     const limits = this.check(spec);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
     const { pool, member, url, sandbox, runtimes, graceMs, confinement, folder } = this.options;
+    const call = runtimes.callOf(spec);
     const place = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
       spec,
-      runtime: spec.function ? runtimes.of(spec.function) : runtimes.command,
-      call: spec.function,
+      runtime: call ? runtimes.of(call) : runtimes.command,
+      call,
       client,
       sandbox,
       confinement: { ...confinement, limits },
@@ -139,7 +156,8 @@ export class Supervisor {
     const { pool, confinement, runtimes } = this.options;
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
-    if (spec.function) runtimes.of(spec.function);
+    const call = runtimes.callOf(spec);
+    if (call) runtimes.of(call);
     const limits = tightened(confinement.limits, spec.limits);
     checkFiles(spec, limits.workspaceBytes);
     return limits;
@@ -186,6 +204,11 @@ export class Supervisor {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
   }
 
+  /** Resolves when there is no child any more, not one that is remembered. */
+  forgotten(): Promise<void> {
+    return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
+  }
+
   /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
@@ -229,6 +252,7 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+    if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }
 
@@ -248,13 +272,15 @@ function checkFiles({ files = {}, artifacts = [] }: ChildSpec, workspaceBytes: n
   }
 }
 
-/** Refuses what an allow-list of commands does not name; a function could start anything. */
-function checkCommand({ command, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+/** Refuses what an allow-list of commands does not name; a function could start anything, a task is the operator's own. */
+function checkCommand({ command, function: fn, task, env = {}, files }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
   if (allowed === undefined) return;
-  if (command === undefined) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
-  if (!allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
+  if (fn) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
+  if (command && !allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
   // PATH, LD_PRELOAD, PS4 and many more make another program out of the one that is allowed.
   const names = Object.keys(env);
   if (names.length > 0)
     throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, with its own variables: ${names.join(", ")} may not be set`);
+  // Runtimes look for more modules in the workspace, which is their home.
+  if (task && files) throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, and tasks without files`);
 }

@@ -31,6 +31,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/pending.ts", 4],
   ["server/permissions.ts", 4],
   ["server/rates.ts", 4],
+  ["server/sources.ts", 4],
   ["server/tls.ts", 4],
   ["server/tokens.ts", 4],
   ["server/watched.ts", 4],
@@ -38,6 +39,9 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/main.ts", 5],
   ["server/cli/", 5],
   ["server/config.ts", 5],
+  ["server/config-file.ts", 5],
+  ["server/options.ts", 5],
+  ["server/reload.ts", 5],
   ["server/version.ts", 5],
 ];
 

@@ -1,6 +1,6 @@
 /** distributed-pool: run a piece of work on the least loaded machine of a named pool. */
 export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/errors.ts";
-export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
+export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
 export type { ChildInfo, ChildReference, Count, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
 export { type Bundle, bundle } from "./bundle.ts";

@@ -1,6 +1,6 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
-import { isTerminal } from "../../openapi/events.ts";
+import { isTerminal, type Progress } from "../../openapi/events.ts";
 import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import type { Bundle } from "./bundle.ts";
@@ -70,6 +70,8 @@ export interface CallOptions extends SpecFields, ValueFields {
   readonly stdout?: Writable | null;
   /** Where the child's stderr goes. Default `process.stderr`; null to drop it. */
   readonly stderr?: Writable | null;
+  /** Is told how far the child of a `call` has come, where it says so. What this throws ends the waiting. */
+  readonly onProgress?: (progress: Progress) => void;
   /** Ends the waiting. The child lives on, unless it is linked. */
   readonly signal?: AbortSignal;
 }
@@ -159,12 +161,15 @@ export class DistributedPool {
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
   async call(pool: string, work: PoolFunction | Bundle | Task | Spec, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
-    const { stdout = process.stdout, stderr = process.stderr } = { ...this.#defaults, ...options };
+    const { stdout = process.stdout, stderr = process.stderr, onProgress } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
     for await (const event of this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options)) {
       if (event.type === "stdout") await write(stdout, outputBytes(event));
       else if (event.type === "stderr") await write(stderr, outputBytes(event));
-      else if (isTerminal(event)) {
+      else if (event.type === "progress") {
+        const { type: _, id: _id, ...progress } = event;
+        onProgress?.(progress);
+      } else if (isTerminal(event)) {
         const ending = endingOf(event);
         return spec.function === undefined && spec.task === undefined ? ending : ending.value;
       }
@@ -240,7 +245,7 @@ export class DistributedPool {
   }
 
   #wire(spec: Spec, options: CallOptions): ChildSpecInput {
-    const { stdout: _out, stderr: _err, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
+    const { stdout: _out, stderr: _err, onProgress: _progress, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
     const { function: fn, task, args = [], encoding = usual ?? "json", ...fields } = spec as FunctionSpec | TaskSpec;
     const wired = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
       const how = work.encoding ?? encoding;

@@ -29,6 +29,11 @@ export interface Drain {
 /** Runner to server, once, before it waits for its first job. */
 export const READY = '{"kind":"ready"}';
 
+/** Runner to server, any number of times during a job. It carries no marker, which the function would learn by it. */
+export interface ProgressMessage {
+  readonly progress: { readonly done: number; readonly total?: number; readonly message?: string };
+}
+
 /** Runner to server: how a job ended. */
 export type Report = {
   readonly cpuMs: number;

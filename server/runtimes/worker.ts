@@ -42,8 +42,9 @@ export class Worker {
    * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
    * @param usedMs what it used before the call, for which nobody is told to have used it.
    */
-  call(job: Job, { packs = false, usedMs = 0 } = {}): Started {
+  call(job: Job, onProgress: Work["onProgress"], { packs = false, usedMs = 0 } = {}): Started {
     const { process, channel } = this;
+    channel.onProgress = onProgress;
     channel.send(job);
     const exited = process.exited.then((exit) => withoutTime(exit, usedMs));
     return { process: { ...process, exited }, outcome: this.#outcome(job, packs), drain: () => channel.send({ type: "drain" }) };

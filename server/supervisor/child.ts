@@ -1,8 +1,10 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
+import type { Progress } from "../../openapi/events.ts";
 import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, type ChildStatus, MAX_FILES, type Usage } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
+import { readProgress } from "../runtimes/progress.ts";
 import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import { bytesOf, packFiles } from "../sandbox/files.ts";
@@ -10,6 +12,7 @@ import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Gather } from "./gather.ts";
 import { EventLog } from "./output.ts";
+import { Thinner } from "./thinner.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {
@@ -143,6 +146,9 @@ export class Child {
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
+    const progress = new Thinner({ take: (latest) => this.log.append({ type: "progress", ...latest }), hasRoom: () => this.log.writable });
+    const onProgress = (latest: Progress) => progress.push(latest);
+    let told: Promise<void> = Promise.resolve();
     let received: Promise<Artifacts> | undefined;
     let cause: Cause | undefined;
     let counted: MeasuredUsage | undefined;
@@ -150,7 +156,7 @@ export class Child {
     try {
       const patterns = spec.artifacts ?? [];
       const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
-      const started = await runtime.start({ spec, call, context, client }, { sandbox, confinement, files, artifacts: patterns });
+      const started = await runtime.start({ spec, call, context, client, onProgress }, { sandbox, confinement, files, artifacts: patterns });
       const { process } = started;
       this.#process = process;
       this.#started = started;
@@ -160,6 +166,7 @@ export class Child {
       const { stdin } = spec;
       process.stdin?.end(stdin === undefined || (typeof stdin !== "string" && "open" in stdin) ? undefined : bytesOf(stdin));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
+      if (process.progress) told = readProgress(process.progress, process.exited, onProgress);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {
           patterns,
@@ -190,7 +197,8 @@ export class Child {
     };
     this.#status = "ended";
     gone();
-    await this.#drainOutputs(outputs);
+    await Promise.all([this.#drainOutputs(outputs), told]);
+    progress.end();
     if (received) {
       const timer = setTimeout(() => over.abort(), ARTIFACTS_TIMEOUT_MS);
       this.#artifacts = await received;

@@ -164,6 +164,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       stderr: new PassThrough().end(),
       stdin: null,
       channel: null,
+      progress: null,
       artifacts: null,
       exited,
       usedMs: () => undefined,

@@ -29,7 +29,7 @@ async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
   ) => {
     const call = { runtime, source, args: [], encoding: "json" as const };
     const context = { member: "m", pool: "p", childId: "c", deadline: null };
-    const work = { spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec }, call, context, client };
+    const work = { spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec }, call, context, client, onProgress: () => {} };
     return runtimes.of(call).start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
   };
   const end = async ({ process, outcome }: Started): Promise<Ended> => {

@@ -16,6 +16,7 @@ test("its process is ended before its slot is free", async () => {
     stderr,
     stdin: null,
     channel: null,
+    progress: null,
     artifacts: null,
     exited: new Promise((resolve) => {
       end = resolve;

@@ -7,6 +7,7 @@ import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
+import { Bar } from "./bar.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,6 +15,8 @@ const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
 
 /** Without `-f`, the output so far is over when nothing came for so long. */
 const QUIET_MS = 500;
+
+const NEWLINE = 10;
 
 /** `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL, CONSUL_HTTP_ADDR, in this order of precedence; else the first member of `dpool dev`. */
 function connect({ given, flagged }: Parsed, env: Environment): DistributedPool {
@@ -149,9 +152,21 @@ async function print(event: PoolEvent): Promise<number | undefined> {
 }
 
 async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
-  for await (const event of events) {
-    const exitCode = await print(event);
-    if (exitCode !== undefined) return exitCode;
+  const bar = new Bar(process.stderr);
+  try {
+    for await (const event of events) {
+      if (event.type === "progress") {
+        bar.show(event);
+        continue;
+      }
+      bar.clear();
+      const exitCode = await print(event);
+      if (exitCode !== undefined) return exitCode;
+      const written = event.type === "stderr" || (event.type === "stdout" && process.stdout.isTTY) ? outputBytes(event).at(-1) : undefined;
+      bar.restore(written === undefined ? undefined : written === NEWLINE);
+    }
+  } finally {
+    bar.clear();
   }
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }

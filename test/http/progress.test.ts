@@ -83,7 +83,7 @@ describe("a command", () => {
   });
 });
 
-const LOOP = "for (let n = 1; n <= 100000; n++) context.progress(n, 100000, `step ${n}`)";
+const LOOP = "for (let n = 1; n <= 100000; n++) context.progress(n, 100000, 'step ' + n)";
 
 describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])("a function in %s", (runtime) => {
   test("says it by its context, in a tight loop too", async () => {
@@ -207,7 +207,14 @@ describe("callers", () => {
     const onProgress = (step: Progress) => void steps.push(step);
     const value = await within(
       "the call",
-      client.with({ onProgress }).call("pipeline", (n: number, context: PoolContext) => (context.progress(n, 5, "five"), n), 4),
+      client.with({ onProgress }).call(
+        "pipeline",
+        (n: number, context: PoolContext) => {
+          context.progress(n, 5, "five");
+          return n;
+        },
+        4,
+      ),
     );
     expect([steps, value]).toEqual([[{ done: 4, total: 5, message: "five" }], 4]);
     await within("the call", client.call("pipeline", { command: ["sh", "-c", "echo 1 >&3"] }, { onProgress }));

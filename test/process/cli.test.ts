@@ -14,6 +14,7 @@ import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
 import { LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
+import { Screen } from "../helpers/screen.ts";
 import { within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -155,6 +156,33 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   test("call keeps stdout and stderr apart and ends with the child's exit code", async () => {
     const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo out; echo err >&2; exit 3");
     expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "out\n", stderr: "err\n" });
+  });
+
+  test("a child's progress is a bar on a terminal, which leaves nothing behind", async (context) => {
+    context.skip(!onPath("script"), "script is not installed");
+    const { id } = await pools.placeChild("pipeline", {
+      command: ["sh", "-c", "trap 'echo out; exit' TERM; echo 1/4 half of half >&3; while :; do sleep 0.1; done"],
+    });
+    const child = spawn("script", ["-qec", `${process.execPath} ${CLI} logs -f ${id} --url ${member.url}`, "/dev/null"], {
+      env: ENVIRONMENT,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    started.push(child);
+    const screen = new Screen();
+    const closed = once(child, "close");
+    child.stdout.on("data", (bytes: Buffer) => screen.write(bytes.toString()));
+    const bar = async () => {
+      while (String(screen) !== "[#####---------------] 25% 1/4 half of half") await once(child.stdout, "data");
+    };
+    await within("the bar", COMMAND_TIMEOUT_MS, bar());
+    await pools.child(id).stop();
+    expect((await within("the end", COMMAND_TIMEOUT_MS, closed))[0]).toBe(125);
+    expect(String(screen)).toMatch(/^out\ndpool: cancelled: [^\n#]*\n$/);
+  });
+
+  test("a child's progress is not shown where there is no terminal", async () => {
+    const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo 1/4 >&3; echo out; echo err >&2");
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "out\n", stderr: "err\n" });
   });
 
   test("the exit code of a command that does well, is not found, and is killed", async () => {

@@ -40,7 +40,7 @@ export const ProgressEventSchema = z
   })
   .openapi("ProgressEvent", {
     description:
-      "How far the child has come, as it says itself. At most five a second, fewer after some minutes: of what comes faster the latest, and always the last before the end.",
+      "How far the child has come, as it says itself: a command by lines such as `3/10 words` on its descriptor 3, a function by its context. At most five a second, fewer after some minutes: of what comes faster the latest, and always the last before the end.",
   });
 
 export const GapEventSchema = z

@@ -16,12 +16,11 @@ export class Channel {
   readonly ready: Promise<boolean>;
   /** Called for what comes without having been asked for. */
   onStray: () => void = () => {};
-  /** Is told the progress that comes before the line that is asked for. */
-  onProgress: (progress: Progress) => void = () => {};
   readonly #stream: Duplex;
   readonly #pace: Pace;
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
+  #onProgress: ((progress: Progress) => void) | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #up = false;
@@ -47,10 +46,11 @@ export class Channel {
     this.#stream.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next line. */
-  receive(): Promise<Received> {
+  /** The next line, and what is told of progress before it. */
+  receive(onProgress: (progress: Progress) => void): Promise<Received> {
     return new Promise((resolve) => {
       this.#settle = resolve;
+      this.#onProgress = onProgress;
       if (this.#closed) this.#answer("nothing");
     });
   }
@@ -86,7 +86,7 @@ export class Channel {
     if (isProgress(line)) {
       this.#pace.took(bytes);
       const progress = progressIn(line);
-      if (progress) this.onProgress(progress);
+      if (progress) this.#onProgress?.(progress);
     } else if (!this.#up && line === READY) {
       this.#up = true;
       this.#settleReady(true);
@@ -96,6 +96,7 @@ export class Channel {
   #answer(received: Received): void {
     const settle = this.#settle;
     this.#settle = undefined;
+    this.#onProgress = undefined;
     this.#up = true;
     this.#reset();
     settle?.(received);

@@ -50,10 +50,9 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         const process = await sandbox.launch(program, confinement);
         void process.exited.then(remove);
         const channel = new Channel(process.channel as NonNullable<typeof process.channel>);
-        channel.onProgress = onProgress;
         const outcome = (async (): Promise<Outcome> => {
           channel.send({ args: call?.args ?? [], context });
-          const received = await receivedFrom(process, channel);
+          const received = await receivedFrom(process, channel, onProgress);
           const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;
           clearTimeout(timer);

@@ -48,9 +48,10 @@ export class KeptWorker {
     const usedMs = process.usedMs() ?? 0;
     this.#atWork = true;
     const [stdout, stderr] = [this.#stdout.next(marker), this.#stderr.next(marker)];
-    channel.onProgress = work.onProgress;
     channel.send(job);
-    const told: Promise<Told> = receivedFrom(process, channel).then((received) => (received === "nothing" ? received : readReport(received, job)));
+    const told: Promise<Told> = receivedFrom(process, channel, work.onProgress).then((received) =>
+      received === "nothing" ? received : readReport(received, job),
+    );
     const pieces = Promise.all([stdout.whole, stderr.whole]);
     return {
       process: {

@@ -48,7 +48,8 @@ class Progress:
     """What a function says of its progress: a thread writes the latest, with pauses between."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        # A signal may interrupt whoever holds it.
+        self._lock = threading.RLock()
         self._news = threading.Event()
         self._held = None
         self.thread = None
@@ -246,6 +247,7 @@ class Runner:
     def stop(self, *_):
         """Whoever takes a context has until the end of the grace; nobody else is waited for."""
         if not self.listens:
+            self.progress.write()
             leave(143)
         # Not here: the function may be interrupted while it holds the event's lock.
         threading.Thread(target=self.signal._abort, args=("the child was told to stop",), daemon=True).start()

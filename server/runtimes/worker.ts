@@ -39,21 +39,21 @@ export class Worker {
   /**
    * Calls a function; the process ends after it.
    *
+   * @param onProgress is told how far it has come.
    * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
    * @param usedMs what it used before the call, for which nobody is told to have used it.
    */
   call(job: Job, onProgress: Work["onProgress"], { packs = false, usedMs = 0 } = {}): Started {
     const { process, channel } = this;
-    channel.onProgress = onProgress;
     channel.send(job);
     const exited = process.exited.then((exit) => withoutTime(exit, usedMs));
-    return { process: { ...process, exited }, outcome: this.#outcome(job, packs), drain: () => channel.send({ type: "drain" }) };
+    return { process: { ...process, exited }, outcome: this.#outcome(job, onProgress, packs), drain: () => channel.send({ type: "drain" }) };
   }
 
   /** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
-  async #outcome(job: Job, packs: boolean): Promise<Told> {
+  async #outcome(job: Job, onProgress: Work["onProgress"], packs: boolean): Promise<Told> {
     const { process, channel } = this;
-    const received = await receivedFrom(process, channel);
+    const received = await receivedFrom(process, channel, onProgress);
     const timer = packs ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
     void process.exited.then(() => {
       clearTimeout(timer);
@@ -66,9 +66,9 @@ export class Worker {
 }
 
 /** The next line, or nothing a moment after the process has ended. */
-export function receivedFrom(process: SandboxedProcess, channel: Channel): Promise<Received> {
+export function receivedFrom(process: SandboxedProcess, channel: Channel, onProgress: Work["onProgress"]): Promise<Received> {
   const silent = process.exited.then(() => new Promise<"nothing">((resolve) => setTimeout(resolve, END_TIMEOUT_MS, "nothing").unref()));
-  return Promise.race([channel.receive(), silent]);
+  return Promise.race([channel.receive(onProgress), silent]);
 }
 
 /** How a process used the processor since it was taken. */

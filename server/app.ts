@@ -17,6 +17,7 @@ import { childRoutes } from "./routes/children.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
+import type { Sources } from "./sources.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
 
 export type Bindings = { Bindings: HttpBindings; Variables: Called };
@@ -28,6 +29,8 @@ export interface AppOptions extends GatewayOptions {
   readonly sandbox: SandboxLevel;
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
+  /** Sources that callers may name by their hashes. */
+  readonly sources: Sources;
   /** A larger request body is refused. */
   maxBodyBytes(): number;
   /** Who is calling; without it, anyone. */

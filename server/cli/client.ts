@@ -1,7 +1,9 @@
 /** The commands that ask a pool: call, place, ps, logs, stop, members. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { inspect } from "node:util";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
@@ -84,7 +86,10 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
     }
   }
   if (rest !== undefined) base.command = [...rest];
-  if (rest?.length === 0 || (rest === undefined && given.json === undefined)) throw new UsageError("expected a command behind --, or --json SPEC");
+  if (given.task !== undefined) base.task = { ...base.task, name: given.task, ...(given.args && { args: given.args }) };
+  else if (given.args) throw new UsageError("--args: expected --task beside it");
+  if (rest?.length === 0 || (rest === undefined && given.task === undefined && given.json === undefined))
+    throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
   const env = pairs(given.env, "--env");
   const labels = pairs(given.label, "--label");
   const stdin = given.stdin === undefined ? undefined : { base64: (await readInput(given.stdin)).toString("base64") };
@@ -101,6 +106,16 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
 
 function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void> {
   return new Promise((resolve) => (stream.write(bytes) ? resolve() : stream.once("drain", resolve)));
+}
+
+/** A value as JSON; what only devalue carries, as Node shows it. */
+function shown(value: unknown): string {
+  try {
+    checkArguments([value ?? null]);
+    return JSON.stringify(value ?? null);
+  } catch {
+    return inspect(value, { depth: null });
+  }
 }
 
 /** Prints an event. Answers the exit code of the child once it has ended. */
@@ -120,7 +135,7 @@ async function print(event: PoolEvent): Promise<number | undefined> {
       await write(process.stderr, `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`);
       return undefined;
     case "result":
-      if (event.exitCode === undefined) await write(process.stdout, `${JSON.stringify(event.value ?? null)}\n`);
+      if (event.exitCode === undefined) await write(process.stdout, `${shown(event.value)}\n`);
       return event.exitCode ?? 0;
     case "failed":
       await write(

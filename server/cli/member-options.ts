@@ -31,6 +31,8 @@ function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<Member
     drainMs: given["drain-ms"],
     graceMs: given["grace-ms"],
     deadlineMs: given["deadline-ms"],
+    tasks: given.tasks,
+    sourceCacheBytes: given["source-cache-bytes"],
     maxBodyBytes: given["max-body-bytes"],
     requestTimeoutMs: given["request-timeout-ms"],
     maxRate: given["max-rate"],

@@ -8,18 +8,19 @@ import { guarded, isPermitted } from "../permissions.ts";
 import { type NodeContext, whileClientIsThere } from "../stream.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { streams } = options;
+  const { sources, streams } = options;
 
   app.openapi(guarded(routes.callInPool, streams), async (c) => {
     const accept = acceptOf(c);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
-    return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;
+    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
+    return (await callThrough(c as unknown as NodeContext, options, pool, spec, accept)) as never;
   });
 
   app.openapi(guarded(routes.placeChildInPool, streams), async (c) => {
     const { pool } = c.req.valid("param");
-    const spec = c.req.valid("json");
+    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     options.calls.add(c.env.outgoing);
     const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext) });

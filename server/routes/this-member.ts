@@ -14,7 +14,7 @@ import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { answerAtEnd, withWaiting } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams, logError }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -25,8 +25,9 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 
   app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
-    const { pool, slot, ...spec } = c.req.valid("json");
+    const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
+    const spec = sources.complete(given, c.var.caller.name);
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
@@ -44,10 +45,11 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   });
 
   app.openapi(guarded(routes.placeChild, streams), async (c) => {
-    const { pool, slot, ...spec } = c.req.valid("json");
-    if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    const { pool, slot, ...given } = c.req.valid("json");
+    if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     const signal = whileClientIsThere(c as unknown as NodeContext);
-    const child = await supervisorOf(c, pool).admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, signal });
+    const supervisor = supervisorOf(c, pool);
+    const child = await supervisor.admitWhenFree(sources.complete(given, c.var.caller.name), "placed", { client: c.var.caller.name, slot, signal });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
@@ -86,6 +88,12 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   });
 
   app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
+
+  app.openapi(guarded(routes.listTasks, streams), (c) => {
+    const all = [...supervisors.values()].map(({ options }) => options.runtimes);
+    const union = (names: string[][]) => [...new Set(names.flat())].sort();
+    return c.json({ member: name, tasks: union(all.map(({ tasks }) => tasks)), runtimes: union(all.map(({ names }) => names)) }, 200);
+  });
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool } = c.req.valid("query");

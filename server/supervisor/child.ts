@@ -66,7 +66,7 @@ export class Child {
     // The spec may be large: only the running of it holds on to it.
     const { spec, call, ...rest } = options;
     this.#options = rest;
-    this.#kind = spec.command ? "command" : "function";
+    this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
     this.#labels = spec.labels ?? {};
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);

@@ -9,6 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import { isStreamed } from "./listener.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
 import type { Rates, Streams } from "./rates.ts";
@@ -92,9 +93,11 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     await next();
   });
   app.use(admission(options));
-  app.use(
-    bodyLimit({ maxSize: maxBodyBytes, onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)) }),
-  );
+  const limit = bodyLimit({
+    maxSize: maxBodyBytes,
+    onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)),
+  });
+  app.use((c, next) => (c.env.incoming && isStreamed(c.env.incoming) ? next() : limit(c, next)));
   app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
   app.notFound((c) =>
     problemResponse(c, problem("not_found", `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`)),

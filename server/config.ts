@@ -1,6 +1,7 @@
 /** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
 import { parseArgs } from "node:util";
 import { parse as parseYaml } from "yaml";
+import { ChildStatusSchema } from "../openapi/schemas.ts";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { SCOPES } from "./caller.ts";
 import { DEFAULTS } from "./main.ts";
@@ -128,7 +129,13 @@ const OPTIONS = {
   },
   in: { value: "POOL", repeatable: true, doc: "A pool that the token is for. Repeatable.", otherwise: "all pools", parse: text },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
-  "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
+  "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: `${DEFAULTS.graceMs}; stop: the member's`, parse: whole(0, DAY_MS) },
+  "remember-ms": {
+    value: "MS",
+    doc: "How long a child is remembered after its end: its events, its artifacts; at most the last 100 of each pool.",
+    otherwise: String(DEFAULTS.rememberMs),
+    parse: whole(0, DAY_MS),
+  },
   "deadline-ms": {
     value: "MS",
     doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.",
@@ -144,7 +151,9 @@ const OPTIONS = {
   },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
   env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
-  label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
+  label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.", parse: text },
+  status: { value: "STATUS", doc: "Only children with this status.", parse: oneOf(...ChildStatusSchema.options) },
+  end: { doc: "Close the child's input afterwards.", parse: () => true },
   link: { doc: "Stop the child when this command goes.", parse: () => true },
   follow: { short: "f", doc: "Go on until the child ends.", parse: () => true },
   help: { short: "h", doc: "This text.", parse: () => true },
@@ -160,7 +169,7 @@ const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {
   serve: {
@@ -175,9 +184,11 @@ export const COMMANDS = {
     options: [...CLIENT, ...SPEC, "link"],
   },
   place: { usage: "place POOL [options] [-- COMMAND ARG...]", summary: "Place a child that lives on its own; prints its id.", options: [...CLIENT, ...SPEC] },
-  ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: [...CLIENT] },
+  ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: ["label", "status", ...CLIENT] },
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
-  stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
+  stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: ["grace-ms", ...CLIENT] },
+  stdin: { usage: "stdin ID [options]", summary: "Feed a placed child's input with this command's.", options: ["end", ...CLIENT] },
+  signal: { usage: "signal ID SIGNAL [options]", summary: "Send a signal, such as SIGUSR1, to a child's program.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
   token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;

@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Context } from "hono";
 import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
-import type { Answer, Client } from "../sdk/typescript/client.ts";
+import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
@@ -45,9 +45,16 @@ export async function forwardEvents(c: NodeContext, options: GatewayOptions, id:
 }
 
 /** Asks another member about its child and passes the answer on. */
-export async function forwardJson(c: Context, options: GatewayOptions, id: string, method: "GET" | "DELETE"): Promise<Response> {
-  const answer = await send(clientFor(c, options), id, await options.access.childUrl(id), { method });
+export async function forwardJson(c: Context, options: GatewayOptions, id: string, request: RequestOptions & { path?: string } = {}): Promise<Response> {
+  const { path = "", ...rest } = request;
+  const answer = await send(clientFor(c, options), id, `${await options.access.childUrl(id)}${path}`, rest);
   return c.json((await answer.body.json()) as object, answer.statusCode as 200);
+}
+
+/** Passes a body on to the input of another member's child, no faster than that takes it. */
+export function forwardStdin(c: NodeContext, options: GatewayOptions, id: string, body: Readable, end: string): Promise<Response> {
+  // The child may leave the body unread for as long as it lives.
+  return forwardJson(c, options, id, { method: "POST", path: `/stdin?end=${end}`, body, signal: whileClientIsThere(c), timeoutMs: 0 });
 }
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
@@ -60,7 +67,7 @@ export async function forwardFile(c: NodeContext, options: GatewayOptions, id: s
   return sendFile(c, answer.body as Readable, Object.fromEntries(headers), answer.statusCode);
 }
 
-async function send(client: Client, id: string, url: string, options: Parameters<Client["send"]>[1]): Promise<Answer> {
+async function send(client: Client, id: string, url: string, options: RequestOptions): Promise<Answer> {
   let answer: Answer;
   try {
     answer = await client.send(url, options);

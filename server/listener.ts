@@ -1,5 +1,5 @@
 /** The listening socket: HTTP or HTTPS, what a request may take in time and header bytes, and the answer to what is no request. */
-import { createServer, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
@@ -11,7 +11,10 @@ export interface ListenerOptions {
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
   /** Serve https with these. */
   readonly tls?: TlsFiles | undefined;
-  /** Milliseconds from the first byte of a request to the last of its body. Its head must be there in {@link HEAD_TIMEOUT_MS}, or this if less. */
+  /**
+   * Milliseconds for a request's body to arrive after its head; of a body that is streamed, for the next part of it. The head must be there
+   * in {@link HEAD_TIMEOUT_MS}, or this if less.
+   */
   readonly requestTimeoutMs: number;
   logError(message: string): void;
 }
@@ -28,7 +31,8 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout,
-    requestTimeout: requestTimeoutMs,
+    // Bodies are timed below: one time for all does not fit those that are streamed.
+    requestTimeout: 0,
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersTimeout),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // A request without Host is refused by the door, with a problem.
@@ -46,6 +50,7 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     },
   });
   const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
+  server.on("request", (incoming: IncomingMessage) => timeBody(incoming, requestTimeoutMs));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
   return server;
 }
@@ -55,6 +60,26 @@ function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestLi
   const server = createSecureServer({ ...options, ...tls.server, minVersion, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
   tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
   return server;
+}
+
+/** Whether the body is taken piece by piece, however long: files of a child spec, or a child's input. */
+export function isStreamed({ method, url = "", headers }: IncomingMessage): boolean {
+  return method === "POST" && (/^multipart\/form-data\b/i.test(headers["content-type"] ?? "") || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
+}
+
+/** Refuses a request whose body does not arrive in time. A streamed one has to bring something each time, unless it is not being read. */
+function timeBody(incoming: IncomingMessage, timeoutMs: number): void {
+  const { socket } = incoming;
+  const streamed = isStreamed(incoming);
+  let seen = socket.bytesRead;
+  const timer = setInterval(() => {
+    const waits = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead > seen;
+    seen = socket.bytesRead;
+    if (streamed && waits) return;
+    clearInterval(timer);
+    if (!incoming.complete) refuse("ERR_HTTP_REQUEST_TIMEOUT", socket);
+  }, timeoutMs);
+  incoming.once("close", () => clearInterval(timer)).once("end", () => clearInterval(timer));
 }
 
 /** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */

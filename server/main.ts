@@ -55,6 +55,8 @@ export interface MemberOptions extends AuthOptions {
   readonly insecure?: boolean | undefined;
   /** Milliseconds between TERM and KILL. Default 5,000. */
   readonly graceMs?: number | undefined;
+  /** Milliseconds for which a child that has ended is remembered, at most the last 100 of each pool. Default 60,000. */
+  readonly rememberMs?: number | undefined;
   /** Deadline of a call that names none, in milliseconds. Default 300,000. */
   readonly deadlineMs?: number | undefined;
   /** Largest request body. Default 16 MiB. */
@@ -86,6 +88,7 @@ export const DEFAULTS = {
   port: 7400,
   maxChildren: 5,
   graceMs: 5_000,
+  rememberMs: 60_000,
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
   requestTimeoutMs: 60_000,
@@ -163,6 +166,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         folder: sandbox.folder,
         runtimes: { command: commandRuntime, function: nodeRuntime },
         graceMs,
+        rememberMs: options.rememberMs ?? DEFAULTS.rememberMs,
       }),
     ]),
   );

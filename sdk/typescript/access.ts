@@ -1,6 +1,6 @@
 /** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
 import type { z } from "@hono/zod-openapi";
-import type { ChildInfo, ChildSpecInput, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, ChildStatus, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
 import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
@@ -9,13 +9,27 @@ export type PoolInfo = z.infer<typeof PoolSchema>;
 export type PoolList = z.infer<typeof PoolListSchema>;
 export type PoolChildList = z.infer<typeof PoolChildListSchema>;
 
+/** Which children are listed: those that carry all of the labels, each `NAME=VALUE` or a `NAME`. */
+export interface ChildFilter {
+  readonly labels?: readonly string[] | undefined;
+  readonly status?: ChildStatus | undefined;
+}
+
+/** A filter as the query of a listing. */
+export function queryOf({ labels = [], status }: ChildFilter, more: readonly (readonly [string, string])[] = []): string {
+  const query = new URLSearchParams(
+    [...more, ...labels.map((label) => ["label", label] as const), ...(status ? [["status", status] as const] : [])].map((pair) => [...pair]),
+  );
+  return query.size > 0 ? `?${query}` : "";
+}
+
 export interface Access {
   /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
   call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer>;
   placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
-  children(pool: string): Promise<PoolChildList>;
+  children(pool: string, filter?: ChildFilter): Promise<PoolChildList>;
   /** Where to ask for a child: its own member, or the gateway. */
   childUrl(id: string): Promise<string>;
   close(): void;
@@ -66,8 +80,8 @@ export class GatewayAccess implements Access {
     return this.#ask(this.#of(pool));
   }
 
-  children(pool: string): Promise<PoolChildList> {
-    return this.#ask(`${this.#of(pool)}/children`);
+  children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
   }
 
   async childUrl(id: string): Promise<string> {

@@ -1,4 +1,5 @@
 /** HTTP to a member: connections kept open, every wait with a deadline, problems turned into errors. */
+import { Readable } from "node:stream";
 import { createSecureContext } from "node:tls";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { type Problem, ProblemSchema } from "../../openapi/errors.ts";
@@ -26,12 +27,12 @@ export function neverSent(error: unknown): boolean {
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON; a string is taken to be JSON already. */
+  /** Sent as JSON; a string is taken to be JSON already. A stream is sent as the bytes it brings. */
   readonly body?: unknown;
   readonly accept?: "text/event-stream" | "application/json" | "application/octet-stream";
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until the head of the answer must be there. Default 10,000. */
+  /** Milliseconds until the head of the answer must be there; 0 for no limit. Default 10,000. */
   readonly timeoutMs?: number;
 }
 
@@ -112,10 +113,10 @@ export class Client {
       headers: {
         accept,
         ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(body === undefined ? {} : { "content-type": body instanceof Readable ? "application/octet-stream" : "application/json" }),
         ...headers,
       },
-      body: body === undefined || typeof body === "string" ? (body ?? null) : JSON.stringify(body),
+      body: body === undefined || typeof body === "string" || body instanceof Readable ? (body ?? null) : JSON.stringify(body),
       signal: signal ?? null,
       headersTimeout: timeoutMs,
     });

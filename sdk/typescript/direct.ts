@@ -1,7 +1,7 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
 import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember } from "../../openapi/schemas.ts";
-import { type Access, ownerOf, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import { type Access, type ChildFilter, ownerOf, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import type { Member, Members } from "./members.ts";
@@ -66,10 +66,10 @@ export class DirectAccess implements Access {
     return { pool, members, tasks: [], runtimes: [] };
   }
 
-  async children(pool: string): Promise<PoolChildList> {
+  async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    const query = queryOf(filter, [["pool", pool]]);
     const lists = await this.#each(pool, (member) => {
-      const url = `${member.url}/children?pool=${encodeURIComponent(pool)}`;
-      return this.#client.json<{ children: ChildInfo[] }>(url, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
+      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
     });
     return {
       children: lists.flatMap(({ answer }) => answer?.children ?? []),

@@ -3,10 +3,19 @@ export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/erro
 export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 export type { ChildInfo, ChildReference, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
-export { Child, type Ending, type EventsOptions } from "./child.ts";
+export { Child, type Ending, type EventsOptions, type StopOptions, type WriteOptions } from "./child.ts";
 export type { TlsIdentity } from "./client.ts";
 export { FunctionThrewError, PoolError } from "./errors.ts";
 export { type NumberedEvent, outputBytes } from "./events.ts";
 export type { PoolContext, PoolFunction } from "./functions.ts";
 export { type ConsulOptions, consulOptionsFrom } from "./members.ts";
-export { type CallOptions, type CommandResult, type CommandSpec, DistributedPool, type DistributedPoolOptions, type FunctionSpec, type Spec } from "./pool.ts";
+export {
+  type CallOptions,
+  type ChildrenFilter,
+  type CommandResult,
+  type CommandSpec,
+  DistributedPool,
+  type DistributedPoolOptions,
+  type FunctionSpec,
+  type Spec,
+} from "./pool.ts";

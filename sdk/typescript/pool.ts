@@ -1,7 +1,7 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
 import { isTerminal } from "../../openapi/events.ts";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
@@ -48,6 +48,12 @@ export interface CallOptions extends SpecFields {
   readonly stderr?: Writable | null;
   /** Ends the waiting. The child lives on, unless it is linked. */
   readonly signal?: AbortSignal;
+}
+
+/** Which children to list. */
+export interface ChildrenFilter {
+  readonly labels?: Readonly<Record<string, string | true>>;
+  readonly status?: ChildInfo["status"];
 }
 
 /** How a command ended. */
@@ -178,9 +184,17 @@ export class DistributedPool {
     return this.#connection.access.pool(pool);
   }
 
-  /** A pool's children, over all its members. @throws {PoolError} `pool_not_found`. */
-  children(pool: string): Promise<PoolChildList> {
-    return this.#connection.access.children(pool);
+  /**
+   * A pool's children, over all its members; of those that have ended, the ones that are still remembered.
+   *
+   * @param filter only the children with this status, and with all of the labels: `true` for any value.
+   * @throws {PoolError} `pool_not_found`.
+   * @example
+   * await pools.children("pipeline", { labels: { job: "nightly" }, status: "running" });
+   */
+  children(pool: string, filter: ChildrenFilter = {}): Promise<PoolChildList> {
+    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => (value === true ? name : `${name}=${value}`));
+    return this.#connection.access.children(pool, { labels, status: filter.status });
   }
 
   /** Closes the connections and stops watching. Calls under way end with `member_lost`. */

@@ -1,7 +1,7 @@
-/** The commands that ask a pool: call, place, ps, logs, stop, members. */
+/** The commands that ask a pool: call, place, ps, logs, stop, stdin, signal, members. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { type ChildSpecInput, SignalSchema } from "../../openapi/schemas.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
@@ -174,13 +174,29 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
   return using(connect(parsed, env), async (pools) => {
     const child = pools.child(id);
-    await child.stop();
+    await child.stop({ graceMs: parsed.given["grace-ms"] });
     // `cancelled` is what was asked for; any other ending came first, and is as good.
     await child.exit.catch((error: unknown) => {
       if (error instanceof PoolError && error.code === "member_lost") throw error;
     });
     return 0;
   });
+}
+
+export async function stdin(parsed: Parsed, env: Environment): Promise<number> {
+  const id = onePositional(parsed, "child id");
+  await using(connect(parsed, env), (pools) => pools.child(id).write(process.stdin, { end: parsed.given.end ?? false }));
+  return 0;
+}
+
+export async function signal(parsed: Parsed, env: Environment): Promise<number> {
+  const [id, name, ...more] = parsed.positionals;
+  if (id === undefined || name === undefined || more.length > 0)
+    throw new UsageError(`expected a child id and a signal; got ${parsed.positionals.join(" ") || "none"}`);
+  const given = SignalSchema.safeParse({ signal: name });
+  if (!given.success) throw new UsageError(`${given.error.issues[0]?.message}; got ${name}`);
+  await using(connect(parsed, env), (pools) => pools.child(id).signal(given.data.signal));
+  return 0;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
@@ -205,18 +221,28 @@ async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promi
   return positionals.length === 1 ? [...positionals] : (await pools.pools()).pools.map(({ pool }) => pool);
 }
 
+/** Labels to look for: `NAME=VALUE`, or `NAME` for any value. */
+function labelsOf(given: readonly string[] = []): Record<string, string | true> {
+  return Object.fromEntries(
+    given.map((label) => (label.includes("=") ? [label.slice(0, label.indexOf("=")), label.slice(label.indexOf("=") + 1)] : [label, true])),
+  );
+}
+
 export async function ps(parsed: Parsed, env: Environment): Promise<number> {
+  const { status } = parsed.given;
   return using(connect(parsed, env), async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
-      const { children, unreachable } = await pools.children(pool);
-      for (const { id, status, kind, startedAt, labels } of children) {
+      const { children, unreachable } = await pools.children(pool, { labels: labelsOf(parsed.given.label), ...(status ? { status } : {}) });
+      for (const { id, status, kind, startedAt, endedAt, exitCode, code, labels } of children) {
         rows.push([
           id,
           pool,
           status,
           kind,
           startedAt,
+          endedAt ?? "",
+          code ?? (exitCode === null ? "" : `exit ${exitCode}`),
           Object.entries(labels)
             .map(([name, value]) => `${name}=${value}`)
             .join(","),
@@ -224,7 +250,7 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
       }
       if (unreachable.length > 0) await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
     }
-    await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "LABELS"], rows);
+    await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "ENDED", "HOW", "LABELS"], rows);
     return 0;
   });
 }

@@ -30,6 +30,7 @@ function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
   return {
     sandbox: given.sandbox,
     graceMs: given["grace-ms"],
+    rememberMs: given["remember-ms"],
     deadlineMs: given["deadline-ms"],
     maxBodyBytes: given["max-body-bytes"],
     requestTimeoutMs: given["request-timeout-ms"],

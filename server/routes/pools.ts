@@ -31,5 +31,8 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
 
   app.openapi(guarded(routes.getPool, streams), async (c) => c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200));
 
-  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => c.json(await accessFor(c, options).children(c.req.valid("param").pool), 200));
+  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => {
+    const { label = [], status } = c.req.valid("query");
+    return c.json(await accessFor(c, options).children(c.req.valid("param").pool, { labels: [label].flat(), status }), 200);
+  });
 }

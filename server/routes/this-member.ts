@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
+import type { ChildInfo } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
@@ -47,11 +48,17 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   );
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
-    const { pool } = c.req.valid("query");
+    const { pool, label = [], status } = c.req.valid("query");
     if (pool !== undefined) permit(c, pool);
     const asked = pool === undefined ? [...supervisors.keys()].filter((each) => isPermitted(c, each)) : [pool];
-    return c.json({ children: asked.flatMap((each) => supervisors.get(each)?.which() ?? []) }, 200);
+    const children = asked.flatMap((each) => supervisors.get(each)?.which() ?? []);
+    return c.json({ children: children.filter((child) => (status === undefined || child.status === status) && carries(child, [label].flat())) }, 200);
   });
+}
+
+/** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
+function carries(child: ChildInfo, labels: readonly string[]): boolean {
+  return labels.every((label) => Object.entries(child.labels).some(([name, value]) => label === name || label === `${name}=${value}`));
 }
 
 async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {

@@ -1,13 +1,23 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, type ChildStatus, MAX_FILES, type Usage } from "../../openapi/schemas.ts";
+import {
+  type ChildInfo,
+  type ChildKind,
+  type ChildReference,
+  type ChildSpec,
+  type ChildStatus,
+  type Data,
+  MAX_FILES,
+  type Usage,
+} from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import { bytesOf, packFiles } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
+import { Input } from "./input.ts";
 import { EventLog } from "./output.ts";
 
 /** What a child is made from. */
@@ -39,6 +49,7 @@ type Cause = { readonly code: StopCause | "out_of_memory"; readonly detail: stri
 
 export class Child {
   readonly log = new EventLog();
+  readonly input: Input;
   /** Resolves when nothing of the process is left: then the slot is free. */
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
@@ -49,12 +60,16 @@ export class Child {
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly #deadlineAt: Date | null;
+  readonly #started = Promise.withResolvers<SandboxedProcess | undefined>();
   #status: ChildStatus = "running";
+  #endedAt: Date | null = null;
+  #ending: Pick<ChildInfo, "exitCode" | "code"> = { exitCode: null, code: null };
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
   #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
+  #killAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ChildOptions) {
     // The spec may be large: only the running of it holds on to it.
@@ -62,6 +77,7 @@ export class Child {
     this.#options = rest;
     this.#kind = spec.command ? "command" : "function";
     this.#labels = spec.labels ?? {};
+    this.input = new Input(isOpen(spec.stdin));
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
@@ -76,6 +92,8 @@ export class Child {
     this.ended = this.#run(spec, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
+      this.#started.resolve(undefined);
+      this.input.close();
       gone();
     });
   }
@@ -96,6 +114,8 @@ export class Child {
       kind: this.#kind,
       startedAt: this.#startedAt.toISOString(),
       deadlineAt: this.#deadlineAt?.toISOString() ?? null,
+      endedAt: this.#endedAt?.toISOString() ?? null,
+      ...this.#ending,
       labels: this.#labels,
       sandbox: sandbox.level,
     };
@@ -107,17 +127,29 @@ export class Child {
   }
 
   /**
-   * Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts; a child that has
-   * ended stays as it is.
+   * Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts, and the shortest grace; a
+   * child that has ended stays as it is.
    *
    * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
    */
   stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
-    if (this.#status !== "running") return;
-    this.#cause = { code, detail };
-    this.#status = "stopping";
-    if (graceMs > 0) void this.#process?.signal("SIGTERM");
+    if (this.#status === "ended") return;
+    if (this.#status === "running") {
+      this.#cause = { code, detail };
+      this.#status = "stopping";
+      if (graceMs > 0) void this.#process?.signal("SIGTERM");
+    }
+    const killAtMs = performance.now() + graceMs;
+    if (killAtMs >= this.#killAtMs) return;
+    this.#killAtMs = killAtMs;
+    clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
+  }
+
+  /** Sends a signal to the program, once it has been started. A child that has ended stays as it is. */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    const process = await this.#started.promise;
+    if (this.#status !== "ended") await process?.signal(signal);
   }
 
   /** Lets go of what is kept of the child beside its log. */
@@ -139,10 +171,12 @@ export class Child {
       const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
       const process = await sandbox.launch({ ...runtime.program(spec, context), files, artifacts: patterns }, confinement);
       this.#process = process;
+      this.#started.resolve(process);
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
-      process.stdin?.end(stdin === undefined || (typeof stdin !== "string" && "open" in stdin) ? undefined : bytesOf(stdin));
+      if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
+      else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {
@@ -173,6 +207,7 @@ export class Child {
       ...(counted && { cpuMs: counted.cpuMs, maxRssBytes: counted.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null }),
     };
     this.#status = "ended";
+    this.#endedAt = new Date();
     gone();
     await this.#drainOutputs(outputs);
     if (received) {
@@ -181,7 +216,9 @@ export class Child {
       clearTimeout(timer);
     }
     this.#process = undefined;
-    this.log.append(terminalEvent(outcome, cause, usage, this.#artifacts));
+    const terminal = terminalEvent(outcome, cause, usage, this.#artifacts);
+    this.#ending = { exitCode: ("exitCode" in terminal ? terminal.exitCode : undefined) ?? null, code: "problem" in terminal ? terminal.problem.code : null };
+    this.log.append(terminal);
   }
 
   /** Waits for what the pipes still hold. Without a sandbox a stray process may keep them open: silence then ends the wait. */
@@ -227,6 +264,11 @@ export class Child {
     const rest = text?.decode();
     if (rest) append({ text: rest }, 0);
   }
+}
+
+/** Whether the input takes what is sent to the child while it runs. */
+function isOpen(stdin: ChildSpec["stdin"]): boolean {
+  return typeof stdin === "object" && "open" in stdin;
 }
 
 /** The limit for which the sandbox ended the child; what a function had told by then came first. */

@@ -28,10 +28,11 @@ export interface SupervisorOptions {
   readonly runtimes: { readonly command: Runtime; readonly function: Runtime };
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
+  /** Milliseconds for which children that have ended are remembered. */
+  readonly rememberMs: number;
 }
 
-/** Children that have ended are remembered for so long, and so many of them with so much text and so many bytes of artifacts, for whoever comes late. */
-const REMEMBERED_MS = 60_000;
+/** At most so many children that have ended are remembered, with so much text and so many bytes of artifacts, for whoever comes late. */
 const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
@@ -73,7 +74,8 @@ export class Supervisor {
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
-      spec,
+      // A placed child can be fed while it runs; a call's input is empty unless it says more.
+      spec: lifetime === "placed" ? { stdin: { open: true }, ...spec } : spec,
       runtime: spec.command ? runtimes.command : runtimes.function,
       sandbox,
       confinement: { ...confinement, limits },
@@ -111,13 +113,6 @@ export class Supervisor {
     return this.#children.get(id);
   }
 
-  /** Stops a child. Answers it, or undefined when there is none with this id. */
-  terminate(id: string): Child | undefined {
-    const child = this.#children.get(id);
-    child?.stop("cancelled", "the child was stopped on request");
-    return child;
-  }
-
   /** Admits nothing any more. */
   drain(): void {
     this.#draining = true;
@@ -137,7 +132,7 @@ export class Supervisor {
   }
 
   #remember(child: Child): void {
-    this.#ended.set(child, setTimeout(() => this.#forget(child), REMEMBERED_MS).unref());
+    this.#ended.set(child, setTimeout(() => this.#forget(child), this.options.rememberMs).unref());
     let chars = 0;
     let artifactBytes = 0;
     for (const { log, artifacts } of this.#ended.keys()) {

@@ -38,7 +38,6 @@ export interface AppOptions extends GatewayOptions {
   readonly streams: Streams;
   /** Why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
-  logError(message: string): void;
 }
 
 /** Asked by load balancers and supervisors of the process, which have no token and any name for this host. */

@@ -6,12 +6,13 @@ import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
-import { type NodeContext, onClientGone, relayStream, sendFile } from "./stream.ts";
-import { answerAtEnd } from "./waiting.ts";
+import { type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
+import { answerAtEnd, withWaiting } from "./waiting.ts";
 
 export interface GatewayOptions {
   readonly client: Client;
   readonly access: DirectAccess;
+  logError(message: string): void;
 }
 
 /** The pools as the caller reaches them: what it shows is shown to the other members too, for this one has no token of its own. */
@@ -23,17 +24,15 @@ function clientFor(c: Context, { client }: GatewayOptions): Client {
   return client.as(c.req.header("authorization"));
 }
 
-/** A signal that aborts when the client goes away: with it ends the request to the other member. */
-function whileClientIsThere(c: NodeContext): AbortSignal {
-  const controller = new AbortController();
-  onClientGone(c, () => controller.abort());
-  return controller.signal;
-}
-
 /** Places a call and passes its stream on, or answers at its end. */
 export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
-  const answer = await accessFor(c, options).call(pool, spec, whileClientIsThere(c));
-  return form === "stream" ? relayStream(c, answer.body, memberIn(answer)) : answerAtEnd(c, readEvents(answer.body));
+  const placing = { signal: whileClientIsThere(c) };
+  const access = accessFor(c, options);
+  if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
+  return withWaiting(c, options.logError, async (stream) => {
+    const answer = await access.call(pool, spec, { ...placing, onPosition: (position) => stream.say({ type: "queued", position }) });
+    return relayStream(c, answer.body, memberIn(answer), stream.session);
+  });
 }
 
 /** Attaches to another member's child. */

@@ -152,13 +152,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
-    [...pools].map(([pool, { maxChildren, limits }]) => [
+    [...pools].map(([pool, { maxChildren, maxQueue, limits }]) => [
       pool,
       new Supervisor({
         pool,
         member: member.name,
         url: member.url,
         maxChildren,
+        maxQueue,
         sandbox,
         confinement: confinements.get(pool) as Confinement,
         maxDeadlineMs: limits.deadlineMs,

@@ -7,8 +7,8 @@ import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Context } from "hono";
-import { problem } from "../openapi/errors.ts";
-import { HEARTBEAT_MS, isTerminalType } from "../openapi/events.ts";
+import { type Problem, problem } from "../openapi/errors.ts";
+import { HEARTBEAT_MS, isTerminalType, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
 import { messageOf } from "../sdk/typescript/errors.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
@@ -37,6 +37,13 @@ export function bodyOf(c: NodeContext): Readable {
     if (!incoming.readableEnded) body.destroy(new Error("the caller went away before the end of the body"));
   });
   return incoming.pipe(body);
+}
+
+/** A signal that aborts when the client's connection closes before the answer has been sent. */
+export function whileClientIsThere(c: NodeContext): AbortSignal {
+  const controller = new AbortController();
+  onClientGone(c, () => controller.abort());
+  return controller.signal;
 }
 
 /** Waits until the response takes more. False when the reader is gone, or has stalled and was cut off. */
@@ -69,10 +76,47 @@ function headOnly(unread: Readable | undefined, headers: Readonly<Record<string,
   return new Response(null, { status, headers });
 }
 
+/**
+ * The stream of a call that may have to wait before there is a child. It is opened by the first thing that is said in it: until then
+ * the answer can still be a problem with its own status. Its events carry no id.
+ */
+export class WaitingStream {
+  readonly #c: NodeContext;
+  #session: Promise<Session> | undefined;
+  #said: Promise<unknown> = Promise.resolve();
+
+  constructor(c: NodeContext) {
+    this.#c = c;
+  }
+
+  /** The session, once something has been said. */
+  get session(): Promise<Session> | undefined {
+    const session = this.#session;
+    return session && this.#said.then(() => session);
+  }
+
+  say(event: PoolEvent | SlotEvent): void {
+    this.#session ??= open(this.#c, HEARTBEAT_MS);
+    const { outgoing } = this.#c.env;
+    const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+    // What a reader that takes nothing is not told costs it a position that is old by then.
+    this.#said = this.#session
+      .then(() => (event.type === "queued" && outgoing.writableNeedDrain ? undefined : outgoing.write(frame)))
+      .catch(() => outgoing.destroy());
+  }
+
+  /** Ends the stream, with its failure where there is one. */
+  end(failure?: Problem): Response {
+    if (failure) this.say({ type: "failed", problem: failure });
+    void this.#said.then(() => this.#c.env.outgoing.end());
+    return RESPONSE_ALREADY_SENT;
+  }
+}
+
 const STREAM_TYPE = { "content-type": "text/event-stream" };
 
-/** Streams a child's log to its end. `gone` runs if the reader leaves before. */
-export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void): Promise<Response> {
+/** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
+export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void, opened?: Promise<Session>): Promise<Response> {
   if (c.req.method === "HEAD") {
     reader.close();
     return headOnly(undefined, STREAM_TYPE);
@@ -82,7 +126,7 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
     gone?.();
   });
   const { outgoing } = c.env;
-  const session = await open(c, HEARTBEAT_MS);
+  const session = await (opened ?? open(c, HEARTBEAT_MS));
   void (async () => {
     for await (const { id, type, data } of reader) {
       if (!session.isConnected) return;
@@ -112,13 +156,13 @@ const FRAME_END = Buffer.from("\n\n");
 
 /**
  * Passes another member's stream on as bytes, whole frames only, so that a stream that is cut can still end with a
- * `failed` / `member_lost` of its own. `member` is named in that event.
+ * `failed` / `member_lost` of its own. `member` is named in that event; `opened` is the stream where one has been opened already.
  */
-export async function relayStream(c: NodeContext, body: Readable, member: string): Promise<Response> {
+export async function relayStream(c: NodeContext, body: Readable, member: string, opened?: Promise<Session>): Promise<Response> {
   if (c.req.method === "HEAD") return headOnly(body, STREAM_TYPE);
   const { outgoing } = c.env;
   // The heartbeats of the other side pass through.
-  const session = await open(c, null);
+  const session = await (opened ?? open(c, null));
   void relay(session, outgoing, body, member).catch(() => outgoing.destroy());
   return RESPONSE_ALREADY_SENT;
 }

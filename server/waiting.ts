@@ -1,9 +1,10 @@
-/** The waiting form of a call: the same events, gathered into one answer. */
+/** A call that has to wait for its slot, and the waiting form of a call: the same events, gathered into one answer. */
 import type { Context } from "hono";
 import { type Problem, problem } from "../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../openapi/events.ts";
 import type { CallResult, ChildReference } from "../openapi/schemas.ts";
-import { problemResponse } from "./problems.ts";
+import { problemOf, problemResponse } from "./problems.ts";
+import { type NodeContext, WaitingStream } from "./stream.ts";
 
 /** So much of stdout, and of stderr, an answer holds. */
 export const MAX_COLLECTED_BYTES = 1024 * 1024;
@@ -26,6 +27,17 @@ class Collected {
 
   toString(): string {
     return Buffer.concat(this.#parts).toString(this.#base64 ? "base64" : "utf8");
+  }
+}
+
+/** Runs what may tell a position before there is a child. A failure after that ends the stream; before, it is the answer itself. */
+export async function withWaiting(c: NodeContext, logError: (message: string) => void, run: (stream: WaitingStream) => Promise<Response>): Promise<Response> {
+  const stream = new WaitingStream(c);
+  try {
+    return await run(stream);
+  } catch (error) {
+    if (!stream.session) throw error;
+    return stream.end(await problemOf(error, c, logError));
   }
 }
 

@@ -23,10 +23,18 @@ export function queryOf({ labels = [], status }: ChildFilter, more: readonly (re
   return query.size > 0 ? `?${query}` : "";
 }
 
+/** What a caller says and hears while it is being placed. */
+export interface Placing {
+  /** Ends the waiting, and closes the connection. */
+  readonly signal?: AbortSignal | undefined;
+  /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
+  readonly onPosition?: ((position: number) => void) | undefined;
+}
+
 export interface Access {
   /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
-  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer>;
-  placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo>;
+  call(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<Answer>;
+  placeChild(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
   children(pool: string, filter?: ChildFilter): Promise<PoolChildList>;
@@ -55,7 +63,7 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  async call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
+  async call(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<Answer> {
     const url = `${this.#of(pool)}/call`;
     let answer: Answer;
     try {
@@ -68,8 +76,8 @@ export class GatewayAccess implements Access {
     return answer;
   }
 
-  placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
-    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal });
+  placeChild(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<ChildInfo> {
+    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
   }
 
   pools(): Promise<PoolList> {

@@ -1,11 +1,15 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
+import type { z } from "@hono/zod-openapi";
 import type { Load } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember } from "../../openapi/schemas.ts";
-import { type Access, type ChildFilter, ownerOf, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
+import type { SlotEvent } from "../../openapi/events.ts";
+import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema } from "../../openapi/schemas.ts";
+import { type Access, type ChildFilter, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
+import { readSlotEvents } from "./events.ts";
 import type { Member, Members } from "./members.ts";
-import { type Admission, place } from "./placement.ts";
+import { type Admission, type PlacementPorts, place, sample } from "./placement.ts";
+import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./waiting.ts";
 
 /** A member that has taken a request and says nothing for so long is lost. */
 const ADMIT_TIMEOUT_MS = 10_000;
@@ -18,7 +22,7 @@ const LIST_CONCURRENCY = 64;
 const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests"]);
 
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "pool_not_found", "too_many_requests"]);
+const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "slot_not_found", "pool_not_found", "too_many_requests"]);
 /** Of these, the ones that tell of a member that is there. */
 const FULL = new Set(["at_capacity", "draining"]);
 
@@ -36,12 +40,12 @@ export class DirectAccess implements Access {
     return new DirectAccess(this.#client.as(authorization), this.#members);
   }
 
-  call(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<Answer> {
-    return this.#place(pool, spec, "/call", "text/event-stream", signal);
+  call(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<Answer> {
+    return this.#place(pool, spec, "/call", "text/event-stream", placing);
   }
 
-  async placeChild(pool: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<ChildInfo> {
-    const answer = await this.#place(pool, spec, "/children", "application/json", signal);
+  async placeChild(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<ChildInfo> {
+    const answer = await this.#place(pool, spec, "/children", "application/json", placing);
     return (await answer.body.json()) as ChildInfo;
   }
 
@@ -88,41 +92,61 @@ export class DirectAccess implements Access {
     this.#members.close();
   }
 
-  async #place(pool: string, spec: ChildSpecInput, path: string, accept: "text/event-stream" | "application/json", signal?: AbortSignal): Promise<Answer> {
-    // Fixed once, here at the door; what is passed on is the remainder.
+  async #place(
+    pool: string,
+    spec: ChildSpecInput,
+    path: string,
+    accept: "text/event-stream" | "application/json",
+    { signal, onPosition }: Placing,
+  ): Promise<Answer> {
+    // Both are fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
-    const members = heldBy(spec.sandbox, pool, await this.#members.in(pool));
-    const placed = place<Answer>(pool, members, {
-      probe: (member, probeSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal),
-      admit: async (member): Promise<Admission<Answer>> => {
-        signal?.throwIfAborted();
-        const remainder = deadlineAt === undefined ? {} : { deadlineMs: Math.ceil(deadlineAt - performance.now()) };
-        if (remainder.deadlineMs !== undefined && remainder.deadlineMs <= 0) {
-          throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
-        }
-        let answer: Answer;
-        try {
-          answer = await this.#client.send(`${member.url}${path}`, {
-            method: "POST",
-            body: { ...spec, ...remainder, pool },
-            accept,
-            signal,
-            timeoutMs: ADMIT_TIMEOUT_MS,
-          });
-        } catch (error) {
-          if (signal?.aborted) throw error;
-          if (neverSent(error)) return { unreachable: error };
-          throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
-        }
-        if (answer.statusCode < 300) return { admitted: answer };
-        const error = await this.#client.problem(answer);
-        if (!TRY_ELSEWHERE.has(error.code)) throw error;
-        return FULL.has(error.code) ? { full: true } : { unreachable: error };
+    const waitMs = Math.min(spec.waitMs ?? 0, spec.deadlineMs ?? Number.POSITIVE_INFINITY);
+    const remainder = (): { deadlineMs?: number } => {
+      if (deadlineAt === undefined) return {};
+      const deadlineMs = Math.ceil(deadlineAt - performance.now());
+      if (deadlineMs <= 0) throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
+      return { deadlineMs };
+    };
+    const members = async () => heldBy(spec.sandbox, pool, await this.#members.in(pool));
+    const probe = (member: Member, probeSignal: AbortSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
+    const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
+      signal?.throwIfAborted();
+      const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
+      let answer: Answer;
+      try {
+        answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        if (neverSent(error)) return { unreachable: error };
+        throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
+      }
+      if (answer.statusCode < 300) return { admitted: answer };
+      const error = await this.#client.problem(answer);
+      if (!TRY_ELSEWHERE.has(error.code)) throw error;
+      return FULL.has(error.code) ? { full: true } : { unreachable: error };
+    };
+    const placed = placeOrWait<Answer>(
+      {
+        tryNow: async (effort) => place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
+        choose: async () => shortestQueues(await members(), probe),
+        request: (member, ms, left) => this.#requestSlot(member, { pool, waitMs: ms, sandbox: spec.sandbox }, left),
+        claim: admit,
+        onPosition,
       },
-    });
+      { pool, waitMs, signal },
+    );
     return placed.catch((error: unknown) => {
+      // The wait may have been cut short by the deadline.
+      if (error instanceof PoolError && error.code === "queue_timeout") remainder();
       throw refusalIn((error as Error).cause) ?? error;
     });
+  }
+
+  async *#requestSlot(member: Member, body: z.input<typeof SlotRequestSchema>, signal: AbortSignal): AsyncGenerator<SlotEvent, void, undefined> {
+    const answer = await this.#client.send(`${member.url}/slots`, { method: "POST", body, accept: "text/event-stream", signal });
+    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    yield* readSlotEvents(answer.body);
   }
 
   async #probe(member: Member, pool: string, signal: AbortSignal): Promise<Load> {
@@ -155,6 +179,15 @@ export class DirectAccess implements Access {
 
 function refusalIn(error: unknown): PoolError | undefined {
   return error instanceof PoolError && CALLERS_OWN.has(error.code) ? error : undefined;
+}
+
+/** The members to wait at. */
+async function shortestQueues(members: readonly Member[], probe: PlacementPorts<unknown>["probe"]): Promise<readonly Member[]> {
+  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
+  return (await sample(members, probe))
+    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
+    .slice(0, WAIT_AT)
+    .map(({ member }) => member);
 }
 
 /** Those of the members that hold their children by the level demanded, or a stronger one. */

@@ -1,6 +1,6 @@
 /** Reads a stream of server-sent events as the events of the contract. */
-import { createParser } from "eventsource-parser";
-import { isTerminal, type PoolEvent } from "../../openapi/events.ts";
+import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { isTerminal, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
 import { messageOf, PoolError } from "./errors.ts";
 
 /** No event of the contract is longer: a result of 16 MiB, each of its bytes escaped, and its frame. */
@@ -15,30 +15,40 @@ export type NumberedEvent = PoolEvent & { readonly id?: number };
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
 export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedEvent, void, undefined> {
-  let ready: NumberedEvent[] = [];
-  const parser = createParser({
-    maxBufferSize: MAX_EVENT_CHARS,
-    onEvent: ({ data, id }) => ready.push({ ...(JSON.parse(data) as PoolEvent), ...(id === undefined ? {} : { id: Number(id) }) }),
-    onError: (error) => {
-      throw error;
-    },
-  });
-  const decoder = new TextDecoder();
   try {
-    for await (const chunk of bytes) {
-      parser.feed(decoder.decode(chunk, { stream: true }));
-      const events = ready;
-      ready = [];
-      for (const event of events) {
-        yield event;
-        if (isTerminal(event)) return;
-      }
+    for await (const { data, id } of frames(bytes)) {
+      const event = { ...(JSON.parse(data) as PoolEvent), ...(id === undefined ? {} : { id: Number(id) }) };
+      yield event;
+      if (isTerminal(event)) return;
     }
   } catch (error) {
     if ((error as Error)?.name === "AbortError") throw error;
     throw PoolError.of("member_lost", `the stream was cut before its terminal event: ${messageOf(error)}`, { cause: error });
   }
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}
+
+/** The events of a wait for a slot, to the end of the stream, which is that of the hold. */
+export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<SlotEvent, void, undefined> {
+  for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
+}
+
+async function* frames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<EventSourceMessage, void, undefined> {
+  let ready: EventSourceMessage[] = [];
+  const parser = createParser({
+    maxBufferSize: MAX_EVENT_CHARS,
+    onEvent: (message) => ready.push(message),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  const decoder = new TextDecoder();
+  for await (const chunk of bytes) {
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    const messages = ready;
+    ready = [];
+    yield* messages;
+  }
 }
 
 /** The bytes of an output event. */

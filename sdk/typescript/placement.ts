@@ -35,6 +35,13 @@ export interface PlacementPorts<T> {
   admit(member: Member): Promise<Admission<T>>;
   /** A number in [0, 1). */
   random?: () => number;
+  /** `every` (default) leaves no member out; `sample` asks a few, once. */
+  effort?: "every" | "sample";
+}
+
+/** Some of the members, chosen at random, with their loads: those that answer. */
+export async function sample(members: readonly Member[], probe: PlacementPorts<unknown>["probe"], random?: () => number): Promise<Probed[]> {
+  return (await probeAll(take(shuffled(members, random), SAMPLE), PROBE_TIMEOUT_MS, probe)).answered;
 }
 
 /** The items in random order, drawn as they are asked for: taking k of them costs in proportion to k. */
@@ -65,7 +72,7 @@ export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]):
   return probed.filter(({ load }) => load.active < load.max).sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
 }
 
-type Probed = { readonly member: Member; readonly load: Load };
+export type Probed = { readonly member: Member; readonly load: Load };
 
 /** Asks all of `members` at once; those that fail at once are told apart from those that are only slow. */
 async function probeAll(members: readonly Member[], timeoutMs: number, probe: PlacementPorts<unknown>["probe"]) {
@@ -113,21 +120,22 @@ export async function place<T>(pool: string, members: readonly Member[], ports: 
     return { slow };
   };
 
+  const brief = ports.effort === "sample";
   const slow = new Set<Member>();
-  for (let pass = 0; pass < PASSES; pass++) {
+  for (let pass = 0; pass < (brief ? 1 : PASSES); pass++) {
     const draw = shuffled(members, ports.random);
     let asked = 0;
     full = 0;
-    for (let size = members.length <= ASK_ALL_UP_TO ? members.length : SAMPLE; ; size *= SAMPLE_GROWTH) {
+    for (let size = members.length <= ASK_ALL_UP_TO && !brief ? members.length : SAMPLE; ; size *= SAMPLE_GROWTH) {
       const outcome = await attempt(take(draw, size), PROBE_TIMEOUT_MS);
       if (outcome.admitted) return outcome.admitted.value;
       for (const member of outcome.slow) slow.add(member);
       asked += size;
       // The first pass leaves nobody out. The later ones are for slots that moved meanwhile: a sample tells.
-      if (asked >= members.length || (pass > 0 && asked >= ASK_ALL_UP_TO)) break;
+      if (brief || asked >= members.length || (pass > 0 && asked >= ASK_ALL_UP_TO)) break;
     }
     // Slow is not lost: what nobody else could take is worth a longer wait, once.
-    if (pass === 0 && slow.size > 0) {
+    if (pass === 0 && slow.size > 0 && !brief) {
       const outcome = await attempt([...slow], PATIENT_PROBE_TIMEOUT_MS);
       if (outcome.admitted) return outcome.admitted.value;
     }

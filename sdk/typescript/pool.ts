@@ -154,8 +154,18 @@ export class DistributedPool {
    */
   async *stream(pool: string, spec: Spec, options: CallOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const { signal } = { ...this.#defaults, ...options };
-    const answer = await this.#connection.access.call(pool, this.#wire(spec, options), signal);
-    yield* readEvents(answer.body);
+    const left = new AbortController();
+    try {
+      const positions = new Feed<number>();
+      const placing = { signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal, onPosition: (position: number) => positions.push(position) };
+      const answer = this.#connection.access.call(pool, this.#wire(spec, options), placing).finally(() => positions.end());
+      answer.catch(() => {});
+      for await (const position of positions) yield { type: "queued", position };
+      yield* readEvents((await answer).body);
+    } finally {
+      // Whoever leaves while it waits, waits no longer.
+      left.abort();
+    }
   }
 
   /**
@@ -165,7 +175,7 @@ export class DistributedPool {
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
     const { signal } = { ...this.#defaults, ...options };
-    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), signal);
+    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), { signal });
     return this.child(id);
   }
 
@@ -210,6 +220,37 @@ export class DistributedPool {
     const wired = typeof fn === "function" ? { source: sourceOf(fn), args: args ?? [] } : fn;
     checkArguments(wired.args ?? []);
     return { ...defaults, ...fields, function: { ...wired, args: wired.args ?? [] } };
+  }
+}
+
+/** What is pushed, as an iteration. It holds no more than a position at a time. */
+class Feed<T> implements AsyncIterable<T> {
+  #last: { readonly value: T } | undefined;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  /** Takes the place of what has not been read. */
+  push(value: T): void {
+    this.#last = { value };
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      const last = this.#last;
+      this.#last = undefined;
+      if (last) yield last.value;
+      else if (this.#ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
   }
 }
 

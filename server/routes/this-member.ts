@@ -1,4 +1,5 @@
 /** Calls and children on this member alone. */
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
@@ -7,12 +8,13 @@ import type { ChildInfo } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
-import { type NodeContext, onClientGone, streamLog } from "../stream.ts";
+import { problemOf } from "../problems.ts";
+import { type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { answerAtEnd } from "../waiting.ts";
+import { answerAtEnd, withWaiting } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -23,24 +25,64 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 
   app.openapi(guarded(routes.call, streams), async (c) => {
     const accept = acceptOf(c);
-    const { pool, ...spec } = c.req.valid("json");
-    const child = supervisorOf(c, pool).admit(spec, "call");
-    // Attached from the first event on: its slowness is the child's.
-    const reader = child.log.read({ lossless: true });
-    const gone = () => {
-      reader.close();
-      if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
-    };
-    if (accept === "stream") return (await streamLog(c as unknown as NodeContext, reader, gone)) as never;
-    onClientGone(c as unknown as NodeContext, gone);
-    return (await answerAtEnd(c, eventsOf(reader))) as never;
+    const { pool, slot, ...spec } = c.req.valid("json");
+    const supervisor = supervisorOf(c, pool);
+    const node = c as unknown as NodeContext;
+    return (await withWaiting(node, logError, async (stream) => {
+      const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
+      const child = await supervisor.admitWhenFree(spec, "call", { client: c.var.caller.name, slot, onPosition, signal: whileClientIsThere(node) });
+      // Attached from the first event on: its slowness is the child's.
+      const reader = child.log.read({ lossless: true });
+      const gone = () => {
+        reader.close();
+        if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
+      };
+      if (accept === "stream") return streamLog(node, reader, gone, stream.session);
+      onClientGone(node, gone);
+      return answerAtEnd(c, eventsOf(reader));
+    })) as never;
   });
 
-  app.openapi(guarded(routes.placeChild, streams), (c) => {
-    const { pool, ...spec } = c.req.valid("json");
+  app.openapi(guarded(routes.placeChild, streams), async (c) => {
+    const { pool, slot, ...spec } = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
-    const child = supervisorOf(c, pool).admit(spec, "placed");
+    const signal = whileClientIsThere(c as unknown as NodeContext);
+    const child = await supervisorOf(c, pool).admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, signal });
     return c.json(child.info, 201, { location: child.reference.url });
+  });
+
+  app.openapi(guarded(routes.requestSlot, streams), async (c) => {
+    const accept = acceptOf(c);
+    const { pool, waitMs, sandbox } = c.req.valid("json");
+    const waiter = supervisorOf(c, pool).request(waitMs, c.var.caller.name, sandbox);
+    const node = c as unknown as NodeContext;
+    onClientGone(node, () => waiter.leave());
+    if (accept === "json") {
+      const slot = await waiter.granted;
+      return c.json(slot, 201, { location: `/slots/${slot.id}` });
+    }
+    const stream = new WaitingStream(node);
+    waiter.onPosition((position) => stream.say({ type: "queued", position }));
+    // Open for as long as the slot is held: so a holder that is killed gives it back at once.
+    void waiter.granted
+      .then((slot) => stream.say({ type: "granted", slot }))
+      .then(() => waiter.over)
+      .then(
+        () => stream.end(),
+        async (error) => stream.end(await problemOf(error, c, logError)),
+      );
+    return RESPONSE_ALREADY_SENT as never;
+  });
+
+  app.openapi(guarded(routes.releaseSlot, streams), (c) => {
+    const { id } = c.req.valid("param");
+    for (const { slots, options } of supervisors.values()) {
+      if (!slots.holds(id)) continue;
+      permit(c, options.pool);
+      slots.release(id, c.var.caller.name);
+      return c.body(null, 204);
+    }
+    throw PoolError.of("slot_not_found", `member ${name} holds no slot ${id}: it was taken, given back, or its time is over`);
   });
 
   app.openapi(guarded(routes.countChildren, streams), (c) =>

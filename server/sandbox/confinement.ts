@@ -73,6 +73,8 @@ const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
 /** A pool as its operator writes it. */
 export const PoolOptionsSchema = z.strictObject({
   maxChildren: z.int().min(1).max(10_000),
+  /** Callers that may wait for a slot at a time; 0 for none. */
+  maxQueue: z.int().min(0).max(100_000).default(1_000),
   /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
   limits: z.strictObject({ ...LimitsSchema.shape, deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional() }).default({}),
   readOnly: z.array(BindSchema).default([]),

@@ -1,14 +1,15 @@
 /** One pool's children on this member, never more than `maxChildren`. */
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildSpec, isAtLeast } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpec, isAtLeast, type SandboxLevel } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { type Confinement, tightened } from "../sandbox/confinement.ts";
+import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
 import { bytesOf } from "../sandbox/files.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Child, type StopCause } from "./child.ts";
+import { Slots, type Waiter } from "./slots.ts";
 
 export interface SupervisorOptions {
   readonly pool: string;
@@ -16,6 +17,8 @@ export interface SupervisorOptions {
   /** This member's own URL, without a final slash. */
   readonly url: string;
   readonly maxChildren: number;
+  /** Callers that may wait for a slot at a time. */
+  readonly maxQueue: number;
   readonly sandbox: Sandbox;
   /** The pool's limits and grants; a caller can tighten the limits. */
   readonly confinement: Confinement;
@@ -37,40 +40,46 @@ const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
+/** Whose request it is, and with what it comes. */
+export interface Claim {
+  /** The caller, as those that wait are told apart: the name of its token, where there are tokens. */
+  readonly client: string;
+  /** A slot that it was granted; without one a free slot is taken. */
+  readonly slot?: string | undefined;
+}
+
+export interface Wait extends Claim {
+  /** Is told the caller's position, at first and when it changes. */
+  readonly onPosition?: ((position: number) => void) | undefined;
+  /** Ends the wait: the caller has left. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Supervisor {
   readonly options: SupervisorOptions;
-  /** Children that hold a slot. */
-  readonly #active = new Set<Child>();
+  readonly slots: Slots;
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
-  #draining = false;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
+    const { pool, member, maxChildren, maxQueue } = options;
+    this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
   }
 
   /**
-   * Admits a child, atomically, or refuses.
+   * Admits a child, atomically, or refuses. The spec's `waitMs` is not looked at: see {@link admitWhenFree}.
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
-   * @throws {PoolError} `at_capacity` with the load, `draining`; `invalid_request` for more than the pool's limits, `forbidden`
-   *   for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
+   * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
+   *   `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
-  admit(spec: ChildSpec, lifetime: "call" | "placed"): Child {
-    const { pool, member, url, maxChildren, sandbox, runtimes, graceMs, confinement, folder } = this.options;
-    if (this.#draining) throw PoolError.of("draining", `member ${member} admits no more children`);
-    if (spec.sandbox !== undefined && !isAtLeast(sandbox.level, spec.sandbox)) {
-      throw PoolError.of("sandbox_unavailable", `expected sandbox ${spec.sandbox}; member ${member} has ${sandbox.level}`);
-    }
-    checkCommand(spec, confinement.grants.commands, pool);
-    const limits = tightened(confinement.limits, spec.limits);
-    checkFiles(spec, limits.workspaceBytes);
+  admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot }: Claim): Child {
+    const limits = this.check(spec);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
-    if (this.#active.size >= maxChildren) {
-      const { active, max } = this.count();
-      throw PoolError.of("at_capacity", `member ${member} runs ${active} of at most ${max} children of pool ${pool}`, { load: this.count() });
-    }
+    const { pool, member, url, sandbox, runtimes, graceMs, confinement, folder } = this.options;
+    const place = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
@@ -80,14 +89,65 @@ export class Supervisor {
       sandbox,
       confinement: { ...confinement, limits },
       folder,
-      deadlineMs,
+      // What the caller named is what was left of it when it sent this request; the default counts from when the slot was asked for.
+      deadlineMs: spec.deadlineMs === undefined && deadlineMs !== undefined ? Math.max(1, deadlineMs - (performance.now() - place.requestedAt)) : deadlineMs,
       graceMs,
     });
-    this.#active.add(child);
     this.#children.set(id, child);
-    void child.gone.then(() => this.#active.delete(child));
+    void child.gone.then(() => place.free());
     void child.ended.then(() => this.#remember(child));
     return child;
+  }
+
+  /**
+   * Admits a child as soon as a slot is free, for as long as the spec's `waitMs`; its `deadlineMs` counts from now.
+   *
+   * @throws {PoolError} as {@link admit}; `queue_timeout`, or `deadline_exceeded` where the deadline came first; `cancelled` when the caller left.
+   */
+  async admitWhenFree(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, onPosition, signal }: Wait): Promise<Child> {
+    if (spec.waitMs === 0 || slot !== undefined) return this.admit(spec, lifetime, { client, slot });
+    this.check(spec);
+    const deadlineMs = this.#deadlineOf(spec, lifetime) ?? Number.POSITIVE_INFINITY;
+    const since = performance.now();
+    const waiter = this.request(Math.min(spec.waitMs, deadlineMs), client);
+    if (onPosition) waiter.onPosition(onPosition);
+    const leave = () => waiter.leave();
+    signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted) leave();
+    try {
+      const { id } = await waiter.granted;
+      const remainder = spec.deadlineMs === undefined ? {} : { deadlineMs: Math.max(1, Math.ceil(spec.deadlineMs - (performance.now() - since))) };
+      return this.admit({ ...spec, ...remainder }, lifetime, { client, slot: id });
+    } catch (error) {
+      if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
+        throw PoolError.of("deadline_exceeded", `the deadline of ${deadlineMs} ms passed before a slot came free`);
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+      leave();
+    }
+  }
+
+  /** Asks for a slot. @throws {PoolError} `at_capacity` with the load, `draining`, `sandbox_unavailable`. */
+  request(waitMs: number, client: string, demanded?: SandboxLevel): Waiter {
+    this.#checkSandbox(demanded);
+    return this.slots.request(client, waitMs);
+  }
+
+  /** The limits of a child of this spec. @throws {PoolError} what {@link admit} says of the spec itself. */
+  check(spec: ChildSpec): ChildLimits {
+    const { pool, confinement } = this.options;
+    this.#checkSandbox(spec.sandbox);
+    checkCommand(spec, confinement.grants.commands, pool);
+    const limits = tightened(confinement.limits, spec.limits);
+    checkFiles(spec, limits.workspaceBytes);
+    return limits;
+  }
+
+  #checkSandbox(demanded: SandboxLevel | undefined): void {
+    const { member, sandbox } = this.options;
+    if (demanded !== undefined && !isAtLeast(sandbox.level, demanded))
+      throw PoolError.of("sandbox_unavailable", `expected sandbox ${demanded}; member ${member} has ${sandbox.level}`);
   }
 
   #deadlineOf({ deadlineMs }: ChildSpec, lifetime: "call" | "placed"): number | undefined {
@@ -106,7 +166,7 @@ export class Supervisor {
   }
 
   count(): Load {
-    return { active: this.#active.size, max: this.options.maxChildren, queued: 0 };
+    return this.slots.load();
   }
 
   find(id: string): Child | undefined {
@@ -115,7 +175,7 @@ export class Supervisor {
 
   /** Admits nothing any more. */
   drain(): void {
-    this.#draining = true;
+    this.slots.drain();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */

@@ -1,0 +1,187 @@
+/**
+ * Waiting for a slot of a full pool, with late binding: the caller stands in the queues of several members at once, takes the first slot that
+ * is granted and withdraws from the others, so that it never waits behind a busy member while another one idles.
+ */
+import type { Problem } from "../../openapi/errors.ts";
+import type { SlotEvent } from "../../openapi/events.ts";
+import { errorFor, messageOf, PoolError } from "./errors.ts";
+import type { Member } from "./members.ts";
+import type { Admission } from "./placement.ts";
+
+/** In a pool of so few members it waits at all of them: with less, one would idle while the last callers wait elsewhere. */
+export const WAIT_AT_ALL_UP_TO = 5;
+/** Else at so many, those with the shortest queues of a sample. */
+export const WAIT_AT = 2;
+/** A caller that waits looks at the pool anew this often, give or take a half: members join, and slots come free where it does not wait. */
+const LOOK_AGAIN_MS = 1_000;
+/** After all queues have sent it away, as draining members do. */
+const PAUSE_MS = 100;
+
+export interface WaitingPorts<T> {
+  /** Tries to be admitted without waiting. @throws {PoolError} */
+  tryNow(effort: "every" | "sample"): Promise<T>;
+  /** The members to wait at. */
+  choose(): Promise<readonly Member[]>;
+  /** Stands in a member's queue until the signal aborts: with that, a slot that was granted returns. */
+  request(member: Member, waitMs: number, signal: AbortSignal): AsyncIterable<SlotEvent>;
+  /** Takes a slot that was granted. Rejects only as `admit` of placement does. */
+  claim(member: Member, slot: string): Promise<Admission<T>>;
+  /** Is told the best position in any queue, 1 for the next to be served, at first and when it changes. */
+  onPosition?: ((position: number) => void) | undefined;
+}
+
+export interface WaitingOptions {
+  readonly pool: string;
+  /** Milliseconds; 0 to be refused at once. */
+  readonly waitMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Nothing was found, and something may be found later. */
+const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
+
+/**
+ * Is admitted at once, or as soon as a slot is granted.
+ *
+ * @throws {PoolError} `queue_timeout` after `waitMs`; `all_members_at_capacity` when there is no waiting, or the queues are full too; and what
+ *   placement throws.
+ */
+export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, signal }: WaitingOptions): Promise<T> {
+  const until = performance.now() + waitMs;
+  let waits: Waits | undefined;
+  try {
+    try {
+      return await ports.tryNow("every");
+    } catch (error) {
+      if (waitMs === 0 || !(error instanceof PoolError) || error.code !== "all_members_at_capacity") throw error;
+    }
+    for (;;) {
+      signal?.throwIfAborted();
+      if (performance.now() >= until) throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);
+      if (!waits || waits.over) {
+        waits?.close();
+        waits = new Waits(await ports.choose(), ports, until);
+      }
+      const granted = await waits.next(Math.min(until - performance.now(), LOOK_AGAIN_MS * (0.5 + Math.random())), signal);
+      if (granted) {
+        const admission = await ports.claim(granted.member, granted.slot);
+        if ("admitted" in admission) return admission.admitted;
+      } else if (waits.over) {
+        const refusal = waits.refusal;
+        if (refusal && refusal.code !== "draining") throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
+        await pause(PAUSE_MS, signal);
+      }
+      if (waits.over || !granted) {
+        try {
+          return await ports.tryNow("sample");
+        } catch (error) {
+          if (!(error instanceof PoolError) || !NOT_NOW.has(error.code)) throw error;
+        }
+      }
+    }
+  } finally {
+    waits?.close();
+  }
+}
+
+function queuesFull(pool: string, cause: PoolError): PoolError {
+  return PoolError.of("all_members_at_capacity", `pool ${pool}: its members are at capacity, and so are their queues`, { cause });
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+  signal?.throwIfAborted();
+}
+
+interface Granted {
+  readonly member: Member;
+  readonly slot: string;
+}
+
+/** A caller's places in several queues. */
+class Waits {
+  /** Why the queues sent it away: the last reason that one gave; undefined when they were lost, or timed out. */
+  refusal: PoolError | undefined;
+  readonly #left = new AbortController();
+  readonly #granted: Granted[] = [];
+  readonly #positions = new Map<Member, number>();
+  readonly #onPosition: ((position: number) => void) | undefined;
+  #best = 0;
+  #open: number;
+  #wake: () => void = () => {};
+
+  constructor(members: readonly Member[], { request, onPosition }: Pick<WaitingPorts<unknown>, "request" | "onPosition">, until: number) {
+    this.#onPosition = onPosition;
+    this.#open = members.length;
+    const waitMs = Math.max(1, Math.ceil(until - performance.now()));
+    for (const member of members) {
+      void this.#wait(member, request(member, waitMs, this.#left.signal)).finally(() => {
+        this.#open -= 1;
+        this.#positions.delete(member);
+        this.#wake();
+      });
+    }
+  }
+
+  /** Whether it waits nowhere any more. */
+  get over(): boolean {
+    return this.#open === 0 && this.#granted.length === 0;
+  }
+
+  /** The next slot that is granted; undefined when none is in this time, or it waits nowhere any more. */
+  async next(ms: number, signal: AbortSignal | undefined): Promise<Granted | undefined> {
+    if (this.#granted.length === 0 && !this.over) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(0, ms));
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal?.addEventListener("abort", this.#wake, { once: true });
+      });
+      signal?.removeEventListener("abort", this.#wake);
+    }
+    return this.#granted.shift();
+  }
+
+  /** Leaves the queues, and returns the slots that were granted and not taken. */
+  close(): void {
+    this.#left.abort();
+  }
+
+  async #wait(member: Member, events: AsyncIterable<SlotEvent>): Promise<void> {
+    try {
+      for await (const event of events) {
+        if (event.type === "queued") this.#moved(member, event.position);
+        else if (event.type === "granted") {
+          this.#granted.push({ member, slot: event.slot.id });
+          this.#wake();
+        } else this.#refused(errorFor(event.problem as Problem));
+      }
+    } catch (error) {
+      if (!this.#left.signal.aborted) this.#refused(error instanceof PoolError ? error : PoolError.of("member_lost", messageOf(error), { cause: error }));
+    }
+  }
+
+  #refused(error: PoolError): void {
+    if (error.code !== "member_lost" && error.code !== "queue_timeout") this.refusal = error;
+  }
+
+  #moved(member: Member, position: number): void {
+    this.#positions.set(member, position);
+    const best = Math.min(...this.#positions.values());
+    if (best === this.#best) return;
+    this.#best = best;
+    this.#onPosition?.(best);
+  }
+}

@@ -18,6 +18,7 @@ import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
 import { Bubblewrap } from "./sandbox/bubblewrap.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
+import { fetchRulesOf } from "./sandbox/fetch-rules.ts";
 import { NoSandbox } from "./sandbox/none.ts";
 import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
@@ -152,7 +153,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
   const supervisors = new Map(
-    [...pools].map(([pool, { maxChildren, maxQueue, limits }]) => [
+    [...pools].map(([pool, { maxChildren, maxQueue, limits, ...rules }]) => [
       pool,
       new Supervisor({
         pool,
@@ -162,6 +163,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
         maxQueue,
         sandbox,
         confinement: confinements.get(pool) as Confinement,
+        fetchRules: fetchRulesOf(rules),
         maxDeadlineMs: limits.deadlineMs,
         defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
         folder: sandbox.folder,

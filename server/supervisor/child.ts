@@ -1,5 +1,5 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
-import type { Readable } from "node:stream";
+import { pipeline, type Readable } from "node:stream";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import {
   type ChildInfo,
@@ -14,11 +14,14 @@ import {
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
-import { bytesOf, packFiles } from "../sandbox/files.ts";
+import type { FetchRules } from "../sandbox/fetch-rules.ts";
+import { bytesOf } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Input } from "./input.ts";
 import { EventLog } from "./output.ts";
+import type { Uploads } from "./uploads.ts";
+import { packWorkspace } from "./workspace.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {
@@ -27,7 +30,11 @@ export interface ChildOptions {
   readonly runtime: Runtime;
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
-  /** Where what comes out of the child is kept; private to the server. */
+  /** Which URLs of files are fetched. */
+  readonly fetchRules: FetchRules;
+  /** What came beside the spec. */
+  readonly uploads?: Uploads | undefined;
+  /** Where what goes into the child, and comes out of it, is kept; private to the server. */
   readonly folder: string;
   /** Milliseconds from now until it is stopped; undefined for never. */
   readonly deadlineMs: number | undefined;
@@ -45,7 +52,7 @@ const ARTIFACTS_TIMEOUT_MS = 10_000;
 export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
 
 /** What the first cause of an ending was. */
-type Cause = { readonly code: StopCause | "out_of_memory"; readonly detail: string };
+type Cause = { readonly code: ErrorCode; readonly detail: string };
 
 export class Child {
   readonly log = new EventLog();
@@ -54,12 +61,13 @@ export class Child {
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
-  readonly #options: Omit<ChildOptions, "spec">;
+  readonly #options: Omit<ChildOptions, "spec" | "uploads">;
   readonly #kind: ChildKind;
   readonly #labels: Record<string, string>;
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly #deadlineAt: Date | null;
+  readonly #fetching = new AbortController();
   readonly #started = Promise.withResolvers<SandboxedProcess | undefined>();
   #status: ChildStatus = "running";
   #endedAt: Date | null = null;
@@ -73,11 +81,11 @@ export class Child {
 
   constructor(options: ChildOptions) {
     // The spec may be large: only the running of it holds on to it.
-    const { spec, ...rest } = options;
+    const { spec, uploads, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : "function";
     this.#labels = spec.labels ?? {};
-    this.input = new Input(isOpen(spec.stdin));
+    this.input = new Input(isOpen(spec.stdin) && !uploads?.stdin);
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
@@ -89,7 +97,7 @@ export class Child {
     this.gone = new Promise((resolve) => {
       gone = resolve;
     });
-    this.ended = this.#run(spec, () => {
+    this.ended = this.#run(spec, uploads, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
       this.#started.resolve(undefined);
@@ -137,6 +145,7 @@ export class Child {
     if (this.#status === "running") {
       this.#cause = { code, detail };
       this.#status = "stopping";
+      this.#fetching.abort();
       if (graceMs > 0) void this.#process?.signal("SIGTERM");
     }
     const killAtMs = performance.now() + graceMs;
@@ -157,8 +166,8 @@ export class Child {
     void this.#artifacts?.close();
   }
 
-  async #run(spec: ChildSpec, gone: () => void): Promise<void> {
-    const { runtime, sandbox, reference, confinement, folder } = this.#options;
+  async #run(spec: ChildSpec, uploads: Uploads | undefined, gone: () => void): Promise<void> {
+    const { runtime, sandbox, reference, confinement, folder, fetchRules } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
@@ -166,16 +175,25 @@ export class Child {
     let cause: Cause | undefined;
     let counted: MeasuredUsage | undefined;
     const over = new AbortController();
+    const release = uploads?.hold();
+    let files: Readable | undefined;
     try {
       const patterns = spec.artifacts ?? [];
-      const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
+      files = await packWorkspace(spec.files ?? {}, {
+        uploaded: uploads?.files ?? [],
+        rules: fetchRules,
+        maxBytes: confinement.limits.workspaceBytes,
+        folder,
+        signal: this.#fetching.signal,
+      });
       const process = await sandbox.launch({ ...runtime.program(spec, context), files, artifacts: patterns }, confinement);
       this.#process = process;
       this.#started.resolve(process);
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
-      if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
+      if (process.stdin && uploads?.stdin) pipeline(uploads.stdin.read(), process.stdin, () => {});
+      else if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
       else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       if (process.artifacts) {
@@ -197,8 +215,12 @@ export class Child {
       // What was started and cannot be followed would run on, in nobody's slot.
       this.#process?.kill();
       await this.#process?.exited;
-      outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
+      const detail = error instanceof PoolError ? error.message : String(error);
+      // Before the process was there, nothing else than the fetching could be stopped.
+      if (!this.#process) cause = this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      outcome = { kind: "unavailable", detail };
     }
+    files?.destroy();
     const usage = {
       wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
       cpuMs: null,
@@ -209,6 +231,7 @@ export class Child {
     this.#status = "ended";
     this.#endedAt = new Date();
     gone();
+    release?.();
     await this.#drainOutputs(outputs);
     if (received) {
       const timer = setTimeout(() => over.abort(), ARTIFACTS_TIMEOUT_MS);

@@ -10,6 +10,7 @@ import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
 import { isStreamed } from "./listener.ts";
+import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
 import type { Rates, Streams } from "./rates.ts";
@@ -36,6 +37,12 @@ export interface AppOptions extends GatewayOptions {
   readonly door: (c: Context) => void;
   readonly rates: Rates;
   readonly streams: Streams;
+  /** Calls that pass through this member, and when the last request came. */
+  readonly calls: Pending;
+  /** Begins to drain, if it has not yet. */
+  drain(): void;
+  /** Whether it drains: connections are not kept then, so that nothing is sent on one that is about to be closed. */
+  isDraining(): boolean;
   /** Why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
 }
@@ -46,13 +53,14 @@ const PROBES = new Set(["/livez", "/readyz"]);
 const LOAD_PROBE = "/children/count";
 
 /** Lets in who may call, as often as they may. */
-function admission({ auth, door, rates }: AppOptions): MiddlewareHandler<Bindings> {
+function admission({ auth, door, rates, calls }: AppOptions): MiddlewareHandler<Bindings> {
   return async (c, next) => {
     const { path } = c.req;
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
     c.set("caller", ANYONE);
     c.set("client", address);
     if (PROBES.has(path)) return next();
+    calls.touch();
     door(c);
     const count = (client: string, name: string) => {
       if (!rates.take(client)) throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
@@ -89,6 +97,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
+    if (options.isDraining()) c.env.outgoing?.setHeader("connection", "close");
     await next();
   });
   app.use(admission(options));

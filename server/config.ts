@@ -136,6 +136,12 @@ const OPTIONS = {
     otherwise: String(DEFAULTS.rememberMs),
     parse: whole(0, DAY_MS),
   },
+  "drain-ms": {
+    value: "MS",
+    doc: "How long children may go on for after TERM, INT or POST /drain, while nothing is admitted any more.",
+    otherwise: String(DEFAULTS.drainMs),
+    parse: whole(0, 7 * DAY_MS),
+  },
   "deadline-ms": {
     value: "MS",
     doc: "serve, dev: the deadline of calls that name none. call, place: this child's deadline.",
@@ -164,12 +170,13 @@ type Name = keyof Options;
 type Value<N extends Name> = Options[N] extends { repeatable: true } ? ReturnType<Options[N]["parse"]>[] : ReturnType<Options[N]["parse"]>;
 export type Given = { readonly [N in Name]?: Value<N> };
 
-const CLIENT = ["url", "consul", "token", "ca", "cert", "key"] as const;
+const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
+const CLIENT = [...MEMBER, "consul"] as const;
 const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "config", "port", "sandbox", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {
   serve: {
@@ -190,6 +197,7 @@ export const COMMANDS = {
   stdin: { usage: "stdin ID [options]", summary: "Feed a placed child's input with this command's.", options: ["end", ...CLIENT] },
   signal: { usage: "signal ID SIGNAL [options]", summary: "Send a signal, such as SIGUSR1, to a child's program.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
+  drain: { usage: "drain [options]", summary: "Let the member at --url admit nothing more, finish, leave, and end.", options: [...MEMBER] },
   token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
 

@@ -13,6 +13,7 @@ import { createDoor, isLoopback } from "./door.ts";
 import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import { Pending } from "./pending.ts";
 import { Rates, Streams } from "./rates.ts";
 import { commandRuntime } from "./runtimes/command.ts";
 import { nodeRuntime } from "./runtimes/node.ts";
@@ -54,6 +55,8 @@ export interface MemberOptions extends AuthOptions {
   readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
   /** Listen beyond loopback although nobody has to show who they are. Default false. */
   readonly insecure?: boolean | undefined;
+  /** Milliseconds that children may go on for while the member drains. Default 30,000. */
+  readonly drainMs?: number | undefined;
   /** Milliseconds between TERM and KILL. Default 5,000. */
   readonly graceMs?: number | undefined;
   /** Milliseconds for which a child that has ended is remembered, at most the last 100 of each pool. Default 60,000. */
@@ -79,7 +82,12 @@ export interface MemberOptions extends AuthOptions {
 export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
-  /** Admits nothing more, leaves its pools, ends its children, delivers their last events. Idempotent. */
+  /** Resolves when the member has left and its port is closed, whoever asked for it. */
+  readonly stopped: Promise<void>;
+  /**
+   * Drains: admits nothing more and tells the others so, sends those that wait elsewhere, lets its children finish for up to `drainMs`,
+   * stops the rest, delivers the last events, leaves. Resolves as {@link stopped}. Idempotent.
+   */
   stop(): Promise<void>;
 }
 
@@ -88,6 +96,7 @@ export const DEFAULTS = {
   host: "127.0.0.1",
   port: 7400,
   maxChildren: 5,
+  drainMs: 30_000,
   graceMs: 5_000,
   rememberMs: 60_000,
   deadlineMs: 300_000,
@@ -100,6 +109,8 @@ export const DEFAULTS = {
 /** How long the last events may take to reach their readers at the end. */
 const DELIVER_TIMEOUT_MS = 5_000;
 const IDLE_POLL_MS = 20;
+/** A member that drains closes its port once no request has come for so long: callers have seen that it is leaving. */
+const QUIET_MS = 1_000;
 
 /**
  * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
@@ -173,6 +184,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       }),
     ]),
   );
+  const calls = new Pending();
   let stopping: Promise<void> | undefined;
   app = createApp({
     name: member.name,
@@ -185,19 +197,32 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
     rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),
     streams: new Streams(options.maxStreams ?? DEFAULTS.maxStreams),
-    trouble: () => (stopping ? "the member is stopping" : membership.trouble),
+    calls,
+    drain: () => void stop(),
+    isDraining: () => stopping !== undefined,
+    trouble: () => (stopping ? "the member drains" : membership.trouble),
     logError: (message) => log("error", message),
   });
   if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
-  const stop = async () => {
+  const drain = async () => {
+    const drainMs = options.drainMs ?? DEFAULTS.drainMs;
+    const running = [...supervisors.values()].reduce((sum, supervisor) => sum + supervisor.count().active, 0);
+    log("info", `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`);
     for (const supervisor of supervisors.values()) supervisor.drain();
-    await membership.leave();
+    await membership.drain();
+    const finished = Promise.all([...[...supervisors.values()].map((supervisor) => supervisor.settled()), calls.none()]);
+    // What a caller sends on a connection that is closed in that moment would be lost.
+    await within(
+      drainMs,
+      finished.then(() => calls.quiet(QUIET_MS)),
+    );
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
     const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
@@ -210,14 +235,25 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     await client.close();
     await sandbox.close();
   };
-  return {
-    ...member,
-    joined: membership.join(member),
-    stop: () => {
-      stopping ??= stop();
-      return stopping;
-    },
+  let left: () => void = () => {};
+  const stopped = new Promise<void>((resolve) => {
+    left = resolve;
+  });
+  const stop = () => {
+    stopping ??= drain().then(left);
+    return stopping;
   };
+  return { ...member, joined: membership.join(member), stopped, stop };
+}
+
+/** Waits for the work, at most so long. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function check({ pools, name, advertise, insecure, sandbox, tokenFile, jwks }: MemberOptions, host: string): void {

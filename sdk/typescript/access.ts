@@ -1,6 +1,6 @@
 /** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
 import type { z } from "@hono/zod-openapi";
-import type { ChildInfo, ChildSpecInput, ChildStatus, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, ChildStatus, Count, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
 import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
@@ -40,6 +40,8 @@ export interface Access {
   children(pool: string, filter?: ChildFilter): Promise<PoolChildList>;
   /** Where to ask for a child: its own member, or the gateway. */
   childUrl(id: string): Promise<string>;
+  /** Lets the one member that is asked drain. */
+  drain(): Promise<Count>;
   close(): void;
 }
 
@@ -95,6 +97,10 @@ export class GatewayAccess implements Access {
   async childUrl(id: string): Promise<string> {
     ownerOf(id);
     return `${this.#url}/children/${encodeURIComponent(id)}`;
+  }
+
+  drain(): Promise<Count> {
+    return this.#ask(`${this.#url}/drain`, { method: "POST" });
   }
 
   close(): void {}

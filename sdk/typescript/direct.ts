@@ -83,9 +83,13 @@ export class DirectAccess implements Access {
 
   async childUrl(id: string): Promise<string> {
     const owner = ownerOf(id);
-    const member = (await this.#members.all()).find(({ name }) => name === owner);
+    const member = await this.#members.find(owner);
     if (!member) throw PoolError.of("child_not_found", `no member is called ${owner}, so there is no child ${id}`);
     return `${member.url}/children/${id}`;
+  }
+
+  async drain(): Promise<Count> {
+    throw PoolError.of("invalid_request", "expected the url of the member that is to drain; got a pool in Consul");
   }
 
   close(): void {
@@ -112,6 +116,8 @@ export class DirectAccess implements Access {
     const probe = (member: Member, probeSignal: AbortSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
     const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
       signal?.throwIfAborted();
+      // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
+      if (!(await this.#members.in(pool)).some(({ name }) => name === member.name)) return { unreachable: `member ${member.name} has left the pool` };
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
       let answer: Answer;
       try {

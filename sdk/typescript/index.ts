@@ -1,7 +1,7 @@
 /** distributed-pool: run a piece of work on the least loaded machine of a named pool. */
 export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/errors.ts";
 export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
-export type { ChildInfo, ChildReference, PoolMember, Usage } from "../../openapi/schemas.ts";
+export type { ChildInfo, ChildReference, Count, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
 export { Child, type Ending, type EventsOptions, type StopOptions, type WriteOptions } from "./child.ts";
 export type { TlsIdentity } from "./client.ts";

@@ -19,10 +19,12 @@ export interface Member {
 
 /** A watched list of members. The answers come from memory; only the first may wait. */
 export interface Members {
-  /** The members of a pool; none when nobody serves it. */
+  /** The members of a pool that may admit; none when nobody serves it. */
   in(pool: string): Promise<readonly Member[]>;
-  /** The members of every pool. */
+  /** The members of every pool that may admit. */
   all(): Promise<readonly Member[]>;
+  /** A member by its name, also one that drains: its children are still there. */
+  find(name: string): Promise<Member | undefined>;
   /** Stops watching. */
   close(): void;
 }
@@ -116,10 +118,16 @@ export function consulClient(options: ConsulOptions): Consul {
 interface HealthEntry {
   readonly Node: { readonly Address: string };
   readonly Service: { readonly ID: string; readonly Address: string; readonly Port: number; readonly Meta: Record<string, string> | null };
+  readonly Checks: readonly { readonly Status: string }[];
+}
+
+/** A member, and whether its checks pass: they do not while it drains, which is Consul's maintenance, nor once it is lost. */
+interface Listed extends Member {
+  readonly passing: boolean;
 }
 
 /** The member that an entry of Consul's health list describes; undefined for an entry that is not one of ours. */
-function memberOf({ Node, Service }: HealthEntry): Member | undefined {
+function memberOf({ Node, Service, Checks }: HealthEntry): Listed | undefined {
   const meta = Service.Meta ?? {};
   const name = meta[META.member];
   if (name === undefined || !Service.Port) return undefined;
@@ -135,6 +143,7 @@ function memberOf({ Node, Service }: HealthEntry): Member | undefined {
     pools,
     sandbox: SandboxLevelSchema.safeParse(meta[META.sandbox]).data ?? "none",
     version: meta[META.version] ?? "unknown",
+    passing: Checks.every(({ Status }) => Status === "passing" || Status === "warning"),
   };
 }
 
@@ -150,10 +159,11 @@ const RETRY_MAX_MS = 2_000;
 
 /** One watch on the service, optionally of one pool; keeps the last known good list while Consul is away. */
 class ConsulWatch {
-  #seen: readonly Member[] = [];
+  #seen: readonly Listed[] = [];
   /** Members that went missing while Consul was away, until they are back or given up. */
-  readonly #kept = new Map<string, Member>();
-  #members: readonly Member[] = [];
+  readonly #kept = new Map<string, Listed>();
+  #listed: readonly Listed[] = [];
+  #passing: readonly Member[] = [];
   #synced = false;
   #lastError: string | undefined;
   #retryMs = RETRY_MIN_MS;
@@ -173,8 +183,19 @@ class ConsulWatch {
     this.#start();
   }
 
-  /** The list, after the first answer. */
+  /** Those that pass, after the first answer. */
   async members(): Promise<readonly Member[]> {
+    await this.#firstList();
+    return this.#passing;
+  }
+
+  /** One of this name, passing or not. */
+  async find(name: string): Promise<Member | undefined> {
+    await this.#firstList();
+    return this.#listed.find((member) => member.name === name);
+  }
+
+  async #firstList(): Promise<void> {
     if (!this.#synced && !this.#closed) {
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -189,7 +210,6 @@ class ConsulWatch {
     if (!this.#synced) {
       throw PoolError.of("no_members_available", `Consul has not answered yet: ${this.#lastError ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`}`);
     }
-    return this.#members;
   }
 
   close(): void {
@@ -212,8 +232,7 @@ class ConsulWatch {
     if (this.#closed) return;
     const watch = this.#consul.watch({
       method: this.#consul.health.service,
-      // The types say strings only; the client passes booleans on.
-      options: { service: SERVICE, passing: true, wait: WAIT, ...(this.#filter ? { filter: this.#filter } : {}) } as unknown as Record<string, string>,
+      options: { service: SERVICE, wait: WAIT, ...(this.#filter ? { filter: this.#filter } : {}) },
     });
     this.#watch = watch;
     watch.on("change", (entries: HealthEntry[]) => {
@@ -233,12 +252,12 @@ class ConsulWatch {
     });
   }
 
-  #take(seen: readonly Member[]): void {
+  #take(seen: readonly Listed[]): void {
     this.#seen = seen;
     const names = new Set(seen.map((member) => member.name));
     if (this.#hadError) {
       this.#hadError = false;
-      for (const member of this.#members) if (!names.has(member.name)) this.#kept.set(member.name, member);
+      for (const member of this.#listed) if (!names.has(member.name)) this.#kept.set(member.name, member);
       this.#after(SETTLE_MS, () => {
         this.#kept.clear();
         this.#set(this.#seen);
@@ -248,15 +267,16 @@ class ConsulWatch {
     this.#set([...seen, ...this.#kept.values()]);
   }
 
-  #set(members: readonly Member[]): void {
-    this.#members = members;
+  #set(listed: readonly Listed[]): void {
+    this.#listed = listed;
+    this.#passing = listed.filter(({ passing }) => passing);
     this.#synced = true;
     for (const wake of [...this.#waiting]) wake();
     this.#onChange();
   }
 }
 
-/** The members that are passing in Consul. */
+/** The members in Consul. */
 export class ConsulMembers implements Members {
   readonly #consul: Consul;
   readonly #watches = new Map<string | undefined, ConsulWatch>();
@@ -281,6 +301,10 @@ export class ConsulMembers implements Members {
 
   all(): Promise<readonly Member[]> {
     return this.#watch(undefined).members();
+  }
+
+  find(name: string): Promise<Member | undefined> {
+    return this.#watch(undefined).find(name);
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
 import { isTerminal } from "../../openapi/events.ts";
-import type { ChildInfo, ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
@@ -205,6 +205,16 @@ export class DistributedPool {
   children(pool: string, filter: ChildrenFilter = {}): Promise<PoolChildList> {
     const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => (value === true ? name : `${name}=${value}`));
     return this.#connection.access.children(pool, { labels, status: filter.status });
+  }
+
+  /**
+   * Lets the member that was given as `url` admit nothing more, finish what runs, leave its pools and end. Answers at once.
+   *
+   * @returns the member's name and what still runs on it, by pool.
+   * @throws {PoolError} `invalid_request` where the pools are found through Consul: that names no one member.
+   */
+  drain(): Promise<Count> {
+    return this.#connection.access.drain();
   }
 
   /** Closes the connections and stops watching. Calls under way end with `member_lost`. */

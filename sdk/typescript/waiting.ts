@@ -49,11 +49,14 @@ const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
 export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, signal }: WaitingOptions): Promise<T> {
   const until = performance.now() + waitMs;
   let waits: Waits | undefined;
+  let unreachable: PoolError | undefined;
   try {
     try {
       return await ports.tryNow("every");
     } catch (error) {
-      if (waitMs === 0 || !(error instanceof PoolError) || error.code !== "all_members_at_capacity") throw error;
+      if (waitMs === 0 || !(error instanceof PoolError) || !NOT_NOW.has(error.code)) throw error;
+      // Members that were too busy to tell their load in time may still answer; where none does, this is what it was.
+      if (error.code === "no_members_available") unreachable = error;
     }
     for (;;) {
       signal?.throwIfAborted();
@@ -67,10 +70,12 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
         const admission = await ports.claim(granted.member, granted.slot);
         if ("admitted" in admission) return admission.admitted;
       } else if (waits.over) {
+        if (unreachable && !waits.reached) throw unreachable;
         const refusal = waits.refusal;
         if (refusal && refusal.code !== "draining") throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
         await pause(PAUSE_MS, signal);
       }
+      if (waits.reached) unreachable = undefined;
       if (waits.over || !granted) {
         try {
           return await ports.tryNow("sample");
@@ -112,6 +117,8 @@ interface Granted {
 class Waits {
   /** Why the queues sent it away: the last reason that one gave; undefined when they were lost, or timed out. */
   refusal: PoolError | undefined;
+  /** Whether any member has answered. */
+  reached = false;
   readonly #left = new AbortController();
   readonly #granted: Granted[] = [];
   readonly #positions = new Map<Member, number>();
@@ -162,6 +169,7 @@ class Waits {
   async #wait(member: Member, events: AsyncIterable<SlotEvent>): Promise<void> {
     try {
       for await (const event of events) {
+        this.reached = true;
         if (event.type === "queued") this.#moved(member, event.position);
         else if (event.type === "granted") {
           this.#granted.push({ member, slot: event.slot.id });
@@ -174,7 +182,9 @@ class Waits {
   }
 
   #refused(error: PoolError): void {
-    if (error.code !== "member_lost" && error.code !== "queue_timeout") this.refusal = error;
+    if (error.code === "member_lost") return;
+    this.reached = true;
+    if (error.code !== "queue_timeout") this.refusal = error;
   }
 
   #moved(member: Member, position: number): void {

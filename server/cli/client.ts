@@ -8,6 +8,8 @@ import { DEFAULTS } from "../main.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
+
 /** Without `-f`, the output so far is over when nothing came for so long. */
 const QUIET_MS = 500;
 
@@ -26,7 +28,7 @@ function connect({ given, flagged }: Parsed, env: Environment): DistributedPool 
   };
   const who = { token: given.token, ca: read("ca"), cert: read("cert"), key: read("key") };
   try {
-    return new DistributedPool({ ...(consul ? { consul } : { url: url ?? `http://127.0.0.1:${DEFAULTS.port}` }), ...who });
+    return new DistributedPool({ ...(consul ? { consul } : { url: url ?? DEFAULT_URL }), ...who });
   } catch (error) {
     if (error instanceof PoolError && error.code === "invalid_request") throw new UsageError(error.message);
     throw error;
@@ -197,6 +199,18 @@ export async function signal(parsed: Parsed, env: Environment): Promise<number> 
   if (!given.success) throw new UsageError(`${given.error.issues[0]?.message}; got ${name}`);
   await using(connect(parsed, env), (pools) => pools.child(id).signal(given.data.signal));
   return 0;
+}
+
+export async function drain(parsed: Parsed, env: Environment): Promise<number> {
+  if (parsed.positionals.length > 0) throw new UsageError(`expected options only; got ${parsed.positionals.join(" ")}`);
+  // One member, also where the environment names a Consul.
+  const url = parsed.given.url ?? DEFAULT_URL;
+  return using(connect({ ...parsed, given: { ...parsed.given, url } }, env), async (pools) => {
+    const { member, pools: loads } = await pools.drain();
+    const running = Object.values(loads).reduce((sum, { active }) => sum + active, 0);
+    await write(process.stdout, `${member} drains; ${running} children run\n`);
+    return 0;
+  });
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {

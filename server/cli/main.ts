@@ -2,7 +2,7 @@
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { help, parse, UsageError } from "../config.ts";
-import { call, logs, members, place, ps, signal, stdin, stop } from "./client.ts";
+import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./client.ts";
 import { dev, serve } from "./serve.ts";
 import { token } from "./token.ts";
 
@@ -11,7 +11,7 @@ const USAGE = 2;
 /** The pool failed, not the child: as other runners of commands have it. */
 const FAILED = 125;
 
-const RUN = { serve, dev, call, place, ps, logs, stop, stdin, signal, members, token };
+const RUN = { serve, dev, call, place, ps, logs, stop, stdin, signal, members, drain, token };
 
 async function main(): Promise<number> {
   try {

@@ -29,6 +29,7 @@ function jwks(given: Given): MemberOptions["jwks"] {
 function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
   return {
     sandbox: given.sandbox,
+    drainMs: given["drain-ms"],
     graceMs: given["grace-ms"],
     rememberMs: given["remember-ms"],
     deadlineMs: given["deadline-ms"],
@@ -99,7 +100,11 @@ function untilSignal(): { readonly signal: Promise<NodeJS.Signals> } {
 
 async function run(members: readonly RunningMember[]): Promise<number> {
   const { signal } = untilSignal();
-  const told = signal.then((name) => log("info", `${name}: leaving, ending the children`));
+  // By a signal, or each by a request of its own.
+  const told = Promise.race([
+    signal.then((name) => log("info", `${name}: draining; once more ends at once`)),
+    Promise.all(members.map((member) => member.stopped)),
+  ]);
   for (const member of members) {
     const joined = await Promise.race([member.joined.then(() => true), told.then(() => false)]);
     if (joined) announce(member);

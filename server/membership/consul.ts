@@ -14,6 +14,8 @@ const DEREGISTER_AFTER = "1m";
 /** One request to the agent. Less than the heartbeat, so that its beat is kept. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
+/** Watches hear of a change in milliseconds; who is slower, or on the way, is told by the member itself. */
+const TOLD_MS = 500;
 /** How long a registration may take to be seen in the agent's own list. */
 const SEEN_TIMEOUT_MS = 5_000;
 const SEEN_POLL_MS = 50;
@@ -27,6 +29,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   /** What was logged last, so that an outage is told once. */
   #complaint: string | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #draining = false;
   #left = false;
   #registered = false;
   #underWay: Promise<unknown> = Promise.resolve();
@@ -48,7 +51,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const list = this.all().catch(() => undefined);
     while (!this.#left && !(await this.#busy(this.#register()))) await this.#pause(RETRY_MS);
     // Somebody may have put a former process of this name into maintenance, which outlives restarts.
-    await this.#agent.agent.service.maintenance({ ...this.#service, enable: false, ...timeout }).catch(() => {});
+    if (!this.#draining) await this.#agent.agent.service.maintenance({ ...this.#service, enable: false, ...timeout }).catch(() => {});
     await list;
     for (let waited = 0; !this.#left && waited < SEEN_TIMEOUT_MS; waited += SEEN_POLL_MS) {
       if ((await this.all().catch(() => [])).some(({ name }) => name === self.name)) break;
@@ -57,6 +60,15 @@ export class ConsulMembership extends ConsulMembers implements Membership {
         this.#log("warn", `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`);
     }
     if (!this.#left) this.#beat();
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#trouble = "draining";
+    await this.#underWay;
+    if (!this.#registered || this.#left) return;
+    await this.#maintain();
+    await new Promise((resolve) => setTimeout(resolve, TOLD_MS));
   }
 
   async leave(): Promise<void> {
@@ -113,13 +125,21 @@ export class ConsulMembership extends ConsulMembers implements Membership {
       });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
-      this.#trouble = undefined;
+      if (!this.#draining) this.#trouble = undefined;
       this.#registered = true;
+      // An agent that had forgotten the member has forgotten this too.
+      if (this.#draining) await this.#maintain();
       return true;
     } catch (error) {
       this.#complain(error);
       return false;
     }
+  }
+
+  async #maintain(): Promise<void> {
+    await this.#agent.agent.service
+      .maintenance({ ...this.#service, enable: true, reason: "the member drains", ...timeout })
+      .catch((error) => this.#log("warn", `Consul was not told of the drain: ${messageOf(error)}`));
   }
 
   #complain(error: unknown): void {

@@ -4,6 +4,11 @@ import type { Membership } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
+  readonly #draining = new Set<Member>();
+
+  #admitting(): readonly Member[] {
+    return this.#members.filter((member) => !this.#draining.has(member));
+  }
 
   /** The membership of one more member. */
   membership(): Membership {
@@ -14,15 +19,20 @@ export class EmbeddedRegistry {
         self = member;
         registry.#members = [...registry.#members.filter(({ name }) => name !== member.name), member];
       },
+      async drain() {
+        if (self) registry.#draining.add(self);
+      },
       async leave() {
+        if (self) registry.#draining.delete(self);
         registry.#members = registry.#members.filter((member) => member !== self);
         self = undefined;
       },
       get trouble() {
         return self ? undefined : "not joined";
       },
-      in: async (pool) => registry.#members.filter((member) => Object.hasOwn(member.pools, pool)),
-      all: async () => registry.#members,
+      in: async (pool) => registry.#admitting().filter((member) => Object.hasOwn(member.pools, pool)),
+      all: async () => registry.#admitting(),
+      find: async (name) => registry.#members.find((member) => member.name === name),
       close() {},
     };
   }

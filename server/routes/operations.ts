@@ -5,8 +5,9 @@ import * as routes from "../../openapi/routes.ts";
 import type { AppOptions, Bindings } from "../app.ts";
 import { docsAsset, docsPage } from "../docs.ts";
 import { guarded } from "../permissions.ts";
+import { countOf } from "./this-member.ts";
 
-export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, streams, trouble }: AppOptions): void {
+export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, streams, supervisors, drain, trouble }: AppOptions): void {
   app.openapi(guarded(routes.livez, streams), (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
 
   app.openapi(guarded(routes.readyz, streams), (c) => {
@@ -14,6 +15,11 @@ export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, str
     return detail === undefined
       ? c.json({ status: "ok" as const, member: name, sandbox }, 200)
       : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
+  });
+
+  app.openapi(guarded(routes.drain, streams), (c) => {
+    drain();
+    return c.json(countOf(name, supervisors), 202);
   });
 
   let document: string | undefined;

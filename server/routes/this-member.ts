@@ -4,7 +4,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
@@ -85,9 +85,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     throw PoolError.of("slot_not_found", `member ${name} holds no slot ${id}: it was taken, given back, or its time is over`);
   });
 
-  app.openapi(guarded(routes.countChildren, streams), (c) =>
-    c.json({ member: name, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) }, 200),
-  );
+  app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool, label = [], status } = c.req.valid("query");
@@ -101,6 +99,11 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 /** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
 function carries(child: ChildInfo, labels: readonly string[]): boolean {
   return labels.every((label) => Object.entries(child.labels).some(([name, value]) => label === name || label === `${name}=${value}`));
+}
+
+/** A member's load by pool. */
+export function countOf(member: string, supervisors: AppOptions["supervisors"]): Count {
+  return { member, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) };
 }
 
 async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {

@@ -100,8 +100,9 @@ export class Slots {
     this.#max = options.max;
   }
 
+  /** While it drains, there are no slots to be had. */
   load(): Load {
-    return { active: this.#taken + this.#held.size, max: this.#max, queued: this.#queue.size };
+    return { active: this.#taken + this.#held.size, max: this.#draining ? 0 : this.#max, queued: this.#queue.size };
   }
 
   /**
@@ -181,8 +182,9 @@ export class Slots {
     clearTimeout(this.#positions);
   }
 
+  /** While anybody waits, there is none: each that comes free is granted at once. */
   get #isFree(): boolean {
-    return this.#taken + this.#held.size < this.#max && this.#queue.size === 0;
+    return this.#taken + this.#held.size < this.#max;
   }
 
   #place(requestedAt: number): Place {

@@ -183,6 +183,11 @@ export class Supervisor {
     return this.#children.get(id);
   }
 
+  /** Resolves when the children that run now have ended, their terminal events in their logs. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#children.values()].map((child) => child.ended));
+  }
+
   /** Admits nothing any more. */
   drain(): void {
     this.slots.drain();

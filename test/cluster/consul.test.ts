@@ -37,7 +37,7 @@ async function cluster(size: number): Promise<Cluster> {
   onTestFinished(() => consul.stop());
   // A child that was told to stop while it was starting may need the KILL.
   const starting = Array.from({ length: size }, (_, index) =>
-    startServe({ member: `m${index + 1}`, consul: consul.httpAddress, args: ["--grace-ms", "100", "--sandbox", SANDBOX_OPTION] }),
+    startServe({ member: `m${index + 1}`, consul: consul.httpAddress, args: ["--drain-ms", "0", "--grace-ms", "100", "--sandbox", SANDBOX_OPTION] }),
   );
   onTestFinished(async () => {
     const started = await Promise.allSettled(starting);

@@ -62,6 +62,7 @@ export async function startMembers(...options: Options[]): Promise<RunningMember
       pools: { pipeline: 2 },
       name: `m${index + 1}`,
       sandbox: SANDBOX_OPTION,
+      drainMs: 0,
       registry,
       ...given,
       port: 0,

@@ -27,6 +27,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/door.ts", 4],
   ["server/jwks.ts", 4],
   ["server/listener.ts", 4],
+  ["server/pending.ts", 4],
   ["server/permissions.ts", 4],
   ["server/rates.ts", 4],
   ["server/tls.ts", 4],

@@ -274,7 +274,11 @@ describe("DirectAccess", () => {
     );
     const client = new Client();
     onTestFinished(() => client.close());
-    return { asked, state, access: new DirectAccess(client, { in: async () => members, all: async () => members, close: () => {} }).as("Bearer x") };
+    return {
+      asked,
+      state,
+      access: new DirectAccess(client, { in: async () => members, find: async () => undefined, all: async () => members, close: () => {} }).as("Bearer x"),
+    };
   }
 
   test("asks only members that hold their children as strongly as demanded", async () => {

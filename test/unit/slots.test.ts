@@ -1,0 +1,266 @@
+/** The slots of a pool on one member, with a clock of the test's own. */
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ErrorCode } from "../../openapi/errors.ts";
+import type { PoolError } from "../../sdk/typescript/errors.ts";
+import { HOLD_MS, type Place, Slots, type Waiter } from "../../server/supervisor/slots.ts";
+
+const slotsOf = (max: number, maxQueue = 100) => new Slots({ pool: "p", member: "m", max, maxQueue });
+
+const codeOf = (run: () => unknown): ErrorCode | undefined => {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return (error as PoolError).code;
+  }
+};
+const endOf = (waiter: Waiter) =>
+  waiter.granted.then(
+    ({ id }) => id,
+    (error: PoolError) => error.code,
+  );
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a free slot", () => {
+  test("is taken at once, and free again after one call of free, and after two", () => {
+    const slots = slotsOf(1);
+    const place = slots.take();
+    expect(codeOf(() => slots.take())).toBe("at_capacity");
+    place.free();
+    place.free();
+    expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
+    slots.take();
+    expect(codeOf(() => slots.take())).toBe("at_capacity");
+  });
+
+  test("is granted at once to who asks for it, also where nobody may wait", async () => {
+    const slots = slotsOf(1, 0);
+    const { granted } = slots.request("a", 0);
+    expect(await granted).toMatchObject({ pool: "p", member: "m", heldUntil: new Date(Date.now() + HOLD_MS).toISOString() });
+    expect(slots.load()).toEqual({ active: 1, max: 1, queued: 0 });
+    expect(codeOf(() => slots.request("a", 1_000))).toBe("at_capacity");
+  });
+
+  test("goes to those that wait before those that come", async () => {
+    const slots = slotsOf(1);
+    const place = slots.take();
+    const waiter = slots.request("a", 1_000);
+    place.free();
+    expect(codeOf(() => slots.take())).toBe("at_capacity");
+    slots.claim(await endOf(waiter), "a").free();
+    slots.take();
+  });
+});
+
+describe("a wait", () => {
+  test("ends with queue_timeout, and is no longer in the queue", async () => {
+    const slots = slotsOf(1);
+    slots.take();
+    const ended = endOf(slots.request("a", 1_000));
+    expect(slots.load().queued).toBe(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await ended).toBe("queue_timeout");
+    expect(slots.load()).toEqual({ active: 1, max: 1, queued: 0 });
+  });
+
+  test("is refused where the queue is full", () => {
+    const slots = slotsOf(1, 2);
+    slots.take();
+    slots.request("a", 1_000);
+    slots.request("a", 1_000);
+    expect(codeOf(() => slots.request("b", 1_000))).toBe("at_capacity");
+  });
+
+  test("tells its position at first, and soon after each change", async () => {
+    const slots = slotsOf(1);
+    const place = slots.take();
+    const heard: [string, number][] = [];
+    const [first, second, third] = ["first", "second", "third"].map((name) => {
+      const waiter = slots.request("a", 60_000);
+      waiter.onPosition((position) => heard.push([name, position]));
+      return waiter;
+    });
+    expect(heard).toEqual([
+      ["first", 1],
+      ["second", 2],
+      ["third", 3],
+    ]);
+    heard.length = 0;
+    second?.leave();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(heard).toEqual([["third", 2]]);
+    heard.length = 0;
+    place.free();
+    await first?.granted;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(heard).toEqual([["third", 1]]);
+    third?.leave();
+  });
+
+  test("who leaves while it waits, or after it was granted, leaves nothing behind", async () => {
+    const slots = slotsOf(1);
+    const place = slots.take();
+    const [leaves, stays] = [slots.request("a", 1_000), slots.request("b", 1_000)];
+    leaves.leave();
+    expect(await endOf(leaves)).toBe("cancelled");
+    place.free();
+    await stays.granted;
+    stays.leave();
+    await stays.over;
+    expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
+  });
+
+  test("ends with draining when the member drains; so does every claim, and nothing is held", async () => {
+    const slots = slotsOf(2);
+    slots.take();
+    const held = await endOf(slots.request("a", 1_000));
+    const ended = endOf(slots.request("a", 1_000));
+    slots.drain();
+    expect(await ended).toBe("draining");
+    expect(codeOf(() => slots.claim(held, "a"))).toBe("draining");
+    expect(codeOf(() => slots.take())).toBe("draining");
+    expect(codeOf(() => slots.request("a", 1_000))).toBe("draining");
+    expect(slots.load()).toEqual({ active: 1, max: 0, queued: 0 });
+  });
+});
+
+describe("a held slot", () => {
+  test("is claimed once, by whom it was granted to", async () => {
+    const slots = slotsOf(1);
+    const waiter = slots.request("a", 0);
+    const id = await endOf(waiter);
+    expect(codeOf(() => slots.claim(id, "b"))).toBe("forbidden");
+    expect(codeOf(() => slots.release(id, "b"))).toBe("forbidden");
+    const place = slots.claim(id, "a");
+    await waiter.over;
+    expect(codeOf(() => slots.claim(id, "a"))).toBe("slot_not_found");
+    expect(codeOf(() => slots.release(id, "a"))).toBe("slot_not_found");
+    // What was claimed is the child's: its waiter cannot give it back.
+    waiter.leave();
+    expect(slots.load().active).toBe(1);
+    place.free();
+    expect(slots.load().active).toBe(0);
+  });
+
+  test("returns by itself, and is too late to claim then", async () => {
+    const slots = slotsOf(1);
+    const id = await endOf(slots.request("a", 0));
+    const next = endOf(slots.request("b", 60_000));
+    await vi.advanceTimersByTimeAsync(HOLD_MS);
+    expect(codeOf(() => slots.claim(id, "a"))).toBe("slot_not_found");
+    slots.claim(await next, "b");
+  });
+
+  test("that is released goes to the next one", async () => {
+    const slots = slotsOf(1);
+    const id = await endOf(slots.request("a", 0));
+    const next = endOf(slots.request("b", 1_000));
+    slots.release(id, "a");
+    slots.claim(await next, "b").free();
+  });
+
+  test("counts the time that was waited for it", async () => {
+    const slots = slotsOf(1);
+    const place = slots.take();
+    const since = performance.now();
+    const waiter = endOf(slots.request("a", 60_000));
+    await vi.advanceTimersByTimeAsync(5_000);
+    place.free();
+    expect(slots.claim(await waiter, "a").requestedAt).toBe(since);
+  });
+});
+
+test("more room serves those that wait; less room ends nobody", async () => {
+  const slots = slotsOf(1);
+  slots.take();
+  const [one, two] = [endOf(slots.request("a", 1_000)), slots.request("b", 1_000)];
+  slots.resize(2);
+  const place = slots.claim(await one, "a");
+  slots.resize(1);
+  expect(slots.load()).toEqual({ active: 2, max: 1, queued: 1 });
+  place.free();
+  expect(slots.load()).toEqual({ active: 1, max: 1, queued: 1 });
+  two.leave();
+});
+
+/** What callers and children do, in any order and at any moment. */
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("request" as const), client: fc.constantFrom("a", "b", "c"), waitMs: fc.constantFrom(0, 50, 10_000) }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("take" as const) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant("claim" as const), index: fc.nat(20) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("leave" as const), index: fc.nat(20) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), index: fc.nat(20) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant("free" as const), index: fc.nat(20) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("time" as const), ms: fc.constantFrom(1, 60, HOLD_MS) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("resize" as const), max: fc.integer({ min: 1, max: 4 }) }) },
+  ),
+  { maxLength: 80 },
+);
+
+test("whatever happens in whatever order: never too many, nobody waits beside a free slot, and nothing leaks", async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (history) => {
+      const slots = slotsOf(2, 6);
+      let max = 2;
+      const waiters: { waiter: Waiter; client: string }[] = [];
+      const held: { id: string; client: string }[] = [];
+      const places: Place[] = [];
+      for (const step of history) {
+        const before = slots.load().active;
+        if (step.kind === "request") {
+          try {
+            const waiter = slots.request(step.client, step.waitMs);
+            waiters.push({ waiter, client: step.client });
+            waiter.granted.then(
+              ({ id }) => held.push({ id, client: step.client }),
+              () => {},
+            );
+          } catch (error) {
+            expect((error as PoolError).code).toBe("at_capacity");
+          }
+        } else if (step.kind === "take") {
+          if (codeOf(() => places.push(slots.take())) === undefined) expect(before).toBeLessThan(max);
+        } else if (step.kind === "claim") {
+          const [slot] = held.splice(step.index, 1);
+          if (slot && slots.holds(slot.id)) places.push(slots.claim(slot.id, slot.client));
+          else if (slot) expect(codeOf(() => slots.claim(slot.id, slot.client))).toBe("slot_not_found");
+        } else if (step.kind === "leave") waiters[step.index]?.waiter.leave();
+        else if (step.kind === "release") {
+          const slot = held[step.index];
+          if (slot && slots.holds(slot.id)) slots.release(slot.id, slot.client);
+        } else if (step.kind === "free") places[step.index]?.free();
+        else if (step.kind === "time") await vi.advanceTimersByTimeAsync(step.ms);
+        else {
+          max = step.max;
+          slots.resize(max);
+        }
+        await vi.advanceTimersByTimeAsync(0);
+        const { active, queued } = slots.load();
+        // Nobody is ended when the room gets less; but nobody comes in beyond it.
+        if (step.kind !== "resize") expect(active).toBeLessThanOrEqual(Math.max(max, before));
+        if (queued > 0) expect(active).toBeGreaterThanOrEqual(max);
+        expect(queued).toBeLessThanOrEqual(6);
+      }
+      for (const place of places) place.free();
+      for (const { waiter } of waiters) waiter.leave();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(slots.load()).toEqual({ active: 0, max, queued: 0 });
+      await Promise.all(waiters.map(({ waiter }) => waiter.over));
+      // No timer is left of any wait or hold.
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(vi.getTimerCount()).toBe(0);
+    }),
+    { numRuns: 3_000 },
+  );
+});

@@ -19,8 +19,9 @@ import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
+import type { Received, UploadReceiver } from "./uploads.ts";
 
-export type Bindings = { Bindings: HttpBindings; Variables: Called };
+export type Bindings = { Bindings: HttpBindings; Variables: Called & Received };
 
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
@@ -31,6 +32,8 @@ export interface AppOptions extends GatewayOptions {
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** A larger request body is refused. */
   readonly maxBodyBytes: number;
+  /** Takes files that come beside a spec. */
+  readonly receiver: UploadReceiver;
   /** Who is calling; without it, anyone. */
   readonly auth: Auth | undefined;
   /** Refuses what comes from other sites' pages. */

@@ -148,7 +148,18 @@ const OPTIONS = {
     otherwise: `${DEFAULTS.deadlineMs} for calls, none for placed children`,
     parse: whole(1, 7 * DAY_MS),
   },
-  "max-body-bytes": { value: "BYTES", doc: "Largest request body.", otherwise: String(DEFAULTS.maxBodyBytes), parse: whole(1_024, 1_073_741_824) },
+  "max-body-bytes": {
+    value: "BYTES",
+    doc: "Largest request body; multipart and a child's input have others.",
+    otherwise: String(DEFAULTS.maxBodyBytes),
+    parse: whole(1_024, 1_073_741_824),
+  },
+  "max-upload-bytes": {
+    value: "BYTES",
+    doc: "Bytes of all multipart requests that are kept at a time, on disk, and so of each.",
+    otherwise: String(DEFAULTS.maxUploadBytes),
+    parse: whole(1_024, 1_099_511_627_776),
+  },
   url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
   json: {
     value: "SPEC",
@@ -175,7 +186,7 @@ const CLIENT = [...MEMBER, "consul"] as const;
 const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
-const DOOR = ["max-body-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
+const DOOR = ["max-body-bytes", "max-upload-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
 const SERVER = ["pool", "config", "port", "sandbox", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 
 export const COMMANDS = {

@@ -6,6 +6,7 @@ import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
+import type { Part } from "../sdk/typescript/multipart.ts";
 import { type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
@@ -24,9 +25,16 @@ function clientFor(c: Context, { client }: GatewayOptions): Client {
   return client.as(c.req.header("authorization"));
 }
 
+/** A call as it came. */
+interface Call {
+  readonly pool: string;
+  readonly spec: ChildSpecInput;
+  readonly parts: readonly Part[] | undefined;
+}
+
 /** Places a call and passes its stream on, or answers at its end. */
-export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: "stream" | "json"): Promise<Response> {
-  const placing = { signal: whileClientIsThere(c) };
+export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts }: Call, form: "stream" | "json"): Promise<Response> {
+  const placing = { signal: whileClientIsThere(c), parts };
   const access = accessFor(c, options);
   if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
   return withWaiting(c, options.logError, async (stream) => {

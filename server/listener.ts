@@ -4,6 +4,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
+import { isMultipart } from "./multipart.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -64,16 +65,20 @@ function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestLi
 
 /** Whether the body is taken piece by piece, however long: files of a child spec, or a child's input. */
 export function isStreamed({ method, url = "", headers }: IncomingMessage): boolean {
-  return method === "POST" && (/^multipart\/form-data\b/i.test(headers["content-type"] ?? "") || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
+  return method === "POST" && (isMultipart(headers["content-type"]) || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
 }
 
-/** Refuses a request whose body does not arrive in time. A streamed one has to bring something each time, unless it is not being read. */
+/** So much an upload has to bring each time. A child's input may come as slowly as somebody types. */
+const MIN_UPLOAD_BYTES = 65_536;
+
+/** Refuses a request whose body does not arrive in time. A streamed one has to go on each time, unless it is not being read. */
 function timeBody(incoming: IncomingMessage, timeoutMs: number): void {
   const { socket } = incoming;
   const streamed = isStreamed(incoming);
+  const least = isMultipart(incoming.headers["content-type"]) ? MIN_UPLOAD_BYTES : 1;
   let seen = socket.bytesRead;
   const timer = setInterval(() => {
-    const waits = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead > seen;
+    const waits = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + least;
     seen = socket.bytesRead;
     if (streamed && waits) return;
     clearInterval(timer);

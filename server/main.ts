@@ -25,6 +25,7 @@ import { probeSandbox } from "./sandbox/probe.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
+import { UploadReceiver } from "./uploads.ts";
 import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
@@ -63,8 +64,10 @@ export interface MemberOptions extends AuthOptions {
   readonly rememberMs?: number | undefined;
   /** Deadline of a call that names none, in milliseconds. Default 300,000. */
   readonly deadlineMs?: number | undefined;
-  /** Largest request body. Default 16 MiB. */
+  /** Largest request body, or child spec in a multipart one. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** Bytes of all multipart bodies that are kept at a time, on disk, and so of each. Default 1 GiB. */
+  readonly maxUploadBytes?: number | undefined;
   /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
@@ -101,6 +104,7 @@ export const DEFAULTS = {
   rememberMs: 60_000,
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
+  maxUploadBytes: 1024 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
@@ -120,7 +124,7 @@ const QUIET_MS = 1_000;
  * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
  */
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
-  const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, log = () => {} } = options;
+  const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, maxBodyBytes = DEFAULTS.maxBodyBytes, log = () => {} } = options;
   check(options, host);
   const pools = poolsOf(options.pools);
   const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
@@ -192,7 +196,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
-    maxBodyBytes: options.maxBodyBytes ?? DEFAULTS.maxBodyBytes,
+    maxBodyBytes,
+    receiver: new UploadReceiver({ folder: sandbox.folder, maxUploadBytes: options.maxUploadBytes ?? DEFAULTS.maxUploadBytes, maxBodyBytes }),
     auth,
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
     rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),

@@ -16,12 +16,16 @@ export class MultipartError extends Error {}
 const MAX_HEAD_BYTES = 16 * 1024;
 const HEAD_END = "\r\n\r\n";
 
-/** The boundary that a content-type names; undefined when it is of another kind. @throws {MultipartError} when it names none. */
-export function boundaryOf(contentType: string | undefined): string | undefined {
-  if (!/^multipart\/form-data\b/i.test(contentType ?? "")) return undefined;
+/** Whether a content-type is of this kind. */
+export function isMultipart(contentType: string | undefined): boolean {
+  return /^multipart\/form-data\b/i.test(contentType ?? "");
+}
+
+/** The boundary that a content-type names. @throws {MultipartError} when it names none. */
+export function boundaryOf(contentType: string | undefined): string {
   const [, quoted, plain] = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? "") ?? [];
   const boundary = quoted ?? plain;
-  if (boundary === undefined) throw new MultipartError("expected multipart/form-data with a boundary of at most 70 characters");
+  if (boundary === undefined) throw new MultipartError("its content-type names no boundary of at most 70 characters");
   return boundary;
 }
 

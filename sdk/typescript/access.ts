@@ -4,6 +4,7 @@ import type { ChildInfo, ChildSpecInput, ChildStatus, Count, PoolChildListSchema
 import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
+import type { Part } from "./multipart.ts";
 
 export type PoolInfo = z.infer<typeof PoolSchema>;
 export type PoolList = z.infer<typeof PoolListSchema>;
@@ -29,6 +30,8 @@ export interface Placing {
   readonly signal?: AbortSignal | undefined;
   /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
   readonly onPosition?: ((position: number) => void) | undefined;
+  /** Files, and input, that travel beside the spec as they are. */
+  readonly parts?: readonly Part[] | undefined;
 }
 
 export interface Access {
@@ -65,11 +68,11 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  async call(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<Answer> {
+  async call(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<Answer> {
     const url = `${this.#of(pool)}/call`;
     let answer: Answer;
     try {
-      answer = await this.#client.send(url, { method: "POST", body: spec, accept: "text/event-stream", signal, timeoutMs: 30_000 });
+      answer = await this.#client.send(url, { method: "POST", body: spec, parts, accept: "text/event-stream", signal, timeoutMs: 30_000 });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw this.#unreachable(error) ?? PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
@@ -78,8 +81,8 @@ export class GatewayAccess implements Access {
     return answer;
   }
 
-  placeChild(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<ChildInfo> {
-    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
+  placeChild(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<ChildInfo> {
+    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, parts, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
   }
 
   pools(): Promise<PoolList> {

@@ -101,7 +101,7 @@ export class DirectAccess implements Access {
     spec: ChildSpecInput,
     path: string,
     accept: "text/event-stream" | "application/json",
-    { signal, onPosition }: Placing,
+    { signal, onPosition, parts }: Placing,
   ): Promise<Answer> {
     // Both are fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
@@ -121,7 +121,7 @@ export class DirectAccess implements Access {
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
       let answer: Answer;
       try {
-        answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+        answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body, parts, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
       } catch (error) {
         if (signal?.aborted) throw error;
         if (neverSent(error)) return { unreachable: error };

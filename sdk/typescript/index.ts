@@ -7,6 +7,7 @@ export { Child, type Ending, type EventsOptions, type StopOptions, type WriteOpt
 export type { TlsIdentity } from "./client.ts";
 export { FunctionThrewError, PoolError } from "./errors.ts";
 export { type NumberedEvent, outputBytes } from "./events.ts";
+export type { FileInput } from "./files.ts";
 export type { PoolContext, PoolFunction } from "./functions.ts";
 export { type ConsulOptions, consulOptionsFrom } from "./members.ts";
 export {

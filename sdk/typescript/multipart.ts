@@ -20,11 +20,15 @@ export interface Multipart {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The body of an admission request: the spec as its first part, the others as they are. It is read once. */
-export function multipart(spec: object, parts: readonly Part[]): Multipart {
+/**
+ * The body of an admission request: the spec as its first part, the others as they are. It is read once.
+ *
+ * @param onPiece is called with each piece that is read.
+ */
+export function multipart(spec: object, parts: readonly Part[], onPiece: () => void): Multipart {
   const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
   const head = ({ name }: Pick<Part, "name">, more: string) =>
-    Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; name="${escaped(name)}"${more}\r\n\r\n`);
+    Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`);
   const json = Buffer.from(JSON.stringify(spec));
   const pieces: (Buffer | Part)[] = [head({ name: SPEC_PART }, "\r\ncontent-type: application/json"), json, Buffer.from("\r\n")];
   for (const part of parts) pieces.push(head(part, '; filename="file"\r\ncontent-type: application/octet-stream'), part, Buffer.from("\r\n"));
@@ -32,17 +36,14 @@ export function multipart(spec: object, parts: readonly Part[]): Multipart {
   const bytes = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.bytes), 0);
   async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
     for (const piece of pieces) {
-      if (Buffer.isBuffer(piece)) yield piece;
-      else yield* piece.read();
+      for await (const bytes of Buffer.isBuffer(piece) ? [piece] : piece.read()) {
+        onPiece();
+        yield bytes;
+      }
     }
   }
   return {
     body: Readable.from(read(), { objectMode: false }),
     headers: { "content-type": `multipart/form-data; boundary=${boundary}`, "content-length": String(bytes) },
   };
-}
-
-/** As browsers and curl write names. */
-function escaped(name: string): string {
-  return name.replaceAll('"', "%22").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
 }

@@ -1,13 +1,14 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
 import { isTerminal } from "../../openapi/events.ts";
-import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
 import { PoolError } from "./errors.ts";
 import { type NumberedEvent, outputBytes, readEvents } from "./events.ts";
+import { type SpecWithFiles, splitFiles } from "./files.ts";
 import { checkArguments, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
 
@@ -22,7 +23,7 @@ export type DistributedPoolOptions = Where &
   };
 
 /** What may be said of any call or child, beside what it runs. */
-type SpecFields = Omit<ChildSpecInput, "command" | "function">;
+type SpecFields = Omit<SpecWithFiles, "command" | "function">;
 
 /** Runs a program: argv, no shell. */
 export interface CommandSpec extends SpecFields {
@@ -157,8 +158,13 @@ export class DistributedPool {
     const left = new AbortController();
     try {
       const positions = new Feed<number>();
-      const placing = { signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal, onPosition: (position: number) => positions.push(position) };
-      const answer = this.#connection.access.call(pool, this.#wire(spec, options), placing).finally(() => positions.end());
+      const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
+      const placing = {
+        signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
+        onPosition: (position: number) => positions.push(position),
+        parts,
+      };
+      const answer = this.#connection.access.call(pool, wired, placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
       yield* readEvents((await answer).body);
@@ -175,7 +181,8 @@ export class DistributedPool {
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
     const { signal } = { ...this.#defaults, ...options };
-    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), { signal });
+    const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
+    const { id } = await this.#connection.access.placeChild(pool, wired, { signal, parts });
     return this.child(id);
   }
 
@@ -223,7 +230,7 @@ export class DistributedPool {
     await this.#connection.client.close();
   }
 
-  #wire(spec: Spec, options: CallOptions): ChildSpecInput {
+  #wire(spec: Spec, options: CallOptions): SpecWithFiles {
     const { stdout: _out, stderr: _err, signal: _signal, ...defaults } = { ...this.#defaults, ...options };
     const { function: fn, args, ...fields } = spec as FunctionSpec;
     if (fn === undefined) return { ...defaults, ...fields };

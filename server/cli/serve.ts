@@ -34,6 +34,7 @@ function common(given: Given, env: Environment): Omit<MemberOptions, "pools"> {
     rememberMs: given["remember-ms"],
     deadlineMs: given["deadline-ms"],
     maxBodyBytes: given["max-body-bytes"],
+    maxUploadBytes: given["max-upload-bytes"],
     requestTimeoutMs: given["request-timeout-ms"],
     maxRate: given["max-rate"],
     maxStreams: given["max-streams"],

@@ -6,23 +6,24 @@ import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
 import { accessFor, callThrough } from "../gateway.ts";
 import { guarded, isPermitted } from "../permissions.ts";
 import { type NodeContext, whileClientIsThere } from "../stream.ts";
+import { withUploads } from "../uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { streams } = options;
+  const { streams, receiver } = options;
 
-  app.openapi(guarded(routes.callInPool, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.callInPool, streams), receiver), async (c) => {
     const accept = acceptOf(c);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
-    return (await callThrough(c as unknown as NodeContext, options, pool, c.req.valid("json"), accept)) as never;
+    return (await callThrough(c as unknown as NodeContext, options, { pool, spec: c.req.valid("json"), parts: c.var.uploads?.parts }, accept)) as never;
   });
 
-  app.openapi(guarded(routes.placeChildInPool, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {
     const { pool } = c.req.valid("param");
     const spec = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     options.calls.add(c.env.outgoing);
-    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext) });
+    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext), parts: c.var.uploads?.parts });
     return c.json(child, 201, { location: child.url });
   });
 

@@ -12,9 +12,10 @@ import { problemOf } from "../problems.ts";
 import { type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
+import { withUploads } from "../uploads.ts";
 import { answerAtEnd, withWaiting } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams, logError }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams, receiver, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -23,14 +24,20 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return supervisor;
   };
 
-  app.openapi(guarded(routes.call, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.call, streams), receiver), async (c) => {
     const accept = acceptOf(c);
     const { pool, slot, ...spec } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
-      const child = await supervisor.admitWhenFree(spec, "call", { client: c.var.caller.name, slot, onPosition, signal: whileClientIsThere(node) });
+      const child = await supervisor.admitWhenFree(spec, "call", {
+        client: c.var.caller.name,
+        slot,
+        uploads: c.var.uploads,
+        onPosition,
+        signal: whileClientIsThere(node),
+      });
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {
@@ -43,11 +50,11 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     })) as never;
   });
 
-  app.openapi(guarded(routes.placeChild, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.placeChild, streams), receiver), async (c) => {
     const { pool, slot, ...spec } = c.req.valid("json");
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     const signal = whileClientIsThere(c as unknown as NodeContext);
-    const child = await supervisorOf(c, pool).admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, signal });
+    const child = await supervisorOf(c, pool).admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, uploads: c.var.uploads, signal });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 

@@ -150,6 +150,7 @@ export class Supervisor {
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
     const limits = tightened(confinement.limits, spec.limits);
+    if (uploads?.stdin && spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
     checkFiles(spec, uploads?.files ?? [], limits.workspaceBytes, fetchRules);
     return limits;
   }

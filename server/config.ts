@@ -156,7 +156,7 @@ const OPTIONS = {
   },
   "max-upload-bytes": {
     value: "BYTES",
-    doc: "Bytes of all multipart requests that are kept at a time, on disk, and so of each.",
+    doc: "Largest multipart request; four times as much is kept at a time, on disk.",
     otherwise: String(DEFAULTS.maxUploadBytes),
     parse: whole(1_024, 1_099_511_627_776),
   },

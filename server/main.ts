@@ -66,7 +66,7 @@ export interface MemberOptions extends AuthOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest request body, or child spec in a multipart one. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** Bytes of all multipart bodies that are kept at a time, on disk, and so of each. Default 1 GiB. */
+  /** Largest multipart body; four times as much is kept at a time, on disk. Default 1 GiB. */
   readonly maxUploadBytes?: number | undefined;
   /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;

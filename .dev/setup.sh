@@ -20,7 +20,7 @@ can_install() { command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 if [ "$(uname -s)" = Linux ]; then need bwrap bubblewrap; need prlimit util-linux; need setpriv util-linux; need mkfifo coreutils; fi
-if [ "$purpose" = test ]; then need ffmpeg ffmpeg; need curl curl; need busybox busybox; need openssl openssl; need perl perl; fi
+if [ "$purpose" = test ]; then need ffmpeg ffmpeg; need curl curl; need busybox busybox; need openssl openssl; need perl perl; [ -x /usr/bin/python3 ] || missing="$missing python3"; fi
 if [ -n "$missing" ]; then
   if can_install; then
     echo "setup: installing$missing" >&2

@@ -31,7 +31,7 @@ export interface AppOptions extends GatewayOptions {
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** A larger request body is refused. */
-  readonly maxBodyBytes: number;
+  maxBodyBytes(): number;
   /** Takes files that come beside a spec. */
   readonly receiver: UploadReceiver;
   /** Who is calling; without it, anyone. */
@@ -96,7 +96,6 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   const app = new OpenAPIHono<Bindings>({
     defaultHook: (result, c) => (result.success ? undefined : problemResponse(c, invalidFields(result.error.issues))),
   });
-  const { maxBodyBytes } = options;
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
@@ -104,11 +103,12 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     await next();
   });
   app.use(admission(options));
-  const limit = bodyLimit({
-    maxSize: maxBodyBytes,
-    onError: (c) => problemResponse(c, problem("payload_too_large", `expected a body of at most ${maxBodyBytes} bytes`)),
+  app.use((c, next) => {
+    if (c.env.incoming && isStreamed(c.env.incoming)) return next();
+    const maxSize = options.maxBodyBytes();
+    const onError = (refused: Context) => problemResponse(refused, problem("payload_too_large", `expected a body of at most ${maxSize} bytes`));
+    return bodyLimit({ maxSize, onError })(c, next);
   });
-  app.use((c, next) => (c.env.incoming && isStreamed(c.env.incoming) ? next() : limit(c, next)));
   app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
   app.notFound((c) =>
     problemResponse(c, problem("not_found", `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`)),

@@ -1,6 +1,5 @@
 /** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
 import { parseArgs } from "node:util";
-import { parse as parseYaml } from "yaml";
 import { ChildStatusSchema } from "../openapi/schemas.ts";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { SCOPES } from "./caller.ts";
@@ -13,7 +12,7 @@ export class UsageError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-interface Option<T> {
+export interface Option<T> {
   /** What stands for the value in help texts; none for a switch. */
   readonly value?: string;
   readonly short?: string;
@@ -52,7 +51,7 @@ function pool(given: string, flag: string): [string, number] {
 
 const DAY_MS = 86_400_000;
 
-const OPTIONS = {
+export const OPTIONS = {
   pool: {
     value: "NAME=MAX",
     repeatable: true,
@@ -161,6 +160,12 @@ const OPTIONS = {
     parse: whole(1_024, 1_099_511_627_776),
   },
   url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
+  "wait-ms": {
+    value: "MS",
+    doc: "How long to wait for a slot where all are taken.",
+    otherwise: "0: refused at once",
+    parse: whole(0, DAY_MS),
+  },
   json: {
     value: "SPEC",
     doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.',
@@ -173,6 +178,7 @@ const OPTIONS = {
   end: { doc: "Close the child's input afterwards.", parse: () => true },
   link: { doc: "Stop the child when this command goes.", parse: () => true },
   follow: { short: "f", doc: "Go on until the child ends.", parse: () => true },
+  dev: { doc: "Read it as `dev` would, not as `serve`.", parse: () => true },
   help: { short: "h", doc: "This text.", parse: () => true },
 } as const satisfies Record<string, Option<unknown>>;
 
@@ -183,19 +189,20 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
 const CLIENT = [...MEMBER, "consul"] as const;
-const SPEC = ["json", "stdin", "env", "label", "deadline-ms"] as const;
+const SPEC = ["json", "stdin", "env", "label", "wait-ms", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "max-upload-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "config", "port", "sandbox", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVER = ["pool", "port", "sandbox", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const SERVE = [...SERVER, "host", "advertise", "member", "consul", "insecure"] as const;
 
 export const COMMANDS = {
   serve: {
     usage: "serve --pool NAME=MAX [options]",
     summary: "Run a member, registered with Consul.",
-    options: [...SERVER, "host", "advertise", "member", "consul", "insecure"],
+    options: ["config", ...SERVE],
   },
-  dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", ...SERVER] },
+  dev: { usage: "dev [options]", summary: "Run several members in this process, without Consul.", options: ["members", "config", ...SERVER] },
   call: {
     usage: "call POOL [options] [-- COMMAND ARG...]",
     summary: "Run a command on the least loaded member; its output, its exit code.",
@@ -209,6 +216,11 @@ export const COMMANDS = {
   signal: { usage: "signal ID SIGNAL [options]", summary: "Send a signal, such as SIGUSR1, to a child's program.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
   drain: { usage: "drain [options]", summary: "Let the member at --url admit nothing more, finish, leave, and end.", options: [...MEMBER] },
+  "check-config": {
+    usage: "check-config FILE [options]",
+    summary: "Whether serve would take this configuration file, with these options beside it; what it would serve, or every mistake.",
+    options: ["dev", "members", ...SERVE],
+  },
   token: { usage: "token NAME [options]", summary: "A new token (stderr), and its line for a token file (stdout).", options: ["scope", "in"] },
 } as const satisfies Record<string, { usage: string; summary: string; options: readonly Name[] }>;
 
@@ -223,6 +235,8 @@ export interface Parsed {
   readonly given: Given;
   /** Pools of the configuration file, whose options the member checks. */
   readonly pools?: Readonly<Record<string, unknown>>;
+  /** Runtimes of the configuration file, likewise. */
+  readonly runtimes?: Readonly<Record<string, unknown>>;
   /** Which of them came by a flag; a flag wins over every variable. */
   readonly flagged: ReadonlySet<string>;
 }
@@ -280,37 +294,8 @@ export function parse(argv: readonly string[], env: Environment): Parsed | { rea
   return { command, positionals: parsed.positionals, rest, given: given as Given, flagged: new Set(Object.keys(parsed.values)) };
 }
 
-const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-const isMapping = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/**
- * Adds what a configuration file says to a command line, which wins over it.
- *
- * @param content the file's text; `file` names it in errors.
- * @throws {UsageError} that says where and what was expected.
- */
-export function withFile(parsed: Parsed, content: string, file: string): Parsed {
-  let document: unknown;
-  try {
-    document = parseYaml(content, { maxAliasCount: 100 }) ?? {};
-  } catch (error) {
-    throw new UsageError(`${file}: ${(error as Error).message.split("\n")[0]}`);
-  }
-  if (!isMapping(document)) throw new UsageError(`${file}: expected options by name, such as port: 7400`);
-  const names = new Map(COMMANDS[parsed.command].options.filter((name) => !["pool", "config"].includes(name)).map((name) => [camelCase(name), name]));
-  const given: Record<string, unknown> = {};
-  const { pools = {}, ...options } = document;
-  if (!isMapping(pools)) throw new UsageError(`${file}: pools: expected pools by name, such as pipeline: {maxChildren: 5}`);
-  for (const [key, value] of Object.entries(options)) {
-    const name = names.get(key);
-    if (name === undefined) throw new UsageError(`${file}: expected one of pools, ${[...names.keys()].join(", ")}; got ${JSON.stringify(key)}`);
-    const option: Option<unknown> = OPTIONS[name];
-    const [kinds, wanted] = option.value ? [["string", "number"], "a text or a number"] : [["boolean"], "true or false"];
-    if (!kinds.includes(typeof value)) throw new UsageError(`${file}: ${key}: expected ${wanted}; got ${JSON.stringify(value)}`);
-    if (value !== false) given[name] = option.parse(String(value), `${file}: ${key}`);
-  }
-  return { ...parsed, pools, given: { ...given, ...parsed.given } };
-}
+/** An option's word in the configuration file. */
+export const camelCase = (name: string) => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The Consul that a command should use; undefined when nothing asks for one. */
 export function consulOf(given: Given, env: Environment): ConsulOptions | undefined {

@@ -28,13 +28,10 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const CHECK_INTERVAL_MS = 1_000;
 
 export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Server {
-  const headersTimeout = Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs);
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
-    headersTimeout,
-    // Bodies are timed below: one time for all does not fit those that are streamed.
-    requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersTimeout),
+    ...timeouts(requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // A request without Host is refused by the door, with a problem.
     requireHostHeader: false,
@@ -51,9 +48,24 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     },
   });
   const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
-  server.on("request", (incoming: IncomingMessage) => timeBody(incoming, requestTimeoutMs));
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
+  const streaming = new WeakSet<Socket>();
+  server.on("request", (incoming: IncomingMessage) => {
+    if (isStreamed(incoming)) timeStreamed(incoming, server.requestTimeout, streaming);
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // The time for a whole request is not for those.
+    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket)) refuse(error.code ?? "", socket as Socket);
+  });
   return server;
+}
+
+function timeouts(requestTimeoutMs: number): { headersTimeout: number; requestTimeout: number } {
+  return { headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs), requestTimeout: requestTimeoutMs };
+}
+
+/** Changes how long requests may take, those under way too. */
+export function limitRequests(server: Server, requestTimeoutMs: number): void {
+  Object.assign(server, timeouts(requestTimeoutMs));
 }
 
 function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestListener): SecureServer {
@@ -71,20 +83,24 @@ export function isStreamed({ method, url = "", headers }: IncomingMessage): bool
 /** So much an upload has to bring each time. A child's input may come as slowly as somebody types. */
 const MIN_UPLOAD_BYTES = 65_536;
 
-/** Refuses a request whose body does not arrive in time. A streamed one has to go on each time, unless it is not being read. */
-function timeBody(incoming: IncomingMessage, timeoutMs: number): void {
+/** Refuses a request whose streamed body does not go on each time, unless it is not being read. */
+function timeStreamed(incoming: IncomingMessage, timeoutMs: number, streaming: WeakSet<Socket>): void {
   const { socket } = incoming;
-  const streamed = isStreamed(incoming);
   const least = isMultipart(incoming.headers["content-type"]) ? MIN_UPLOAD_BYTES : 1;
   let seen = socket.bytesRead;
+  streaming.add(socket);
   const timer = setInterval(() => {
-    const waits = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + least;
+    const goesOn = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + least;
     seen = socket.bytesRead;
-    if (streamed && waits) return;
-    clearInterval(timer);
+    if (goesOn) return;
+    over();
     if (!incoming.complete) refuse("ERR_HTTP_REQUEST_TIMEOUT", socket);
   }, timeoutMs);
-  incoming.once("close", () => clearInterval(timer)).once("end", () => clearInterval(timer));
+  const over = () => {
+    clearInterval(timer);
+    streaming.delete(socket);
+  };
+  incoming.once("close", over).once("end", over);
 }
 
 /** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */

@@ -1,8 +1,7 @@
 /** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
 import { once } from "node:events";
 import { hostname } from "node:os";
-import type { z } from "zod";
-import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
+import { isDeepStrictEqual } from "node:util";
 import { Client } from "../sdk/typescript/client.ts";
 import { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
@@ -10,29 +9,28 @@ import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
 import { createApp } from "./app.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { createDoor, isLoopback } from "./door.ts";
-import { createListener } from "./listener.ts";
+import { createListener, limitRequests } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import { type CheckedPool, checkedOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
 import { Rates, Streams } from "./rates.ts";
-import { commandRuntime } from "./runtimes/command.ts";
-import { nodeRuntime } from "./runtimes/node.ts";
-import { Bubblewrap } from "./sandbox/bubblewrap.ts";
-import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
+import { difference, merged, type Reloaded } from "./reload.ts";
+import type { ConfiguredRuntimes } from "./runtimes/configured.ts";
+import { PoolRuntimes } from "./runtimes/pools.ts";
+import type { Runtimes } from "./runtimes/table.ts";
+import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
 import { fetchRulesOf } from "./sandbox/fetch-rules.ts";
-import { NoSandbox } from "./sandbox/none.ts";
-import { probeSandbox } from "./sandbox/probe.ts";
-import type { Sandbox } from "./sandbox/sandbox.ts";
-import { Supervisor } from "./supervisor/supervisor.ts";
+import { DEFAULT_PATH, openSandbox, prove } from "./sandbox/open.ts";
+import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { UploadReceiver } from "./uploads.ts";
 import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
+export type { Reloaded } from "./reload.ts";
 export type { PoolOptions } from "./sandbox/confinement.ts";
-
-type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
 export interface MemberOptions extends AuthOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
@@ -76,7 +74,13 @@ export interface MemberOptions extends AuthOptions {
   readonly maxStreams?: number | undefined;
   /** Serve https, and ask the other members so. */
   readonly tls?: TlsOptions | undefined;
-  /** `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  /**
+   * Programs that run functions beside `node`, `python` and `bun`, or in their place, by the name of the runtime:
+   * `{ruby: {command: ["ruby", "{source}"]}}`. `{source}` becomes the path of the function's source; one line of JSON,
+   * `{args, context}`, comes on descriptor 3, and one goes back there: `{"value": …}` or `{"error": {"name", "message"}}`.
+   */
+  readonly runtimes?: ConfiguredRuntimes | undefined;
+  /** Where `bun` is looked for, and `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
@@ -85,6 +89,16 @@ export interface MemberOptions extends AuthOptions {
 export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
+  /**
+   * Takes changed options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`, `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
+   * and the pools with their options. Children that run keep what they were started with; a lower `maxChildren` ends none of them. A pool
+   * that is left out admits nothing more; its children go on. All other options keep their values. Reloads are done one after the other.
+   *
+   * @param options all of them, as for {@link startMember}.
+   * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` where a pool's changed limits and grants
+   *   do not hold, `draining` when the member is stopping. Nothing has changed then.
+   */
+  reload(options: MemberOptions): Promise<Reloaded>;
   /** Resolves when the member has left and its port is closed, whoever asked for it. */
   readonly stopped: Promise<void>;
   /**
@@ -108,6 +122,7 @@ export const DEFAULTS = {
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
+  path: DEFAULT_PATH,
 } as const;
 
 /** How long the last events may take to reach their readers at the end. */
@@ -124,13 +139,22 @@ const QUIET_MS = 1_000;
  * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
  */
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
-  const { host = DEFAULTS.host, port = DEFAULTS.port, graceMs = DEFAULTS.graceMs, maxBodyBytes = DEFAULTS.maxBodyBytes, log = () => {} } = options;
-  check(options, host);
-  const pools = poolsOf(options.pools);
-  const confinements = new Map([...pools].map(([pool, given]) => [pool, confinementOf(given)]));
+  const { host = DEFAULTS.host, port = DEFAULTS.port, log = () => {} } = options;
+  const pools = checkedOptions(options);
   const { auth, tls, ...files } = openFiles(options, log);
-  const sandbox = await openSandbox(options, [...confinements.values()]).catch((error: unknown) => {
+  const sandbox = await openSandbox(options, confinementsOf(pools)).catch((error: unknown) => {
     files.close();
+    throw error;
+  });
+  const poolRuntimes = new PoolRuntimes({
+    sandbox,
+    path: options.path ?? DEFAULTS.path,
+    configured: options.runtimes ?? {},
+    log: (message) => log("warn", message),
+  });
+  const runtimes = await poolRuntimes.open(wantedOf(pools)).catch(async (error: unknown) => {
+    files.close();
+    await sandbox.close();
     throw error;
   });
 
@@ -150,14 +174,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
   }
   const bound = server.address() as { address: string; port: number };
-  const member: Member = {
+  let member: Member = {
     name:
       options.name ??
       `${hostname()
         .replaceAll(/[^A-Za-z0-9_-]/g, "-")
         .slice(0, 50)}-${bound.port}`,
     url: `${tls ? "https" : "http"}://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
-    pools: Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren])),
+    pools: maxChildrenOf(options.pools),
     sandbox: sandbox.level,
     version: VERSION,
   };
@@ -167,27 +191,19 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const client = new Client(tls?.client);
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
-  const supervisors = new Map(
-    [...pools].map(([pool, { maxChildren, maxQueue, limits, ...rules }]) => [
+  const supervise = (pool: string, changing: ChangeableOptions) =>
+    new Supervisor({
       pool,
-      new Supervisor({
-        pool,
-        member: member.name,
-        url: member.url,
-        maxChildren,
-        maxQueue,
-        sandbox,
-        confinement: confinements.get(pool) as Confinement,
-        fetchRules: fetchRulesOf(rules),
-        maxDeadlineMs: limits.deadlineMs,
-        defaultDeadlineMs: options.deadlineMs ?? DEFAULTS.deadlineMs,
-        folder: sandbox.folder,
-        runtimes: { command: commandRuntime, function: nodeRuntime },
-        graceMs,
-        rememberMs: options.rememberMs ?? DEFAULTS.rememberMs,
-      }),
-    ]),
-  );
+      member: member.name,
+      url: member.url,
+      sandbox,
+      folder: sandbox.folder,
+      ...changing,
+    });
+  const supervisors = new Map([...pools].map(([pool, given]) => [pool, supervise(pool, changeable(given, options, runtimes.get(pool) as Runtimes))]));
+  const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
+  const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
+  let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
   const calls = new Pending();
   let stopping: Promise<void> | undefined;
   app = createApp({
@@ -196,12 +212,16 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
-    maxBodyBytes,
-    receiver: new UploadReceiver({ folder: sandbox.folder, maxUploadBytes: options.maxUploadBytes ?? DEFAULTS.maxUploadBytes, maxBodyBytes }),
+    maxBodyBytes: () => maxBodyBytes,
+    receiver: new UploadReceiver({
+      folder: sandbox.folder,
+      maxUploadBytes: () => held.maxUploadBytes ?? DEFAULTS.maxUploadBytes,
+      maxBodyBytes: () => maxBodyBytes,
+    }),
     auth,
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
-    rates: new Rates(options.maxRate ?? DEFAULTS.maxRate),
-    streams: new Streams(options.maxStreams ?? DEFAULTS.maxStreams),
+    rates,
+    streams,
     calls,
     drain: () => void stop(),
     isDraining: () => stopping !== undefined,
@@ -212,8 +232,45 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
   if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
 
+  let held = options;
+  /** Lets a pool's children end, and be read as long as they are remembered. */
+  const retire = async (pool: string) => {
+    const supervisor = supervisors.get(pool);
+    supervisor?.drain();
+    await supervisor?.forgotten();
+    if (!Object.hasOwn(held.pools, pool)) supervisors.delete(pool);
+  };
+  const take = async (wanted: MemberOptions): Promise<Reloaded> => {
+    const asked = checkedOptions(wanted);
+    const reloaded = difference(held, wanted, DEFAULTS);
+    await prove(sandbox, confinementsOf(asked));
+    const runtimes = await poolRuntimes.open(wantedOf(asked));
+    if (stopping) throw PoolError.of("draining", "the member drains");
+    const before = Object.keys(held.pools);
+    held = merged(held, wanted);
+    for (const [pool, given] of asked) {
+      const supervisor = supervisors.get(pool);
+      const changing = changeable(given, held, runtimes.get(pool) as Runtimes);
+      if (supervisor) supervisor.update(changing);
+      else supervisors.set(pool, supervise(pool, changing));
+    }
+    for (const pool of before) if (!asked.has(pool)) void retire(pool);
+    rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
+    streams.max = held.maxStreams ?? DEFAULTS.maxStreams;
+    maxBodyBytes = held.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
+    limitRequests(server, held.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs);
+    const facts = { ...member, pools: maxChildrenOf(held.pools) };
+    if (!isDeepStrictEqual(facts, member)) {
+      member = facts;
+      // Retried with the heartbeat: the registry may be away.
+      membership.update(member);
+    }
+    return reloaded;
+  };
+  let taking: Promise<unknown> = Promise.resolve();
+
   const drain = async () => {
-    const drainMs = options.drainMs ?? DEFAULTS.drainMs;
+    const { drainMs = DEFAULTS.drainMs, graceMs = DEFAULTS.graceMs } = held;
     const running = [...supervisors.values()].reduce((sum, supervisor) => sum + supervisor.count().active, 0);
     log("info", `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`);
     for (const supervisor of supervisors.values()) supervisor.drain();
@@ -227,6 +284,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await taking;
+    await poolRuntimes.close();
     await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
@@ -238,6 +297,8 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     access.close();
     files.close();
     await client.close();
+    // A reload may be trying the sandbox.
+    await taking;
     await sandbox.close();
   };
   let left: () => void = () => {};
@@ -248,7 +309,20 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     stopping ??= drain().then(left);
     return stopping;
   };
-  return { ...member, joined: membership.join(member), stopped, stop };
+  return {
+    ...member,
+    get pools() {
+      return member.pools;
+    },
+    joined: membership.join(member),
+    stopped,
+    reload: (wanted) => {
+      const taken = taking.then(() => take(wanted));
+      taking = taken.catch(() => {});
+      return taken;
+    },
+    stop,
+  };
 }
 
 /** Waits for the work, at most so long. */
@@ -261,24 +335,38 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
-function check({ pools, name, advertise, insecure, sandbox, tokenFile, jwks }: MemberOptions, host: string): void {
-  const refuse = (detail: string) => PoolError.of("invalid_request", detail);
-  const entries = Object.entries(pools);
-  if (entries.length === 0) throw refuse("expected at least one pool, such as pipeline=5; got none");
-  // Consul's meta holds 64 pairs, four of which are taken.
-  if (entries.length > 60) throw refuse(`expected at most 60 pools; got ${entries.length}`);
-  if (name !== undefined && !MemberNameSchema.safeParse(name).success)
-    throw refuse(`expected a member name of letters, digits, _ and -; got ${JSON.stringify(name)}`);
-  if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
-    throw refuse(`expected the advertised address as HOST:PORT; got ${JSON.stringify(advertise)}`);
-  if (isLoopback(host)) return;
-  if (sandbox === "off") throw refuse(`expected a loopback address, because the sandbox is off; got host ${host}`);
-  if (!insecure && tokenFile === undefined && jwks === undefined)
-    throw refuse(
-      `host ${host} is not loopback: whoever reaches the port could run programs here; give --token-file or --jwks-url, or allow it with --insecure`,
-    );
-  if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
-    throw refuse(`host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
+function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
+  return Object.fromEntries(Object.entries(pools).map(([pool, options]) => [pool, typeof options === "number" ? options : options.maxChildren]));
+}
+
+function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] {
+  return [...pools.values()].map(confinementOf);
+}
+
+/** What of a supervisor's options may change while it runs. */
+function changeable(
+  pool: CheckedPool,
+  { graceMs = DEFAULTS.graceMs, rememberMs = DEFAULTS.rememberMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions,
+  runtimes: Runtimes,
+): ChangeableOptions {
+  return {
+    maxChildren: pool.maxChildren,
+    maxQueue: pool.maxQueue,
+    confinement: confinementOf(pool),
+    fetchRules: fetchRulesOf(pool),
+    maxDeadlineMs: pool.limits.deadlineMs,
+    defaultDeadlineMs: deadlineMs,
+    runtimes,
+    graceMs,
+    rememberMs,
+  };
+}
+
+/** What pools ask of their runtimes. */
+function wantedOf(pools: ReadonlyMap<string, CheckedPool>): Parameters<PoolRuntimes["open"]>[0] {
+  return new Map(
+    [...pools].map(([pool, given]) => [pool, { confinement: confinementOf(given), warm: given.warm, reuse: given.reuse ? given.maxChildren : undefined }]),
+  );
 }
 
 /** The tokens and the certificates, which are read again when they change. */
@@ -297,55 +385,3 @@ function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]
   }
   return { auth, tls, close };
 }
-
-/** The pools' options, checked, defaults filled in. */
-function poolsOf(given: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool> {
-  return new Map(
-    Object.entries(given).map(([pool, options]) => {
-      const name = PoolNameSchema.safeParse(pool);
-      if (!name.success) throw PoolError.of("invalid_request", `${name.error.issues[0]?.message}; got ${JSON.stringify(pool)}`);
-      const checked = PoolOptionsSchema.safeParse(typeof options === "number" ? { maxChildren: options } : options);
-      if (checked.success) return [pool, checked.data];
-      const faults = checked.error.issues.map(({ path, message }) => `${["pools", pool, ...path].join(".")}: ${message}`);
-      throw PoolError.of("invalid_request", faults.join("; "));
-    }),
-  );
-}
-
-/** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
-const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
-  as a service: Delegate=yes in its unit
-  by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
-  in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), or podman run --security-opt unmask=/sys/fs/cgroup
-To do without them, with limits on each process only: --sandbox no-cgroup`;
-
-/** What has been proven in this process; the machine does not change under it. */
-const proven = new Map<string, Promise<void>>();
-
-async function openSandbox({ sandbox = "auto", path = "/usr/local/bin:/usr/bin:/bin" }: MemberOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
-  if (sandbox === "off") return new NoSandbox(path);
-  let opened: Sandbox;
-  try {
-    opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
-  } catch (error) {
-    const text = messageOf(error);
-    throw PoolError.of("sandbox_unavailable", text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`, { cause: error });
-  }
-  try {
-    for (const confinement of confinements) {
-      const key = JSON.stringify([opened.level, confinement]);
-      const probe = proven.get(key) ?? probeSandbox(opened, confinement);
-      proven.set(key, probe);
-      await probe.catch((error: unknown) => {
-        proven.delete(key);
-        throw error;
-      });
-    }
-    return opened;
-  } catch (error) {
-    await opened.close();
-    throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
-  }
-}
-
-const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";

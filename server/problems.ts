@@ -25,7 +25,8 @@ export function invalidFields(issues: readonly z.core.$ZodIssue[]): Problem {
   return problem("invalid_request", detail, { fields });
 }
 
-function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
+/** What one finding of validation says was expected. */
+export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
   if (issue.code === "unrecognized_keys")
     return `expected no such key; got ${(issue as z.core.$ZodIssueUnrecognizedKeys).keys.map((key) => JSON.stringify(key)).join(", ")}`;
   if (issue.code === "invalid_key") return (issue as z.core.$ZodIssueInvalidKey).issues.map(({ message }) => message).join(" and ");

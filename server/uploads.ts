@@ -12,9 +12,9 @@ export interface UploadOptions {
   /** A private folder of the server's. */
   readonly folder: string;
   /** Bytes of one upload. */
-  readonly maxUploadBytes: number;
+  maxUploadBytes(): number;
   /** Bytes of a spec. */
-  readonly maxBodyBytes: number;
+  maxBodyBytes(): number;
 }
 
 /** What a handler finds in the context of a route with uploads. */
@@ -47,7 +47,8 @@ export class UploadReceiver {
    */
   async receive(c: NodeContext, next: Next): Promise<void> {
     if (!isMultipart(c.req.header("content-type"))) return next();
-    const { folder, maxUploadBytes } = this.#options;
+    const { folder } = this.#options;
+    const maxUploadBytes = this.#options.maxUploadBytes();
     let bytes = 0;
     const uploads = new Uploads(new Spool(folder), () => {
       this.#keptBytes -= bytes;
@@ -99,7 +100,7 @@ export class UploadReceiver {
   }
 
   async #text(body: AsyncIterable<Buffer>): Promise<string> {
-    const { maxBodyBytes } = this.#options;
+    const maxBodyBytes = this.#options.maxBodyBytes();
     const pieces: Buffer[] = [];
     let bytes = 0;
     for await (const piece of body) {

@@ -135,7 +135,7 @@ export class DirectAccess implements Access {
     const placed = placeOrWait<Answer>(
       {
         tryNow: async (effort) => place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
-        choose: async () => shortestQueues(await members(), probe),
+        choose: async (waits) => shortestQueues(await members(), WAIT_AT - waits, probe),
         request: (member, ms, left) => this.#requestSlot(member, { pool, waitMs: ms, sandbox: spec.sandbox }, left),
         claim: admit,
         onPosition,
@@ -187,12 +187,13 @@ function refusalIn(error: unknown): PoolError | undefined {
   return error instanceof PoolError && CALLERS_OWN.has(error.code) ? error : undefined;
 }
 
-/** The members to wait at. */
-async function shortestQueues(members: readonly Member[], probe: PlacementPorts<unknown>["probe"]): Promise<readonly Member[]> {
+/** So many of the members to wait at; of a small pool all. */
+async function shortestQueues(members: readonly Member[], count: number, probe: PlacementPorts<unknown>["probe"]): Promise<readonly Member[]> {
   if (members.length <= WAIT_AT_ALL_UP_TO) return members;
+  if (count <= 0) return [];
   return (await sample(members, probe))
     .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
-    .slice(0, WAIT_AT)
+    .slice(0, count)
     .map(({ member }) => member);
 }
 

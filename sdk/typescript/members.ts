@@ -143,7 +143,7 @@ function memberOf({ Node, Service, Checks }: HealthEntry): Listed | undefined {
     pools,
     sandbox: SandboxLevelSchema.safeParse(meta[META.sandbox]).data ?? "none",
     version: meta[META.version] ?? "unknown",
-    passing: Checks.every(({ Status }) => Status === "passing" || Status === "warning"),
+    passing: Checks.every(({ Status }) => Status === "passing"),
   };
 }
 

@@ -35,9 +35,11 @@ export interface PlacementPorts<T> {
   admit(member: Member): Promise<Admission<T>>;
   /** A number in [0, 1). */
   random?: () => number;
-  /** `every` (default) leaves no member out; `sample` asks a few, once. */
-  effort?: "every" | "sample";
+  effort?: Effort;
 }
+
+/** `thorough` (default) asks every member, and looks again for slots that move meanwhile; `once` asks every member; `sample` asks a few. */
+export type Effort = "thorough" | "once" | "sample";
 
 /** Some of the members, chosen at random, with their loads: those that answer. */
 export async function sample(members: readonly Member[], probe: PlacementPorts<unknown>["probe"], random?: () => number): Promise<Probed[]> {
@@ -120,9 +122,10 @@ export async function place<T>(pool: string, members: readonly Member[], ports: 
     return { slow };
   };
 
-  const brief = ports.effort === "sample";
+  const { effort = "thorough" } = ports;
+  const brief = effort === "sample";
   const slow = new Set<Member>();
-  for (let pass = 0; pass < (brief ? 1 : PASSES); pass++) {
+  for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
     const draw = shuffled(members, ports.random);
     let asked = 0;
     full = 0;

@@ -6,7 +6,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
 import type { Member } from "./members.ts";
-import type { Admission } from "./placement.ts";
+import type { Admission, Effort } from "./placement.ts";
 
 /** In a pool of so few members it waits at all of them: with less, one would idle while the last callers wait elsewhere. */
 export const WAIT_AT_ALL_UP_TO = 5;
@@ -19,9 +19,9 @@ const PAUSE_MS = 100;
 
 export interface WaitingPorts<T> {
   /** Tries to be admitted without waiting. @throws {PoolError} */
-  tryNow(effort: "every" | "sample"): Promise<T>;
-  /** The members to wait at. */
-  choose(): Promise<readonly Member[]>;
+  tryNow(effort: Effort): Promise<T>;
+  /** The members to wait at, those where it waits already included or not; `waits` is at how many it does. */
+  choose(waits: number): Promise<readonly Member[]>;
   /** Stands in a member's queue until the signal aborts: with that, a slot that was granted returns. */
   request(member: Member, waitMs: number, signal: AbortSignal): AsyncIterable<SlotEvent>;
   /** Takes a slot that was granted. Rejects only as `admit` of placement does. */
@@ -48,11 +48,12 @@ const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
  */
 export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, signal }: WaitingOptions): Promise<T> {
   const until = performance.now() + waitMs;
-  let waits: Waits | undefined;
+  const waits = new Waits(ports, until);
   let unreachable: PoolError | undefined;
   try {
     try {
-      return await ports.tryNow("every");
+      // Whoever waits hears of a slot that moves meanwhile.
+      return await ports.tryNow(waitMs === 0 ? "thorough" : "once");
     } catch (error) {
       if (waitMs === 0 || !(error instanceof PoolError) || !NOT_NOW.has(error.code)) throw error;
       // Members that were too busy to tell their load in time may still answer; where none does, this is what it was.
@@ -61,15 +62,12 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
     for (;;) {
       signal?.throwIfAborted();
       if (performance.now() >= until) throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);
-      if (!waits || waits.over) {
-        waits?.close();
-        waits = new Waits(await ports.choose(), ports, until);
-      }
+      waits.standAt(await ports.choose(waits.open));
       const granted = await waits.next(Math.min(until - performance.now(), LOOK_AGAIN_MS * (0.5 + Math.random())), signal);
       if (granted) {
         const admission = await ports.claim(granted.member, granted.slot);
         if ("admitted" in admission) return admission.admitted;
-      } else if (waits.over) {
+      } else if (waits.over && performance.now() < until) {
         if (unreachable && !waits.reached) throw unreachable;
         const refusal = waits.refusal;
         if (refusal && refusal.code !== "draining") throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
@@ -85,7 +83,7 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
       }
     }
   } finally {
-    waits?.close();
+    waits.close();
   }
 }
 
@@ -121,28 +119,44 @@ class Waits {
   reached = false;
   readonly #left = new AbortController();
   readonly #granted: Granted[] = [];
-  readonly #positions = new Map<Member, number>();
+  readonly #positions = new Map<string, number>();
+  readonly #request: WaitingPorts<unknown>["request"];
   readonly #onPosition: ((position: number) => void) | undefined;
+  readonly #until: number;
+  /** By name: a member is another object once the list has changed. */
+  readonly #open = new Set<string>();
   #best = 0;
-  #open: number;
   #wake: () => void = () => {};
 
-  constructor(members: readonly Member[], { request, onPosition }: Pick<WaitingPorts<unknown>, "request" | "onPosition">, until: number) {
+  constructor({ request, onPosition }: Pick<WaitingPorts<unknown>, "request" | "onPosition">, until: number) {
+    this.#request = request;
     this.#onPosition = onPosition;
-    this.#open = members.length;
-    const waitMs = Math.max(1, Math.ceil(until - performance.now()));
-    for (const member of members) {
-      void this.#wait(member, request(member, waitMs, this.#left.signal)).finally(() => {
-        this.#open -= 1;
-        this.#positions.delete(member);
-        this.#wake();
-      });
-    }
+    this.#until = until;
+  }
+
+  /** At how many members it waits, or holds a slot. */
+  get open(): number {
+    return this.#open.size;
   }
 
   /** Whether it waits nowhere any more. */
   get over(): boolean {
-    return this.#open === 0 && this.#granted.length === 0;
+    return this.#open.size === 0 && this.#granted.length === 0;
+  }
+
+  /** Stands in the queues of these members too. */
+  standAt(members: readonly Member[]): void {
+    const waitMs = Math.max(1, Math.ceil(this.#until - performance.now()));
+    for (const member of members) {
+      const { name } = member;
+      if (this.#open.has(name)) continue;
+      this.#open.add(name);
+      void this.#wait(member, this.#request(member, waitMs, this.#left.signal)).finally(() => {
+        this.#open.delete(name);
+        this.#positions.delete(name);
+        this.#wake();
+      });
+    }
   }
 
   /** The next slot that is granted; undefined when none is in this time, or it waits nowhere any more. */
@@ -170,7 +184,7 @@ class Waits {
     try {
       for await (const event of events) {
         this.reached = true;
-        if (event.type === "queued") this.#moved(member, event.position);
+        if (event.type === "queued") this.#moved(member.name, event.position);
         else if (event.type === "granted") {
           this.#granted.push({ member, slot: event.slot.id });
           this.#wake();
@@ -187,7 +201,7 @@ class Waits {
     if (error.code !== "queue_timeout") this.refusal = error;
   }
 
-  #moved(member: Member, position: number): void {
+  #moved(member: string, position: number): void {
     this.#positions.set(member, position);
     const best = Math.min(...this.#positions.values());
     if (best === this.#best) return;

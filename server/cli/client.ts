@@ -93,6 +93,7 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
     ...(env ? { env: { ...base.env, ...env } } : {}),
     ...(labels ? { labels: { ...base.labels, ...labels } } : {}),
     ...(stdin ? { stdin } : {}),
+    ...(given["wait-ms"] === undefined ? {} : { waitMs: given["wait-ms"] }),
     ...(given["deadline-ms"] === undefined ? {} : { deadlineMs: given["deadline-ms"] }),
     ...(given.link ? { link: true } : {}),
   } as Spec;
@@ -105,6 +106,10 @@ function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void
 /** Prints an event. Answers the exit code of the child once it has ended. */
 async function print(event: PoolEvent): Promise<number | undefined> {
   switch (event.type) {
+    case "queued":
+      // For a person who waits; a script's stderr is the child's.
+      if (process.stderr.isTTY) await write(process.stderr, `dpool: waiting for a slot, position ${event.position}\n`);
+      return undefined;
     case "stdout":
       await write(process.stdout, outputBytes(event));
       return undefined;

@@ -31,7 +31,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   #timer: NodeJS.Timeout | undefined;
   #draining = false;
   #left = false;
-  #registered = false;
+  /** The facts that Consul was told last. */
+  #told: Member | undefined;
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: (level: "info" | "warn", message: string) => void) {
@@ -62,11 +63,17 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     if (!this.#left) this.#beat();
   }
 
+  update(self: Member): void {
+    this.#self = self;
+    // Before that, the joining tells it; where it fails, the next heartbeat does.
+    if (this.#told && !this.#left) void this.#busy(this.#underWay.then(() => this.#told === this.#self || this.#register()));
+  }
+
   async drain(): Promise<void> {
     this.#draining = true;
     this.#trouble = "draining";
     await this.#underWay;
-    if (!this.#registered || this.#left) return;
+    if (!this.#told || this.#left) return;
     await this.#maintain();
     await new Promise((resolve) => setTimeout(resolve, TOLD_MS));
   }
@@ -77,7 +84,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#trouble = "left Consul";
     await this.#underWay;
     // It may never have been there.
-    if (this.#registered)
+    if (this.#told)
       await this.#agent.agent.service
         .deregister({ ...this.#service, ...timeout })
         .catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
@@ -126,7 +133,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
-      this.#registered = true;
+      this.#told = self;
       // An agent that had forgotten the member has forgotten this too.
       if (this.#draining) await this.#maintain();
       return true;
@@ -159,6 +166,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   }
 
   async #pass(): Promise<void> {
+    if (this.#told !== this.#self) return void (await this.#register());
     try {
       await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
       this.#complaint = undefined;

@@ -19,6 +19,11 @@ export class EmbeddedRegistry {
         self = member;
         registry.#members = [...registry.#members.filter(({ name }) => name !== member.name), member];
       },
+      update(member) {
+        if (self && registry.#draining.delete(self)) registry.#draining.add(member);
+        registry.#members = registry.#members.map((other) => (other === self ? member : other));
+        self = member;
+      },
       async drain() {
         if (self) registry.#draining.add(self);
       },

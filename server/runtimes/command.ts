@@ -1,20 +1,26 @@
 /** Runs a program as it is. */
-import { contextEnvironment, NOT_STARTED, type Runtime } from "./runtime.ts";
+import type { SandboxedProcess } from "../sandbox/sandbox.ts";
+import { contextEnvironment, NOT_STARTED, type Outcome, type Runtime } from "./runtime.ts";
 
 export const commandRuntime: Runtime = {
-  program: (spec, context) => ({
-    argv: spec.command ?? [],
-    env: { ...spec.env, ...contextEnvironment(context) },
-    readOnly: [],
-    channel: false,
-    stdin: spec.stdin !== undefined,
-  }),
-
-  follow: (process) => ({
-    outcome: process.exited.then((exit) => {
-      if (!exit.started) return NOT_STARTED;
-      if (exit.signal === null) return { kind: "exited", exit };
-      return { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode };
-    }),
-  }),
+  async start({ spec, context }, { sandbox, confinement, files, artifacts }) {
+    const program = {
+      argv: spec.command ?? [],
+      env: { ...spec.env, ...contextEnvironment(context) },
+      readOnly: [],
+      channel: false,
+      stdin: spec.stdin !== undefined,
+      files,
+      artifacts,
+    };
+    const process = await sandbox.launch(program, confinement);
+    return { process, outcome: outcomeOf(process) };
+  },
 };
+
+async function outcomeOf(process: SandboxedProcess): Promise<Outcome> {
+  const exit = await process.exited;
+  if (!exit.started) return NOT_STARTED;
+  if (exit.signal === null) return { kind: "exited", exit };
+  return { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode };
+}

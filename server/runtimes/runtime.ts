@@ -1,7 +1,9 @@
-/** The seam between a child spec and a process: a runtime says what to start, and tells how the work ended. */
+/** The seam between a child spec and a process: a runtime starts the work, and tells how it ended. */
+import type { Readable } from "node:stream";
 import type { FunctionError } from "../../openapi/errors.ts";
 import type { ChildSpec, Usage } from "../../openapi/schemas.ts";
-import type { Exit, Program, SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { Confinement } from "../sandbox/confinement.ts";
+import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 
 /** What a child is told about itself. */
 export interface ChildContext {
@@ -12,10 +14,40 @@ export interface ChildContext {
   readonly deadline: number | null;
 }
 
+/** The work of one child. */
+export interface Work {
+  readonly spec: ChildSpec;
+  /** The function to call, of the spec or of a task; undefined for a command. */
+  readonly call: FunctionCall | undefined;
+  readonly context: ChildContext;
+  /** Who asked for it: processes are kept for the same one only. */
+  readonly client: string;
+}
+
+/** A function and its arguments: `source`, or a `file` inside the sandbox. */
+export interface FunctionCall {
+  readonly runtime: string;
+  readonly source?: string | undefined;
+  readonly file?: string | undefined;
+  readonly export?: string | undefined;
+  readonly args: readonly unknown[];
+  readonly encoding: "json" | "devalue";
+}
+
+/** Where the work runs, and what goes in and comes out beside it. */
+export interface Place {
+  readonly sandbox: Sandbox;
+  readonly confinement: Confinement;
+  /** Files for the workspace, as a tar stream. */
+  readonly files: Readable | undefined;
+  /** Patterns of the files that are kept. */
+  readonly artifacts: readonly string[];
+}
+
 /** How the work ended, as the work itself saw it. */
 export type Outcome =
   | { readonly kind: "exited"; readonly exit: Exit }
-  | { readonly kind: "returned"; readonly value: unknown }
+  | { readonly kind: "returned"; readonly value: unknown; readonly encoding?: "devalue" }
   | { readonly kind: "threw"; readonly error: FunctionError; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string }
   | { readonly kind: "unavailable"; readonly detail: string }
@@ -27,15 +59,18 @@ export const NOT_STARTED: Outcome = { kind: "unavailable", detail: "the sandbox 
 /** Measured inside the child, where the runtime can. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;
 
-export interface Work {
+/** Work under way. */
+export interface Started {
+  readonly process: SandboxedProcess;
   /** Resolves once the work has told its outcome or has ended without one. Never rejects. */
   readonly outcome: Promise<Outcome & { readonly usage?: MeasuredUsage }>;
+  /** Tells the work that the member drains; it goes on. */
+  drain?(): void;
 }
 
 export interface Runtime {
-  program(spec: ChildSpec, context: ChildContext): Program;
-  /** Follows a started process. */
-  follow(process: SandboxedProcess, spec: ChildSpec, context: ChildContext): Work;
+  /** Starts the work, in a process of its own or in one that waits. @throws {PoolError} `sandbox_unavailable`. */
+  start(work: Work, place: Place): Promise<Started>;
 }
 
 /** The variables by which a command finds what a function finds in its context. */

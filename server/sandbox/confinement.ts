@@ -71,29 +71,55 @@ const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
   return { from, to };
 });
 
+const MAX_WARM = 1_000;
+
 /** A pool as its operator writes it. */
-export const PoolOptionsSchema = z.strictObject({
-  maxChildren: z.int().min(1).max(10_000),
-  /** Callers that may wait for a slot at a time; 0 for none. */
-  maxQueue: z.int().min(0).max(100_000).default(1_000),
-  /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
-  limits: z.strictObject({ ...LimitsSchema.shape, deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional() }).default({}),
-  readOnly: z.array(BindSchema).default([]),
-  env: z
-    .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
-      z.string().refine((value) => !value.includes("\0"), "expected a value without NUL characters"),
-    )
-    .default({}),
-  network: z.enum(["none", "host"]).default("none"),
-  devices: z.array(AbsolutePath.refine((path) => posix.normalize(path).startsWith("/dev/"), "expected a path below /dev/")).default([]),
-  commands: z.array(z.string().min(1)).min(1).optional(),
-  /** Which URLs of files are fetched: how they begin, `*.` before a host for all names below it. Default: none. */
-  fetch: z.array(UrlRuleSchema).default([]),
-  /** Addresses at which they may be beside the public ones, such as `10.0.0.0/8`. */
-  fetchAddresses: z.array(NetworkSchema).default([]),
-  root: AbsolutePath.optional(),
-});
+export const PoolOptionsSchema = z
+  .strictObject({
+    maxChildren: z.int().min(1).max(10_000),
+    /** Callers that may wait for a slot at a time; 0 for none. */
+    maxQueue: z.int().min(0).max(100_000).default(1_000),
+    /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
+    limits: z.strictObject({ ...LimitsSchema.shape, deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional() }).default({}),
+    readOnly: z.array(BindSchema).default([]),
+    env: z
+      .record(
+        z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
+        z.string().refine((value) => !value.includes("\0"), "expected a value without NUL characters"),
+      )
+      .default({}),
+    network: z.enum(["none", "host"]).default("none"),
+    devices: z.array(AbsolutePath.refine((path) => posix.normalize(path).startsWith("/dev/"), "expected a path below /dev/")).default([]),
+    commands: z.array(z.string().min(1)).min(1).optional(),
+    /** Which URLs of files are fetched: how they begin, `*.` before a host for all names below it. Default: none. */
+    fetch: z.array(UrlRuleSchema).default([]),
+    /** Addresses at which they may be beside the public ones, such as `10.0.0.0/8`. */
+    fetchAddresses: z.array(NetworkSchema).default([]),
+    root: AbsolutePath.optional(),
+    /** Processes that are started beforehand and wait for one call each: so many of `node`, or by runtime, such as `{node: 2, python: 1}`. */
+    warm: z
+      .union(
+        [
+          z
+            .int()
+            .min(0)
+            .max(MAX_WARM)
+            .transform((node): Readonly<Record<string, number>> => ({ node })),
+          z.record(z.string(), z.int().min(0).max(MAX_WARM)),
+        ],
+        `expected how many processes wait, up to ${MAX_WARM}, or that by runtime`,
+      )
+      .default({}),
+    /**
+     * Keep a process after its call for further calls of the same caller, in the same runtime. Weaker isolation: what a call leaves in its
+     * process (globals, files, whatever it changed in the language's own objects) the next call of this caller runs with.
+     */
+    reuse: z.boolean().default(false),
+  })
+  .refine(({ reuse, limits }) => !reuse || limits.cpuMs === undefined, {
+    path: ["reuse"],
+    message: "expected no limits.cpuMs beside it: a process's time is counted over all its calls",
+  });
 /** A pool's options: `maxChildren`, limits and grants. */
 export type PoolOptions = z.input<typeof PoolOptionsSchema>;
 

@@ -60,10 +60,11 @@ export class Staging {
   }
 
   /** The file itself where any user can read it, else a copy. */
-  reachable(file: string): Promise<string> {
+  async reachable(file: string): Promise<string> {
+    if (!this.#active || isOpen(file)) return file;
     let place = this.#places.get(file);
     if (!place) {
-      place = !this.#active || isOpen(file) ? Promise.resolve(file) : this.#copy(file);
+      place = this.#copy(file);
       this.#places.set(file, place);
       // A copy that failed, on a full disk say, is tried again by the next child.
       place.catch(() => this.#places.delete(file));

@@ -147,6 +147,7 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
       artifacts: artifacts?.stream ?? null,
       exited,
       kill: () => killGroup("SIGKILL"),
+      usedMs: () => watch?.usedMs(),
       async signal(signal) {
         const first = await sandbox?.firstPid;
         if (first === undefined) return killGroup(signal);
@@ -176,7 +177,7 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
 }
 
 /** Looks at what a group uses; kills it when it is over a limit. `end` tells what it used and which limit it broke. */
-function watched(group: Cgroup, cpuMs: number, kill: () => void): { end(): Pick<Exit, "exceeded" | "usage"> } {
+function watched(group: Cgroup, cpuMs: number, kill: () => void): { usedMs(): number | undefined; end(): Pick<Exit, "exceeded" | "usage"> } {
   /** Somebody with the rights may have removed the group: then nothing is known of it. */
   const asked = <T>(question: () => T): T | undefined => {
     try {
@@ -194,6 +195,7 @@ function watched(group: Cgroup, cpuMs: number, kill: () => void): { end(): Pick<
     asked(() => group.kill());
   }, WATCH_MS);
   return {
+    usedMs: () => asked(() => group.cpuMs),
     end() {
       clearInterval(timer);
       const usage = asked(() => ({ cpuMs: Math.round(group.cpuMs * 1_000) / 1_000, maxRssBytes: group.peakBytes }));

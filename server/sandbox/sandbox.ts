@@ -44,6 +44,8 @@ export interface SandboxedProcess {
   readonly artifacts: Readable | null;
   /** Resolves when nothing of the tree is left; the output may still hold bytes to read. Never rejects. */
   readonly exited: Promise<Exit>;
+  /** Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it. */
+  usedMs(): number | undefined;
   /** Sends a signal to the program itself, not to what contains it. */
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Ends the whole tree at once. */

@@ -12,7 +12,7 @@ import {
   type Usage,
 } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { MeasuredUsage, Outcome, Runtime } from "../runtimes/runtime.ts";
+import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { FetchRules } from "../sandbox/fetch-rules.ts";
 import { bytesOf } from "../sandbox/files.ts";
@@ -28,6 +28,10 @@ export interface ChildOptions {
   readonly reference: ChildReference;
   readonly spec: ChildSpec;
   readonly runtime: Runtime;
+  /** The function to call; undefined for a command. */
+  readonly call: FunctionCall | undefined;
+  /** Who asked for it. */
+  readonly client: string;
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   /** Which URLs of files are fetched. */
@@ -61,27 +65,29 @@ export class Child {
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
-  readonly #options: Omit<ChildOptions, "spec" | "uploads">;
+  readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
   readonly #kind: ChildKind;
   readonly #labels: Record<string, string>;
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly #deadlineAt: Date | null;
   readonly #fetching = new AbortController();
-  readonly #started = Promise.withResolvers<SandboxedProcess | undefined>();
+  readonly #launched = Promise.withResolvers<SandboxedProcess | undefined>();
   #status: ChildStatus = "running";
   #endedAt: Date | null = null;
   #ending: Pick<ChildInfo, "exitCode" | "code"> = { exitCode: null, code: null };
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
+  #started: Started | undefined;
+  #draining = false;
   #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #killAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ChildOptions) {
     // The spec may be large: only the running of it holds on to it.
-    const { spec, uploads, ...rest } = options;
+    const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : "function";
     this.#labels = spec.labels ?? {};
@@ -97,10 +103,10 @@ export class Child {
     this.gone = new Promise((resolve) => {
       gone = resolve;
     });
-    this.ended = this.#run(spec, uploads, () => {
+    this.ended = this.#run(options, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
-      this.#started.resolve(undefined);
+      this.#launched.resolve(undefined);
       this.input.close();
       gone();
     });
@@ -157,8 +163,14 @@ export class Child {
 
   /** Sends a signal to the program, once it has been started. A child that has ended stays as it is. */
   async signal(signal: NodeJS.Signals): Promise<void> {
-    const process = await this.#started.promise;
+    const process = await this.#launched.promise;
     if (this.#status !== "ended") await process?.signal(signal);
+  }
+
+  /** Tells a function that the member drains: its signal aborts, and it goes on. */
+  notifyDrain(): void {
+    this.#draining = true;
+    this.#started?.drain?.();
   }
 
   /** Lets go of what is kept of the child beside its log. */
@@ -166,8 +178,8 @@ export class Child {
     void this.#artifacts?.close();
   }
 
-  async #run(spec: ChildSpec, uploads: Uploads | undefined, gone: () => void): Promise<void> {
-    const { runtime, sandbox, reference, confinement, folder, fetchRules } = this.#options;
+  async #run({ spec, call, uploads }: ChildOptions, gone: () => void): Promise<void> {
+    const { runtime, client, sandbox, reference, confinement, folder, fetchRules } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
@@ -186,9 +198,12 @@ export class Child {
         folder,
         signal: this.#fetching.signal,
       });
-      const process = await sandbox.launch({ ...runtime.program(spec, context), files, artifacts: patterns }, confinement);
+      const started = await runtime.start({ spec, call, context, client }, { sandbox, confinement, files, artifacts: patterns });
+      const { process } = started;
       this.#process = process;
-      this.#started.resolve(process);
+      this.#launched.resolve(process);
+      this.#started = started;
+      if (this.#draining) started.drain?.();
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
@@ -205,7 +220,7 @@ export class Child {
           signal: over.signal,
         });
       }
-      outcome = await runtime.follow(process, spec, context).outcome;
+      outcome = await started.outcome;
       // What had not been asked for by now came after the work's own ending.
       cause = this.#cause;
       const exit = await process.exited;
@@ -239,6 +254,7 @@ export class Child {
       clearTimeout(timer);
     }
     this.#process = undefined;
+    this.#started = undefined;
     const terminal = terminalEvent(outcome, cause, usage, this.#artifacts);
     this.#ending = { exitCode: ("exitCode" in terminal ? terminal.exitCode : undefined) ?? null, code: "problem" in terminal ? terminal.problem.code : null };
     this.log.append(terminal);
@@ -314,7 +330,7 @@ function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: Usage,
   }
   switch (outcome.kind) {
     case "returned":
-      return { type: "result" as const, value: outcome.value, ...base };
+      return { type: "result" as const, value: outcome.value, ...(outcome.encoding && { encoding: outcome.encoding }), ...base };
     case "exited":
       return { type: "result" as const, exitCode: outcome.exit.exitCode, ...base };
     case "threw":

@@ -91,6 +91,7 @@ export class Slots {
   readonly #queue = new Queue<Waiting>();
   readonly #held = new Map<string, Held>();
   #max: number;
+  #maxQueue: number;
   #taken = 0;
   #draining = false;
   #positions: NodeJS.Timeout | undefined;
@@ -98,6 +99,7 @@ export class Slots {
   constructor(options: SlotsOptions) {
     this.#options = options;
     this.#max = options.max;
+    this.#maxQueue = options.maxQueue;
   }
 
   /** While it drains, there are no slots to be had. */
@@ -148,7 +150,7 @@ export class Slots {
    */
   request(client: string, waitMs: number): Waiter {
     this.#checkAdmitting();
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= this.#options.maxQueue)) throw this.#full();
+    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= this.#maxQueue)) throw this.#full();
     const waiter = new Waiting(client);
     this.#queue.push(client, waiter);
     const ended = (error: PoolError) => {
@@ -168,9 +170,11 @@ export class Slots {
     return waiter;
   }
 
-  /** Sets how many children there may be at a time. Nobody is ended; those that wait are served where there is more room. */
-  resize(max: number): void {
+  /** Sets how many children there may be, and callers may wait, at a time. Nobody is ended or sent away; those that wait are served where there is more room. Ends a drain. */
+  resize(max: number, maxQueue = this.#maxQueue): void {
+    this.#draining = false;
     this.#max = max;
+    this.#maxQueue = maxQueue;
     this.#serve();
   }
 

@@ -4,7 +4,7 @@ import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpec, isAtLeast, MAX_FILES, type SandboxLevel } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import type { Part } from "../../sdk/typescript/multipart.ts";
-import type { Runtime } from "../runtimes/runtime.ts";
+import type { Runtimes } from "../runtimes/table.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
 import type { FetchRules } from "../sandbox/fetch-rules.ts";
 import { fileOf } from "../sandbox/files.ts";
@@ -34,7 +34,7 @@ export interface SupervisorOptions {
   readonly fetchRules: FetchRules;
   /** Where what goes into children, and comes out of them, is kept; private to the server. */
   readonly folder: string;
-  readonly runtimes: { readonly command: Runtime; readonly function: Runtime };
+  readonly runtimes: Runtimes;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
   /** Milliseconds for which children that have ended are remembered. */
@@ -45,6 +45,12 @@ export interface SupervisorOptions {
 const REMEMBERED = 100;
 const REMEMBERED_CHARS = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
+
+/** What may change while it runs. */
+export type ChangeableOptions = Pick<
+  SupervisorOptions,
+  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs" | "rememberMs" | "fetchRules"
+>;
 
 /** Whose request it is, and with what it comes. */
 export interface Claim {
@@ -64,11 +70,12 @@ export interface Wait extends Claim {
 }
 
 export class Supervisor {
-  readonly options: SupervisorOptions;
+  options: SupervisorOptions;
   readonly slots: Slots;
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
+  readonly #whenForgotten: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -77,11 +84,20 @@ export class Supervisor {
   }
 
   /**
+   * Takes changed options, for children admitted from now on; admits again where it drained. Those that run go on, though there be
+   * more of them than `maxChildren`.
+   */
+  update(changes: ChangeableOptions): void {
+    this.options = { ...this.options, ...changes };
+    this.slots.resize(changes.maxChildren, changes.maxQueue);
+  }
+
+  /**
    * Admits a child, atomically, or refuses. The spec's `waitMs` is not looked at: see {@link admitWhenFree}.
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
-   *   `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
+   *   `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, uploads }: Claim): Child {
     const limits = this.check(spec, uploads);
@@ -94,7 +110,9 @@ export class Supervisor {
       // A placed child can be fed while it runs; a call's input is empty unless it says more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       uploads,
-      runtime: spec.command ? runtimes.command : runtimes.function,
+      runtime: spec.function ? runtimes.of(spec.function) : runtimes.command,
+      call: spec.function,
+      client,
       sandbox,
       confinement: { ...confinement, limits },
       fetchRules,
@@ -146,9 +164,10 @@ export class Supervisor {
 
   /** The limits of a child of this spec. @throws {PoolError} what {@link admit} says of the spec itself. */
   check(spec: ChildSpec, uploads?: Uploads): ChildLimits {
-    const { pool, confinement, fetchRules } = this.options;
+    const { pool, confinement, fetchRules, runtimes } = this.options;
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
+    if (spec.function) runtimes.of(spec.function);
     const limits = tightened(confinement.limits, spec.limits);
     if (uploads?.stdin && spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
     checkFiles(spec, uploads?.files ?? [], limits.workspaceBytes, fetchRules);
@@ -189,9 +208,16 @@ export class Supervisor {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
   }
 
-  /** Admits nothing any more. */
+  /** Resolves when there is no child any more, not one that is remembered. */
+  forgotten(): Promise<void> {
+    return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
+  }
+
+  /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
   drain(): void {
     this.slots.drain();
+    void this.options.runtimes.close();
+    for (const child of this.#children.values()) child.notifyDrain();
   }
 
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */
@@ -230,6 +256,7 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+    if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }
 

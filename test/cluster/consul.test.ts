@@ -1,6 +1,8 @@
 /** Members as real processes that find each other through a real Consul agent. */
 import { randomInt } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type EventOf, isTerminal, type PoolEvent, type TerminalEvent } from "../../openapi/events.ts";
 import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
@@ -356,6 +358,64 @@ describe.skipIf(consulMissing)(`members in Consul${consulMissing ? ` (${consulMi
     await eventually("the agent knows the member again", known, REGISTER_MS);
     await consulShows(consul, ["m1", "m2"], REGISTER_MS);
     await everybodySees(members);
+  });
+
+  test("a member that reads its file again tells Consul, and so the others, how many children it takes; flags win", async () => {
+    const consul = await startConsul();
+    onTestFinished(() => consul.stop());
+    const folder = mkdtempSync(join(tmpdir(), "distributed-pool-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "pool.yaml");
+    writeFileSync(file, "pools:\n  pipeline: 2\n  fixed: 9\n");
+    const args = ["--config", file, "--sandbox", SANDBOX_OPTION];
+    const members = await Promise.all([
+      startServe({ member: "m1", consul: consul.httpAddress, pool: "fixed=1", args }),
+      startServe({ member: "m2", consul: consul.httpAddress, pool: "pipeline=1", args: args.slice(2) }),
+    ]);
+    onTestFinished(async () => void (await Promise.all(members.map((member) => member.end()))));
+    const [m1, m2] = members as [MemberProcess, MemberProcess];
+    const shown = (slots: string, sum: number) =>
+      eventually(
+        `${slots} slots of m1, ${sum} in all`,
+        async () => {
+          const own = (await passing(consul)).find(({ Service }) => Service.Meta.member === "m1");
+          expect(own?.Service.Meta).toMatchObject({ "maxChildren-pipeline": slots, "maxChildren-fixed": "1" });
+          const { pools } = (await (await fetch(`${m2.url}/pools`)).json()) as { pools: { pool: string; max: number }[] };
+          expect(pools.find(({ pool }) => pool === "pipeline")?.max).toBe(sum);
+        },
+        SETTLE_MS,
+      );
+    await shown("2", 3);
+
+    writeFileSync(file, "pools:\n  pipeline: 4\n  fixed: 8\n");
+    m1.kill("SIGHUP");
+    await shown("4", 5);
+
+    writeFileSync(file, "pools:\n  crawler: 1\n  fixed: 8\n");
+    m1.kill("SIGHUP");
+    await eventually(
+      "pool crawler of m1 in the place of pipeline",
+      async () => {
+        const own = (await passing(consul)).find(({ Service }) => Service.Meta.member === "m1");
+        expect(own?.Service.Tags).toEqual(expect.arrayContaining(["crawler", "fixed"]));
+        expect(own?.Service.Tags).not.toContain("pipeline");
+        const { pools } = (await (await fetch(`${m2.url}/pools`)).json()) as { pools: { pool: string; max: number }[] };
+        expect(pools).toEqual(
+          expect.arrayContaining([expect.objectContaining({ pool: "crawler", max: 1 }), expect.objectContaining({ pool: "pipeline", max: 1 })]),
+        );
+      },
+      SETTLE_MS,
+    );
+
+    // What Consul could not be told while it was away, it hears when it is back.
+    await consul.stop();
+    writeFileSync(file, "pools:\n  pipeline: 3\n  fixed: 8\n");
+    m1.kill("SIGHUP");
+    await eventually("the reload", () => expect(m1.log).toMatch(/changed: pools\.crawler, pools\.pipeline\n/), SETTLE_MS);
+    await consul.restart();
+    await consulShows(consul, ["m1", "m2"], REGISTER_MS);
+    await shown("3", 4);
+    await expectReady(members);
   });
 
   test("a member that gets SIGTERM leaves Consul, ends its children as cancelled and exits with 0", async () => {

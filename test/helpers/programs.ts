@@ -1,5 +1,5 @@
 /** Which programs of the system the tests may use. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Whether a program is on PATH. */
@@ -13,3 +13,8 @@ export function onPath(program: string): boolean {
     }
   });
 }
+
+/** Why there is no Python inside the sandbox, which shows `/usr`; undefined where there is. */
+export const pythonMissing = existsSync("/usr/bin/python3") ? undefined : "there is no /usr/bin/python3";
+/** Why there is no Bun; undefined where there is. */
+export const bunMissing = onPath("bun") ? undefined : "bun is not on PATH";

@@ -6,6 +6,7 @@ import type { SandboxLevel } from "../../openapi/schemas.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
 import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
+import { NoSandbox } from "../../server/sandbox/none.ts";
 import type { Sandbox } from "../../server/sandbox/sandbox.ts";
 
 function strongest(): SandboxLevel {
@@ -41,4 +42,9 @@ export function open<S extends Sandbox>(sandbox: S): S {
 /** The strongest sandbox, closed with the test. */
 export function openBubblewrap(): Bubblewrap {
   return open(new Bubblewrap(LEVEL === "full" ? "full" : "no-cgroup"));
+}
+
+/** What {@link SANDBOX_OPTION} gives a member, closed with the test. */
+export function openSandbox(): Sandbox {
+  return HAS_BUBBLEWRAP ? openBubblewrap() : open(new NoSandbox(process.env.PATH ?? ""));
 }

@@ -167,19 +167,24 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       channel: null,
       artifacts: null,
       exited,
+      usedMs: () => undefined,
       signal: async () => end(),
       kill: end,
     }),
     close: async () => {},
   };
   const runtime: Runtime = {
-    program: () => ({ argv: [], env: {}, readOnly: [], channel: false, stdin: false }),
-    follow: () => ({ outcome: exited.then((how) => ({ kind: "exited", exit: how })) }),
+    start: async (_, place) => ({
+      process: await sandbox.launch({ argv: [], env: {}, readOnly: [], channel: false, stdin: false }, place.confinement),
+      outcome: exited.then((how) => ({ kind: "exited", exit: how })),
+    }),
   };
   const child = new Child({
     reference: { id: `m1.${"0".repeat(32)}`, pool: "pipeline", member: "m1", url: "http://127.0.0.1:1/children/x" },
     spec: { command: ["x"], outputEncoding: "base64", waitMs: 0, link: false },
     runtime,
+    call: undefined,
+    client: "127.0.0.1",
     sandbox,
     confinement: confinement(),
     fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),

@@ -19,8 +19,8 @@ const MANY_BYTES = "x".repeat(131_072);
 const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegExp][] = [
   ["an unknown key", { command: ["true"], cmd: 1 }, /expected no such key; got "cmd"/],
   ["an unknown key deeper down", { function: { source: "() => 1", arguments: [] } }, /\/function: expected no such key; got "arguments"/],
-  ["two kinds at once", { command: ["true"], function: { source: "() => 1" } }, /expected exactly one of command, function; got command and function/],
-  ["no kind at all", {}, /expected exactly one of command, function; got none/],
+  ["two kinds at once", { command: ["true"], function: { source: "() => 1" } }, /expected exactly one of command, function, task; got command and function/],
+  ["no kind at all", {}, /expected exactly one of command, function, task; got none/],
   ["an empty argv", { command: [] }, /\/command: expected at least the program to run/],
   ["an empty program", { command: [""] }, /\/command\/0: expected the program to run; got an empty string/],
   ["a command that is a string", { command: "true" }, /\/command: .*expected array, received string/],

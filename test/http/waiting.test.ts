@@ -1,10 +1,14 @@
 /** Waiting for a slot: at one member, and in a pool of several. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { SlotEvent } from "../../openapi/events.ts";
 import type { Slot } from "../../openapi/schemas.ts";
 import { type NumberedEvent, readSlotEvents } from "../../sdk/typescript/events.ts";
 import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
+import { newToken } from "../../server/tokens.ts";
 import {
   callEvents,
   collect,
@@ -22,7 +26,7 @@ import {
   within,
 } from "../helpers/member.ts";
 
-/** Runs until it is told to go on by the end of its stdin… of nothing: it is stopped by the test. */
+/** Ends when the test stops it. */
 const HOLD = { command: ["sleep", "600"], deadlineMs: 60_000 };
 const WAIT_MS = 30_000;
 
@@ -257,6 +261,44 @@ describe("slots", () => {
     expect((await problemOf(await post(member.url, "/slots", { pool: "nowhere" }))).code).toBe("pool_not_found");
     const slot = (await (await post(member.url, "/slots", { pool: "other" }, { accept: "application/json" })).json()) as Slot;
     expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }))).code).toBe("slot_not_found");
+  });
+});
+
+describe("between callers with tokens", () => {
+  async function withTokens() {
+    const folder = await mkdtemp(join(tmpdir(), "dpool-waiting-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const tokens = ["greedy", "modest"].map((name) => newToken(name, ["call", "observe"], ["*"]));
+    const tokenFile = join(folder, "tokens");
+    await writeFile(tokenFile, tokens.map(({ line }) => `${line}\n`).join(""), { mode: 0o600 });
+    const member = await startOne({ pools: { pipeline: 1 }, tokenFile });
+    const [greedy = {}, modest = {}] = tokens.map(({ token }): Record<string, string> => ({ authorization: `Bearer ${token}` }));
+    return { member, greedy, modest };
+  }
+
+  test("one that asks for much holds up nobody: they are served in turns", async () => {
+    const { member, greedy, modest } = await withTokens();
+    const holder = await begin(member.url, "/call", { pool: "pipeline", ...HOLD }, greedy);
+    const order: string[] = [];
+    const call = async (name: string, headers: Record<string, string>) => {
+      const waiting = await begin(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: WAIT_MS }, headers);
+      calls.push(waiting.rest().then(() => order.push(name)));
+    };
+    const calls: Promise<unknown>[] = [];
+    for (const name of ["greedy 1", "greedy 2", "greedy 3", "greedy 4"]) await call(name, greedy);
+    for (const name of ["modest 1", "modest 2"]) await call(name, modest);
+    if (holder.first.type !== "placed") throw new Error("expected placed");
+    await fetch(`${member.url}/children/${holder.first.child.id}?graceMs=0`, { method: "DELETE", headers: greedy });
+    await Promise.all(calls);
+    expect(order).toEqual(["greedy 1", "modest 1", "greedy 2", "modest 2", "greedy 3", "greedy 4"]);
+  });
+
+  test("a slot is its own caller's alone", async () => {
+    const { member, greedy, modest } = await withTokens();
+    const slot = (await (await post(member.url, "/slots", { pool: "pipeline" }, { ...greedy, accept: "application/json" })).json()) as Slot;
+    expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }, modest))).code).toBe("forbidden");
+    expect((await problemOf(await fetch(`${member.url}/slots/${slot.id}`, { method: "DELETE", headers: modest }))).code).toBe("forbidden");
+    lastOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }, greedy), "result");
   });
 });
 

@@ -74,7 +74,7 @@ describe("help and mistakes", () => {
   test("the help text names every command, and each command its options", async () => {
     const { code, stdout } = await dpool(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members", "token"]) {
+    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members", "check-config", "token"]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
       const help = await dpool([command, "--help"]);
       expect(help.code).toBe(0);

@@ -142,17 +142,24 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test("a sandbox that cannot be set up is not taken for a program that failed", async () => {
-    const program = { argv: ["true"], env: {}, readOnly: [{ from: "/nonexistent", to: "/x" }], channel: false, stdin: false };
-    const child = await openBubblewrap().launch(program, confinement());
-    child.stdout.resume();
-    child.stderr.resume();
-    expect(await within("the sandbox's end", child.exited)).toMatchObject({ started: false });
-    const work = commandRuntime.follow(
-      child,
-      { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
-      { member: "m", pool: "p", childId: "c", deadline: null },
+    const sandbox = openBubblewrap();
+    const unusable: Sandbox = {
+      ...{ level: sandbox.level, folder: sandbox.folder, close: () => sandbox.close() },
+      launch: (program, how) => sandbox.launch({ ...program, readOnly: [{ from: "/nonexistent", to: "/x" }] }, how),
+    };
+    const { process, outcome } = await commandRuntime.start(
+      {
+        spec: { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
+        call: undefined,
+        context: { member: "m", pool: "p", childId: "c", deadline: null },
+        client: "127.0.0.1",
+      },
+      { sandbox: unusable, confinement: confinement(), files: undefined, artifacts: [] },
     );
-    expect(await within("the outcome", work.outcome)).toMatchObject({ kind: "unavailable" });
+    process.stdout.resume();
+    process.stderr.resume();
+    expect(await within("the sandbox's end", process.exited)).toMatchObject({ started: false });
+    expect(await within("the outcome", outcome)).toMatchObject({ kind: "unavailable" });
   });
 
   test("TERM reaches the program itself", async () => {

@@ -21,6 +21,7 @@ test("its process is ended before its slot is free", async () => {
     exited: new Promise((resolve) => {
       end = resolve;
     }),
+    usedMs: () => undefined,
     signal: async () => {},
     kill() {
       killed = true;
@@ -30,15 +31,14 @@ test("its process is ended before its slot is free", async () => {
     },
   };
   const runtime: Runtime = {
-    program: () => ({ argv: ["true"], env: {}, readOnly: [], channel: false, stdin: false }),
-    follow() {
-      throw new RangeError("cannot be followed");
-    },
+    start: async () => ({ process, outcome: Promise.reject(new RangeError("cannot be followed")) }),
   };
   const child = new Child({
     reference: { id: `m.${"0".repeat(32)}`, pool: "p", member: "m", url: "http://m" },
     spec: { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
     runtime,
+    call: undefined,
+    client: "127.0.0.1",
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),
     fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),

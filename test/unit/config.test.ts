@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { COMMANDS, type Command, consulOf, help, type Parsed, parse, UsageError, withFile } from "../../server/config.ts";
+import { COMMANDS, type Command, consulOf, help, type Parsed, parse, UsageError } from "../../server/config.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
   const result = parse(line.split(" "), env);
@@ -110,33 +110,5 @@ describe("help", () => {
       expect(text).toContain(`[DPOOL_${option.replaceAll("-", "_").toUpperCase()}]`);
     }
     expect(text).toContain("--help");
-  });
-});
-
-describe("the configuration file", () => {
-  const line = (text: string) => parse(text.split(" "), {}) as Parsed;
-
-  test("gives what the command line leaves open", () => {
-    const { given, pools } = withFile(line("serve --port 7500"), "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n", "f.yaml");
-    expect(given).toEqual({ port: 7500, "grace-ms": 100, insecure: true });
-    expect(pools).toEqual({ pipeline: { maxChildren: 2 } });
-  });
-
-  test("an empty file says nothing", () => {
-    expect(withFile(line("dev"), "", "f.yaml")).toMatchObject({ given: {}, pools: {} });
-  });
-
-  test.each([
-    ["prot: 1", /f\.yaml: expected one of pools, .*port.*; got "prot"/],
-    ["port: lots", /f\.yaml: port: expected a whole number from 0 to 65535; got "lots"/],
-    ["port: [1]", /f\.yaml: port: expected a text or a number; got \[1\]/],
-    ["insecure: 3", /f\.yaml: insecure: expected true or false; got 3/],
-    ["- a", /f\.yaml: expected options by name/],
-    ["pools: 3", /f\.yaml: pools: expected pools by name/],
-    ["config: other.yaml", /got "config"/],
-    ["a: {", /f\.yaml: .*line 1/],
-  ])("%s is refused", (content, message) => {
-    expect(() => withFile(line("serve"), content, "f.yaml")).toThrow(UsageError);
-    expect(() => withFile(line("serve"), content, "f.yaml")).toThrow(message);
   });
 });

@@ -1,0 +1,91 @@
+/** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for. */
+import type { Duplex } from "node:stream";
+import { type Drain, type Job, READY } from "./messages.ts";
+
+const NEWLINE = 10;
+/** A longer line is refused. */
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
+
+/** What came: a line, nothing before the end, or a line that is too long. */
+export type Received = { readonly line: string } | "nothing" | "too long";
+
+export class Channel {
+  /** Resolves with true when the runner waits for a job, with false when it has ended before. */
+  readonly ready: Promise<boolean>;
+  /** Called for what comes without having been asked for. */
+  onStray: () => void = () => {};
+  readonly #stream: Duplex;
+  #settleReady: (up: boolean) => void = () => {};
+  #settle: ((received: Received) => void) | undefined;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #up = false;
+  #closed = false;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    this.ready = new Promise((resolve) => {
+      this.#settleReady = resolve;
+    });
+    stream.on("data", (chunk: Buffer) => this.#take(chunk));
+    stream.once("close", () => {
+      this.#closed = true;
+      this.#settleReady(false);
+      // A line that was cut off is what came.
+      this.#answer(this.#bytes > 0 ? { line: Buffer.concat(this.#chunks).toString("utf8") } : "nothing");
+    });
+  }
+
+  send(message: Job | Drain | { readonly args: readonly unknown[]; readonly context: object }): void {
+    this.#stream.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** The next line. */
+  receive(): Promise<Received> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      if (this.#closed) this.#answer("nothing");
+    });
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    for (let rest = chunk; rest.length > 0; ) {
+      if (this.#up && !this.#settle) {
+        this.onStray();
+        return;
+      }
+      const end = rest.indexOf(NEWLINE);
+      const part = end < 0 ? rest : rest.subarray(0, end + 1);
+      rest = rest.subarray(part.length);
+      this.#bytes += part.length;
+      if (this.#bytes > MAX_LINE_BYTES) {
+        this.#answer("too long");
+        return;
+      }
+      this.#chunks.push(part);
+      if (end < 0) return;
+      const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
+      if (!this.#up && line === READY) {
+        this.#reset();
+        this.#settleReady(true);
+      } else this.#answer({ line });
+    }
+  }
+
+  #answer(received: Received): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#reset();
+    settle?.(received);
+  }
+
+  #reset(): void {
+    this.#up = true;
+    this.#chunks = [];
+    this.#bytes = 0;
+  }
+}

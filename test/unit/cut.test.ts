@@ -1,0 +1,81 @@
+/** Output that is cut at markers: no byte is lost, moved or kept waiting, however it arrives. */
+import { PassThrough } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import { Cut } from "../../server/runtimes/cut.ts";
+
+const MARKER = "0102";
+
+/** Writes in parts of these sizes, over and over. */
+async function write(source: PassThrough, bytes: Buffer, sizes: readonly number[]): Promise<void> {
+  for (let at = 0, n = 0; at < bytes.length; n++) {
+    const size = sizes[n % sizes.length] ?? 1;
+    source.write(bytes.subarray(at, at + size));
+    at += size;
+    await new Promise(setImmediate);
+  }
+}
+
+test("each call has what was written before its marker, in whatever parts it comes", async () => {
+  // Of the marker's own characters, so that there are many false beginnings.
+  const output = fc.string({ unit: fc.constantFrom("0", "1", "2", "x"), maxLength: 30 }).filter((text) => !`${text}${MARKER}`.slice(0, -1).includes(MARKER));
+  await fc.assert(
+    fc.asyncProperty(fc.array(output, { minLength: 1, maxLength: 4 }), fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), async (outputs, sizes) => {
+      const source = new PassThrough();
+      const stray = vi.fn();
+      const cut = new Cut(source, stray);
+      for (const text of outputs) {
+        const { stream, whole } = cut.next(MARKER);
+        const got = buffer(stream);
+        await write(source, Buffer.from(`${text}${MARKER}`), sizes);
+        await whole;
+        expect(String(await got)).toBe(text);
+      }
+      expect(stray).not.toHaveBeenCalled();
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("what cannot be the marker's beginning is not held back", async () => {
+  const source = new PassThrough();
+  const { stream } = new Cut(source, () => {}).next(MARKER);
+  source.write("prompt 01");
+  const [chunk] = await new Promise<[Buffer]>((resolve) => stream.once("data", (...data: [Buffer]) => resolve(data)));
+  expect(String(chunk)).toBe("prompt ");
+});
+
+test("what comes between two calls is told, and is nobody's", async () => {
+  const source = new PassThrough();
+  const stray = vi.fn();
+  const cut = new Cut(source, stray);
+  const first = cut.next(MARKER);
+  source.write(`a${MARKER}late`);
+  expect(String(await buffer(first.stream))).toBe("a");
+  await vi.waitFor(() => expect(stray).toHaveBeenCalledTimes(1));
+  const second = cut.next(MARKER);
+  source.write(`b${MARKER}`);
+  expect(String(await buffer(second.stream))).toBe("b");
+  source.write("later");
+  await vi.waitFor(() => expect(stray).toHaveBeenCalledTimes(2));
+});
+
+test("the end of the output ends the call's, with all that came", async () => {
+  const source = new PassThrough();
+  const { stream, whole } = new Cut(source, () => {}).next(MARKER);
+  source.end("cut off 01");
+  expect(String(await buffer(stream))).toBe("cut off 01");
+  await whole;
+});
+
+test("a slow reader holds the output back, and loses nothing", async () => {
+  const source = new PassThrough();
+  const cut = new Cut(source, () => {});
+  const { stream, whole } = cut.next(MARKER);
+  source.write(Buffer.alloc(200_000, "x"));
+  await vi.waitFor(() => expect(cut.paused).toBe(true));
+  source.write(MARKER);
+  expect((await buffer(stream)).length).toBe(200_000);
+  await whole;
+});

@@ -1,0 +1,187 @@
+/** The bookkeeping of processes that wait, with processes that are none and a clock that is moved by hand. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Turns } from "../../server/runtimes/turns.ts";
+import { memoryToSpare, Warm, type WarmOptions } from "../../server/runtimes/warm.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A process that is none. */
+function fake(name: number) {
+  let end = () => {};
+  const exited = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return { name, process: { exited, kill: vi.fn(() => end()) }, end };
+}
+type Fake = ReturnType<typeof fake>;
+
+function opened(options: Partial<WarmOptions<Fake>> = {}) {
+  const started: Fake[] = [];
+  const troubles: string[] = [];
+  const warm = new Warm<Fake>({
+    size: 2,
+    start: async () => {
+      const one = fake(started.length);
+      started.push(one);
+      return one;
+    },
+    turns: new Turns(),
+    hasMemory: () => true,
+    onTrouble: (message) => troubles.push(message),
+    ...options,
+  });
+  return { warm, started, troubles };
+}
+
+/** Lets what is due happen. */
+const settle = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+test("as many as wanted wait; each is taken once, the first one first, and replaced", async () => {
+  const { warm, started } = opened();
+  await settle();
+  expect(warm.idle).toBe(2);
+  expect([warm.take()?.name, warm.take()?.name, warm.take()]).toEqual([0, 1, undefined]);
+  await settle();
+  expect([warm.idle, started.length]).toEqual([2, 4]);
+  expect(warm.take()?.name).toBe(2);
+});
+
+test("none wait where none are wanted", async () => {
+  const { warm, started } = opened({ size: 0 });
+  await settle(1_000);
+  expect([warm.take(), started.length]).toEqual([undefined, 0]);
+});
+
+test("one that ends while it waits is replaced, and not handed out", async () => {
+  const { warm, started } = opened();
+  await settle(20_000);
+  started[0]?.end();
+  await settle();
+  expect(warm.idle).toBe(2);
+  expect([warm.take()?.name, warm.take()?.name]).toEqual([1, 2]);
+});
+
+test("those that end at once are started less and less often, and the operator is told once", async () => {
+  const starts: number[] = [];
+  const { troubles } = opened({
+    size: 1,
+    start: async () => {
+      starts.push(Date.now());
+      const one = fake(0);
+      one.end();
+      return one;
+    },
+  });
+  await settle(120_000);
+  const pauses = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
+  expect(pauses.slice(0, 10)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
+  expect(troubles).toEqual(["it ended while it waited"]);
+});
+
+test("one that cannot be started is tried again, and what it says is told", async () => {
+  let failures = 2;
+  const { warm, troubles } = opened({
+    size: 1,
+    start: async () => {
+      if (failures-- > 0) throw new Error("no such program");
+      return fake(0);
+    },
+  });
+  await settle(99);
+  expect([warm.idle, failures]).toEqual([0, 1]);
+  await settle(1 + 200);
+  expect([warm.idle, troubles]).toEqual([1, ["no such program"]]);
+});
+
+test("after one that was well the pause begins anew", async () => {
+  const { warm, started } = opened({ size: 1 });
+  await settle();
+  started[0]?.end();
+  await settle(100);
+  started[1]?.end();
+  await settle(199);
+  expect(warm.idle).toBe(0);
+  await settle(1);
+  expect(warm.take()?.name).toBe(2);
+  await settle();
+  started[3]?.end();
+  await settle(100);
+  expect(warm.idle).toBe(1);
+});
+
+test("while memory is short none is started", async () => {
+  let memory = false;
+  const { warm, started } = opened({ hasMemory: () => memory });
+  await settle(10_000);
+  expect(started.length).toBe(0);
+  memory = true;
+  await settle(1_000);
+  expect(warm.idle).toBe(2);
+});
+
+test("one is started at a time, and none while an admitted child is", async () => {
+  const turns = new Turns();
+  const starting: (() => void)[] = [];
+  const start = () => new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
+  const pools = [opened({ turns, start }), opened({ turns, start })];
+  await settle();
+  expect(starting.length).toBe(1);
+  let admitted = () => {};
+  const urgent = turns.urgent(() => new Promise<void>((resolve) => (admitted = resolve)));
+  starting[0]?.();
+  await settle();
+  expect(starting.length).toBe(1);
+  admitted();
+  await urgent;
+  for (let n = 1; n < 4; n++) {
+    await settle();
+    expect(starting.length).toBe(n + 1);
+    starting[n]?.();
+  }
+  await settle();
+  expect(pools.map(({ warm }) => warm.idle)).toEqual([2, 2]);
+});
+
+describe("after close", () => {
+  test("what waits has ended, and none is started", async () => {
+    const { warm, started } = opened();
+    await settle();
+    await warm.close();
+    expect(started.map(({ process }) => process.kill.mock.calls.length)).toEqual([1, 1]);
+    await settle(60_000);
+    expect([warm.take(), warm.idle, started.length]).toEqual([undefined, 0, 2]);
+  });
+
+  test("one that was being started ends too, and one that waits for its turn is not started", async () => {
+    const turns = new Turns();
+    let come: (one: Fake) => void = () => {};
+    const first = opened({ turns, start: () => new Promise<Fake>((resolve) => (come = resolve)) });
+    const second = opened({ turns });
+    await settle();
+    const closed = Promise.all([first.warm.close(), second.warm.close()]);
+    const late = fake(0);
+    come(late);
+    await closed;
+    expect([late.process.kill.mock.calls.length, second.started.length]).toEqual([1, 0]);
+  });
+
+  test("a pause is over", async () => {
+    const { warm } = opened({ start: async () => Promise.reject(new Error("no")) });
+    await settle();
+    await warm.close();
+  });
+});
+
+test.each([
+  [600, 1_000, true],
+  [500, 1_000, false],
+  [2_000, 32_000, false],
+  [4_000, 32_000, true],
+])("with %i of %i MiB free there is memory to spare: %s", (available, total, spare) => {
+  expect(memoryToSpare(available * 1024 * 1024, total * 1024 * 1024)).toBe(spare);
+});

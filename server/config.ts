@@ -172,6 +172,14 @@ export const OPTIONS = {
     parse: text,
   },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
+  file: {
+    value: "PATH[=FILE]",
+    repeatable: true,
+    doc: "A file for the child's workspace: its path there, and the file of this machine, if it is called otherwise. Repeatable.",
+    parse: text,
+  },
+  artifact: { value: "PATTERN", repeatable: true, doc: "Files that the child leaves and that are kept, such as '*.png'. Repeatable.", parse: text },
+  out: { value: "FOLDER", doc: "Where the child's artifacts go on this machine.", parse: text },
   env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
   label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.", parse: text },
   status: { value: "STATUS", doc: "Only children with this status.", parse: oneOf(...ChildStatusSchema.options) },
@@ -189,7 +197,7 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
 const CLIENT = [...MEMBER, "consul"] as const;
-const SPEC = ["json", "stdin", "env", "label", "wait-ms", "deadline-ms"] as const;
+const SPEC = ["json", "stdin", "file", "artifact", "env", "label", "wait-ms", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
 const DOOR = ["max-body-bytes", "max-upload-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
@@ -206,7 +214,7 @@ export const COMMANDS = {
   call: {
     usage: "call POOL [options] [-- COMMAND ARG...]",
     summary: "Run a command on the least loaded member; its output, its exit code.",
-    options: [...CLIENT, ...SPEC, "link"],
+    options: [...CLIENT, ...SPEC, "out", "link"],
   },
   place: { usage: "place POOL [options] [-- COMMAND ARG...]", summary: "Place a child that lives on its own; prints its id.", options: [...CLIENT, ...SPEC] },
   ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: ["label", "status", ...CLIENT] },

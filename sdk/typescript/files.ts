@@ -7,20 +7,26 @@ import { type Part, SPEC_PART, STDIN_PART } from "./multipart.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 
+/** What travels beside the spec. */
+type Beside = Uint8Array | Blob | { readonly path: string };
 /** A file for the child: text, base64 or a URL as in the contract; bytes; or a file of this machine, which is read as it is sent. */
-export type FileInput = WireFile | Uint8Array | Blob | { readonly path: string };
+export type FileInput = WireFile | Beside;
 type FilesInput = Readonly<Record<string, FileInput>>;
 
 /** A spec whose files have not been split yet. */
-export interface SpecWithFiles extends Omit<ChildSpecInput, "files"> {
+export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
+  /** What the child reads on its standard input. Bytes and a file of this machine are streamed. */
+  readonly stdin?: ChildSpecInput["stdin"] | Beside | undefined;
   /** Files for the workspace, by their paths in it. Bytes and files of this machine are streamed. */
   readonly files?: FilesInput | undefined;
 }
 
 /** The spec with the files that JSON carries, and the others. @throws {PoolError} `invalid_request` for a file that cannot be read. */
-export async function splitFiles({ files = {}, ...spec }: SpecWithFiles): Promise<{ spec: ChildSpecInput; parts: Part[] }> {
+export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles): Promise<{ spec: ChildSpecInput; parts: Part[] }> {
   const inSpec: [string, WireFile][] = [];
-  const parts: Part[] = [];
+  const input = stdin === undefined ? undefined : await partOf(STDIN_PART, stdin);
+  const parts = input ? [input] : [];
+  const spec: ChildSpecInput = input ? rest : { ...rest, stdin: stdin as ChildSpecInput["stdin"] };
   for (const [name, file] of Object.entries(files)) {
     const part = await partOf(name, file);
     if (!part) inSpec.push([name, file as WireFile]);
@@ -30,7 +36,7 @@ export async function splitFiles({ files = {}, ...spec }: SpecWithFiles): Promis
   return { spec: inSpec.length > 0 ? { ...spec, files: Object.fromEntries(inSpec) } : spec, parts };
 }
 
-async function partOf(name: string, file: FileInput): Promise<Part | undefined> {
+async function partOf(name: string, file: FileInput | NonNullable<ChildSpecInput["stdin"]>): Promise<Part | undefined> {
   if (file instanceof Uint8Array) {
     const read = async function* () {
       yield file;

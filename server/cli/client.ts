@@ -1,7 +1,9 @@
-/** The commands that ask a pool: call, place, ps, logs, stop, stdin, signal, members. */
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { type ChildSpecInput, SignalSchema } from "../../openapi/schemas.ts";
+/** The commands that ask a pool: call, place, ps, logs, stop, stdin, signal, members, drain. */
+import { createWriteStream, readFileSync } from "node:fs";
+import { access, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openapi/schemas.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
@@ -62,12 +64,16 @@ function pairs(given: readonly string[] | undefined, flag: string): Record<strin
   );
 }
 
-async function readInput(file: string): Promise<Buffer> {
-  if (file !== "-") {
-    return readFile(file).catch((error: Error) => {
-      throw new UsageError(`--stdin: ${error.message}`);
-    });
-  }
+/** A file of this machine, to be sent. */
+async function local(flag: string, path: string): Promise<{ path: string }> {
+  await access(path).catch((error: Error) => {
+    throw new UsageError(`${flag}: ${error.message}`);
+  });
+  return { path };
+}
+
+async function readInput(file: string): Promise<Buffer | { path: string }> {
+  if (file !== "-") return local("--stdin", file);
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
@@ -87,11 +93,15 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
   if (rest?.length === 0 || (rest === undefined && given.json === undefined)) throw new UsageError("expected a command behind --, or --json SPEC");
   const env = pairs(given.env, "--env");
   const labels = pairs(given.label, "--label");
-  const stdin = given.stdin === undefined ? undefined : { base64: (await readInput(given.stdin)).toString("base64") };
+  const files: [string, { path: string }][] = [];
+  for (const file of given.file ?? []) files.push([file.split("=", 1)[0] ?? "", await local("--file", file.slice(file.indexOf("=") + 1))]);
+  const stdin = given.stdin === undefined ? undefined : await readInput(given.stdin);
   return {
     ...base,
     ...(env ? { env: { ...base.env, ...env } } : {}),
     ...(labels ? { labels: { ...base.labels, ...labels } } : {}),
+    ...(files.length > 0 ? { files: { ...base.files, ...Object.fromEntries(files) } } : {}),
+    ...(given.artifact ? { artifacts: [...(base.artifacts ?? []), ...given.artifact] } : {}),
     ...(stdin ? { stdin } : {}),
     ...(given["wait-ms"] === undefined ? {} : { waitMs: given["wait-ms"] }),
     ...(given["deadline-ms"] === undefined ? {} : { deadlineMs: given["deadline-ms"] }),
@@ -133,10 +143,15 @@ async function print(event: PoolEvent): Promise<number | undefined> {
   }
 }
 
-async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
+/** @param atEnd is told the child's last event. */
+async function printAll(events: AsyncIterable<PoolEvent>, atEnd?: (event: PoolEvent, childId: string) => Promise<void>): Promise<number> {
+  let childId = "";
   for await (const event of events) {
+    if (event.type === "placed") childId = event.child.id;
     const exitCode = await print(event);
-    if (exitCode !== undefined) return exitCode;
+    if (exitCode === undefined) continue;
+    await atEnd?.(event, childId);
+    return exitCode;
   }
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }
@@ -144,7 +159,22 @@ async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
 export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  return using(connect(parsed, env), (pools) => printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)));
+  const { out } = parsed.given;
+  return using(connect(parsed, env), (pools) =>
+    printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec), async (event, id) => {
+      if (out !== undefined && (event.type === "result" || event.type === "failed")) await take(pools, id, event.artifacts ?? [], out);
+    }),
+  );
+}
+
+/** Takes the artifacts of a child into a folder. Their paths are a stranger's word. */
+async function take(pools: DistributedPool, id: string, artifacts: readonly { readonly path: string }[], folder: string): Promise<void> {
+  for (const { path } of artifacts) {
+    if (!isWorkspacePath(path)) throw PoolError.of("invalid_request", `expected an artifact's path to stay in the folder; got ${JSON.stringify(path)}`);
+    const file = join(folder, path);
+    await mkdir(dirname(file), { recursive: true });
+    await pipeline(await pools.child(id).file(path), createWriteStream(file));
+  }
 }
 
 export async function place(parsed: Parsed, env: Environment): Promise<number> {

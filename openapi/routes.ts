@@ -52,25 +52,6 @@ function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
 
 const body = <S extends z.ZodType>(schema: S) => ({ content: json(schema), required: true as const });
 
-const binary = { type: "string", format: "binary" } as const;
-
-/** A spec, alone or with files beside it. Of the latter nothing but its description is here: such a body is read piece by piece. */
-const admission = <S extends z.ZodType>(schema: S, name: string) => ({
-  content: {
-    ...json(schema),
-    "multipart/form-data": {
-      schema: {
-        type: "object" as const,
-        required: ["spec"],
-        properties: { spec: { $ref: `#/components/schemas/${name}` }, stdin: { ...binary, description: "What the child reads on its standard input." } },
-        additionalProperties: { ...binary, description: "A file for the workspace; the part's name is its path there." },
-      },
-      encoding: { spec: { contentType: "application/json" } },
-    },
-  } as ReturnType<typeof json<S>>,
-  required: true as const,
-});
-
 const pathPool = z.object({ pool: PoolNameSchema });
 const pathChild = z.object({ id: ChildIdSchema });
 
@@ -123,7 +104,7 @@ export const callInPool = createRoute({
   tags: ["Pools"],
   summary: "Run a command or a function on the least loaded member of the pool",
   description: callDocs,
-  request: { params: pathPool, body: admission(ChildSpecSchema, "ChildSpec") },
+  request: { params: pathPool, body: body(ChildSpecSchema) },
   responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...placing, ...endings]) },
 });
 
@@ -133,7 +114,7 @@ export const placeChildInPool = createRoute({
   path: "/pools/{pool}/children",
   tags: ["Pools"],
   summary: "Place a child that lives on its own, on the least loaded member of the pool",
-  request: { params: pathPool, body: admission(ChildSpecSchema, "ChildSpec") },
+  request: { params: pathPool, body: body(ChildSpecSchema) },
   responses: {
     201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
     ...problems(ProblemSchema, [...malformed, ...placing, "member_lost"]),
@@ -182,7 +163,7 @@ export const call = createRoute({
   tags: ["This member"],
   summary: "Run a command or a function on this member",
   description: callDocs,
-  request: { body: admission(MemberChildSpecSchema, "MemberChildSpec") },
+  request: { body: body(MemberChildSpecSchema) },
   responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...admitting, ...endings]) },
 });
 
@@ -192,7 +173,7 @@ export const placeChild = createRoute({
   path: "/children",
   tags: ["This member"],
   summary: "Place a child on this member",
-  request: { body: admission(MemberChildSpecSchema, "MemberChildSpec") },
+  request: { body: body(MemberChildSpecSchema) },
   responses: {
     201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
     ...problems(ProblemSchema, [...malformed, ...admitting]),

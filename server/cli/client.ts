@@ -291,7 +291,7 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
           kind,
           startedAt,
           endedAt ?? "",
-          code ?? (exitCode === null ? "" : `exit ${exitCode}`),
+          code ?? (exitCode !== null ? `exit ${exitCode}` : endedAt ? "returned" : ""),
           Object.entries(labels)
             .map(([name, value]) => `${name}=${value}`)
             .join(","),

@@ -2,7 +2,7 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 
-interface UrlRule {
+export interface UrlRule {
   readonly protocol: string;
   /** A name or an address; one that begins with a dot stands for every name below it. */
   readonly host: string;

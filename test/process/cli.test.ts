@@ -208,7 +208,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     await within("the child's first output", COMMAND_TIMEOUT_MS, started());
 
     const ps = await ask("ps", "pipeline");
-    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +LABELS\n/);
+    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +ENDED +HOW +LABELS\n/);
     expect(ps.stdout).toMatch(new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"));
     expect((await ask("ps")).stdout).toContain(id);
 

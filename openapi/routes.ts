@@ -335,8 +335,9 @@ export const listTasks = createRoute({
   method: "get",
   path: "/tasks",
   tags: ["This member"],
-  summary: "What this member can run by name: its tasks and runtimes",
-  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, []) },
+  summary: "What this member can run by name: its tasks and runtimes, in one pool or in all",
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
+  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
 });
 
 export const drain = createRoute({

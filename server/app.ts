@@ -18,6 +18,7 @@ import { childRoutes } from "./routes/children.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
+import type { Sources } from "./sources.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
 import type { Received, UploadReceiver } from "./uploads.ts";
 
@@ -30,6 +31,8 @@ export interface AppOptions extends GatewayOptions {
   readonly sandbox: SandboxLevel;
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
+  /** Sources that callers may name by their hashes. */
+  readonly sources: Sources;
   /** A larger request body is refused. */
   maxBodyBytes(): number;
   /** Takes files that come beside a spec. */

@@ -49,6 +49,16 @@ function pool(given: string, flag: string): [string, number] {
   return [name, max === undefined ? DEFAULTS.maxChildren : whole(1, 10_000)(max, flag)];
 }
 
+function list(given: string, flag: string): unknown[] {
+  try {
+    const value: unknown = JSON.parse(given);
+    if (Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`${flag}: expected a JSON array, such as [1, "two"]; got ${JSON.stringify(given)}`);
+}
+
 const DAY_MS = 86_400_000;
 
 export const OPTIONS = {
@@ -98,6 +108,13 @@ export const OPTIONS = {
   "tls-key": { value: "FILE", doc: "The certificate's key (PEM).", parse: text },
   "tls-client-ca": { value: "FILE", doc: "Let in only those with a client certificate of this authority (PEM).", parse: text },
   "tls-ca": { value: "FILE", doc: "The authority of the other members' certificates (PEM).", otherwise: "the well-known ones", parse: text },
+  tasks: { value: "DIR", doc: "A folder of modules that callers may run by name: each NAME.js, .mjs, .ts, .mts or .py in it is the task NAME.", parse: text },
+  "source-cache-bytes": {
+    value: "BYTES",
+    doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",
+    otherwise: String(DEFAULTS.sourceCacheBytes),
+    parse: whole(0, 1_073_741_824),
+  },
   "request-timeout-ms": {
     value: "MS",
     doc: "How long a request may take to arrive, its body included.",
@@ -171,6 +188,8 @@ export const OPTIONS = {
     doc: 'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; instead of a command, or beside it.',
     parse: text,
   },
+  task: { value: "NAME", doc: "Run this task of the members instead of a command.", parse: text },
+  args: { value: "JSON", doc: "The task's arguments, such as '[1, \"two\"]'.", otherwise: "none", parse: list },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
   file: {
     value: "PATH[=FILE]",
@@ -197,11 +216,11 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
 const CLIENT = [...MEMBER, "consul"] as const;
-const SPEC = ["json", "stdin", "file", "artifact", "env", "label", "wait-ms", "deadline-ms"] as const;
+const SPEC = ["json", "task", "args", "stdin", "file", "artifact", "env", "label", "wait-ms", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
-const DOOR = ["max-body-bytes", "max-upload-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "port", "sandbox", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const DOOR = ["max-body-bytes", "max-upload-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
+const SERVER = ["pool", "port", "sandbox", "tasks", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 const SERVE = [...SERVER, "host", "advertise", "member", "consul", "insecure"] as const;
 
 export const COMMANDS = {

@@ -19,9 +19,11 @@ import { difference, merged, type Reloaded } from "./reload.ts";
 import type { ConfiguredRuntimes } from "./runtimes/configured.ts";
 import { PoolRuntimes } from "./runtimes/pools.ts";
 import type { Runtimes } from "./runtimes/table.ts";
+import { Tasks } from "./runtimes/tasks.ts";
 import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
 import { fetchRulesOf } from "./sandbox/fetch-rules.ts";
 import { DEFAULT_PATH, openSandbox, prove } from "./sandbox/open.ts";
+import { Sources } from "./sources.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
 import { UploadReceiver } from "./uploads.ts";
@@ -66,6 +68,13 @@ export interface MemberOptions extends AuthOptions {
   readonly maxBodyBytes?: number | undefined;
   /** Largest multipart body; four times as much is kept at a time, on disk. Default 1 GiB. */
   readonly maxUploadBytes?: number | undefined;
+  /**
+   * A folder of modules: each `NAME.js`, `.mjs`, `.ts`, `.mts` or `.py` directly in it is the task `NAME`. Children that run functions see
+   * it, read-only, with its `node_modules`. Read once, at the start.
+   */
+  readonly tasks?: string | undefined;
+  /** Bytes of sources that are kept for callers who name them by their hashes. Default 64 MiB. */
+  readonly sourceCacheBytes?: number | undefined;
   /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
@@ -119,6 +128,7 @@ export const DEFAULTS = {
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
   maxUploadBytes: 1024 * 1024 * 1024,
+  sourceCacheBytes: 64 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
   maxStreams: 1_000,
@@ -141,6 +151,7 @@ const QUIET_MS = 1_000;
 export async function startMember(options: MemberOptions): Promise<RunningMember> {
   const { host = DEFAULTS.host, port = DEFAULTS.port, log = () => {} } = options;
   const pools = checkedOptions(options);
+  const tasks = new Tasks(options.tasks);
   const { auth, tls, ...files } = openFiles(options, log);
   const sandbox = await openSandbox(options, confinementsOf(pools)).catch((error: unknown) => {
     files.close();
@@ -150,6 +161,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     sandbox,
     path: options.path ?? DEFAULTS.path,
     configured: options.runtimes ?? {},
+    tasks,
     log: (message) => log("warn", message),
   });
   const runtimes = await poolRuntimes.open(wantedOf(pools)).catch(async (error: unknown) => {
@@ -170,6 +182,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     await once(server, "listening");
   } catch (error) {
     files.close();
+    await poolRuntimes.close();
     await sandbox.close();
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
   }
@@ -212,6 +225,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
+    sources: new Sources(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
     maxBodyBytes: () => maxBodyBytes,
     receiver: new UploadReceiver({
       folder: sandbox.folder,

@@ -1,11 +1,12 @@
 /** What of a member's options makes no sense: every fault, with its place, what was expected and what came. */
 import type { z } from "zod";
 import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
-import { PoolError } from "../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { isLoopback } from "./door.ts";
 import type { MemberOptions } from "./main.ts";
 import { whatWasExpected } from "./problems.ts";
 import { RuntimesSchema } from "./runtimes/configured.ts";
+import { Tasks } from "./runtimes/tasks.ts";
 import { type PoolOptions, PoolOptionsSchema } from "./sandbox/confinement.ts";
 
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
@@ -27,7 +28,7 @@ export function show(value: unknown): string {
 }
 
 /** What is wrong with the options, but for each pool's own: {@link poolFaults}. */
-export function memberFaults({ pools, name, host, advertise, insecure, sandbox, tokenFile, jwks, runtimes = {} }: MemberOptions): Fault[] {
+export function memberFaults({ pools, name, host, advertise, insecure, sandbox, tokenFile, jwks, runtimes = {}, tasks }: MemberOptions): Fault[] {
   const faults = runtimeFaults(runtimes);
   const add = (key: keyof MemberOptions, message: string) => faults.push({ path: [key], message });
   const count = Object.keys(pools).length;
@@ -36,6 +37,11 @@ export function memberFaults({ pools, name, host, advertise, insecure, sandbox, 
   if (name !== undefined && !MemberNameSchema.safeParse(name).success) add("name", `expected a member name of letters, digits, _ and -; got ${show(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
     add("advertise", `expected the advertised address as HOST:PORT; got ${show(advertise)}`);
+  try {
+    new Tasks(tasks);
+  } catch (error) {
+    add("tasks", messageOf(error));
+  }
   if (host === undefined || isLoopback(host)) return faults;
   if (sandbox === "off") add("host", `expected a loopback address, because the sandbox is off; got host ${host}`);
   if (!insecure && tokenFile === undefined && jwks === undefined)

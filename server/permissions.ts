@@ -31,7 +31,7 @@ const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "get /children/count": { scopes: [] },
   "post /slots": { scopes: ["call"], stream: "served" },
   "delete /slots/{id}": { scopes: ["call"] },
-  "get /tasks": { scopes: [] },
+  "get /tasks": { scopes: ["call", "observe"] },
   "get /children/{id}": { scopes: ["call", "observe"] },
   "delete /children/{id}": { scopes: ["call"] },
   "get /children/{id}/events": { scopes: ["call", "observe"], stream: "served" },

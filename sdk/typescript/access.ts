@@ -5,6 +5,7 @@ import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import type { Part } from "./multipart.ts";
+import { postSpec } from "./sources.ts";
 
 export type PoolInfo = z.infer<typeof PoolSchema>;
 export type PoolList = z.infer<typeof PoolListSchema>;
@@ -68,21 +69,13 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  async call(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<Answer> {
-    const url = `${this.#of(pool)}/call`;
-    let answer: Answer;
-    try {
-      answer = await this.#client.send(url, { method: "POST", body: spec, parts, accept: "text/event-stream", signal, timeoutMs: 30_000 });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      throw this.#unreachable(error) ?? PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
-    }
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
-    return answer;
+  call(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<Answer> {
+    return this.#post(`${this.#of(pool)}/call`, spec, { accept: "text/event-stream", parts, signal, timeoutMs: 30_000 });
   }
 
-  placeChild(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<ChildInfo> {
-    return this.#ask(`${this.#of(pool)}/children`, { method: "POST", body: spec, parts, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
+  async placeChild(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<ChildInfo> {
+    const answer = await this.#post(`${this.#of(pool)}/children`, spec, { parts, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
+    return (await answer.body.json().catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
   }
 
   pools(): Promise<PoolList> {
@@ -108,12 +101,28 @@ export class GatewayAccess implements Access {
 
   close(): void {}
 
+  async #post(url: string, spec: ChildSpecInput, options: RequestOptions): Promise<Answer> {
+    let answer: Answer | PoolError;
+    try {
+      answer = await postSpec(this.#client, url, spec, options);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw this.#unreachable(error) ?? this.#lost(error);
+    }
+    if (answer instanceof PoolError) throw answer;
+    return answer;
+  }
+
   async #ask<T>(url: string, options?: RequestOptions): Promise<T> {
     try {
       return await this.#client.json<T>(url, options);
     } catch (error) {
       throw this.#unreachable((error as Error).cause) ?? error;
     }
+  }
+
+  #lost(error: unknown): PoolError {
+    return PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, { cause: error });
   }
 
   /** What to say when there was nobody to send to: nothing was run, so it may be tried again. */

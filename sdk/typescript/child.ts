@@ -4,6 +4,7 @@ import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, SIGNALS } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
 import type { Client } from "./client.ts";
+import { withValues } from "./encoding.ts";
 import { errorFor, PoolError } from "./errors.ts";
 import { type NumberedEvent, readEvents } from "./events.ts";
 
@@ -73,7 +74,7 @@ export class Child {
       ...(options.after === undefined ? {} : { headers: { "last-event-id": String(options.after) } }),
     });
     if (answer.statusCode !== 200) throw await this.#client.problem(answer);
-    yield* readEvents(answer.body);
+    yield* withValues(readEvents(answer.body));
   }
 
   /**

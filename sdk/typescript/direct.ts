@@ -2,13 +2,14 @@
 import type { z } from "@hono/zod-openapi";
 import type { Load } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
-import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema, type Tasks } from "../../openapi/schemas.ts";
 import { type Access, type ChildFilter, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import { readSlotEvents } from "./events.ts";
 import type { Member, Members } from "./members.ts";
 import { type Admission, type PlacementPorts, place, sample } from "./placement.ts";
+import { postSpec } from "./sources.ts";
 import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./waiting.ts";
 
 /** A member that has taken a request and says nothing for so long is lost. */
@@ -18,11 +19,13 @@ const LIST_TIMEOUT_MS = 2_000;
 /** So many members are asked at once for a listing. */
 const LIST_CONCURRENCY = 64;
 
+/** Refusals of a member that has not what is to be run. */
+const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
 /** Refusals that concern the caller: where no member says anything better, these are what it has to know. */
-const CALLERS_OWN = new Set(["unauthorized", "forbidden", "too_many_requests"]);
+const CALLERS_OWN = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set(["at_capacity", "draining", "slot_not_found", "pool_not_found", "too_many_requests"]);
+const TRY_ELSEWHERE = new Set([...UNFIT, "at_capacity", "draining", "slot_not_found", "pool_not_found", "too_many_requests"]);
 /** Of these, the ones that tell of a member that is there. */
 const FULL = new Set(["at_capacity", "draining"]);
 
@@ -63,11 +66,22 @@ export class DirectAccess implements Access {
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    const probed = await this.#each(pool, (member) => this.#probe(member, pool, AbortSignal.timeout(LIST_TIMEOUT_MS)));
-    const members = probed.map(
-      ({ member, answer }): PoolMember => ({ member: member.name, url: member.url, version: member.version, sandbox: member.sandbox, load: answer }),
+    const asked = await this.#each(pool, async (member) => {
+      const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
+      const names = this.#client.json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal }).catch(() => undefined);
+      return { load: await this.#probe(member, pool, signal), names: await names };
+    });
+    const members = asked.map(
+      ({ member, answer }): PoolMember => ({
+        member: member.name,
+        url: member.url,
+        version: member.version,
+        sandbox: member.sandbox,
+        load: answer?.load ?? null,
+      }),
     );
-    return { pool, members, tasks: [], runtimes: [] };
+    const union = (key: "tasks" | "runtimes") => [...new Set(asked.flatMap(({ answer }) => answer?.names?.[key] ?? []))].sort();
+    return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
@@ -112,25 +126,33 @@ export class DirectAccess implements Access {
       if (deadlineMs <= 0) throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
       return { deadlineMs };
     };
-    const members = async () => heldBy(spec.sandbox, pool, await this.#members.in(pool));
+    /** What members said that have not what is to be run: they are not asked again. */
+    const unfit = new Map<string, PoolError>();
+    const members = async () => {
+      const all = heldBy(spec.sandbox, pool, await this.#members.in(pool));
+      const fit = all.filter(({ name }) => !unfit.has(name));
+      const [said] = unfit.values();
+      if (said && fit.length === 0) throw said;
+      return fit;
+    };
     const probe = (member: Member, probeSignal: AbortSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
     const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
       signal?.throwIfAborted();
       // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
       if (!(await this.#members.in(pool)).some(({ name }) => name === member.name)) return { unreachable: `member ${member.name} has left the pool` };
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
-      let answer: Answer;
+      let answer: Answer | PoolError;
       try {
-        answer = await this.#client.send(`${member.url}${path}`, { method: "POST", body, parts, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+        answer = await postSpec(this.#client, `${member.url}${path}`, body, { parts, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
       } catch (error) {
         if (signal?.aborted) throw error;
         if (neverSent(error)) return { unreachable: error };
         throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
       }
-      if (answer.statusCode < 300) return { admitted: answer };
-      const error = await this.#client.problem(answer);
-      if (!TRY_ELSEWHERE.has(error.code)) throw error;
-      return FULL.has(error.code) ? { full: true } : { unreachable: error };
+      if (!(answer instanceof PoolError)) return { admitted: answer };
+      if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
+      if (UNFIT.has(answer.code)) unfit.set(member.name, answer);
+      return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
     };
     const placed = placeOrWait<Answer>(
       {

@@ -6,7 +6,7 @@ export interface PoolContext {
   readonly member: string;
   readonly pool: string;
   readonly childId: string;
-  /** Aborts when the child is told to stop. */
+  /** Aborts when the child is told to stop: on request, at its deadline, or because its member drains or stops. KILL follows after the grace. */
   readonly signal: AbortSignal;
   /** When the child will be stopped, in milliseconds since the epoch; null if never. */
   readonly deadline: number | null;
@@ -15,6 +15,24 @@ export interface PoolContext {
 /** Any function that may be sent. */
 // biome-ignore lint/suspicious/noExplicitAny: the arguments are the function's own.
 export type PoolFunction = (...args: any[]) => unknown;
+
+declare const runs: unique symbol;
+
+/** What stands for a function that runs elsewhere: only the compiler knows its type. */
+export interface Runs<F extends PoolFunction> {
+  readonly [runs]?: F;
+}
+
+/** The function that a module exports under a name. */
+export type FunctionAt<M, K extends string> = K extends keyof M ? (M[K] extends PoolFunction ? M[K] : never) : never;
+
+type IsContext<T> = 0 extends T & 1 ? false : T extends PoolContext ? true : false;
+type WithoutContext<P extends unknown[]> = P extends [...infer A, infer L] ? (IsContext<L> extends true ? A : P) : P;
+/** All parameters but the context. None is optional: the context follows the last argument that is given. */
+type Arguments<F extends PoolFunction> = WithoutContext<Required<Parameters<F>>>;
+
+/** What a function is called with; `never` for one that would take the context for an argument of another type. */
+export type ArgumentsOf<F extends PoolFunction> = F extends (...args: [...Arguments<F>, PoolContext]) => unknown ? Arguments<F> : never;
 
 const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the function");
 

@@ -3,8 +3,10 @@ export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/erro
 export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 export type { ChildInfo, ChildReference, Count, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
+export { type Bundle, bundle } from "./bundle.ts";
 export { Child, type Ending, type EventsOptions, type StopOptions, type WriteOptions } from "./child.ts";
 export type { TlsIdentity } from "./client.ts";
+export type { Encoding } from "./encoding.ts";
 export { FunctionThrewError, PoolError } from "./errors.ts";
 export { type NumberedEvent, outputBytes } from "./events.ts";
 export type { FileInput } from "./files.ts";
@@ -19,4 +21,6 @@ export {
   type DistributedPoolOptions,
   type FunctionSpec,
   type Spec,
+  type TaskSpec,
 } from "./pool.ts";
+export { type Task, task } from "./tasks.ts";

@@ -1,16 +1,19 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
 import { isTerminal } from "../../openapi/events.ts";
-import type { ChildInfo, Count } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import type { Bundle } from "./bundle.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
+import { type Encoding, encodeArguments, withValues } from "./encoding.ts";
 import { PoolError } from "./errors.ts";
 import { type NumberedEvent, outputBytes, readEvents } from "./events.ts";
 import { type SpecWithFiles, splitFiles } from "./files.ts";
-import { checkArguments, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
+import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
+import type { Task } from "./tasks.ts";
 
 /** Where the pools are: a member that acts as the gateway, or Consul. */
 type Where = { readonly url: string; readonly consul?: never } | { readonly consul: string | ConsulOptions; readonly url?: never };
@@ -23,26 +26,46 @@ export type DistributedPoolOptions = Where &
   };
 
 /** What may be said of any call or child, beside what it runs. */
-type SpecFields = Omit<SpecWithFiles, "command" | "function">;
+type SpecFields = Omit<SpecWithFiles, "command" | "function" | "task">;
+
+/** What may be said of how values travel. */
+interface ValueFields {
+  /** How arguments and value are written. Default `json`. */
+  readonly encoding?: Encoding;
+}
 
 /** Runs a program: argv, no shell. */
 export interface CommandSpec extends SpecFields {
   readonly command: string[];
   readonly function?: never;
+  readonly task?: never;
 }
 
-/** Runs a function: one of this program's, or source. */
-export interface FunctionSpec extends SpecFields {
-  readonly function: PoolFunction | { readonly source: string; readonly args?: unknown[] };
-  /** Arguments, when `function` is a function. */
+/** Source of a function, as it travels; `args` are values all the same. */
+type FunctionSource = NonNullable<ChildSpecInput["function"]>;
+
+/** Runs a function: one of this program's, a bundle, or source. */
+export interface FunctionSpec extends SpecFields, ValueFields {
+  readonly function: PoolFunction | Bundle | FunctionSource;
+  /** Arguments, unless they stand beside the source. */
   readonly args?: unknown[];
   readonly command?: never;
+  readonly task?: never;
 }
 
-export type Spec = CommandSpec | FunctionSpec;
+/** Runs a task of the operator's. */
+export interface TaskSpec extends SpecFields, ValueFields {
+  readonly task: NonNullable<ChildSpecInput["task"]>;
+  /** Arguments, unless they stand beside the name. */
+  readonly args?: unknown[];
+  readonly command?: never;
+  readonly function?: never;
+}
+
+export type Spec = CommandSpec | FunctionSpec | TaskSpec;
 
 /** Options of the caller's side, and defaults for the spec. */
-export interface CallOptions extends SpecFields {
+export interface CallOptions extends SpecFields, ValueFields {
   /** Where the child's stdout goes. Default `process.stdout`; null to drop it. */
   readonly stdout?: Writable | null;
   /** Where the child's stderr goes. Default `process.stderr`; null to drop it. */
@@ -114,7 +137,7 @@ export class DistributedPool {
    * Runs a function on the least loaded member of the pool and returns its value. Its output comes out here.
    *
    * The function travels as source: it sees its arguments and a {@link PoolContext} after them, nothing that it captured.
-   * Arguments and value travel as JSON. The child lives on when this caller goes away, unless `link` is set.
+   * Arguments and value travel as JSON, or by `with({ encoding: "devalue" })`. The child lives on when this caller goes away, unless `link` is set.
    *
    * @throws {PoolError} by `code`: `function_threw` ({@link FunctionThrewError}, with the remote stack), `all_members_at_capacity`,
    *   `no_members_available`, `deadline_exceeded` (default 5 minutes), `cancelled`, `worker_crashed`, `member_lost`, `invalid_request`.
@@ -125,6 +148,12 @@ export class DistributedPool {
   /** The same, for a function that leaves the context alone. */
   call<A extends unknown[], R>(pool: string, fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
   /**
+   * The same, for a function with its imports ({@link bundle}), or one that the operator installed ({@link task}).
+   *
+   * @throws {PoolError} as above; `task_not_found` when no member has the task.
+   */
+  call<F extends PoolFunction>(pool: string, work: Bundle<F> | Task<F>, ...args: ArgumentsOf<F>): Promise<Awaited<ReturnType<F>>>;
+  /**
    * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not an error.
    *
    * @throws {PoolError} as above, but for `function_threw`.
@@ -132,10 +161,10 @@ export class DistributedPool {
    * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
    */
   call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
-  /** Runs a function, with a spec of its own. */
-  call(pool: string, spec: FunctionSpec, options?: CallOptions): Promise<unknown>;
-  async call(pool: string, work: PoolFunction | Spec, ...rest: unknown[]): Promise<unknown> {
-    const [spec, options] = typeof work === "function" ? [{ function: work, args: rest }, {}] : [work, (rest[0] ?? {}) as CallOptions];
+  /** Runs a function or a task, with a spec of its own. */
+  call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
+  async call(pool: string, work: PoolFunction | Bundle | Task | Spec, ...rest: unknown[]): Promise<unknown> {
+    const [spec, options] = specOf(work, rest);
     const { stdout = process.stdout, stderr = process.stderr } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
     for await (const event of this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options)) {
@@ -143,7 +172,7 @@ export class DistributedPool {
       else if (event.type === "stderr") await write(stderr, outputBytes(event));
       else if (isTerminal(event)) {
         const ending = endingOf(event);
-        return spec.function === undefined ? ending : ending.value;
+        return spec.function === undefined && spec.task === undefined ? ending : ending.value;
       }
     }
     throw PoolError.of("member_lost", "the stream ended before its terminal event");
@@ -167,7 +196,7 @@ export class DistributedPool {
       const answer = this.#connection.access.call(pool, wired, placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
-      yield* readEvents((await answer).body);
+      yield* withValues(readEvents((await answer).body));
     } finally {
       // Whoever leaves while it waits, waits no longer.
       left.abort();
@@ -231,13 +260,26 @@ export class DistributedPool {
   }
 
   #wire(spec: Spec, options: CallOptions): SpecWithFiles {
-    const { stdout: _out, stderr: _err, signal: _signal, ...defaults } = { ...this.#defaults, ...options };
-    const { function: fn, args, ...fields } = spec as FunctionSpec;
-    if (fn === undefined) return { ...defaults, ...fields };
-    const wired = typeof fn === "function" ? { source: sourceOf(fn), args: args ?? [] } : fn;
-    checkArguments(wired.args ?? []);
-    return { ...defaults, ...fields, function: { ...wired, args: wired.args ?? [] } };
+    const { stdout: _out, stderr: _err, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
+    const { function: fn, task, args = [], encoding = usual ?? "json", ...fields } = spec as FunctionSpec | TaskSpec;
+    const wired = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
+      const how = work.encoding ?? encoding;
+      return { ...work, args: encodeArguments(work.args ?? args, how), encoding: how };
+    };
+    return {
+      ...defaults,
+      ...fields,
+      ...(fn === undefined ? {} : { function: wired(typeof fn === "function" ? { source: sourceOf(fn) } : fn) }),
+      ...(task === undefined ? {} : { task: wired(task) }),
+    };
   }
+}
+
+/** What is run, and its options; arguments stand in their place where no spec is given. */
+function specOf(work: PoolFunction | Bundle | Task | Spec, rest: unknown[]): [spec: Spec, options: CallOptions] {
+  if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
+  if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
+  return [work as Spec, (rest[0] ?? {}) as CallOptions];
 }
 
 /** What is pushed, as an iteration. It holds no more than a position at a time. */

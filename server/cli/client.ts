@@ -3,7 +3,9 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { access, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { inspect } from "node:util";
 import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openapi/schemas.ts";
+import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
@@ -90,7 +92,10 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
     }
   }
   if (rest !== undefined) base.command = [...rest];
-  if (rest?.length === 0 || (rest === undefined && given.json === undefined)) throw new UsageError("expected a command behind --, or --json SPEC");
+  if (given.task !== undefined) base.task = { ...base.task, name: given.task, ...(given.args && { args: given.args }) };
+  else if (given.args) throw new UsageError("--args: expected --task beside it");
+  if (rest?.length === 0 || (rest === undefined && given.task === undefined && given.json === undefined))
+    throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
   const env = pairs(given.env, "--env");
   const labels = pairs(given.label, "--label");
   const files: [string, { path: string }][] = [];
@@ -113,6 +118,16 @@ function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void
   return new Promise((resolve) => (stream.write(bytes) ? resolve() : stream.once("drain", resolve)));
 }
 
+/** A value as JSON; what only devalue carries, as Node shows it. */
+function shown(value: unknown): string {
+  try {
+    checkArguments([value ?? null]);
+    return JSON.stringify(value ?? null);
+  } catch {
+    return inspect(value, { depth: null });
+  }
+}
+
 /** Prints an event. Answers the exit code of the child once it has ended. */
 async function print(event: PoolEvent): Promise<number | undefined> {
   switch (event.type) {
@@ -130,7 +145,7 @@ async function print(event: PoolEvent): Promise<number | undefined> {
       await write(process.stderr, `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`);
       return undefined;
     case "result":
-      if (event.exitCode === undefined) await write(process.stdout, `${JSON.stringify(event.value ?? null)}\n`);
+      if (event.exitCode === undefined) await write(process.stdout, `${shown(event.value)}\n`);
       return event.exitCode ?? 0;
     case "failed":
       await write(

@@ -32,6 +32,8 @@ function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<Member
     graceMs: given["grace-ms"],
     rememberMs: given["remember-ms"],
     deadlineMs: given["deadline-ms"],
+    tasks: given.tasks,
+    sourceCacheBytes: given["source-cache-bytes"],
     maxBodyBytes: given["max-body-bytes"],
     maxUploadBytes: given["max-upload-bytes"],
     requestTimeoutMs: given["request-timeout-ms"],

@@ -9,18 +9,19 @@ import { type NodeContext, whileClientIsThere } from "../stream.ts";
 import { withUploads } from "../uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { streams, receiver } = options;
+  const { sources, streams, receiver } = options;
 
   app.openapi(withUploads(guarded(routes.callInPool, streams), receiver), async (c) => {
     const accept = acceptOf(c);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
-    return (await callThrough(c as unknown as NodeContext, options, { pool, spec: c.req.valid("json"), parts: c.var.uploads?.parts }, accept)) as never;
+    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
+    return (await callThrough(c as unknown as NodeContext, options, { pool, spec, parts: c.var.uploads?.parts }, accept)) as never;
   });
 
   app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {
     const { pool } = c.req.valid("param");
-    const spec = c.req.valid("json");
+    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     options.calls.add(c.env.outgoing);
     const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext), parts: c.var.uploads?.parts });

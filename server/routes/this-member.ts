@@ -15,7 +15,7 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import { withUploads } from "../uploads.ts";
 import { answerAtEnd, withWaiting } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, streams, receiver, logError }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, receiver, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -24,10 +24,18 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return supervisor;
   };
 
+  /** The pool that is asked for, or all those that the caller may see. */
+  const poolsFor = (c: Context, pool: string | undefined): string[] => {
+    if (pool === undefined) return [...supervisors.keys()].filter((each) => isPermitted(c, each));
+    permit(c, pool);
+    return [pool];
+  };
+
   app.openapi(withUploads(guarded(routes.call, streams), receiver), async (c) => {
     const accept = acceptOf(c);
-    const { pool, slot, ...spec } = c.req.valid("json");
+    const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
+    const spec = sources.complete(given, c.var.caller.name);
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
@@ -51,10 +59,12 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   });
 
   app.openapi(withUploads(guarded(routes.placeChild, streams), receiver), async (c) => {
-    const { pool, slot, ...spec } = c.req.valid("json");
-    if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    const { pool, slot, ...given } = c.req.valid("json");
+    if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     const signal = whileClientIsThere(c as unknown as NodeContext);
-    const child = await supervisorOf(c, pool).admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, uploads: c.var.uploads, signal });
+    const supervisor = supervisorOf(c, pool);
+    const spec = sources.complete(given, c.var.caller.name);
+    const child = await supervisor.admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, uploads: c.var.uploads, signal });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
@@ -94,11 +104,15 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 
   app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
 
+  app.openapi(guarded(routes.listTasks, streams), (c) => {
+    const all = poolsFor(c, c.req.valid("query").pool).flatMap((pool) => supervisors.get(pool)?.options.runtimes ?? []);
+    const union = (names: string[][]) => [...new Set(names.flat())].sort();
+    return c.json({ member: name, tasks: union(all.map(({ tasks }) => tasks)), runtimes: union(all.map(({ names }) => names)) }, 200);
+  });
+
   app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool, label = [], status } = c.req.valid("query");
-    if (pool !== undefined) permit(c, pool);
-    const asked = pool === undefined ? [...supervisors.keys()].filter((each) => isPermitted(c, each)) : [pool];
-    const children = asked.flatMap((each) => supervisors.get(each)?.which() ?? []);
+    const children = poolsFor(c, pool).flatMap((each) => supervisors.get(each)?.which() ?? []);
     return c.json({ children: children.filter((child) => (status === undefined || child.status === status) && carries(child, [label].flat())) }, 200);
   });
 }

@@ -32,10 +32,10 @@ const AnswerSchema = z.union([z.strictObject({ value: z.json() }), z.strictObjec
 export function configuredRuntime(command: readonly string[]): Runtime {
   return {
     async start({ spec, call, context }, { sandbox, confinement, files, artifacts }) {
-      const file = call?.file ?? join(sandbox.folder, `source-${randomBytes(16).toString("hex")}`);
-      const place = call?.file ?? (sandbox.level === "none" ? file : SOURCE);
-      if (call?.file === undefined) await writeFile(file, call?.source ?? "", { mode: 0o644 });
-      const remove = () => (call?.file === undefined ? rm(file, { force: true }) : undefined);
+      const file = join(sandbox.folder, `source-${randomBytes(16).toString("hex")}`);
+      const place = sandbox.level === "none" ? file : SOURCE;
+      await writeFile(file, call?.source ?? "", { mode: 0o644 });
+      const remove = () => rm(file, { force: true });
       const program = {
         argv: command.map((argument) => argument.replaceAll(PLACEHOLDER, place)),
         env: { ...spec.env, ...contextEnvironment(context) },

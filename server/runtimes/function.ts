@@ -1,5 +1,5 @@
 /** Calls functions in one runtime: each in a process of its own, one that waits for it where there is one. */
-import type { Confinement } from "../sandbox/confinement.ts";
+import type { Confinement, ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../sandbox/sandbox.ts";
 import type { Runner } from "./definition.ts";
 import type { Reuse } from "./reuse.ts";
@@ -14,6 +14,8 @@ const READY_TIMEOUT_MS = 10_000;
 export interface FunctionRuntimeOptions {
   readonly name: string;
   readonly runner: Runner;
+  /** What its children see beside the runner. */
+  readonly readOnly: readonly ReadOnlyBind[];
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   readonly turns: Turns;
@@ -91,13 +93,13 @@ export class FunctionRuntime implements Runtime {
 
   async #launch(program: Extras, confinement = this.#options.confinement): Promise<Worker> {
     const { runner, sandbox } = this.#options;
-    const readOnly = runner.program ? [runner.program, runner.file] : [runner.file];
+    const readOnly = [...(runner.program ? [runner.program] : []), runner.file, ...this.#options.readOnly];
     return new Worker(await sandbox.launch({ ...program, argv: runner.argv, readOnly, channel: true }, confinement));
   }
 }
 
-/** Whether a call has nothing that has to be known when its process starts. */
-function isPlain({ spec }: Work, { files, artifacts }: Place): boolean {
+/** Whether a call has nothing that has to be known when its process starts, and calls its function. */
+function isPlain({ spec, call }: Work, { files, artifacts }: Place): boolean {
   const isEmpty = (given: object | undefined) => Object.keys(given ?? {}).length === 0;
-  return isEmpty(spec.env) && isEmpty(spec.limits) && files === undefined && artifacts.length === 0;
+  return !call?.loadOnly && isEmpty(spec.env) && isEmpty(spec.limits) && files === undefined && artifacts.length === 0;
 }

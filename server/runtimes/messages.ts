@@ -9,6 +9,8 @@ export interface Job {
   /** the path of a module inside the sandbox. */
   readonly file?: string | undefined;
   readonly export?: string | undefined;
+  /** Load the function, and do not call it. */
+  readonly loadOnly?: boolean | undefined;
   readonly args: readonly unknown[];
   /** How `args` and the value of the report are written. */
   readonly encoding: "json" | "devalue";

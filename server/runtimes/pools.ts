@@ -1,11 +1,13 @@
 /** The runtimes of all pools of a member, opened anew only where a pool's options ask for others. */
 import { isDeepStrictEqual } from "node:util";
 import { Runtimes, type RuntimesOptions } from "./table.ts";
+import type { Tasks } from "./tasks.ts";
 import { Turns } from "./turns.ts";
 
 type Wanted = Pick<RuntimesOptions, "confinement" | "warm" | "reuse">;
 
 export interface PoolRuntimesOptions extends Pick<RuntimesOptions, "sandbox" | "path" | "configured"> {
+  readonly tasks: Tasks;
   readonly log: (message: string) => void;
 }
 
@@ -26,7 +28,7 @@ export class PoolRuntimes {
   /**
    * The runtimes of these pools. Those that are replaced, and those of pools that have gone, are closed; calls in them go on.
    *
-   * @throws {PoolError} `sandbox_unavailable`. Nothing has changed then.
+   * @throws {PoolError} `sandbox_unavailable`; `invalid_request` for a task that does not load in one of them. Nothing has changed then.
    */
   async open(pools: ReadonlyMap<string, Wanted>): Promise<ReadonlyMap<string, Runtimes>> {
     const opened = await Promise.allSettled([...pools].map(async ([pool, wanted]) => [pool, await this.#openOne(pool, wanted)] as const));
@@ -50,6 +52,13 @@ export class PoolRuntimes {
     const { log, ...options } = this.#options;
     if (wanted.reuse !== undefined) log(`pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`);
     const runtimes = await Runtimes.open({ ...options, ...wanted, turns: this.#turns, log: (message) => log(`pool ${pool}: ${message}`) });
+    const place = { sandbox: options.sandbox, confinement: wanted.confinement, files: undefined, artifacts: [] };
+    try {
+      await options.tasks.check(pool, (call) => runtimes.of(call), place);
+    } catch (error) {
+      await runtimes.close();
+      throw error;
+    }
     return { wanted, runtimes };
   }
 }

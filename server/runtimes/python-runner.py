@@ -201,7 +201,11 @@ class Runner:
 
     def call(self, job):
         try:
+            # A task finds what lies beside it, and nothing that came with the call.
+            sys.path[0] = os.path.dirname(job["file"]) if job.get("file") else os.getcwd()
             function = function_of(job)
+            if job.get("loadOnly"):
+                return returned(None)
             context = Context(job["context"])
             self.signal = context.signal
             self.listens = takes_context(function)
@@ -226,7 +230,7 @@ class Runner:
             self.signal = None
 
     def run(self):
-        # In the place of this file's folder: modules that came with the call are found in the workspace.
+        # In the place of this file's folder.
         sys.path[0] = os.getcwd()
         signal.signal(signal.SIGTERM, self.stop)
         sys.stdout.reconfigure(line_buffering=True)

@@ -32,6 +32,8 @@ export interface FunctionCall {
   readonly export?: string | undefined;
   readonly args: readonly unknown[];
   readonly encoding: "json" | "devalue";
+  /** Load the function, and do not call it. */
+  readonly loadOnly?: boolean | undefined;
 }
 
 /** Where the work runs, and what goes in and comes out beside it. */

@@ -1,4 +1,5 @@
 /** The runtimes of one pool: those whose programs its sandbox shows. A new one: its file here, and its line in the table. */
+import type { ChildSpec, SandboxLevel } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { Confinement, ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -11,6 +12,7 @@ import { node } from "./node.ts";
 import { python } from "./python.ts";
 import { Reuse } from "./reuse.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
+import { Tasks } from "./tasks.ts";
 import type { Turns } from "./turns.ts";
 
 const TABLE: Readonly<Record<string, Definition>> = { node, python, bun };
@@ -33,6 +35,8 @@ export interface RuntimesOptions {
   readonly confinement: Confinement;
   readonly path: string;
   readonly configured: ConfiguredRuntimes;
+  /** Those whose folder its children see. Default: none. */
+  readonly tasks?: Tasks;
   /** How many processes wait for a call, by runtime. */
   readonly warm?: Readonly<Record<string, number>>;
   /** How many processes are kept for further calls of their caller; undefined for none. */
@@ -48,17 +52,22 @@ export class Runtimes {
   readonly #entries: ReadonlyMap<string, Entry>;
   readonly #reuse: Reuse | undefined;
 
-  private constructor(entries: ReadonlyMap<string, Entry>, turns: Turns, reuse?: Reuse) {
+  readonly #tasks: Tasks;
+  readonly #level: SandboxLevel;
+
+  private constructor(entries: ReadonlyMap<string, Entry>, tasks: Tasks, { sandbox, turns }: RuntimesOptions, reuse?: Reuse) {
     this.#entries = entries;
+    this.#tasks = tasks;
+    this.#level = sandbox.level;
     this.#reuse = reuse;
     this.command = inTurn(commandRuntime, turns);
   }
 
   /** Finds out which runtimes there are, and begins to start the processes that wait. */
   static async open(options: RuntimesOptions): Promise<Runtimes> {
-    const { sandbox, confinement, path, configured, turns, warm = {}, log = () => {} } = options;
-    // Where only some commands may run, no function does.
-    if (confinement.grants.commands !== undefined) return new Runtimes(new Map(), turns);
+    const { sandbox, confinement, path, configured, turns, tasks = new Tasks(undefined), warm = {}, log = () => {} } = options;
+    // Where only some commands may run, no function does but the operator's own.
+    if (confinement.grants.commands !== undefined && tasks.names.length === 0) return new Runtimes(new Map(), tasks, options);
     const reuse = options.reuse === undefined ? undefined : new Reuse(options.reuse);
     const machine: Machine = { path, folder: sandbox.folder };
     const has = (argv: readonly string[], program?: ReadOnlyBind) => runs(argv, program ? [program] : [], sandbox, confinement);
@@ -72,18 +81,28 @@ export class Runtimes {
     const [runners, commands] = [(await Promise.all(built)).flat(), (await Promise.all(own)).flat()];
     const entries = new Map<string, Entry>();
     for (const [name, runner] of runners) {
-      const runtime = new FunctionRuntime({ name, runner, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
+      const runtime = new FunctionRuntime({ name, runner, readOnly: tasks.readOnly, sandbox, confinement, turns, warm: warm[name] ?? 0, reuse, log });
       entries.set(name, { runtime, javascript: runner.javascript, idle: () => runtime.idle, close: () => runtime.close() });
     }
     for (const [name, command] of commands) entries.set(name, { runtime: inTurn(configuredRuntime(command), turns), javascript: false });
     for (const name of Object.keys(warm))
       if (!entries.get(name)?.idle) log(`expected processes of runtime ${name} to wait; there is no such runtime here, or it is a configured one`);
-    return new Runtimes(entries, turns, reuse);
+    return new Runtimes(entries, tasks, options, reuse);
   }
 
   /** Their names. */
   get names(): string[] {
     return [...this.#entries.keys()];
+  }
+
+  /** The names of the tasks. */
+  get tasks(): string[] {
+    return this.#tasks.names;
+  }
+
+  /** The function that a spec asks for; undefined for a command. @throws {PoolError} `task_not_found`. */
+  callOf({ function: fn, task }: Pick<ChildSpec, "function" | "task">): FunctionCall | undefined {
+    return task ? this.#tasks.callOf(task, this.#level) : fn;
   }
 
   /** Processes that wait: for a call of anybody, by runtime, and for a further call of their caller. */
@@ -98,12 +117,14 @@ export class Runtimes {
   }
 
   /** @throws {PoolError} `runtime_not_found`; `invalid_request` for what the runtime cannot carry. */
-  of({ runtime: name, encoding }: FunctionCall): Runtime {
+  of({ runtime: name, encoding, file }: FunctionCall): Runtime {
     const entry = this.#entries.get(name);
     if (!entry) throw PoolError.of("runtime_not_found", `expected one of ${this.names.join(", ") || "no runtime"}; got ${name}`);
+    if (file !== undefined && !entry.idle) throw PoolError.of("runtime_not_found", `tasks run in the built-in ${name}; here it is a configured one`);
     if (encoding === "devalue" && !entry.javascript) {
       const message = `expected json: devalue is for JavaScript; runtime ${name} is another language's`;
-      throw PoolError.of("invalid_request", `/function/encoding: ${message}`, { fields: [{ path: "/function/encoding", message }] });
+      const path = `/${file === undefined ? "function" : "task"}/encoding`;
+      throw PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
     }
     return entry.runtime;
   }

@@ -22,8 +22,8 @@ type Told = Awaited<Started["outcome"]>;
 
 /** The job that a runner gets for a call. */
 export function jobOf({ call, context }: Work, marker?: string): Job {
-  const { source, file, export: name, args = [], encoding = "json" } = call ?? {};
-  return { type: "job", source, file, export: name, args, encoding, context, env: contextEnvironment(context), marker };
+  const { source, file, export: name, loadOnly, args = [], encoding = "json" } = call ?? {};
+  return { type: "job", source, file, export: name, loadOnly, args, encoding, context, env: contextEnvironment(context), marker };
 }
 
 export class Worker {

@@ -1,6 +1,6 @@
 /** Whose user a child runs as when the server is root, and what that user can reach. */
-import { chmodSync, constants, linkSync, readFileSync, statSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
+import { chmodSync, constants, linkSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { copyFile, cp } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Above what systemd, container engines and `useradd` hand out (https://systemd.io/UIDS-GIDS/: 1879048192 to 2147483647 are unused). */
@@ -44,10 +44,15 @@ export class Identities {
   }
 }
 
+const OWNER_RUNS = 0o100;
 const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 
-/** Files of the server for children that run as another user: where that user cannot go, such as below `/root`, a copy. */
+/** A folder that has more in it is not copied. */
+const MAX_FOLDER_BYTES = 1024 * 1024 * 1024;
+const MAX_FOLDER_ENTRIES = 100_000;
+
+/** Files and folders of the server for children that run as another user: where that user cannot go, such as below `/root`, a copy. */
 export class Staging {
   readonly #folder: string;
   readonly #active: boolean;
@@ -59,7 +64,7 @@ export class Staging {
     this.#active = active;
   }
 
-  /** The file itself where any user can read it, else a copy. */
+  /** The file or folder itself where any user can read it, else a copy, made once. */
   async reachable(file: string): Promise<string> {
     if (!this.#active || isOpen(file)) return file;
     let place = this.#places.get(file);
@@ -74,6 +79,10 @@ export class Staging {
 
   async #copy(file: string): Promise<string> {
     const to = join(this.#folder, `${this.#places.size}-${basename(file)}`);
+    if (statSync(file).isDirectory()) {
+      await copyFolder(file, to);
+      return to;
+    }
     try {
       // The same file under another name, where that is one file system.
       if ((statSync(file).mode & OTHERS_READ) === 0) throw new Error("only a copy can be opened to others");
@@ -86,12 +95,30 @@ export class Staging {
   }
 }
 
-/** Whether any user can read the file: it, and each folder above it. */
+/** Copies a folder, readable by all. Links inside it stay links. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  let [entries, bytes] = [0, 0];
+  const withinBounds = (path: string) => {
+    entries += 1;
+    bytes += lstatSync(path).size;
+    if (entries <= MAX_FOLDER_ENTRIES && bytes <= MAX_FOLDER_BYTES) return true;
+    throw new Error(
+      `${from} has to be copied, because the children's user cannot read it, and holds more than ${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_ENTRIES} files; open it: chmod -R a+rX`,
+    );
+  };
+  await cp(from, to, { recursive: true, verbatimSymlinks: true, filter: withinBounds, mode: constants.COPYFILE_FICLONE });
+  for (const entry of ["", ...readdirSync(to, { recursive: true, encoding: "utf8" })]) {
+    const stat = lstatSync(join(to, entry));
+    if (!stat.isSymbolicLink()) chmodSync(join(to, entry), (stat.mode & OWNER_RUNS) === 0 ? 0o444 : 0o555);
+  }
+}
+
+/** Whether any user can read the file or folder: it, and each folder above it. */
 function isOpen(file: string): boolean {
   const stat = statSync(file, { throwIfNoEntry: false });
   // What does not exist is for bubblewrap to say.
   if (!stat) return true;
-  if ((stat.mode & OTHERS_READ) === 0) return false;
+  if ((stat.mode & OTHERS_READ) === 0 || (stat.isDirectory() && (stat.mode & OTHERS_ENTER) === 0)) return false;
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     if ((statSync(folder).mode & OTHERS_ENTER) === 0) return false;
     if (folder === dirname(folder)) return true;

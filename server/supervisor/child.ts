@@ -89,7 +89,7 @@ export class Child {
     // The spec may be large: only the running of it holds on to it.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
-    this.#kind = spec.command ? "command" : "function";
+    this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
     this.#labels = spec.labels ?? {};
     this.input = new Input(isOpen(spec.stdin) && !uploads?.stdin);
     const { deadlineMs } = options;

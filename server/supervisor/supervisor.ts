@@ -97,12 +97,13 @@ export class Supervisor {
    *
    * @param lifetime `call` has the default deadline unless the spec names one, `placed` has the pool's longest one, if any.
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
-   *   `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
+   *   `task_not_found`, `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, uploads }: Claim): Child {
     const limits = this.check(spec, uploads);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
     const { pool, member, url, sandbox, runtimes, graceMs, confinement, fetchRules, folder } = this.options;
+    const call = runtimes.callOf(spec);
     const place = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
@@ -110,8 +111,8 @@ export class Supervisor {
       // A placed child can be fed while it runs; a call's input is empty unless it says more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       uploads,
-      runtime: spec.function ? runtimes.of(spec.function) : runtimes.command,
-      call: spec.function,
+      runtime: call ? runtimes.of(call) : runtimes.command,
+      call,
       client,
       sandbox,
       confinement: { ...confinement, limits },
@@ -167,7 +168,8 @@ export class Supervisor {
     const { pool, confinement, fetchRules, runtimes } = this.options;
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
-    if (spec.function) runtimes.of(spec.function);
+    const call = runtimes.callOf(spec);
+    if (call) runtimes.of(call);
     const limits = tightened(confinement.limits, spec.limits);
     if (uploads?.stdin && spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
     checkFiles(spec, uploads?.files ?? [], limits.workspaceBytes, fetchRules);
@@ -284,13 +286,15 @@ function checkFiles({ files = {}, artifacts = [] }: ChildSpec, uploaded: readonl
   }
 }
 
-/** Refuses what an allow-list of commands does not name; a function could start anything. */
-function checkCommand({ command, env = {} }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+/** Refuses what an allow-list of commands does not name; a function could start anything, a task is the operator's own. */
+function checkCommand({ command, function: fn, task, env = {}, files }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
   if (allowed === undefined) return;
-  if (command === undefined) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
-  if (!allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
+  if (fn) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
+  if (command && !allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
   // PATH, LD_PRELOAD, PS4 and many more make another program out of the one that is allowed.
   const names = Object.keys(env);
   if (names.length > 0)
     throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, with its own variables: ${names.join(", ")} may not be set`);
+  // Runtimes look for more modules in the workspace, which is their home.
+  if (task && files) throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, and tasks without files`);
 }

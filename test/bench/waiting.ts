@@ -12,7 +12,10 @@ const WORK_MS = 50;
 
 const registry = new EmbeddedRegistry();
 const members = [];
-for (let index = 0; index < MEMBERS; index++) members.push(await startMember({ pools: { pipeline: SLOTS }, name: `m${index + 1}`, port: 0, registry }));
+for (let index = 0; index < MEMBERS; index++) {
+  // Processes that are used again: the time of a start would hide that of the waiting.
+  members.push(await startMember({ pools: { pipeline: { maxChildren: SLOTS, reuse: true } }, name: `m${index + 1}`, port: 0, registry }));
+}
 await Promise.all(members.map(({ joined }) => joined));
 
 interface Seen {
@@ -23,10 +26,13 @@ interface Seen {
 }
 
 const pools = members.map(({ url }) => new DistributedPool({ url }));
+await Promise.all(
+  Array.from({ length: MEMBERS * SLOTS }, () => (pools[0] as DistributedPool).call("pipeline", () => new Promise((resolve) => setTimeout(resolve, 500)))),
+);
 const seen = await Promise.all(
   Array.from({ length: CALLERS }, async (_, index): Promise<Seen> => {
     const call: Seen = { asked: performance.now(), placed: 0, ended: 0, member: "" };
-    const spec = { command: ["sleep", String(WORK_MS / 1_000)], waitMs: 60_000 };
+    const spec = { function: { source: `() => new Promise((resolve) => setTimeout(resolve, ${WORK_MS}))` }, waitMs: 60_000 };
     for await (const event of (pools[index % MEMBERS] as DistributedPool).stream("pipeline", spec)) {
       if (event.type === "placed") {
         call.placed = performance.now();

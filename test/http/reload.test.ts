@@ -202,6 +202,32 @@ test.skipIf(!HAS_BUBBLEWRAP)("grants are those of children that start from now o
   expect(textOf(await callEvents(member.url, "/call", printed))).toBe("large\n");
 });
 
+test.skipIf(!HAS_BUBBLEWRAP)("processes that wait, or are kept, are started anew for changed grants", async () => {
+  const pool = { maxChildren: 2, warm: 1, reuse: true };
+  const { member, options } = await start({ pools: { pipeline: { ...pool, env: { MODEL: "small" } } } });
+  const model = async () =>
+    lastOf(
+      await callEvents(member.url, "/call", {
+        pool: "pipeline",
+        function: { source: "() => [process.env.MODEL, globalThis.calls = (globalThis.calls ?? 0) + 1]" },
+      }),
+      "result",
+    ).value;
+  expect(await model()).toEqual(["small", 1]);
+  expect(await model()).toEqual(["small", 2]);
+  expect(await member.reload({ ...options, pools: { pipeline: { ...pool, env: { MODEL: "large" } } } })).toEqual({
+    changed: ["pools.pipeline.env"],
+    restart: [],
+  });
+  expect(await model()).toEqual(["large", 1]);
+  // What does not concern them leaves them alone.
+  await member.reload({ ...options, pools: { pipeline: { ...pool, env: { MODEL: "large" }, maxQueue: 1 } } });
+  expect(await model()).toEqual(["large", 2]);
+  await member.reload({ ...options, pools: { pipeline: { ...pool, reuse: false, env: { MODEL: "large" } } } });
+  expect(await model()).toEqual(["large", 1]);
+  expect(await model()).toEqual(["large", 1]);
+});
+
 test("a member that stops takes nothing more", async () => {
   const member = await startOne();
   const stopped = member.stop();

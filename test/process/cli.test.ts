@@ -1,7 +1,7 @@
 /** The built command line as a process of its own, and the package as a user installs it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -87,7 +87,9 @@ describe("help and mistakes", () => {
     ["an unknown command", ["fly"], /expected one of serve, .*got "fly"/],
     ["an unknown option", ["call", "pipeline", "--fast", "--", "true"], /--fast.*see dpool call --help/],
     ["no pool", ["call", "--", "true"], /expected one pool; got none/],
-    ["no command", ["call", "pipeline"], /expected a command behind --, or --json SPEC/],
+    ["no command", ["call", "pipeline"], /expected a command behind --, --task NAME or --json SPEC/],
+    ["arguments that are no array", ["call", "pipeline", "--task", "greet", "--args", "1"], /--args: expected a JSON array, .*got "1"/],
+    ["arguments of nothing", ["call", "pipeline", "--args", "[1]", "--", "true"], /--args: expected --task beside it/],
     ["JSON that is none", ["call", "pipeline", "--json", "{"], /--json: expected a child spec as JSON/],
     ["a number that is none", ["dev", "--port", "many"], /--port: expected a whole number from 0 to 65535; got "many"/],
     ["a word that is not allowed", ["dev", "--sandbox", "maybe"], /--sandbox: expected auto or no-cgroup or off; got "maybe"/],
@@ -136,7 +138,10 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "distributed-pool-cli-"));
-    member = await startMember({ name: "m1", pools: { pipeline: 5 }, port: 0, registry: new EmbeddedRegistry() });
+    const tasks = join(folder, "tasks");
+    await mkdir(tasks);
+    await writeFile(join(tasks, "greet.ts"), "export default (greeting: string, name: string) => greeting + ' ' + name;");
+    member = await startMember({ name: "m1", pools: { pipeline: 5 }, port: 0, registry: new EmbeddedRegistry(), tasks });
     await member.joined;
     pools = new DistributedPool({ url: member.url });
   });
@@ -185,6 +190,18 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const threw = await ask("call", "pipeline", "--json", '{"function":{"source":"() => { throw new RangeError(\\"no foo\\") }"}}');
     expect(threw.stderr).toMatch(/^dpool: function_threw: RangeError: no foo\nRangeError: no foo\n\s+at /);
     expect(threw.code).toBe(125);
+  });
+
+  test("a value that only devalue carries is printed as Node shows it", async () => {
+    const spec = { function: { source: "() => new Map([[1n, new Date(0)]])", encoding: "devalue" } };
+    expect(await ask("call", "pipeline", "--json", JSON.stringify(spec))).toMatchObject({ code: 0, stdout: "Map(1) { 1n => 1970-01-01T00:00:00.000Z }\n" });
+  });
+
+  test("--task runs a task, with --args", async () => {
+    expect(await ask("call", "pipeline", "--task", "greet", "--args", '["hello", "ann"]')).toMatchObject({ code: 0, stdout: '"hello ann"\n', stderr: "" });
+    const unknown = await ask("call", "pipeline", "--task", "nothing");
+    expect(unknown.stderr).toMatch(/^dpool: task_not_found: expected one of greet; got nothing\n/);
+    expect(unknown.code).toBe(125);
   });
 
   test("the pool's own failure is 125, and says its code", async () => {

@@ -42,7 +42,8 @@ describe.skipIf(!hasSandbox)(`examples${hasSandbox ? "" : " (skipped: bwrap is n
       ["m2", { pipeline: 2 }],
       ["m3", { pipeline: 2 }],
     ];
-    for (const [name, pools] of served) members.push(await startMember({ name, pools, port: 0, registry }));
+    const tasks = "examples/thumbnails/tasks";
+    for (const [name, pools] of served) members.push(await startMember({ name, pools, port: 0, registry, tasks }));
     await Promise.all(members.map((member) => member.joined));
     asked = (members[0] as RunningMember).url;
   });
@@ -74,9 +75,13 @@ describe.skipIf(!hasSandbox)(`examples${hasSandbox ? "" : " (skipped: bwrap is n
     expect(followed.code).toBe(0);
   });
 
-  test.skipIf(missing.length > 0)(`thumbnails${missing.length > 0 ? ` (skipped: ${missing.join(" and ")} not installed)` : ""}`, async () => {
-    const thumbnails = join(folder, "thumbnails");
-    const { code, stdout, stderr } = await example("thumbnails/thumbnails.ts", asked, thumbnails);
+  const skipped = missing.length > 0 ? ` (skipped: ${missing.join(" and ")} not installed)` : "";
+  test.skipIf(missing.length > 0).each([
+    ["a bundle", []],
+    ["a task", ["--task"]],
+  ])(`thumbnails by %s${skipped}`, async (name, options) => {
+    const thumbnails = join(folder, name);
+    const { code, stdout, stderr } = await example("thumbnails/thumbnails.ts", ...options, asked, thumbnails);
     expect(stderr).toBe("");
     expect(stdout).toMatch(/^m[23] made 10 thumbnails in /);
     expect(code).toBe(0);

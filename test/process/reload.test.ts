@@ -233,7 +233,7 @@ describe("check-config", () => {
   test("prints what would be served, as a file that says the same", async () => {
     writeFileSync(
       file,
-      "port: 7500\npools:\n  pipeline:\n    maxChildren: 2\n    limits: {memoryBytes: 33554432, deadlineMs: 1000}\n    readOnly: [/usr, '/usr:/models']\n",
+      "port: 7500\npools:\n  pipeline:\n    maxChildren: 2\n    warm: 1\n    limits: {memoryBytes: 33554432, deadlineMs: 1000}\n    readOnly: [/usr, '/usr:/models']\nruntimes: {ruby: {command: [ruby, '{source}']}}\n",
     );
     const { code, text } = await check(file);
     expect(code).toBe(0);
@@ -242,6 +242,7 @@ describe("check-config", () => {
     expect(text).toMatch(/^pools:\n {2}pipeline:\n {4}maxChildren: 2$/m);
     expect(text).toMatch(/^ {6}memoryBytes: 33554432\n {6}processes: 256$/m);
     expect(text).toMatch(/^ {6}- \/usr\n {6}- \/usr:\/models$/m);
+    expect(text).toMatch(/^ {4}warm:\n {6}node: 1$/m);
     writeFileSync(file, text);
     expect(await check(file)).toEqual({ code, text });
   });

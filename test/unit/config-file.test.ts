@@ -31,6 +31,12 @@ describe("the configuration file", () => {
     });
   });
 
+  test("runtimes beside those that are built in", () => {
+    const content = "runtimes:\n  ruby: {command: [ruby, '{source}']}\n";
+    expect(withFile(line("serve"), content, "f.yaml").runtimes).toEqual({ ruby: { command: ["ruby", "{source}"] } });
+    expect(withFile(line("serve"), "runtimes:\n", "f.yaml").runtimes).toEqual({});
+  });
+
   test("a pool may leave its number of children to a flag", () => {
     const content = "pools:\n  pipeline:\n    limits: {cpus: 1}\n";
     expect(problemsOf(content, "serve --pool pipeline=2")).toEqual([]);
@@ -108,6 +114,15 @@ describe("mistakes in the file", () => {
     ["pools:\n  a:\n    maxChildren: 1\n    env:\n      9X: y", 'f.yaml:5: pools.a.env.9X: expected a variable name; got "9X"'],
     ["pools:\n  a:\n    maxChildren: 1\n    env:\n      X: 3", "f.yaml:5: pools.a.env.X: expected a text; got 3"],
     ["pools:\n  a:\n    maxChildren: 1\n    commands: []", "f.yaml:4: pools.a.commands: expected at least 1 entries; got []"],
+    ["pools:\n  a:\n    maxChildren: 1\n    warm: many", /^f\.yaml:4: pools\.a\.warm: expected how many processes wait, .*; got "many"$/],
+    ["pools:\n  a:\n    maxChildren: 1\n    reuse: 1", "f.yaml:4: pools.a.reuse: expected true or false; got 1"],
+    ["runtimes: []", "f.yaml:1: runtimes: expected values by name; got []"],
+    [
+      "runtimes:\n  ruby:\n    comand: [ruby]",
+      "f.yaml:2: runtimes.ruby.command: expected a list; got none",
+      'f.yaml:3: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
+    ],
+    ["runtimes:\n  ruby: {command: [ruby]}", /^f\.yaml:2: runtimes\.ruby\.command: expected \{source\}, .*; got \["ruby"\]$/],
     ["a: {", /^f\.yaml:1: expected YAML: /],
     ["port: 1\nport: 2", /^f\.yaml:2: expected YAML: Map keys must be unique$/],
     ["port: !secret 1", /^f\.yaml:1: expected YAML: Unresolved tag: !secret$/],

@@ -31,6 +31,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/pending.ts", 4],
   ["server/permissions.ts", 4],
   ["server/rates.ts", 4],
+  ["server/sources.ts", 4],
   ["server/tls.ts", 4],
   ["server/tokens.ts", 4],
   ["server/uploads.ts", 4],

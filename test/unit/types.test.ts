@@ -1,5 +1,5 @@
 import { afterAll, describe, expectTypeOf, it } from "vitest";
-import { type CommandResult, DistributedPool, type PoolContext } from "../../sdk/typescript/index.ts";
+import { type Bundle, bundle, type CommandResult, DistributedPool, type PoolContext, type Task, task } from "../../sdk/typescript/index.ts";
 
 // Checked by the compiler; nothing listens at this address and nothing is called.
 const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
@@ -20,5 +20,53 @@ describe("the types of call", () => {
 
   it("answers a command with its exit code", () => {
     expectTypeOf(() => pools.call("p", { command: ["true"] })).returns.resolves.toEqualTypeOf<CommandResult>();
+  });
+
+  type Sum = typeof import("../fixtures/modules/sum.ts");
+  const sum = {} as Bundle<Sum["default"]>;
+
+  it("infers arguments and value of a bundle, without the context", () => {
+    expectTypeOf(() => bundle<Sum>(new URL("file:///sum.ts"))).returns.resolves.toEqualTypeOf<Bundle<Sum["default"]>>();
+    expectTypeOf(() => bundle<Sum, "tail">(new URL("file:///sum.ts"), { export: "tail" })).returns.resolves.toEqualTypeOf<Bundle<Sum["tail"]>>();
+    expectTypeOf(() => pools.call("p", sum, { a: 1, b: 2 })).returns.resolves.toEqualTypeOf<string>();
+    // @ts-expect-error the function takes a pair
+    void (() => pools.call("p", sum, 1));
+    // @ts-expect-error and nothing else: the context comes by itself
+    void (() => pools.call("p", sum, { a: 1, b: 2 }, {}));
+    // @ts-expect-error an export that is not the default one has to be named
+    void (() => bundle<Sum, "tail">(new URL("file:///sum.ts")));
+  });
+
+  it("infers them of a task", () => {
+    expectTypeOf(task<Sum>("sum")).toEqualTypeOf<Task<Sum["default"]>>();
+    expectTypeOf(() => pools.call("p", task<Sum>("sum"), { a: 1, b: 2 })).returns.resolves.toEqualTypeOf<string>();
+    // @ts-expect-error the function takes a pair
+    void (() => pools.call("p", task<Sum>("sum"), "one"));
+  });
+
+  it("knows nothing of a bundle or a task without its module", () => {
+    expectTypeOf(() => pools.call("p", task("sum"), 1, "two")).returns.resolves.toEqualTypeOf<unknown>();
+    expectTypeOf(() => bundle(new URL("file:///sum.ts"), { export: "anything" })).returns.resolves.toEqualTypeOf<Bundle>();
+    expectTypeOf(() => pools.call("p", {} as Bundle, 1, "two")).returns.resolves.toEqualTypeOf<unknown>();
+  });
+
+  it("wants every argument, since the context follows the last one", () => {
+    const later = {} as Bundle<Sum["later"]>;
+    expectTypeOf(() => pools.call("p", later, new Date(), 2)).returns.resolves.toEqualTypeOf<Date>();
+    // @ts-expect-error the context would be taken for the days
+    void (() => pools.call("p", later, new Date()));
+    // @ts-expect-error and for one of the numbers
+    void (() => pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2));
+    expectTypeOf(() => pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1)).returns.resolves.toEqualTypeOf<string>();
+    // biome-ignore lint/suspicious/noExplicitAny: a parameter of any type is an argument.
+    expectTypeOf(() => pools.call("p", {} as Bundle<(a: any) => string>, 1)).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() => pools.call("p", {} as Bundle<() => string>)).returns.resolves.toEqualTypeOf<string>();
+  });
+
+  it("has no function where the module has none", () => {
+    // @ts-expect-error a number cannot be called
+    void (async () => pools.call("p", await bundle<Sum, "ANSWER">(new URL("file:///sum.ts"), { export: "ANSWER" })));
+    // @ts-expect-error there is no such export
+    void (async () => pools.call("p", await bundle<Sum, "nothing">(new URL("file:///sum.ts"), { export: "nothing" })));
   });
 });

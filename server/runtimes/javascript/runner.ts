@@ -52,6 +52,7 @@ async function run(job: Job): Promise<void> {
   try {
     Object.assign(process.env, job.env);
     const fn = await load(job);
+    if (job.loadOnly) return tellOnce({ kind: "returned", value: null });
     let args: unknown[];
     try {
       args = argumentsOf(job);

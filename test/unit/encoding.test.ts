@@ -1,0 +1,118 @@
+import { parse, stringify } from "devalue";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { encodeArguments, withValues } from "../../sdk/typescript/encoding.ts";
+import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import { collect } from "../helpers/member.ts";
+
+/** Arguments as the other side reads them. */
+const again = (args: unknown[]) => parse(JSON.stringify(encodeArguments(args, "devalue"))) as unknown[];
+const ending = { usage: { wallMs: 1, cpuMs: 1, maxRssBytes: 1 }, artifacts: [] };
+const result = (value: unknown): NumberedEvent => ({ id: 2, type: "result", value, encoding: "devalue", ...ending });
+
+async function* from(...events: NumberedEvent[]) {
+  yield* events;
+}
+const read = async (event: NumberedEvent) => (await collect(withValues(from(event))))[0] as NumberedEvent;
+
+describe("arguments by devalue", () => {
+  const cycle: unknown[] = [];
+  cycle.push(cycle);
+  test.each<[string, unknown]>([
+    ["a date", new Date(0)],
+    ["a map", new Map<unknown, unknown>([["a", new Set([1])]])],
+    ["a big integer", 2n ** 80n],
+    ["bytes", new Uint8Array([1, 2, 3])],
+    ["undefined", undefined],
+    ["numbers that JSON has not", [Number.NaN, Number.POSITIVE_INFINITY, -0]],
+    ["a cycle", cycle],
+    ["a URL", new URL("http://127.0.0.1/a")],
+    ["a regular expression", /a+/gi],
+  ])("%s", (_, value) => {
+    expect(again([1, value])).toEqual([1, value]);
+  });
+
+  test("none", () => {
+    expect(again([])).toEqual([]);
+  });
+
+  test("a view of a buffer's pool takes nothing else of the pool along", () => {
+    const [bytes] = again([Buffer.from("abc")]) as [Uint8Array];
+    expect([bytes.buffer.byteLength, Buffer.from(bytes).toString()]).toEqual([3, "abc"]);
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ["a function", { deep: [() => 1] }, /argument 2\.deep\[0\]: Cannot stringify a function/],
+    ["a symbol", Symbol("s"), /argument 2: .*Symbol/],
+    ["an instance of a class", [new (class Point {})()], /argument 2\[0\]: .*non-POJOs/],
+    ["a promise", Promise.resolve(1), /argument 2: .*Promise/],
+    ["what is inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\): /],
+  ])("refuses %s and says where it is", (_, value, message) => {
+    expect(() => encodeArguments([1, value], "devalue")).toThrow(expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }));
+  });
+
+  test("refuses what nests too deep for the stack", () => {
+    let deep: unknown = 1;
+    for (let level = 0; level < 100_000; level++) deep = [deep];
+    expect(() => encodeArguments([deep], "devalue")).toThrow(expect.objectContaining({ code: "invalid_request" }));
+  });
+});
+
+describe("values by devalue", () => {
+  test("are read once, wherever the events pass", async () => {
+    const value = { at: new Date(0), all: new Set([1n]) };
+    const event = result(JSON.parse(stringify(value)));
+    const once = await read(event);
+    expect(once).toEqual({ id: 2, type: "result", value, ...ending });
+    expect(await read(once)).toEqual(once);
+  });
+
+  test("undefined is undefined", async () => {
+    expect(await read(result(JSON.parse(stringify(undefined))))).toMatchObject({ type: "result", value: undefined });
+  });
+
+  test("other events, and values by JSON, stay as they are", async () => {
+    const plain: NumberedEvent = { id: 3, type: "result", value: [["Date", "x"]], ...ending };
+    expect(await read(plain)).toBe(plain);
+    const failed: NumberedEvent = { type: "failed", problem: { type: "t", title: "t", status: 504, detail: "d", code: "deadline_exceeded" } };
+    expect(await read(failed)).toBe(failed);
+  });
+
+  test.each<[string, unknown]>([
+    ["none at all", undefined],
+    ["null", null],
+    ["a text", "[1]"],
+    ["an object", { a: 1 }],
+    ["an empty array", []],
+    ["a number that means nothing", -99],
+    ["an index outside", [[7]]],
+    ["an unknown type", [["Error", 1]]],
+    ["a prototype", [{ ["__proto__"]: 1 }]],
+    ["an array of four billion", [[-7, 4_294_967_296]]],
+    ["a view of something else", [["Uint8Array", 1], 5]],
+    ["no big integer", [["BigInt", "x"]]],
+    ["no date's text", [["URL", "no url"]]],
+    ["a reference to itself through a box", [["Object", 0]]],
+    ["a hundred thousand levels", Array.from({ length: 100_000 }, (_, index) => [index + 1])],
+  ])("%s in the place of a value is worker_crashed", async (_, value) => {
+    const event = await read(result(value === undefined ? undefined : JSON.parse(JSON.stringify(value))));
+    expect(event).toMatchObject({ id: 2, type: "failed", problem: { code: "worker_crashed" }, ...ending });
+    expect(event).not.toHaveProperty("value");
+  });
+
+  test("whatever a child writes is a value or worker_crashed", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.jsonValue(),
+          fc.array(fc.array(fc.oneof(fc.integer({ min: -8, max: 8 }), fc.constantFrom("Map", "Set", "Date", "Object", "null", "BigInt", "RegExp")))),
+        ),
+        async (value) => {
+          const event = await read(result(value));
+          if (event.type === "failed") expect(event.problem.code).toBe("worker_crashed");
+          else expect(event.type).toBe("result");
+        },
+      ),
+    );
+  });
+});

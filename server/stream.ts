@@ -33,6 +33,8 @@ export function onClientGone(c: NodeContext, gone: () => void): void {
 export function bodyOf(c: NodeContext): Readable {
   const { incoming } = c.env;
   const body = new PassThrough();
+  // It may break off before anybody reads it.
+  body.on("error", () => {});
   incoming.once("close", () => {
     if (!incoming.readableEnded) body.destroy(new Error("the caller went away before the end of the body"));
   });

@@ -49,6 +49,8 @@ export class UploadReceiver {
     if (!isMultipart(c.req.header("content-type"))) return next();
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();
+    const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
+    if (Number(c.req.header("content-length")) > maxUploadBytes) throw tooLarge();
     let bytes = 0;
     const uploads = new Uploads(new Spool(folder), () => {
       this.#keptBytes -= bytes;
@@ -56,7 +58,7 @@ export class UploadReceiver {
     const count = (more: number) => {
       bytes += more;
       this.#keptBytes += more;
-      if (bytes > maxUploadBytes) throw PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
+      if (bytes > maxUploadBytes) throw tooLarge();
       if (this.#keptBytes > ROOM * maxUploadBytes)
         throw PoolError.of("too_many_requests", `expected all uploads at a time to have at most ${ROOM * maxUploadBytes} bytes; others take the room`);
     };

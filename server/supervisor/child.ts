@@ -1,5 +1,6 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
-import { pipeline, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import { finished, pipeline } from "node:stream/promises";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import {
   type ChildInfo,
@@ -207,9 +208,13 @@ export class Child {
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
-      if (process.stdin && uploads?.stdin) pipeline(uploads.stdin.read(), process.stdin, () => {});
+      const taken: Promise<unknown>[] = [];
+      if (process.stdin && uploads?.stdin) taken.push(pipeline(uploads.stdin.read(), process.stdin));
       else if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
       else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
+      if (files) taken.push(finished(files));
+      // However that ends, the child has what it took.
+      void Promise.allSettled(taken).then(release);
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {

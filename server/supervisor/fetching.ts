@@ -4,6 +4,7 @@
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
+import { once } from "node:events";
 import { isIP } from "node:net";
 import { Agent, type Dispatcher, request } from "undici";
 import type { ErrorCode } from "../../openapi/errors.ts";
@@ -51,16 +52,19 @@ export function checkUrl(path: string, given: string, rules: FetchRules): URL {
  */
 export async function fetchFile(path: string, given: string, spool: Spool, { rules, maxBytes, signal, resolve = systemResolve }: FetchOptions): Promise<Place> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+  const over = AbortSignal.any([signal, timeout]);
   let url = checkUrl(path, given, rules);
   for (let redirects = 0; ; redirects++) {
-    const agent = new Agent({ connect: { lookup: pinned(await addressesOf(path, url, rules, resolve)), timeout: CONNECT_TIMEOUT_MS } });
+    const agent = new Agent({
+      connect: { lookup: pinned(await addressesOf(path, url, rules, (name) => orAborted(resolve(name), over))), timeout: CONNECT_TIMEOUT_MS },
+    });
     try {
       const answer = await request(url, {
         dispatcher: agent,
         headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
         headersTimeout: SILENCE_TIMEOUT_MS,
         bodyTimeout: SILENCE_TIMEOUT_MS,
-        signal: AbortSignal.any([signal, timeout]),
+        signal: over,
       });
       // What is let go before its end may call that an error.
       answer.body.on("error", () => {});
@@ -92,6 +96,15 @@ async function addressesOf(path: string, url: URL, rules: FetchRules, resolve: N
   if (!Array.isArray(addresses) || addresses.length === 0) throw fault("fetch_failed", path, url, "its name is not known", addresses);
   if (addresses.every(({ address }) => allowsAddress(rules, address))) return addresses;
   throw fault("forbidden", path, url, "expected a public address, or one that the pool's operator allows in its option `fetchAddresses`; it has another one");
+}
+
+/** A name server may leave one waiting. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const answered = new AbortController();
+  const aborted = once(signal, "abort", { signal: answered.signal }).then(() => Promise.reject(signal.reason));
+  aborted.catch(() => {});
+  return Promise.race([work, aborted]).finally(() => answered.abort());
 }
 
 /** A lookup that knows the answer. */

@@ -35,10 +35,13 @@ export class Uploads {
     this.#parts.set(name, { name, bytes: place.bytes, read: () => this.#spool.read(place) });
   }
 
-  /** Keeps all of it until what it returns is called, once. */
+  /** Keeps all of it until what it returns is called. */
   hold(): () => void {
     this.#holders += 1;
+    let held = true;
     return () => {
+      if (!held) return;
+      held = false;
       this.#holders -= 1;
       if (this.#holders > 0) return;
       this.#released();

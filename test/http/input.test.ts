@@ -152,6 +152,25 @@ test.each(["directly", "through another member"])("what came of a body whose sen
   await idle(far);
 });
 
+test("a sender that goes while it waits for its turn changes nothing", async () => {
+  const { far, pools } = await throughGateway();
+  const child = await pools.placeChild("pipeline", { command: ["cat"] });
+  const first = request(`${far.url}/children/${child.id}/stdin`, { method: "POST" });
+  first.write("one ");
+  await output(child, "one ");
+  const waits = request(`${far.url}/children/${child.id}/stdin`, { method: "POST" });
+  waits.on("error", () => {});
+  waits.write("never");
+  await within("the connection", once(waits, "socket"));
+  await pools.child(child.id).info();
+  waits.destroy();
+  first.end("two ");
+  await within("the first one's answer", once(first, "response"));
+  await until("the next body to have its turn", async () => (await child.write("three", { end: true })) === 5);
+  expect(text(await within("the end", collect(child.events())))).toMatch(/^one two (never)?three$/);
+  await idle(far);
+});
+
 test("a sender that goes silent is refused, and the input stays open", async () => {
   const { gate, far, pools } = await throughGateway({ requestTimeoutMs: 300 });
   const child = await pools.placeChild("pipeline", { command: ["cat"] });

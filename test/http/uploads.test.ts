@@ -285,6 +285,17 @@ test("what is too slow for its size is refused, what is only long is not", async
   await over();
 });
 
+test("nothing is kept any more once a child has it, however long it lives", async () => {
+  const { member, over } = await started();
+  const before = spools();
+  const body = form(spec({ command: ["sh", "-c", "cat; cat a; exec sleep 60"] }), ['name="stdin"', "in "], ['name="a"', "file"]);
+  const child = (await (await send(member.url, "/children", body.replace('{"command"', '{"pool":"pipeline","command"'))).json()) as { url: string };
+  await until("the spool to be gone", () => spools() === before);
+  expect(await getJson(child.url)).toMatchObject({ status: "running" });
+  await fetch(`${child.url}?graceMs=0`, { method: "DELETE" });
+  await over();
+});
+
 test("who may not call is refused before anything is kept", async () => {
   const folder = makeFolder();
   const file = join(folder, "tokens");

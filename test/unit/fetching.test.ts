@@ -277,6 +277,10 @@ test("it ends when it is told to, and when nobody is there", async () => {
   stop.abort();
   expect(await within("the end", fetching)).toMatchObject({ code: "fetch_failed" });
   const given = rules(["http://nobody.example/"]);
+  const late = new AbortController();
+  const looking = fetched("http://nobody.example/", given, { resolve: () => new Promise(() => {}), signal: late.signal }).catch((error: unknown) => error);
+  late.abort();
+  expect(await within("the end", looking)).toMatchObject({ code: "fetch_failed" });
   await expect(fetched("http://nobody.example/", given, { resolve: async () => Promise.reject(new Error("ENOTFOUND")) })).rejects.toMatchObject({
     code: "fetch_failed",
   });

@@ -36,7 +36,7 @@ function makeFolder(): string {
 function spools(): number {
   return readdirSync("/proc/self/fd").filter((fd) => {
     try {
-      return /distributed-pool-.*\(deleted\)$/.test(readlinkSync(`/proc/self/fd/${fd}`));
+      return /distributed-pool-[^/]*\/[0-9a-f-]{36} \(deleted\)$/.test(readlinkSync(`/proc/self/fd/${fd}`));
     } catch {
       return false;
     }

@@ -240,13 +240,12 @@ export class Child {
       if (!this.#process) cause = this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
       outcome = { kind: "unavailable", detail };
     }
+    const cpuMs = counted?.cpuMs ?? outcome.usage?.cpuMs ?? null;
     files?.destroy();
     const usage = {
-      wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
-      cpuMs: null,
-      maxRssBytes: null,
-      ...outcome.usage,
-      ...(counted && { cpuMs: counted.cpuMs, maxRssBytes: counted.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null }),
+      wallMs: toMicroseconds(performance.now() - this.#startedMs),
+      cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
+      maxRssBytes: counted?.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null,
     };
     this.#status = "ended";
     this.#endedAt = new Date();
@@ -308,6 +307,11 @@ export class Child {
     const rest = text?.decode();
     if (rest) append({ text: rest }, 0);
   }
+}
+
+/** Milliseconds, without the noise of smaller parts. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }
 
 /** Whether the input takes what is sent to the child while it runs. */

@@ -37,7 +37,22 @@ function documented(route: (typeof ROUTES)[number]): RouteConfig {
   const { request } = route as RouteConfig;
   const spec = WITH_FILES[route.operationId];
   if (spec === undefined || !request?.body) return route;
-  return { ...route, request: { ...request, body: { ...request.body, content: { ...request.body.content, "multipart/form-data": multipart(spec) } } } };
+  return {
+    ...route,
+    request: {
+      ...request,
+      body: {
+        ...request.body,
+        content: {
+          ...request.body.content,
+          "multipart/form-data": multipart(spec),
+          "application/octet-stream": {
+            schema: { ...binary, description: 'The child\'s input, as it is; the spec is in the query: `?spec={"command":["cat"]}`.' },
+          },
+        },
+      },
+    },
+  };
 }
 
 /** Builds the canonical document, OpenAPI 3.1. */

@@ -4,7 +4,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
-import { isMultipart } from "./multipart.ts";
+import { isMultipart, isRaw } from "./multipart.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -77,7 +77,7 @@ function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestLi
 
 /** Whether the body is taken piece by piece, however long: files of a child spec, or a child's input. */
 export function isStreamed({ method, url = "", headers }: IncomingMessage): boolean {
-  return method === "POST" && (isMultipart(headers["content-type"]) || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
+  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(headers["content-type"]) || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
 }
 
 /** So much an upload has to bring each time. A child's input may come as slowly as somebody types. */

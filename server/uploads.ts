@@ -1,9 +1,9 @@
-/** Child specs that come as multipart/form-data, with files beside them: kept on disk until they are in a workspace, or have been sent on. */
+/** Child specs that come with files, or their input, beside them: kept on disk until they are in a workspace, or have been sent on. */
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { isWorkspacePath, MAX_FILES } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
-import { boundaryOf, type FormPart, isMultipart, MultipartError, readMultipart } from "./multipart.ts";
+import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
 import { bodyOf, type NodeContext } from "./stream.ts";
 import { Spool } from "./supervisor/spool.ts";
 import { Uploads } from "./supervisor/uploads.ts";
@@ -22,7 +22,7 @@ export interface Received {
   readonly uploads: Uploads | undefined;
 }
 
-/** A route whose body may be multipart. */
+/** A route whose body may have more than the spec. */
 export function withUploads<R extends object>(route: R, receiver: UploadReceiver): R {
   const { middleware } = route as { middleware?: MiddlewareHandler };
   const receive: MiddlewareHandler = (c, next) => receiver.receive(c as unknown as NodeContext, next);
@@ -41,12 +41,15 @@ export class UploadReceiver {
   }
 
   /**
-   * Receives a multipart body, and lets the request go on as one whose body is the spec alone. Other requests go on as they are.
+   * Receives a multipart body, or one that is the child's input with its spec in the query, and lets the request go on as one whose body
+   * is the spec alone. Other requests go on as they are.
    *
    * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when others' uploads take the room.
    */
   async receive(c: NodeContext, next: Next): Promise<void> {
-    if (!isMultipart(c.req.header("content-type"))) return next();
+    const type = c.req.header("content-type");
+    const inQuery = isRaw(type) ? c.req.query("spec") : undefined;
+    if (!isMultipart(type) && inQuery === undefined) return next();
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();
     const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
@@ -65,8 +68,9 @@ export class UploadReceiver {
     const release = uploads.hold();
     const body = bodyOf(c);
     try {
-      const boundary = boundaryOf(c.req.header("content-type"));
-      const spec = await this.#read(readMultipart(counted(body, count), boundary), uploads);
+      const arriving = counted(body, count);
+      if (inQuery !== undefined) await uploads.keep(STDIN_PART, arriving);
+      const spec = inQuery ?? (await this.#read(readMultipart(arriving, boundaryOf(type)), uploads));
       const headers = new Headers(c.req.raw.headers);
       headers.set("content-type", "application/json");
       headers.delete("content-length");

@@ -12,6 +12,8 @@ import type { RunningMember } from "../../server/main.ts";
 import { eventsOf, getJson, heldBytes, idle, lastOf, type Options, problemOf, startMembers, startOne, textOf, until, within } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
+/** Hundreds of megabytes take their time on a machine that has other work. */
+const LARGE_MS = 180_000;
 const BOUNDARY = "b0undary";
 
 /** A body as a client writes it by hand. */
@@ -81,6 +83,24 @@ test("a placed child gets them, and its input is that of the part", async () => 
   await over();
 });
 
+test("a raw body is the input, with the spec in the query", async () => {
+  const [gate, far] = await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 1 }, maxBodyBytes: 2_000 });
+  if (!gate || !far) throw new Error("expected two members");
+  const raw = { "content-type": "application/octet-stream", accept: "application/json" };
+  const query = (given: object) => `spec=${encodeURIComponent(JSON.stringify(given))}`;
+  const answer = await send(gate.url, `/pools/pipeline/call?${query({ command: ["wc", "-c"] })}`, "x".repeat(100_000), raw);
+  expect(await answer.json()).toMatchObject({ exitCode: 0, stdout: "100000\n" });
+  const here = await send(far.url, `/call?${query({ pool: "pipeline", command: ["cat"] })}`, "as it is", raw);
+  expect(await here.json()).toMatchObject({ stdout: "as it is" });
+  for (const [path, detail] of [
+    ["/call?spec={", /expected JSON/],
+    [`/call?${query({ pool: "pipeline", command: ["cat"], stdin: "x" })}`, /expected it in the spec or as a part/],
+    ["/call", /expected content-type application\/json/],
+  ] as const)
+    expect(await problemOf(await send(far.url, path, "x", raw))).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
+  await idle(far);
+});
+
 test("names come as they are, whatever they hold", async () => {
   const [gate] = await startMembers({ pools: { gate: 1 } }, {});
   if (!gate) throw new Error("expected a member");
@@ -132,7 +152,7 @@ test("bytes and files of this machine travel as they are, text and base64 in the
   await idle(far);
 });
 
-test("a large one goes through a gateway in little memory", async () => {
+test("a large one goes through a gateway in little memory", { timeout: LARGE_MS }, async () => {
   const [gate, far] = await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 1 } });
   if (!gate || !far) throw new Error("expected two members");
   const piece = randomBytes(MIB);
@@ -150,12 +170,12 @@ test("a large one goes through a gateway in little memory", async () => {
   open.write(head);
   for (let sent = 0; sent < bytes; sent += piece.length) {
     if (sent % (64 * MIB) === 0) most = Math.max(most, (await heldBytes()) - before);
-    if (!open.write(piece)) await within("the gateway to take more", once(open, "drain"));
+    if (!open.write(piece)) await within("the gateway to take more", once(open, "drain"), LARGE_MS);
   }
   open.end(tail);
   // It is sent on, received again, and packed, while nothing is written here.
   const watch = setInterval(() => void heldBytes().then((held) => (most = Math.max(most, held - before))), 500);
-  const [answer] = await within("the answer", answered, 60_000);
+  const [answer] = await within("the answer", answered, LARGE_MS);
   let text = "";
   for await (const chunk of answer) text += chunk;
   clearInterval(watch);

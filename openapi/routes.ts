@@ -66,7 +66,16 @@ const callResponse = {
   content: { ...stream.content, ...json(CallResultSchema) },
 };
 
-const endings = ["function_threw", "worker_crashed", "out_of_memory", "cancelled", "member_lost", "deadline_exceeded", "sandbox_unavailable"] as const;
+const endings = [
+  "fetch_failed",
+  "function_threw",
+  "worker_crashed",
+  "out_of_memory",
+  "cancelled",
+  "member_lost",
+  "deadline_exceeded",
+  "sandbox_unavailable",
+] as const;
 const malformed = ["invalid_request", "payload_too_large"] as const;
 const unknownHere = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
 const placing = ["all_members_at_capacity", "no_members_available", "queue_timeout", ...unknownHere] as const;
@@ -326,8 +335,9 @@ export const listTasks = createRoute({
   method: "get",
   path: "/tasks",
   tags: ["This member"],
-  summary: "What this member can run by name: its tasks and runtimes",
-  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, []) },
+  summary: "What this member can run by name: its tasks and runtimes, in one pool or in all",
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
+  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
 });
 
 export const drain = createRoute({

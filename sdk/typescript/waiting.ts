@@ -16,6 +16,8 @@ export const WAIT_AT = 2;
 const LOOK_AGAIN_MS = 1_000;
 /** After all queues have sent it away, as draining members do. */
 const PAUSE_MS = 100;
+/** Where no member answers at all it is tried for so long, within the wait: they may be too busy to, or about to be back. */
+const UNREACHABLE_MS = 5_000;
 
 export interface WaitingPorts<T> {
   /** Tries to be admitted without waiting. @throws {PoolError} */
@@ -47,7 +49,8 @@ const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
  *   placement throws.
  */
 export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, signal }: WaitingOptions): Promise<T> {
-  const until = performance.now() + waitMs;
+  const since = performance.now();
+  const until = since + waitMs;
   const waits = new Waits(ports, until);
   let unreachable: PoolError | undefined;
   try {
@@ -56,8 +59,10 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
       return await ports.tryNow(waitMs === 0 ? "thorough" : "once");
     } catch (error) {
       if (waitMs === 0 || !(error instanceof PoolError) || !NOT_NOW.has(error.code)) throw error;
-      // Members that were too busy to tell their load in time may still answer; where none does, this is what it was.
-      if (error.code === "no_members_available") unreachable = error;
+      if (error.code === "no_members_available") {
+        if ((await ports.choose(0)).length === 0) throw error;
+        unreachable = error;
+      }
     }
     for (;;) {
       signal?.throwIfAborted();
@@ -68,7 +73,7 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
         const admission = await ports.claim(granted.member, granted.slot);
         if ("admitted" in admission) return admission.admitted;
       } else if (waits.over && performance.now() < until) {
-        if (unreachable && !waits.reached) throw unreachable;
+        if (unreachable && !waits.reached && performance.now() - since > UNREACHABLE_MS) throw unreachable;
         const refusal = waits.refusal;
         if (refusal && refusal.code !== "draining") throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
         await pause(PAUSE_MS, signal);

@@ -104,6 +104,7 @@ describe("a token file", () => {
       const target = path.replace("{pool}", "pipeline").replace("{id}", child.id).replace("{path}", "a/b");
       const response = await ask(member, method.toUpperCase(), target, elsewhere.token, method === "post" ? { pool: "pipeline", ...SLEEP } : undefined);
       if (["/livez", "/readyz", "/children/count"].includes(path)) expect(response.status).toBe(200);
+      else if (path === "/tasks") expect(await response.json()).toEqual({ member: "m1", tasks: [], runtimes: [] });
       else if (path === "/pools") expect(await response.json()).toEqual({ pools: [] });
       else if (path === "/children")
         expect(response.status === 200 ? await response.json() : await codeOf(response)).toEqual(method === "get" ? { children: [] } : "forbidden");

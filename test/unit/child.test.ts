@@ -2,6 +2,7 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
+import { fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { within } from "../helpers/member.ts";
@@ -40,6 +41,7 @@ test("its process is ended before its slot is free", async () => {
     client: "127.0.0.1",
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),
+    fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nowhere",
     deadlineMs: undefined,
     graceMs: 0,

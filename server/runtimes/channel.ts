@@ -41,7 +41,7 @@ export class Channel {
   }
 
   /** Sends the only message, after which whoever reads finds the end. */
-  end(message: Pick<Job, "args" | "context">): void {
+  end(message: Pick<Job, "args" | "context" | "export">): void {
     this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 

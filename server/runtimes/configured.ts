@@ -1,6 +1,6 @@
 /**
  * Any program as a runtime, by configuration. Its source is written to a file; on descriptor 3 it gets one line of JSON,
- * `{args, context}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`.
+ * `{args, context, export?}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`.
  */
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
@@ -50,7 +50,7 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         void process.exited.then(remove);
         const channel = new Channel(process.channel as NonNullable<typeof process.channel>);
         const outcome = (async (): Promise<Outcome> => {
-          channel.end({ args: call?.args ?? [], context });
+          channel.end({ args: call?.args ?? [], context, export: call?.export });
           const received = await receivedFrom(process, channel);
           const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;

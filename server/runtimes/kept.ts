@@ -1,6 +1,6 @@
 /** One process that is used again, from call to call: each call sees its own output alone, and an end of its own. */
 import { randomBytes } from "node:crypto";
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Exit, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Cut } from "./cut.ts";
 import type { Report } from "./messages.ts";
@@ -76,15 +76,19 @@ export class KeptWorker {
       this.#atWork = false;
       return GOES_ON;
     }
-    this.process.kill();
-    return this.process.exited;
+    // Without a report it is about to end by itself, in a way that its caller is told.
+    const timer = setTimeout(() => this.process.kill(), END_TIMEOUT_MS);
+    if (report !== "nothing") this.process.kill();
+    const exit = await this.process.exited;
+    clearTimeout(timer);
+    return exit;
   }
 
   /** Whether the call's output has ended. The runner has written it before its report, so that only a slow reader holds it up. */
   async #whole(pieces: Promise<unknown>): Promise<boolean> {
     for (;;) {
       const over = new AbortController();
-      const whole = await Promise.race([pieces.then(() => true), setTimeout(END_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false)]);
+      const whole = await Promise.race([pieces.then(() => true), delay(END_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false)]);
       over.abort();
       if (whole || !(this.#stdout.paused || this.#stderr.paused)) return whole;
     }

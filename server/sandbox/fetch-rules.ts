@@ -3,6 +3,8 @@ import { BlockList, isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 
 export interface UrlRule {
+  /** As the operator wrote it. */
+  readonly text: string;
   readonly protocol: string;
   /** A name or an address; one that begins with a dot stands for every name below it. */
   readonly host: string;
@@ -27,7 +29,7 @@ export const UrlRuleSchema = z.string().transform((text, context): UrlRule => {
     });
     return z.NEVER;
   }
-  return { protocol: url.protocol, host: `${wildcard.slice(1)}${url.hostname}`, port: url.port, path: url.pathname };
+  return { text, protocol: url.protocol, host: `${wildcard.slice(1)}${url.hostname}`, port: url.port, path: url.pathname };
 });
 
 /** `ADDRESS` or `ADDRESS/BITS`. */

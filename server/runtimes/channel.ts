@@ -17,6 +17,7 @@ export class Channel {
   readonly #stream: Duplex;
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
+  #passes: (line: string) => boolean = () => false;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #up = false;
@@ -45,8 +46,9 @@ export class Channel {
     this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next line. */
-  receive(): Promise<Received> {
+  /** The next line, but for those that pass. */
+  receive(passes: (line: string) => boolean = () => false): Promise<Received> {
+    this.#passes = passes;
     return new Promise((resolve) => {
       this.#settle = resolve;
       if (this.#closed) this.#answer("nothing");
@@ -77,7 +79,8 @@ export class Channel {
       if (!this.#up && line === READY) {
         this.#reset();
         this.#settleReady(true);
-      } else this.#answer({ line });
+      } else if (this.#settle && this.#passes(line)) this.#reset();
+      else this.#answer({ line });
     }
   }
 

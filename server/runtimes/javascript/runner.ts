@@ -1,7 +1,7 @@
 /** Runs inside the child, in Node or Bun: takes jobs from descriptor 3, calls the function of each, reports to descriptor 3. */
 import { getEventListeners } from "node:events";
 import { createRequire } from "node:module";
-import { type Drain, type Job, READY, type Report, type ReportBody } from "../messages.ts";
+import { begun, type Drain, type Job, READY, type Report, type ReportBody } from "../messages.ts";
 import { listen, tell, writeWhole } from "./channel.ts";
 import { InvalidSource, load } from "./load.ts";
 import { argumentsOf, returned, threw } from "./values.ts";
@@ -41,6 +41,7 @@ function report(body: ReportBody, finished = true): void {
 }
 
 async function run(job: Job): Promise<void> {
+  if (job.marker !== undefined) tell(begun(job.marker));
   held.unref();
   const stop = new AbortController();
   current = { job, stop, usedMs: usedMs() };

@@ -9,6 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import { isStreamed } from "./listener.ts";
 import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
@@ -19,8 +20,9 @@ import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
 import type { Sources } from "./sources.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
+import type { Received, UploadReceiver } from "./uploads.ts";
 
-export type Bindings = { Bindings: HttpBindings; Variables: Called };
+export type Bindings = { Bindings: HttpBindings; Variables: Called & Received };
 
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
@@ -33,6 +35,8 @@ export interface AppOptions extends GatewayOptions {
   readonly sources: Sources;
   /** A larger request body is refused. */
   maxBodyBytes(): number;
+  /** Takes files that come beside a spec. */
+  readonly receiver: UploadReceiver;
   /** Who is calling; without it, anyone. */
   readonly auth: Auth | undefined;
   /** Refuses what comes from other sites' pages. */
@@ -111,6 +115,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   });
   app.use(admission(options));
   app.use((c, next) => {
+    if (c.env.incoming && isStreamed(c.env.incoming)) return next();
     const maxSize = options.maxBodyBytes();
     const onError = (refused: Context) => problemResponse(refused, problem("payload_too_large", `expected a body of at most ${maxSize} bytes`));
     return bodyLimit({ maxSize, onError })(c, next);

@@ -1,9 +1,10 @@
 /** The listening socket: HTTP or HTTPS, what a request may take in time and header bytes, and the answer to what is no request. */
-import { createServer, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
+import { isMultipart, isRaw } from "./multipart.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -11,7 +12,10 @@ export interface ListenerOptions {
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
   /** Serve https with these. */
   readonly tls?: TlsFiles | undefined;
-  /** Milliseconds from the first byte of a request to the last of its body. Its head must be there in {@link HEAD_TIMEOUT_MS}, or this if less. */
+  /**
+   * Milliseconds for a request's body to arrive after its head; of a body that is streamed, for the next part of it. The head must be there
+   * in {@link HEAD_TIMEOUT_MS}, or this if less.
+   */
   readonly requestTimeoutMs: number;
   logError(message: string): void;
 }
@@ -44,7 +48,14 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     },
   });
   const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
+  const streaming = new WeakSet<Socket>();
+  server.on("request", (incoming: IncomingMessage) => {
+    if (isStreamed(incoming)) timeStreamed(incoming, server.requestTimeout, streaming);
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // The time for a whole request is not for those.
+    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket)) refuse(error.code ?? "", socket as Socket);
+  });
   return server;
 }
 
@@ -62,6 +73,34 @@ function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestLi
   const server = createSecureServer({ ...options, ...tls.server, minVersion, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
   tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
   return server;
+}
+
+/** Whether the body is taken piece by piece, however long: files of a child spec, or a child's input. */
+export function isStreamed({ method, url = "", headers }: IncomingMessage): boolean {
+  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(headers["content-type"]) || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
+}
+
+/** So much an upload has to bring each time. A child's input may come as slowly as somebody types. */
+const MIN_UPLOAD_BYTES = 65_536;
+
+/** Refuses a request whose streamed body does not go on each time, unless it is not being read. */
+function timeStreamed(incoming: IncomingMessage, timeoutMs: number, streaming: WeakSet<Socket>): void {
+  const { socket } = incoming;
+  const least = isMultipart(incoming.headers["content-type"]) ? MIN_UPLOAD_BYTES : 1;
+  let seen = socket.bytesRead;
+  streaming.add(socket);
+  const timer = setInterval(() => {
+    const goesOn = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + least;
+    seen = socket.bytesRead;
+    if (goesOn) return;
+    over();
+    if (!incoming.complete) refuse("ERR_HTTP_REQUEST_TIMEOUT", socket);
+  }, timeoutMs);
+  const over = () => {
+    clearInterval(timer);
+    streaming.delete(socket);
+  };
+  incoming.once("close", over).once("end", over);
 }
 
 /** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */

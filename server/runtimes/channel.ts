@@ -21,6 +21,7 @@ export class Channel {
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
+  #passes: (line: string) => boolean = () => false;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #up = false;
@@ -47,12 +48,13 @@ export class Channel {
   }
 
   /** Sends the only message, after which whoever reads finds the end. */
-  end(message: Pick<Job, "args" | "context">): void {
+  end(message: Pick<Job, "args" | "context" | "export">): void {
     this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next line, and what is told of progress before it. */
-  receive(onProgress: (progress: Progress) => void): Promise<Received> {
+  /** The next line but for those that pass, and what is told of progress before it. */
+  receive(onProgress: (progress: Progress) => void, passes: (line: string) => boolean = () => false): Promise<Received> {
+    this.#passes = passes;
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.#onProgress = onProgress;
@@ -95,7 +97,7 @@ export class Channel {
     } else if (!this.#up && line === READY) {
       this.#up = true;
       this.#settleReady(true);
-    } else this.#answer({ line });
+    } else if (!this.#settle || !this.#passes(line)) this.#answer({ line });
   }
 
   #answer(received: Received): void {

@@ -1,6 +1,6 @@
 /**
  * Any program as a runtime, by configuration. Its source is written to a file; on descriptor 3 it gets one line of JSON,
- * `{args, context}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`; before it may come
+ * `{args, context, export?}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`; before it may come
  * `{"progress": {"done", "total"?, "message"?}}`, as often as it likes.
  */
 import { randomBytes } from "node:crypto";
@@ -51,7 +51,7 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         void process.exited.then(remove);
         const channel = new Channel(process.channel as NonNullable<typeof process.channel>);
         const outcome = (async (): Promise<Outcome> => {
-          channel.end({ args: call?.args ?? [], context });
+          channel.end({ args: call?.args ?? [], context, export: call?.export });
           const received = await receivedFrom(process, channel, onProgress);
           const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;

@@ -297,8 +297,10 @@ class Runner:
             job = self.jobs.get()
             if job is None:
                 leave(0)
-            os.environ.update(job["env"])
             marker = job.get("marker")
+            if marker:
+                write_whole(CHANNEL, f'{{"kind":"begun","marker":"{marker}"}}\n')
+            os.environ.update(job["env"])
             before = used_ms() if marker else 0
             report = self.call(job)
             report["cpuMs"] = used_ms() - before

@@ -183,6 +183,16 @@ describe("a process that is used again ends with a call that", () => {
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
   });
 
+  test("hangs after its end, which costs the next call a new process and no more", async () => {
+    const { start, end, valueFrom } = await open({ reuse: 5 });
+    // A timer that holds nothing up is not seen.
+    const started = await start("() => { setTimeout(() => { for (;;); }, 1).unref(); return 1 }");
+    expect((await end(started)).outcome).toMatchObject({ kind: "returned" });
+    const usedMs = started.process.usedMs() ?? 0;
+    await until("it to be busy", () => (started.process.usedMs() ?? Number.POSITIVE_INFINITY) > usedMs + 100);
+    expect(await valueFrom("() => 'called'")).toBe("called");
+  });
+
   test("leaves output for later", async () => {
     const { runtimes, valueFrom } = await open({ reuse: 5 });
     // A timer that holds nothing up is not seen; what it prints is.

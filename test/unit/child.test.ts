@@ -2,6 +2,7 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
+import { fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { RING_BYTES } from "../../server/supervisor/output.ts";
@@ -45,6 +46,7 @@ function play(outcome: Promise<Outcome>) {
     client: "127.0.0.1",
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),
+    fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nowhere",
     deadlineMs: undefined,
     graceMs: 0,

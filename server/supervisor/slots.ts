@@ -20,7 +20,7 @@ export interface SlotsOptions {
 /** A granted slot that no child takes for so long returns: a claim is one request on a connection that is there. */
 export const HOLD_MS = 5_000;
 /** Waiters hear of a new position at most this often; a grant is told at once. */
-const POSITIONS_MS = 200;
+const POSITIONS_MS = 1_000;
 
 /** A place that a child has. Giving it back twice gives it back once. */
 export interface Place {

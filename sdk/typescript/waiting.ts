@@ -122,14 +122,13 @@ class Waits {
   refusal: PoolError | undefined;
   /** Whether any member has answered. */
   reached = false;
-  readonly #left = new AbortController();
-  readonly #granted: Granted[] = [];
+  #granted: Granted | undefined;
   readonly #positions = new Map<string, number>();
   readonly #request: WaitingPorts<unknown>["request"];
   readonly #onPosition: ((position: number) => void) | undefined;
   readonly #until: number;
-  /** By name: a member is another object once the list has changed. */
-  readonly #open = new Set<string>();
+  /** What leaves each queue, by the member's name: the member is another object once the list has changed. */
+  readonly #open = new Map<string, AbortController>();
   #best = 0;
   #wake: () => void = () => {};
 
@@ -146,7 +145,7 @@ class Waits {
 
   /** Whether it waits nowhere any more. */
   get over(): boolean {
-    return this.#open.size === 0 && this.#granted.length === 0;
+    return this.#open.size === 0 && !this.#granted;
   }
 
   /** Stands in the queues of these members too. */
@@ -155,10 +154,11 @@ class Waits {
     for (const member of members) {
       const { name } = member;
       if (this.#open.has(name)) continue;
-      this.#open.add(name);
-      void this.#wait(member, this.#request(member, waitMs, this.#left.signal)).finally(() => {
-        this.#open.delete(name);
-        this.#positions.delete(name);
+      const left = new AbortController();
+      this.#open.set(name, left);
+      void this.#wait(member, this.#request(member, waitMs, left.signal), left).finally(() => {
+        if (this.#open.get(name) !== left) return;
+        this.#forget(name);
         this.#wake();
       });
     }
@@ -166,7 +166,7 @@ class Waits {
 
   /** The next slot that is granted; undefined when none is in this time, or it waits nowhere any more. */
   async next(ms: number, signal: AbortSignal | undefined): Promise<Granted | undefined> {
-    if (this.#granted.length === 0 && !this.over) {
+    if (!this.#granted && !this.over) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.max(0, ms));
         this.#wake = () => {
@@ -177,26 +177,41 @@ class Waits {
       });
       signal?.removeEventListener("abort", this.#wake);
     }
-    return this.#granted.shift();
+    const granted = this.#granted;
+    this.#granted = undefined;
+    return granted;
   }
 
   /** Leaves the queues, and returns the slots that were granted and not taken. */
   close(): void {
-    this.#left.abort();
+    for (const [name, left] of this.#open) this.#leave(name, left);
   }
 
-  async #wait(member: Member, events: AsyncIterable<SlotEvent>): Promise<void> {
+  #leave(name: string, left: AbortController): void {
+    left.abort();
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    this.#open.delete(name);
+    this.#positions.delete(name);
+  }
+
+  async #wait(member: Member, events: AsyncIterable<SlotEvent>, left: AbortController): Promise<void> {
     try {
       for await (const event of events) {
+        if (left.signal.aborted) return;
         this.reached = true;
         if (event.type === "queued") this.#moved(member.name, event.position);
         else if (event.type === "granted") {
-          this.#granted.push({ member, slot: event.slot.id });
+          // At once, before the slot is taken: until then the others could only hold theirs for nobody.
+          for (const [name, other] of this.#open) if (other !== left) this.#leave(name, other);
+          this.#granted = { member, slot: event.slot.id };
           this.#wake();
         } else this.#refused(errorFor(event.problem as Problem));
       }
     } catch (error) {
-      if (!this.#left.signal.aborted) this.#refused(error instanceof PoolError ? error : PoolError.of("member_lost", messageOf(error), { cause: error }));
+      if (!left.signal.aborted) this.#refused(error instanceof PoolError ? error : PoolError.of("member_lost", messageOf(error), { cause: error }));
     }
   }
 

@@ -1,40 +1,47 @@
 /**
- * Waiting for a slot: many callers on few slots, through gateways. Tells the time beside the least that the work can take, how long
+ * Waiting for a slot: many callers on few slots, members in processes of their own. Tells the time beside the least that the work can take, how long
  * members had a free slot while somebody waited, counted from the events that the callers saw, and how fair the order was.
  */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
-import { EmbeddedRegistry, startMember } from "../../server/main.ts";
+import { startConsul } from "../helpers/consul.ts";
+import { startServe } from "../helpers/processes.ts";
 
 const CALLERS = 200;
 const MEMBERS = 3;
 const SLOTS = 5;
 const WORK_MS = 50;
 
-const registry = new EmbeddedRegistry();
-const members = [];
-for (let index = 0; index < MEMBERS; index++) {
-  // Processes that are used again: the time of a start would hide that of the waiting.
-  members.push(await startMember({ pools: { pipeline: { maxChildren: SLOTS, reuse: true } }, name: `m${index + 1}`, port: 0, registry }));
-}
-await Promise.all(members.map(({ joined }) => joined));
+// Processes that are used again: the time of a start would hide that of the waiting.
+const folder = await mkdtemp(join(tmpdir(), "dpool-bench-"));
+const config = join(folder, "pools.yaml");
+await writeFile(config, `pools: {pipeline: {maxChildren: ${SLOTS}, reuse: true}}\n`);
+const consul = await startConsul();
+const names = Array.from({ length: MEMBERS }, (_, index) => `m${index + 1}`);
+const members = await Promise.all(
+  names.map((member) => startServe({ member, consul: consul.httpAddress, pool: `pipeline=${SLOTS}`, args: ["--config", config] })),
+);
+const pools = new DistributedPool({ consul: consul.httpAddress });
+const work = (ms: number) => `() => new Promise((resolve) => setTimeout(resolve, ${ms}))`;
+await Promise.all(Array.from({ length: MEMBERS * SLOTS }, () => pools.call("pipeline", { function: { source: work(1_000) }, waitMs: 10_000 })));
 
 interface Seen {
   readonly asked: number;
+  /** When it first heard that it waits; undefined if it never did. */
+  queued?: number;
   placed: number;
   ended: number;
   member: string;
 }
 
-const pools = members.map(({ url }) => new DistributedPool({ url }));
-await Promise.all(
-  Array.from({ length: MEMBERS * SLOTS }, () => (pools[0] as DistributedPool).call("pipeline", () => new Promise((resolve) => setTimeout(resolve, 500)))),
-);
 const seen = await Promise.all(
-  Array.from({ length: CALLERS }, async (_, index): Promise<Seen> => {
+  Array.from({ length: CALLERS }, async (): Promise<Seen> => {
     const call: Seen = { asked: performance.now(), placed: 0, ended: 0, member: "" };
-    const spec = { function: { source: `() => new Promise((resolve) => setTimeout(resolve, ${WORK_MS}))` }, waitMs: 60_000 };
-    for await (const event of (pools[index % MEMBERS] as DistributedPool).stream("pipeline", spec)) {
-      if (event.type === "placed") {
+    for await (const event of pools.stream("pipeline", { function: { source: work(WORK_MS) }, waitMs: 60_000 })) {
+      if (event.type === "queued") call.queued ??= performance.now();
+      else if (event.type === "placed") {
         call.placed = performance.now();
         call.member = event.child.member;
       } else if (event.type === "result") call.ended = performance.now();
@@ -45,45 +52,63 @@ const seen = await Promise.all(
 );
 const begin = Math.min(...seen.map(({ asked }) => asked));
 const end = Math.max(...seen.map(({ ended }) => ended));
-/** The last moment at which anybody waited. */
-const lastPlaced = Math.max(...seen.map(({ placed }) => placed));
 const least = (CALLERS / (MEMBERS * SLOTS)) * WORK_MS;
 console.log(
   `${CALLERS} callers on ${MEMBERS} × ${SLOTS} slots, ${WORK_MS} ms of work: all finished in ${(end - begin).toFixed(0)} ms, ${((end - begin) / least).toFixed(2)} × the least`,
 );
 
-const idle: number[] = [];
-for (const { name } of members) {
-  const changes = seen
-    .filter(({ member }) => member === name)
-    .flatMap(({ placed, ended }) => [
-      { at: placed, by: 1 },
-      { at: ended, by: -1 },
-    ])
-    .sort((a, b) => a.at - b.at);
+interface Change {
+  readonly at: number;
+  /** Whose: a member that runs more or fewer children; none for those that wait. */
+  readonly member?: string;
+  readonly by: 1 | -1;
+}
+
+const changes = seen
+  .flatMap(({ queued, placed, ended, member }): Change[] => [
+    { at: placed, member, by: 1 },
+    { at: ended, member, by: -1 },
+    ...(queued === undefined ? [] : [{ at: queued, by: 1 } as const, { at: placed, by: -1 } as const]),
+  ])
+  .sort((a, b) => a.at - b.at);
+
+/** How long, each time, a member ran no more than `most` children although somebody waited, from `from` to `to`. */
+function lulls(name: string, most: number, from: number, to: number): number[] {
+  const found: number[] = [];
   let running = 0;
-  let idleSince: number | undefined;
-  let filled = false;
-  for (const { at, by } of changes) {
-    running += by;
-    filled ||= running === SLOTS;
-    // A member is idle while it runs nothing at all although somebody waits.
-    if (filled && running === 0 && at < lastPlaced) idleSince = at;
-    else if (idleSince !== undefined) {
-      idle.push(at - idleSince);
-      idleSince = undefined;
+  let waiting = 0;
+  let since: number | undefined;
+  for (const { at, member, by } of changes) {
+    if (member === name) running += by;
+    else if (member === undefined) waiting += by;
+    const isLull = running <= most && waiting > 0;
+    if (isLull) since ??= at;
+    else if (since !== undefined) {
+      if (since >= from && since < to) found.push(at - since);
+      since = undefined;
     }
   }
-  if (idleSince !== undefined) idle.push(lastPlaced - idleSince);
+  return found;
 }
-console.log(`members idle while somebody waited: ${idle.length} times, at most ${Math.max(0, ...idle).toFixed(1)} ms`);
-const gaps = seen
-  .filter(({ placed }) => placed < lastPlaced)
-  .map(({ ended, member }) => Math.min(...seen.filter((other) => other.member === member && other.placed > ended - 1).map(({ placed }) => placed - ended)))
-  .filter((gap) => Number.isFinite(gap) && gap > 0)
-  .sort((a, b) => a - b);
-console.log(
-  `from an end to the next start on the same member: median ${gaps[Math.floor(gaps.length / 2)]?.toFixed(1)} ms, 95 % within ${gaps[Math.floor(gaps.length * 0.95)]?.toFixed(1)} ms`,
-);
-await Promise.all(pools.map((each) => each.close()));
-await Promise.all(members.map((member) => member.stop()));
+
+/** By then every caller had its slot, or had heard that it waits: until then the machine is busy with their arrival, all at once. */
+const arrived = Math.max(...seen.map(({ queued, placed }) => queued ?? placed));
+for (const [when, from, to] of [
+  [`in the ${(arrived - begin).toFixed(0)} ms of their arrival`, begin, arrived],
+  ["after it", arrived, end],
+] as const) {
+  for (const [what, most] of [
+    ["ran nothing", 0],
+    ["had a free slot", SLOTS - 1],
+  ] as const) {
+    const found = names.flatMap((name) => lulls(name, most, from, to)).sort((x, y) => x - y);
+    const at = (part: number) => (found[Math.min(found.length - 1, Math.floor(found.length * part))] ?? 0).toFixed(1);
+    console.log(
+      `${when}, a member ${what} while somebody waited: ${found.length} times; median ${at(0.5)} ms, 95 % within ${at(0.95)} ms, at most ${at(1)} ms`,
+    );
+  }
+}
+await pools.close();
+await Promise.all(members.map((member) => member.end()));
+await consul.stop();
+await rm(folder, { recursive: true });

@@ -9,6 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import { closeAfter } from "./outgoing.ts";
 import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
@@ -106,7 +107,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
-    if (options.isDraining()) c.env.outgoing?.setHeader("connection", "close");
+    if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
     await next();
   });
   app.use(admission(options));

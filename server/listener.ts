@@ -2,8 +2,10 @@
 import { createServer, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
+import { Http2Listener } from "./http2.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -23,7 +25,16 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** How often connections are looked at for those that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
 
-export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Server {
+export interface Listener {
+  readonly server: Server;
+  /** Changes how long requests may take; over HTTP/1.1 those under way too. */
+  limitRequests(requestTimeoutMs: number): void;
+  /** Closes connections that have no request; those of HTTP/2 as soon as they have none. */
+  closeIdle(): void;
+  closeAll(): void;
+}
+
+export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Listener {
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
     ...timeouts(requestTimeoutMs),
@@ -32,34 +43,62 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     // A request without Host is refused by the door, with a problem.
     requireHostHeader: false,
   };
-  const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
-    hostname: "missing.invalid",
-    errorHandler: (error) => {
-      const isTheirs = error instanceof RequestError;
-      if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
-      const given = isTheirs
-        ? problem("invalid_request", "expected a request target and a Host that make a URL")
-        : problem("internal_error", "an unexpected error; the member's log has it");
-      return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
-    },
-  });
-  const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
+  const answer = (more: { autoCleanupIncoming?: boolean } = {}) =>
+    getRequestListener((request, env) => fetch(request, env as HttpBindings), {
+      hostname: "missing.invalid",
+      errorHandler: (error) => {
+        const isTheirs = error instanceof RequestError;
+        if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
+        const given = isTheirs
+          ? problem("invalid_request", "expected a request target and a Host that make a URL")
+          : problem("internal_error", "an unexpected error; the member's log has it");
+        return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
+      },
+      ...more,
+    });
+  const server = tls ? secureServer(options, tls, answer()) : createServer(options, answer());
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
-  return server;
+  const http2 = new Http2Listener({
+    // Its clean-up would end answers that are sent while the body is still coming.
+    listener: answer({ autoCleanupIncoming: false }),
+    maxHeadBytes: MAX_HEAD_BYTES,
+    headTimeoutMs: () => server.headersTimeout,
+    requestTimeoutMs: () => server.requestTimeout,
+    keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+  });
+  if (tls) divide(server as SecureServer, http2);
+  return {
+    server,
+    limitRequests: (changedMs) => void Object.assign(server, timeouts(changedMs)),
+    closeIdle: () => {
+      server.closeIdleConnections();
+      http2.close();
+    },
+    closeAll: () => {
+      server.closeAllConnections();
+      http2.destroy();
+    },
+  };
+}
+
+/** Gives connections whose client chose HTTP/2 in the handshake to the one, and leaves all others where they were. */
+function divide(server: SecureServer, http2: Http2Listener): void {
+  const others = server.listeners("secureConnection");
+  server.removeAllListeners("secureConnection");
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol === "h2") http2.serve(socket);
+    else for (const serve of others) serve.call(server, socket);
+  });
 }
 
 function timeouts(requestTimeoutMs: number): { headersTimeout: number; requestTimeout: number } {
   return { headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs), requestTimeout: requestTimeoutMs };
 }
 
-/** Changes how long requests may take, those under way too. */
-export function limitRequests(server: Server, requestTimeoutMs: number): void {
-  Object.assign(server, timeouts(requestTimeoutMs));
-}
-
 function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestListener): SecureServer {
   const minVersion = "TLSv1.2";
-  const server = createSecureServer({ ...options, ...tls.server, minVersion, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
+  const ALPNProtocols = ["h2", "http/1.1"];
+  const server = createSecureServer({ ...options, ...tls.server, minVersion, ALPNProtocols, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
   tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
   return server;
 }

@@ -86,8 +86,8 @@ export class Http2Listener {
       // Else a body that is broken off would look like a whole one.
       incoming.on("error", () => {});
       stream.once("aborted", () => incoming.destroy(new Error("the client went away")));
-      // The rest of a body that nobody wants need not be sent.
-      stream.once("finish", () => !incoming.readableEnded && stream.close(constants.NGHTTP2_NO_ERROR));
+      // Behind the answer's last frame: the rest of a body that nobody wants need not be sent.
+      stream.once("wantTrailers", () => setImmediate(() => incoming.readableEnded || stream.close(constants.NGHTTP2_NO_ERROR)));
     }
     this.#options.listener(incoming, outgoing);
   }

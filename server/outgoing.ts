@@ -15,9 +15,14 @@ export function isOver(outgoing: Outgoing): boolean {
   return writableOf(outgoing).destroyed;
 }
 
+function isSent(outgoing: Outgoing): boolean {
+  // A stream that its client gives up is finished too.
+  return writableOf(outgoing).writableFinished && !(outgoing instanceof Http2ServerResponse && outgoing.stream.aborted);
+}
+
 /** Runs once when the answer is over, told whether it has been sent; now if it is over already. */
 export function onOver(outgoing: Outgoing, run: (sent: boolean) => void): void {
-  const over = () => run(writableOf(outgoing).writableFinished);
+  const over = () => run(isSent(outgoing));
   if (isOver(outgoing)) over();
   else outgoing.once("close", over);
 }

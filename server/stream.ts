@@ -35,6 +35,8 @@ function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
     serializer: (data) => data as string,
     sanitizer: (text) => ` ${text}`,
     trustClientEventId: false,
+    // HTTP/2 forbids it, and HTTP/1.1 means it anyway.
+    headers: { connection: undefined },
   });
 }
 

@@ -91,7 +91,8 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
     return headOnly(undefined, STREAM_TYPE);
   }
   onClientGone(c, () => {
-    reader.close();
+    // Whoever was cut off comes back in a moment.
+    reader.cut();
     gone?.();
   });
   const { outgoing } = c.env;

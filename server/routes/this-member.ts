@@ -43,7 +43,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {
-        reader.close();
+        if (spec.link || accept !== "stream") reader.close();
         if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
       };
       if (accept === "stream") return streamLog(node, reader, gone, stream.session);

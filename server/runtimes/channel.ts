@@ -36,8 +36,13 @@ export class Channel {
     });
   }
 
-  send(message: Job | Drain | { readonly args: readonly unknown[]; readonly context: object }): void {
+  send(message: Job | Drain): void {
     this.#stream.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** Sends the only message, after which whoever reads finds the end. */
+  end(message: Pick<Job, "args" | "context">): void {
+    this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 
   /** The next line. */

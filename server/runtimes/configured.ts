@@ -50,7 +50,7 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         void process.exited.then(remove);
         const channel = new Channel(process.channel as NonNullable<typeof process.channel>);
         const outcome = (async (): Promise<Outcome> => {
-          channel.send({ args: call?.args ?? [], context });
+          channel.end({ args: call?.args ?? [], context });
           const received = await receivedFrom(process, channel);
           const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;

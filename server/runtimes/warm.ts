@@ -23,6 +23,8 @@ export interface WarmOptions<P extends Startable> {
 const WELL_MS = 10_000;
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 30_000;
+/** The call that has taken one comes first: a short one has its value before the next process is forked. */
+const AFTER_MS = 10;
 /** Where memory is short it is looked at again after this. */
 const MEMORY_POLL_MS = 1_000;
 /** Memory that spare processes leave free: so much, and this part of it all. */
@@ -57,7 +59,7 @@ export class Warm<P extends Startable> {
     if (worker === undefined) return undefined;
     this.#idle.delete(worker);
     this.#pauseMs = 0;
-    this.#fill();
+    setTimeout(() => this.#fill(), AFTER_MS).unref();
     return worker;
   }
 
@@ -72,6 +74,7 @@ export class Warm<P extends Startable> {
 
   #fill(): void {
     const { signal } = this.#closing;
+    if (signal.aborted) return;
     this.#filling ??= this.#refill(signal).finally(() => {
       this.#filling = undefined;
       // One may have been taken in this moment.

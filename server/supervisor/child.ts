@@ -181,12 +181,11 @@ export class Child {
       await this.#process?.exited;
       outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
     }
+    const cpuMs = counted?.cpuMs ?? outcome.usage?.cpuMs ?? null;
     const usage = {
-      wallMs: Math.round((performance.now() - this.#startedMs) * 1_000) / 1_000,
-      cpuMs: null,
-      maxRssBytes: null,
-      ...outcome.usage,
-      ...(counted && { cpuMs: counted.cpuMs, maxRssBytes: counted.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null }),
+      wallMs: toMicroseconds(performance.now() - this.#startedMs),
+      cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
+      maxRssBytes: counted?.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null,
     };
     this.#status = "ended";
     gone();
@@ -240,6 +239,11 @@ export class Child {
     }
     gather.end();
   }
+}
+
+/** Milliseconds, without the noise of smaller parts. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }
 
 /** The limit for which the sandbox ended the child; what a function had told by then came first. */

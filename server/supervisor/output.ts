@@ -2,7 +2,8 @@
  * The event log of one child: every reader sees the same events under the same ids.
  *
  * It is a ring bounded in bytes and in entries. A lossless reader holds the ring back: while it is behind by the whole ring the log is
- * not `writable`, and whoever fills the log stops reading the child, to which that looks like a full pipe. Any other
+ * not `writable`, and whoever fills the log stops reading the child, to which that looks like a full pipe. What it has read is kept for
+ * a while longer: it may have been on its way when the connection was cut, and whoever goes on in time misses nothing. Any other
  * reader that falls behind finds a `gap` that says how many bytes of output it missed. Without readers nothing waits.
  */
 import { isUtf8 } from "node:buffer";
@@ -40,10 +41,14 @@ export class LogEntry {
     return JSON.stringify(this.event);
   }
 
-  /** The event as it is sent to every reader of a stream, made once. */
+  /** The event as it is sent to the readers of a stream. */
   get frame(): Buffer {
-    this.#frame ??= Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
-    return this.#frame;
+    return this.#frame ?? Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
+  }
+
+  /** Keeps the frame, for the other readers. */
+  keepFrame(): void {
+    this.#frame ??= this.frame;
   }
 
   /** Its share of the member's memory. */
@@ -63,6 +68,13 @@ function outputEvent(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputE
 export const RING_BYTES = 1024 * 1024;
 /** Bound of a ring in entries: one takes some 200 bytes beside its output, which may be a single byte. */
 export const RING_ENTRIES = 16_384;
+/**
+ * So many bytes that a lossless reader has read are kept: what the sockets between hold at most, as Linux has them by default (tcp_wmem and
+ * tcp_rmem, 4 and 6 MiB, the half of the latter for bookkeeping).
+ */
+const ON_THE_WAY_BYTES = 7 * 1024 * 1024;
+/** The place of a lossless reader whose connection was cut is kept for so long. */
+export const RESUME_MS = 5_000;
 /** The places of so many events that were let go are remembered, so that a gap can be counted exactly. */
 const REMEMBERED_PLACES = 65_536;
 
@@ -129,7 +141,8 @@ export class EventLog {
   }
 
   /**
-   * A reader of the events after `after` (default 0: from the first one). It counts as a reader from now on.
+   * A reader of the events after `after` (default 0: from the first one). It counts as a reader from now on. One that goes on where a
+   * lossless reader was cut, within {@link RESUME_MS}, is lossless itself.
    *
    * @throws {PoolError} `invalid_request` for an id that is still to come; `events_expired` for one so old that what came
    *   after it can no longer be counted.
@@ -146,7 +159,9 @@ export class EventLog {
         place = known;
       } else place = this.#entries[this.#head + after - (oldest?.id ?? 0)]?.to ?? 0;
     }
-    const reader = new LogReader(after, place, lossless, {
+    const cut = after > 0 ? [...this.#readers].find((each) => each.isCut && each.cursor >= after) : undefined;
+    const reader = new LogReader(after, place, lossless || cut !== undefined, {
+      isShared: () => this.#readers.size > 1,
       next: (cursor, at) => this.#next(cursor, at),
       moved: () => this.#moved(),
       left: (gone) => {
@@ -155,6 +170,7 @@ export class EventLog {
       },
     });
     this.#readers.add(reader);
+    cut?.close();
     return reader;
   }
 
@@ -179,14 +195,20 @@ export class EventLog {
     for (const wake of waiters) wake();
   }
 
-  /** Lets go of the oldest entries beyond the ring, but for those that a lossless reader still needs. */
+  /** Lets go of the oldest entries beyond the ring, but for those that a lossless reader still needs, or may need again. */
   #evict(): void {
-    let needed = Number.POSITIVE_INFINITY;
-    for (const reader of this.#readers) if (reader.lossless) needed = Math.min(needed, reader.cursor + 1);
+    let unread = Number.POSITIVE_INFINITY;
+    let onTheWay = Number.POSITIVE_INFINITY;
+    for (const { lossless, cursor, place } of this.#readers) {
+      if (!lossless) continue;
+      unread = Math.min(unread, cursor + 1);
+      onTheWay = Math.min(onTheWay, place - ON_THE_WAY_BYTES);
+    }
     while (this.#head < this.#entries.length - 1) {
       const oldest = this.#entries[this.#head] as LogEntry;
-      const fits = this.#written - oldest.to + (oldest.bytes?.length ?? 0) <= this.#limit && this.#entries.length - this.#head <= RING_ENTRIES;
-      if (fits || oldest.id >= needed) break;
+      const few = this.#entries.length - this.#head <= RING_ENTRIES;
+      const fits = this.#written - oldest.to + (oldest.bytes?.length ?? 0) <= this.#limit;
+      if (oldest.id >= unread || (few && (fits || oldest.to > onTheWay))) break;
       this.#places.push(oldest.to);
       this.#entries[this.#head] = undefined;
       this.#head += 1;
@@ -200,6 +222,8 @@ export class EventLog {
 }
 
 interface LogPorts {
+  /** Whether there are other readers. */
+  isShared(): boolean;
   next(cursor: number, place: number): LogEntry | undefined | null;
   moved(): void;
   left(reader: LogReader): void;
@@ -214,6 +238,7 @@ export class LogReader implements AsyncIterable<LogEntry> {
   readonly lossless: boolean;
   readonly #ports: LogPorts;
   #wake: (() => void) | undefined;
+  #kept: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(cursor: number, place: number, lossless: boolean, ports: LogPorts) {
@@ -229,17 +254,31 @@ export class LogReader implements AsyncIterable<LogEntry> {
     this.#wake = undefined;
   }
 
+  /** Whether its connection was cut, and its place is kept. */
+  get isCut(): boolean {
+    return this.#kept !== undefined;
+  }
+
+  /** Leaves the log when nobody has gone on in its place in time; a loop over the reader ends at once. */
+  cut(): void {
+    if (this.#closed || this.#kept) return;
+    if (this.lossless) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
+    else this.close();
+    this.wake();
+  }
+
   /** Leaves the log; a loop over the reader ends. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#kept);
     this.#ports.left(this);
     this.wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
     try {
-      while (!this.#closed) {
+      while (!this.#closed && !this.#kept) {
         const entry = this.#ports.next(this.cursor, this.place);
         if (entry === null) return;
         if (entry === undefined) {
@@ -248,13 +287,14 @@ export class LogReader implements AsyncIterable<LogEntry> {
           });
           continue;
         }
+        if (this.#ports.isShared()) entry.keepFrame();
         yield entry;
         this.cursor = entry.id;
         this.place = entry.to;
         this.#ports.moved();
       }
     } finally {
-      this.close();
+      if (!this.#kept) this.close();
     }
   }
 }

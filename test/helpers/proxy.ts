@@ -33,7 +33,11 @@ export async function cuttingProxy(url: string, cutAfter: () => number | undefin
       upstream.write(chunk);
     });
     upstream.on("data", (chunk: Buffer) => {
-      client.write(chunk.subarray(0, left));
+      // No faster than it is read: what waits here would be on no real network.
+      if (!client.write(chunk.subarray(0, left))) {
+        upstream.pause();
+        client.once("drain", () => upstream.resume());
+      }
       left -= chunk.length;
       if (left > 0) return;
       cuts += 1;

@@ -234,3 +234,51 @@ test("a member that stops takes nothing more", async () => {
   await expect(member.reload(optionsOf({ pools: { pipeline: 2 } }))).rejects.toMatchObject({ code: "draining" });
   await stopped;
 });
+
+describe("runtimes", () => {
+  const fn = (source: string) => ({ pool: "pipeline", function: { source } });
+  const value = async (member: RunningMember, source: string) => lastOf(await callEvents(member.url, "/call", fn(source)), "result").value as unknown;
+  const MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }";
+
+  test("reuse comes, goes and comes back; what was kept before is gone, and calls go on", async () => {
+    const { member, options } = await start({ pools: { pipeline: { maxChildren: 2, reuse: true } } });
+    expect([await value(member, MARK), await value(member, MARK)]).toEqual([1, 2]);
+    const stream = streamOf(
+      await post(member.url, "/call", fn("() => { console.log('up'); return new Promise((resolve) => setTimeout(resolve, 300, 'end')) }")),
+    );
+    const events: Awaited<ReturnType<typeof callEvents>> = [];
+    for await (const event of stream) {
+      events.push(event);
+      if (event.type === "stdout") expect((await member.reload({ ...options, pools: { pipeline: 2 } })).changed).toEqual(["pools.pipeline.reuse"]);
+    }
+    expect(lastOf(events, "result").value).toBe("end");
+    expect([await value(member, MARK), await value(member, MARK)]).toEqual([1, 1]);
+    await member.reload(options);
+    expect([await value(member, MARK), await value(member, MARK)]).toEqual([1, 2]);
+    await idle(member);
+  });
+
+  test("processes that wait have the limits that hold", async () => {
+    const limits = (openFiles: number) => ({ pools: { pipeline: { maxChildren: 2, warm: 1, limits: { openFiles } } } });
+    const { member, options } = await start(limits(200));
+    const openFiles = () => value(member, "() => Number(/Max open files +(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/limits', 'utf8'))[1])");
+    if (HAS_BUBBLEWRAP) expect(await openFiles()).toBe(200);
+    await member.reload({ ...options, ...limits(100) });
+    if (HAS_BUBBLEWRAP) expect([await openFiles(), await openFiles()]).toEqual([100, 100]);
+    await idle(member);
+  });
+
+  test("a pool that went and came back has them again", async () => {
+    const { member, options } = await start({ pools: { pipeline: { maxChildren: 2, reuse: true }, other: 1 } });
+    expect(await value(member, MARK)).toBe(1);
+    await member.reload({ ...options, pools: { other: 1 } });
+    await member.reload(options);
+    expect([await value(member, MARK), await value(member, MARK)]).toEqual([1, 2]);
+  });
+
+  test("those of the operator want a restart", async () => {
+    const { member, options } = await start();
+    const runtimes = { ruby: { command: ["ruby", "{source}"] } };
+    expect(await member.reload({ ...options, runtimes })).toEqual({ changed: [], restart: ["runtimes"] });
+  });
+});

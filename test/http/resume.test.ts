@@ -1,6 +1,7 @@
 /** Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read twice. */
+import { createHash } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
-import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
+import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { idle, startMembers, startOne, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
@@ -59,4 +60,33 @@ test("where nothing comes through any more it gives up: member_lost, after a few
   expect(error).toBeInstanceOf(PoolError);
   expect(error).toMatchObject({ code: "member_lost" });
   expect(connections).toBe(7);
+});
+
+test.each(["its own member", "another member"])("a fast child whose caller, through %s, is cut 20 times gives each byte once, without a gap", async (place) => {
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const bytes = 64 * 1024 * 1024;
+  let cuts = 0;
+  const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, () =>
+    cuts++ < 20 ? 1_000_000 + Math.floor(Math.random() * 4_000_000) : undefined,
+  );
+  const command = ["sh", "-c", `head -c ${bytes} /dev/urandom | tee copy | cat; sha256sum copy >&2`];
+  const hash = createHash("sha256");
+  let stderr = "";
+  let received = 0;
+  const reading = (async () => {
+    for await (const event of open(proxy.url).stream("pipeline", { command, outputEncoding: "base64" })) {
+      if (event.type === "gap") throw new Error(`a gap of ${event.droppedBytes} bytes`);
+      if (event.type === "stdout") {
+        const chunk = outputBytes(event);
+        received += chunk.length;
+        hash.update(chunk);
+      } else if (event.type === "stderr") stderr += outputBytes(event).toString();
+    }
+  })();
+  await within("the call", reading, 60_000);
+  expect(received).toBe(bytes);
+  expect(stderr.slice(0, 64)).toBe(hash.digest("hex"));
+  expect(proxy.cuts).toBeGreaterThanOrEqual(15);
+  expect(proxy.requests("POST")).toBe(1);
+  await idle(m1);
 });

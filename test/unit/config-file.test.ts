@@ -74,6 +74,11 @@ test("any options mean the same in the file as by flags", () => {
   );
 });
 
+test("runtimes are taken as they are written", () => {
+  const yaml = 'runtimes: {ruby: {command: [ruby, "{source}"]}}';
+  expect(withFile(line("serve"), yaml, "f.yaml").runtimes).toEqual({ ruby: { command: ["ruby", "{source}"] } });
+});
+
 describe("mistakes in the file", () => {
   test.each<[content: string, ...problems: (string | RegExp)[]]>([
     ["prot: 1", 'f.yaml:1: prot: expected a key that is known; got "prot"; did you mean port?'],
@@ -104,6 +109,15 @@ describe("mistakes in the file", () => {
       'f.yaml:6: pools.a.limits.memmoryBytes: expected a key that is known; got "memmoryBytes"; did you mean memoryBytes?',
     ],
     ["pools:\n  a:\n    maxChildren: 1\n    limits:\n      processes: 1", "f.yaml:5: pools.a.limits.processes: expected at least 32; got 1"],
+    ["pools:\n  a:\n    maxChildren: 1\n    warm: -1", "f.yaml:4: pools.a.warm: expected how many processes wait, up to 1000, or that by runtime; got -1"],
+    ["pools:\n  a:\n    maxChildren: 1\n    reuse: often", 'f.yaml:4: pools.a.reuse: expected true or false; got "often"'],
+    ["runtimes: ruby", 'f.yaml:1: runtimes: expected values by name; got "ruby"'],
+    ["runtimes:\n  ruby: {command: [ruby]}", 'f.yaml:2: runtimes.ruby.command: expected {source}, the path of the source, in an argument; got ["ruby"]'],
+    [
+      "runtimes:\n  ruby: {comand: [ruby]}",
+      "f.yaml:2: runtimes.ruby.command: expected a list; got none",
+      'f.yaml:2: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
+    ],
     ["pools:\n  a:\n    maxChildren: 1\n    network: lan", 'f.yaml:4: pools.a.network: expected none or host; got "lan"'],
     ["pools:\n  a:\n    maxChildren: 1\n    root: here", 'f.yaml:4: pools.a.root: expected an absolute path; got "here"'],
     ["pools:\n  a:\n    maxChildren: 1\n    devices:\n      - /dev/null\n      - /etc", 'f.yaml:6: pools.a.devices.1: expected a path below /dev/; got "/etc"'],

@@ -46,7 +46,10 @@ test("as many as wanted wait; each is taken once, the first one first, and repla
   await settle();
   expect(warm.idle).toBe(2);
   expect([warm.take()?.name, warm.take()?.name, warm.take()]).toEqual([0, 1, undefined]);
+  // Not in the moment of the call.
   await settle();
+  expect(started.length).toBe(2);
+  await settle(10);
   expect([warm.idle, started.length]).toEqual([2, 4]);
   expect(warm.take()?.name).toBe(2);
 });
@@ -108,7 +111,7 @@ test("after one that was well the pause begins anew", async () => {
   expect(warm.idle).toBe(0);
   await settle(1);
   expect(warm.take()?.name).toBe(2);
-  await settle();
+  await settle(10);
   started[3]?.end();
   await settle(100);
   expect(warm.idle).toBe(1);

@@ -16,11 +16,10 @@ export interface Http2Options {
   readonly keepAliveTimeoutMs: number;
 }
 
-/**
- * Streams that one connection may have open. Resets of streams and frames that make no sense are bounded by Node's own defaults, and so is
- * what a connection holds in memory.
- */
+/** Streams that one connection may have open. Resets of streams and frames that make no sense are bounded by Node's own defaults. */
 const MAX_CONCURRENT_STREAMS = 256;
+/** A connection that holds more gets no further streams. By Node's default of 10 a single large result would do that. */
+const MAX_SESSION_MEGABYTES = 256;
 const MAX_HEADERS = 128;
 
 export class Http2Listener {
@@ -33,6 +32,7 @@ export class Http2Listener {
     this.#options = options;
     this.#server = createServer({
       maxHeaderListPairs: MAX_HEADERS,
+      maxSessionMemory: MAX_SESSION_MEGABYTES,
       settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: options.maxHeadBytes, enablePush: false },
     });
     this.#server.on("session", (session) => this.#watch(session));

@@ -1,5 +1,5 @@
 /** The OpenAPI document of the contract, built from the routes. */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { ROUTES } from "./routes.ts";
 
 const INFO = {
@@ -11,6 +11,50 @@ const INFO = {
   license: { name: "MIT", identifier: "MIT" },
 };
 
+const binary = { type: "string", format: "binary" } as const;
+
+/** The operations whose body may be multipart too, by the name of their spec. It is read piece by piece, so the routes themselves know nothing of it. */
+const WITH_FILES: Readonly<Record<string, string>> = {
+  callInPool: "ChildSpec",
+  placeChildInPool: "ChildSpec",
+  call: "MemberChildSpec",
+  placeChild: "MemberChildSpec",
+};
+
+function multipart(spec: string) {
+  return {
+    schema: {
+      type: "object" as const,
+      required: ["spec"],
+      properties: { spec: { $ref: `#/components/schemas/${spec}` }, stdin: { ...binary, description: "What the child reads on its standard input." } },
+      additionalProperties: { ...binary, description: "A file for the workspace; the part's name is its path there." },
+    },
+    encoding: { spec: { contentType: "application/json" } },
+  };
+}
+
+function documented(route: (typeof ROUTES)[number]): RouteConfig {
+  const { request } = route as RouteConfig;
+  const spec = WITH_FILES[route.operationId];
+  if (spec === undefined || !request?.body) return route;
+  return {
+    ...route,
+    request: {
+      ...request,
+      body: {
+        ...request.body,
+        content: {
+          ...request.body.content,
+          "multipart/form-data": multipart(spec),
+          "application/octet-stream": {
+            schema: { ...binary, description: 'The child\'s input, as it is; the spec is in the query: `?spec={"command":["cat"]}`.' },
+          },
+        },
+      },
+    },
+  };
+}
+
 /** Builds the canonical document, OpenAPI 3.1. */
 export function buildDocument() {
   const app = new OpenAPIHono();
@@ -20,7 +64,7 @@ export function buildDocument() {
     description:
       "Wanted by members that have a token file or take JWTs: a token of the file, or a JWT with `sub`, `exp`, `scope` (`call`, `observe`, `admin`) and `pools`.",
   });
-  for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(documented(route));
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,

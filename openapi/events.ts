@@ -21,6 +21,28 @@ const outputDocs = { description: "Output, as `text`, or as `base64` when the sp
 export const StdoutEventSchema = z.object({ type: z.literal("stdout"), ...outputFields }).openapi("StdoutEvent", outputDocs);
 export const StderrEventSchema = z.object({ type: z.literal("stderr"), ...outputFields }).openapi("StderrEvent", outputDocs);
 
+/** A message is not longer, in UTF-16 code units. */
+export const MAX_PROGRESS_MESSAGE = 200;
+
+export const ProgressEventSchema = z
+  .object({
+    type: z.literal("progress"),
+    done: z
+      .number()
+      .min(0)
+      .openapi({ description: "How much is done, in a unit of the child's own. It may go back, and beyond `total` where that was a guess." }),
+    total: z.number().min(0).optional().openapi({ description: "How much there is in all, in the same unit; absent where the child did not say." }),
+    message: z
+      .string()
+      .max(MAX_PROGRESS_MESSAGE)
+      .optional()
+      .openapi({ description: "What it is about, for people: one line without control characters. The child wrote it." }),
+  })
+  .openapi("ProgressEvent", {
+    description:
+      "How far the child has come, as it says itself: a command by lines such as `3/10 words` on its descriptor 3, a function by its context. At most five a second, fewer after some minutes: of what comes faster the latest, and always the last before the end.",
+  });
+
 export const GapEventSchema = z
   .object({ type: z.literal("gap"), droppedBytes: z.int() })
   .openapi("GapEvent", { description: "A detached reader came too late: so many bytes of output are no longer kept." });
@@ -39,6 +61,7 @@ export const PoolEventSchema = z
     PlacedEventSchema,
     StdoutEventSchema,
     StderrEventSchema,
+    ProgressEventSchema,
     GapEventSchema,
     ResultEventSchema,
     FailedEventSchema,
@@ -57,6 +80,8 @@ export type SlotEvent = z.infer<typeof SlotEventSchema>;
 export type PoolEvent = z.infer<typeof PoolEventSchema>;
 export type EventType = PoolEvent["type"];
 export type EventOf<T extends EventType> = Extract<PoolEvent, { type: T }>;
+/** How far a child has come, as it says itself. */
+export type Progress = Omit<EventOf<"progress">, "type">;
 export type TerminalEvent = EventOf<"result" | "failed">;
 
 const TERMINAL: ReadonlySet<string> = new Set<EventType>(["result", "failed"]);

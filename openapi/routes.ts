@@ -66,7 +66,16 @@ const callResponse = {
   content: { ...stream.content, ...json(CallResultSchema), "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } },
 };
 
-const endings = ["function_threw", "worker_crashed", "out_of_memory", "cancelled", "member_lost", "deadline_exceeded", "sandbox_unavailable"] as const;
+const endings = [
+  "fetch_failed",
+  "function_threw",
+  "worker_crashed",
+  "out_of_memory",
+  "cancelled",
+  "member_lost",
+  "deadline_exceeded",
+  "sandbox_unavailable",
+] as const;
 const malformed = ["invalid_request", "payload_too_large"] as const;
 const unknownHere = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
 const placing = ["all_members_at_capacity", "no_members_available", "queue_timeout", ...unknownHere] as const;

@@ -1,6 +1,6 @@
 /** What travels in bodies: the child spec, the child, pools, loads. Unknown keys are refused everywhere. */
 import { z } from "@hono/zod-openapi";
-import { FunctionErrorSchema, LoadSchema, ProblemSchema } from "./errors.ts";
+import { ErrorCodeSchema, FunctionErrorSchema, LoadSchema, ProblemSchema } from "./errors.ts";
 
 /** Consul allows these characters in the keys of service metadata, which carry the pool's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
@@ -347,6 +347,9 @@ export const ChildSchema = ChildReferenceSchema.extend({
   kind: z.enum(KINDS),
   startedAt: z.iso.datetime(),
   deadlineAt: z.union([z.iso.datetime(), z.null()]).openapi({ description: "When it will be stopped; null if never." }),
+  endedAt: z.union([z.iso.datetime(), z.null()]).openapi({ description: "When its process was gone; null while it runs." }),
+  exitCode: z.union([z.int(), z.null()]).openapi({ description: "Of a command that has ended: its exit code, 128 + n when signal n ended it." }),
+  code: z.union([ErrorCodeSchema, z.null()]).openapi({ description: "Of a child that failed: the code of its problem." }),
   labels: z.record(z.string(), z.string()),
   sandbox: SandboxLevelSchema,
 }).openapi("Child");

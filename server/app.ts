@@ -19,9 +19,11 @@ import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
 import type { Sources } from "./sources.ts";
+import { isStreamed } from "./streamed.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
+import type { Received, UploadReceiver } from "./uploads.ts";
 
-export type Bindings = { Bindings: HttpBindings; Variables: Called };
+export type Bindings = { Bindings: HttpBindings; Variables: Called & Received };
 
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
@@ -34,6 +36,8 @@ export interface AppOptions extends GatewayOptions {
   readonly sources: Sources;
   /** A larger request body is refused. */
   maxBodyBytes(): number;
+  /** Takes files that come beside a spec. */
+  readonly receiver: UploadReceiver;
   /** Who is calling; without it, anyone. */
   readonly auth: Auth | undefined;
   /** Refuses what comes from other sites' pages. */
@@ -112,6 +116,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   });
   app.use(admission(options));
   app.use((c, next) => {
+    if (c.env.incoming && isStreamed(c.env.incoming)) return next();
     const maxSize = options.maxBodyBytes();
     const onError = (refused: Context) => problemResponse(refused, problem("payload_too_large", `expected a body of at most ${maxSize} bytes`));
     return bodyLimit({ maxSize, onError })(c, next);

@@ -1,5 +1,6 @@
 /** Every option of the command line: its flag, its variable, its unit, its default, who takes it. The only reader of the environment. */
 import { parseArgs } from "node:util";
+import { ChildStatusSchema } from "../openapi/schemas.ts";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { SCOPES } from "./caller.ts";
 import { DEFAULTS } from "./main.ts";
@@ -144,7 +145,13 @@ export const OPTIONS = {
   },
   in: { value: "POOL", repeatable: true, doc: "A pool that the token is for. Repeatable.", otherwise: "all pools", parse: text },
   insecure: { doc: "Listen beyond loopback although callers need not show who they are.", parse: () => true },
-  "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: String(DEFAULTS.graceMs), parse: whole(0, DAY_MS) },
+  "grace-ms": { value: "MS", doc: "Milliseconds between TERM and KILL.", otherwise: `${DEFAULTS.graceMs}; stop: the member's`, parse: whole(0, DAY_MS) },
+  "remember-ms": {
+    value: "MS",
+    doc: "How long a child is remembered after its end: its events, its artifacts; at most the last 100 of each pool.",
+    otherwise: String(DEFAULTS.rememberMs),
+    parse: whole(0, DAY_MS),
+  },
   "drain-ms": {
     value: "MS",
     doc: "How long children may go on for after TERM, INT or POST /drain, while nothing is admitted any more.",
@@ -157,7 +164,18 @@ export const OPTIONS = {
     otherwise: `${DEFAULTS.deadlineMs} for calls, none for placed children`,
     parse: whole(1, 7 * DAY_MS),
   },
-  "max-body-bytes": { value: "BYTES", doc: "Largest request body.", otherwise: String(DEFAULTS.maxBodyBytes), parse: whole(1_024, 1_073_741_824) },
+  "max-body-bytes": {
+    value: "BYTES",
+    doc: "Largest request body; multipart and a child's input have others.",
+    otherwise: String(DEFAULTS.maxBodyBytes),
+    parse: whole(1_024, 1_073_741_824),
+  },
+  "max-upload-bytes": {
+    value: "BYTES",
+    doc: "Largest multipart request; four times as much is kept at a time, on disk.",
+    otherwise: String(DEFAULTS.maxUploadBytes),
+    parse: whole(1_024, 1_099_511_627_776),
+  },
   url: { value: "URL", doc: "A member to ask; any one will do.", otherwise: `http://127.0.0.1:${DEFAULTS.port}`, parse: text },
   "wait-ms": {
     value: "MS",
@@ -173,8 +191,18 @@ export const OPTIONS = {
   task: { value: "NAME", doc: "Run this task of the members instead of a command.", parse: text },
   args: { value: "JSON", doc: "The task's arguments, such as '[1, \"two\"]'.", otherwise: "none", parse: list },
   stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
+  file: {
+    value: "PATH[=FILE]",
+    repeatable: true,
+    doc: "A file for the child's workspace: its path there, and the file of this machine, if it is called otherwise. Repeatable.",
+    parse: text,
+  },
+  artifact: { value: "PATTERN", repeatable: true, doc: "Files that the child leaves and that are kept, such as '*.png'. Repeatable.", parse: text },
+  out: { value: "FOLDER", doc: "Where the child's artifacts go on this machine.", parse: text },
   env: { value: "NAME=VALUE", repeatable: true, doc: "A variable for the child. Repeatable.", parse: text },
-  label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child. Repeatable.", parse: text },
+  label: { value: "NAME=VALUE", repeatable: true, doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.", parse: text },
+  status: { value: "STATUS", doc: "Only children with this status.", parse: oneOf(...ChildStatusSchema.options) },
+  end: { doc: "Close the child's input afterwards.", parse: () => true },
   link: { doc: "Stop the child when this command goes.", parse: () => true },
   follow: { short: "f", doc: "Go on until the child ends.", parse: () => true },
   dev: { doc: "Read it as `dev` would, not as `serve`.", parse: () => true },
@@ -188,11 +216,11 @@ export type Given = { readonly [N in Name]?: Value<N> };
 
 const MEMBER = ["url", "token", "ca", "cert", "key"] as const;
 const CLIENT = [...MEMBER, "consul"] as const;
-const SPEC = ["json", "task", "args", "stdin", "env", "label", "wait-ms", "deadline-ms"] as const;
+const SPEC = ["json", "task", "args", "stdin", "file", "artifact", "env", "label", "wait-ms", "deadline-ms"] as const;
 const AUTH = ["token-file", "jwks-url", "jwt-issuer", "jwt-audience"] as const;
 const TLS = ["tls-cert", "tls-key", "tls-client-ca", "tls-ca"] as const;
-const DOOR = ["max-body-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
-const SERVER = ["pool", "port", "sandbox", "tasks", "drain-ms", "grace-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
+const DOOR = ["max-body-bytes", "max-upload-bytes", "source-cache-bytes", "request-timeout-ms", "max-rate", "max-streams"] as const;
+const SERVER = ["pool", "port", "sandbox", "tasks", "drain-ms", "grace-ms", "remember-ms", "deadline-ms", ...AUTH, ...TLS, ...DOOR] as const;
 const SERVE = [...SERVER, "host", "advertise", "member", "consul", "insecure"] as const;
 
 export const COMMANDS = {
@@ -205,12 +233,14 @@ export const COMMANDS = {
   call: {
     usage: "call POOL [options] [-- COMMAND ARG...]",
     summary: "Run a command on the least loaded member; its output, its exit code.",
-    options: [...CLIENT, ...SPEC, "link"],
+    options: [...CLIENT, ...SPEC, "out", "link"],
   },
   place: { usage: "place POOL [options] [-- COMMAND ARG...]", summary: "Place a child that lives on its own; prints its id.", options: [...CLIENT, ...SPEC] },
-  ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: [...CLIENT] },
+  ps: { usage: "ps [POOL] [options]", summary: "The children of a pool, or of all pools.", options: ["label", "status", ...CLIENT] },
   logs: { usage: "logs [-f] ID [options]", summary: "A child's output so far; with -f until it ends, and its exit code.", options: ["follow", ...CLIENT] },
-  stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: [...CLIENT] },
+  stop: { usage: "stop ID [options]", summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.", options: ["grace-ms", ...CLIENT] },
+  stdin: { usage: "stdin ID [options]", summary: "Feed a placed child's input with this command's.", options: ["end", ...CLIENT] },
+  signal: { usage: "signal ID SIGNAL [options]", summary: "Send a signal, such as SIGUSR1, to a child's program.", options: [...CLIENT] },
   members: { usage: "members [POOL] [options]", summary: "The members of a pool, or of all pools, with their load.", options: [...CLIENT] },
   drain: { usage: "drain [options]", summary: "Let the member at --url admit nothing more, finish, leave, and end.", options: [...MEMBER] },
   "check-config": {

@@ -2,10 +2,11 @@
 import type { Readable } from "node:stream";
 import type { Context } from "hono";
 import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
-import type { Answer, Client } from "../sdk/typescript/client.ts";
+import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
+import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
 import { relayRaw } from "./raw.ts";
 import { type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
@@ -26,9 +27,16 @@ function clientFor(c: Context, { client }: GatewayOptions): Client {
   return client.as(c.req.header("authorization"));
 }
 
+/** A call as it came. */
+interface Call {
+  readonly pool: string;
+  readonly spec: ChildSpecInput;
+  readonly parts: readonly Part[] | undefined;
+}
+
 /** Places a call and passes its stream on, or answers at its end. */
-export async function callThrough(c: NodeContext, options: GatewayOptions, pool: string, spec: ChildSpecInput, form: Form): Promise<Response> {
-  const placing = { signal: whileClientIsThere(c) };
+export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts }: Call, form: Form): Promise<Response> {
+  const placing = { signal: whileClientIsThere(c), parts };
   const access = accessFor(c, options);
   if (form === "raw") return relayRaw(c, await access.call(pool, spec, { ...placing, accept: "application/octet-stream" }));
   if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
@@ -47,9 +55,16 @@ export async function forwardEvents(c: NodeContext, options: GatewayOptions, id:
 }
 
 /** Asks another member about its child and passes the answer on. */
-export async function forwardJson(c: Context, options: GatewayOptions, id: string, method: "GET" | "DELETE"): Promise<Response> {
-  const answer = await send(clientFor(c, options), id, await options.access.childUrl(id), { method });
+export async function forwardJson(c: Context, options: GatewayOptions, id: string, request: RequestOptions & { path?: string } = {}): Promise<Response> {
+  const { path = "", ...rest } = request;
+  const answer = await send(clientFor(c, options), id, `${await options.access.childUrl(id)}${path}`, rest);
   return c.json((await answer.body.json()) as object, answer.statusCode as 200);
+}
+
+/** Passes a body on to the input of another member's child, no faster than that takes it. */
+export function forwardStdin(c: NodeContext, options: GatewayOptions, id: string, body: Readable, end: string): Promise<Response> {
+  // The child may leave the body unread for as long as it lives.
+  return forwardJson(c, options, id, { method: "POST", path: `/stdin?end=${end}`, body, signal: whileClientIsThere(c), timeoutMs: 0 });
 }
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
@@ -62,7 +77,7 @@ export async function forwardFile(c: NodeContext, options: GatewayOptions, id: s
   return sendFile(c, answer.body as Readable, Object.fromEntries(headers), answer.statusCode);
 }
 
-async function send(client: Client, id: string, url: string, options: Parameters<Client["send"]>[1]): Promise<Answer> {
+async function send(client: Client, id: string, url: string, options: RequestOptions): Promise<Answer> {
   let answer: Answer;
   try {
     answer = await client.send(url, options);

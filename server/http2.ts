@@ -3,6 +3,7 @@ import { constants, createServer, type Http2ServerRequest, type Http2ServerRespo
 import type { TLSSocket } from "node:tls";
 import { type ErrorCode, problem } from "../openapi/errors.ts";
 import { isOver } from "./outgoing.ts";
+import { isStreamed, timeStreamed } from "./streamed.ts";
 
 export interface Http2Options {
   /** Answers a request. */
@@ -80,9 +81,14 @@ export class Http2Listener {
   #answer(incoming: Http2ServerRequest, outgoing: Http2ServerResponse): void {
     const { stream } = outgoing;
     if (!stream.endAfterHeaders) {
-      const timer = setTimeout(() => refuse(outgoing, "request_timeout", "expected the whole request sooner"), this.#options.requestTimeoutMs());
-      incoming.once("end", () => clearTimeout(timer));
-      stream.once("close", () => clearTimeout(timer));
+      const ms = this.#options.requestTimeoutMs();
+      const late = () => refuse(outgoing, "request_timeout", "expected the whole request sooner");
+      if (isStreamed(incoming)) timeStreamed(incoming, ms, { late, over: () => {} });
+      else {
+        const timer = setTimeout(late, ms);
+        incoming.once("end", () => clearTimeout(timer));
+        stream.once("close", () => clearTimeout(timer));
+      }
       // Else a body that is broken off would look like a whole one.
       incoming.on("error", () => {});
       stream.once("aborted", () => incoming.destroy(new Error("the client went away")));

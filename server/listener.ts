@@ -1,11 +1,12 @@
 /** The listening socket: HTTP or HTTPS, what a request may take in time and header bytes, and the answer to what is no request. */
-import { createServer, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
 import { Http2Listener } from "./http2.ts";
+import { isStreamed, timeStreamed } from "./streamed.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -13,7 +14,10 @@ export interface ListenerOptions {
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
   /** Serve https with these. */
   readonly tls?: TlsFiles | undefined;
-  /** Milliseconds from the first byte of a request to the last of its body. Its head must be there in {@link HEAD_TIMEOUT_MS}, or this if less. */
+  /**
+   * Milliseconds for a request's body to arrive after its head; of a body that is streamed, for the next part of it. The head must be there
+   * in {@link HEAD_TIMEOUT_MS}, or this if less.
+   */
   readonly requestTimeoutMs: number;
   logError(message: string): void;
 }
@@ -57,7 +61,20 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
       ...more,
     });
   const server = tls ? secureServer(options, tls, answer()) : createServer(options, answer());
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error.code ?? "", socket as Socket));
+  const streaming = new WeakSet<Socket>();
+  server.on("request", (incoming: IncomingMessage) => {
+    if (!isStreamed(incoming)) return;
+    const { socket } = incoming;
+    streaming.add(socket);
+    timeStreamed(incoming, server.requestTimeout, {
+      late: () => refuse("ERR_HTTP_REQUEST_TIMEOUT", socket),
+      over: () => void streaming.delete(socket),
+    });
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // The time for a whole request is not for those.
+    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket)) refuse(error.code ?? "", socket as Socket);
+  });
   const http2 = new Http2Listener({
     // Its clean-up would end answers that are sent while the body is still coming.
     listener: answer({ autoCleanupIncoming: false }),

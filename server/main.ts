@@ -21,10 +21,12 @@ import { PoolRuntimes } from "./runtimes/pools.ts";
 import type { Runtimes } from "./runtimes/table.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { type Confinement, confinementOf, type PoolOptions } from "./sandbox/confinement.ts";
+import { fetchRulesOf } from "./sandbox/fetch-rules.ts";
 import { DEFAULT_PATH, openSandbox, prove } from "./sandbox/open.ts";
 import { Sources } from "./sources.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { openTls, type TlsFiles, type TlsOptions } from "./tls.ts";
+import { UploadReceiver } from "./uploads.ts";
 import { VERSION } from "./version.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
@@ -58,10 +60,14 @@ export interface MemberOptions extends AuthOptions {
   readonly drainMs?: number | undefined;
   /** Milliseconds between TERM and KILL. Default 5,000. */
   readonly graceMs?: number | undefined;
+  /** Milliseconds for which a child that has ended is remembered, at most the last 100 of each pool. Default 60,000. */
+  readonly rememberMs?: number | undefined;
   /** Deadline of a call that names none, in milliseconds. Default 300,000. */
   readonly deadlineMs?: number | undefined;
-  /** Largest request body. Default 16 MiB. */
+  /** Largest request body, or child spec in a multipart one. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
+  /** Largest multipart body; four times as much is kept at a time, on disk. Default 1 GiB. */
+  readonly maxUploadBytes?: number | undefined;
   /**
    * A folder of modules: each `NAME.js`, `.mjs`, `.ts`, `.mts` or `.py` directly in it is the task `NAME`. Children that run functions see
    * it, read-only, with its `node_modules`. Read once, at the start.
@@ -93,7 +99,7 @@ export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
   /**
-   * Takes changed options without a restart: `drainMs`, `graceMs`, `deadlineMs`, `maxBodyBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
+   * Takes changed options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`, `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
    * and the pools with their options. Children that run keep what they were started with; a lower `maxChildren` ends none of them. A pool
    * that is left out admits nothing more; its children go on. All other options keep their values. Reloads are done one after the other.
    *
@@ -118,8 +124,10 @@ export const DEFAULTS = {
   maxChildren: 5,
   drainMs: 30_000,
   graceMs: 5_000,
+  rememberMs: 60_000,
   deadlineMs: 300_000,
   maxBodyBytes: 16 * 1024 * 1024,
+  maxUploadBytes: 1024 * 1024 * 1024,
   sourceCacheBytes: 64 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   maxRate: 1_000,
@@ -220,6 +228,11 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     access,
     sources: new Sources(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
     maxBodyBytes: () => maxBodyBytes,
+    receiver: new UploadReceiver({
+      folder: sandbox.folder,
+      maxUploadBytes: () => held.maxUploadBytes ?? DEFAULTS.maxUploadBytes,
+      maxBodyBytes: () => maxBodyBytes,
+    }),
     auth,
     door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
     rates,
@@ -346,15 +359,21 @@ function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] 
 }
 
 /** What of a supervisor's options may change while it runs. */
-function changeable(pool: CheckedPool, { graceMs = DEFAULTS.graceMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions, runtimes: Runtimes): ChangeableOptions {
+function changeable(
+  pool: CheckedPool,
+  { graceMs = DEFAULTS.graceMs, rememberMs = DEFAULTS.rememberMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions,
+  runtimes: Runtimes,
+): ChangeableOptions {
   return {
     maxChildren: pool.maxChildren,
     maxQueue: pool.maxQueue,
     confinement: confinementOf(pool),
+    fetchRules: fetchRulesOf(pool),
     maxDeadlineMs: pool.limits.deadlineMs,
     defaultDeadlineMs: deadlineMs,
     runtimes,
     graceMs,
+    rememberMs,
   };
 }
 

@@ -37,7 +37,7 @@ const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "delete /children/{id}": { scopes: ["call"] },
   "get /children/{id}/events": { scopes: ["call", "observe"], stream: "served" },
   "get /children/{id}/files/{path}": { scopes: ["call", "observe"] },
-  "post /children/{id}/stdin": { scopes: ["call"] },
+  "post /children/{id}/stdin": { scopes: ["call"], stream: "served" },
   "post /children/{id}/signal": { scopes: ["call"] },
   "post /drain": { scopes: ["admin"] },
   "get /livez": { scopes: [] },

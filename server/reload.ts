@@ -7,8 +7,10 @@ import { type CheckedPool, checkedPool } from "./options.ts";
 export const CHANGEABLE = [
   "drainMs",
   "graceMs",
+  "rememberMs",
   "deadlineMs",
   "maxBodyBytes",
+  "maxUploadBytes",
   "requestTimeoutMs",
   "maxRate",
   "maxStreams",

@@ -1,6 +1,6 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
 import type { ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -18,6 +18,21 @@ export function onClientGone(c: NodeContext, gone: () => void): void {
   onOver(c.env.outgoing, (sent) => {
     if (!sent) gone();
   });
+}
+
+/**
+ * The body of a request as it comes, read no faster than it is taken. To destroy it leaves the connection open for the answer; the caller
+ * has to. It breaks off with an error when the client goes before the body's end.
+ */
+export function bodyOf(c: NodeContext): Readable {
+  const { incoming } = c.env;
+  const body = new PassThrough();
+  // It may break off before anybody reads it.
+  body.on("error", () => {});
+  incoming.once("close", () => {
+    if (!incoming.readableEnded) body.destroy(new Error("the caller went away before the end of the body"));
+  });
+  return incoming.pipe(body);
 }
 
 /** A signal that aborts when the client's connection closes before the answer has been sent. */

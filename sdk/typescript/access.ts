@@ -1,14 +1,29 @@
 /** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
 import type { z } from "@hono/zod-openapi";
-import type { ChildInfo, ChildSpecInput, Count, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
+import type { ChildInfo, ChildSpecInput, ChildStatus, Count, PoolChildListSchema, PoolListSchema, PoolSchema } from "../../openapi/schemas.ts";
 import { memberOfChild } from "../../openapi/schemas.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
+import type { Part } from "./multipart.ts";
 import { postSpec } from "./sources.ts";
 
 export type PoolInfo = z.infer<typeof PoolSchema>;
 export type PoolList = z.infer<typeof PoolListSchema>;
 export type PoolChildList = z.infer<typeof PoolChildListSchema>;
+
+/** Which children are listed: those that carry all of the labels, each `NAME=VALUE` or a `NAME`. */
+export interface ChildFilter {
+  readonly labels?: readonly string[] | undefined;
+  readonly status?: ChildStatus | undefined;
+}
+
+/** A filter as the query of a listing. */
+export function queryOf({ labels = [], status }: ChildFilter, more: readonly (readonly [string, string])[] = []): string {
+  const query = new URLSearchParams(
+    [...more, ...labels.map((label) => ["label", label] as const), ...(status ? [["status", status] as const] : [])].map((pair) => [...pair]),
+  );
+  return query.size > 0 ? `?${query}` : "";
+}
 
 /** What a caller says and hears while it is being placed. */
 export interface Placing {
@@ -18,6 +33,8 @@ export interface Placing {
   readonly onPosition?: ((position: number) => void) | undefined;
   /** The form of the answer to a call. Default `text/event-stream`. */
   readonly accept?: "text/event-stream" | "application/octet-stream" | undefined;
+  /** Files, and input, that travel beside the spec as they are. */
+  readonly parts?: readonly Part[] | undefined;
 }
 
 export interface Access {
@@ -26,9 +43,9 @@ export interface Access {
   placeChild(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
-  children(pool: string): Promise<PoolChildList>;
   /** Whether children are asked for at their own members: where there is no connection to be had, they are gone. */
   readonly asksOwners: boolean;
+  children(pool: string, filter?: ChildFilter): Promise<PoolChildList>;
   /** Where to ask for a child: its own member, or the gateway. */
   childUrl(id: string): Promise<string>;
   /** Lets the one member that is asked drain. */
@@ -57,12 +74,12 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  call(pool: string, spec: ChildSpecInput, { signal, accept = "text/event-stream" }: Placing = {}): Promise<Answer> {
-    return this.#post(`${this.#of(pool)}/call`, spec, { accept, signal, timeoutMs: 30_000 });
+  call(pool: string, spec: ChildSpecInput, { signal, parts, accept = "text/event-stream" }: Placing = {}): Promise<Answer> {
+    return this.#post(`${this.#of(pool)}/call`, spec, { accept, parts, signal, timeoutMs: 30_000 });
   }
 
-  async placeChild(pool: string, spec: ChildSpecInput, { signal }: Placing = {}): Promise<ChildInfo> {
-    const answer = await this.#post(`${this.#of(pool)}/children`, spec, { signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
+  async placeChild(pool: string, spec: ChildSpecInput, { signal, parts }: Placing = {}): Promise<ChildInfo> {
+    const answer = await this.#post(`${this.#of(pool)}/children`, spec, { parts, signal, timeoutMs: 30_000 + (spec.waitMs ?? 0) });
     return (await answer.body.json().catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
   }
 
@@ -74,8 +91,8 @@ export class GatewayAccess implements Access {
     return this.#ask(this.#of(pool));
   }
 
-  children(pool: string): Promise<PoolChildList> {
-    return this.#ask(`${this.#of(pool)}/children`);
+  children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
   }
 
   async childUrl(id: string): Promise<string> {

@@ -1,7 +1,7 @@
 /** A placed child, from anywhere. */
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { type EventOf, isTerminal } from "../../openapi/events.ts";
-import type { ChildInfo, ChildReference } from "../../openapi/schemas.ts";
+import type { ChildInfo, SIGNALS } from "../../openapi/schemas.ts";
 import type { Access } from "./access.ts";
 import type { Client } from "./client.ts";
 import { withValues } from "./encoding.ts";
@@ -17,6 +17,20 @@ export interface EventsOptions {
   readonly after?: number;
   readonly signal?: AbortSignal;
 }
+
+export interface StopOptions {
+  /** Milliseconds between TERM and KILL; 0 kills at once. Default: the member's. */
+  readonly graceMs?: number | undefined;
+}
+
+export interface WriteOptions {
+  /** Close the input after the data: the child reads its end. Default false. */
+  readonly end?: boolean;
+  /** Ends the writing; what the child has taken by then it has. */
+  readonly signal?: AbortSignal;
+}
+
+type Signal = (typeof SIGNALS)[number];
 
 /** The ending that a terminal event tells; throws the error of a `failed` one. */
 export function endingOf(event: EventOf<"result" | "failed">): Ending {
@@ -81,9 +95,42 @@ export class Child {
     return this.#exit;
   }
 
-  /** Stops the child: TERM, grace, KILL. Answers at once; {@link Child.exit} tells when it is gone. */
-  async stop(): Promise<ChildReference> {
-    return this.#client.json(await this.#access.childUrl(this.id), { method: "DELETE" });
+  /**
+   * Stops the child: TERM, grace, KILL. Answers at once; {@link Child.exit} tells when it is gone. Stopping it again can only shorten the
+   * grace; a child that has ended stays as it is.
+   */
+  async stop({ graceMs }: StopOptions = {}): Promise<ChildInfo> {
+    const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
+    return this.#client.json(`${await this.#access.childUrl(this.id)}${query}`, { method: "DELETE" });
+  }
+
+  /**
+   * Sends a signal to the child's program; a child that has ended stays as it is.
+   *
+   * @throws {PoolError} `invalid_request` for a signal that is none, `child_not_found`.
+   * @example
+   * await child.signal("SIGUSR1");
+   */
+  async signal(signal: Signal): Promise<ChildInfo> {
+    return this.#client.json(`${await this.#access.childUrl(this.id)}/signal`, { method: "POST", body: { signal } });
+  }
+
+  /**
+   * Feeds the child's standard input, after what was written before, no faster than the child reads. A placed child's input is open
+   * from the start, a call's with `stdin: { open: true }`.
+   *
+   * @param data text, bytes, or a stream of bytes, which is never held in memory.
+   * @returns how many bytes the child's pipe has taken.
+   * @throws {PoolError} `stdin_closed` when the input was never open, was ended, or the child reads no more; `child_not_found`.
+   * @example
+   * await child.write("hello\n");
+   * await child.write(createReadStream("in.mp4"), { end: true });
+   */
+  async write(data: string | Uint8Array | Readable, { end = false, signal }: WriteOptions = {}): Promise<number> {
+    const body = data instanceof Readable ? data : Readable.from([Buffer.from(data as Uint8Array)], { objectMode: false });
+    const url = `${await this.#access.childUrl(this.id)}/stdin?end=${end}`;
+    const { bytes } = await this.#client.json<{ bytes: number }>(url, { method: "POST", body, signal, timeoutMs: 0 });
+    return bytes;
   }
 
   async #awaitExit(): Promise<Ending> {

@@ -1,9 +1,11 @@
 /** HTTP to a member: connections kept open, every wait with a deadline, problems turned into errors. */
+import { Readable } from "node:stream";
 import { createSecureContext } from "node:tls";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { type Problem, ProblemSchema } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../openapi/events.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
+import { multipart, type Part } from "./multipart.ts";
 
 /** A member that does not take the connection in this time is not there. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -26,12 +28,14 @@ export function neverSent(error: unknown): boolean {
 
 export interface RequestOptions {
   readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON; a string is taken to be JSON already. */
+  /** Sent as JSON; a string is taken to be JSON already. A stream is sent as the bytes it brings. */
   readonly body?: unknown;
+  /** Sent beside the body, an object, as multipart/form-data. */
+  readonly parts?: readonly Part[] | undefined;
   readonly accept?: "text/event-stream" | "application/json" | "application/octet-stream";
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until the head of the answer must be there. Default 10,000. */
+  /** Milliseconds until the head of the answer must be there; 0 for no limit. Default 10,000. */
   readonly timeoutMs?: number;
 }
 
@@ -105,22 +109,43 @@ export class Client {
 
   /** Sends a request and answers with the head; the body is the caller's to read or to `dump()`. Rejects with the transport's own error. */
   send(url: string, options: RequestOptions = {}): Promise<Answer> {
-    const { method = "GET", body, accept = "application/json", headers, signal, timeoutMs = 10_000 } = options;
+    const { method = "GET", body, parts = [], accept = "application/json", headers, signal, timeoutMs = 10_000 } = options;
+    if (parts.length > 0) return this.#upload(url, options, parts);
     return request(url, {
       dispatcher: this.#connections.agent,
       method,
       headers: {
         accept,
         ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(body === undefined ? {} : { "content-type": body instanceof Readable ? "application/octet-stream" : "application/json" }),
         ...headers,
       },
-      body: body === undefined || typeof body === "string" ? (body ?? null) : JSON.stringify(body),
+      body: body === undefined || typeof body === "string" || body instanceof Readable ? (body ?? null) : JSON.stringify(body),
       signal: signal ?? null,
       headersTimeout: timeoutMs,
       // Raw bytes have no heartbeat: their silence says nothing.
       ...(accept === "application/octet-stream" ? { bodyTimeout: 0 } : {}),
     });
+  }
+
+  /** The time for the answer begins anew with each piece of the parts: they may be large. */
+  async #upload(url: string, { timeoutMs = 10_000, signal, body, headers, ...rest }: RequestOptions, parts: readonly Part[]): Promise<Answer> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(new Error(`nothing came for ${timeoutMs} ms`)), timeoutMs);
+    const form = multipart(body as object, parts, () => timer.refresh());
+    try {
+      return await this.send(url, {
+        ...rest,
+        parts: [],
+        body: form.body,
+        headers: { ...headers, ...form.headers },
+        signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+        timeoutMs: 0,
+      });
+    } finally {
+      clearTimeout(timer);
+      form.body.destroy();
+    }
   }
 
   /**

@@ -3,7 +3,7 @@ import type { z } from "@hono/zod-openapi";
 import type { Load } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema, type Tasks } from "../../openapi/schemas.ts";
-import { type Access, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import { type Access, type ChildFilter, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "./client.ts";
 import { messageOf, PoolError } from "./errors.ts";
 import { readSlotEvents } from "./events.ts";
@@ -85,10 +85,10 @@ export class DirectAccess implements Access {
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
-  async children(pool: string): Promise<PoolChildList> {
+  async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    const query = queryOf(filter, [["pool", pool]]);
     const lists = await this.#each(pool, (member) => {
-      const url = `${member.url}/children?pool=${encodeURIComponent(pool)}`;
-      return this.#client.json<{ children: ChildInfo[] }>(url, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
+      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
     });
     return {
       children: lists.flatMap(({ answer }) => answer?.children ?? []),
@@ -116,7 +116,7 @@ export class DirectAccess implements Access {
     spec: ChildSpecInput,
     path: string,
     accept: NonNullable<RequestOptions["accept"]>,
-    { signal, onPosition }: Placing,
+    { signal, onPosition, parts }: Placing,
   ): Promise<Answer> {
     // Both are fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
@@ -144,7 +144,7 @@ export class DirectAccess implements Access {
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
       let answer: Answer | PoolError;
       try {
-        answer = await postSpec(this.#client, `${member.url}${path}`, body, { accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+        answer = await postSpec(this.#client, `${member.url}${path}`, body, { parts, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
       } catch (error) {
         if (signal?.aborted) throw error;
         if (neverSent(error)) return { unreachable: error };

@@ -10,6 +10,14 @@ export interface PoolContext {
   readonly signal: AbortSignal;
   /** When the child will be stopped, in milliseconds since the epoch; null if never. */
   readonly deadline: number | null;
+  /**
+   * Says how far the function has come, as often as it likes: of what comes too fast the latest is told. What makes no sense is dropped.
+   *
+   * @param done how much is done, in a unit of your own.
+   * @param total how much there is in all, in the same unit.
+   * @param message what it is about, for people: one line, cut after 200 characters.
+   */
+  progress(done: number, total?: number, message?: string): void;
 }
 
 /** Any function that may be sent. */

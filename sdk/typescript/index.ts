@@ -1,18 +1,20 @@
 /** distributed-pool: run a piece of work on the least loaded machine of a named pool. */
 export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/errors.ts";
-export type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
+export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
 export type { ChildInfo, ChildReference, Count, PoolMember, Usage } from "../../openapi/schemas.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./access.ts";
 export { type Bundle, bundle } from "./bundle.ts";
-export { Child, type Ending, type EventsOptions } from "./child.ts";
+export { Child, type Ending, type EventsOptions, type StopOptions, type WriteOptions } from "./child.ts";
 export type { TlsIdentity } from "./client.ts";
 export type { Encoding } from "./encoding.ts";
 export { FunctionThrewError, PoolError } from "./errors.ts";
 export { type NumberedEvent, outputBytes } from "./events.ts";
+export type { FileInput } from "./files.ts";
 export type { PoolContext, PoolFunction } from "./functions.ts";
 export { type ConsulOptions, consulOptionsFrom } from "./members.ts";
 export {
   type CallOptions,
+  type ChildrenFilter,
   type CommandResult,
   type CommandSpec,
   DistributedPool,

@@ -1,7 +1,7 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Writable } from "node:stream";
-import { isTerminal } from "../../openapi/events.ts";
-import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
+import { isTerminal, type Progress } from "../../openapi/events.ts";
+import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
 import type { Bundle } from "./bundle.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
@@ -10,6 +10,7 @@ import { DirectAccess } from "./direct.ts";
 import { type Encoding, encodeArguments, withValues } from "./encoding.ts";
 import { PoolError } from "./errors.ts";
 import { type NumberedEvent, outputBytes } from "./events.ts";
+import { type SpecWithFiles, splitFiles } from "./files.ts";
 import { followEvents } from "./follow.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
@@ -26,7 +27,7 @@ export type DistributedPoolOptions = Where &
   };
 
 /** What may be said of any call or child, beside what it runs. */
-type SpecFields = Omit<ChildSpecInput, "command" | "function" | "task">;
+type SpecFields = Omit<SpecWithFiles, "command" | "function" | "task">;
 
 /** What may be said of how values travel. */
 interface ValueFields {
@@ -70,8 +71,16 @@ export interface CallOptions extends SpecFields, ValueFields {
   readonly stdout?: Writable | null;
   /** Where the child's stderr goes. Default `process.stderr`; null to drop it. */
   readonly stderr?: Writable | null;
+  /** Is told how far the child of a `call` has come, where it says so. What this throws ends the waiting. */
+  readonly onProgress?: (progress: Progress) => void;
   /** Ends the waiting. The child lives on, unless it is linked. */
   readonly signal?: AbortSignal;
+}
+
+/** Which children to list. */
+export interface ChildrenFilter {
+  readonly labels?: Readonly<Record<string, string | true>>;
+  readonly status?: ChildInfo["status"];
 }
 
 /** How a command ended. */
@@ -159,12 +168,15 @@ export class DistributedPool {
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
   async call(pool: string, work: PoolFunction | Bundle | Task | Spec, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
-    const { stdout = process.stdout, stderr = process.stderr } = { ...this.#defaults, ...options };
+    const { stdout = process.stdout, stderr = process.stderr, onProgress } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
     for await (const event of this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options)) {
       if (event.type === "stdout") await write(stdout, outputBytes(event));
       else if (event.type === "stderr") await write(stderr, outputBytes(event));
-      else if (isTerminal(event)) {
+      else if (event.type === "progress") {
+        const { type: _, id: _id, ...progress } = event;
+        onProgress?.(progress);
+      } else if (isTerminal(event)) {
         const ending = endingOf(event);
         return spec.function === undefined && spec.task === undefined ? ending : ending.value;
       }
@@ -181,8 +193,13 @@ export class DistributedPool {
     const left = new AbortController();
     try {
       const positions = new Feed<number>();
-      const placing = { signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal, onPosition: (position: number) => positions.push(position) };
-      const answer = this.#connection.access.call(pool, this.#wire(spec, options), placing).finally(() => positions.end());
+      const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
+      const placing = {
+        signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
+        onPosition: (position: number) => positions.push(position),
+        parts,
+      };
+      const answer = this.#connection.access.call(pool, wired, placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
       yield* withValues(followEvents(await answer, { client: this.#connection.client, access: this.#connection.access, signal: placing.signal }));
@@ -199,7 +216,8 @@ export class DistributedPool {
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
     const { signal } = { ...this.#defaults, ...options };
-    const { id } = await this.#connection.access.placeChild(pool, this.#wire(spec, options), { signal });
+    const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
+    const { id } = await this.#connection.access.placeChild(pool, wired, { signal, parts });
     return this.child(id);
   }
 
@@ -218,9 +236,17 @@ export class DistributedPool {
     return this.#connection.access.pool(pool);
   }
 
-  /** A pool's children, over all its members. @throws {PoolError} `pool_not_found`. */
-  children(pool: string): Promise<PoolChildList> {
-    return this.#connection.access.children(pool);
+  /**
+   * A pool's children, over all its members; of those that have ended, the ones that are still remembered.
+   *
+   * @param filter only the children with this status, and with all of the labels: `true` for any value.
+   * @throws {PoolError} `pool_not_found`.
+   * @example
+   * await pools.children("pipeline", { labels: { job: "nightly" }, status: "running" });
+   */
+  children(pool: string, filter: ChildrenFilter = {}): Promise<PoolChildList> {
+    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => (value === true ? name : `${name}=${value}`));
+    return this.#connection.access.children(pool, { labels, status: filter.status });
   }
 
   /**
@@ -239,8 +265,8 @@ export class DistributedPool {
     await this.#connection.client.close();
   }
 
-  #wire(spec: Spec, options: CallOptions): ChildSpecInput {
-    const { stdout: _out, stderr: _err, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
+  #wire(spec: Spec, options: CallOptions): SpecWithFiles {
+    const { stdout: _out, stderr: _err, onProgress: _progress, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
     const { function: fn, task, args = [], encoding = usual ?? "json", ...fields } = spec as FunctionSpec | TaskSpec;
     const wired = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
       const how = work.encoding ?? encoding;

@@ -22,7 +22,8 @@ export async function postSpec(client: Client, url: string, spec: ChildSpecInput
     const answer = await client.send(url, { ...options, method: "POST", body });
     return answer.statusCode < 300 ? answer : client.problem(answer);
   };
-  if (fn?.source === undefined || fn.hash === undefined) return post(spec);
+  // Parts beside it may be far larger than any source: they are sent once.
+  if (fn?.source === undefined || fn.hash === undefined || options.parts?.length) return post(spec);
   const { source: _, ...named } = fn;
   const answer = await post({ ...spec, function: named });
   if (!(answer instanceof PoolError) || answer.code !== "source_unknown") return answer;

@@ -121,6 +121,7 @@ function poolSummary(pool: CheckedPool): object {
   return {
     ...pool,
     limits: { ...Object.fromEntries(Object.entries(limits).filter(([, limit]) => Number.isFinite(limit))), deadlineMs: pool.limits.deadlineMs },
+    fetch: pool.fetch.map(({ text }) => text),
     readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
   };
 }

@@ -1,12 +1,15 @@
-/** The commands that ask a pool: call, place, ps, logs, stop, members. */
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+/** The commands that ask a pool: call, place, ps, logs, stop, stdin, signal, members, drain. */
+import { createWriteStream, readFileSync } from "node:fs";
+import { access, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { inspect } from "node:util";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openapi/schemas.ts";
 import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
 import { DEFAULTS } from "../main.ts";
+import { Bar } from "./bar.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,6 +17,8 @@ const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
 
 /** Without `-f`, the output so far is over when nothing came for so long. */
 const QUIET_MS = 500;
+
+const NEWLINE = 10;
 
 /** `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL, CONSUL_HTTP_ADDR, in this order of precedence; else the first member of `dpool dev`. */
 function connect({ given, flagged }: Parsed, env: Environment): DistributedPool {
@@ -64,12 +69,16 @@ function pairs(given: readonly string[] | undefined, flag: string): Record<strin
   );
 }
 
-async function readInput(file: string): Promise<Buffer> {
-  if (file !== "-") {
-    return readFile(file).catch((error: Error) => {
-      throw new UsageError(`--stdin: ${error.message}`);
-    });
-  }
+/** A file of this machine, to be sent. */
+async function local(flag: string, path: string): Promise<{ path: string }> {
+  await access(path).catch((error: Error) => {
+    throw new UsageError(`${flag}: ${error.message}`);
+  });
+  return { path };
+}
+
+async function readInput(file: string): Promise<Buffer | { path: string }> {
+  if (file !== "-") return local("--stdin", file);
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
@@ -92,11 +101,15 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
   const env = pairs(given.env, "--env");
   const labels = pairs(given.label, "--label");
-  const stdin = given.stdin === undefined ? undefined : { base64: (await readInput(given.stdin)).toString("base64") };
+  const files: [string, { path: string }][] = [];
+  for (const file of given.file ?? []) files.push([file.split("=", 1)[0] ?? "", await local("--file", file.slice(file.indexOf("=") + 1))]);
+  const stdin = given.stdin === undefined ? undefined : await readInput(given.stdin);
   return {
     ...base,
     ...(env ? { env: { ...base.env, ...env } } : {}),
     ...(labels ? { labels: { ...base.labels, ...labels } } : {}),
+    ...(files.length > 0 ? { files: { ...base.files, ...Object.fromEntries(files) } } : {}),
+    ...(given.artifact ? { artifacts: [...(base.artifacts ?? []), ...given.artifact] } : {}),
     ...(stdin ? { stdin } : {}),
     ...(given["wait-ms"] === undefined ? {} : { waitMs: given["wait-ms"] }),
     ...(given["deadline-ms"] === undefined ? {} : { deadlineMs: given["deadline-ms"] }),
@@ -148,10 +161,28 @@ async function print(event: PoolEvent): Promise<number | undefined> {
   }
 }
 
-async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
-  for await (const event of events) {
-    const exitCode = await print(event);
-    if (exitCode !== undefined) return exitCode;
+/** @param atEnd is told the child's last event. */
+async function printAll(events: AsyncIterable<PoolEvent>, atEnd?: (event: PoolEvent, childId: string) => Promise<void>): Promise<number> {
+  const bar = new Bar(process.stderr);
+  let childId = "";
+  try {
+    for await (const event of events) {
+      if (event.type === "placed") childId = event.child.id;
+      if (event.type === "progress") {
+        bar.show(event);
+        continue;
+      }
+      bar.clear();
+      const exitCode = await print(event);
+      if (exitCode !== undefined) {
+        await atEnd?.(event, childId);
+        return exitCode;
+      }
+      const written = event.type === "stderr" || (event.type === "stdout" && process.stdout.isTTY) ? outputBytes(event).at(-1) : undefined;
+      bar.restore(written === undefined ? undefined : written === NEWLINE);
+    }
+  } finally {
+    bar.clear();
   }
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }
@@ -159,7 +190,22 @@ async function printAll(events: AsyncIterable<PoolEvent>): Promise<number> {
 export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  return using(connect(parsed, env), (pools) => printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)));
+  const { out } = parsed.given;
+  return using(connect(parsed, env), (pools) =>
+    printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec), async (event, id) => {
+      if (out !== undefined && (event.type === "result" || event.type === "failed")) await take(pools, id, event.artifacts ?? [], out);
+    }),
+  );
+}
+
+/** Takes the artifacts of a child into a folder. Their paths are a stranger's word. */
+async function take(pools: DistributedPool, id: string, artifacts: readonly { readonly path: string }[], folder: string): Promise<void> {
+  for (const { path } of artifacts) {
+    if (!isWorkspacePath(path)) throw PoolError.of("invalid_request", `expected an artifact's path to stay in the folder; got ${JSON.stringify(path)}`);
+    const file = join(folder, path);
+    await mkdir(dirname(file), { recursive: true });
+    await pipeline(await pools.child(id).file(path), createWriteStream(file));
+  }
 }
 
 export async function place(parsed: Parsed, env: Environment): Promise<number> {
@@ -196,13 +242,29 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
   return using(connect(parsed, env), async (pools) => {
     const child = pools.child(id);
-    await child.stop();
+    await child.stop({ graceMs: parsed.given["grace-ms"] });
     // `cancelled` is what was asked for; any other ending came first, and is as good.
     await child.exit.catch((error: unknown) => {
       if (error instanceof PoolError && error.code === "member_lost") throw error;
     });
     return 0;
   });
+}
+
+export async function stdin(parsed: Parsed, env: Environment): Promise<number> {
+  const id = onePositional(parsed, "child id");
+  await using(connect(parsed, env), (pools) => pools.child(id).write(process.stdin, { end: parsed.given.end ?? false }));
+  return 0;
+}
+
+export async function signal(parsed: Parsed, env: Environment): Promise<number> {
+  const [id, name, ...more] = parsed.positionals;
+  if (id === undefined || name === undefined || more.length > 0)
+    throw new UsageError(`expected a child id and a signal; got ${parsed.positionals.join(" ") || "none"}`);
+  const given = SignalSchema.safeParse({ signal: name });
+  if (!given.success) throw new UsageError(`${given.error.issues[0]?.message}; got ${name}`);
+  await using(connect(parsed, env), (pools) => pools.child(id).signal(given.data.signal));
+  return 0;
 }
 
 export async function drain(parsed: Parsed, env: Environment): Promise<number> {
@@ -239,18 +301,28 @@ async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promi
   return positionals.length === 1 ? [...positionals] : (await pools.pools()).pools.map(({ pool }) => pool);
 }
 
+/** Labels to look for: `NAME=VALUE`, or `NAME` for any value. */
+function labelsOf(given: readonly string[] = []): Record<string, string | true> {
+  return Object.fromEntries(
+    given.map((label) => (label.includes("=") ? [label.slice(0, label.indexOf("=")), label.slice(label.indexOf("=") + 1)] : [label, true])),
+  );
+}
+
 export async function ps(parsed: Parsed, env: Environment): Promise<number> {
+  const { status } = parsed.given;
   return using(connect(parsed, env), async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
-      const { children, unreachable } = await pools.children(pool);
-      for (const { id, status, kind, startedAt, labels } of children) {
+      const { children, unreachable } = await pools.children(pool, { labels: labelsOf(parsed.given.label), ...(status ? { status } : {}) });
+      for (const { id, status, kind, startedAt, endedAt, exitCode, code, labels } of children) {
         rows.push([
           id,
           pool,
           status,
           kind,
           startedAt,
+          endedAt ?? "",
+          code ?? (exitCode !== null ? `exit ${exitCode}` : endedAt ? "returned" : ""),
           Object.entries(labels)
             .map(([name, value]) => `${name}=${value}`)
             .join(","),
@@ -258,7 +330,7 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
       }
       if (unreachable.length > 0) await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
     }
-    await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "LABELS"], rows);
+    await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "ENDED", "HOW", "LABELS"], rows);
     return 0;
   });
 }

@@ -3,7 +3,7 @@
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { help, parse, UsageError } from "../config.ts";
 import { checkConfig } from "./check-config.ts";
-import { call, drain, logs, members, place, ps, stop } from "./client.ts";
+import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./client.ts";
 import { dev, serve } from "./serve.ts";
 import { token } from "./token.ts";
 
@@ -12,7 +12,7 @@ const USAGE = 2;
 /** The pool failed, not the child: as other runners of commands have it. */
 const FAILED = 125;
 
-const RUN = { serve, dev, call, place, ps, logs, stop, members, drain, "check-config": checkConfig, token };
+const RUN = { serve, dev, call, place, ps, logs, stop, stdin, signal, members, drain, "check-config": checkConfig, token };
 
 async function main(): Promise<number> {
   try {

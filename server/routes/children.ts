@@ -5,9 +5,9 @@ import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath, memberOfChild } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import type { AppOptions, Bindings } from "../app.ts";
-import { forwardEvents, forwardFile, forwardJson } from "../gateway.ts";
+import { forwardEvents, forwardFile, forwardJson, forwardStdin } from "../gateway.ts";
 import { guarded, permit } from "../permissions.ts";
-import { type NodeContext, sendFile, streamLog } from "../stream.ts";
+import { bodyOf, type NodeContext, sendFile, streamLog } from "../stream.ts";
 import type { Child } from "../supervisor/child.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
@@ -28,15 +28,38 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
   app.openapi(guarded(routes.getChild, streams), async (c) => {
     const { id } = c.req.valid("param");
     const child = own(c, id);
-    return child ? c.json(child.info, 200) : ((await forwardJson(c, options, id, "GET")) as never);
+    return child ? c.json(child.info, 200) : ((await forwardJson(c, options, id)) as never);
   });
 
   app.openapi(guarded(routes.stopChild, streams), async (c) => {
     const { id } = c.req.valid("param");
+    const { graceMs } = c.req.valid("query");
     const child = own(c, id);
-    if (!child) return (await forwardJson(c, options, id, "DELETE")) as never;
-    supervisors.get(child.reference.pool)?.terminate(id);
+    if (!child) return (await forwardJson(c, options, id, { method: "DELETE", path: graceMs === undefined ? "" : `?graceMs=${graceMs}` })) as never;
+    child.stop("cancelled", "the child was stopped on request", graceMs === undefined ? undefined : Number(graceMs));
     return c.json(child.info, 202);
+  });
+
+  app.openapi(guarded(routes.signalChild, streams), async (c) => {
+    const { id } = c.req.valid("param");
+    const body = c.req.valid("json");
+    const child = own(c, id);
+    if (!child) return (await forwardJson(c, options, id, { method: "POST", path: "/signal", body })) as never;
+    await child.signal(body.signal);
+    return c.json(child.info, 202);
+  });
+
+  app.openapi(guarded(routes.writeStdin, streams), async (c) => {
+    const { id } = c.req.valid("param");
+    const { end } = c.req.valid("query");
+    const child = own(c, id);
+    const body = bodyOf(c as unknown as NodeContext);
+    try {
+      if (!child) return (await forwardStdin(c as unknown as NodeContext, options, id, body, end)) as never;
+      return c.json({ bytes: await child.input.write(body, end === "true") }, 200);
+    } finally {
+      body.destroy();
+    }
   });
 
   app.openapi(guarded(routes.childEvents, streams), async (c) => {

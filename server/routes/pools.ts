@@ -6,24 +6,25 @@ import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts"
 import { accessFor, callThrough } from "../gateway.ts";
 import { guarded, isPermitted } from "../permissions.ts";
 import { type NodeContext, whileClientIsThere } from "../stream.ts";
+import { withUploads } from "../uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { sources, streams } = options;
+  const { sources, streams, receiver } = options;
 
-  app.openapi(guarded(routes.callInPool, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.callInPool, streams), receiver), async (c) => {
     const accept = acceptOf(c, CALL_FORMS);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
     const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
-    return (await callThrough(c as unknown as NodeContext, options, pool, spec, accept)) as never;
+    return (await callThrough(c as unknown as NodeContext, options, { pool, spec, parts: c.var.uploads?.parts }, accept)) as never;
   });
 
-  app.openapi(guarded(routes.placeChildInPool, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {
     const { pool } = c.req.valid("param");
     const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
     if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     options.calls.add(c.env.outgoing);
-    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext) });
+    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext), parts: c.var.uploads?.parts });
     return c.json(child, 201, { location: child.url });
   });
 
@@ -34,5 +35,8 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
 
   app.openapi(guarded(routes.getPool, streams), async (c) => c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200));
 
-  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => c.json(await accessFor(c, options).children(c.req.valid("param").pool), 200));
+  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => {
+    const { label = [], status } = c.req.valid("query");
+    return c.json(await accessFor(c, options).children(c.req.valid("param").pool, { labels: [label].flat(), status }), 200);
+  });
 }

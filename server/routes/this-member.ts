@@ -4,7 +4,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { Count } from "../../openapi/schemas.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts";
 import { guarded, isPermitted, permit } from "../permissions.ts";
@@ -13,9 +13,10 @@ import { streamRaw } from "../raw.ts";
 import { type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
+import { withUploads } from "../uploads.ts";
 import { answerAtEnd, withWaiting } from "../waiting.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, logError }: AppOptions): void {
+export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, receiver, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
@@ -31,7 +32,7 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     return [pool];
   };
 
-  app.openapi(guarded(routes.call, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.call, streams), receiver), async (c) => {
     const accept = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
@@ -39,7 +40,13 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
-      const child = await supervisor.admitWhenFree(spec, "call", { client: c.var.caller.name, slot, onPosition, signal: whileClientIsThere(node) });
+      const child = await supervisor.admitWhenFree(spec, "call", {
+        client: c.var.caller.name,
+        slot,
+        uploads: c.var.uploads,
+        onPosition,
+        signal: whileClientIsThere(node),
+      });
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {
@@ -53,12 +60,13 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     })) as never;
   });
 
-  app.openapi(guarded(routes.placeChild, streams), async (c) => {
+  app.openapi(withUploads(guarded(routes.placeChild, streams), receiver), async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
     if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
     const signal = whileClientIsThere(c as unknown as NodeContext);
     const supervisor = supervisorOf(c, pool);
-    const child = await supervisor.admitWhenFree(sources.complete(given, c.var.caller.name), "placed", { client: c.var.caller.name, slot, signal });
+    const spec = sources.complete(given, c.var.caller.name);
+    const child = await supervisor.admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, uploads: c.var.uploads, signal });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
@@ -105,9 +113,15 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
   });
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
-    const children = poolsFor(c, c.req.valid("query").pool).flatMap((pool) => supervisors.get(pool)?.which() ?? []);
-    return c.json({ children }, 200);
+    const { pool, label = [], status } = c.req.valid("query");
+    const children = poolsFor(c, pool).flatMap((each) => supervisors.get(each)?.which() ?? []);
+    return c.json({ children: children.filter((child) => (status === undefined || child.status === status) && carries(child, [label].flat())) }, 200);
   });
+}
+
+/** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
+function carries(child: ChildInfo, labels: readonly string[]): boolean {
+  return labels.every((label) => Object.entries(child.labels).some(([name, value]) => label === name || label === `${name}=${value}`));
 }
 
 /** A member's load by pool. */

@@ -1,6 +1,8 @@
-/** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for. */
+/** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for, and progress before it. */
 import type { Duplex } from "node:stream";
+import type { Progress } from "../../openapi/events.ts";
 import { type Drain, type Job, READY } from "./messages.ts";
+import { isProgress, Pace, progressIn } from "./progress.ts";
 
 const NEWLINE = 10;
 /** A longer line is refused. */
@@ -15,8 +17,11 @@ export class Channel {
   /** Called for what comes without having been asked for. */
   onStray: () => void = () => {};
   readonly #stream: Duplex;
+  readonly #pace: Pace;
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
+  #onProgress: ((progress: Progress) => void) | undefined;
+  #passes: (line: string) => boolean = () => false;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #up = false;
@@ -24,6 +29,7 @@ export class Channel {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
+    this.#pace = new Pace(stream);
     this.ready = new Promise((resolve) => {
       this.#settleReady = resolve;
     });
@@ -32,7 +38,8 @@ export class Channel {
       this.#closed = true;
       this.#settleReady(false);
       // A line that was cut off is what came.
-      this.#answer(this.#bytes > 0 ? { line: Buffer.concat(this.#chunks).toString("utf8") } : "nothing");
+      if (this.#bytes > 0) this.#line();
+      this.#answer("nothing");
     });
   }
 
@@ -41,14 +48,16 @@ export class Channel {
   }
 
   /** Sends the only message, after which whoever reads finds the end. */
-  end(message: Pick<Job, "args" | "context">): void {
+  end(message: Pick<Job, "args" | "context" | "export">): void {
     this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next line. */
-  receive(): Promise<Received> {
+  /** The next line but for those that pass, and what is told of progress before it. */
+  receive(onProgress: (progress: Progress) => void, passes: (line: string) => boolean = () => false): Promise<Received> {
+    this.#passes = passes;
     return new Promise((resolve) => {
       this.#settle = resolve;
+      this.#onProgress = onProgress;
       if (this.#closed) this.#answer("nothing");
     });
   }
@@ -73,23 +82,34 @@ export class Channel {
       }
       this.#chunks.push(part);
       if (end < 0) return;
-      const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
-      if (!this.#up && line === READY) {
-        this.#reset();
-        this.#settleReady(true);
-      } else this.#answer({ line });
+      this.#line();
     }
+  }
+
+  #line(): void {
+    const bytes = this.#bytes;
+    const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
+    this.#reset();
+    if (isProgress(line)) {
+      this.#pace.took(bytes);
+      const progress = progressIn(line);
+      if (progress) this.#onProgress?.(progress);
+    } else if (!this.#up && line === READY) {
+      this.#up = true;
+      this.#settleReady(true);
+    } else if (!this.#settle || !this.#passes(line)) this.#answer({ line });
   }
 
   #answer(received: Received): void {
     const settle = this.#settle;
     this.#settle = undefined;
+    this.#onProgress = undefined;
+    this.#up = true;
     this.#reset();
     settle?.(received);
   }
 
   #reset(): void {
-    this.#up = true;
     this.#chunks = [];
     this.#bytes = 0;
   }

@@ -9,6 +9,7 @@ export const commandRuntime: Runtime = {
       env: { ...spec.env, ...contextEnvironment(context) },
       readOnly: [],
       channel: false,
+      progress: true,
       stdin: spec.stdin !== undefined,
       files,
       artifacts,

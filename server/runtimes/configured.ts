@@ -1,6 +1,7 @@
 /**
  * Any program as a runtime, by configuration. Its source is written to a file; on descriptor 3 it gets one line of JSON,
- * `{args, context}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`.
+ * `{args, context, export?}`, and answers with one, `{"value": …}` or `{"error": {"name", "message", "stack"?}}`; before it may come
+ * `{"progress": {"done", "total"?, "message"?}}`, as often as it likes.
  */
 import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
@@ -31,7 +32,7 @@ const AnswerSchema = z.union([z.strictObject({ value: z.json() }), z.strictObjec
 /** Runs functions by a configured command. */
 export function configuredRuntime(command: readonly string[]): Runtime {
   return {
-    async start({ spec, call, context }, { sandbox, confinement, files, artifacts }) {
+    async start({ spec, call, context, onProgress }, { sandbox, confinement, files, artifacts }) {
       const file = join(sandbox.folder, `source-${randomBytes(16).toString("hex")}`);
       const place = sandbox.level === "none" ? file : SOURCE;
       await writeFile(file, call?.source ?? "", { mode: 0o644 });
@@ -50,8 +51,8 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         void process.exited.then(remove);
         const channel = new Channel(process.channel as NonNullable<typeof process.channel>);
         const outcome = (async (): Promise<Outcome> => {
-          channel.end({ args: call?.args ?? [], context });
-          const received = await receivedFrom(process, channel);
+          channel.end({ args: call?.args ?? [], context, export: call?.export });
+          const received = await receivedFrom(process, channel, onProgress);
           const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;
           clearTimeout(timer);

@@ -56,7 +56,7 @@ export class FunctionRuntime implements Runtime {
     if (reuse && spec.stdin === undefined)
       return reuse.call(`${name} ${work.client}`, work, async () => this.#warm.take() ?? this.#now({ env: {}, stdin: false }));
     const worker = this.#warm.take();
-    return worker ? worker.call(jobOf(work), { usedMs: worker.process.usedMs() }) : this.#cold(work, place);
+    return worker ? worker.call(jobOf(work), work.onProgress, { usedMs: worker.process.usedMs() }) : this.#cold(work, place);
   }
 
   close(): Promise<void> {
@@ -66,7 +66,7 @@ export class FunctionRuntime implements Runtime {
   async #cold(work: Work, { confinement, files, artifacts }: Place): Promise<Started> {
     const { spec } = work;
     const worker = await this.#now({ env: { ...spec.env }, stdin: spec.stdin !== undefined, files, artifacts }, confinement);
-    return worker.call(jobOf(work), { packs: artifacts.length > 0 });
+    return worker.call(jobOf(work), work.onProgress, { packs: artifacts.length > 0 });
   }
 
   /** Starts a process for a child that was admitted; meanwhile no spare one is started. */

@@ -1,5 +1,5 @@
 /** What Node and Bun have in common: their runner, as one file. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Machine, Runner } from "./definition.ts";
@@ -23,11 +23,12 @@ export async function javascriptRunner({ folder }: Machine, { program, place, op
   };
 }
 
-let bundle: Promise<string | Uint8Array> | undefined;
+let bundle: Promise<string> | undefined;
 
-/** The runner in the member's own folder. In the package it was bundled before; in a checkout it is bundled once for each process. */
+/** The runner. The package has it as one file; in a checkout it is bundled, once for each process, and written into the member's own folder. */
 async function runnerFile(folder: string): Promise<string> {
-  bundle ??= import.meta.url.endsWith(".ts") ? bundled() : Promise.resolve(readFileSync(fileURLToPath(new URL("./javascript-runner.js", import.meta.url))));
+  if (!import.meta.url.endsWith(".ts")) return fileURLToPath(new URL("./javascript-runner.js", import.meta.url));
+  bundle ??= bundled();
   const file = join(folder, "runner.mjs");
   writeFileSync(file, await bundle, { mode: 0o644 });
   return file;

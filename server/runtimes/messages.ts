@@ -29,6 +29,14 @@ export interface Drain {
 /** Runner to server, once, before it waits for its first job. */
 export const READY = '{"kind":"ready"}';
 
+/** Runner to server, by a runner that stays, before it looks at its job: until then nothing of it was run. */
+export const begun = (marker: string) => `{"kind":"begun","marker":"${marker}"}`;
+
+/** Runner to server, any number of times during a job. It carries no marker, which the function would learn by it. */
+export interface ProgressMessage {
+  readonly progress: { readonly done: number; readonly total?: number; readonly message?: string };
+}
+
 /** Runner to server: how a job ended. */
 export type Report = {
   readonly cpuMs: number;

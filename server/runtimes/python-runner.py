@@ -12,12 +12,16 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 
 CHANNEL = 3
 SOURCE = "function.py"
 SAFE_INTEGER = 2**53 - 1
+# Between two messages of progress, so that a tight loop is not slowed down by what it says of itself; and the most of its words that is shown.
+PROGRESS_PAUSE = 0.05
+MAX_MESSAGE = 200
 
 
 class Signal:
@@ -40,15 +44,62 @@ class Signal:
         self._event.set()
 
 
+class Progress:
+    """What a function says of its progress: a thread writes the latest, with pauses between."""
+
+    def __init__(self):
+        # A signal may interrupt whoever holds it.
+        self._lock = threading.RLock()
+        self._news = threading.Event()
+        self._held = None
+        self.thread = None
+
+    def hold(self, line):
+        self._held = line
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._tell, daemon=True)
+            self.thread.start()
+        self._news.set()
+
+    def write(self):
+        with self._lock:
+            line, self._held = self._held, None
+            if line is not None:
+                write_whole(CHANNEL, line + "\n")
+
+    def _tell(self):
+        while True:
+            self._news.wait()
+            self._news.clear()
+            self.write()
+            time.sleep(PROGRESS_PAUSE)
+
+
 class Context:
     """What a function is told of its child."""
 
-    def __init__(self, given):
+    def __init__(self, given, hold):
+        self._hold = hold
         self.member = given["member"]
         self.pool = given["pool"]
         self.child_id = given["childId"]
         self.deadline = given["deadline"]
         self.signal = Signal()
+
+    def progress(self, done, total=None, message=None):
+        """Tells how much is done, of how much in all, and what it is about."""
+        said = {"done": float(done)}
+        if total is not None:
+            said["total"] = float(total)
+        if message is not None:
+            said["message"] = str(message)[:MAX_MESSAGE]
+        hold = self._hold
+        if hold is not None:
+            hold(json.dumps({"progress": said}))
+
+    def _end(self):
+        """A function that goes on after its end has nothing more to say."""
+        self._hold = None
 
 
 class InvalidSource(Exception):
@@ -180,6 +231,7 @@ class Runner:
         self.jobs = queue.SimpleQueue()
         self.signal = None
         self.listens = False
+        self.progress = Progress()
 
     def listen(self):
         """Reads what the server sends. Runs in a thread of its own."""
@@ -195,18 +247,19 @@ class Runner:
     def stop(self, *_):
         """Whoever takes a context has until the end of the grace; nobody else is waited for."""
         if not self.listens:
+            self.progress.write()
             leave(143)
         # Not here: the function may be interrupted while it holds the event's lock.
         threading.Thread(target=self.signal._abort, args=("the child was told to stop",), daemon=True).start()
 
     def call(self, job):
+        context = Context(job["context"], self.progress.hold)
         try:
             # A task finds what lies beside it, and nothing that came with the call.
             sys.path[0] = os.path.dirname(job["file"]) if job.get("file") else os.getcwd()
             function = function_of(job)
             if job.get("loadOnly"):
                 return returned(None)
-            context = Context(job["context"])
             self.signal = context.signal
             self.listens = takes_context(function)
             value = function(*job["args"], **({"context": context} if self.listens else {}))
@@ -222,12 +275,15 @@ class Runner:
         except SystemExit as error:
             if isinstance(error.code, str):
                 print(error.code, file=sys.stderr)
+            self.progress.write()
             leave(error.code if isinstance(error.code, int) else 0 if error.code is None else 1)
         except BaseException as error:  # pylint: disable=broad-except
             return threw(error)
         finally:
             self.listens = False
             self.signal = None
+            context._end()
+            self.progress.write()
 
     def run(self):
         # In the place of this file's folder.
@@ -241,8 +297,10 @@ class Runner:
             job = self.jobs.get()
             if job is None:
                 leave(0)
-            os.environ.update(job["env"])
             marker = job.get("marker")
+            if marker:
+                write_whole(CHANNEL, f'{{"kind":"begun","marker":"{marker}"}}\n')
+            os.environ.update(job["env"])
             before = used_ms() if marker else 0
             report = self.call(job)
             report["cpuMs"] = used_ms() - before
@@ -250,7 +308,8 @@ class Runner:
             flush()
             if marker:
                 report["marker"] = marker
-                report["clean"] = threading.active_count() <= threads
+                told = 0 if self.progress.thread is None else 1
+                report["clean"] = threading.active_count() <= threads + told
                 write_whole(1, marker)
                 write_whole(2, marker)
             write_whole(CHANNEL, json.dumps(report) + "\n")

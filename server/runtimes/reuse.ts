@@ -28,10 +28,14 @@ export class Reuse {
 
   /** Calls a function in a process that has waited for this key, else in a new one. */
   async call(key: string, work: Work, start: () => Promise<Worker>): Promise<Started> {
-    const kept = [...this.#idle].findLast(([, waits]) => waits.key === key)?.[0];
-    if (kept) this.#forget(kept);
-    const worker = kept ?? this.#adopt(await start());
-    return worker.call(work, () => this.#keep(key, worker));
+    for (let kept = this.#take(key); kept; kept = this.#take(key)) {
+      const worker = kept;
+      const { started, begun } = worker.call(work, () => this.#keep(key, worker));
+      // One that a former call has ended, or brought to a stop, costs this one nothing but the time to find out.
+      if (await begun) return started;
+    }
+    const worker = this.#adopt(await start());
+    return worker.call(work, () => this.#keep(key, worker)).started;
   }
 
   /** Ends those that wait; those at work end with their call. Resolves when nothing of those that waited is left. */
@@ -39,6 +43,13 @@ export class Reuse {
     this.#closed = true;
     for (const worker of [...this.#idle.keys()]) this.#end(worker);
     await Promise.all(this.#ending);
+  }
+
+  /** One that has waited for this key. */
+  #take(key: string): KeptWorker | undefined {
+    const kept = [...this.#idle].findLast(([, waits]) => waits.key === key)?.[0];
+    if (kept) this.#forget(kept);
+    return kept;
   }
 
   #adopt(worker: Worker): KeptWorker {

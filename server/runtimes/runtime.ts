@@ -1,6 +1,7 @@
 /** The seam between a child spec and a process: a runtime starts the work, and tells how it ended. */
 import type { Readable } from "node:stream";
 import type { FunctionError } from "../../openapi/errors.ts";
+import type { Progress } from "../../openapi/events.ts";
 import type { ChildSpec, Usage } from "../../openapi/schemas.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -22,6 +23,8 @@ export interface Work {
   readonly context: ChildContext;
   /** Who asked for it: processes are kept for the same one only. */
   readonly client: string;
+  /** Is told how far a function has come, as often as it says so. A command says it by its process's own pipe. */
+  readonly onProgress: (progress: Progress) => void;
 }
 
 /** A function and its arguments: `source`, or a `file` inside the sandbox. */

@@ -119,7 +119,11 @@ export class Runtimes {
   /** @throws {PoolError} `runtime_not_found`; `invalid_request` for what the runtime cannot carry. */
   of({ runtime: name, encoding, file }: FunctionCall): Runtime {
     const entry = this.#entries.get(name);
-    if (!entry) throw PoolError.of("runtime_not_found", `expected one of ${this.names.join(", ") || "no runtime"}; got ${name}`);
+    if (!entry)
+      throw PoolError.of(
+        "runtime_not_found",
+        `${this.names.length > 0 ? `expected one of ${this.names.join(", ")}` : "expected no function: the pool's sandbox has no runtime"}; got ${name}`,
+      );
     if (file !== undefined && !entry.idle) throw PoolError.of("runtime_not_found", `tasks run in the built-in ${name}; here it is a configured one`);
     if (encoding === "devalue" && !entry.javascript) {
       const message = `expected json: devalue is for JavaScript; runtime ${name} is another language's`;

@@ -73,7 +73,7 @@ export class Tasks {
 /** Why a task does not load; undefined when it does. */
 async function load(pool: string, runtime: () => Runtime, call: FunctionCall, place: Place): Promise<string | undefined> {
   const context = { member: "", pool, childId: "", deadline: null };
-  const { process, outcome } = await runtime().start({ spec: NOTHING, call, context, client: "" }, place);
+  const { process, outcome } = await runtime().start({ spec: NOTHING, call, context, client: "", onProgress: () => {} }, place);
   process.stdin?.end();
   process.stdout.resume();
   process.stderr.resume();

@@ -17,6 +17,8 @@ const ReportSchema = z.discriminatedUnion("kind", [
 
 /** After its report the runner has nothing left to do but exit, and after its exit nothing is left to read. */
 export const END_TIMEOUT_MS = 1_000;
+/** One that has closed its channel without a report ends by itself, or wants to go on in secret: its own ending is worth a wait on a busy machine. */
+export const SILENT_END_TIMEOUT_MS = 5_000;
 
 type Told = Awaited<Started["outcome"]>;
 
@@ -39,21 +41,22 @@ export class Worker {
   /**
    * Calls a function; the process ends after it.
    *
+   * @param onProgress is told how far it has come.
    * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
    * @param usedMs what it used before the call, for which nobody is told to have used it.
    */
-  call(job: Job, { packs = false, usedMs = 0 } = {}): Started {
+  call(job: Job, onProgress: Work["onProgress"], { packs = false, usedMs = 0 } = {}): Started {
     const { process, channel } = this;
     channel.send(job);
     const exited = process.exited.then((exit) => withoutTime(exit, usedMs));
-    return { process: { ...process, exited }, outcome: this.#outcome(job, packs), drain: () => channel.send({ type: "drain" }) };
+    return { process: { ...process, exited }, outcome: this.#outcome(job, onProgress, packs), drain: () => channel.send({ type: "drain" }) };
   }
 
   /** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
-  async #outcome(job: Job, packs: boolean): Promise<Told> {
+  async #outcome(job: Job, onProgress: Work["onProgress"], packs: boolean): Promise<Told> {
     const { process, channel } = this;
-    const received = await receivedFrom(process, channel);
-    const timer = packs ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
+    const received = await receivedFrom(process, channel, onProgress);
+    const timer = packs ? undefined : setTimeout(() => process.kill(), received === "nothing" ? SILENT_END_TIMEOUT_MS : END_TIMEOUT_MS);
     void process.exited.then(() => {
       clearTimeout(timer);
       channel.close();
@@ -64,10 +67,15 @@ export class Worker {
   }
 }
 
-/** The next line, or nothing a moment after the process has ended. */
-export function receivedFrom(process: SandboxedProcess, channel: Channel): Promise<Received> {
+/** The next line, but for those that pass, or nothing a moment after the process has ended. */
+export function receivedFrom(
+  process: SandboxedProcess,
+  channel: Channel,
+  onProgress: Work["onProgress"],
+  passes?: (line: string) => boolean,
+): Promise<Received> {
   const silent = process.exited.then(() => new Promise<"nothing">((resolve) => setTimeout(resolve, END_TIMEOUT_MS, "nothing").unref()));
-  return Promise.race([channel.receive(), silent]);
+  return Promise.race([channel.receive(onProgress, passes), silent]);
 }
 
 /** How a process used the processor since it was taken. */

@@ -3,6 +3,7 @@ import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { type Limits, LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
+import { NetworkSchema, UrlRuleSchema } from "./fetch-rules.ts";
 
 /** Every limit of a child; `Infinity` for none. */
 export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<Limits[K]> }>>;
@@ -90,6 +91,10 @@ export const PoolOptionsSchema = z
     network: z.enum(["none", "host"]).default("none"),
     devices: z.array(AbsolutePath.refine((path) => posix.normalize(path).startsWith("/dev/"), "expected a path below /dev/")).default([]),
     commands: z.array(z.string().min(1)).min(1).optional(),
+    /** Which URLs of files are fetched: how they begin, `*.` before a host for all names below it. Default: none. */
+    fetch: z.array(UrlRuleSchema).default([]),
+    /** Addresses at which they may be beside the public ones, such as `10.0.0.0/8`. */
+    fetchAddresses: z.array(NetworkSchema).default([]),
     root: AbsolutePath.optional(),
     /** Processes that are started beforehand and wait for one call each: so many of `node`, or by runtime, such as `{node: 2, python: 1}`. */
     warm: z

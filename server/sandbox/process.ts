@@ -29,7 +29,7 @@ export interface Launch {
   readonly cpuMs?: number;
 }
 
-/** Descriptors of the container and of what packs files; 3 is the program's channel, 4 the container's arguments. */
+/** Descriptors of the container and of what packs files; 3 is the program's channel or its progress, 4 the container's arguments. */
 export const STATUS_FD = 5;
 export const FILTER_FD = 6;
 const CHANNEL_FD = 3;
@@ -89,10 +89,11 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
     const stdin = program.stdin ? await open(() => pipes.input()) : null;
     const stdout = await open(() => pipes.output());
     const stderr = await open(() => pipes.output());
+    const progress = program.progress ? await open(() => pipes.output()) : null;
     const artifacts = program.artifacts?.length ? await open(() => pipes.output()) : null;
     const [file = "", ...args] = argv;
     const stdio: ("ignore" | "pipe" | number)[] = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
-    stdio[CHANNEL_FD] = program.channel ? "pipe" : "ignore";
+    stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
     stdio[ARGUMENTS_FD] = data ? "pipe" : "ignore";
     stdio[STATUS_FD] = status ? "pipe" : "ignore";
     stdio[FILTER_FD] = filterFd ?? "ignore";
@@ -125,7 +126,7 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
         reject(error);
       }),
     );
-    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream, artifacts?.stream]) stream?.on("error", () => {});
+    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream, progress?.stream, artifacts?.stream]) stream?.on("error", () => {});
     if (data) (streams[ARGUMENTS_FD] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
@@ -144,6 +145,7 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
       stdout: stdout.stream,
       stderr: stderr.stream,
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
+      progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
       exited,
       kill: () => killGroup("SIGKILL"),

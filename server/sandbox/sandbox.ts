@@ -13,6 +13,8 @@ export interface Program {
   readonly readOnly: readonly ReadOnlyBind[];
   /** Opens descriptor 3 as a socket between the server and the child, for messages apart from its output. */
   readonly channel: boolean;
+  /** Without a channel: opens descriptor 3 as a pipe to the server, for what the program says of its progress. */
+  readonly progress?: boolean | undefined;
   /** Opens stdin as a pipe; otherwise it is empty. */
   readonly stdin: boolean;
   /** Files for the workspace, as a tar stream that is unpacked inside. */
@@ -40,6 +42,8 @@ export interface SandboxedProcess {
   readonly stderr: Readable;
   readonly stdin: Writable | null;
   readonly channel: Duplex | null;
+  /** The other end of the program's descriptor 3, where it was opened for progress. Whoever has it reads it: a full pipe would hold the program up. */
+  readonly progress: Readable | null;
   /** The tar stream of the artifacts; null when none were asked for. The child wrote it: trust nothing in it. */
   readonly artifacts: Readable | null;
   /** Resolves when nothing of the tree is left; the output may still hold bytes to read. Never rejects. */

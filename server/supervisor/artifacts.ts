@@ -1,12 +1,10 @@
 /** The files that a child left: taken from the tar stream that its sandbox packs, kept in a file without a name, given out by path. */
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { isWorkspacePath } from "../../openapi/schemas.ts";
 import { messageOf } from "../../sdk/typescript/errors.ts";
 import { pathMatcher } from "../sandbox/patterns.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
+import { type Place, READ_BYTES, Spool } from "./spool.ts";
 
 export interface ArtifactOptions {
   /** Which paths were asked for; see `server/sandbox/patterns.ts`. */
@@ -19,14 +17,6 @@ export interface ArtifactOptions {
   readonly folder: string;
   /** Ends the reading of a stream that brings no end. */
   readonly signal?: AbortSignal;
-}
-
-const READ_BYTES = 65_536;
-
-/** Where a file's bytes are in the spool. */
-interface Place {
-  readonly start: number;
-  readonly bytes: number;
 }
 
 export class Artifacts {
@@ -126,45 +116,4 @@ function reasonOf(error: unknown): string {
 function pathOf({ isFile, name }: Entry): string | undefined {
   const path = name?.startsWith("./") ? name.slice(2) : name;
   return isFile && path !== undefined && isWorkspacePath(path) ? path : undefined;
-}
-
-/** A file without a name, made when the first bytes come: nothing of it is left, however the process ends. */
-class Spool {
-  readonly #folder: string;
-  #file: FileHandle | undefined;
-  end = 0;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  async append(piece: Buffer): Promise<void> {
-    this.#file ??= await this.#create();
-    for (let written = 0; written < piece.length; ) {
-      const { bytesWritten } = await this.#file.write(piece, written, piece.length - written, this.end);
-      written += bytesWritten;
-      this.end += bytesWritten;
-    }
-  }
-
-  async *read({ start, bytes }: Place): AsyncGenerator<Buffer, void, undefined> {
-    for (let at = start; at < start + bytes; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, start + bytes - at));
-      const read = await this.#file?.read(buffer, 0, buffer.length, at);
-      if (!read?.bytesRead) throw new Error("the content ends too early");
-      at += read.bytesRead;
-      yield buffer.subarray(0, read.bytesRead);
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#file?.close();
-  }
-
-  async #create(): Promise<FileHandle> {
-    const path = join(this.#folder, randomUUID());
-    const file = await open(path, "wx+", 0o600);
-    await unlink(path);
-    return file;
-  }
 }

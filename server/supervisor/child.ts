@@ -1,15 +1,32 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
+import { finished, pipeline } from "node:stream/promises";
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildKind, type ChildReference, type ChildSpec, type ChildStatus, MAX_FILES, type Usage } from "../../openapi/schemas.ts";
+import type { Progress } from "../../openapi/events.ts";
+import {
+  type ChildInfo,
+  type ChildKind,
+  type ChildReference,
+  type ChildSpec,
+  type ChildStatus,
+  type Data,
+  MAX_FILES,
+  type Usage,
+} from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
+import { readProgress } from "../runtimes/progress.ts";
 import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
-import { bytesOf, packFiles } from "../sandbox/files.ts";
+import type { FetchRules } from "../sandbox/fetch-rules.ts";
+import { bytesOf } from "../sandbox/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Gather } from "./gather.ts";
+import { Input } from "./input.ts";
 import { EventLog } from "./output.ts";
+import { Thinner } from "./thinner.ts";
+import type { Uploads } from "./uploads.ts";
+import { packWorkspace } from "./workspace.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {
@@ -22,7 +39,11 @@ export interface ChildOptions {
   readonly client: string;
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
-  /** Where what comes out of the child is kept; private to the server. */
+  /** Which URLs of files are fetched. */
+  readonly fetchRules: FetchRules;
+  /** What came beside the spec. */
+  readonly uploads?: Uploads | undefined;
+  /** Where what goes into the child, and comes out of it, is kept; private to the server. */
   readonly folder: string;
   /** Milliseconds from now until it is stopped; undefined for never. */
   readonly deadlineMs: number | undefined;
@@ -40,21 +61,26 @@ const ARTIFACTS_TIMEOUT_MS = 10_000;
 export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
 
 /** What the first cause of an ending was. */
-type Cause = { readonly code: StopCause | "out_of_memory"; readonly detail: string };
+type Cause = { readonly code: ErrorCode; readonly detail: string };
 
 export class Child {
   readonly log = new EventLog();
+  readonly input: Input;
   /** Resolves when nothing of the process is left: then the slot is free. */
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
   readonly ended: Promise<void>;
-  readonly #options: Omit<ChildOptions, "spec" | "call">;
+  readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
   readonly #kind: ChildKind;
   readonly #labels: Record<string, string>;
   readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
   readonly #deadlineAt: Date | null;
+  readonly #fetching = new AbortController();
+  readonly #launched = Promise.withResolvers<SandboxedProcess | undefined>();
   #status: ChildStatus = "running";
+  #endedAt: Date | null = null;
+  #ending: Pick<ChildInfo, "exitCode" | "code"> = { exitCode: null, code: null };
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
@@ -62,13 +88,15 @@ export class Child {
   #draining = false;
   #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
+  #killAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ChildOptions) {
     // The spec may be large: only the running of it holds on to it.
-    const { spec, call, ...rest } = options;
+    const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
     this.#labels = spec.labels ?? {};
+    this.input = new Input(isOpen(spec.stdin) && !uploads?.stdin);
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
@@ -80,9 +108,11 @@ export class Child {
     this.gone = new Promise((resolve) => {
       gone = resolve;
     });
-    this.ended = this.#run(spec, call, () => {
+    this.ended = this.#run(options, () => {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
+      this.#launched.resolve(undefined);
+      this.input.close();
       gone();
     });
   }
@@ -103,6 +133,8 @@ export class Child {
       kind: this.#kind,
       startedAt: this.#startedAt.toISOString(),
       deadlineAt: this.#deadlineAt?.toISOString() ?? null,
+      endedAt: this.#endedAt?.toISOString() ?? null,
+      ...this.#ending,
       labels: this.#labels,
       sandbox: sandbox.level,
     };
@@ -114,17 +146,30 @@ export class Child {
   }
 
   /**
-   * Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts; a child that has
-   * ended stays as it is.
+   * Ends the child: TERM to the program, KILL to everything after the grace. Only the first cause counts, and the shortest grace; a
+   * child that has ended stays as it is.
    *
    * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
    */
   stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
-    if (this.#status !== "running") return;
-    this.#cause = { code, detail };
-    this.#status = "stopping";
-    if (graceMs > 0) void this.#process?.signal("SIGTERM");
+    if (this.#status === "ended") return;
+    if (this.#status === "running") {
+      this.#cause = { code, detail };
+      this.#status = "stopping";
+      this.#fetching.abort();
+      if (graceMs > 0) void this.#process?.signal("SIGTERM");
+    }
+    const killAtMs = performance.now() + graceMs;
+    if (killAtMs >= this.#killAtMs) return;
+    this.#killAtMs = killAtMs;
+    clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
+  }
+
+  /** Sends a signal to the program, once it has been started. A child that has ended stays as it is. */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    const process = await this.#launched.promise;
+    if (this.#status !== "ended") await process?.signal(signal);
   }
 
   /** Tells a function that the member drains: its signal aborts, and it goes on. */
@@ -138,28 +183,47 @@ export class Child {
     void this.#artifacts?.close();
   }
 
-  async #run(spec: ChildSpec, call: FunctionCall | undefined, gone: () => void): Promise<void> {
-    const { runtime, client, sandbox, reference, confinement, folder } = this.#options;
+  async #run({ spec, call, uploads }: ChildOptions, gone: () => void): Promise<void> {
+    const { runtime, client, sandbox, reference, confinement, folder, fetchRules } = this.#options;
     const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
+    const progress = new Thinner({ take: (latest) => this.log.append({ type: "progress", ...latest }), hasRoom: () => this.log.writable });
+    const onProgress = (latest: Progress) => progress.push(latest);
+    let told: Promise<void> = Promise.resolve();
     let received: Promise<Artifacts> | undefined;
     let cause: Cause | undefined;
     let counted: MeasuredUsage | undefined;
     const over = new AbortController();
+    const release = uploads?.hold();
+    let files: Readable | undefined;
     try {
       const patterns = spec.artifacts ?? [];
-      const files = spec.files && Object.keys(spec.files).length > 0 ? packFiles(spec.files) : undefined;
-      const started = await runtime.start({ spec, call, context, client }, { sandbox, confinement, files, artifacts: patterns });
+      files = await packWorkspace(spec.files ?? {}, {
+        uploaded: uploads?.files ?? [],
+        rules: fetchRules,
+        maxBytes: confinement.limits.workspaceBytes,
+        folder,
+        signal: this.#fetching.signal,
+      });
+      const started = await runtime.start({ spec, call, context, client, onProgress }, { sandbox, confinement, files, artifacts: patterns });
       const { process } = started;
       this.#process = process;
+      this.#launched.resolve(process);
       this.#started = started;
       if (this.#draining) started.drain?.();
       // A stop may have come while it started.
       if (this.#cause) process.kill();
       const { stdin } = spec;
-      process.stdin?.end(stdin === undefined || (typeof stdin !== "string" && "open" in stdin) ? undefined : bytesOf(stdin));
+      const taken: Promise<unknown>[] = [];
+      if (process.stdin && uploads?.stdin) taken.push(pipeline(uploads.stdin.read(), process.stdin));
+      else if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
+      else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
+      if (files) taken.push(finished(files));
+      // However that ends, the child has what it took.
+      void Promise.allSettled(taken).then(release);
       outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
+      if (process.progress) told = readProgress(process.progress, process.exited, onProgress);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {
           patterns,
@@ -179,17 +243,24 @@ export class Child {
       // What was started and cannot be followed would run on, in nobody's slot.
       this.#process?.kill();
       await this.#process?.exited;
-      outcome = { kind: "unavailable", detail: error instanceof PoolError ? error.message : String(error) };
+      const detail = error instanceof PoolError ? error.message : String(error);
+      // Before the process was there, nothing else than the fetching could be stopped.
+      if (!this.#process) cause = this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      outcome = { kind: "unavailable", detail };
     }
     const cpuMs = counted?.cpuMs ?? outcome.usage?.cpuMs ?? null;
+    files?.destroy();
     const usage = {
       wallMs: toMicroseconds(performance.now() - this.#startedMs),
       cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
       maxRssBytes: counted?.maxRssBytes ?? outcome.usage?.maxRssBytes ?? null,
     };
     this.#status = "ended";
+    this.#endedAt = new Date();
     gone();
-    await this.#drainOutputs(outputs);
+    release?.();
+    await Promise.all([this.#drainOutputs(outputs), told]);
+    progress.end();
     if (received) {
       const timer = setTimeout(() => over.abort(), ARTIFACTS_TIMEOUT_MS);
       this.#artifacts = await received;
@@ -197,7 +268,9 @@ export class Child {
     }
     this.#process = undefined;
     this.#started = undefined;
-    this.log.append(terminalEvent(outcome, cause, usage, this.#artifacts));
+    const terminal = terminalEvent(outcome, cause, usage, this.#artifacts);
+    this.#ending = { exitCode: ("exitCode" in terminal ? terminal.exitCode : undefined) ?? null, code: "problem" in terminal ? terminal.problem.code : null };
+    this.log.append(terminal);
   }
 
   /** Waits for what the pipes still hold. Without a sandbox a stray process may keep them open: silence then ends the wait. */
@@ -244,6 +317,11 @@ export class Child {
 /** Milliseconds, without the noise of smaller parts. */
 function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
+}
+
+/** Whether the input takes what is sent to the child while it runs. */
+function isOpen(stdin: ChildSpec["stdin"]): boolean {
+  return typeof stdin === "object" && "open" in stdin;
 }
 
 /** The limit for which the sandbox ended the child; what a function had told by then came first. */

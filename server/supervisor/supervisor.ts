@@ -1,15 +1,19 @@
 /** One pool's children on this member, never more than `maxChildren`. */
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildSpec, isAtLeast, type SandboxLevel } from "../../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpec, isAtLeast, MAX_FILES, type SandboxLevel } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import type { Part } from "../../sdk/typescript/multipart.ts";
 import type { Runtimes } from "../runtimes/table.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
-import { bytesOf } from "../sandbox/files.ts";
+import type { FetchRules } from "../sandbox/fetch-rules.ts";
+import { fileOf } from "../sandbox/files.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Child, type StopCause } from "./child.ts";
+import { checkUrl } from "./fetching.ts";
 import { Slots, type Waiter } from "./slots.ts";
+import type { Uploads } from "./uploads.ts";
 
 export interface SupervisorOptions {
   readonly pool: string;
@@ -26,15 +30,18 @@ export interface SupervisorOptions {
   readonly maxDeadlineMs?: number | undefined;
   /** The deadline of a call that names none, in milliseconds. */
   readonly defaultDeadlineMs: number;
-  /** Where what comes out of children is kept; private to the server. */
+  /** Which URLs of files are fetched for children. */
+  readonly fetchRules: FetchRules;
+  /** Where what goes into children, and comes out of them, is kept; private to the server. */
   readonly folder: string;
   readonly runtimes: Runtimes;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
+  /** Milliseconds for which children that have ended are remembered. */
+  readonly rememberMs: number;
 }
 
-/** Children that have ended are remembered for so long, and so many of them with so many bytes of events and so many bytes of artifacts, for whoever comes late. */
-const REMEMBERED_MS = 60_000;
+/** At most so many children that have ended are remembered, with so many bytes of events and so many bytes of artifacts, for whoever comes late. */
 const REMEMBERED = 100;
 const REMEMBERED_BYTES = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
@@ -42,7 +49,7 @@ const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 /** What may change while it runs. */
 export type ChangeableOptions = Pick<
   SupervisorOptions,
-  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs"
+  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs" | "rememberMs" | "fetchRules"
 >;
 
 /** Whose request it is, and with what it comes. */
@@ -51,6 +58,8 @@ export interface Claim {
   readonly client: string;
   /** A slot that it was granted; without one a free slot is taken. */
   readonly slot?: string | undefined;
+  /** What came beside the spec. */
+  readonly uploads?: Uploads | undefined;
 }
 
 export interface Wait extends Claim {
@@ -90,21 +99,24 @@ export class Supervisor {
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; `invalid_request` for more than the pool's limits,
    *   `task_not_found`, `runtime_not_found`, `forbidden` for what its operator does not allow, `sandbox_unavailable` when a stronger sandbox is demanded.
    */
-  admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot }: Claim): Child {
-    const limits = this.check(spec);
+  admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, uploads }: Claim): Child {
+    const limits = this.check(spec, uploads);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
-    const { pool, member, url, sandbox, runtimes, graceMs, confinement, folder } = this.options;
+    const { pool, member, url, sandbox, runtimes, graceMs, confinement, fetchRules, folder } = this.options;
     const call = runtimes.callOf(spec);
     const place = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
-      spec,
+      // A placed child can be fed while it runs; a call's input is empty unless it says more.
+      spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
+      uploads,
       runtime: call ? runtimes.of(call) : runtimes.command,
       call,
       client,
       sandbox,
       confinement: { ...confinement, limits },
+      fetchRules,
       folder,
       // What the caller named is what was left of it when it sent this request; the default counts from when the slot was asked for.
       deadlineMs: spec.deadlineMs === undefined && deadlineMs !== undefined ? Math.max(1, deadlineMs - (performance.now() - place.requestedAt)) : deadlineMs,
@@ -121,12 +133,12 @@ export class Supervisor {
    *
    * @throws {PoolError} as {@link admit}; `queue_timeout`, or `deadline_exceeded` where the deadline came first; `cancelled` when the caller left.
    */
-  async admitWhenFree(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, onPosition, signal }: Wait): Promise<Child> {
-    if (spec.waitMs === 0 || slot !== undefined) return this.admit(spec, lifetime, { client, slot });
-    this.check(spec);
+  async admitWhenFree(spec: ChildSpec, lifetime: "call" | "placed", { onPosition, signal, ...claim }: Wait): Promise<Child> {
+    if (spec.waitMs === 0 || claim.slot !== undefined) return this.admit(spec, lifetime, claim);
+    this.check(spec, claim.uploads);
     const deadlineMs = this.#deadlineOf(spec, lifetime) ?? Number.POSITIVE_INFINITY;
     const since = performance.now();
-    const waiter = this.request(Math.min(spec.waitMs, deadlineMs), client);
+    const waiter = this.request(Math.min(spec.waitMs, deadlineMs), claim.client);
     if (onPosition) waiter.onPosition(onPosition);
     const leave = () => waiter.leave();
     signal?.addEventListener("abort", leave, { once: true });
@@ -134,7 +146,7 @@ export class Supervisor {
     try {
       const { id } = await waiter.granted;
       const remainder = spec.deadlineMs === undefined ? {} : { deadlineMs: Math.max(1, Math.ceil(spec.deadlineMs - (performance.now() - since))) };
-      return this.admit({ ...spec, ...remainder }, lifetime, { client, slot: id });
+      return this.admit({ ...spec, ...remainder }, lifetime, { ...claim, slot: id });
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
         throw PoolError.of("deadline_exceeded", `the deadline of ${deadlineMs} ms passed before a slot came free`);
@@ -152,14 +164,15 @@ export class Supervisor {
   }
 
   /** The limits of a child of this spec. @throws {PoolError} what {@link admit} says of the spec itself. */
-  check(spec: ChildSpec): ChildLimits {
-    const { pool, confinement, runtimes } = this.options;
+  check(spec: ChildSpec, uploads?: Uploads): ChildLimits {
+    const { pool, confinement, fetchRules, runtimes } = this.options;
     this.#checkSandbox(spec.sandbox);
     checkCommand(spec, confinement.grants.commands, pool);
     const call = runtimes.callOf(spec);
     if (call) runtimes.of(call);
     const limits = tightened(confinement.limits, spec.limits);
-    checkFiles(spec, limits.workspaceBytes);
+    if (uploads?.stdin && spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
+    checkFiles(spec, uploads?.files ?? [], limits.workspaceBytes, fetchRules);
     return limits;
   }
 
@@ -190,13 +203,6 @@ export class Supervisor {
 
   find(id: string): Child | undefined {
     return this.#children.get(id);
-  }
-
-  /** Stops a child. Answers it, or undefined when there is none with this id. */
-  terminate(id: string): Child | undefined {
-    const child = this.#children.get(id);
-    child?.stop("cancelled", "the child was stopped on request");
-    return child;
   }
 
   /** Resolves when the children that run now have ended, their terminal events in their logs. */
@@ -230,7 +236,7 @@ export class Supervisor {
   }
 
   #remember(child: Child): void {
-    this.#ended.set(child, setTimeout(() => this.#forget(child), REMEMBERED_MS).unref());
+    this.#ended.set(child, setTimeout(() => this.#forget(child), this.options.rememberMs).unref());
     let bytes = 0;
     let artifactBytes = 0;
     for (const { log, artifacts } of this.#ended.keys()) {
@@ -257,13 +263,21 @@ export class Supervisor {
 }
 
 /** Refuses files that cannot be put into the workspace, and patterns that cannot be looked for. */
-function checkFiles({ files = {}, artifacts = [] }: ChildSpec, workspaceBytes: number): void {
-  const paths = Object.keys(files);
+function checkFiles({ files = {}, artifacts = [] }: ChildSpec, uploaded: readonly Part[], workspaceBytes: number, rules: FetchRules): void {
+  const paths = [...Object.keys(files), ...uploaded.map(({ name }) => name)];
   const refuse = (path: string, message: string) => PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+  if (paths.length > MAX_FILES) throw refuse("/files", `expected at most ${MAX_FILES} files; got ${paths.length}`);
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice !== undefined) throw refuse("/files", `expected ${JSON.stringify(twice)} once; got it in the spec and in a part`);
   const folders = new Set(paths.flatMap((path) => path.split("/").map((_, index, names) => names.slice(0, index).join("/"))));
   const both = paths.find((path) => folders.has(path));
   if (both !== undefined) throw refuse("/files", `expected ${JSON.stringify(both)} to be a file or a folder; got both`);
-  const bytes = Object.values(files).reduce((sum, data) => sum + bytesOf(data).length, 0);
+  const parts = [...uploaded];
+  for (const [path, data] of Object.entries(files)) {
+    if (typeof data === "object" && "url" in data) checkUrl(path, data.url, rules);
+    else parts.push(fileOf(path, data));
+  }
+  const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   if (bytes > workspaceBytes) throw refuse("/files", `expected at most ${workspaceBytes} bytes, the size of the workspace; got ${bytes}`);
   try {
     packed([], { files: false, artifacts });

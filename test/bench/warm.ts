@@ -26,7 +26,13 @@ const fn = (runtime: string, source = "() => 1") => ({ runtime, source, args: []
 
 async function call(runtimes: Runtimes): Promise<() => Promise<unknown>> {
   const context = { member: "m", pool: "p", childId: "c", deadline: null };
-  const work = { spec: { function: fn("node"), outputEncoding: "text" as const, waitMs: 0, link: false }, call: fn("node"), context, client: "c" };
+  const work = {
+    spec: { function: fn("node"), outputEncoding: "text" as const, waitMs: 0, link: false },
+    call: fn("node"),
+    context,
+    client: "c",
+    onProgress: () => {},
+  };
   const started = await runtimes.of(fn("node")).start(work, { sandbox, confinement, files: undefined, artifacts: [] });
   started.process.stdin?.end();
   started.process.stdout.resume();

@@ -17,8 +17,9 @@ const SERVICE = "distributed-pool";
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 
 /** Longer than any child of these tests is let live: what ends it is the test. */
-const BLOCK: CommandSpec = { command: ["sleep", "60"], link: true };
-const TRUE: CommandSpec = { command: ["true"] };
+type Command = Pick<CommandSpec, "command" | "link">;
+const BLOCK: Command = { command: ["sleep", "60"], link: true };
+const TRUE: Command = { command: ["true"] };
 
 const SETTLE_MS = 15_000;
 const CALL_MS = 20_000;
@@ -129,7 +130,7 @@ async function callAt(url: string, spec: ChildSpecInput & { pool?: string }): Pr
 }
 
 /** A call in the pool, through a member. */
-function call(member: MemberProcess, spec: CommandSpec = BLOCK): Promise<Held> {
+function call(member: MemberProcess, spec: Command = BLOCK): Promise<Held> {
   return callAt(`${member.url}/pools/pipeline/call`, spec);
 }
 
@@ -146,7 +147,7 @@ async function all(calls: readonly Promise<Held>[]): Promise<Held[]> {
 }
 
 /** A call through one member whose child runs on another. */
-async function callElsewhere(gateway: MemberProcess, spec: CommandSpec = BLOCK): Promise<Held> {
+async function callElsewhere(gateway: MemberProcess, spec: Command = BLOCK): Promise<Held> {
   // With a child of its own the gateway is not among the least loaded.
   await callAt(`${gateway.url}/call`, { pool: "pipeline", ...BLOCK });
   const held = await call(gateway, spec);

@@ -21,7 +21,10 @@ function callers(url: string, count: number) {
   const script = `
     const body = JSON.stringify({ command: ["true"], waitMs: 60000 });
     for (let n = 0; n < ${count}; n++)
-      fetch("${url}/pools/pipeline/call", { method: "POST", headers: { "content-type": "application/json" }, body }).catch(() => {});
+      fetch("${url}/pools/pipeline/call", { method: "POST", headers: { "content-type": "application/json" }, body })
+        // Read: an answer that nobody holds on to is collected, and its connection closed.
+        .then((answer) => answer.text())
+        .catch(() => {});
     setInterval(() => {}, 1000);`;
   const process = spawn(globalThis.process.execPath, ["-e", script], { stdio: "ignore" });
   onTestFinished(() => void process.kill("SIGKILL"));

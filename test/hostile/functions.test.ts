@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../openapi/errors.ts";
 import type { NumberedEvent } from "../../sdk/typescript/events.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { eventsOf, lastOf, post, textOf } from "../helpers/member.ts";
+import { pythonMissing } from "../helpers/programs.ts";
 
 /** How a function may end: with a value, or with a failure of one of these codes. */
 type Ending = { readonly value: unknown } | { readonly code: ErrorCode | readonly ErrorCode[]; readonly detail?: RegExp };
@@ -113,6 +114,24 @@ const REPORTS: Readonly<Record<string, readonly [source: string, ending: Ending,
   "by an exit of its own": ["() => { process.exit = () => {}; process.reallyExit = () => {}; setInterval(() => {}, 1000); return 'first' }", { value: "first" }],
 }; // biome-ignore format: one attack a line
 
+const PYTHON: typeof ENDINGS = {
+  "exits": ["import os\ndef f(): os._exit(0)", { code: "worker_crashed", detail: /exited with code 0/ }],
+  "kills itself": ["import os, signal\ndef f(): os.kill(os.getpid(), signal.SIGKILL)", { code: "worker_crashed", detail: /SIGKILL/ }],
+  "kills everything": ["import os, signal\ndef f():\n  try: os.kill(-1, signal.SIGKILL)\n  except OSError: pass\n  return 'alive'", { value: "alive" }],
+  "never ends": ["def f():\n  while True: pass", { code: "deadline_exceeded" }, 1_000],
+  "never ends, and hears no signal": ["import signal\ndef f():\n  signal.signal(signal.SIGTERM, signal.SIG_IGN)\n  while True: pass", { code: "deadline_exceeded" }, 1_000],
+  "recurses without end": ["def f(): return f()", { code: "function_threw", detail: /RecursionError/ }],
+  "leaves a thread and a child": ["import os, threading, time\ndef f():\n  threading.Thread(target=time.sleep, args=(60,)).start()\n  if os.fork() == 0: time.sleep(60)\n  return 1", { value: 1 }],
+  "raises what cannot be told": ["class E(Exception):\n  def __str__(self): raise self\ndef f(): raise E()", { code: ["function_threw", "worker_crashed"] }],
+  "returns what is nested too deep": ["def f():\n  a = 1\n  for n in range(100000): a = [a]\n  return a", { code: "function_threw" }],
+  "returns more than is taken": ["lambda: 'x' * (17 * 1024 * 1024)", { code: "function_threw", detail: /at most 16777216 bytes/ }],
+  "reports itself, as the runner would": [`import os\ndef f():\n  os.write(3, b'{${usage},"kind":"returned","value":"own"}\\n')\n  os._exit(0)`, { value: "own" }],
+  "reports nonsense": ["import os\ndef f():\n  os.write(3, b'nonsense\\n')\n  return 1", CRASHED],
+  "closes the channel": ["import os\ndef f():\n  os.close(3)\n  return 1", CRASHED],
+  "closes its output": ["import os\ndef f():\n  os.close(1)\n  os.close(2)\n  return 1", { value: 1 }],
+  "is nested deeper than its parser goes": [`f = ${"(".repeat(5_000)}1${")".repeat(5_000)}`, { code: "invalid_request" }],
+}; // biome-ignore format: one attack a line
+
 describe.skipIf(hostileMissing)(`functions${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
   /** What is wrong with the ending that came; undefined where nothing is. */
   const fault = (events: readonly NumberedEvent[], ending: Ending): string | undefined => {
@@ -125,14 +144,14 @@ describe.skipIf(hostileMissing)(`functions${hostileMissing ? ` (skipped: ${hosti
     if (last?.type !== "failed" || "value" in ending) return got;
     return [ending.code].flat().includes(last.problem.code) && (ending.detail ?? /^/).test(last.problem.detail) ? undefined : got;
   };
-  const endsAs = async (attacks: typeof ENDINGS) => {
-    const { member, contained } = await startAttacked();
+  const endsAs = async (attacks: typeof ENDINGS, { runtime = "node", pool = {} } = {}) => {
+    const { member, contained } = await startAttacked({ pools: { pipeline: { maxChildren: 3, ...pool }, sibling: 1 } });
     const left = Object.entries(attacks);
     const faults: string[] = [];
     const work = async () => {
       for (let next = left.shift(); next; next = left.shift()) {
         const [label, [source, ending, deadlineMs = 20_000]] = next;
-        const answer = await post(member.url, "/call", { pool: "pipeline", function: { source }, deadlineMs });
+        const answer = await post(member.url, "/call", { pool: "pipeline", function: { source, runtime }, deadlineMs });
         const wrong = fault(await eventsOf(answer, `the ending of what ${label}`), ending);
         if (wrong) faults.push(`${label}: ${wrong}`);
       }
@@ -145,6 +164,18 @@ describe.skipIf(hostileMissing)(`functions${hostileMissing ? ` (skipped: ${hosti
   test("each has one ending, of a type that fits", { timeout: 120_000 }, () => endsAs(ENDINGS));
 
   test("a report that the function writes itself tells no more than its own ending", { timeout: 120_000 }, () => endsAs(REPORTS));
+
+  test("and so in processes that waited", { timeout: 120_000 }, async () => {
+    await endsAs(REPORTS, { pool: { warm: 2 } });
+  });
+
+  test("and so in processes that are used again, for their caller's next call too", { timeout: 120_000 }, async () => {
+    await endsAs(ENDINGS, { pool: { warm: 1, reuse: true } });
+  });
+
+  test.skipIf(pythonMissing)("in Python too", { timeout: 120_000 }, async () => {
+    await endsAs(PYTHON, { runtime: "python" });
+  });
 
   test("what a function does to its output's writers reaches no other event", async () => {
     const { attack } = await startAttacked();

@@ -134,6 +134,8 @@ describe.skipIf(hostileMissing)(`grants${hostileMissing ? ` (skipped: ${hostileM
       writeFileSync(join(root, own, "hidden"), "x");
     }
     const member = await start({ root });
+    const answer = await post(member.url, "/call", { pool: "pipeline", function: { source: "() => 1" } });
+    expect(await problemOf(answer)).toMatchObject({ code: "runtime_not_found", detail: "expected no function: the pool's sandbox has no runtime; got node" });
     // Without programs: what the shell knows itself.
     const look = 'for path in /* /bin/* /etc/* /tmp/* /work/* /run/*; do echo "$path"; done; read -r line </users; echo "$line"; type ls env';
     const shown = (await script(member, look)).trim().split("\n");

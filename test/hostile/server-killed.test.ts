@@ -1,9 +1,9 @@
 /** The server is killed, with no chance to do anything about its children: nothing of them stays. */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -21,9 +21,9 @@ const CLEAN_MS = 15_000;
 const READY_MS = 30_000;
 
 /** A member in a process of its own, whose temporary folder is its own too. `ready` answers its URL. */
-async function spawnDev() {
+async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"]) {
   const folder = await mkdtemp(join(tmpdir(), "dpool-killed-"));
-  const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", "--pool", "pipeline=40"], {
+  const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", ...args], {
     env: { ...cleanEnvironment(), TMPDIR: folder },
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -43,8 +43,8 @@ async function spawnDev() {
   return { folder, prefix: `distributed-pool-${child.pid}-`, kill: () => child.kill("SIGKILL"), exited, ready };
 }
 
-async function startDev() {
-  const dev = await spawnDev();
+async function startDev(args?: readonly string[]) {
+  const dev = await spawnDev(args);
   return { ...dev, url: await within("the member to be ready", dev.ready(), READY_MS) };
 }
 
@@ -109,6 +109,26 @@ describe.skipIf(missing)(`a server that is killed${missing ? ` (skipped: ${missi
     dev.kill();
     await nothingLeft(dev);
     await Promise.allSettled(streams.map((stream) => stream.return()));
+  });
+
+  test("takes along the processes that wait, and those that are kept", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "dpool-config-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const config = join(folder, "dpool.yaml");
+    await writeFile(config, "pools: {pipeline: {maxChildren: 5, warm: {node: 2}, reuse: true}}");
+    const dev = await startDev(["--config", config]);
+    const waiting = () =>
+      new Set(
+        groupsOf(dev.prefix)
+          .map((group) => basename(group))
+          .filter((name) => /^\d+$/.test(name)),
+      ).size;
+    await until("two to wait", () => waiting() === 2);
+    const answer = await post(dev.url, "/call", { pool: "pipeline", function: { source: "() => 1" } }, { accept: "application/json" });
+    expect(await answer.json()).toMatchObject({ value: 1 });
+    await until("two to wait, and one to be kept", () => waiting() === 3);
+    dev.kill();
+    await nothingLeft(dev);
   });
 
   // From before the first child has been started until some are up.

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas.ts";
 import { type NumberedEvent, outputBytes, readEvents } from "../../sdk/typescript/events.ts";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
+import { fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { collect, getJson, heldBytes, idle, lastOf, post, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
@@ -164,6 +165,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       stderr: new PassThrough().end(),
       stdin: null,
       channel: null,
+      progress: null,
       artifacts: null,
       exited,
       usedMs: () => undefined,
@@ -186,6 +188,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
     client: "127.0.0.1",
     sandbox,
     confinement: confinement(),
+    fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nonexistent",
     deadlineMs: undefined,
     graceMs: 1_000,

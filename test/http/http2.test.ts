@@ -182,6 +182,40 @@ describe.skipIf(!hasOpenssl)(`HTTP/2${hasOpenssl ? "" : " (skipped: openssl is n
     expect(textOf(await within("its events", collect(eventsIn(events.stream))))).toBe("on\n");
   });
 
+  test("input goes to a child piece by piece, also while its output comes; input that is broken off starts nothing", async () => {
+    const { member, session } = await startWith();
+    const child = await json<ChildInfo>(session, "/children", { pool: "pipeline", command: ["sh", "-c", "cat; echo end"], stdin: { open: true } });
+    const events = eventsIn((await headOf(open(session, `/children/${child.id}/events`))).stream);
+    const input = session.request({ ":path": `/children/${child.id}/stdin?end=true`, ":method": "POST", "content-type": "application/octet-stream" });
+    const answer = once(input, "response");
+    let text = "";
+    const talk = async () => {
+      for await (const event of events) {
+        // The next piece is sent when the last one has come back.
+        if (event.type === "placed") input.write("one ");
+        if (event.type === "stdout") text += event.text;
+        if (text === "one ") input.write("two ");
+        if (text === "one two ") input.end();
+      }
+    };
+    await within("the talk", talk());
+    expect(text).toBe("one two end\n");
+    expect((await within("the answer", answer))[0]).toMatchObject({ ":status": expect.any(Number) });
+
+    const spec = encodeURIComponent(JSON.stringify({ pool: "pipeline", command: ["sleep", "600"] }));
+    const { socket, authority } = await speak(member);
+    socket.write(frame("headers", END_HEADERS, 1, head("POST", `/call?spec=${spec}`, authority, { "content-type": "application/octet-stream" })));
+    socket.write(Buffer.concat([frame("data", 0, 1, Buffer.from("part")), frame("reset", 0, 1, CANCEL)]));
+    socket.write(frame("headers", END_HEADERS | END_STREAM, 3, head("GET", "/livez", authority)));
+    await within("the answer to what came after it", once(socket, "data"));
+    expect((await countOn(session))?.active).toBe(0);
+    const curl = await run("curl", [
+      ...["-sS", "--http2", "--cacert", pki.at("ours.pem"), "-F", 'spec={"pool":"pipeline","command":["cat","a.txt"]};type=application/json'],
+      ...["-F", `a.txt=@${pki.at("ours.pem")}`, "-H", "accept: application/octet-stream", `${member.url}/call`],
+    ]);
+    expect(curl.stdout).toBe(pki.pem("ours.pem"));
+  });
+
   test("streams of one connection are counted for their client, and counted off", async () => {
     const { session } = await startWith({ maxStreams: 3 });
     const child = await place(session, ["sleep", "600"]);
@@ -242,6 +276,10 @@ describe.skipIf(!hasOpenssl)(`HTTP/2${hasOpenssl ? "" : " (skipped: openssl is n
       };
       const slow = await headOf(begin());
       expect([slow.status, JSON.parse((await bytesOf(slow.stream)).toString()).code]).toEqual([408, "request_timeout"]);
+      // One that may take longer has to go on.
+      const upload = session.request({ ":path": "/call", ":method": "POST", "content-type": "multipart/form-data; boundary=x" });
+      upload.on("error", () => {}).write("--x\r\n");
+      expect((await headOf(upload)).status).toBe(408);
       // An answer may take longer than a request.
       const long = await ask(session, "/call", { pool: "pipeline", command: ["sh", "-c", "sleep 1; echo still here"] });
       expect(long.text).toContain("still here");

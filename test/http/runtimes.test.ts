@@ -262,9 +262,9 @@ describe("a configured runtime", () => {
   const echo = { command: ["sh", "-c", `read -r job <&3; printf '{"value":%s}\\n' "$(cat "$1")" >&3; echo "$job"`, "sh", "{source}"] };
 
   test("gets its source as a file, its arguments and context on descriptor 3, and answers there", async () => {
-    const events = await call({ source: "[1,2]", runtime: "echo", args: ["a"] }, { runtimes: { echo } });
+    const events = await call({ source: "[1,2]", runtime: "echo", args: ["a"], export: "e" }, { runtimes: { echo } });
     expect(lastOf(events, "result").value).toEqual([1, 2]);
-    expect(JSON.parse(textOf(events))).toMatchObject({ args: ["a"], context: { member: "m1", pool: "pipeline" } });
+    expect(JSON.parse(textOf(events))).toMatchObject({ args: ["a"], export: "e", context: { member: "m1", pool: "pipeline" } });
   });
 
   test.each<[string, string, RegExp]>([
@@ -284,5 +284,18 @@ describe("a configured runtime", () => {
 
   test("that makes no sense keeps the member from starting", async () => {
     await expect(startOne({ runtimes: { x: { command: ["sh"] } } })).rejects.toThrow(/runtimes\.x\.command: expected \{source\}/);
+  });
+});
+
+describe.each<[string, string, string | undefined]>([
+  ["node", "export const add = (a: number, b: number) => a + b", undefined],
+  ["bun", "export const add = (a: number, b: number) => a + b", bunMissing],
+  ["python", "def add(a, b): return a + b", pythonMissing],
+  ["own", "3", undefined],
+])("without a sandbox: %s", (runtime, source, missing) => {
+  test.skipIf(missing)("the same", async () => {
+    const runtimes = { own: { command: ["sh", "-c", `read -r job <&3; test -f "$1" && echo '{"value":3}' >&3`, "sh", "{source}"] } };
+    const events = await call({ source, runtime, export: "add", args: [1, 2] }, { sandbox: "off", runtimes });
+    expect(lastOf(events, "result").value).toBe(3);
   });
 });

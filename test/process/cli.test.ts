@@ -1,7 +1,7 @@
 /** The built command line as a process of its own, and the package as a user installs it. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
 import { LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
+import { Screen } from "../helpers/screen.ts";
 import { within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -157,6 +158,33 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "out\n", stderr: "err\n" });
   });
 
+  test("a child's progress is a bar on a terminal, which leaves nothing behind", async (context) => {
+    context.skip(!onPath("script"), "script is not installed");
+    const { id } = await pools.placeChild("pipeline", {
+      command: ["sh", "-c", "trap 'echo out; exit' TERM; echo 1/4 half of half >&3; while :; do sleep 0.1; done"],
+    });
+    const child = spawn("script", ["-qec", `${process.execPath} ${CLI} logs -f ${id} --url ${member.url}`, "/dev/null"], {
+      env: ENVIRONMENT,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    started.push(child);
+    const screen = new Screen();
+    const closed = once(child, "close");
+    child.stdout.on("data", (bytes: Buffer) => screen.write(bytes.toString()));
+    const bar = async () => {
+      while (String(screen) !== "[#####---------------] 25% 1/4 half of half") await once(child.stdout, "data");
+    };
+    await within("the bar", COMMAND_TIMEOUT_MS, bar());
+    await pools.child(id).stop();
+    expect((await within("the end", COMMAND_TIMEOUT_MS, closed))[0]).toBe(125);
+    expect(String(screen)).toMatch(/^out\ndpool: cancelled: [^\n#]*\n$/);
+  });
+
+  test("a child's progress is not shown where there is no terminal", async () => {
+    const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo 1/4 >&3; echo out; echo err >&2");
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "out\n", stderr: "err\n" });
+  });
+
   test("the exit code of a command that does well, is not found, and is killed", async () => {
     expect((await ask("call", "pipeline", "--", "true")).code).toBe(0);
     expect((await ask("call", "pipeline", "--", "no-such-program")).code).toBe(127);
@@ -225,7 +253,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     await within("the child's first output", COMMAND_TIMEOUT_MS, started());
 
     const ps = await ask("ps", "pipeline");
-    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +LABELS\n/);
+    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +ENDED +HOW +LABELS\n/);
     expect(ps.stdout).toMatch(new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"));
     expect((await ask("ps")).stdout).toContain(id);
 
@@ -237,6 +265,44 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect(ended.stdout).toBe("started\n");
     expect(ended.stderr).toMatch(/^dpool: cancelled: /);
     expect(ended.code).toBe(125);
+  });
+
+  test("files go in, and artifacts come out into a folder", async () => {
+    const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7) & 0xff));
+    await writeFile(join(folder, "in.bin"), bytes);
+    const out = join(folder, "out");
+    const script = "cat; mkdir d; cat a/in.bin >d/copy.bin; cat ./*/own >own.txt";
+    const file = join(folder, "own");
+    await writeFile(file, "own");
+    const args = ["--file", `a/in.bin=${join(folder, "in.bin")}`, "--file", `b/own=${file}`, "--artifact", "**/*.bin", "--artifact", "own.txt", "--out", out];
+    const { code, stdout, stderr } = await dpool(["call", "pipeline", "--url", member.url, "--stdin", "-", ...args, "--", "sh", "-c", script], {
+      input: "typed",
+    });
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "typed", stderr: "" });
+    expect((await readFile(join(out, "d/copy.bin"))).equals(bytes)).toBe(true);
+    expect(await readFile(join(out, "own.txt"), "utf8")).toBe("own");
+    const missing = await ask("call", "pipeline", "--file", "in=/nowhere", "--", "true");
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/^dpool: --file: ENOENT/) });
+  });
+
+  test("a placed child is fed and signalled, listed by its label, and told how it ended", async () => {
+    const command = ["sh", "-c", "trap 'echo usr1' USR1; cat; exit 3"];
+    const id = (await ask("place", "pipeline", "--label", "job=fed", "--", ...command)).stdout.trim();
+    expect(await dpool(["stdin", id, "--url", member.url], { input: "one " })).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect((await ask("ps", "--label", "job=fed", "--status", "running")).stdout).toContain(id);
+    expect((await ask("ps", "--label", "job=other")).stdout).not.toContain(id);
+    expect(await ask("signal", id, "SIGUSR1")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect(await dpool(["stdin", id, "--end", "--url", member.url], { input: "two\n" })).toMatchObject({ code: 0 });
+    expect(await ask("logs", "-f", id)).toMatchObject({ code: 3, stdout: "one two\nusr1\n" });
+    expect((await ask("ps", "--label", "job")).stdout).toMatch(new RegExp(`^${id} +pipeline +ended +command +\\S+ +\\S+ +exit 3 +job=fed$`, "m"));
+    expect((await dpool(["stdin", id, "--url", member.url], { input: "x" })).stderr).toMatch(/^dpool: stdin_closed: /);
+    expect(await ask("signal", id, "USR1")).toMatchObject({ code: 2, stderr: expect.stringMatching(/expected one of SIGHUP/) });
+  });
+
+  test("stop --grace-ms 0 kills what ignores TERM", async () => {
+    const id = (await ask("place", "pipeline", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")).stdout.trim();
+    expect(await ask("stop", id, "--grace-ms", "0")).toMatchObject({ code: 0 });
+    expect((await ask("ps", "--status", "ended")).stdout).toMatch(new RegExp(`^${id} .* cancelled`, "m"));
   });
 
   test("logs -f goes on to the end and ends with the child's exit code", async () => {

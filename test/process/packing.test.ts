@@ -8,8 +8,8 @@ import type { Readable, Writable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpec } from "../../openapi/schemas.ts";
-import { packFiles } from "../../server/sandbox/files.ts";
+import type { Data } from "../../openapi/schemas.ts";
+import { fileOf, packFiles } from "../../server/sandbox/files.ts";
 import { ARTIFACTS_FD, DEPTH_WITH_ARTIFACTS, FILES_FAILED, FILES_FD, packed } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/supervisor/artifacts.ts";
 import { within } from "../helpers/member.ts";
@@ -26,7 +26,7 @@ interface Options {
   readonly shell?: readonly string[];
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly files?: ChildSpec["files"];
+  readonly files?: Readonly<Record<string, Data>>;
   readonly artifacts?: readonly string[];
   readonly stdin?: string;
   readonly maxBytes?: number;
@@ -74,7 +74,7 @@ function start(
   for (const stream of streams) stream?.on("error", () => {});
   input.end(stdin);
   // A program that ends without reading them leaves the pipe to nobody.
-  if (files) void pipeline(packFiles(files), streams[FILES_FD] as Writable).catch(() => {});
+  if (files) void pipeline(packFiles(Object.entries(files).map(([path, data]) => fileOf(path, data))), streams[FILES_FD] as Writable).catch(() => {});
   const options = { patterns: artifacts, maxBytes, maxFiles: 1_000, folder: makeFolder() };
   const exited = new Promise<number | string | null>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
   const ready = new Promise<void>((resolve) => {

@@ -233,7 +233,7 @@ describe("check-config", () => {
   test("prints what would be served, as a file that says the same", async () => {
     writeFileSync(
       file,
-      "port: 7500\npools:\n  pipeline:\n    maxChildren: 2\n    warm: 1\n    limits: {memoryBytes: 33554432, deadlineMs: 1000}\n    readOnly: [/usr, '/usr:/models']\nruntimes: {ruby: {command: [ruby, '{source}']}}\n",
+      "port: 7500\npools:\n  pipeline:\n    maxChildren: 2\n    warm: 1\n    limits: {memoryBytes: 33554432, deadlineMs: 1000}\n    readOnly: [/usr, '/usr:/models']\n    fetch: ['https://*.example.com/a/']\nruntimes: {ruby: {command: [ruby, '{source}']}}\n",
     );
     const { code, text } = await check(file);
     expect(code).toBe(0);

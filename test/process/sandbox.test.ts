@@ -153,6 +153,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
         call: undefined,
         context: { member: "m", pool: "p", childId: "c", deadline: null },
         client: "127.0.0.1",
+        onProgress: () => {},
       },
       { sandbox: unusable, confinement: confinement(), files: undefined, artifacts: [] },
     );

@@ -29,7 +29,7 @@ async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
   ) => {
     const call = { runtime, source, args: [], encoding: "json" as const };
     const context = { member: "m", pool: "p", childId: "c", deadline: null };
-    const work = { spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec }, call, context, client };
+    const work = { spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec }, call, context, client, onProgress: () => {} };
     return runtimes.of(call).start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
   };
   const end = async ({ process, outcome }: Started): Promise<Ended> => {
@@ -181,6 +181,16 @@ describe("a process that is used again ends with a call that", () => {
     await started.process.signal("SIGTERM");
     expect((await end(started)).outcome).toMatchObject({ kind: "returned", value: 1 });
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
+  });
+
+  test("hangs after its end, which costs the next call a new process and no more", async () => {
+    const { start, end, valueFrom } = await open({ reuse: 5 });
+    // A timer that holds nothing up is not seen.
+    const started = await start("() => { setTimeout(() => { for (;;); }, 1).unref(); return 1 }");
+    expect((await end(started)).outcome).toMatchObject({ kind: "returned" });
+    const usedMs = started.process.usedMs() ?? 0;
+    await until("it to be busy", () => (started.process.usedMs() ?? Number.POSITIVE_INFINITY) > usedMs + 100);
+    expect(await valueFrom("() => 'called'")).toBe("called");
   });
 
   test("leaves output for later", async () => {

@@ -1,21 +1,25 @@
-/** A child whose process was started and cannot be followed. */
+/** A child over a process that the test plays. */
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
-import type { Runtime } from "../../server/runtimes/runtime.ts";
+import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
+import { fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
-import { within } from "../helpers/member.ts";
+import { RING_BYTES } from "../../server/supervisor/output.ts";
+import { collect, until, within } from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 
-test("its process is ended before its slot is free", async () => {
+function play(outcome: Promise<Outcome>) {
   let end: (exit: Exit) => void = () => {};
   let killed = false;
+  let onProgress: Work["onProgress"] = () => {};
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const process: SandboxedProcess = {
     stdout,
     stderr,
     stdin: null,
     channel: null,
+    progress: null,
     artifacts: null,
     exited: new Promise((resolve) => {
       end = resolve;
@@ -29,25 +33,44 @@ test("its process is ended before its slot is free", async () => {
       end({ exitCode: 137, signal: "SIGKILL", started: true, exceeded: undefined, usage: undefined });
     },
   };
-  const runtime: Runtime = {
-    start: async () => ({ process, outcome: Promise.reject(new RangeError("cannot be followed")) }),
-  };
   const child = new Child({
     reference: { id: `m.${"0".repeat(32)}`, pool: "p", member: "m", url: "http://m" },
     spec: { command: ["true"], outputEncoding: "text", waitMs: 0, link: false },
-    runtime,
+    runtime: {
+      start: async (work) => {
+        onProgress = work.onProgress;
+        return { process, outcome };
+      },
+    },
     call: undefined,
     client: "127.0.0.1",
     sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
     confinement: confinement(),
+    fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nowhere",
     deadlineMs: undefined,
     graceMs: 0,
   });
+  return { child, process, stdout, isKilled: () => killed, onProgress: (done: number) => onProgress({ done }) };
+}
+
+test("a process that cannot be followed is ended before its slot is free", async () => {
+  const { child, isKilled } = play(Promise.reject(new RangeError("cannot be followed")));
   await within("the slot to be free", child.gone);
-  expect(killed).toBe(true);
+  expect(isKilled()).toBe(true);
   await within("the terminal event", child.ended);
-  const events = [];
-  for await (const { data } of child.log.read()) events.push(JSON.parse(data));
+  const events = (await collect(child.log.read())).map(({ event }) => event);
   expect(events.at(-1)).toMatchObject({ type: "failed", problem: { code: "sandbox_unavailable", detail: expect.stringContaining("cannot be followed") } });
+});
+
+test("progress does not fill a log whose reader is a whole ring behind; the last word is told all the same", async () => {
+  const { child, process, stdout, onProgress } = play(new Promise<Outcome>((resolve) => setImmediate(resolve, { kind: "returned", value: 1 })));
+  const reader = child.log.read({ lossless: true });
+  stdout.write(Buffer.alloc(RING_BYTES));
+  await until("the log to be full", () => !child.log.writable);
+  for (const done of [1, 2, 3]) onProgress(done);
+  process.kill();
+  const events = (await within("the events", collect(reader))).map(({ event }) => event);
+  expect(events.flatMap((event) => (event.type === "progress" ? [event.done] : []))).toEqual([3]);
+  expect(events.at(-1)).toMatchObject({ type: "result", value: 1 });
 });

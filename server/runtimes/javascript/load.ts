@@ -23,7 +23,7 @@ const ONE_EXPRESSION = "function.source: expected one function expression";
  *
  * @throws {InvalidSource} for what does not parse or is no function; what a module throws while it is loaded.
  */
-export async function load({ source = "", file, export: name }: Job): Promise<Fn> {
+export async function load({ source = "", file, export: name }: Pick<Job, "source" | "file" | "export">): Promise<Fn> {
   if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
   if (name !== undefined) {
     const module = IS_BUN ? await importSource("function.ts", source) : await importSource("function.mjs", javascriptOf(source, parseModule));

@@ -1,13 +1,14 @@
 /** Runs inside the child, in Node or Bun: takes jobs from descriptor 3, calls the function of each, reports to descriptor 3. */
 import { getEventListeners } from "node:events";
 import { createRequire } from "node:module";
-import { type Drain, type Job, READY, type Report, type ReportBody } from "../messages.ts";
+import { begun, type Drain, type Job, READY, type Report, type ReportBody } from "../messages.ts";
 import { listen, tell, writeWhole } from "./channel.ts";
 import { InvalidSource, load } from "./load.ts";
+import { Teller } from "./progress.ts";
 import { argumentsOf, returned, threw } from "./values.ts";
 
 /** The job under way. */
-let current: { readonly job: Job; readonly stop: AbortController; readonly usedMs: number } | undefined;
+let current: { readonly job: Job; readonly stop: AbortController; readonly teller: Teller; readonly usedMs: number } | undefined;
 /** What was active before the first job. */
 let atRest = 0;
 
@@ -23,7 +24,8 @@ function usedMs(): number {
 /** Reports the end of the job, and ends the process unless it stays for another one: what the function left running ends with it. */
 function report(body: ReportBody, finished = true): void {
   if (!current) return;
-  const { job, usedMs: before } = current;
+  const { job, teller, usedMs: before } = current;
+  teller.end();
   const stays = job.marker !== undefined;
   // A process of one job counts its own start.
   const cpuMs = usedMs() - (stays ? before : 0);
@@ -41,9 +43,11 @@ function report(body: ReportBody, finished = true): void {
 }
 
 async function run(job: Job): Promise<void> {
+  if (job.marker !== undefined) tell(begun(job.marker));
   held.unref();
   const stop = new AbortController();
-  current = { job, stop, usedMs: usedMs() };
+  const teller = new Teller();
+  current = { job, stop, teller, usedMs: usedMs() };
   const own = current;
   /** A function that went on after an error in one of its timers has nothing more to say. */
   const tellOnce = (body: ReportBody) => {
@@ -59,7 +63,7 @@ async function run(job: Job): Promise<void> {
     } catch (error) {
       throw new InvalidSource(`function.args: expected what devalue.stringify gives; ${String(error)}`);
     }
-    const value = await fn(...args, { ...job.context, signal: stop.signal });
+    const value = await fn(...args, { ...job.context, signal: stop.signal, progress: teller.progress });
     tellOnce(returned(value, job.encoding));
   } catch (error) {
     tellOnce(error instanceof InvalidSource ? { kind: "invalid", detail: error.message } : threw(error));
@@ -80,6 +84,7 @@ process.on("SIGTERM", () => {
   stop.abort(new Error("the child was told to stop"));
   if (!heard) process.exit(143);
 });
+process.on("exit", () => current?.teller.end());
 process.on("uncaughtException", (error) => {
   if (!current) process.exit(1);
   report(threw(error), false);
@@ -91,5 +96,7 @@ Object.assign(globalThis, { __name: (fn: unknown) => fn, require: createRequire(
 const held = await listen(onLine, () => {
   if (!current) process.exit(0);
 });
+// The first time of everything is slow: better now than when a caller waits. In Bun it would write a file.
+if (process.versions.bun === undefined) returned((await load({ source: "() => 1" }))(), "json");
 atRest = leaks();
 tell(READY);

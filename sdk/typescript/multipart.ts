@@ -1,0 +1,49 @@
+/** A child spec with files beside it, as one body: bytes that are read as they are sent, never held. */
+import { randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
+
+/** A file, or another part of a body, whose size is known before it is read. */
+export interface Part {
+  /** Of a file: its path in the workspace. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Its bytes from the first on, each time. */
+  read(): AsyncIterable<Uint8Array>;
+}
+
+/** The parts of a body that are no files. */
+export const SPEC_PART = "spec";
+export const STDIN_PART = "stdin";
+
+export interface Multipart {
+  readonly body: Readable;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * The body of an admission request: the spec as its first part, the others as they are. It is read once.
+ *
+ * @param onPiece is called with each piece that is read.
+ */
+export function multipart(spec: object, parts: readonly Part[], onPiece: () => void): Multipart {
+  const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
+  const head = ({ name }: Pick<Part, "name">, more: string) =>
+    Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`);
+  const json = Buffer.from(JSON.stringify(spec));
+  const pieces: (Buffer | Part)[] = [head({ name: SPEC_PART }, "\r\ncontent-type: application/json"), json, Buffer.from("\r\n")];
+  for (const part of parts) pieces.push(head(part, '; filename="file"\r\ncontent-type: application/octet-stream'), part, Buffer.from("\r\n"));
+  pieces.push(Buffer.from(`--${boundary}--\r\n`));
+  const bytes = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.bytes), 0);
+  async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (const piece of pieces) {
+      for await (const bytes of Buffer.isBuffer(piece) ? [piece] : piece.read()) {
+        onPiece();
+        yield bytes;
+      }
+    }
+  }
+  return {
+    body: Readable.from(read(), { objectMode: false }),
+    headers: { "content-type": `multipart/form-data; boundary=${boundary}`, "content-length": String(bytes) },
+  };
+}

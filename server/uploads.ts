@@ -1,0 +1,130 @@
+/** Child specs that come with files, or their input, beside them: kept on disk until they are in a workspace, or have been sent on. */
+import type { Context, MiddlewareHandler, Next } from "hono";
+import { isWorkspacePath, MAX_FILES } from "../openapi/schemas.ts";
+import { PoolError } from "../sdk/typescript/errors.ts";
+import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
+import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
+import { bodyOf, type NodeContext } from "./stream.ts";
+import { Spool } from "./supervisor/spool.ts";
+import { Uploads } from "./supervisor/uploads.ts";
+
+export interface UploadOptions {
+  /** A private folder of the server's. */
+  readonly folder: string;
+  /** Bytes of one upload. */
+  maxUploadBytes(): number;
+  /** Bytes of a spec. */
+  maxBodyBytes(): number;
+}
+
+/** What a handler finds in the context of a route with uploads. */
+export interface Received {
+  readonly uploads: Uploads | undefined;
+}
+
+/** A route whose body may have more than the spec. */
+export function withUploads<R extends object>(route: R, receiver: UploadReceiver): R {
+  const { middleware } = route as { middleware?: MiddlewareHandler };
+  const receive: MiddlewareHandler = (c, next) => receiver.receive(c as unknown as NodeContext, next);
+  return { ...route, middleware: middleware ? [middleware, receive] : receive };
+}
+
+/** So many of the largest have room at a time. One that a gateway places on itself is there twice. */
+const ROOM = 4;
+
+export class UploadReceiver {
+  readonly #options: UploadOptions;
+  #keptBytes = 0;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Receives a multipart body, or one that is the child's input with its spec in the query, and lets the request go on as one whose body
+   * is the spec alone. Other requests go on as they are.
+   *
+   * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when others' uploads take the room.
+   */
+  async receive(c: NodeContext, next: Next): Promise<void> {
+    const type = c.req.header("content-type");
+    const inQuery = isRaw(type) ? c.req.query("spec") : undefined;
+    if (!isMultipart(type) && inQuery === undefined) return next();
+    const { folder } = this.#options;
+    const maxUploadBytes = this.#options.maxUploadBytes();
+    const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
+    if (Number(c.req.header("content-length")) > maxUploadBytes) throw tooLarge();
+    let bytes = 0;
+    const uploads = new Uploads(new Spool(folder), () => {
+      this.#keptBytes -= bytes;
+    });
+    const count = (more: number) => {
+      bytes += more;
+      this.#keptBytes += more;
+      if (bytes > maxUploadBytes) throw tooLarge();
+      if (this.#keptBytes > ROOM * maxUploadBytes)
+        throw PoolError.of("too_many_requests", `expected all uploads at a time to have at most ${ROOM * maxUploadBytes} bytes; others take the room`);
+    };
+    const release = uploads.hold();
+    const body = bodyOf(c);
+    try {
+      const arriving = counted(body, count);
+      if (inQuery !== undefined) await uploads.keep(STDIN_PART, arriving);
+      const spec = inQuery ?? (await this.#read(readMultipart(arriving, boundaryOf(type)), uploads));
+      const headers = new Headers(c.req.raw.headers);
+      headers.set("content-type", "application/json");
+      headers.delete("content-length");
+      c.req.raw = new Request(c.req.url, { method: "POST", headers, body: spec });
+      (c as unknown as Context<{ Variables: Received }>).set("uploads", uploads);
+      await next();
+    } catch (error) {
+      if (error instanceof MultipartError) throw PoolError.of("invalid_request", `expected multipart/form-data: ${error.message}`);
+      throw error;
+    } finally {
+      release();
+      body.destroy();
+    }
+  }
+
+  /** Keeps the parts. Answers the spec's text. */
+  async #read(parts: AsyncIterable<FormPart>, uploads: Uploads): Promise<string> {
+    const names = new Set<string>();
+    let spec: string | undefined;
+    for await (const { name, body } of parts) {
+      const shown = JSON.stringify(name.slice(0, 255));
+      const isFile = name !== SPEC_PART && name !== STDIN_PART;
+      if (isFile && !isWorkspacePath(name)) throw refusal(`a part's name is spec, stdin, or a path in the workspace; got ${shown}`);
+      if (names.has(name)) throw refusal(`a part of each name; got ${shown} twice`);
+      names.add(name);
+      // The other two are no files.
+      if (names.size > MAX_FILES + 2) throw refusal(`at most ${MAX_FILES} files`);
+      if (name === SPEC_PART) spec = await this.#text(body);
+      else await uploads.keep(name, body);
+    }
+    if (spec === undefined) throw refusal("a part `spec`, the child spec as JSON; got none");
+    return spec;
+  }
+
+  async #text(body: AsyncIterable<Buffer>): Promise<string> {
+    const maxBodyBytes = this.#options.maxBodyBytes();
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    for await (const piece of body) {
+      bytes += piece.length;
+      if (bytes > maxBodyBytes) throw PoolError.of("payload_too_large", `expected a spec of at most ${maxBodyBytes} bytes`);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces).toString("utf8");
+  }
+}
+
+function refusal(expected: string): PoolError {
+  return PoolError.of("invalid_request", `expected ${expected}`);
+}
+
+async function* counted(body: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of body) {
+    count(piece.length);
+    yield piece;
+  }
+}

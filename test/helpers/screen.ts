@@ -1,0 +1,23 @@
+/** What a terminal shows of what is written to it: lines, and where a carriage return lets one be written over. */
+export class Screen {
+  readonly lines: string[] = [""];
+  #column = 0;
+
+  write(text: string): void {
+    for (const char of text) {
+      if (char === "\n") {
+        this.lines.push("");
+        this.#column = 0;
+      } else if (char === "\r") this.#column = 0;
+      else {
+        const line = this.lines.at(-1) as string;
+        this.lines[this.lines.length - 1] = line.slice(0, this.#column) + char + line.slice(this.#column + 1);
+        this.#column += 1;
+      }
+    }
+  }
+
+  toString(): string {
+    return this.lines.map((line) => line.trimEnd()).join("\n");
+  }
+}

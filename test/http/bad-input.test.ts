@@ -189,7 +189,7 @@ describe("everything else", () => {
       await refused(
         await post(member.url, path, { ...own, command: ["true"] }, { accept: "image/png" }),
         "invalid_request",
-        /expected Accept: text\/event-stream or application\/json; got image\/png/,
+        /expected Accept: text\/event-stream or application\/json or application\/octet-stream; got image\/png/,
       );
     await idle(member);
   });

@@ -9,7 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
-import { isStreamed } from "./listener.ts";
+import { closeAfter } from "./outgoing.ts";
 import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
@@ -19,6 +19,7 @@ import { operationRoutes } from "./routes/operations.ts";
 import { poolRoutes } from "./routes/pools.ts";
 import { thisMemberRoutes } from "./routes/this-member.ts";
 import type { Sources } from "./sources.ts";
+import { isStreamed } from "./streamed.ts";
 import type { Supervisor } from "./supervisor/supervisor.ts";
 import type { Received, UploadReceiver } from "./uploads.ts";
 
@@ -110,7 +111,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
-    if (options.isDraining()) c.env.outgoing?.setHeader("connection", "close");
+    if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
     await next();
   });
   app.use(admission(options));

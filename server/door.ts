@@ -2,8 +2,10 @@
  * Keeps web pages out where no token does: a page of another site that a browser on this machine shows must not run
  * programs here, be it by a request to this address or by a name of its own that it lets resolve to it (DNS rebinding).
  */
+import { Http2ServerRequest } from "node:http2";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import type { Http2Bindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { PoolError } from "../sdk/typescript/errors.ts";
 
@@ -28,6 +30,18 @@ function nameIn(host: string): string | undefined {
   return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::\d{1,5})?$/.exec(host.toLowerCase())?.[1];
 }
 
+/** Host, or what HTTP/2 has in its place. @throws {PoolError} `invalid_request` for two that differ. */
+function hostOf(c: Context): string {
+  const { incoming } = (c.env ?? {}) as Partial<Http2Bindings>;
+  const host = c.req.header("host");
+  if (!(incoming instanceof Http2ServerRequest)) return host ?? "";
+  const { authority } = incoming;
+  if (host !== undefined && host !== authority) {
+    throw PoolError.of("invalid_request", `expected no Host, or the one in :authority; got ${JSON.stringify(host.slice(0, 255))}`);
+  }
+  return authority ?? "";
+}
+
 /** Makes the check of each request. It throws {@link PoolError} `forbidden`. */
 export function createDoor({ authenticated, loopback, advertise, secure }: DoorOptions): (c: Context) => void {
   const known = new Set([advertise === undefined ? undefined : nameIn(advertise), ...(loopback ? [] : ["localhost", hostname().toLowerCase()])]);
@@ -39,7 +53,7 @@ export function createDoor({ authenticated, loopback, advertise, secure }: DoorO
     if (c.req.method === "OPTIONS" && header("access-control-request-method") !== undefined)
       throw PoolError.of("forbidden", `no other site may call from a browser; got a preflight request of ${JSON.stringify(origin ?? "none")}`);
     if (authenticated) return;
-    const host = header("host") ?? "";
+    const host = hostOf(c);
     const name = nameIn(host);
     if (name === undefined || !isOurs(name)) {
       const expected = loopback ? "a loopback address" : "an IP address, localhost, this machine's name";

@@ -2,9 +2,11 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
-import { isMultipart, isRaw } from "./multipart.ts";
+import { Http2Listener } from "./http2.ts";
+import { isStreamed, timeStreamed } from "./streamed.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -27,7 +29,16 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** How often connections are looked at for those that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
 
-export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Server {
+export interface Listener {
+  readonly server: Server;
+  /** Changes how long requests may take; over HTTP/1.1 those under way too. */
+  limitRequests(requestTimeoutMs: number): void;
+  /** Closes connections that have no request; those of HTTP/2 as soon as they have none. */
+  closeIdle(): void;
+  closeAll(): void;
+}
+
+export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Listener {
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
     ...timeouts(requestTimeoutMs),
@@ -36,71 +47,77 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     // A request without Host is refused by the door, with a problem.
     requireHostHeader: false,
   };
-  const listener = getRequestListener((request, env) => fetch(request, env as HttpBindings), {
-    hostname: "missing.invalid",
-    errorHandler: (error) => {
-      const isTheirs = error instanceof RequestError;
-      if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
-      const given = isTheirs
-        ? problem("invalid_request", "expected a request target and a Host that make a URL")
-        : problem("internal_error", "an unexpected error; the member's log has it");
-      return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
-    },
-  });
-  const server = tls ? secureServer(options, tls, listener) : createServer(options, listener);
+  const answer = (more: { autoCleanupIncoming?: boolean } = {}) =>
+    getRequestListener((request, env) => fetch(request, env as HttpBindings), {
+      hostname: "missing.invalid",
+      errorHandler: (error) => {
+        const isTheirs = error instanceof RequestError;
+        if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
+        const given = isTheirs
+          ? problem("invalid_request", "expected a request target and a Host that make a URL")
+          : problem("internal_error", "an unexpected error; the member's log has it");
+        return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
+      },
+      ...more,
+    });
+  const server = tls ? secureServer(options, tls, answer()) : createServer(options, answer());
   const streaming = new WeakSet<Socket>();
   server.on("request", (incoming: IncomingMessage) => {
-    if (isStreamed(incoming)) timeStreamed(incoming, server.requestTimeout, streaming);
+    if (!isStreamed(incoming)) return;
+    const { socket } = incoming;
+    streaming.add(socket);
+    timeStreamed(incoming, server.requestTimeout, {
+      late: () => refuse("ERR_HTTP_REQUEST_TIMEOUT", socket),
+      over: () => void streaming.delete(socket),
+    });
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     // The time for a whole request is not for those.
     if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket)) refuse(error.code ?? "", socket as Socket);
   });
-  return server;
+  const http2 = new Http2Listener({
+    // Its clean-up would end answers that are sent while the body is still coming.
+    listener: answer({ autoCleanupIncoming: false }),
+    maxHeadBytes: MAX_HEAD_BYTES,
+    headTimeoutMs: () => server.headersTimeout,
+    requestTimeoutMs: () => server.requestTimeout,
+    keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+  });
+  if (tls) divide(server as SecureServer, http2);
+  return {
+    server,
+    limitRequests: (changedMs) => void Object.assign(server, timeouts(changedMs)),
+    closeIdle: () => {
+      server.closeIdleConnections();
+      http2.close();
+    },
+    closeAll: () => {
+      server.closeAllConnections();
+      http2.destroy();
+    },
+  };
+}
+
+/** Gives connections whose client chose HTTP/2 in the handshake to the one, and leaves all others where they were. */
+function divide(server: SecureServer, http2: Http2Listener): void {
+  const others = server.listeners("secureConnection");
+  server.removeAllListeners("secureConnection");
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol === "h2") http2.serve(socket);
+    else for (const serve of others) serve.call(server, socket);
+  });
 }
 
 function timeouts(requestTimeoutMs: number): { headersTimeout: number; requestTimeout: number } {
   return { headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs), requestTimeout: requestTimeoutMs };
 }
 
-/** Changes how long requests may take, those under way too. */
-export function limitRequests(server: Server, requestTimeoutMs: number): void {
-  Object.assign(server, timeouts(requestTimeoutMs));
-}
-
 function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestListener): SecureServer {
   const minVersion = "TLSv1.2";
-  const server = createSecureServer({ ...options, ...tls.server, minVersion, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
+  const ALPNProtocols = ["h2", "http/1.1"];
+  const server = createSecureServer({ ...options, ...tls.server, minVersion, ALPNProtocols, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
   tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
   return server;
-}
-
-/** Whether the body is taken piece by piece, however long: files of a child spec, or a child's input. */
-export function isStreamed({ method, url = "", headers }: IncomingMessage): boolean {
-  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(headers["content-type"]) || /^\/children\/[^/]+\/stdin(\?|$)/.test(url));
-}
-
-/** So much an upload has to bring each time. A child's input may come as slowly as somebody types. */
-const MIN_UPLOAD_BYTES = 65_536;
-
-/** Refuses a request whose streamed body does not go on each time, unless it is not being read. */
-function timeStreamed(incoming: IncomingMessage, timeoutMs: number, streaming: WeakSet<Socket>): void {
-  const { socket } = incoming;
-  const least = isMultipart(incoming.headers["content-type"]) ? MIN_UPLOAD_BYTES : 1;
-  let seen = socket.bytesRead;
-  streaming.add(socket);
-  const timer = setInterval(() => {
-    const goesOn = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + least;
-    seen = socket.bytesRead;
-    if (goesOn) return;
-    over();
-    if (!incoming.complete) refuse("ERR_HTTP_REQUEST_TIMEOUT", socket);
-  }, timeoutMs);
-  const over = () => {
-    clearInterval(timer);
-    streaming.delete(socket);
-  };
-  incoming.once("close", over).once("end", over);
 }
 
 /** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */

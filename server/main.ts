@@ -9,7 +9,7 @@ import type { ConsulOptions, Member } from "../sdk/typescript/members.ts";
 import { createApp } from "./app.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { createDoor, isLoopback } from "./door.ts";
-import { createListener, limitRequests } from "./listener.ts";
+import { createListener } from "./listener.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { type CheckedPool, checkedOptions } from "./options.ts";
@@ -171,12 +171,13 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   });
 
   let app: ReturnType<typeof createApp> | undefined;
-  const server = createListener({
+  const listener = createListener({
     fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env),
     tls,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
     logError: (message) => log("error", message),
   });
+  const { server } = listener;
   try {
     server.listen(port, host);
     await once(server, "listening");
@@ -272,7 +273,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
     streams.max = held.maxStreams ?? DEFAULTS.maxStreams;
     maxBodyBytes = held.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
-    limitRequests(server, held.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs);
+    listener.limitRequests(held.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs);
     const facts = { ...member, pools: maxChildrenOf(held.pools) };
     if (!isDeepStrictEqual(facts, member)) {
       member = facts;
@@ -296,14 +297,14 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       finished.then(() => calls.quiet(QUIET_MS)),
     );
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs + DELIVER_TIMEOUT_MS);
+    const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
     await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
     await taking;
     await poolRuntimes.close();
     await membership.leave();
     // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
     const closed = new Promise((resolve) => server.close(resolve));
-    const idle = setInterval(() => server.closeIdleConnections(), IDLE_POLL_MS);
+    const idle = setInterval(() => listener.closeIdle(), IDLE_POLL_MS);
     await closed;
     clearInterval(idle);
     clearTimeout(cut);

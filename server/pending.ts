@@ -1,9 +1,9 @@
 /** What is under way and what came last, so that a member that leaves cuts nobody off. */
-import type { ServerResponse } from "node:http";
+import { isOver, type Outgoing, onOver } from "./outgoing.ts";
 
 export class Pending {
   #lastMs = Number.NEGATIVE_INFINITY;
-  readonly #under = new Set<ServerResponse>();
+  readonly #under = new Set<Outgoing>();
   #waiting: (() => void)[] = [];
 
   /** Notes that a request has come. */
@@ -20,10 +20,10 @@ export class Pending {
   }
 
   /** Counts an answer until it has been sent, or was cut. */
-  add(outgoing: ServerResponse): void {
-    if (outgoing.closed) return;
+  add(outgoing: Outgoing): void {
+    if (isOver(outgoing)) return;
     this.#under.add(outgoing);
-    outgoing.once("close", () => {
+    onOver(outgoing, () => {
       this.#under.delete(outgoing);
       if (this.#under.size > 0) return;
       for (const wake of this.#waiting) wake();

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { ROUTES } from "../openapi/routes.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Caller, Scope } from "./caller.ts";
+import { onOver } from "./outgoing.ts";
 import type { Streams } from "./rates.ts";
 import type { NodeContext } from "./stream.ts";
 
@@ -75,10 +76,7 @@ export function guarded<R extends Route>(route: R, streams: Streams): R {
     if (need.stream) {
       const close = streams.open(`${need.stream} ${client}`);
       if (!close) throw PoolError.of("too_many_requests", `${caller.name} has as many streams open here as it may`);
-      const { outgoing } = (c as unknown as NodeContext).env;
-      // It may have left while its token was looked at.
-      if (outgoing.closed) close();
-      else outgoing.once("close", close);
+      onOver((c as unknown as NodeContext).env.outgoing, close);
     }
     await next();
   };

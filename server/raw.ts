@@ -6,7 +6,8 @@ import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { PoolEvent } from "../openapi/events.ts";
 import type { Answer } from "../sdk/typescript/client.ts";
-import { drained, type NodeContext, onClientGone } from "./stream.ts";
+import { cutOff, drained } from "./outgoing.ts";
+import { type NodeContext, onClientGone } from "./stream.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
 /** Says which child it is, for whoever wants its stderr or its ending by another way. */
@@ -52,7 +53,7 @@ export function streamRaw(c: NodeContext, childId: string, reader: LogReader, go
       outgoing.addTrailers({ [ENDING_TRAILER]: ascii(JSON.stringify(ending)) });
       outgoing.end();
     }
-  })().catch(() => outgoing.destroy());
+  })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }
 
@@ -69,6 +70,6 @@ export function relayRaw(c: NodeContext, answer: Answer): Response {
     if (ending === undefined) throw new Error("the child's ending is missing");
     outgoing.addTrailers({ [ENDING_TRAILER]: ending });
     outgoing.end();
-  })().catch(() => outgoing.destroy());
+  })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }

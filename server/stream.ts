@@ -1,8 +1,6 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -10,20 +8,16 @@ import type { Context } from "hono";
 import { type Problem, problem } from "../openapi/errors.ts";
 import { HEARTBEAT_MS, isTerminalType, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
 import { messageOf } from "../sdk/typescript/errors.ts";
+import { cutOff, drained, isFull, onOver } from "./outgoing.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
 export type NodeContext = Context<{ Bindings: HttpBindings }>;
 
-/** A reader that takes nothing for so long is cut off: it may come back with `Last-Event-ID`. */
-const STALL_TIMEOUT_MS = 60_000;
-
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
 export function onClientGone(c: NodeContext, gone: () => void): void {
-  const { outgoing } = c.env;
-  outgoing.once("close", () => {
-    if (!outgoing.writableFinished) gone();
+  onOver(c.env.outgoing, (sent) => {
+    if (!sent) gone();
   });
-  if (outgoing.destroyed) gone();
 }
 
 /**
@@ -48,18 +42,6 @@ export function whileClientIsThere(c: NodeContext): AbortSignal {
   return controller.signal;
 }
 
-/** Waits until the response takes more. False when the reader is gone, or has stalled and was cut off. */
-export async function drained(outgoing: ServerResponse): Promise<boolean> {
-  if (outgoing.destroyed) return false;
-  if (!outgoing.writableNeedDrain) return true;
-  const timer = setTimeout(() => outgoing.destroy(), STALL_TIMEOUT_MS);
-  const abort = new AbortController();
-  await Promise.race([once(outgoing, "drain", abort), once(outgoing, "close", abort)]).catch(() => {});
-  abort.abort();
-  clearTimeout(timer);
-  return !outgoing.destroyed;
-}
-
 /** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
 function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
   return createSession(c.env.incoming, c.env.outgoing, {
@@ -68,6 +50,8 @@ function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
     serializer: (data) => data as string,
     sanitizer: (text) => ` ${text}`,
     trustClientEventId: false,
+    // HTTP/2 forbids it, and HTTP/1.1 means it anyway.
+    headers: { connection: undefined },
   });
 }
 
@@ -102,9 +86,7 @@ export class WaitingStream {
     const { outgoing } = this.#c.env;
     const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     // What a reader that takes nothing is not told costs it a position that is old by then.
-    this.#said = this.#session
-      .then(() => (event.type === "queued" && outgoing.writableNeedDrain ? undefined : outgoing.write(frame)))
-      .catch(() => outgoing.destroy());
+    this.#said = this.#session.then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame))).catch(() => cutOff(outgoing));
   }
 
   /** Ends the stream, with its failure where there is one. */
@@ -137,7 +119,7 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
       if (!(await drained(outgoing))) return;
     }
     outgoing.end();
-  })().catch(() => outgoing.destroy());
+  })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }
 
@@ -148,8 +130,13 @@ export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Reco
   if (c.req.method === "HEAD") return headOnly(bytes, safe, status);
   const { outgoing } = c.env;
   outgoing.writeHead(status, safe);
-  outgoing.setTimeout(STALL_TIMEOUT_MS, () => outgoing.destroy());
-  void pipeline(bytes, outgoing).catch(() => outgoing.destroy());
+  void (async () => {
+    for await (const chunk of bytes) {
+      outgoing.write(chunk);
+      if (!(await drained(outgoing))) return;
+    }
+    outgoing.end();
+  })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }
 
@@ -166,7 +153,7 @@ export async function relayStream(c: NodeContext, body: Readable, member: string
   const { outgoing } = c.env;
   // The heartbeats of the other side pass through.
   const session = await (opened ?? open(c, null));
-  void relay(session, outgoing, body, member).catch(() => outgoing.destroy());
+  void relay(session, outgoing, body, member).catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }
 

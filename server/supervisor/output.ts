@@ -22,6 +22,7 @@ export class LogEntry {
   readonly to: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
+  #frameBytes: number | undefined;
 
   /** @param make gives the event, whenever it is asked for. */
   constructor(id: number, type: EventType, make: () => PoolEvent, to: number, bytes?: Buffer) {
@@ -43,7 +44,10 @@ export class LogEntry {
 
   /** The event as it is sent to the readers of a stream. */
   get frame(): Buffer {
-    return this.#frame ?? Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
+    if (this.#frame) return this.#frame;
+    const made = Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
+    this.#frameBytes = made.length;
+    return made;
   }
 
   /** Keeps the frame, for the other readers. */
@@ -53,7 +57,9 @@ export class LogEntry {
 
   /** Its share of the member's memory. */
   get heldBytes(): number {
-    return (this.bytes?.length ?? 0) + (this.#frame?.length ?? 0);
+    // What is no output is held as the event itself, a result's value with it.
+    if (!this.bytes) this.#frameBytes ??= this.frame.length;
+    return (this.bytes?.length ?? this.#frameBytes ?? 0) + (this.#frame?.length ?? 0);
   }
 }
 

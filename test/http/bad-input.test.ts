@@ -162,7 +162,7 @@ describe("a child", () => {
     const id = events[0]?.type === "placed" ? events[0].child.id : "";
     for (const member of [m1, m2]) {
       const attach = (after: string) => within("the answer", fetch(`${member?.url}/children/${id}/events`, { headers: { "last-event-id": after } }));
-      for (const after of ["abc", "-1", "1.5", "9".repeat(16)])
+      for (const after of ["abc", "-1", "1.5", "0x1", "1,2", id, "9".repeat(16)])
         await refused(await attach(after), "invalid_request", /\/last-event-id: expected the id of an event: a number/);
       await refused(await attach("999"), "invalid_request", /expected the id of an event up to 2; got 999/);
     }
@@ -189,7 +189,7 @@ describe("everything else", () => {
       await refused(
         await post(member.url, path, { ...own, command: ["true"] }, { accept: "image/png" }),
         "invalid_request",
-        /expected Accept: text\/event-stream or application\/json; got image\/png/,
+        /expected Accept: text\/event-stream or application\/json or application\/octet-stream; got image\/png/,
       );
     await idle(member);
   });

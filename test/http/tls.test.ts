@@ -1,10 +1,8 @@
 /** Members that serve https, ask each other so, and may want a client certificate. */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { connect as connectPlain } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,66 +11,25 @@ import { DistributedPool, type DistributedPoolOptions } from "../../sdk/typescri
 import { type RunningMember, startMember } from "../../server/main.ts";
 import { newToken } from "../../server/tokens.ts";
 import { startMembers, startOne, until, within } from "../helpers/member.ts";
+import { hasOpenssl, Pki } from "../helpers/pki.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
-import { onPath } from "../helpers/programs.ts";
 
 const run = promisify(execFile);
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
-const hasOpenssl = onPath("openssl");
 
 describe.skipIf(!hasOpenssl)(`https${hasOpenssl ? "" : " (skipped: openssl is not installed)"}`, () => {
-  let folder = "";
-  const at = (name: string) => join(folder, name);
-  const pem = (name: string) => readFileSync(at(name), "utf8");
-  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
-  const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-
-  const authority = (name: string) =>
-    openssl(
-      "req",
-      "-x509",
-      ...KEY,
-      "-keyout",
-      `${name}.key`,
-      "-out",
-      `${name}.pem`,
-      "-days",
-      "2",
-      "-subj",
-      `/CN=${name}`,
-      "-addext",
-      "keyUsage=critical,keyCertSign",
-    );
-  const certificate = (name: string, by: string) => {
-    openssl("req", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-    writeFileSync(at(`${name}.ext`), "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n");
-    openssl(
-      "x509",
-      "-req",
-      "-in",
-      `${name}.csr`,
-      "-CA",
-      `${by}.pem`,
-      "-CAkey",
-      `${by}.key`,
-      "-CAcreateserial",
-      "-days",
-      "2",
-      "-extfile",
-      `${name}.ext`,
-      "-out",
-      `${name}.pem`,
-    );
-  };
+  let pki: Pki;
+  const at = (name: string) => pki.at(name);
+  const pem = (name: string) => pki.pem(name);
 
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "dpool-tls-"));
-    for (const name of ["ours", "theirs"]) authority(name);
-    certificate("member", "ours");
-    certificate("client", "ours");
-    certificate("stranger", "theirs");
+    pki = new Pki();
+    for (const name of ["ours", "theirs"]) pki.authority(name);
+    pki.certificate("member", "ours");
+    pki.certificate("client", "ours");
+    pki.certificate("stranger", "theirs");
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => pki.remove());
 
   const files = () => ({ certFile: at("member.pem"), keyFile: at("member.key"), caFile: at("ours.pem") });
 
@@ -148,7 +105,7 @@ describe.skipIf(!hasOpenssl)(`https${hasOpenssl ? "" : " (skipped: openssl is no
   });
 
   test("a certificate that is renewed is shown from then on; one that does not fit its key is not", async () => {
-    certificate("renewed", "ours");
+    pki.certificate("renewed", "ours");
     const [certFile, keyFile] = [at("current.pem"), at("current.key")];
     writeFileSync(certFile, pem("member.pem"));
     writeFileSync(keyFile, pem("member.key"));

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { ChildStatusSchema } from "../openapi/schemas.ts";
 import { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/members.ts";
 import { SCOPES } from "./caller.ts";
-import { DEFAULTS } from "./main.ts";
+import { DEFAULTS } from "./member.ts";
 
 /** A mistake of the person at the command line. */
 export class UsageError extends Error {

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { MemberNameSchema, PoolNameSchema } from "../openapi/schemas.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { isLoopback } from "./door.ts";
-import type { MemberOptions } from "./main.ts";
+import type { MemberOptions } from "./member.ts";
 import { whatWasExpected } from "./problems.ts";
 import { RuntimesSchema } from "./runtimes/configured.ts";
 import { Tasks } from "./runtimes/tasks.ts";

@@ -1,6 +1,6 @@
 /** What changed options mean for a member that runs: what it takes, and what only a restart brings. */
 import { isDeepStrictEqual } from "node:util";
-import type { MemberOptions } from "./main.ts";
+import type { MemberOptions } from "./member.ts";
 import { type CheckedPool, checkedPool } from "./options.ts";
 
 /** Options that hold from the moment of a change on, beside `pools`. */

@@ -6,7 +6,7 @@ import { messageOf } from "../../sdk/typescript/errors.ts";
 import { COMMANDS, camelCase, type Parsed, UsageError } from "../config.ts";
 import { parseConfig, readText } from "../config-file.ts";
 import { Jwks } from "../jwks.ts";
-import { DEFAULTS, type MemberOptions } from "../main.ts";
+import { DEFAULTS, type MemberOptions } from "../member.ts";
 import { type CheckedPool, checkedPool, type Fault, memberFaults, poolFaults } from "../options.ts";
 import { confinementOf } from "../sandbox/confinement.ts";
 import { openTls } from "../tls.ts";

@@ -8,7 +8,7 @@ import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openap
 import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
-import { DEFAULTS } from "../main.ts";
+import { DEFAULTS } from "../member.ts";
 import { Bar } from "./bar.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import { COMMANDS, camelCase, type Parsed } from "../config.ts";
-import { DEFAULTS, type MemberOptions, type RunningMember } from "../main.ts";
+import { DEFAULTS, type MemberOptions, type RunningMember } from "../member.ts";
 import { CHANGEABLE } from "../reload.ts";
 import { configured, log } from "./member-options.ts";
 

@@ -1,7 +1,8 @@
 /** What a command line and its configuration file ask of members. */
 import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
 import { readText, withFile } from "../config-file.ts";
-import { DEFAULTS, EmbeddedRegistry, type MemberOptions } from "../main.ts";
+import { DEFAULTS, type MemberOptions } from "../member.ts";
+import { EmbeddedRegistry } from "../membership/embedded.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

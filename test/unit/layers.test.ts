@@ -42,6 +42,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/watched.ts", 4],
   ["server/dashboard/", 4],
   ["server/main.ts", 5],
+  ["server/member.ts", 5],
   ["server/cli/", 5],
   ["server/config.ts", 5],
   ["server/config-file.ts", 5],

@@ -1,7 +1,8 @@
 /** A thousand children, stopped in every way at every moment: the server is afterwards as it was before. */
 import { readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { Agent, getGlobalDispatcher, setGlobalDispatcher } from "undici";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, heldBytes, streamOf, within } from "../helpers/member.ts";
@@ -13,7 +14,8 @@ const CHURN_MS = 150_000;
 const MIB = 1024 * 1024;
 /** Connections that this test's own requests keep alive, at both ends. */
 const DESCRIPTORS = 8;
-/** A client closes what it keeps alive in a few seconds. */
+/** The client of this test closes what it keeps alive in a second, although the member would keep it for longer. */
+const KEEP_ALIVE_MS = 1_000;
 const SETTLE_MS = 15_000;
 const THREADS = 2;
 
@@ -47,6 +49,9 @@ describe.skipIf(hostileMissing)(`churn${hostileMissing ? ` (skipped: ${hostileMi
     const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);
     console.info(`seed ${seed}: SEED=${seed} repeats it`);
     const random = randomFrom(seed);
+    const dispatcher = getGlobalDispatcher();
+    setGlobalDispatcher(new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, keepAliveMaxTimeout: KEEP_ALIVE_MS }));
+    onTestFinished(() => setGlobalDispatcher(dispatcher));
     const { member, script, contained } = await startAttacked({ pools: { pipeline: AT_A_TIME * 4, sibling: 1 }, graceMs: 30 });
     // The pipes, connections and threads that any server has after its first children.
     for (let round = 0; round < 3; round++) await script("echo warm");

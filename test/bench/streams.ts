@@ -14,7 +14,8 @@ const CHUNKS = ["sh", "-c", `head -c ${256 * MIB} /dev/zero | tr '\\0' x`];
 const LINE = "x".repeat(79);
 const LINES = ["sh", "-c", `yes ${LINE} | head -c ${64 * MIB}`];
 /** A program that writes each of its lines by itself. */
-const WRITES = ["perl", "-e", `$| = 1; print "${LINE}\\n" for 1 .. ${(4 * MIB) / 80}`];
+const WRITTEN = 50_000;
+const WRITES = ["perl", "-e", `$| = 1; print "${LINE}\\n" for 1 .. ${WRITTEN}`];
 
 const BARE = `
 const { spawn } = require("node:child_process");
@@ -59,7 +60,7 @@ const bareUrl = `http://127.0.0.1:${String(port).trim()}`;
 for (const [what, command, bytes] of [
   ["chunks", CHUNKS, 256 * MIB],
   ["80-byte lines through a pipe", LINES, 64 * MIB],
-  ["80-byte lines, each written by itself", WRITES, 4 * MIB],
+  ["80-byte lines, each written by itself", WRITES, WRITTEN * 80],
 ] as const) {
   const rates = new Map<string, number[]>();
   for (let round = 0; round < ROUNDS; round++) {

@@ -3,6 +3,7 @@ import type { Access } from "./access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { PoolError } from "./errors.ts";
 import { type NumberedEvent, readEvents } from "./events.ts";
+import { pause } from "./pause.ts";
 
 /** So many tries after a cut until the child counts as lost; each event that comes begins the count anew. */
 const TRIES = 6;
@@ -69,18 +70,4 @@ export async function* followEvents(answer: Answer, options: FollowOptions, know
       body = undefined;
     }
   }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, ms);
-    signal?.addEventListener("abort", over);
-    if (signal?.aborted) over();
-  });
-  signal?.throwIfAborted();
 }

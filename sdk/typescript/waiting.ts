@@ -6,6 +6,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
 import type { Member } from "./members.ts";
+import { pause } from "./pause.ts";
 import type { Admission, Effort } from "./placement.ts";
 
 /** In a pool of so few members it waits at all of them: with less, one would idle while the last callers wait elsewhere. */
@@ -94,21 +95,6 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
 
 function queuesFull(pool: string, cause: PoolError): PoolError {
   return PoolError.of("all_members_at_capacity", `pool ${pool}: its members are at capacity, and so are their queues`, { cause });
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
-  signal?.throwIfAborted();
 }
 
 interface Granted {

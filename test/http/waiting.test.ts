@@ -322,6 +322,21 @@ describe("in a pool", () => {
     await idle(m2);
   });
 
+  test("of many members it waits at two, and finds a slot that comes free elsewhere", async () => {
+    const pool = { pools: { pipeline: 1 } };
+    const members = await startMembers(pool, pool, pool, pool, pool, pool);
+    const gateway = members[0] as RunningMember;
+    const frees = await Promise.all(members.map((member) => hold(member)));
+    const waiting = await begin(gateway.url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"], waitMs: WAIT_MS });
+    expect(waiting.first).toEqual({ type: "queued", position: 1 });
+    const queues = async () => (await Promise.all(members.map(loadOf))).map(({ queued }) => queued);
+    await until("it to wait at two", async () => (await queues()).filter((queued) => queued === 1).length === 2);
+    const elsewhere = (await queues()).indexOf(0);
+    await frees[elsewhere]?.();
+    expect(textOf(await waiting.rest())).toBe(`${members[elsewhere]?.name}\n`);
+    await until("it to wait nowhere", async () => (await queues()).every((queued) => queued === 0));
+  });
+
   test("the SDK tells the position, by a gateway and directly, and the value comes", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     const pools = new DistributedPool({ url: member.url });

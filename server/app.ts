@@ -8,7 +8,7 @@ import type { SandboxLevel } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
-import { type GatewayOptions, MEMBER_HEADER } from "./gateway.ts";
+import type { GatewayOptions } from "./gateway.ts";
 import { closeAfter } from "./outgoing.ts";
 import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
@@ -86,6 +86,9 @@ function admission({ auth, door, rates, calls }: AppOptions): MiddlewareHandler<
     return next();
   };
 }
+
+/** The header by which a member says who it is. */
+const MEMBER_HEADER = "pool-member";
 
 /** The form of answer that a caller wants. */
 export type Form = "stream" | "json" | "raw";

@@ -9,7 +9,7 @@ import { readEvents } from "../sdk/typescript/events.ts";
 import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
 import { relayRaw } from "./raw.ts";
-import { type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
+import { CHILD_HEADER, type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
 export interface GatewayOptions {
@@ -38,11 +38,15 @@ interface Call {
 export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts }: Call, form: Form): Promise<Response> {
   const placing = { signal: whileClientIsThere(c), parts };
   const access = accessFor(c, options);
-  if (form === "raw") return relayRaw(c, await access.call(pool, spec, { ...placing, accept: "application/octet-stream" }));
+  if (form === "raw") {
+    const answer = await access.call(pool, spec, { ...placing, accept: "application/octet-stream" });
+    childOf(c, answer);
+    return relayRaw(c, answer);
+  }
   if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
   return withWaiting(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, { ...placing, onPosition: (position) => stream.say({ type: "queued", position }) });
-    return relayStream(c, answer.body, memberIn(answer), stream.session);
+    return relayStream(c, answer.body, memberOfChild(childOf(c, answer)), stream.session);
   });
 }
 
@@ -88,10 +92,9 @@ async function send(client: Client, id: string, url: string, options: RequestOpt
   return answer;
 }
 
-/** The header by which a member says who it is. */
-export const MEMBER_HEADER = "pool-member";
-
-function memberIn(answer: Answer): string {
-  const name = answer.headers[MEMBER_HEADER];
-  return typeof name === "string" ? name : "unknown";
+/** The child of a call, which its member names in the head of the answer; named in the head of ours too, while that can be. */
+function childOf({ env: { outgoing } }: NodeContext, answer: Answer): string {
+  const id = String(answer.headers[CHILD_HEADER] ?? "");
+  if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
+  return id;
 }

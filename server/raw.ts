@@ -10,18 +10,11 @@ import { cutOff, drained } from "./outgoing.ts";
 import { type NodeContext, onClientGone } from "./stream.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
-/** Says which child it is, for whoever wants its stderr or its ending by another way. */
-export const CHILD_HEADER = "pool-child-id";
 /** The terminal event as JSON, without a function's value. */
 export const ENDING_TRAILER = "pool-ending";
 
-function open({ env: { outgoing } }: NodeContext, childId: string): void {
-  outgoing.writeHead(200, {
-    "content-type": "application/octet-stream",
-    "x-content-type-options": "nosniff",
-    trailer: ENDING_TRAILER,
-    [CHILD_HEADER]: childId,
-  });
+function open({ env: { outgoing } }: NodeContext): void {
+  outgoing.writeHead(200, { "content-type": "application/octet-stream", "x-content-type-options": "nosniff", trailer: ENDING_TRAILER });
   outgoing.flushHeaders();
 }
 
@@ -31,13 +24,13 @@ const ascii = (json: string) => json.replaceAll(/[\u007f-\uffff]/g, (char) => `\
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
 /** Sends a child's stdout, to its end. `gone` runs if the reader leaves before. */
-export function streamRaw(c: NodeContext, childId: string, reader: LogReader, gone?: () => void): Response {
+export function streamRaw(c: NodeContext, reader: LogReader, gone?: () => void): Response {
   const { outgoing } = c.env;
   onClientGone(c, () => {
     reader.close();
     gone?.();
   });
-  open(c, childId);
+  open(c);
   void (async () => {
     for await (const entry of reader) {
       // What is missing cannot be said here.
@@ -60,7 +53,7 @@ export function streamRaw(c: NodeContext, childId: string, reader: LogReader, go
 /** Passes another member's raw answer on, its ending too. */
 export function relayRaw(c: NodeContext, answer: Answer): Response {
   const { outgoing } = c.env;
-  open(c, String(answer.headers[CHILD_HEADER] ?? ""));
+  open(c);
   void (async () => {
     for await (const chunk of answer.body as Readable) {
       outgoing.write(chunk);

@@ -11,6 +11,9 @@ import { messageOf } from "../sdk/typescript/errors.ts";
 import { cutOff, drained, isFull, onOver } from "./outgoing.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
+/** In the head of a call's answer: which child it is, for whoever goes on with it by another way. */
+export const CHILD_HEADER = "pool-child-id";
+
 export type NodeContext = Context<{ Bindings: HttpBindings }>;
 
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */

@@ -10,7 +10,7 @@ import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts"
 import { guarded, isPermitted, permit } from "../permissions.ts";
 import { problemOf } from "../problems.ts";
 import { streamRaw } from "../raw.ts";
-import { type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
+import { CHILD_HEADER, type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { withUploads } from "../uploads.ts";
@@ -53,8 +53,9 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
         if (spec.link || accept !== "stream") reader.close();
         if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
       };
+      if (!node.env.outgoing.headersSent) node.env.outgoing.setHeader(CHILD_HEADER, child.id);
       if (accept === "stream") return streamLog(node, reader, gone, stream.session);
-      if (accept === "raw") return streamRaw(node, child.id, reader, gone);
+      if (accept === "raw") return streamRaw(node, reader, gone);
       onClientGone(node, gone);
       return answerAtEnd(c, eventsOf(reader));
     })) as never;

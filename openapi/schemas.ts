@@ -105,7 +105,19 @@ const FileSchema = z
   .openapi("File", { description: "Text, bytes in base64, or a URL that the member fetches, where its operator allows that." });
 
 const StdinSchema = z
-  .union([...DataSchema.options, z.strictObject({ open: z.literal(true) })], 'expected a string, {"text": ...}, {"base64": ...} or {"open": true}')
+  .union(
+    [
+      ...DataSchema.options,
+      z.strictObject({
+        open: z.literal(true),
+        once: z.literal(true).optional().openapi({
+          description:
+            "One body is all of the input, and its end the end of the input. A body that breaks off, or that does not begin within a minute, stops the child: `cancelled`.",
+        }),
+      }),
+    ],
+    'expected a string, {"text": ...}, {"base64": ...}, {"open": true} or {"open": true, "once": true}',
+  )
   .openapi("Stdin");
 
 const argumentFields = {

@@ -2,10 +2,12 @@
 import type { Readable } from "node:stream";
 import type { Context } from "hono";
 import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
+import type { Placing } from "../sdk/typescript/access.ts";
 import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { readEvents } from "../sdk/typescript/events.ts";
+import { feed } from "../sdk/typescript/feed.ts";
 import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
 import { relayRaw } from "./raw.ts";
@@ -32,21 +34,25 @@ interface Call {
   readonly pool: string;
   readonly spec: ChildSpecInput;
   readonly parts: readonly Part[] | undefined;
+  /** What the child is fed with while its answer is passed on. */
+  readonly input: Readable | undefined;
 }
 
 /** Places a call and passes its stream on, or answers at its end. */
-export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts }: Call, form: Form): Promise<Response> {
-  const placing = { signal: whileClientIsThere(c), parts };
-  const access = accessFor(c, options);
-  if (form === "raw") {
-    const answer = await access.call(pool, spec, { ...placing, accept: "application/octet-stream" });
-    childOf(c, answer);
-    return relayRaw(c, answer);
-  }
-  if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
+export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts, input }: Call, form: Form): Promise<Response> {
+  const signal = whileClientIsThere(c);
+  const place = async (more: Placing) => {
+    const answer = await accessFor(c, options).call(pool, spec, { signal, parts, ...more });
+    const id = childOf(c, answer);
+    // On a connection of its own: placing stays free to ask one member after the other, as the body can be sent only once.
+    if (input) void feed(options.access.childUrl(id), input, clientFor(c, options)).catch(() => {});
+    return { answer, id };
+  };
+  if (form === "raw") return relayRaw(c, (await place({ accept: "application/octet-stream" })).answer);
+  if (form === "json") return answerAtEnd(c, readEvents((await place({})).answer.body));
   return withWaiting(c, options.logError, async (stream) => {
-    const answer = await access.call(pool, spec, { ...placing, onPosition: (position) => stream.say({ type: "queued", position }) });
-    return relayStream(c, answer.body, memberOfChild(childOf(c, answer)), stream.session);
+    const { answer, id } = await place({ onPosition: (position) => stream.say({ type: "queued", position }) });
+    return relayStream(c, answer.body, memberOfChild(id), stream.session);
   });
 }
 
@@ -65,10 +71,10 @@ export async function forwardJson(c: Context, options: GatewayOptions, id: strin
   return c.json((await answer.body.json()) as object, answer.statusCode as 200);
 }
 
-/** Passes a body on to the input of another member's child, no faster than that takes it. */
+/** Passes a body on to the input of another member's child, no faster than that takes it. It breaks off there as it does here. */
 export function forwardStdin(c: NodeContext, options: GatewayOptions, id: string, body: Readable, end: string): Promise<Response> {
   // The child may leave the body unread for as long as it lives.
-  return forwardJson(c, options, id, { method: "POST", path: `/stdin?end=${end}`, body, signal: whileClientIsThere(c), timeoutMs: 0 });
+  return forwardJson(c, options, id, { method: "POST", path: `/stdin?end=${end}`, body, timeoutMs: 0 });
 }
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;

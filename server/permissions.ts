@@ -11,10 +11,10 @@ interface Need {
   /** One of these, in the pool that is concerned; any token will do when there are none. */
   readonly scopes: readonly Scope[];
   /**
-   * Whether it holds the caller's connection open: served here, or relayed from another member. Counted apart, as a call
-   * that a member places on itself is both.
+   * Whether it holds the caller's connection open: served here, relayed from another member, or feeding a child. Counted apart, as a call
+   * that a member places on itself, with its input, is all of them.
    */
-  readonly stream?: "served" | "relayed";
+  readonly stream?: "served" | "relayed" | "feeding";
 }
 
 type Route = (typeof ROUTES)[number];
@@ -37,7 +37,7 @@ const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "delete /children/{id}": { scopes: ["call"] },
   "get /children/{id}/events": { scopes: ["call", "observe"], stream: "served" },
   "get /children/{id}/files/{path}": { scopes: ["call", "observe"] },
-  "post /children/{id}/stdin": { scopes: ["call"], stream: "served" },
+  "post /children/{id}/stdin": { scopes: ["call"], stream: "feeding" },
   "post /children/{id}/signal": { scopes: ["call"] },
   "post /drain": { scopes: ["admin"] },
   "get /livez": { scopes: [] },

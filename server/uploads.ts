@@ -1,9 +1,14 @@
-/** Child specs that come with files, or their input, beside them: kept on disk until they are in a workspace, or have been sent on. */
+/**
+ * Child specs that come with files, or their input, beside them: kept on disk until they are in a workspace, or have been sent on. A call's
+ * input that is all of the body is not kept.
+ */
+import type { Readable } from "node:stream";
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { isWorkspacePath, MAX_FILES } from "../openapi/schemas.ts";
+import { type ChildSpec, isWorkspacePath, MAX_FILES } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
 import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
+import { onOver } from "./outgoing.ts";
 import { bodyOf, type NodeContext } from "./stream.ts";
 import { Spool } from "./supervisor/spool.ts";
 import { Uploads } from "./supervisor/uploads.ts";
@@ -20,13 +25,48 @@ export interface UploadOptions {
 /** What a handler finds in the context of a route with uploads. */
 export interface Received {
   readonly uploads: Uploads | undefined;
+  /** The child's input as it comes, nothing of it read yet: of a call whose body is that. */
+  readonly input: Readable | undefined;
 }
 
 /** A route whose body may have more than the spec. */
-export function withUploads<R extends object>(route: R, receiver: UploadReceiver): R {
+export function withUploads<R extends { path: string }>(route: R, receiver: UploadReceiver): R {
   const { middleware } = route as { middleware?: MiddlewareHandler };
-  const receive: MiddlewareHandler = (c, next) => receiver.receive(c as unknown as NodeContext, next);
+  const receive: MiddlewareHandler = (c, next) => {
+    const node = c as unknown as NodeContext;
+    return isRaw(c.req.header("content-type")) && route.path.endsWith("/call") ? receiver.stream(node, next) : receiver.receive(node, next);
+  };
   return { ...route, middleware: middleware ? [middleware, receive] : receive };
+}
+
+/** In the head of a request whose body is the child's input: the child spec, as JSON in ASCII. */
+const SPEC_HEADER = "pool-spec";
+
+/** The child spec beside a body that is the child's input. */
+function specBeside(c: NodeContext): string {
+  const inQuery = c.req.query("spec");
+  const inHeader = c.req.header(SPEC_HEADER);
+  if ((inQuery === undefined) === (inHeader === undefined)) {
+    const got = inQuery === undefined ? "neither" : "both";
+    throw refusal(`the child spec of a body that is the child's input in the query, ?spec=, or in the header ${SPEC_HEADER}; got ${got}`);
+  }
+  if (inHeader !== undefined && /[^\t -~]/.test(inHeader)) throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
+  return (inQuery ?? inHeader) as string;
+}
+
+/** Lets the request go on as one whose body is the spec alone. */
+function goOnWith(c: NodeContext, spec: string): void {
+  const headers = new Headers(c.req.raw.headers);
+  headers.set("content-type", "application/json");
+  headers.delete("content-length");
+  c.req.raw = new Request(c.req.url, { method: "POST", headers, body: spec });
+}
+
+/** The spec of a call whose body is the child's input. @throws {PoolError} `invalid_request` when it names another. */
+export function fedBy<S extends Pick<ChildSpec, "stdin">>(input: Readable | undefined, spec: S): S {
+  if (!input) return spec;
+  if (spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as the body; got both");
+  return { ...spec, stdin: { open: true, once: true } };
 }
 
 /** So many of the largest have room at a time. One that a gateway places on itself is there twice. */
@@ -40,16 +80,31 @@ export class UploadReceiver {
     this.#options = options;
   }
 
+  /** Leaves a body that is a call's input to the call, and lets the request go on as one whose body is the spec alone. */
+  async stream(c: NodeContext, next: Next): Promise<void> {
+    const spec = specBeside(c);
+    const { incoming, outgoing } = c.env;
+    const body = bodyOf(c);
+    onOver(outgoing, () => body.destroy());
+    (c as unknown as Context<{ Variables: Received }>).set("input", body);
+    goOnWith(c, spec);
+    // So told, curl sends no more once it has the whole answer. A refusal is better read by those that are still sending if all is left open.
+    const closes = incoming.httpVersionMajor === 1 && !outgoing.hasHeader("connection");
+    if (closes) outgoing.setHeader("connection", "close");
+    await next();
+    if (closes && !outgoing.headersSent && c.res.status >= 400) outgoing.removeHeader("connection");
+  }
+
   /**
-   * Receives a multipart body, or one that is the child's input with its spec in the query, and lets the request go on as one whose body
+   * Receives a multipart body, or one that is the child's input with its spec beside it, and lets the request go on as one whose body
    * is the spec alone. Other requests go on as they are.
    *
    * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when others' uploads take the room.
    */
   async receive(c: NodeContext, next: Next): Promise<void> {
     const type = c.req.header("content-type");
-    const inQuery = isRaw(type) ? c.req.query("spec") : undefined;
-    if (!isMultipart(type) && inQuery === undefined) return next();
+    if (!isMultipart(type) && !isRaw(type)) return next();
+    const beside = isRaw(type) ? specBeside(c) : undefined;
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();
     const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
@@ -69,12 +124,8 @@ export class UploadReceiver {
     const body = bodyOf(c);
     try {
       const arriving = counted(body, count);
-      if (inQuery !== undefined) await uploads.keep(STDIN_PART, arriving);
-      const spec = inQuery ?? (await this.#read(readMultipart(arriving, boundaryOf(type)), uploads));
-      const headers = new Headers(c.req.raw.headers);
-      headers.set("content-type", "application/json");
-      headers.delete("content-length");
-      c.req.raw = new Request(c.req.url, { method: "POST", headers, body: spec });
+      if (beside !== undefined) await uploads.keep(STDIN_PART, arriving);
+      goOnWith(c, beside ?? (await this.#read(readMultipart(arriving, boundaryOf(type)), uploads)));
       (c as unknown as Context<{ Variables: Received }>).set("uploads", uploads);
       await next();
     } catch (error) {

@@ -1,5 +1,5 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { isTerminal, type Progress } from "../../openapi/events.ts";
 import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
 import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
@@ -8,9 +8,10 @@ import { Child, type Ending, endingOf } from "./child.ts";
 import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
 import { type Encoding, encodeArguments, withValues } from "./encoding.ts";
-import { PoolError } from "./errors.ts";
+import { messageOf, PoolError } from "./errors.ts";
 import { type NumberedEvent, outputBytes } from "./events.ts";
-import { type SpecWithFiles, splitFiles } from "./files.ts";
+import { feed, watched } from "./feed.ts";
+import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
 import { followEvents } from "./follow.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { ConsulMembers, type ConsulOptions } from "./members.ts";
@@ -186,26 +187,48 @@ export class DistributedPool {
 
   /**
    * Like {@link DistributedPool.call}, as the stream of events, `placed` first and exactly one terminal event last.
-   * Leaving the loop closes the connection; the child lives on unless it is linked.
+   * Leaving the loop closes the connection; the child lives on unless it is linked, or its `stdin` is a stream that has not ended.
    */
   async *stream(pool: string, spec: Spec, options: CallOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const { signal } = { ...this.#defaults, ...options };
+    const { client, access } = this.#connection;
     const left = new AbortController();
+    let failure: PoolError | undefined;
+    let source: Readable | undefined;
     try {
-      const positions = new Feed<number>();
-      const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
+      const positions = new Latest<number>();
+      const split = await splitInput(this.#wire(spec, options));
+      source = split.source;
+      const input =
+        source &&
+        watched(source, (why) => {
+          failure = PoolError.of("cancelled", `stdin: ${messageOf(why)}; a child cannot go on without the rest of its input`, { cause: why });
+          left.abort();
+        });
+      const { spec: wired, parts } = await splitFiles(split.spec);
       const placing = {
         signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
         onPosition: (position: number) => positions.push(position),
         parts,
       };
-      const answer = this.#connection.access.call(pool, wired, placing).finally(() => positions.end());
+      const answer = access.call(pool, wired, placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
-      yield* withValues(followEvents(await answer, { client: this.#connection.client, access: this.#connection.access, signal: placing.signal }));
+      for await (const event of withValues(followEvents(await answer, { client, access, signal: placing.signal }))) {
+        if (event.type === "placed" && input)
+          feed(access.childUrl(event.child.id), input, client).catch((error: PoolError) => {
+            failure ??= error;
+          });
+        // Without its input it was stopped.
+        if (event.type === "failed" && event.problem.code === "cancelled" && failure) throw failure;
+        yield event;
+      }
+    } catch (error) {
+      throw failure ?? error;
     } finally {
       // Whoever leaves while it waits, waits no longer.
       left.abort();
+      source?.destroy();
     }
   }
 
@@ -289,7 +312,7 @@ function specOf(work: PoolFunction | Bundle | Task | Spec, rest: unknown[]): [sp
 }
 
 /** What is pushed, as an iteration. It holds no more than a position at a time. */
-class Feed<T> implements AsyncIterable<T> {
+class Latest<T> implements AsyncIterable<T> {
   #last: { readonly value: T } | undefined;
   #ended = false;
   #wake: () => void = () => {};

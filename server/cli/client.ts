@@ -77,15 +77,17 @@ async function local(flag: string, path: string): Promise<{ path: string }> {
   return { path };
 }
 
-async function readInput(file: string): Promise<Buffer | { path: string }> {
+/** What `--stdin` names. A call's is streamed, a placed child's has to be whole. */
+async function inputOf(file: string, { streamed }: { streamed: boolean }): Promise<Buffer | NodeJS.ReadStream | { path: string }> {
   if (file !== "-") return local("--stdin", file);
+  if (streamed) return process.stdin;
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 
 /** The child spec that the options, and the command behind `--`, make. */
-async function specOf({ given, rest }: Parsed): Promise<Spec> {
+async function specOf({ given, rest, command }: Parsed): Promise<Spec> {
   let base: ChildSpecInput = {};
   if (given.json !== undefined) {
     try {
@@ -103,7 +105,7 @@ async function specOf({ given, rest }: Parsed): Promise<Spec> {
   const labels = pairs(given.label, "--label");
   const files: [string, { path: string }][] = [];
   for (const file of given.file ?? []) files.push([file.split("=", 1)[0] ?? "", await local("--file", file.slice(file.indexOf("=") + 1))]);
-  const stdin = given.stdin === undefined ? undefined : await readInput(given.stdin);
+  const stdin = given.stdin === undefined ? undefined : await inputOf(given.stdin, { streamed: command === "call" });
   return {
     ...base,
     ...(env ? { env: { ...base.env, ...env } } : {}),

@@ -6,7 +6,7 @@ import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts"
 import { accessFor, callThrough } from "../gateway.ts";
 import { guarded, isPermitted } from "../permissions.ts";
 import { type NodeContext, whileClientIsThere } from "../stream.ts";
-import { withUploads } from "../uploads.ts";
+import { fedBy, withUploads } from "../uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
   const { sources, streams, receiver } = options;
@@ -15,8 +15,9 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     const accept = acceptOf(c, CALL_FORMS);
     options.calls.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
-    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
-    return (await callThrough(c as unknown as NodeContext, options, { pool, spec, parts: c.var.uploads?.parts }, accept)) as never;
+    const { uploads, input } = c.var;
+    const spec = fedBy(input, sources.complete(c.req.valid("json"), c.var.caller.name));
+    return (await callThrough(c as unknown as NodeContext, options, { pool, spec, parts: uploads?.parts, input }, accept)) as never;
   });
 
   app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {

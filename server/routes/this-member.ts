@@ -13,7 +13,7 @@ import { streamRaw } from "../raw.ts";
 import { CHILD_HEADER, type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
 import type { LogReader } from "../supervisor/output.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { withUploads } from "../uploads.ts";
+import { fedBy, withUploads } from "../uploads.ts";
 import { answerAtEnd, withWaiting } from "../waiting.ts";
 
 export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, receiver, logError }: AppOptions): void {
@@ -36,7 +36,8 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const accept = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
-    const spec = sources.complete(given, c.var.caller.name);
+    const { input } = c.var;
+    const spec = fedBy(input, sources.complete(given, c.var.caller.name));
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
@@ -47,6 +48,8 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
         onPosition,
         signal: whileClientIsThere(node),
       });
+      // How that ends is seen in how the child does.
+      if (input) void child.input.write(input, true).catch(() => {});
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {

@@ -96,7 +96,9 @@ export class Child {
     this.#options = rest;
     this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
     this.#labels = spec.labels ?? {};
-    this.input = new Input(isOpen(spec.stdin) && !uploads?.stdin);
+    const { stdin } = spec;
+    const open = isOpen(stdin) && !uploads?.stdin;
+    this.input = new Input({ open, once: open && stdin.once ? (why) => this.stop("cancelled", why) : undefined });
     const { deadlineMs } = options;
     this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
@@ -320,7 +322,7 @@ function toMicroseconds(ms: number): number {
 }
 
 /** Whether the input takes what is sent to the child while it runs. */
-function isOpen(stdin: ChildSpec["stdin"]): boolean {
+function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"], { open: true }> {
   return typeof stdin === "object" && "open" in stdin;
 }
 

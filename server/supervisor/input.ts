@@ -2,22 +2,33 @@
 import type { Readable, Writable } from "node:stream";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 
-/** So many bodies wait for their turn at a time, and each so long. */
+/** So many bodies wait for their turn at a time, and each so long; so long an input that takes one body waits for it. */
 const MAX_WAITING = 16;
 const TURN_TIMEOUT_MS = 60_000;
 
+export interface InputOptions {
+  /** Whether it takes bodies at all. */
+  readonly open: boolean;
+  /** Whether it takes one, whose end is its own: without that the child cannot go on rightly. Is told why the body will never be whole. */
+  readonly once?: ((why: string) => void) | undefined;
+}
+
 export class Input {
   readonly #pipe = Promise.withResolvers<Writable | undefined>();
+  readonly #once: InputOptions["once"];
   #open: boolean;
+  /** Runs until the one body of an input that takes one has come. */
+  #awaiting: NodeJS.Timeout | undefined;
   #stream: Writable | undefined;
   /** The body that is being written. */
   #body: Readable | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  /** @param open whether it takes bodies at all. */
-  constructor(open: boolean) {
+  constructor({ open, once }: InputOptions) {
     this.#open = open;
+    this.#once = once;
+    if (once) this.#awaiting = setTimeout(() => once(`nobody sent the child's input in ${TURN_TIMEOUT_MS} ms`), TURN_TIMEOUT_MS);
   }
 
   /** Tells it the child's pipe, once there is one. */
@@ -29,21 +40,24 @@ export class Input {
   /** Takes nothing more: the child has ended, or reads no more. Whoever writes hears of it. */
   close(): void {
     this.#open = false;
+    clearTimeout(this.#awaiting);
     this.#pipe.resolve(undefined);
     this.#stream?.destroy();
     this.#body?.destroy();
   }
 
   /**
-   * Writes a body, after those that came before it. A body that breaks off leaves the input open, with what came of it written.
+   * Writes a body, after those that came before it. A body that breaks off leaves the input open, with what came of it written, unless the
+   * input takes one body only.
    *
-   * @param end whether the child reads the end of its input after the body.
+   * @param end whether the child reads the end of its input after the body; where it takes one body, it does.
    * @returns how many bytes the child's pipe has taken.
    * @throws {PoolError} `stdin_closed`, also when the child stops reading midway; `too_many_requests` and `request_timeout` when too many
    *   bodies wait, or one for too long; what the body's stream throws.
    */
   async write(body: Readable, end: boolean): Promise<number> {
-    if (!this.#open) throw closed(0);
+    if (!this.#open || (this.#once && !this.#awaiting)) throw closed(0);
+    if (this.#once) return this.#writeOnly(body);
     if (this.#waiting >= MAX_WAITING) throw PoolError.of("too_many_requests", `expected at most ${MAX_WAITING} bodies to wait for the child's input`);
     const before = this.#last;
     const turn = Promise.withResolvers<void>();
@@ -57,6 +71,22 @@ export class Input {
     } finally {
       turn.resolve();
     }
+  }
+
+  /** Writes the one body. */
+  async #writeOnly(body: Readable): Promise<number> {
+    clearTimeout(this.#awaiting);
+    this.#awaiting = undefined;
+    const broken = () => this.#broken();
+    // The child may take its time to start.
+    body.once("error", broken);
+    await this.#pipe.promise;
+    body.off("error", broken);
+    return this.#put(body, true);
+  }
+
+  #broken(): void {
+    this.#once?.("the sender of the child's input went away before its end");
   }
 
   async #put(body: Readable, end: boolean): Promise<number> {
@@ -79,6 +109,7 @@ export class Input {
       // A pipe that broke stays so. What contains the program may hold the pipe for as long as it lives, whatever the program closes.
       if (stream.destroyed) this.#open = false;
       if (!this.#open) throw closed(bytes);
+      this.#broken();
       throw error;
     } finally {
       this.#body = undefined;

@@ -83,22 +83,23 @@ test("a placed child gets them, and its input is that of the part", async () => 
   await over();
 });
 
-test("a raw body is the input, with the spec in the query", async () => {
-  const [gate, far] = await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 1 }, maxBodyBytes: 2_000 });
-  if (!gate || !far) throw new Error("expected two members");
-  const raw = { "content-type": "application/octet-stream", accept: "application/json" };
-  const query = (given: object) => `spec=${encodeURIComponent(JSON.stringify(given))}`;
-  const answer = await send(gate.url, `/pools/pipeline/call?${query({ command: ["wc", "-c"] })}`, "x".repeat(100_000), raw);
-  expect(await answer.json()).toMatchObject({ exitCode: 0, stdout: "100000\n" });
-  const here = await send(far.url, `/call?${query({ pool: "pipeline", command: ["cat"] })}`, "as it is", raw);
-  expect(await here.json()).toMatchObject({ stdout: "as it is" });
-  for (const [path, detail] of [
-    ["/call?spec={", /expected JSON/],
-    [`/call?${query({ pool: "pipeline", command: ["cat"], stdin: "x" })}`, /expected it in the spec or as a part/],
-    ["/call", /expected content-type application\/json/],
-  ] as const)
-    expect(await problemOf(await send(far.url, path, "x", raw))).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
-  await idle(far);
+test.each(["/pools/pipeline/children", "/children"])("a raw body is the input of a child placed at %s, whole before it starts", async (path) => {
+  const { member, over } = await started({ maxBodyBytes: 2_000 });
+  const own = path === "/children" ? { pool: "pipeline" } : {};
+  const before = spools();
+  const placing = request(`${member.url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream", "pool-spec": JSON.stringify({ ...own, command: ["wc", "-c"] }) },
+  });
+  placing.write("x".repeat(100_000));
+  await until("the spool", () => spools() === before + 1);
+  expect(await getJson(`${member.url}/children`)).toEqual({ children: [] });
+  placing.end();
+  const [answer] = (await within("the answer", once(placing, "response"))) as [IncomingMessage];
+  expect(answer.statusCode).toBe(201);
+  const { url } = JSON.parse(Buffer.concat(await answer.toArray()).toString()) as { url: string };
+  expect(textOf(await eventsOf(await within("the events", fetch(`${url}/events`))))).toBe("100000\n");
+  await over();
 });
 
 test("names come as they are, whatever they hold", async () => {

@@ -30,13 +30,12 @@ function headersFor(from: number | undefined): Record<string, string> {
   return {
     "content-type": "application/octet-stream",
     "x-content-type-options": "nosniff",
-    trailer: ENDING_TRAILER,
     ...(from === undefined ? {} : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
   };
 }
 
 function open(outgoing: ServerResponse, from: number | undefined): void {
-  outgoing.writeHead(statusFor(from), headersFor(from));
+  outgoing.writeHead(statusFor(from), { ...headersFor(from), trailer: ENDING_TRAILER });
   outgoing.flushHeaders();
 }
 

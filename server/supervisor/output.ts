@@ -86,12 +86,14 @@ export const RING_BYTES = 1024 * 1024;
 /** Bound of a ring in entries: one takes some 200 bytes beside its output, which may be a single byte. */
 export const RING_ENTRIES = 16_384;
 /**
- * So many bytes that a lossless reader has read are kept: what the sockets between hold at most, as Linux has them by default (tcp_wmem and
- * tcp_rmem, 4 and 6 MiB, the half of the latter for bookkeeping).
+ * So many bytes that a lossless reader has read are kept: they may be in the sockets on the way. Two of those, to a gateway and from there, held
+ * up to 9 MiB when `test/http/cuts.test.ts` cut them; with the ring it stays below the 16 MB that a reader may cost.
  */
-const ON_THE_WAY_BYTES = 7 * 1024 * 1024;
+const ON_THE_WAY_BYTES = 12 * 1024 * 1024;
 /** The place of a lossless reader whose connection was cut is kept for so long. */
 export const RESUME_MS = 5_000;
+/** Whoever goes on may come so much earlier than the cut is noticed here. */
+const UNNOTICED_MS = 15_000;
 /** The places of so many events that were let go are remembered, so that a gap can be counted exactly. */
 const REMEMBERED_PLACES = 65_536;
 
@@ -192,8 +194,10 @@ export class EventLog {
         place = known;
       } else place = this.#entries[this.#head + after - (oldest?.id ?? 0)]?.to ?? 0;
     }
-    const cut = goesOn ? [...this.#readers].find((each) => each.isCut && each.cursor >= after) : undefined;
+    const cut = goesOn ? [...this.#readers].find((each) => each.isCut && each.given >= after) : undefined;
     const reader = new LogReader(after, place, lossless || cut !== undefined, {
+      goesOnUntil: goesOn ? performance.now() + UNNOTICED_MS : 0,
+      cut: (gone) => this.#inherit(gone),
       isShared: () => this.#readers.size > 1,
       next: (cursor, at) => this.#next(cursor, at),
       moved: () => this.#moved(),
@@ -205,6 +209,12 @@ export class EventLog {
     this.#readers.add(reader);
     cut?.close();
     return reader;
+  }
+
+  /** Gives the place of a reader that is cut to the one that goes on for it already. False when there is none. */
+  #inherit({ given }: LogReader): boolean {
+    for (const reader of this.#readers) if (reader.goesOnFor(given)) return true;
+    return false;
   }
 
   /** The id behind which a byte of stdout comes. */
@@ -263,6 +273,10 @@ export class EventLog {
 }
 
 interface LogPorts {
+  /** Until when it may have come for one whose cut has not been noticed; a time of `performance.now()`, 0 for one that does not go on. */
+  readonly goesOnUntil: number;
+  /** Whether another one has the place of a reader that is cut. */
+  cut(reader: LogReader): boolean;
   /** Whether there are other readers. */
   isShared(): boolean;
   next(cursor: number, place: number): LogEntry | undefined | null;
@@ -274,9 +288,12 @@ interface LogPorts {
 export class LogReader implements AsyncIterable<LogEntry> {
   /** The id of the last entry read. */
   cursor: number;
+  /** The id of the last entry given out. */
+  given: number;
   /** Bytes of output up to and with that entry. */
   place: number;
-  readonly lossless: boolean;
+  lossless: boolean;
+  readonly #after: number;
   readonly #ports: LogPorts;
   #wake: (() => void) | undefined;
   #kept: NodeJS.Timeout | undefined;
@@ -284,6 +301,8 @@ export class LogReader implements AsyncIterable<LogEntry> {
 
   constructor(cursor: number, place: number, lossless: boolean, ports: LogPorts) {
     this.cursor = cursor;
+    this.given = cursor;
+    this.#after = cursor;
     this.place = place;
     this.lossless = lossless;
     this.#ports = ports;
@@ -303,9 +322,16 @@ export class LogReader implements AsyncIterable<LogEntry> {
   /** Leaves the log when nobody has gone on in its place in time; a loop over the reader ends at once. */
   cut(): void {
     if (this.#closed || this.#kept) return;
-    if (this.lossless) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
+    if (this.lossless && !this.#ports.cut(this)) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
     else this.close();
     this.wake();
+  }
+
+  /** Takes the place of a reader that was cut with this event, if it has come to go on for it. */
+  goesOnFor(given: number): boolean {
+    if (this.lossless || this.#after > given || performance.now() > this.#ports.goesOnUntil) return false;
+    this.lossless = true;
+    return true;
   }
 
   /** Leaves the log; a loop over the reader ends. */
@@ -329,6 +355,7 @@ export class LogReader implements AsyncIterable<LogEntry> {
           continue;
         }
         if (this.#ports.isShared()) entry.keepFrame();
+        this.given = entry.id;
         yield entry;
         this.cursor = entry.id;
         this.place = entry.to;

@@ -1,5 +1,5 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import type { ServerResponse } from "node:http";
+import { IncomingMessage, type ServerResponse } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -7,7 +7,10 @@ import { createSession, type Session } from "better-sse";
 import type { Context } from "hono";
 import { type Problem, problem } from "../openapi/errors.ts";
 import { HEARTBEAT_MS, isTerminalType, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
+import { memberOfChild } from "../openapi/schemas.ts";
+import type { Answer } from "../sdk/typescript/client.ts";
 import { messageOf } from "../sdk/typescript/errors.ts";
+import { type FollowOptions, Reopening } from "../sdk/typescript/follow.ts";
 import { cutOff, drained, isFull, onOver } from "./outgoing.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
@@ -33,7 +36,11 @@ export function bodyOf(c: NodeContext): Readable {
   // It may break off before anybody reads it.
   body.on("error", () => {});
   incoming.once("close", () => {
-    if (!incoming.readableEnded) body.destroy(new Error("the caller went away before the end of the body"));
+    if (incoming.readableEnded) return;
+    if (!(incoming instanceof IncomingMessage && incoming.complete)) return void body.destroy(new Error("the caller went away before the end of the body"));
+    // All of it has come: what waits in its buffer only has to be taken.
+    for (let rest = incoming.read(); rest !== null; rest = incoming.read()) body.write(rest);
+    body.end();
   });
   return incoming.pipe(body);
 }
@@ -47,7 +54,9 @@ export function whileClientIsThere(c: NodeContext): AbortSignal {
 
 /** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
 function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
-  return createSession(c.env.incoming, c.env.outgoing, {
+  // The end of a body would be taken for that of its client, which may be sent the answer meanwhile, and after it.
+  const request: typeof c.env.incoming = Object.create(c.env.incoming, { once: { value: () => request } });
+  return createSession(request, c.env.outgoing, {
     retry: null,
     keepAlive,
     serializer: (data) => data as string,
@@ -59,7 +68,7 @@ function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
 }
 
 /** Answers HEAD, which the router takes for a GET whose answer it then empties: it must not be sent already. */
-function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
+export function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
   // What is let go before its end may call that an error.
   unread?.on("error", () => {}).destroy();
   return new Response(null, { status, headers });
@@ -145,53 +154,89 @@ export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Reco
 
 /** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
+const HEARTBEAT = ":\n\n";
 const FRAME_END = Buffer.from("\n\n");
 
+/** A stream of another member that is passed on. */
+export interface Relayed {
+  readonly childId: string;
+  readonly body: Readable;
+  /** Opens the stream anew, behind the event of this id; undefined for all of it. */
+  reopen(after: number | undefined): Promise<Answer>;
+  /** Where the pools are, and what ends the waiting. */
+  readonly options: Pick<FollowOptions, "access" | "signal">;
+}
+
 /**
- * Passes another member's stream on as bytes, whole frames only, so that a stream that is cut can still end with a
- * `failed` / `member_lost` of its own. `member` is named in that event; `opened` is the stream where one has been opened already.
+ * Passes another member's stream on as bytes, whole frames only: so one that is cut goes on where it was, and where it cannot, it ends with a
+ * `failed` / `member_lost` of its own. `opened` is the stream where one has been opened already.
  */
-export async function relayStream(c: NodeContext, body: Readable, member: string, opened?: Promise<Session>): Promise<Response> {
-  if (c.req.method === "HEAD") return headOnly(body, STREAM_TYPE);
+export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Promise<Session>): Promise<Response> {
+  if (c.req.method === "HEAD") return headOnly(relayed.body, STREAM_TYPE);
   const { outgoing } = c.env;
   // The heartbeats of the other side pass through.
   const session = await (opened ?? open(c, null));
-  void relay(session, outgoing, body, member).catch(() => cutOff(outgoing));
+  void relay(session, outgoing, relayed).catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }
 
-async function relay(session: Session, outgoing: ServerResponse, body: AsyncIterable<Uint8Array>, member: string): Promise<void> {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
+async function relay(session: Session, outgoing: ServerResponse, { childId, body, reopen, options }: Relayed): Promise<void> {
   let last = { id: 0, type: "" };
-  let why = "its stream ended before the terminal event";
-  try {
-    for await (const bytes of body) {
-      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      // A frame's end may be split over two chunks.
-      const tail = pending.at(-1)?.at(-1);
-      const end = chunk.lastIndexOf(FRAME_END) >= 0 ? chunk.lastIndexOf(FRAME_END) + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
-      if (end === 0) {
-        pending.push(chunk);
-        pendingBytes += chunk.length;
-        if (pendingBytes > MAX_FRAME_BYTES) throw new Error("a frame of its stream has no end");
-        continue;
+  const reopening = new Reopening(() => {
+    if (session.isConnected) outgoing.write(HEARTBEAT);
+    return reopen(last.id > 0 ? last.id : undefined);
+  }, options);
+  let why: unknown;
+  for (let source: Readable | undefined = body; source; ) {
+    let cut: unknown = new Error("its stream ended before the terminal event");
+    try {
+      for await (const frames of wholeFrames(source)) {
+        const seen = lastFrame(frames);
+        if (seen) reopening.progressed();
+        last = seen ?? last;
+        outgoing.write(frames);
+        if (!(await drained(outgoing))) return;
       }
-      const whole = Buffer.concat([...pending, chunk.subarray(0, end)]);
-      pending = end < chunk.length ? [chunk.subarray(end)] : [];
-      pendingBytes = chunk.length - end;
-      last = lastFrame(whole) ?? last;
-      outgoing.write(whole);
-      if (!(await drained(outgoing))) return;
+    } catch (error) {
+      cut = error;
     }
-  } catch (error) {
-    why = messageOf(error);
+    if (isTerminalType(last.type)) break;
+    source = await reopening.after(cut).then(
+      (answer) => answer.body,
+      (error: unknown) => {
+        why = error;
+        return undefined;
+      },
+    );
   }
   if (!isTerminalType(last.type) && session.isConnected) {
-    const lost = { type: "failed", problem: problem("member_lost", `member ${member} was lost while the child ran: ${why}`) };
+    const lost = { type: "failed", problem: problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`) };
     session.push(JSON.stringify(lost), "failed", String(last.id + 1));
   }
   outgoing.end();
+}
+
+/** Runs of whole frames. */
+async function* wholeFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  for await (const bytes of body) {
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // A frame's end may be split over two chunks.
+    const tail = pending.at(-1)?.at(-1);
+    const found = chunk.lastIndexOf(FRAME_END);
+    const end = found >= 0 ? found + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
+    if (end === 0) {
+      pending.push(chunk);
+      pendingBytes += chunk.length;
+      if (pendingBytes > MAX_FRAME_BYTES) throw new Error("a frame of its stream has no end");
+      continue;
+    }
+    const frames = Buffer.concat([...pending, chunk.subarray(0, end)]);
+    pending = end < chunk.length ? [chunk.subarray(end)] : [];
+    pendingBytes = chunk.length - end;
+    yield frames;
+  }
 }
 
 /** Type and id of the last event in a run of whole frames; undefined when there are only comments. */

@@ -8,7 +8,6 @@ import { type ChildSpec, isWorkspacePath, MAX_FILES } from "../openapi/schemas.t
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
 import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
-import { onOver } from "./outgoing.ts";
 import { bodyOf, type NodeContext } from "./stream.ts";
 import { Spool } from "./supervisor/spool.ts";
 import { Uploads } from "./supervisor/uploads.ts";
@@ -85,14 +84,16 @@ export class UploadReceiver {
     const spec = specBeside(c);
     const { incoming, outgoing } = c.env;
     const body = bodyOf(c);
-    onOver(outgoing, () => body.destroy());
     (c as unknown as Context<{ Variables: Received }>).set("input", body);
     goOnWith(c, spec);
-    // So told, curl sends no more once it has the whole answer. A refusal is better read by those that are still sending if all is left open.
+    // So told, curl sends no more once it has the whole answer.
     const closes = incoming.httpVersionMajor === 1 && !outgoing.hasHeader("connection");
     if (closes) outgoing.setHeader("connection", "close");
     await next();
-    if (closes && !outgoing.headersSent && c.res.status >= 400) outgoing.removeHeader("connection");
+    if (c.res.status < 400) return;
+    body.destroy();
+    // Whoever is still sending has more time to read a refusal where the connection is left open.
+    if (closes && !outgoing.headersSent) outgoing.removeHeader("connection");
   }
 
   /**

@@ -14,7 +14,7 @@ export interface CuttingProxy {
 /**
  * Stands before a server until the test ends.
  *
- * @param cutAfter gives, for each connection, after how many bytes of answers it is cut; undefined for never.
+ * @param cutAfter gives, for each request, after how many bytes of its answer the connection is cut; undefined for never.
  */
 export async function cuttingProxy(url: string, cutAfter: () => number | undefined): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url);
@@ -23,13 +23,16 @@ export async function cuttingProxy(url: string, cutAfter: () => number | undefin
   let cuts = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
-    let left = cutAfter() ?? Number.POSITIVE_INFINITY;
+    let left = Number.POSITIVE_INFINITY;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on("error", () => {}).once("close", () => sockets.delete(socket));
     }
     client.on("data", (chunk: Buffer) => {
-      for (const [, method] of chunk.toString("latin1").matchAll(/^([A-Z]+) \S+ HTTP\/1\.1\r$/gm)) methods.push(method as string);
+      for (const [, method] of chunk.toString("latin1").matchAll(/^([A-Z]+) \S+ HTTP\/1\.1\r$/gm)) {
+        methods.push(method as string);
+        left = cutAfter() ?? Number.POSITIVE_INFINITY;
+      }
       upstream.write(chunk);
     });
     upstream.on("data", (chunk: Buffer) => {

@@ -180,7 +180,7 @@ test.each(WAYS)("a caller that goes after the end of its body leaves the child a
 });
 
 test("a gateway that is gone takes the child along whose input it passed on", async () => {
-  const members = await startBoth();
+  const members = await startBoth({}, { graceMs: 0 });
   const { sent, answer } = call(members, "through another member", { command: ["cat"] });
   sent.write("half of it");
   const events = readEvents(await answer);

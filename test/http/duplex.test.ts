@@ -170,13 +170,13 @@ test.each(WAYS)("a caller that goes after the end of its body leaves the child a
   const { sent, answer } = call(members, way, { command: ["sh", "-c", "head -c 1; sleep 0.5; wc -c"] });
   const events = readEvents(await answer);
   await next(events, "placed");
-  await within("all to be sent", new Promise<void>((resolve) => void sent.end(Buffer.alloc(150_000, "x"), resolve)));
+  await within("all to be sent", new Promise<void>((resolve) => void sent.end(Buffer.alloc(260_000, "x"), resolve)));
   await next(events, "stdout");
   sent.destroy();
   await idle(members[1]);
   const { url, ...child } = await only(members[1]);
   expect(child).toMatchObject({ status: "ended", exitCode: 0 });
-  expect(textOf(await collect(readEvents((await fetch(`${url}/events`)).body as unknown as AsyncIterable<Uint8Array>)))).toBe("x149999\n");
+  expect(textOf(await collect(readEvents((await fetch(`${url}/events`)).body as unknown as AsyncIterable<Uint8Array>)))).toBe("x259999\n");
 });
 
 test("a gateway that is gone takes the child along whose input it passed on", async () => {

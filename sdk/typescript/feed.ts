@@ -26,20 +26,20 @@ export function watched(source: Readable, broken: (why: Error) => void): Readabl
 }
 
 /**
- * Sends all of a stream to a child whose input takes one body. Resolves when the child has it, or takes no more of it. A stream that breaks
- * off breaks the sending off, which stops the child. Destroys the stream.
+ * Sends all of a stream to a child whose input takes one body. Resolves when the child has it, or takes no more of it. Destroys the stream.
  *
  * @param url of the child.
- * @throws {PoolError} what kept the input from the child, which does not go on then.
+ * @param ended whether the child is known to have ended, so that nothing more is to be done for it.
+ * @throws {PoolError} what kept the input from the child, which is stopped then.
  */
-export async function feed(url: Promise<string>, input: Readable, client: Client): Promise<void> {
+export async function feed(url: Promise<string>, input: Readable, client: Client, ended = () => false): Promise<void> {
   try {
     // The child may leave it unread for as long as it lives.
     await client.json(`${await url}/stdin?end=true`, { method: "POST", body: input, timeoutMs: 0 });
   } catch (error) {
     if (error instanceof PoolError && error.code === "stdin_closed") return;
-    // Nobody else would send it. What was broken off has stopped the child already, or finds nobody there.
-    if (error instanceof PoolError && error.code !== "member_lost") await client.json(await url, { method: "DELETE" }).catch(() => {});
+    // What broke off midway has stopped it already; what was never begun has not.
+    if (!ended()) await client.json(await url, { method: "DELETE" }).catch(() => {});
     throw error;
   } finally {
     input.destroy();

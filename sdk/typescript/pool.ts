@@ -195,6 +195,7 @@ export class DistributedPool {
     const left = new AbortController();
     let failure: PoolError | undefined;
     let source: Readable | undefined;
+    let ended = false;
     try {
       const positions = new Latest<number>();
       const split = await splitInput(this.#wire(spec, options));
@@ -216,9 +217,10 @@ export class DistributedPool {
       for await (const position of positions) yield { type: "queued", position };
       for await (const event of withValues(followEvents(await answer, { client, access, signal: placing.signal }))) {
         if (event.type === "placed" && input)
-          feed(access.childUrl(event.child.id), input, client).catch((error: PoolError) => {
+          feed(access.childUrl(event.child.id), input, client, () => ended).catch((error: PoolError) => {
             failure ??= error;
           });
+        ended = isTerminal(event);
         // Without its input it was stopped.
         if (event.type === "failed" && event.problem.code === "cancelled" && failure) throw failure;
         yield event;

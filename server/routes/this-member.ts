@@ -49,7 +49,11 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
         signal: whileClientIsThere(node),
       });
       // How that ends is seen in how the child does.
-      if (input) void child.input.write(input, true).catch(() => {});
+      if (input)
+        void child.input
+          .write(input, true)
+          .catch(() => {})
+          .finally(() => input.destroy());
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {

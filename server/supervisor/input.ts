@@ -57,7 +57,7 @@ export class Input {
    */
   async write(body: Readable, end: boolean): Promise<number> {
     if (!this.#open || (this.#once && !this.#awaiting)) throw closed(0);
-    if (this.#once) return this.#writeOnly(body);
+    if (this.#once) return this.#writeOnly(body, this.#once);
     if (this.#waiting >= MAX_WAITING) throw PoolError.of("too_many_requests", `expected at most ${MAX_WAITING} bodies to wait for the child's input`);
     const before = this.#last;
     const turn = Promise.withResolvers<void>();
@@ -74,19 +74,14 @@ export class Input {
   }
 
   /** Writes the one body. */
-  async #writeOnly(body: Readable): Promise<number> {
+  #writeOnly(body: Readable, once: (why: string) => void): Promise<number> {
     clearTimeout(this.#awaiting);
     this.#awaiting = undefined;
-    const broken = () => this.#broken();
-    // The child may take its time to start.
-    body.once("error", broken);
-    await this.#pipe.promise;
-    body.off("error", broken);
+    const broken = () => once("the sender of the child's input went away before its end");
+    // Noticed at once, also while the child has not started, or does not read.
+    if (body.errored) broken();
+    else body.once("error", broken);
     return this.#put(body, true);
-  }
-
-  #broken(): void {
-    this.#once?.("the sender of the child's input went away before its end");
   }
 
   async #put(body: Readable, end: boolean): Promise<number> {
@@ -96,7 +91,8 @@ export class Input {
     if (!stream || !this.#open) throw closed(bytes);
     this.#body = body;
     try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
+      // To destroy it here would look as if its sender had broken it off.
+      for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         await new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())));
         bytes += chunk.length;
       }
@@ -109,7 +105,6 @@ export class Input {
       // A pipe that broke stays so. What contains the program may hold the pipe for as long as it lives, whatever the program closes.
       if (stream.destroyed) this.#open = false;
       if (!this.#open) throw closed(bytes);
-      this.#broken();
       throw error;
     } finally {
       this.#body = undefined;

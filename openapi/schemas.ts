@@ -112,7 +112,7 @@ const StdinSchema = z
         open: z.literal(true),
         once: z.literal(true).optional().openapi({
           description:
-            "One body is all of the input, and its end the end of the input. A body that breaks off, or that does not begin within a minute, stops the child: `cancelled`.",
+            "One body is all of the input, and its end the end of the input. A body that breaks off, or that does not begin within 10 seconds, stops the child: `cancelled`.",
         }),
       }),
     ],

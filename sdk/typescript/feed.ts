@@ -9,20 +9,23 @@ import { PoolError } from "./errors.ts";
  * @param broken is told why when they will not be whole: the stream failed, was destroyed, or brings something else than bytes.
  */
 export function watched(source: Readable, broken: (why: Error) => void): Readable {
-  finished(source, { writable: false }, (error) => {
-    if (error) broken(error);
-  });
   async function* read(): AsyncGenerator<string | Uint8Array, void, undefined> {
     for await (const chunk of source.iterator({ destroyOnReturn: false })) {
-      if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) {
-        const why = new Error("expected a stream of bytes or text; got one of objects");
-        broken(why);
-        throw why;
-      }
+      if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) throw breakOff(new Error("expected a stream of bytes or text; got one of objects"));
       yield chunk;
     }
   }
-  return Readable.from(read(), { objectMode: false });
+  const bytes = Readable.from(read(), { objectMode: false });
+  const breakOff = (why: Error) => {
+    broken(why);
+    // Also while nobody takes them.
+    bytes.on("error", () => {}).destroy(why);
+    return why;
+  };
+  finished(source, { writable: false }, (error) => {
+    if (error) breakOff(error);
+  });
+  return bytes;
 }
 
 /**

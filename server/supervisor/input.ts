@@ -2,9 +2,11 @@
 import type { Readable, Writable } from "node:stream";
 import { PoolError } from "../../sdk/typescript/errors.ts";
 
-/** So many bodies wait for their turn at a time, and each so long; so long an input that takes one body waits for it. */
+/** So many bodies wait for their turn at a time, and each so long. */
 const MAX_WAITING = 16;
 const TURN_TIMEOUT_MS = 60_000;
+/** The one body of an input that takes one has to begin in this time: its sender may be gone. */
+const BEGIN_TIMEOUT_MS = 10_000;
 
 export interface InputOptions {
   /** Whether it takes bodies at all. */
@@ -28,7 +30,7 @@ export class Input {
   constructor({ open, once }: InputOptions) {
     this.#open = open;
     this.#once = once;
-    if (once) this.#awaiting = setTimeout(() => once(`nobody sent the child's input in ${TURN_TIMEOUT_MS} ms`), TURN_TIMEOUT_MS);
+    if (once) this.#awaiting = setTimeout(() => once(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`), BEGIN_TIMEOUT_MS);
   }
 
   /** Tells it the child's pipe, once there is one. */

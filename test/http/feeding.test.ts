@@ -44,7 +44,7 @@ function endless(): Readable {
   });
 }
 
-const only = async ({ url }: RunningMember) => (await getJson<{ children: ChildInfo[] }>(`${url}/children`)).children.at(-1) as ChildInfo;
+const children = async ({ url }: RunningMember) => (await getJson<{ children: ChildInfo[] }>(`${url}/children`)).children;
 
 test("what is answered arrives before the input has ended", async () => {
   const { far, pools } = await throughGateway();
@@ -123,7 +123,6 @@ test("a child that reads no more ends its call all the same, and its stream is l
 test.each<[string, () => Readable, RegExp]>([
   ["fails", () => Readable.from(failing(), { objectMode: false }), /^stdin: the disk is gone/],
   ["brings objects", () => Readable.from([{ a: 1 }]), /^stdin: expected a stream of bytes or text/],
-  ["is of a file that is not there", () => createReadStream("/nowhere"), /^stdin: ENOENT/],
 ])("a stream that %s ends the call, and the child", async (_, stdin, message) => {
   const { far, pools } = await throughGateway();
   const given = stdin();
@@ -131,9 +130,8 @@ test.each<[string, () => Readable, RegExp]>([
   await expect(within("the call", call)).rejects.toMatchObject({ code: "cancelled", message: expect.stringMatching(message) });
   expect(given.destroyed).toBe(true);
   await idle(far);
-  const child = await only(far);
-  // One that fails at once may do so before there is a child.
-  if (child) expect(child).toMatchObject({ status: "ended", code: "cancelled" });
+  const [child] = await children(far);
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
 });
 
 async function* failing(): AsyncGenerator<string> {
@@ -141,13 +139,20 @@ async function* failing(): AsyncGenerator<string> {
   throw new Error("the disk is gone");
 }
 
+test("a stream that fails before there is a child ends the call", async () => {
+  const { pools } = await throughGateway();
+  const call = pools.call("pipeline", { command: ["cat"], stdin: createReadStream("/nowhere") });
+  await expect(within("the call", call)).rejects.toMatchObject({ code: "cancelled", message: expect.stringMatching(/^stdin: ENOENT/) });
+});
+
 test("a call that is left before the end of its input takes the child along, and lets the stream go", async () => {
   const { far, pools } = await throughGateway();
   const stdin = endless();
   for await (const { type } of pools.stream("pipeline", { command: ["cat"], stdin })) if (type === "stdout") break;
   expect(stdin.destroyed).toBe(true);
   await idle(far);
-  expect(await only(far)).toMatchObject({ status: "ended", code: "cancelled" });
+  const [child] = await children(far);
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
 });
 
 test("a call that is left after the end of its input leaves the child alone", async () => {
@@ -155,10 +160,11 @@ test("a call that is left after the end of its input leaves the child alone", as
   const stdin = Readable.from(["all of it\n"], { objectMode: false });
   const command = ["sh", "-c", "cat; trap 'exit 3' USR1; echo over; while :; do sleep 0.02; done"];
   for await (const event of pools.stream("pipeline", { command, stdin })) if (event.type === "stdout" && event.text?.endsWith("over\n")) break;
-  const { id, status } = await only(far);
-  expect(status).toBe("running");
-  await pools.child(id).signal("SIGUSR1");
-  expect(await within("the end", pools.child(id).exit)).toMatchObject({ exitCode: 3 });
+  const [running] = await children(far);
+  expect(running?.status).toBe("running");
+  const child = pools.child(`${running?.id}`);
+  await child.signal("SIGUSR1");
+  expect(await within("the end", child.exit)).toMatchObject({ exitCode: 3 });
 });
 
 test("an answer that is cut goes on, and the input meanwhile", async () => {
@@ -193,7 +199,8 @@ test("what keeps the input from the child is what the call fails by, and stops t
   for await (const event of other.events()) if (event.type === "stdout") break;
   const call = pools.call("pipeline", { command: ["cat"], stdin: endless() });
   await expect(within("the call", call)).rejects.toMatchObject({ code: "too_many_requests" });
-  expect(await only(far)).toMatchObject({ code: "cancelled" });
+  const [, child] = await children(far);
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
   otherInput.end();
   await within("the other one's input", feeding);
   await other.stop({ graceMs: 0 });

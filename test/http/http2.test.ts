@@ -204,7 +204,7 @@ describe.skipIf(!hasOpenssl)(`HTTP/2${hasOpenssl ? "" : " (skipped: openssl is n
 
     const spec = encodeURIComponent(JSON.stringify({ pool: "pipeline", command: ["sleep", "600"] }));
     const { socket, authority } = await speak(member);
-    socket.write(frame("headers", END_HEADERS, 1, head("POST", `/call?spec=${spec}`, authority, { "content-type": "application/octet-stream" })));
+    socket.write(frame("headers", END_HEADERS, 1, head("POST", `/children?spec=${spec}`, authority, { "content-type": "application/octet-stream" })));
     socket.write(Buffer.concat([frame("data", 0, 1, Buffer.from("part")), frame("reset", 0, 1, CANCEL)]));
     socket.write(frame("headers", END_HEADERS | END_STREAM, 3, head("GET", "/livez", authority)));
     await within("the answer to what came after it", once(socket, "data"));
@@ -362,6 +362,71 @@ describe.skipIf(!hasOpenssl)(`HTTP/2${hasOpenssl ? "" : " (skipped: openssl is n
       }, 20);
       onTestFinished(() => clearInterval(pings));
       await within("both to be closed", Promise.all([once(socket, "close"), once(begun.socket, "close")]));
+    });
+  });
+
+  describe("a call whose body is its child's input", () => {
+    const spec = (command: string[]) => ({ "content-type": "application/octet-stream", "pool-spec": JSON.stringify({ command }) });
+
+    /** A member that only forwards, and the one behind it. */
+    async function startBoth(options: Options = {}) {
+      const [gate, far] = (await start({ pools: { gate: 1 }, ...options }, options)) as [RunningMember, RunningMember];
+      return { gate, session: await connectTo(gate.url, trusting()), behind: await connectTo(far.url, trusting()) };
+    }
+    const begin = (session: ClientHttp2Session, command: string[]) => {
+      const stream = session.request({ ":path": "/pools/pipeline/call", ":method": "POST", ...spec(command) });
+      stream.on("error", () => {});
+      return stream;
+    };
+
+    test("is answered while it goes in, and may be silent", async () => {
+      const { session } = await startBoth({ requestTimeoutMs: 300 });
+      const stream = begin(session, ["sh", "-c", 'while read -r line; do echo "got $line"; done']);
+      const events = eventsIn(stream);
+      const next = async () => (await within("an event", events.next())).value;
+      expect(await next()).toMatchObject({ type: "placed" });
+      stream.write("one\n");
+      expect(await next()).toMatchObject({ text: "got one\n" });
+      // What is kept is given up in the same time.
+      const upload = session.request({ ":path": "/pools/pipeline/children", ":method": "POST", ...spec([]) });
+      upload.write("half");
+      expect((await headOf(upload)).status).toBe(408);
+      stream.end("two\n");
+      expect(await next()).toMatchObject({ text: "got two\n" });
+      expect(await next()).toMatchObject({ type: "result" });
+    });
+
+    test("ends well where the child reads no more: the rest is not wanted", async () => {
+      const { session, behind } = await startBoth();
+      const stream = begin(session, ["head", "-c", "10"]);
+      const more = () => {
+        while (!stream.closed && stream.write(Buffer.alloc(65_536))) {}
+      };
+      stream.on("drain", more);
+      more();
+      expect((await bytesOf(stream)).toString()).toMatch(/event: result\n/);
+      await idleOn(behind);
+    });
+
+    test("takes the child along when it is reset", async () => {
+      const { gate, behind } = await startBoth();
+      const { socket, authority } = await speak(gate);
+      socket.write(frame("headers", END_HEADERS, 1, head("POST", "/pools/pipeline/call", authority, spec(["cat"]))));
+      socket.write(frame("data", 0, 1, Buffer.from("half")));
+      await until("the child", async () => (await countOn(behind))?.active === 1);
+      const { children } = await json<{ children: ChildInfo[] }>(behind, "/children");
+      const events = eventsIn(open(behind, `/children/${children[0]?.id}/events`));
+      const told: NumberedEvent[] = [];
+      const read = async () => {
+        for await (const event of events) {
+          told.push(event);
+          if (event.type === "stdout") socket.write(frame("reset", 0, 1, CANCEL));
+        }
+      };
+      await within("the end", read());
+      expect(textOf(told)).toBe("half");
+      expect(lastOf(told, "failed").problem.code).toBe("cancelled");
+      await idleOn(behind);
     });
   });
 

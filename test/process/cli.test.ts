@@ -15,7 +15,7 @@ import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
 import { LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { Screen } from "../helpers/screen.ts";
-import { within } from "../helpers/wait.ts";
+import { eventually, within } from "../helpers/wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/cli.js");
@@ -205,6 +205,60 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   test("--stdin - passes this command's own standard input on", async () => {
     const { stdout } = await dpool(["call", "pipeline", "--url", member.url, "--stdin", "-", "--", "tr", "a-z", "A-Z"], { input: "quiet\n" });
     expect(stdout).toBe("QUIET\n");
+  });
+
+  /** The command line with its input and output as pipes; what it prints is read up to a line. */
+  function talking(...args: string[]) {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: ROOT, env: ENVIRONMENT, stdio: ["pipe", "pipe", "inherit"] });
+    started.push(child);
+    child.stdin?.on("error", () => {});
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    const exited = once(child, "exit");
+    return {
+      child,
+      line: async () => (await within("a line", COMMAND_TIMEOUT_MS, lines.next())).value,
+      code: async () => (await within("the end", COMMAND_TIMEOUT_MS, exited))[0],
+    };
+  }
+
+  test("what is typed reaches the child line by line, and its output comes meanwhile", async () => {
+    const echo = 'while read -r line; do echo "got $line"; done; echo over';
+    const { child, line, code } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "sh", "-c", echo);
+    for (const typed of ["one", "two"]) {
+      child.stdin?.write(`${typed}\n`);
+      expect(await line()).toBe(`got ${typed}`);
+    }
+    child.stdin?.end();
+    expect(await line()).toBe("over");
+    expect(await code()).toBe(0);
+  });
+
+  test("a child that has enough ends the command, whatever else is typed", async () => {
+    const { child, line, code } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "head", "-n", "1");
+    const more = () => {
+      while (child.stdin?.writable && child.stdin.write("y\n".repeat(10_000))) {}
+    };
+    child.stdin?.on("drain", more);
+    more();
+    expect(await line()).toBe("y");
+    expect(await code()).toBe(0);
+    const silent = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "echo", "enough");
+    expect(await silent.line()).toBe("enough");
+    expect(await silent.code()).toBe(0);
+  });
+
+  test("a command that is killed midway takes its child along", async () => {
+    const { child, line } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--label", "job=typed", "--", "cat");
+    child.stdin?.write("half\n");
+    expect(await line()).toBe("half");
+    child.kill("SIGKILL");
+    await eventually(
+      "the child to be stopped",
+      async () => {
+        expect((await ask("ps", "--label", "job=typed")).stdout).toMatch(/ cancelled +job=typed$/m);
+      },
+      COMMAND_TIMEOUT_MS,
+    );
   });
 
   test("--env reaches the child, and the child knows where it is", async () => {

@@ -9,7 +9,8 @@ import { type FollowOptions, followEvents, openEvents } from "../sdk/typescript/
 import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
 import { type RelayedRaw, relayRaw } from "./raw.ts";
-import { CHILD_HEADER, type NodeContext, type Relayed, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
+import { type Relayed, relayStream } from "./relay.ts";
+import { CHILD_HEADER, type NodeContext, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
 export interface GatewayOptions {

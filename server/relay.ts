@@ -14,6 +14,7 @@ import { headOnly, type NodeContext, openSession, type Session, STREAM_TYPE } fr
 /** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 const HEARTBEAT = ":\n\n";
+const NEWLINE = 10;
 const FRAME_END = Buffer.from("\n\n");
 
 /** A stream of another member that is passed on. */
@@ -82,10 +83,8 @@ export async function* wholeFrames(body: AsyncIterable<Uint8Array>): AsyncGenera
   let pendingBytes = 0;
   for await (const bytes of body) {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // A frame's end may be split over two chunks.
-    const tail = pending.at(-1)?.at(-1);
     const found = chunk.lastIndexOf(FRAME_END);
-    const end = found >= 0 ? found + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
+    const end = found >= 0 ? found + 2 : isSplitEnd(pending, chunk) ? 1 : 0;
     if (end === 0) {
       pending.push(chunk);
       pendingBytes += chunk.length;
@@ -104,15 +103,21 @@ export async function* wholeFrames(body: AsyncIterable<Uint8Array>): AsyncGenera
 /** A frame's type and id stand in so many of its first bytes. */
 const HEAD_BYTES = 64;
 
+/** Whether the end of a frame is split over what came before a chunk and the chunk. */
+function isSplitEnd(pending: readonly Buffer[], chunk: Buffer): boolean {
+  return pending.at(-1)?.at(-1) === NEWLINE && chunk[0] === NEWLINE;
+}
+
 /** Type and id of the last event in a run of whole frames, the first of which begins in `pending`. */
 function lastFrame(pending: readonly Buffer[], frames: Buffer): Frames["last"] {
+  const split = isSplitEnd(pending, frames);
   for (let end = frames.length; ; ) {
     const before = end >= 4 ? frames.lastIndexOf(FRAME_END, end - 4) : -1;
-    const start = before + FRAME_END.length;
-    const head = before < 0 ? Buffer.concat([...pending, frames], HEAD_BYTES) : frames.subarray(start, Math.min(start + HEAD_BYTES, end));
+    const start = before >= 0 ? before + 2 : split && end > 1 ? 1 : 0;
+    const head = start === 0 ? Buffer.concat([...pending, frames], HEAD_BYTES) : frames.subarray(start, Math.min(start + HEAD_BYTES, end));
     const match = /^event: ?(\w+)\nid: ?(\d+)\n/.exec(head.toString("latin1"));
     if (match) return { type: match[1] as string, id: Number(match[2]) };
-    if (before < 0) return undefined;
+    if (start === 0) return undefined;
     end = start;
   }
 }

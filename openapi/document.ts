@@ -13,12 +13,16 @@ const INFO = {
 
 const binary = { type: "string", format: "binary" } as const;
 
-/** The operations whose body may be multipart too, by the name of their spec. It is read piece by piece, so the routes themselves know nothing of it. */
-const WITH_FILES: Readonly<Record<string, string>> = {
-  callInPool: "ChildSpec",
-  placeChildInPool: "ChildSpec",
-  call: "MemberChildSpec",
-  placeChild: "MemberChildSpec",
+const BESIDE = 'The child spec is beside it, as JSON: in the header `pool-spec`, in ASCII, or in the query, `?spec={"command":["cat"]}`.';
+const STREAMED = `The child's input, as it is: sent to the child while the answer comes, nothing of it kept. ${BESIDE} The client has to read the answer while it sends; when it goes before the end of the body, the child is stopped.`;
+const KEPT = `The child's input, as it is: kept until it is whole. ${BESIDE}`;
+
+/** The operations whose body may be of other kinds too, which are read piece by piece, so the routes themselves know nothing of them. */
+const WITH_FILES: Readonly<Record<string, { readonly spec: string; readonly input: string }>> = {
+  callInPool: { spec: "ChildSpec", input: STREAMED },
+  placeChildInPool: { spec: "ChildSpec", input: KEPT },
+  call: { spec: "MemberChildSpec", input: STREAMED },
+  placeChild: { spec: "MemberChildSpec", input: KEPT },
 };
 
 function multipart(spec: string) {
@@ -26,7 +30,10 @@ function multipart(spec: string) {
     schema: {
       type: "object" as const,
       required: ["spec"],
-      properties: { spec: { $ref: `#/components/schemas/${spec}` }, stdin: { ...binary, description: "What the child reads on its standard input." } },
+      properties: {
+        spec: { $ref: `#/components/schemas/${spec}` },
+        stdin: { ...binary, description: "What the child reads on its standard input; kept until it is whole." },
+      },
       additionalProperties: { ...binary, description: "A file for the workspace; the part's name is its path there." },
     },
     encoding: { spec: { contentType: "application/json" } },
@@ -35,8 +42,8 @@ function multipart(spec: string) {
 
 function documented(route: (typeof ROUTES)[number]): RouteConfig {
   const { request } = route as RouteConfig;
-  const spec = WITH_FILES[route.operationId];
-  if (spec === undefined || !request?.body) return route;
+  const others = WITH_FILES[route.operationId];
+  if (others === undefined || !request?.body) return route;
   return {
     ...route,
     request: {
@@ -45,10 +52,8 @@ function documented(route: (typeof ROUTES)[number]): RouteConfig {
         ...request.body,
         content: {
           ...request.body.content,
-          "multipart/form-data": multipart(spec),
-          "application/octet-stream": {
-            schema: { ...binary, description: 'The child\'s input, as it is; the spec is in the query: `?spec={"command":["cat"]}`.' },
-          },
+          "multipart/form-data": multipart(others.spec),
+          "application/octet-stream": { schema: { ...binary, description: others.input } },
         },
       },
     },

@@ -294,7 +294,8 @@ export const writeStdin = createRoute({
   path: "/children/{id}/stdin",
   tags: ["Children"],
   summary: "Feed a child's standard input: the body's bytes, as they come, no faster than the child reads",
-  description: "Bodies are written one after the other. The input stays open for the next one unless `end` is true.",
+  description:
+    "Bodies are written one after the other. The input stays open for the next one unless `end` is true. With `stdin: {open: true, once: true}` there is one: its end is that of the input, and where it breaks off the child is stopped.",
   request: {
     params: pathChild,
     query: z.strictObject({

@@ -117,7 +117,7 @@ export const OPTIONS = {
   },
   "request-timeout-ms": {
     value: "MS",
-    doc: "How long a request may take to arrive, its body included.",
+    doc: "How long a request may take to arrive, its body included; an upload, to go on.",
     otherwise: String(DEFAULTS.requestTimeoutMs),
     parse: whole(100, DAY_MS),
   },
@@ -172,7 +172,7 @@ export const OPTIONS = {
   },
   "max-upload-bytes": {
     value: "BYTES",
-    doc: "Largest multipart request; four times as much is kept at a time, on disk.",
+    doc: "Largest multipart request, or input of a placed child that comes with it; four times as much is kept at a time, on disk.",
     otherwise: String(DEFAULTS.maxUploadBytes),
     parse: whole(1_024, 1_099_511_627_776),
   },
@@ -190,7 +190,7 @@ export const OPTIONS = {
   },
   task: { value: "NAME", doc: "Run this task of the members instead of a command.", parse: text },
   args: { value: "JSON", doc: "The task's arguments, such as '[1, \"two\"]'.", otherwise: "none", parse: list },
-  stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's.", parse: text },
+  stdin: { value: "FILE", doc: "A file for the child's standard input; - for this one's. A call's is read as its child reads, and ends with it.", parse: text },
   file: {
     value: "PATH[=FILE]",
     repeatable: true,

@@ -11,7 +11,8 @@ import { type FollowOptions, followEvents, openEvents } from "../sdk/typescript/
 import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
 import { type RelayedRaw, relayRaw } from "./raw.ts";
-import { CHILD_HEADER, type NodeContext, type Relayed, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
+import { type Relayed, relayStream } from "./relay.ts";
+import { CHILD_HEADER, type NodeContext, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
 export interface GatewayOptions {
@@ -80,7 +81,13 @@ export async function forwardRaw(c: NodeContext, options: GatewayOptions, id: st
   const how = through(c, options);
   const answer = await reach(id, () => openRaw(id, { after, stdoutFrom }, how));
   c.env.outgoing.setHeader(CHILD_HEADER, id);
-  return relayRaw(c, { answer, from: stdoutFrom, ...rawOf(id, how) });
+  const relayed = { answer, from: stdoutFrom, ...rawOf(id, how) };
+  if (after === undefined) return relayRaw(c, relayed);
+  // Which byte comes behind an event its member knows alone.
+  return relayRaw(c, {
+    ...relayed,
+    reopen: (byte) => Promise.reject(PoolError.of("member_lost", `${byte} bytes behind event ${after} the connection was cut`)),
+  });
 }
 
 /** How a caller's streams are opened. */

@@ -40,7 +40,7 @@ export interface MemberOptions extends AuthOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest request body, or child spec in a multipart one. Default 16 MiB. */
   readonly maxBodyBytes?: number | undefined;
-  /** Largest multipart body; four times as much is kept at a time, on disk. Default 1 GiB. */
+  /** Largest multipart body, or input of a placed child that comes with it; four times as much is kept at a time, on disk. Default 1 GiB. */
   readonly maxUploadBytes?: number | undefined;
   /**
    * A folder of modules: each `NAME.js`, `.mjs`, `.ts`, `.mts` or `.py` directly in it is the task `NAME`. Children that run functions see
@@ -49,7 +49,7 @@ export interface MemberOptions extends AuthOptions {
   readonly tasks?: string | undefined;
   /** Bytes of sources that are kept for callers who name them by their hashes. Default 64 MiB. */
   readonly sourceCacheBytes?: number | undefined;
-  /** Milliseconds that a request may take to arrive, its body included. Default 60,000. */
+  /** Milliseconds that a request may take to arrive, its body included; an upload, to go on. A child's input may take its time. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
   readonly maxRate?: number | undefined;

@@ -1,22 +1,19 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import { IncomingMessage, type ServerResponse } from "node:http";
+import { IncomingMessage } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Context } from "hono";
-import { type Problem, problem } from "../openapi/errors.ts";
-import { HEARTBEAT_MS, isTerminalType, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
-import { memberOfChild } from "../openapi/schemas.ts";
-import type { Answer } from "../sdk/typescript/client.ts";
-import { messageOf } from "../sdk/typescript/errors.ts";
-import { type FollowOptions, Reopening } from "../sdk/typescript/follow.ts";
+import type { Problem } from "../openapi/errors.ts";
+import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
 import { cutOff, drained, isFull, onOver } from "./outgoing.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
 /** In the head of a call's answer: which child it is, for whoever goes on with it by another way. */
 export const CHILD_HEADER = "pool-child-id";
 
+export type { Session };
 export type NodeContext = Context<{ Bindings: HttpBindings }>;
 
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
@@ -53,7 +50,7 @@ export function whileClientIsThere(c: NodeContext): AbortSignal {
 }
 
 /** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
-function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
+export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
   // The end of a body would be taken for that of its client, which may be sent the answer meanwhile, and after it.
   const request: typeof c.env.incoming = Object.create(c.env.incoming, { once: { value: () => request } });
   return createSession(request, c.env.outgoing, {
@@ -94,7 +91,7 @@ export class WaitingStream {
   }
 
   say(event: PoolEvent | SlotEvent): void {
-    this.#session ??= open(this.#c, HEARTBEAT_MS);
+    this.#session ??= openSession(this.#c, HEARTBEAT_MS);
     const { outgoing } = this.#c.env;
     const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     // What a reader that takes nothing is not told costs it a position that is old by then.
@@ -109,7 +106,7 @@ export class WaitingStream {
   }
 }
 
-const STREAM_TYPE = { "content-type": "text/event-stream" };
+export const STREAM_TYPE = { "content-type": "text/event-stream" };
 
 /** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
 export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void, opened?: Promise<Session>): Promise<Response> {
@@ -123,7 +120,7 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
     gone?.();
   });
   const { outgoing } = c.env;
-  const session = await (opened ?? open(c, HEARTBEAT_MS));
+  const session = await (opened ?? openSession(c, HEARTBEAT_MS));
   void (async () => {
     for await (const { frame } of reader) {
       if (!session.isConnected) return;
@@ -150,104 +147,4 @@ export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Reco
     outgoing.end();
   })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
-}
-
-/** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
-const MAX_FRAME_BYTES = 128 * 1024 * 1024;
-const HEARTBEAT = ":\n\n";
-const FRAME_END = Buffer.from("\n\n");
-
-/** A stream of another member that is passed on. */
-export interface Relayed {
-  readonly childId: string;
-  readonly body: Readable;
-  /** Opens the stream anew, behind the event of this id; undefined for all of it. */
-  reopen(after: number | undefined): Promise<Answer>;
-  /** Where the pools are, and what ends the waiting. */
-  readonly options: Pick<FollowOptions, "access" | "signal">;
-}
-
-/**
- * Passes another member's stream on as bytes, whole frames only: so one that is cut goes on where it was, and where it cannot, it ends with a
- * `failed` / `member_lost` of its own. `opened` is the stream where one has been opened already.
- */
-export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Promise<Session>): Promise<Response> {
-  if (c.req.method === "HEAD") return headOnly(relayed.body, STREAM_TYPE);
-  const { outgoing } = c.env;
-  // The heartbeats of the other side pass through.
-  const session = await (opened ?? open(c, null));
-  void relay(session, outgoing, relayed).catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
-}
-
-async function relay(session: Session, outgoing: ServerResponse, { childId, body, reopen, options }: Relayed): Promise<void> {
-  let last = { id: 0, type: "" };
-  const reopening = new Reopening(() => {
-    if (session.isConnected) outgoing.write(HEARTBEAT);
-    return reopen(last.id > 0 ? last.id : undefined);
-  }, options);
-  let why: unknown;
-  for (let source: Readable | undefined = body; source; ) {
-    let cut: unknown = new Error("its stream ended before the terminal event");
-    try {
-      for await (const frames of wholeFrames(source)) {
-        const seen = lastFrame(frames);
-        if (seen) reopening.progressed();
-        last = seen ?? last;
-        outgoing.write(frames);
-        if (!(await drained(outgoing))) return;
-      }
-    } catch (error) {
-      cut = error;
-    }
-    if (isTerminalType(last.type)) break;
-    source = await reopening.after(cut).then(
-      (answer) => answer.body,
-      (error: unknown) => {
-        why = error;
-        return undefined;
-      },
-    );
-  }
-  if (!isTerminalType(last.type) && session.isConnected) {
-    const lost = { type: "failed", problem: problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`) };
-    session.push(JSON.stringify(lost), "failed", String(last.id + 1));
-  }
-  outgoing.end();
-}
-
-/** Runs of whole frames. */
-async function* wholeFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  for await (const bytes of body) {
-    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // A frame's end may be split over two chunks.
-    const tail = pending.at(-1)?.at(-1);
-    const found = chunk.lastIndexOf(FRAME_END);
-    const end = found >= 0 ? found + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
-    if (end === 0) {
-      pending.push(chunk);
-      pendingBytes += chunk.length;
-      if (pendingBytes > MAX_FRAME_BYTES) throw new Error("a frame of its stream has no end");
-      continue;
-    }
-    const frames = Buffer.concat([...pending, chunk.subarray(0, end)]);
-    pending = end < chunk.length ? [chunk.subarray(end)] : [];
-    pendingBytes = chunk.length - end;
-    yield frames;
-  }
-}
-
-/** Type and id of the last event in a run of whole frames; undefined when there are only comments. */
-function lastFrame(frames: Buffer): { id: number; type: string } | undefined {
-  for (let end = frames.length - 2; end > 0; ) {
-    const before = frames.lastIndexOf(FRAME_END, end - 2);
-    const start = before < 0 ? 0 : before + 2;
-    const head = frames.toString("latin1", start, Math.min(start + 64, end));
-    const match = /^event: ?(\w+)\nid: ?(\d+)\n/.exec(head);
-    if (match) return { type: match[1] as string, id: Number(match[2]) };
-    end = start - 2;
-  }
-  return undefined;
 }

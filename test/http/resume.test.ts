@@ -1,5 +1,6 @@
 /** Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read twice. */
 import { createHash } from "node:crypto";
+import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
 import type { Member } from "../../sdk/typescript/members.ts";
@@ -110,6 +111,18 @@ describe("a gateway whose connections to the member are cut again and again", ()
     await idle(own);
   });
 
+  test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {
+    const { own, gateway } = await behindCuts(cutAfter);
+    const child = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const { id } = child;
+    // Up to the first output.
+    for await (const event of child.events()) if (event.type === "stdout") break;
+    const headers = { accept: "application/octet-stream", "last-event-id": "2" };
+    const answer = await within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers }));
+    await expect(within("the bytes", answer.text())).rejects.toThrow();
+    await idle(own);
+  });
+
   test("says that the member was lost where nothing comes through any more", async () => {
     let requests = 0;
     // The load, and the call.
@@ -118,6 +131,31 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(lastOf(events, "failed").problem).toMatchObject({ code: "member_lost", detail: expect.stringContaining(own.name) });
     await idle(own);
   });
+});
+
+test("output that was lost on the way is no success: stream tells of the gap, call rejects unless nobody wants it", async () => {
+  const member = await startOne();
+  const bytes = 60 * 1024 * 1024;
+  const spec = { command: ["head", "-c", String(bytes), "/dev/zero"], outputEncoding: "base64" as const };
+  const behind = async () => {
+    let requests = 0;
+    return open((await cuttingProxy(member.url, () => (requests++ === 0 ? 10_000 : undefined), 40 * 1024 * 1024)).url);
+  };
+  let received = 0;
+  let dropped = 0;
+  for await (const event of (await behind()).stream("pipeline", spec)) {
+    if (event.type === "stdout") received += outputBytes(event).length;
+    if (event.type === "gap") dropped += event.droppedBytes;
+  }
+  expect(dropped).toBeGreaterThan(0);
+  expect(received + dropped).toBe(bytes);
+  const wanted = (await behind()).call("pipeline", spec, { stdout: new PassThrough().resume() });
+  await expect(within("the call", wanted)).rejects.toMatchObject({
+    code: "events_expired",
+    message: expect.stringMatching(/\d+ bytes of its output were lost/),
+  });
+  expect(await within("the call", (await behind()).call("pipeline", spec))).toMatchObject({ exitCode: 0 });
+  await idle(member);
 });
 
 test.each(["its own member", "another member"])("a fast child whose caller, through %s, is cut 20 times gives each byte once, without a gap", async (place) => {

@@ -104,7 +104,10 @@ export class UploadReceiver {
    */
   async receive(c: NodeContext, next: Next): Promise<void> {
     const type = c.req.header("content-type");
-    if (!isMultipart(type) && !isRaw(type)) return next();
+    if (!isMultipart(type) && !isRaw(type)) {
+      if (c.req.query("spec") === undefined && c.req.header(SPEC_HEADER) === undefined) return next();
+      throw refusal(`content-type application/octet-stream of a body that is the child's input; got ${type ?? "none"}`);
+    }
     const beside = isRaw(type) ? specBeside(c) : undefined;
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();

@@ -164,6 +164,7 @@ export class DistributedPool {
    * @throws {PoolError} as above, but for `function_threw`.
    * @example
    * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
+   * await pools.call("pipeline", { command: ["sha256sum"], stdin: createReadStream("in.mp4") });
    */
   call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
   /** Runs a function or a task, with a spec of its own. */

@@ -251,6 +251,11 @@ test("the spec is in the query or in the header, one of the two", async () => {
       code: "invalid_request",
       detail: `expected the child spec of a body that is the child's input in the query, ?spec=, or in the header pool-spec; got ${got}`,
     });
+  // As curl has it unless it is told.
+  expect(await problemOf(await send(path, { ...header, "content-type": "application/x-www-form-urlencoded" }))).toMatchObject({
+    code: "invalid_request",
+    detail: "expected content-type application/octet-stream of a body that is the child's input; got application/x-www-form-urlencoded",
+  });
   await idle(members[1]);
 });
 

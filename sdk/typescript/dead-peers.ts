@@ -20,9 +20,10 @@ const MORE_UNANSWERED = 2;
 
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
+/** Packets without an answer, at first and now, and in how many scans in a row; one that finds fewer begins anew. */
 interface Silence {
   readonly first: number;
-  readonly last: number;
+  readonly packets: number;
   readonly scans: number;
 }
 
@@ -51,8 +52,8 @@ async function scan(): Promise<void> {
     for (const [key, packets] of tables.flatMap(unansweredIn)) {
       const socket = watched.get(key);
       if (!socket) continue;
-      const { first, last, scans } = before.get(socket) ?? { first: packets, last: packets, scans: 0 };
-      const silence = packets < last ? { first: packets, last: packets, scans: 1 } : { first, last: packets, scans: scans + 1 };
+      const last = before.get(socket);
+      const silence = last && packets >= last.packets ? { ...last, packets, scans: last.scans + 1 } : { first: packets, packets, scans: 1 };
       silences.set(socket, silence);
       if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED) socket.destroy(gone());
     }

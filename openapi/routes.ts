@@ -60,10 +60,12 @@ const stream = {
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
 
+const raw = { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } };
+
 const callResponse = {
   ...stream,
   description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end. With \`Accept: application/octet-stream\`: the child's stdout as it is, the terminal event as JSON in the trailer \`pool-ending\`; where a command exits with another code than 0, or the child fails, the connection is broken instead.`,
-  content: { ...stream.content, ...json(CallResultSchema), "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } },
+  content: { ...stream.content, ...json(CallResultSchema), ...raw },
 };
 
 const endings = [
@@ -240,17 +242,35 @@ export const childEvents = createRoute({
   method: "get",
   path: "/children/{id}/events",
   tags: ["Children"],
-  summary: "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`",
+  summary: "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`; or its stdout",
+  description:
+    "What a reader comes too late for is told by `gap`. The raw form cannot: it is `events_expired` where its first byte is no longer kept, and a connection that is broken where the reader falls behind.",
   request: {
     params: pathChild,
     headers: z.object({
       "last-event-id": z
         .string()
         .regex(/^\d{1,15}$/, "expected the id of an event: a number")
-        .optional(),
+        .optional()
+        .openapi({ description: "The last event that was read." }),
+      range: z
+        .string()
+        .regex(/^bytes=\d{1,15}-$/, "expected bytes=N-, N being the first byte of stdout that is wanted")
+        .optional()
+        .openapi({ description: "Of the raw form: the first byte of stdout that is wanted, 0 being the very first.", example: "bytes=1048576-" }),
     }),
   },
-  responses: { 200: stream, ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]) },
+  responses: {
+    200: {
+      description: `${stream.description} With \`Accept: application/octet-stream\`: the child's stdout, ending as in the raw form of a call.`,
+      content: { ...stream.content, ...raw },
+    },
+    206: {
+      description: "With `Range`: stdout from that byte on. Its last byte is not known yet; `Content-Range` has one that is never reached.",
+      content: raw,
+    },
+    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]),
+  },
 });
 
 export const getChildFile = createRoute({
@@ -263,7 +283,7 @@ export const getChildFile = createRoute({
     params: pathChild.extend({ path: z.string().openapi({ description: "The artifact's path in the workspace; its slashes may stand as they are." }) }),
   },
   responses: {
-    200: { description: "Its bytes.", content: { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } } },
+    200: { description: "Its bytes.", content: raw },
     ...problems(ProblemSchema, ["invalid_request", "child_not_found", "not_found", "member_lost"]),
   },
 });
@@ -280,7 +300,7 @@ export const writeStdin = createRoute({
     query: z.strictObject({
       end: z.enum(["true", "false"]).default("false").openapi({ description: "Close the input after the body: the child reads its end." }),
     }),
-    body: { content: { "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) } } },
+    body: { content: raw },
   },
   responses: {
     200: { description: "All of it was handed to the child.", content: json(z.object({ bytes: z.int() }).openapi("Written")) },

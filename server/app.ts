@@ -96,15 +96,16 @@ export type Form = "stream" | "json" | "raw";
 /** Those of a call. */
 export const CALL_FORMS = ["stream", "json", "raw"] as const satisfies readonly Form[];
 
-/** @param forms those that there are; one of the first two at least. */
+const MEDIA_TYPES: Readonly<Record<Form, string>> = { stream: "text/event-stream", raw: "application/octet-stream", json: "application/json" };
+
+/** @param forms those that there are, the stream among them. */
 export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";
-  if (accept.includes("text/event-stream")) return "stream";
-  if (forms.includes("raw") && accept.includes("application/octet-stream")) return "raw";
-  if (/application\/(json|\*)/.test(accept)) return "json";
+  const named = (["stream", "raw", "json"] as const).find((form) => forms.includes(form) && accept.includes(MEDIA_TYPES[form]));
+  if (named) return named;
+  if (forms.includes("json") && accept.includes("application/*")) return "json";
   if (accept.includes("*/*") || accept.includes("text/*")) return "stream";
-  const known = { stream: "text/event-stream", json: "application/json", raw: "application/octet-stream" };
-  throw PoolError.of("invalid_request", `expected Accept: ${forms.map((form) => known[form]).join(" or ")}; got ${accept}`);
+  throw PoolError.of("invalid_request", `expected Accept: ${forms.map((form) => MEDIA_TYPES[form]).join(" or ")}; got ${accept}`);
 }
 
 export function createApp(options: AppOptions): OpenAPIHono<Bindings> {

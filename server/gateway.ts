@@ -1,15 +1,16 @@
 /** This member as a client of the others: places calls and forwards what concerns another member's child. */
 import type { Readable } from "node:stream";
 import type { Context } from "hono";
-import { type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
+import { type ChildInfo, type ChildSpecInput, memberOfChild } from "../openapi/schemas.ts";
 import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
-import { readEvents } from "../sdk/typescript/events.ts";
+import { type FollowOptions, followEvents, openEvents } from "../sdk/typescript/follow.ts";
 import type { Part } from "../sdk/typescript/multipart.ts";
 import type { Form } from "./app.ts";
-import { relayRaw } from "./raw.ts";
-import { CHILD_HEADER, type NodeContext, relayStream, sendFile, whileClientIsThere } from "./stream.ts";
+import { type RelayedRaw, relayRaw } from "./raw.ts";
+import { type Relayed, relayStream } from "./relay.ts";
+import { CHILD_HEADER, type NodeContext, sendFile, whileClientIsThere } from "./stream.ts";
 import { answerAtEnd, withWaiting } from "./waiting.ts";
 
 export interface GatewayOptions {
@@ -36,26 +37,71 @@ interface Call {
 
 /** Places a call and passes its stream on, or answers at its end. */
 export async function callThrough(c: NodeContext, options: GatewayOptions, { pool, spec, parts }: Call, form: Form): Promise<Response> {
-  const placing = { signal: whileClientIsThere(c), parts };
-  const access = accessFor(c, options);
+  const { signal, client, access } = through(c, options);
+  const placing = { signal, parts };
   if (form === "raw") {
     const answer = await access.call(pool, spec, { ...placing, accept: "application/octet-stream" });
-    childOf(c, answer);
-    return relayRaw(c, answer);
+    return relayRaw(c, { answer, ...rawOf(childOf(c, answer), { signal, client, access }) });
   }
-  if (form === "json") return answerAtEnd(c, readEvents((await access.call(pool, spec, placing)).body));
+  if (form === "json") return answerAtEnd(c, followEvents(await access.call(pool, spec, placing), { client, access, signal }));
   return withWaiting(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, { ...placing, onPosition: (position) => stream.say({ type: "queued", position }) });
-    return relayStream(c, answer.body, memberOfChild(childOf(c, answer)), stream.session);
+    return relayStream(c, { body: answer.body, ...eventsOf(childOf(c, answer), { signal, client, access }) }, stream.session);
   });
 }
 
+/** Where a reader begins. */
+export interface From {
+  /** Behind the event of this id. */
+  readonly after?: number | undefined;
+  /** With this byte of stdout. */
+  readonly stdoutFrom?: number | undefined;
+}
+
 /** Attaches to another member's child. */
-export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: string | undefined): Promise<Response> {
-  const headers = after === undefined ? {} : { "last-event-id": after };
-  const url = `${await options.access.childUrl(id)}/events`;
-  const answer = await send(clientFor(c, options), id, url, { accept: "text/event-stream", headers, signal: whileClientIsThere(c) });
-  return relayStream(c, answer.body, memberOfChild(id));
+export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: number | undefined): Promise<Response> {
+  const how = through(c, options);
+  const answer = await reach(id, () => openEvents(id, after, how));
+  return relayStream(c, { body: answer.body, ...eventsOf(id, how) });
+}
+
+/** Attaches to the stdout of another member's child. */
+export async function forwardRaw(c: NodeContext, options: GatewayOptions, id: string, { after, stdoutFrom }: From): Promise<Response> {
+  const how = through(c, options);
+  const answer = await reach(id, () => openRaw(id, { after, stdoutFrom }, how));
+  c.env.outgoing.setHeader(CHILD_HEADER, id);
+  return relayRaw(c, { answer, from: stdoutFrom, ...rawOf(id, how) });
+}
+
+/** How a caller's streams are opened. */
+type Through = FollowOptions & { readonly access: DirectAccess; readonly signal: AbortSignal };
+
+function through(c: NodeContext, options: GatewayOptions): Through {
+  return { signal: whileClientIsThere(c), client: clientFor(c, options), access: accessFor(c, options) };
+}
+
+function eventsOf(childId: string, options: Through): Omit<Relayed, "body"> {
+  return { childId, reopen: (after) => openEvents(childId, after, options), options };
+}
+
+function rawOf(childId: string, options: Through): Omit<RelayedRaw, "answer"> {
+  const reopen = async (stdoutFrom: number) => {
+    const { code, exitCode } = await options.client.json<ChildInfo>(await options.access.childUrl(childId), { signal: options.signal });
+    // Its stream was broken off because it failed.
+    if (code !== null || (exitCode ?? 0) !== 0) throw PoolError.of("worker_crashed", `child ${childId} has failed`);
+    return openRaw(childId, { stdoutFrom }, options);
+  };
+  return { reopen, options };
+}
+
+async function openRaw(id: string, { after, stdoutFrom }: From, { client, access, signal }: Through): Promise<Answer> {
+  const headers = {
+    ...(after === undefined ? {} : { "last-event-id": String(after) }),
+    ...(stdoutFrom === undefined ? {} : { range: `bytes=${stdoutFrom}-` }),
+  };
+  const answer = await client.send(`${await access.childUrl(id)}/events`, { accept: "application/octet-stream", headers, signal });
+  if (answer.statusCode >= 400) throw await client.problem(answer);
+  return answer;
 }
 
 /** Asks another member about its child and passes the answer on. */
@@ -81,13 +127,18 @@ export async function forwardFile(c: NodeContext, options: GatewayOptions, id: s
   return sendFile(c, answer.body as Readable, Object.fromEntries(headers), answer.statusCode);
 }
 
-async function send(client: Client, id: string, url: string, options: RequestOptions): Promise<Answer> {
-  let answer: Answer;
+/** The answer of a child's member, or the problem that there is none. */
+async function reach(id: string, ask: () => Promise<Answer>): Promise<Answer> {
   try {
-    answer = await client.send(url, options);
+    return await ask();
   } catch (error) {
+    if (error instanceof PoolError) throw error;
     throw PoolError.of("member_lost", `member ${memberOfChild(id)} does not answer: ${messageOf(error)}`, { cause: error });
   }
+}
+
+async function send(client: Client, id: string, url: string, options: RequestOptions): Promise<Answer> {
+  const answer = await reach(id, () => client.send(url, options));
   if (answer.statusCode >= 400) throw await client.problem(answer);
   return answer;
 }

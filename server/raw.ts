@@ -1,20 +1,41 @@
 /**
- * The raw form of a call: the child's stdout as it is, in a body that ends as the child did. Its ending is in a trailer; where it is no
- * success the connection is broken instead, so that a program that knows nothing of trailers, such as curl, does not take a part for the whole.
+ * The raw form: a child's stdout as it is, in a body that ends as the child did. Its ending is in a trailer; where it is no success the
+ * connection is broken instead, so that a program that knows nothing of trailers, such as curl, does not take a part for the whole.
+ *
+ * A body that was cut goes on with `Range: bytes=N-`. Where it will end is not known yet: the answer says so with a last byte that is never
+ * reached, as RFC 8673 has it for what still grows.
  */
+import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { PoolEvent } from "../openapi/events.ts";
 import type { Answer } from "../sdk/typescript/client.ts";
+import { type FollowOptions, Reopening } from "../sdk/typescript/follow.ts";
 import { cutOff, drained } from "./outgoing.ts";
-import { type NodeContext, onClientGone } from "./stream.ts";
+import { headOnly, type NodeContext, onClientGone } from "./stream.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
 /** The terminal event as JSON, without a function's value. */
-export const ENDING_TRAILER = "pool-ending";
+const ENDING_TRAILER = "pool-ending";
 
-function open({ env: { outgoing } }: NodeContext): void {
-  outgoing.writeHead(200, { "content-type": "application/octet-stream", "x-content-type-options": "nosniff", trailer: ENDING_TRAILER });
+/** The first byte that a `Range` asks for; undefined without one. */
+export function firstByteOf(range: string | undefined): number | undefined {
+  return range === undefined ? undefined : Number(/\d+/.exec(range)?.[0]);
+}
+
+const statusFor = (from: number | undefined) => (from === undefined ? 200 : 206);
+
+/** @param from the byte that was asked for. */
+function headersFor(from: number | undefined): Record<string, string> {
+  return {
+    "content-type": "application/octet-stream",
+    "x-content-type-options": "nosniff",
+    ...(from === undefined ? {} : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
+  };
+}
+
+function open(outgoing: ServerResponse, from: number | undefined): void {
+  outgoing.writeHead(statusFor(from), { ...headersFor(from), trailer: ENDING_TRAILER });
   outgoing.flushHeaders();
 }
 
@@ -23,20 +44,33 @@ const ascii = (json: string) => json.replaceAll(/[\u007f-\uffff]/g, (char) => `\
 
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
-/** Sends a child's stdout, to its end. `gone` runs if the reader leaves before. */
-export function streamRaw(c: NodeContext, reader: LogReader, gone?: () => void): Response {
+/** Where the sending begins, and what runs if its reader leaves before the end. */
+export interface RawOptions {
+  /** The byte of stdout that was asked for. */
+  readonly from?: number | undefined;
+  readonly gone?: () => void;
+}
+
+/** Sends a child's stdout, to its end. */
+export function streamRaw(c: NodeContext, reader: LogReader, { from, gone }: RawOptions = {}): Response {
   const { outgoing } = c.env;
-  onClientGone(c, () => {
+  if (c.req.method === "HEAD") {
     reader.close();
+    return headOnly(undefined, headersFor(from), statusFor(from));
+  }
+  onClientGone(c, () => {
+    // Whoever was cut off comes back in a moment.
+    reader.cut();
     gone?.();
   });
-  open(c);
+  open(outgoing, from);
   void (async () => {
     for await (const entry of reader) {
       // What is missing cannot be said here.
       if (entry.type === "gap") throw new Error("the reader fell behind");
       if (entry.type === "stdout") {
-        outgoing.write(entry.bytes);
+        // The first one may begin before the byte that was asked for.
+        outgoing.write(entry.bytes?.subarray(Math.max(0, (from ?? 0) - entry.stdoutFrom)));
         if (!(await drained(outgoing))) return;
       }
       if (entry.type !== "result" && entry.type !== "failed") continue;
@@ -50,19 +84,45 @@ export function streamRaw(c: NodeContext, reader: LogReader, gone?: () => void):
   return RESPONSE_ALREADY_SENT;
 }
 
-/** Passes another member's raw answer on, its ending too. */
-export function relayRaw(c: NodeContext, answer: Answer): Response {
+/** Stdout of another member's child, which is passed on. */
+export interface RelayedRaw {
+  readonly answer: Answer;
+  /** The byte of stdout that was asked for. */
+  readonly from?: number | undefined;
+  /** Opens it anew at a byte. @throws {PoolError} where there is nothing more to be had. */
+  reopen(from: number): Promise<Answer>;
+  /** Where the pools are, and what ends the waiting. */
+  readonly options: Pick<FollowOptions, "access" | "signal">;
+}
+
+/** Passes another member's raw answer on, over cuts, its ending too. */
+export function relayRaw(c: NodeContext, { answer, from, reopen, options }: RelayedRaw): Response {
   const { outgoing } = c.env;
-  open(c);
+  if (c.req.method === "HEAD") return headOnly(answer.body, headersFor(from), statusFor(from));
+  open(outgoing, from);
+  let at = from ?? 0;
+  const reopening = new Reopening(() => reopen(at), options);
   void (async () => {
-    for await (const chunk of answer.body as Readable) {
-      outgoing.write(chunk);
-      if (!(await drained(outgoing))) return;
+    for (let source = answer; ; ) {
+      let cut: unknown = new Error("the child's ending is missing");
+      try {
+        for await (const chunk of source.body as Readable) {
+          reopening.progressed();
+          at += chunk.length;
+          outgoing.write(chunk);
+          if (!(await drained(outgoing))) return;
+        }
+        const ending = (source.trailers as Record<string, string>)[ENDING_TRAILER];
+        if (ending !== undefined) {
+          outgoing.addTrailers({ [ENDING_TRAILER]: ending });
+          outgoing.end();
+          return;
+        }
+      } catch (error) {
+        cut = error;
+      }
+      source = await reopening.after(cut);
     }
-    const ending = (answer.trailers as Record<string, string>)[ENDING_TRAILER];
-    if (ending === undefined) throw new Error("the child's ending is missing");
-    outgoing.addTrailers({ [ENDING_TRAILER]: ending });
-    outgoing.end();
   })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
 }

@@ -1,19 +1,17 @@
-/** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import type { ServerResponse } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Context } from "hono";
-import { type Problem, problem } from "../openapi/errors.ts";
-import { HEARTBEAT_MS, isTerminalType, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
-import { messageOf } from "../sdk/typescript/errors.ts";
+import type { Problem } from "../openapi/errors.ts";
+import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../openapi/events.ts";
 import { cutOff, drained, isFull, onOver } from "./outgoing.ts";
 import type { LogReader } from "./supervisor/output.ts";
 
 /** In the head of a call's answer: which child it is, for whoever goes on with it by another way. */
 export const CHILD_HEADER = "pool-child-id";
 
+export type { Session };
 export type NodeContext = Context<{ Bindings: HttpBindings }>;
 
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
@@ -46,7 +44,7 @@ export function whileClientIsThere(c: NodeContext): AbortSignal {
 }
 
 /** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
-function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
+export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
   return createSession(c.env.incoming, c.env.outgoing, {
     retry: null,
     keepAlive,
@@ -59,7 +57,7 @@ function open(c: NodeContext, keepAlive: number | null): Promise<Session> {
 }
 
 /** Answers HEAD, which the router takes for a GET whose answer it then empties: it must not be sent already. */
-function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
+export function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
   // What is let go before its end may call that an error.
   unread?.on("error", () => {}).destroy();
   return new Response(null, { status, headers });
@@ -85,7 +83,7 @@ export class WaitingStream {
   }
 
   say(event: PoolEvent | SlotEvent): void {
-    this.#session ??= open(this.#c, HEARTBEAT_MS);
+    this.#session ??= openSession(this.#c, HEARTBEAT_MS);
     const { outgoing } = this.#c.env;
     const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     // What a reader that takes nothing is not told costs it a position that is old by then.
@@ -100,7 +98,7 @@ export class WaitingStream {
   }
 }
 
-const STREAM_TYPE = { "content-type": "text/event-stream" };
+export const STREAM_TYPE = { "content-type": "text/event-stream" };
 
 /** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
 export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void, opened?: Promise<Session>): Promise<Response> {
@@ -114,7 +112,7 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
     gone?.();
   });
   const { outgoing } = c.env;
-  const session = await (opened ?? open(c, HEARTBEAT_MS));
+  const session = await (opened ?? openSession(c, HEARTBEAT_MS));
   void (async () => {
     for await (const { frame } of reader) {
       if (!session.isConnected) return;
@@ -141,68 +139,4 @@ export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Reco
     outgoing.end();
   })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;
-}
-
-/** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
-const MAX_FRAME_BYTES = 128 * 1024 * 1024;
-const FRAME_END = Buffer.from("\n\n");
-
-/**
- * Passes another member's stream on as bytes, whole frames only, so that a stream that is cut can still end with a
- * `failed` / `member_lost` of its own. `member` is named in that event; `opened` is the stream where one has been opened already.
- */
-export async function relayStream(c: NodeContext, body: Readable, member: string, opened?: Promise<Session>): Promise<Response> {
-  if (c.req.method === "HEAD") return headOnly(body, STREAM_TYPE);
-  const { outgoing } = c.env;
-  // The heartbeats of the other side pass through.
-  const session = await (opened ?? open(c, null));
-  void relay(session, outgoing, body, member).catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
-}
-
-async function relay(session: Session, outgoing: ServerResponse, body: AsyncIterable<Uint8Array>, member: string): Promise<void> {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  let last = { id: 0, type: "" };
-  let why = "its stream ended before the terminal event";
-  try {
-    for await (const bytes of body) {
-      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      // A frame's end may be split over two chunks.
-      const tail = pending.at(-1)?.at(-1);
-      const end = chunk.lastIndexOf(FRAME_END) >= 0 ? chunk.lastIndexOf(FRAME_END) + 2 : tail === 10 && chunk[0] === 10 ? 1 : 0;
-      if (end === 0) {
-        pending.push(chunk);
-        pendingBytes += chunk.length;
-        if (pendingBytes > MAX_FRAME_BYTES) throw new Error("a frame of its stream has no end");
-        continue;
-      }
-      const whole = Buffer.concat([...pending, chunk.subarray(0, end)]);
-      pending = end < chunk.length ? [chunk.subarray(end)] : [];
-      pendingBytes = chunk.length - end;
-      last = lastFrame(whole) ?? last;
-      outgoing.write(whole);
-      if (!(await drained(outgoing))) return;
-    }
-  } catch (error) {
-    why = messageOf(error);
-  }
-  if (!isTerminalType(last.type) && session.isConnected) {
-    const lost = { type: "failed", problem: problem("member_lost", `member ${member} was lost while the child ran: ${why}`) };
-    session.push(JSON.stringify(lost), "failed", String(last.id + 1));
-  }
-  outgoing.end();
-}
-
-/** Type and id of the last event in a run of whole frames; undefined when there are only comments. */
-function lastFrame(frames: Buffer): { id: number; type: string } | undefined {
-  for (let end = frames.length - 2; end > 0; ) {
-    const before = frames.lastIndexOf(FRAME_END, end - 2);
-    const start = before < 0 ? 0 : before + 2;
-    const head = frames.toString("latin1", start, Math.min(start + 64, end));
-    const match = /^event: ?(\w+)\nid: ?(\d+)\n/.exec(head);
-    if (match) return { type: match[1] as string, id: Number(match[2]) };
-    end = start - 2;
-  }
-  return undefined;
 }

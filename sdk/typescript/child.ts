@@ -67,7 +67,7 @@ export class Child {
    * The child's events, up to and with the terminal one. Leaving the loop ends the reading, not the child. A connection that is cut is
    * made anew, a few times, and the events go on after the last one.
    *
-   * @throws {PoolError} `member_lost` when the stream is cut for good; `child_not_found` when it is no longer remembered.
+   * @throws {PoolError} `member_lost` when the stream is cut for good; `events_expired` when the child is no longer remembered, `child_not_found`.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const how = { client: this.#client, access: this.#access, signal: options.signal };

@@ -51,6 +51,21 @@ async function* frames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<EventSo
   }
 }
 
+/**
+ * The events of a call whose output has to be whole.
+ *
+ * @throws {PoolError} `events_expired` instead of a result, when output was lost on the way: the connection was cut, and gone on with too late.
+ */
+export async function* whole<E extends PoolEvent>(events: AsyncIterable<E>): AsyncGenerator<E, void, undefined> {
+  let droppedBytes = 0;
+  for await (const event of events) {
+    if (event.type === "gap") droppedBytes += event.droppedBytes;
+    if (event.type === "result" && droppedBytes > 0)
+      throw PoolError.of("events_expired", `the child has ended, and ${droppedBytes} bytes of its output were lost when the connection was cut`);
+    yield event;
+  }
+}
+
 /** The bytes of an output event. */
 export function outputBytes(event: { text?: string | undefined; base64?: string | undefined }): Buffer {
   return event.base64 === undefined ? Buffer.from(event.text ?? "") : Buffer.from(event.base64, "base64");

@@ -9,7 +9,7 @@ import { Client, type TlsIdentity } from "./client.ts";
 import { DirectAccess } from "./direct.ts";
 import { type Encoding, encodeArguments, withValues } from "./encoding.ts";
 import { PoolError } from "./errors.ts";
-import { type NumberedEvent, outputBytes } from "./events.ts";
+import { type NumberedEvent, outputBytes, whole } from "./events.ts";
 import { type SpecWithFiles, splitFiles } from "./files.ts";
 import { followEvents } from "./follow.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
@@ -143,7 +143,8 @@ export class DistributedPool {
    * Arguments and value travel as JSON, or by `with({ encoding: "devalue" })`. The child lives on when this caller goes away, unless `link` is set.
    *
    * @throws {PoolError} by `code`: `function_threw` ({@link FunctionThrewError}, with the remote stack), `all_members_at_capacity`,
-   *   `no_members_available`, `deadline_exceeded` (default 5 minutes), `cancelled`, `worker_crashed`, `member_lost`, `invalid_request`.
+   *   `no_members_available`, `deadline_exceeded` (default 5 minutes), `cancelled`, `worker_crashed`, `member_lost`, `invalid_request`;
+   *   `events_expired` when it ended well and output that somebody wants was lost on the way.
    * @example
    * await pools.call("pipeline", (name: string) => console.log(`${name} says hi`), "m1");
    */
@@ -170,7 +171,8 @@ export class DistributedPool {
     const [spec, options] = specOf(work, rest);
     const { stdout = process.stdout, stderr = process.stderr, onProgress } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
-    for await (const event of this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options)) {
+    const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
+    for await (const event of stdout === null && stderr === null ? events : whole(events)) {
       if (event.type === "stdout") await write(stdout, outputBytes(event));
       else if (event.type === "stderr") await write(stderr, outputBytes(event));
       else if (event.type === "progress") {

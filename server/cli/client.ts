@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { inspect } from "node:util";
 import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openapi/schemas.ts";
+import { whole } from "../../sdk/typescript/events.ts";
 import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
 import { consulOf, type Parsed, UsageError } from "../config.ts";
@@ -192,7 +193,7 @@ export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const spec = await specOf(parsed);
   const { out } = parsed.given;
   return using(connect(parsed, env), (pools) =>
-    printAll(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec), async (event, id) => {
+    printAll(whole(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)), async (event, id) => {
       if (out !== undefined && (event.type === "result" || event.type === "failed")) await take(pools, id, event.artifacts ?? [], out);
     }),
   );

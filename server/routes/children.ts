@@ -1,28 +1,35 @@
 /** One child by its id: answered here when it is ours, else forwarded to its owner. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { ErrorCode } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath, memberOfChild } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { AppOptions, Bindings } from "../app.ts";
-import { forwardEvents, forwardFile, forwardJson, forwardStdin } from "../gateway.ts";
+import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
+import { forwardEvents, forwardFile, forwardJson, forwardRaw, forwardStdin } from "../gateway.ts";
 import { guarded, permit } from "../permissions.ts";
-import { bodyOf, type NodeContext, sendFile, streamLog } from "../stream.ts";
+import { firstByteOf, streamRaw } from "../raw.ts";
+import { bodyOf, CHILD_HEADER, type NodeContext, sendFile, streamLog } from "../stream.ts";
 import type { Child } from "../supervisor/child.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
   const { name, supervisors, streams } = options;
 
-  /** The child if it is this member's to know, for a caller that may have it; undefined when another member owns it, and decides. */
-  const own = (c: Context, id: string): Child | undefined => {
+  /**
+   * The child if it is this member's to know, for a caller that may have it; undefined when another member owns it, and decides.
+   *
+   * @param forgotten what one that has been forgotten is called.
+   */
+  const own = (c: Context, id: string, forgotten: ErrorCode = "child_not_found"): Child | undefined => {
     if (memberOfChild(id) !== name) return undefined;
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
-      if (!child) continue;
-      permit(c, child.reference.pool);
+      if (!child && !supervisor.hasForgotten(id)) continue;
+      permit(c, supervisor.options.pool);
+      if (!child) throw PoolError.of(forgotten, `child ${id} has ended, and member ${name} has let go of it`);
       return child;
     }
-    throw PoolError.of("child_not_found", `member ${name} has no child ${id}, or has let go of it`);
+    throw PoolError.of("child_not_found", `member ${name} has no child ${id}`);
   };
 
   app.openapi(guarded(routes.getChild, streams), async (c) => {
@@ -64,10 +71,18 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
 
   app.openapi(guarded(routes.childEvents, streams), async (c) => {
     const { id } = c.req.valid("param");
-    const after = c.req.valid("header")["last-event-id"];
-    const child = own(c, id);
-    if (!child) return (await forwardEvents(c as unknown as NodeContext, options, id, after)) as never;
-    return (await streamLog(c as unknown as NodeContext, child.log.read(after === undefined ? {} : { after: Number(after) }))) as never;
+    const { range, "last-event-id": last } = c.req.valid("header");
+    const after = last === undefined ? undefined : Number(last);
+    const node = c as unknown as NodeContext;
+    const accept = acceptOf(c, ["stream", "raw"]);
+    const child = own(c, id, "events_expired");
+    if (accept === "stream") return (await (child ? streamLog(node, child.log.read({ after })) : forwardEvents(node, options, id, after))) as never;
+    const from = firstByteOf(range);
+    if (from !== undefined && after !== undefined) throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
+    if (!child) return (await forwardRaw(node, options, id, { after, stdoutFrom: from })) as never;
+    const reader = child.log.read({ after, stdoutFrom: from, whole: true });
+    node.env.outgoing.setHeader(CHILD_HEADER, id);
+    return streamRaw(node, reader, { from }) as never;
   });
 
   app.openapi(guarded(routes.getChildFile, streams), async (c) => {

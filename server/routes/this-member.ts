@@ -50,12 +50,12 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
       // Attached from the first event on: its slowness is the child's.
       const reader = child.log.read({ lossless: true });
       const gone = () => {
-        if (spec.link || accept !== "stream") reader.close();
+        if (spec.link || accept === "json") reader.close();
         if (spec.link) child.stop("cancelled", "the caller that the child was linked to went away");
       };
       if (!node.env.outgoing.headersSent) node.env.outgoing.setHeader(CHILD_HEADER, child.id);
       if (accept === "stream") return streamLog(node, reader, gone, stream.session);
-      if (accept === "raw") return streamRaw(node, reader, gone);
+      if (accept === "raw") return streamRaw(node, reader, { gone });
       onClientGone(node, gone);
       return answerAtEnd(c, eventsOf(reader));
     })) as never;

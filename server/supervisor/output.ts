@@ -18,19 +18,30 @@ export class LogEntry {
   readonly type: EventType;
   /** The output itself, as the child wrote it; undefined for other events. */
   readonly bytes: Buffer | undefined;
-  /** Bytes of output in the log up to and with this entry. */
+  /** Bytes of output in the log up to and with this entry, and those of stdout among them. */
   readonly to: number;
+  readonly stdoutTo: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
   #frameBytes: number | undefined;
 
   /** @param make gives the event, whenever it is asked for. */
-  constructor(id: number, type: EventType, make: () => PoolEvent, to: number, bytes?: Buffer) {
+  constructor(id: number, type: EventType, make: () => PoolEvent, { to, stdoutTo, bytes }: Pick<LogEntry, "to" | "stdoutTo" | "bytes">) {
     this.id = id;
     this.type = type;
     this.#make = make;
     this.to = to;
+    this.stdoutTo = stdoutTo;
     this.bytes = bytes;
+  }
+
+  /** Bytes of output before this entry, and of stdout. */
+  get from(): number {
+    return this.to - (this.bytes?.length ?? 0);
+  }
+
+  get stdoutFrom(): number {
+    return this.stdoutTo - (this.type === "stdout" ? (this.bytes?.length ?? 0) : 0);
   }
 
   get event(): PoolEvent {
@@ -75,14 +86,28 @@ export const RING_BYTES = 1024 * 1024;
 /** Bound of a ring in entries: one takes some 200 bytes beside its output, which may be a single byte. */
 export const RING_ENTRIES = 16_384;
 /**
- * So many bytes that a lossless reader has read are kept: what the sockets between hold at most, as Linux has them by default (tcp_wmem and
- * tcp_rmem, 4 and 6 MiB, the half of the latter for bookkeeping).
+ * So many bytes that a lossless reader has read are kept: they may be in the sockets on the way. Two of those, to a gateway and from there, held
+ * up to 9 MiB when `test/http/cuts.test.ts` cut them; with the ring it stays below the 16 MB that a reader may cost.
  */
-const ON_THE_WAY_BYTES = 7 * 1024 * 1024;
+const ON_THE_WAY_BYTES = 12 * 1024 * 1024;
 /** The place of a lossless reader whose connection was cut is kept for so long. */
 export const RESUME_MS = 5_000;
+/** Whoever goes on may come so much earlier than the cut is noticed here. */
+const UNNOTICED_MS = 15_000;
 /** The places of so many events that were let go are remembered, so that a gap can be counted exactly. */
 const REMEMBERED_PLACES = 65_536;
+
+/** Where a reader begins, and what it can do without. */
+export interface ReadOptions {
+  /** Behind the event of this id. Default 0: with the first one. */
+  readonly after?: number | undefined;
+  /** Instead of that, with this byte of stdout, the first one being 0: in the first entry that has it, or behind all there are. */
+  readonly stdoutFrom?: number | undefined;
+  /** The log waits for it. Default false. */
+  readonly lossless?: boolean | undefined;
+  /** It would rather be refused than begin with a gap. Default false. */
+  readonly whole?: boolean | undefined;
+}
 
 export class EventLog {
   readonly #limit: number;
@@ -92,6 +117,7 @@ export class EventLog {
   /** `to` of the entries before the oldest kept one, the last of them last. */
   #places: number[] = [];
   #written = 0;
+  #stdoutWritten = 0;
   #nextId = 1;
   #closed = false;
   readonly #readers = new Set<LogReader>();
@@ -140,33 +166,38 @@ export class EventLog {
   #add(type: EventType, make: () => PoolEvent, bytes?: Buffer): void {
     if (this.#closed) throw new Error(`the log is closed; got ${type}`);
     this.#written += bytes?.length ?? 0;
-    this.#entries.push(new LogEntry(this.#nextId++, type, make, this.#written, bytes));
+    if (type === "stdout") this.#stdoutWritten += bytes?.length ?? 0;
+    this.#entries.push(new LogEntry(this.#nextId++, type, make, { to: this.#written, stdoutTo: this.#stdoutWritten, bytes }));
     this.#closed = isTerminalType(type);
     this.#evict();
     for (const reader of this.#readers) reader.wake();
   }
 
   /**
-   * A reader of the events after `after` (default 0: from the first one). It counts as a reader from now on. One that goes on where a
-   * lossless reader was cut, within {@link RESUME_MS}, is lossless itself.
+   * A reader, which counts as one from now on. One that goes on where a lossless reader was cut, within {@link RESUME_MS}, is lossless itself.
    *
-   * @throws {PoolError} `invalid_request` for an id that is still to come; `events_expired` for one so old that what came
-   *   after it can no longer be counted.
+   * @throws {PoolError} `invalid_request` for an event or a byte that is still to come; `events_expired` for an event so old that what
+   *   came after it can no longer be counted, and where the reader would rather be refused.
    */
-  read({ after = 0, lossless = false }: { after?: number; lossless?: boolean } = {}): LogReader {
+  read({ after: afterId, stdoutFrom, lossless = false, whole = false }: ReadOptions = {}): LogReader {
+    const after = stdoutFrom === undefined ? (afterId ?? 0) : this.#beforeStdout(stdoutFrom);
+    const goesOn = (afterId ?? stdoutFrom) !== undefined;
     if (after >= this.#nextId) throw PoolError.of("invalid_request", `expected the id of an event up to ${this.#nextId - 1}; got ${after}`);
     const oldest = this.#entries[this.#head];
+    const back = oldest ? oldest.id - 1 - after : 0;
+    if (whole && back > 0) throw PoolError.of("events_expired", `event ${after + 1} is no longer kept: the oldest is ${oldest?.id}`);
     let place = 0;
     if (after > 0) {
-      const back = oldest ? oldest.id - 1 - after : 0;
       if (oldest && back >= 0) {
         const known = this.#places.at(-1 - back);
         if (known === undefined) throw PoolError.of("events_expired", `event ${after} is too long ago: the oldest event kept is ${oldest.id}`);
         place = known;
       } else place = this.#entries[this.#head + after - (oldest?.id ?? 0)]?.to ?? 0;
     }
-    const cut = after > 0 ? [...this.#readers].find((each) => each.isCut && each.cursor >= after) : undefined;
+    const cut = goesOn ? [...this.#readers].find((each) => each.isCut && each.given >= after) : undefined;
     const reader = new LogReader(after, place, lossless || cut !== undefined, {
+      goesOnUntil: goesOn ? performance.now() + UNNOTICED_MS : 0,
+      cut: (gone) => this.#inherit(gone),
       isShared: () => this.#readers.size > 1,
       next: (cursor, at) => this.#next(cursor, at),
       moved: () => this.#moved(),
@@ -180,15 +211,29 @@ export class EventLog {
     return reader;
   }
 
+  /** Gives the place of a reader that is cut to the one that goes on for it already. False when there is none. */
+  #inherit({ given }: LogReader): boolean {
+    for (const reader of this.#readers) if (reader.goesOnFor(given)) return true;
+    return false;
+  }
+
+  /** The id behind which a byte of stdout comes. */
+  #beforeStdout(byte: number): number {
+    if (byte > this.#stdoutWritten) throw PoolError.of("invalid_request", `expected a byte of stdout up to ${this.#stdoutWritten}; got ${byte}`);
+    const oldest = this.#entries[this.#head];
+    if (!oldest) return 0;
+    if (byte < oldest.stdoutFrom) throw PoolError.of("events_expired", `byte ${byte} of stdout is no longer kept: the oldest is ${oldest.stdoutFrom}`);
+    return this.#entries.findLast((entry) => entry?.type === "stdout" && entry.stdoutTo <= byte)?.id ?? oldest.id - 1;
+  }
+
   /** The entry after a cursor, a gap where it has been let go, undefined where it is still to come, null at the end. */
   #next(cursor: number, place: number): LogEntry | undefined | null {
     const oldest = this.#entries[this.#head];
     if (!oldest || cursor + 1 >= this.#nextId) return this.#closed ? null : undefined;
     if (cursor + 1 < oldest.id) {
-      const from = oldest.to - (oldest.bytes?.length ?? 0);
-      const gap: EventOf<"gap"> = { type: "gap", droppedBytes: from - place };
+      const gap: EventOf<"gap"> = { type: "gap", droppedBytes: oldest.from - place };
       // The id of the last event that is missing: whoever resumes from it goes on with the oldest one kept.
-      return new LogEntry(oldest.id - 1, "gap", () => gap, from);
+      return new LogEntry(oldest.id - 1, "gap", () => gap, { to: oldest.from, stdoutTo: oldest.stdoutFrom, bytes: undefined });
     }
     return this.#entries[this.#head + cursor + 1 - oldest.id];
   }
@@ -213,7 +258,7 @@ export class EventLog {
     while (this.#head < this.#entries.length - 1) {
       const oldest = this.#entries[this.#head] as LogEntry;
       const few = this.#entries.length - this.#head <= RING_ENTRIES;
-      const fits = this.#written - oldest.to + (oldest.bytes?.length ?? 0) <= this.#limit;
+      const fits = this.#written - oldest.from <= this.#limit;
       if (oldest.id >= unread || (few && (fits || oldest.to > onTheWay))) break;
       this.#places.push(oldest.to);
       this.#entries[this.#head] = undefined;
@@ -228,6 +273,10 @@ export class EventLog {
 }
 
 interface LogPorts {
+  /** Until when it may have come for one whose cut has not been noticed; a time of `performance.now()`, 0 for one that does not go on. */
+  readonly goesOnUntil: number;
+  /** Whether another one has the place of a reader that is cut. */
+  cut(reader: LogReader): boolean;
   /** Whether there are other readers. */
   isShared(): boolean;
   next(cursor: number, place: number): LogEntry | undefined | null;
@@ -239,9 +288,12 @@ interface LogPorts {
 export class LogReader implements AsyncIterable<LogEntry> {
   /** The id of the last entry read. */
   cursor: number;
+  /** The id of the last entry given out. */
+  given: number;
   /** Bytes of output up to and with that entry. */
   place: number;
-  readonly lossless: boolean;
+  lossless: boolean;
+  readonly #after: number;
   readonly #ports: LogPorts;
   #wake: (() => void) | undefined;
   #kept: NodeJS.Timeout | undefined;
@@ -249,6 +301,8 @@ export class LogReader implements AsyncIterable<LogEntry> {
 
   constructor(cursor: number, place: number, lossless: boolean, ports: LogPorts) {
     this.cursor = cursor;
+    this.given = cursor;
+    this.#after = cursor;
     this.place = place;
     this.lossless = lossless;
     this.#ports = ports;
@@ -268,9 +322,16 @@ export class LogReader implements AsyncIterable<LogEntry> {
   /** Leaves the log when nobody has gone on in its place in time; a loop over the reader ends at once. */
   cut(): void {
     if (this.#closed || this.#kept) return;
-    if (this.lossless) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
+    if (this.lossless && !this.#ports.cut(this)) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
     else this.close();
     this.wake();
+  }
+
+  /** Takes the place of a reader that was cut with this event, if it has come to go on for it. */
+  goesOnFor(given: number): boolean {
+    if (this.lossless || this.#after > given || performance.now() > this.#ports.goesOnUntil) return false;
+    this.lossless = true;
+    return true;
   }
 
   /** Leaves the log; a loop over the reader ends. */
@@ -294,6 +355,7 @@ export class LogReader implements AsyncIterable<LogEntry> {
           continue;
         }
         if (this.#ports.isShared()) entry.keepFrame();
+        this.given = entry.id;
         yield entry;
         this.cursor = entry.id;
         this.place = entry.to;

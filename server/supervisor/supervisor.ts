@@ -46,6 +46,9 @@ const REMEMBERED = 100;
 const REMEMBERED_BYTES = 32 * 1024 * 1024;
 const REMEMBERED_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
+/** Of so many that were forgotten the ids are kept: their events have expired. */
+const FORGOTTEN = 10_000;
+
 /** What may change while it runs. */
 export type ChangeableOptions = Pick<
   SupervisorOptions,
@@ -75,6 +78,7 @@ export class Supervisor {
   /** Children by id, those that ended a short while ago included. */
   readonly #children = new Map<string, Child>();
   readonly #ended = new Map<Child, NodeJS.Timeout>();
+  readonly #forgotten = new Set<string>();
   readonly #whenForgotten: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
@@ -205,6 +209,11 @@ export class Supervisor {
     return this.#children.get(id);
   }
 
+  /** Whether it had a child that has ended, and has been forgotten since. */
+  hasForgotten(id: string): boolean {
+    return this.#forgotten.has(id);
+  }
+
   /** Resolves when the children that run now have ended, their terminal events in their logs. */
   async settled(): Promise<void> {
     await Promise.all([...this.#children.values()].map((child) => child.ended));
@@ -258,6 +267,8 @@ export class Supervisor {
     this.#ended.delete(child);
     this.#children.delete(child.id);
     child.close();
+    this.#forgotten.add(child.id);
+    if (this.#forgotten.size > FORGOTTEN) this.#forgotten.delete(this.#forgotten.values().next().value as string);
     if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }

@@ -14,32 +14,36 @@ export interface CuttingProxy {
 /**
  * Stands before a server until the test ends.
  *
- * @param cutAfter gives, for each connection, after how many bytes of answers it is cut; undefined for never.
+ * @param cutAfter gives, for each request, after how many bytes of its answer the connection is cut; undefined for never.
+ * @param lost so many bytes more are read before the cut, and not passed on: they were on the way. Default 0.
  */
-export async function cuttingProxy(url: string, cutAfter: () => number | undefined): Promise<CuttingProxy> {
+export async function cuttingProxy(url: string, cutAfter: () => number | undefined, lost = 0): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const methods: string[] = [];
   let cuts = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(port), hostname);
-    let left = cutAfter() ?? Number.POSITIVE_INFINITY;
+    let left = Number.POSITIVE_INFINITY;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on("error", () => {}).once("close", () => sockets.delete(socket));
     }
     client.on("data", (chunk: Buffer) => {
-      for (const [, method] of chunk.toString("latin1").matchAll(/^([A-Z]+) \S+ HTTP\/1\.1\r$/gm)) methods.push(method as string);
+      for (const [, method] of chunk.toString("latin1").matchAll(/^([A-Z]+) \S+ HTTP\/1\.1\r$/gm)) {
+        methods.push(method as string);
+        left = cutAfter() ?? Number.POSITIVE_INFINITY;
+      }
       upstream.write(chunk);
     });
     upstream.on("data", (chunk: Buffer) => {
       // No faster than it is read: what waits here would be on no real network.
-      if (!client.write(chunk.subarray(0, left))) {
+      if (left > 0 && !client.write(chunk.subarray(0, left))) {
         upstream.pause();
         client.once("drain", () => upstream.resume());
       }
       left -= chunk.length;
-      if (left > 0) return;
+      if (left > -lost) return;
       cuts += 1;
       client.destroySoon();
       upstream.destroy();

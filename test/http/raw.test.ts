@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { startMembers, within } from "../helpers/member.ts";
+import type { ChildInfo } from "../../openapi/schemas.ts";
+import { getJson, idle, post, problemOf, startMembers, startOne, until, within } from "../helpers/member.ts";
+import { cuttingProxy } from "../helpers/proxy.ts";
 
 const run = promisify(execFile);
 const ACCEPT = { accept: "application/octet-stream", "content-type": "application/json" };
@@ -73,5 +75,94 @@ describe("the raw form", () => {
       await expect(curl(url, { ...spec, command: ["sh", "-c", "printf part; exit 1"] }), place).rejects.toMatchObject({ code: 18 });
       await expect(curl(url, { ...spec, command: ["sh", "-c", "exit 1"], limits: { memoryBytes: 2 ** 45 } }), place).rejects.toMatchObject({ code: 22 });
     }
+  });
+});
+
+/** Stdout of a child from a byte on, as it is attached to. */
+async function attach(url: string, id: string, headers: Record<string, string> = {}) {
+  const answer = await within("the head", request(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } }));
+  return { answer, body: Buffer.from(await within("the body", answer.body.arrayBuffer())) };
+}
+
+async function place(url: string, command: string[]): Promise<string> {
+  return ((await (await post(url, "/pools/pipeline/children", { command })).json()) as ChildInfo).id;
+}
+
+describe("stdout of a child that is attached to", () => {
+  test("is all of it, or from a byte on, at any member, ending as a call's does", async () => {
+    const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
+    const id = await place(m1?.url ?? "", ["sh", "-c", "printf 0123456789; echo no >&2; printf abc"]);
+    for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
+      for (const [range, status, expected] of [
+        [undefined, 200, "0123456789abc"],
+        ["bytes=0-", 206, "0123456789abc"],
+        ["bytes=7-", 206, "789abc"],
+        ["bytes=13-", 206, ""],
+      ] as const) {
+        const { answer, body } = await attach(url, id, range === undefined ? {} : { range });
+        expect(answer.statusCode).toBe(status);
+        expect(body.toString()).toBe(expected);
+        expect(answer.headers["pool-child-id"]).toBe(id);
+        expect(answer.headers["content-range"]).toBe(range && `${range.replace("=", " ")}${Number.MAX_SAFE_INTEGER}/*`);
+        expect(JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"]))).toMatchObject({ type: "result", exitCode: 0 });
+      }
+      const head = await within("the head", request(`${url}/children/${id}/events`, { method: "HEAD", headers: { accept: ACCEPT.accept, range: "bytes=7-" } }));
+      expect(head.statusCode).toBe(206);
+    }
+  });
+
+  test("that cannot be given whole is refused", async () => {
+    const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
+    const bytes = 3_000_000;
+    const id = await place(m1?.url ?? "", ["head", "-c", String(bytes), "/dev/zero"]);
+    await until("its end", async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended");
+    const refused = async (url: string, headers: Record<string, string>) =>
+      problemOf(await within("the refusal", fetch(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } })));
+    for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
+      const expired = await refused(url, {});
+      expect(expired).toMatchObject({ code: "events_expired", status: 410 });
+      const { detail, code } = await refused(url, { range: "bytes=1000-" });
+      expect(code).toBe("events_expired");
+      const oldest = Number(/the oldest is (\d+)/.exec(detail)?.[1]);
+      expect((await attach(url, id, { range: `bytes=${oldest}-` })).body.length).toBe(bytes - oldest);
+      expect(await refused(url, { range: `bytes=${oldest - 1}-` })).toMatchObject({ code: "events_expired" });
+      expect(await refused(url, { "last-event-id": "2" })).toMatchObject({ code: "events_expired" });
+      for (const headers of [
+        { range: `bytes=${bytes + 1}-` },
+        { range: "bytes=1-2" },
+        { range: "lines=1-" },
+        { range: "bytes=2900000-", "last-event-id": "2" },
+      ]) {
+        expect(await refused(url, headers as Record<string, string>), JSON.stringify(headers)).toMatchObject({ code: "invalid_request" });
+      }
+      expect(await refused(url, { accept: "application/json" })).toMatchObject({ code: "invalid_request" });
+    }
+  });
+
+  test("and its events have expired once it is forgotten", async () => {
+    const [m1, m2] = await startMembers({ rememberMs: 1 }, { pools: { other: 1 } });
+    const id = await place(m1?.url ?? "", ["true"]);
+    await until("it to be forgotten", async () => (await fetch(`${m1?.url}/children/${id}`)).status === 404);
+    for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
+      for (const accept of [ACCEPT.accept, "text/event-stream"]) {
+        expect(await problemOf(await fetch(`${url}/children/${id}/events`, { headers: { accept } }))).toMatchObject({ code: "events_expired", status: 410 });
+      }
+    }
+  });
+
+  test("that a cut left unfinished curl goes on with", async () => {
+    const member = await startOne();
+    const file = join(tmpdir(), `dpool-resumed-${process.pid}`);
+    onTestFinished(() => rm(file, { force: true }));
+    const id = await place(member.url, ["sh", "-c", "head -c 500000 /dev/zero | tr '\\0' x; read line; head -c 500000 /dev/zero | tr '\\0' y"]);
+    let requests = 0;
+    const proxy = await cuttingProxy(member.url, () => (requests++ < 3 ? 200_000 : undefined));
+    const curl = () => run("curl", ["-sf", "-C", "-", "-o", file, "-H", `accept: ${ACCEPT.accept}`, `${proxy.url}/children/${id}/events`]);
+    for (let cut = 0; cut < 2; cut++) await expect(curl()).rejects.toMatchObject({ code: 18 });
+    await post(member.url, `/children/${id}/stdin`, "\n");
+    await expect(curl()).rejects.toMatchObject({ code: 18 });
+    await curl();
+    expect(await readFile(file, "utf8")).toBe("x".repeat(500_000) + "y".repeat(500_000));
+    await idle(member);
   });
 });

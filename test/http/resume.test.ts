@@ -1,14 +1,20 @@
 /** Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read twice. */
 import { createHash } from "node:crypto";
-import { expect, onTestFinished, test } from "vitest";
+import { PassThrough } from "node:stream";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
-import type { RunningMember } from "../../server/main.ts";
-import { idle, startMembers, startOne, within } from "../helpers/member.ts";
+import type { Member } from "../../sdk/typescript/members.ts";
+import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
+import { eventsOf, idle, lastOf, post, startMembers, startOne, streamOf, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const LINES = 300;
 const PRINTS = { command: ["sh", "-c", `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; [ $((n % 3)) = 0 ] && sleep 0.005; done`] };
 const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
+
+/** In all forms more than a connection brings. */
+const LONGER = { command: ["sh", "-c", "for n in 1 2 3 4 5 6; do head -c 2000 /dev/zero | tr '\\0' $n; sleep 0.02; done"] };
+const LONGER_EXPECTED = ["1", "2", "3", "4", "5", "6"].map((digit) => digit.repeat(2_000)).join("");
 
 function open(url: string): DistributedPool {
   const pools = new DistributedPool({ url }, { stdout: null, stderr: null });
@@ -49,8 +55,8 @@ test("a child that is followed through a network that cuts: each byte once", asy
 
 test("where nothing comes through any more it gives up: member_lost, after a few tries", async () => {
   const member = await startOne();
-  let connections = 0;
-  const proxy = await cuttingProxy(member.url, () => (connections++ === 0 ? 600 : 1));
+  let requests = 0;
+  const proxy = await cuttingProxy(member.url, () => (requests++ === 0 ? 600 : 1));
   const call = read(open(proxy.url).stream("pipeline", PRINTS));
   const error = await within(
     "the call",
@@ -59,7 +65,85 @@ test("where nothing comes through any more it gives up: member_lost, after a few
   );
   expect(error).toBeInstanceOf(PoolError);
   expect(error).toMatchObject({ code: "member_lost" });
-  expect(connections).toBe(7);
+  expect(requests).toBe(7);
+});
+
+/** A member and a gateway to it, between which the network cuts. */
+async function behindCuts(cutAfter: () => number | undefined) {
+  const registry = new EmbeddedRegistry();
+  const [own, gateway] = (await startMembers({ registry }, { registry, pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const proxy = await cuttingProxy(own.url, cutAfter);
+  const found = (await registry.membership().all()).find(({ name }) => name === own.name) as Member;
+  await registry.membership().join({ ...found, url: proxy.url });
+  return { own, gateway, proxy };
+}
+
+describe("a gateway whose connections to the member are cut again and again", () => {
+  const cutAfter = () => 3_000 + Math.floor(Math.random() * 1_500);
+
+  test("gives each byte of a call once, in each form", async () => {
+    const { own, gateway, proxy } = await behindCuts(cutAfter);
+    const { ids, text } = await within("the call", read(open(gateway.url).stream("pipeline", PRINTS)), 60_000);
+    expect(text).toBe(EXPECTED);
+    expect(ids).toEqual(ids.map((_, index) => index + 1));
+    const { cuts } = proxy;
+    expect(cuts).toBeGreaterThan(1);
+    const forms = await Promise.all(
+      ["application/json", "application/octet-stream"].map((accept) => post(gateway.url, "/pools/pipeline/call", LONGER, { accept })),
+    );
+    const [json, raw] = await within("the answers", Promise.all(forms.map((answer) => answer.text())), 60_000);
+    expect(JSON.parse(json as string)).toMatchObject({ stdout: LONGER_EXPECTED, exitCode: 0 });
+    expect(raw).toBe(LONGER_EXPECTED);
+    expect(proxy.cuts).toBeGreaterThan(cuts + 1);
+    expect(proxy.requests("POST")).toBe(3);
+    await idle(own);
+  });
+
+  test("gives each byte of a child that is attached to once", async () => {
+    const { own, gateway, proxy } = await behindCuts(cutAfter);
+    const { id } = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const answer = (accept: string) => within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers: { accept } }));
+    const [events, raw] = await Promise.all([answer("text/event-stream"), answer("application/octet-stream")]);
+    const { text } = await within("the events", read(streamOf(events)), 60_000);
+    expect(text).toBe(LONGER_EXPECTED);
+    expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
+    expect(proxy.cuts).toBeGreaterThan(3);
+    await idle(own);
+  });
+
+  test("says that the member was lost where nothing comes through any more", async () => {
+    let requests = 0;
+    // The load, and the call.
+    const { own, gateway } = await behindCuts(() => (requests++ < 2 ? 4_000 : 1));
+    const events = await eventsOf(await post(gateway.url, "/pools/pipeline/call", LONGER), "the stream's end");
+    expect(lastOf(events, "failed").problem).toMatchObject({ code: "member_lost", detail: expect.stringContaining(own.name) });
+    await idle(own);
+  });
+});
+
+test("output that was lost on the way is no success: stream tells of the gap, call rejects unless nobody wants it", async () => {
+  const member = await startOne();
+  const bytes = 60 * 1024 * 1024;
+  const spec = { command: ["head", "-c", String(bytes), "/dev/zero"], outputEncoding: "base64" as const };
+  const behind = async () => {
+    let requests = 0;
+    return open((await cuttingProxy(member.url, () => (requests++ === 0 ? 10_000 : undefined), 40 * 1024 * 1024)).url);
+  };
+  let received = 0;
+  let dropped = 0;
+  for await (const event of (await behind()).stream("pipeline", spec)) {
+    if (event.type === "stdout") received += outputBytes(event).length;
+    if (event.type === "gap") dropped += event.droppedBytes;
+  }
+  expect(dropped).toBeGreaterThan(0);
+  expect(received + dropped).toBe(bytes);
+  const wanted = (await behind()).call("pipeline", spec, { stdout: new PassThrough().resume() });
+  await expect(within("the call", wanted)).rejects.toMatchObject({
+    code: "events_expired",
+    message: expect.stringMatching(/\d+ bytes of its output were lost/),
+  });
+  expect(await within("the call", (await behind()).call("pipeline", spec))).toMatchObject({ exitCode: 0 });
+  await idle(member);
 });
 
 test.each(["its own member", "another member"])("a fast child whose caller, through %s, is cut 20 times gives each byte once, without a gap", async (place) => {

@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly [path: string, floor: number])[] = [
   ["server/routes/", 4],
   ["server/gateway.ts", 4],
   ["server/raw.ts", 4],
+  ["server/relay.ts", 4],
   ["server/stream.ts", 4],
   ["server/waiting.ts", 4],
   ["server/problems.ts", 4],

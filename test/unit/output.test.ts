@@ -178,6 +178,139 @@ describe("EventLog", () => {
   });
 });
 
+describe("a lossless reader that is cut", () => {
+  /** A log whose one lossless reader has been given two of three entries. */
+  async function cutLog() {
+    const log = new EventLog(100);
+    const reader = log.read({ lossless: true });
+    const entries = iterate(reader);
+    write(log, outputAt(0, 60));
+    await next(entries);
+    write(log, outputAt(60, 60));
+    await next(entries);
+    write(log, outputAt(120, 60));
+    return { log, reader };
+  }
+
+  test.each(["after the cut", "before the cut is noticed"])("has its place taken by who goes on behind what it read, %s", async (when) => {
+    const { log, reader } = await cutLog();
+    if (when === "after the cut") reader.cut();
+    const heir = iterate(log.read({ after: 1 }));
+    reader.cut();
+    write(log, outputAt(180, 60));
+    expect(log.writable).toBe(false);
+    const texts = [];
+    for (let count = 0; count < 3; count++) texts.push(JSON.parse((await next(heir)).data).text);
+    expect(texts.join("")).toBe(outputAt(60, 180));
+    expect(log.writable).toBe(true);
+  });
+
+  test.each([
+    ["who reads from the beginning", {}],
+    ["who is further on than it was", { after: 3 }],
+  ])("does not have it taken by %s: its place is kept for itself", async (_, options) => {
+    const { log, reader } = await cutLog();
+    const other = log.read(options);
+    reader.cut();
+    expect(other.lossless).toBe(false);
+    const own = log.read({ after: 1 });
+    expect(own.lossless).toBe(true);
+    other.close();
+    own.close();
+  });
+});
+
+describe("a reader of stdout from a byte on", () => {
+  test("gets the entry that has it, and what follows; what is not there or no longer there it is told", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ type: fc.constantFrom("stdout" as const, "stderr" as const), length: fc.integer({ min: 1, max: 60 }) }), { maxLength: 40 }),
+        fc.nat(1_200),
+        fc.integer({ min: 1, max: 2_000 }),
+        async (chunks, byte, limit) => {
+          const log = new EventLog(limit);
+          let stdout = "";
+          for (const { type, length } of chunks) {
+            const text = outputAt(type === "stdout" ? stdout.length : 0, length);
+            if (type === "stdout") stdout += text;
+            log.write(type, Buffer.from(text), "text");
+          }
+          log.append(RESULT);
+          const kept = (await all(log.read())).filter(({ type }) => type === "stdout");
+          const oldest = kept[0]?.stdoutFrom ?? stdout.length;
+          if (byte > stdout.length) {
+            expect(() => log.read({ stdoutFrom: byte })).toThrow(expect.objectContaining({ code: "invalid_request" }));
+          } else if (byte < oldest) {
+            expect(() => log.read({ stdoutFrom: byte })).toThrow(expect.objectContaining({ code: "events_expired" }));
+          } else {
+            const entries = await all(log.read({ stdoutFrom: byte }));
+            const got = entries.map(({ type, bytes, stdoutFrom }) => (type === "stdout" ? bytes?.subarray(Math.max(0, byte - stdoutFrom)).toString() : ""));
+            expect(got.join("")).toBe(stdout.slice(byte));
+            expect(entries.at(-1)?.type).toBe("result");
+            expect(entries.map(({ type }) => type)).not.toContain("gap");
+          }
+        },
+      ),
+      { numRuns: 500 },
+    ));
+
+  test("that would rather be refused than begin with a gap is", () => {
+    const log = new EventLog(10);
+    for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
+    for (const options of [{}, { after: 3 }]) {
+      expect(() => log.read({ ...options, whole: true })).toThrow(expect.objectContaining({ code: "events_expired" }));
+    }
+    expect(log.read({ after: 8, whole: true }).cursor).toBe(8);
+  });
+});
+
+test("a caller that is cut anywhere, and goes on behind what came through, reads every byte once", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 200 }),
+      fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 60 }),
+      fc.array(fc.record({ reads: fc.integer({ min: 1, max: 8 }), lost: fc.nat(7), noticed: fc.constantFrom("before", "after"), rests: fc.nat(2) }), {
+        maxLength: 12,
+      }),
+      async (limit, chunks, cuts) => {
+        const log = new EventLog(limit);
+        const came: LogEntry[] = [];
+        const reading = (async () => {
+          let reader = log.read({ lossless: true });
+          for (const { reads, lost, noticed, rests } of cuts) {
+            const entries = iterate(reader);
+            for (let read = 0; read < reads; read++) {
+              const { value, done } = await entries.next();
+              if (done) return;
+              came.push(value);
+              for (let rest = rests; rest > 0; rest--) await nextTurn();
+            }
+            // What was on the way is lost.
+            came.length = Math.max(0, came.length - lost);
+            const goOn = () => log.read({ after: came.at(-1)?.id ?? 0 });
+            if (noticed === "before") reader.cut();
+            const heir = goOn();
+            if (noticed === "after") reader.cut();
+            reader = heir;
+          }
+          for await (const entry of reader) came.push(entry);
+        })();
+        let written = 0;
+        for (const length of chunks) {
+          await within("the log to be writable", log.untilWritable());
+          write(log, outputAt(written, length));
+          written += length;
+        }
+        await within("the log to be writable", log.untilWritable());
+        log.append(RESULT);
+        await within("the reader", reading);
+        expect(came.map(({ id }) => id)).toEqual(came.map((_, index) => index + 1));
+        expect(came.map(({ bytes }) => bytes?.toString() ?? "").join("")).toBe(outputAt(0, written));
+      },
+    ),
+    { numRuns: 200 },
+  ));
+
 interface Habits {
   readonly lossless: boolean;
   /** Chunks written before it comes. */

@@ -70,8 +70,8 @@ function usedBelow(pid: number): number {
 }
 
 /**
- * Resident bytes of a member once it has let go of its garbage, of which a process takes tens of MiB before it looks. Its debugger, which
- * every Node process opens when asked by a signal, sees to that.
+ * Resident bytes of a member once it has let go of its garbage, of which a process gathers tens of MiB before it looks. Its debugger sees to
+ * that.
  */
 async function heldBytes({ pid, log }: MemberProcess): Promise<number> {
   const address = /ws:\/\/\S+/.exec(log)?.[0];
@@ -91,7 +91,8 @@ const consul = await startConsul();
 const TLS = ["--tls-cert", pki.at("member.pem"), "--tls-key", pki.at("member.key"), "--tls-ca", pki.at("ours.pem")];
 
 /** A member with a pool, new each time: what has once been held by a process is not given back. */
-const startOwner = (isSecure: boolean) => startServe({ member: "owner", pool: "pipeline=64", consul: consul.httpAddress, args: isSecure ? TLS : [] });
+const start = (member: string, pool: string, args: readonly string[] = []) =>
+  startServe({ member, pool, consul: consul.httpAddress, args, nodeArgs: ["--inspect=127.0.0.1:0"] });
 
 /** Lets a member leave, so that nobody asks it any more. */
 async function stop(member: MemberProcess): Promise<void> {
@@ -100,7 +101,7 @@ async function stop(member: MemberProcess): Promise<void> {
 }
 
 async function startGateway(): Promise<MemberProcess> {
-  const gateway = await startServe({ member: "gateway", pool: "other=1", consul: consul.httpAddress });
+  const gateway = await start("gateway", "other=1");
   await eventually(
     "the gateway to see the owner",
     async () => {
@@ -125,7 +126,7 @@ for (const [name, protocol, hops, accept, connections] of [
   ["raw, through a gateway", "HTTP/1.1", 2, RAW, 1_000],
 ] as const) {
   for (const count of [1, 20]) {
-    const owner = await startOwner(protocol === "HTTP/2");
+    const owner = await start("owner", "pipeline=64", protocol === "HTTP/2" ? TLS : []);
     const members = hops === 2 ? [owner, await startGateway()] : [owner];
     const before = await Promise.all(members.map(heldBytes));
     const { pool, ...spec } = PAUSED;
@@ -154,7 +155,7 @@ for (const [name, protocol, hops, accept, connections] of [
 /** Writes blocks as fast as they are taken, for so long, and tells at the end how many bytes that were. */
 const COUNTS = ["perl", "-e", '$block = "x" x 65536; $end = time + 8; while (time < $end) { $n += syswrite STDOUT, $block } print STDERR $n'];
 
-const owner = await startOwner(false);
+const owner = await start("owner", "pipeline=1");
 const left = new AbortController();
 const headers = { "content-type": "application/json", accept: SSE };
 const call = await fetch(`${owner.url}/call`, {

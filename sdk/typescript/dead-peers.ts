@@ -1,8 +1,8 @@
 /**
  * Connections whose other side is gone without a word: its machine is off, or the network between is. A TCP keepalive alone does not tell:
- * Linux sends no probes while something that was written is unacknowledged, such as a heartbeat, and gives that up after 15 minutes only.
- * But it says of each connection how many packets in a row have not been answered, probes and repetitions alike. A reader that is there and takes nothing
- * answers them all. Where there is no such list (macOS), the keepalive does it by itself.
+ * Linux sends no probes while something that was written is unacknowledged, such as a heartbeat, and repeats that for 15 minutes. But it
+ * says of each connection how many packets in a row have had no answer, probes and repetitions alike. A reader that is there and takes
+ * nothing answers them all. Where there is no such list (macOS), the keepalive does it by itself.
  */
 import { readFile } from "node:fs/promises";
 import { type Socket, SocketAddress } from "node:net";
@@ -32,9 +32,8 @@ let scanning = false;
 
 /** Destroys a connected socket, with the error `ETIMEDOUT`, once its peer is gone: within 15 seconds. Its keepalive has to be on. */
 export function watchPeer(socket: Socket): void {
-  const { localAddress, localPort, remoteAddress, remotePort } = socket;
-  if (process.platform !== "linux" || !localAddress || !remoteAddress) return;
-  const key = `${withoutZone(localAddress)} ${localPort} ${withoutZone(remoteAddress)} ${remotePort}`;
+  if (process.platform !== "linux") return;
+  const key = connectionOf(socket);
   watched.set(key, socket);
   socket.once("close", () => {
     if (watched.get(key) === socket) watched.delete(key);
@@ -64,8 +63,14 @@ async function scan(): Promise<void> {
 
 const gone = () => Object.assign(new Error("the other side does not answer any more"), { code: "ETIMEDOUT" });
 
+/** A connection by its ends, each an address and a port. */
+export function connectionOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  const withoutZone = (address = "") => address.split("%")[0];
+  return `${withoutZone(localAddress)} ${localPort} ${withoutZone(remoteAddress)} ${remotePort}`;
+}
+
 /** The connections of a table of the kernel with packets that have not been answered, and how many. */
-export function unansweredIn(table: string): [key: string, packets: number][] {
+export function unansweredIn(table: string): [connection: string, packets: number][] {
   const found: [string, number][] = [];
   for (const line of table.split("\n").slice(1)) {
     const [, local, remote, , , , retransmits, , probes] = line.trim().split(/\s+/);
@@ -85,5 +90,3 @@ function endOf(hex: string): string {
   const groups = bytes.toString("hex").match(/.{4}/g) ?? [];
   return `${new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address} ${Number.parseInt(port, 16)}`;
 }
-
-const withoutZone = (address: string) => address.split("%")[0];

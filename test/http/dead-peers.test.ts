@@ -3,11 +3,12 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { ChildInfo, Count } from "../../openapi/schemas.ts";
-import type { RunningMember } from "../../server/main.ts";
+import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { farMissing, startFarMachine } from "../helpers/far.ts";
 import { ask, connectTo } from "../helpers/http2.ts";
-import { getJson, post, startMembers, within } from "../helpers/member.ts";
+import { collect, getJson, lastOf, post, startMembers, streamOf, textOf, within } from "../helpers/member.ts";
 import { hasOpenssl, Pki } from "../helpers/pki.ts";
+import { cuttingProxy } from "../helpers/proxy.ts";
 import { eventually } from "../helpers/wait.ts";
 
 /** Members and callers notice within 15 seconds, and the SDK tries for some 6 more to go on; here the machine may be busy. */
@@ -167,4 +168,22 @@ describe.skipIf(missing !== undefined)(`a machine that is gone${missing ? ` (ski
     await feed("after\n", true);
     expect(await within("the rest", hear(2))).toEqual(["followed after", "followed to the end"]);
   });
+});
+
+test("a member that goes silent behind an open connection is noticed by the gateway, which goes on by another one", async () => {
+  const [owner] = (await startMembers({})) as [RunningMember];
+  const proxy = await cuttingProxy(owner.url, () => undefined);
+  const registry = new EmbeddedRegistry();
+  const { name, pools, sandbox, version } = owner;
+  await registry.membership().join({ name, url: proxy.url, pools, sandbox, version });
+  const [gateway] = (await startMembers({ name: "gateway", registry, pools: { other: 1 } })) as [RunningMember];
+  const child = (await (await post(owner.url, "/children", { pool: "pipeline", command: ["cat"] })).json()) as ChildInfo;
+  const events = streamOf(await within("the answer", fetch(`${gateway.url}/children/${child.id}/events`)));
+  expect((await within("the first event", events.next())).value).toMatchObject({ type: "placed" });
+  proxy.freeze();
+  await post(owner.url, `/children/${child.id}/stdin?end=true`, "on", { "content-type": "application/octet-stream" });
+  const rest = await within("the rest", collect(events), NOTICED_MS);
+  expect(textOf(rest)).toBe("on");
+  expect(lastOf(rest, "result").exitCode).toBe(0);
+  expect(proxy.requests("GET")).toBe(2);
 });

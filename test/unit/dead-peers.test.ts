@@ -1,7 +1,10 @@
 /** The kernel's lists of connections, as /proc/net/tcp and tcp6 show them. */
-import { endianness } from "node:os";
-import { expect, test } from "vitest";
-import { unansweredIn } from "../../sdk/typescript/dead-peers.ts";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { endianness, networkInterfaces } from "node:os";
+import { expect, onTestFinished, test } from "vitest";
+import { connectionOf, unansweredIn } from "../../sdk/typescript/dead-peers.ts";
 
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 const line = (ends: string, state: string) => `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
@@ -26,4 +29,23 @@ test.skipIf(endianness() !== "LE")("packets that are not answered, by connection
     ["::ffff:127.0.0.1 7400 ::ffff:127.0.0.2 49153", 1],
     ["2001:db8::1:0:1 7400 ::1 80", 12],
   ]);
+});
+
+const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === "::1"));
+
+test.skipIf(process.platform !== "linux" || !hasIPv6).each([
+  ["tcp", "127.0.0.1", "127.0.0.1"],
+  ["tcp6", "::1", "::1"],
+  ["tcp6", "::", "127.0.0.1"],
+])("the kernel's %s names a connection to %s, by %s, as its socket does", async (table, host, to) => {
+  const server = createServer().listen(0, host);
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const accepted = once(server, "connection");
+  const client = connect((server.address() as AddressInfo).port, to);
+  onTestFinished(() => void client.destroy());
+  const [socket] = (await accepted) as [Socket];
+  // As if each of them had sent three packets in vain.
+  const lines = readFileSync(`/proc/self/net/${table}`, "latin1").replaceAll(/( \S\S:\S{8} )\S{8} /g, "$100000003 ");
+  expect(unansweredIn(lines)).toContainEqual([connectionOf(socket), 3]);
 });

@@ -70,7 +70,13 @@ export async function forwardRaw(c: NodeContext, options: GatewayOptions, id: st
   const how = through(c, options);
   const answer = await reach(id, () => openRaw(id, { after, stdoutFrom }, how));
   c.env.outgoing.setHeader(CHILD_HEADER, id);
-  return relayRaw(c, { answer, from: stdoutFrom, ...rawOf(id, how) });
+  const relayed = { answer, from: stdoutFrom, ...rawOf(id, how) };
+  if (after === undefined) return relayRaw(c, relayed);
+  // Which byte comes behind an event its member knows alone.
+  return relayRaw(c, {
+    ...relayed,
+    reopen: (byte) => Promise.reject(PoolError.of("member_lost", `${byte} bytes behind event ${after} the connection was cut`)),
+  });
 }
 
 /** How a caller's streams are opened. */

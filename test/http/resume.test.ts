@@ -111,6 +111,18 @@ describe("a gateway whose connections to the member are cut again and again", ()
     await idle(own);
   });
 
+  test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {
+    const { own, gateway } = await behindCuts(cutAfter);
+    const child = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const { id } = child;
+    // Up to the first output.
+    for await (const event of child.events()) if (event.type === "stdout") break;
+    const headers = { accept: "application/octet-stream", "last-event-id": "2" };
+    const answer = await within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers }));
+    await expect(within("the bytes", answer.text())).rejects.toThrow();
+    await idle(own);
+  });
+
   test("says that the member was lost where nothing comes through any more", async () => {
     let requests = 0;
     // The load, and the call.

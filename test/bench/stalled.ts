@@ -135,19 +135,22 @@ for (const [name, protocol, hops, accept, connections] of [
     const body = JSON.stringify(hops === 2 ? spec : PAUSED);
     const given = [protocol, url, path, accept, body, count, connections];
     const callers = spawn(process.execPath, ["-e", CALLERS, JSON.stringify(given)], { stdio: ["ignore", "pipe", "inherit"] });
-    await within("the calls to be open", 20_000, once(callers.stdout, "data"));
-    callers.kill("SIGSTOP");
-    await pause(SETTLE_MS);
-    const used = usedBelow(owner.pid);
-    await pause(WATCH_MS);
-    const share = (usedBelow(owner.pid) - used) / WATCH_MS;
-    const after = await Promise.all(members.map(heldBytes));
-    const costs = members.map(({ name: member }, index) => {
-      const each = ((after[index] as number) - (before[index] as number)) / count;
-      return `${member} ${(each / MIB).toFixed(1)} MiB each, ${(each / PROMISED_BYTES).toFixed(2)} x what is promised`;
-    });
-    console.log(`${name}, ${count} at once: ${costs.join("; ")}; the children use ${(share * 100).toFixed(0)} % of a processor`);
-    callers.kill("SIGKILL");
+    try {
+      await within("the calls to be open", 20_000, once(callers.stdout, "data"));
+      callers.kill("SIGSTOP");
+      await pause(SETTLE_MS);
+      const used = usedBelow(owner.pid);
+      await pause(WATCH_MS);
+      const share = (usedBelow(owner.pid) - used) / WATCH_MS;
+      const after = await Promise.all(members.map(heldBytes));
+      const costs = members.map(({ name: member }, index) => {
+        const each = ((after[index] as number) - (before[index] as number)) / count;
+        return `${member} ${(each / MIB).toFixed(1)} MiB each, ${(each / PROMISED_BYTES).toFixed(2)} x what is promised`;
+      });
+      console.log(`${name}, ${count} at once: ${costs.join("; ")}; the children use ${(share * 100).toFixed(0)} % of a processor`);
+    } finally {
+      callers.kill("SIGKILL");
+    }
     await Promise.all(members.map(stop));
   }
 }

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../openapi/errors.ts";
+import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../sdk/typescript/dead-peers.ts";
 import { Http2Listener } from "./http2.ts";
 import { isStreamed, timeStreamed } from "./streamed.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -44,6 +45,8 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     ...timeouts(requestTimeoutMs),
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     // A request without Host is refused by the door, with a problem.
     requireHostHeader: false,
   };
@@ -84,6 +87,7 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
   });
   if (tls) divide(server as SecureServer, http2);
+  server.on(tls ? "secureConnection" : "connection", watchPeer);
   return {
     server,
     limitRequests: (changedMs) => void Object.assign(server, timeouts(changedMs)),

@@ -4,6 +4,7 @@ import { createSecureContext } from "node:tls";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { type Problem, ProblemSchema } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../openapi/events.ts";
+import { KEEP_ALIVE_DELAY_MS, watchPeer } from "./dead-peers.ts";
 import { errorFor, messageOf, PoolError } from "./errors.ts";
 import { multipart, type Part } from "./multipart.ts";
 
@@ -56,7 +57,7 @@ function connectorFor({ ca, cert, key }: TlsIdentity): buildConnector.connector 
   try {
     const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
     createSecureContext(tls);
-    return buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...tls });
+    return buildConnector({ timeout: CONNECT_TIMEOUT_MS, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, ...tls });
   } catch (error) {
     if (error instanceof PoolError) throw error;
     throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, { cause: error });
@@ -71,7 +72,11 @@ class Connections {
   constructor(identity: TlsIdentity) {
     this.#connect = connectorFor(identity);
     this.agent = new Agent({
-      connect: (options, callback) => this.#connect(options, callback),
+      connect: (options, callback) =>
+        this.#connect(options, (...made) => {
+          if (made[1]) watchPeer(made[1]);
+          callback(...made);
+        }),
       // Shorter than a member keeps an idle connection, so that a request is never sent on one that is being closed.
       keepAliveTimeout: 10_000,
       keepAliveMaxTimeout: 10_000,

@@ -21,6 +21,8 @@ export interface ServeOptions {
   readonly pool?: string;
   /** Further options of `dpool serve`. */
   readonly args?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeArgs?: readonly string[];
 }
 
 export interface MemberProcess {
@@ -37,8 +39,8 @@ export interface MemberProcess {
 }
 
 /** Starts a member and waits until it says that it is ready, which is when Consul shows it. */
-export async function startServe({ member, consul, pool = "pipeline=5", args = [] }: ServeOptions): Promise<MemberProcess> {
-  const child = spawn(process.execPath, [CLI, "serve", "--pool", pool, "--port", "0", "--member", member, "--consul", consul, ...args], {
+export async function startServe({ member, consul, pool = "pipeline=5", args = [], nodeArgs = [] }: ServeOptions): Promise<MemberProcess> {
+  const child = spawn(process.execPath, [...nodeArgs, CLI, "serve", "--pool", pool, "--port", "0", "--member", member, "--consul", consul, ...args], {
     env: cleanEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,4 +1,4 @@
-/** A network that fails: a proxy that cuts connections after some bytes of the answer, or all of them at once. */
+/** A network that fails: a proxy that cuts connections after some bytes of the answer, or lets them stand open and passes nothing on. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
@@ -9,6 +9,8 @@ export interface CuttingProxy {
   readonly cuts: number;
   /** How many requests of this method have passed. */
   requests(method: string): number;
+  /** From now on nothing passes on the connections that are open. */
+  freeze(): void;
 }
 
 /**
@@ -63,5 +65,8 @@ export async function cuttingProxy(url: string, cutAfter: () => number | undefin
       return cuts;
     },
     requests: (method) => methods.filter((each) => each === method).length,
+    freeze: () => {
+      for (const socket of sockets) socket.removeAllListeners("data").pause();
+    },
   };
 }

@@ -183,18 +183,6 @@ test.each(WAYS)("a caller that goes after the end of its body leaves the child a
   lastOf(told, "result");
 });
 
-test("a gateway that is gone takes the child along whose input it passed on", async () => {
-  const members = await startBoth({}, { graceMs: 0 });
-  const { sent, answer } = call(members, "through another member", { command: ["cat"] });
-  sent.write("half of it");
-  const events = readEvents(await answer);
-  await next(events, "placed");
-  await next(events, "stdout");
-  await within("the gateway's end", members[0].stop());
-  await idle(members[1]);
-  expect(lastOf(await eventsOn(members[1]), "failed").problem.code).toBe("cancelled");
-});
-
 test.each(WAYS.flatMap((way) => ["text/event-stream", "application/json", "application/octet-stream"].map((accept) => [way, accept] as const)))(
   "a child that reads no more ends its call all the same, %s, as %s",
   async (way, accept) => {

@@ -1,5 +1,5 @@
 /** The Node answer to a request. That of HTTP/2 is of another kind, which leaves its state to the stream below it. */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerResponse } from "node:http2";
 import type { Writable } from "node:stream";
 
@@ -43,6 +43,30 @@ export function cutOff(outgoing: Outgoing): void {
 export function closeAfter(outgoing: Outgoing): void {
   if (outgoing instanceof Http2ServerResponse) outgoing.stream.session?.close();
   else outgoing.setHeader("connection", "close");
+}
+
+/**
+ * Makes this the last answer of its connection over HTTP/1.1, although its client may still be sending then: so told, curl stops. The connection is
+ * closed for writing first, and at once only where nothing is left to read: else the client's sending would fail before it has read the answer.
+ *
+ * @returns what undoes it, as long as nothing has been sent.
+ */
+export function closeBehind(incoming: IncomingMessage, outgoing: Outgoing): () => void {
+  if (outgoing instanceof Http2ServerResponse || outgoing.hasHeader("connection")) return () => {};
+  const { socket } = incoming;
+  const { destroySoon } = socket;
+  outgoing.setHeader("connection", "close");
+  socket.destroySoon = () => {
+    socket.destroySoon = destroySoon;
+    if (incoming.readableEnded) return socket.destroySoon();
+    socket.end();
+    // The listener takes the rest, for half a second at most.
+    incoming.once("end", () => socket.destroySoon());
+  };
+  return () => {
+    socket.destroySoon = destroySoon;
+    if (!outgoing.headersSent) outgoing.removeHeader("connection");
+  };
 }
 
 /** Waits until the answer takes more. False when the reader is gone, or has stalled and was cut off. */

@@ -8,6 +8,7 @@ import { type ChildSpec, isWorkspacePath, MAX_FILES } from "../openapi/schemas.t
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
 import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
+import { closeBehind } from "./outgoing.ts";
 import { bodyOf, type NodeContext } from "./stream.ts";
 import { Spool } from "./supervisor/spool.ts";
 import { Uploads } from "./supervisor/uploads.ts";
@@ -82,18 +83,15 @@ export class UploadReceiver {
   /** Leaves a body that is a call's input to the call, and lets the request go on as one whose body is the spec alone. */
   async stream(c: NodeContext, next: Next): Promise<void> {
     const spec = specBeside(c);
-    const { incoming, outgoing } = c.env;
     const body = bodyOf(c);
     (c as unknown as Context<{ Variables: Received }>).set("input", body);
     goOnWith(c, spec);
-    // So told, curl sends no more once it has the whole answer.
-    const closes = incoming.httpVersionMajor === 1 && !outgoing.hasHeader("connection");
-    if (closes) outgoing.setHeader("connection", "close");
+    const undo = closeBehind(c.env.incoming, c.env.outgoing);
     await next();
     if (c.res.status < 400) return;
+    // A refusal ends no connection whose client sends no more than it has.
+    undo();
     body.destroy();
-    // Whoever is still sending has more time to read a refusal where the connection is left open.
-    if (closes && !outgoing.headersSent) outgoing.removeHeader("connection");
   }
 
   /**

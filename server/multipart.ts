@@ -21,11 +21,6 @@ export function isMultipart(contentType: string | undefined): boolean {
   return /^multipart\/form-data\b/i.test(contentType ?? "");
 }
 
-/** Whether a content-type is of bytes that are nothing but themselves. */
-export function isRaw(contentType: string | undefined): boolean {
-  return /^application\/octet-stream\b/i.test(contentType ?? "");
-}
-
 /** The boundary that a content-type names. @throws {MultipartError} when it names none. */
 export function boundaryOf(contentType: string | undefined): string {
   const [, quoted, plain] = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? "") ?? [];

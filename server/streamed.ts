@@ -1,19 +1,33 @@
 /** Bodies that are taken piece by piece, however long they take. */
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { isMultipart, isRaw } from "./multipart.ts";
+import { isMultipart } from "./multipart.ts";
 
 type Incoming = IncomingMessage | Http2ServerRequest;
+
+/** In the head of a request whose body is the child's input: the child spec, as JSON in ASCII. */
+export const SPEC_HEADER = "pool-spec";
+
+/**
+ * Whether the body is a child's input: bytes that are nothing but themselves, or anything that has the child spec beside it and could not
+ * hold one, as curl sends a file unless told what it is.
+ */
+export function isRaw({ url = "", headers }: { readonly url?: string | undefined; readonly headers: IncomingHttpHeaders }): boolean {
+  const type = headers["content-type"];
+  if (/^application\/octet-stream\b/i.test(type ?? "")) return true;
+  return (headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url)) && !isMultipart(type) && !/^application\/json\b/i.test(type ?? "");
+}
 
 /** Whether the body is one of those: files of a child spec, or a child's input. */
 export function isStreamed(incoming: Incoming): boolean {
   const { method, headers } = incoming;
-  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(headers["content-type"]) || isInput(incoming));
+  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(incoming) || isInput(incoming));
 }
 
 /** Whether the body goes straight to a child. Its sender may be silent: whoever types is. */
-function isInput({ url = "", headers }: Incoming): boolean {
-  return /^\/children\/[^/]+\/stdin(\?|$)/.test(url) || (isRaw(headers["content-type"]) && /^(\/pools\/[^/]+)?\/call(\?|$)/.test(url));
+function isInput(incoming: Incoming): boolean {
+  const { url = "" } = incoming;
+  return /^\/children\/[^/]+\/stdin(\?|$)/.test(url) || (isRaw(incoming) && /^(\/pools\/[^/]+)?\/call(\?|$)/.test(url));
 }
 
 /** So much an upload has to bring each time. */

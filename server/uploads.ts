@@ -7,9 +7,10 @@ import type { Context, MiddlewareHandler, Next } from "hono";
 import { type ChildSpec, isWorkspacePath, MAX_FILES } from "../openapi/schemas.ts";
 import { PoolError } from "../sdk/typescript/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../sdk/typescript/multipart.ts";
-import { boundaryOf, type FormPart, isMultipart, isRaw, MultipartError, readMultipart } from "./multipart.ts";
+import { boundaryOf, type FormPart, isMultipart, MultipartError, readMultipart } from "./multipart.ts";
 import { closeBehind } from "./outgoing.ts";
 import { bodyOf, type NodeContext } from "./stream.ts";
+import { isRaw, SPEC_HEADER } from "./streamed.ts";
 import { Spool } from "./supervisor/spool.ts";
 import { Uploads } from "./supervisor/uploads.ts";
 
@@ -34,13 +35,12 @@ export function withUploads<R extends { path: string }>(route: R, receiver: Uplo
   const { middleware } = route as { middleware?: MiddlewareHandler };
   const receive: MiddlewareHandler = (c, next) => {
     const node = c as unknown as NodeContext;
-    return isRaw(c.req.header("content-type")) && route.path.endsWith("/call") ? receiver.stream(node, next) : receiver.receive(node, next);
+    return hasRawBody(node) && route.path.endsWith("/call") ? receiver.stream(node, next) : receiver.receive(node, next);
   };
   return { ...route, middleware: middleware ? [middleware, receive] : receive };
 }
 
-/** In the head of a request whose body is the child's input: the child spec, as JSON in ASCII. */
-const SPEC_HEADER = "pool-spec";
+const hasRawBody = ({ req }: NodeContext) => isRaw({ url: req.url, headers: req.header() });
 
 /** The child spec beside a body that is the child's input. */
 function specBeside(c: NodeContext): string {
@@ -102,11 +102,12 @@ export class UploadReceiver {
    */
   async receive(c: NodeContext, next: Next): Promise<void> {
     const type = c.req.header("content-type");
-    if (!isMultipart(type) && !isRaw(type)) {
+    const raw = hasRawBody(c);
+    if (!isMultipart(type) && !raw) {
       if (c.req.query("spec") === undefined && c.req.header(SPEC_HEADER) === undefined) return next();
-      throw refusal(`content-type application/octet-stream of a body that is the child's input; got ${type ?? "none"}`);
+      throw refusal("the child spec in the body, or beside a body that is the child's input and no application/json; got it beside one that is");
     }
-    const beside = isRaw(type) ? specBeside(c) : undefined;
+    const beside = raw ? specBeside(c) : undefined;
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();
     const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);

@@ -239,11 +239,12 @@ test("the spec is in the query or in the header, one of the two", async () => {
       code: "invalid_request",
       detail: `expected the child spec of a body that is the child's input in the query, ?spec=, or in the header pool-spec; got ${got}`,
     });
-  // As curl has it unless it is told.
-  expect(await problemOf(await send(path, { ...header, "content-type": "application/x-www-form-urlencoded" }))).toMatchObject({
-    code: "invalid_request",
-    detail: "expected content-type application/octet-stream of a body that is the child's input; got application/x-www-form-urlencoded",
-  });
+  for (const url of [path, `${path.replace(/call$/, "children")}`]) {
+    expect(await problemOf(await send(url, { ...header, "content-type": "application/json" }))).toMatchObject({
+      code: "invalid_request",
+      detail: "expected the child spec in the body, or beside a body that is the child's input and no application/json; got it beside one that is",
+    });
+  }
   await idle(members[1]);
 });
 
@@ -324,7 +325,7 @@ test.each(["the member", "the gateway"])("%s that drains lets such a call finish
 
 /** What curl prints, and its exit code. */
 async function curl(input: Readable | undefined, ...args: string[]): Promise<{ code: number; out: string }> {
-  const child = spawn("curl", ["-sS", "-N", "-H", "content-type: application/octet-stream", ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn("curl", ["-sS", "-N", ...args], { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   child.stdin.on("error", () => {});
   if (input) input.pipe(child.stdin);
@@ -335,7 +336,7 @@ async function curl(input: Readable | undefined, ...args: string[]): Promise<{ c
   return { code, out };
 }
 
-test("curl sends a file, and what has no end to a child that takes the beginning of it", async () => {
+test("curl sends a file, whatever it says that it is, and what has no end to a child that takes the beginning of it", async () => {
   const [gate, far] = await startBoth();
   const folder = mkdtempSync(join(tmpdir(), "dpool-duplex-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -343,7 +344,10 @@ test("curl sends a file, and what has no end to a child that takes the beginning
   writeFileSync(join(folder, "in.mp4"), film);
   const call = ["-H", "accept: application/octet-stream", `${gate.url}/pools/pipeline/call`, "-X", "POST"];
   const sum = await curl(undefined, ...call, "-H", 'pool-spec: {"command":["sha256sum"]}', "--data-binary", `@${folder}/in.mp4`);
-  expect(sum).toEqual({ code: 0, out: `${createHash("sha256").update(film).digest("hex")}  -\n` });
+  const expected = { code: 0, out: `${createHash("sha256").update(film).digest("hex")}  -\n` };
+  expect(sum).toEqual(expected);
+  const inQuery = ["--url-query", 'spec={"command":["sha256sum"]}', "-H", "content-type: video/mp4", "--data-binary", `@${folder}/in.mp4`];
+  expect(await curl(undefined, ...call, ...inQuery)).toEqual(expected);
   const yes = new Readable({
     read() {
       this.push("y\n".repeat(10_000));

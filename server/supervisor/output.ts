@@ -90,7 +90,7 @@ export const RING_ENTRIES = 16_384;
  * reader held up to 6 MiB when `test/http/cuts.test.ts` cut them, and by way of a gateway 9. With the ring, and what the allocator takes, it
  * stays below the 16 MB that a reader may cost (`test/bench/stalled.ts`).
  */
-const ON_THE_WAY_BYTES = 11 * 1024 * 1024;
+const ON_THE_WAY_BYTES = 10 * 1024 * 1024;
 /** The place of a lossless reader whose connection was cut is kept for so long. */
 export const RESUME_MS = 5_000;
 /** Whoever goes on may come so much earlier than the cut is noticed here. */

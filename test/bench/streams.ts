@@ -10,7 +10,8 @@ import { startServe } from "../helpers/processes.ts";
 import { eventually } from "../helpers/wait.ts";
 
 const MIB = 1024 * 1024;
-const CHUNKS = ["sh", "-c", `head -c ${256 * MIB} /dev/zero | tr '\\0' x`];
+const CHUNK_BYTES = 512 * MIB;
+const CHUNKS = ["sh", "-c", `head -c ${CHUNK_BYTES} /dev/zero | tr '\\0' x`];
 const LINE = "x".repeat(79);
 const LINES = ["sh", "-c", `yes ${LINE} | head -c ${64 * MIB}`];
 /** A program that writes each of its lines by itself. */
@@ -58,7 +59,7 @@ const SSE = "text/event-stream";
 const bareUrl = `http://127.0.0.1:${String(port).trim()}`;
 
 for (const [what, command, bytes] of [
-  ["chunks", CHUNKS, 256 * MIB],
+  ["chunks", CHUNKS, CHUNK_BYTES],
   ["80-byte lines through a pipe", LINES, 64 * MIB],
   ["80-byte lines, each written by itself", WRITES, WRITTEN * 80],
 ] as const) {

@@ -1,7 +1,8 @@
 /** HTTP/2 of members that serve https: everything that HTTP/1.1 does, and its own ways to be rude. */
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { type ClientHttp2Session, connect as connectHttp2, constants, type SecureClientSessionOptions } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants, type SecureClientSessionOptions } from "node:http2";
 import { connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -118,6 +119,39 @@ describe.skipIf(!hasOpenssl)(`HTTP/2${hasOpenssl ? "" : " (skipped: openssl is n
       };
       expect((await curl(["echo", "film"])).stdout).toBe("film\n");
       await expect(curl(["sh", "-c", "echo part; exit 3"])).rejects.toMatchObject({ code: 92, stdout: "part\n" });
+    }
+  });
+
+  test("raw bytes whose stream is reset again and again go on where they were, through other members too", async () => {
+    const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+    const bytes = 32 * MIB;
+    const command = ["sh", "-c", `mkfifo copy; sha256sum <copy >&2 & head -c ${bytes} /dev/urandom | tee copy; wait`];
+    const accept = "application/octet-stream";
+    for (const [member, path, more] of [
+      [m1, "/call", { pool: "pipeline" }],
+      [m2, "/pools/pipeline/call", {}],
+    ] as const) {
+      const session = await connectTo(member.url, trusting());
+      const hash = createHash("sha256");
+      let received = 0;
+      let answer = await headOf(open(session, path, { ...more, command }, { accept }));
+      const at = `/children/${answer.headers["pool-child-id"]}/events`;
+      const read = async (stream: ClientHttp2Stream, left: number) => {
+        for await (const chunk of stream as AsyncIterable<Buffer>) {
+          hash.update(chunk);
+          received += chunk.length;
+          left -= chunk.length;
+          if (left <= 0) return stream.close(constants.NGHTTP2_CANCEL);
+        }
+      };
+      for (let cuts = 0; received < bytes; cuts++) {
+        await within("the bytes", read(answer.stream, cuts < 10 ? 1_000_000 + Math.random() * 3_000_000 : Number.POSITIVE_INFINITY));
+        answer = await headOf(open(session, at, undefined, { accept, range: `bytes=${received}-` }));
+        expect(answer.status).toBe(206);
+      }
+      expect((await bytesOf(answer.stream)).length).toBe(0);
+      const events = await within("the events", collect(eventsIn((await headOf(open(session, at))).stream)));
+      expect(textOf(events, "stderr").split(" ")[0]).toBe(hash.digest("hex"));
     }
   });
 

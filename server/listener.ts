@@ -143,8 +143,9 @@ function refuse(errorCode: string, socket: Socket & { _httpMessage?: { headersSe
   const [code, detail] = refusal;
   const { status } = ERRORS[code];
   const body = JSON.stringify(problem(code, detail));
-  socket.write(
+  // Not by `destroySoon`, which may wait for the rest of the body.
+  socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
   );
-  socket.destroySoon();
 }

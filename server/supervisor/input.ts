@@ -80,7 +80,7 @@ export class Input {
     clearTimeout(this.#awaiting);
     this.#awaiting = undefined;
     const broken = () => once("the sender of the child's input went away before its end");
-    // Noticed at once, also while the child has not started, or does not read.
+    // Not first when it is read: the child may not have started, or does not read.
     if (body.errored) broken();
     else body.once("error", broken);
     return this.#put(body, true);

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -168,6 +169,38 @@ test.each(WAYS)("a caller that goes before the end of its body takes the child a
   });
 });
 
+// Nobody reads from its connection then; what the kernel tells of it does.
+test.skipIf(process.platform !== "linux")("a caller whose connection is reset while its body is held up takes the child along", async () => {
+  const members = await startBoth();
+  // Longer than it takes to see the connection for the first time.
+  const { sent, answer } = call(members, "directly", { command: ["sh", "-c", "sleep 5; echo held; sleep 60"] }, { accept: "application/octet-stream" });
+  endlessly(sent);
+  await within("the child to say so", once(await answer, "data"));
+  sent.socket?.resetAndDestroy();
+  await idle(members[1]);
+  expect(lastOf(await eventsOn(members[1]), "failed").problem).toMatchObject({ code: "cancelled" });
+});
+
+test.each(WAYS)("a body that is no HTTP any more takes the child along, %s, though its caller keeps the connection", async (way) => {
+  const members = await startBoth();
+  const [{ url }, path, own] = way === "directly" ? [members[1], "/call", { pool: "pipeline" }] : [members[0], "/pools/pipeline/call", {}];
+  const { port, host } = new URL(url);
+  const socket = connect({ port: Number(port), host: "127.0.0.1", allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  const spec = JSON.stringify({ command: ["sleep", "60"], ...own });
+  socket.write(`POST ${path} HTTP/1.1\r\nhost: ${host}\r\naccept: application/json\r\npool-spec: ${spec}\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n`);
+  await until("the child to run", async () => (await getJson<Count>(`${members[1].url}/children/count`)).pools.pipeline?.active === 1);
+  let answer = "";
+  socket.on("data", (bytes) => {
+    answer += bytes;
+  });
+  socket.write("no length\r\n");
+  await within("the answer", once(socket, "end"));
+  expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*"code":"invalid_request"/);
+  await idle(members[1]);
+  expect(lastOf(await eventsOn(members[1]), "failed").problem).toMatchObject({ code: "cancelled" });
+});
+
 test.each(WAYS)("a caller that goes after the end of its body leaves the child alone, %s", async (way) => {
   const members = await startBoth();
   // More than the pipes hold: the child has not read all of it when its caller goes.
@@ -242,8 +275,13 @@ test("the spec is in the query or in the header, one of the two", async () => {
   for (const url of [path, `${path.replace(/call$/, "children")}`]) {
     expect(await problemOf(await send(url, { ...header, "content-type": "application/json" }))).toMatchObject({
       code: "invalid_request",
-      detail: "expected the child spec in the body, or beside a body that is the child's input and no application/json; got it beside one that is",
+      detail: "expected the child spec in the body, or beside a body that is the child's input; got it beside one that is application/json",
     });
+    const form = new FormData();
+    form.set("spec", "{}");
+    expect((await problemOf(await within("the answer", fetch(`${url}${query}`, { method: "POST", body: form })))).detail).toMatch(
+      /got it beside one that is multipart\/form-data/,
+    );
   }
   await idle(members[1]);
 });

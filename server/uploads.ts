@@ -103,9 +103,10 @@ export class UploadReceiver {
   async receive(c: NodeContext, next: Next): Promise<void> {
     const type = c.req.header("content-type");
     const raw = hasRawBody(c);
-    if (!isMultipart(type) && !raw) {
-      if (c.req.query("spec") === undefined && c.req.header(SPEC_HEADER) === undefined) return next();
-      throw refusal("the child spec in the body, or beside a body that is the child's input and no application/json; got it beside one that is");
+    if (!raw) {
+      if (c.req.query("spec") !== undefined || c.req.header(SPEC_HEADER) !== undefined)
+        throw refusal(`the child spec in the body, or beside a body that is the child's input; got it beside one that is ${type}`);
+      if (!isMultipart(type)) return next();
     }
     const beside = raw ? specBeside(c) : undefined;
     const { folder } = this.#options;

@@ -40,8 +40,8 @@ export async function splitInput({ stdin, ...rest }: SpecWithFiles): Promise<{ s
 
 async function sourceOf(stdin: SpecWithFiles["stdin"]): Promise<Readable | undefined> {
   if (isStreamed(stdin)) {
-    if (stdin instanceof Readable ? !stdin.readable : stdin.locked)
-      throw PoolError.of("invalid_request", "stdin: expected a stream that nobody has read or destroyed");
+    if (stdin instanceof Readable ? !stdin.readable || stdin.readableFlowing : stdin.locked)
+      throw PoolError.of("invalid_request", "stdin: expected a stream that nobody else reads, and that has not ended");
     return stdin instanceof Readable ? stdin : Readable.fromWeb(stdin);
   }
   if (!isLocalFile(stdin)) return undefined;

@@ -20,8 +20,10 @@ const FRAME_END = Buffer.from("\n\n");
 /** A stream of another member that is passed on. */
 export interface Relayed {
   readonly childId: string;
+  /** The id of the event behind which it begins; undefined where it begins with the first one kept. */
+  readonly after: number | undefined;
   readonly body: Readable;
-  /** Opens the stream anew, behind the event of this id; undefined for all of it. */
+  /** Opens the stream anew, behind the event of this id; undefined for what is kept. */
   reopen(after: number | undefined): Promise<Answer>;
   /** Where the pools are, and what ends the waiting. */
   readonly options: Pick<FollowOptions, "access" | "signal">;
@@ -40,11 +42,11 @@ export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Pro
   return RESPONSE_ALREADY_SENT;
 }
 
-async function relay(session: Session, outgoing: ServerResponse, { childId, body, reopen, options }: Relayed): Promise<void> {
-  let last = { id: 0, type: "" };
+async function relay(session: Session, outgoing: ServerResponse, { childId, after, body, reopen, options }: Relayed): Promise<void> {
+  let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
   const reopening = new Reopening(() => {
     if (session.isConnected) outgoing.write(HEARTBEAT);
-    return reopen(last.id > 0 ? last.id : undefined);
+    return reopen(last.id);
   }, options);
   try {
     for (let source = body; ; ) {
@@ -56,6 +58,8 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, body
           for (const piece of frames.pieces) outgoing.write(piece);
           if (!(await drained(outgoing))) return;
         }
+        // Behind the terminal event there is nothing.
+        if (after && last.id === after) break;
       } catch (error) {
         cut = error;
       }
@@ -65,7 +69,7 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, body
   } catch (why) {
     if (!session.isConnected) return;
     const lost = { type: "failed", problem: problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`) };
-    session.push(JSON.stringify(lost), "failed", String(last.id + 1));
+    session.push(JSON.stringify(lost), "failed", String((last.id ?? 0) + 1));
   }
   outgoing.end();
 }

@@ -68,6 +68,16 @@ test("where nothing comes through any more it gives up: member_lost, after a few
   expect(requests).toBe(7);
 });
 
+test.each(["its own member", "another member"])("behind the terminal event there is nothing, at %s, and nobody is lost", async (place) => {
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const child = await open(m1.url).placeChild("pipeline", { command: ["true"] });
+  const { ids } = await within("the end", read(child.events()));
+  const { url } = place === "its own member" ? m1 : m2;
+  const answer = await fetch(`${url}/children/${child.id}/events`, { headers: { "last-event-id": String(ids.at(-1)) } });
+  expect(answer.status).toBe(200);
+  expect(await within("the stream's end", answer.text())).not.toContain("event:");
+});
+
 /** A member and a gateway to it, between which the network cuts. */
 async function behindCuts(cutAfter: () => number | undefined) {
   const registry = new EmbeddedRegistry();
@@ -108,6 +118,25 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(text).toBe(LONGER_EXPECTED);
     expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(3);
+    await idle(own);
+  });
+
+  test("goes on behind the event that was asked for, where none has come yet", async () => {
+    const { own, gateway, proxy } = await behindCuts(() => undefined);
+    const child = await open(own.url).placeChild("pipeline", { command: ["sh", "-c", "echo one; read line; echo two"] });
+    for await (const event of child.events()) if (event.type === "stdout") break;
+    const answer = await within("the answer", fetch(`${gateway.url}/children/${child.id}/events`, { headers: { "last-event-id": "2" } }));
+    proxy.cut();
+    await post(own.url, `/children/${child.id}/stdin?end=true`, "\n");
+    expect(await within("the events", read(streamOf(answer)))).toEqual({ ids: [3, 4], text: "two\n" });
+  });
+
+  test("opens raw bytes again although what it asks first is cut too", async () => {
+    let requests = 0;
+    // The load, the call, and how the child is.
+    const { own, gateway } = await behindCuts(() => [undefined, 3_000, 1][requests++]);
+    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, { accept: "application/octet-stream" });
+    expect(await within("the bytes", answer.text())).toBe(LONGER_EXPECTED);
     await idle(own);
   });
 

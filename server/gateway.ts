@@ -6,6 +6,7 @@ import type { Placing } from "../sdk/typescript/access.ts";
 import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
+import { whole } from "../sdk/typescript/events.ts";
 import { feed } from "../sdk/typescript/feed.ts";
 import { type FollowOptions, followEvents, openEvents } from "../sdk/typescript/follow.ts";
 import type { Part } from "../sdk/typescript/multipart.ts";
@@ -56,7 +57,7 @@ export async function callThrough(c: NodeContext, options: GatewayOptions, { poo
   }
   if (form === "json") {
     const { answer, id } = await place();
-    return answerAtEnd(c, followEvents(answer, how, { id, after: 0 }));
+    return answerAtEnd(c, whole(followEvents(answer, how, { id, after: 0 })));
   }
   return withWaiting(c, options.logError, async (stream) => {
     const { answer, id } = await place({ onPosition: (position) => stream.say({ type: "queued", position }) });

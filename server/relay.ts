@@ -6,7 +6,7 @@ import { problem } from "../openapi/errors.ts";
 import { isTerminalType } from "../openapi/events.ts";
 import { memberOfChild } from "../openapi/schemas.ts";
 import type { Answer } from "../sdk/typescript/client.ts";
-import { messageOf } from "../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { type FollowOptions, Reopening } from "../sdk/typescript/follow.ts";
 import { cutOff, drained } from "./outgoing.ts";
 import { headOnly, type NodeContext, openSession, type Session, STREAM_TYPE } from "./stream.ts";
@@ -31,7 +31,7 @@ export interface Relayed {
 
 /**
  * Passes another member's stream on as bytes, whole frames only: so one that is cut goes on where it was, and where it cannot, it ends with a
- * `failed` / `member_lost` of its own. `opened` is the stream where one has been opened already.
+ * `failed` of its own: `member_lost`, or `events_expired`. `opened` is the stream where one has been opened already.
  */
 export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Promise<Session>): Promise<Response> {
   if (c.req.method === "HEAD") return headOnly(relayed.body, STREAM_TYPE);
@@ -68,8 +68,9 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, afte
     }
   } catch (why) {
     if (!session.isConnected) return;
-    const lost = { type: "failed", problem: problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`) };
-    session.push(JSON.stringify(lost), "failed", String((last.id ?? 0) + 1));
+    const expired = why instanceof PoolError && why.code === "events_expired" ? why.problem : undefined;
+    const lost = problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`);
+    session.push(JSON.stringify({ type: "failed", problem: expired ?? lost }), "failed", String((last.id ?? 0) + 1));
   }
   outgoing.end();
 }

@@ -265,6 +265,7 @@ export const childEvents = createRoute({
       description: `${stream.description} With \`Accept: application/octet-stream\`: the child's stdout, ending as in the raw form of a call.`,
       content: { ...stream.content, ...raw },
     },
+    204: { description: "`Last-Event-ID` is that of the terminal event: there is nothing more to come. An `EventSource` stops here." },
     206: {
       description: "With `Range`: stdout from that byte on. Its last byte is not known yet; `Content-Range` has one that is never reached.",
       content: raw,

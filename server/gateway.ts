@@ -77,6 +77,7 @@ export interface From {
 export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: number | undefined): Promise<Response> {
   const how = through(c, options);
   const answer = await reach(id, () => openEvents(id, after, how));
+  if (answer.statusCode === 204) return c.body(null, 204);
   return relayStream(c, { after, body: answer.body, ...eventsOf(id, how) });
 }
 

@@ -58,8 +58,6 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, afte
           for (const piece of frames.pieces) outgoing.write(piece);
           if (!(await drained(outgoing))) return;
         }
-        // Behind the terminal event there is nothing.
-        if (after && last.id === after) break;
       } catch (error) {
         cut = error;
       }

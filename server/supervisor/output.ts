@@ -147,6 +147,11 @@ export class EventLog {
     return this.#closed;
   }
 
+  /** Whether the event of this id is the terminal one. */
+  endsWith(id: number): boolean {
+    return this.#closed && id === this.#nextId - 1;
+  }
+
   /** How many bytes the log holds: its share of the member's memory. */
   get heldBytes(): number {
     let sum = 0;

@@ -64,7 +64,7 @@ const raw = { "application/octet-stream": { schema: z.string().openapi({ format:
 
 const callResponse = {
   ...stream,
-  description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end. With \`Accept: application/octet-stream\`: the child's stdout as it is, the terminal event as JSON in the trailer \`pool-ending\`; where a command exits with another code than 0, or the child fails, the connection is broken instead.`,
+  description: `With \`Accept: text/event-stream\` (or none, or \`*/*\`): ${stream.description} With \`Accept: application/json\`: one answer at the end. With \`Accept: application/octet-stream\`: the child's stdout as it is, the terminal event as JSON in the trailer \`pool-ending\`; where a command exits with another code than 0, or the child fails, the connection is broken instead, which HTTP/1.0 cannot tell from an end: it is refused.`,
   content: { ...stream.content, ...json(CallResultSchema), ...raw },
 };
 
@@ -265,6 +265,7 @@ export const childEvents = createRoute({
       description: `${stream.description} With \`Accept: application/octet-stream\`: the child's stdout, ending as in the raw form of a call.`,
       content: { ...stream.content, ...raw },
     },
+    204: { description: "`Last-Event-ID` is that of the terminal event: there is nothing more to come. An `EventSource` stops here." },
     206: {
       description: "With `Range`: stdout from that byte on. Its last byte is not known yet; `Content-Range` has one that is never reached.",
       content: raw,

@@ -9,7 +9,7 @@ import { PoolError } from "../sdk/typescript/errors.ts";
 import type { Auth } from "./auth.ts";
 import { ANYONE } from "./caller.ts";
 import type { GatewayOptions } from "./gateway.ts";
-import { closeAfter } from "./outgoing.ts";
+import { closeAfter, hasEnd } from "./outgoing.ts";
 import type { Pending } from "./pending.ts";
 import type { Called } from "./permissions.ts";
 import { invalidFields, problemOf, problemResponse } from "./problems.ts";
@@ -102,6 +102,8 @@ const MEDIA_TYPES: Readonly<Record<Form, string>> = { stream: "text/event-stream
 export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";
   const named = (["stream", "raw", "json"] as const).find((form) => forms.includes(form) && accept.includes(MEDIA_TYPES[form]));
+  if (named === "raw" && c.env.outgoing && !hasEnd(c.env.outgoing))
+    throw PoolError.of("invalid_request", `expected HTTP/1.1 or HTTP/2 for ${MEDIA_TYPES.raw}; got a request of HTTP/1.0, which knows no trailers`);
   if (named) return named;
   if (forms.includes("json") && accept.includes("application/*")) return "json";
   if (accept.includes("*/*") || accept.includes("text/*")) return "stream";

@@ -6,6 +6,7 @@ import type { Placing } from "../sdk/typescript/access.ts";
 import type { Answer, Client, RequestOptions } from "../sdk/typescript/client.ts";
 import type { DirectAccess } from "../sdk/typescript/direct.ts";
 import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
+import { whole } from "../sdk/typescript/events.ts";
 import { feed } from "../sdk/typescript/feed.ts";
 import { type FollowOptions, followEvents, openEvents } from "../sdk/typescript/follow.ts";
 import type { Part } from "../sdk/typescript/multipart.ts";
@@ -54,10 +55,13 @@ export async function callThrough(c: NodeContext, options: GatewayOptions, { poo
     const { answer, id } = await place({ accept: "application/octet-stream" });
     return relayRaw(c, { answer, ...rawOf(id, how) });
   }
-  if (form === "json") return answerAtEnd(c, followEvents((await place()).answer, how));
+  if (form === "json") {
+    const { answer, id } = await place();
+    return answerAtEnd(c, whole(followEvents(answer, how, { id, after: 0 })));
+  }
   return withWaiting(c, options.logError, async (stream) => {
     const { answer, id } = await place({ onPosition: (position) => stream.say({ type: "queued", position }) });
-    return relayStream(c, { body: answer.body, ...eventsOf(id, how) }, stream.session);
+    return relayStream(c, { after: 0, body: answer.body, ...eventsOf(id, how) }, stream.session);
   });
 }
 
@@ -73,7 +77,8 @@ export interface From {
 export async function forwardEvents(c: NodeContext, options: GatewayOptions, id: string, after: number | undefined): Promise<Response> {
   const how = through(c, options);
   const answer = await reach(id, () => openEvents(id, after, how));
-  return relayStream(c, { body: answer.body, ...eventsOf(id, how) });
+  if (answer.statusCode === 204) return c.body(null, 204);
+  return relayStream(c, { after, body: answer.body, ...eventsOf(id, how) });
 }
 
 /** Attaches to the stdout of another member's child. */
@@ -97,13 +102,16 @@ function through(c: NodeContext, options: GatewayOptions): Through {
   return { signal: whileClientIsThere(c), client: clientFor(c, options), access: accessFor(c, options) };
 }
 
-function eventsOf(childId: string, options: Through): Omit<Relayed, "body"> {
+function eventsOf(childId: string, options: Through): Omit<Relayed, "body" | "after"> {
   return { childId, reopen: (after) => openEvents(childId, after, options), options };
 }
 
 function rawOf(childId: string, options: Through): Omit<RelayedRaw, "answer"> {
   const reopen = async (stdoutFrom: number) => {
-    const { code, exitCode } = await options.client.json<ChildInfo>(await options.access.childUrl(childId), { signal: options.signal });
+    const { client, access, signal } = options;
+    const answer = await client.send(await access.childUrl(childId), { signal });
+    if (answer.statusCode >= 400) throw await client.problem(answer);
+    const { code, exitCode } = (await answer.body.json()) as ChildInfo;
     // Its stream was broken off because it failed.
     if (code !== null || (exitCode ?? 0) !== 0) throw PoolError.of("worker_crashed", `child ${childId} has failed`);
     return openRaw(childId, { stdoutFrom }, options);

@@ -32,6 +32,11 @@ export function isFull(outgoing: Outgoing): boolean {
   return writableOf(outgoing).writableNeedDrain;
 }
 
+/** Whether a body whose length is not known can be told from a part of it; HTTP/1.0 has nothing that says where it ends. */
+export function hasEnd(outgoing: Outgoing): boolean {
+  return outgoing instanceof Http2ServerResponse || outgoing.useChunkedEncodingByDefault;
+}
+
 /** Breaks an answer off, so that nobody takes it for the whole. */
 export function cutOff(outgoing: Outgoing): void {
   // Without a code the stream would look as if it had come to its end.

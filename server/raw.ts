@@ -55,7 +55,7 @@ export interface RawOptions {
 export function streamRaw(c: NodeContext, reader: LogReader, { from, gone }: RawOptions = {}): Response {
   const { outgoing } = c.env;
   if (c.req.method === "HEAD") {
-    reader.close();
+    reader.cut();
     return headOnly(undefined, headersFor(from), statusFor(from));
   }
   onClientGone(c, () => {

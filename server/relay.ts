@@ -6,7 +6,7 @@ import { problem } from "../openapi/errors.ts";
 import { isTerminalType } from "../openapi/events.ts";
 import { memberOfChild } from "../openapi/schemas.ts";
 import type { Answer } from "../sdk/typescript/client.ts";
-import { messageOf } from "../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
 import { type FollowOptions, Reopening } from "../sdk/typescript/follow.ts";
 import { cutOff, drained } from "./outgoing.ts";
 import { headOnly, type NodeContext, openSession, type Session, STREAM_TYPE } from "./stream.ts";
@@ -20,8 +20,10 @@ const FRAME_END = Buffer.from("\n\n");
 /** A stream of another member that is passed on. */
 export interface Relayed {
   readonly childId: string;
+  /** The id of the event behind which it begins; undefined where it begins with the first one kept. */
+  readonly after: number | undefined;
   readonly body: Readable;
-  /** Opens the stream anew, behind the event of this id; undefined for all of it. */
+  /** Opens the stream anew, behind the event of this id; undefined for what is kept. */
   reopen(after: number | undefined): Promise<Answer>;
   /** Where the pools are, and what ends the waiting. */
   readonly options: Pick<FollowOptions, "access" | "signal">;
@@ -29,7 +31,7 @@ export interface Relayed {
 
 /**
  * Passes another member's stream on as bytes, whole frames only: so one that is cut goes on where it was, and where it cannot, it ends with a
- * `failed` / `member_lost` of its own. `opened` is the stream where one has been opened already.
+ * `failed` of its own: `member_lost`, or `events_expired`. `opened` is the stream where one has been opened already.
  */
 export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Promise<Session>): Promise<Response> {
   if (c.req.method === "HEAD") return headOnly(relayed.body, STREAM_TYPE);
@@ -40,11 +42,11 @@ export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Pro
   return RESPONSE_ALREADY_SENT;
 }
 
-async function relay(session: Session, outgoing: ServerResponse, { childId, body, reopen, options }: Relayed): Promise<void> {
-  let last = { id: 0, type: "" };
+async function relay(session: Session, outgoing: ServerResponse, { childId, after, body, reopen, options }: Relayed): Promise<void> {
+  let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
   const reopening = new Reopening(() => {
     if (session.isConnected) outgoing.write(HEARTBEAT);
-    return reopen(last.id > 0 ? last.id : undefined);
+    return reopen(last.id);
   }, options);
   try {
     for (let source = body; ; ) {
@@ -64,8 +66,9 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, body
     }
   } catch (why) {
     if (!session.isConnected) return;
-    const lost = { type: "failed", problem: problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`) };
-    session.push(JSON.stringify(lost), "failed", String(last.id + 1));
+    const expired = why instanceof PoolError && why.code === "events_expired" ? why.problem : undefined;
+    const lost = problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`);
+    session.push(JSON.stringify({ type: "failed", problem: expired ?? lost }), "failed", String((last.id ?? 0) + 1));
   }
   outgoing.end();
 }

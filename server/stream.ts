@@ -111,7 +111,7 @@ export const STREAM_TYPE = { "content-type": "text/event-stream" };
 /** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
 export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void, opened?: Promise<Session>): Promise<Response> {
   if (c.req.method === "HEAD") {
-    reader.close();
+    reader.cut();
     return headOnly(undefined, STREAM_TYPE);
   }
   onClientGone(c, () => {

@@ -23,14 +23,14 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Opens a child's events after one of them. @throws {PoolError} the problem that came back; the transport's own error. */
+/** Opens a child's events after one of them; the answer is a 204 where that was the terminal one. @throws {PoolError} the problem that came back; the transport's own error. */
 export async function openEvents(id: string, after: number | undefined, { client, access, signal }: FollowOptions): Promise<Answer> {
   const answer = await client.send(`${await access.childUrl(id)}/events`, {
     accept: "text/event-stream",
     signal,
     ...(after === undefined ? {} : { headers: { "last-event-id": String(after) } }),
   });
-  if (answer.statusCode !== 200) throw await client.problem(answer);
+  if (answer.statusCode >= 400) throw await client.problem(answer);
   return answer;
 }
 
@@ -88,10 +88,10 @@ export class Reopening {
 export async function* followEvents(answer: Answer, options: FollowOptions, known: Position = {}): AsyncGenerator<NumberedEvent, void, undefined> {
   let { id, after } = known;
   const reopening = new Reopening(() => openEvents(id as string, after, options), options);
-  for (let { body } = answer; ; ) {
+  for (let opened = answer; opened.statusCode !== 204; ) {
     let cut: unknown;
     try {
-      for await (const event of readEvents(body)) {
+      for await (const event of readEvents(opened.body)) {
         reopening.progressed();
         if (event.type === "placed") id = event.child.id;
         after = event.id ?? after;
@@ -103,6 +103,6 @@ export async function* followEvents(answer: Answer, options: FollowOptions, know
       cut = error;
     }
     if (id === undefined) throw cut;
-    body = (await reopening.after(cut)).body;
+    opened = await reopening.after(cut);
   }
 }

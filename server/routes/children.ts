@@ -76,7 +76,10 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const node = c as unknown as NodeContext;
     const accept = acceptOf(c, ["stream", "raw"]);
     const child = own(c, id, "events_expired");
-    if (accept === "stream") return (await (child ? streamLog(node, child.log.read({ after })) : forwardEvents(node, options, id, after))) as never;
+    if (accept === "stream") {
+      if (!child) return (await forwardEvents(node, options, id, after)) as never;
+      return after !== undefined && child.log.endsWith(after) ? c.body(null, 204) : ((await streamLog(node, child.log.read({ after }))) as never);
+    }
     const from = firstByteOf(range);
     if (from !== undefined && after !== undefined) throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
     if (!child) return (await forwardRaw(node, options, id, { after, stdoutFrom: from })) as never;

@@ -106,7 +106,7 @@ export interface ReadOptions {
   readonly stdoutFrom?: number | undefined;
   /** The log waits for it. Default false. */
   readonly lossless?: boolean | undefined;
-  /** It would rather be refused than begin with a gap. Default false. */
+  /** It wants all of stdout, and how the child ended: it would rather be refused than miss any of that. Default false. */
   readonly whole?: boolean | undefined;
 }
 
@@ -147,6 +147,11 @@ export class EventLog {
     return this.#closed;
   }
 
+  /** Whether the event of this id is the terminal one. */
+  endsWith(id: number): boolean {
+    return this.#closed && id === this.#nextId - 1;
+  }
+
   /** How many bytes the log holds: its share of the member's memory. */
   get heldBytes(): number {
     let sum = 0;
@@ -181,9 +186,12 @@ export class EventLog {
    *   came after it can no longer be counted, and where the reader would rather be refused.
    */
   read({ after: afterId, stdoutFrom, lossless = false, whole = false }: ReadOptions = {}): LogReader {
-    const after = stdoutFrom === undefined ? (afterId ?? 0) : this.#beforeStdout(stdoutFrom);
+    const firstByte = stdoutFrom ?? (whole && afterId === undefined ? 0 : undefined);
+    let after = firstByte === undefined ? (afterId ?? 0) : this.#beforeStdout(firstByte);
     const goesOn = (afterId ?? stdoutFrom) !== undefined;
     if (after >= this.#nextId) throw PoolError.of("invalid_request", `expected the id of an event up to ${this.#nextId - 1}; got ${after}`);
+    // Behind the terminal event nothing would tell how the child ended.
+    if (whole && this.#closed) after = Math.min(after, this.#nextId - 2);
     const oldest = this.#entries[this.#head];
     const back = oldest ? oldest.id - 1 - after : 0;
     if (whole && back > 0) throw PoolError.of("events_expired", `event ${after + 1} is no longer kept: the oldest is ${oldest?.id}`);

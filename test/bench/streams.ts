@@ -12,8 +12,9 @@ import { eventually } from "../helpers/wait.ts";
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = 512 * MIB;
 const CHUNKS = ["sh", "-c", `head -c ${CHUNK_BYTES} /dev/zero | tr '\\0' x`];
+const LINE_BYTES = 256 * MIB;
 const LINE = "x".repeat(79);
-const LINES = ["sh", "-c", `yes ${LINE} | head -c ${64 * MIB}`];
+const LINES = ["sh", "-c", `yes ${LINE} | head -c ${LINE_BYTES}`];
 /** A program that writes each of its lines by itself. */
 const WRITTEN = 50_000;
 const WRITES = ["perl", "-e", `$| = 1; print "${LINE}\\n" for 1 .. ${WRITTEN}`];
@@ -60,7 +61,7 @@ const bareUrl = `http://127.0.0.1:${String(port).trim()}`;
 
 for (const [what, command, bytes] of [
   ["chunks", CHUNKS, CHUNK_BYTES],
-  ["80-byte lines through a pipe", LINES, 64 * MIB],
+  ["80-byte lines through a pipe", LINES, LINE_BYTES],
   ["80-byte lines, each written by itself", WRITES, WRITTEN * 80],
 ] as const) {
   const rates = new Map<string, number[]>();

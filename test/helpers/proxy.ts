@@ -9,6 +9,8 @@ export interface CuttingProxy {
   readonly cuts: number;
   /** How many requests of this method have passed. */
   requests(method: string): number;
+  /** Cuts the connections that are open. */
+  cut(): void;
   /** From now on nothing passes on the connections that are open. */
   freeze(): void;
 }
@@ -65,6 +67,9 @@ export async function cuttingProxy(url: string, cutAfter: () => number | undefin
       return cuts;
     },
     requests: (method) => methods.filter((each) => each === method).length,
+    cut: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     freeze: () => {
       for (const socket of sockets) socket.removeAllListeners("data").pause();
     },

@@ -2,13 +2,15 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas.ts";
-import { getJson, idle, post, problemOf, startMembers, startOne, until, within } from "../helpers/member.ts";
+import type { RunningMember } from "../../server/main.ts";
+import { collect, getJson, idle, post, problemOf, startMembers, startOne, until, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const run = promisify(execFile);
@@ -78,6 +80,20 @@ describe("the raw form", () => {
   });
 });
 
+test("over HTTP/1.0 raw bytes are refused before anything is run: their end could not be told from a cut", async () => {
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const sent = JSON.stringify({ command: ["echo", "out"] });
+  for (const { url } of [m1, m2]) {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    socket.write(`POST /pools/pipeline/call HTTP/1.0\r\nhost: ${new URL(url).host}\r\naccept: ${ACCEPT.accept}\r\ncontent-type: application/json\r\n`);
+    socket.write(`content-length: ${sent.length}\r\n\r\n${sent}`);
+    const answer = Buffer.concat(await within("the answer", collect<Buffer>(socket))).toString();
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain("expected HTTP/1.1 or HTTP/2");
+  }
+  expect(await getJson(`${m1.url}/children`)).toEqual({ children: [] });
+});
+
 /** Stdout of a child from a byte on, as it is attached to. */
 async function attach(url: string, id: string, headers: Record<string, string> = {}) {
   const answer = await within("the head", request(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } }));
@@ -137,6 +153,29 @@ describe("stdout of a child that is attached to", () => {
       }
       expect(await refused(url, { accept: "application/json" })).toMatchObject({ code: "invalid_request" });
     }
+  });
+
+  test("ends as the child did behind the terminal event too", async () => {
+    const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
+    const ended = async (command: string[]) => {
+      const id = await place(m1?.url ?? "", command);
+      await until("its end", async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended");
+      return id;
+    };
+    const [good, bad] = [await ended(["true"]), await ended(["false"])];
+    for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
+      const { answer, body } = await attach(url, good, { "last-event-id": "2" });
+      expect(body.length).toBe(0);
+      expect(JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"]))).toMatchObject({ type: "result", exitCode: 0 });
+      await expect(attach(url, bad, { "last-event-id": "2" })).rejects.toThrow(/closed|terminated/);
+    }
+  });
+
+  test("is whole although more of stderr came than is kept", async () => {
+    const member = await startOne();
+    const id = await place(member.url, ["sh", "-c", "head -c 3000000 /dev/zero >&2; echo out"]);
+    await until("its end", async () => (await getJson<ChildInfo>(`${member.url}/children/${id}`)).status === "ended");
+    expect((await attach(member.url, id)).body.toString()).toBe("out\n");
   });
 
   test("and its events have expired once it is forgotten", async () => {

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
 import type { Member } from "../../sdk/typescript/members.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
-import { eventsOf, idle, lastOf, post, startMembers, startOne, streamOf, within } from "../helpers/member.ts";
+import { eventsOf, idle, lastOf, type Options, post, problemOf, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const LINES = 300;
@@ -68,11 +68,22 @@ test("where nothing comes through any more it gives up: member_lost, after a few
   expect(requests).toBe(7);
 });
 
+test.each(["its own member", "another member"])("behind the terminal event there is nothing, at %s, and nobody is lost", async (place) => {
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const child = await open(m1.url).placeChild("pipeline", { command: ["true"] });
+  const { ids } = await within("the end", read(child.events()));
+  const { url } = place === "its own member" ? m1 : m2;
+  const answer = await fetch(`${url}/children/${child.id}/events`, { headers: { "last-event-id": String(ids.at(-1)) } });
+  expect(answer.status).toBe(204);
+  const after = ids.at(-1) as number;
+  expect(await within("the SDK's end", read(open(url).child(child.id).events({ after })))).toEqual({ ids: [], text: "" });
+});
+
 /** A member and a gateway to it, between which the network cuts. */
-async function behindCuts(cutAfter: () => number | undefined) {
+async function behindCuts(cutAfter: () => number | undefined, lost = 0, options: Options = {}) {
   const registry = new EmbeddedRegistry();
-  const [own, gateway] = (await startMembers({ registry }, { registry, pools: { other: 1 } })) as [RunningMember, RunningMember];
-  const proxy = await cuttingProxy(own.url, cutAfter);
+  const [own, gateway] = (await startMembers({ registry, ...options }, { registry, pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const proxy = await cuttingProxy(own.url, cutAfter, lost);
   const found = (await registry.membership().all()).find(({ name }) => name === own.name) as Member;
   await registry.membership().join({ ...found, url: proxy.url });
   return { own, gateway, proxy };
@@ -109,6 +120,49 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(3);
     await idle(own);
+  });
+
+  test("goes on behind the event that was asked for, where none has come yet", async () => {
+    const { own, gateway, proxy } = await behindCuts(() => undefined);
+    const child = await open(own.url).placeChild("pipeline", { command: ["sh", "-c", "echo one; read line; echo two"] });
+    for await (const event of child.events()) if (event.type === "stdout") break;
+    const answer = await within("the answer", fetch(`${gateway.url}/children/${child.id}/events`, { headers: { "last-event-id": "2" } }));
+    proxy.cut();
+    await post(own.url, `/children/${child.id}/stdin?end=true`, "\n");
+    expect(await within("the events", read(streamOf(answer)))).toEqual({ ids: [3, 4], text: "two\n" });
+  });
+
+  test("opens raw bytes again although what it asks first is cut too", async () => {
+    let requests = 0;
+    // The load, the call, and how the child is.
+    const { own, gateway } = await behindCuts(() => [undefined, 3_000, 1][requests++]);
+    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, { accept: "application/octet-stream" });
+    expect(await within("the bytes", answer.text())).toBe(LONGER_EXPECTED);
+    await idle(own);
+  });
+
+  test("answers with no part for the whole where output was lost", async () => {
+    let requests = 0;
+    // The load, and the call.
+    const { own, gateway } = await behindCuts(() => [undefined, 10_000][requests++], 40 * 1024 * 1024);
+    const spec = { command: ["head", "-c", String(60 * 1024 * 1024), "/dev/zero"], outputEncoding: "base64" };
+    const answer = await post(gateway.url, "/pools/pipeline/call", spec, { accept: "application/json" });
+    expect(await problemOf(answer)).toMatchObject({ code: "events_expired", detail: expect.stringMatching(/\d+ bytes of its output were lost/) });
+    await idle(own);
+  });
+
+  test("says that the events have expired where the child has ended and is forgotten meanwhile", async () => {
+    let passes = true;
+    const { own, gateway, proxy } = await behindCuts(() => (passes ? undefined : 1), 0, { rememberMs: 1 });
+    const { id } = await open(own.url).placeChild("pipeline", { command: ["cat"] });
+    const answer = await within("the answer", fetch(`${gateway.url}/children/${id}/events`));
+    const events = eventsOf(answer);
+    passes = false;
+    proxy.cut();
+    await post(own.url, `/children/${id}/stdin?end=true`, "");
+    await until("it to be forgotten", async () => (await fetch(`${own.url}/children/${id}`)).status === 404);
+    passes = true;
+    expect(lastOf(await events, "failed").problem).toMatchObject({ code: "events_expired" });
   });
 
   test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {

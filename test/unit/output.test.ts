@@ -2,6 +2,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
+import { streamRaw } from "../../server/raw.ts";
+import { type NodeContext, streamLog } from "../../server/stream.ts";
 import { EventLog, type LogEntry, type LogReader, RING_ENTRIES } from "../../server/supervisor/output.ts";
 import { collect, heldBytes, within } from "../helpers/member.ts";
 
@@ -218,6 +220,21 @@ describe("a lossless reader that is cut", () => {
     other.close();
     own.close();
   });
+});
+
+test.each([
+  ["events", streamLog],
+  ["raw bytes", streamRaw],
+] as const)("whoever asks for the head of an answer of %s alone takes no place", async (_, answer) => {
+  const log = new EventLog();
+  const reader = log.read({ lossless: true });
+  write(log, "one");
+  await next(iterate(reader));
+  reader.cut();
+  await answer({ req: { method: "HEAD" }, env: {} } as unknown as NodeContext, log.read({ after: 1 }));
+  const heir = log.read({ after: 1 });
+  expect(heir.lossless).toBe(true);
+  heir.close();
 });
 
 describe("a reader of stdout from a byte on", () => {

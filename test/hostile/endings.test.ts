@@ -41,7 +41,8 @@ const TRENCHES: readonly (readonly [how: string, text: string])[] = [
   ["has stopped itself", "(sleep 0.1; echo up) & kill -STOP $$"],
   ["has stopped every process in sight", `sleep 60 & sleep 60 & (trap '' TERM; setsid sh -c 'sleep 0.1; echo up; kill -STOP -1; ${FOREVER}') & ${FOREVER}`],
   ["has daemons with and without its output", `${IGNORING}; setsid sh -c '(${FOREVER}) &' & setsid sh -c '(${FOREVER}) &' <&- >&- 2>&- & echo up; ${FOREVER}`],
-  ["respawns", `${IGNORING}; again() { sh -c "$1" & }; export T='sleep 0.02; setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" & echo up; ${FOREVER}`],
+  // A shell would end itself where no more can be started.
+  ["respawns", `${IGNORING}; export T='sleep 0.02; setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" & echo up; exec sleep 60`],
   ["forks a successor when told to end", `trap 'setsid sh -c "trap \\"\\" TERM; ${FOREVER}" & ${FOREVER}' TERM; echo up; ${FOREVER}`],
   ["has closed its output", `${IGNORING}; echo up; exec >&- 2>&-; ${FOREVER}`],
   ["floods while it ignores", `${IGNORING}; echo up; sleep 0.1; exec cat /dev/zero`],

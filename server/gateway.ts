@@ -66,7 +66,7 @@ export async function callThrough(c: NodeContext, options: GatewayOptions, { poo
 }
 
 /** Where a reader begins. */
-export interface From {
+interface From {
   /** Behind the event of this id. */
   readonly after?: number | undefined;
   /** With this byte of stdout. */

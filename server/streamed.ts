@@ -8,6 +8,9 @@ type Incoming = IncomingMessage | Http2ServerRequest;
 /** In the head of a request whose body is the child's input: the child spec, as JSON in ASCII. */
 export const SPEC_HEADER = "pool-spec";
 
+/** What the routes read as JSON, whose size is bounded: no body of such a type may pass for one that is streamed. */
+const JSON_TYPE = /^application\/([\w.-]+\+)?json/i;
+
 /**
  * Whether the body is a child's input: bytes that are nothing but themselves, or anything that has the child spec beside it and could not
  * hold one, as curl sends a file unless told what it is.
@@ -15,7 +18,8 @@ export const SPEC_HEADER = "pool-spec";
 export function isRaw({ url = "", headers }: { readonly url?: string | undefined; readonly headers: IncomingHttpHeaders }): boolean {
   const type = headers["content-type"];
   if (/^application\/octet-stream\b/i.test(type ?? "")) return true;
-  return (headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url)) && !isMultipart(type) && !/^application\/json\b/i.test(type ?? "");
+  const holdsSpec = isMultipart(type) || JSON_TYPE.test(type ?? "");
+  return !holdsSpec && (headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url));
 }
 
 /** Whether the body is one of those: files of a child spec, or a child's input. */

@@ -297,10 +297,10 @@ interface LogPorts {
 export class LogReader implements AsyncIterable<LogEntry> {
   /** The id of the last entry read. */
   cursor: number;
-  /** The id of the last entry given out. */
-  given: number;
   /** Bytes of output up to and with that entry. */
   place: number;
+  /** The id of the last entry given out. */
+  given: number;
   lossless: boolean;
   readonly #after: number;
   readonly #ports: LogPorts;

@@ -67,6 +67,9 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
     await refused(await post(member.url, path, body), "payload_too_large", /expected a body of at most 2048 bytes/);
     const chunked = new Blob([body]).stream();
     await refused(await post(member.url, path, chunked), "payload_too_large", /expected a body of at most 2048 bytes/);
+    // JSON by another name, which the routes read too, is no child's input.
+    const named = await post(member.url, `${path}?spec=1`, body, { "content-type": "application/vnd.1+json" });
+    await refused(named, "payload_too_large", /expected a body of at most 2048 bytes/);
     await idle(member);
   });
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
 import { messageOf, PoolError } from "./errors.ts";
 import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
-import { hashOf } from "./sources.ts";
+import { hashOf } from "./http/send-spec.ts";
 
 /** An ES module that holds a function and all that it needs but Node's own modules. */
 export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {

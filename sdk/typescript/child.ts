@@ -2,12 +2,12 @@
 import { Readable } from "node:stream";
 import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, SIGNALS } from "../../openapi/schemas.ts";
-import type { Access } from "./access.ts";
-import type { Client } from "./client.ts";
-import { withValues } from "./encoding.ts";
+import type { Access } from "./placement/access.ts";
+import type { Client } from "./http/client.ts";
+import { withValues } from "./values.ts";
 import { errorFor, PoolError } from "./errors.ts";
-import type { NumberedEvent } from "./events.ts";
-import { followEvents, openEvents } from "./follow.ts";
+import type { NumberedEvent } from "./http/read-events.ts";
+import { followEvents, openEvents } from "./http/resume.ts";
 
 /** How a child ended by itself: `exitCode` of a command, `value` of a function. */
 export type Ending = Omit<EventOf<"result">, "type">;

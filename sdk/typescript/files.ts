@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "./errors.ts";
-import { type Part, SPEC_PART, STDIN_PART } from "./multipart.ts";
+import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 

@@ -2,19 +2,19 @@
 import type { Readable, Writable } from "node:stream";
 import { isTerminal, type Progress } from "../../openapi/events.ts";
 import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
-import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./access.ts";
+import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./placement/access.ts";
 import type { Bundle } from "./bundle.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
-import { Client, type TlsIdentity } from "./client.ts";
-import { DirectAccess } from "./direct.ts";
-import { type Encoding, encodeArguments, withValues } from "./encoding.ts";
+import { Client, type TlsIdentity } from "./http/client.ts";
+import { DirectAccess } from "./placement/direct-access.ts";
+import { type Encoding, encodeArguments, withValues } from "./values.ts";
 import { messageOf, PoolError } from "./errors.ts";
-import { type NumberedEvent, outputBytes, whole } from "./events.ts";
-import { feed, watched } from "./feed.ts";
+import { type NumberedEvent, outputBytes, whole } from "./http/read-events.ts";
+import { feed, watched } from "./http/send-stdin.ts";
 import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
-import { followEvents } from "./follow.ts";
+import { followEvents } from "./http/resume.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
-import { ConsulMembers, type ConsulOptions } from "./members.ts";
+import { ConsulMembers, type ConsulOptions } from "./placement/consul-members.ts";
 import type { Task } from "./tasks.ts";
 
 /** Where the pools are: a member that acts as the gateway, or Consul. */

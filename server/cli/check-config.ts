@@ -3,14 +3,14 @@ import { lstatSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { messageOf } from "../../sdk/typescript/errors.ts";
-import { COMMANDS, camelCase, type Parsed, UsageError } from "../config.ts";
-import { parseConfig, readText } from "../config-file.ts";
-import { Jwks } from "../jwks.ts";
-import { DEFAULTS, type MemberOptions } from "../member.ts";
-import { type CheckedPool, checkedPool, type Fault, memberFaults, poolFaults } from "../options.ts";
+import { COMMANDS, camelCase, type Parsed, UsageError } from "./options.ts";
+import { parseConfig, readText } from "./config-file.ts";
+import { Jwks } from "../access/jwks.ts";
+import { DEFAULTS, type MemberOptions } from "../member/options.ts";
+import { type CheckedPool, checkedPool, type Fault, memberFaults, poolFaults } from "../member/check-options.ts";
 import { confinementOf } from "../sandbox/confinement.ts";
-import { openTls } from "../tls.ts";
-import { TokenFile } from "../tokens.ts";
+import { openTls } from "../http/tls.ts";
+import { TokenFile } from "../access/tokens.ts";
 import { devOptions, serveOptions } from "./member-options.ts";
 
 /** As for a mistake at the command line. */

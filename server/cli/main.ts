@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { help, parse, UsageError } from "../config.ts";
+import { help, parse, UsageError } from "./options.ts";
 import { checkConfig } from "./check-config.ts";
-import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./client.ts";
+import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./pool-commands.ts";
 import { dev, serve } from "./serve.ts";
 import { token } from "./token.ts";
 

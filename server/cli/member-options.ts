@@ -1,7 +1,7 @@
 /** What a command line and its configuration file ask of members. */
-import { consulOf, type Given, type Parsed, UsageError } from "../config.ts";
-import { readText, withFile } from "../config-file.ts";
-import { DEFAULTS, type MemberOptions } from "../member.ts";
+import { consulOf, type Given, type Parsed, UsageError } from "./options.ts";
+import { readText, withFile } from "./config-file.ts";
+import { DEFAULTS, type MemberOptions } from "../member/options.ts";
 import { EmbeddedRegistry } from "../membership/embedded.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,9 +1,9 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type Parsed, UsageError } from "../config.ts";
+import { type Parsed, UsageError } from "./options.ts";
 import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
-import { reloadOnHangup, type Serving } from "./hangup.ts";
+import { reloadOnHangup, type Serving } from "./sighup.ts";
 import { configured, devOptions, log, serveOptions } from "./member-options.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,7 +1,7 @@
 /** `dpool token`: a new token, and its line for a token file. */
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type Parsed, UsageError } from "../config.ts";
-import { newToken } from "../tokens.ts";
+import { type Parsed, UsageError } from "./options.ts";
+import { newToken } from "../access/tokens.ts";
 
 export async function token({ positionals, given }: Parsed): Promise<number> {
   const [name, ...more] = positionals;

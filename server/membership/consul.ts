@@ -4,7 +4,7 @@
  */
 import type Consul from "consul";
 import { messageOf } from "../../sdk/typescript/errors.ts";
-import { ConsulMembers, type ConsulOptions, consulClient, META, type Member, SERVICE } from "../../sdk/typescript/members.ts";
+import { ConsulMembers, type ConsulOptions, consulClient, META, type Member, SERVICE } from "../../sdk/typescript/placement/consul-members.ts";
 import type { Membership } from "./membership.ts";
 
 const TTL = "15s";

@@ -1,5 +1,5 @@
 /** A registry in memory, for several members in one process. */
-import type { Member } from "../../sdk/typescript/members.ts";
+import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
 import type { Membership } from "./membership.ts";
 
 export class EmbeddedRegistry {

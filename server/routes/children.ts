@@ -5,11 +5,11 @@ import type { ErrorCode } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath, memberOfChild } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings } from "../app.ts";
-import { forwardEvents, forwardFile, forwardJson, forwardRaw, forwardStdin } from "../gateway.ts";
-import { guarded, permit } from "../permissions.ts";
-import { firstByteOf, streamRaw } from "../raw.ts";
-import { bodyOf, CHILD_HEADER, type NodeContext, sendFile, streamLog } from "../stream.ts";
+import { type AppOptions, acceptOf, type Bindings } from "./app.ts";
+import { forwardEvents, forwardFile, forwardJson, forwardRaw, forwardStdin } from "../answers/gateway.ts";
+import { guarded, permit } from "../access/permissions.ts";
+import { firstByteOf, streamRaw } from "../answers/stdout.ts";
+import { bodyOf, CHILD_HEADER, type NodeContext, sendFile, streamLog } from "../answers/events.ts";
 import type { Child } from "../supervisor/child.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {

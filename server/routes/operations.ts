@@ -2,9 +2,9 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { AppOptions, Bindings } from "../app.ts";
-import { docsAsset, docsPage } from "../docs.ts";
-import { guarded } from "../permissions.ts";
+import type { AppOptions, Bindings } from "./app.ts";
+import { docsAsset, docsPage } from "./docs.ts";
+import { guarded } from "../access/permissions.ts";
 import { countOf } from "./this-member.ts";
 
 export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, streams, supervisors, drain, trouble }: AppOptions): void {

@@ -2,11 +2,11 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as routes from "../../openapi/routes.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts";
-import { accessFor, callThrough } from "../gateway.ts";
-import { guarded, isPermitted } from "../permissions.ts";
-import { type NodeContext, whileClientIsThere } from "../stream.ts";
-import { fedBy, withUploads } from "../uploads.ts";
+import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "./app.ts";
+import { accessFor, callThrough } from "../answers/gateway.ts";
+import { guarded, isPermitted } from "../access/permissions.ts";
+import { type NodeContext, whileClientIsThere } from "../answers/events.ts";
+import { fedBy, withUploads } from "./receive-uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
   const { sources, streams, receiver } = options;

@@ -6,15 +6,15 @@ import type { PoolEvent } from "../../openapi/events.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { ChildInfo, Count } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "../app.ts";
-import { guarded, isPermitted, permit } from "../permissions.ts";
-import { problemOf } from "../problems.ts";
-import { streamRaw } from "../raw.ts";
-import { CHILD_HEADER, type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../stream.ts";
-import type { LogReader } from "../supervisor/output.ts";
+import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "./app.ts";
+import { guarded, isPermitted, permit } from "../access/permissions.ts";
+import { problemOf } from "../http/problems.ts";
+import { streamRaw } from "../answers/stdout.ts";
+import { CHILD_HEADER, type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../answers/events.ts";
+import type { LogReader } from "../supervisor/output/event-log.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { fedBy, withUploads } from "../uploads.ts";
-import { answerAtEnd, withWaiting } from "../waiting.ts";
+import { fedBy, withUploads } from "./receive-uploads.ts";
+import { answerAtEnd, withWaiting } from "../answers/whole.ts";
 
 export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, receiver, logError }: AppOptions): void {
   /** The supervisor of a pool, for a caller that may have it. */

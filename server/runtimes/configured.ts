@@ -8,9 +8,9 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { FunctionErrorSchema } from "../../openapi/errors.ts";
-import { Channel, type Received } from "./channel.ts";
+import { Channel, type Received } from "./functions/channel.ts";
 import { contextEnvironment, type Outcome, type Runtime } from "./runtime.ts";
-import { crashed, END_TIMEOUT_MS, outcomeOf, receivedFrom } from "./worker.ts";
+import { crashed, END_TIMEOUT_MS, outcomeOf, receivedFrom } from "./functions/worker.ts";
 
 const SOURCE = "/run/distributed-pool/source";
 const PLACEHOLDER = "{source}";

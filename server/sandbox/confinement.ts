@@ -3,7 +3,7 @@ import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { type Limits, LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/schemas.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import { NetworkSchema, UrlRuleSchema } from "./fetch-rules.ts";
+import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
 /** Every limit of a child; `Infinity` for none. */
 export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<Limits[K]> }>>;

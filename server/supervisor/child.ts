@@ -17,16 +17,16 @@ import { PoolError } from "../../sdk/typescript/errors.ts";
 import { readProgress } from "../runtimes/progress.ts";
 import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
-import type { FetchRules } from "../sandbox/fetch-rules.ts";
-import { bytesOf } from "../sandbox/files.ts";
+import type { FetchRules } from "../workspace/fetch-rules.ts";
+import { bytesOf } from "../workspace/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
-import { Artifacts } from "./artifacts.ts";
-import { Gather } from "./gather.ts";
-import { Input } from "./input.ts";
-import { EventLog } from "./output.ts";
-import { Thinner } from "./thinner.ts";
-import type { Uploads } from "./uploads.ts";
-import { packWorkspace } from "./workspace.ts";
+import { Artifacts } from "../workspace/artifacts.ts";
+import { Gather } from "./output/batcher.ts";
+import { Input } from "./stdin.ts";
+import { EventLog } from "./output/event-log.ts";
+import { Thinner } from "./output/progress-throttle.ts";
+import type { Uploads } from "../workspace/uploads.ts";
+import { packWorkspace } from "../workspace/pack.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {

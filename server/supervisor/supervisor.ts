@@ -3,17 +3,17 @@ import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
 import { type ChildInfo, type ChildSpec, isAtLeast, MAX_FILES, type SandboxLevel } from "../../openapi/schemas.ts";
 import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
-import type { Part } from "../../sdk/typescript/multipart.ts";
-import type { Runtimes } from "../runtimes/table.ts";
+import type { Part } from "../../sdk/typescript/http/multipart.ts";
+import type { Runtimes } from "../runtimes/registry.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
-import type { FetchRules } from "../sandbox/fetch-rules.ts";
-import { fileOf } from "../sandbox/files.ts";
+import type { FetchRules } from "../workspace/fetch-rules.ts";
+import { fileOf } from "../workspace/files.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { Child, type StopCause } from "./child.ts";
-import { checkUrl } from "./fetching.ts";
+import { checkUrl } from "../workspace/fetch.ts";
 import { Slots, type Waiter } from "./slots.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Uploads } from "../workspace/uploads.ts";
 
 export interface SupervisorOptions {
   readonly pool: string;

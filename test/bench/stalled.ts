@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { outputBytes, readEvents } from "../../sdk/typescript/events.ts";
+import { outputBytes, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { startConsul } from "../helpers/consul.ts";
 import { Pki } from "../helpers/pki.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";

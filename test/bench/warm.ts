@@ -6,8 +6,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import { Runtimes } from "../../server/runtimes/table.ts";
-import { Turns } from "../../server/runtimes/turns.ts";
+import { Runtimes } from "../../server/runtimes/registry.ts";
+import { Turns } from "../../server/runtimes/functions/start-queue.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 

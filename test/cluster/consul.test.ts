@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type EventOf, isTerminal, type PoolEvent, type TerminalEvent } from "../../openapi/events.ts";
 import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
-import { readEvents } from "../../sdk/typescript/events.ts";
+import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { type CommandSpec, DistributedPool } from "../../sdk/typescript/index.ts";
 import { type ConsulAgent, consulMissing, startConsul } from "../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";

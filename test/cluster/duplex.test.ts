@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas.ts";
-import { readEvents } from "../../sdk/typescript/events.ts";
+import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";

@@ -1,5 +1,5 @@
 /** Many small attacks in one child: a line of shell for each, by name. */
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { lastOf, textOf } from "./member.ts";
 
 /** A script that makes each attempt in a shell of its own and says whether it came through. */

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
 import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { collect, eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
 import { LEVEL } from "./sandbox.ts";

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders, type SecureClientSessionOptions } from "node:http2";
 import { onTestFinished } from "vitest";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
-import { readEvents } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
+import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { within } from "./member.ts";
 
 export async function connectTo(url: string, options: SecureClientSessionOptions): Promise<ClientHttp2Session> {

@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm";
 import { onTestFinished } from "vitest";
 import type { Problem } from "../../openapi/errors.ts";
 import type { Count } from "../../openapi/schemas.ts";
-import { type NumberedEvent, readEvents } from "../../sdk/typescript/events.ts";
+import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../../server/main.ts";
 import { SANDBOX_OPTION } from "./sandbox.ts";
 import { within as withinMs } from "./wait.ts";

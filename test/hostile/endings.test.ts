@@ -1,7 +1,7 @@
 /** Children that do not want to end, or to be found: whatever they do, they end when told, and nothing of them stays. */
 import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { type Attacked, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";
 

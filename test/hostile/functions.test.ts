@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../openapi/errors.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { eventsOf, lastOf, post, textOf } from "../helpers/member.ts";
 import { pythonMissing } from "../helpers/programs.ts";

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { outputBytes } from "../../sdk/typescript/events.ts";
-import { RING_ENTRIES } from "../../server/supervisor/output.ts";
+import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import { RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { callEvents, collect, getJson, heldBytes, lastOf, post, streamOf, textOf, until, within } from "../helpers/member.ts";
 

@@ -14,7 +14,7 @@ import { ROUTES } from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas.ts";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
-import { newToken } from "../../server/tokens.ts";
+import { newToken } from "../../server/access/tokens.ts";
 import { callEvents, eventsOf, lastOf, problemOf, startMembers, startOne, textOf, until, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 

@@ -2,8 +2,8 @@
 import { request } from "node:http";
 import { describe, expect, test } from "vitest";
 import type { CallResult, ChildInfo, Count } from "../../openapi/schemas.ts";
-import type { PoolChildList, PoolInfo, PoolList } from "../../sdk/typescript/access.ts";
-import { type NumberedEvent, outputBytes } from "../../sdk/typescript/events.ts";
+import type { PoolChildList, PoolInfo, PoolList } from "../../sdk/typescript/placement/access.ts";
+import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { callEvents, eventsOf, getJson, idle, lastOf, post, problemOf, startMembers, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { LEVEL } from "../helpers/sandbox.ts";

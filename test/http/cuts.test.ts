@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { request } from "undici";
 import { expect, onTestFinished, test } from "vitest";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool, outputBytes } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { collect, idle, startMembers, startOne, within } from "../helpers/member.ts";

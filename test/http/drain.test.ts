@@ -1,7 +1,7 @@
 /** A member that drains: it admits nothing more, and loses nothing that it has. */
 import { expect, onTestFinished, test } from "vitest";
 import type { Count } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { collect, getJson, lastOf, post, problemOf, startMembers, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";

@@ -10,10 +10,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import type { ChildInfo, Count } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
-import { readEvents } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
+import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { newToken } from "../../server/tokens.ts";
+import { newToken } from "../../server/access/tokens.ts";
 import { collect, eventsOf, getJson, heldBytes, idle, lastOf, type Options, post, problemOf, startMembers, textOf, until, within } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Problem } from "../../openapi/errors.ts";
 import type { ChildInfo, Count } from "../../openapi/schemas.ts";
-import { type NumberedEvent, outputBytes } from "../../sdk/typescript/events.ts";
+import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { CANCEL, END_HEADERS, END_STREAM, field, frame, head, PREFACE } from "../helpers/frames.ts";
 import { ask, bytesOf, connectTo, eventsIn, headOf, open } from "../helpers/http2.ts";

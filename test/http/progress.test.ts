@@ -1,7 +1,7 @@
 /** What a child says of its progress, by descriptor 3 or by its context: told in its log, and in nobody's way. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool, type PoolContext, type Progress } from "../../sdk/typescript/index.ts";
 import { callEvents, idle, lastOf, type Options, post, startMembers, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas.ts";
-import { type NumberedEvent, outputBytes } from "../../sdk/typescript/events.ts";
+import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   callEvents,

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
-import type { Member } from "../../sdk/typescript/members.ts";
+import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { eventsOf, idle, lastOf, type Options, post, problemOf, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";

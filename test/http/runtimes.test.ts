@@ -2,7 +2,7 @@
 import { stringify, unflatten } from "devalue";
 import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { callEvents, idle, lastOf, post, problemOf, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 

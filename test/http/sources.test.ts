@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
-import { hashOf } from "../../sdk/typescript/sources.ts";
+import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { idle, type Options, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 import { type Recorded, record } from "../helpers/recording.ts";

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, type DistributedPoolOptions } from "../../sdk/typescript/index.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
-import { newToken } from "../../server/tokens.ts";
+import { newToken } from "../../server/access/tokens.ts";
 import { startMembers, startOne, until, within } from "../helpers/member.ts";
 import { hasOpenssl, Pki } from "../helpers/pki.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { SlotEvent } from "../../openapi/events.ts";
 import type { Slot } from "../../openapi/schemas.ts";
-import { type NumberedEvent, readSlotEvents } from "../../sdk/typescript/events.ts";
+import { type NumberedEvent, readSlotEvents } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { newToken } from "../../server/tokens.ts";
+import { newToken } from "../../server/access/tokens.ts";
 import {
   callEvents,
   collect,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
-import { newToken } from "../../server/tokens.ts";
+import { newToken } from "../../server/access/tokens.ts";
 import { groupsLeft, hostileMissing, survivors } from "../helpers/hostile.ts";
 import { callEvents, eventsOf, lastOf, type Options, post, startOne, textOf, until, within } from "../helpers/member.ts";
 

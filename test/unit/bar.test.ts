@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Bar, barOf } from "../../server/cli/bar.ts";
+import { Bar, barOf } from "../../server/cli/progress-bar.ts";
 import { Screen } from "../helpers/screen.ts";
 
 describe("a bar", () => {

@@ -2,10 +2,10 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
-import { fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
+import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
-import { RING_BYTES } from "../../server/supervisor/output.ts";
+import { RING_BYTES } from "../../server/supervisor/output/event-log.ts";
 import { collect, until, within } from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 

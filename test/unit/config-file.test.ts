@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { type Parsed, parse, UsageError } from "../../server/config.ts";
-import { parseConfig, withFile } from "../../server/config-file.ts";
+import { type Parsed, parse, UsageError } from "../../server/cli/options.ts";
+import { parseConfig, withFile } from "../../server/cli/config-file.ts";
 
 const line = (text: string) => parse(text.split(" "), {}) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>

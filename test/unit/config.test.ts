@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { COMMANDS, type Command, consulOf, help, type Parsed, parse, UsageError } from "../../server/config.ts";
+import { COMMANDS, type Command, consulOf, help, type Parsed, parse, UsageError } from "../../server/cli/options.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
   const result = parse(line.split(" "), env);

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { Cut } from "../../server/runtimes/cut.ts";
+import { Cut } from "../../server/runtimes/functions/output-splitter.ts";
 
 const MARKER = "0102";
 

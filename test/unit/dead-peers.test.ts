@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { endianness, networkInterfaces } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
-import { connectionOf, unansweredIn } from "../../sdk/typescript/dead-peers.ts";
+import { connectionOf, unansweredIn } from "../../sdk/typescript/http/dead-peers.ts";
 
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
 const line = (ends: string, state: string) => `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;

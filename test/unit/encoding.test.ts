@@ -1,8 +1,8 @@
 import { parse, stringify } from "devalue";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { encodeArguments, withValues } from "../../sdk/typescript/encoding.ts";
-import type { NumberedEvent } from "../../sdk/typescript/events.ts";
+import { encodeArguments, withValues } from "../../sdk/typescript/values.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { collect } from "../helpers/member.ts";
 
 /** Arguments as the other side reads them. */

@@ -11,9 +11,9 @@ import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
-import { allowsAddress, allowsUrl, type FetchRules, fetchRulesOf } from "../../server/sandbox/fetch-rules.ts";
-import { type FetchOptions, fetchFile } from "../../server/supervisor/fetching.ts";
-import { Spool } from "../../server/supervisor/spool.ts";
+import { allowsAddress, allowsUrl, type FetchRules, fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import { type FetchOptions, fetchFile } from "../../server/workspace/fetch.ts";
+import { Spool } from "../../server/workspace/spool.ts";
 import { within } from "../helpers/member.ts";
 
 function rules(fetch: string[], fetchAddresses: string[] = []): FetchRules {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { GATHER_MS, Gather, unfinished } from "../../server/supervisor/gather.ts";
+import { GATHER_MS, Gather, unfinished } from "../../server/supervisor/output/batcher.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

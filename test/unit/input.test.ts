@@ -1,7 +1,7 @@
 /** A child's input that takes one body. */
 import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Input } from "../../server/supervisor/input.ts";
+import { Input } from "../../server/supervisor/stdin.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

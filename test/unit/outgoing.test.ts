@@ -5,7 +5,7 @@ import { connect, constants, createServer as createHttp2Server } from "node:http
 import type { AddressInfo, Server, Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { closeAfter, cutOff, drained, isFull, isOver, onOver } from "../../server/outgoing.ts";
+import { closeAfter, cutOff, drained, isFull, isOver, onOver } from "../../server/http/response.ts";
 import { within as withinMs } from "../helpers/wait.ts";
 
 const within = <T>(label: string, promise: PromiseLike<T>) => withinMs(label, 10_000, promise);

@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
-import { streamRaw } from "../../server/raw.ts";
-import { type NodeContext, streamLog } from "../../server/stream.ts";
-import { EventLog, type LogEntry, type LogReader, RING_ENTRIES } from "../../server/supervisor/output.ts";
+import { streamRaw } from "../../server/answers/stdout.ts";
+import { type NodeContext, streamLog } from "../../server/answers/events.ts";
+import { EventLog, type LogEntry, type LogReader, RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
 import { collect, heldBytes, within } from "../helpers/member.ts";
 
 const RESULT: PoolEvent = { type: "result", exitCode: 0, usage: { wallMs: 1, cpuMs: null, maxRssBytes: null }, artifacts: [] };

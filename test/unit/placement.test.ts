@@ -4,11 +4,11 @@ import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Load, problem } from "../../openapi/errors.ts";
-import { Client } from "../../sdk/typescript/client.ts";
-import { DirectAccess } from "../../sdk/typescript/direct.ts";
+import { Client } from "../../sdk/typescript/http/client.ts";
+import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { Member } from "../../sdk/typescript/members.ts";
-import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement.ts";
+import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
+import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
 
 const member = (index: number, max = 5): Member => ({
   name: `m${index}`,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
 import { progressIn, progressOf, readProgress } from "../../server/runtimes/progress.ts";
-import { THIN_MS, Thinner } from "../../server/supervisor/thinner.ts";
+import { THIN_MS, Thinner } from "../../server/supervisor/output/progress-throttle.ts";
 
 describe("a line of progress", () => {
   test.each<[string, Progress]>([

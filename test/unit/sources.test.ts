@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hashOf } from "../../sdk/typescript/sources.ts";
-import { Sources } from "../../server/sources.ts";
+import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
+import { Sources } from "../../server/routes/source-cache.ts";
 
 const give = (sources: Sources, source: string, caller = "ann") => sources.complete({ function: { source, hash: hashOf(source) } }, caller);
 const ask = (sources: Sources, source: string, caller = "ann") => sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;

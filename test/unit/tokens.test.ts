@@ -6,9 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Jwks } from "../../server/jwks.ts";
-import { Rates, Streams } from "../../server/rates.ts";
-import { newToken, parseTokens, TokenFile } from "../../server/tokens.ts";
+import { Jwks } from "../../server/access/jwks.ts";
+import { Rates, Streams } from "../../server/access/rate-limit.ts";
+import { newToken, parseTokens, TokenFile } from "../../server/access/tokens.ts";
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex");
 const LINE = `ci sha256:${hash("secret")} scopes=call,observe pools=pipeline,gpu`;

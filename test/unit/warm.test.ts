@@ -1,7 +1,7 @@
 /** The bookkeeping of processes that wait, with processes that are none and a clock that is moved by hand. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Turns } from "../../server/runtimes/turns.ts";
-import { memoryToSpare, Warm, type WarmOptions } from "../../server/runtimes/warm.ts";
+import { Turns } from "../../server/runtimes/functions/start-queue.ts";
+import { memoryToSpare, Warm, type WarmOptions } from "../../server/runtimes/functions/warm-pool.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

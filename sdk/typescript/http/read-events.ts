@@ -1,0 +1,72 @@
+/** Reads a stream of server-sent events as the events of the contract. */
+import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { isTerminal, type PoolEvent, type SlotEvent } from "../../../openapi/events.ts";
+import { messageOf, PoolError } from "../errors.ts";
+
+/** No event of the contract is longer: a result of 16 MiB, each of its bytes escaped, and its frame. */
+const MAX_EVENT_CHARS = 128 * 1024 * 1024;
+
+/** An event with its number in the child's log; `queued` events have none. */
+export type NumberedEvent = PoolEvent & { readonly id?: number };
+
+/**
+ * The events in `bytes`, up to and with the terminal one. Leaving the loop early destroys the source.
+ *
+ * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
+ */
+export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedEvent, void, undefined> {
+  try {
+    for await (const { data, id } of frames(bytes)) {
+      const event = { ...(JSON.parse(data) as PoolEvent), ...(id === undefined ? {} : { id: Number(id) }) };
+      yield event;
+      if (isTerminal(event)) return;
+    }
+  } catch (error) {
+    if ((error as Error)?.name === "AbortError") throw error;
+    throw PoolError.of("member_lost", `the stream was cut before its terminal event: ${messageOf(error)}`, { cause: error });
+  }
+  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}
+
+/** The events of a wait for a slot, to the end of the stream, which is that of the hold. */
+export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<SlotEvent, void, undefined> {
+  for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
+}
+
+async function* frames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<EventSourceMessage, void, undefined> {
+  let ready: EventSourceMessage[] = [];
+  const parser = createParser({
+    maxBufferSize: MAX_EVENT_CHARS,
+    onEvent: (message) => ready.push(message),
+    onError: (error) => {
+      throw error;
+    },
+  });
+  const decoder = new TextDecoder();
+  for await (const chunk of bytes) {
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    const messages = ready;
+    ready = [];
+    yield* messages;
+  }
+}
+
+/**
+ * The events of a call whose output has to be whole.
+ *
+ * @throws {PoolError} `events_expired` instead of a result, when output was lost on the way: the connection was cut, and gone on with too late.
+ */
+export async function* whole<E extends PoolEvent>(events: AsyncIterable<E>): AsyncGenerator<E, void, undefined> {
+  let droppedBytes = 0;
+  for await (const event of events) {
+    if (event.type === "gap") droppedBytes += event.droppedBytes;
+    if (event.type === "result" && droppedBytes > 0)
+      throw PoolError.of("events_expired", `the child has ended, and ${droppedBytes} bytes of its output were lost when the connection was cut`);
+    yield event;
+  }
+}
+
+/** The bytes of an output event. */
+export function outputBytes(event: { text?: string | undefined; base64?: string | undefined }): Buffer {
+  return event.base64 === undefined ? Buffer.from(event.text ?? "") : Buffer.from(event.base64, "base64");
+}

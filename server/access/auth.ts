@@ -1,0 +1,39 @@
+/** Finds out who is calling, by the token that they show. */
+import { PoolError } from "../../sdk/typescript/errors.ts";
+import type { Caller } from "./caller.ts";
+import { Jwks, type JwksOptions } from "./jwks.ts";
+import { TokenFile } from "./tokens.ts";
+
+export interface AuthOptions {
+  /** Path of a token file. */
+  readonly tokenFile?: string | undefined;
+  readonly jwks?: JwksOptions | undefined;
+}
+
+type Log = (level: "info" | "warn" | "error", message: string) => void;
+
+export class Auth {
+  readonly #tokens: TokenFile | undefined;
+  readonly #jwks: Jwks | undefined;
+
+  /** @throws {PoolError} `invalid_request` for a token file or a URL that makes no sense. */
+  constructor({ tokenFile, jwks }: AuthOptions, log: Log) {
+    this.#jwks = jwks && new Jwks(jwks, (message) => log("error", message));
+    this.#tokens = tokenFile === undefined ? undefined : new TokenFile(tokenFile, log);
+  }
+
+  /** @param authorization the header as it came. @throws {PoolError} `unauthorized`. */
+  async callerOf(authorization: string | undefined): Promise<Caller> {
+    if (authorization === undefined) throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got none");
+    const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
+    if (token === undefined) throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got another form");
+    const caller = this.#tokens?.callerOf(token);
+    if (caller) return caller;
+    if (this.#jwks && token.split(".").length === 3) return this.#jwks.callerOf(token);
+    throw PoolError.of("unauthorized", "the token is not known here");
+  }
+
+  close(): void {
+    this.#tokens?.close();
+  }
+}

@@ -1,0 +1,122 @@
+/** Bearer tokens: a file of their hashes, a line each, read again when it changes. */
+import { createHash, randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
+import { PoolNameSchema } from "../../openapi/schemas.ts";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { Caller, SCOPES, type Scope } from "./caller.ts";
+import { watchFiles } from "../http/file-watcher.ts";
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
+
+function hashOf(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+function isScope(word: string): word is Scope {
+  return (SCOPES as readonly string[]).includes(word);
+}
+
+/** The words of a comma-separated list; throws what was expected of one that does not fit. */
+function words(text: string, isWord: (word: string) => boolean, expected: string): Set<string> {
+  const list = text.split(",");
+  for (const word of list) if (!isWord(word)) throw new Error(`expected ${expected}; got ${JSON.stringify(word)}`);
+  return new Set(list);
+}
+
+const scopesOf = (text: string) => words(text, isScope, SCOPES.join(", ")) as Set<Scope>;
+const poolsOf = (text: string) => (text === "*" ? "*" : words(text, (word) => PoolNameSchema.safeParse(word).success, "* or pool names"));
+
+function parseLine(line: string): { readonly hash: string; readonly caller: Caller } {
+  const [name = "", hash = "", ...settings] = line.split(/\s+/);
+  if (!NAME.test(name)) throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
+  // Not shown: it may be the token itself, put there by mistake.
+  if (!/^sha256:[0-9a-f]{64}$/.test(hash)) throw new Error(`expected sha256: and 64 hexadecimal digits behind ${name}; got ${hash.length} other characters`);
+  const given = new Map<string, string>();
+  for (const setting of settings) {
+    const [key = "", ...value] = setting.split("=");
+    if (key !== "scopes" && key !== "pools") throw new Error(`expected scopes=... and pools=...; got ${JSON.stringify(setting)}`);
+    if (given.has(key)) throw new Error(`expected ${key} once; got it twice`);
+    given.set(key, value.join("="));
+  }
+  const scopes = scopesOf(given.get("scopes") ?? "");
+  const text = given.get("pools") ?? (scopes.has("admin") ? "*" : undefined);
+  if (text === undefined) throw new Error("expected pools=NAME,... or pools=*; got neither");
+  return { hash: hash.slice("sha256:".length), caller: new Caller(name, { scopes, pools: poolsOf(text) }) };
+}
+
+/**
+ * Reads a token file: `NAME sha256:HEX scopes=call,observe pools=pipeline,gpu` a line, `#` before comments.
+ *
+ * @returns the callers by the hash of their token.
+ * @throws an error that names the line, what was expected and what came.
+ */
+export function parseTokens(text: string): Map<string, Caller> {
+  const callers = new Map<string, Caller>();
+  const names = new Set<string>();
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.replace(/(^|\s)#.*$/, "").trim();
+    if (line === "") continue;
+    try {
+      const { hash, caller } = parseLine(line);
+      if (names.has(caller.name)) throw new Error(`expected each name once; got ${caller.name} again`);
+      if (callers.has(hash)) throw new Error(`expected each token once; ${caller.name} has that of ${callers.get(hash)?.name}`);
+      names.add(caller.name);
+      callers.set(hash, caller);
+    } catch (error) {
+      throw new Error(`line ${index + 1}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+  return callers;
+}
+
+/**
+ * Makes a token of 256 random bits, and its line for the token file.
+ *
+ * @param pools names, or `*`.
+ * @throws {PoolError} `invalid_request` when the line would not be one.
+ */
+export function newToken(name: string, scopes: readonly string[], pools: readonly string[]): { readonly token: string; readonly line: string } {
+  const token = `dpool_${randomBytes(32).toString("base64url")}`;
+  const line = `${name} sha256:${hashOf(token)} scopes=${scopes.join(",")} pools=${pools.join(",")}`;
+  try {
+    parseLine(line);
+  } catch (error) {
+    throw PoolError.of("invalid_request", messageOf(error));
+  }
+  return { token, line };
+}
+
+export class TokenFile {
+  readonly #close: () => void;
+  #callers = new Map<string, Caller>();
+
+  /** @throws {PoolError} `invalid_request` for a file that cannot be read, or has a line that makes no sense. */
+  constructor(file: string, log: (level: "info" | "warn" | "error", message: string) => void) {
+    let first = true;
+    try {
+      this.#close = watchFiles(
+        [file],
+        ([text = ""]) => {
+          this.#callers = parseTokens(text);
+          if (!first || this.#callers.size === 0) log(first ? "warn" : "info", `token file ${file}: ${this.#callers.size} tokens`);
+          first = false;
+        },
+        (message) => log("error", `token file ${file}: ${message}; the tokens before stay`),
+      );
+      const mode = statSync(file).mode & 0o777;
+      if (mode & 0o022) log("warn", `token file ${file}: others than its owner may write it (mode ${mode.toString(8)}), and so let themselves in`);
+      else if (mode & 0o004) log("warn", `token file ${file}: everybody may read it (mode ${mode.toString(8)}); it has only hashes`);
+    } catch (error) {
+      throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Who has this token. It is found by its hash, so the time tells nothing about the others. */
+  callerOf(token: string): Caller | undefined {
+    return this.#callers.get(hashOf(token));
+  }
+
+  close(): void {
+    this.#close();
+  }
+}

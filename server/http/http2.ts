@@ -1,0 +1,112 @@
+/** HTTP/2 on connections whose client asked for it in the handshake, with the bounds that HTTP/1.1 has, and those that only it needs. */
+import { constants, createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { type ErrorCode, problem } from "../../openapi/errors.ts";
+import { isOver } from "./response.ts";
+import { isStreamed, timeStreamed } from "./body-timeout.ts";
+
+export interface Http2Options {
+  /** Answers a request. */
+  listener(incoming: Http2ServerRequest, outgoing: Http2ServerResponse): void;
+  readonly maxHeadBytes: number;
+  /** Milliseconds that a new connection may take for its first request. */
+  headTimeoutMs(): number;
+  /** Milliseconds that a request may take to its last byte. */
+  requestTimeoutMs(): number;
+  /** Milliseconds that a connection without a request is kept. */
+  readonly keepAliveTimeoutMs: number;
+}
+
+/** Streams that one connection may have open. Resets of streams and frames that make no sense are bounded by Node's own defaults. */
+const MAX_CONCURRENT_STREAMS = 256;
+/** A connection that holds more gets no further streams. By Node's default of 10 a single large result would do that. */
+const MAX_SESSION_MEGABYTES = 256;
+const MAX_HEADERS = 128;
+
+export class Http2Listener {
+  readonly #options: Http2Options;
+  readonly #server;
+  readonly #sockets = new Set<TLSSocket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(options: Http2Options) {
+    this.#options = options;
+    this.#server = createServer({
+      maxHeaderListPairs: MAX_HEADERS,
+      maxSessionMemory: MAX_SESSION_MEGABYTES,
+      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: options.maxHeadBytes, enablePush: false },
+    });
+    this.#server.on("session", (session) => this.#watch(session));
+    this.#server.on("request", (incoming, outgoing) => this.#answer(incoming, outgoing));
+  }
+
+  /** Serves a connection. */
+  serve(socket: TLSSocket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#server.emit("connection", socket);
+  }
+
+  /** Takes no more requests; a connection is closed when those under way are answered. */
+  close(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  /** Closes all connections at once. */
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Closes a connection that has no request for too long, whatever else it sends. */
+  #watch(session: ServerHttp2Session): void {
+    const { headTimeoutMs, keepAliveTimeoutMs } = this.#options;
+    this.#sessions.add(session);
+    const leave = () => session.destroy();
+    let timer = setTimeout(leave, headTimeoutMs());
+    let open = 0;
+    session.on("stream", (stream) => {
+      clearTimeout(timer);
+      open += 1;
+      stream.once("close", () => {
+        open -= 1;
+        if (open === 0 && !session.destroyed) timer = setTimeout(leave, keepAliveTimeoutMs);
+      });
+    });
+    session.once("close", () => {
+      clearTimeout(timer);
+      this.#sessions.delete(session);
+    });
+  }
+
+  #answer(incoming: Http2ServerRequest, outgoing: Http2ServerResponse): void {
+    const { stream } = outgoing;
+    if (!stream.endAfterHeaders) {
+      const ms = this.#options.requestTimeoutMs();
+      const late = () => refuse(outgoing, "request_timeout", "expected the whole request sooner");
+      if (isStreamed(incoming)) timeStreamed(incoming, ms, { late, over: () => {} });
+      else {
+        const timer = setTimeout(late, ms);
+        incoming.once("end", () => clearTimeout(timer));
+        stream.once("close", () => clearTimeout(timer));
+      }
+      // Else a body that is broken off would look like a whole one.
+      incoming.on("error", () => {});
+      stream.once("aborted", () => incoming.destroy(new Error("the client went away")));
+      // Behind the answer's last frame: the rest of a body that nobody wants need not be sent.
+      stream.once("wantTrailers", () => setImmediate(() => incoming.readableEnded || stream.close(constants.NGHTTP2_NO_ERROR)));
+    }
+    this.#options.listener(incoming, outgoing);
+  }
+}
+
+/** Ends a request that has no answer yet with a problem, and others by a reset. */
+function refuse(outgoing: Http2ServerResponse, code: ErrorCode, detail: string): void {
+  if (isOver(outgoing)) return;
+  if (outgoing.headersSent) {
+    outgoing.stream.close(constants.NGHTTP2_CANCEL);
+    return;
+  }
+  const given = problem(code, detail);
+  outgoing.writeHead(given.status, { "content-type": "application/problem+json" });
+  outgoing.end(JSON.stringify(given));
+}

@@ -1,0 +1,79 @@
+/** Certificates of a member, as it serves and as it asks other members; read again when they change. */
+import { createSecureContext } from "node:tls";
+import type { TlsIdentity } from "../../sdk/typescript/http/client.ts";
+import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { watchFiles } from "./file-watcher.ts";
+
+/** Paths of PEM files. */
+export interface TlsOptions {
+  /** The certificate, and those between it and its authority. Also shown to other members as client certificate. */
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /** The authority of client certificates: without one of it nobody gets past the handshake. */
+  readonly clientCaFile?: string | undefined;
+  /** The authority that is trusted when other members are asked. Default: the well-known ones. */
+  readonly caFile?: string | undefined;
+}
+
+interface ServerCertificates {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+  readonly requestCert?: true;
+  readonly rejectUnauthorized?: true;
+}
+
+interface Certificates {
+  readonly server: ServerCertificates;
+  readonly client: TlsIdentity;
+}
+
+export class TlsFiles implements Certificates {
+  #current!: Certificates;
+  readonly #changed: ((certificates: Certificates) => void)[] = [];
+  readonly #close: () => void;
+
+  /** @throws {PoolError} `invalid_request` for files that cannot be read, or make no certificate. */
+  constructor({ certFile, keyFile, clientCaFile, caFile }: TlsOptions & { certFile: string; keyFile: string }, log: (message: string) => void) {
+    const files = [certFile, keyFile, ...(clientCaFile === undefined ? [] : [clientCaFile]), ...(caFile === undefined ? [] : [caFile])];
+    const take = ([cert = "", key = "", ...authorities]: readonly string[]) => {
+      const clientCa = clientCaFile === undefined ? undefined : authorities[0];
+      const ca = caFile === undefined ? undefined : authorities.at(-1);
+      for (const authority of [clientCa, ca]) createSecureContext({ cert, key, ...(authority === undefined ? {} : { ca: authority }) });
+      this.#current = {
+        server: { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }) },
+        client: { cert, key, ca },
+      };
+      for (const tell of this.#changed) tell(this.#current);
+    };
+    try {
+      this.#close = watchFiles(files, take, (message) => log(`certificates: ${message}; those before stay`));
+    } catch (error) {
+      throw PoolError.of("invalid_request", `certificates ${files.join(", ")}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  get server(): ServerCertificates {
+    return this.#current.server;
+  }
+
+  get client(): TlsIdentity {
+    return this.#current.client;
+  }
+
+  onChange(tell: (certificates: Certificates) => void): void {
+    this.#changed.push(tell);
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+/** Opens the files; undefined when none are given. @throws {PoolError} `invalid_request` for half of them. */
+export function openTls({ certFile, keyFile, ...rest }: TlsOptions = {}, log: (message: string) => void): TlsFiles | undefined {
+  if (certFile !== undefined && keyFile !== undefined) return new TlsFiles({ certFile, keyFile, ...rest }, log);
+  const given = [certFile, keyFile, rest.clientCaFile, rest.caFile].filter((file) => file !== undefined);
+  if (given.length > 0) throw PoolError.of("invalid_request", `expected a certificate and its key, to serve https; got only ${given.join(", ")}`);
+  return undefined;
+}

@@ -1,0 +1,48 @@
+/** The reference page of the contract: Swagger UI, served from the package itself, with nothing from other hosts. */
+import { readFile } from "node:fs/promises";
+import type { Context } from "hono";
+import { PoolError } from "../../sdk/typescript/errors.ts";
+
+/** The build copies the two files beside the bundle. */
+const FOLDER = new URL(import.meta.url.endsWith(".ts") ? "../node_modules/swagger-ui-dist/" : "./docs/", import.meta.url);
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>distributed-pool</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="reference"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, docExpansion: "list", tryItOutEnabled: true, validatorUrl: null });\n`;
+
+const ASSETS: Readonly<Record<string, { readonly type: string; read(): Promise<Buffer<ArrayBuffer> | string> }>> = {
+  "swagger-ui.css": { type: "text/css", read: () => readFile(new URL("swagger-ui.css", FOLDER)) as Promise<Buffer<ArrayBuffer>> },
+  "swagger-ui-bundle.js": { type: "text/javascript", read: () => readFile(new URL("swagger-ui-bundle.js", FOLDER)) as Promise<Buffer<ArrayBuffer>> },
+  "start.js": { type: "text/javascript", read: async () => START },
+};
+
+/** Only our own files run; Swagger UI sets styles of its own and shows images as data. */
+const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+export function docsPage(c: Context): Response {
+  c.header("content-security-policy", POLICY);
+  return c.html(PAGE);
+}
+
+export async function docsAsset(c: Context): Promise<Response> {
+  const name = c.req.param("asset") ?? "";
+  const asset = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
+  if (!asset) throw PoolError.of("not_found", `expected one of ${Object.keys(ASSETS).join(", ")}; got ${name}`);
+  c.header("content-type", `${asset.type}; charset=utf-8`);
+  c.header("cache-control", "max-age=3600");
+  return c.body(await asset.read());
+}

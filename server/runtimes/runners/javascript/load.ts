@@ -1,0 +1,102 @@
+/** The function of a job, from JavaScript or TypeScript: one expression, or an export of a module. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// As a whole: Bun has not all that is used in Node alone.
+import * as modules from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as vm from "node:vm";
+import type { Job } from "../../functions/messages.ts";
+
+type Fn = (...args: unknown[]) => unknown;
+type Module = Readonly<Record<string, unknown>>;
+
+/** A source that is no function; its message is for the caller. */
+export class InvalidSource extends Error {}
+
+/** Bun takes TypeScript as it is, and tells the lines of the original. */
+const IS_BUN = process.versions.bun !== undefined;
+const ONE_EXPRESSION = "function.source: expected one function expression";
+
+/**
+ * The function that a job names.
+ *
+ * @throws {InvalidSource} for what does not parse or is no function; what a module throws while it is loaded.
+ */
+export async function load({ source = "", file, export: name }: Pick<Job, "source" | "file" | "export">): Promise<Fn> {
+  if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
+  if (name !== undefined) {
+    const module = IS_BUN ? await importSource("function.ts", source) : await importSource("function.mjs", javascriptOf(source, parseModule));
+    return exportOf(module, name, "function.source");
+  }
+  const expression = `(${source}\n)`;
+  if (IS_BUN) return expectFunction((await importSource("function.ts", `export default ${expression}`)).default, ONE_EXPRESSION);
+  return expectFunction(scriptOf(javascriptOf(expression, scriptOf)).runInThisContext(), ONE_EXPRESSION);
+}
+
+function importFile(file: string): Promise<Module> {
+  return import(pathToFileURL(file).href) as Promise<Module>;
+}
+
+async function importSource(name: string, source: string): Promise<Module> {
+  const folder = mkdtempSync(join(tmpdir(), "function-"));
+  try {
+    const file = join(folder, name);
+    writeFileSync(file, source);
+    return await importFile(file);
+  } catch (error) {
+    const { position } = error as { position?: { line?: unknown; file?: unknown } | null };
+    const isOwn = IS_BUN && (error as Error).name === "BuildMessage" && String(position?.file).startsWith(folder);
+    throw isOwn ? new InvalidSource(`function.source does not parse: ${(error as Error).message} (line ${position?.line})`) : error;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** One expression, at its own columns: it follows a parenthesis. */
+function scriptOf(text: string): vm.Script {
+  return new vm.Script(text, { filename: "function.js", columnOffset: -1, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
+}
+
+function parseModule(text: string): void {
+  new vm.SourceTextModule(text);
+}
+
+/** A source as JavaScript: itself where it parses, else without its types, which leave blanks so that lines and columns stay. */
+function javascriptOf(source: string, parse: (text: string) => void): string {
+  try {
+    parse(source);
+    return source;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    let stripped: string;
+    try {
+      stripped = modules.stripTypeScriptTypes(source);
+      parse(stripped);
+    } catch (reason) {
+      if ((reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
+        const { message } = reason as Error;
+        throw new InvalidSource(`function.source: its types cannot be stripped: ${message}${placeOf(reason)}; runtime bun takes all of TypeScript`);
+      }
+      throw new InvalidSource(`function.source does not parse: ${error.message}${placeOf(error) || placeOf(reason)}`);
+    }
+    return stripped;
+  }
+}
+
+/** The line that a parser's error begins with. */
+function placeOf(error: unknown): string {
+  const line = /^\S*:(\d+)\n/.exec(String((error as Error).stack))?.[1];
+  return line === undefined ? "" : ` (line ${line})`;
+}
+
+function exportOf(module: Module, name: string, where: string): Fn {
+  const names = Object.keys(module);
+  if (!names.includes(name)) throw new InvalidSource(`${where}: expected an export ${name}; it exports ${names.join(", ") || "nothing"}`);
+  return expectFunction(module[name], `${where}: expected export ${name} to be a function`);
+}
+
+function expectFunction(value: unknown, expectation: string): Fn {
+  if (typeof value === "function") return value as Fn;
+  throw new InvalidSource(`${expectation}; got ${value === null ? "null" : `a ${typeof value}`}`);
+}

@@ -1,0 +1,85 @@
+/** A function's arguments and value as they travel, and a clear word for what cannot. */
+import { stringify, unflatten } from "devalue";
+import type { Job, ReportBody } from "../../functions/messages.ts";
+
+/** The arguments of a job. @throws {Error} for what is not in its encoding. */
+export function argumentsOf({ args, encoding }: Job): unknown[] {
+  // No arguments are an empty array in either encoding.
+  if (encoding === "json" || args.length === 0) return [...args];
+  const values: unknown = unflatten([...args]);
+  if (!Array.isArray(values)) throw new TypeError("expected an array of arguments");
+  return values;
+}
+
+/** The report of a returned value; `function_threw` for one that its encoding would change or lose. */
+export function returned(value: unknown, encoding: Job["encoding"]): ReportBody {
+  try {
+    if (encoding === "devalue") return { kind: "returned", value: JSON.parse(stringify(value)) };
+    const loss = lossIn(value, "the value", new Set());
+    const json = loss === undefined ? JSON.stringify(value ?? null) : undefined;
+    if (json !== undefined) return { kind: "returned", value: JSON.parse(json) };
+    return cannotTravel(`expected a value that JSON can carry; ${loss ?? "it has none"}`);
+  } catch (error) {
+    const { path, name, message } = error as { path?: unknown; name?: unknown; message?: unknown };
+    if (name === "DevalueError") return cannotTravel(`expected a value that devalue can carry; the value${path}: ${message}`);
+    return cannotTravel(`expected a value that can be read; reading it threw ${tell(error)}`);
+  }
+}
+
+function cannotTravel(message: string): ReportBody {
+  return { kind: "threw", error: { name: "TypeError", message }, detail: `the function returned what cannot travel: ${message}` };
+}
+
+/** What JSON would change or drop without a word; undefined when the value survives it. */
+function lossIn(value: unknown, path: string, within: ReadonlySet<object>): string | undefined {
+  if (value === null || value === undefined || typeof value === "string" || typeof value === "boolean") return undefined;
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : `${path} is ${value}`;
+  if (typeof value !== "object") return `${path} is a ${typeof value}`;
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return undefined;
+  if (within.has(value)) return `${path} is part of a cycle`;
+  const inside = new Set(within).add(value);
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      const loss = item === undefined ? `${path}[${index}] is undefined` : lossIn(item, `${path}[${index}]`, inside);
+      if (loss) return loss;
+    }
+    return undefined;
+  }
+  if (
+    value instanceof Map ||
+    value instanceof Set ||
+    value instanceof Promise ||
+    value instanceof RegExp ||
+    value instanceof Error ||
+    ArrayBuffer.isView(value) ||
+    value instanceof ArrayBuffer
+  ) {
+    return `${path} is an instance of ${value.constructor.name}`;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    const loss = lossIn(item, `${path}.${key}`, inside);
+    if (loss) return loss;
+  }
+  return undefined;
+}
+
+function tell(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "what cannot be told";
+  }
+}
+
+/** The report of what a function threw. */
+export function threw(thrown: unknown): ReportBody {
+  const isError = thrown instanceof Error;
+  const name = isError ? String(thrown.name) : "Error";
+  const message = isError ? String(thrown.message) : String(thrown);
+  const unknownName = isError && thrown instanceof ReferenceError ? /^(?:Can't find variable: (\S+)|(\S+) is not defined)$/.exec(message) : undefined;
+  const hint = unknownName
+    ? ` (functions travel as source and see only what is passed to them: if ${unknownName[1] ?? unknownName[2]} is a variable of yours, pass it as an argument)`
+    : "";
+  const stack = isError && typeof thrown.stack === "string" ? thrown.stack : undefined;
+  return { kind: "threw", error: { name, message, ...(stack === undefined ? {} : { stack }) }, detail: `${name}: ${message}${hint}` };
+}

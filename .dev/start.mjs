@@ -22,13 +22,17 @@ async function run(args) {
     const [, url, pool] = /^ready (\S+) member \S+ pools ([^=]+)=/.exec(line) ?? [];
     if (url && ++ready === members) firstCall(url, pool);
   });
-  const code = await new Promise((resolve) => dev.once("close", (status, signal) => resolve(signal ? 1 : status)));
+  const code = await new Promise((resolve) =>
+    dev.once("close", (status, signal) => resolve(signal ? 1 : status)),
+  );
   return { code, said };
 }
 
 function firstCall(url, pool) {
   console.log(`\n$ dpool call ${pool} --url ${url} -- uname -a`);
-  const call = spawn(process.execPath, [CLI, "call", pool, "--url", url, "--", "uname", "-a"], { stdio: ["ignore", "inherit", "inherit"] });
+  const call = spawn(process.execPath, [CLI, "call", pool, "--url", url, "--", "uname", "-a"], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   call.once("exit", (code) => {
     if (code !== 0) return void dev.kill("SIGTERM");
     console.log(`
@@ -41,7 +45,9 @@ The contract: ${url}/docs    Stop: Ctrl-C`);
 let { code, said } = await run(extra);
 // On loopback, for trying it out, limits on each process will do; a member that serves others has to be told so.
 if (code !== 0 && said.includes("--sandbox no-cgroup") && !extra.includes("--sandbox")) {
-  console.error("\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n");
+  console.error(
+    "\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n",
+  );
   ({ code } = await run([...extra, "--sandbox", "no-cgroup"]));
 }
 process.exitCode = code;

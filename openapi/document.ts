@@ -13,7 +13,8 @@ const INFO = {
 
 const binary = { type: "string", format: "binary" } as const;
 
-const BESIDE = 'The child spec is beside it, as JSON: in the header `pool-spec`, in ASCII, or in the query, `?spec={"command":["cat"]}`.';
+const BESIDE =
+  'The child spec is beside it, as JSON: in the header `pool-spec`, in ASCII, or in the query, `?spec={"command":["cat"]}`.';
 const STREAMED = `The child's input, as it is: sent to the child while the answer comes, nothing of it kept. ${BESIDE} The client has to read the answer while it sends; when it goes before the end of the body, the child is stopped.`;
 const KEPT = `The child's input, as it is: kept until it is whole. ${BESIDE}`;
 
@@ -32,9 +33,15 @@ function multipart(spec: string) {
       required: ["spec"],
       properties: {
         spec: { $ref: `#/components/schemas/${spec}` },
-        stdin: { ...binary, description: "What the child reads on its standard input; kept until it is whole." },
+        stdin: {
+          ...binary,
+          description: "What the child reads on its standard input; kept until it is whole.",
+        },
       },
-      additionalProperties: { ...binary, description: "A file for the workspace; the part's name is its path there." },
+      additionalProperties: {
+        ...binary,
+        description: "A file for the workspace; the part's name is its path there.",
+      },
     },
     encoding: { spec: { contentType: "application/json" } },
   };
@@ -76,9 +83,19 @@ export function buildDocument() {
     servers: [{ url: "/", description: "The member that serves this page." }],
     security: [{ bearer: [] }],
     tags: [
-      { name: "Pools", description: "Placement over the members of a pool. Any member answers for any pool." },
-      { name: "This member", description: "Admission by this member alone, its children and its load." },
-      { name: "Children", description: "One child, by its id. A child id carries its member, so any member forwards to the owner." },
+      {
+        name: "Pools",
+        description: "Placement over the members of a pool. Any member answers for any pool.",
+      },
+      {
+        name: "This member",
+        description: "Admission by this member alone, its children and its load.",
+      },
+      {
+        name: "Children",
+        description:
+          "One child, by its id. A child id carries its member, so any member forwards to the owner.",
+      },
       { name: "Operations", description: "For load balancers and supervisors of the process." },
     ],
   });

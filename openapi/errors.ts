@@ -1,6 +1,7 @@
 /**
  * Every way a request or a child can fail: one code, its HTTP status, its title, and whether the same
- * request may be sent again. This is the only such table; a code without a status does not compile.
+ * request may be sent again. This is the only such table; a code without a status does not compile. And
+ * `PoolError`, the one class of errors that the SDK and the server throw.
  */
 import { z } from "@hono/zod-openapi";
 
@@ -39,7 +40,21 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 502 | 503 | 504;
+export type ProblemStatus =
+  | 400
+  | 401
+  | 403
+  | 404
+  | 408
+  | 409
+  | 410
+  | 413
+  | 422
+  | 429
+  | 500
+  | 502
+  | 503
+  | 504;
 
 interface ErrorEntry {
   readonly status: ProblemStatus;
@@ -55,10 +70,18 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   not_found: { status: 404, title: "There is nothing at this path", retryable: false },
   pool_not_found: { status: 404, title: "There is no such pool here", retryable: false },
   child_not_found: { status: 404, title: "There is no such child", retryable: false },
-  slot_not_found: { status: 404, title: "There is no such slot, or it is no longer held", retryable: false },
+  slot_not_found: {
+    status: 404,
+    title: "There is no such slot, or it is no longer held",
+    retryable: false,
+  },
   task_not_found: { status: 404, title: "There is no such task here", retryable: false },
   runtime_not_found: { status: 404, title: "There is no such runtime here", retryable: false },
-  source_unknown: { status: 409, title: "The source with this hash has to be sent along", retryable: false },
+  source_unknown: {
+    status: 409,
+    title: "The source with this hash has to be sent along",
+    retryable: false,
+  },
   stdin_closed: { status: 409, title: "The child takes no more input", retryable: false },
   fetch_failed: { status: 502, title: "A file could not be fetched", retryable: false },
   events_expired: { status: 410, title: "These events are no longer kept", retryable: false },
@@ -67,8 +90,16 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   too_many_requests: { status: 429, title: "Too many requests", retryable: true },
   function_threw: { status: 422, title: "The function threw", retryable: false },
   at_capacity: { status: 503, title: "This member is at capacity", retryable: true },
-  all_members_at_capacity: { status: 503, title: "All members of the pool are at capacity", retryable: true },
-  no_members_available: { status: 503, title: "The pool has no member that answers", retryable: true },
+  all_members_at_capacity: {
+    status: 503,
+    title: "All members of the pool are at capacity",
+    retryable: true,
+  },
+  no_members_available: {
+    status: 503,
+    title: "The pool has no member that answers",
+    retryable: true,
+  },
   queue_timeout: { status: 503, title: "No slot came free in time", retryable: true },
   draining: { status: 503, title: "This member is draining", retryable: true },
   worker_crashed: { status: 502, title: "The child crashed", retryable: false },
@@ -76,7 +107,11 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   cancelled: { status: 502, title: "The child was stopped", retryable: false },
   member_lost: { status: 502, title: "The member was lost", retryable: false },
   deadline_exceeded: { status: 504, title: "The deadline passed", retryable: false },
-  sandbox_unavailable: { status: 500, title: "The sandbox could not start the child", retryable: false },
+  sandbox_unavailable: {
+    status: 500,
+    title: "The sandbox could not start the child",
+    retryable: false,
+  },
   internal_error: { status: 500, title: "The member made a mistake", retryable: false },
 };
 
@@ -88,7 +123,12 @@ export const ErrorCodeSchema = z.enum(ERROR_CODES).openapi("ErrorCode");
 export const LoadSchema = z
   .object({
     active: z.int().min(0).openapi({ description: "Children that hold a slot now." }),
-    max: z.int().min(0).openapi({ description: "Slots of this pool on this member (`maxChildren`); 0 while it drains." }),
+    max: z
+      .int()
+      .min(0)
+      .openapi({
+        description: "Slots of this pool on this member (`maxChildren`); 0 while it drains.",
+      }),
     queued: z.int().min(0).openapi({ description: "Callers that wait for a slot here." }),
   })
   .openapi("Load");
@@ -111,10 +151,17 @@ export const ProblemSchema = z
     type: z.string().openapi({ example: "urn:distributed-pool:problem:at_capacity" }),
     title: z.string(),
     status: z.int(),
-    detail: z.string().openapi({ description: "What was expected and what came, for a person to read." }),
+    detail: z
+      .string()
+      .openapi({ description: "What was expected and what came, for a person to read." }),
     code: ErrorCodeSchema,
-    fields: z.array(InvalidFieldSchema).optional().openapi({ description: "With `invalid_request`: each field at fault." }),
-    load: LoadSchema.optional().openapi({ description: "With `at_capacity`: the member's load at that moment." }),
+    fields: z
+      .array(InvalidFieldSchema)
+      .optional()
+      .openapi({ description: "With `invalid_request`: each field at fault." }),
+    load: LoadSchema.optional().openapi({
+      description: "With `at_capacity`: the member's load at that moment.",
+    }),
     error: FunctionErrorSchema.optional().openapi({ description: "With `function_threw`." }),
   })
   .openapi("Problem", { description: "RFC 9457 problem details with a stable `code`." });
@@ -126,4 +173,64 @@ export type ProblemExtras = Pick<Problem, "fields" | "load" | "error">;
 export function problem(code: ErrorCode, detail: string, extras: ProblemExtras = {}): Problem {
   const { status, title } = ERRORS[code];
   return { type: `urn:distributed-pool:problem:${code}`, title, status, detail, code, ...extras };
+}
+
+/**
+ * Something that ended a request or a child, as the contract names it.
+ *
+ * Match on {@link PoolError.code}; `message` is for people.
+ */
+export class PoolError extends Error {
+  override readonly name: string = "PoolError";
+  readonly problem: Problem;
+
+  constructor(given: Problem, options?: ErrorOptions) {
+    super(given.detail, options);
+    this.problem = given;
+  }
+
+  /** The stable code of the problem. */
+  get code(): ErrorCode {
+    return this.problem.code;
+  }
+
+  /** True when nothing was run, so the same call may be made again after a pause. */
+  get retryable(): boolean {
+    return ERRORS[this.code]?.retryable ?? false;
+  }
+
+  static of(code: ErrorCode, detail: string, extras?: ProblemExtras & ErrorOptions): PoolError {
+    const { cause, ...rest } = extras ?? {};
+    return create(problem(code, detail, rest), cause === undefined ? undefined : { cause });
+  }
+}
+
+/** Apart from the class: a class that names itself inside loses its name in a bundle. */
+function create(given: Problem, options?: ErrorOptions): PoolError {
+  return new PoolError(given, options);
+}
+
+/** The function threw in its child. `error` is what it threw there; `error.stack` is the remote stack. */
+export class FunctionThrewError extends PoolError {
+  override readonly name = "FunctionThrewError";
+  readonly error: FunctionError;
+
+  constructor(given: Problem & { error: FunctionError }) {
+    super(given);
+    this.error = given.error;
+  }
+}
+
+/** The error for a problem that came over the wire. */
+export function errorFor(given: Problem): PoolError {
+  if (given.code === "function_threw" && given.error)
+    return new FunctionThrewError({ ...given, error: given.error });
+  return new PoolError(given);
+}
+
+/** What is left to say of an unknown thing that was thrown. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "")
+    return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
 }

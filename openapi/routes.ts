@@ -2,32 +2,33 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ERRORS, type ErrorCode, ProblemSchema, type ProblemStatus } from "./errors.ts";
 import { PoolEventSchema, SlotEventSchema } from "./events.ts";
+import { ChildIdSchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
   CallProblemSchema,
   CallResultSchema,
-  ChildIdSchema,
   ChildListSchema,
   ChildSchema,
-  ChildSpecSchema,
   ChildStatusSchema,
   CountSchema,
   HealthSchema,
-  MemberChildSpecSchema,
   PoolChildListSchema,
   PoolListSchema,
-  PoolNameSchema,
   PoolSchema,
   SignalSchema,
-  SlotIdSchema,
-  SlotRequestSchema,
   SlotSchema,
   TasksSchema,
-} from "./schemas.ts";
+} from "./resources.ts";
+import { ChildSpecSchema, MemberChildSpecSchema, SlotRequestSchema } from "./spec.ts";
 
 const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
 
 /** What the door answers before any operation is looked at. */
-const DOOR = ["unauthorized", "forbidden", "request_timeout", "too_many_requests"] as const satisfies readonly ErrorCode[];
+const DOOR = [
+  "unauthorized",
+  "forbidden",
+  "request_timeout",
+  "too_many_requests",
+] as const satisfies readonly ErrorCode[];
 
 /** One response per status that the codes map to, naming the codes. */
 function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
@@ -43,20 +44,30 @@ function problems(schema: z.ZodType, codes: readonly ErrorCode[]) {
         description: names.map((name) => `\`${name}\``).join(", "),
         content: { "application/problem+json": { schema } },
         ...(status === 503 || status === 429
-          ? { headers: z.object({ "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }) }) }
+          ? {
+              headers: z.object({
+                "Retry-After": z
+                  .string()
+                  .openapi({ description: "Seconds to wait before the next try." }),
+              }),
+            }
           : {}),
       },
     ]),
   );
 }
 
-const body = <S extends z.ZodType>(schema: S) => ({ content: json(schema), required: true as const });
+const body = <S extends z.ZodType>(schema: S) => ({
+  content: json(schema),
+  required: true as const,
+});
 
 const pathPool = z.object({ pool: PoolNameSchema });
 const pathChild = z.object({ id: ChildIdSchema });
 
 const stream = {
-  description: "The child's events, each `data` line one `PoolEvent`. A stream that ends without a terminal event was cut: treat it as `member_lost`.",
+  description:
+    "The child's events, each `data` line one `PoolEvent`. A stream that ends without a terminal event was cut: treat it as `member_lost`.",
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
 
@@ -80,7 +91,12 @@ const endings = [
 ] as const;
 const malformed = ["invalid_request", "payload_too_large"] as const;
 const unknownHere = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
-const placing = ["all_members_at_capacity", "no_members_available", "queue_timeout", ...unknownHere] as const;
+const placing = [
+  "all_members_at_capacity",
+  "no_members_available",
+  "queue_timeout",
+  ...unknownHere,
+] as const;
 const waiting = ["pool_not_found", "at_capacity", "queue_timeout", "draining"] as const;
 const admitting = [...waiting, "slot_not_found", ...unknownHere] as const;
 
@@ -90,7 +106,8 @@ const childFilter = {
     .union([z.string(), z.array(z.string())])
     .optional()
     .openapi({
-      description: "`NAME=VALUE`, or `NAME` for any value: children that carry this label. Repeated: those that carry all of them.",
+      description:
+        "`NAME=VALUE`, or `NAME` for any value: children that carry this label. Repeated: those that carry all of them.",
       example: "job=nightly",
     }),
   status: ChildStatusSchema.optional(),
@@ -107,7 +124,10 @@ export const callInPool = createRoute({
   summary: "Run a command or a function on the least loaded member of the pool",
   description: callDocs,
   request: { params: pathPool, body: body(ChildSpecSchema) },
-  responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...placing, ...endings]) },
+  responses: {
+    200: callResponse,
+    ...problems(CallProblemSchema, [...malformed, ...placing, ...endings]),
+  },
 });
 
 export const placeChildInPool = createRoute({
@@ -118,7 +138,11 @@ export const placeChildInPool = createRoute({
   summary: "Place a child that lives on its own, on the least loaded member of the pool",
   request: { params: pathPool, body: body(ChildSpecSchema) },
   responses: {
-    201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
+    201: {
+      description: "The child. `Location` is its URL.",
+      content: json(ChildSchema),
+      headers: z.object({ Location: z.string() }),
+    },
     ...problems(ProblemSchema, [...malformed, ...placing, "member_lost"]),
   },
 });
@@ -129,7 +153,10 @@ export const listPools = createRoute({
   path: "/pools",
   tags: ["Pools"],
   summary: "The pools that have members",
-  responses: { 200: { description: "The pools.", content: json(PoolListSchema) }, ...problems(ProblemSchema, ["no_members_available"]) },
+  responses: {
+    200: { description: "The pools.", content: json(PoolListSchema) },
+    ...problems(ProblemSchema, ["no_members_available"]),
+  },
 });
 
 export const getPool = createRoute({
@@ -166,7 +193,10 @@ export const call = createRoute({
   summary: "Run a command or a function on this member",
   description: callDocs,
   request: { body: body(MemberChildSpecSchema) },
-  responses: { 200: callResponse, ...problems(CallProblemSchema, [...malformed, ...admitting, ...endings]) },
+  responses: {
+    200: callResponse,
+    ...problems(CallProblemSchema, [...malformed, ...admitting, ...endings]),
+  },
 });
 
 export const placeChild = createRoute({
@@ -177,7 +207,11 @@ export const placeChild = createRoute({
   summary: "Place a child on this member",
   request: { body: body(MemberChildSpecSchema) },
   responses: {
-    201: { description: "The child. `Location` is its URL.", content: json(ChildSchema), headers: z.object({ Location: z.string() }) },
+    201: {
+      description: "The child. `Location` is its URL.",
+      content: json(ChildSchema),
+      headers: z.object({ Location: z.string() }),
+    },
     ...problems(ProblemSchema, [...malformed, ...admitting]),
   },
 });
@@ -189,7 +223,10 @@ export const listChildren = createRoute({
   tags: ["This member"],
   summary: "This member's children, those that ended a short while ago included",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
-  responses: { 200: { description: "The children.", content: json(ChildListSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
+  responses: {
+    200: { description: "The children.", content: json(ChildListSchema) },
+    ...problems(ProblemSchema, ["invalid_request"]),
+  },
 });
 
 export const countChildren = createRoute({
@@ -198,7 +235,10 @@ export const countChildren = createRoute({
   path: "/children/count",
   tags: ["This member"],
   summary: "This member's load by pool: the probe of placement",
-  responses: { 200: { description: "The load.", content: json(CountSchema) }, ...problems(ProblemSchema, []) },
+  responses: {
+    200: { description: "The load.", content: json(CountSchema) },
+    ...problems(ProblemSchema, []),
+  },
 });
 
 export const getChild = createRoute({
@@ -220,7 +260,8 @@ export const stopChild = createRoute({
   path: "/children/{id}",
   tags: ["Children"],
   summary: "Stop a child: TERM, grace, KILL",
-  description: "Answers at once; the child's stream ends with `failed` / `cancelled`. Stopping a child that has ended changes nothing.",
+  description:
+    "Answers at once; the child's stream ends with `failed` / `cancelled`. Stopping a child that has ended changes nothing.",
   request: {
     params: pathChild,
     query: z.strictObject({
@@ -228,7 +269,11 @@ export const stopChild = createRoute({
         .string()
         .regex(/^\d{1,9}$/, "expected a whole number of milliseconds")
         .optional()
-        .openapi({ description: "Milliseconds between TERM and KILL; 0 kills at once. Default: the member's.", type: "integer" }),
+        .openapi({
+          description:
+            "Milliseconds between TERM and KILL; 0 kills at once. Default: the member's.",
+          type: "integer",
+        }),
     }),
   },
   responses: {
@@ -242,7 +287,8 @@ export const childEvents = createRoute({
   method: "get",
   path: "/children/{id}/events",
   tags: ["Children"],
-  summary: "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`; or its stdout",
+  summary:
+    "Attach to a child: its events from the first one kept, or from after `Last-Event-ID`; or its stdout",
   description:
     "What a reader comes too late for is told by `gap`. The raw form cannot: it is `events_expired` where its first byte is no longer kept, and a connection that is broken where the reader falls behind.",
   request: {
@@ -255,9 +301,16 @@ export const childEvents = createRoute({
         .openapi({ description: "The last event that was read." }),
       range: z
         .string()
-        .regex(/^bytes=\d{1,15}-$/, "expected bytes=N-, N being the first byte of stdout that is wanted")
+        .regex(
+          /^bytes=\d{1,15}-$/,
+          "expected bytes=N-, N being the first byte of stdout that is wanted",
+        )
         .optional()
-        .openapi({ description: "Of the raw form: the first byte of stdout that is wanted, 0 being the very first.", example: "bytes=1048576-" }),
+        .openapi({
+          description:
+            "Of the raw form: the first byte of stdout that is wanted, 0 being the very first.",
+          example: "bytes=1048576-",
+        }),
     }),
   },
   responses: {
@@ -265,12 +318,21 @@ export const childEvents = createRoute({
       description: `${stream.description} With \`Accept: application/octet-stream\`: the child's stdout, ending as in the raw form of a call.`,
       content: { ...stream.content, ...raw },
     },
-    204: { description: "`Last-Event-ID` is that of the terminal event: there is nothing more to come. An `EventSource` stops here." },
+    204: {
+      description:
+        "`Last-Event-ID` is that of the terminal event: there is nothing more to come. An `EventSource` stops here.",
+    },
     206: {
-      description: "With `Range`: stdout from that byte on. Its last byte is not known yet; `Content-Range` has one that is never reached.",
+      description:
+        "With `Range`: stdout from that byte on. Its last byte is not known yet; `Content-Range` has one that is never reached.",
       content: raw,
     },
-    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "events_expired", "member_lost"]),
+    ...problems(ProblemSchema, [
+      "invalid_request",
+      "child_not_found",
+      "events_expired",
+      "member_lost",
+    ]),
   },
 });
 
@@ -281,7 +343,13 @@ export const getChildFile = createRoute({
   tags: ["Children"],
   summary: "An artifact that the child left, while the child is remembered",
   request: {
-    params: pathChild.extend({ path: z.string().openapi({ description: "The artifact's path in the workspace; its slashes may stand as they are." }) }),
+    params: pathChild.extend({
+      path: z
+        .string()
+        .openapi({
+          description: "The artifact's path in the workspace; its slashes may stand as they are.",
+        }),
+    }),
   },
   responses: {
     200: { description: "Its bytes.", content: raw },
@@ -294,19 +362,31 @@ export const writeStdin = createRoute({
   method: "post",
   path: "/children/{id}/stdin",
   tags: ["Children"],
-  summary: "Feed a child's standard input: the body's bytes, as they come, no faster than the child reads",
+  summary:
+    "Feed a child's standard input: the body's bytes, as they come, no faster than the child reads",
   description:
     "Bodies are written one after the other. The input stays open for the next one unless `end` is true. With `stdin: {open: true, once: true}` there is one: its end is that of the input, and where it breaks off the child is stopped.",
   request: {
     params: pathChild,
     query: z.strictObject({
-      end: z.enum(["true", "false"]).default("false").openapi({ description: "Close the input after the body: the child reads its end." }),
+      end: z
+        .enum(["true", "false"])
+        .default("false")
+        .openapi({ description: "Close the input after the body: the child reads its end." }),
     }),
     body: { content: raw },
   },
   responses: {
-    200: { description: "All of it was handed to the child.", content: json(z.object({ bytes: z.int() }).openapi("Written")) },
-    ...problems(ProblemSchema, ["invalid_request", "child_not_found", "stdin_closed", "member_lost"]),
+    200: {
+      description: "All of it was handed to the child.",
+      content: json(z.object({ bytes: z.int() }).openapi("Written")),
+    },
+    ...problems(ProblemSchema, [
+      "invalid_request",
+      "child_not_found",
+      "stdin_closed",
+      "member_lost",
+    ]),
   },
 });
 
@@ -334,10 +414,14 @@ export const requestSlot = createRoute({
   request: { body: body(SlotRequestSchema) },
   responses: {
     200: {
-      description: "With `Accept: text/event-stream` (or none): `queued` with each change of the position, then `granted` or `failed`.",
+      description:
+        "With `Accept: text/event-stream` (or none): `queued` with each change of the position, then `granted` or `failed`.",
       content: { "text/event-stream": { schema: SlotEventSchema } },
     },
-    201: { description: "With `Accept: application/json`: the slot, once it is granted.", content: json(SlotSchema) },
+    201: {
+      description: "With `Accept: application/json`: the slot, once it is granted.",
+      content: json(SlotSchema),
+    },
     ...problems(ProblemSchema, ["invalid_request", ...waiting, "sandbox_unavailable"]),
   },
 });
@@ -349,7 +433,10 @@ export const releaseSlot = createRoute({
   tags: ["This member"],
   summary: "Give back a slot that this member holds",
   request: { params: z.object({ id: SlotIdSchema }) },
-  responses: { 204: { description: "It is free." }, ...problems(ProblemSchema, ["invalid_request", "slot_not_found"]) },
+  responses: {
+    204: { description: "It is free." },
+    ...problems(ProblemSchema, ["invalid_request", "slot_not_found"]),
+  },
 });
 
 export const listTasks = createRoute({
@@ -359,7 +446,10 @@ export const listTasks = createRoute({
   tags: ["This member"],
   summary: "What this member can run by name: its tasks and runtimes, in one pool or in all",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
-  responses: { 200: { description: "Their names.", content: json(TasksSchema) }, ...problems(ProblemSchema, ["invalid_request"]) },
+  responses: {
+    200: { description: "Their names.", content: json(TasksSchema) },
+    ...problems(ProblemSchema, ["invalid_request"]),
+  },
 });
 
 export const drain = createRoute({
@@ -368,8 +458,12 @@ export const drain = createRoute({
   path: "/drain",
   tags: ["Operations"],
   summary: "Stop admitting, finish what runs, deliver, leave, and end the process",
-  description: "Answers at once, the same each time. What is still running after the member's `--drain-ms` is stopped: `cancelled`.",
-  responses: { 202: { description: "It drains; this is what still runs.", content: json(CountSchema) }, ...problems(ProblemSchema, []) },
+  description:
+    "Answers at once, the same each time. What is still running after the member's `--drain-ms` is stopped: `cancelled`.",
+  responses: {
+    202: { description: "It drains; this is what still runs.", content: json(CountSchema) },
+    ...problems(ProblemSchema, []),
+  },
 });
 
 export const livez = createRoute({

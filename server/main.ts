@@ -2,38 +2,46 @@
 import { once } from "node:events";
 import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
+import { messageOf, PoolError } from "../openapi/errors.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
-import { messageOf, PoolError } from "../sdk/typescript/errors.ts";
-import type { Member } from "../sdk/typescript/placement/consul-members.ts";
-import { createApp } from "./routes/app.ts";
+import type { Member } from "../sdk/typescript/placement/members.ts";
 import { Auth } from "./access/auth.ts";
 import { createDoor, isLoopback } from "./access/browser-guard.ts";
+import { Rates, Streams } from "./access/rate-limit.ts";
+import { Pending } from "./http/in-flight.ts";
 import { createListener } from "./http/listener.ts";
-import { DEFAULTS, type MemberOptions, type RunningMember } from "./member/options.ts";
+import { openTls, type TlsFiles } from "./http/tls.ts";
+import { type CheckedPool, checkedOptions } from "./member/check-options.ts";
+import {
+  DEFAULTS,
+  type MemberOptions,
+  type Reloaded,
+  type RunningMember,
+} from "./member/options.ts";
+import { confinementOf } from "./member/pool-options.ts";
+import { difference, merged } from "./member/reload.ts";
+import { VERSION } from "./member/version.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
-import { type CheckedPool, checkedOptions } from "./member/check-options.ts";
-import { Pending } from "./http/in-flight.ts";
-import { Rates, Streams } from "./access/rate-limit.ts";
-import { difference, merged, type Reloaded } from "./member/reload.ts";
+import { createApp } from "./routes/app.ts";
+import { UploadReceiver } from "./routes/receive-uploads.ts";
+import { Sources } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/pool-runtimes.ts";
 import type { Runtimes } from "./runtimes/registry.ts";
 import { Tasks } from "./runtimes/tasks.ts";
-import { type Confinement, confinementOf } from "./sandbox/confinement.ts";
-import { fetchRulesOf } from "./workspace/fetch-rules.ts";
+import type { Confinement } from "./sandbox/confinement.ts";
 import { openSandbox, prove } from "./sandbox/open-sandbox.ts";
-import { Sources } from "./routes/source-cache.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
-import { openTls, type TlsFiles } from "./http/tls.ts";
-import { UploadReceiver } from "./routes/receive-uploads.ts";
-import { VERSION } from "./member/version.ts";
+import { fetchRulesOf } from "./workspace/fetch-rules.ts";
 
-export { type ConsulOptions, consulOptionsFrom } from "../sdk/typescript/placement/consul-members.ts";
-export type { MemberOptions, RunningMember } from "./member/options.ts";
+export {
+  type ConsulOptions,
+  consulOptionsFrom,
+} from "../sdk/typescript/placement/consul-members.ts";
+export type { MemberOptions, Reloaded, RunningMember } from "./member/options.ts";
+export type { PoolOptions } from "./member/pool-options.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
-export type { Reloaded } from "./member/reload.ts";
-export type { PoolOptions } from "./sandbox/confinement.ts";
 
 /** How long the last events may take to reach their readers at the end. */
 const DELIVER_TIMEOUT_MS = 5_000;
@@ -85,7 +93,9 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     files.close();
     await poolRuntimes.close();
     await sandbox.close();
-    throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
+    throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const bound = server.address() as { address: string; port: number };
   let member: Member = {
@@ -114,7 +124,12 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       folder: sandbox.folder,
       ...changing,
     });
-  const supervisors = new Map([...pools].map(([pool, given]) => [pool, supervise(pool, changeable(given, options, runtimes.get(pool) as Runtimes))]));
+  const supervisors = new Map(
+    [...pools].map(([pool, given]) => [
+      pool,
+      supervise(pool, changeable(given, options, runtimes.get(pool) as Runtimes)),
+    ]),
+  );
   const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
   const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
   let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
@@ -134,7 +149,12 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
       maxBodyBytes: () => maxBodyBytes,
     }),
     auth,
-    door: createDoor({ authenticated: auth !== undefined, loopback: isLoopback(host), advertise: options.advertise, secure: tls !== undefined }),
+    door: createDoor({
+      authenticated: auth !== undefined,
+      loopback: isLoopback(host),
+      advertise: options.advertise,
+      secure: tls !== undefined,
+    }),
     rates,
     streams,
     calls,
@@ -143,9 +163,18 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     trouble: () => (stopping ? "the member drains" : membership.trouble),
     logError: (message) => log("error", message),
   });
-  if (sandbox.level === "no-cgroup") log("warn", "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes");
-  if (sandbox.level === "none") log("warn", "the sandbox is off: children are plain processes with this server's rights");
-  if (!isLoopback(host) && !auth) log("warn", `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`);
+  if (sandbox.level === "no-cgroup")
+    log(
+      "warn",
+      "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes",
+    );
+  if (sandbox.level === "none")
+    log("warn", "the sandbox is off: children are plain processes with this server's rights");
+  if (!isLoopback(host) && !auth)
+    log(
+      "warn",
+      `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`,
+    );
 
   let held = options;
   /** Lets a pool's children end, and be read as long as they are remembered. */
@@ -186,11 +215,20 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
 
   const drain = async () => {
     const { drainMs = DEFAULTS.drainMs, graceMs = DEFAULTS.graceMs } = held;
-    const running = [...supervisors.values()].reduce((sum, supervisor) => sum + supervisor.count().active, 0);
-    log("info", `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`);
+    const running = [...supervisors.values()].reduce(
+      (sum, supervisor) => sum + supervisor.count().active,
+      0,
+    );
+    log(
+      "info",
+      `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`,
+    );
     for (const supervisor of supervisors.values()) supervisor.drain();
     await membership.drain();
-    const finished = Promise.all([...[...supervisors.values()].map((supervisor) => supervisor.settled()), calls.none()]);
+    const finished = Promise.all([
+      ...[...supervisors.values()].map((supervisor) => supervisor.settled()),
+      calls.none(),
+    ]);
     // What a caller sends on a connection that is closed in that moment would be lost.
     await within(
       drainMs,
@@ -198,7 +236,11 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     );
     // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
     const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
-    await Promise.all([...supervisors.values()].map((supervisor) => supervisor.stopAll("cancelled", `member ${member.name} is stopping`)));
+    await Promise.all(
+      [...supervisors.values()].map((supervisor) =>
+        supervisor.stopAll("cancelled", `member ${member.name} is stopping`),
+      ),
+    );
     await taking;
     await poolRuntimes.close();
     await membership.leave();
@@ -251,7 +293,12 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 }
 
 function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
-  return Object.fromEntries(Object.entries(pools).map(([pool, options]) => [pool, typeof options === "number" ? options : options.maxChildren]));
+  return Object.fromEntries(
+    Object.entries(pools).map(([pool, options]) => [
+      pool,
+      typeof options === "number" ? options : options.maxChildren,
+    ]),
+  );
 }
 
 function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] {
@@ -261,7 +308,11 @@ function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] 
 /** What of a supervisor's options may change while it runs. */
 function changeable(
   pool: CheckedPool,
-  { graceMs = DEFAULTS.graceMs, rememberMs = DEFAULTS.rememberMs, deadlineMs = DEFAULTS.deadlineMs }: MemberOptions,
+  {
+    graceMs = DEFAULTS.graceMs,
+    rememberMs = DEFAULTS.rememberMs,
+    deadlineMs = DEFAULTS.deadlineMs,
+  }: MemberOptions,
   runtimes: Runtimes,
 ): ChangeableOptions {
   return {
@@ -280,12 +331,22 @@ function changeable(
 /** What pools ask of their runtimes. */
 function wantedOf(pools: ReadonlyMap<string, CheckedPool>): Parameters<PoolRuntimes["open"]>[0] {
   return new Map(
-    [...pools].map(([pool, given]) => [pool, { confinement: confinementOf(given), warm: given.warm, reuse: given.reuse ? given.maxChildren : undefined }]),
+    [...pools].map(([pool, given]) => [
+      pool,
+      {
+        confinement: confinementOf(given),
+        warm: given.warm,
+        reuse: given.reuse ? given.maxChildren : undefined,
+      },
+    ]),
   );
 }
 
 /** The tokens and the certificates, which are read again when they change. */
-function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]>): { auth: Auth | undefined; tls: TlsFiles | undefined; close(): void } {
+function openFiles(
+  options: MemberOptions,
+  log: NonNullable<MemberOptions["log"]>,
+): { auth: Auth | undefined; tls: TlsFiles | undefined; close(): void } {
   const tls = openTls(options.tls, (message) => log("error", message));
   let auth: Auth | undefined;
   const close = () => {
@@ -293,7 +354,8 @@ function openFiles(options: MemberOptions, log: NonNullable<MemberOptions["log"]
     tls?.close();
   };
   try {
-    if (options.tokenFile !== undefined || options.jwks !== undefined) auth = new Auth(options, log);
+    if (options.tokenFile !== undefined || options.jwks !== undefined)
+      auth = new Auth(options, log);
   } catch (error) {
     close();
     throw error;

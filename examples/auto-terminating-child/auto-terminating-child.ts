@@ -8,20 +8,28 @@
 // Outside this repository: import { DistributedPool, outputBytes } from "distributed-pool";
 import { DistributedPool, outputBytes } from "../../sdk/typescript/index.ts";
 
-const COUNTDOWN = 'for n in 3 2 1; do echo "$POOL_MEMBER: $n"; sleep 1; done; echo "$POOL_MEMBER: done"';
+const COUNTDOWN =
+  'for n in 3 2 1; do echo "$POOL_MEMBER: $n"; sleep 1; done; echo "$POOL_MEMBER: done"';
 
 const [url = "http://127.0.0.1:7400", id] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
 
 if (id === undefined) {
-  const child = await pools.placeChild("pipeline", { command: ["sh", "-c", COUNTDOWN], labels: { example: "auto-terminating-child" } });
+  const child = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", COUNTDOWN],
+    labels: { example: "auto-terminating-child" },
+  });
   console.log(child.id);
-  console.error(`It goes on without this process. Follow it within a minute of its end: dpool logs -f ${child.id} --url ${url}`);
+  console.error(
+    `It goes on without this process. Follow it within a minute of its end: dpool logs -f ${child.id} --url ${url}`,
+  );
 } else {
   for await (const event of pools.child(id).events()) {
     if (event.type === "stdout") process.stdout.write(outputBytes(event));
-    else if (event.type === "result") console.log(`ended by itself with exit code ${event.exitCode}`);
-    else if (event.type === "failed") console.log(`failed: ${event.problem.code}: ${event.problem.detail}`);
+    else if (event.type === "result")
+      console.log(`ended by itself with exit code ${event.exitCode}`);
+    else if (event.type === "failed")
+      console.log(`failed: ${event.problem.code}: ${event.problem.detail}`);
   }
 }
 await pools.close();

@@ -11,5 +11,9 @@ const pools = new DistributedPool({ url });
 const foo = 1212;
 
 // The function travels as source: it cannot see `foo` of this file, so `foo` is passed to it.
-await pools.call("pipeline", (foo: number, { member }: PoolContext) => console.log(`${member} says foo is ${foo}`), foo);
+await pools.call(
+  "pipeline",
+  (foo: number, { member }: PoolContext) => console.log(`${member} says foo is ${foo}`),
+  foo,
+);
 await pools.close();

@@ -10,12 +10,17 @@ import { parseArgs } from "node:util";
 // Outside this repository: import { bundle, DistributedPool, task } from "distributed-pool";
 import { bundle, DistributedPool, task } from "../../sdk/typescript/index.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { task: { type: "boolean" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { task: { type: "boolean" } },
+});
 const [url = "http://127.0.0.1:7400", folder = "thumbnails"] = positionals;
 const film = await readFile(new URL("birds.mp4", import.meta.url));
 
 type Module = typeof import("./tasks/thumbnails.ts");
-const thumbnails = values.task ? task<Module>("thumbnails") : await bundle<Module>(new URL("tasks/thumbnails.ts", import.meta.url));
+const thumbnails = values.task
+  ? task<Module>("thumbnails")
+  : await bundle<Module>(new URL("tasks/thumbnails.ts", import.meta.url));
 
 // Bytes are no JSON, so they travel by devalue.
 const pools = new DistributedPool({ url }).with({ encoding: "devalue" });
@@ -23,5 +28,6 @@ const { member, images } = await pools.call("pipeline", thumbnails, film);
 await pools.close();
 
 await mkdir(folder, { recursive: true });
-for (const [index, image] of images.entries()) await writeFile(join(folder, `${String(index + 1).padStart(2, "0")}.png`), image);
+for (const [index, image] of images.entries())
+  await writeFile(join(folder, `${String(index + 1).padStart(2, "0")}.png`), image);
 console.log(`${member} made ${images.length} thumbnails in ${folder}`);

@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
-import { messageOf, PoolError } from "./errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
 import { hashOf } from "./http/send-spec.ts";
 
@@ -18,7 +18,9 @@ export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {
 
 /** `export` may be left out for the default export only. */
 type BundleOptions<K extends string> = { readonly export: K };
-type Given<K extends string> = K extends "default" ? [options?: Partial<BundleOptions<K>>] : [options: BundleOptions<K>];
+type Given<K extends string> = K extends "default"
+  ? [options?: Partial<BundleOptions<K>>]
+  : [options: BundleOptions<K>];
 
 /**
  * Bundles a module and its dependencies, for {@link DistributedPool.call}. Do it once and call it often: the members keep the
@@ -34,15 +36,20 @@ type Given<K extends string> = K extends "default" ? [options?: Partial<BundleOp
  * const thumbnails = await bundle<typeof import("./thumbnails.ts")>(new URL("./thumbnails.ts", import.meta.url));
  * const images = await pools.call("pipeline", thumbnails, film);
  */
-export async function bundle<M extends object = Record<string, PoolFunction>, const K extends string = "default">(
-  url: URL,
-  ...[options]: Given<K>
-): Promise<Bundle<FunctionAt<M, K>>> {
+export async function bundle<
+  M extends object = Record<string, PoolFunction>,
+  const K extends string = "default",
+>(url: URL, ...[options]: Given<K>): Promise<Bundle<FunctionAt<M, K>>> {
   const name = options?.export ?? "default";
-  if (url.protocol !== "file:") throw PoolError.of("invalid_request", `expected a file: URL of a module; got ${url}`);
+  if (url.protocol !== "file:")
+    throw PoolError.of("invalid_request", `expected a file: URL of a module; got ${url}`);
   const entry = fileURLToPath(url);
   const { build } = await import("esbuild").catch((error: unknown) => {
-    throw PoolError.of("invalid_request", `bundle() wants the package esbuild: npm install esbuild (${messageOf(error)})`, { cause: error });
+    throw PoolError.of(
+      "invalid_request",
+      `bundle() wants the package esbuild: npm install esbuild (${messageOf(error)})`,
+      { cause: error },
+    );
   });
   const built = await build({
     entryPoints: [entry],
@@ -57,10 +64,18 @@ export async function bundle<M extends object = Record<string, PoolFunction>, co
     // Paths in the source's comments, and with them its hash, are the same wherever the program is started.
     absWorkingDir: dirname(entry),
   }).catch((error: BuildFailure) => {
-    throw PoolError.of("invalid_request", `cannot bundle ${url}: ${error.errors?.map(describe).join("; ") ?? messageOf(error)}`, { cause: error });
+    throw PoolError.of(
+      "invalid_request",
+      `cannot bundle ${url}: ${error.errors?.map(describe).join("; ") ?? messageOf(error)}`,
+      { cause: error },
+    );
   });
   const exports = Object.values(built.metafile.outputs)[0]?.exports ?? [];
-  if (!exports.includes(name)) throw PoolError.of("invalid_request", `expected an export ${name} of ${url}; it has ${exports.join(", ") || "none"}`);
+  if (!exports.includes(name))
+    throw PoolError.of(
+      "invalid_request",
+      `expected an export ${name} of ${url}; it has ${exports.join(", ") || "none"}`,
+    );
   const source = built.outputFiles[0]?.text ?? "";
   return { source, hash: hashOf(source), export: name };
 }

@@ -1,13 +1,13 @@
 /** A placed child, from anywhere. */
 import { Readable } from "node:stream";
+import { errorFor, PoolError } from "../../openapi/errors.ts";
 import { type EventOf, isTerminal } from "../../openapi/events.ts";
-import type { ChildInfo, SIGNALS } from "../../openapi/schemas.ts";
-import type { Access } from "./placement/access.ts";
+import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
 import type { Client } from "./http/client.ts";
-import { withValues } from "./values.ts";
-import { errorFor, PoolError } from "./errors.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import { followEvents, openEvents } from "./http/resume.ts";
+import type { Access } from "./placement/access.ts";
+import { withValues } from "./values.ts";
 
 /** How a child ended by itself: `exitCode` of a command, `value` of a function. */
 export type Ending = Omit<EventOf<"result">, "type">;
@@ -71,7 +71,12 @@ export class Child {
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const how = { client: this.#client, access: this.#access, signal: options.signal };
-    yield* withValues(followEvents(await openEvents(this.id, options.after, how), how, { id: this.id, after: options.after }));
+    yield* withValues(
+      followEvents(await openEvents(this.id, options.after, how), how, {
+        id: this.id,
+        after: options.after,
+      }),
+    );
   }
 
   /**
@@ -101,7 +106,9 @@ export class Child {
    */
   async stop({ graceMs }: StopOptions = {}): Promise<ChildInfo> {
     const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
-    return this.#client.json(`${await this.#access.childUrl(this.id)}${query}`, { method: "DELETE" });
+    return this.#client.json(`${await this.#access.childUrl(this.id)}${query}`, {
+      method: "DELETE",
+    });
   }
 
   /**
@@ -112,7 +119,10 @@ export class Child {
    * await child.signal("SIGUSR1");
    */
   async signal(signal: Signal): Promise<ChildInfo> {
-    return this.#client.json(`${await this.#access.childUrl(this.id)}/signal`, { method: "POST", body: { signal } });
+    return this.#client.json(`${await this.#access.childUrl(this.id)}/signal`, {
+      method: "POST",
+      body: { signal },
+    });
   }
 
   /**
@@ -126,10 +136,21 @@ export class Child {
    * await child.write("hello\n");
    * await child.write(createReadStream("in.mp4"), { end: true });
    */
-  async write(data: string | Uint8Array | Readable, { end = false, signal }: WriteOptions = {}): Promise<number> {
-    const body = data instanceof Readable ? data : Readable.from([Buffer.from(data as Uint8Array)], { objectMode: false });
+  async write(
+    data: string | Uint8Array | Readable,
+    { end = false, signal }: WriteOptions = {},
+  ): Promise<number> {
+    const body =
+      data instanceof Readable
+        ? data
+        : Readable.from([Buffer.from(data as Uint8Array)], { objectMode: false });
     const url = `${await this.#access.childUrl(this.id)}/stdin?end=${end}`;
-    const { bytes } = await this.#client.json<{ bytes: number }>(url, { method: "POST", body, signal, timeoutMs: 0 });
+    const { bytes } = await this.#client.json<{ bytes: number }>(url, {
+      method: "POST",
+      body,
+      signal,
+      timeoutMs: 0,
+    });
     return bytes;
   }
 

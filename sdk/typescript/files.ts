@@ -3,8 +3,8 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
-import { messageOf, PoolError } from "./errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];
@@ -33,7 +33,10 @@ export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
 }
 
 /** The spec of a call without what is streamed to its child, and that. @throws {PoolError} `invalid_request` for what cannot be read. */
-export async function splitInput({ stdin, ...rest }: SpecWithFiles): Promise<{ spec: SpecWithFiles; source: Readable | undefined }> {
+export async function splitInput({
+  stdin,
+  ...rest
+}: SpecWithFiles): Promise<{ spec: SpecWithFiles; source: Readable | undefined }> {
   const source = await sourceOf(stdin);
   return { spec: { ...rest, stdin: source ? { open: true, once: true } : stdin }, source };
 }
@@ -41,7 +44,10 @@ export async function splitInput({ stdin, ...rest }: SpecWithFiles): Promise<{ s
 async function sourceOf(stdin: SpecWithFiles["stdin"]): Promise<Readable | undefined> {
   if (isStreamed(stdin)) {
     if (stdin instanceof Readable ? !stdin.readable || stdin.readableFlowing : stdin.locked)
-      throw PoolError.of("invalid_request", "stdin: expected a stream that nobody else reads, and that has not ended");
+      throw PoolError.of(
+        "invalid_request",
+        "stdin: expected a stream that nobody else reads, and that has not ended",
+      );
     return stdin instanceof Readable ? stdin : Readable.fromWeb(stdin);
   }
   if (!isLocalFile(stdin)) return undefined;
@@ -58,8 +64,16 @@ function isLocalFile(file: FileInput | SpecWithFiles["stdin"]): file is LocalFil
 }
 
 /** The spec with the files that JSON carries, and the others. @throws {PoolError} `invalid_request` for a file that cannot be read. */
-export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles): Promise<{ spec: ChildSpecInput; parts: Part[] }> {
-  if (isStreamed(stdin)) throw PoolError.of("invalid_request", "stdin: expected no stream for a placed child: child.write() takes one");
+export async function splitFiles({
+  files = {},
+  stdin,
+  ...rest
+}: SpecWithFiles): Promise<{ spec: ChildSpecInput; parts: Part[] }> {
+  if (isStreamed(stdin))
+    throw PoolError.of(
+      "invalid_request",
+      "stdin: expected no stream for a placed child: child.write() takes one",
+    );
   const inSpec: [string, WireFile][] = [];
   const input = stdin === undefined ? undefined : await partOf(STDIN_PART, stdin);
   const parts = input ? [input] : [];
@@ -67,28 +81,50 @@ export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles):
   for (const [name, file] of Object.entries(files)) {
     const part = await partOf(name, file);
     if (!part) inSpec.push([name, file as WireFile]);
-    else if (name === SPEC_PART || name === STDIN_PART) throw PoolError.of("invalid_request", `files: expected text or base64 for a file called ${name}`);
+    else if (name === SPEC_PART || name === STDIN_PART)
+      throw PoolError.of(
+        "invalid_request",
+        `files: expected text or base64 for a file called ${name}`,
+      );
     else parts.push(part);
   }
   return { spec: inSpec.length > 0 ? { ...spec, files: Object.fromEntries(inSpec) } : spec, parts };
 }
 
-async function partOf(name: string, file: FileInput | NonNullable<ChildSpecInput["stdin"]>): Promise<Part | undefined> {
+async function partOf(
+  name: string,
+  file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
+): Promise<Part | undefined> {
   if (file instanceof Uint8Array) {
     const read = async function* () {
       yield file;
     };
     return { name, bytes: file.byteLength, read };
   }
-  if (file instanceof Blob) return { name, bytes: file.size, read: () => file.stream() as unknown as AsyncIterable<Uint8Array> };
+  if (file instanceof Blob)
+    return {
+      name,
+      bytes: file.size,
+      read: () => file.stream() as unknown as AsyncIterable<Uint8Array>,
+    };
   if (!isLocalFile(file)) return undefined;
   const { path } = file;
   const found = await stat(path).catch((error: unknown) => {
-    throw PoolError.of("invalid_request", `files: ${JSON.stringify(name)}: ${messageOf(error)}`, { cause: error });
+    throw PoolError.of("invalid_request", `files: ${JSON.stringify(name)}: ${messageOf(error)}`, {
+      cause: error,
+    });
   });
-  if (!found.isFile()) throw PoolError.of("invalid_request", `files: ${JSON.stringify(name)}: expected a file; ${path} is something else`);
+  if (!found.isFile())
+    throw PoolError.of(
+      "invalid_request",
+      `files: ${JSON.stringify(name)}: expected a file; ${path} is something else`,
+    );
   // What the file grows by later is left out.
-  return { name, bytes: found.size, read: () => (found.size === 0 ? nothing() : createReadStream(path, { end: found.size - 1 })) };
+  return {
+    name,
+    bytes: found.size,
+    read: () => (found.size === 0 ? nothing() : createReadStream(path, { end: found.size - 1 })),
+  };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -1,5 +1,5 @@
 /** A function as its source, and its arguments as JSON: what can travel, and a clear error for what cannot. */
-import { PoolError } from "./errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 
 /** What a function finds after its arguments. */
 export interface PoolContext {
@@ -32,15 +32,27 @@ export interface Runs<F extends PoolFunction> {
 }
 
 /** The function that a module exports under a name. */
-export type FunctionAt<M, K extends string> = K extends keyof M ? (M[K] extends PoolFunction ? M[K] : never) : never;
+export type FunctionAt<M, K extends string> = K extends keyof M
+  ? M[K] extends PoolFunction
+    ? M[K]
+    : never
+  : never;
 
 type IsContext<T> = 0 extends T & 1 ? false : T extends PoolContext ? true : false;
-type WithoutContext<P extends unknown[]> = P extends [...infer A, infer L] ? (IsContext<L> extends true ? A : P) : P;
+type WithoutContext<P extends unknown[]> = P extends [...infer A, infer L]
+  ? IsContext<L> extends true
+    ? A
+    : P
+  : P;
 /** All parameters but the context. None is optional: the context follows the last argument that is given. */
 type Arguments<F extends PoolFunction> = WithoutContext<Required<Parameters<F>>>;
 
 /** What a function is called with; `never` for one that would take the context for an argument of another type. */
-export type ArgumentsOf<F extends PoolFunction> = F extends (...args: [...Arguments<F>, PoolContext]) => unknown ? Arguments<F> : never;
+export type ArgumentsOf<F extends PoolFunction> = F extends (
+  ...args: [...Arguments<F>, PoolContext]
+) => unknown
+  ? Arguments<F>
+  : never;
 
 const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the function");
 
@@ -52,9 +64,13 @@ const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the f
 export function sourceOf(fn: PoolFunction): string {
   const source = Function.prototype.toString.call(fn);
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
-    throw PoolError.of("invalid_request", `expected a function with JavaScript source; ${describe(fn)} is native or bound and has none`);
+    throw PoolError.of(
+      "invalid_request",
+      `expected a function with JavaScript source; ${describe(fn)} is native or bound and has none`,
+    );
   }
-  if (/^class\b/.test(source)) throw PoolError.of("invalid_request", `expected a function; got class ${fn.name}`);
+  if (/^class\b/.test(source))
+    throw PoolError.of("invalid_request", `expected a function; got class ${fn.name}`);
   if (isExpression(source)) return source;
   // A method (`name() {}`) is an expression only inside an object.
   return `Object.values({${source}})[0]`;
@@ -78,7 +94,10 @@ function isExpression(source: string): boolean {
 export function checkArguments(args: readonly unknown[]): void {
   const seen = new Set<object>();
   const refuse = (path: string, what: string): never => {
-    throw PoolError.of("invalid_request", `expected arguments that JSON can carry; ${path} is ${what}`);
+    throw PoolError.of(
+      "invalid_request",
+      `expected arguments that JSON can carry; ${path} is ${what}`,
+    );
   };
   const visit = (value: unknown, path: string): void => {
     if (value === null || typeof value === "string" || typeof value === "boolean") return;
@@ -87,16 +106,26 @@ export function checkArguments(args: readonly unknown[]): void {
       return;
     }
     if (typeof value !== "object") {
-      refuse(path, value === undefined ? "undefined" : typeof value === "function" ? "a function: send its source or a name instead" : `a ${typeof value}`);
+      refuse(
+        path,
+        value === undefined
+          ? "undefined"
+          : typeof value === "function"
+            ? "a function: send its source or a name instead"
+            : `a ${typeof value}`,
+      );
       return;
     }
     if (seen.has(value)) refuse(path, "part of a cycle");
     seen.add(value);
-    if (Array.isArray(value)) for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`);
+    if (Array.isArray(value))
+      for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`);
     else {
       const prototype = Object.getPrototypeOf(value);
-      if (prototype !== Object.prototype && prototype !== null) refuse(path, `an instance of ${value.constructor?.name ?? "a class"}`);
-      for (const [key, item] of Object.entries(value)) if (item !== undefined) visit(item, `${path}.${key}`);
+      if (prototype !== Object.prototype && prototype !== null)
+        refuse(path, `an instance of ${value.constructor?.name ?? "a class"}`);
+      for (const [key, item] of Object.entries(value))
+        if (item !== undefined) visit(item, `${path}.${key}`);
     }
     seen.delete(value);
   };

@@ -1,24 +1,28 @@
 /** The public verbs: call, stream, placeChild, and what is there to see. */
 import type { Readable, Writable } from "node:stream";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { isTerminal, type Progress } from "../../openapi/events.ts";
-import type { ChildInfo, ChildSpecInput, Count } from "../../openapi/schemas.ts";
-import { type Access, GatewayAccess, type PoolChildList, type PoolInfo, type PoolList } from "./placement/access.ts";
+import type { ChildInfo, Count } from "../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { Bundle } from "./bundle.ts";
 import { Child, type Ending, endingOf } from "./child.ts";
-import { Client, type TlsIdentity } from "./http/client.ts";
-import { DirectAccess } from "./placement/direct-access.ts";
-import { type Encoding, encodeArguments, withValues } from "./values.ts";
-import { messageOf, PoolError } from "./errors.ts";
-import { type NumberedEvent, outputBytes, whole } from "./http/read-events.ts";
-import { feed, watched } from "./http/send-stdin.ts";
 import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
-import { followEvents } from "./http/resume.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
+import { Client, type TlsIdentity } from "./http/client.ts";
+import { type NumberedEvent, outputBytes, whole } from "./http/read-events.ts";
+import { followEvents } from "./http/resume.ts";
+import { feed, watched } from "./http/send-stdin.ts";
+import type { Access, PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { ConsulMembers, type ConsulOptions } from "./placement/consul-members.ts";
+import { DirectAccess } from "./placement/direct-access.ts";
+import { GatewayAccess } from "./placement/gateway-access.ts";
 import type { Task } from "./tasks.ts";
+import { type Encoding, encodeArguments, withValues } from "./values.ts";
 
 /** Where the pools are: a member that acts as the gateway, or Consul. */
-type Where = { readonly url: string; readonly consul?: never } | { readonly consul: string | ConsulOptions; readonly url?: never };
+type Where =
+  | { readonly url: string; readonly consul?: never }
+  | { readonly consul: string | ConsulOptions; readonly url?: never };
 
 /** Where the pools are, and who is calling. */
 export type DistributedPoolOptions = Where &
@@ -97,10 +101,20 @@ class Connection {
       throw PoolError.of("invalid_request", "expected exactly one of url, consul");
     }
     const { token } = options;
-    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw PoolError.of("invalid_request", "expected a token of printable characters without spaces");
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+      throw PoolError.of(
+        "invalid_request",
+        "expected a token of printable characters without spaces",
+      );
     this.client = new Client(options, token === undefined ? undefined : `Bearer ${token}`);
     if (options.url !== undefined) this.access = new GatewayAccess(this.client, options.url);
-    else this.access = new DirectAccess(this.client, new ConsulMembers(typeof options.consul === "string" ? { address: options.consul } : options.consul));
+    else
+      this.access = new DirectAccess(
+        this.client,
+        new ConsulMembers(
+          typeof options.consul === "string" ? { address: options.consul } : options.consul,
+        ),
+      );
   }
 }
 
@@ -149,15 +163,27 @@ export class DistributedPool {
    * @example
    * await pools.call("pipeline", (name: string) => console.log(`${name} says hi`), "m1");
    */
-  call<A extends unknown[], R>(pool: string, fn: (...args: [...A, PoolContext]) => R, ...args: A): Promise<Awaited<R>>;
+  call<A extends unknown[], R>(
+    pool: string,
+    fn: (...args: [...A, PoolContext]) => R,
+    ...args: A
+  ): Promise<Awaited<R>>;
   /** The same, for a function that leaves the context alone. */
-  call<A extends unknown[], R>(pool: string, fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
+  call<A extends unknown[], R>(
+    pool: string,
+    fn: (...args: A) => R,
+    ...args: A
+  ): Promise<Awaited<R>>;
   /**
    * The same, for a function with its imports ({@link bundle}), or one that the operator installed ({@link task}).
    *
    * @throws {PoolError} as above; `task_not_found` when no member has the task.
    */
-  call<F extends PoolFunction>(pool: string, work: Bundle<F> | Task<F>, ...args: ArgumentsOf<F>): Promise<Awaited<ReturnType<F>>>;
+  call<F extends PoolFunction>(
+    pool: string,
+    work: Bundle<F> | Task<F>,
+    ...args: ArgumentsOf<F>
+  ): Promise<Awaited<ReturnType<F>>>;
   /**
    * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not an error.
    *
@@ -169,9 +195,17 @@ export class DistributedPool {
   call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
   /** Runs a function or a task, with a spec of its own. */
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
-  async call(pool: string, work: PoolFunction | Bundle | Task | Spec, ...rest: unknown[]): Promise<unknown> {
+  async call(
+    pool: string,
+    work: PoolFunction | Bundle | Task | Spec,
+    ...rest: unknown[]
+  ): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
-    const { stdout = process.stdout, stderr = process.stderr, onProgress } = { ...this.#defaults, ...options };
+    const {
+      stdout = process.stdout,
+      stderr = process.stderr,
+      onProgress,
+    } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
     for await (const event of stdout === null && stderr === null ? events : whole(events)) {
@@ -192,7 +226,11 @@ export class DistributedPool {
    * Like {@link DistributedPool.call}, as the stream of events, `placed` first and exactly one terminal event last.
    * Leaving the loop closes the connection; the child lives on unless it is linked, or its `stdin` is a stream that has not ended.
    */
-  async *stream(pool: string, spec: Spec, options: CallOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
+  async *stream(
+    pool: string,
+    spec: Spec,
+    options: CallOptions = {},
+  ): AsyncGenerator<NumberedEvent, void, undefined> {
     const { signal } = { ...this.#defaults, ...options };
     const { client, access } = this.#connection;
     const left = new AbortController();
@@ -206,7 +244,11 @@ export class DistributedPool {
       const input =
         source &&
         watched(source, (why) => {
-          failure = PoolError.of("cancelled", `stdin: ${messageOf(why)}; a child cannot go on without the rest of its input`, { cause: why });
+          failure = PoolError.of(
+            "cancelled",
+            `stdin: ${messageOf(why)}; a child cannot go on without the rest of its input`,
+            { cause: why },
+          );
           left.abort();
         });
       const { spec: wired, parts } = await splitFiles(split.spec);
@@ -218,11 +260,15 @@ export class DistributedPool {
       const answer = access.call(pool, wired, placing).finally(() => positions.end());
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
-      for await (const event of withValues(followEvents(await answer, { client, access, signal: placing.signal }))) {
+      for await (const event of withValues(
+        followEvents(await answer, { client, access, signal: placing.signal }),
+      )) {
         if (event.type === "placed" && input)
-          feed(access.childUrl(event.child.id), input, client, () => ended).catch((error: PoolError) => {
-            failure ??= error;
-          });
+          feed(access.childUrl(event.child.id), input, client, () => ended).catch(
+            (error: PoolError) => {
+              failure ??= error;
+            },
+          );
         ended = isTerminal(event);
         // Without its input it was stopped.
         if (event.type === "failed" && event.problem.code === "cancelled" && failure) throw failure;
@@ -273,7 +319,9 @@ export class DistributedPool {
    * await pools.children("pipeline", { labels: { job: "nightly" }, status: "running" });
    */
   children(pool: string, filter: ChildrenFilter = {}): Promise<PoolChildList> {
-    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) => (value === true ? name : `${name}=${value}`));
+    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) =>
+      value === true ? name : `${name}=${value}`,
+    );
     return this.#connection.access.children(pool, { labels, status: filter.status });
   }
 
@@ -294,8 +342,21 @@ export class DistributedPool {
   }
 
   #wire(spec: Spec, options: CallOptions): SpecWithFiles {
-    const { stdout: _out, stderr: _err, onProgress: _progress, signal: _signal, encoding: usual, ...defaults } = { ...this.#defaults, ...options };
-    const { function: fn, task, args = [], encoding = usual ?? "json", ...fields } = spec as FunctionSpec | TaskSpec;
+    const {
+      stdout: _out,
+      stderr: _err,
+      onProgress: _progress,
+      signal: _signal,
+      encoding: usual,
+      ...defaults
+    } = { ...this.#defaults, ...options };
+    const {
+      function: fn,
+      task,
+      args = [],
+      encoding = usual ?? "json",
+      ...fields
+    } = spec as FunctionSpec | TaskSpec;
     const wired = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
       const how = work.encoding ?? encoding;
       return { ...work, args: encodeArguments(work.args ?? args, how), encoding: how };
@@ -303,14 +364,19 @@ export class DistributedPool {
     return {
       ...defaults,
       ...fields,
-      ...(fn === undefined ? {} : { function: wired(typeof fn === "function" ? { source: sourceOf(fn) } : fn) }),
+      ...(fn === undefined
+        ? {}
+        : { function: wired(typeof fn === "function" ? { source: sourceOf(fn) } : fn) }),
       ...(task === undefined ? {} : { task: wired(task) }),
     };
   }
 }
 
 /** What is run, and its options; arguments stand in their place where no spec is given. */
-function specOf(work: PoolFunction | Bundle | Task | Spec, rest: unknown[]): [spec: Spec, options: CallOptions] {
+function specOf(
+  work: PoolFunction | Bundle | Task | Spec,
+  rest: unknown[],
+): [spec: Spec, options: CallOptions] {
   if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
   if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
   return [work as Spec, (rest[0] ?? {}) as CallOptions];

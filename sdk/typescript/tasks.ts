@@ -1,6 +1,6 @@
 /** Tasks: functions that the operator installed on the members, called by their names. */
-import { TaskNameSchema } from "../../openapi/schemas.ts";
-import { PoolError } from "./errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import { TaskNameSchema } from "../../openapi/names.ts";
 import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
 
 /** A task by its name, and for the compiler the function that it is. */
@@ -17,8 +17,14 @@ export interface Task<F extends PoolFunction = PoolFunction> extends Runs<F> {
  * const thumbnails = task<typeof import("../tasks/thumbnails.ts")>("thumbnails");
  * const images = await pools.call("pipeline", thumbnails, film);
  */
-export function task<M extends object = { default: PoolFunction }>(name: string): Task<FunctionAt<M, "default">> {
+export function task<M extends object = { default: PoolFunction }>(
+  name: string,
+): Task<FunctionAt<M, "default">> {
   const checked = TaskNameSchema.safeParse(name);
-  if (!checked.success) throw PoolError.of("invalid_request", `${checked.error.issues[0]?.message}; got ${JSON.stringify(name)}`);
+  if (!checked.success)
+    throw PoolError.of(
+      "invalid_request",
+      `${checked.error.issues[0]?.message}; got ${JSON.stringify(name)}`,
+    );
   return { task: name };
 }

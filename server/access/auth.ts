@@ -1,5 +1,5 @@
 /** Finds out who is calling, by the token that they show. */
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import type { Caller } from "./caller.ts";
 import { Jwks, type JwksOptions } from "./jwks.ts";
 import { TokenFile } from "./tokens.ts";
@@ -24,9 +24,14 @@ export class Auth {
 
   /** @param authorization the header as it came. @throws {PoolError} `unauthorized`. */
   async callerOf(authorization: string | undefined): Promise<Caller> {
-    if (authorization === undefined) throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got none");
+    if (authorization === undefined)
+      throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got none");
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
-    if (token === undefined) throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got another form");
+    if (token === undefined)
+      throw PoolError.of(
+        "unauthorized",
+        "expected Authorization: Bearer and a token; got another form",
+      );
     const caller = this.#tokens?.callerOf(token);
     if (caller) return caller;
     if (this.#jwks && token.split(".").length === 3) return this.#jwks.callerOf(token);

@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { Http2Bindings } from "@hono/node-server";
 import type { Context } from "hono";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 
 export interface DoorOptions {
   /** Whether callers show a token: a page has none, so it gets no further by itself. */
@@ -37,34 +37,63 @@ function hostOf(c: Context): string {
   if (!(incoming instanceof Http2ServerRequest)) return host ?? "";
   const { authority } = incoming;
   if (host !== undefined && host !== authority) {
-    throw PoolError.of("invalid_request", `expected no Host, or the one in :authority; got ${JSON.stringify(host.slice(0, 255))}`);
+    throw PoolError.of(
+      "invalid_request",
+      `expected no Host, or the one in :authority; got ${JSON.stringify(host.slice(0, 255))}`,
+    );
   }
   return authority ?? "";
 }
 
 /** Makes the check of each request. It throws {@link PoolError} `forbidden`. */
-export function createDoor({ authenticated, loopback, advertise, secure }: DoorOptions): (c: Context) => void {
-  const known = new Set([advertise === undefined ? undefined : nameIn(advertise), ...(loopback ? [] : ["localhost", hostname().toLowerCase()])]);
-  const isOurs = (name: string) => known.has(name) || (loopback ? isLoopback(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
+export function createDoor({
+  authenticated,
+  loopback,
+  advertise,
+  secure,
+}: DoorOptions): (c: Context) => void {
+  const known = new Set([
+    advertise === undefined ? undefined : nameIn(advertise),
+    ...(loopback ? [] : ["localhost", hostname().toLowerCase()]),
+  ]);
+  const isOurs = (name: string) =>
+    known.has(name) || (loopback ? isLoopback(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
 
   return (c) => {
     const header = (name: string) => c.req.header(name);
     const origin = header("origin");
     if (c.req.method === "OPTIONS" && header("access-control-request-method") !== undefined)
-      throw PoolError.of("forbidden", `no other site may call from a browser; got a preflight request of ${JSON.stringify(origin ?? "none")}`);
+      throw PoolError.of(
+        "forbidden",
+        `no other site may call from a browser; got a preflight request of ${JSON.stringify(origin ?? "none")}`,
+      );
     if (authenticated) return;
     const host = hostOf(c);
     const name = nameIn(host);
     if (name === undefined || !isOurs(name)) {
-      const expected = loopback ? "a loopback address" : "an IP address, localhost, this machine's name";
-      throw PoolError.of("forbidden", `expected Host to be ${expected} or the advertised host; got ${JSON.stringify(host.slice(0, 255))}`);
+      const expected = loopback
+        ? "a loopback address"
+        : "an IP address, localhost, this machine's name";
+      throw PoolError.of(
+        "forbidden",
+        `expected Host to be ${expected} or the advertised host; got ${JSON.stringify(host.slice(0, 255))}`,
+      );
     }
     const own = `${secure ? "https" : "http"}://${host.toLowerCase()}`;
     if (origin !== undefined && origin.toLowerCase() !== own)
-      throw PoolError.of("forbidden", `expected no Origin, or ${own}; got ${JSON.stringify(origin.slice(0, 255))}`);
+      throw PoolError.of(
+        "forbidden",
+        `expected no Origin, or ${own}; got ${JSON.stringify(origin.slice(0, 255))}`,
+      );
     const site = header("sec-fetch-site");
-    const isLink = c.req.method === "GET" && header("sec-fetch-mode") === "navigate" && header("sec-fetch-dest") === "document";
+    const isLink =
+      c.req.method === "GET" &&
+      header("sec-fetch-mode") === "navigate" &&
+      header("sec-fetch-dest") === "document";
     if ((site === "cross-site" || site === "same-site") && !isLink)
-      throw PoolError.of("forbidden", `expected a request of this origin's own pages, or of no page; got Sec-Fetch-Site: ${site}`);
+      throw PoolError.of(
+        "forbidden",
+        `expected a request of this origin's own pages, or of no page; got Sec-Fetch-Site: ${site}`,
+      );
   };
 }

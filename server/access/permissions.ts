@@ -1,11 +1,11 @@
 /** What each operation wants of its caller. An operation that is missing here does not compile. */
 import type { Context, MiddlewareHandler } from "hono";
+import { PoolError } from "../../openapi/errors.ts";
 import type { ROUTES } from "../../openapi/routes.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { Caller, Scope } from "./caller.ts";
+import type { NodeContext } from "../http/request.ts";
 import { onOver } from "../http/response.ts";
+import type { Caller, Scope } from "./caller.ts";
 import type { Streams } from "./rate-limit.ts";
-import type { NodeContext } from "../answers/events.ts";
 
 interface Need {
   /** One of these, in the pool that is concerned; any token will do when there are none. */
@@ -18,7 +18,9 @@ interface Need {
 }
 
 type Route = (typeof ROUTES)[number];
-type OperationOf<R> = R extends { method: infer M extends string; path: infer P extends string } ? `${M} ${P}` : never;
+type OperationOf<R> = R extends { method: infer M extends string; path: infer P extends string }
+  ? `${M} ${P}`
+  : never;
 
 const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "post /pools/{pool}/call": { scopes: ["call"], stream: "relayed" },
@@ -61,7 +63,10 @@ const calledOf = (c: Context) => c as unknown as CalledContext;
 function refusal(c: Context, pool: string | undefined): PoolError {
   const { caller, need } = calledOf(c).var;
   const wanted = [...need.scopes, "admin"].join(" or ");
-  return PoolError.of("forbidden", `${caller.name} may not: expected scope ${wanted}${pool === undefined ? "" : ` in pool ${pool}`}`);
+  return PoolError.of(
+    "forbidden",
+    `${caller.name} may not: expected scope ${wanted}${pool === undefined ? "" : ` in pool ${pool}`}`,
+  );
 }
 
 /** The route with the check of its caller before everything else. `{path}` may hold slashes. */
@@ -75,7 +80,11 @@ export function guarded<R extends Route>(route: R, streams: Streams): R {
     if (pool !== undefined) permit(c, pool);
     if (need.stream) {
       const close = streams.open(`${need.stream} ${client}`);
-      if (!close) throw PoolError.of("too_many_requests", `${caller.name} has as many streams open here as it may`);
+      if (!close)
+        throw PoolError.of(
+          "too_many_requests",
+          `${caller.name} has as many streams open here as it may`,
+        );
       onOver((c as unknown as NodeContext).env.outgoing, close);
     }
     await next();
@@ -86,7 +95,9 @@ export function guarded<R extends Route>(route: R, streams: Streams): R {
 /** Whether the caller has what the operation wants, in this pool. */
 export function isPermitted(c: Context, pool: string): boolean {
   const { caller, need } = calledOf(c).var;
-  return need.scopes.length === 0 ? caller.may(["call", "observe"], pool) : caller.may(need.scopes, pool);
+  return need.scopes.length === 0
+    ? caller.may(["call", "observe"], pool)
+    : caller.may(need.scopes, pool);
 }
 
 /** Refuses a caller that has not what the operation wants, in this pool. @throws {PoolError} `forbidden`. */

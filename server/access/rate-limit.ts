@@ -28,7 +28,8 @@ export class Rates {
     // Put at the end: the map's order is that of the last use.
     this.#buckets.delete(client);
     this.#buckets.set(client, { left: allowed ? refilled - 1 : refilled, at: now });
-    if (this.#buckets.size > MAX_CLIENTS) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    if (this.#buckets.size > MAX_CLIENTS)
+      this.#buckets.delete(this.#buckets.keys().next().value as string);
     return allowed;
   }
 

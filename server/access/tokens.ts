@@ -1,10 +1,10 @@
 /** Bearer tokens: a file of their hashes, a line each, read again when it changes. */
 import { createHash, randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
-import { PoolNameSchema } from "../../openapi/schemas.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
-import { Caller, SCOPES, type Scope } from "./caller.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { PoolNameSchema } from "../../openapi/names.ts";
 import { watchFiles } from "../http/file-watcher.ts";
+import { Caller, SCOPES, type Scope } from "./caller.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
 
@@ -19,29 +19,41 @@ function isScope(word: string): word is Scope {
 /** The words of a comma-separated list; throws what was expected of one that does not fit. */
 function words(text: string, isWord: (word: string) => boolean, expected: string): Set<string> {
   const list = text.split(",");
-  for (const word of list) if (!isWord(word)) throw new Error(`expected ${expected}; got ${JSON.stringify(word)}`);
+  for (const word of list)
+    if (!isWord(word)) throw new Error(`expected ${expected}; got ${JSON.stringify(word)}`);
   return new Set(list);
 }
 
 const scopesOf = (text: string) => words(text, isScope, SCOPES.join(", ")) as Set<Scope>;
-const poolsOf = (text: string) => (text === "*" ? "*" : words(text, (word) => PoolNameSchema.safeParse(word).success, "* or pool names"));
+const poolsOf = (text: string) =>
+  text === "*"
+    ? "*"
+    : words(text, (word) => PoolNameSchema.safeParse(word).success, "* or pool names");
 
 function parseLine(line: string): { readonly hash: string; readonly caller: Caller } {
   const [name = "", hash = "", ...settings] = line.split(/\s+/);
-  if (!NAME.test(name)) throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
+  if (!NAME.test(name))
+    throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
   // Not shown: it may be the token itself, put there by mistake.
-  if (!/^sha256:[0-9a-f]{64}$/.test(hash)) throw new Error(`expected sha256: and 64 hexadecimal digits behind ${name}; got ${hash.length} other characters`);
+  if (!/^sha256:[0-9a-f]{64}$/.test(hash))
+    throw new Error(
+      `expected sha256: and 64 hexadecimal digits behind ${name}; got ${hash.length} other characters`,
+    );
   const given = new Map<string, string>();
   for (const setting of settings) {
     const [key = "", ...value] = setting.split("=");
-    if (key !== "scopes" && key !== "pools") throw new Error(`expected scopes=... and pools=...; got ${JSON.stringify(setting)}`);
+    if (key !== "scopes" && key !== "pools")
+      throw new Error(`expected scopes=... and pools=...; got ${JSON.stringify(setting)}`);
     if (given.has(key)) throw new Error(`expected ${key} once; got it twice`);
     given.set(key, value.join("="));
   }
   const scopes = scopesOf(given.get("scopes") ?? "");
   const text = given.get("pools") ?? (scopes.has("admin") ? "*" : undefined);
   if (text === undefined) throw new Error("expected pools=NAME,... or pools=*; got neither");
-  return { hash: hash.slice("sha256:".length), caller: new Caller(name, { scopes, pools: poolsOf(text) }) };
+  return {
+    hash: hash.slice("sha256:".length),
+    caller: new Caller(name, { scopes, pools: poolsOf(text) }),
+  };
 }
 
 /**
@@ -58,8 +70,12 @@ export function parseTokens(text: string): Map<string, Caller> {
     if (line === "") continue;
     try {
       const { hash, caller } = parseLine(line);
-      if (names.has(caller.name)) throw new Error(`expected each name once; got ${caller.name} again`);
-      if (callers.has(hash)) throw new Error(`expected each token once; ${caller.name} has that of ${callers.get(hash)?.name}`);
+      if (names.has(caller.name))
+        throw new Error(`expected each name once; got ${caller.name} again`);
+      if (callers.has(hash))
+        throw new Error(
+          `expected each token once; ${caller.name} has that of ${callers.get(hash)?.name}`,
+        );
       names.add(caller.name);
       callers.set(hash, caller);
     } catch (error) {
@@ -75,7 +91,11 @@ export function parseTokens(text: string): Map<string, Caller> {
  * @param pools names, or `*`.
  * @throws {PoolError} `invalid_request` when the line would not be one.
  */
-export function newToken(name: string, scopes: readonly string[], pools: readonly string[]): { readonly token: string; readonly line: string } {
+export function newToken(
+  name: string,
+  scopes: readonly string[],
+  pools: readonly string[],
+): { readonly token: string; readonly line: string } {
   const token = `dpool_${randomBytes(32).toString("base64url")}`;
   const line = `${name} sha256:${hashOf(token)} scopes=${scopes.join(",")} pools=${pools.join(",")}`;
   try {
@@ -98,16 +118,27 @@ export class TokenFile {
         [file],
         ([text = ""]) => {
           this.#callers = parseTokens(text);
-          if (!first || this.#callers.size === 0) log(first ? "warn" : "info", `token file ${file}: ${this.#callers.size} tokens`);
+          if (!first || this.#callers.size === 0)
+            log(first ? "warn" : "info", `token file ${file}: ${this.#callers.size} tokens`);
           first = false;
         },
         (message) => log("error", `token file ${file}: ${message}; the tokens before stay`),
       );
       const mode = statSync(file).mode & 0o777;
-      if (mode & 0o022) log("warn", `token file ${file}: others than its owner may write it (mode ${mode.toString(8)}), and so let themselves in`);
-      else if (mode & 0o004) log("warn", `token file ${file}: everybody may read it (mode ${mode.toString(8)}); it has only hashes`);
+      if (mode & 0o022)
+        log(
+          "warn",
+          `token file ${file}: others than its owner may write it (mode ${mode.toString(8)}), and so let themselves in`,
+        );
+      else if (mode & 0o004)
+        log(
+          "warn",
+          `token file ${file}: everybody may read it (mode ${mode.toString(8)}); it has only hashes`,
+        );
     } catch (error) {
-      throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, { cause: error });
+      throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 

@@ -1,58 +1,23 @@
 /** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import { IncomingMessage } from "node:http";
-import { PassThrough, type Readable } from "node:stream";
-import type { HttpBindings } from "@hono/node-server";
+import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
-import type { Context } from "hono";
 import type { Problem } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
-import { cutOff, drained, isFull, onOver } from "../http/response.ts";
-import type { LogReader } from "../supervisor/output/event-log.ts";
+import { type NodeContext, onClientGone } from "../http/request.ts";
+import { cutOff, drained, isFull } from "../http/response.ts";
+import type { LogReader } from "../supervisor/output/log-reader.ts";
 
 /** In the head of a call's answer: which child it is, for whoever goes on with it by another way. */
 export const CHILD_HEADER = "pool-child-id";
 
 export type { Session };
-export type NodeContext = Context<{ Bindings: HttpBindings }>;
-
-/** Runs `gone` once if the client's connection closes before the answer has been sent. */
-export function onClientGone(c: NodeContext, gone: () => void): void {
-  onOver(c.env.outgoing, (sent) => {
-    if (!sent) gone();
-  });
-}
-
-/**
- * The body of a request as it comes, read no faster than it is taken. To destroy it leaves the connection open for the answer; the caller
- * has to. It breaks off with an error when the client goes before the body's end.
- */
-export function bodyOf(c: NodeContext): Readable {
-  const { incoming } = c.env;
-  const body = new PassThrough();
-  // It may break off before anybody reads it.
-  body.on("error", () => {});
-  incoming.once("close", () => {
-    if (incoming.readableEnded) return;
-    if (!(incoming instanceof IncomingMessage && incoming.complete)) return void body.destroy(new Error("the caller went away before the end of the body"));
-    // All of it has come: what waits in its buffer only has to be taken.
-    for (let rest = incoming.read(); rest !== null; rest = incoming.read()) body.write(rest);
-    body.end();
-  });
-  return incoming.pipe(body);
-}
-
-/** A signal that aborts when the client's connection closes before the answer has been sent. */
-export function whileClientIsThere(c: NodeContext): AbortSignal {
-  const controller = new AbortController();
-  onClientGone(c, () => controller.abort());
-  return controller.signal;
-}
-
 /** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
 export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
   // The end of a body would be taken for that of its client, which may be sent the answer meanwhile, and after it.
-  const request: typeof c.env.incoming = Object.create(c.env.incoming, { once: { value: () => request } });
+  const request: typeof c.env.incoming = Object.create(c.env.incoming, {
+    once: { value: () => request },
+  });
   return createSession(request, c.env.outgoing, {
     retry: null,
     keepAlive,
@@ -65,7 +30,11 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
 }
 
 /** Answers HEAD, which the router takes for a GET whose answer it then empties: it must not be sent already. */
-export function headOnly(unread: Readable | undefined, headers: Readonly<Record<string, string>>, status = 200): Response {
+export function headOnly(
+  unread: Readable | undefined,
+  headers: Readonly<Record<string, string>>,
+  status = 200,
+): Response {
   // What is let go before its end may call that an error.
   unread?.on("error", () => {}).destroy();
   return new Response(null, { status, headers });
@@ -95,7 +64,9 @@ export class WaitingStream {
     const { outgoing } = this.#c.env;
     const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     // What a reader that takes nothing is not told costs it a position that is old by then.
-    this.#said = this.#session.then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame))).catch(() => cutOff(outgoing));
+    this.#said = this.#session
+      .then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame)))
+      .catch(() => cutOff(outgoing));
   }
 
   /** Ends the stream, with its failure where there is one. */
@@ -109,7 +80,12 @@ export class WaitingStream {
 export const STREAM_TYPE = { "content-type": "text/event-stream" };
 
 /** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
-export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => void, opened?: Promise<Session>): Promise<Response> {
+export async function streamLog(
+  c: NodeContext,
+  reader: LogReader,
+  gone?: () => void,
+  opened?: Promise<Session>,
+): Promise<Response> {
   if (c.req.method === "HEAD") {
     reader.cut();
     return headOnly(undefined, STREAM_TYPE);
@@ -133,7 +109,12 @@ export async function streamLog(c: NodeContext, reader: LogReader, gone?: () => 
 }
 
 /** Answers with bytes, no faster than they are taken. One that is cut has fewer of them than its content-length says. */
-export function sendFile(c: NodeContext, bytes: Readable, headers: Readonly<Record<string, string>>, status = 200): Response {
+export function sendFile(
+  c: NodeContext,
+  bytes: Readable,
+  headers: Readonly<Record<string, string>>,
+  status = 200,
+): Response {
   // A browser must not take a child's file for a page of ours.
   const safe = { ...headers, "x-content-type-options": "nosniff" };
   if (c.req.method === "HEAD") return headOnly(bytes, safe, status);

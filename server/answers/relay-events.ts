@@ -2,14 +2,14 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { problem } from "../../openapi/errors.ts";
+import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
-import { memberOfChild } from "../../openapi/schemas.ts";
+import { memberOfChild } from "../../openapi/names.ts";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import { type FollowOptions, Reopening } from "../../sdk/typescript/http/resume.ts";
+import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained } from "../http/response.ts";
-import { headOnly, type NodeContext, openSession, type Session, STREAM_TYPE } from "./events.ts";
+import { headOnly, openSession, type Session, STREAM_TYPE } from "./events.ts";
 
 /** A frame is never longer: a result of 16 MiB with each of its bytes escaped. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
@@ -33,7 +33,11 @@ export interface Relayed {
  * Passes another member's stream on as bytes, whole frames only: so one that is cut goes on where it was, and where it cannot, it ends with a
  * `failed` of its own: `member_lost`, or `events_expired`. `opened` is the stream where one has been opened already.
  */
-export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Promise<Session>): Promise<Response> {
+export async function relayStream(
+  c: NodeContext,
+  relayed: Relayed,
+  opened?: Promise<Session>,
+): Promise<Response> {
   if (c.req.method === "HEAD") return headOnly(relayed.body, STREAM_TYPE);
   const { outgoing } = c.env;
   // The heartbeats of the other side pass through.
@@ -42,7 +46,11 @@ export async function relayStream(c: NodeContext, relayed: Relayed, opened?: Pro
   return RESPONSE_ALREADY_SENT;
 }
 
-async function relay(session: Session, outgoing: ServerResponse, { childId, after, body, reopen, options }: Relayed): Promise<void> {
+async function relay(
+  session: Session,
+  outgoing: ServerResponse,
+  { childId, after, body, reopen, options }: Relayed,
+): Promise<void> {
   let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
   const reopening = new Reopening(() => {
     if (session.isConnected) outgoing.write(HEARTBEAT);
@@ -66,9 +74,17 @@ async function relay(session: Session, outgoing: ServerResponse, { childId, afte
     }
   } catch (why) {
     if (!session.isConnected) return;
-    const expired = why instanceof PoolError && why.code === "events_expired" ? why.problem : undefined;
-    const lost = problem("member_lost", `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`);
-    session.push(JSON.stringify({ type: "failed", problem: expired ?? lost }), "failed", String((last.id ?? 0) + 1));
+    const expired =
+      why instanceof PoolError && why.code === "events_expired" ? why.problem : undefined;
+    const lost = problem(
+      "member_lost",
+      `member ${memberOfChild(childId)} was lost while the child ran: ${messageOf(why)}`,
+    );
+    session.push(
+      JSON.stringify({ type: "failed", problem: expired ?? lost }),
+      "failed",
+      String((last.id ?? 0) + 1),
+    );
   }
   outgoing.end();
 }
@@ -81,7 +97,9 @@ interface Frames {
 }
 
 /** Runs of whole frames. */
-export async function* wholeFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Frames, void, undefined> {
+export async function* wholeFrames(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Frames, void, undefined> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   for await (const bytes of body) {
@@ -117,7 +135,10 @@ function lastFrame(pending: readonly Buffer[], frames: Buffer): Frames["last"] {
   for (let end = frames.length; ; ) {
     const before = end >= 4 ? frames.lastIndexOf(FRAME_END, end - 4) : -1;
     const start = before >= 0 ? before + 2 : split && end > 1 ? 1 : 0;
-    const head = start === 0 ? Buffer.concat([...pending, frames], HEAD_BYTES) : frames.subarray(start, Math.min(start + HEAD_BYTES, end));
+    const head =
+      start === 0
+        ? Buffer.concat([...pending, frames], HEAD_BYTES)
+        : frames.subarray(start, Math.min(start + HEAD_BYTES, end));
     const match = /^event: ?(\w+)\nid: ?(\d+)\n/.exec(head.toString("latin1"));
     if (match) return { type: match[1] as string, id: Number(match[2]) };
     if (start === 0) return undefined;

@@ -6,41 +6,45 @@
  * reached, as RFC 8673 has it for what still grows.
  */
 import type { ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { PoolEvent } from "../../openapi/events.ts";
-import type { Answer } from "../../sdk/typescript/http/client.ts";
-import { type FollowOptions, Reopening } from "../../sdk/typescript/http/resume.ts";
+import { type NodeContext, onClientGone } from "../http/request.ts";
 import { cutOff, drained } from "../http/response.ts";
-import { headOnly, type NodeContext, onClientGone } from "./events.ts";
-import type { LogReader } from "../supervisor/output/event-log.ts";
+import type { LogReader } from "../supervisor/output/log-reader.ts";
+import { headOnly } from "./events.ts";
 
 /** The terminal event as JSON, without a function's value. */
-const ENDING_TRAILER = "pool-ending";
+export const ENDING_TRAILER = "pool-ending";
 
 /** The first byte that a `Range` asks for; undefined without one. */
 export function firstByteOf(range: string | undefined): number | undefined {
   return range === undefined ? undefined : Number(/\d+/.exec(range)?.[0]);
 }
 
-const statusFor = (from: number | undefined) => (from === undefined ? 200 : 206);
+export const statusFor = (from: number | undefined) => (from === undefined ? 200 : 206);
 
 /** @param from the byte that was asked for. */
-function headersFor(from: number | undefined): Record<string, string> {
+export function headersFor(from: number | undefined): Record<string, string> {
   return {
     "content-type": "application/octet-stream",
     "x-content-type-options": "nosniff",
-    ...(from === undefined ? {} : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
+    ...(from === undefined
+      ? {}
+      : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
   };
 }
 
-function open(outgoing: ServerResponse, from: number | undefined): void {
+export function open(outgoing: ServerResponse, from: number | undefined): void {
   outgoing.writeHead(statusFor(from), { ...headersFor(from), trailer: ENDING_TRAILER });
   outgoing.flushHeaders();
 }
 
 /** Headers are ASCII. */
-const ascii = (json: string) => json.replaceAll(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const ascii = (json: string) =>
+  json.replaceAll(
+    /[\u007f-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
@@ -52,7 +56,11 @@ export interface RawOptions {
 }
 
 /** Sends a child's stdout, to its end. */
-export function streamRaw(c: NodeContext, reader: LogReader, { from, gone }: RawOptions = {}): Response {
+export function streamRaw(
+  c: NodeContext,
+  reader: LogReader,
+  { from, gone }: RawOptions = {},
+): Response {
   const { outgoing } = c.env;
   if (c.req.method === "HEAD") {
     reader.cut();
@@ -79,49 +87,6 @@ export function streamRaw(c: NodeContext, reader: LogReader, { from, gone }: Raw
       const { value: _, ...ending } = event as PoolEvent & { value?: unknown };
       outgoing.addTrailers({ [ENDING_TRAILER]: ascii(JSON.stringify(ending)) });
       outgoing.end();
-    }
-  })().catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
-}
-
-/** Stdout of another member's child, which is passed on. */
-export interface RelayedRaw {
-  readonly answer: Answer;
-  /** The byte of stdout that was asked for. */
-  readonly from?: number | undefined;
-  /** Opens it anew at a byte. @throws {PoolError} where there is nothing more to be had. */
-  reopen(from: number): Promise<Answer>;
-  /** Where the pools are, and what ends the waiting. */
-  readonly options: Pick<FollowOptions, "access" | "signal">;
-}
-
-/** Passes another member's raw answer on, over cuts, its ending too. */
-export function relayRaw(c: NodeContext, { answer, from, reopen, options }: RelayedRaw): Response {
-  const { outgoing } = c.env;
-  if (c.req.method === "HEAD") return headOnly(answer.body, headersFor(from), statusFor(from));
-  open(outgoing, from);
-  let at = from ?? 0;
-  const reopening = new Reopening(() => reopen(at), options);
-  void (async () => {
-    for (let source = answer; ; ) {
-      let cut: unknown = new Error("the child's ending is missing");
-      try {
-        for await (const chunk of source.body as Readable) {
-          reopening.progressed();
-          at += chunk.length;
-          outgoing.write(chunk);
-          if (!(await drained(outgoing))) return;
-        }
-        const ending = (source.trailers as Record<string, string>)[ENDING_TRAILER];
-        if (ending !== undefined) {
-          outgoing.addTrailers({ [ENDING_TRAILER]: ending });
-          outgoing.end();
-          return;
-        }
-      } catch (error) {
-        cut = error;
-      }
-      source = await reopening.after(cut);
     }
   })().catch(() => cutOff(outgoing));
   return RESPONSE_ALREADY_SENT;

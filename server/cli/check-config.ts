@@ -2,26 +2,44 @@
 import { lstatSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { messageOf } from "../../sdk/typescript/errors.ts";
-import { COMMANDS, camelCase, type Parsed, UsageError } from "./options.ts";
-import { parseConfig, readText } from "./config-file.ts";
+import { messageOf } from "../../openapi/errors.ts";
 import { Jwks } from "../access/jwks.ts";
-import { DEFAULTS, type MemberOptions } from "../member/options.ts";
-import { type CheckedPool, checkedPool, type Fault, memberFaults, poolFaults } from "../member/check-options.ts";
-import { confinementOf } from "../sandbox/confinement.ts";
-import { openTls } from "../http/tls.ts";
 import { TokenFile } from "../access/tokens.ts";
+import { openTls } from "../http/tls.ts";
+import {
+  type CheckedPool,
+  checkedPool,
+  type Fault,
+  memberFaults,
+  poolFaults,
+} from "../member/check-options.ts";
+import { DEFAULTS, type MemberOptions } from "../member/options.ts";
+import { confinementOf } from "../member/pool-options.ts";
+import { parseConfig, readText } from "./config-file.ts";
 import { devOptions, serveOptions } from "./member-options.ts";
+import { COMMANDS, camelCase, type Parsed, UsageError } from "./options.ts";
 
 /** As for a mistake at the command line. */
 const PROBLEMS = 2;
 
-export async function checkConfig(line: Parsed, env: Readonly<Record<string, string | undefined>>): Promise<number> {
+export async function checkConfig(
+  line: Parsed,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   const [file, ...more] = [...line.positionals, ...(line.rest ?? [])];
-  if (file === undefined || more.length > 0) throw new UsageError(`expected one configuration file; got ${file === undefined ? "none" : `${more.length + 1}`}`);
+  if (file === undefined || more.length > 0)
+    throw new UsageError(
+      `expected one configuration file; got ${file === undefined ? "none" : `${more.length + 1}`}`,
+    );
   const command = line.given.dev ? "dev" : "serve";
   const config = parseConfig(await readText(file), file, command, line.given.pool);
-  const parsed: Parsed = { ...line, command, pools: config.pools, runtimes: config.runtimes, given: { ...config.given, ...line.given } };
+  const parsed: Parsed = {
+    ...line,
+    command,
+    pools: config.pools,
+    runtimes: config.runtimes,
+    given: { ...config.given, ...line.given },
+  };
   const problems = [...config.problems];
   const warn = (message: string) => process.stderr.write(`warning: ${message}\n`);
 
@@ -32,12 +50,18 @@ export async function checkConfig(line: Parsed, env: Readonly<Record<string, str
     // Where the file makes no sense, it is not known what is missing.
     if (problems.length === 0) problems.push(`${file}: ${messageOf(error)}`);
   }
-  const faults = options ? [...(problems.length === 0 ? memberFaults(options) : []), ...fileFaults(options, warn)] : [];
+  const faults = options
+    ? [...(problems.length === 0 ? memberFaults(options) : []), ...fileFaults(options, warn)]
+    : [];
   for (const { path, message } of faults) {
     const [key = "", ...rest] = path.map(String);
     const word = WORDS[key] ?? key;
     const flag = Object.keys(line.given).find((name) => camelCase(name) === word);
-    problems.push(flag === undefined ? `${config.placeOf([word, ...rest])}: ${[word, ...rest].join(".")}: ${message}` : `--${flag}: ${message}`);
+    problems.push(
+      flag === undefined
+        ? `${config.placeOf([word, ...rest])}: ${[word, ...rest].join(".")}: ${message}`
+        : `--${flag}: ${message}`,
+    );
   }
   if (problems.length > 0 || !options) {
     process.stdout.write(`${problems.join("\n")}\n`);
@@ -62,7 +86,8 @@ function fileFaults(options: MemberOptions, warn: (message: string) => void): Fa
   };
   const { tokenFile, jwks, tls = {} } = options;
   const before = faults.length;
-  for (const [key, word] of TLS_WORDS) attempt([word], () => tls[key] !== undefined && expectFile(tls[key]));
+  for (const [key, word] of TLS_WORDS)
+    attempt([word], () => tls[key] !== undefined && expectFile(tls[key]));
   if (faults.length === before) attempt(["tlsCert"], () => openTls(tls, warn)?.close());
   if (tokenFile !== undefined)
     attempt(["tokenFile"], () => {
@@ -73,12 +98,17 @@ function fileFaults(options: MemberOptions, warn: (message: string) => void): Fa
   for (const [pool, given] of Object.entries(options.pools)) {
     if (poolFaults(pool, given).length > 0) continue;
     const { readOnly, devices, root } = checkedPool(given);
-    for (const [index, { from }] of readOnly.entries()) attempt(["pools", pool, "readOnly", index], () => expectAt(from, "a file or folder"));
+    for (const [index, { from }] of readOnly.entries())
+      attempt(["pools", pool, "readOnly", index], () => expectAt(from, "a file or folder"));
     for (const [index, device] of devices.entries())
-      attempt(["pools", pool, "devices", index], () => expectAt(device, "a device", (found) => found.isCharacterDevice() || found.isBlockDevice()));
+      attempt(["pools", pool, "devices", index], () =>
+        expectAt(device, "a device", (found) => found.isCharacterDevice() || found.isBlockDevice()),
+      );
     if (root === undefined) continue;
     // Not followed: an absolute link leads elsewhere outside.
-    attempt(["pools", pool, "root"], () => expectAt(join(root, "bin/sh"), "a root file system with /bin/sh", () => true, lstatSync));
+    attempt(["pools", pool, "root"], () =>
+      expectAt(join(root, "bin/sh"), "a root file system with /bin/sh", () => true, lstatSync),
+    );
   }
   return faults;
 }
@@ -95,7 +125,12 @@ function expectFile(path: string): void {
   expectAt(path, "a regular file", (found) => found.isFile());
 }
 
-function expectAt(path: string, wanted: string, fits: (found: Stats) => boolean = () => true, stat: (path: string) => Stats = statSync): void {
+function expectAt(
+  path: string,
+  wanted: string,
+  fits: (found: Stats) => boolean = () => true,
+  stat: (path: string) => Stats = statSync,
+): void {
   let found: Stats;
   try {
     found = stat(path);
@@ -110,8 +145,15 @@ function summary({ command, given }: Parsed, options: MemberOptions): object {
   const names = COMMANDS[command].options.filter((name) => !["pool", "config"].includes(name));
   const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
   return {
-    ...Object.fromEntries(names.map((name) => [camelCase(name), given[name as keyof typeof given] ?? defaults[camelCase(name)]])),
-    pools: Object.fromEntries(Object.entries(options.pools).map(([pool, asked]) => [pool, poolSummary(checkedPool(asked))])),
+    ...Object.fromEntries(
+      names.map((name) => [
+        camelCase(name),
+        given[name as keyof typeof given] ?? defaults[camelCase(name)],
+      ]),
+    ),
+    pools: Object.fromEntries(
+      Object.entries(options.pools).map(([pool, asked]) => [pool, poolSummary(checkedPool(asked))]),
+    ),
     runtimes: options.runtimes,
   };
 }
@@ -120,7 +162,10 @@ function poolSummary(pool: CheckedPool): object {
   const { limits } = confinementOf(pool);
   return {
     ...pool,
-    limits: { ...Object.fromEntries(Object.entries(limits).filter(([, limit]) => Number.isFinite(limit))), deadlineMs: pool.limits.deadlineMs },
+    limits: {
+      ...Object.fromEntries(Object.entries(limits).filter(([, limit]) => Number.isFinite(limit))),
+      deadlineMs: pool.limits.deadlineMs,
+    },
     fetch: pool.fetch.map(({ text }) => text),
     readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
   };

@@ -1,10 +1,28 @@
 /** The configuration file: YAML that is checked by the same table as the command line, with the place of every mistake. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
-import { messageOf } from "../../sdk/typescript/errors.ts";
-import { COMMANDS, camelCase, type Given, OPTIONS, type Option, type Parsed, UsageError } from "./options.ts";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+} from "yaml";
+import { messageOf } from "../../openapi/errors.ts";
 import { poolFaults, runtimeFaults, show, unknownKey } from "../member/check-options.ts";
+import {
+  COMMANDS,
+  camelCase,
+  type Given,
+  OPTIONS,
+  type Option,
+  type Parsed,
+  UsageError,
+} from "./options.ts";
 
 /** More than that is a mistake; parsing it would hold up the member that reads it again while it serves. */
 const MAX_BYTES = 64 * 1024;
@@ -35,10 +53,12 @@ export async function readText(file: string): Promise<string> {
     // Without waiting: a named pipe has nobody at its other end.
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      if (!(await handle.stat()).isFile()) throw refuse("expected a regular file; got something else");
+      if (!(await handle.stat()).isFile())
+        throw refuse("expected a regular file; got something else");
       const buffer = Buffer.alloc(MAX_BYTES + 1);
       let length = 0;
-      for (let read = 1; read > 0; length += read) ({ bytesRead: read } = await handle.read(buffer, length, buffer.length - length));
+      for (let read = 1; read > 0; length += read)
+        ({ bytesRead: read } = await handle.read(buffer, length, buffer.length - length));
       if (length > MAX_BYTES) throw refuse(`expected at most ${MAX_BYTES} bytes; got more`);
       return new TextDecoder("utf-8", { fatal: true }).decode(buffer.subarray(0, length));
     } finally {
@@ -55,14 +75,21 @@ export async function readText(file: string): Promise<string> {
  * @param content its text; `file` names it in problems.
  * @param flags the pools of the command line, which may say the `maxChildren` that the file leaves out.
  */
-export function parseConfig(content: string, file: string, command: "serve" | "dev", flags: Given["pool"] = []): ConfigFile {
+export function parseConfig(
+  content: string,
+  file: string,
+  command: "serve" | "dev",
+  flags: Given["pool"] = [],
+): ConfigFile {
   const lines = new LineCounter();
   const found: { readonly line: number; readonly text: string }[] = [];
-  const add = (line: number, text: string) => found.push({ line, text: `${file}:${line}: ${text}` });
+  const add = (line: number, text: string) =>
+    found.push({ line, text: `${file}:${line}: ${text}` });
   const lineAt = (offset: number) => lines.linePos(offset).line;
   const document = parsed(content, lines, (offset, message) => add(lineAt(offset), message));
   const lineOf = (path: Path) => lineAt(document ? offsetOf(document, path) : 0);
-  const report = (path: Path, message: string) => add(lineOf(path), path.length === 0 ? message : `${path.map(String).join(".")}: ${message}`);
+  const report = (path: Path, message: string) =>
+    add(lineOf(path), path.length === 0 ? message : `${path.map(String).join(".")}: ${message}`);
 
   const given: Record<string, unknown> = {};
   let pools: Record<string, unknown> = {};
@@ -75,16 +102,27 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
       const key = textOf(pair);
       const name = names.get(key);
       if (key === "pools") pools = readPools(pair.value, document as Document, flags, report);
-      else if (key === "runtimes") runtimes = readRuntimes(pair.value, document as Document, report);
+      else if (key === "runtimes")
+        runtimes = readRuntimes(pair.value, document as Document, report);
       else if (name === undefined && wordsOf(other).has(key))
-        report([key], `expected one of pools, runtimes, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`);
-      else if (name === undefined) report([key], unknownKey(key, ["pools", "runtimes", ...names.keys()]));
+        report(
+          [key],
+          `expected one of pools, runtimes, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`,
+        );
+      else if (name === undefined)
+        report([key], unknownKey(key, ["pools", "runtimes", ...names.keys()]));
       else {
-        const value = readOption(OPTIONS[name], pair.value as Node | null, document as Document, (path, message) => report([key, ...path], message));
+        const value = readOption(
+          OPTIONS[name],
+          pair.value as Node | null,
+          document as Document,
+          (path, message) => report([key, ...path], message),
+        );
         if (value !== undefined) given[name] = value;
       }
     }
-  } else if (root !== null && !(isScalar(root) && root.value === null)) report([], "expected options by name, such as port: 7400");
+  } else if (root !== null && !(isScalar(root) && root.value === null))
+    report([], "expected options by name, such as port: 7400");
 
   const problems = found.toSorted((a, b) => a.line - b.line).map(({ text }) => text);
   const more = problems.length - MAX_PROBLEMS;
@@ -92,14 +130,24 @@ export function parseConfig(content: string, file: string, command: "serve" | "d
     given: given as Given,
     pools,
     runtimes,
-    problems: more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `${file}: and ${more} more`] : problems,
+    problems:
+      more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `${file}: and ${more} more`] : problems,
     placeOf: (path) => `${file}:${lineOf(path)}`,
   };
 }
 
 /** The options that a command takes from a file, by their words in it. */
-function wordsOf(command: "serve" | "dev"): ReadonlyMap<string, Exclude<(typeof COMMANDS)["serve" | "dev"]["options"][number], "pool" | "config">> {
-  return new Map(COMMANDS[command].options.filter((name) => name !== "pool" && name !== "config").map((name) => [camelCase(name), name]));
+function wordsOf(
+  command: "serve" | "dev",
+): ReadonlyMap<
+  string,
+  Exclude<(typeof COMMANDS)["serve" | "dev"]["options"][number], "pool" | "config">
+> {
+  return new Map(
+    COMMANDS[command].options
+      .filter((name) => name !== "pool" && name !== "config")
+      .map((name) => [camelCase(name), name]),
+  );
 }
 
 /**
@@ -109,15 +157,28 @@ function wordsOf(command: "serve" | "dev"): ReadonlyMap<string, Exclude<(typeof 
  * @throws {UsageError} that has a line for everything that is wrong.
  */
 export function withFile(line: Parsed, content: string, file: string): Parsed {
-  const { given, pools, runtimes, problems } = parseConfig(content, file, line.command === "dev" ? "dev" : "serve", line.given.pool);
+  const { given, pools, runtimes, problems } = parseConfig(
+    content,
+    file,
+    line.command === "dev" ? "dev" : "serve",
+    line.given.pool,
+  );
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   return { ...line, pools, runtimes, given: { ...given, ...line.given } };
 }
 
 /** The document, or undefined where it can be of no use; `report` is told why. */
-function parsed(content: string, lineCounter: LineCounter, report: (offset: number, message: string) => void): Document | undefined {
+function parsed(
+  content: string,
+  lineCounter: LineCounter,
+  report: (offset: number, message: string) => void,
+): Document | undefined {
   try {
-    const document = parseDocument(content, { lineCounter, prettyErrors: false, logLevel: "error" });
+    const document = parseDocument(content, {
+      lineCounter,
+      prettyErrors: false,
+      logLevel: "error",
+    });
     const troubles = [...document.errors, ...document.warnings];
     for (const { message, pos } of troubles) report(pos[0], `expected YAML: ${message}`);
     if (troubles.length > 0) return undefined;
@@ -137,7 +198,9 @@ function offsetOf(document: Document, path: Path): number {
   for (const key of path) {
     if (isAlias(node)) node = node.resolve(document);
     const items: readonly unknown[] = isMap(node) || isSeq(node) ? node.items : [];
-    const item = isMap(node) ? node.items.find((pair) => textOf(pair) === String(key)) : items[Number(key)];
+    const item = isMap(node)
+      ? node.items.find((pair) => textOf(pair) === String(key))
+      : items[Number(key)];
     if (item === undefined) break;
     const [at, value] = isMap(node) ? [(item as Pair).key, (item as Pair).value] : [item, item];
     offset = (at as Node | null)?.range?.[0] ?? offset;
@@ -153,10 +216,19 @@ function textOf({ key }: Pair): string {
 type Report = (path: Path, message: string) => void;
 
 /** The pools as they are written; what is wrong with them is reported. */
-function readPools(node: unknown, document: Document, flags: NonNullable<Given["pool"]>, report: Report): Record<string, unknown> {
-  const value: unknown = (node as Node | null)?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? {};
+function readPools(
+  node: unknown,
+  document: Document,
+  flags: NonNullable<Given["pool"]>,
+  report: Report,
+): Record<string, unknown> {
+  const value: unknown =
+    (node as Node | null)?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? {};
   if (typeof value !== "object" || Array.isArray(value)) {
-    report(["pools"], `expected pools by name, such as pipeline: {maxChildren: 5}; got ${show(value)}`);
+    report(
+      ["pools"],
+      `expected pools by name, such as pipeline: {maxChildren: 5}; got ${show(value)}`,
+    );
     return {};
   }
   const flagged = new Map(flags);
@@ -171,29 +243,43 @@ function readPools(node: unknown, document: Document, flags: NonNullable<Given["
 
 /** The runtimes as they are written; what is wrong with them is reported. */
 function readRuntimes(node: unknown, document: Document, report: Report): Record<string, unknown> {
-  const value: unknown = (node as Node | null)?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? {};
+  const value: unknown =
+    (node as Node | null)?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? {};
   for (const { path, message } of runtimeFaults(value)) report(path, message);
   return value as Record<string, unknown>;
 }
 
 /** An option's value by the table's own parser; undefined for none, or for one that is wrong, which is reported. */
-function readOption(option: Option<unknown>, node: Node | null, document: Document, report: Report): unknown {
+function readOption(
+  option: Option<unknown>,
+  node: Node | null,
+  document: Document,
+  report: Report,
+): unknown {
   const resolved = isAlias(node) ? node.resolve(document) : node;
-  if (option.repeatable && isSeq(resolved)) return resolved.items.map((item, index) => one(item as Node, [index])).filter((value) => value !== undefined);
+  if (option.repeatable && isSeq(resolved))
+    return resolved.items
+      .map((item, index) => one(item as Node, [index]))
+      .filter((value) => value !== undefined);
   const value = one(resolved, []);
   return option.repeatable && value !== undefined ? [value] : value;
 
   function one(item: Node | null | undefined, path: Path): unknown {
     const scalar = isAlias(item) ? item.resolve(document) : item;
     const given: unknown = scalar?.toJS(document, { maxAliasCount: MAX_ALIASES }) ?? null;
-    const [kinds, wanted] = option.value ? [["string", "number"], "a text or a number"] : [["boolean"], "true or false"];
+    const [kinds, wanted] = option.value
+      ? [["string", "number"], "a text or a number"]
+      : [["boolean"], "true or false"];
     if (!kinds.includes(typeof given)) {
       report(path, `expected ${wanted}; got ${show(given)}`);
       return undefined;
     }
     if (given === false) return undefined;
     // A number as it is written: 007 may be a name.
-    const text = typeof given === "number" && isScalar(scalar) ? (scalar.source ?? String(given)) : String(given);
+    const text =
+      typeof given === "number" && isScalar(scalar)
+        ? (scalar.source ?? String(given))
+        : String(given);
     try {
       return option.parse(text, "");
     } catch (error) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { help, parse, UsageError } from "./options.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { checkConfig } from "./check-config.ts";
+import { help } from "./help.ts";
+import { parse, UsageError } from "./options.ts";
 import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./pool-commands.ts";
 import { dev, serve } from "./serve.ts";
 import { token } from "./token.ts";
@@ -12,7 +13,21 @@ const USAGE = 2;
 /** The pool failed, not the child: as other runners of commands have it. */
 const FAILED = 125;
 
-const RUN = { serve, dev, call, place, ps, logs, stop, stdin, signal, members, drain, "check-config": checkConfig, token };
+const RUN = {
+  serve,
+  dev,
+  call,
+  place,
+  ps,
+  logs,
+  stop,
+  stdin,
+  signal,
+  members,
+  drain,
+  "check-config": checkConfig,
+  token,
+};
 
 async function main(): Promise<number> {
   try {
@@ -37,5 +52,7 @@ async function main(): Promise<number> {
 }
 
 // The reader of a pipe may leave: `dpool ps | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === "EPIPE" ? 0 : 1),
+);
 process.exitCode = await main();

@@ -1,8 +1,8 @@
 /** What a command line and its configuration file ask of members. */
-import { consulOf, type Given, type Parsed, UsageError } from "./options.ts";
-import { readText, withFile } from "./config-file.ts";
 import { DEFAULTS, type MemberOptions } from "../member/options.ts";
 import { EmbeddedRegistry } from "../membership/embedded.ts";
+import { readText, withFile } from "./config-file.ts";
+import { consulOf, type Given, type Parsed, UsageError } from "./options.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,7 +12,8 @@ export function log(level: string, message: string): void {
 
 function noArguments({ positionals, rest }: Parsed): void {
   const unexpected = [...positionals, ...(rest ?? [])];
-  if (unexpected.length > 0) throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
+  if (unexpected.length > 0)
+    throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
 }
 
 function jwks(given: Given): MemberOptions["jwks"] {
@@ -20,7 +21,9 @@ function jwks(given: Given): MemberOptions["jwks"] {
   if (url === undefined && issuer === undefined && audience === undefined) return undefined;
   // Without the latter two a token that was made for something else would do.
   if (url === undefined || issuer === undefined || audience === undefined)
-    throw new UsageError("expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them");
+    throw new UsageError(
+      "expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them",
+    );
   return { url, issuer, audience };
 }
 
@@ -42,7 +45,12 @@ function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<Member
     maxStreams: given["max-streams"],
     tokenFile: given["token-file"],
     jwks: jwks(given),
-    tls: { certFile: given["tls-cert"], keyFile: given["tls-key"], clientCaFile: given["tls-client-ca"], caFile: given["tls-ca"] },
+    tls: {
+      certFile: given["tls-cert"],
+      keyFile: given["tls-key"],
+      clientCaFile: given["tls-client-ca"],
+      caFile: given["tls-ca"],
+    },
     path: env.PATH,
     log,
   };
@@ -79,12 +87,19 @@ export function serveOptions(parsed: Parsed, env: Environment): MemberOptions {
     port: given.port,
     advertise: given.advertise,
     insecure: given.insecure,
-    consul: consulOf({ ...given, consul: given.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500" }, env),
+    consul: consulOf(
+      { ...given, consul: given.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500" },
+      env,
+    ),
   };
 }
 
 /** The members of `dpool dev`, on consecutive ports. @throws {UsageError} */
-export function devOptions(parsed: Parsed, env: Environment, registry = new EmbeddedRegistry()): MemberOptions[] {
+export function devOptions(
+  parsed: Parsed,
+  env: Environment,
+  registry = new EmbeddedRegistry(),
+): MemberOptions[] {
   const { given } = parsed;
   const first = given.port ?? DEFAULTS.port;
   return Array.from({ length: given.members ?? 3 }, (_, index) => ({

@@ -4,12 +4,20 @@ import { access, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { inspect } from "node:util";
-import { type ChildSpecInput, isWorkspacePath, SignalSchema } from "../../openapi/schemas.ts";
-import { whole } from "../../sdk/typescript/http/read-events.ts";
+import { SignalSchema } from "../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
+import { isWorkspacePath } from "../../openapi/values.ts";
 import { checkArguments } from "../../sdk/typescript/functions.ts";
-import { DistributedPool, outputBytes, PoolError, type PoolEvent, type Spec } from "../../sdk/typescript/index.ts";
-import { consulOf, type Parsed, UsageError } from "./options.ts";
+import { whole } from "../../sdk/typescript/http/read-events.ts";
+import {
+  DistributedPool,
+  outputBytes,
+  PoolError,
+  type PoolEvent,
+  type Spec,
+} from "../../sdk/typescript/index.ts";
 import { DEFAULTS } from "../member/options.ts";
+import { consulOf, type Parsed, UsageError } from "./options.ts";
 import { Bar } from "./progress-bar.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,7 +31,8 @@ const NEWLINE = 10;
 
 /** `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL, CONSUL_HTTP_ADDR, in this order of precedence; else the first member of `dpool dev`. */
 function connect({ given, flagged }: Parsed, env: Environment): DistributedPool {
-  if (flagged.has("url") && flagged.has("consul")) throw new UsageError("expected at most one of --url, --consul");
+  if (flagged.has("url") && flagged.has("consul"))
+    throw new UsageError("expected at most one of --url, --consul");
   const url = flagged.has("consul") ? undefined : given.url;
   const consul = url === undefined ? consulOf(given, env) : undefined;
   const read = (name: "ca" | "cert" | "key") => {
@@ -38,12 +47,16 @@ function connect({ given, flagged }: Parsed, env: Environment): DistributedPool 
   try {
     return new DistributedPool({ ...(consul ? { consul } : { url: url ?? DEFAULT_URL }), ...who });
   } catch (error) {
-    if (error instanceof PoolError && error.code === "invalid_request") throw new UsageError(error.message);
+    if (error instanceof PoolError && error.code === "invalid_request")
+      throw new UsageError(error.message);
     throw error;
   }
 }
 
-async function using<T>(pools: DistributedPool, run: (pools: DistributedPool) => Promise<T>): Promise<T> {
+async function using<T>(
+  pools: DistributedPool,
+  run: (pools: DistributedPool) => Promise<T>,
+): Promise<T> {
   try {
     return await run(pools);
   } finally {
@@ -53,17 +66,24 @@ async function using<T>(pools: DistributedPool, run: (pools: DistributedPool) =>
 
 function onePositional({ positionals }: Parsed, what: string): string {
   const [only, ...more] = positionals;
-  if (only === undefined || more.length > 0) throw new UsageError(`expected one ${what}; got ${positionals.length === 0 ? "none" : positionals.join(" ")}`);
+  if (only === undefined || more.length > 0)
+    throw new UsageError(
+      `expected one ${what}; got ${positionals.length === 0 ? "none" : positionals.join(" ")}`,
+    );
   return only;
 }
 
-function pairs(given: readonly string[] | undefined, flag: string): Record<string, string> | undefined {
+function pairs(
+  given: readonly string[] | undefined,
+  flag: string,
+): Record<string, string> | undefined {
   return (
     given &&
     Object.fromEntries(
       given.map((pair) => {
         const equals = pair.indexOf("=");
-        if (equals < 1) throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
+        if (equals < 1)
+          throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
         return [pair.slice(0, equals), pair.slice(equals + 1)];
       }),
     )
@@ -79,7 +99,10 @@ async function local(flag: string, path: string): Promise<{ path: string }> {
 }
 
 /** What `--stdin` names. A call's is streamed, a placed child's has to be whole. */
-async function inputOf(file: string, { streamed }: { streamed: boolean }): Promise<Buffer | NodeJS.ReadStream | { path: string }> {
+async function inputOf(
+  file: string,
+  { streamed }: { streamed: boolean },
+): Promise<Buffer | NodeJS.ReadStream | { path: string }> {
   if (file !== "-") return local("--stdin", file);
   if (streamed) return process.stdin;
   const chunks: Buffer[] = [];
@@ -98,15 +121,26 @@ async function specOf({ given, rest, command }: Parsed): Promise<Spec> {
     }
   }
   if (rest !== undefined) base.command = [...rest];
-  if (given.task !== undefined) base.task = { ...base.task, name: given.task, ...(given.args && { args: given.args }) };
+  if (given.task !== undefined)
+    base.task = { ...base.task, name: given.task, ...(given.args && { args: given.args }) };
   else if (given.args) throw new UsageError("--args: expected --task beside it");
-  if (rest?.length === 0 || (rest === undefined && given.task === undefined && given.json === undefined))
+  if (
+    rest?.length === 0 ||
+    (rest === undefined && given.task === undefined && given.json === undefined)
+  )
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
   const env = pairs(given.env, "--env");
   const labels = pairs(given.label, "--label");
   const files: [string, { path: string }][] = [];
-  for (const file of given.file ?? []) files.push([file.split("=", 1)[0] ?? "", await local("--file", file.slice(file.indexOf("=") + 1))]);
-  const stdin = given.stdin === undefined ? undefined : await inputOf(given.stdin, { streamed: command === "call" });
+  for (const file of given.file ?? [])
+    files.push([
+      file.split("=", 1)[0] ?? "",
+      await local("--file", file.slice(file.indexOf("=") + 1)),
+    ]);
+  const stdin =
+    given.stdin === undefined
+      ? undefined
+      : await inputOf(given.stdin, { streamed: command === "call" });
   return {
     ...base,
     ...(env ? { env: { ...base.env, ...env } } : {}),
@@ -121,7 +155,9 @@ async function specOf({ given, rest, command }: Parsed): Promise<Spec> {
 }
 
 function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void> {
-  return new Promise((resolve) => (stream.write(bytes) ? resolve() : stream.once("drain", resolve)));
+  return new Promise((resolve) =>
+    stream.write(bytes) ? resolve() : stream.once("drain", resolve),
+  );
 }
 
 /** A value as JSON; what only devalue carries, as Node shows it. */
@@ -139,7 +175,8 @@ async function print(event: PoolEvent): Promise<number | undefined> {
   switch (event.type) {
     case "queued":
       // For a person who waits; a script's stderr is the child's.
-      if (process.stderr.isTTY) await write(process.stderr, `dpool: waiting for a slot, position ${event.position}\n`);
+      if (process.stderr.isTTY)
+        await write(process.stderr, `dpool: waiting for a slot, position ${event.position}\n`);
       return undefined;
     case "stdout":
       await write(process.stdout, outputBytes(event));
@@ -148,7 +185,10 @@ async function print(event: PoolEvent): Promise<number | undefined> {
       await write(process.stderr, outputBytes(event));
       return undefined;
     case "gap":
-      await write(process.stderr, `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`);
+      await write(
+        process.stderr,
+        `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`,
+      );
       return undefined;
     case "result":
       if (event.exitCode === undefined) await write(process.stdout, `${shown(event.value)}\n`);
@@ -165,7 +205,10 @@ async function print(event: PoolEvent): Promise<number | undefined> {
 }
 
 /** @param atEnd is told the child's last event. */
-async function printAll(events: AsyncIterable<PoolEvent>, atEnd?: (event: PoolEvent, childId: string) => Promise<void>): Promise<number> {
+async function printAll(
+  events: AsyncIterable<PoolEvent>,
+  atEnd?: (event: PoolEvent, childId: string) => Promise<void>,
+): Promise<number> {
   const bar = new Bar(process.stderr);
   let childId = "";
   try {
@@ -181,7 +224,10 @@ async function printAll(events: AsyncIterable<PoolEvent>, atEnd?: (event: PoolEv
         await atEnd?.(event, childId);
         return exitCode;
       }
-      const written = event.type === "stderr" || (event.type === "stdout" && process.stdout.isTTY) ? outputBytes(event).at(-1) : undefined;
+      const written =
+        event.type === "stderr" || (event.type === "stdout" && process.stdout.isTTY)
+          ? outputBytes(event).at(-1)
+          : undefined;
       bar.restore(written === undefined ? undefined : written === NEWLINE);
     }
   } finally {
@@ -195,16 +241,29 @@ export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const spec = await specOf(parsed);
   const { out } = parsed.given;
   return using(connect(parsed, env), (pools) =>
-    printAll(whole(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)), async (event, id) => {
-      if (out !== undefined && (event.type === "result" || event.type === "failed")) await take(pools, id, event.artifacts ?? [], out);
-    }),
+    printAll(
+      whole(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)),
+      async (event, id) => {
+        if (out !== undefined && (event.type === "result" || event.type === "failed"))
+          await take(pools, id, event.artifacts ?? [], out);
+      },
+    ),
   );
 }
 
 /** Takes the artifacts of a child into a folder. Their paths are a stranger's word. */
-async function take(pools: DistributedPool, id: string, artifacts: readonly { readonly path: string }[], folder: string): Promise<void> {
+async function take(
+  pools: DistributedPool,
+  id: string,
+  artifacts: readonly { readonly path: string }[],
+  folder: string,
+): Promise<void> {
   for (const { path } of artifacts) {
-    if (!isWorkspacePath(path)) throw PoolError.of("invalid_request", `expected an artifact's path to stay in the folder; got ${JSON.stringify(path)}`);
+    if (!isWorkspacePath(path))
+      throw PoolError.of(
+        "invalid_request",
+        `expected an artifact's path to stay in the folder; got ${JSON.stringify(path)}`,
+      );
     const file = join(folder, path);
     await mkdir(dirname(file), { recursive: true });
     await pipeline(await pools.child(id).file(path), createWriteStream(file));
@@ -214,7 +273,9 @@ async function take(pools: DistributedPool, id: string, artifacts: readonly { re
 export async function place(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  const child = await using(connect(parsed, env), (pools) => pools.placeChild(pool, { outputEncoding: "base64", ...spec } as Spec));
+  const child = await using(connect(parsed, env), (pools) =>
+    pools.placeChild(pool, { outputEncoding: "base64", ...spec } as Spec),
+  );
   await write(process.stdout, `${child.id}\n`);
   return 0;
 }
@@ -256,14 +317,18 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
 
 export async function stdin(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
-  await using(connect(parsed, env), (pools) => pools.child(id).write(process.stdin, { end: parsed.given.end ?? false }));
+  await using(connect(parsed, env), (pools) =>
+    pools.child(id).write(process.stdin, { end: parsed.given.end ?? false }),
+  );
   return 0;
 }
 
 export async function signal(parsed: Parsed, env: Environment): Promise<number> {
   const [id, name, ...more] = parsed.positionals;
   if (id === undefined || name === undefined || more.length > 0)
-    throw new UsageError(`expected a child id and a signal; got ${parsed.positionals.join(" ") || "none"}`);
+    throw new UsageError(
+      `expected a child id and a signal; got ${parsed.positionals.join(" ") || "none"}`,
+    );
   const given = SignalSchema.safeParse({ signal: name });
   if (!given.success) throw new UsageError(`${given.error.issues[0]?.message}; got ${name}`);
   await using(connect(parsed, env), (pools) => pools.child(id).signal(given.data.signal));
@@ -271,7 +336,8 @@ export async function signal(parsed: Parsed, env: Environment): Promise<number> 
 }
 
 export async function drain(parsed: Parsed, env: Environment): Promise<number> {
-  if (parsed.positionals.length > 0) throw new UsageError(`expected options only; got ${parsed.positionals.join(" ")}`);
+  if (parsed.positionals.length > 0)
+    throw new UsageError(`expected options only; got ${parsed.positionals.join(" ")}`);
   // One member, also where the environment names a Consul.
   const url = parsed.given.url ?? DEFAULT_URL;
   return using(connect({ ...parsed, given: { ...parsed.given, url } }, env), async (pools) => {
@@ -300,14 +366,21 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): P
 }
 
 async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promise<string[]> {
-  if (positionals.length > 1) throw new UsageError(`expected at most one pool; got ${positionals.join(" ")}`);
-  return positionals.length === 1 ? [...positionals] : (await pools.pools()).pools.map(({ pool }) => pool);
+  if (positionals.length > 1)
+    throw new UsageError(`expected at most one pool; got ${positionals.join(" ")}`);
+  return positionals.length === 1
+    ? [...positionals]
+    : (await pools.pools()).pools.map(({ pool }) => pool);
 }
 
 /** Labels to look for: `NAME=VALUE`, or `NAME` for any value. */
 function labelsOf(given: readonly string[] = []): Record<string, string | true> {
   return Object.fromEntries(
-    given.map((label) => (label.includes("=") ? [label.slice(0, label.indexOf("=")), label.slice(label.indexOf("=") + 1)] : [label, true])),
+    given.map((label) =>
+      label.includes("=")
+        ? [label.slice(0, label.indexOf("=")), label.slice(label.indexOf("=") + 1)]
+        : [label, true],
+    ),
   );
 }
 
@@ -316,7 +389,10 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
   return using(connect(parsed, env), async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
-      const { children, unreachable } = await pools.children(pool, { labels: labelsOf(parsed.given.label), ...(status ? { status } : {}) });
+      const { children, unreachable } = await pools.children(pool, {
+        labels: labelsOf(parsed.given.label),
+        ...(status ? { status } : {}),
+      });
       for (const { id, status, kind, startedAt, endedAt, exitCode, code, labels } of children) {
         rows.push([
           id,
@@ -331,7 +407,8 @@ export async function ps(parsed: Parsed, env: Environment): Promise<number> {
             .join(","),
         ]);
       }
-      if (unreachable.length > 0) await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
+      if (unreachable.length > 0)
+        await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
     }
     await table(["ID", "POOL", "STATUS", "KIND", "STARTED", "ENDED", "HOW", "LABELS"], rows);
     return 0;
@@ -343,7 +420,14 @@ export async function members(parsed: Parsed, env: Environment): Promise<number>
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
       for (const { member, url, load, sandbox, version } of (await pools.pool(pool)).members) {
-        rows.push([member, pool, load ? `${load.active}/${load.max}` : "no answer", url, sandbox, version]);
+        rows.push([
+          member,
+          pool,
+          load ? `${load.active}/${load.max}` : "no answer",
+          url,
+          sandbox,
+          version,
+        ]);
       }
     }
     await table(["MEMBER", "POOL", "ACTIVE", "URL", "SANDBOX", "VERSION"], rows);

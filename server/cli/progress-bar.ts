@@ -9,7 +9,10 @@ const USUAL_COLUMNS = 80;
 export function barOf({ done, total, message }: Progress, columns: number): string {
   const part = total === undefined ? undefined : total === 0 ? 1 : Math.min(1, done / total);
   const full = "#".repeat(Math.floor((part ?? 0) * BAR_COLUMNS));
-  const bar = part === undefined ? String(done) : `[${full.padEnd(BAR_COLUMNS, "-")}] ${Math.floor(part * 100)}% ${done}/${total}`;
+  const bar =
+    part === undefined
+      ? String(done)
+      : `[${full.padEnd(BAR_COLUMNS, "-")}] ${Math.floor(part * 100)}% ${done}/${total}`;
   return cut(message ? `${bar} ${message}` : bar, columns);
 }
 

@@ -1,10 +1,10 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type Parsed, UsageError } from "./options.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
-import { reloadOnHangup, type Serving } from "./sighup.ts";
 import { configured, devOptions, log, serveOptions } from "./member-options.ts";
+import { type Parsed, UsageError } from "./options.ts";
+import { reloadOnHangup, type Serving } from "./sighup.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,7 +13,8 @@ async function start(options: MemberOptions): Promise<RunningMember> {
   try {
     return await startMember(options);
   } catch (error) {
-    if (error instanceof PoolError && error.code === "invalid_request") throw new UsageError(error.message);
+    if (error instanceof PoolError && error.code === "invalid_request")
+      throw new UsageError(error.message);
     throw error;
   }
 }
@@ -27,7 +28,9 @@ function announce({ url, name, pools }: RunningMember): void {
 }
 
 /** Resolves at the first of these signals; a second one ends the process at once. */
-function untilSignal(names: readonly NodeJS.Signals[]): { readonly signal: Promise<NodeJS.Signals> } {
+function untilSignal(names: readonly NodeJS.Signals[]): {
+  readonly signal: Promise<NodeJS.Signals>;
+} {
   return {
     signal: new Promise((resolve) => {
       for (const name of names) {
@@ -40,7 +43,10 @@ function untilSignal(names: readonly NodeJS.Signals[]): { readonly signal: Promi
   };
 }
 
-async function run(members: readonly RunningMember[], signals: readonly NodeJS.Signals[]): Promise<number> {
+async function run(
+  members: readonly RunningMember[],
+  signals: readonly NodeJS.Signals[],
+): Promise<number> {
   const { signal } = untilSignal(signals);
   // By a signal, or each by a request of its own.
   const told = Promise.race([

@@ -1,10 +1,10 @@
 /** SIGHUP: the configuration file is read again, and the members take of it what they can. */
 import { isDeepStrictEqual } from "node:util";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
-import { COMMANDS, camelCase, type Parsed } from "./options.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { DEFAULTS, type MemberOptions, type RunningMember } from "../member/options.ts";
 import { CHANGEABLE } from "../member/reload.ts";
 import { configured, log } from "./member-options.ts";
+import { COMMANDS, camelCase, type Parsed } from "./options.ts";
 
 export interface Serving {
   /** The command line, which goes on winning over the file. */
@@ -26,7 +26,8 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
   let again = false;
   let reloading: Promise<unknown> = serving;
   process.on("SIGHUP", () => {
-    if (line.given.config === undefined) return log("info", "SIGHUP: without --config there is nothing to read again");
+    if (line.given.config === undefined)
+      return log("info", "SIGHUP: without --config there is nothing to read again");
     if (again) return;
     again = true;
     reloading = reloading
@@ -68,7 +69,9 @@ function wordsOfRestart(started: Parsed, now: Parsed): string[] {
   return COMMANDS[started.command].options
     .filter((name) => {
       const word = camelCase(name);
-      const [before, after] = [started, now].map(({ given }) => given[name as keyof typeof given] ?? defaults[word]);
+      const [before, after] = [started, now].map(
+        ({ given }) => given[name as keyof typeof given] ?? defaults[word],
+      );
       return !CHANGEABLE.some((key) => key === word) && !isDeepStrictEqual(before, after);
     })
     .map(camelCase);

@@ -15,7 +15,13 @@ const JSON_TYPE = /^application\/([\w.-]+\+)?json/i;
  * Whether the body is a child's input: bytes that are nothing but themselves, or anything that has the child spec beside it and could not
  * hold one, as curl sends a file unless told what it is.
  */
-export function isRaw({ url = "", headers }: { readonly url?: string | undefined; readonly headers: IncomingHttpHeaders }): boolean {
+export function isRaw({
+  url = "",
+  headers,
+}: {
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}): boolean {
   const type = headers["content-type"];
   if (/^application\/octet-stream\b/i.test(type ?? "")) return true;
   const holdsSpec = isMultipart(type) || JSON_TYPE.test(type ?? "");
@@ -25,25 +31,38 @@ export function isRaw({ url = "", headers }: { readonly url?: string | undefined
 /** Whether the body is one of those: files of a child spec, or a child's input. */
 export function isStreamed(incoming: Incoming): boolean {
   const { method, headers } = incoming;
-  return method === "POST" && (isMultipart(headers["content-type"]) || isRaw(incoming) || isInput(incoming));
+  return (
+    method === "POST" &&
+    (isMultipart(headers["content-type"]) || isRaw(incoming) || isInput(incoming))
+  );
 }
 
 /** Whether the body goes straight to a child. Its sender may be silent: whoever types is. */
 function isInput(incoming: Incoming): boolean {
   const { url = "" } = incoming;
-  return /^\/children\/[^/]+\/stdin(\?|$)/.test(url) || (isRaw(incoming) && /^(\/pools\/[^/]+)?\/call(\?|$)/.test(url));
+  return (
+    /^\/children\/[^/]+\/stdin(\?|$)/.test(url) ||
+    (isRaw(incoming) && /^(\/pools\/[^/]+)?\/call(\?|$)/.test(url))
+  );
 }
 
 /** So much an upload has to bring each time. */
 const MIN_UPLOAD_BYTES = 65_536;
 
 /** Tells once that a body is late, which is kept and does not go on each time although it is being read; and that its time no longer counts. */
-export function timeStreamed(incoming: Incoming, timeoutMs: number, tell: { late(): void; over(): void }): void {
+export function timeStreamed(
+  incoming: Incoming,
+  timeoutMs: number,
+  tell: { late(): void; over(): void },
+): void {
   // Over HTTP/2 what others bring on the same connection counts too.
   const { socket } = incoming;
   let seen = socket.bytesRead;
   const check = () => {
-    const goesOn = incoming.isPaused() || incoming.readableLength > 0 || socket.bytesRead >= seen + MIN_UPLOAD_BYTES;
+    const goesOn =
+      incoming.isPaused() ||
+      incoming.readableLength > 0 ||
+      socket.bytesRead >= seen + MIN_UPLOAD_BYTES;
     seen = socket.bytesRead;
     if (goesOn) return;
     over();

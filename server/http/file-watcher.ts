@@ -1,7 +1,7 @@
 /** Files that are taken again when their content changes. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { messageOf } from "../../sdk/typescript/errors.ts";
+import { messageOf } from "../../openapi/errors.ts";
 
 /**
  * The content is compared, not the file: so a rename over it, an editor's new file and the swapped links of a mounted
@@ -16,7 +16,11 @@ const INTERVAL_MS = 1_000;
  * @returns what ends the watching.
  * @throws what reading them, or `take`, throws the first time.
  */
-export function watchFiles(files: readonly string[], take: (texts: readonly string[]) => void, complain: (message: string) => void): () => void {
+export function watchFiles(
+  files: readonly string[],
+  take: (texts: readonly string[]) => void,
+  complain: (message: string) => void,
+): () => void {
   let known = files.map((file) => readFileSync(file, "utf8"));
   take(known);
   let complaint = "";

@@ -1,9 +1,15 @@
 /** HTTP/2 on connections whose client asked for it in the handshake, with the bounds that HTTP/1.1 has, and those that only it needs. */
-import { constants, createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
+import {
+  constants,
+  createServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { type ErrorCode, problem } from "../../openapi/errors.ts";
-import { isOver } from "./response.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
+import { isOver } from "./response.ts";
 
 export interface Http2Options {
   /** Answers a request. */
@@ -34,7 +40,11 @@ export class Http2Listener {
     this.#server = createServer({
       maxHeaderListPairs: MAX_HEADERS,
       maxSessionMemory: MAX_SESSION_MEGABYTES,
-      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: options.maxHeadBytes, enablePush: false },
+      settings: {
+        maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+        maxHeaderListSize: options.maxHeadBytes,
+        enablePush: false,
+      },
     });
     this.#server.on("session", (session) => this.#watch(session));
     this.#server.on("request", (incoming, outgoing) => this.#answer(incoming, outgoing));
@@ -93,7 +103,9 @@ export class Http2Listener {
       incoming.on("error", () => {});
       stream.once("aborted", () => incoming.destroy(new Error("the client went away")));
       // Behind the answer's last frame: the rest of a body that nobody wants need not be sent.
-      stream.once("wantTrailers", () => setImmediate(() => incoming.readableEnded || stream.close(constants.NGHTTP2_NO_ERROR)));
+      stream.once("wantTrailers", () =>
+        setImmediate(() => incoming.readableEnded || stream.close(constants.NGHTTP2_NO_ERROR)),
+      );
     }
     this.#options.listener(incoming, outgoing);
   }

@@ -1,13 +1,20 @@
 /** The listening socket: HTTP or HTTPS, what a request may take in time and header bytes, and the answer to what is no request. */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, STATUS_CODES } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  STATUS_CODES,
+} from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { ERRORS, type ErrorCode, problem } from "../../openapi/errors.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../../sdk/typescript/http/dead-peers.ts";
-import { Http2Listener } from "./http2.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
+import { Http2Listener } from "./http2.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
@@ -39,7 +46,12 @@ export interface Listener {
   closeAll(): void;
 }
 
-export function createListener({ fetch, tls, requestTimeoutMs, logError }: ListenerOptions): Listener {
+export function createListener({
+  fetch,
+  tls,
+  requestTimeoutMs,
+  logError,
+}: ListenerOptions): Listener {
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
     ...timeouts(requestTimeoutMs),
@@ -59,7 +71,10 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
         const given = isTheirs
           ? problem("invalid_request", "expected a request target and a Host that make a URL")
           : problem("internal_error", "an unexpected error; the member's log has it");
-        return new Response(JSON.stringify(given), { status: given.status, headers: { "content-type": "application/problem+json" } });
+        return new Response(JSON.stringify(given), {
+          status: given.status,
+          headers: { "content-type": "application/problem+json" },
+        });
       },
       ...more,
     });
@@ -76,7 +91,8 @@ export function createListener({ fetch, tls, requestTimeoutMs, logError }: Liste
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     // The time for a whole request is not for those.
-    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket)) refuse(error.code ?? "", socket as Socket);
+    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket))
+      refuse(error.code ?? "", socket as Socket);
   });
   const http2 = new Http2Listener({
     // Its clean-up would end answers that are sent while the body is still coming.
@@ -113,27 +129,43 @@ function divide(server: SecureServer, http2: Http2Listener): void {
 }
 
 function timeouts(requestTimeoutMs: number): { headersTimeout: number; requestTimeout: number } {
-  return { headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs), requestTimeout: requestTimeoutMs };
+  return {
+    headersTimeout: Math.min(HEAD_TIMEOUT_MS, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
+  };
 }
 
-function secureServer(options: ServerOptions, tls: TlsFiles, listener: RequestListener): SecureServer {
+function secureServer(
+  options: ServerOptions,
+  tls: TlsFiles,
+  listener: RequestListener,
+): SecureServer {
   const minVersion = "TLSv1.2";
   const ALPNProtocols = ["h2", "http/1.1"];
-  const server = createSecureServer({ ...options, ...tls.server, minVersion, ALPNProtocols, handshakeTimeout: HEAD_TIMEOUT_MS }, listener);
+  const server = createSecureServer(
+    { ...options, ...tls.server, minVersion, ALPNProtocols, handshakeTimeout: HEAD_TIMEOUT_MS },
+    listener,
+  );
   tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
   return server;
 }
 
 /** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */
 function refusalOf(code: string): [ErrorCode, string] | undefined {
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return ["request_timeout", "expected the whole request sooner"];
-  if (code === "HPE_HEADER_OVERFLOW") return ["payload_too_large", `expected at most ${MAX_HEAD_BYTES} bytes of headers`];
-  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") return ["payload_too_large", "expected shorter chunk extensions"];
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return ["request_timeout", "expected the whole request sooner"];
+  if (code === "HPE_HEADER_OVERFLOW")
+    return ["payload_too_large", `expected at most ${MAX_HEAD_BYTES} bytes of headers`];
+  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
+    return ["payload_too_large", "expected shorter chunk extensions"];
   if (code.startsWith("HPE_")) return ["invalid_request", "expected an HTTP/1.1 request"];
   return undefined;
 }
 
-function refuse(errorCode: string, socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): void {
+function refuse(
+  errorCode: string,
+  socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
+): void {
   const refusal = refusalOf(errorCode);
   // An answer under way can only be cut.
   if (!refusal || !socket.writable || socket._httpMessage?.headersSent) {

@@ -23,14 +23,19 @@ export function isMultipart(contentType: string | undefined): boolean {
 
 /** The boundary that a content-type names. @throws {MultipartError} when it names none. */
 export function boundaryOf(contentType: string | undefined): string {
-  const [, quoted, plain] = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? "") ?? [];
+  const [, quoted, plain] =
+    /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? "") ?? [];
   const boundary = quoted ?? plain;
-  if (boundary === undefined) throw new MultipartError("its content-type names no boundary of at most 70 characters");
+  if (boundary === undefined)
+    throw new MultipartError("its content-type names no boundary of at most 70 characters");
   return boundary;
 }
 
 /** The parts up to the last delimiter; what follows it is not read. */
-export async function* readMultipart(source: AsyncIterable<Buffer>, boundary: string): AsyncGenerator<FormPart, void, undefined> {
+export async function* readMultipart(
+  source: AsyncIterable<Buffer>,
+  boundary: string,
+): AsyncGenerator<FormPart, void, undefined> {
   const delimiter = Buffer.from(`\r\n--${boundary}`);
   const pieces = source[Symbol.asyncIterator]();
   // So the first delimiter is found like the others.
@@ -61,7 +66,8 @@ export async function* readMultipart(source: AsyncIterable<Buffer>, boundary: st
     if (after !== "\r\n") throw new MultipartError("a delimiter is followed by something else");
     let end = left.indexOf(HEAD_END);
     for (; end < 0; end = left.indexOf(HEAD_END)) {
-      if (left.length > MAX_HEAD_BYTES) throw new MultipartError(`the head of a part is longer than ${MAX_HEAD_BYTES} bytes`);
+      if (left.length > MAX_HEAD_BYTES)
+        throw new MultipartError(`the head of a part is longer than ${MAX_HEAD_BYTES} bytes`);
       await more();
     }
     const name = nameIn(left.subarray(2, end));
@@ -81,12 +87,19 @@ function nameIn(head: Buffer): string {
   }
   const parameters = /^content-disposition:[ \t]*form-data(.*)$/im.exec(text)?.[1] ?? "";
   let name: string | undefined;
-  for (const [, key = "", quoted, plain] of parameters.matchAll(/;[ \t]*([\w*-]+)=(?:"([^"]*)"|([^\s;"]*))/g)) {
+  for (const [, key = "", quoted, plain] of parameters.matchAll(
+    /;[ \t]*([\w*-]+)=(?:"([^"]*)"|([^\s;"]*))/g,
+  )) {
     // As browsers and curl write a name that holds these.
-    if (key.toLowerCase() === "name") name ??= (quoted ?? plain ?? "").replaceAll("%22", '"').replaceAll("%0D", "\r").replaceAll("%0A", "\n");
+    if (key.toLowerCase() === "name")
+      name ??= (quoted ?? plain ?? "")
+        .replaceAll("%22", '"')
+        .replaceAll("%0D", "\r")
+        .replaceAll("%0A", "\n");
     if (key.toLowerCase() === "name*") return extended(plain ?? "");
   }
-  if (name === undefined) throw new MultipartError('a part has no content-disposition form-data with a name="..."');
+  if (name === undefined)
+    throw new MultipartError('a part has no content-disposition form-data with a name="..."');
   return name;
 }
 

@@ -5,7 +5,8 @@ import type { Writable } from "node:stream";
 
 export type Outgoing = ServerResponse | Http2ServerResponse;
 
-const writableOf = (outgoing: Outgoing): Writable => (outgoing instanceof Http2ServerResponse ? outgoing.stream : outgoing);
+const writableOf = (outgoing: Outgoing): Writable =>
+  outgoing instanceof Http2ServerResponse ? outgoing.stream : outgoing;
 
 /** A reader that takes nothing for so long is cut off: it may come back with `Last-Event-ID`. */
 const STALL_TIMEOUT_MS = 60_000;
@@ -17,7 +18,10 @@ export function isOver(outgoing: Outgoing): boolean {
 
 function isSent(outgoing: Outgoing): boolean {
   // A stream that its client gives up is finished too.
-  return writableOf(outgoing).writableFinished && !(outgoing instanceof Http2ServerResponse && outgoing.stream.aborted);
+  return (
+    writableOf(outgoing).writableFinished &&
+    !(outgoing instanceof Http2ServerResponse && outgoing.stream.aborted)
+  );
 }
 
 /** Runs once when the answer is over, told whether it has been sent; now if it is over already. */
@@ -40,7 +44,8 @@ export function hasEnd(outgoing: Outgoing): boolean {
 /** Breaks an answer off, so that nobody takes it for the whole. */
 export function cutOff(outgoing: Outgoing): void {
   // Without a code the stream would look as if it had come to its end.
-  if (outgoing instanceof Http2ServerResponse) outgoing.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  if (outgoing instanceof Http2ServerResponse)
+    outgoing.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   outgoing.destroy();
 }
 

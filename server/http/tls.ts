@@ -1,7 +1,7 @@
 /** Certificates of a member, as it serves and as it asks other members; read again when they change. */
 import { createSecureContext } from "node:tls";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { TlsIdentity } from "../../sdk/typescript/http/client.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
 import { watchFiles } from "./file-watcher.ts";
 
 /** Paths of PEM files. */
@@ -34,22 +34,43 @@ export class TlsFiles implements Certificates {
   readonly #close: () => void;
 
   /** @throws {PoolError} `invalid_request` for files that cannot be read, or make no certificate. */
-  constructor({ certFile, keyFile, clientCaFile, caFile }: TlsOptions & { certFile: string; keyFile: string }, log: (message: string) => void) {
-    const files = [certFile, keyFile, ...(clientCaFile === undefined ? [] : [clientCaFile]), ...(caFile === undefined ? [] : [caFile])];
+  constructor(
+    { certFile, keyFile, clientCaFile, caFile }: TlsOptions & { certFile: string; keyFile: string },
+    log: (message: string) => void,
+  ) {
+    const files = [
+      certFile,
+      keyFile,
+      ...(clientCaFile === undefined ? [] : [clientCaFile]),
+      ...(caFile === undefined ? [] : [caFile]),
+    ];
     const take = ([cert = "", key = "", ...authorities]: readonly string[]) => {
       const clientCa = clientCaFile === undefined ? undefined : authorities[0];
       const ca = caFile === undefined ? undefined : authorities.at(-1);
-      for (const authority of [clientCa, ca]) createSecureContext({ cert, key, ...(authority === undefined ? {} : { ca: authority }) });
+      for (const authority of [clientCa, ca])
+        createSecureContext({ cert, key, ...(authority === undefined ? {} : { ca: authority }) });
       this.#current = {
-        server: { cert, key, ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }) },
+        server: {
+          cert,
+          key,
+          ...(clientCa === undefined
+            ? {}
+            : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+        },
         client: { cert, key, ca },
       };
       for (const tell of this.#changed) tell(this.#current);
     };
     try {
-      this.#close = watchFiles(files, take, (message) => log(`certificates: ${message}; those before stay`));
+      this.#close = watchFiles(files, take, (message) =>
+        log(`certificates: ${message}; those before stay`),
+      );
     } catch (error) {
-      throw PoolError.of("invalid_request", `certificates ${files.join(", ")}: ${messageOf(error)}`, { cause: error });
+      throw PoolError.of(
+        "invalid_request",
+        `certificates ${files.join(", ")}: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -71,9 +92,19 @@ export class TlsFiles implements Certificates {
 }
 
 /** Opens the files; undefined when none are given. @throws {PoolError} `invalid_request` for half of them. */
-export function openTls({ certFile, keyFile, ...rest }: TlsOptions = {}, log: (message: string) => void): TlsFiles | undefined {
-  if (certFile !== undefined && keyFile !== undefined) return new TlsFiles({ certFile, keyFile, ...rest }, log);
-  const given = [certFile, keyFile, rest.clientCaFile, rest.caFile].filter((file) => file !== undefined);
-  if (given.length > 0) throw PoolError.of("invalid_request", `expected a certificate and its key, to serve https; got only ${given.join(", ")}`);
+export function openTls(
+  { certFile, keyFile, ...rest }: TlsOptions = {},
+  log: (message: string) => void,
+): TlsFiles | undefined {
+  if (certFile !== undefined && keyFile !== undefined)
+    return new TlsFiles({ certFile, keyFile, ...rest }, log);
+  const given = [certFile, keyFile, rest.clientCaFile, rest.caFile].filter(
+    (file) => file !== undefined,
+  );
+  if (given.length > 0)
+    throw PoolError.of(
+      "invalid_request",
+      `expected a certificate and its key, to serve https; got only ${given.join(", ")}`,
+    );
   return undefined;
 }

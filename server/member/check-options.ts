@@ -1,13 +1,13 @@
 /** What of a member's options makes no sense: every fault, with its place, what was expected and what came. */
 import type { z } from "zod";
-import { MemberNameSchema, PoolNameSchema } from "../../openapi/schemas.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { MemberNameSchema, PoolNameSchema } from "../../openapi/names.ts";
 import { isLoopback } from "../access/browser-guard.ts";
-import type { MemberOptions } from "./options.ts";
 import { whatWasExpected } from "../http/problems.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";
-import { type PoolOptions, PoolOptionsSchema } from "../sandbox/confinement.ts";
+import type { MemberOptions } from "./options.ts";
+import { type PoolOptions, PoolOptionsSchema } from "./pool-options.ts";
 
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
 
@@ -28,13 +28,25 @@ export function show(value: unknown): string {
 }
 
 /** What is wrong with the options, but for each pool's own: {@link poolFaults}. */
-export function memberFaults({ pools, name, host, advertise, insecure, sandbox, tokenFile, jwks, runtimes = {}, tasks }: MemberOptions): Fault[] {
+export function memberFaults({
+  pools,
+  name,
+  host,
+  advertise,
+  insecure,
+  sandbox,
+  tokenFile,
+  jwks,
+  runtimes = {},
+  tasks,
+}: MemberOptions): Fault[] {
   const faults = runtimeFaults(runtimes);
   const add = (key: keyof MemberOptions, message: string) => faults.push({ path: [key], message });
   const count = Object.keys(pools).length;
   if (count === 0) add("pools", "expected at least one pool, such as pipeline=5; got none");
   if (count > MAX_POOLS) add("pools", `expected at most ${MAX_POOLS} pools; got ${count}`);
-  if (name !== undefined && !MemberNameSchema.safeParse(name).success) add("name", `expected a member name of letters, digits, _ and -; got ${show(name)}`);
+  if (name !== undefined && !MemberNameSchema.safeParse(name).success)
+    add("name", `expected a member name of letters, digits, _ and -; got ${show(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
     add("advertise", `expected the advertised address as HOST:PORT; got ${show(advertise)}`);
   try {
@@ -43,11 +55,18 @@ export function memberFaults({ pools, name, host, advertise, insecure, sandbox, 
     add("tasks", messageOf(error));
   }
   if (host === undefined || isLoopback(host)) return faults;
-  if (sandbox === "off") add("host", `expected a loopback address, because the sandbox is off; got host ${host}`);
+  if (sandbox === "off")
+    add("host", `expected a loopback address, because the sandbox is off; got host ${host}`);
   if (!insecure && tokenFile === undefined && jwks === undefined)
-    add("host", `host ${host} is not loopback: whoever reaches the port could run programs here; give --token-file or --jwks-url, or allow it with --insecure`);
+    add(
+      "host",
+      `host ${host} is not loopback: whoever reaches the port could run programs here; give --token-file or --jwks-url, or allow it with --insecure`,
+    );
   if (["0.0.0.0", "::"].includes(host) && advertise === undefined)
-    add("host", `host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`);
+    add(
+      "host",
+      `host ${host} is every address: say with --advertise HOST:PORT at which one others reach this member`,
+    );
   return faults;
 }
 
@@ -55,16 +74,25 @@ export function memberFaults({ pools, name, host, advertise, insecure, sandbox, 
 export function poolFaults(pool: string, options: unknown): Fault[] {
   const path = ["pools", pool];
   const name = PoolNameSchema.safeParse(pool);
-  const faults = name.success ? [] : [{ path, message: `${name.error.issues[0]?.message}; got ${show(pool)}` }];
+  const faults = name.success
+    ? []
+    : [{ path, message: `${name.error.issues[0]?.message}; got ${show(pool)}` }];
   const given = typeof options === "number" ? { maxChildren: options } : options;
   const checked = PoolOptionsSchema.safeParse(given, { error: expectation });
-  return checked.success ? faults : [...faults, ...checked.error.issues.flatMap((issue) => faultsOf(issue, given, path, PoolOptionsSchema))];
+  return checked.success
+    ? faults
+    : [
+        ...faults,
+        ...checked.error.issues.flatMap((issue) => faultsOf(issue, given, path, PoolOptionsSchema)),
+      ];
 }
 
 /** What is wrong with the configured runtimes; `path` begins with `runtimes`. */
 export function runtimeFaults(given: unknown): Fault[] {
   const checked = RuntimesSchema.safeParse(given, { error: expectation });
-  return checked.success ? [] : checked.error.issues.flatMap((issue) => faultsOf(issue, given, ["runtimes"], RuntimesSchema));
+  return checked.success
+    ? []
+    : checked.error.issues.flatMap((issue) => faultsOf(issue, given, ["runtimes"], RuntimesSchema));
 }
 
 /**
@@ -75,8 +103,12 @@ export function runtimeFaults(given: unknown): Fault[] {
 export function checkedOptions(options: MemberOptions): ReadonlyMap<string, CheckedPool> {
   const pools = Object.entries(options.pools);
   const faults = [
-    ...memberFaults(options).map(({ path, message }) => (path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message)),
-    ...pools.flatMap(([pool, given]) => poolFaults(pool, given)).map(({ path, message }) => `${path.map(String).join(".")}: ${message}`),
+    ...memberFaults(options).map(({ path, message }) =>
+      path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message,
+    ),
+    ...pools
+      .flatMap(([pool, given]) => poolFaults(pool, given))
+      .map(({ path, message }) => `${path.map(String).join(".")}: ${message}`),
   ];
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
   return new Map(pools.map(([pool, given]) => [pool, checkedPool(given)]));
@@ -99,7 +131,9 @@ const KINDS: Readonly<Record<string, string>> = {
 
 /** The library's own findings in our words. */
 function expectation(issue: z.core.$ZodRawIssue): string | undefined {
-  const { code, expected, minimum, maximum, origin, values } = issue as { readonly [key: string]: unknown };
+  const { code, expected, minimum, maximum, origin, values } = issue as {
+    readonly [key: string]: unknown;
+  };
   const unit = origin === "array" ? " entries" : origin === "string" ? " characters" : "";
   if (code === "invalid_type") return `expected ${KINDS[String(expected)] ?? expected}`;
   if (code === "too_small") return `expected at least ${minimum}${unit}`;
@@ -108,16 +142,27 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-function faultsOf(issue: z.core.$ZodIssue, options: unknown, place: readonly string[], schema: z.ZodType): Fault[] {
+function faultsOf(
+  issue: z.core.$ZodIssue,
+  options: unknown,
+  place: readonly string[],
+  schema: z.ZodType,
+): Fault[] {
   const path = [...place, ...issue.path];
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(schemaAt(schema, issue.path)?.shape ?? {});
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known) }));
   }
-  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], options);
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+    options,
+  );
   const message = whatWasExpected(issue);
-  if (issue.code === "invalid_key") return [{ path, message: `${message}; got ${show(issue.path.at(-1))}` }];
-  return [{ path, message: message.includes("; got ") ? message : `${message}; got ${show(value)}` }];
+  if (issue.code === "invalid_key")
+    return [{ path, message: `${message}; got ${show(issue.path.at(-1))}` }];
+  return [
+    { path, message: message.includes("; got ") ? message : `${message}; got ${show(value)}` },
+  ];
 }
 
 interface Schema {
@@ -130,7 +175,8 @@ interface Schema {
 /** The schema that stands at a path of another. */
 function schemaAt(whole: z.ZodType, path: readonly PropertyKey[]): Schema | undefined {
   let schema = whole as Schema | undefined;
-  for (const key of path) schema = unwrapped(schema?.shape?.[key] ?? schema?.valueType) as Schema | undefined;
+  for (const key of path)
+    schema = unwrapped(schema?.shape?.[key] ?? schema?.valueType) as Schema | undefined;
   return schema;
 }
 
@@ -141,8 +187,11 @@ function unwrapped(schema: unknown): unknown {
 
 /** What is said of a key that nobody knows: which ones there are, and which one was meant. */
 export function unknownKey(key: string, known: readonly string[]): string {
-  const near = known.map((name) => ({ name, distance: distanceOf(key.toLowerCase(), name.toLowerCase()) })).toSorted((a, b) => a.distance - b.distance)[0];
-  if (near && near.distance <= Math.max(1, Math.floor(key.length / 3))) return `expected a key that is known; got ${show(key)}; did you mean ${near.name}?`;
+  const near = known
+    .map((name) => ({ name, distance: distanceOf(key.toLowerCase(), name.toLowerCase()) }))
+    .toSorted((a, b) => a.distance - b.distance)[0];
+  if (near && near.distance <= Math.max(1, Math.floor(key.length / 3)))
+    return `expected a key that is known; got ${show(key)}; did you mean ${near.name}?`;
   return `expected one of ${known.join(", ")}; got ${show(key)}`;
 }
 
@@ -155,7 +204,10 @@ function distanceOf(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (before[j - 2] ?? Number.POSITIVE_INFINITY) + 1 : Number.POSITIVE_INFINITY;
+      const swapped =
+        a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+          ? (before[j - 2] ?? Number.POSITIVE_INFINITY) + 1
+          : Number.POSITIVE_INFINITY;
       const changed = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
       next.push(Math.min(changed, (row[j] as number) + 1, (next[j - 1] as number) + 1, swapped));
     }

@@ -1,12 +1,12 @@
 /** What a member is started with, and what it is then: the options, their defaults, and what can be done with it. */
-import type { ConsulOptions, Member } from "../../sdk/typescript/placement/consul-members.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { AuthOptions } from "../access/auth.ts";
-import type { EmbeddedRegistry } from "../membership/embedded.ts";
-import type { Reloaded } from "./reload.ts";
-import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
-import type { PoolOptions } from "../sandbox/confinement.ts";
-import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
 import type { TlsOptions } from "../http/tls.ts";
+import type { EmbeddedRegistry } from "../membership/embedded.ts";
+import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
+import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
+import type { PoolOptions } from "./pool-options.ts";
 
 export interface MemberOptions extends AuthOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
@@ -108,3 +108,10 @@ export const DEFAULTS = {
   maxStreams: 1_000,
   path: DEFAULT_PATH,
 } as const;
+/** What a reload has done. */
+export interface Reloaded {
+  /** What holds from now on, such as `graceMs`, `pools.pipeline.maxChildren`, or `pools.crawler` for one that has come or gone. */
+  readonly changed: readonly string[];
+  /** What keeps its value until a restart, such as `port`. */
+  readonly restart: readonly string[];
+}

@@ -1,7 +1,7 @@
 /** What changed options mean for a member that runs: what it takes, and what only a restart brings. */
 import { isDeepStrictEqual } from "node:util";
-import type { MemberOptions } from "./options.ts";
 import { type CheckedPool, checkedPool } from "./check-options.ts";
+import type { MemberOptions, Reloaded } from "./options.ts";
 
 /** Options that hold from the moment of a change on, beside `pools`. */
 export const CHANGEABLE = [
@@ -16,19 +16,16 @@ export const CHANGEABLE = [
   "maxStreams",
 ] as const satisfies (keyof MemberOptions)[];
 
-/** What a reload has done. */
-export interface Reloaded {
-  /** What holds from now on, such as `graceMs`, `pools.pipeline.maxChildren`, or `pools.crawler` for one that has come or gone. */
-  readonly changed: readonly string[];
-  /** What keeps its value until a restart, such as `port`. */
-  readonly restart: readonly string[];
-}
-
 /** What differs between the options that hold, defaults filled in, and those that are wanted. */
-export function difference(held: MemberOptions, wanted: MemberOptions, defaults: Readonly<Record<string, unknown>>): Reloaded {
+export function difference(
+  held: MemberOptions,
+  wanted: MemberOptions,
+  defaults: Readonly<Record<string, unknown>>,
+): Reloaded {
   const changed: string[] = [];
   const restart: string[] = [];
-  const inForce = (options: MemberOptions, key: string) => options[key as keyof MemberOptions] ?? defaults[key];
+  const inForce = (options: MemberOptions, key: string) =>
+    options[key as keyof MemberOptions] ?? defaults[key];
   for (const key of new Set([...Object.keys(held), ...Object.keys(wanted)])) {
     if (key === "pools" || isDeepStrictEqual(inForce(held, key), inForce(wanted, key))) continue;
     (CHANGEABLE.some((name) => name === key) ? changed : restart).push(key);
@@ -36,7 +33,12 @@ export function difference(held: MemberOptions, wanted: MemberOptions, defaults:
   for (const pool of new Set([...Object.keys(held.pools), ...Object.keys(wanted.pools)])) {
     const [before, after] = [held.pools[pool], wanted.pools[pool]];
     if (before === undefined || after === undefined) changed.push(`pools.${pool}`);
-    else changed.push(...keysThatDiffer(checkedPool(before), checkedPool(after)).map((key) => `pools.${pool}.${key}`));
+    else
+      changed.push(
+        ...keysThatDiffer(checkedPool(before), checkedPool(after)).map(
+          (key) => `pools.${pool}.${key}`,
+        ),
+      );
   }
   return { changed, restart };
 }

@@ -3,8 +3,15 @@
  * that is passed every few seconds. Load is never written: it would be a raft write each time.
  */
 import type Consul from "consul";
-import { messageOf } from "../../sdk/typescript/errors.ts";
-import { ConsulMembers, type ConsulOptions, consulClient, META, type Member, SERVICE } from "../../sdk/typescript/placement/consul-members.ts";
+import { messageOf } from "../../openapi/errors.ts";
+import {
+  ConsulMembers,
+  type ConsulOptions,
+  consulClient,
+  META,
+  SERVICE,
+} from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 
 const TTL = "15s";
@@ -52,13 +59,19 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const list = this.all().catch(() => undefined);
     while (!this.#left && !(await this.#busy(this.#register()))) await this.#pause(RETRY_MS);
     // Somebody may have put a former process of this name into maintenance, which outlives restarts.
-    if (!this.#draining) await this.#agent.agent.service.maintenance({ ...this.#service, enable: false, ...timeout }).catch(() => {});
+    if (!this.#draining)
+      await this.#agent.agent.service
+        .maintenance({ ...this.#service, enable: false, ...timeout })
+        .catch(() => {});
     await list;
     for (let waited = 0; !this.#left && waited < SEEN_TIMEOUT_MS; waited += SEEN_POLL_MS) {
       if ((await this.all().catch(() => [])).some(({ name }) => name === self.name)) break;
       await this.#pause(SEEN_POLL_MS);
       if (waited + SEEN_POLL_MS >= SEEN_TIMEOUT_MS)
-        this.#log("warn", `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`);
+        this.#log(
+          "warn",
+          `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`,
+        );
     }
     if (!this.#left) this.#beat();
   }
@@ -66,7 +79,8 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   update(self: Member): void {
     this.#self = self;
     // Before that, the joining tells it; where it fails, the next heartbeat does.
-    if (this.#told && !this.#left) void this.#busy(this.#underWay.then(() => this.#told === this.#self || this.#register()));
+    if (this.#told && !this.#left)
+      void this.#busy(this.#underWay.then(() => this.#told === this.#self || this.#register()));
   }
 
   async drain(): Promise<void> {
@@ -87,7 +101,12 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     if (this.#told)
       await this.#agent.agent.service
         .deregister({ ...this.#service, ...timeout })
-        .catch((error) => this.#log("warn", `could not deregister from Consul, its check will expire: ${messageOf(error)}`));
+        .catch((error) =>
+          this.#log(
+            "warn",
+            `could not deregister from Consul, its check will expire: ${messageOf(error)}`,
+          ),
+        );
     this.#agent.destroy();
   }
 
@@ -125,7 +144,9 @@ export class ConsulMembership extends ConsulMembers implements Membership {
           [META.version]: self.version,
           [META.sandbox]: self.sandbox,
           [META.scheme]: url.protocol.slice(0, -1),
-          ...Object.fromEntries(pools.map((pool) => [META.maxChildren(pool), String(self.pools[pool])])),
+          ...Object.fromEntries(
+            pools.map((pool) => [META.maxChildren(pool), String(self.pools[pool])]),
+          ),
         },
         check,
         ...timeout,

@@ -1,5 +1,5 @@
 /** A registry in memory, for several members in one process. */
-import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 
 export class EmbeddedRegistry {
@@ -17,7 +17,10 @@ export class EmbeddedRegistry {
     return {
       async join(member) {
         self = member;
-        registry.#members = [...registry.#members.filter(({ name }) => name !== member.name), member];
+        registry.#members = [
+          ...registry.#members.filter(({ name }) => name !== member.name),
+          member,
+        ];
       },
       update(member) {
         if (self && registry.#draining.delete(self)) registry.#draining.add(member);
@@ -35,7 +38,8 @@ export class EmbeddedRegistry {
       get trouble() {
         return self ? undefined : "not joined";
       },
-      in: async (pool) => registry.#admitting().filter((member) => Object.hasOwn(member.pools, pool)),
+      in: async (pool) =>
+        registry.#admitting().filter((member) => Object.hasOwn(member.pools, pool)),
       all: async () => registry.#admitting(),
       find: async (name) => registry.#members.find((member) => member.name === name),
       close() {},

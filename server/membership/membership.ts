@@ -1,5 +1,5 @@
 /** The seam of membership: a member joins with its static facts, reads who else is there, and leaves. Nothing else knows which registry it is. */
-import type { Member, Members } from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member, Members } from "../../sdk/typescript/placement/members.ts";
 
 export interface Membership extends Members {
   /** Registers this member and keeps it registered. Resolves when it is seen by others; retries until then. */

@@ -2,15 +2,24 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { ErrorCode } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import { isWorkspacePath, memberOfChild } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings } from "./app.ts";
-import { forwardEvents, forwardFile, forwardJson, forwardRaw, forwardStdin } from "../answers/gateway.ts";
+import { isWorkspacePath } from "../../openapi/values.ts";
 import { guarded, permit } from "../access/permissions.ts";
+import { acceptOf } from "../answers/accept.ts";
+import { CHILD_HEADER, sendFile, streamLog } from "../answers/events.ts";
+import {
+  forwardEvents,
+  forwardFile,
+  forwardJson,
+  forwardRaw,
+  forwardStdin,
+} from "../answers/gateway.ts";
 import { firstByteOf, streamRaw } from "../answers/stdout.ts";
-import { bodyOf, CHILD_HEADER, type NodeContext, sendFile, streamLog } from "../answers/events.ts";
+import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
+import type { AppOptions, Bindings } from "./context.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
   const { name, supervisors, streams } = options;
@@ -20,13 +29,18 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
    *
    * @param forgotten what one that has been forgotten is called.
    */
-  const own = (c: Context, id: string, forgotten: ErrorCode = "child_not_found"): Child | undefined => {
+  const own = (
+    c: Context,
+    id: string,
+    forgotten: ErrorCode = "child_not_found",
+  ): Child | undefined => {
     if (memberOfChild(id) !== name) return undefined;
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
       if (!child && !supervisor.hasForgotten(id)) continue;
       permit(c, supervisor.options.pool);
-      if (!child) throw PoolError.of(forgotten, `child ${id} has ended, and member ${name} has let go of it`);
+      if (!child)
+        throw PoolError.of(forgotten, `child ${id} has ended, and member ${name} has let go of it`);
       return child;
     }
     throw PoolError.of("child_not_found", `member ${name} has no child ${id}`);
@@ -42,8 +56,16 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
     const child = own(c, id);
-    if (!child) return (await forwardJson(c, options, id, { method: "DELETE", path: graceMs === undefined ? "" : `?graceMs=${graceMs}` })) as never;
-    child.stop("cancelled", "the child was stopped on request", graceMs === undefined ? undefined : Number(graceMs));
+    if (!child)
+      return (await forwardJson(c, options, id, {
+        method: "DELETE",
+        path: graceMs === undefined ? "" : `?graceMs=${graceMs}`,
+      })) as never;
+    child.stop(
+      "cancelled",
+      "the child was stopped on request",
+      graceMs === undefined ? undefined : Number(graceMs),
+    );
     return c.json(child.info, 202);
   });
 
@@ -51,7 +73,12 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
     const child = own(c, id);
-    if (!child) return (await forwardJson(c, options, id, { method: "POST", path: "/signal", body })) as never;
+    if (!child)
+      return (await forwardJson(c, options, id, {
+        method: "POST",
+        path: "/signal",
+        body,
+      })) as never;
     await child.signal(body.signal);
     return c.json(child.info, 202);
   });
@@ -62,7 +89,8 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const child = own(c, id);
     const body = bodyOf(c as unknown as NodeContext);
     try {
-      if (!child) return (await forwardStdin(c as unknown as NodeContext, options, id, body, end)) as never;
+      if (!child)
+        return (await forwardStdin(c as unknown as NodeContext, options, id, body, end)) as never;
       return c.json({ bytes: await child.input.write(body, end === "true") }, 200);
     } finally {
       body.destroy();
@@ -78,10 +106,13 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     const child = own(c, id, "events_expired");
     if (accept === "stream") {
       if (!child) return (await forwardEvents(node, options, id, after)) as never;
-      return after !== undefined && child.log.endsWith(after) ? c.body(null, 204) : ((await streamLog(node, child.log.read({ after }))) as never);
+      return after !== undefined && child.log.endsWith(after)
+        ? c.body(null, 204)
+        : ((await streamLog(node, child.log.read({ after }))) as never);
     }
     const from = firstByteOf(range);
-    if (from !== undefined && after !== undefined) throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
+    if (from !== undefined && after !== undefined)
+      throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
     if (!child) return (await forwardRaw(node, options, id, { after, stdoutFrom: from })) as never;
     const reader = child.log.read({ after, stdoutFrom: from, whole: true });
     node.env.outgoing.setHeader(CHILD_HEADER, id);
@@ -90,11 +121,16 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
 
   app.openapi(guarded(routes.getChildFile, streams), async (c) => {
     const { id, path } = c.req.valid("param");
-    if (!isWorkspacePath(path)) throw PoolError.of("invalid_request", "/path: expected a path in the workspace: relative, without empty names, . and ..");
+    if (!isWorkspacePath(path))
+      throw PoolError.of(
+        "invalid_request",
+        "/path: expected a path in the workspace: relative, without empty names, . and ..",
+      );
     const child = own(c, id);
     if (!child) return (await forwardFile(c as unknown as NodeContext, options, id, path)) as never;
     const file = child.artifacts?.open(path);
-    if (!file) throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
+    if (!file)
+      throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
     return sendFile(c as unknown as NodeContext, file.stream, {
       "content-type": "application/octet-stream",
       "content-length": String(file.bytes),

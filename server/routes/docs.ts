@@ -1,10 +1,13 @@
 /** The reference page of the contract: Swagger UI, served from the package itself, with nothing from other hosts. */
 import { readFile } from "node:fs/promises";
 import type { Context } from "hono";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 
 /** The build copies the two files beside the bundle. */
-const FOLDER = new URL(import.meta.url.endsWith(".ts") ? "../node_modules/swagger-ui-dist/" : "./docs/", import.meta.url);
+const FOLDER = new URL(
+  import.meta.url.endsWith(".ts") ? "../../node_modules/swagger-ui-dist/" : "./docs/",
+  import.meta.url,
+);
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -24,14 +27,23 @@ const PAGE = `<!doctype html>
 `;
 const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, docExpansion: "list", tryItOutEnabled: true, validatorUrl: null });\n`;
 
-const ASSETS: Readonly<Record<string, { readonly type: string; read(): Promise<Buffer<ArrayBuffer> | string> }>> = {
-  "swagger-ui.css": { type: "text/css", read: () => readFile(new URL("swagger-ui.css", FOLDER)) as Promise<Buffer<ArrayBuffer>> },
-  "swagger-ui-bundle.js": { type: "text/javascript", read: () => readFile(new URL("swagger-ui-bundle.js", FOLDER)) as Promise<Buffer<ArrayBuffer>> },
+const ASSETS: Readonly<
+  Record<string, { readonly type: string; read(): Promise<Buffer<ArrayBuffer> | string> }>
+> = {
+  "swagger-ui.css": {
+    type: "text/css",
+    read: () => readFile(new URL("swagger-ui.css", FOLDER)) as Promise<Buffer<ArrayBuffer>>,
+  },
+  "swagger-ui-bundle.js": {
+    type: "text/javascript",
+    read: () => readFile(new URL("swagger-ui-bundle.js", FOLDER)) as Promise<Buffer<ArrayBuffer>>,
+  },
   "start.js": { type: "text/javascript", read: async () => START },
 };
 
 /** Only our own files run; Swagger UI sets styles of its own and shows images as data. */
-const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 export function docsPage(c: Context): Response {
   c.header("content-security-policy", POLICY);
@@ -41,7 +53,11 @@ export function docsPage(c: Context): Response {
 export async function docsAsset(c: Context): Promise<Response> {
   const name = c.req.param("asset") ?? "";
   const asset = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
-  if (!asset) throw PoolError.of("not_found", `expected one of ${Object.keys(ASSETS).join(", ")}; got ${name}`);
+  if (!asset)
+    throw PoolError.of(
+      "not_found",
+      `expected one of ${Object.keys(ASSETS).join(", ")}; got ${name}`,
+    );
   c.header("content-type", `${asset.type}; charset=utf-8`);
   c.header("cache-control", "max-age=3600");
   return c.body(await asset.read());

@@ -2,13 +2,18 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { AppOptions, Bindings } from "./app.ts";
-import { docsAsset, docsPage } from "./docs.ts";
 import { guarded } from "../access/permissions.ts";
+import type { AppOptions, Bindings } from "./context.ts";
+import { docsAsset, docsPage } from "./docs.ts";
 import { countOf } from "./this-member.ts";
 
-export function operationRoutes(app: OpenAPIHono<Bindings>, { name, sandbox, streams, supervisors, drain, trouble }: AppOptions): void {
-  app.openapi(guarded(routes.livez, streams), (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
+export function operationRoutes(
+  app: OpenAPIHono<Bindings>,
+  { name, sandbox, streams, supervisors, drain, trouble }: AppOptions,
+): void {
+  app.openapi(guarded(routes.livez, streams), (c) =>
+    c.json({ status: "ok" as const, member: name, sandbox }, 200),
+  );
 
   app.openapi(guarded(routes.readyz, streams), (c) => {
     const detail = trouble();

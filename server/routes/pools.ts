@@ -1,11 +1,12 @@
 /** The pools, over all members: this member as the gateway. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "./app.ts";
-import { accessFor, callThrough } from "../answers/gateway.ts";
 import { guarded, isPermitted } from "../access/permissions.ts";
-import { type NodeContext, whileClientIsThere } from "../answers/events.ts";
+import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
+import { accessFor, callThrough } from "../answers/gateway.ts";
+import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import type { AppOptions, Bindings } from "./context.ts";
 import { fedBy, withUploads } from "./receive-uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
@@ -17,15 +18,27 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     const { pool } = c.req.valid("param");
     const { uploads, input } = c.var;
     const spec = fedBy(input, sources.complete(c.req.valid("json"), c.var.caller.name));
-    return (await callThrough(c as unknown as NodeContext, options, { pool, spec, parts: uploads?.parts, input }, accept)) as never;
+    return (await callThrough(
+      c as unknown as NodeContext,
+      options,
+      { pool, spec, parts: uploads?.parts, input },
+      accept,
+    )) as never;
   });
 
   app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {
     const { pool } = c.req.valid("param");
     const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
-    if (spec.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    if (spec.link)
+      throw PoolError.of(
+        "invalid_request",
+        "expected link to be false for a placed child: it has no caller's connection to be tied to",
+      );
     options.calls.add(c.env.outgoing);
-    const child = await accessFor(c, options).placeChild(pool, spec, { signal: whileClientIsThere(c as unknown as NodeContext), parts: c.var.uploads?.parts });
+    const child = await accessFor(c, options).placeChild(pool, spec, {
+      signal: whileClientIsThere(c as unknown as NodeContext),
+      parts: c.var.uploads?.parts,
+    });
     return c.json(child, 201, { location: child.url });
   });
 
@@ -34,10 +47,18 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
-  app.openapi(guarded(routes.getPool, streams), async (c) => c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200));
+  app.openapi(guarded(routes.getPool, streams), async (c) =>
+    c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
+  );
 
   app.openapi(guarded(routes.listPoolChildren, streams), async (c) => {
     const { label = [], status } = c.req.valid("query");
-    return c.json(await accessFor(c, options).children(c.req.valid("param").pool, { labels: [label].flat(), status }), 200);
+    return c.json(
+      await accessFor(c, options).children(c.req.valid("param").pool, {
+        labels: [label].flat(),
+        status,
+      }),
+      200,
+    );
   });
 }

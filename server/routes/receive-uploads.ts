@@ -4,13 +4,20 @@
  */
 import type { Readable } from "node:stream";
 import type { Context, MiddlewareHandler, Next } from "hono";
-import { type ChildSpec, isWorkspacePath, MAX_FILES } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
+import { isWorkspacePath } from "../../openapi/values.ts";
 import { SPEC_PART, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
-import { boundaryOf, type FormPart, isMultipart, MultipartError, readMultipart } from "../http/multipart.ts";
-import { closeBehind } from "../http/response.ts";
-import { bodyOf, type NodeContext } from "../answers/events.ts";
 import { isRaw, SPEC_HEADER } from "../http/body-timeout.ts";
+import {
+  boundaryOf,
+  type FormPart,
+  isMultipart,
+  MultipartError,
+  readMultipart,
+} from "../http/multipart.ts";
+import { bodyOf, type NodeContext } from "../http/request.ts";
+import { closeBehind } from "../http/response.ts";
 import { Spool } from "../workspace/spool.ts";
 import { Uploads } from "../workspace/uploads.ts";
 
@@ -35,7 +42,9 @@ export function withUploads<R extends { path: string }>(route: R, receiver: Uplo
   const { middleware } = route as { middleware?: MiddlewareHandler };
   const receive: MiddlewareHandler = (c, next) => {
     const node = c as unknown as NodeContext;
-    return hasRawBody(node) && route.path.endsWith("/call") ? receiver.stream(node, next) : receiver.receive(node, next);
+    return hasRawBody(node) && route.path.endsWith("/call")
+      ? receiver.stream(node, next)
+      : receiver.receive(node, next);
   };
   return { ...route, middleware: middleware ? [middleware, receive] : receive };
 }
@@ -48,9 +57,12 @@ function specBeside(c: NodeContext): string {
   const inHeader = c.req.header(SPEC_HEADER);
   if ((inQuery === undefined) === (inHeader === undefined)) {
     const got = inQuery === undefined ? "neither" : "both";
-    throw refusal(`the child spec of a body that is the child's input in the query, ?spec=, or in the header ${SPEC_HEADER}; got ${got}`);
+    throw refusal(
+      `the child spec of a body that is the child's input in the query, ?spec=, or in the header ${SPEC_HEADER}; got ${got}`,
+    );
   }
-  if (inHeader !== undefined && /[^\t -~]/.test(inHeader)) throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
+  if (inHeader !== undefined && /[^\t -~]/.test(inHeader))
+    throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
   return (inQuery ?? inHeader) as string;
 }
 
@@ -65,7 +77,11 @@ function goOnWith(c: NodeContext, spec: string): void {
 /** The spec of a call whose body is the child's input. @throws {PoolError} `invalid_request` when it names another. */
 export function fedBy<S extends Pick<ChildSpec, "stdin">>(input: Readable | undefined, spec: S): S {
   if (!input) return spec;
-  if (spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as the body; got both");
+  if (spec.stdin !== undefined)
+    throw PoolError.of(
+      "invalid_request",
+      "/stdin: expected it in the spec or as the body; got both",
+    );
   return { ...spec, stdin: { open: true, once: true } };
 }
 
@@ -105,13 +121,16 @@ export class UploadReceiver {
     const raw = hasRawBody(c);
     if (!raw) {
       if (c.req.query("spec") !== undefined || c.req.header(SPEC_HEADER) !== undefined)
-        throw refusal(`the child spec in the body, or beside a body that is the child's input; got it beside one that is ${type}`);
+        throw refusal(
+          `the child spec in the body, or beside a body that is the child's input; got it beside one that is ${type}`,
+        );
       if (!isMultipart(type)) return next();
     }
     const beside = raw ? specBeside(c) : undefined;
     const { folder } = this.#options;
     const maxUploadBytes = this.#options.maxUploadBytes();
-    const tooLarge = () => PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
+    const tooLarge = () =>
+      PoolError.of("payload_too_large", `expected an upload of at most ${maxUploadBytes} bytes`);
     if (Number(c.req.header("content-length")) > maxUploadBytes) throw tooLarge();
     let bytes = 0;
     const uploads = new Uploads(new Spool(folder), () => {
@@ -122,7 +141,10 @@ export class UploadReceiver {
       this.#keptBytes += more;
       if (bytes > maxUploadBytes) throw tooLarge();
       if (this.#keptBytes > ROOM * maxUploadBytes)
-        throw PoolError.of("too_many_requests", `expected all uploads at a time to have at most ${ROOM * maxUploadBytes} bytes; others take the room`);
+        throw PoolError.of(
+          "too_many_requests",
+          `expected all uploads at a time to have at most ${ROOM * maxUploadBytes} bytes; others take the room`,
+        );
     };
     const release = uploads.hold();
     const body = bodyOf(c);
@@ -133,7 +155,8 @@ export class UploadReceiver {
       (c as unknown as Context<{ Variables: Received }>).set("uploads", uploads);
       await next();
     } catch (error) {
-      if (error instanceof MultipartError) throw PoolError.of("invalid_request", `expected multipart/form-data: ${error.message}`);
+      if (error instanceof MultipartError)
+        throw PoolError.of("invalid_request", `expected multipart/form-data: ${error.message}`);
       throw error;
     } finally {
       release();
@@ -148,7 +171,8 @@ export class UploadReceiver {
     for await (const { name, body } of parts) {
       const shown = JSON.stringify(name.slice(0, 255));
       const isFile = name !== SPEC_PART && name !== STDIN_PART;
-      if (isFile && !isWorkspacePath(name)) throw refusal(`a part's name is spec, stdin, or a path in the workspace; got ${shown}`);
+      if (isFile && !isWorkspacePath(name))
+        throw refusal(`a part's name is spec, stdin, or a path in the workspace; got ${shown}`);
       if (names.has(name)) throw refusal(`a part of each name; got ${shown} twice`);
       names.add(name);
       // The other two are no files.
@@ -166,7 +190,8 @@ export class UploadReceiver {
     let bytes = 0;
     for await (const piece of body) {
       bytes += piece.length;
-      if (bytes > maxBodyBytes) throw PoolError.of("payload_too_large", `expected a spec of at most ${maxBodyBytes} bytes`);
+      if (bytes > maxBodyBytes)
+        throw PoolError.of("payload_too_large", `expected a spec of at most ${maxBodyBytes} bytes`);
       pieces.push(piece);
     }
     return Buffer.concat(pieces).toString("utf8");
@@ -177,7 +202,10 @@ function refusal(expected: string): PoolError {
   return PoolError.of("invalid_request", `expected ${expected}`);
 }
 
-async function* counted(body: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer, void, undefined> {
+async function* counted(
+  body: AsyncIterable<Buffer>,
+  count: (bytes: number) => void,
+): AsyncGenerator<Buffer, void, undefined> {
   for await (const piece of body) {
     count(piece.length);
     yield piece;

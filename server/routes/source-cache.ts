@@ -1,5 +1,5 @@
 /** Sources that callers sent along with their hashes, so that they can name them the next time. */
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
 
 /** What an entry takes beside its source, so that many small ones are bounded too. */
@@ -38,11 +38,14 @@ export class Sources {
     const { source, hash } = spec.function ?? {};
     if (hash === undefined) return spec;
     const key = `${caller} ${hash}`;
-    if (source === undefined) return { ...spec, function: { ...spec.function, source: this.#find(key, hash) } };
+    if (source === undefined)
+      return { ...spec, function: { ...spec.function, source: this.#find(key, hash) } };
     const actual = hashOf(source);
     if (actual !== hash) {
       const message = `expected the hash of the source, ${actual}; got ${hash}`;
-      throw PoolError.of("invalid_request", `/function/hash: ${message}`, { fields: [{ path: "/function/hash", message }] });
+      throw PoolError.of("invalid_request", `/function/hash: ${message}`, {
+        fields: [{ path: "/function/hash", message }],
+      });
     }
     this.#keep(key, source);
     return spec;
@@ -50,7 +53,11 @@ export class Sources {
 
   #find(key: string, hash: string): string {
     const source = this.#held.get(key);
-    if (source === undefined) throw PoolError.of("source_unknown", `expected the source with its hash: ${hash} is not kept here for this caller`);
+    if (source === undefined)
+      throw PoolError.of(
+        "source_unknown",
+        `expected the source with its hash: ${hash} is not kept here for this caller`,
+      );
     // Used last, so evicted last.
     this.#held.delete(key);
     this.#held.set(key, source);

@@ -2,26 +2,35 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { PoolError } from "../../openapi/errors.ts";
 import type { PoolEvent } from "../../openapi/events.ts";
+import type { ChildInfo, Count } from "../../openapi/resources.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo, Count } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type AppOptions, acceptOf, type Bindings, CALL_FORMS } from "./app.ts";
 import { guarded, isPermitted, permit } from "../access/permissions.ts";
-import { problemOf } from "../http/problems.ts";
+import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
+import { CHILD_HEADER, streamLog, WaitingStream } from "../answers/events.ts";
 import { streamRaw } from "../answers/stdout.ts";
-import { CHILD_HEADER, type NodeContext, onClientGone, streamLog, WaitingStream, whileClientIsThere } from "../answers/events.ts";
-import type { LogReader } from "../supervisor/output/event-log.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
-import { fedBy, withUploads } from "./receive-uploads.ts";
 import { answerAtEnd, withWaiting } from "../answers/whole.ts";
+import { problemOf } from "../http/problems.ts";
+import { type NodeContext, onClientGone, whileClientIsThere } from "../http/request.ts";
+import type { LogReader } from "../supervisor/output/log-reader.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { AppOptions, Bindings } from "./context.ts";
+import { fedBy, withUploads } from "./receive-uploads.ts";
 
-export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors, sources, streams, receiver, logError }: AppOptions): void {
+export function thisMemberRoutes(
+  app: OpenAPIHono<Bindings>,
+  { name, supervisors, sources, streams, receiver, logError }: AppOptions,
+): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
     permit(c, pool);
     const supervisor = supervisors.get(pool);
-    if (!supervisor) throw PoolError.of("pool_not_found", `member ${name} does not serve pool ${pool}; it serves ${[...supervisors.keys()].join(", ")}`);
+    if (!supervisor)
+      throw PoolError.of(
+        "pool_not_found",
+        `member ${name} does not serve pool ${pool}; it serves ${[...supervisors.keys()].join(", ")}`,
+      );
     return supervisor;
   };
 
@@ -40,7 +49,10 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
     const spec = fedBy(input, sources.complete(given, c.var.caller.name));
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
-      const onPosition = accept === "stream" ? (position: number) => stream.say({ type: "queued", position }) : undefined;
+      const onPosition =
+        accept === "stream"
+          ? (position: number) => stream.say({ type: "queued", position })
+          : undefined;
       const child = await supervisor.admitWhenFree(spec, "call", {
         client: c.var.caller.name,
         slot,
@@ -70,11 +82,20 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
 
   app.openapi(withUploads(guarded(routes.placeChild, streams), receiver), async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
-    if (given.link) throw PoolError.of("invalid_request", "expected link to be false for a placed child: it has no caller's connection to be tied to");
+    if (given.link)
+      throw PoolError.of(
+        "invalid_request",
+        "expected link to be false for a placed child: it has no caller's connection to be tied to",
+      );
     const signal = whileClientIsThere(c as unknown as NodeContext);
     const supervisor = supervisorOf(c, pool);
     const spec = sources.complete(given, c.var.caller.name);
-    const child = await supervisor.admitWhenFree(spec, "placed", { client: c.var.caller.name, slot, uploads: c.var.uploads, signal });
+    const child = await supervisor.admitWhenFree(spec, "placed", {
+      client: c.var.caller.name,
+      slot,
+      uploads: c.var.uploads,
+      signal,
+    });
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
@@ -109,32 +130,63 @@ export function thisMemberRoutes(app: OpenAPIHono<Bindings>, { name, supervisors
       slots.release(id, c.var.caller.name);
       return c.body(null, 204);
     }
-    throw PoolError.of("slot_not_found", `member ${name} holds no slot ${id}: it was taken, given back, or its time is over`);
+    throw PoolError.of(
+      "slot_not_found",
+      `member ${name} holds no slot ${id}: it was taken, given back, or its time is over`,
+    );
   });
 
-  app.openapi(guarded(routes.countChildren, streams), (c) => c.json(countOf(name, supervisors), 200));
+  app.openapi(guarded(routes.countChildren, streams), (c) =>
+    c.json(countOf(name, supervisors), 200),
+  );
 
   app.openapi(guarded(routes.listTasks, streams), (c) => {
-    const all = poolsFor(c, c.req.valid("query").pool).flatMap((pool) => supervisors.get(pool)?.options.runtimes ?? []);
+    const all = poolsFor(c, c.req.valid("query").pool).flatMap(
+      (pool) => supervisors.get(pool)?.options.runtimes ?? [],
+    );
     const union = (names: string[][]) => [...new Set(names.flat())].sort();
-    return c.json({ member: name, tasks: union(all.map(({ tasks }) => tasks)), runtimes: union(all.map(({ names }) => names)) }, 200);
+    return c.json(
+      {
+        member: name,
+        tasks: union(all.map(({ tasks }) => tasks)),
+        runtimes: union(all.map(({ names }) => names)),
+      },
+      200,
+    );
   });
 
   app.openapi(guarded(routes.listChildren, streams), (c) => {
     const { pool, label = [], status } = c.req.valid("query");
     const children = poolsFor(c, pool).flatMap((each) => supervisors.get(each)?.which() ?? []);
-    return c.json({ children: children.filter((child) => (status === undefined || child.status === status) && carries(child, [label].flat())) }, 200);
+    return c.json(
+      {
+        children: children.filter(
+          (child) =>
+            (status === undefined || child.status === status) && carries(child, [label].flat()),
+        ),
+      },
+      200,
+    );
   });
 }
 
 /** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
 function carries(child: ChildInfo, labels: readonly string[]): boolean {
-  return labels.every((label) => Object.entries(child.labels).some(([name, value]) => label === name || label === `${name}=${value}`));
+  return labels.every((label) =>
+    Object.entries(child.labels).some(
+      ([name, value]) => label === name || label === `${name}=${value}`,
+    ),
+  );
 }
 
 /** A member's load by pool. */
 export function countOf(member: string, supervisors: AppOptions["supervisors"]): Count {
-  return { member, pools: Object.fromEntries([...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()])) };
+  return {
+    member,
+    pools: Object.fromEntries(
+      [...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()]),
+    ),
+  };
 }
 
 async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {

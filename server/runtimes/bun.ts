@@ -8,7 +8,9 @@ const BUN = "/run/distributed-pool/bun";
 
 export const bun: Definition = (machine) => {
   const program = find("bun", machine.path);
-  return program === undefined ? undefined : javascriptRunner(machine, { program, place: BUN, options: [] });
+  return program === undefined
+    ? undefined
+    : javascriptRunner(machine, { program, place: BUN, options: [] });
 };
 
 /** The file of a program on a PATH. */

@@ -23,5 +23,9 @@ async function outcomeOf(process: SandboxedProcess): Promise<Outcome> {
   const exit = await process.exited;
   if (!exit.started) return NOT_STARTED;
   if (exit.signal === null) return { kind: "exited", exit };
-  return { kind: "crashed", detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`, exitCode: exit.exitCode };
+  return {
+    kind: "crashed",
+    detail: `the command was ended by ${exit.signal} (exit code ${exit.exitCode})`,
+    exitCode: exit.exitCode,
+  };
 }

@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { FunctionErrorSchema } from "../../openapi/errors.ts";
 import { Channel, type Received } from "./functions/channel.ts";
-import { contextEnvironment, type Outcome, type Runtime } from "./runtime.ts";
 import { crashed, END_TIMEOUT_MS, outcomeOf, receivedFrom } from "./functions/worker.ts";
+import { contextEnvironment, type Outcome, type Runtime } from "./runtime.ts";
 
 const SOURCE = "/run/distributed-pool/source";
 const PLACEHOLDER = "{source}";
@@ -20,14 +20,27 @@ export const RuntimesSchema = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, "expected the name of a runtime"),
   z.strictObject({
     command: z
-      .array(z.string().refine((argument) => !argument.includes("\0"), "expected a string without NUL characters"))
+      .array(
+        z
+          .string()
+          .refine(
+            (argument) => !argument.includes("\0"),
+            "expected a string without NUL characters",
+          ),
+      )
       .min(1, "expected at least the program to run")
-      .refine((command) => command.some((argument) => argument.includes(PLACEHOLDER)), `expected ${PLACEHOLDER}, the path of the source, in an argument`),
+      .refine(
+        (command) => command.some((argument) => argument.includes(PLACEHOLDER)),
+        `expected ${PLACEHOLDER}, the path of the source, in an argument`,
+      ),
   }),
 );
 export type ConfiguredRuntimes = z.input<typeof RuntimesSchema>;
 
-const AnswerSchema = z.union([z.strictObject({ value: z.json() }), z.strictObject({ error: FunctionErrorSchema })]);
+const AnswerSchema = z.union([
+  z.strictObject({ value: z.json() }),
+  z.strictObject({ error: FunctionErrorSchema }),
+]);
 
 /** Runs functions by a configured command. */
 export function configuredRuntime(command: readonly string[]): Runtime {
@@ -53,7 +66,8 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         const outcome = (async (): Promise<Outcome> => {
           channel.end({ args: call?.args ?? [], context, export: call?.export });
           const received = await receivedFrom(process, channel, onProgress);
-          const timer = artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
+          const timer =
+            artifacts.length > 0 ? undefined : setTimeout(() => process.kill(), END_TIMEOUT_MS);
           const exit = await process.exited;
           clearTimeout(timer);
           channel.close();
@@ -74,8 +88,16 @@ function answerOf(received: Exclude<Received, "nothing">): Outcome {
   try {
     const answer = AnswerSchema.parse(JSON.parse(received.line));
     if ("value" in answer) return { kind: "returned", value: answer.value };
-    return { kind: "threw", error: answer.error, detail: `${answer.error.name}: ${answer.error.message}` };
+    return {
+      kind: "threw",
+      error: answer.error,
+      detail: `${answer.error.name}: ${answer.error.message}`,
+    };
   } catch {
-    return { kind: "crashed", detail: 'the runtime\'s program did not answer {"value": …} or {"error": {"name", "message"}}' };
+    return {
+      kind: "crashed",
+      detail:
+        'the runtime\'s program did not answer {"value": …} or {"error": {"name", "message"}}',
+    };
   }
 }

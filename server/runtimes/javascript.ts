@@ -13,7 +13,10 @@ interface Engine {
   readonly options: readonly string[];
 }
 
-export async function javascriptRunner({ folder }: Machine, { program, place, options }: Engine): Promise<Runner> {
+export async function javascriptRunner(
+  { folder }: Machine,
+  { program, place, options }: Engine,
+): Promise<Runner> {
   return {
     argv: [place, ...options, RUNNER],
     program: { from: program, to: place },
@@ -27,7 +30,8 @@ let bundle: Promise<string> | undefined;
 
 /** The runner. The package has it as one file; in a checkout it is bundled, once for each process, and written into the member's own folder. */
 async function runnerFile(folder: string): Promise<string> {
-  if (!import.meta.url.endsWith(".ts")) return fileURLToPath(new URL("./javascript-runner.js", import.meta.url));
+  if (!import.meta.url.endsWith(".ts"))
+    return fileURLToPath(new URL("./javascript-runner.js", import.meta.url));
   bundle ??= bundled();
   const file = join(folder, "runner.mjs");
   writeFileSync(file, await bundle, { mode: 0o644 });
@@ -36,7 +40,14 @@ async function runnerFile(folder: string): Promise<string> {
 
 async function bundled(): Promise<string> {
   const { build } = await import("esbuild");
-  const entry = fileURLToPath(new URL("./javascript/runner.ts", import.meta.url));
-  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "esm", platform: "node", target: "node22", write: false });
+  const entry = fileURLToPath(new URL("./runners/javascript/runner.ts", import.meta.url));
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node22",
+    write: false,
+  });
   return outputFiles[0]?.text ?? "";
 }

@@ -1,12 +1,13 @@
 /** The runtimes of all pools of a member, opened anew only where a pool's options ask for others. */
 import { isDeepStrictEqual } from "node:util";
+import { Turns } from "./functions/start-queue.ts";
 import { Runtimes, type RuntimesOptions } from "./registry.ts";
 import type { Tasks } from "./tasks.ts";
-import { Turns } from "./functions/start-queue.ts";
 
 type Wanted = Pick<RuntimesOptions, "confinement" | "warm" | "reuse">;
 
-export interface PoolRuntimesOptions extends Pick<RuntimesOptions, "sandbox" | "path" | "configured"> {
+export interface PoolRuntimesOptions
+  extends Pick<RuntimesOptions, "sandbox" | "path" | "configured"> {
   readonly tasks: Tasks;
   readonly log: (message: string) => void;
 }
@@ -31,8 +32,12 @@ export class PoolRuntimes {
    * @throws {PoolError} `sandbox_unavailable`; `invalid_request` for a task that does not load in one of them. Nothing has changed then.
    */
   async open(pools: ReadonlyMap<string, Wanted>): Promise<ReadonlyMap<string, Runtimes>> {
-    const opened = await Promise.allSettled([...pools].map(async ([pool, wanted]) => [pool, await this.#openOne(pool, wanted)] as const));
-    const next = new Map(opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : [])));
+    const opened = await Promise.allSettled(
+      [...pools].map(async ([pool, wanted]) => [pool, await this.#openOne(pool, wanted)] as const),
+    );
+    const next = new Map(
+      opened.flatMap((each) => (each.status === "fulfilled" ? [each.value] : [])),
+    );
     const failed = opened.find((each) => each.status === "rejected");
     const [from, to] = failed ? [next, this.#held] : [this.#held, next];
     for (const [pool, held] of from) if (to.get(pool) !== held) void held.runtimes.close();
@@ -50,9 +55,22 @@ export class PoolRuntimes {
     const held = this.#held.get(pool);
     if (held && isDeepStrictEqual(held.wanted, wanted)) return held;
     const { log, ...options } = this.#options;
-    if (wanted.reuse !== undefined) log(`pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`);
-    const runtimes = await Runtimes.open({ ...options, ...wanted, turns: this.#turns, log: (message) => log(`pool ${pool}: ${message}`) });
-    const place = { sandbox: options.sandbox, confinement: wanted.confinement, files: undefined, artifacts: [] };
+    if (wanted.reuse !== undefined)
+      log(
+        `pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`,
+      );
+    const runtimes = await Runtimes.open({
+      ...options,
+      ...wanted,
+      turns: this.#turns,
+      log: (message) => log(`pool ${pool}: ${message}`),
+    });
+    const place = {
+      sandbox: options.sandbox,
+      confinement: wanted.confinement,
+      files: undefined,
+      artifacts: [],
+    };
     try {
       await options.tasks.check(pool, (call) => runtimes.of(call), place);
     } catch (error) {

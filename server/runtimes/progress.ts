@@ -19,12 +19,19 @@ const GivenSchema = ProgressEventSchema.omit({ type: true });
 /** Progress as the contract has it: its message is made one line that a terminal can show. Undefined for what is none. */
 function checked(given: unknown): Progress | undefined {
   const { message, ...rest } = { ...(given as { message?: unknown } | null) };
-  const line = typeof message === "string" ? { message: shown(message) } : message === undefined ? {} : { message };
+  const line =
+    typeof message === "string"
+      ? { message: shown(message) }
+      : message === undefined
+        ? {}
+        : { message };
   return GivenSchema.safeParse({ ...rest, ...line }).data;
 }
 
 function shown(message: string): string {
-  const start = message.slice(0, MAX_PROGRESS_MESSAGE).replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, " ");
+  const start = message
+    .slice(0, MAX_PROGRESS_MESSAGE)
+    .replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, " ");
   // A cut may have left half a character.
   return start
     .replace(/[\ud800-\udbff]$/, "")
@@ -48,7 +55,11 @@ export function progressOf(line: string): Progress | undefined {
   if (line.startsWith("{")) return checked(parsed(line));
   const [, done, total, message] = PLAIN.exec(line) ?? [];
   if (done === undefined) return undefined;
-  return checked({ done: Number(done), ...(total && { total: Number(total) }), ...(message && { message }) });
+  return checked({
+    done: Number(done),
+    ...(total && { total: Number(total) }),
+    ...(message && { message }),
+  });
 }
 
 /** Whether what came from a function's process is about its progress. */
@@ -58,7 +69,9 @@ export function isProgress(line: string): boolean {
 
 /** The progress in such a line; undefined where it is none after all. */
 export function progressIn(line: string): Progress | undefined {
-  return line.length > MAX_LINE_BYTES ? undefined : checked((parsed(line) as { progress?: unknown } | undefined)?.progress);
+  return line.length > MAX_LINE_BYTES
+    ? undefined
+    : checked((parsed(line) as { progress?: unknown } | undefined)?.progress);
 }
 
 /** Reads a stream that flows no faster than is good for the server. */
@@ -84,7 +97,11 @@ export class Pace {
  *
  * @param exited when the command has ended; what the pipe holds then is read too.
  */
-export async function readProgress(stream: Readable, exited: Promise<unknown>, onProgress: (progress: Progress) => void): Promise<void> {
+export async function readProgress(
+  stream: Readable,
+  exited: Promise<unknown>,
+  onProgress: (progress: Progress) => void,
+): Promise<void> {
   const pace = new Pace(stream);
   let held: Buffer = Buffer.alloc(0);
   const tell = (text: string) => {
@@ -97,7 +114,10 @@ export async function readProgress(stream: Readable, exited: Promise<unknown>, o
     pace.took(chunk.length);
     const end = chunk.lastIndexOf(NEWLINE);
     if (end >= 0) tell(Buffer.concat([held, chunk.subarray(0, end)]).toString("utf8"));
-    held = Buffer.concat([end < 0 ? held : Buffer.alloc(0), chunk.subarray(end + 1)]).subarray(0, MAX_LINE_BYTES);
+    held = Buffer.concat([end < 0 ? held : Buffer.alloc(0), chunk.subarray(end + 1)]).subarray(
+      0,
+      MAX_LINE_BYTES,
+    );
   });
   const closed = new Promise((resolve) => stream.once("close", resolve));
   let timer: NodeJS.Timeout | undefined;

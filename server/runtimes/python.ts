@@ -4,12 +4,21 @@ import type { Definition } from "./definition.ts";
 
 const RUNNER = "/run/distributed-pool/runner.py";
 /** Beside this file in the source tree, and beside the bundle in the package. */
-const RUNNER_FILE = fileURLToPath(new URL("./python-runner.py", import.meta.url));
+const RUNNER_FILE = fileURLToPath(
+  new URL(
+    import.meta.url.endsWith(".ts") ? "./runners/python/runner.py" : "./python-runner.py",
+    import.meta.url,
+  ),
+);
 
 export const python: Definition = () => ({
   // Without compiled files, which would be left in the workspace.
   argv: ["python3", "-B", RUNNER],
   file: { from: RUNNER_FILE, to: RUNNER },
-  probe: ["python3", "-c", "import ast, asyncio, resource, sys; sys.exit(sys.version_info < (3, 8))"],
+  probe: [
+    "python3",
+    "-c",
+    "import ast, asyncio, resource, sys; sys.exit(sys.version_info < (3, 8))",
+  ],
   javascript: false,
 });

@@ -2,7 +2,8 @@
 import type { Readable } from "node:stream";
 import type { FunctionError } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
-import type { ChildSpec, Usage } from "../../openapi/schemas.ts";
+import type { Usage } from "../../openapi/resources.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 
@@ -59,7 +60,10 @@ export type Outcome =
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
 /** The outcome of a process whose sandbox failed before the program was started. */
-export const NOT_STARTED: Outcome = { kind: "unavailable", detail: "the sandbox failed before the program was started; its message is in stderr" };
+export const NOT_STARTED: Outcome = {
+  kind: "unavailable",
+  detail: "the sandbox failed before the program was started; its message is in stderr",
+};
 
 /** Measured inside the child, where the runtime can. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;

@@ -2,8 +2,10 @@
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import type { z } from "zod";
-import { type SandboxLevel, TaskNameSchema, type TaskSchema } from "../../openapi/schemas.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import type { TaskSchema } from "../../openapi/functions.ts";
+import type { SandboxLevel } from "../../openapi/limits.ts";
+import { TaskNameSchema } from "../../openapi/names.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { FunctionCall, Place, Runtime } from "./runtime.ts";
 
@@ -48,9 +50,18 @@ export class Tasks {
   /** The function that a task is. @throws {PoolError} `task_not_found`. */
   callOf({ name, args, encoding }: z.output<typeof TaskSchema>, level: SandboxLevel): FunctionCall {
     const file = this.#files.get(name);
-    if (file === undefined) throw PoolError.of("task_not_found", `expected one of ${this.names.join(", ") || "no tasks"}; got ${name}`);
+    if (file === undefined)
+      throw PoolError.of(
+        "task_not_found",
+        `expected one of ${this.names.join(", ") || "no tasks"}; got ${name}`,
+      );
     const kind = KINDS[extname(file)] as (typeof KINDS)[string];
-    return { ...kind, file: join(level === "none" ? (this.#folder as string) : TASKS, file), args, encoding };
+    return {
+      ...kind,
+      file: join(level === "none" ? (this.#folder as string) : TASKS, file),
+      args,
+      encoding,
+    };
   }
 
   /**
@@ -59,21 +70,39 @@ export class Tasks {
    * @param pool in whose sandbox they are loaded.
    * @throws {PoolError} `invalid_request` that names each file that does not load, and says why.
    */
-  async check(pool: string, runtimeOf: (call: FunctionCall) => Runtime, place: Place): Promise<void> {
+  async check(
+    pool: string,
+    runtimeOf: (call: FunctionCall) => Runtime,
+    place: Place,
+  ): Promise<void> {
     const faults: string[] = [];
     for (const [name, file] of this.#files) {
-      const call = { ...this.callOf({ name, args: [], encoding: "json" }, place.sandbox.level), loadOnly: true };
+      const call = {
+        ...this.callOf({ name, args: [], encoding: "json" }, place.sandbox.level),
+        loadOnly: true,
+      };
       const fault = await load(pool, () => runtimeOf(call), call, place).catch(messageOf);
-      if (fault !== undefined) faults.push(`task ${name} does not load in pool ${pool}: ${join(this.#folder as string, file)}: ${fault}`);
+      if (fault !== undefined)
+        faults.push(
+          `task ${name} does not load in pool ${pool}: ${join(this.#folder as string, file)}: ${fault}`,
+        );
     }
     if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("\n"));
   }
 }
 
 /** Why a task does not load; undefined when it does. */
-async function load(pool: string, runtime: () => Runtime, call: FunctionCall, place: Place): Promise<string | undefined> {
+async function load(
+  pool: string,
+  runtime: () => Runtime,
+  call: FunctionCall,
+  place: Place,
+): Promise<string | undefined> {
   const context = { member: "", pool, childId: "", deadline: null };
-  const { process, outcome } = await runtime().start({ spec: NOTHING, call, context, client: "", onProgress: () => {} }, place);
+  const { process, outcome } = await runtime().start(
+    { spec: NOTHING, call, context, client: "", onProgress: () => {} },
+    place,
+  );
   process.stdin?.end();
   process.stdout.resume();
   process.stderr.resume();
@@ -107,9 +136,15 @@ function filesIn(folder: string): Map<string, string> {
     if (!Object.hasOwn(KINDS, ending) || DECLARATIONS.test(file)) continue;
     const name = file.slice(0, -ending.length);
     const checked = TaskNameSchema.safeParse(name);
-    if (!checked.success) throw refuse(`${join(folder, file)}: ${checked.error.issues[0]?.message}; what tasks import goes into a folder in it`);
+    if (!checked.success)
+      throw refuse(
+        `${join(folder, file)}: ${checked.error.issues[0]?.message}; what tasks import goes into a folder in it`,
+      );
     const other = files.get(name);
-    if (other !== undefined) throw refuse(`expected one file for task ${name}; got ${join(folder, other)} and ${join(folder, file)}`);
+    if (other !== undefined)
+      throw refuse(
+        `expected one file for task ${name}; got ${join(folder, other)} and ${join(folder, file)}`,
+      );
     files.set(name, file);
   }
   return files;

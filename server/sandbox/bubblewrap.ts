@@ -4,11 +4,22 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SandboxLevel } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import type { SandboxLevel } from "../../openapi/limits.ts";
 import { type Cgroup, Cgroups } from "./cgroup.ts";
 import type { ChildLimits, Confinement } from "./confinement.ts";
 import { Identities, Staging } from "./identity.ts";
@@ -25,7 +36,14 @@ const TMP_BYTES = 64 * 1024 * 1024;
 const SHM_BYTES = 8 * 1024 * 1024;
 
 /** Host paths that programs of the system need beside `/usr`; shown where they exist. None holds a secret. */
-const SYSTEM_FILES = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/ssl/certs", "/etc/mime.types"];
+const SYSTEM_FILES = [
+  "/etc/alternatives",
+  "/etc/ld.so.cache",
+  "/etc/fonts",
+  "/etc/localtime",
+  "/etc/ssl/certs",
+  "/etc/mime.types",
+];
 /** What finds names on the network, shown with the host's network only. */
 const NETWORK_FILES = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"];
 
@@ -62,9 +80,17 @@ const BASE_ENVIRONMENT = {
 };
 
 /** bubblewrap's arguments for a program. Pure. */
-export function bubblewrapArguments(program: Program, { limits, grants }: Confinement, root: RootEntries): string[] {
+export function bubblewrapArguments(
+  program: Program,
+  { limits, grants }: Confinement,
+  root: RootEntries,
+): string[] {
   const { root: curated } = grants;
-  const bind = (path: string) => ["--ro-bind", curated === undefined ? path : join(curated, path), path];
+  const bind = (path: string) => [
+    "--ro-bind",
+    curated === undefined ? path : join(curated, path),
+    path,
+  ];
   return [
     // No process, file system, IPC, host name or group of the host is in sight; and no namespace can be made inside, in
     // which a child would be root and reach the kernel's less tested parts.
@@ -115,7 +141,11 @@ const EXPENDABLE = 500;
 const JOIN = `{ echo ${EXPENDABLE} >/proc/self/oom_score_adj; } 2>/dev/null; while [ "$1" != -- ]; do echo 0 >"$1" || exit 97; shift; done; shift; exec "$@"`;
 
 /** What is run around bubblewrap. Pure. `uid` is undefined for a server that is no root. */
-export function chainArguments(joinFiles: readonly string[], uid: number | undefined, limits: ChildLimits): string[] {
+export function chainArguments(
+  joinFiles: readonly string[],
+  uid: number | undefined,
+  limits: ChildLimits,
+): string[] {
   return [
     // The whole tree is in the group from its first process on.
     ...(joinFiles.length > 0 ? ["sh", "-c", JOIN, "sh", ...joinFiles, "--"] : []),
@@ -164,7 +194,10 @@ export class Bubblewrap implements Sandbox {
     this.level = level;
     const arch = seccompArch(process.arch);
     if (arch === undefined)
-      throw PoolError.of("sandbox_unavailable", `expected the architecture x64 or arm64, for which there is a seccomp filter; this is ${process.arch}`);
+      throw PoolError.of(
+        "sandbox_unavailable",
+        `expected the architecture x64 or arm64, for which there is a seccomp filter; this is ${process.arch}`,
+      );
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
     const name = `distributed-pool-${process.pid}-${randomBytes(4).toString("hex")}`;
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
@@ -190,7 +223,12 @@ export class Bubblewrap implements Sandbox {
 
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
     const { limits, grants } = confinement;
-    const readOnly = await Promise.all(program.readOnly.map(async ({ from, to }) => ({ from: await this.#staging.reachable(from), to })));
+    const readOnly = await Promise.all(
+      program.readOnly.map(async ({ from, to }) => ({
+        from: await this.#staging.reachable(from),
+        to,
+      })),
+    );
     const uid = this.#identities.take();
     let group: Cgroup | undefined;
     let filterFd: number | undefined;
@@ -198,12 +236,29 @@ export class Bubblewrap implements Sandbox {
       group = this.#groups?.create(limits);
       // A description of its own, since each has its place in the file.
       filterFd = openSync(`/proc/self/fd/${this.#filterFd}`, "r");
-      const inside = bubblewrapArguments({ ...program, readOnly }, confinement, this.#root(grants.root));
-      const argv = insideArguments(packed(program.argv, { files: program.files !== undefined, artifacts: program.artifacts ?? [] }), limits);
+      const inside = bubblewrapArguments(
+        { ...program, readOnly },
+        confinement,
+        this.#root(grants.root),
+      );
+      const argv = insideArguments(
+        packed(program.argv, {
+          files: program.files !== undefined,
+          artifacts: program.artifacts ?? [],
+        }),
+        limits,
+      );
       const child = await launch(
         program,
         {
-          argv: [...chainArguments(group?.joinFiles ?? [], uid, limits), "bwrap", "--args", "4", "--", ...argv],
+          argv: [
+            ...chainArguments(group?.joinFiles ?? [], uid, limits),
+            "bwrap",
+            "--args",
+            "4",
+            "--",
+            ...argv,
+          ],
           // bubblewrap's own environment is readable inside, at /proc/1/environ: it gets none of the server's.
           env: { PATH: BASE_ENVIRONMENT.PATH },
           // Through a descriptor: the environment and the paths stay out of the process list.
@@ -225,7 +280,11 @@ export class Bubblewrap implements Sandbox {
     } catch (error) {
       this.#identities.give(uid);
       await group?.remove();
-      throw PoolError.of("sandbox_unavailable", `could not start the child: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw PoolError.of(
+        "sandbox_unavailable",
+        `could not start the child: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     } finally {
       if (filterFd !== undefined) closeSync(filterFd);
     }
@@ -265,6 +324,9 @@ export function refuseSetuid(folders: readonly string[]): void {
     const stat = statSync(join(folder, "bwrap"), { throwIfNoEntry: false });
     if (!stat?.isFile() || (stat.mode & 0o111) === 0) continue;
     if ((stat.mode & 0o4000) === 0) return;
-    throw PoolError.of("sandbox_unavailable", `${folder}/bwrap is setuid, so a flaw in it would make a child root. Mend it with: chmod u-s ${folder}/bwrap`);
+    throw PoolError.of(
+      "sandbox_unavailable",
+      `${folder}/bwrap is setuid, so a flaw in it would make a child root. Mend it with: chmod u-s ${folder}/bwrap`,
+    );
   }
 }

@@ -2,12 +2,27 @@
  * Control groups, version 1 and 2: limits on memory, processes and cpu of a whole child, what it used, and that nothing of
  * it is left. Files and their meanings: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { ChildLimits } from "./confinement.ts";
-import { type CgroupFiles, type Controller, enable, nearestUsable, ownGroups, words, writable } from "./hierarchy.ts";
+import {
+  type CgroupFiles,
+  type Controller,
+  enable,
+  nearestUsable,
+  ownGroups,
+  words,
+  writable,
+} from "./hierarchy.ts";
 
 /** bubblewrap runs two processes beside the child's, and a shell may wait for the program. */
 const OWN_PROCESSES = 4;
@@ -35,13 +50,23 @@ export class Cgroups {
    */
   constructor(
     name: string,
-    files: CgroupFiles = { mountinfo: readFileSync("/proc/self/mountinfo", "utf8"), cgroup: readFileSync("/proc/self/cgroup", "utf8") },
+    files: CgroupFiles = {
+      mountinfo: readFileSync("/proc/self/mountinfo", "utf8"),
+      cgroup: readFileSync("/proc/self/cgroup", "utf8"),
+    },
   ) {
     const own = ownGroups(files, existsSync);
-    if (!own) throw PoolError.of("sandbox_unavailable", "no cgroup hierarchy with memory, pids and cpu is mounted");
+    if (!own)
+      throw PoolError.of(
+        "sandbox_unavailable",
+        "no cgroup hierarchy with memory, pids and cpu is mounted",
+      );
     this.version = own.version;
     try {
-      const parents = own.version === 2 ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)])) : own.folders;
+      const parents =
+        own.version === 2
+          ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)]))
+          : own.folders;
       this.#of = new Map([...parents].map(([key, path]) => [key, join(realpathSync(path), name)]));
       this.folders = [...new Set(this.#of.values())];
     } catch (error) {
@@ -70,7 +95,9 @@ export class Cgroups {
   }
 
   #unavailable(error: unknown): PoolError {
-    return PoolError.of("sandbox_unavailable", `cgroup v${this.version}: ${messageOf(error)}`, { cause: error });
+    return PoolError.of("sandbox_unavailable", `cgroup v${this.version}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 
   /** A group with these limits, still empty. */
@@ -78,27 +105,36 @@ export class Cgroups {
     const name = String(this.#made++);
     const folders = this.folders.map((folder) => join(folder, name));
     const of = (controller: Controller) => join(this.#of.get(controller) as string, name);
-    const write = (controller: Controller, file: string, value: string | number) => writeFileSync(join(of(controller), file), String(value));
+    const write = (controller: Controller, file: string, value: string | number) =>
+      writeFileSync(join(of(controller), file), String(value));
     try {
       for (const folder of folders) mkdirSync(folder);
       const processes = limits.processes + OWN_PROCESSES;
       // Stops a fork bomb from taking the machine's process table.
       write("pids", "pids.max", processes);
-      const quota = Number.isFinite(limits.cpus) ? Math.max(MIN_QUOTA_US, Math.round(limits.cpus * CPU_PERIOD_US)) : undefined;
+      const quota = Number.isFinite(limits.cpus)
+        ? Math.max(MIN_QUOTA_US, Math.round(limits.cpus * CPU_PERIOD_US))
+        : undefined;
       if (this.version === 2) {
         // Stops memory from being taken by many processes, tmpfs or page cache together; no swap, or the limit would only be slow.
         write("memory", "memory.max", limits.memoryBytes);
-        if (existsSync(join(of("memory"), "memory.swap.max"))) write("memory", "memory.swap.max", 0);
+        if (existsSync(join(of("memory"), "memory.swap.max")))
+          write("memory", "memory.swap.max", 0);
         // The whole child ends, not the one process the kernel picks.
         write("memory", "memory.oom.group", 1);
         // Stops a child from keeping the processors from others.
         if (quota !== undefined) write("cpu", "cpu.max", `${quota} ${CPU_PERIOD_US}`);
       } else {
         write("memory", "memory.limit_in_bytes", limits.memoryBytes);
-        if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes"))) write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
+        if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes")))
+          write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
         // What TCP and UDP sockets hold is counted apart here, and without a limit not at all.
         if (existsSync(join(of("memory"), "memory.kmem.tcp.limit_in_bytes")))
-          write("memory", "memory.kmem.tcp.limit_in_bytes", Math.floor(limits.memoryBytes / SOCKETS_PART));
+          write(
+            "memory",
+            "memory.kmem.tcp.limit_in_bytes",
+            Math.floor(limits.memoryBytes / SOCKETS_PART),
+          );
         if (quota !== undefined) {
           write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
           write("cpu", "cpu.cfs_quota_us", quota);
@@ -129,19 +165,31 @@ export class Cgroup {
 
   /** Whether the kernel has killed a process of the group for want of memory. */
   get outOfMemory(): boolean {
-    const file = join(this.#of("memory"), this.#version === 2 ? "memory.events" : "memory.oom_control");
+    const file = join(
+      this.#of("memory"),
+      this.#version === 2 ? "memory.events" : "memory.oom_control",
+    );
     return /^oom_kill [1-9]/m.test(readFileSync(file, "utf8"));
   }
 
   /** Processor time so far, in milliseconds. */
   get cpuMs(): number {
-    if (this.#version === 1) return Number(readFileSync(join(this.#of("cpuacct"), "cpuacct.usage"), "utf8")) / 1e6;
-    return Number(/^usage_usec (\d+)/m.exec(readFileSync(join(this.#of("cpu"), "cpu.stat"), "utf8"))?.[1] ?? 0) / 1e3;
+    if (this.#version === 1)
+      return Number(readFileSync(join(this.#of("cpuacct"), "cpuacct.usage"), "utf8")) / 1e6;
+    return (
+      Number(
+        /^usage_usec (\d+)/m.exec(readFileSync(join(this.#of("cpu"), "cpu.stat"), "utf8"))?.[1] ??
+          0,
+      ) / 1e3
+    );
   }
 
   /** Most memory held at a time; null where the kernel does not tell (version 2 before Linux 5.19). */
   get peakBytes(): number | null {
-    const file = join(this.#of("memory"), this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes");
+    const file = join(
+      this.#of("memory"),
+      this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes",
+    );
     return existsSync(file) ? Number(readFileSync(file, "utf8")) : null;
   }
 
@@ -179,6 +227,9 @@ export class Cgroup {
 
   async #removed(): Promise<boolean> {
     const results = await Promise.allSettled(this.#folders.map((folder) => rmdir(folder)));
-    return results.every((result) => result.status === "fulfilled" || (result.reason as NodeJS.ErrnoException).code === "ENOENT");
+    return results.every(
+      (result) =>
+        result.status === "fulfilled" || (result.reason as NodeJS.ErrnoException).code === "ENOENT",
+    );
   }
 }

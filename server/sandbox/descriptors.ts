@@ -7,7 +7,10 @@ const O_CLOEXEC = 0o2000000;
 export function inheritedDescriptors(): number[] {
   const flagsOf = (fd: number) => {
     try {
-      return Number.parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "", 8);
+      return Number.parseInt(
+        /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "",
+        8,
+      );
     } catch {
       // It was the one by which the folder was read.
       return O_CLOEXEC;

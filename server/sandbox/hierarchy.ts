@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { messageOf } from "../../sdk/typescript/errors.ts";
+import { messageOf } from "../../openapi/errors.ts";
 
 /** The controllers without which there is no limit on the whole of a child. */
 const CONTROLLERS = ["memory", "pids", "cpu"] as const;
@@ -25,13 +25,21 @@ export interface CgroupFiles {
 }
 
 /** The folders that this process is in, by what the kernel tells. Pure. Undefined when the controllers are not mounted. */
-export function ownGroups({ mountinfo, cgroup }: CgroupFiles, exists: (path: string) => boolean): Hierarchy | undefined {
+export function ownGroups(
+  { mountinfo, cgroup }: CgroupFiles,
+  exists: (path: string) => boolean,
+): Hierarchy | undefined {
   const mounts = mountinfo
     .split("\n")
     .map((line) => {
       const [fields = "", tail = ""] = line.split(" - ");
       const [type = "", , options = ""] = tail.split(" ");
-      return { root: fields.split(" ")[3] ?? "/", path: fields.split(" ")[4] ?? "", type, options: options.split(",") };
+      return {
+        root: fields.split(" ")[3] ?? "/",
+        path: fields.split(" ")[4] ?? "",
+        type,
+        options: options.split(","),
+      };
     })
     .filter(({ type }) => type === "cgroup" || type === "cgroup2");
   const paths = cgroup
@@ -43,7 +51,8 @@ export function ownGroups({ mountinfo, cgroup }: CgroupFiles, exists: (path: str
     });
   const folder = (mount: { root: string; path: string }, own: string) => {
     // A container may see only its own part of the tree, under a path that it is not told.
-    const inside = mount.root !== "/" && own.startsWith(mount.root) ? own.slice(mount.root.length) : own;
+    const inside =
+      mount.root !== "/" && own.startsWith(mount.root) ? own.slice(mount.root.length) : own;
     const found = join(mount.path, inside);
     return exists(found) ? found.replace(/(?<=.)\/$/, "") : mount.path;
   };

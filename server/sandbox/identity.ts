@@ -1,5 +1,13 @@
 /** Whose user a child runs as when the server is root, and what that user can reach. */
-import { chmodSync, constants, linkSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from "node:fs";
 import { copyFile, cp } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
@@ -17,7 +25,10 @@ function isMapped(uid: number): boolean {
   return readFileSync("/proc/self/uid_map", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/).map(Number))
-    .some(([inside, , count]) => inside !== undefined && count !== undefined && uid >= inside && uid < inside + count);
+    .some(
+      ([inside, , count]) =>
+        inside !== undefined && count !== undefined && uid >= inside && uid < inside + count,
+    );
 }
 
 /** A user for each child. Without root there is only the server's own. */
@@ -85,7 +96,8 @@ export class Staging {
     }
     try {
       // The same file under another name, where that is one file system.
-      if ((statSync(file).mode & OTHERS_READ) === 0) throw new Error("only a copy can be opened to others");
+      if ((statSync(file).mode & OTHERS_READ) === 0)
+        throw new Error("only a copy can be opened to others");
       linkSync(file, to);
     } catch {
       await copyFile(file, to, constants.COPYFILE_FICLONE);
@@ -106,10 +118,16 @@ async function copyFolder(from: string, to: string): Promise<void> {
       `${from} has to be copied, because the children's user cannot read it, and holds more than ${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_ENTRIES} files; open it: chmod -R a+rX`,
     );
   };
-  await cp(from, to, { recursive: true, verbatimSymlinks: true, filter: withinBounds, mode: constants.COPYFILE_FICLONE });
+  await cp(from, to, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: withinBounds,
+    mode: constants.COPYFILE_FICLONE,
+  });
   for (const entry of ["", ...readdirSync(to, { recursive: true, encoding: "utf8" })]) {
     const stat = lstatSync(join(to, entry));
-    if (!stat.isSymbolicLink()) chmodSync(join(to, entry), (stat.mode & OWNER_RUNS) === 0 ? 0o444 : 0o555);
+    if (!stat.isSymbolicLink())
+      chmodSync(join(to, entry), (stat.mode & OWNER_RUNS) === 0 ? 0o444 : 0o555);
   }
 }
 
@@ -118,7 +136,8 @@ function isOpen(file: string): boolean {
   const stat = statSync(file, { throwIfNoEntry: false });
   // What does not exist is for bubblewrap to say.
   if (!stat) return true;
-  if ((stat.mode & OTHERS_READ) === 0 || (stat.isDirectory() && (stat.mode & OTHERS_ENTER) === 0)) return false;
+  if ((stat.mode & OTHERS_READ) === 0 || (stat.isDirectory() && (stat.mode & OTHERS_ENTER) === 0))
+    return false;
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     if ((statSync(folder).mode & OTHERS_ENTER) === 0) return false;
     if (folder === dirname(folder)) return true;

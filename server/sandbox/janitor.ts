@@ -48,7 +48,9 @@ export class Janitor {
     shell.stdin?.on("error", () => {});
     shell.unref();
     (shell.stdin as unknown as { unref(): void }).unref();
-    this.#ended = new Promise((resolve) => shell.once("exit", () => resolve()).once("error", () => resolve()));
+    this.#ended = new Promise((resolve) =>
+      shell.once("exit", () => resolve()).once("error", () => resolve()),
+    );
     this.#dismiss = () => {
       shell.ref();
       shell.stdin?.end();

@@ -31,9 +31,24 @@ export class NoSandbox implements Sandbox {
       program.argv.map((argument) => places.get(argument) ?? argument),
       { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
     );
-    const env = { PATH: this.#path, HOME: workspace, TMPDIR: workspace, LANG: "C.UTF-8", ...program.env, ...grants.env };
+    const env = {
+      PATH: this.#path,
+      HOME: workspace,
+      TMPDIR: workspace,
+      LANG: "C.UTF-8",
+      ...program.env,
+      ...grants.env,
+    };
     try {
-      const process = await launch(program, { argv: ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", workspace, ...argv], env, status: false }, this.#pipes);
+      const process = await launch(
+        program,
+        {
+          argv: ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", workspace, ...argv],
+          env,
+          status: false,
+        },
+        this.#pipes,
+      );
       process.exited.then(remove);
       return process;
     } catch (error) {

@@ -1,5 +1,5 @@
 /** Opens a member's sandbox, and proves that it holds before children are put into it. */
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { Bubblewrap } from "./bubblewrap.ts";
 import type { Confinement } from "./confinement.ts";
 import { NoSandbox } from "./none.ts";
@@ -31,14 +31,21 @@ export interface SandboxOptions {
  *
  * @throws {PoolError} `sandbox_unavailable` with what to do about it.
  */
-export async function openSandbox({ sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions, confinements: readonly Confinement[]): Promise<Sandbox> {
+export async function openSandbox(
+  { sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions,
+  confinements: readonly Confinement[],
+): Promise<Sandbox> {
   if (sandbox === "off") return new NoSandbox(path);
   let opened: Sandbox;
   try {
     opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
   } catch (error) {
     const text = messageOf(error);
-    throw PoolError.of("sandbox_unavailable", text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`, { cause: error });
+    throw PoolError.of(
+      "sandbox_unavailable",
+      text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`,
+      { cause: error },
+    );
   }
   try {
     await prove(opened, confinements);
@@ -58,7 +65,9 @@ export async function prove(sandbox: Sandbox, confinements: readonly Confinement
     proven.set(key, probe);
     await probe.catch((error: unknown) => {
       proven.delete(key);
-      throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, { cause: error });
+      throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, {
+        cause: error,
+      });
     });
   }
 }

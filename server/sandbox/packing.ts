@@ -9,7 +9,10 @@ export const FILES_FD = 7;
 export const ARTIFACTS_FD = 8;
 
 /** So the shell ends when the files could not be unpacked, this line on stderr after tar's own; the program has not been started. */
-export const FILES_FAILED = { exitCode: 125, message: "distributed-pool: the files could not be put into the workspace" } as const;
+export const FILES_FAILED = {
+  exitCode: 125,
+  message: "distributed-pool: the files could not be put into the workspace",
+} as const;
 
 /**
  * The program's place below the process that is started when artifacts are asked for: its child. Without artifacts the program is that
@@ -18,7 +21,8 @@ export const FILES_FAILED = { exitCode: 125, message: "distributed-pool: the fil
 export const DEPTH_WITH_ARTIFACTS = 1;
 
 /** None of what the caller sets for the program (PATH, TAR_OPTIONS, LC_ALL, LD_PRELOAD) is for these. */
-const TOOLS = "/usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8";
+const TOOLS =
+  "/usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8";
 
 const UNPACK = `
 ${TOOLS} tar -x -f - --touch --no-same-owner --no-same-permissions <&${FILES_FD} ${FILES_FD}<&- ${ARTIFACTS_FD}>&- >/dev/null || {

@@ -26,7 +26,10 @@ function codeOf(character: string): number {
 }
 
 /** @throws {RangeError} for a range with other ends than ASCII. @returns the class that begins at `start`, and where the pattern goes on; undefined where it is none. */
-function classAt(characters: readonly string[], start: number): { readonly token: Token; readonly next: number } | undefined {
+function classAt(
+  characters: readonly string[],
+  start: number,
+): { readonly token: Token; readonly next: number } | undefined {
   let at = start + 1;
   const negated = characters[at] === "!" || characters[at] === "^";
   if (negated) at++;
@@ -34,7 +37,8 @@ function classAt(characters: readonly string[], start: number): { readonly token
   for (let first = true; ; first = false) {
     const character = characters[at];
     if (character === undefined || character === "/") return undefined;
-    if (character === "]" && !first) return { token: { kind: "class", negated, ranges }, next: at + 1 };
+    if (character === "]" && !first)
+      return { token: { kind: "class", negated, ranges }, next: at + 1 };
     const from = codeOf(character);
     const end = characters[at + 2];
     if (characters[at + 1] !== "-" || end === undefined || end === "]" || end === "/") {
@@ -43,7 +47,10 @@ function classAt(characters: readonly string[], start: number): { readonly token
     } else {
       if (codeOf(end) < from) return undefined;
       // find knows no order of others, and would refuse the whole expression.
-      if (codeOf(end) > LAST_ASCII) throw new RangeError(`expected ranges of ASCII characters, such as [a-z]; got [${character}-${end}]`);
+      if (codeOf(end) > LAST_ASCII)
+        throw new RangeError(
+          `expected ranges of ASCII characters, such as [a-z]; got [${character}-${end}]`,
+        );
       ranges.push([from, codeOf(end)]);
       at += 3;
     }
@@ -78,7 +85,10 @@ function parse(pattern: string): Token[] {
 
 function parseAll(patterns: readonly string[]): Token[][] {
   const bytes = patterns.reduce((sum, pattern) => sum + Buffer.byteLength(pattern), 0);
-  if (bytes > MAX_PATTERN_BYTES) throw new RangeError(`expected patterns of together at most ${MAX_PATTERN_BYTES} bytes; got ${bytes}`);
+  if (bytes > MAX_PATTERN_BYTES)
+    throw new RangeError(
+      `expected patterns of together at most ${MAX_PATTERN_BYTES} bytes; got ${bytes}`,
+    );
   return patterns.map(parse);
 }
 
@@ -104,7 +114,9 @@ function bracket(negated: boolean, ranges: readonly Range[]): string {
   const parts = (negated ? ranges : ranges.flatMap(withoutSlash)).map(split);
   const special = new Set(parts.flatMap((part) => part.special));
   const take = (text: string) => (special.has(codeOf(text)) ? text : "");
-  const plain = parts.flatMap((part) => (part.plain ? [part.plain] : [])).map(([from, to]) => character(from) + (from === to ? "" : `-${character(to)}`));
+  const plain = parts
+    .flatMap((part) => (part.plain ? [part.plain] : []))
+    .map(([from, to]) => character(from) + (from === to ? "" : `-${character(to)}`));
   const body = `${take("]")}${negated ? "/" : ""}${plain.join("")}${take("\\")}`;
   if (body !== "") return `[${negated ? "^" : ""}${body}${take("^")}${take("[")}${take("-")}]`;
   // A `^` in front would negate, and alone has no other place.
@@ -162,7 +174,11 @@ function bitsWhere(tokens: readonly Token[], is: (token: Token) => boolean): big
 
 function takes(token: Token, code: number): boolean {
   if (token.kind === "literal") return token.code === code;
-  return token.kind === "class" && code !== SLASH && token.ranges.some(([from, to]) => from <= code && code <= to) !== token.negated;
+  return (
+    token.kind === "class" &&
+    code !== SLASH &&
+    token.ranges.some(([from, to]) => from <= code && code <= to) !== token.negated
+  );
 }
 
 /** Numbers the kinds of characters that the tokens tell apart: far fewer than there are characters. */
@@ -184,11 +200,9 @@ function kindsOf(tokens: readonly Token[]): (code: number) => number {
 }
 
 function matcher(tokens: readonly Token[]): (codes: readonly number[]) => boolean {
-  const [name, path, folders] = (["name", "path", "folders"] as const).map((kind) => bitsWhere(tokens, (token) => token.kind === kind)) as [
-    bigint,
-    bigint,
-    bigint,
-  ];
+  const [name, path, folders] = (["name", "path", "folders"] as const).map((kind) =>
+    bitsWhere(tokens, (token) => token.kind === kind),
+  ) as [bigint, bigint, bigint];
   const optional = name | path | folders;
   // Two that may stand for nothing are next to each other in `**/*`, more never.
   const enter = (states: bigint) => {
@@ -210,7 +224,9 @@ function matcher(tokens: readonly Token[]): (codes: readonly number[]) => boolea
       const stay = states & (code === SLASH ? path : name | path);
       const inFolders = states & folders;
       // Whoever is inside folders comes out of them behind a slash only.
-      states = enter(((states & those) << 1n) | stay | (code === SLASH ? inFolders << 1n : 0n)) | inFolders;
+      states =
+        enter(((states & those) << 1n) | stay | (code === SLASH ? inFolders << 1n : 0n)) |
+        inFolders;
       if (states === 0n) return false;
     }
     return (states & end) !== 0n;

@@ -1,7 +1,7 @@
 /** Whether a sandbox holds on this machine: the attacks are tried, before a member serves. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import type { Exit, Sandbox } from "./sandbox.ts";
 
@@ -55,32 +55,49 @@ interface Tried {
 export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): Promise<void> {
   const { grants, limits } = confinement;
   const attempt = async (script: string, tighter: Partial<typeof limits> = {}): Promise<Tried> => {
-    const argv = sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", grants.network];
+    const argv =
+      sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", grants.network];
     const program = { argv, env: {}, readOnly: [], channel: false, stdin: false };
     const child = await sandbox.launch(program, { grants, limits: { ...limits, ...tighter } });
     const timer = setTimeout(() => child.kill(), PROBE_TIMEOUT_MS);
     // The first complaint of a fork bomb tells enough: bash would try again for many seconds.
     const stop = script === FORK_BOMB ? () => child.kill() : undefined;
-    const [exit, output, stderr] = await Promise.all([child.exited, read(child.stdout), read(child.stderr, stop)]);
+    const [exit, output, stderr] = await Promise.all([
+      child.exited,
+      read(child.stdout),
+      read(child.stderr, stop),
+    ]);
     clearTimeout(timer);
     return { exit, output, stderr };
   };
   try {
     const plain = await attempt(ATTACKS);
     if (!plain.exit.started || plain.exit.exitCode !== 0) {
-      throw new Error(`the sandbox's probe ended with exit code ${plain.exit.exitCode}: ${plain.stderr || plain.output || "no message"}`);
+      throw new Error(
+        `the sandbox's probe ended with exit code ${plain.exit.exitCode}: ${plain.stderr || plain.output || "no message"}`,
+      );
     }
     const tried = [plain];
     if (sandbox.level !== "none") tried.push(await attempt(FORK_BOMB, { processes: 32 }));
     if (sandbox.level === "full") {
       const hog = await attempt(MEMORY_HOG, { memoryBytes: 32 * MIB });
-      if (hog.exit.exceeded !== "memory") throw new Error(`64 MiB could be held where 32 MiB are allowed: ${hog.stderr || `exit code ${hog.exit.exitCode}`}`);
+      if (hog.exit.exceeded !== "memory")
+        throw new Error(
+          `64 MiB could be held where 32 MiB are allowed: ${hog.stderr || `exit code ${hog.exit.exitCode}`}`,
+        );
     }
-    const leaks = tried.flatMap(({ output }) => output.split("\n").filter((line) => line.startsWith("leak: ")));
-    if (leaks.length > 0) throw new Error(leaks.map((line) => line.slice("leak: ".length)).join("; "));
+    const leaks = tried.flatMap(({ output }) =>
+      output.split("\n").filter((line) => line.startsWith("leak: ")),
+    );
+    if (leaks.length > 0)
+      throw new Error(leaks.map((line) => line.slice("leak: ".length)).join("; "));
   } catch (error) {
     const detail = messageOf(error);
-    throw PoolError.of("sandbox_unavailable", [`the sandbox does not hold on this machine: ${detail}`, ...remedies(detail)].join("\n"), { cause: error });
+    throw PoolError.of(
+      "sandbox_unavailable",
+      [`the sandbox does not hold on this machine: ${detail}`, ...remedies(detail)].join("\n"),
+      { cause: error },
+    );
   }
 }
 
@@ -110,7 +127,10 @@ EOF
   apparmor_parser -r /etc/apparmor.d/bwrap`;
 
 /** What to do about it: the kernel's own switches first. Pure but for what the kernel says. */
-export function remedies(detail: string, says: (file: string) => string | undefined = kernelSays): string[] {
+export function remedies(
+  detail: string,
+  says: (file: string) => string | undefined = kernelSays,
+): string[] {
   if (/ENOENT|not found/.test(detail)) {
     return [
       "Install what is missing: bubblewrap (bwrap), util-linux (setpriv, prlimit) and coreutils (mkfifo); on Debian or Ubuntu: apt-get install bubblewrap util-linux coreutils",
@@ -119,9 +139,14 @@ export function remedies(detail: string, says: (file: string) => string | undefi
   if (!/namespace|uid map|Operation not permitted|Permission denied/i.test(detail)) return [];
   if (says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
   if (says("/proc/sys/kernel/unprivileged_userns_clone") === "0")
-    return ["User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1"];
-  if (says("/proc/sys/user/max_user_namespaces") === "0") return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
+    return [
+      "User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1",
+    ];
+  if (says("/proc/sys/user/max_user_namespaces") === "0")
+    return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
   if (says("/.dockerenv") !== undefined)
-    return ["In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"];
+    return [
+      "In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
+    ];
   return [];
 }

@@ -4,7 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { inheritedDescriptors } from "./descriptors.ts";
 import { ARTIFACTS_FD, FILES_FD } from "./packing.ts";
@@ -46,7 +46,10 @@ const SIGNAL_NAMES = new Map(
 );
 
 /** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
-export function exitOf(code: number | null, signal: NodeJS.Signals | null): Pick<Exit, "exitCode" | "signal"> {
+export function exitOf(
+  code: number | null,
+  signal: NodeJS.Signals | null,
+): Pick<Exit, "exitCode" | "signal"> {
   if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
   const exitCode = code ?? 1;
   return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
@@ -77,7 +80,11 @@ function endGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-export async function launch(program: Program, given: Launch, pipes: Pipes): Promise<SandboxedProcess> {
+export async function launch(
+  program: Program,
+  given: Launch,
+  pipes: Pipes,
+): Promise<SandboxedProcess> {
   const { argv, env, arguments: data, status, filterFd, depth = 0, group } = given;
   const opened: Pipe[] = [];
   const open = async (make: () => Promise<Pipe>) => {
@@ -92,7 +99,11 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
     const progress = program.progress ? await open(() => pipes.output()) : null;
     const artifacts = program.artifacts?.length ? await open(() => pipes.output()) : null;
     const [file = "", ...args] = argv;
-    const stdio: ("ignore" | "pipe" | number)[] = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
+    const stdio: ("ignore" | "pipe" | number)[] = [
+      stdin?.childFd ?? "ignore",
+      stdout.childFd,
+      stderr.childFd,
+    ];
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
     stdio[ARGUMENTS_FD] = data ? "pipe" : "ignore";
     stdio[STATUS_FD] = status ? "pipe" : "ignore";
@@ -108,7 +119,11 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
     });
     const streams = child.stdio as unknown as (Duplex | null)[];
     const sandbox = status ? readStatus(streams[STATUS_FD] as Readable) : undefined;
-    const watch = group ? watched(group, given.cpuMs ?? Number.POSITIVE_INFINITY, () => endGroup(child.pid, "SIGKILL")) : undefined;
+    const watch = group
+      ? watched(group, given.cpuMs ?? Number.POSITIVE_INFINITY, () =>
+          endGroup(child.pid, "SIGKILL"),
+        )
+      : undefined;
     const exited = new Promise<Exit>((resolve) =>
       child.once("exit", async (code, signal) => {
         // What the program left in its process group ends with it.
@@ -117,7 +132,12 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
         await group?.remove();
         // bubblewrap tells the exit code of a program only where it could start one. A bubblewrap that was killed tells nothing.
         const started = sandbox === undefined || signal !== null || (await sandbox.toldExit());
-        resolve({ ...exitOf(code, signal), started, exceeded: counted?.exceeded, usage: counted?.usage });
+        resolve({
+          ...exitOf(code, signal),
+          started,
+          exceeded: counted?.exceeded,
+          usage: counted?.usage,
+        });
       }),
     );
     const spawned = new Promise<void>((resolve, reject) =>
@@ -126,7 +146,15 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
         reject(error);
       }),
     );
-    for (const stream of [...child.stdio, stdin?.stream, stdout.stream, stderr.stream, progress?.stream, artifacts?.stream]) stream?.on("error", () => {});
+    for (const stream of [
+      ...child.stdio,
+      stdin?.stream,
+      stdout.stream,
+      stderr.stream,
+      progress?.stream,
+      artifacts?.stream,
+    ])
+      stream?.on("error", () => {});
     if (data) (streams[ARGUMENTS_FD] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
@@ -155,7 +183,8 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
         if (first === undefined) return killGroup(signal);
         // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
         let own = await firstChild(first, () => over);
-        for (let level = 0; level < depth && own !== undefined; level++) own = await firstChild(own, () => over);
+        for (let level = 0; level < depth && own !== undefined; level++)
+          own = await firstChild(own, () => over);
         if (over || own === undefined) return;
         try {
           process.kill(own, signal);
@@ -174,12 +203,18 @@ export async function launch(program: Program, given: Launch, pipes: Pipes): Pro
       }
     }
     program.files?.destroy();
-    throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, { cause: error });
+    throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
 /** Looks at what a group uses; kills it when it is over a limit. `end` tells what it used and which limit it broke. */
-function watched(group: Cgroup, cpuMs: number, kill: () => void): { usedMs(): number | undefined; end(): Pick<Exit, "exceeded" | "usage"> } {
+function watched(
+  group: Cgroup,
+  cpuMs: number,
+  kill: () => void,
+): { usedMs(): number | undefined; end(): Pick<Exit, "exceeded" | "usage"> } {
   /** Somebody with the rights may have removed the group: then nothing is known of it. */
   const asked = <T>(question: () => T): T | undefined => {
     try {
@@ -188,7 +223,10 @@ function watched(group: Cgroup, cpuMs: number, kill: () => void): { usedMs(): nu
       return undefined;
     }
   };
-  const broken = () => asked((): Exit["exceeded"] => (group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined));
+  const broken = () =>
+    asked((): Exit["exceeded"] =>
+      group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined,
+    );
   let exceeded: Exit["exceeded"];
   const timer = setInterval(() => {
     exceeded ??= broken();
@@ -200,7 +238,10 @@ function watched(group: Cgroup, cpuMs: number, kill: () => void): { usedMs(): nu
     usedMs: () => asked(() => group.cpuMs),
     end() {
       clearInterval(timer);
-      const usage = asked(() => ({ cpuMs: Math.round(group.cpuMs * 1_000) / 1_000, maxRssBytes: group.peakBytes }));
+      const usage = asked(() => ({
+        cpuMs: Math.round(group.cpuMs * 1_000) / 1_000,
+        maxRssBytes: group.peakBytes,
+      }));
       return { exceeded: exceeded ?? broken(), usage };
     },
   };
@@ -225,7 +266,10 @@ async function firstChild(pid: number, over: () => boolean): Promise<number | un
 const STATUS_TIMEOUT_MS = 1_000;
 
 /** What bubblewrap says of its sandbox: the host's pid of the first process in it, and whether the program's exit was told. */
-function readStatus(status: Readable): { readonly firstPid: Promise<number | undefined>; toldExit(): Promise<boolean> } {
+function readStatus(status: Readable): {
+  readonly firstPid: Promise<number | undefined>;
+  toldExit(): Promise<boolean>;
+} {
   let text = "";
   status.setEncoding("utf8");
   const closed = new Promise<void>((resolve) => status.once("close", resolve));

@@ -1,6 +1,7 @@
 /** The seam between a child and what holds it: a sandbox launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { SandboxLevel, Usage } from "../../openapi/schemas.ts";
+import type { SandboxLevel } from "../../openapi/limits.ts";
+import type { Usage } from "../../openapi/resources.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** What to run, and what it may see beyond the sandbox's own system. */

@@ -56,7 +56,8 @@ const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
 
 /** `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID`, `NEWNET` of `linux/sched.h`. `NEWTIME` is no flag of `clone`. */
-const NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
+const NEW_NAMESPACES =
+  0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
 /** Put input into the terminal of whoever started the server: `TIOCSTI`, `TIOCLINUX` of `asm-generic/ioctls.h`. */
 const TERMINAL_INPUT = [0x5412, 0x541c];
 /** `PER_LINUX`, and the question which it is. Others switch address randomisation off or make memory executable. */
@@ -100,16 +101,28 @@ const KILL = answer(0x80000000);
 const refuse = (errno: number) => answer(0x00050000 | errno);
 
 // A condition goes around its block, so that jumps stay as short as the block: they have 8 bits.
-const ifEqual = (k: number, ...block: Instruction[]): Instruction[] => [[0x15, 0, block.length, k], ...block];
-const unlessEqual = (k: number, ...block: Instruction[]): Instruction[] => [[0x15, block.length, 0, k], ...block];
-const ifAnyBit = (bits: number, ...block: Instruction[]): Instruction[] => [[0x45, 0, block.length, bits], ...block];
+const ifEqual = (k: number, ...block: Instruction[]): Instruction[] => [
+  [0x15, 0, block.length, k],
+  ...block,
+];
+const unlessEqual = (k: number, ...block: Instruction[]): Instruction[] => [
+  [0x15, block.length, 0, k],
+  ...block,
+];
+const ifAnyBit = (bits: number, ...block: Instruction[]): Instruction[] => [
+  [0x45, 0, block.length, bits],
+  ...block,
+];
 
 /** The filter as classic BPF, an array of `struct sock_filter` in little endian: what `bwrap --seccomp FD` reads. */
 export function seccompProgram(arch: SeccompArch): Buffer {
   const column = arch === "x64" ? 0 : 1;
   const each = (calls: Readonly<Record<string, Numbers>>, errno: number) =>
-    Object.values(calls).flatMap(({ [column]: number }) => (number === null ? [] : ifEqual(number, refuse(errno))));
-  const checked = (call: keyof typeof CHECKED, ...block: Instruction[]) => ifEqual(CHECKED[call][column], ...block);
+    Object.values(calls).flatMap(({ [column]: number }) =>
+      number === null ? [] : ifEqual(number, refuse(errno)),
+    );
+  const checked = (call: keyof typeof CHECKED, ...block: Instruction[]) =>
+    ifEqual(CHECKED[call][column], ...block);
   const program: Instruction[] = [
     // Another architecture's calls, as by `int 0x80`, have other numbers: all below would be off.
     load(ARCH),
@@ -119,8 +132,18 @@ export function seccompProgram(arch: SeccompArch): Buffer {
     ...each(REFUSED, EPERM),
     ...each(ABSENT, ENOSYS),
     ...checked("clone", load(argument(0)), ...ifAnyBit(NEW_NAMESPACES, refuse(EPERM)), ALLOW),
-    ...checked("ioctl", load(argument(1)), ...TERMINAL_INPUT.flatMap((command) => ifEqual(command, refuse(EPERM))), ALLOW),
-    ...checked("personality", load(argument(0)), ...PERSONALITIES.flatMap((allowed) => ifEqual(allowed, ALLOW)), refuse(EPERM)),
+    ...checked(
+      "ioctl",
+      load(argument(1)),
+      ...TERMINAL_INPUT.flatMap((command) => ifEqual(command, refuse(EPERM))),
+      ALLOW,
+    ),
+    ...checked(
+      "personality",
+      load(argument(0)),
+      ...PERSONALITIES.flatMap((allowed) => ifEqual(allowed, ALLOW)),
+      refuse(EPERM),
+    ),
     ...checked(
       "socket",
       load(argument(1)),

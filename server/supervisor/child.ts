@@ -1,32 +1,30 @@
 /** One child: its process, its log, and the one ending that is reported, whatever else goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
-import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
+import { type ErrorCode, type FunctionError, PoolError, problem } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
-import {
-  type ChildInfo,
-  type ChildKind,
-  type ChildReference,
-  type ChildSpec,
-  type ChildStatus,
-  type Data,
-  MAX_FILES,
-  type Usage,
-} from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import type { ChildInfo, ChildReference, ChildStatus, Usage } from "../../openapi/resources.ts";
+import { type ChildKind, type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
+import type { Data } from "../../openapi/values.ts";
 import { readProgress } from "../runtimes/progress.ts";
-import type { FunctionCall, MeasuredUsage, Outcome, Runtime, Started } from "../runtimes/runtime.ts";
+import type {
+  FunctionCall,
+  MeasuredUsage,
+  Outcome,
+  Runtime,
+  Started,
+} from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
-import type { FetchRules } from "../workspace/fetch-rules.ts";
-import { bytesOf } from "../workspace/files.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "../workspace/artifacts.ts";
+import type { FetchRules } from "../workspace/fetch-rules.ts";
+import { bytesOf } from "../workspace/files.ts";
+import { packWorkspace } from "../workspace/pack.ts";
+import type { Uploads } from "../workspace/uploads.ts";
 import { Gather } from "./output/batcher.ts";
-import { Input } from "./stdin.ts";
 import { EventLog } from "./output/event-log.ts";
 import { Thinner } from "./output/progress-throttle.ts";
-import type { Uploads } from "../workspace/uploads.ts";
-import { packWorkspace } from "../workspace/pack.ts";
+import { Input } from "./stdin.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {
@@ -98,14 +96,25 @@ export class Child {
     this.#labels = spec.labels ?? {};
     const { stdin } = spec;
     const open = isOpen(stdin) && !uploads?.stdin;
-    this.input = new Input({ open, once: open && stdin.once ? (why) => this.stop("cancelled", why) : undefined });
+    this.input = new Input({
+      open,
+      once: open && stdin.once ? (why) => this.stop("cancelled", why) : undefined,
+    });
     const { deadlineMs } = options;
-    this.#deadlineAt = deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
+    this.#deadlineAt =
+      deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: options.reference });
     const deadline =
       deadlineMs === undefined
         ? undefined
-        : setTimeout(() => this.stop("deadline_exceeded", `the child was stopped at its deadline, ${this.#deadlineAt?.toISOString()}`), deadlineMs);
+        : setTimeout(
+            () =>
+              this.stop(
+                "deadline_exceeded",
+                `the child was stopped at its deadline, ${this.#deadlineAt?.toISOString()}`,
+              ),
+            deadlineMs,
+          );
     let gone: () => void = () => {};
     this.gone = new Promise((resolve) => {
       gone = resolve;
@@ -187,10 +196,18 @@ export class Child {
 
   async #run({ spec, call, uploads }: ChildOptions, gone: () => void): Promise<void> {
     const { runtime, client, sandbox, reference, confinement, folder, fetchRules } = this.#options;
-    const context = { member: reference.member, pool: reference.pool, childId: reference.id, deadline: this.#deadlineAt?.getTime() ?? null };
+    const context = {
+      member: reference.member,
+      pool: reference.pool,
+      childId: reference.id,
+      deadline: this.#deadlineAt?.getTime() ?? null,
+    };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
-    const progress = new Thinner({ take: (latest) => this.log.append({ type: "progress", ...latest }), hasRoom: () => this.log.writable });
+    const progress = new Thinner({
+      take: (latest) => this.log.append({ type: "progress", ...latest }),
+      hasRoom: () => this.log.writable,
+    });
     const onProgress = (latest: Progress) => progress.push(latest);
     let told: Promise<void> = Promise.resolve();
     let received: Promise<Artifacts> | undefined;
@@ -208,7 +225,10 @@ export class Child {
         folder,
         signal: this.#fetching.signal,
       });
-      const started = await runtime.start({ spec, call, context, client, onProgress }, { sandbox, confinement, files, artifacts: patterns });
+      const started = await runtime.start(
+        { spec, call, context, client, onProgress },
+        { sandbox, confinement, files, artifacts: patterns },
+      );
       const { process } = started;
       this.#process = process;
       this.#launched.resolve(process);
@@ -218,13 +238,17 @@ export class Child {
       if (this.#cause) process.kill();
       const { stdin } = spec;
       const taken: Promise<unknown>[] = [];
-      if (process.stdin && uploads?.stdin) taken.push(pipeline(uploads.stdin.read(), process.stdin));
+      if (process.stdin && uploads?.stdin)
+        taken.push(pipeline(uploads.stdin.read(), process.stdin));
       else if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
       else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
       if (files) taken.push(finished(files));
       // However that ends, the child has what it took.
       void Promise.allSettled(taken).then(release);
-      outputs = Promise.all([this.#pump(process.stdout, "stdout", spec), this.#pump(process.stderr, "stderr", spec)]);
+      outputs = Promise.all([
+        this.#pump(process.stdout, "stdout", spec),
+        this.#pump(process.stderr, "stderr", spec),
+      ]);
       if (process.progress) told = readProgress(process.progress, process.exited, onProgress);
       if (process.artifacts) {
         received = Artifacts.receive(process.artifacts, {
@@ -247,7 +271,9 @@ export class Child {
       await this.#process?.exited;
       const detail = error instanceof PoolError ? error.message : String(error);
       // Before the process was there, nothing else than the fetching could be stopped.
-      if (!this.#process) cause = this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      if (!this.#process)
+        cause =
+          this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
       outcome = { kind: "unavailable", detail };
     }
     const cpuMs = counted?.cpuMs ?? outcome.usage?.cpuMs ?? null;
@@ -271,7 +297,10 @@ export class Child {
     this.#process = undefined;
     this.#started = undefined;
     const terminal = terminalEvent(outcome, cause, usage, this.#artifacts);
-    this.#ending = { exitCode: ("exitCode" in terminal ? terminal.exitCode : undefined) ?? null, code: "problem" in terminal ? terminal.problem.code : null };
+    this.#ending = {
+      exitCode: ("exitCode" in terminal ? terminal.exitCode : undefined) ?? null,
+      code: "problem" in terminal ? terminal.problem.code : null,
+    };
     this.log.append(terminal);
   }
 
@@ -298,14 +327,22 @@ export class Child {
   }
 
   /** Carries one output stream into the log, no faster than the log takes it. */
-  async #pump(stream: Readable, type: "stdout" | "stderr", { outputEncoding }: ChildSpec): Promise<void> {
-    const gather = new Gather({ text: outputEncoding === "text", take: (bytes) => this.log.write(type, bytes, outputEncoding) });
+  async #pump(
+    stream: Readable,
+    type: "stdout" | "stderr",
+    { outputEncoding }: ChildSpec,
+  ): Promise<void> {
+    const gather = new Gather({
+      text: outputEncoding === "text",
+      take: (bytes) => this.log.write(type, bytes, outputEncoding),
+    });
     const { outputBytes: limit } = this.#options.confinement.limits;
     try {
       for await (const all of stream as AsyncIterable<Buffer>) {
         const chunk = all.subarray(0, Math.max(0, limit - this.#outputBytes));
         this.#outputBytes += all.length;
-        if (this.#outputBytes > limit) this.stop("payload_too_large", `the child wrote more than ${limit} bytes of output`, 0);
+        if (this.#outputBytes > limit)
+          this.stop("payload_too_large", `the child wrote more than ${limit} bytes of output`, 0);
         if (chunk.length > 0) gather.push(chunk);
         if (!this.log.writable) await this.log.untilWritable();
       }
@@ -327,26 +364,64 @@ function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"],
 }
 
 /** The limit for which the sandbox ended the child; what a function had told by then came first. */
-function exceededCause({ exceeded }: Exit, { kind }: Outcome, { limits }: Confinement): Cause | undefined {
-  if (exceeded === undefined || kind === "returned" || kind === "threw" || kind === "invalid") return undefined;
-  if (exceeded === "memory") return { code: "out_of_memory", detail: `the child took more than its ${limits.memoryBytes} bytes of memory` };
-  return { code: "deadline_exceeded", detail: `the child used up its ${limits.cpuMs} ms of processor time` };
+function exceededCause(
+  { exceeded }: Exit,
+  { kind }: Outcome,
+  { limits }: Confinement,
+): Cause | undefined {
+  if (exceeded === undefined || kind === "returned" || kind === "threw" || kind === "invalid")
+    return undefined;
+  if (exceeded === "memory")
+    return {
+      code: "out_of_memory",
+      detail: `the child took more than its ${limits.memoryBytes} bytes of memory`,
+    };
+  return {
+    code: "deadline_exceeded",
+    detail: `the child used up its ${limits.cpuMs} ms of processor time`,
+  };
 }
 
 /** The terminal event: what the server did to the child, else what the work did itself. */
-function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: Usage, artifacts: Artifacts | undefined) {
+function terminalEvent(
+  outcome: Outcome,
+  cause: Cause | undefined,
+  usage: Usage,
+  artifacts: Artifacts | undefined,
+) {
   const base = { usage, artifacts: artifacts?.list() ?? [] };
-  const failed = (code: ErrorCode, detail: string, more: { exitCode?: number; error?: FunctionError } = {}) => {
+  const failed = (
+    code: ErrorCode,
+    detail: string,
+    more: { exitCode?: number; error?: FunctionError } = {},
+  ) => {
     const { error, ...rest } = more;
-    return { type: "failed" as const, problem: problem(code, detail, error ? { error } : {}), ...rest, ...base };
+    return {
+      type: "failed" as const,
+      problem: problem(code, detail, error ? { error } : {}),
+      ...rest,
+      ...base,
+    };
   };
   if (cause) return failed(cause.code, cause.detail);
-  if (artifacts?.problem !== undefined && (outcome.kind === "returned" || outcome.kind === "exited")) {
-    return failed("payload_too_large", `artifacts: ${artifacts.problem}`, outcome.kind === "exited" ? { exitCode: outcome.exit.exitCode } : {});
+  if (
+    artifacts?.problem !== undefined &&
+    (outcome.kind === "returned" || outcome.kind === "exited")
+  ) {
+    return failed(
+      "payload_too_large",
+      `artifacts: ${artifacts.problem}`,
+      outcome.kind === "exited" ? { exitCode: outcome.exit.exitCode } : {},
+    );
   }
   switch (outcome.kind) {
     case "returned":
-      return { type: "result" as const, value: outcome.value, ...(outcome.encoding && { encoding: outcome.encoding }), ...base };
+      return {
+        type: "result" as const,
+        value: outcome.value,
+        ...(outcome.encoding && { encoding: outcome.encoding }),
+        ...base,
+      };
     case "exited":
       return { type: "result" as const, exitCode: outcome.exit.exitCode, ...base };
     case "threw":
@@ -356,6 +431,10 @@ function terminalEvent(outcome: Outcome, cause: Cause | undefined, usage: Usage,
     case "unavailable":
       return failed("sandbox_unavailable", outcome.detail);
     case "crashed":
-      return failed("worker_crashed", outcome.detail, outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode });
+      return failed(
+        "worker_crashed",
+        outcome.detail,
+        outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode },
+      );
   }
 }

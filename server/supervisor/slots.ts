@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
-import type { Slot } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import type { Slot } from "../../openapi/resources.ts";
 import { Queue } from "./queue.ts";
 
 export interface SlotsOptions {
@@ -104,7 +104,11 @@ export class Slots {
 
   /** While it drains, there are no slots to be had. */
   load(): Load {
-    return { active: this.#taken + this.#held.size, max: this.#draining ? 0 : this.#max, queued: this.#queue.size };
+    return {
+      active: this.#taken + this.#held.size,
+      max: this.#draining ? 0 : this.#max,
+      queued: this.#queue.size,
+    };
   }
 
   /**
@@ -159,7 +163,13 @@ export class Slots {
       this.#tellPositions();
     };
     const timer = setTimeout(
-      () => ended(PoolError.of("queue_timeout", `no slot of pool ${this.#options.pool} came free on member ${this.#options.member} in ${waitMs} ms`)),
+      () =>
+        ended(
+          PoolError.of(
+            "queue_timeout",
+            `no slot of pool ${this.#options.pool} came free on member ${this.#options.member} in ${waitMs} ms`,
+          ),
+        ),
       waitMs,
     );
     void waiter.over.then(() => clearTimeout(timer));
@@ -181,7 +191,8 @@ export class Slots {
   /** Grants nothing any more; those that wait, or hold a slot, are sent elsewhere. */
   drain(): void {
     this.#draining = true;
-    for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift()) this.#refuse(waiter, this.#drainingError());
+    for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift())
+      this.#refuse(waiter, this.#drainingError());
     for (const id of [...this.#held.keys()]) this.#return(id);
     clearTimeout(this.#positions);
   }
@@ -227,8 +238,13 @@ export class Slots {
 
   #heldBy(id: string, client: string): Held {
     const held = this.#held.get(id);
-    if (!held) throw PoolError.of("slot_not_found", `member ${this.#options.member} holds no slot ${id}: it was taken, given back, or its time is over`);
-    if (held.client !== client) throw PoolError.of("forbidden", `slot ${id} was granted to another caller`);
+    if (!held)
+      throw PoolError.of(
+        "slot_not_found",
+        `member ${this.#options.member} holds no slot ${id}: it was taken, given back, or its time is over`,
+      );
+    if (held.client !== client)
+      throw PoolError.of("forbidden", `slot ${id} was granted to another caller`);
     return held;
   }
 
@@ -274,6 +290,10 @@ export class Slots {
     const { member, pool } = this.#options;
     const load = this.load();
     const waiting = load.queued > 0 ? `, and ${load.queued} callers wait` : "";
-    return PoolError.of("at_capacity", `member ${member} runs ${load.active} of at most ${load.max} children of pool ${pool}${waiting}`, { load });
+    return PoolError.of(
+      "at_capacity",
+      `member ${member} runs ${load.active} of at most ${load.max} children of pool ${pool}${waiting}`,
+      { load },
+    );
   }
 }

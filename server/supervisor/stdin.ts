@@ -1,6 +1,6 @@
 /** A child's standard input while it is open: bodies are written one after the other, each no faster than the child reads it. */
 import type { Readable, Writable } from "node:stream";
-import { PoolError } from "../../sdk/typescript/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 
 /** So many bodies wait for their turn at a time, and each so long. */
 const MAX_WAITING = 16;
@@ -30,7 +30,11 @@ export class Input {
   constructor({ open, once }: InputOptions) {
     this.#open = open;
     this.#once = once;
-    if (once) this.#awaiting = setTimeout(() => once(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`), BEGIN_TIMEOUT_MS);
+    if (once)
+      this.#awaiting = setTimeout(
+        () => once(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
+        BEGIN_TIMEOUT_MS,
+      );
   }
 
   /** Tells it the child's pipe, once there is one. */
@@ -60,7 +64,11 @@ export class Input {
   async write(body: Readable, end: boolean): Promise<number> {
     if (!this.#open || (this.#once && !this.#awaiting)) throw closed(0);
     if (this.#once) return this.#writeOnly(body, this.#once);
-    if (this.#waiting >= MAX_WAITING) throw PoolError.of("too_many_requests", `expected at most ${MAX_WAITING} bodies to wait for the child's input`);
+    if (this.#waiting >= MAX_WAITING)
+      throw PoolError.of(
+        "too_many_requests",
+        `expected at most ${MAX_WAITING} bodies to wait for the child's input`,
+      );
     const before = this.#last;
     const turn = Promise.withResolvers<void>();
     this.#last = before.then(() => turn.promise);
@@ -94,8 +102,12 @@ export class Input {
     this.#body = body;
     try {
       // To destroy it here would look as if its sender had broken it off.
-      for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        await new Promise<void>((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve())));
+      for await (const chunk of body.iterator({
+        destroyOnReturn: false,
+      }) as AsyncIterable<Buffer>) {
+        await new Promise<void>((resolve, reject) =>
+          stream.write(chunk, (error) => (error ? reject(error) : resolve())),
+        );
         bytes += chunk.length;
       }
       if (end) {
@@ -115,13 +127,24 @@ export class Input {
 }
 
 function closed(bytes: number): PoolError {
-  return PoolError.of("stdin_closed", bytes > 0 ? `the child took ${bytes} bytes of this body and no more` : "the child's input was never open, or has ended");
+  return PoolError.of(
+    "stdin_closed",
+    bytes > 0
+      ? `the child took ${bytes} bytes of this body and no more`
+      : "the child's input was never open, or has ended",
+  );
 }
 
 async function inTime(before: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(
-    () => late.reject(PoolError.of("request_timeout", `another body is still being written after ${TURN_TIMEOUT_MS} ms`)),
+    () =>
+      late.reject(
+        PoolError.of(
+          "request_timeout",
+          `another body is still being written after ${TURN_TIMEOUT_MS} ms`,
+        ),
+      ),
     TURN_TIMEOUT_MS,
   );
   await Promise.race([before, late.promise]).finally(() => clearTimeout(timer));

@@ -1,19 +1,21 @@
 /** One pool's children on this member, never more than `maxChildren`. */
 import { randomBytes } from "node:crypto";
 import type { Load } from "../../openapi/errors.ts";
-import { type ChildInfo, type ChildSpec, isAtLeast, MAX_FILES, type SandboxLevel } from "../../openapi/schemas.ts";
-import { messageOf, PoolError } from "../../sdk/typescript/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
+import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import type { Runtimes } from "../runtimes/registry.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
-import type { FetchRules } from "../workspace/fetch-rules.ts";
-import { fileOf } from "../workspace/files.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { Child, type StopCause } from "./child.ts";
 import { checkUrl } from "../workspace/fetch.ts";
-import { Slots, type Waiter } from "./slots.ts";
+import type { FetchRules } from "../workspace/fetch-rules.ts";
+import { fileOf } from "../workspace/files.ts";
 import type { Uploads } from "../workspace/uploads.ts";
+import { Child, type StopCause } from "./child.ts";
+import { Slots, type Waiter } from "./slots.ts";
 
 export interface SupervisorOptions {
   readonly pool: string;
@@ -52,7 +54,15 @@ const FORGOTTEN = 10_000;
 /** What may change while it runs. */
 export type ChangeableOptions = Pick<
   SupervisorOptions,
-  "maxChildren" | "maxQueue" | "confinement" | "maxDeadlineMs" | "defaultDeadlineMs" | "runtimes" | "graceMs" | "rememberMs" | "fetchRules"
+  | "maxChildren"
+  | "maxQueue"
+  | "confinement"
+  | "maxDeadlineMs"
+  | "defaultDeadlineMs"
+  | "runtimes"
+  | "graceMs"
+  | "rememberMs"
+  | "fetchRules"
 >;
 
 /** Whose request it is, and with what it comes. */
@@ -106,7 +116,8 @@ export class Supervisor {
   admit(spec: ChildSpec, lifetime: "call" | "placed", { client, slot, uploads }: Claim): Child {
     const limits = this.check(spec, uploads);
     const deadlineMs = this.#deadlineOf(spec, lifetime);
-    const { pool, member, url, sandbox, runtimes, graceMs, confinement, fetchRules, folder } = this.options;
+    const { pool, member, url, sandbox, runtimes, graceMs, confinement, fetchRules, folder } =
+      this.options;
     const call = runtimes.callOf(spec);
     const place = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${member}.${randomBytes(16).toString("hex")}`;
@@ -123,7 +134,10 @@ export class Supervisor {
       fetchRules,
       folder,
       // What the caller named is what was left of it when it sent this request; the default counts from when the slot was asked for.
-      deadlineMs: spec.deadlineMs === undefined && deadlineMs !== undefined ? Math.max(1, deadlineMs - (performance.now() - place.requestedAt)) : deadlineMs,
+      deadlineMs:
+        spec.deadlineMs === undefined && deadlineMs !== undefined
+          ? Math.max(1, deadlineMs - (performance.now() - place.requestedAt))
+          : deadlineMs,
       graceMs,
     });
     this.#children.set(id, child);
@@ -137,7 +151,11 @@ export class Supervisor {
    *
    * @throws {PoolError} as {@link admit}; `queue_timeout`, or `deadline_exceeded` where the deadline came first; `cancelled` when the caller left.
    */
-  async admitWhenFree(spec: ChildSpec, lifetime: "call" | "placed", { onPosition, signal, ...claim }: Wait): Promise<Child> {
+  async admitWhenFree(
+    spec: ChildSpec,
+    lifetime: "call" | "placed",
+    { onPosition, signal, ...claim }: Wait,
+  ): Promise<Child> {
     if (spec.waitMs === 0 || claim.slot !== undefined) return this.admit(spec, lifetime, claim);
     this.check(spec, claim.uploads);
     const deadlineMs = this.#deadlineOf(spec, lifetime) ?? Number.POSITIVE_INFINITY;
@@ -149,11 +167,17 @@ export class Supervisor {
     if (signal?.aborted) leave();
     try {
       const { id } = await waiter.granted;
-      const remainder = spec.deadlineMs === undefined ? {} : { deadlineMs: Math.max(1, Math.ceil(spec.deadlineMs - (performance.now() - since))) };
+      const remainder =
+        spec.deadlineMs === undefined
+          ? {}
+          : { deadlineMs: Math.max(1, Math.ceil(spec.deadlineMs - (performance.now() - since))) };
       return this.admit({ ...spec, ...remainder }, lifetime, { ...claim, slot: id });
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
-        throw PoolError.of("deadline_exceeded", `the deadline of ${deadlineMs} ms passed before a slot came free`);
+        throw PoolError.of(
+          "deadline_exceeded",
+          `the deadline of ${deadlineMs} ms passed before a slot came free`,
+        );
       throw error;
     } finally {
       signal?.removeEventListener("abort", leave);
@@ -175,7 +199,11 @@ export class Supervisor {
     const call = runtimes.callOf(spec);
     if (call) runtimes.of(call);
     const limits = tightened(confinement.limits, spec.limits);
-    if (uploads?.stdin && spec.stdin !== undefined) throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
+    if (uploads?.stdin && spec.stdin !== undefined)
+      throw PoolError.of(
+        "invalid_request",
+        "/stdin: expected it in the spec or as a part; got both",
+      );
     checkFiles(spec, uploads?.files ?? [], limits.workspaceBytes, fetchRules);
     return limits;
   }
@@ -183,17 +211,24 @@ export class Supervisor {
   #checkSandbox(demanded: SandboxLevel | undefined): void {
     const { member, sandbox } = this.options;
     if (demanded !== undefined && !isAtLeast(sandbox.level, demanded))
-      throw PoolError.of("sandbox_unavailable", `expected sandbox ${demanded}; member ${member} has ${sandbox.level}`);
+      throw PoolError.of(
+        "sandbox_unavailable",
+        `expected sandbox ${demanded}; member ${member} has ${sandbox.level}`,
+      );
   }
 
   #deadlineOf({ deadlineMs }: ChildSpec, lifetime: "call" | "placed"): number | undefined {
     const { maxDeadlineMs, defaultDeadlineMs, pool } = this.options;
     if (deadlineMs !== undefined && maxDeadlineMs !== undefined && deadlineMs > maxDeadlineMs) {
       const message = `expected at most ${maxDeadlineMs}, the longest deadline of pool ${pool}; got ${deadlineMs}`;
-      throw PoolError.of("invalid_request", `/deadlineMs: ${message}`, { fields: [{ path: "/deadlineMs", message }] });
+      throw PoolError.of("invalid_request", `/deadlineMs: ${message}`, {
+        fields: [{ path: "/deadlineMs", message }],
+      });
     }
     if (deadlineMs !== undefined) return deadlineMs;
-    return lifetime === "call" ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY) : maxDeadlineMs;
+    return lifetime === "call"
+      ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY)
+      : maxDeadlineMs;
   }
 
   /** The children, in the order of their admission. */
@@ -221,7 +256,9 @@ export class Supervisor {
 
   /** Resolves when there is no child any more, not one that is remembered. */
   forgotten(): Promise<void> {
-    return this.#children.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenForgotten.push(resolve));
+    return this.#children.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#whenForgotten.push(resolve));
   }
 
   /** Admits nothing any more, ends the processes that wait for calls, and tells the functions that run. */
@@ -252,7 +289,10 @@ export class Supervisor {
       bytes += log.heldBytes;
       artifactBytes += artifacts?.bytes ?? 0;
     }
-    const tooMuch = () => this.#ended.size > REMEMBERED || bytes > REMEMBERED_BYTES || artifactBytes > REMEMBERED_ARTIFACT_BYTES;
+    const tooMuch = () =>
+      this.#ended.size > REMEMBERED ||
+      bytes > REMEMBERED_BYTES ||
+      artifactBytes > REMEMBERED_ARTIFACT_BYTES;
     for (const oldest of [...this.#ended.keys()]) {
       // The last one is kept whatever its size: its caller is still reading.
       if (oldest === child || !tooMuch()) break;
@@ -268,28 +308,49 @@ export class Supervisor {
     this.#children.delete(child.id);
     child.close();
     this.#forgotten.add(child.id);
-    if (this.#forgotten.size > FORGOTTEN) this.#forgotten.delete(this.#forgotten.values().next().value as string);
+    if (this.#forgotten.size > FORGOTTEN)
+      this.#forgotten.delete(this.#forgotten.values().next().value as string);
     if (this.#children.size === 0) for (const tell of this.#whenForgotten.splice(0)) tell();
   }
 }
 
 /** Refuses files that cannot be put into the workspace, and patterns that cannot be looked for. */
-function checkFiles({ files = {}, artifacts = [] }: ChildSpec, uploaded: readonly Part[], workspaceBytes: number, rules: FetchRules): void {
+function checkFiles(
+  { files = {}, artifacts = [] }: ChildSpec,
+  uploaded: readonly Part[],
+  workspaceBytes: number,
+  rules: FetchRules,
+): void {
   const paths = [...Object.keys(files), ...uploaded.map(({ name }) => name)];
-  const refuse = (path: string, message: string) => PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
-  if (paths.length > MAX_FILES) throw refuse("/files", `expected at most ${MAX_FILES} files; got ${paths.length}`);
+  const refuse = (path: string, message: string) =>
+    PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+  if (paths.length > MAX_FILES)
+    throw refuse("/files", `expected at most ${MAX_FILES} files; got ${paths.length}`);
   const twice = paths.find((path, index) => paths.indexOf(path) !== index);
-  if (twice !== undefined) throw refuse("/files", `expected ${JSON.stringify(twice)} once; got it in the spec and in a part`);
-  const folders = new Set(paths.flatMap((path) => path.split("/").map((_, index, names) => names.slice(0, index).join("/"))));
+  if (twice !== undefined)
+    throw refuse(
+      "/files",
+      `expected ${JSON.stringify(twice)} once; got it in the spec and in a part`,
+    );
+  const folders = new Set(
+    paths.flatMap((path) =>
+      path.split("/").map((_, index, names) => names.slice(0, index).join("/")),
+    ),
+  );
   const both = paths.find((path) => folders.has(path));
-  if (both !== undefined) throw refuse("/files", `expected ${JSON.stringify(both)} to be a file or a folder; got both`);
+  if (both !== undefined)
+    throw refuse("/files", `expected ${JSON.stringify(both)} to be a file or a folder; got both`);
   const parts = [...uploaded];
   for (const [path, data] of Object.entries(files)) {
     if (typeof data === "object" && "url" in data) checkUrl(path, data.url, rules);
     else parts.push(fileOf(path, data));
   }
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  if (bytes > workspaceBytes) throw refuse("/files", `expected at most ${workspaceBytes} bytes, the size of the workspace; got ${bytes}`);
+  if (bytes > workspaceBytes)
+    throw refuse(
+      "/files",
+      `expected at most ${workspaceBytes} bytes, the size of the workspace; got ${bytes}`,
+    );
   try {
     packed([], { files: false, artifacts });
   } catch (error) {
@@ -298,14 +359,33 @@ function checkFiles({ files = {}, artifacts = [] }: ChildSpec, uploaded: readonl
 }
 
 /** Refuses what an allow-list of commands does not name; a function could start anything, a task is the operator's own. */
-function checkCommand({ command, function: fn, task, env = {}, files }: ChildSpec, allowed: readonly string[] | undefined, pool: string): void {
+function checkCommand(
+  { command, function: fn, task, env = {}, files }: ChildSpec,
+  allowed: readonly string[] | undefined,
+  pool: string,
+): void {
   if (allowed === undefined) return;
-  if (fn) throw PoolError.of("forbidden", `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`);
-  if (command && !allowed.includes(command[0] ?? "")) throw PoolError.of("forbidden", `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`);
+  if (fn)
+    throw PoolError.of(
+      "forbidden",
+      `pool ${pool} runs only these commands, and no functions: ${allowed.join(", ")}`,
+    );
+  if (command && !allowed.includes(command[0] ?? ""))
+    throw PoolError.of(
+      "forbidden",
+      `pool ${pool} runs only ${allowed.join(", ")}; got ${command[0]}`,
+    );
   // PATH, LD_PRELOAD, PS4 and many more make another program out of the one that is allowed.
   const names = Object.keys(env);
   if (names.length > 0)
-    throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, with its own variables: ${names.join(", ")} may not be set`);
+    throw PoolError.of(
+      "forbidden",
+      `pool ${pool} runs only the commands it allows, with its own variables: ${names.join(", ")} may not be set`,
+    );
   // Runtimes look for more modules in the workspace, which is their home.
-  if (task && files) throw PoolError.of("forbidden", `pool ${pool} runs only the commands it allows, and tasks without files`);
+  if (task && files)
+    throw PoolError.of(
+      "forbidden",
+      `pool ${pool} runs only the commands it allows, and tasks without files`,
+    );
 }

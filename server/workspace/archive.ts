@@ -82,7 +82,9 @@ function sizeOf(header: Buffer): number {
 }
 
 /** The entries up to the end of the archive; what follows it is not read. A long name is given with the entry it belongs to. */
-export async function* readArchive(source: AsyncIterable<Buffer>): AsyncGenerator<Entry, void, undefined> {
+export async function* readArchive(
+  source: AsyncIterable<Buffer>,
+): AsyncGenerator<Entry, void, undefined> {
   const bytes = new Bytes(source);
   const padding = (count: number) => bytes.whole((BLOCK - (count % BLOCK)) % BLOCK);
   const longNames = new Map<string, string | undefined>();
@@ -91,12 +93,14 @@ export async function* readArchive(source: AsyncIterable<Buffer>): AsyncGenerato
     if (header.every((byte) => byte === 0)) return;
     checkSum(header);
     const magic = header.toString("latin1", 257, 265);
-    if (magic !== "ustar  \0" && magic !== "ustar\x0000") throw new ArchiveError("a header is of an unknown format");
+    if (magic !== "ustar  \0" && magic !== "ustar\x0000")
+      throw new ArchiveError("a header is of an unknown format");
     const size = sizeOf(header);
     const type = String.fromCharCode(header[156] ?? 0);
     // The name of the next entry, or of what it links to.
     if (type === "L" || type === "K") {
-      if (size > MAX_LONG_NAME_BYTES || longNames.has(type)) throw new ArchiveError("a name is too long");
+      if (size > MAX_LONG_NAME_BYTES || longNames.has(type))
+        throw new ArchiveError("a name is too long");
       longNames.set(type, textOf(await bytes.whole(size)));
       await padding(size);
       continue;
@@ -106,7 +110,13 @@ export async function* readArchive(source: AsyncIterable<Buffer>): AsyncGenerato
     if (!isFile && size > 0) throw new ArchiveError("an entry that is not a file has content");
     const short = textOf(header.subarray(0, 100));
     const prefix = magic === "ustar\x0000" ? textOf(header.subarray(345, 500)) : "";
-    const name = longNames.has("L") ? longNames.get("L") : short === undefined || prefix === undefined ? undefined : prefix ? `${prefix}/${short}` : short;
+    const name = longNames.has("L")
+      ? longNames.get("L")
+      : short === undefined || prefix === undefined
+        ? undefined
+        : prefix
+          ? `${prefix}/${short}`
+          : short;
     longNames.clear();
     yield { name, isFile, bytes: size, body: bytes.pieces(size) };
     await padding(size);

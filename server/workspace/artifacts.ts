@@ -1,7 +1,7 @@
 /** The files that a child left: taken from the tar stream that its sandbox packs, kept in a file without a name, given out by path. */
 import { Readable } from "node:stream";
-import { isWorkspacePath } from "../../openapi/schemas.ts";
-import { messageOf } from "../../sdk/typescript/errors.ts";
+import { messageOf } from "../../openapi/errors.ts";
+import { isWorkspacePath } from "../../openapi/values.ts";
 import { pathMatcher } from "../sandbox/patterns.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
 import { type Place, READ_BYTES, Spool } from "./spool.ts";
@@ -27,7 +27,11 @@ export class Artifacts {
   readonly #streams = new Set<Promise<void>>();
   #closed: Promise<void> | undefined;
 
-  private constructor(spool: Spool, places: ReadonlyMap<string, Place>, problem: string | undefined) {
+  private constructor(
+    spool: Spool,
+    places: ReadonlyMap<string, Place>,
+    problem: string | undefined,
+  ) {
     this.#spool = spool;
     this.#places = places;
     this.problem = problem;
@@ -52,14 +56,19 @@ export class Artifacts {
 
   /** All of them, by path. */
   list(): { readonly path: string; readonly bytes: number }[] {
-    return [...this.#places].map(([path, { bytes }]) => ({ path, bytes })).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    return [...this.#places]
+      .map(([path, { bytes }]) => ({ path, bytes }))
+      .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   /** The content of one; undefined where there is none, or after `close`. The stream has to be read or destroyed. */
   open(path: string): { readonly bytes: number; readonly stream: Readable } | undefined {
     const place = this.#places.get(path);
     if (!place || this.#closed) return undefined;
-    const stream = Readable.from(this.#spool.read(place), { objectMode: false, highWaterMark: READ_BYTES });
+    const stream = Readable.from(this.#spool.read(place), {
+      objectMode: false,
+      highWaterMark: READ_BYTES,
+    });
     const over = new Promise<void>((resolve) => stream.once("close", resolve)).then(() => {
       this.#streams.delete(over);
     });
@@ -74,7 +83,10 @@ export class Artifacts {
   }
 }
 
-async function receive(tar: Readable, { patterns, maxBytes, maxFiles, folder, signal }: ArtifactOptions) {
+async function receive(
+  tar: Readable,
+  { patterns, maxBytes, maxFiles, folder, signal }: ArtifactOptions,
+) {
   const spool = new Spool(folder);
   const places = new Map<string, Place>();
   let problem: string | undefined;
@@ -99,7 +111,9 @@ async function receive(tar: Readable, { patterns, maxBytes, maxFiles, folder, si
       if (keep) places.set(path, { start: end, bytes: entry.bytes });
     }
   } catch (error) {
-    problem = signal?.aborted ? "the artifacts were not read to their end: it took too long" : `the artifacts were not read to their end: ${reasonOf(error)}`;
+    problem = signal?.aborted
+      ? "the artifacts were not read to their end: it took too long"
+      : `the artifacts were not read to their end: ${reasonOf(error)}`;
   } finally {
     signal?.removeEventListener("abort", stop);
     tar.destroy();
@@ -108,7 +122,8 @@ async function receive(tar: Readable, { patterns, maxBytes, maxFiles, folder, si
 }
 
 function reasonOf(error: unknown): string {
-  if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return "the stream was closed";
+  if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE")
+    return "the stream was closed";
   return messageOf(error);
 }
 

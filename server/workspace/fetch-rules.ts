@@ -20,23 +20,39 @@ export interface FetchRules {
 
 /** `SCHEME://HOST[:PORT][/PATH]`, `*.` before a host for all names below it. */
 export const UrlRuleSchema = z.string().transform((text, context): UrlRule => {
-  const [, scheme, wildcard = "", rest = ""] = /^(https?:\/\/)(\*\.)?([^\s@?#*\\]+)$/.exec(text) ?? [];
+  const [, scheme, wildcard = "", rest = ""] =
+    /^(https?:\/\/)(\*\.)?([^\s@?#*\\]+)$/.exec(text) ?? [];
   const url = URL.parse(`${scheme}${rest}`);
-  if (scheme === undefined || !url || (wildcard !== "" && isIP(url.hostname.replace(/^\[|\]$/g, "")) > 0)) {
+  if (
+    scheme === undefined ||
+    !url ||
+    (wildcard !== "" && isIP(url.hostname.replace(/^\[|\]$/g, "")) > 0)
+  ) {
     context.addIssue({
       code: "custom",
       message: `expected the beginning of a URL, such as https://assets.example.com/public/ or https://*.example.com; got ${JSON.stringify(text)}`,
     });
     return z.NEVER;
   }
-  return { text, protocol: url.protocol, host: `${wildcard.slice(1)}${url.hostname}`, port: url.port, path: url.pathname };
+  return {
+    text,
+    protocol: url.protocol,
+    host: `${wildcard.slice(1)}${url.hostname}`,
+    port: url.port,
+    path: url.pathname,
+  };
 });
 
 /** `ADDRESS` or `ADDRESS/BITS`. */
 export const NetworkSchema = z.string().refine((text) => {
   const [address = "", bits, ...more] = text.split("/");
   const size = isIPv4(address) ? 32 : 128;
-  return isIP(address) > 0 && !address.includes("%") && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= size));
+  return (
+    isIP(address) > 0 &&
+    !address.includes("%") &&
+    more.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= size))
+  );
 }, "expected an IP address or a network, such as 10.0.0.0/8");
 
 function listOf(networks: readonly string[]): BlockList {
@@ -44,23 +60,42 @@ function listOf(networks: readonly string[]): BlockList {
   for (const network of networks) {
     const [address = "", bits] = network.split("/");
     const family = isIPv4(address) ? "ipv4" : "ipv6";
-    list.addSubnet(address, bits === undefined ? (family === "ipv4" ? 32 : 128) : Number(bits), family);
+    list.addSubnet(
+      address,
+      bits === undefined ? (family === "ipv4" ? 32 : 128) : Number(bits),
+      family,
+    );
   }
   return list;
 }
 
-export function fetchRulesOf({ fetch, fetchAddresses }: { fetch: readonly UrlRule[]; fetchAddresses: readonly string[] }): FetchRules {
+export function fetchRulesOf({
+  fetch,
+  fetchAddresses,
+}: {
+  fetch: readonly UrlRule[];
+  fetchAddresses: readonly string[];
+}): FetchRules {
   return { urls: fetch, addresses: listOf(fetchAddresses) };
 }
 
 /** Whether the operator allows the URL; nothing is said of the addresses that its name stands for. */
-export function allowsUrl({ urls }: FetchRules, { protocol, hostname, port, pathname }: URL): boolean {
+export function allowsUrl(
+  { urls }: FetchRules,
+  { protocol, hostname, port, pathname }: URL,
+): boolean {
   return urls.some((rule) => {
-    const isHost = rule.host.startsWith(".") ? hostname.endsWith(rule.host) && hostname !== rule.host : hostname === rule.host;
+    const isHost = rule.host.startsWith(".")
+      ? hostname.endsWith(rule.host) && hostname !== rule.host
+      : hostname === rule.host;
     if (!isHost || rule.protocol !== protocol || rule.port !== port) return false;
     // A server may take an encoded slash for one, and climb out of the path.
     if (rule.path === "/") return true;
-    return !/%(2f|5c)/i.test(pathname) && (pathname === rule.path || pathname.startsWith(rule.path.endsWith("/") ? rule.path : `${rule.path}/`));
+    return (
+      !/%(2f|5c)/i.test(pathname) &&
+      (pathname === rule.path ||
+        pathname.startsWith(rule.path.endsWith("/") ? rule.path : `${rule.path}/`))
+    );
   });
 }
 
@@ -91,5 +126,8 @@ export function allowsAddress({ addresses }: FetchRules, address: string): boole
   // One with a zone is link-local.
   if (isIP(address) === 0 || address.includes("%")) return false;
   if (isIPv4(address)) return addresses.check(address, "ipv4") || !SPECIAL.check(address, "ipv4");
-  return addresses.check(address, "ipv6") || (PUBLIC_6.check(address, "ipv6") && !SPECIAL_6.check(address, "ipv6"));
+  return (
+    addresses.check(address, "ipv6") ||
+    (PUBLIC_6.check(address, "ipv6") && !SPECIAL_6.check(address, "ipv6"))
+  );
 }

@@ -1,7 +1,7 @@
 /** The files of a child as the tar stream that is unpacked in the sandbox. */
 import { Readable } from "node:stream";
 import { type Pack, pack } from "tar-stream";
-import type { Data } from "../../openapi/schemas.ts";
+import type { Data } from "../../openapi/values.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 
 const FILE_MODE = 0o644;
@@ -16,7 +16,10 @@ export function bytesOf(data: Data): Buffer {
 export function fileOf(name: string, data: Data): Part {
   return {
     name,
-    bytes: typeof data === "object" && "base64" in data ? Buffer.byteLength(data.base64, "base64") : bytesOf(data).length,
+    bytes:
+      typeof data === "object" && "base64" in data
+        ? Buffer.byteLength(data.base64, "base64")
+        : bytesOf(data).length,
     async *read() {
       yield bytesOf(data);
     },
@@ -42,7 +45,9 @@ async function* chunks(files: readonly Part[]): AsyncGenerator<Buffer, void, und
 async function addAll(files: readonly Part[], tar: Pack): Promise<void> {
   for (const { name, bytes, read } of files) {
     await new Promise<void>((resolve, reject) => {
-      const entry = tar.entry({ name, size: bytes, mode: FILE_MODE }, (error) => (error ? reject(error) : resolve()));
+      const entry = tar.entry({ name, size: bytes, mode: FILE_MODE }, (error) =>
+        error ? reject(error) : resolve(),
+      );
       // The callback has it too; without a listener it would end the process.
       entry.on("error", () => {});
       let goOn = () => {};

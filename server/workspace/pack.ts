@@ -1,9 +1,9 @@
 /** The files of a child, from wherever they come, as the tar stream that is unpacked in its workspace. */
 import type { Readable } from "node:stream";
-import type { ChildSpec } from "../../openapi/schemas.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
-import { fileOf, packFiles } from "./files.ts";
 import { type FetchOptions, fetchFile } from "./fetch.ts";
+import { fileOf, packFiles } from "./files.ts";
 import { Spool } from "./spool.ts";
 
 export interface WorkspaceOptions extends FetchOptions {
@@ -19,7 +19,10 @@ export interface WorkspaceOptions extends FetchOptions {
  * @param options `maxBytes` bounds all files together.
  * @throws {PoolError} see {@link fetchFile}.
  */
-export async function packWorkspace(files: NonNullable<ChildSpec["files"]>, options: WorkspaceOptions): Promise<Readable | undefined> {
+export async function packWorkspace(
+  files: NonNullable<ChildSpec["files"]>,
+  options: WorkspaceOptions,
+): Promise<Readable | undefined> {
   const { uploaded, folder, maxBytes } = options;
   const parts = [...uploaded];
   const urls: [path: string, url: string][] = [];

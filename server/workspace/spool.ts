@@ -27,7 +27,12 @@ export class Spool {
   async append(piece: Uint8Array): Promise<void> {
     this.#file ??= await this.#create();
     for (let written = 0; written < piece.length; ) {
-      const { bytesWritten } = await this.#file.write(piece, written, piece.length - written, this.end);
+      const { bytesWritten } = await this.#file.write(
+        piece,
+        written,
+        piece.length - written,
+        this.end,
+      );
       written += bytesWritten;
       this.end += bytesWritten;
     }

@@ -4,14 +4,27 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
-import { Bubblewrap, bubblewrapArguments, chainArguments, insideArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import {
+  Bubblewrap,
+  bubblewrapArguments,
+  chainArguments,
+  insideArguments,
+  readRoot,
+} from "../../server/sandbox/bubblewrap.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
-import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 import { Janitor } from "../../server/sandbox/janitor.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { type SeccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
@@ -38,7 +51,10 @@ const sandbox = new Bubblewrap("full");
 async function run(argv: readonly string[]): Promise<void> {
   const fd = openSync(filter, "r");
   const [file = "", ...args] = argv;
-  const child = spawn(file, args, { stdio: ["ignore", "ignore", "ignore", "ignore", "ignore", "ignore", fd], env: { PATH: "/usr/bin:/bin" } });
+  const child = spawn(file, args, {
+    stdio: ["ignore", "ignore", "ignore", "ignore", "ignore", "ignore", fd],
+    env: { PATH: "/usr/bin:/bin" },
+  });
   const [code] = (await once(child, "exit")) as [number | null];
   closeSync(fd);
   if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}`);
@@ -57,12 +73,28 @@ function layers(program: Program): [string, () => Promise<unknown>][] {
     ["+ seccomp filter", () => run(["bwrap", ...all, "--", ...program.argv])],
     ["+ process limit inside", () => run(["bwrap", ...all, "--", ...inside])],
     ["+ rlimits", () => run([...prlimit, "bwrap", ...all, "--", ...inside])],
-    ["+ no new privileges, uid drop", () => run([...chainArguments([], root ? UID : undefined, limits), "bwrap", ...all, "--", ...inside])],
+    [
+      "+ no new privileges, uid drop",
+      () =>
+        run([
+          ...chainArguments([], root ? UID : undefined, limits),
+          "bwrap",
+          ...all,
+          "--",
+          ...inside,
+        ]),
+    ],
     [
       "+ control group",
       async () => {
         const group = groups.create(limits);
-        await run([...chainArguments(group.joinFiles, root ? UID : undefined, limits), "bwrap", ...all, "--", ...inside]);
+        await run([
+          ...chainArguments(group.joinFiles, root ? UID : undefined, limits),
+          "bwrap",
+          ...all,
+          "--",
+          ...inside,
+        ]);
         await group.remove();
       },
     ],
@@ -82,11 +114,17 @@ try {
   const plain = { env: {}, channel: false, stdin: false };
   const programs: [string, Program][] = [
     ["true", { ...plain, argv: ["true"], readOnly: [] }],
-    ["node -e 0", { ...plain, argv: [NODE, "-e", "0"], readOnly: [{ from: process.execPath, to: NODE }] }],
+    [
+      "node -e 0",
+      { ...plain, argv: [NODE, "-e", "0"], readOnly: [{ from: process.execPath, to: NODE }] },
+    ],
   ];
   for (const [name, program] of programs) {
     const subjects: [string, () => Promise<unknown>][] = [
-      ["no sandbox", () => run([program.argv[0] === NODE ? process.execPath : "true", ...program.argv.slice(1)])],
+      [
+        "no sandbox",
+        () => run([program.argv[0] === NODE ? process.execPath : "true", ...program.argv.slice(1)]),
+      ],
       ...layers(program),
     ];
     const times = await medians(
@@ -98,7 +136,9 @@ try {
     console.log(`\`${name}\`, medians of ${ROUNDS}:`);
     for (const [index, [layer]] of subjects.entries()) {
       const time = times[index] ?? Number.NaN;
-      console.log(`  ${layer.padEnd(36)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(2)} x bare bubblewrap`);
+      console.log(
+        `  ${layer.padEnd(36)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(2)} x bare bubblewrap`,
+      );
     }
   }
 } finally {
@@ -106,9 +146,13 @@ try {
   await janitor.clean();
 }
 
-const server = spawn(process.execPath, ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"], {
-  stdio: ["ignore", "pipe", "inherit"],
-});
+const server = spawn(
+  process.execPath,
+  ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"],
+  {
+    stdio: ["ignore", "pipe", "inherit"],
+  },
+);
 try {
   let url = "";
   for await (const line of createInterface({ input: server.stdout })) {

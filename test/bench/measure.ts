@@ -5,7 +5,11 @@
  *
  * @param warmUp rounds before, which do not count.
  */
-export async function medians(runs: readonly (() => Promise<unknown>)[], rounds: number, warmUp: number): Promise<number[]> {
+export async function medians(
+  runs: readonly (() => Promise<unknown>)[],
+  rounds: number,
+  warmUp: number,
+): Promise<number[]> {
   const times: number[][] = runs.map(() => []);
   for (let round = -warmUp; round < rounds; round++) {
     for (const [index, run] of runs.entries()) {

@@ -14,10 +14,31 @@ const LINES = 20;
 const AT_A_TIME = 8;
 
 /** Prints the time, again and again. */
-const clock = (seconds: number) => ["perl", "-MTime::HiRes=time,sleep", "-e", `$| = 1; while (1) { printf "%.6f\\n", time; sleep ${seconds} }`];
+const clock = (seconds: number) => [
+  "perl",
+  "-MTime::HiRes=time,sleep",
+  "-e",
+  `$| = 1; while (1) { printf "%.6f\\n", time; sleep ${seconds} }`,
+];
 
-const args = ["dev", "--members", "1", "--pool", `pipeline=${CHILDREN}`, "--port", "0", "--max-streams", "100000", "--max-rate", "100000", "--drain-ms", "0"];
-const server = spawn(process.execPath, ["dist/cli.js", ...args], { stdio: ["ignore", "pipe", "ignore"] });
+const args = [
+  "dev",
+  "--members",
+  "1",
+  "--pool",
+  `pipeline=${CHILDREN}`,
+  "--port",
+  "0",
+  "--max-streams",
+  "100000",
+  "--max-rate",
+  "100000",
+  "--drain-ms",
+  "0",
+];
+const server = spawn(process.execPath, ["dist/cli.js", ...args], {
+  stdio: ["ignore", "pipe", "ignore"],
+});
 let url = "";
 for await (const line of createInterface({ input: server.stdout })) {
   url = line.split(" ")[1] ?? "";
@@ -26,7 +47,10 @@ for await (const line of createInterface({ input: server.stdout })) {
 const { hostname, port } = new URL(url);
 
 function residentBytes(): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) * 1024;
+  return (
+    Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) *
+    1024
+  );
 }
 
 async function inTurns(count: number, run: (index: number) => Promise<void>): Promise<void> {
@@ -40,7 +64,11 @@ async function inTurns(count: number, run: (index: number) => Promise<void>): Pr
 
 async function place(seconds: number): Promise<string> {
   const body = JSON.stringify({ pool: "pipeline", command: clock(seconds) });
-  const answer = await fetch(`${url}/children`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const answer = await fetch(`${url}/children`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
   if (answer.status !== 201) throw new Error(`HTTP ${answer.status}: ${await answer.text()}`);
   return ((await answer.json()) as { id: string }).id;
 }
@@ -59,14 +87,20 @@ async function attach(id: string, arrived: (line: string, ms: number) => void): 
 }
 
 const kib = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`;
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: number[]) =>
+  values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Waits for so many lines that have reached all their readers; answers the median time to the first and to the last of them. */
-async function latencies(readersOfLine: number, seen: Map<string, number[]>, lines: number): Promise<string> {
+async function latencies(
+  readersOfLine: number,
+  seen: Map<string, number[]>,
+  lines: number,
+): Promise<string> {
   seen.clear();
   const whole = () => [...seen.values()].filter((times) => times.length === readersOfLine);
   while (whole().length < lines) await new Promise((resolve) => setTimeout(resolve, 100));
-  const ms = (pick: (...times: number[]) => number) => median(whole().map((times) => pick(...times))).toFixed(1);
+  const ms = (pick: (...times: number[]) => number) =>
+    median(whole().map((times) => pick(...times))).toFixed(1);
   return `from write to the first reader ${ms(Math.min)} ms, to the last ${ms(Math.max)} ms`;
 }
 
@@ -84,7 +118,9 @@ try {
   const alone = residentBytes();
   await inTurns(READERS, async () => void sockets.push(await attach(id, note)));
   console.log(`${READERS} readers on one child: ${await latencies(READERS, seen, LINES)}`);
-  console.log(`${READERS} readers on one child: ${kib((residentBytes() - alone) / READERS)} of the member for each`);
+  console.log(
+    `${READERS} readers on one child: ${kib((residentBytes() - alone) / READERS)} of the member for each`,
+  );
   for (const socket of sockets.splice(0)) socket.destroy();
   await fetch(`${url}/children/${id}?graceMs=0`, { method: "DELETE" });
 
@@ -93,7 +129,9 @@ try {
     sockets.push(await attach(await place(5), note));
   });
   console.log(`${CHILDREN} children with a reader each: ${await latencies(1, seen, CHILDREN)}`);
-  console.log(`${CHILDREN} children with a reader each: ${kib((residentBytes() - before) / CHILDREN)} more of the member for each`);
+  console.log(
+    `${CHILDREN} children with a reader each: ${kib((residentBytes() - before) / CHILDREN)} more of the member for each`,
+  );
   for (const socket of sockets) socket.destroy();
 } finally {
   server.kill("SIGTERM");

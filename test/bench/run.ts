@@ -6,8 +6,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { bubblewrapArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
-import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { medians } from "./measure.ts";
 
@@ -20,12 +20,19 @@ const root = readRoot();
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
 const TRUE = bubblewrapArguments(plain, confinement, root);
-const WITH_NODE = bubblewrapArguments({ ...plain, readOnly: [{ from: process.execPath, to: NODE }] }, confinement, root);
+const WITH_NODE = bubblewrapArguments(
+  { ...plain, readOnly: [{ from: process.execPath, to: NODE }] },
+  confinement,
+  root,
+);
 
 /** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */
 async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
   const withoutStatus = args.slice(0, args.indexOf("--seccomp"));
-  const child = spawn("bwrap", [...withoutStatus, "--", ...argv], { stdio: "ignore", env: { PATH: "/usr/bin:/bin" } });
+  const child = spawn("bwrap", [...withoutStatus, "--", ...argv], {
+    stdio: "ignore",
+    env: { PATH: "/usr/bin:/bin" },
+  });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
 }
@@ -42,9 +49,13 @@ async function rate(run: () => Promise<unknown>): Promise<number> {
   return (ROUNDS * 4) / ((performance.now() - start) / 1_000);
 }
 
-const server = spawn(process.execPath, ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"], {
-  stdio: ["ignore", "pipe", "inherit"],
-});
+const server = spawn(
+  process.execPath,
+  ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"],
+  {
+    stdio: ["ignore", "pipe", "inherit"],
+  },
+);
 try {
   let url = "";
   for await (const line of createInterface({ input: server.stdout })) {
@@ -54,14 +65,30 @@ try {
   const pools = new DistributedPool({ url });
   const quiet = pools.with({ stdout: null, stderr: null });
   const subjects: [string, () => Promise<unknown>, () => Promise<unknown>][] = [
-    ["command `true`", () => bare(TRUE, "true"), () => quiet.call("pipeline", { command: ["true"] })],
-    ["function `() => 1`", () => bare(WITH_NODE, NODE, "-e", "0"), () => quiet.call("pipeline", () => 1)],
+    [
+      "command `true`",
+      () => bare(TRUE, "true"),
+      () => quiet.call("pipeline", { command: ["true"] }),
+    ],
+    [
+      "function `() => 1`",
+      () => bare(WITH_NODE, NODE, "-e", "0"),
+      () => quiet.call("pipeline", () => 1),
+    ],
   ];
   for (const [name, bareRun, callRun] of subjects) {
-    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians([bareRun, callRun], ROUNDS, WARM_UP);
-    console.log(`${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`);
+    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians(
+      [bareRun, callRun],
+      ROUNDS,
+      WARM_UP,
+    );
+    console.log(
+      `${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`,
+    );
     const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
-    console.log(`${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`);
+    console.log(
+      `${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`,
+    );
   }
   await pools.close();
 } finally {

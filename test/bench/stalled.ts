@@ -81,18 +81,33 @@ async function heldBytes({ pid, log }: MemberProcess): Promise<number> {
   socket.send(JSON.stringify({ id: 1, method: "HeapProfiler.collectGarbage" }));
   await within("the collection", 10_000, once(socket, "message"));
   socket.close();
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+  return (
+    Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024
+  );
 }
 
 const pki = new Pki();
 pki.authority("ours");
 pki.certificate("member", "ours");
 const consul = await startConsul();
-const TLS = ["--tls-cert", pki.at("member.pem"), "--tls-key", pki.at("member.key"), "--tls-ca", pki.at("ours.pem")];
+const TLS = [
+  "--tls-cert",
+  pki.at("member.pem"),
+  "--tls-key",
+  pki.at("member.key"),
+  "--tls-ca",
+  pki.at("ours.pem"),
+];
 
 /** A member with a pool, new each time: what has once been held by a process is not given back. */
 const start = (member: string, pool: string, args: readonly string[] = []) =>
-  startServe({ member, pool, consul: consul.httpAddress, args, nodeArgs: ["--inspect=127.0.0.1:0"] });
+  startServe({
+    member,
+    pool,
+    consul: consul.httpAddress,
+    args,
+    nodeArgs: ["--inspect=127.0.0.1:0"],
+  });
 
 /** Lets a member leave, so that nobody asks it any more. */
 async function stop(member: MemberProcess): Promise<void> {
@@ -105,7 +120,8 @@ async function startGateway(): Promise<MemberProcess> {
   await eventually(
     "the gateway to see the owner",
     async () => {
-      if ((await fetch(`${gateway.url}/pools/pipeline`)).status !== 200) throw new Error("it does not yet");
+      if ((await fetch(`${gateway.url}/pools/pipeline`)).status !== 200)
+        throw new Error("it does not yet");
     },
     15_000,
   );
@@ -134,7 +150,9 @@ for (const [name, protocol, hops, accept, connections] of [
     const path = hops === 2 ? `/pools/${pool}/call` : "/call";
     const body = JSON.stringify(hops === 2 ? spec : PAUSED);
     const given = [protocol, url, path, accept, body, count, connections];
-    const callers = spawn(process.execPath, ["-e", CALLERS, JSON.stringify(given)], { stdio: ["ignore", "pipe", "inherit"] });
+    const callers = spawn(process.execPath, ["-e", CALLERS, JSON.stringify(given)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     try {
       await within("the calls to be open", 20_000, once(callers.stdout, "data"));
       callers.kill("SIGSTOP");
@@ -147,7 +165,9 @@ for (const [name, protocol, hops, accept, connections] of [
         const each = ((after[index] as number) - (before[index] as number)) / count;
         return `${member} ${(each / MIB).toFixed(1)} MiB each, ${(each / PROMISED_BYTES).toFixed(2)} x what is promised`;
       });
-      console.log(`${name}, ${count} at once: ${costs.join("; ")}; the children use ${(share * 100).toFixed(0)} % of a processor`);
+      console.log(
+        `${name}, ${count} at once: ${costs.join("; ")}; the children use ${(share * 100).toFixed(0)} % of a processor`,
+      );
     } finally {
       callers.kill("SIGKILL");
     }
@@ -156,7 +176,11 @@ for (const [name, protocol, hops, accept, connections] of [
 }
 
 /** Writes blocks as fast as they are taken, for so long, and tells at the end how many bytes that were. */
-const COUNTS = ["perl", "-e", '$block = "x" x 65536; $end = time + 8; while (time < $end) { $n += syswrite STDOUT, $block } print STDERR $n'];
+const COUNTS = [
+  "perl",
+  "-e",
+  '$block = "x" x 65536; $end = time + 8; while (time < $end) { $n += syswrite STDOUT, $block } print STDERR $n',
+];
 
 const owner = await start("owner", "pipeline=1");
 const left = new AbortController();
@@ -173,7 +197,9 @@ left.abort();
 await eventually(
   "the child to end by itself",
   async () => {
-    const { status } = (await (await fetch(`${owner.url}/children/${id}`)).json()) as { status: string };
+    const { status } = (await (await fetch(`${owner.url}/children/${id}`)).json()) as {
+      status: string;
+    };
     if (status !== "ended") throw new Error(`it is ${status}`);
   },
   15_000,
@@ -187,7 +213,9 @@ for await (const event of readEvents(late.body)) {
   else if (event.type === "stderr") found.written += outputBytes(event).toString();
 }
 const { dropped, received, written } = found;
-console.log(`its caller left: the child wrote ${written} bytes; a late reader finds ${dropped} missing and ${received} there, together ${dropped + received}`);
+console.log(
+  `its caller left: the child wrote ${written} bytes; a late reader finds ${dropped} missing and ${received} there, together ${dropped + received}`,
+);
 
 await stop(owner);
 await consul.stop();

@@ -32,12 +32,17 @@ require("node:http").createServer((incoming, outgoing) => {
 const bare = spawn(process.execPath, ["-e", BARE], { stdio: ["ignore", "pipe", "inherit"] });
 const [port] = (await once(bare.stdout, "data")) as [Buffer];
 const consul = await startConsul();
-const start = (member: string, pool: string) => startServe({ member, pool, consul: consul.httpAddress });
-const [owner, gateway] = await Promise.all([start("owner", "pipeline=5"), start("gateway", "other=1")]);
+const start = (member: string, pool: string) =>
+  startServe({ member, pool, consul: consul.httpAddress });
+const [owner, gateway] = await Promise.all([
+  start("owner", "pipeline=5"),
+  start("gateway", "other=1"),
+]);
 await eventually(
   "the gateway to see the owner",
   async () => {
-    if ((await fetch(`${gateway.url}/pools/pipeline`)).status !== 200) throw new Error("it does not yet");
+    if ((await fetch(`${gateway.url}/pools/pipeline`)).status !== 200)
+      throw new Error("it does not yet");
   },
   15_000,
 );
@@ -45,15 +50,21 @@ await eventually(
 /** MiB of output a second. The body is read and dropped. */
 async function rate(url: string, bytes: number, spec: object, accept: string): Promise<number> {
   const since = performance.now();
-  const answer = await request(url, { method: "POST", headers: { "content-type": "application/json", accept }, body: JSON.stringify(spec) });
-  if (answer.statusCode !== 200) throw new Error(`HTTP ${answer.statusCode}: ${await answer.body.text()}`);
+  const answer = await request(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept },
+    body: JSON.stringify(spec),
+  });
+  if (answer.statusCode !== 200)
+    throw new Error(`HTTP ${answer.statusCode}: ${await answer.body.text()}`);
   let received = 0;
   for await (const chunk of answer.body) received += (chunk as Buffer).length;
   if (received < bytes) throw new Error(`expected at least ${bytes} bytes; got ${received}`);
   return bytes / MIB / ((performance.now() - since) / 1_000);
 }
 
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: number[]) =>
+  values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 const ROUNDS = 3;
 const RAW = "application/octet-stream";
 const SSE = "text/event-stream";
@@ -67,7 +78,10 @@ for (const [what, command, bytes] of [
   const rates = new Map<string, number[]>();
   for (let round = 0; round < ROUNDS; round++) {
     const measure = async (name: string, url: string, spec: object, accept: string) =>
-      rates.set(name, [...(rates.get(name) ?? []), await rate(url, bytes, { command, ...spec }, accept)]);
+      rates.set(name, [
+        ...(rates.get(name) ?? []),
+        await rate(url, bytes, { command, ...spec }, accept),
+      ]);
     await measure("bare HTTP", bareUrl, {}, RAW);
     for (const [hops, url, pool] of [
       ["one hop", `${owner.url}/call`, { pool: "pipeline" }],
@@ -81,7 +95,9 @@ for (const [what, command, bytes] of [
   const limit = median(rates.get("bare HTTP") ?? []);
   console.log(`${what}:`);
   for (const [name, values] of rates)
-    console.log(`  ${name.padEnd(18)} ${median(values).toFixed(0).padStart(5)} MiB/s  ${(median(values) / limit).toFixed(2)} x bare`);
+    console.log(
+      `  ${name.padEnd(18)} ${median(values).toFixed(0).padStart(5)} MiB/s  ${(median(values) / limit).toFixed(2)} x bare`,
+    );
 }
 await Promise.all([owner.end(), gateway.end()]);
 await consul.stop();

@@ -21,11 +21,22 @@ await writeFile(config, `pools: {pipeline: {maxChildren: ${SLOTS}, reuse: true}}
 const consul = await startConsul();
 const names = Array.from({ length: MEMBERS }, (_, index) => `m${index + 1}`);
 const members = await Promise.all(
-  names.map((member) => startServe({ member, consul: consul.httpAddress, pool: `pipeline=${SLOTS}`, args: ["--config", config] })),
+  names.map((member) =>
+    startServe({
+      member,
+      consul: consul.httpAddress,
+      pool: `pipeline=${SLOTS}`,
+      args: ["--config", config],
+    }),
+  ),
 );
 const pools = new DistributedPool({ consul: consul.httpAddress });
 const work = (ms: number) => `() => new Promise((resolve) => setTimeout(resolve, ${ms}))`;
-await Promise.all(Array.from({ length: MEMBERS * SLOTS }, () => pools.call("pipeline", { function: { source: work(1_000) }, waitMs: 10_000 })));
+await Promise.all(
+  Array.from({ length: MEMBERS * SLOTS }, () =>
+    pools.call("pipeline", { function: { source: work(1_000) }, waitMs: 10_000 }),
+  ),
+);
 
 interface Seen {
   readonly asked: number;
@@ -39,13 +50,17 @@ interface Seen {
 const seen = await Promise.all(
   Array.from({ length: CALLERS }, async (): Promise<Seen> => {
     const call: Seen = { asked: performance.now(), placed: 0, ended: 0, member: "" };
-    for await (const event of pools.stream("pipeline", { function: { source: work(WORK_MS) }, waitMs: 60_000 })) {
+    for await (const event of pools.stream("pipeline", {
+      function: { source: work(WORK_MS) },
+      waitMs: 60_000,
+    })) {
       if (event.type === "queued") call.queued ??= performance.now();
       else if (event.type === "placed") {
         call.placed = performance.now();
         call.member = event.child.member;
       } else if (event.type === "result") call.ended = performance.now();
-      else if (event.type === "failed") throw new Error(`${event.problem.code}: ${event.problem.detail}`);
+      else if (event.type === "failed")
+        throw new Error(`${event.problem.code}: ${event.problem.detail}`);
     }
     return call;
   }),
@@ -68,7 +83,9 @@ const changes = seen
   .flatMap(({ queued, placed, ended, member }): Change[] => [
     { at: placed, member, by: 1 },
     { at: ended, member, by: -1 },
-    ...(queued === undefined ? [] : [{ at: queued, by: 1 } as const, { at: placed, by: -1 } as const]),
+    ...(queued === undefined
+      ? []
+      : [{ at: queued, by: 1 } as const, { at: placed, by: -1 } as const]),
   ])
   .sort((a, b) => a.at - b.at);
 
@@ -102,7 +119,8 @@ for (const [when, from, to] of [
     ["had a free slot", SLOTS - 1],
   ] as const) {
     const found = names.flatMap((name) => lulls(name, most, from, to)).sort((x, y) => x - y);
-    const at = (part: number) => (found[Math.min(found.length - 1, Math.floor(found.length * part))] ?? 0).toFixed(1);
+    const at = (part: number) =>
+      (found[Math.min(found.length - 1, Math.floor(found.length * part))] ?? 0).toFixed(1);
     console.log(
       `${when}, a member ${what} while somebody waited: ${found.length} times; median ${at(0.5)} ms, 95 % within ${at(0.95)} ms, at most ${at(1)} ms`,
     );

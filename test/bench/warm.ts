@@ -6,10 +6,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import { Runtimes } from "../../server/runtimes/registry.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { Turns } from "../../server/runtimes/functions/start-queue.ts";
+import { Runtimes } from "../../server/runtimes/registry.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
-import { confinementOf, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
 const WARM_UP = 5;
@@ -21,8 +21,20 @@ const SETTLE_MS = 500;
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const sandbox = new Bubblewrap("full");
 const open = (options: { warm?: Record<string, number>; reuse?: number }) =>
-  Runtimes.open({ sandbox, confinement, path: process.env.PATH ?? "", configured: {}, turns: new Turns(), ...options });
-const fn = (runtime: string, source = "() => 1") => ({ runtime, source, args: [], encoding: "json" as const });
+  Runtimes.open({
+    sandbox,
+    confinement,
+    path: process.env.PATH ?? "",
+    configured: {},
+    turns: new Turns(),
+    ...options,
+  });
+const fn = (runtime: string, source = "() => 1") => ({
+  runtime,
+  source,
+  args: [],
+  encoding: "json" as const,
+});
 
 async function call(runtimes: Runtimes): Promise<() => Promise<unknown>> {
   const context = { member: "m", pool: "p", childId: "c", deadline: null };
@@ -33,7 +45,9 @@ async function call(runtimes: Runtimes): Promise<() => Promise<unknown>> {
     client: "c",
     onProgress: () => {},
   };
-  const started = await runtimes.of(fn("node")).start(work, { sandbox, confinement, files: undefined, artifacts: [] });
+  const started = await runtimes
+    .of(fn("node"))
+    .start(work, { sandbox, confinement, files: undefined, artifacts: [] });
   started.process.stdin?.end();
   started.process.stdout.resume();
   started.process.stderr.resume();
@@ -46,19 +60,26 @@ async function filled(runtimes: Runtimes, name: string, size: number): Promise<v
   while (runtimes.idle.warm[name] !== size) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
+const median = (times: number[]) =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
 
 /** A bare process that answers each line that it gets. */
 const ANSWER =
   'const s = new (require("node:net").Socket)({ fd: 3 }); s.on("data", (line) => s.write(JSON.stringify({ value: eval(JSON.parse(line).source)() }) + "\\n"));';
 function startBare(script: string) {
-  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+  const child = spawn(process.execPath, ["-e", script], {
+    stdio: ["ignore", "ignore", "inherit", "pipe"],
+  });
   return { child, channel: (child.stdio as unknown[])[3] as Duplex };
 }
 
 try {
   const bare = startBare(ANSWER);
-  const [cold, warm, reuse] = [await open({}), await open({ warm: { node: 1 } }), await open({ reuse: 1 })];
+  const [cold, warm, reuse] = [
+    await open({}),
+    await open({ warm: { node: 1 } }),
+    await open({ reuse: 1 }),
+  ];
   const subjects: [name: string, prepare: () => Promise<unknown>, run: () => Promise<unknown>][] = [
     [
       "bare process over a pipe",
@@ -87,14 +108,18 @@ try {
   console.log(`from call to value, node, medians of ${ROUNDS}:`);
   for (const [index, [name]] of subjects.entries()) {
     const time = median(times[index] ?? []);
-    console.log(`  ${name.padEnd(28)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(1)} x bare`);
+    console.log(
+      `  ${name.padEnd(28)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(1)} x bare`,
+    );
   }
   bare.child.kill();
   await Promise.all([cold.close(), warm.close(), reuse.close()]);
 
   let start = performance.now();
   for (let n = 0; n < REFILLS; n++) {
-    const { child, channel } = startBare('const s = new (require("node:net").Socket)({ fd: 3 }); s.write("ready\\n"); s.resume()');
+    const { child, channel } = startBare(
+      'const s = new (require("node:net").Socket)({ fd: 3 }); s.write("ready\\n"); s.resume()',
+    );
     await once(channel, "data");
     child.kill("SIGKILL");
   }
@@ -108,14 +133,20 @@ try {
     await filled(refilled, "node", 1);
   }
   const rate = REFILLS / ((performance.now() - start) / 1_000);
-  console.log(`replaced: ${rate.toFixed(0)}/s, bare starts one after the other: ${bareRate.toFixed(0)}/s, ratio ${(rate / bareRate).toFixed(2)}`);
+  console.log(
+    `replaced: ${rate.toFixed(0)}/s, bare starts one after the other: ${bareRate.toFixed(0)}/s, ratio ${(rate / bareRate).toFixed(2)}`,
+  );
   await refilled.close();
 
   for (const name of refilled.names) {
     const waiting = await open({ warm: { [name]: WAITING } });
     await filled(waiting, name, WAITING);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const pss = runners().map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) / 1_024);
+    const pss = runners().map(
+      (pid) =>
+        Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) /
+        1_024,
+    );
     const mean = pss.reduce((sum, each) => sum + each, 0) / pss.length;
     console.log(`waiting ${name}: ${mean.toFixed(1)} MiB PSS each, of ${pss.length}`);
     await waiting.close();

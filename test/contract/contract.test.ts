@@ -9,19 +9,29 @@ import { callEvents, getJson, problemOf, startOne, within } from "../helpers/mem
 
 const document = JSON.parse(JSON.stringify(buildDocument())) as {
   openapi: string;
-  paths: Record<string, Record<string, { operationId: string; responses: Record<string, { content?: Record<string, unknown> }> }>>;
+  paths: Record<
+    string,
+    Record<
+      string,
+      { operationId: string; responses: Record<string, { content?: Record<string, unknown> }> }
+    >
+  >;
 };
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
 
 test("openapi.json is what the routes say", () => {
-  expect(JSON.parse(readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8"))).toEqual(document);
+  expect(
+    JSON.parse(readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8")),
+  ).toEqual(document);
   expect(document.openapi).toMatch(/^3\.1\./);
 });
 
 test("the document holds each route once, under an id of its own", () => {
-  expect(operations.map(({ operation }) => operation.operationId).toSorted()).toEqual(ROUTES.map(({ operationId }) => operationId).toSorted());
+  expect(operations.map(({ operation }) => operation.operationId).toSorted()).toEqual(
+    ROUTES.map(({ operationId }) => operationId).toSorted(),
+  );
   expect(new Set(ROUTES.map(({ operationId }) => operationId)).size).toBe(ROUTES.length);
 });
 
@@ -29,7 +39,9 @@ test("each refusal in the document is a problem", () => {
   for (const { path, operation } of operations)
     for (const [status, { content }] of Object.entries(operation.responses))
       if (Number(status) >= 400 && path !== "/readyz")
-        expect(Object.keys(content ?? {}), `${operation.operationId} ${status}`).toEqual(["application/problem+json"]);
+        expect(Object.keys(content ?? {}), `${operation.operationId} ${status}`).toEqual([
+          "application/problem+json",
+        ]);
 });
 
 test("a member serves the document", async () => {
@@ -37,22 +49,32 @@ test("a member serves the document", async () => {
   expect(await getJson(`${url}/openapi.json`)).toEqual(document);
 });
 
-test.each(ROUTES.map((route) => [route.operationId, route] as const))("a member serves %s", async (_, { method, path }) => {
-  const { url } = await startOne();
-  const target = `${url}${path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`)}`;
-  const response = await within(
-    "the answer",
-    fetch(target, { method: method.toUpperCase(), ...(method === "post" ? { body: "{}", headers: { "content-type": "application/json" } } : {}) }),
-  );
-  expect(response.headers.get("pool-member")).toBe("m1");
-  if (response.status < 400) await response.body?.cancel();
-  else {
-    const given = await problemOf(response);
-    expect(given.code).not.toBe("not_found");
-    // What comes is among what the document says can come.
-    expect(Object.keys(document.paths[path]?.[method]?.responses ?? {})).toContain(String(response.status));
-  }
-});
+test.each(ROUTES.map((route) => [route.operationId, route] as const))(
+  "a member serves %s",
+  async (_, { method, path }) => {
+    const { url } = await startOne();
+    const target = `${url}${path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`)}`;
+    const response = await within(
+      "the answer",
+      fetch(target, {
+        method: method.toUpperCase(),
+        ...(method === "post"
+          ? { body: "{}", headers: { "content-type": "application/json" } }
+          : {}),
+      }),
+    );
+    expect(response.headers.get("pool-member")).toBe("m1");
+    if (response.status < 400) await response.body?.cancel();
+    else {
+      const given = await problemOf(response);
+      expect(given.code).not.toBe("not_found");
+      // What comes is among what the document says can come.
+      expect(Object.keys(document.paths[path]?.[method]?.responses ?? {})).toContain(
+        String(response.status),
+      );
+    }
+  },
+);
 
 test("every code has a status, a title, and makes a valid problem", () => {
   expect(Object.keys(ERRORS).toSorted()).toEqual([...ERROR_CODES].toSorted());
@@ -69,8 +91,14 @@ test("every code has a status, a title, and makes a valid problem", () => {
 
 test("what a stream carries is what the schemas say", async () => {
   const { url } = await startOne();
-  for (const spec of [{ command: ["sh", "-c", "echo out; echo err >&2"] }, { function: { source: "() => { throw new Error('no') }" } }]) {
+  for (const spec of [
+    { command: ["sh", "-c", "echo out; echo err >&2"] },
+    { function: { source: "() => { throw new Error('no') }" } },
+  ]) {
     const events = await callEvents(url, "/pools/pipeline/call", spec);
-    for (const { id: _, ...event } of events) expect(PoolEventSchema.safeParse(event).error?.issues ?? [], JSON.stringify(event)).toEqual([]);
+    for (const { id: _, ...event } of events)
+      expect(PoolEventSchema.safeParse(event).error?.issues ?? [], JSON.stringify(event)).toEqual(
+        [],
+      );
   }
 });

@@ -6,7 +6,17 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const PARTS = [".dev", "dist", "node_modules", "openapi", "package.json", "sdk", "server", "test", "tsconfig.json"];
+const PARTS = [
+  ".dev",
+  "dist",
+  "node_modules",
+  "openapi",
+  "package.json",
+  "sdk",
+  "server",
+  "test",
+  "tsconfig.json",
+];
 const NODE = "node-for-others";
 
 const OTHERS_READ = 0o004;
@@ -30,12 +40,25 @@ export interface OpenCheckout {
 
 export function openCheckout(): OpenCheckout {
   const node = realpathSync(process.execPath);
-  const needed = [node, ...["package.json", "dist/cli.js", "test/vitest.config.ts", "node_modules/.package-lock.json"].map((path) => join(ROOT, path))];
+  const needed = [
+    node,
+    ...[
+      "package.json",
+      "dist/cli.js",
+      "test/vitest.config.ts",
+      "node_modules/.package-lock.json",
+    ].map((path) => join(ROOT, path)),
+  ];
   if (needed.every(isOpen)) return { root: ROOT, node, remove() {} };
   const root = mkdtempSync(join(tmpdir(), "dpool-checkout-"));
-  for (const part of PARTS) cpSync(join(ROOT, part), join(root, part), { recursive: true, verbatimSymlinks: true });
+  for (const part of PARTS)
+    cpSync(join(ROOT, part), join(root, part), { recursive: true, verbatimSymlinks: true });
   cpSync(node, join(root, NODE));
   chmodSync(root, 0o755);
   execFileSync("chmod", ["-R", "a+rX", root]);
-  return { root, node: join(root, NODE), remove: () => rmSync(root, { recursive: true, force: true }) };
+  return {
+    root,
+    node: join(root, NODE),
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
 }

@@ -30,7 +30,10 @@ function find(): string | undefined {
 const binary = find();
 
 /** Why there is no Consul to test with; undefined when there is one. */
-export const consulMissing: string | undefined = binary === undefined ? "consul is neither on PATH nor in .tools/usr/bin: see .dev/setup.sh" : undefined;
+export const consulMissing: string | undefined =
+  binary === undefined
+    ? "consul is neither on PATH nor in .tools/usr/bin: see .dev/setup.sh"
+    : undefined;
 
 export interface ConsulAgent {
   /** `http://127.0.0.1:PORT`, the same over restarts. */
@@ -89,7 +92,10 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
     { env: cleanEnvironment(), stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(-8_192)));
+  for (const stream of [child.stdout, child.stderr])
+    stream
+      .setEncoding("utf8")
+      .on("data", (text: string) => (output = (output + text).slice(-8_192)));
   const killAtExit = () => child.kill("SIGKILL");
   process.once("exit", killAtExit);
   const exited = new Promise<void>((resolve) => {
@@ -104,7 +110,8 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
     async () => {
       const answer = await fetch(`${httpAddress}/v1/status/leader`);
       const text = await answer.text();
-      if (!answer.ok || !/^"[^"]+"$/.test(text.trim())) throw new Error(`HTTP ${answer.status}: ${text}`);
+      if (!answer.ok || !/^"[^"]+"$/.test(text.trim()))
+        throw new Error(`HTTP ${answer.status}: ${text}`);
     },
     LEADER_TIMEOUT_MS,
   );

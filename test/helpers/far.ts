@@ -10,8 +10,21 @@ const PROGRAMS = ["ip", "unshare", "nsenter"];
 function missing(): string | undefined {
   const program = PROGRAMS.find((each) => !onPath(each));
   if (program) return `${program} is not on PATH`;
-  const tried = spawnSync("unshare", ["--net", "ip", "link", "add", "near", "type", "veth", "peer", "name", "far"]);
-  return tried.status === 0 ? undefined : "no network namespace with a link of its own may be made here";
+  const tried = spawnSync("unshare", [
+    "--net",
+    "ip",
+    "link",
+    "add",
+    "near",
+    "type",
+    "veth",
+    "peer",
+    "name",
+    "far",
+  ]);
+  return tried.status === 0
+    ? undefined
+    : "no network namespace with a link of its own may be made here";
 }
 
 /** Why there is no such machine here; undefined where there is. */
@@ -31,7 +44,9 @@ let made = 0;
 
 /** It is gone when the test ends; if this process is killed before, it goes too: the namespace lives as long as what runs in it. */
 export async function startFarMachine(): Promise<FarMachine> {
-  const holder = spawn("unshare", ["--net", "sh", "-c", "echo up; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  const holder = spawn("unshare", ["--net", "sh", "-c", "echo up; exec cat"], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   onTestFinished(() => void holder.stdin.end());
   await once(holder.stdout, "data");
   const own = (process.pid * 2 + made) & 0x3fff;
@@ -53,7 +68,11 @@ export async function startFarMachine(): Promise<FarMachine> {
   return {
     near: address(1),
     run: (script, ...args) => {
-      const program = spawn("nsenter", [...inside, process.execPath, "--input-type=module", "-e", script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+      const program = spawn(
+        "nsenter",
+        [...inside, process.execPath, "--input-type=module", "-e", script, ...args],
+        { stdio: ["ignore", "pipe", "inherit"] },
+      );
       onTestFinished(() => void program.kill("SIGKILL"));
       return createInterface({ input: program.stdout })[Symbol.asyncIterator]();
     },

@@ -2,10 +2,21 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
-import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
+import type { Count } from "../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { collect, eventsOf, getJson, type Options, post, startOne, streamOf, textOf, within } from "./member.ts";
+import {
+  collect,
+  eventsOf,
+  getJson,
+  type Options,
+  post,
+  startOne,
+  streamOf,
+  textOf,
+  within,
+} from "./member.ts";
 import { LEVEL } from "./sandbox.ts";
 import { eventually } from "./wait.ts";
 
@@ -17,7 +28,9 @@ const IDLE_MS = 20_000;
 
 /** Why the attacks are not made here; undefined where they are. */
 export const hostileMissing: string | undefined =
-  LEVEL === "full" ? undefined : "no control group can be made here, or bubblewrap is missing or not allowed: the sandbox is not whole";
+  LEVEL === "full"
+    ? undefined
+    : "no control group can be made here, or bubblewrap is missing or not allowed: the sandbox is not whole";
 
 /** The name of every group of this process's members begins with this. */
 const GROUPS = `distributed-pool-${process.pid}-`;
@@ -71,14 +84,18 @@ export interface Attacked {
 export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const member = await startOne({ pools: { pipeline: 3, sibling: 1 }, graceMs: 200, ...options });
   const sibling = streamOf(
-    await post(member.url, "/call", { pool: "sibling", command: ["sh", "-c", "n=0; while :; do echo $n; n=$((n+1)); sleep 0.2; done"] }),
+    await post(member.url, "/call", {
+      pool: "sibling",
+      command: ["sh", "-c", "n=0; while :; do echo $n; n=$((n+1)); sleep 0.2; done"],
+    }),
   );
   let seen = 0;
   const beat = async () => {
     for (;;) {
       const { value, done } = await sibling.next();
       if (done) throw new Error("the sibling's stream has ended");
-      if (value.type === "result" || value.type === "failed") throw new Error(`the sibling has ended: ${JSON.stringify(value)}`);
+      if (value.type === "result" || value.type === "failed")
+        throw new Error(`the sibling has ended: ${JSON.stringify(value)}`);
       if (value.type === "stdout") {
         for (const number of (value.text ?? "").trim().split("\n")) {
           expect(Number(number), "the sibling's next number").toBe(seen);
@@ -97,20 +114,39 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     expect(textOf(await eventsOf(answer))).toBe("well\n");
     await poolIdle(member);
     const own = new Set(siblingGroups());
-    await eventually("no group of an ended child", () => expect(groupsLeft().filter((group) => !own.has(group))).toEqual([]), SETTLE_MS);
+    await eventually(
+      "no group of an ended child",
+      () => expect(groupsLeft().filter((group) => !own.has(group))).toEqual([]),
+      SETTLE_MS,
+    );
   };
   /** The sibling was the first child of its sandbox. */
-  const siblingGroups = () => groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
+  const siblingGroups = () =>
+    groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
   await within("the sibling's first number", beat());
   const attack = async (spec: ChildSpecInput) => {
-    const response = await post(member.url, "/call", { pool: "pipeline", deadlineMs: ATTACK_MS * 0.8, ...spec });
-    if (response.status !== 200) throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
-    const events = await within("the attack's terminal event", collect(streamOf(response)), ATTACK_MS);
+    const response = await post(member.url, "/call", {
+      pool: "pipeline",
+      deadlineMs: ATTACK_MS * 0.8,
+      ...spec,
+    });
+    if (response.status !== 200)
+      throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
+    const events = await within(
+      "the attack's terminal event",
+      collect(streamOf(response)),
+      ATTACK_MS,
+    );
     expect(["result", "failed"]).toContain(events.at(-1)?.type);
     await contained();
     return events;
   };
-  return { member, attack, contained, script: (text, spec = {}) => attack({ command: ["sh", "-c", text], ...spec }) };
+  return {
+    member,
+    attack,
+    contained,
+    script: (text, spec = {}) => attack({ command: ["sh", "-c", text], ...spec }),
+  };
 }
 
 function hasProcesses(group: string): boolean {
@@ -123,6 +159,7 @@ function hasProcesses(group: string): boolean {
 }
 
 function poolIdle({ url }: RunningMember): Promise<void> {
-  const check = async () => expect((await getJson<Count>(`${url}/children/count`)).pools.pipeline?.active).toBe(0);
+  const check = async () =>
+    expect((await getJson<Count>(`${url}/children/count`)).pools.pipeline?.active).toBe(0);
   return eventually("the pool to be idle", check, IDLE_MS);
 }

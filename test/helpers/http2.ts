@@ -1,12 +1,21 @@
 /** A client of HTTP/2 that does what it is told. */
 import { once } from "node:events";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders, type SecureClientSessionOptions } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type IncomingHttpHeaders,
+  type SecureClientSessionOptions,
+} from "node:http2";
 import { onTestFinished } from "vitest";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { within } from "./member.ts";
 
-export async function connectTo(url: string, options: SecureClientSessionOptions): Promise<ClientHttp2Session> {
+export async function connectTo(
+  url: string,
+  options: SecureClientSessionOptions,
+): Promise<ClientHttp2Session> {
   const session = connect(url, options);
   // Tests look at what came of their streams.
   session.on("error", () => {});
@@ -22,7 +31,12 @@ export interface Http2Answer {
 }
 
 /** Opens a stream: with an object, a POST of it as JSON. */
-export function open(session: ClientHttp2Session, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): ClientHttp2Stream {
+export function open(
+  session: ClientHttp2Session,
+  path: string,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): ClientHttp2Stream {
   const stream = session.request({
     ":path": path,
     ":method": body === undefined ? "GET" : "POST",
@@ -35,7 +49,9 @@ export function open(session: ClientHttp2Session, path: string, body?: unknown, 
 }
 
 export async function headOf(stream: ClientHttp2Stream): Promise<Http2Answer> {
-  const [headers] = (await within("the head of the answer", once(stream, "response"))) as [IncomingHttpHeaders];
+  const [headers] = (await within("the head of the answer", once(stream, "response"))) as [
+    IncomingHttpHeaders,
+  ];
   return { status: Number(headers[":status"]), headers, stream };
 }
 
@@ -50,11 +66,15 @@ export async function bytesOf(stream: ClientHttp2Stream): Promise<Buffer> {
 }
 
 /** Asks, and reads the whole answer. */
-export async function ask(...given: Parameters<typeof open>): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
+export async function ask(
+  ...given: Parameters<typeof open>
+): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
   const { status, headers, stream } = await headOf(open(...given));
   return { status, headers, text: (await bytesOf(stream)).toString() };
 }
 
-export function eventsIn(stream: ClientHttp2Stream): AsyncGenerator<NumberedEvent, void, undefined> {
+export function eventsIn(
+  stream: ClientHttp2Stream,
+): AsyncGenerator<NumberedEvent, void, undefined> {
   return readEvents(stream);
 }

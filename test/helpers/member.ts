@@ -4,9 +4,14 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { onTestFinished } from "vitest";
 import type { Problem } from "../../openapi/errors.ts";
-import type { Count } from "../../openapi/schemas.ts";
+import type { Count } from "../../openapi/resources.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
-import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../../server/main.ts";
+import {
+  EmbeddedRegistry,
+  type MemberOptions,
+  type RunningMember,
+  startMember,
+} from "../../server/main.ts";
 import { SANDBOX_OPTION } from "./sandbox.ts";
 import { within as withinMs } from "./wait.ts";
 
@@ -18,7 +23,11 @@ export function within<T>(label: string, promise: Promise<T>, ms = WAIT_MS): Pro
 }
 
 /** Asks again until the answer is yes. */
-export function until(label: string, ask: () => boolean | Promise<boolean>, ms = WAIT_MS): Promise<void> {
+export function until(
+  label: string,
+  ask: () => boolean | Promise<boolean>,
+  ms = WAIT_MS,
+): Promise<void> {
   let over = false;
   const asking = async () => {
     while (!over && !(await ask())) await nextTurn();
@@ -79,7 +88,13 @@ export async function startOne(options: Options = {}): Promise<RunningMember> {
 }
 
 /** Posts a body: an object as JSON, a string or a stream as it is. */
-export function post(url: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Response> {
+export function post(
+  url: string,
+  path: string,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
+): Promise<Response> {
   const raw = typeof body === "string" || body === undefined || body instanceof ReadableStream;
   return within(
     `the answer of POST ${path}`,
@@ -98,39 +113,59 @@ export async function getJson<T>(url: string): Promise<T> {
 }
 
 /** All events of a stream that has been opened. */
-export function eventsOf(response: Response, label = "the stream's terminal event"): Promise<NumberedEvent[]> {
+export function eventsOf(
+  response: Response,
+  label = "the stream's terminal event",
+): Promise<NumberedEvent[]> {
   return within(label, collect(streamOf(response)));
 }
 
 /** The events of a stream, one after the other. */
 export function streamOf(response: Response): AsyncGenerator<NumberedEvent, void, undefined> {
-  if (response.status !== 200 || !response.body) throw new Error(`expected a stream; got HTTP ${response.status}`);
+  if (response.status !== 200 || !response.body)
+    throw new Error(`expected a stream; got HTTP ${response.status}`);
   return readEvents(response.body);
 }
 
 /** Calls and collects the events up to the terminal one. */
-export async function callEvents(url: string, path: string, spec: unknown, headers: Readonly<Record<string, string>> = {}): Promise<NumberedEvent[]> {
+export async function callEvents(
+  url: string,
+  path: string,
+  spec: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<NumberedEvent[]> {
   const response = await post(url, path, spec, headers);
-  if (response.status !== 200) throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
+  if (response.status !== 200)
+    throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
   return eventsOf(response);
 }
 
 /** The output of a run of events, as text. */
-export function textOf(events: readonly NumberedEvent[], type: "stdout" | "stderr" = "stdout"): string {
+export function textOf(
+  events: readonly NumberedEvent[],
+  type: "stdout" | "stderr" = "stdout",
+): string {
   return events.map((event) => (event.type === type ? (event.text ?? "") : "")).join("");
 }
 
 /** The last event, which has to be the terminal one of this type. */
-export function lastOf<T extends "result" | "failed">(events: readonly NumberedEvent[], type: T): Extract<NumberedEvent, { type: T }> {
+export function lastOf<T extends "result" | "failed">(
+  events: readonly NumberedEvent[],
+  type: T,
+): Extract<NumberedEvent, { type: T }> {
   const last = events.at(-1);
-  if (last?.type !== type) throw new Error(`expected ${type} at the end; got ${JSON.stringify(last)}`);
+  if (last?.type !== type)
+    throw new Error(`expected ${type} at the end; got ${JSON.stringify(last)}`);
   return last as Extract<NumberedEvent, { type: T }>;
 }
 
 /** The problem of an answer. */
 export async function problemOf(response: Response): Promise<Problem> {
   const type = response.headers.get("content-type");
-  if (type !== "application/problem+json") throw new Error(`expected a problem; got HTTP ${response.status} ${type}: ${await response.text()}`);
+  if (type !== "application/problem+json")
+    throw new Error(
+      `expected a problem; got HTTP ${response.status} ${type}: ${await response.text()}`,
+    );
   return (await response.json()) as Problem;
 }
 

@@ -23,15 +23,52 @@ export class Pki {
 
   authority(name: string): void {
     const use = ["-addext", "keyUsage=critical,keyCertSign"];
-    this.#openssl("req", "-x509", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.pem`, "-days", "2", "-subj", `/CN=${name}`, ...use);
+    this.#openssl(
+      "req",
+      "-x509",
+      ...KEY,
+      "-keyout",
+      `${name}.key`,
+      "-out",
+      `${name}.pem`,
+      "-days",
+      "2",
+      "-subj",
+      `/CN=${name}`,
+      ...use,
+    );
   }
 
   /** A certificate for this machine, under this address of its, as server and as client. */
   certificate(name: string, by: string, address = "127.0.0.1"): void {
-    this.#openssl("req", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
-    writeFileSync(this.at(`${name}.ext`), `subjectAltName=IP:${address},DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n`);
+    this.#openssl(
+      "req",
+      ...KEY,
+      "-keyout",
+      `${name}.key`,
+      "-out",
+      `${name}.csr`,
+      "-subj",
+      `/CN=${name}`,
+    );
+    writeFileSync(
+      this.at(`${name}.ext`),
+      `subjectAltName=IP:${address},DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n`,
+    );
     const signer = ["-CA", `${by}.pem`, "-CAkey", `${by}.key`, "-CAcreateserial"];
-    this.#openssl("x509", "-req", "-in", `${name}.csr`, ...signer, "-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`);
+    this.#openssl(
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      ...signer,
+      "-days",
+      "2",
+      "-extfile",
+      `${name}.ext`,
+      "-out",
+      `${name}.pem`,
+    );
   }
 
   remove(): void {

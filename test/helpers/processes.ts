@@ -9,7 +9,9 @@ const EXIT_TIMEOUT_MS = 10_000;
 
 /** The environment without what would steer a member or a Consul agent from outside. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CONSUL|DPOOL)_/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(CONSUL|DPOOL)_/.test(name)),
+  );
 }
 
 export interface ServeOptions {
@@ -32,24 +34,52 @@ export interface MemberProcess {
   /** What it has logged so far, the last of it. */
   readonly log: string;
   /** How it ended. */
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  readonly exited: Promise<{
+    readonly code: number | null;
+    readonly signal: NodeJS.Signals | null;
+  }>;
   kill(signal: NodeJS.Signals): void;
   /** Ends it whatever state it is in, a stopped one too. Idempotent. */
   end(): Promise<void>;
 }
 
 /** Starts a member and waits until it says that it is ready, which is when Consul shows it. */
-export async function startServe({ member, consul, pool = "pipeline=5", args = [], nodeArgs = [] }: ServeOptions): Promise<MemberProcess> {
-  const child = spawn(process.execPath, [...nodeArgs, CLI, "serve", "--pool", pool, "--port", "0", "--member", member, "--consul", consul, ...args], {
-    env: cleanEnvironment(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+export async function startServe({
+  member,
+  consul,
+  pool = "pipeline=5",
+  args = [],
+  nodeArgs = [],
+}: ServeOptions): Promise<MemberProcess> {
+  const child = spawn(
+    process.execPath,
+    [
+      ...nodeArgs,
+      CLI,
+      "serve",
+      "--pool",
+      pool,
+      "--port",
+      "0",
+      "--member",
+      member,
+      "--consul",
+      consul,
+      ...args,
+    ],
+    {
+      env: cleanEnvironment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log = (log + text).slice(-8_192)));
   const killAtExit = () => child.kill("SIGKILL");
   process.once("exit", killAtExit);
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal })).once("error", () => resolve({ code: null, signal: null }));
+    child
+      .once("exit", (code, signal) => resolve({ code, signal }))
+      .once("error", () => resolve({ code: null, signal: null }));
   }).finally(() => process.off("exit", killAtExit));
   const ready = new Promise<string>((resolve, reject) => {
     let text = "";
@@ -58,7 +88,9 @@ export async function startServe({ member, consul, pool = "pipeline=5", args = [
       const url = /^ready (\S+) member (\S+) pools \S+$/m.exec(text)?.[1];
       if (url !== undefined) resolve(url);
     });
-    exited.then(({ code, signal }) => reject(new Error(`it ended before it was ready: code ${code}, signal ${signal}`)));
+    exited.then(({ code, signal }) =>
+      reject(new Error(`it ended before it was ready: code ${code}, signal ${signal}`)),
+    );
   });
   const end = async () => {
     child.kill("SIGKILL");
@@ -69,7 +101,9 @@ export async function startServe({ member, consul, pool = "pipeline=5", args = [
     url = await within(`the ready line of member ${member}`, READY_TIMEOUT_MS, ready);
   } catch (error) {
     await end();
-    throw new Error(`member ${member}: ${(error as Error).message}; its log:\n${log}`, { cause: error });
+    throw new Error(`member ${member}: ${(error as Error).message}; its log:\n${log}`, {
+      cause: error,
+    });
   }
   return {
     name: member,

@@ -15,6 +15,8 @@ export function onPath(program: string): boolean {
 }
 
 /** Why there is no Python inside the sandbox, which shows `/usr`; undefined where there is. */
-export const pythonMissing = existsSync("/usr/bin/python3") ? undefined : "there is no /usr/bin/python3";
+export const pythonMissing = existsSync("/usr/bin/python3")
+  ? undefined
+  : "there is no /usr/bin/python3";
 /** Why there is no Bun; undefined where there is. */
 export const bunMissing = onPath("bun") ? undefined : "bun is not on PATH";

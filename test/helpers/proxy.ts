@@ -21,7 +21,11 @@ export interface CuttingProxy {
  * @param cutAfter gives, for each request, after how many bytes of its answer the connection is cut; undefined for never.
  * @param lost so many bytes more are read before the cut, and not passed on: they were on the way. Default 0.
  */
-export async function cuttingProxy(url: string, cutAfter: () => number | undefined, lost = 0): Promise<CuttingProxy> {
+export async function cuttingProxy(
+  url: string,
+  cutAfter: () => number | undefined,
+  lost = 0,
+): Promise<CuttingProxy> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const methods: string[] = [];

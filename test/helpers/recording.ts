@@ -14,7 +14,10 @@ export interface Recorded {
 }
 
 /** Puts a proxy before a member, for all who find it through the registry. The list grows with each request that was answered. */
-export async function record(member: RunningMember, registry: EmbeddedRegistry): Promise<Recorded[]> {
+export async function record(
+  member: RunningMember,
+  registry: EmbeddedRegistry,
+): Promise<Recorded[]> {
   const recorded: Recorded[] = [];
   const server = createServer(async (incoming, outgoing) => {
     const { method = "", url: path = "", headers } = incoming;

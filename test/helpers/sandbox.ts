@@ -2,15 +2,21 @@
 import { spawnSync } from "node:child_process";
 import { rmdirSync } from "node:fs";
 import { onTestFinished } from "vitest";
-import type { SandboxLevel } from "../../openapi/schemas.ts";
+import type { SandboxLevel } from "../../openapi/limits.ts";
+import {
+  confinementOf,
+  type PoolOptions,
+  PoolOptionsSchema,
+} from "../../server/member/pool-options.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
-import { type Confinement, confinementOf, type PoolOptions, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
+import type { Confinement } from "../../server/sandbox/confinement.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
 import type { Sandbox } from "../../server/sandbox/sandbox.ts";
 
 function strongest(): SandboxLevel {
-  if (spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status !== 0) return "none";
+  if (spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status !== 0)
+    return "none";
   try {
     const groups = new Cgroups(`distributed-pool-try-${process.pid}`);
     groups.make();
@@ -26,7 +32,8 @@ export const LEVEL = strongest();
 /** Whether bubblewrap works on this machine. */
 export const HAS_BUBBLEWRAP = LEVEL !== "none";
 /** The option of a member that gives it {@link LEVEL}. */
-export const SANDBOX_OPTION = LEVEL === "full" ? "auto" : LEVEL === "no-cgroup" ? "no-cgroup" : "off";
+export const SANDBOX_OPTION =
+  LEVEL === "full" ? "auto" : LEVEL === "no-cgroup" ? "no-cgroup" : "off";
 
 /** A pool's confinement with these options. */
 export function confinement(options: Partial<PoolOptions> = {}): Confinement {

@@ -11,7 +11,8 @@ export class Screen {
       } else if (char === "\r") this.#column = 0;
       else {
         const line = this.lines.at(-1) as string;
-        this.lines[this.lines.length - 1] = line.slice(0, this.#column) + char + line.slice(this.#column + 1);
+        this.lines[this.lines.length - 1] =
+          line.slice(0, this.#column) + char + line.slice(this.#column + 1);
         this.#column += 1;
       }
     }

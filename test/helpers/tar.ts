@@ -19,13 +19,26 @@ function padded(bytes: Buffer): Buffer {
 }
 
 /** One entry: its header and its content, padded. */
-export function tarEntry({ name, content = "", type = "0", size, magic = "gnu", linkTo = "", wrongChecksum = false }: TarEntry): Buffer {
+export function tarEntry({
+  name,
+  content = "",
+  type = "0",
+  size,
+  magic = "gnu",
+  linkTo = "",
+  wrongChecksum = false,
+}: TarEntry): Buffer {
   const body = Buffer.from(content);
   const header = Buffer.alloc(BLOCK);
   Buffer.from(name).copy(header, 0, 0, 100);
   header.write(`0000644\0${"0000000\0".repeat(2)}`, 100, "latin1");
   const told = size ?? body.length;
-  Buffer.from(typeof told === "number" ? `${told.toString(8).padStart(11, "0")}\0` : told).copy(header, 124, 0, 12);
+  Buffer.from(typeof told === "number" ? `${told.toString(8).padStart(11, "0")}\0` : told).copy(
+    header,
+    124,
+    0,
+    12,
+  );
   header.write("00000000000\0", 136, "latin1");
   header.write(type, 156, "latin1");
   header.write(linkTo, 157, 100);
@@ -38,12 +51,22 @@ export function tarEntry({ name, content = "", type = "0", size, magic = "gnu", 
 
 /** A name of any length, as GNU tar writes it, and the entry it belongs to. */
 export function longEntry(entry: TarEntry, type = "L"): Buffer {
-  return Buffer.concat([tarEntry({ name: "././@LongLink", type, content: Buffer.concat([Buffer.from(entry.name), Buffer.alloc(1)]) }), tarEntry(entry)]);
+  return Buffer.concat([
+    tarEntry({
+      name: "././@LongLink",
+      type,
+      content: Buffer.concat([Buffer.from(entry.name), Buffer.alloc(1)]),
+    }),
+    tarEntry(entry),
+  ]);
 }
 
 export const END_OF_TAR = Buffer.alloc(2 * BLOCK);
 
 /** A whole archive. */
 export function tarOf(...entries: readonly (TarEntry | Buffer)[]): Buffer {
-  return Buffer.concat([...entries.map((entry) => (Buffer.isBuffer(entry) ? entry : tarEntry(entry))), END_OF_TAR]);
+  return Buffer.concat([
+    ...entries.map((entry) => (Buffer.isBuffer(entry) ? entry : tarEntry(entry))),
+    END_OF_TAR,
+  ]);
 }

@@ -20,7 +20,11 @@ export async function within<T>(label: string, ms: number, promise: PromiseLike<
  * Polls the state of an outside system, which offers no event to await, until `check` no longer throws.
  * Answers what `check` answered.
  */
-export async function eventually<T>(label: string, check: () => T | Promise<T>, timeoutMs: number): Promise<T> {
+export async function eventually<T>(
+  label: string,
+  check: () => T | Promise<T>,
+  timeoutMs: number,
+): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const left = deadline - performance.now();
@@ -31,7 +35,10 @@ export async function eventually<T>(label: string, check: () => T | Promise<T>, 
       failure = error;
     }
     if (performance.now() >= deadline) {
-      throw new Error(`${label}: not within ${timeoutMs} ms: ${failure instanceof Error ? failure.message : failure}`, { cause: failure });
+      throw new Error(
+        `${label}: not within ${timeoutMs} ms: ${failure instanceof Error ? failure.message : failure}`,
+        { cause: failure },
+      );
     }
     await delay(INTERVAL_MS);
   }

@@ -15,7 +15,10 @@ afterAll(() => checkout.remove());
 
 function missing(): string | undefined {
   if (hostileMissing !== undefined) return hostileMissing;
-  const tried = spawnSync("sh", [SCRIPT, checkout.node, "--version"], { cwd: checkout.root, encoding: "utf8" });
+  const tried = spawnSync("sh", [SCRIPT, checkout.node, "--version"], {
+    cwd: checkout.root,
+    encoding: "utf8",
+  });
   if (tried.status === CANNOT) return tried.stderr.trim();
   return tried.status === 0 ? undefined : `another user cannot run ${checkout.node}`;
 }
@@ -25,9 +28,24 @@ const reason = missing();
 describe.skipIf(reason)(`as an ordinary user${reason ? ` (skipped: ${reason})` : ""}`, () => {
   test("processes are held as they are by root", { timeout: RUN_MS + 5_000 }, async () => {
     const vitest = join(checkout.root, "node_modules/vitest/vitest.mjs");
-    const args = [SCRIPT, checkout.node, vitest, "run", "--configLoader", "native", "--config", "test/vitest.config.ts", "test/hostile/processes.test.ts"];
+    const args = [
+      SCRIPT,
+      checkout.node,
+      vitest,
+      "run",
+      "--configLoader",
+      "native",
+      "--config",
+      "test/vitest.config.ts",
+      "test/hostile/processes.test.ts",
+    ];
     const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
-      const env = { ...Object.fromEntries(Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith("VITEST"))), NO_COLOR: "1" };
+      const env = {
+        ...Object.fromEntries(
+          Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith("VITEST")),
+        ),
+        NO_COLOR: "1",
+      };
       execFile("sh", args, { cwd: checkout.root, env, timeout: RUN_MS }, (error, stdout, stderr) =>
         resolve({ code: error?.code ?? 0, output: stdout + stderr }),
       );

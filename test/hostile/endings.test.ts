@@ -1,6 +1,6 @@
 /** Children that do not want to end, or to be found: whatever they do, they end when told, and nothing of them stays. */
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { type Attacked, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";
@@ -8,14 +8,26 @@ import { collect, lastOf, post, streamOf, textOf, within } from "../helpers/memb
 type Reading = { readonly id: string; readonly rest: Promise<NumberedEvent[]> };
 
 /** Starts a child, waits until it says `up`, and answers its id and the events that follow. */
-async function up({ member }: Attacked, text: string, spec: ChildSpecInput = {}, signal?: AbortSignal): Promise<Reading> {
-  const answer = await post(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", text], ...spec }, {}, signal);
+async function up(
+  { member }: Attacked,
+  text: string,
+  spec: ChildSpecInput = {},
+  signal?: AbortSignal,
+): Promise<Reading> {
+  const answer = await post(
+    member.url,
+    "/call",
+    { pool: "pipeline", command: ["sh", "-c", text], ...spec },
+    {},
+    signal,
+  );
   const stream = streamOf(answer);
   const start = async () => {
     let id = "";
     for (let output = ""; !output.includes("up\n"); ) {
       const { value, done } = await stream.next();
-      if (done || value.type === "result" || value.type === "failed") throw new Error(`expected up; got ${JSON.stringify(value)}`);
+      if (done || value.type === "result" || value.type === "failed")
+        throw new Error(`expected up; got ${JSON.stringify(value)}`);
       if (value.type === "placed") id = value.child.id;
       if (value.type === "stdout") output += value.text ?? "";
     }
@@ -28,7 +40,10 @@ async function up({ member }: Attacked, text: string, spec: ChildSpecInput = {},
 }
 
 const remove = async ({ member }: Attacked, id: string) => {
-  const answer = await within("the answer of DELETE", fetch(`${member.url}/children/${id}`, { method: "DELETE" }));
+  const answer = await within(
+    "the answer of DELETE",
+    fetch(`${member.url}/children/${id}`, { method: "DELETE" }),
+  );
   expect(answer.status).toBeLessThan(300);
 };
 
@@ -52,42 +67,61 @@ const TRENCHES: readonly (readonly [how: string, text: string])[] = [
   ["lives on in a thread of its own session", `echo up; exec perl -e 'use POSIX; $SIG{$_} = "IGNORE" for keys %SIG; fork and POSIX::pause() while 1; POSIX::setsid(); sleep 1 while 1'`],
 ]; // biome-ignore format: one attack, one line
 
-describe.skipIf(hostileMissing)(`endings${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
-  test.each(TRENCHES)("one that %s ends when it is stopped, and at its deadline", async (_, text) => {
-    const attacked = await startAttacked();
-    const { id, rest } = await up(attacked, text);
-    await remove(attacked, id);
-    expect(lastOf(await within("the terminal event", rest), "failed").problem).toMatchObject({ code: "cancelled" });
-    await attacked.contained();
-    const late = await attacked.script(text, { deadlineMs: 1_500 });
-    expect(lastOf(late, "failed").problem).toMatchObject({ code: "deadline_exceeded" });
-  });
+describe.skipIf(hostileMissing)(
+  `endings${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
+  () => {
+    test.each(TRENCHES)(
+      "one that %s ends when it is stopped, and at its deadline",
+      async (_, text) => {
+        const attacked = await startAttacked();
+        const { id, rest } = await up(attacked, text);
+        await remove(attacked, id);
+        expect(lastOf(await within("the terminal event", rest), "failed").problem).toMatchObject({
+          code: "cancelled",
+        });
+        await attacked.contained();
+        const late = await attacked.script(text, { deadlineMs: 1_500 });
+        expect(lastOf(late, "failed").problem).toMatchObject({ code: "deadline_exceeded" });
+      },
+    );
 
-  test.each([
-    ["daemons that hold the output open", `setsid sh -c '(setsid sleep 60 &)' & echo done`],
-    ["daemons that write on", `setsid sh -c '(${IGNORING}; while :; do echo more; done >&2 &)' & sleep 0.05; echo done`],
-    ["daemons without descriptors", `(cd /; setsid sh -c '(${FOREVER}) &' <&- >&- 2>&-) & echo done`],
-    ["daemons that respawn", `export T='setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" >&- 2>&- & sleep 0.2; echo done`],
-    ["a stopped process", "sleep 60 & kill -STOP $!; echo done"],
-    ["zombies", "perl -e 'for (1 .. 50) { fork or exit } sleep 60' & sleep 0.1; echo done"],
-  ])("a program that ends leaving %s has ended, with its own exit code", async (_, text) => {
-    const { script } = await startAttacked();
-    const events = await script(`${text}; exit 7`);
-    expect(lastOf(events, "result").exitCode).toBe(7);
-    expect(textOf(events)).toBe("done\n");
-  });
+    test.each([
+      ["daemons that hold the output open", `setsid sh -c '(setsid sleep 60 &)' & echo done`],
+      [
+        "daemons that write on",
+        `setsid sh -c '(${IGNORING}; while :; do echo more; done >&2 &)' & sleep 0.05; echo done`,
+      ],
+      [
+        "daemons without descriptors",
+        `(cd /; setsid sh -c '(${FOREVER}) &' <&- >&- 2>&-) & echo done`,
+      ],
+      [
+        "daemons that respawn",
+        `export T='setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" >&- 2>&- & sleep 0.2; echo done`,
+      ],
+      ["a stopped process", "sleep 60 & kill -STOP $!; echo done"],
+      ["zombies", "perl -e 'for (1 .. 50) { fork or exit } sleep 60' & sleep 0.1; echo done"],
+    ])("a program that ends leaving %s has ended, with its own exit code", async (_, text) => {
+      const { script } = await startAttacked();
+      const events = await script(`${text}; exit 7`);
+      expect(lastOf(events, "result").exitCode).toBe(7);
+      expect(textOf(events)).toBe("done\n");
+    });
 
-  test("TERM reaches the program, whose last words arrive", async () => {
-    const attacked = await startAttacked({ graceMs: 5_000 });
-    const { id, rest } = await up(attacked, `trap 'echo last words; exit 5' TERM; echo up; ${FOREVER}`);
-    await remove(attacked, id);
-    const events = await within("the terminal event", rest);
-    expect(textOf(events)).toBe("last words\n");
-    expect(lastOf(events, "failed").problem.code).toBe("cancelled");
-    await attacked.contained();
-  });
+    test("TERM reaches the program, whose last words arrive", async () => {
+      const attacked = await startAttacked({ graceMs: 5_000 });
+      const { id, rest } = await up(
+        attacked,
+        `trap 'echo last words; exit 5' TERM; echo up; ${FOREVER}`,
+      );
+      await remove(attacked, id);
+      const events = await within("the terminal event", rest);
+      expect(textOf(events)).toBe("last words\n");
+      expect(lastOf(events, "failed").problem.code).toBe("cancelled");
+      await attacked.contained();
+    });
 
-  test.each([
+    test.each([
     ["kill -KILL 1", "kill -KILL 1; kill -STOP 1; kill -TERM 1; kill -SEGV 1; echo alive; exit 3", "alive\n", 3],
     ["kill -KILL of every other", "sleep 60 & sleep 60 & perl -e 'kill 9, -1; print qq(over\\n)'; wait; echo $?", undefined, undefined],
     ["kill -STOP of every number", "n=1; while [ $n -lt 400 ]; do [ $n = $$ ] || kill -STOP $n 2>/dev/null; n=$((n+1)); done; echo alive; exit 3", "alive\n", 3],
@@ -101,12 +135,16 @@ describe.skipIf(hostileMissing)(`endings${hostileMissing ? ` (skipped: ${hostile
     if (exitCode !== undefined) expect(lastOf(events, "result").exitCode).toBe(exitCode);
   }); // biome-ignore format: one attack, one line
 
-  test.each(TRENCHES.slice(0, 5))("a linked one that %s ends with its caller's connection", async (_, text) => {
-    const attacked = await startAttacked();
-    const caller = new AbortController();
-    const { rest } = await up(attacked, text, { link: true }, caller.signal);
-    caller.abort();
-    await expect(within("the end of the caller's stream", rest)).rejects.toThrow();
-    await attacked.contained();
-  });
-});
+    test.each(TRENCHES.slice(0, 5))(
+      "a linked one that %s ends with its caller's connection",
+      async (_, text) => {
+        const attacked = await startAttacked();
+        const caller = new AbortController();
+        const { rest } = await up(attacked, text, { link: true }, caller.signal);
+        caller.abort();
+        await expect(within("the end of the caller's stream", rest)).rejects.toThrow();
+        await attacked.contained();
+      },
+    );
+  },
+);

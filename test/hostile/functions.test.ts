@@ -8,12 +8,15 @@ import { eventsOf, lastOf, post, textOf } from "../helpers/member.ts";
 import { pythonMissing } from "../helpers/programs.ts";
 
 /** How a function may end: with a value, or with a failure of one of these codes. */
-type Ending = { readonly value: unknown } | { readonly code: ErrorCode | readonly ErrorCode[]; readonly detail?: RegExp };
+type Ending =
+  | { readonly value: unknown }
+  | { readonly code: ErrorCode | readonly ErrorCode[]; readonly detail?: RegExp };
 
 const FORGED = `const { writeSync } = require("node:fs"); const send = (text) => { for (let at = 0; at < text.length; ) try { at += writeSync(3, text.slice(at)) } catch (e) { if (e.code !== "EAGAIN") throw e } };`;
 const usage = '"cpuMs":1,"maxRssBytes":1';
 /** Writes a report and ends before the runner can write its own. */
-const forged = (line: string, then = "process.exit(0)") => `() => { ${FORGED} send(${JSON.stringify(line)}); ${then} }`;
+const forged = (line: string, then = "process.exit(0)") =>
+  `() => { ${FORGED} send(${JSON.stringify(line)}); ${then} }`;
 const CRASHED: Ending = { code: "worker_crashed" };
 const HANG = "for (;;) {}";
 
@@ -132,54 +135,78 @@ const PYTHON: typeof ENDINGS = {
   "is nested deeper than its parser goes": [`f = ${"(".repeat(5_000)}1${")".repeat(5_000)}`, { code: "invalid_request" }],
 }; // biome-ignore format: one attack a line
 
-describe.skipIf(hostileMissing)(`functions${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
-  /** What is wrong with the ending that came; undefined where nothing is. */
-  const fault = (events: readonly NumberedEvent[], ending: Ending): string | undefined => {
-    const last = events.at(-1);
-    // Placed once, ended once, and between them nothing but output.
-    const kinds = events.map(({ type }) => type).filter((type) => type !== "stdout" && type !== "stderr");
-    if (kinds.join() !== `placed,${last?.type}`) return `the events ${kinds}`;
-    if (last?.type === "result" && "value" in ending && isDeepStrictEqual(last.value, ending.value)) return undefined;
-    const got = `got ${JSON.stringify(last?.type === "failed" ? last.problem : last)?.slice(0, 400)}`;
-    if (last?.type !== "failed" || "value" in ending) return got;
-    return [ending.code].flat().includes(last.problem.code) && (ending.detail ?? /^/).test(last.problem.detail) ? undefined : got;
-  };
-  const endsAs = async (attacks: typeof ENDINGS, { runtime = "node", pool = {} } = {}) => {
-    const { member, contained } = await startAttacked({ pools: { pipeline: { maxChildren: 3, ...pool }, sibling: 1 } });
-    const left = Object.entries(attacks);
-    const faults: string[] = [];
-    const work = async () => {
-      for (let next = left.shift(); next; next = left.shift()) {
-        const [label, [source, ending, deadlineMs = 20_000]] = next;
-        const answer = await post(member.url, "/call", { pool: "pipeline", function: { source, runtime }, deadlineMs });
-        const wrong = fault(await eventsOf(answer, `the ending of what ${label}`), ending);
-        if (wrong) faults.push(`${label}: ${wrong}`);
-      }
+describe.skipIf(hostileMissing)(
+  `functions${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
+  () => {
+    /** What is wrong with the ending that came; undefined where nothing is. */
+    const fault = (events: readonly NumberedEvent[], ending: Ending): string | undefined => {
+      const last = events.at(-1);
+      // Placed once, ended once, and between them nothing but output.
+      const kinds = events
+        .map(({ type }) => type)
+        .filter((type) => type !== "stdout" && type !== "stderr");
+      if (kinds.join() !== `placed,${last?.type}`) return `the events ${kinds}`;
+      if (
+        last?.type === "result" &&
+        "value" in ending &&
+        isDeepStrictEqual(last.value, ending.value)
+      )
+        return undefined;
+      const got = `got ${JSON.stringify(last?.type === "failed" ? last.problem : last)?.slice(0, 400)}`;
+      if (last?.type !== "failed" || "value" in ending) return got;
+      return [ending.code].flat().includes(last.problem.code) &&
+        (ending.detail ?? /^/).test(last.problem.detail)
+        ? undefined
+        : got;
     };
-    await Promise.all([work(), work()]);
-    expect(faults).toEqual([]);
-    await contained();
-  };
+    const endsAs = async (attacks: typeof ENDINGS, { runtime = "node", pool = {} } = {}) => {
+      const { member, contained } = await startAttacked({
+        pools: { pipeline: { maxChildren: 3, ...pool }, sibling: 1 },
+      });
+      const left = Object.entries(attacks);
+      const faults: string[] = [];
+      const work = async () => {
+        for (let next = left.shift(); next; next = left.shift()) {
+          const [label, [source, ending, deadlineMs = 20_000]] = next;
+          const answer = await post(member.url, "/call", {
+            pool: "pipeline",
+            function: { source, runtime },
+            deadlineMs,
+          });
+          const wrong = fault(await eventsOf(answer, `the ending of what ${label}`), ending);
+          if (wrong) faults.push(`${label}: ${wrong}`);
+        }
+      };
+      await Promise.all([work(), work()]);
+      expect(faults).toEqual([]);
+      await contained();
+    };
 
-  test("each has one ending, of a type that fits", { timeout: 120_000 }, () => endsAs(ENDINGS));
+    test("each has one ending, of a type that fits", { timeout: 120_000 }, () => endsAs(ENDINGS));
 
-  test("a report that the function writes itself tells no more than its own ending", { timeout: 120_000 }, () => endsAs(REPORTS));
+    test(
+      "a report that the function writes itself tells no more than its own ending",
+      { timeout: 120_000 },
+      () => endsAs(REPORTS),
+    );
 
-  test("and so in processes that waited", { timeout: 120_000 }, async () => {
-    await endsAs(REPORTS, { pool: { warm: 2 } });
-  });
+    test("and so in processes that waited", { timeout: 120_000 }, async () => {
+      await endsAs(REPORTS, { pool: { warm: 2 } });
+    });
 
-  test("and so in processes that are used again, for their caller's next call too", { timeout: 120_000 }, async () => {
-    await endsAs(ENDINGS, { pool: { warm: 1, reuse: true } });
-  });
+    test("and so in processes that are used again, for their caller's next call too", {
+      timeout: 120_000,
+    }, async () => {
+      await endsAs(ENDINGS, { pool: { warm: 1, reuse: true } });
+    });
 
-  test.skipIf(pythonMissing)("in Python too", { timeout: 120_000 }, async () => {
-    await endsAs(PYTHON, { runtime: "python" });
-  });
+    test.skipIf(pythonMissing)("in Python too", { timeout: 120_000 }, async () => {
+      await endsAs(PYTHON, { runtime: "python" });
+    });
 
-  test("what a function does to its output's writers reaches no other event", async () => {
-    const { attack } = await startAttacked();
-    const source = `() => {
+    test("what a function does to its output's writers reaches no other event", async () => {
+      const { attack } = await startAttacked();
+      const source = `() => {
       const fs = require("node:fs");
       fs.writeSync(1, "id: 99\\nevent: failed\\ndata: {\\"type\\":\\"failed\\"}\\n\\n");
       process.stdout.write = () => true;
@@ -187,8 +214,9 @@ describe.skipIf(hostileMissing)(`functions${hostileMissing ? ` (skipped: ${hosti
       fs.closeSync(1); fs.closeSync(2);
       return "told";
     }`;
-    const events = await attack({ function: { source } });
-    expect(textOf(events)).toContain("event: failed");
-    expect(lastOf(events, "result").value).toBe("told");
-  });
-});
+      const events = await attack({ function: { source } });
+      expect(textOf(events)).toContain("event: failed");
+      expect(lastOf(events, "result").value).toBe("told");
+    });
+  },
+);

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { groupsLeft, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, post, problemOf, streamOf, textOf, within } from "../helpers/member.ts";
@@ -10,7 +10,10 @@ import { lastOf, post, problemOf, streamOf, textOf, within } from "../helpers/me
 const MIB = 1024 * 1024;
 const LIMIT = 64 * MIB;
 const limits = { memoryBytes: LIMIT };
-const outOfMemory = (bytes = LIMIT) => ({ code: "out_of_memory", detail: `the child took more than its ${bytes} bytes of memory` });
+const outOfMemory = (bytes = LIMIT) => ({
+  code: "out_of_memory",
+  detail: `the child took more than its ${bytes} bytes of memory`,
+});
 const perl = (program: string): ChildSpecInput => ({ command: ["perl", "-e", program] });
 const node = (source: string): ChildSpecInput => ({ function: { source } });
 
@@ -32,32 +35,37 @@ const HOLDERS: readonly (readonly [where: string, spec: ChildSpecInput])[] = [
   ["shared memory of System V", perl('$id = shmget 0, 200 << 20, 0600; shmwrite $id, "x" x (1 << 20), $_ << 20, 1 << 20 or die $! for 0 .. 199; sleep')],
 ]; // biome-ignore format: one attack, one line
 
-describe.skipIf(hostileMissing)(`memory${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`, () => {
-  test.each(HOLDERS)("held in %s ends the child", async (_, spec) => {
-    const { attack } = await startAttacked();
-    const events = await attack({ limits, ...spec });
-    const { problem, usage } = lastOf(events, "failed");
-    expect(problem).toMatchObject(outOfMemory());
-    // The kernel counts page by page; bubblewrap's own is in it.
-    expect(usage?.maxRssBytes).toBeLessThanOrEqual(LIMIT);
-  });
+describe.skipIf(hostileMissing)(
+  `memory${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
+  () => {
+    test.each(HOLDERS)("held in %s ends the child", async (_, spec) => {
+      const { attack } = await startAttacked();
+      const events = await attack({ limits, ...spec });
+      const { problem, usage } = lastOf(events, "failed");
+      expect(problem).toMatchObject(outOfMemory());
+      // The kernel counts page by page; bubblewrap's own is in it.
+      expect(usage?.maxRssBytes).toBeLessThanOrEqual(LIMIT);
+    });
 
-  test("the whole child ends when the kernel has picked one process of it", async () => {
-    const { script } = await startAttacked();
-    const hog = `perl -e '$held .= "x" x 1048576 while 1'`;
-    const events = await script(`trap '' TERM; setsid sleep 60 & ${hog}; echo hog ended; ${hog}; while :; do sleep 1; done`, { limits });
-    expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
-  });
+    test("the whole child ends when the kernel has picked one process of it", async () => {
+      const { script } = await startAttacked();
+      const hog = `perl -e '$held .= "x" x 1048576 while 1'`;
+      const events = await script(
+        `trap '' TERM; setsid sleep 60 & ${hog}; echo hog ended; ${hog}; while :; do sleep 1; done`,
+        { limits },
+      );
+      expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
+    });
 
-  test("a child that ends by itself after it is told so too", async () => {
-    const { script } = await startAttacked();
-    const events = await script(`perl -e '$held .= "x" x 1048576 while 1'; exit 0`, { limits });
-    expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
-  });
+    test("a child that ends by itself after it is told so too", async () => {
+      const { script } = await startAttacked();
+      const events = await script(`perl -e '$held .= "x" x 1048576 while 1'; exit 0`, { limits });
+      expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
+    });
 
-  test("sockets of the child's own loopback hold no more than the limit, and netlink's nothing", async () => {
-    const { attack } = await startAttacked();
-    const program = `${HOARD}
+    test("sockets of the child's own loopback hold no more than the limit, and netlink's nothing", async () => {
+      const { attack } = await startAttacked();
+      const program = `${HOARD}
       socket my $l, AF_INET, SOCK_STREAM, 0 or die $!; bind $l, pack_sockaddr_in(0, INADDR_LOOPBACK) or die $!; listen $l, 500;
       for (1 .. 200) {
         my ($r, $w); socket $w, AF_INET, SOCK_STREAM, 0; connect $w, getsockname $l or die $!; accept $r, $l or die $!;
@@ -65,38 +73,61 @@ describe.skipIf(hostileMissing)(`memory${hostileMissing ? ` (skipped: ${hostileM
       }
       for (0 .. 21) { print "netlink $_\\n" if socket my $s, 16, SOCK_RAW, $_ }
       print "held $n\\n";`;
-    const events = await attack({ limits, ...perl(program) });
-    // Version 2 counts them with the rest, and may end the child.
-    if (events.at(-1)?.type === "failed") expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
-    else {
-      expect(textOf(events)).toMatch(/^held [1-9]\d+\n$/);
-      expect(Number(textOf(events).slice("held ".length))).toBeLessThan(LIMIT);
-    }
-  });
-
-  test("a caller's tighter limit holds, on swap too, and a looser one is refused", async () => {
-    const { member, script } = await startAttacked({ pools: { pipeline: { maxChildren: 3, limits: { memoryBytes: 160 * MIB } }, sibling: 1 } });
-    const hold = "head -c 80M /dev/zero | tail -c 80M | wc -c";
-    expect(textOf(await script(hold))).toBe(`${80 * MIB}\n`);
-    expect(lastOf(await script(hold, { limits }), "failed").problem).toMatchObject(outOfMemory());
-    const refused = await post(member.url, "/call", { pool: "pipeline", command: ["true"], limits: { memoryBytes: 160 * MIB + 1 } });
-    expect(refused.status).toBe(400);
-    expect(await problemOf(refused)).toMatchObject({
-      code: "invalid_request",
-      fields: [{ path: "/limits/memoryBytes", message: `expected at most ${160 * MIB}, this pool's own limit; got ${160 * MIB + 1}` }],
+      const events = await attack({ limits, ...perl(program) });
+      // Version 2 counts them with the rest, and may end the child.
+      if (events.at(-1)?.type === "failed")
+        expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
+      else {
+        expect(textOf(events)).toMatch(/^held [1-9]\d+\n$/);
+        expect(Number(textOf(events).slice("held ".length))).toBeLessThan(LIMIT);
+      }
     });
-    const running = streamOf(await post(member.url, "/call", { pool: "pipeline", link: true, limits, command: ["sh", "-c", "echo up; sleep 30"] }));
-    let event: NumberedEvent | undefined;
-    while (event?.type !== "stdout") event = (await within("the child's output", running.next())).value as NumberedEvent | undefined;
-    const swaps = groupsLeft().flatMap((group) =>
-      ["memory.limit_in_bytes memory.memsw.limit_in_bytes", "memory.max memory.swap.max"]
-        .map((names) => names.split(" ").map((name) => join(group, name)))
-        .filter((files) => files.every((file) => existsSync(file)))
-        .map((files) => files.map((file) => Number(readFileSync(file, "utf8"))))
-        .filter(([memory]) => memory === LIMIT),
-    );
-    // Version 1 counts both together; where a kernel counts no swap at all there is nothing to limit.
-    for (const [, swap] of swaps) expect([0, LIMIT]).toContain(swap);
-    await running.return();
-  });
-});
+
+    test("a caller's tighter limit holds, on swap too, and a looser one is refused", async () => {
+      const { member, script } = await startAttacked({
+        pools: { pipeline: { maxChildren: 3, limits: { memoryBytes: 160 * MIB } }, sibling: 1 },
+      });
+      const hold = "head -c 80M /dev/zero | tail -c 80M | wc -c";
+      expect(textOf(await script(hold))).toBe(`${80 * MIB}\n`);
+      expect(lastOf(await script(hold, { limits }), "failed").problem).toMatchObject(outOfMemory());
+      const refused = await post(member.url, "/call", {
+        pool: "pipeline",
+        command: ["true"],
+        limits: { memoryBytes: 160 * MIB + 1 },
+      });
+      expect(refused.status).toBe(400);
+      expect(await problemOf(refused)).toMatchObject({
+        code: "invalid_request",
+        fields: [
+          {
+            path: "/limits/memoryBytes",
+            message: `expected at most ${160 * MIB}, this pool's own limit; got ${160 * MIB + 1}`,
+          },
+        ],
+      });
+      const running = streamOf(
+        await post(member.url, "/call", {
+          pool: "pipeline",
+          link: true,
+          limits,
+          command: ["sh", "-c", "echo up; sleep 30"],
+        }),
+      );
+      let event: NumberedEvent | undefined;
+      while (event?.type !== "stdout")
+        event = (await within("the child's output", running.next())).value as
+          | NumberedEvent
+          | undefined;
+      const swaps = groupsLeft().flatMap((group) =>
+        ["memory.limit_in_bytes memory.memsw.limit_in_bytes", "memory.max memory.swap.max"]
+          .map((names) => names.split(" ").map((name) => join(group, name)))
+          .filter((files) => files.every((file) => existsSync(file)))
+          .map((files) => files.map((file) => Number(readFileSync(file, "utf8"))))
+          .filter(([memory]) => memory === LIMIT),
+      );
+      // Version 1 counts both together; where a kernel counts no swap at all there is nothing to limit.
+      for (const [, swap] of swaps) expect([0, LIMIT]).toContain(swap);
+      await running.return();
+    });
+  },
+);

@@ -12,7 +12,9 @@ import { onPath } from "../helpers/programs.ts";
 const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
 
 /** A service of the machine, closed with the test; counts who came. */
-async function listening(at: { port: 0; host: string } | { path: string }): Promise<{ server: Server; visitors: () => number }> {
+async function listening(
+  at: { port: 0; host: string } | { path: string },
+): Promise<{ server: Server; visitors: () => number }> {
   let visitors = 0;
   const server = createServer((socket) => {
     visitors += 1;
@@ -80,7 +82,11 @@ async function services(memberUrl: string) {
     member: `tcp 127.0.0.1 ${new URL(memberUrl).port}`,
     docker: `unix ${path}`,
     abstract: `abstract ${name}`,
-    visitors: () => ({ consul: loopback.visitors(), docker: unix.visitors(), abstract: abstract.visitors() }),
+    visitors: () => ({
+      consul: loopback.visitors(),
+      docker: unix.visitors(),
+      abstract: abstract.visitors(),
+    }),
   };
 }
 
@@ -99,7 +105,14 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
     ];
     const all = [...Object.values(addresses), ...elsewhere];
     const found = lines(textOf(await attack({ command: ["perl", "-e", CONNECT, ...all] })));
-    expect(found).toEqual(Object.fromEntries(all.map((address) => [address, address.startsWith("vsock") ? "no socket" : "no connection"])));
+    expect(found).toEqual(
+      Object.fromEntries(
+        all.map((address) => [
+          address,
+          address.startsWith("vsock") ? "no socket" : "no connection",
+        ]),
+      ),
+    );
     expect(visitors()).toEqual({ consul: 0, docker: 0, abstract: 0 });
     const source = `async (url) => {
       const tried = {};
@@ -110,7 +123,12 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
       return tried;
     }`;
     const events = await attack({ function: { source, args: [`${member.url}/livez`] } });
-    expect(lastOf(events, "result").value).toEqual({ member: "nothing", metadata: "nothing", name: "nothing", lookup: "nothing" });
+    expect(lastOf(events, "result").value).toEqual({
+      member: "nothing",
+      metadata: "nothing",
+      name: "nothing",
+      lookup: "nothing",
+    });
   });
 
   test("no socket opens that leads past the child's own network", async () => {
@@ -142,22 +160,49 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
   });
 
   test("with the operator's grant of the host's network its services are there, and no more than they", async () => {
-    const member = await startOne({ pools: { pipeline: { maxChildren: 3, network: "host" } }, graceMs: 200 });
+    const member = await startOne({
+      pools: { pipeline: { maxChildren: 3, network: "host" } },
+      graceMs: 200,
+    });
     const { visitors, docker, ...shared } = await services(member.url);
     // A file's socket is no part of a network, nor is the way to the hypervisor.
     const all = [shared.consul, shared.abstract, docker, "vsock 2 1024"];
-    const found = lines(textOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["perl", "-e", CONNECT, ...all] })));
-    expect(found).toEqual({ [shared.consul]: "welcome", [shared.abstract]: "welcome", [docker]: "no connection", "vsock 2 1024": "no socket" });
+    const found = lines(
+      textOf(
+        await callEvents(member.url, "/call", {
+          pool: "pipeline",
+          command: ["perl", "-e", CONNECT, ...all],
+        }),
+      ),
+    );
+    expect(found).toEqual({
+      [shared.consul]: "welcome",
+      [shared.abstract]: "welcome",
+      [docker]: "no connection",
+      "vsock 2 1024": "no socket",
+    });
     expect(visitors()).toEqual({ consul: 1, docker: 0, abstract: 1 });
-    expect(textOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["perl", "-e", OPEN] }))).toBe("tried\n");
+    expect(
+      textOf(
+        await callEvents(member.url, "/call", { pool: "pipeline", command: ["perl", "-e", OPEN] }),
+      ),
+    ).toBe("tried\n");
     const source = "async (url) => (await (await fetch(url)).json()).status";
-    const events = await callEvents(member.url, "/call", { pool: "pipeline", function: { source, args: [`${member.url}/livez`] } });
+    const events = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      function: { source, args: [`${member.url}/livez`] },
+    });
     expect(lastOf(events, "result").value).toBe("ok");
     // What is the host's cannot be changed.
     const change =
       "ip link set lo down || ip link add dummy0 type dummy || ip route add 192.0.2.0/24 dev lo || ifconfig lo down || echo 1 >/proc/sys/net/ipv4/ip_forward";
     expect(
-      textOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", `( ${change} ) 2>/dev/null && echo made; echo tried`] })),
+      textOf(
+        await callEvents(member.url, "/call", {
+          pool: "pipeline",
+          command: ["sh", "-c", `( ${change} ) 2>/dev/null && echo made; echo tried`],
+        }),
+      ),
     ).toBe("tried\n");
   });
 });

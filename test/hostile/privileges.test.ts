@@ -16,7 +16,9 @@ const { EPERM, ENOSYS } = constants.errno;
 const column = process.arch === "x64" ? 0 : 1;
 
 /** Calls that the filter lets through: what refuses these is that the child has no rights. By x86-64 and arm64. */
-const UNPRIVILEGED: Readonly<Record<string, readonly [x64: number, arm64: number, ...args: (number | string)[]]>> = {
+const UNPRIVILEGED: Readonly<
+  Record<string, readonly [x64: number, arm64: number, ...args: (number | string)[]]>
+> = {
   // SCHED_FIFO and SCHED_RR of this process: a priority of 1, at a place where one is written.
   sched_setscheduler_fifo: [144, 119, 0, 1, "\u0001\u0000\u0000"],
   sched_setscheduler_rr: [144, 119, 0, 2, "\u0001\u0000\u0000"],
@@ -40,7 +42,9 @@ const UNPRIVILEGED: Readonly<Record<string, readonly [x64: number, arm64: number
 describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`, () => {
   test("every call of the filter's lists is refused in a member's child too", async () => {
     const { attack } = await startAttacked();
-    const listed = Object.entries<Numbers>({ ...REFUSED, ...ABSENT }).filter(([, numbers]) => numbers[column] !== null);
+    const listed = Object.entries<Numbers>({ ...REFUSED, ...ABSENT }).filter(
+      ([, numbers]) => numbers[column] !== null,
+    );
     const calls = listed.map(([name, numbers]) => `${name}:${numbers[column]},-1,-1,-1,-1,-1`);
     const expected = listed.map(([name]) => `${name} ${name in ABSENT ? ENOSYS : EPERM}`);
     expect(
@@ -49,28 +53,47 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
         .split("\n"),
     ).toEqual(expected);
     // With harmless arguments they would have done something.
-    const telling = ["unshare", "keyctl", "ptrace"].map((name) => `${name}:${REFUSED[name]?.[column]},0,-3,0`);
-    expect(textOf(await attack({ command: ["perl", "-e", CALLS, ...telling] }))).toBe(`unshare ${EPERM}\nkeyctl ${EPERM}\nptrace ${EPERM}\n`);
+    const telling = ["unshare", "keyctl", "ptrace"].map(
+      (name) => `${name}:${REFUSED[name]?.[column]},0,-3,0`,
+    );
+    expect(textOf(await attack({ command: ["perl", "-e", CALLS, ...telling] }))).toBe(
+      `unshare ${EPERM}\nkeyctl ${EPERM}\nptrace ${EPERM}\n`,
+    );
   });
 
-  test.skipIf(column !== 0)("calls by the numbers of another architecture are refused, or end the child", async () => {
-    const { attack } = await startAttacked();
-    const X32 = 0x40000000;
-    const calls = [`getpid:${X32 + 39}`, `unshare:${X32 + 272},268435456`, `ptrace:${X32 + 521},0,0,0,0`];
-    expect(textOf(await attack({ command: ["perl", "-e", CALLS, ...calls] }))).toBe(`getpid ${EPERM}\nunshare ${EPERM}\nptrace ${EPERM}\n`);
-    // getpid by `int 0x80`: mov eax, 20; int 0x80; exit(0) by `syscall`. In a program of one page.
-    const elf = `
+  test.skipIf(column !== 0)(
+    "calls by the numbers of another architecture are refused, or end the child",
+    async () => {
+      const { attack } = await startAttacked();
+      const X32 = 0x40000000;
+      const calls = [
+        `getpid:${X32 + 39}`,
+        `unshare:${X32 + 272},268435456`,
+        `ptrace:${X32 + 521},0,0,0,0`,
+      ];
+      expect(textOf(await attack({ command: ["perl", "-e", CALLS, ...calls] }))).toBe(
+        `getpid ${EPERM}\nunshare ${EPERM}\nptrace ${EPERM}\n`,
+      );
+      // getpid by `int 0x80`: mov eax, 20; int 0x80; exit(0) by `syscall`. In a program of one page.
+      const elf = `
       my $code = pack("H*", "b814000000cd8031ffb83c0000000f05");
       my $all = pack("H*", "7f454c46020101" . "00" x 9) . pack("SSLQQQLSSSSSS", 2, 62, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
         . pack("LLQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 120 + length $code, 120 + length $code, 4096) . $code;
       open(my $file, ">", "/work/int80"); print $file $all; close $file; chmod 0755, "/work/int80"; exec "/work/int80"`;
-    const events = await attack({ command: ["perl", "-e", elf] });
-    expect(lastOf(events, "failed")).toMatchObject({ problem: { code: "worker_crashed" }, exitCode: 128 + constants.signals.SIGSYS });
-  });
+      const events = await attack({ command: ["perl", "-e", elf] });
+      expect(lastOf(events, "failed")).toMatchObject({
+        problem: { code: "worker_crashed" },
+        exitCode: 128 + constants.signals.SIGSYS,
+      });
+    },
+  );
 
   test("calls that want rights find none", async () => {
     const { attack } = await startAttacked();
-    const calls = Object.entries(UNPRIVILEGED).map(([name, [x64, arm64, ...args]]) => `${name}:${[column === 0 ? x64 : arm64, ...args].join(",")}`);
+    const calls = Object.entries(UNPRIVILEGED).map(
+      ([name, [x64, arm64, ...args]]) =>
+        `${name}:${[column === 0 ? x64 : arm64, ...args].join(",")}`,
+    );
     // A NUL cannot be in an argument: the priority is one byte, and the rest of a string ends it.
     const given = calls.map((call) => call.replaceAll("\0", ""));
     const found = textOf(await attack({ command: ["perl", "-e", CALLS, ...given] }));
@@ -86,7 +109,11 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
 
   test("programs that give rights give none", async () => {
     const { script } = await startAttacked();
-    const setuid = execFileSync("find", ["/usr/bin", "/usr/sbin", "/usr/lib", "-xdev", "-perm", "/6000", "-type", "f"], { encoding: "utf8" })
+    const setuid = execFileSync(
+      "find",
+      ["/usr/bin", "/usr/sbin", "/usr/lib", "-xdev", "-perm", "/6000", "-type", "f"],
+      { encoding: "utf8" },
+    )
       .trim()
       .split("\n")
       .filter(Boolean);
@@ -97,36 +124,48 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     const attempts = {
       su: "su -c id || su root -c id",
       sudo: "sudo -n id",
-      mount: "mount -t tmpfs none /work || mount --bind /usr /work || mount -o remount,rw / || mount -t proc proc /work",
+      mount:
+        "mount -t tmpfs none /work || mount --bind /usr /work || mount -o remount,rw / || mount -t proc proc /work",
       umount: "umount /usr || umount -l /proc || umount /dev",
       passwd: "passwd -d root || chsh -s /bin/sh root || newgrp root </dev/null",
-      unshare: "unshare -U true || unshare -r true || unshare -m true || unshare -n true || unshare -p -f true || unshare -C true",
-      nsenter: "nsenter -t 1 -m true || nsenter --user=/proc/1/ns/user true || nsenter -t 1 -a true",
-      bwrap: "bwrap --ro-bind / / true || bwrap --unshare-all --ro-bind / / true || bwrap --dev-bind / / true",
+      unshare:
+        "unshare -U true || unshare -r true || unshare -m true || unshare -n true || unshare -p -f true || unshare -C true",
+      nsenter:
+        "nsenter -t 1 -m true || nsenter --user=/proc/1/ns/user true || nsenter -t 1 -a true",
+      bwrap:
+        "bwrap --ro-bind / / true || bwrap --unshare-all --ro-bind / / true || bwrap --dev-bind / / true",
       chroot: "chroot / true || chroot /work true",
       setpriv: "setpriv --reuid=0 true || setpriv --inh-caps=+all --ambient-caps=+all true",
       capsh: "capsh --user=root -- -c true || setcap cap_sys_admin+ep /work/x",
-      "a file with capabilities": "cp /usr/bin/true /work/true && setfattr -n security.capability -v 0s /work/true",
+      "a file with capabilities":
+        "cp /usr/bin/true /work/true && setfattr -n security.capability -v 0s /work/true",
       "a device": "mknod /work/null c 1 3 || mknod /tmp/vda b 254 0",
       "the clock": "date -s 2020-01-01 || hwclock --set --date 2020-01-01",
       "the host's name": "hostname attacked || echo attacked >/proc/sys/kernel/hostname",
       "a better nice value": "renice -n -20 -p $$ || renice -n -1 -p 1",
-      "real time": "chrt -f 1 true || chrt -r 1 true || chrt -d --sched-runtime 1000000 --sched-deadline 2000000 --sched-period 2000000 0 true",
+      "real time":
+        "chrt -f 1 true || chrt -r 1 true || chrt -d --sched-runtime 1000000 --sched-deadline 2000000 --sched-period 2000000 0 true",
       "input and output first": "ionice -c 1 true",
       "a processor of its own": "echo 1 >/sys/fs/cgroup/cpuset.cpus || mkdir /sys/fs/cgroup/x",
       "more files, processes, locked memory, a core":
         "ulimit -n 100000 || ulimit -Hn 100000 || ulimit -p 100000 || ulimit -l 1000000 || ulimit -c 1000 || ulimit -f 100000000",
-      "the same by prlimit": "prlimit --pid $$ --nofile=100000:100000 || prlimit --pid $$ --memlock=unlimited || prlimit --pid 1 --nproc=9999999:9999999",
-      "less to fear from want of memory": "echo -1000 >/proc/self/oom_score_adj || echo -1 >/proc/1/oom_score_adj || echo -17 >/proc/self/oom_adj",
-      "another user's numbers": "echo 0 0 1 >/proc/self/uid_map || echo 0 65534 1 >/proc/self/gid_map || echo allow >/proc/self/setgroups",
-      "the terminal": "echo x >/dev/tty || echo x >/dev/console || echo x >/dev/tty0 || script -qc id /dev/null </dev/tty",
+      "the same by prlimit":
+        "prlimit --pid $$ --nofile=100000:100000 || prlimit --pid $$ --memlock=unlimited || prlimit --pid 1 --nproc=9999999:9999999",
+      "less to fear from want of memory":
+        "echo -1000 >/proc/self/oom_score_adj || echo -1 >/proc/1/oom_score_adj || echo -17 >/proc/self/oom_adj",
+      "another user's numbers":
+        "echo 0 0 1 >/proc/self/uid_map || echo 0 65534 1 >/proc/self/gid_map || echo allow >/proc/self/setgroups",
+      "the terminal":
+        "echo x >/dev/tty || echo x >/dev/console || echo x >/dev/tty0 || script -qc id /dev/null </dev/tty",
       "the kernel's log": "echo attacked >/dev/kmsg || dmesg -C",
       modules: "modprobe dummy || insmod /work/x.ko",
       "a hard link to a program": "ln /usr/bin/su /work/su || ln /usr/bin/env /tmp/env",
       "a file of another user": "touch /work/x && chown 0:0 /work/x || chgrp 0 /work/x",
       "a system folder through a link": "ln -s /usr/bin /work/bin && touch /work/bin/attacked",
-      "the whole memory kept": "mount -o remount,size=100G /work || mount -o remount,size=100G /tmp",
-      "a trace of the kernel": "ls /sys/kernel/debug || ls /sys/kernel/tracing || strace -f true || perf stat true",
+      "the whole memory kept":
+        "mount -o remount,size=100G /work || mount -o remount,size=100G /tmp",
+      "a trace of the kernel":
+        "ls /sys/kernel/debug || ls /sys/kernel/tracing || strace -f true || perf stat true",
     };
     expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
   });
@@ -153,16 +192,28 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       open(my $slave, "+<", "/dev/pts/" . unpack("I", $number)) or print "no other end\\n";
       for my $request (${TIOCSTI}, 0x541c) { my $letter = "x"; print((defined(ioctl($slave, $request, $letter)) ? "put" : 0 + $!), "\\n") }`;
     expect(textOf(await attack({ command: ["perl", "-e", source] }))).toBe(`${EPERM}\n${EPERM}\n`);
-    expect(textOf(await script("ls /dev/pts; cat /proc/keys /proc/self/attr/current 2>/dev/null | grep -c keyring; true"))).toBe("ptmx\n0\n");
+    expect(
+      textOf(
+        await script(
+          "ls /dev/pts; cat /proc/keys /proc/self/attr/current 2>/dev/null | grep -c keyring; true",
+        ),
+      ),
+    ).toBe("ptmx\n0\n");
   });
 
   test("what is put under a name of the host's stays inside", async () => {
     const member = await startOne({ graceMs: 200 });
-    const names = ["/tmp", "/dev/shm", "/work"].map((place) => `${place}/dpool-attack-${process.pid}`);
+    const names = ["/tmp", "/dev/shm", "/work"].map(
+      (place) => `${place}/dpool-attack-${process.pid}`,
+    );
     const holder = streamOf(
       await post(member.url, "/call", {
         pool: "pipeline",
-        command: ["sh", "-c", `for name in ${names.join(" ")}; do echo x >$name; done; echo up; exec sleep 600`],
+        command: [
+          "sh",
+          "-c",
+          `for name in ${names.join(" ")}; do echo x >$name; done; echo up; exec sleep 600`,
+        ],
       }),
     );
     let up = "";
@@ -171,9 +222,14 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       if (value?.type === "stdout") up += value.text;
     }
     expect(names.filter((name) => existsSync(name))).toEqual([]);
-    expect(textOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["ls", "-A", "/tmp", "/dev/shm", "/work"] }))).toBe(
-      "/dev/shm:\n\n/tmp:\n\n/work:\n",
-    );
+    expect(
+      textOf(
+        await callEvents(member.url, "/call", {
+          pool: "pipeline",
+          command: ["ls", "-A", "/tmp", "/dev/shm", "/work"],
+        }),
+      ),
+    ).toBe("/dev/shm:\n\n/tmp:\n\n/work:\n");
     await holder.return();
   });
 });

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import { groupsOf, hostileMissing, survivors } from "../helpers/hostile.ts";
 import { post, streamOf, until, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
@@ -40,7 +40,13 @@ async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"]) {
     }
     throw new Error("the member ended before it was ready");
   };
-  return { folder, prefix: `distributed-pool-${child.pid}-`, kill: () => child.kill("SIGKILL"), exited, ready };
+  return {
+    folder,
+    prefix: `distributed-pool-${child.pid}-`,
+    kill: () => child.kill("SIGKILL"),
+    exited,
+    ready,
+  };
 }
 
 async function startDev(args?: readonly string[]) {
@@ -87,76 +93,90 @@ const ATTACKS: readonly (readonly [how: string, spec: ChildSpecInput])[] = [
   ["is a function", { function: { source: "() => { console.log('up'); return new Promise(() => setInterval(() => {}, 1000)); }" } }],
 ]; // biome-ignore format: one attack, one line
 
-describe.skipIf(missing)(`a server that is killed${missing ? ` (skipped: ${missing})` : ""}`, () => {
-  test("takes its children with it, whatever they are", async () => {
-    const dev = await startDev();
-    const up = async ([how, spec]: (typeof ATTACKS)[number]) => {
-      const stream = streamOf(await post(dev.url, "/call", { pool: "pipeline", ...spec }));
-      const started = async () => {
-        for (;;) {
-          const { value, done } = await stream.next();
-          if (done || value.type === "failed" || value.type === "result") throw new Error(`${how}: expected up; got ${JSON.stringify(value)}`);
-          if (value.type === "stdout") return;
-        }
+describe.skipIf(missing)(
+  `a server that is killed${missing ? ` (skipped: ${missing})` : ""}`,
+  () => {
+    test("takes its children with it, whatever they are", async () => {
+      const dev = await startDev();
+      const up = async ([how, spec]: (typeof ATTACKS)[number]) => {
+        const stream = streamOf(await post(dev.url, "/call", { pool: "pipeline", ...spec }));
+        const started = async () => {
+          for (;;) {
+            const { value, done } = await stream.next();
+            if (done || value.type === "failed" || value.type === "result")
+              throw new Error(`${how}: expected up; got ${JSON.stringify(value)}`);
+            if (value.type === "stdout") return;
+          }
+        };
+        await within(`the child that ${how} to be up`, started());
+        return stream;
       };
-      await within(`the child that ${how} to be up`, started());
-      return stream;
-    };
-    const streams = await Promise.all(ATTACKS.map(up));
-    expect(groupsOf(dev.prefix).length).toBeGreaterThanOrEqual(ATTACKS.length);
-    expect(survivors(dev.prefix).length).toBeGreaterThan(ATTACKS.length);
-    expect(await helpersOf(dev)).not.toEqual([]);
-    dev.kill();
-    await nothingLeft(dev);
-    await Promise.allSettled(streams.map((stream) => stream.return()));
-  });
-
-  test("takes along the processes that wait, and those that are kept", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "dpool-config-"));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
-    const config = join(folder, "dpool.yaml");
-    await writeFile(config, "pools: {pipeline: {maxChildren: 5, warm: {node: 2}, reuse: true}}");
-    const dev = await startDev(["--config", config]);
-    const waiting = () =>
-      new Set(
-        groupsOf(dev.prefix)
-          .map((group) => basename(group))
-          .filter((name) => /^\d+$/.test(name)),
-      ).size;
-    await until("two to wait", () => waiting() === 2);
-    const answer = await post(dev.url, "/call", { pool: "pipeline", function: { source: "() => 1" } }, { accept: "application/json" });
-    expect(await answer.json()).toMatchObject({ value: 1 });
-    await until("two to wait, and one to be kept", () => waiting() === 3);
-    dev.kill();
-    await nothingLeft(dev);
-  });
-
-  // From before the first child has been started until some are up.
-  test.each([0, 10, 25, 60])("in the middle of starting children, after %i ms, leaves none", async (ms) => {
-    const dev = await startDev();
-    const posts = Array.from({ length: 20 }, (_, index) =>
-      fetch(`${dev.url}/call`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({
-          pool: "pipeline",
-          ...(index % 4 === 0 ? { function: { source: "() => new Promise(() => {})" } } : { command: ["sleep", "300"] }),
-        }),
-      }).then((answer) => answer.text()),
-    );
-    const settled = Promise.allSettled(posts);
-    await delay(ms);
-    dev.kill();
-    await nothingLeft(dev);
-    await within("the callers to hear of it", settled);
-  });
-
-  test("as soon as it has left a trace, leaves none", async () => {
-    for (let time = 0; time < 5; time++) {
-      const dev = await spawnDev();
-      await until("the member's first file", () => readdirSync(dev.folder).length > 0);
+      const streams = await Promise.all(ATTACKS.map(up));
+      expect(groupsOf(dev.prefix).length).toBeGreaterThanOrEqual(ATTACKS.length);
+      expect(survivors(dev.prefix).length).toBeGreaterThan(ATTACKS.length);
+      expect(await helpersOf(dev)).not.toEqual([]);
       dev.kill();
       await nothingLeft(dev);
-    }
-  });
-});
+      await Promise.allSettled(streams.map((stream) => stream.return()));
+    });
+
+    test("takes along the processes that wait, and those that are kept", async () => {
+      const folder = await mkdtemp(join(tmpdir(), "dpool-config-"));
+      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const config = join(folder, "dpool.yaml");
+      await writeFile(config, "pools: {pipeline: {maxChildren: 5, warm: {node: 2}, reuse: true}}");
+      const dev = await startDev(["--config", config]);
+      const waiting = () =>
+        new Set(
+          groupsOf(dev.prefix)
+            .map((group) => basename(group))
+            .filter((name) => /^\d+$/.test(name)),
+        ).size;
+      await until("two to wait", () => waiting() === 2);
+      const answer = await post(
+        dev.url,
+        "/call",
+        { pool: "pipeline", function: { source: "() => 1" } },
+        { accept: "application/json" },
+      );
+      expect(await answer.json()).toMatchObject({ value: 1 });
+      await until("two to wait, and one to be kept", () => waiting() === 3);
+      dev.kill();
+      await nothingLeft(dev);
+    });
+
+    // From before the first child has been started until some are up.
+    test.each([0, 10, 25, 60])(
+      "in the middle of starting children, after %i ms, leaves none",
+      async (ms) => {
+        const dev = await startDev();
+        const posts = Array.from({ length: 20 }, (_, index) =>
+          fetch(`${dev.url}/call`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({
+              pool: "pipeline",
+              ...(index % 4 === 0
+                ? { function: { source: "() => new Promise(() => {})" } }
+                : { command: ["sleep", "300"] }),
+            }),
+          }).then((answer) => answer.text()),
+        );
+        const settled = Promise.allSettled(posts);
+        await delay(ms);
+        dev.kill();
+        await nothingLeft(dev);
+        await within("the callers to hear of it", settled);
+      },
+    );
+
+    test("as soon as it has left a trace, leaves none", async () => {
+      for (let time = 0; time < 5; time++) {
+        const dev = await spawnDev();
+        await until("the member's first file", () => readdirSync(dev.folder).length > 0);
+        dev.kill();
+        await nothingLeft(dev);
+      }
+    });
+  },
+);

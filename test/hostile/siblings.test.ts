@@ -9,7 +9,8 @@ import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 
-const fixture = (name: string) => readFileSync(fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url)), "utf8");
+const fixture = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url)), "utf8");
 const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
 const { ESRCH, EPERM } = constants.errno;
 const X64 = process.arch === "x64";
@@ -59,39 +60,62 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
     expect(lastOf(everything, "result").exitCode).toBe(0);
     const ownGroup = await script("sleep 600 & kill -KILL 0; echo over");
     expect(lastOf(ownGroup, "failed").problem.code).toBe("worker_crashed");
-    const first = await script("for signal in HUP INT QUIT TERM KILL STOP USR1 SEGV; do kill -$signal 1; done; echo over");
+    const first = await script(
+      "for signal in HUP INT QUIT TERM KILL STOP USR1 SEGV; do kill -$signal 1; done; echo over",
+    );
     expect(textOf(first)).toBe("over\n");
   });
 
-  test.skipIf(!X64)("whoever overwrites what holds him can tell no more than an exit code of his own", async ({ skip }) => {
-    const { attack, script } = await startAttacked();
-    const events = await attack({ command: ["perl", "-e", fixture("forge.pl"), "77"] });
-    if (/^(mem|write): /.test(textOf(events, "stderr"))) skip("this kernel does not let a process write another one's memory");
-    expect(textOf(events, "stderr")).toBe("");
-    expect(textOf(events)).toBe("overwritten\n");
-    expect(lastOf(events, "result").exitCode).toBe(77);
-    // Numbers that no exit code has.
-    for (const code of [255, 256, 2 ** 31, 2 ** 40]) {
-      const last = (await attack({ command: ["perl", "-e", fixture("forge.pl"), String(code)] })).at(-1);
-      expect([last?.type, last && "exitCode" in last ? last.exitCode : undefined], String(code)).toEqual(["result", expect.any(Number)]);
-    }
-    const garbage = `open(my $memory, "+<", "/proc/1/mem"); open(my $maps, "<", "/proc/1/maps");
+  test.skipIf(!X64)(
+    "whoever overwrites what holds him can tell no more than an exit code of his own",
+    async ({ skip }) => {
+      const { attack, script } = await startAttacked();
+      const events = await attack({ command: ["perl", "-e", fixture("forge.pl"), "77"] });
+      if (/^(mem|write): /.test(textOf(events, "stderr")))
+        skip("this kernel does not let a process write another one's memory");
+      expect(textOf(events, "stderr")).toBe("");
+      expect(textOf(events)).toBe("overwritten\n");
+      expect(lastOf(events, "result").exitCode).toBe(77);
+      // Numbers that no exit code has.
+      for (const code of [255, 256, 2 ** 31, 2 ** 40]) {
+        const last = (
+          await attack({ command: ["perl", "-e", fixture("forge.pl"), String(code)] })
+        ).at(-1);
+        expect(
+          [last?.type, last && "exitCode" in last ? last.exitCode : undefined],
+          String(code),
+        ).toEqual(["result", expect.any(Number)]);
+      }
+      const garbage = `open(my $memory, "+<", "/proc/1/mem"); open(my $maps, "<", "/proc/1/maps");
       for (<$maps>) { next unless /^(\\w+)-(\\w+) r-xp/ && !/vsyscall|vdso/; sysseek($memory, hex $1, 0); syswrite($memory, "\\xcc" x (hex($2) - hex($1))) } exit 3`;
-    const last = (await attack({ command: ["perl", "-e", garbage] })).at(-1);
-    expect(last).toMatchObject({ type: "failed", problem: { code: "worker_crashed" } });
-    const killed = await script("kill -9 $(ls /proc | grep '^[0-9]*$' | grep -vx $$) 2>/dev/null; echo over");
-    expect(textOf(killed)).toBe("over\n");
-  });
+      const last = (await attack({ command: ["perl", "-e", garbage] })).at(-1);
+      expect(last).toMatchObject({ type: "failed", problem: { code: "worker_crashed" } });
+      const killed = await script(
+        "kill -9 $(ls /proc | grep '^[0-9]*$' | grep -vx $$) 2>/dev/null; echo over",
+      );
+      expect(textOf(killed)).toBe("over\n");
+    },
+  );
 
   test("memory, semaphores and queues that have a name or a number are the child's own", async () => {
     const key = String(0x4b000000 + process.pid);
-    const share = (what: string, ...more: string[]) => ["perl", "-e", fixture("share.pl"), what, key, String(MQ_OPEN), ...more];
+    const share = (what: string, ...more: string[]) => [
+      "perl",
+      "-e",
+      fixture("share.pl"),
+      what,
+      key,
+      String(MQ_OPEN),
+      ...more,
+    ];
     const host = (what: string) => execFileSync("perl", share(what).slice(1), { encoding: "utf8" });
     const THERE = "memory=there messages=there queue=there semaphores=there\n";
     const NONE = "memory=none messages=none queue=none semaphores=none\n";
 
     const { member, attack } = await startAttacked({ pools: { pipeline: 3, sibling: 2 } });
-    const holder = streamOf(await post(member.url, "/call", { pool: "sibling", command: share("make", "hold") }));
+    const holder = streamOf(
+      await post(member.url, "/call", { pool: "sibling", command: share("make", "hold") }),
+    );
     let made = "";
     while (!made.endsWith("\n")) {
       const { value } = await within("the sibling's word", holder.next());
@@ -114,6 +138,8 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
     const leave =
       "for place in /work /tmp /dev/shm; do echo mine >$place/left || exit 1; ln -s $place/left $place/link; mkfifo $place/pipe; mkdir -p $place/deep/er; done; echo left";
     expect(textOf(await script(leave))).toBe("left\n");
-    expect(textOf(await script("ls -A /work /tmp /dev/shm"))).toBe("/dev/shm:\n\n/tmp:\n\n/work:\n");
+    expect(textOf(await script("ls -A /work /tmp /dev/shm"))).toBe(
+      "/dev/shm:\n\n/tmp:\n\n/work:\n",
+    );
   });
 });

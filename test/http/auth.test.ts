@@ -10,12 +10,22 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { ChildInfo } from "../../openapi/resources.ts";
 import { ROUTES } from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas.ts";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
-import { type RunningMember, startMember } from "../../server/main.ts";
 import { newToken } from "../../server/access/tokens.ts";
-import { callEvents, eventsOf, lastOf, problemOf, startMembers, startOne, textOf, until, within } from "../helpers/member.ts";
+import { type RunningMember, startMember } from "../../server/main.ts";
+import {
+  callEvents,
+  eventsOf,
+  lastOf,
+  problemOf,
+  startMembers,
+  startOne,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 
 const run = promisify(execFile);
@@ -46,7 +56,13 @@ function openLog() {
   return { lines, log: (level: string, message: string) => void lines.push(`${level} ${message}`) };
 }
 
-function ask(member: Pick<RunningMember, "url">, method: string, path: string, token?: string, body?: unknown): Promise<Response> {
+function ask(
+  member: Pick<RunningMember, "url">,
+  method: string,
+  path: string,
+  token?: string,
+  body?: unknown,
+): Promise<Response> {
   return within(
     `the answer of ${method} ${path}`,
     fetch(`${member.url}${path}`, {
@@ -74,14 +90,19 @@ async function place(member: RunningMember, pool: string): Promise<ChildInfo> {
 describe("a token file", () => {
   test("without a token of it, nothing is answered but the probes of the process", async () => {
     const member = await startOne({ tokenFile: await tokenFile() });
-    for (const path of ["/livez", "/readyz"]) expect((await ask(member, "GET", path)).status).toBe(200);
+    for (const path of ["/livez", "/readyz"])
+      expect((await ask(member, "GET", path)).status).toBe(200);
     const paths = [
       ...ROUTES.map(({ method, path }) => [method.toUpperCase(), path] as const),
       ["GET", "/docs"],
       ["GET", "/openapi.json"],
       ["GET", "/"],
     ] as const;
-    for (const [method, path] of [...paths, ["GET", "/docs/start.js"], ["GET", "/nowhere"]] as const) {
+    for (const [method, path] of [
+      ...paths,
+      ["GET", "/docs/start.js"],
+      ["GET", "/nowhere"],
+    ] as const) {
       if (["/livez", "/readyz"].includes(path)) continue;
       for (const token of [undefined, "wrong", `${CALLER.token}x`]) {
         const response = await ask(member, method, path, token);
@@ -92,8 +113,15 @@ describe("a token file", () => {
         if (token) expect(detail).not.toContain(token);
       }
     }
-    for (const authorization of [`Basic ${btoa(`x:${CALLER.token}`)}`, CALLER.token, `Bearer ${CALLER.token} x`, "Bearer"])
-      expect(await codeOf(await fetch(`${member.url}/pools`, { headers: { authorization } }))).toBe("unauthorized");
+    for (const authorization of [
+      `Basic ${btoa(`x:${CALLER.token}`)}`,
+      CALLER.token,
+      `Bearer ${CALLER.token} x`,
+      "Bearer",
+    ])
+      expect(await codeOf(await fetch(`${member.url}/pools`, { headers: { authorization } }))).toBe(
+        "unauthorized",
+      );
   });
 
   test("a token without scopes for it gets nowhere, whatever the operation", async () => {
@@ -101,14 +129,28 @@ describe("a token file", () => {
     const member = await startOne({ tokenFile: await tokenFile(`${elsewhere.line}\n${LINES}`) });
     const child = await place(member, "pipeline");
     for (const { method, path } of ROUTES) {
-      const target = path.replace("{pool}", "pipeline").replace("{id}", child.id).replace("{path}", "a/b");
-      const response = await ask(member, method.toUpperCase(), target, elsewhere.token, method === "post" ? { pool: "pipeline", ...SLEEP } : undefined);
-      if (["/livez", "/readyz", "/children/count"].includes(path)) expect(response.status).toBe(200);
-      else if (path === "/tasks") expect(await response.json()).toEqual({ member: "m1", tasks: [], runtimes: [] });
+      const target = path
+        .replace("{pool}", "pipeline")
+        .replace("{id}", child.id)
+        .replace("{path}", "a/b");
+      const response = await ask(
+        member,
+        method.toUpperCase(),
+        target,
+        elsewhere.token,
+        method === "post" ? { pool: "pipeline", ...SLEEP } : undefined,
+      );
+      if (["/livez", "/readyz", "/children/count"].includes(path))
+        expect(response.status).toBe(200);
+      else if (path === "/tasks")
+        expect(await response.json()).toEqual({ member: "m1", tasks: [], runtimes: [] });
       else if (path === "/pools") expect(await response.json()).toEqual({ pools: [] });
       else if (path === "/children")
-        expect(response.status === 200 ? await response.json() : await codeOf(response)).toEqual(method === "get" ? { children: [] } : "forbidden");
-      else expect([path, response.status, await codeOf(response)]).toEqual([path, 403, "forbidden"]);
+        expect(response.status === 200 ? await response.json() : await codeOf(response)).toEqual(
+          method === "get" ? { children: [] } : "forbidden",
+        );
+      else
+        expect([path, response.status, await codeOf(response)]).toEqual([path, 403, "forbidden"]);
     }
   });
 
@@ -121,7 +163,13 @@ describe("a token file", () => {
       expect([method, path, response.status < 300]).toEqual([method, path, true]);
       await response.body?.cancel();
     };
-    const no = async (token: string, method: string, path: string, wanted: RegExp, body?: unknown) => {
+    const no = async (
+      token: string,
+      method: string,
+      path: string,
+      wanted: RegExp,
+      body?: unknown,
+    ) => {
       const { code, detail } = await problemOf(await ask(member, method, path, token, body));
       expect([method, path, code]).toEqual([method, path, "forbidden"]);
       expect(detail).toMatch(wanted);
@@ -131,8 +179,19 @@ describe("a token file", () => {
     await ok(CALLER.token, "GET", `/children/${ours.id}`);
     await ok(CALLER.token, "GET", `/children/${ours.id}/events`);
     await ok(CALLER.token, "GET", "/pools/pipeline/children");
-    await no(CALLER.token, "GET", "/pools/pipeline", /^caller may not: expected scope observe or admin$/);
-    await no(CALLER.token, "POST", "/pools/gpu/call", /^caller may not: expected scope call or admin in pool gpu$/, { command: ["true"] });
+    await no(
+      CALLER.token,
+      "GET",
+      "/pools/pipeline",
+      /^caller may not: expected scope observe or admin$/,
+    );
+    await no(
+      CALLER.token,
+      "POST",
+      "/pools/gpu/call",
+      /^caller may not: expected scope call or admin in pool gpu$/,
+      { command: ["true"] },
+    );
     await no(CALLER.token, "POST", "/call", /in pool gpu$/, { pool: "gpu", command: ["true"] });
     await no(CALLER.token, "POST", "/children", /in pool gpu$/, { pool: "gpu", command: ["true"] });
     await no(CALLER.token, "GET", "/pools/gpu/children", /in pool gpu$/);
@@ -150,12 +209,18 @@ describe("a token file", () => {
     await ok(WATCHER.token, "GET", `/children/${ours.id}`);
     await ok(WATCHER.token, "GET", `/children/${ours.id}/events`);
     await no(WATCHER.token, "DELETE", `/children/${ours.id}`, /expected scope call or admin$/);
-    await no(WATCHER.token, "POST", "/pools/pipeline/call", /expected scope call or admin$/, { command: ["true"] });
+    await no(WATCHER.token, "POST", "/pools/pipeline/call", /expected scope call or admin$/, {
+      command: ["true"],
+    });
     await no(WATCHER.token, "GET", "/pools/gpu", /in pool gpu$/);
 
     const seen = async (token: string) => {
-      const { pools } = (await (await ask(member, "GET", "/pools", token)).json()) as { pools: { pool: string }[] };
-      const { children } = (await (await ask(member, "GET", "/children", token)).json()) as { children: { pool: string }[] };
+      const { pools } = (await (await ask(member, "GET", "/pools", token)).json()) as {
+        pools: { pool: string }[];
+      };
+      const { children } = (await (await ask(member, "GET", "/children", token)).json()) as {
+        children: { pool: string }[];
+      };
       return [pools.map(({ pool }) => pool), [...new Set(children.map(({ pool }) => pool))]];
     };
     expect(await seen(CALLER.token)).toEqual([["pipeline"], ["pipeline"]]);
@@ -175,7 +240,8 @@ describe("a token file", () => {
     await symlink("tokens.1", file);
     const { lines, log } = openLog();
     const member = await startOne({ tokenFile: file, log });
-    const logged = (pattern: RegExp) => until(`the log to match ${pattern}`, () => lines.some((line) => pattern.test(line)));
+    const logged = (pattern: RegExp) =>
+      until(`the log to match ${pattern}`, () => lines.some((line) => pattern.test(line)));
     const status = async (token: string) => (await ask(member, "GET", "/pools", token)).status;
     const second = newToken("second", ["observe"], ["*"]);
     expect(await status(second.token)).toBe(401);
@@ -205,11 +271,15 @@ describe("a token file", () => {
 
   test("that is not there, or makes no sense, is told at the start", async () => {
     const options = { pools: { pipeline: 1 }, port: 0, sandbox: "off" } as const;
-    await expect(startMember({ ...options, tokenFile: join(await folder(), "none") })).rejects.toMatchObject({
+    await expect(
+      startMember({ ...options, tokenFile: join(await folder(), "none") }),
+    ).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringContaining("ENOENT"),
     });
-    await expect(startMember({ ...options, tokenFile: await tokenFile("# nobody\n\nx y\n") })).rejects.toMatchObject({
+    await expect(
+      startMember({ ...options, tokenFile: await tokenFile("# nobody\n\nx y\n") }),
+    ).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringMatching(/line 3: expected sha256:/),
     });
@@ -219,20 +289,31 @@ describe("a token file", () => {
 describe("two members with the same tokens", () => {
   test("show each other who is calling", async () => {
     const file = await tokenFile();
-    const [gate, far] = (await startMembers({ pools: { gate: 1 }, tokenFile: file }, { pools: { pipeline: 2, gpu: 2 }, tokenFile: file })) as [
-      RunningMember,
-      RunningMember,
-    ];
+    const [gate, far] = (await startMembers(
+      { pools: { gate: 1 }, tokenFile: file },
+      { pools: { pipeline: 2, gpu: 2 }, tokenFile: file },
+    )) as [RunningMember, RunningMember];
     const headers = { authorization: `Bearer ${CALLER.token}` };
-    const events = await callEvents(gate.url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"] }, headers);
+    const events = await callEvents(
+      gate.url,
+      "/pools/pipeline/call",
+      { command: ["sh", "-c", "echo $POOL_MEMBER"] },
+      headers,
+    );
     lastOf(events, "result");
     expect(textOf(events)).toBe("m2\n");
 
     const [ours, theirs] = [await place(far, "pipeline"), await place(far, "gpu")];
     expect((await ask(gate, "GET", `/children/${ours.id}`, CALLER.token)).status).toBe(200);
-    const listed = async (path: string, token: string) => (await ask(gate, "GET", path, token)).json();
-    expect(await listed("/pools/pipeline", WATCHER.token)).toMatchObject({ members: [{ member: "m2", load: { max: 2 } }] });
-    expect(await listed("/pools/pipeline/children", CALLER.token)).toMatchObject({ children: [{}, { id: ours.id }], unreachable: [] });
+    const listed = async (path: string, token: string) =>
+      (await ask(gate, "GET", path, token)).json();
+    expect(await listed("/pools/pipeline", WATCHER.token)).toMatchObject({
+      members: [{ member: "m2", load: { max: 2 } }],
+    });
+    expect(await listed("/pools/pipeline/children", CALLER.token)).toMatchObject({
+      children: [{}, { id: ours.id }],
+      unreachable: [],
+    });
     // The gateway does not know the pool of another member's child: its member says no.
     for (const [method, rest] of [
       ["GET", ""],
@@ -240,10 +321,18 @@ describe("two members with the same tokens", () => {
       ["GET", "/events"],
       ["GET", "/files/a"],
     ] as const)
-      expect([method, rest, await codeOf(await ask(gate, method, `/children/${theirs.id}${rest}`, CALLER.token))]).toEqual([method, rest, "forbidden"]);
-    expect(await codeOf(await ask(gate, "DELETE", `/children/${ours.id}`, WATCHER.token))).toBe("forbidden");
+      expect([
+        method,
+        rest,
+        await codeOf(await ask(gate, method, `/children/${theirs.id}${rest}`, CALLER.token)),
+      ]).toEqual([method, rest, "forbidden"]);
+    expect(await codeOf(await ask(gate, "DELETE", `/children/${ours.id}`, WATCHER.token))).toBe(
+      "forbidden",
+    );
     expect((await ask(gate, "DELETE", `/children/${ours.id}`, CALLER.token)).status).toBe(202);
-    const stopped = await eventsOf(await ask(gate, "GET", `/children/${ours.id}/events`, CALLER.token));
+    const stopped = await eventsOf(
+      await ask(gate, "GET", `/children/${ours.id}/events`, CALLER.token),
+    );
     expect(lastOf(stopped, "failed").problem.code).toBe("cancelled");
   });
 
@@ -255,25 +344,45 @@ describe("two members with the same tokens", () => {
     const unknown = new DistributedPool({ url: member.url });
     onTestFinished(() => unknown.close());
     await expect(unknown.pools()).rejects.toMatchObject({ code: "unauthorized" });
-    expect(() => new DistributedPool({ url: member.url, token: "two words" })).toThrow(/expected a token of printable characters/);
+    expect(() => new DistributedPool({ url: member.url, token: "two words" })).toThrow(
+      /expected a token of printable characters/,
+    );
 
-    const dpool = (args: readonly string[], env = {}) => run(process.execPath, [CLI, ...args, "--url", member.url], { env: { ...cleanEnvironment(), ...env } });
+    const dpool = (args: readonly string[], env = {}) =>
+      run(process.execPath, [CLI, ...args, "--url", member.url], {
+        env: { ...cleanEnvironment(), ...env },
+      });
     const command = ["call", "pipeline", "--json", '{"command":["echo","hi"]}'];
     expect((await dpool(command, { DPOOL_TOKEN: CALLER.token })).stdout).toBe("hi\n");
     expect((await dpool([...command, "--token", CALLER.token])).stdout).toBe("hi\n");
-    await expect(dpool(command)).rejects.toMatchObject({ code: 125, stderr: expect.stringContaining("unauthorized") });
-    await expect(dpool(command, { DPOOL_TOKEN: WATCHER.token })).rejects.toMatchObject({ code: 125, stderr: expect.stringContaining("forbidden") });
+    await expect(dpool(command)).rejects.toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining("unauthorized"),
+    });
+    await expect(dpool(command, { DPOOL_TOKEN: WATCHER.token })).rejects.toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining("forbidden"),
+    });
   });
 });
 
 test("the command line makes tokens, and takes the file", async () => {
-  const made = await run(process.execPath, [CLI, "token", "ci", "--scope", "call", "--in", "pipeline", "--in", "gpu"], { env: cleanEnvironment() });
+  const made = await run(
+    process.execPath,
+    [CLI, "token", "ci", "--scope", "call", "--in", "pipeline", "--in", "gpu"],
+    { env: cleanEnvironment() },
+  );
   expect(made.stdout).toMatch(/^ci sha256:[0-9a-f]{64} scopes=call pools=pipeline,gpu\n$/);
   expect(made.stderr).toMatch(/^dpool_[A-Za-z0-9_-]{43}\n$/);
   const member = await startOne({ tokenFile: await tokenFile(made.stdout) });
   expect((await ask(member, "GET", "/children", made.stderr.trim())).status).toBe(200);
-  const refused = run(process.execPath, [CLI, "token", "ci", "--in", "no pool"], { env: cleanEnvironment() });
-  await expect(refused).rejects.toMatchObject({ code: 2, stderr: expect.stringMatching(/expected/) });
+  const refused = run(process.execPath, [CLI, "token", "ci", "--in", "no pool"], {
+    env: cleanEnvironment(),
+  });
+  await expect(refused).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/expected/),
+  });
 });
 
 test("beyond loopback nobody listens unless callers show who they are, or it is said aloud", async () => {
@@ -284,10 +393,15 @@ test("beyond loopback nobody listens unless callers show who they are, or it is 
   });
 });
 
-const b64 = (value: unknown) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const b64 = (value: unknown) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
 /** A JWT as an issuer makes it, or one that it would not make. */
-function jwt(header: Record<string, unknown>, claims: Record<string, unknown>, key?: KeyObject): string {
+function jwt(
+  header: Record<string, unknown>,
+  claims: Record<string, unknown>,
+  key?: KeyObject,
+): string {
   const text = `${b64({ typ: "JWT", ...header })}.${b64(claims)}`;
   return `${text}.${key ? sign(key.asymmetricKeyType === "ed25519" ? null : "sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }).toString("base64url") : ""}`;
 }
@@ -313,30 +427,63 @@ describe("JWTs", () => {
     const state = { keys, status: 200, asked: 0 };
     const server = createServer((_, response) => {
       state.asked += 1;
-      response.writeHead(state.status, { "content-type": "application/json" }).end(JSON.stringify({ keys: state.keys }));
+      response
+        .writeHead(state.status, { "content-type": "application/json" })
+        .end(JSON.stringify({ keys: state.keys }));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
     onTestFinished(() => void server.close());
-    return { state, jwks: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`, issuer: ISSUER, audience: "pools" } };
+    return {
+      state,
+      jwks: {
+        url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`,
+        issuer: ISSUER,
+        audience: "pools",
+      },
+    };
   }
 
   test("are taken when all of it is right, beside the tokens of a file", async () => {
     const { state, jwks } = await issuer([publish(rsa.publicKey, "r"), publish(ec.publicKey, "e")]);
-    const member = await startOne({ pools: { pipeline: 2, gpu: 1 }, jwks, tokenFile: await tokenFile() });
-    const status = async (token: string) => (await ask(member, "GET", "/children?pool=pipeline", token)).status;
+    const member = await startOne({
+      pools: { pipeline: 2, gpu: 1 },
+      jwks,
+      tokenFile: await tokenFile(),
+    });
+    const status = async (token: string) =>
+      (await ask(member, "GET", "/children?pool=pipeline", token)).status;
     const good = jwt({ alg: "ES256", kid: "e" }, claims(), ec.privateKey);
     expect(await status(good)).toBe(200);
     expect(await status(jwt({ alg: "RS256", kid: "r" }, claims(), rsa.privateKey))).toBe(200);
     expect(await status(CALLER.token)).toBe(200);
     expect(state.asked).toBe(1);
-    lastOf(await callEvents(member.url, "/pools/pipeline/call", { command: ["true"] }, { authorization: `Bearer ${good}` }), "result");
+    lastOf(
+      await callEvents(
+        member.url,
+        "/pools/pipeline/call",
+        { command: ["true"] },
+        { authorization: `Bearer ${good}` },
+      ),
+      "result",
+    );
     const everywhere = jwt({ alg: "ES256", kid: "e" }, claims({ pools: "*" }), ec.privateKey);
     expect((await ask(member, "GET", "/children?pool=gpu", everywhere)).status).toBe(200);
 
-    const refusal = async (token: string, path = "/children?pool=pipeline") => await problemOf(await ask(member, "GET", path, token));
-    expect(await refusal(good, "/children?pool=gpu")).toMatchObject({ code: "forbidden", detail: expect.stringContaining("jwt:ann may not") });
-    for (const more of [{ scope: "openid" }, { scope: undefined }, { pools: undefined }, { pools: ["gpu"] }])
-      expect(await refusal(jwt({ alg: "ES256", kid: "e" }, claims(more), ec.privateKey))).toMatchObject({ code: "forbidden" });
+    const refusal = async (token: string, path = "/children?pool=pipeline") =>
+      await problemOf(await ask(member, "GET", path, token));
+    expect(await refusal(good, "/children?pool=gpu")).toMatchObject({
+      code: "forbidden",
+      detail: expect.stringContaining("jwt:ann may not"),
+    });
+    for (const more of [
+      { scope: "openid" },
+      { scope: undefined },
+      { pools: undefined },
+      { pools: ["gpu"] },
+    ])
+      expect(
+        await refusal(jwt({ alg: "ES256", kid: "e" }, claims(more), ec.privateKey)),
+      ).toMatchObject({ code: "forbidden" });
 
     const symmetric = (secret: string) => {
       const text = `${b64({ typ: "JWT", alg: "HS256", kid: "r" })}.${b64(claims())}`;
@@ -345,19 +492,49 @@ describe("JWTs", () => {
     const [head, , signature] = good.split(".") as [string, string, string];
     const bad: Record<string, [token: string, detail: RegExp]> = {
       expired: [jwt({ alg: "ES256", kid: "e" }, claims({ exp: 1 }), ec.privateKey), /has expired/],
-      "without exp": [jwt({ alg: "ES256", kid: "e" }, claims({ exp: undefined }), ec.privateKey), /expected the token to have exp/],
-      "without sub": [jwt({ alg: "ES256", kid: "e" }, claims({ sub: undefined }), ec.privateKey), /expected the token to have sub/],
-      "not yet valid": [jwt({ alg: "ES256", kid: "e" }, claims({ nbf: claims().exp }), ec.privateKey), /not valid yet/],
-      "of another issuer": [jwt({ alg: "ES256", kid: "e" }, claims({ iss: "https://evil.example" }), ec.privateKey), /another issuer/],
-      "for another audience": [jwt({ alg: "ES256", kid: "e" }, claims({ aud: "mail" }), ec.privateKey), /another audience/],
-      "for no audience": [jwt({ alg: "ES256", kid: "e" }, claims({ aud: undefined }), ec.privateKey), /no audience/],
-      "signed by somebody else": [jwt({ alg: "ES256", kid: "e" }, claims(), other.privateKey), /not valid/],
+      "without exp": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ exp: undefined }), ec.privateKey),
+        /expected the token to have exp/,
+      ],
+      "without sub": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ sub: undefined }), ec.privateKey),
+        /expected the token to have sub/,
+      ],
+      "not yet valid": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ nbf: claims().exp }), ec.privateKey),
+        /not valid yet/,
+      ],
+      "of another issuer": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ iss: "https://evil.example" }), ec.privateKey),
+        /another issuer/,
+      ],
+      "for another audience": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ aud: "mail" }), ec.privateKey),
+        /another audience/,
+      ],
+      "for no audience": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ aud: undefined }), ec.privateKey),
+        /no audience/,
+      ],
+      "signed by somebody else": [
+        jwt({ alg: "ES256", kid: "e" }, claims(), other.privateKey),
+        /not valid/,
+      ],
       "with other claims": [`${head}.${b64(claims({ sub: "eve" }))}.${signature}`, /not valid/],
       "with no signature": [jwt({ alg: "none", kid: "e" }, claims()), /not valid/],
       "with None for an algorithm": [jwt({ alg: "None", kid: "e" }, claims()), /not valid/],
-      "signed with the public key as a secret": [symmetric(rsa.publicKey.export({ type: "spki", format: "pem" }) as string), /not valid/],
-      "of the key of another algorithm": [jwt({ alg: "RS256", kid: "e" }, claims(), rsa.privateKey), /not valid/],
-      "of an unknown key": [jwt({ alg: "ES256", kid: "new" }, claims(), ec.privateKey), /not valid/],
+      "signed with the public key as a secret": [
+        symmetric(rsa.publicKey.export({ type: "spki", format: "pem" }) as string),
+        /not valid/,
+      ],
+      "of the key of another algorithm": [
+        jwt({ alg: "RS256", kid: "e" }, claims(), rsa.privateKey),
+        /not valid/,
+      ],
+      "of an unknown key": [
+        jwt({ alg: "ES256", kid: "new" }, claims(), ec.privateKey),
+        /not valid/,
+      ],
       "of no key": [jwt({ alg: "ES256" }, claims(), ec.privateKey), /names its key/],
       "that is none": ["a.b.c", /names its key/],
     };
@@ -375,14 +552,21 @@ describe("JWTs", () => {
     state.status = 500;
     const { lines, log } = openLog();
     const member = await startOne({ jwks, log });
-    const { code, detail } = await problemOf(await ask(member, "GET", "/pools", jwt({ alg: "ES256", kid: "e" }, claims(), ec.privateKey)));
-    expect([code, detail]).toEqual(["unauthorized", expect.stringContaining("cannot be checked now")]);
+    const { code, detail } = await problemOf(
+      await ask(member, "GET", "/pools", jwt({ alg: "ES256", kid: "e" }, claims(), ec.privateKey)),
+    );
+    expect([code, detail]).toEqual([
+      "unauthorized",
+      expect.stringContaining("cannot be checked now"),
+    ]);
     expect(lines).toContainEqual(expect.stringMatching(/^error JWKS http:\S+: HTTP 500$/));
   });
 
   test("want keys that only the issuer can publish", async () => {
     for (const url of ["http://id.example/jwks", "ftp://127.0.0.1/", "jwks"])
-      await expect(startOne({ jwks: { url, issuer: ISSUER, audience: "pools" } })).rejects.toMatchObject({
+      await expect(
+        startOne({ jwks: { url, issuer: ISSUER, audience: "pools" } }),
+      ).rejects.toMatchObject({
         code: "invalid_request",
         message: expect.stringContaining("https"),
       });

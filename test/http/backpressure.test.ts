@@ -4,13 +4,29 @@ import { connect, type Socket } from "node:net";
 import { PassThrough, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas.ts";
-import { type NumberedEvent, outputBytes, readEvents } from "../../sdk/typescript/http/read-events.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
+import {
+  type NumberedEvent,
+  outputBytes,
+  readEvents,
+} from "../../sdk/typescript/http/read-events.ts";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
-import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
-import { collect, getJson, heldBytes, idle, lastOf, post, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
+import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import {
+  collect,
+  getJson,
+  heldBytes,
+  idle,
+  lastOf,
+  post,
+  startMembers,
+  startOne,
+  streamOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 
 const MIB = 1024 * 1024;
@@ -27,7 +43,9 @@ async function openCall(url: string, path: string, spec: object): Promise<Socket
   const body = JSON.stringify(spec);
   socket.pause();
   // HTTP/1.0, so that the answer comes without chunks and ends with the connection.
-  socket.write(`POST ${path} HTTP/1.0\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  socket.write(
+    `POST ${path} HTTP/1.0\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
   return socket;
 }
 
@@ -62,49 +80,85 @@ async function measure(events: AsyncIterable<NumberedEvent>) {
 }
 
 async function place(url: string, command: string[]): Promise<ChildInfo> {
-  return (await (await post(url, "/children", { pool: "pipeline", command, outputEncoding: "base64" })).json()) as ChildInfo;
+  return (await (
+    await post(url, "/children", { pool: "pipeline", command, outputEncoding: "base64" })
+  ).json()) as ChildInfo;
 }
 
-const attach = async (url: string, id: string) => streamOf(await within("the answer", fetch(`${url}/children/${id}/events`)));
+const attach = async (url: string, id: string) =>
+  streamOf(await within("the answer", fetch(`${url}/children/${id}/events`)));
 const infoOf = (url: string, id: string) => getJson<ChildInfo>(`${url}/children/${id}`);
 
 describe("a caller that does not read", () => {
-  test.each(["/call", "/pools/pipeline/call"])("of %s holds its child back, at little cost, and misses nothing", async (path) => {
-    const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
-    if (!m1 || !m2) throw new Error("expected two members");
-    // Through the gateway the call comes in at the member that does not serve the pool.
-    const [door, own] = path === "/call" ? [m1, { pool: "pipeline" }] : [m2, {}];
-    const bytes = 100 * MIB;
-    const before = await heldBytes();
-    const socket = await openCall(door.url, path, { ...own, command: zeros(bytes), outputEncoding: "base64" });
-    await until("the child to be there", async () => (await getJson<{ children: ChildInfo[] }>(`${m1.url}/children`)).children.length === 1);
-    const [slow] = (await getJson<{ children: [ChildInfo] }>(`${m1.url}/children`)).children;
-    // The measure of time: the same work, begun later, with nobody to wait for.
-    const free = await place(m1.url, zeros(bytes));
-    await until("the child without a reader to end", async () => (await infoOf(m1.url, free.id)).status === "ended");
-    expect((await infoOf(m1.url, slow.id)).status).toBe("running");
-    expect((await heldBytes()) - before).toBeLessThan(32 * MIB);
-    const { received, dropped, last } = await within("the whole output", measure(readEvents(bodyOf(socket))), 50_000);
-    expect({ received, dropped }).toEqual({ received: bytes, dropped: 0 });
-    expect(last).toMatchObject({ type: "result", exitCode: 0 });
-    await idle(m1);
-  });
+  test.each(["/call", "/pools/pipeline/call"])(
+    "of %s holds its child back, at little cost, and misses nothing",
+    async (path) => {
+      const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
+      if (!m1 || !m2) throw new Error("expected two members");
+      // Through the gateway the call comes in at the member that does not serve the pool.
+      const [door, own] = path === "/call" ? [m1, { pool: "pipeline" }] : [m2, {}];
+      const bytes = 100 * MIB;
+      const before = await heldBytes();
+      const socket = await openCall(door.url, path, {
+        ...own,
+        command: zeros(bytes),
+        outputEncoding: "base64",
+      });
+      await until(
+        "the child to be there",
+        async () =>
+          (await getJson<{ children: ChildInfo[] }>(`${m1.url}/children`)).children.length === 1,
+      );
+      const [slow] = (await getJson<{ children: [ChildInfo] }>(`${m1.url}/children`)).children;
+      // The measure of time: the same work, begun later, with nobody to wait for.
+      const free = await place(m1.url, zeros(bytes));
+      await until(
+        "the child without a reader to end",
+        async () => (await infoOf(m1.url, free.id)).status === "ended",
+      );
+      expect((await infoOf(m1.url, slow.id)).status).toBe("running");
+      expect((await heldBytes()) - before).toBeLessThan(32 * MIB);
+      const { received, dropped, last } = await within(
+        "the whole output",
+        measure(readEvents(bodyOf(socket))),
+        50_000,
+      );
+      expect({ received, dropped }).toEqual({ received: bytes, dropped: 0 });
+      expect(last).toMatchObject({ type: "result", exitCode: 0 });
+      await idle(m1);
+    },
+  );
 
   test("and never will, can be stopped: the child ends and its slot is free", async () => {
     const member = await startOne();
     await openCall(member.url, "/call", { pool: "pipeline", command: ["yes"], deadlineMs: 500 });
-    await until("the child to be there", async () => (await getJson<{ children: ChildInfo[] }>(`${member.url}/children`)).children.length === 1);
+    await until(
+      "the child to be there",
+      async () =>
+        (await getJson<{ children: ChildInfo[] }>(`${member.url}/children`)).children.length === 1,
+    );
     await idle(member);
   });
 
   test("and leaves, lets its child go on", async () => {
     const member = await startOne();
-    const socket = await openCall(member.url, "/call", { pool: "pipeline", command: zeros(20 * MIB), outputEncoding: "base64" });
-    await until("the child to be there", async () => (await getJson<{ children: ChildInfo[] }>(`${member.url}/children`)).children.length === 1);
+    const socket = await openCall(member.url, "/call", {
+      pool: "pipeline",
+      command: zeros(20 * MIB),
+      outputEncoding: "base64",
+    });
+    await until(
+      "the child to be there",
+      async () =>
+        (await getJson<{ children: ChildInfo[] }>(`${member.url}/children`)).children.length === 1,
+    );
     const [child] = (await getJson<{ children: [ChildInfo] }>(`${member.url}/children`)).children;
     socket.destroy();
     await idle(member);
-    const { received, dropped, last } = await within("the rest", measure(await attach(member.url, child.id)));
+    const { received, dropped, last } = await within(
+      "the rest",
+      measure(await attach(member.url, child.id)),
+    );
     expect(received + dropped).toBe(20 * MIB);
     expect(last).toMatchObject({ type: "result", exitCode: 0 });
   });
@@ -130,7 +184,10 @@ describe("a child without a reader", () => {
   test("and a reader that keeps up shares the log with one that does not", async () => {
     const member = await startOne();
     const child = await place(member.url, ["sh", "-c", `sleep 0.3; ${zeros(10 * MIB).join(" ")}`]);
-    const sums = await within("the readers", Promise.all([1, 2, 3].map(async () => measure(await attach(member.url, child.id)))));
+    const sums = await within(
+      "the readers",
+      Promise.all([1, 2, 3].map(async () => measure(await attach(member.url, child.id)))),
+    );
     for (const { received, dropped, last } of sums) {
       expect(received + dropped).toBe(10 * MIB);
       expect(last).toMatchObject({ type: "result" });
@@ -176,12 +233,20 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
   };
   const runtime: Runtime = {
     start: async (_, place) => ({
-      process: await sandbox.launch({ argv: [], env: {}, readOnly: [], channel: false, stdin: false }, place.confinement),
+      process: await sandbox.launch(
+        { argv: [], env: {}, readOnly: [], channel: false, stdin: false },
+        place.confinement,
+      ),
       outcome: exited.then((how) => ({ kind: "exited", exit: how })),
     }),
   };
   const child = new Child({
-    reference: { id: `m1.${"0".repeat(32)}`, pool: "pipeline", member: "m1", url: "http://127.0.0.1:1/children/x" },
+    reference: {
+      id: `m1.${"0".repeat(32)}`,
+      pool: "pipeline",
+      member: "m1",
+      url: "http://127.0.0.1:1/children/x",
+    },
     spec: { command: ["x"], outputEncoding: "base64", waitMs: 0, link: false },
     runtime,
     call: undefined,

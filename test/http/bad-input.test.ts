@@ -1,14 +1,28 @@
 /** What is wrong is refused with the code of the contract and a word on what was expected, and costs no slot. */
 import { describe, expect, test } from "vitest";
 import { ERRORS, type ErrorCode } from "../../openapi/errors.ts";
-import { callEvents, eventsOf, idle, lastOf, post, problemOf, startMembers, startOne, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  eventsOf,
+  idle,
+  lastOf,
+  post,
+  problemOf,
+  startMembers,
+  startOne,
+  within,
+} from "../helpers/member.ts";
 
 const NOBODY = "0".repeat(32);
 
 /** Checks a refusal; answers its detail. */
 async function refused(response: Response, code: ErrorCode, detail: RegExp): Promise<string> {
   const given = await problemOf(response);
-  expect(given).toMatchObject({ code, status: ERRORS[code].status, detail: expect.stringMatching(detail) });
+  expect(given).toMatchObject({
+    code,
+    status: ERRORS[code].status,
+    detail: expect.stringMatching(detail),
+  });
   expect(response.status).toBe(ERRORS[code].status);
   expect(response.headers.get("retry-after")).toBe(response.status === 503 ? "1" : null);
   return given.detail;
@@ -18,117 +32,233 @@ const MANY_BYTES = "x".repeat(131_072);
 
 const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegExp][] = [
   ["an unknown key", { command: ["true"], cmd: 1 }, /expected no such key; got "cmd"/],
-  ["an unknown key deeper down", { function: { source: "() => 1", arguments: [] } }, /\/function: expected no such key; got "arguments"/],
-  ["two kinds at once", { command: ["true"], function: { source: "() => 1" } }, /expected exactly one of command, function, task; got command and function/],
+  [
+    "an unknown key deeper down",
+    { function: { source: "() => 1", arguments: [] } },
+    /\/function: expected no such key; got "arguments"/,
+  ],
+  [
+    "two kinds at once",
+    { command: ["true"], function: { source: "() => 1" } },
+    /expected exactly one of command, function, task; got command and function/,
+  ],
   ["no kind at all", {}, /expected exactly one of command, function, task; got none/],
   ["an empty argv", { command: [] }, /\/command: expected at least the program to run/],
-  ["an empty program", { command: [""] }, /\/command\/0: expected the program to run; got an empty string/],
-  ["a command that is a string", { command: "true" }, /\/command: .*expected array, received string/],
-  ["NUL in an argument", { command: ["echo", "a\0b"] }, /\/command\/1: expected a string without NUL/],
-  ["NUL in a variable", { command: ["true"], env: { A: "a\0b" } }, /\/env\/A: expected a string without NUL/],
-  ["a variable with a bad name", { command: ["true"], env: { "A=B": "c" } }, /\/env.*expected a variable name/],
-  ["an argument too long", { command: ["echo", MANY_BYTES] }, /\/command\/1: expected at most 131071 bytes/],
-  ["an argument too long in bytes", { command: ["echo", "ä".repeat(70_000)] }, /\/command\/1: expected at most 131071 bytes/],
+  [
+    "an empty program",
+    { command: [""] },
+    /\/command\/0: expected the program to run; got an empty string/,
+  ],
+  [
+    "a command that is a string",
+    { command: "true" },
+    /\/command: .*expected array, received string/,
+  ],
+  [
+    "NUL in an argument",
+    { command: ["echo", "a\0b"] },
+    /\/command\/1: expected a string without NUL/,
+  ],
+  [
+    "NUL in a variable",
+    { command: ["true"], env: { A: "a\0b" } },
+    /\/env\/A: expected a string without NUL/,
+  ],
+  [
+    "a variable with a bad name",
+    { command: ["true"], env: { "A=B": "c" } },
+    /\/env.*expected a variable name/,
+  ],
+  [
+    "an argument too long",
+    { command: ["echo", MANY_BYTES] },
+    /\/command\/1: expected at most 131071 bytes/,
+  ],
+  [
+    "an argument too long in bytes",
+    { command: ["echo", "ä".repeat(70_000)] },
+    /\/command\/1: expected at most 131071 bytes/,
+  ],
   ["a negative deadline", { command: ["true"], deadlineMs: -1 }, /\/deadlineMs: .*>=1/],
   ["a deadline of nothing", { command: ["true"], deadlineMs: 0 }, /\/deadlineMs: .*>=1/],
-  ["a deadline too far off", { command: ["true"], deadlineMs: 604_800_001 }, /\/deadlineMs: .*<=604800000/],
-  ["a deadline that is not whole", { command: ["true"], deadlineMs: 1.5 }, /\/deadlineMs: .*expected int/],
-  ["stdin that is not base64", { command: ["cat"], stdin: { base64: "?" } }, /\/stdin\/base64: expected base64/],
+  [
+    "a deadline too far off",
+    { command: ["true"], deadlineMs: 604_800_001 },
+    /\/deadlineMs: .*<=604800000/,
+  ],
+  [
+    "a deadline that is not whole",
+    { command: ["true"], deadlineMs: 1.5 },
+    /\/deadlineMs: .*expected int/,
+  ],
+  [
+    "stdin that is not base64",
+    { command: ["cat"], stdin: { base64: "?" } },
+    /\/stdin\/base64: expected base64/,
+  ],
   ["an empty source", { function: { source: "" } }, /\/function\/source: /],
-  ["arguments that are no list", { function: { source: "() => 1", args: {} } }, /\/function\/args: .*expected array/],
-  ["a runtime whose name cannot be one", { function: { source: "() => 1", runtime: "co bol" } }, /\/function\/runtime: expected the name of a runtime/],
+  [
+    "arguments that are no list",
+    { function: { source: "() => 1", args: {} } },
+    /\/function\/args: .*expected array/,
+  ],
+  [
+    "a runtime whose name cannot be one",
+    { function: { source: "() => 1", runtime: "co bol" } },
+    /\/function\/runtime: expected the name of a runtime/,
+  ],
 ];
 
-describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/children"])("POST %s", (path) => {
-  const own = path.startsWith("/pools") ? {} : { pool: "pipeline" };
+describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/children"])(
+  "POST %s",
+  (path) => {
+    const own = path.startsWith("/pools") ? {} : { pool: "pipeline" };
 
-  test("refuses each bad spec", async () => {
-    const member = await startOne();
-    for (const [what, spec, detail] of SPECS) {
-      const response = await post(member.url, path, { ...own, ...spec });
-      const given = await refused(response, "invalid_request", detail).catch((error: Error) => {
-        throw new Error(`${what}: ${error.message}`, { cause: error });
-      });
-      expect(given.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
-    }
-    await idle(member);
-  });
-
-  test("refuses a __proto__ key", async () => {
-    const member = await startOne();
-    const body = JSON.stringify({ ...own, command: ["true"] }).replace(/}$/, ',"__proto__":{"env":{"A":"b"}}}');
-    await refused(await post(member.url, path, body), "invalid_request", /__proto__/);
-    await idle(member);
-  });
-
-  test("refuses a body over the limit, told beforehand or not", async () => {
-    const member = await startOne({ maxBodyBytes: 2_048 });
-    const body = JSON.stringify({ ...own, command: ["echo", "x".repeat(4_096)] });
-    await refused(await post(member.url, path, body), "payload_too_large", /expected a body of at most 2048 bytes/);
-    const chunked = new Blob([body]).stream();
-    await refused(await post(member.url, path, chunked), "payload_too_large", /expected a body of at most 2048 bytes/);
-    // JSON by another name, which the routes read too, is no child's input.
-    const named = await post(member.url, `${path}?spec=1`, body, { "content-type": "application/vnd.1+json" });
-    await refused(named, "payload_too_large", /expected a body of at most 2048 bytes/);
-    await idle(member);
-  });
-
-  test("refuses what is not JSON", async () => {
-    const member = await startOne();
-    const send = (body: string | undefined, type?: string) => post(member.url, path, body, type === undefined ? {} : { "content-type": type });
-    const valid = JSON.stringify({ ...own, command: ["true"] });
-    await refused(await send(valid, "text/plain"), "invalid_request", /expected content-type application\/json; got text\/plain/);
-    await refused(await send(valid, "application/x-www-form-urlencoded"), "invalid_request", /expected content-type application\/json/);
-    await refused(await send(undefined), "invalid_request", /expected a JSON body; got none/);
-    await refused(await send('{"command":["true"'), "invalid_request", /expected JSON: /);
-    await refused(await send("[]"), "invalid_request", /expected object, received array/);
-    await refused(await send("null"), "invalid_request", /expected object, received null/);
-    await idle(member);
-  });
-
-  test("survives JSON that is nested deep", async () => {
-    const member = await startOne();
-    for (const depth of [1_000, 10_000, 200_000]) {
-      const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
-      const body = JSON.stringify({ ...own, function: { source: "(deep) => deep.length", args: ["DEEP"] } }).replace('"DEEP"', nested);
-      const response = await post(member.url, path, body);
-      if (response.status >= 400) await refused(response, "invalid_request", /nested|expected/);
-      else if (path.endsWith("/call")) {
-        const last = (await eventsOf(response)).at(-1);
-        // Carried, or refused as the caller's mistake; never a fault of the member.
-        if (last?.type === "failed") expect(last.problem.code, `${depth} deep: ${last.problem.detail}`).toMatch(/^(invalid_request|function_threw)$/);
-      } else await response.json();
+    test("refuses each bad spec", async () => {
+      const member = await startOne();
+      for (const [what, spec, detail] of SPECS) {
+        const response = await post(member.url, path, { ...own, ...spec });
+        const given = await refused(response, "invalid_request", detail).catch((error: Error) => {
+          throw new Error(`${what}: ${error.message}`, { cause: error });
+        });
+        expect(given.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
+      }
       await idle(member);
-    }
-  });
-});
+    });
+
+    test("refuses a __proto__ key", async () => {
+      const member = await startOne();
+      const body = JSON.stringify({ ...own, command: ["true"] }).replace(
+        /}$/,
+        ',"__proto__":{"env":{"A":"b"}}}',
+      );
+      await refused(await post(member.url, path, body), "invalid_request", /__proto__/);
+      await idle(member);
+    });
+
+    test("refuses a body over the limit, told beforehand or not", async () => {
+      const member = await startOne({ maxBodyBytes: 2_048 });
+      const body = JSON.stringify({ ...own, command: ["echo", "x".repeat(4_096)] });
+      await refused(
+        await post(member.url, path, body),
+        "payload_too_large",
+        /expected a body of at most 2048 bytes/,
+      );
+      const chunked = new Blob([body]).stream();
+      await refused(
+        await post(member.url, path, chunked),
+        "payload_too_large",
+        /expected a body of at most 2048 bytes/,
+      );
+      // JSON by another name, which the routes read too, is no child's input.
+      const named = await post(member.url, `${path}?spec=1`, body, {
+        "content-type": "application/vnd.1+json",
+      });
+      await refused(named, "payload_too_large", /expected a body of at most 2048 bytes/);
+      await idle(member);
+    });
+
+    test("refuses what is not JSON", async () => {
+      const member = await startOne();
+      const send = (body: string | undefined, type?: string) =>
+        post(member.url, path, body, type === undefined ? {} : { "content-type": type });
+      const valid = JSON.stringify({ ...own, command: ["true"] });
+      await refused(
+        await send(valid, "text/plain"),
+        "invalid_request",
+        /expected content-type application\/json; got text\/plain/,
+      );
+      await refused(
+        await send(valid, "application/x-www-form-urlencoded"),
+        "invalid_request",
+        /expected content-type application\/json/,
+      );
+      await refused(await send(undefined), "invalid_request", /expected a JSON body; got none/);
+      await refused(await send('{"command":["true"'), "invalid_request", /expected JSON: /);
+      await refused(await send("[]"), "invalid_request", /expected object, received array/);
+      await refused(await send("null"), "invalid_request", /expected object, received null/);
+      await idle(member);
+    });
+
+    test("survives JSON that is nested deep", async () => {
+      const member = await startOne();
+      for (const depth of [1_000, 10_000, 200_000]) {
+        const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+        const body = JSON.stringify({
+          ...own,
+          function: { source: "(deep) => deep.length", args: ["DEEP"] },
+        }).replace('"DEEP"', nested);
+        const response = await post(member.url, path, body);
+        if (response.status >= 400) await refused(response, "invalid_request", /nested|expected/);
+        else if (path.endsWith("/call")) {
+          const last = (await eventsOf(response)).at(-1);
+          // Carried, or refused as the caller's mistake; never a fault of the member.
+          if (last?.type === "failed")
+            expect(last.problem.code, `${depth} deep: ${last.problem.detail}`).toMatch(
+              /^(invalid_request|function_threw)$/,
+            );
+        } else await response.json();
+        await idle(member);
+      }
+    });
+  },
+);
 
 describe("a pool", () => {
   test("that this member does not serve", async () => {
     const member = await startOne();
     for (const path of ["/call", "/children"])
-      await refused(await post(member.url, path, { pool: "video", command: ["true"] }), "pool_not_found", /m1 does not serve pool video; it serves pipeline/);
+      await refused(
+        await post(member.url, path, { pool: "video", command: ["true"] }),
+        "pool_not_found",
+        /m1 does not serve pool video; it serves pipeline/,
+      );
     await idle(member);
   });
 
   test("that nobody serves: calling is no_members_available, looking is pool_not_found", async () => {
     const member = await startOne();
     for (const path of ["/pools/video/call", "/pools/video/children"]) {
-      await refused(await post(member.url, path, { command: ["true"] }), "no_members_available", /video/);
+      await refused(
+        await post(member.url, path, { command: ["true"] }),
+        "no_members_available",
+        /video/,
+      );
     }
-    for (const path of ["/pools/video", "/pools/video/children"]) await refused(await fetch(`${member.url}${path}`), "pool_not_found", /video/);
+    for (const path of ["/pools/video", "/pools/video/children"])
+      await refused(await fetch(`${member.url}${path}`), "pool_not_found", /video/);
     await idle(member);
   });
 
   test("with a bad name", async () => {
     const member = await startOne();
     for (const name of ["bad%20name", "-x", "a.b", "x".repeat(64), "%00"]) {
-      await refused(await post(member.url, `/pools/${name}/call`, { command: ["true"] }), "invalid_request", /\/pool: expected a pool name/);
-      await refused(await fetch(`${member.url}/pools/${name}`), "invalid_request", /\/pool: expected a pool name/);
+      await refused(
+        await post(member.url, `/pools/${name}/call`, { command: ["true"] }),
+        "invalid_request",
+        /\/pool: expected a pool name/,
+      );
+      await refused(
+        await fetch(`${member.url}/pools/${name}`),
+        "invalid_request",
+        /\/pool: expected a pool name/,
+      );
     }
-    await refused(await post(member.url, "/call", { pool: "a b", command: ["true"] }), "invalid_request", /\/pool: expected a pool name/);
-    await refused(await fetch(`${member.url}/children?pool=a.b`), "invalid_request", /\/pool: expected a pool name/);
-    await refused(await fetch(`${member.url}/children?pol=pipeline`), "invalid_request", /expected no such key; got "pol"/);
+    await refused(
+      await post(member.url, "/call", { pool: "a b", command: ["true"] }),
+      "invalid_request",
+      /\/pool: expected a pool name/,
+    );
+    await refused(
+      await fetch(`${member.url}/children?pool=a.b`),
+      "invalid_request",
+      /\/pool: expected a pool name/,
+    );
+    await refused(
+      await fetch(`${member.url}/children?pol=pipeline`),
+      "invalid_request",
+      /expected no such key; got "pol"/,
+    );
     await idle(member);
   });
 });
@@ -144,7 +274,10 @@ describe("a child", () => {
     const [m1] = await startMembers({}, {});
     for (const [method, rest] of asks)
       for (const owner of ["m1", "m2", "nobody"]) {
-        const response = await within("the answer", fetch(`${m1?.url}/children/${owner}.${NOBODY}${rest}`, { method }));
+        const response = await within(
+          "the answer",
+          fetch(`${m1?.url}/children/${owner}.${NOBODY}${rest}`, { method }),
+        );
         await refused(response, "child_not_found", new RegExp(owner));
       }
   });
@@ -152,22 +285,50 @@ describe("a child", () => {
   test("with a malformed id", async () => {
     const { url } = await startOne();
     for (const [method, rest] of asks)
-      for (const id of ["nonsense", `m1.${"0".repeat(31)}`, `m1.${"G".repeat(32)}`, `.${NOBODY}`, `a%2Fb.${NOBODY}`]) {
-        const response = await within("the answer", fetch(`${url}/children/${id}${rest}`, { method }));
-        await refused(response, "invalid_request", /\/id: expected a child id: a member name, a dot, 32 hexadecimal digits/);
+      for (const id of [
+        "nonsense",
+        `m1.${"0".repeat(31)}`,
+        `m1.${"G".repeat(32)}`,
+        `.${NOBODY}`,
+        `a%2Fb.${NOBODY}`,
+      ]) {
+        const response = await within(
+          "the answer",
+          fetch(`${url}/children/${id}${rest}`, { method }),
+        );
+        await refused(
+          response,
+          "invalid_request",
+          /\/id: expected a child id: a member name, a dot, 32 hexadecimal digits/,
+        );
       }
   });
 
   test("with a Last-Event-ID that is malformed, or still to come", async () => {
     const [m1, m2] = await startMembers({}, {});
-    const events = await callEvents(m1?.url ?? "", "/call", { pool: "pipeline", command: ["true"] });
+    const events = await callEvents(m1?.url ?? "", "/call", {
+      pool: "pipeline",
+      command: ["true"],
+    });
     lastOf(events, "result");
     const id = events[0]?.type === "placed" ? events[0].child.id : "";
     for (const member of [m1, m2]) {
-      const attach = (after: string) => within("the answer", fetch(`${member?.url}/children/${id}/events`, { headers: { "last-event-id": after } }));
+      const attach = (after: string) =>
+        within(
+          "the answer",
+          fetch(`${member?.url}/children/${id}/events`, { headers: { "last-event-id": after } }),
+        );
       for (const after of ["abc", "-1", "1.5", "0x1", "1,2", id, "9".repeat(16)])
-        await refused(await attach(after), "invalid_request", /\/last-event-id: expected the id of an event: a number/);
-      await refused(await attach("999"), "invalid_request", /expected the id of an event up to 2; got 999/);
+        await refused(
+          await attach(after),
+          "invalid_request",
+          /\/last-event-id: expected the id of an event: a number/,
+        );
+      await refused(
+        await attach("999"),
+        "invalid_request",
+        /expected the id of an event up to 2; got 999/,
+      );
     }
   });
 
@@ -177,7 +338,11 @@ describe("a child", () => {
       ["/children", { pool: "pipeline" }],
       ["/pools/pipeline/children", {}],
     ] as const)
-      await refused(await post(member.url, path, { ...own, command: ["true"], link: true }), "invalid_request", /expected link to be false/);
+      await refused(
+        await post(member.url, path, { ...own, command: ["true"], link: true }),
+        "invalid_request",
+        /expected link to be false/,
+      );
     await idle(member);
   });
 });
@@ -199,7 +364,12 @@ describe("everything else", () => {
 
   test("an unknown path or method", async () => {
     const { url } = await startOne();
-    for (const path of ["/nowhere", "/pools/pipeline/nothing", "/docs/nothing.js", "/children/a/b/c"])
+    for (const path of [
+      "/nowhere",
+      "/pools/pipeline/nothing",
+      "/docs/nothing.js",
+      "/children/a/b/c",
+    ])
       await refused(await fetch(`${url}${path}`), "not_found", /./);
     await refused(await fetch(`${url}/call`, { method: "PUT" }), "not_found", /PUT \/call/);
   });

@@ -19,28 +19,46 @@ describe("a bundle", () => {
   test("runs with its imports and the context, and again by its hash", async () => {
     const pools = await connect();
     const sum = await bundle<Sum>(SUM);
-    for (let round = 0; round < 2; round++) expect(await pools.call("pipeline", sum, { a: round, b: 2 })).toBe(`pipeline ${round + 2}\n`);
+    for (let round = 0; round < 2; round++)
+      expect(await pools.call("pipeline", sum, { a: round, b: 2 })).toBe(`pipeline ${round + 2}\n`);
   });
 
   test("of another export, with CommonJS in it, and in a spec", async () => {
     const pools = await connect();
-    const digest = await bundle<typeof import("../fixtures/modules/digest.ts")>(new URL("../fixtures/modules/digest.ts", import.meta.url));
-    expect(await pools.call("pipeline", digest, "a")).toBe(createHash("sha256").update("a").digest("hex"));
+    const digest = await bundle<typeof import("../fixtures/modules/digest.ts")>(
+      new URL("../fixtures/modules/digest.ts", import.meta.url),
+    );
+    expect(await pools.call("pipeline", digest, "a")).toBe(
+      createHash("sha256").update("a").digest("hex"),
+    );
     const later = await bundle<Sum, "later">(SUM, { export: "later" });
     const options = { encoding: "devalue", labels: { job: "nightly" } } as const;
-    expect(await pools.call("pipeline", { function: later, args: [new Date(0), 2], ...options })).toEqual(new Date(172_800_000));
+    expect(
+      await pools.call("pipeline", { function: later, args: [new Date(0), 2], ...options }),
+    ).toEqual(new Date(172_800_000));
   });
 
   test("throws with the names of its functions in the stack", async () => {
     const fail = await bundle<Sum, "fail">(SUM, { export: "fail" });
-    const error = await (await connect()).call("pipeline", fail, "no").catch((thrown: unknown) => thrown);
+    const error = await (await connect())
+      .call("pipeline", fail, "no")
+      .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(FunctionThrewError);
-    expect((error as FunctionThrewError).error).toMatchObject({ name: "RangeError", message: "no", stack: expect.stringMatching(/\n\s+at (\w+\.)?fail /) });
+    expect((error as FunctionThrewError).error).toMatchObject({
+      name: "RangeError",
+      message: "no",
+      stack: expect.stringMatching(/\n\s+at (\w+\.)?fail /),
+    });
   });
 });
 
 describe("values by devalue", () => {
-  const VALUE = { at: new Date(0), all: new Set([1n]), bytes: new Uint8Array([1, 2]), none: undefined };
+  const VALUE = {
+    at: new Date(0),
+    all: new Set([1n]),
+    bytes: new Uint8Array([1, 2]),
+    none: undefined,
+  };
 
   test("are the same in call, stream, exit and events", async () => {
     const pools = (await connect()).with({ encoding: "devalue" });
@@ -48,7 +66,10 @@ describe("values by devalue", () => {
     expect(await pools.call("pipeline", echo, VALUE)).toEqual(VALUE);
     expect(await pools.call("pipeline", () => undefined)).toBeUndefined();
     const spec = { function: echo, args: [VALUE] };
-    expect((await collect(pools.stream("pipeline", spec))).at(-1)).toMatchObject({ type: "result", value: VALUE });
+    expect((await collect(pools.stream("pipeline", spec))).at(-1)).toMatchObject({
+      type: "result",
+      value: VALUE,
+    });
     const child = await pools.placeChild("pipeline", spec);
     expect((await child.exit).value).toEqual(VALUE);
     expect((await collect(child.events())).at(-1)).toMatchObject({ type: "result", value: VALUE });
@@ -58,15 +79,23 @@ describe("values by devalue", () => {
     const pools = await connect();
     expect(await pools.call("pipeline", () => new Date(0))).toBe("1970-01-01T00:00:00.000Z");
     const asJson = { function: { source: "() => new Date(0)", encoding: "json" } } as const;
-    expect(await pools.with({ encoding: "devalue" }).call("pipeline", asJson)).toBe("1970-01-01T00:00:00.000Z");
+    expect(await pools.with({ encoding: "devalue" }).call("pipeline", asJson)).toBe(
+      "1970-01-01T00:00:00.000Z",
+    );
   });
 
   test("an argument that cannot travel is refused before anything is sent, with its place", async () => {
     const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
     onTestFinished(() => pools.close());
     const refused = { code: "invalid_request", message: expect.stringMatching(/argument 2\.f\b/) };
-    await expect(pools.with({ encoding: "devalue" }).call("p", (...args: unknown[]) => args, 1, { f: () => 1 })).rejects.toMatchObject(refused);
-    await expect(pools.call("p", (...args: unknown[]) => args, 1, { f: 1n })).rejects.toMatchObject(refused);
+    await expect(
+      pools
+        .with({ encoding: "devalue" })
+        .call("p", (...args: unknown[]) => args, 1, { f: () => 1 }),
+    ).rejects.toMatchObject(refused);
+    await expect(pools.call("p", (...args: unknown[]) => args, 1, { f: 1n })).rejects.toMatchObject(
+      refused,
+    );
   });
 
   test("a child that writes something else in their place has crashed", async () => {
@@ -76,7 +105,10 @@ describe("values by devalue", () => {
       require("node:fs").writeSync(3, `${JSON.stringify(report)}\n`);
       process.kill(process.pid, "SIGKILL");
     };
-    await expect(pools.call("pipeline", forge)).rejects.toMatchObject({ code: "worker_crashed", message: expect.stringMatching(/Unknown type Nothing/) });
+    await expect(pools.call("pipeline", forge)).rejects.toMatchObject({
+      code: "worker_crashed",
+      message: expect.stringMatching(/Unknown type Nothing/),
+    });
     const child = await pools.placeChild("pipeline", { function: forge });
     await expect(child.exit).rejects.toMatchObject({ code: "worker_crashed" });
   });

@@ -12,7 +12,11 @@ const BYTES = 1024 ** 3;
 const CUTS = 100;
 const LIMIT_MS = 120_000;
 /** Prints so many bytes, and their checksum on stderr. */
-const COMMAND = ["sh", "-c", `mkfifo copy; sha256sum <copy >&2 & head -c ${BYTES} /dev/urandom | tee copy; wait`];
+const COMMAND = [
+  "sh",
+  "-c",
+  `mkfifo copy; sha256sum <copy >&2 & head -c ${BYTES} /dev/urandom | tee copy; wait`,
+];
 const RAW = "application/octet-stream";
 
 const somewhere = () => 1_000 + Math.floor(Math.random() * 12_000_000);
@@ -31,7 +35,10 @@ function open(url: string): DistributedPool {
 }
 
 /** Reads what `next` opens behind the last event that came, to the end of the child. */
-async function readEvents(next: (after: number | undefined) => AsyncIterable<NumberedEvent>, leaveAfter: () => number): Promise<Received> {
+async function readEvents(
+  next: (after: number | undefined) => AsyncIterable<NumberedEvent>,
+  leaveAfter: () => number,
+): Promise<Received> {
   const hash = createHash("sha256");
   let bytes = 0;
   let stderr = "";
@@ -39,7 +46,8 @@ async function readEvents(next: (after: number | undefined) => AsyncIterable<Num
     let left = leaveAfter();
     for await (const event of next(after)) {
       if (event.type === "gap") throw new Error(`a gap of ${event.droppedBytes} bytes`);
-      if (event.type === "result") return { bytes, hash: hash.digest("hex"), expected: stderr.split(" ")[0] };
+      if (event.type === "result")
+        return { bytes, hash: hash.digest("hex"), expected: stderr.split(" ")[0] };
       after = event.id;
       if (event.type === "stderr") stderr += outputBytes(event).toString();
       if (event.type !== "stdout") continue;
@@ -72,12 +80,18 @@ async function readRaw(url: string, leaveAfter: () => number): Promise<Received>
     return true;
   };
   while (!(await read(answer.body, leaveAfter()))) {
-    answer = await request(`${url}/children/${id}/events`, { headers: { accept: RAW, range: `bytes=${bytes}-` } });
+    answer = await request(`${url}/children/${id}/events`, {
+      headers: { accept: RAW, range: `bytes=${bytes}-` },
+    });
     expect(answer.statusCode).toBe(206);
   }
-  expect(JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"]))).toMatchObject({ type: "result", exitCode: 0 });
+  expect(
+    JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])),
+  ).toMatchObject({ type: "result", exitCode: 0 });
   const events = await within("the end of the log", collect(open(url).child(id).events()));
-  const stderr = events.map((event) => (event.type === "stderr" ? outputBytes(event).toString() : "")).join("");
+  const stderr = events
+    .map((event) => (event.type === "stderr" ? outputBytes(event).toString() : ""))
+    .join("");
   return { bytes, hash: hash.digest("hex"), expected: stderr.split(" ")[0] };
 }
 
@@ -95,7 +109,9 @@ function leaves(): () => number {
 
 const SPEC = { command: COMMAND, outputEncoding: "base64" as const };
 
-test("events, by a caller that the network cuts: the SDK goes on by itself", { timeout: LIMIT_MS }, async () => {
+test("events, by a caller that the network cuts: the SDK goes on by itself", {
+  timeout: LIMIT_MS,
+}, async () => {
   const member = await startOne();
   let requests = 0;
   const proxy = await cuttingProxy(member.url, () => (requests++ < CUTS ? somewhere() : undefined));
@@ -110,12 +126,19 @@ test("events, by a caller that the network cuts: the SDK goes on by itself", { t
   await idle(member);
 });
 
-test("events, through another member, by a caller that cuts its connections", { timeout: LIMIT_MS }, async () => {
-  const [own, other] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+test("events, through another member, by a caller that cuts its connections", {
+  timeout: LIMIT_MS,
+}, async () => {
+  const [own, other] = (await startMembers({}, { pools: { other: 1 } })) as [
+    RunningMember,
+    RunningMember,
+  ];
   const pools = open(other.url);
   let id = "";
   async function* next(after: number | undefined) {
-    for await (const event of after === undefined ? pools.stream("pipeline", SPEC) : pools.child(id).events({ after })) {
+    for await (const event of after === undefined
+      ? pools.stream("pipeline", SPEC)
+      : pools.child(id).events({ after })) {
       if (event.type === "placed") id = event.child.id;
       yield event;
     }
@@ -124,8 +147,15 @@ test("events, through another member, by a caller that cuts its connections", { 
   await idle(own);
 });
 
-test.each(["its own member", "another member"])("raw bytes, through %s, by a caller that cuts its connections", { timeout: LIMIT_MS }, async (place) => {
-  const [own, other] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
-  await wholly(readRaw(place === "its own member" ? own.url : other.url, leaves()));
-  await idle(own);
-});
+test.each(["its own member", "another member"])(
+  "raw bytes, through %s, by a caller that cuts its connections",
+  { timeout: LIMIT_MS },
+  async (place) => {
+    const [own, other] = (await startMembers({}, { pools: { other: 1 } })) as [
+      RunningMember,
+      RunningMember,
+    ];
+    await wholly(readRaw(place === "its own member" ? own.url : other.url, leaves()));
+    await idle(own);
+  },
+);

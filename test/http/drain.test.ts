@@ -1,10 +1,22 @@
 /** A member that drains: it admits nothing more, and loses nothing that it has. */
 import { expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/schemas.ts";
+import type { Count } from "../../openapi/resources.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { collect, getJson, lastOf, post, problemOf, startMembers, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";
+import {
+  collect,
+  getJson,
+  lastOf,
+  post,
+  problemOf,
+  startMembers,
+  startOne,
+  streamOf,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 
 /** Ends when it is stopped. */
 const WAITS = { command: ["sleep", "600"], deadlineMs: 60_000 };
@@ -17,26 +29,48 @@ async function begin(url: string, path: string, spec: unknown) {
   return { first, rest: () => within("the rest of the events", collect(events)) };
 }
 
-const drain = async ({ url }: RunningMember) => within("the answer of POST /drain", fetch(`${url}/drain`, { method: "POST" }));
-const drains = ({ url }: RunningMember) => until("the member to say that it drains", async () => (await fetch(`${url}/readyz`)).status === 503);
+const drain = async ({ url }: RunningMember) =>
+  within("the answer of POST /drain", fetch(`${url}/drain`, { method: "POST" }));
+const drains = ({ url }: RunningMember) =>
+  until(
+    "the member to say that it drains",
+    async () => (await fetch(`${url}/readyz`)).status === 503,
+  );
 
 test("what runs finishes and is delivered, through other members too; then the port is closed", async () => {
-  const [m1, m2] = (await startMembers({ drainMs: 20_000 }, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const [m1, m2] = (await startMembers({ drainMs: 20_000 }, { pools: { other: 1 } })) as [
+    RunningMember,
+    RunningMember,
+  ];
   const direct = await begin(m1.url, "/call", { pool: "pipeline", ...PAUSES });
   const passed = await begin(m2.url, "/pools/pipeline/call", PAUSES);
   if (passed.first.type !== "placed") throw new Error("expected placed");
 
   const answer = await drain(m1);
   expect(answer.status).toBe(202);
-  expect((await answer.json()) as Count).toEqual({ member: "m1", pools: { pipeline: { active: 2, max: 0, queued: 0 } } });
+  expect((await answer.json()) as Count).toEqual({
+    member: "m1",
+    pools: { pipeline: { active: 2, max: 0, queued: 0 } },
+  });
   expect((await drain(m1)).status).toBe(202);
   const ready = await fetch(`${m1.url}/readyz`);
-  expect([ready.status, ((await ready.json()) as { detail: string }).detail]).toEqual([503, "the member drains"]);
-  expect((await problemOf(await post(m1.url, "/call", { pool: "pipeline", command: ["true"] }))).code).toBe("draining");
-  expect((await problemOf(await post(m1.url, "/slots", { pool: "pipeline", waitMs: 1_000 }))).code).toBe("draining");
+  expect([ready.status, ((await ready.json()) as { detail: string }).detail]).toEqual([
+    503,
+    "the member drains",
+  ]);
+  expect(
+    (await problemOf(await post(m1.url, "/call", { pool: "pipeline", command: ["true"] }))).code,
+  ).toBe("draining");
+  expect(
+    (await problemOf(await post(m1.url, "/slots", { pool: "pipeline", waitMs: 1_000 }))).code,
+  ).toBe("draining");
   // It is no longer in the pool, and its children are still to be found by their ids, at any member.
-  expect((await problemOf(await post(m2.url, "/pools/pipeline/call", { command: ["true"] }))).code).toBe("no_members_available");
-  expect(await getJson(`${m2.url}/children/${passed.first.child.id}`)).toMatchObject({ status: "running" });
+  expect(
+    (await problemOf(await post(m2.url, "/pools/pipeline/call", { command: ["true"] }))).code,
+  ).toBe("no_members_available");
+  expect(await getJson(`${m2.url}/children/${passed.first.child.id}`)).toMatchObject({
+    status: "running",
+  });
 
   for (const { rest } of [direct, passed]) {
     const events = await rest();
@@ -56,10 +90,16 @@ test("those that wait are sent elsewhere, and lose no time of their wait", async
   )) as RunningMember[] as [RunningMember, RunningMember, RunningMember];
   const first = await begin(m1.url, "/call", { pool: "pipeline", ...PAUSES });
   const second = await begin(m2.url, "/call", { pool: "pipeline", ...WAITS });
-  const waiting = await begin(m3.url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"], waitMs: 30_000 });
+  const waiting = await begin(m3.url, "/pools/pipeline/call", {
+    command: ["sh", "-c", "echo $POOL_MEMBER"],
+    waitMs: 30_000,
+  });
   expect(waiting.first).toEqual({ type: "queued", position: 1 });
   await drain(m1);
-  await until("it to wait at the other one", async () => (await getJson<Count>(`${m2.url}/children/count`)).pools.pipeline?.queued === 1);
+  await until(
+    "it to wait at the other one",
+    async () => (await getJson<Count>(`${m2.url}/children/count`)).pools.pipeline?.queued === 1,
+  );
   if (second.first.type !== "placed") throw new Error("expected placed");
   await fetch(`${m2.url}/children/${second.first.child.id}?graceMs=0`, { method: "DELETE" });
   expect(textOf(await waiting.rest())).toBe("m2\n");
@@ -67,7 +107,10 @@ test("those that wait are sent elsewhere, and lose no time of their wait", async
 });
 
 test("a call that passes through a member that drains goes on to its end", async () => {
-  const [m1, m2] = (await startMembers({ pools: { other: 1 }, drainMs: 20_000 }, { pools: { pipeline: 1 } })) as [RunningMember, RunningMember];
+  const [m1, m2] = (await startMembers(
+    { pools: { other: 1 }, drainMs: 20_000 },
+    { pools: { pipeline: 1 } },
+  )) as [RunningMember, RunningMember];
   const call = await begin(m1.url, "/pools/pipeline/call", PAUSES);
   await drain(m1);
   expect(textOf(await call.rest())).toContain("finished\n");
@@ -78,11 +121,19 @@ test("a call that passes through a member that drains goes on to its end", async
 test("what is still running after drainMs is stopped and says so; a placed child too", async () => {
   const member = await startOne({ drainMs: 100, graceMs: 100 });
   const call = await begin(member.url, "/call", { pool: "pipeline", ...WAITS });
-  const placed = (await (await post(member.url, "/children", { pool: "pipeline", command: ["sleep", "600"] })).json()) as { id: string };
+  const placed = (await (
+    await post(member.url, "/children", { pool: "pipeline", command: ["sleep", "600"] })
+  ).json()) as { id: string };
   const attached = streamOf(await fetch(`${member.url}/children/${placed.id}/events`));
   await drain(member);
-  for (const events of [await call.rest(), await within("the placed child's events", collect(attached))]) {
-    expect(lastOf(events, "failed").problem).toMatchObject({ code: "cancelled", detail: "member m1 is stopping" });
+  for (const events of [
+    await call.rest(),
+    await within("the placed child's events", collect(attached)),
+  ]) {
+    expect(lastOf(events, "failed").problem).toMatchObject({
+      code: "cancelled",
+      detail: "member m1 is stopping",
+    });
   }
   await within("the member to leave", member.stopped);
 });
@@ -101,6 +152,9 @@ test("the SDK asks the one member that it was given", async () => {
   const member = await startOne();
   const pools = new DistributedPool({ url: member.url });
   onTestFinished(() => pools.close());
-  expect(await pools.drain()).toEqual({ member: "m1", pools: { pipeline: { active: 0, max: 0, queued: 0 } } });
+  expect(await pools.drain()).toEqual({
+    member: "m1",
+    pools: { pipeline: { active: 0, max: 0, queued: 0 } },
+  });
   await within("the member to leave", member.stopped);
 });

@@ -5,10 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
 import { DistributedPool, type NumberedEvent, outputBytes } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { collect, getJson, heldBytes, idle, lastOf, type Options, startMembers, textOf, until, within } from "../helpers/member.ts";
+import {
+  collect,
+  getJson,
+  heldBytes,
+  idle,
+  lastOf,
+  type Options,
+  startMembers,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const MIB = 1024 * 1024;
@@ -18,8 +29,13 @@ const LARGE_MS = 180_000;
 const ECHO = ["sh", "-c", 'while read -r line; do echo "got $line"; done; echo over'];
 
 /** Two members, of which the first only forwards, and the second's pool through it. */
-async function throughGateway(options: Options = {}): Promise<{ far: RunningMember; pools: DistributedPool }> {
-  const [gate, far] = (await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 2 }, ...options })) as [RunningMember, RunningMember];
+async function throughGateway(
+  options: Options = {},
+): Promise<{ far: RunningMember; pools: DistributedPool }> {
+  const [gate, far] = (await startMembers(
+    { pools: { gate: 1 } },
+    { pools: { pipeline: 2 }, ...options },
+  )) as [RunningMember, RunningMember];
   return { far, pools: open(gate.url) };
 }
 
@@ -29,7 +45,10 @@ function open(url: string): DistributedPool {
   return pools;
 }
 
-async function next(events: AsyncIterator<NumberedEvent>, type: NumberedEvent["type"]): Promise<NumberedEvent> {
+async function next(
+  events: AsyncIterator<NumberedEvent>,
+  type: NumberedEvent["type"],
+): Promise<NumberedEvent> {
   const { value } = await within(type, events.next());
   expect(value?.type).toBe(type);
   return value as NumberedEvent;
@@ -44,7 +63,8 @@ function endless(): Readable {
   });
 }
 
-const children = async ({ url }: RunningMember) => (await getJson<{ children: ChildInfo[] }>(`${url}/children`)).children;
+const children = async ({ url }: RunningMember) =>
+  (await getJson<{ children: ChildInfo[] }>(`${url}/children`)).children;
 
 test("what is answered arrives before the input has ended", async () => {
   const { far, pools } = await throughGateway();
@@ -62,7 +82,9 @@ test("what is answered arrives before the input has ended", async () => {
   await idle(far);
 });
 
-test("a large one goes in and comes back, in little memory, at its reader's speed", { timeout: LARGE_MS }, async () => {
+test("a large one goes in and comes back, in little memory, at its reader's speed", {
+  timeout: LARGE_MS,
+}, async () => {
   const { far, pools } = await throughGateway();
   const before = await heldBytes();
   const bytes = 256 * MIB;
@@ -79,7 +101,11 @@ test("a large one goes in and comes back, in little memory, at its reader's spee
     })(),
     { objectMode: false },
   );
-  for await (const event of pools.stream("pipeline", { command: ["cat"], stdin, outputEncoding: "base64" }))
+  for await (const event of pools.stream("pipeline", {
+    command: ["cat"],
+    stdin,
+    outputEncoding: "base64",
+  }))
     if (event.type === "stdout") came.update(outputBytes(event));
   expect(came.digest("hex")).toBe(given.digest("hex"));
   expect(most).toBeLessThan(48 * MIB);
@@ -94,13 +120,20 @@ test("a file of this machine, and a stream of the web, are sent so too", async (
   writeFileSync(path, "x".repeat(100_000));
   writeFileSync(join(folder, "empty"), "");
   const count = async (stdin: Parameters<typeof pools.stream>[1]["stdin"]) =>
-    textOf(await within("the call", collect(pools.stream("pipeline", { command: ["wc", "-c"], stdin }))));
+    textOf(
+      await within("the call", collect(pools.stream("pipeline", { command: ["wc", "-c"], stdin }))),
+    );
   expect(await count({ path })).toBe("100000\n");
   expect(await count({ path: join(folder, "empty") })).toBe("0\n");
   expect(await count(new Blob(["y".repeat(50_000)]).stream())).toBe("50000\n");
   expect(await count(createReadStream(path, { encoding: "utf8" }))).toBe("100000\n");
-  await expect(count({ path: join(folder, "none") })).rejects.toMatchObject({ code: "invalid_request", message: expect.stringContaining("ENOENT") });
-  await expect(pools.placeChild("pipeline", { command: ["cat"], stdin: { path } })).rejects.toMatchObject({ code: "payload_too_large" });
+  await expect(count({ path: join(folder, "none") })).rejects.toMatchObject({
+    code: "invalid_request",
+    message: expect.stringContaining("ENOENT"),
+  });
+  await expect(
+    pools.placeChild("pipeline", { command: ["cat"], stdin: { path } }),
+  ).rejects.toMatchObject({ code: "payload_too_large" });
   await idle(far);
 });
 
@@ -114,7 +147,12 @@ test("a child that reads no more ends its call all the same, and its stream is l
       done();
     },
   });
-  expect(await within("the call", pools.call("pipeline", { command: ["head", "-n", "2"], stdin }, { stdout }))).toMatchObject({ exitCode: 0 });
+  expect(
+    await within(
+      "the call",
+      pools.call("pipeline", { command: ["head", "-n", "2"], stdin }, { stdout }),
+    ),
+  ).toMatchObject({ exitCode: 0 });
   expect(out).toBe("y\ny\n");
   expect(stdin.destroyed).toBe(true);
   await idle(far);
@@ -127,11 +165,16 @@ test.each<[string, () => Readable, RegExp]>([
   const { far, pools } = await throughGateway();
   const given = stdin();
   const call = pools.call("pipeline", { command: ["cat"], stdin: given });
-  await expect(within("the call", call)).rejects.toMatchObject({ code: "cancelled", message: expect.stringMatching(message) });
+  await expect(within("the call", call)).rejects.toMatchObject({
+    code: "cancelled",
+    message: expect.stringMatching(message),
+  });
   expect(given.destroyed).toBe(true);
   await idle(far);
   const [child] = await children(far);
-  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({
+    code: "cancelled",
+  });
 });
 
 async function* failing(): AsyncGenerator<string> {
@@ -142,24 +185,31 @@ async function* failing(): AsyncGenerator<string> {
 test("a stream that fails before there is a child ends the call", async () => {
   const { pools } = await throughGateway();
   const call = pools.call("pipeline", { command: ["cat"], stdin: createReadStream("/nowhere") });
-  await expect(within("the call", call)).rejects.toMatchObject({ code: "cancelled", message: expect.stringMatching(/^stdin: ENOENT/) });
+  await expect(within("the call", call)).rejects.toMatchObject({
+    code: "cancelled",
+    message: expect.stringMatching(/^stdin: ENOENT/),
+  });
 });
 
 test("a call that is left before the end of its input takes the child along, and lets the stream go", async () => {
   const { far, pools } = await throughGateway();
   const stdin = endless();
-  for await (const { type } of pools.stream("pipeline", { command: ["cat"], stdin })) if (type === "stdout") break;
+  for await (const { type } of pools.stream("pipeline", { command: ["cat"], stdin }))
+    if (type === "stdout") break;
   expect(stdin.destroyed).toBe(true);
   await idle(far);
   const [child] = await children(far);
-  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({
+    code: "cancelled",
+  });
 });
 
 test("a call that is left after the end of its input leaves the child alone", async () => {
   const { far, pools } = await throughGateway();
   const stdin = Readable.from(["all of it\n"], { objectMode: false });
   const command = ["sh", "-c", "cat; trap 'exit 3' USR1; echo over; while :; do sleep 0.02; done"];
-  for await (const event of pools.stream("pipeline", { command, stdin })) if (event.type === "stdout" && event.text?.endsWith("over\n")) break;
+  for await (const event of pools.stream("pipeline", { command, stdin }))
+    if (event.type === "stdout" && event.text?.endsWith("over\n")) break;
   const [running] = await children(far);
   expect(running?.status).toBe("running");
   const child = pools.child(`${running?.id}`);
@@ -186,7 +236,9 @@ test("an answer that is cut goes on, and the input meanwhile", async () => {
     }
   };
   await within("the call", reading(), 60_000);
-  expect(textOf(read)).toBe(`${Array.from({ length: LINES }, (_, line) => `got line ${line}\n`).join("")}over\n`);
+  expect(textOf(read)).toBe(
+    `${Array.from({ length: LINES }, (_, line) => `got line ${line}\n`).join("")}over\n`,
+  );
   expect(proxy.cuts).toBeGreaterThan(3);
 });
 
@@ -200,7 +252,9 @@ test("what keeps the input from the child is what the call fails by, and stops t
   const call = pools.call("pipeline", { command: ["cat"], stdin: endless() });
   await expect(within("the call", call)).rejects.toMatchObject({ code: "too_many_requests" });
   const [, child] = await children(far);
-  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({ code: "cancelled" });
+  await expect(within("the end", pools.child(`${child?.id}`).exit)).rejects.toMatchObject({
+    code: "cancelled",
+  });
   otherInput.end();
   await within("the other one's input", feeding);
   await other.stop({ graceMs: 0 });
@@ -221,7 +275,9 @@ test("a stream that cannot be read, and one for a placed child, are refused", as
       code: "invalid_request",
       message: expect.stringMatching(/nobody else reads/),
     });
-  await expect(pools.placeChild("pipeline", { command: ["cat"], stdin: endless() })).rejects.toMatchObject({
+  await expect(
+    pools.placeChild("pipeline", { command: ["cat"], stdin: endless() }),
+  ).rejects.toMatchObject({
     code: "invalid_request",
     message: expect.stringMatching(/child\.write\(\)/),
   });

@@ -2,7 +2,16 @@
 import { describe, expect, test } from "vitest";
 import type { PoolContext } from "../../sdk/typescript/functions.ts";
 import { sourceOf } from "../../sdk/typescript/functions.ts";
-import { callEvents, idle, lastOf, post, startOne, streamOf, textOf, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  idle,
+  lastOf,
+  post,
+  startOne,
+  streamOf,
+  textOf,
+  within,
+} from "../helpers/member.ts";
 
 const spec = (source: string, ...args: unknown[]) => ({ function: { source, args } });
 
@@ -13,8 +22,10 @@ async function run(source: string, ...args: unknown[]) {
   return events;
 }
 
-const valueFrom = async (source: string, ...args: unknown[]) => lastOf(await run(source, ...args), "result").value as unknown;
-const problemFrom = async (source: string, ...args: unknown[]) => lastOf(await run(source, ...args), "failed").problem;
+const valueFrom = async (source: string, ...args: unknown[]) =>
+  lastOf(await run(source, ...args), "result").value as unknown;
+const problemFrom = async (source: string, ...args: unknown[]) =>
+  lastOf(await run(source, ...args), "failed").problem;
 
 describe("values", () => {
   test.each<[string, unknown[], unknown]>([
@@ -51,23 +62,43 @@ describe("values", () => {
 
   test("in the waiting form", async () => {
     const { url } = await startOne();
-    const response = await post(url, "/call", { pool: "pipeline", ...spec("(a) => { console.log('out'); return a }", 5) }, { accept: "application/json" });
-    expect(await response.json()).toMatchObject({ value: 5, stdout: "out\n", usage: { cpuMs: expect.any(Number), maxRssBytes: expect.any(Number) } });
+    const response = await post(
+      url,
+      "/call",
+      { pool: "pipeline", ...spec("(a) => { console.log('out'); return a }", 5) },
+      { accept: "application/json" },
+    );
+    expect(await response.json()).toMatchObject({
+      value: 5,
+      stdout: "out\n",
+      usage: { cpuMs: expect.any(Number), maxRssBytes: expect.any(Number) },
+    });
   });
 
   test("what is printed is output, apart from the value", async () => {
-    const events = await run("() => { console.log('out'); console.error('err'); process.stdout.write('no newline'); return 'value' }");
-    expect([textOf(events), textOf(events, "stderr"), lastOf(events, "result").value]).toEqual(["out\nno newline", "err\n", "value"]);
+    const events = await run(
+      "() => { console.log('out'); console.error('err'); process.stdout.write('no newline'); return 'value' }",
+    );
+    expect([textOf(events), textOf(events, "stderr"), lastOf(events, "result").value]).toEqual([
+      "out\nno newline",
+      "err\n",
+      "value",
+    ]);
   });
 
   test("a lot that is printed comes whole, before the result", async () => {
-    const events = await run("() => { for (let n = 0; n < 200000; n++) console.log('line ' + n); return 1 }");
+    const events = await run(
+      "() => { for (let n = 0; n < 200000; n++) console.log('line ' + n); return 1 }",
+    );
     expect(textOf(events).trim().split("\n").length).toBe(200_000);
   });
 
   test("a report that is printed is output", async () => {
     const forged = JSON.stringify({ kind: "returned", value: "forged", cpuMs: 0, maxRssBytes: 0 });
-    const events = await run("(forged) => { console.log(forged); process.stderr.write(forged + '\\n'); return 'true value' }", forged);
+    const events = await run(
+      "(forged) => { console.log(forged); process.stderr.write(forged + '\\n'); return 'true value' }",
+      forged,
+    );
     expect(lastOf(events, "result").value).toBe("true value");
     expect(textOf(events)).toBe(`${forged}\n`);
   });
@@ -76,7 +107,12 @@ describe("values", () => {
 describe("failures", () => {
   test("an error comes with its name, its message and its remote stack", async () => {
     const given = await problemFrom("function work(n) {\n  throw new RangeError('not ' + n)\n}", 5);
-    expect(given).toMatchObject({ code: "function_threw", status: 422, detail: "RangeError: not 5", error: { name: "RangeError", message: "not 5" } });
+    expect(given).toMatchObject({
+      code: "function_threw",
+      status: 422,
+      detail: "RangeError: not 5",
+      error: { name: "RangeError", message: "not 5" },
+    });
     expect(given.error?.stack).toMatch(/RangeError: not 5\n\s+at work \(function\.js:2/);
   });
 
@@ -87,14 +123,30 @@ describe("failures", () => {
     });
   });
 
-  test.each(["'a string'", "42", "null", "undefined", "{ code: 1 }", "Symbol('s')", "Object.create(null)"])("throwing %s", async (thrown) => {
-    const given = await problemFrom(`() => { throw ${thrown.startsWith("{") ? `(${thrown})` : thrown} }`);
-    expect(given).toMatchObject({ code: "function_threw", error: { name: expect.any(String), message: expect.any(String) } });
+  test.each([
+    "'a string'",
+    "42",
+    "null",
+    "undefined",
+    "{ code: 1 }",
+    "Symbol('s')",
+    "Object.create(null)",
+  ])("throwing %s", async (thrown) => {
+    const given = await problemFrom(
+      `() => { throw ${thrown.startsWith("{") ? `(${thrown})` : thrown} }`,
+    );
+    expect(given).toMatchObject({
+      code: "function_threw",
+      error: { name: expect.any(String), message: expect.any(String) },
+    });
   });
 
   test("a captured variable is told apart, with the remedy", async () => {
     const given = await problemFrom("() => captured + 1");
-    expect(given).toMatchObject({ code: "function_threw", error: { name: "ReferenceError", message: "captured is not defined" } });
+    expect(given).toMatchObject({
+      code: "function_threw",
+      error: { name: "ReferenceError", message: "captured is not defined" },
+    });
     expect(given.detail).toMatch(/pass it as an argument/);
   });
 
@@ -107,7 +159,10 @@ describe("failures", () => {
     ["null", /expected one function expression; got null/],
     ["({})", /expected one function expression; got a object|got an object/],
   ])("%s is invalid_request", async (source, detail) => {
-    expect(await problemFrom(source)).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
+    expect(await problemFrom(source)).toMatchObject({
+      code: "invalid_request",
+      detail: expect.stringMatching(detail),
+    });
   });
 
   test.each<[string, RegExp]>([
@@ -124,27 +179,42 @@ describe("failures", () => {
     ["() => new Uint8Array(3)", /Uint8Array/],
     ["() => ({ toJSON() { throw new Error('no JSON') } })", /no JSON/],
   ])("%s returns what JSON cannot carry", async (source, detail) => {
-    expect(await problemFrom(source)).toMatchObject({ code: "function_threw", detail: expect.stringMatching(detail) });
+    expect(await problemFrom(source)).toMatchObject({
+      code: "function_threw",
+      detail: expect.stringMatching(detail),
+    });
   });
 
   test.each([0, 1, 7])("process.exit(%i) is worker_crashed", async (code) => {
-    expect(await problemFrom(`() => process.exit(${code})`)).toMatchObject({ code: "worker_crashed", detail: expect.stringContaining(`code ${code}`) });
+    expect(await problemFrom(`() => process.exit(${code})`)).toMatchObject({
+      code: "worker_crashed",
+      detail: expect.stringContaining(`code ${code}`),
+    });
   });
 
   test("a signal is worker_crashed", async () => {
-    expect(await problemFrom("() => { process.kill(process.pid, 'SIGKILL'); while (true); }")).toMatchObject({
+    expect(
+      await problemFrom("() => { process.kill(process.pid, 'SIGKILL'); while (true); }"),
+    ).toMatchObject({
       code: "worker_crashed",
       detail: expect.stringContaining("SIGKILL"),
     });
   });
 
   test("an error in a timer is function_threw", async () => {
-    const given = await problemFrom("() => new Promise(() => setTimeout(() => { throw new Error('from a timer') }, 1))");
-    expect(given).toMatchObject({ code: "function_threw", error: { message: "from a timer", stack: expect.stringContaining("function.js") } });
+    const given = await problemFrom(
+      "() => new Promise(() => setTimeout(() => { throw new Error('from a timer') }, 1))",
+    );
+    expect(given).toMatchObject({
+      code: "function_threw",
+      error: { message: "from a timer", stack: expect.stringContaining("function.js") },
+    });
   });
 
   test("a rejection that nobody handles is function_threw", async () => {
-    const given = await problemFrom("() => new Promise(() => { Promise.reject(new Error('nobody')) ; setTimeout(() => {}, 1000) })");
+    const given = await problemFrom(
+      "() => new Promise(() => { Promise.reject(new Error('nobody')) ; setTimeout(() => {}, 1000) })",
+    );
     expect(given).toMatchObject({ code: "function_threw", error: { message: "nobody" } });
   });
 
@@ -157,7 +227,10 @@ describe("failures", () => {
 
   test("an endless loop ends at its deadline", async () => {
     const member = await startOne({ graceMs: 50 });
-    const events = await callEvents(member.url, "/pools/pipeline/call", { ...spec("() => { while (true); }"), deadlineMs: 500 });
+    const events = await callEvents(member.url, "/pools/pipeline/call", {
+      ...spec("() => { while (true); }"),
+      deadlineMs: 500,
+    });
     expect(lastOf(events, "failed").problem.code).toBe("deadline_exceeded");
     await idle(member);
   });
@@ -170,20 +243,40 @@ describe("failures", () => {
 describe("the context", () => {
   test("follows the arguments", async () => {
     const { url } = await startOne();
-    const source = sourceOf((a: number, context: PoolContext) => ({ ...context, a, signal: context.signal.aborted, progress: typeof context.progress }));
-    const events = await callEvents(url, "/pools/pipeline/call", { ...spec(source, 1), deadlineMs: 60_000 });
+    const source = sourceOf((a: number, context: PoolContext) => ({
+      ...context,
+      a,
+      signal: context.signal.aborted,
+      progress: typeof context.progress,
+    }));
+    const events = await callEvents(url, "/pools/pipeline/call", {
+      ...spec(source, 1),
+      deadlineMs: 60_000,
+    });
     const { child } = events[0] as Extract<(typeof events)[0], { type: "placed" }>;
     const value = lastOf(events, "result").value as { deadline: number | null };
-    expect(value).toEqual({ a: 1, member: "m1", pool: "pipeline", childId: child.id, signal: false, progress: "function", deadline: expect.any(Number) });
+    expect(value).toEqual({
+      a: 1,
+      member: "m1",
+      pool: "pipeline",
+      childId: child.id,
+      signal: false,
+      progress: "function",
+      deadline: expect.any(Number),
+    });
     expect(Math.abs((value.deadline ?? 0) - Date.now())).toBeLessThan(120_000);
   });
 
   test("has no deadline when the child has none", async () => {
     const { url } = await startOne();
-    const response = await post(url, "/children", { pool: "pipeline", ...spec("(context) => context.deadline") });
+    const response = await post(url, "/children", {
+      pool: "pipeline",
+      ...spec("(context) => context.deadline"),
+    });
     const { id } = (await response.json()) as { id: string };
     const events = [];
-    for await (const event of streamOf(await fetch(`${url}/children/${id}/events`))) events.push(event);
+    for await (const event of streamOf(await fetch(`${url}/children/${id}/events`)))
+      events.push(event);
     expect(lastOf(events, "result").value).toBeNull();
   });
 

@@ -4,10 +4,26 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas.ts";
-import { type Child, DistributedPool, outputBytes, type PoolEvent } from "../../sdk/typescript/index.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
+import {
+  type Child,
+  DistributedPool,
+  outputBytes,
+  type PoolEvent,
+} from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { collect, getJson, heldBytes, idle, type Options, post, problemOf, startMembers, until, within } from "../helpers/member.ts";
+import {
+  collect,
+  getJson,
+  heldBytes,
+  idle,
+  type Options,
+  post,
+  problemOf,
+  startMembers,
+  until,
+  within,
+} from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
 /** Hundreds of megabytes take their time on a machine that has other work. */
@@ -15,14 +31,19 @@ const LARGE_MS = 180_000;
 
 /** Two members, of which the first only forwards, and the second's pool through it. */
 async function throughGateway(options: Options = {}) {
-  const [gate, far] = (await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 2 }, ...options })) as [RunningMember, RunningMember];
+  const [gate, far] = (await startMembers(
+    { pools: { gate: 1 } },
+    { pools: { pipeline: 2 }, ...options },
+  )) as [RunningMember, RunningMember];
   const pools = new DistributedPool({ url: gate.url });
   onTestFinished(() => pools.close());
   return { gate, far, pools };
 }
 
 function text(events: readonly PoolEvent[]): string {
-  return Buffer.concat(events.map((event) => (event.type === "stdout" ? outputBytes(event) : Buffer.alloc(0)))).toString();
+  return Buffer.concat(
+    events.map((event) => (event.type === "stdout" ? outputBytes(event) : Buffer.alloc(0))),
+  ).toString();
 }
 
 /** Reads a child's events until its output so far is as expected. */
@@ -45,7 +66,9 @@ test("bodies come one after the other, and the last one ends the input", async (
   await output(child, "one ");
   expect(await child.write(Buffer.from("two "))).toBe(4);
   expect(await child.write("")).toBe(0);
-  expect(await child.write(Readable.from(["three ", "four"], { objectMode: false }), { end: true })).toBe(10);
+  expect(
+    await child.write(Readable.from(["three ", "four"], { objectMode: false }), { end: true }),
+  ).toBe(10);
   const events = await within("the end", collect(child.events()));
   expect(text(events)).toBe("one two three four");
   expect(events.at(-1)).toMatchObject({ type: "result", exitCode: 0 });
@@ -56,10 +79,18 @@ test("bodies come one after the other, and the last one ends the input", async (
 test("those sent at once wait for each other, and are not mixed", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["tr", "-s", "abcd"] });
-  await within("the bodies", Promise.all(["a", "b", "c", "d"].map((letter) => child.write(letter.repeat(MIB)))));
+  await within(
+    "the bodies",
+    Promise.all(["a", "b", "c", "d"].map((letter) => child.write(letter.repeat(MIB)))),
+  );
   await child.write("", { end: true });
   // Each letter in one run.
-  expect([...text(await within("the end", collect(child.events())))].toSorted()).toEqual(["a", "b", "c", "d"]);
+  expect([...text(await within("the end", collect(child.events())))].toSorted()).toEqual([
+    "a",
+    "b",
+    "c",
+    "d",
+  ]);
   await idle(far);
 });
 
@@ -72,14 +103,19 @@ test("a call's input is empty unless it is asked to be open", async () => {
   if (placed?.type !== "placed") throw new Error("expected placed");
   await pools.child(placed.child.id).write("fed", { end: true });
   expect(text(await within("the end", collect(events)))).toBe("fed");
-  const given = await pools.placeChild("pipeline", { command: ["sh", "-c", "cat; sleep 60"], stdin: "given" });
+  const given = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", "cat; sleep 60"],
+    stdin: "given",
+  });
   await output(given, "given");
   await expect(given.write("more")).rejects.toMatchObject({ code: "stdin_closed" });
   await given.stop({ graceMs: 0 });
   await idle(far);
 });
 
-test("a large one passes through in little memory, no faster than the child reads", { timeout: LARGE_MS }, async () => {
+test("a large one passes through in little memory, no faster than the child reads", {
+  timeout: LARGE_MS,
+}, async () => {
   const { far, pools } = await throughGateway();
   const bytes = 256 * MIB;
   const piece = Buffer.alloc(MIB, "0123456789abcdef");
@@ -99,11 +135,15 @@ test("a large one passes through in little memory, no faster than the child read
   );
   expect(await within("all to be taken", child.write(body, { end: true }), LARGE_MS)).toBe(bytes);
   expect(most).toBeLessThan(32 * MIB);
-  expect(text(await within("the end", collect(child.events()))).split(" ")[0]).toBe(digest.digest("hex"));
+  expect(text(await within("the end", collect(child.events()))).split(" ")[0]).toBe(
+    digest.digest("hex"),
+  );
   await idle(far);
 });
 
-test("a child that reads nothing holds up who feeds it, in little memory; its end tells them what it took", { timeout: LARGE_MS }, async () => {
+test("a child that reads nothing holds up who feeds it, in little memory; its end tells them what it took", {
+  timeout: LARGE_MS,
+}, async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
   const before = await heldBytes();
@@ -139,14 +179,19 @@ test("a child that reads nothing holds up who feeds it, in little memory; its en
   expect(offered).toBeLessThan(32 * MIB);
   expect((await heldBytes()) - before).toBeLessThan(32 * MIB);
   await child.stop({ graceMs: 0 });
-  expect(await within("the refusal", writing)).toMatchObject({ code: "stdin_closed", message: expect.stringMatching(/took \d+ bytes/) });
+  expect(await within("the refusal", writing)).toMatchObject({
+    code: "stdin_closed",
+    message: expect.stringMatching(/took \d+ bytes/),
+  });
   expect(await within("the refusal", waiting)).toMatchObject({ code: "stdin_closed" });
   await idle(far);
 });
 
 test("what a child that closes its input has not taken is refused, at its end at the latest", async () => {
   const { far, pools } = await throughGateway();
-  const child = await pools.placeChild("pipeline", { command: ["sh", "-c", "exec <&-; echo closed; sleep 60"] });
+  const child = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", "exec <&-; echo closed; sleep 60"],
+  });
   await output(child, "closed\n");
   const writing = child.write(Buffer.alloc(MIB)).catch((error: unknown) => error);
   await child.stop({ graceMs: 0 });
@@ -154,18 +199,27 @@ test("what a child that closes its input has not taken is refused, at its end at
   await idle(far);
 });
 
-test.each(["directly", "through another member"])("what came of a body whose sender goes is written, %s, and the input stays open", async (how) => {
-  const { gate, far, pools } = await throughGateway();
-  const child = await pools.placeChild("pipeline", { command: ["cat"] });
-  const sent = request(`${how === "directly" ? far.url : gate.url}/children/${child.id}/stdin?end=true`, { method: "POST" });
-  sent.on("error", () => {});
-  sent.write("half");
-  await output(child, "half");
-  sent.destroy();
-  await until("the next body to have its turn", async () => (await child.write(" and whole", { end: true })) === 10);
-  expect(text(await within("the end", collect(child.events())))).toBe("half and whole");
-  await idle(far);
-});
+test.each(["directly", "through another member"])(
+  "what came of a body whose sender goes is written, %s, and the input stays open",
+  async (how) => {
+    const { gate, far, pools } = await throughGateway();
+    const child = await pools.placeChild("pipeline", { command: ["cat"] });
+    const sent = request(
+      `${how === "directly" ? far.url : gate.url}/children/${child.id}/stdin?end=true`,
+      { method: "POST" },
+    );
+    sent.on("error", () => {});
+    sent.write("half");
+    await output(child, "half");
+    sent.destroy();
+    await until(
+      "the next body to have its turn",
+      async () => (await child.write(" and whole", { end: true })) === 10,
+    );
+    expect(text(await within("the end", collect(child.events())))).toBe("half and whole");
+    await idle(far);
+  },
+);
 
 test("a sender that goes while it waits for its turn changes nothing", async () => {
   const { far, pools } = await throughGateway();
@@ -181,7 +235,10 @@ test("a sender that goes while it waits for its turn changes nothing", async () 
   waits.destroy();
   first.end("two ");
   await within("the first one's answer", once(first, "response"));
-  await until("the next body to have its turn", async () => (await child.write("three", { end: true })) === 5);
+  await until(
+    "the next body to have its turn",
+    async () => (await child.write("three", { end: true })) === 5,
+  );
   expect(text(await within("the end", collect(child.events())))).toMatch(/^one two (never)?three$/);
   await idle(far);
 });
@@ -192,12 +249,17 @@ test("a sender may be silent for longer than a request may take", async () => {
   const sent = request(`${far.url}/children/${child.id}/stdin?end=true`, { method: "POST" });
   sent.write("half");
   // An upload that began later is given up meanwhile.
-  const upload = request(`${far.url}/children`, { method: "POST", headers: { "content-type": "application/octet-stream", "pool-spec": "{}" } });
+  const upload = request(`${far.url}/children`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream", "pool-spec": "{}" },
+  });
   upload.write("half");
   const [refused] = (await within("the refusal", once(upload, "response"))) as [IncomingMessage];
   expect(refused.statusCode).toBe(408);
   upload.destroy();
-  expect(await problemOf(await post(gate.url, `/children/${child.id}/stdin?end=maybe`, "x"))).toMatchObject({ code: "invalid_request" });
+  expect(
+    await problemOf(await post(gate.url, `/children/${child.id}/stdin?end=maybe`, "x")),
+  ).toMatchObject({ code: "invalid_request" });
   sent.end("!");
   expect(text(await within("the end", collect(child.events())))).toBe("half!");
   await idle(far);
@@ -208,7 +270,11 @@ test("too many that wait are refused", async () => {
   const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
   const full = Buffer.alloc(MIB);
   const outcomes: unknown[] = [];
-  const all = Array.from({ length: 20 }, () => child.write(full).catch((error: unknown) => void outcomes.push((error as { code: string }).code)));
+  const all = Array.from({ length: 20 }, () =>
+    child
+      .write(full)
+      .catch((error: unknown) => void outcomes.push((error as { code: string }).code)),
+  );
   await until("the refusals", () => outcomes.length >= 3);
   expect(new Set(outcomes)).toEqual(new Set(["too_many_requests"]));
   await child.stop({ graceMs: 0 });
@@ -220,7 +286,11 @@ test("too many that wait are refused", async () => {
 test("a signal reaches the program, through any member", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", {
-    command: ["sh", "-c", "trap 'echo one' USR1; trap 'echo two; exit 3' USR2; echo up; while :; do sleep 0.02; done"],
+    command: [
+      "sh",
+      "-c",
+      "trap 'echo one' USR1; trap 'echo two; exit 3' USR2; echo up; while :; do sleep 0.02; done",
+    ],
     artifacts: ["none"],
   });
   await output(child, "up\n");
@@ -229,7 +299,9 @@ test("a signal reaches the program, through any member", async () => {
   await child.signal("SIGUSR2");
   expect(await within("the end", child.exit)).toMatchObject({ exitCode: 3 });
   expect(await child.signal("SIGKILL")).toMatchObject({ status: "ended", exitCode: 3 });
-  expect(await problemOf(await post(far.url, `/children/${child.id}/signal`, { signal: "SIGSEGV" }))).toMatchObject({
+  expect(
+    await problemOf(await post(far.url, `/children/${child.id}/signal`, { signal: "SIGSEGV" })),
+  ).toMatchObject({
     code: "invalid_request",
     detail: expect.stringMatching(/expected one of SIGHUP/),
   });
@@ -256,13 +328,22 @@ test("a stopped program goes on when it is told to, and does not outlive its dea
 
 test("a shorter grace shortens one under way, a longer one does not prolong it", async () => {
   const { far, pools } = await throughGateway({ graceMs: 600_000 });
-  const child = await pools.placeChild("pipeline", { command: ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"] });
+  const child = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
+  });
   await output(child, "up\n");
   expect(await child.stop()).toMatchObject({ status: "stopping", endedAt: null });
   await child.stop({ graceMs: 900_000 });
   expect(await child.stop({ graceMs: 0 })).toMatchObject({ status: "stopping" });
   await expect(within("the end", child.exit)).rejects.toMatchObject({ code: "cancelled" });
-  expect(await problemOf(await within("the answer", fetch(`${far.url}/children/${child.id}?graceMs=soon`, { method: "DELETE" })))).toMatchObject({
+  expect(
+    await problemOf(
+      await within(
+        "the answer",
+        fetch(`${far.url}/children/${child.id}?graceMs=soon`, { method: "DELETE" }),
+      ),
+    ),
+  ).toMatchObject({
     code: "invalid_request",
   });
   await idle(far);
@@ -270,25 +351,51 @@ test("a shorter grace shortens one under way, a longer one does not prolong it",
 
 test("children are listed by their labels and status, with how they ended", async () => {
   const { gate, far, pools } = await throughGateway({ pools: { pipeline: 4 } });
-  const sleep = await pools.placeChild("pipeline", { command: ["sleep", "60"], labels: { job: "nightly", part: "1" } });
-  const three = await pools.placeChild("pipeline", { command: ["sh", "-c", "exit 3"], labels: { job: "nightly", part: "2" } });
-  const gone = await pools.placeChild("pipeline", { command: ["sleep", "60"], labels: { job: "daily" } });
+  const sleep = await pools.placeChild("pipeline", {
+    command: ["sleep", "60"],
+    labels: { job: "nightly", part: "1" },
+  });
+  const three = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", "exit 3"],
+    labels: { job: "nightly", part: "2" },
+  });
+  const gone = await pools.placeChild("pipeline", {
+    command: ["sleep", "60"],
+    labels: { job: "daily" },
+  });
   await three.exit;
   await gone.stop({ graceMs: 0 });
   await gone.exit.catch(() => {});
-  const ids = async (filter: Parameters<typeof pools.children>[1]) => (await pools.children("pipeline", filter)).children.map(({ id }) => id);
+  const ids = async (filter: Parameters<typeof pools.children>[1]) =>
+    (await pools.children("pipeline", filter)).children.map(({ id }) => id);
   expect(await ids({ labels: { job: "nightly" } })).toEqual([sleep.id, three.id]);
   expect(await ids({ labels: { job: "nightly", part: "2" } })).toEqual([three.id]);
   expect(await ids({ labels: { job: true } })).toEqual([sleep.id, three.id, gone.id]);
   expect(await ids({ labels: { part: true }, status: "running" })).toEqual([sleep.id]);
   expect(await ids({ labels: { job: "weekly" } })).toEqual([]);
-  expect(await three.info()).toMatchObject({ status: "ended", exitCode: 3, code: null, endedAt: expect.stringMatching(/Z$/) });
+  expect(await three.info()).toMatchObject({
+    status: "ended",
+    exitCode: 3,
+    code: null,
+    endedAt: expect.stringMatching(/Z$/),
+  });
   expect(await gone.info()).toMatchObject({ status: "ended", exitCode: null, code: "cancelled" });
-  expect(await sleep.info()).toMatchObject({ status: "running", exitCode: null, code: null, endedAt: null });
-  const one = await getJson<{ children: ChildInfo[] }>(`${far.url}/children?label=job=nightly&label=part&status=ended`);
+  expect(await sleep.info()).toMatchObject({
+    status: "running",
+    exitCode: null,
+    code: null,
+    endedAt: null,
+  });
+  const one = await getJson<{ children: ChildInfo[] }>(
+    `${far.url}/children?label=job=nightly&label=part&status=ended`,
+  );
   expect(one.children.map(({ id }) => id)).toEqual([three.id]);
   for (const query of ["status=dead", "labels=a"])
-    expect(await problemOf(await within("the answer", fetch(`${gate.url}/pools/pipeline/children?${query}`)))).toMatchObject({ code: "invalid_request" });
+    expect(
+      await problemOf(
+        await within("the answer", fetch(`${gate.url}/pools/pipeline/children?${query}`)),
+      ),
+    ).toMatchObject({ code: "invalid_request" });
   await sleep.stop({ graceMs: 0 });
   await idle(far);
 });
@@ -296,7 +403,10 @@ test("children are listed by their labels and status, with how they ended", asyn
 test("an ended child is remembered for as long as the member is told to", async () => {
   const { far, pools } = await throughGateway({ rememberMs: 0 });
   const child = await pools.placeChild("pipeline", { command: ["true"] });
-  await until("the child to be forgotten", async () => (await fetch(`${far.url}/children/${child.id}`)).status === 404);
+  await until(
+    "the child to be forgotten",
+    async () => (await fetch(`${far.url}/children/${child.id}`)).status === 404,
+  );
   await expect(child.write("x")).rejects.toMatchObject({ code: "child_not_found" });
   await expect(child.signal("SIGTERM")).rejects.toMatchObject({ code: "child_not_found" });
 });

@@ -1,9 +1,20 @@
 /** What a child says of its progress, by descriptor 3 or by its context: told in its log, and in nobody's way. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool, type PoolContext, type Progress } from "../../sdk/typescript/index.ts";
-import { callEvents, idle, lastOf, type Options, post, startMembers, startOne, streamOf, textOf, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  idle,
+  lastOf,
+  type Options,
+  post,
+  startMembers,
+  startOne,
+  streamOf,
+  textOf,
+  within,
+} from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 
@@ -15,7 +26,8 @@ const call = async (spec: Partial<ChildSpecInput>, options: Options = {}) => {
   await idle(member);
   return events;
 };
-const shell = (script: string, more: Partial<ChildSpecInput> = {}, options: Options = {}) => call({ command: ["sh", "-c", script], ...more }, options);
+const shell = (script: string, more: Partial<ChildSpecInput> = {}, options: Options = {}) =>
+  call({ command: ["sh", "-c", script], ...more }, options);
 
 /** What was told, without the numbers of the events. */
 const told = (events: readonly NumberedEvent[]) =>
@@ -29,8 +41,16 @@ describe("a command", () => {
   test.each([
     ["a number", "echo 1 >&3", { done: 1 }],
     ["two", "echo 2/4 >&3", { done: 2, total: 4 }],
-    ["and words, to the descriptor's path", "echo '3/4 the 3rd' >/dev/fd/3", { done: 3, total: 4, message: "the 3rd" }],
-    ["JSON, without a line's end", `printf '{"done":3.5,"total":4,"message":"nearly"}' >&3`, { done: 3.5, total: 4, message: "nearly" }],
+    [
+      "and words, to the descriptor's path",
+      "echo '3/4 the 3rd' >/dev/fd/3",
+      { done: 3, total: 4, message: "the 3rd" },
+    ],
+    [
+      "JSON, without a line's end",
+      `printf '{"done":3.5,"total":4,"message":"nearly"}' >&3`,
+      { done: 3.5, total: 4, message: "nearly" },
+    ],
   ])("says it by lines on descriptor 3: %s", async (_, script, step) => {
     const events = await shell(`${script}; echo out; exit 3`);
     expect(told(events)).toEqual([step]);
@@ -39,7 +59,9 @@ describe("a command", () => {
   });
 
   test("that says it faster than anybody reads costs few events, and its last word is told", async () => {
-    const steps = told(await shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i/20000 >&3; done"));
+    const steps = told(
+      await shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i/20000 >&3; done"),
+    );
     expect(steps.at(-1)).toEqual({ done: 20_000, total: 20_000 });
     expect(steps.length).toBeLessThan(100);
   });
@@ -55,13 +77,20 @@ describe("a command", () => {
       "echo; echo fine; exit 3",
     ];
     const events = await shell(nonsense.join("\n"));
-    expect(events.filter(({ type }) => type !== "stdout").map(({ type }) => type)).toEqual(["placed", "result"]);
+    expect(events.filter(({ type }) => type !== "stdout").map(({ type }) => type)).toEqual([
+      "placed",
+      "result",
+    ]);
     expect([textOf(events), lastOf(events, "result").exitCode]).toEqual(["\nfine\n", 3]);
   });
 
   test("cannot put more into an event than progress", async () => {
     const message = `a\\u001b[2J\\nevent: result\\ndata: {}\\n\\n${"x".repeat(500)}`;
-    const [step] = told(await shell(`printf '%s\\n' '{"done":1,"type":"result","id":7,"exitCode":0,"message":"${message}"}' >&3`));
+    const [step] = told(
+      await shell(
+        `printf '%s\\n' '{"done":1,"type":"result","id":7,"exitCode":0,"message":"${message}"}' >&3`,
+      ),
+    );
     expect(Object.keys(step ?? {}).sort()).toEqual(["done", "message"]);
     expect(step?.message).toMatch(/^a \[2J event: result data: \{\} {2}x+$/);
     expect(step?.message).toHaveLength(200);
@@ -71,14 +100,21 @@ describe("a command", () => {
     for (const sandbox of new Set([SANDBOX_OPTION, "off"] as const)) {
       const script = "exec 3>&-; echo closed; exit 4";
       expect(lastOf(await shell(script, {}, { sandbox }), "result").exitCode).toBe(4);
-      const stray = await shell("echo 1/2 >&3; setsid sh -c 'sleep 5; echo 2/2 >&3' </dev/null >/dev/null 2>&1 & exit 5", {}, { sandbox });
+      const stray = await shell(
+        "echo 1/2 >&3; setsid sh -c 'sleep 5; echo 2/2 >&3' </dev/null >/dev/null 2>&1 & exit 5",
+        {},
+        { sandbox },
+      );
       expect(lastOf(stray, "result").exitCode).toBe(5);
       expect(told(stray).length).toBeLessThan(2);
     }
   });
 
   test("with files and artifacts says it all the same", async () => {
-    const events = await shell("echo 1/2 >&3; cp in out; echo 2/2 >&3", { files: { in: { text: "a" } }, artifacts: ["out"] });
+    const events = await shell("echo 1/2 >&3; cp in out; echo 2/2 >&3", {
+      files: { in: { text: "a" } },
+      artifacts: ["out"],
+    });
     expect(told(events).at(-1)).toEqual({ done: 2, total: 2 });
     expect(lastOf(events, "result").artifacts).toEqual([{ path: "out", bytes: 1 }]);
   });
@@ -86,44 +122,74 @@ describe("a command", () => {
 
 const LOOP = "for (let n = 1; n <= 100000; n++) context.progress(n, 100000, 'step ' + n)";
 
-describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])("a function in %s", (runtime) => {
-  test("says it by its context, in a tight loop too", async () => {
-    const events = await call({ function: { runtime, source: `(context) => { ${LOOP}; return 'done' }` } });
-    const steps = told(events);
-    expect(steps[0]).toEqual({ done: 1, total: 100_000, message: "step 1" });
-    expect(steps.at(-1)).toEqual({ done: 100_000, total: 100_000, message: "step 100000" });
-    expect(steps.length).toBeLessThan(100);
-    expect(lastOf(events, "result").value).toBe("done");
-  });
+describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
+  "a function in %s",
+  (runtime) => {
+    test("says it by its context, in a tight loop too", async () => {
+      const events = await call({
+        function: { runtime, source: `(context) => { ${LOOP}; return 'done' }` },
+      });
+      const steps = told(events);
+      expect(steps[0]).toEqual({ done: 1, total: 100_000, message: "step 1" });
+      expect(steps.at(-1)).toEqual({ done: 100_000, total: 100_000, message: "step 100000" });
+      expect(steps.length).toBeLessThan(100);
+      expect(lastOf(events, "result").value).toBe("done");
+    });
 
-  test("one that waits is told in the meantime", async () => {
-    const { url } = await start();
-    const source = "async (context) => { context.progress(1); context.progress(2); await new Promise((resolve) => setTimeout(resolve, 60_000)); }";
-    const events = streamOf(await post(url, "/call", { pool: "pipeline", function: { runtime, source } }));
-    const second = async () => {
-      for await (const event of events) if (event.type === "progress" && event.done === 2) return;
-      throw new Error("it ended before");
-    };
-    await within("the second step", second());
-  });
+    test("one that waits is told in the meantime", async () => {
+      const { url } = await start();
+      const source =
+        "async (context) => { context.progress(1); context.progress(2); await new Promise((resolve) => setTimeout(resolve, 60_000)); }";
+      const events = streamOf(
+        await post(url, "/call", { pool: "pipeline", function: { runtime, source } }),
+      );
+      const second = async () => {
+        for await (const event of events) if (event.type === "progress" && event.done === 2) return;
+        throw new Error("it ended before");
+      };
+      await within("the second step", second());
+    });
 
-  test("one that throws, or exits, had its last word", async () => {
-    const throws = await call({ function: { runtime, source: "(context) => { context.progress(1); context.progress(2); throw new Error('no') }" } });
-    expect([told(throws).at(-1), lastOf(throws, "failed").problem.code]).toEqual([{ done: 2 }, "function_threw"]);
-    const exits = await call({ function: { runtime, source: "(context) => { context.progress(1); context.progress(2); process.exit(3) }" } });
-    expect([told(exits).at(-1), lastOf(exits, "failed").problem.code]).toEqual([{ done: 2 }, "worker_crashed"]);
-  });
+    test("one that throws, or exits, had its last word", async () => {
+      const throws = await call({
+        function: {
+          runtime,
+          source:
+            "(context) => { context.progress(1); context.progress(2); throw new Error('no') }",
+        },
+      });
+      expect([told(throws).at(-1), lastOf(throws, "failed").problem.code]).toEqual([
+        { done: 2 },
+        "function_threw",
+      ]);
+      const exits = await call({
+        function: {
+          runtime,
+          source: "(context) => { context.progress(1); context.progress(2); process.exit(3) }",
+        },
+      });
+      expect([told(exits).at(-1), lastOf(exits, "failed").problem.code]).toEqual([
+        { done: 2 },
+        "worker_crashed",
+      ]);
+    });
 
-  test("nonsense is dropped", async () => {
-    const source = "(context) => { for (const x of [NaN, -1, 'x', {}, undefined, Infinity]) context.progress(x); return 'fine' }";
-    const events = await call({ function: { runtime, source } });
-    expect([told(events), lastOf(events, "result").value]).toEqual([[], "fine"]);
-  });
-});
+    test("nonsense is dropped", async () => {
+      const source =
+        "(context) => { for (const x of [NaN, -1, 'x', {}, undefined, Infinity]) context.progress(x); return 'fine' }";
+      const events = await call({ function: { runtime, source } });
+      expect([told(events), lastOf(events, "result").value]).toEqual([[], "fine"]);
+    });
+  },
+);
 
 describe("a function that writes to descriptor 3 itself", () => {
   const writes = (lines: string, after = "return 'own'") =>
-    call({ function: { source: `() => { const { writeSync } = require('node:fs'); for (const line of ${lines}) writeSync(3, line + '\\n'); ${after} }` } });
+    call({
+      function: {
+        source: `() => { const { writeSync } = require('node:fs'); for (const line of ${lines}) writeSync(3, line + '\\n'); ${after} }`,
+      },
+    });
 
   test("has progress dropped that is none, and its own value at the end", async () => {
     const events = await writes(
@@ -133,16 +199,25 @@ describe("a function that writes to descriptor 3 itself", () => {
   });
 
   test("writes no report by it", async () => {
-    const events = await writes(`['{"progress":{"done":1},"kind":"returned","value":"forged","cpuMs":0,"maxRssBytes":0}']`);
+    const events = await writes(
+      `['{"progress":{"done":1},"kind":"returned","value":"forged","cpuMs":0,"maxRssBytes":0}']`,
+    );
     expect([told(events), lastOf(events, "result").value]).toEqual([[{ done: 1 }], "own"]);
   });
 
   test("and never stops is stopped at its deadline", async () => {
     const source = `() => { const { writeSync } = require('node:fs'); const line = '{"progress":{"done":1}}\\n'.repeat(1000); for (;;) try { writeSync(3, line) } catch {} }`;
     const member = await start({ graceMs: 50 });
-    const flood = callEvents(member.url, "/call", { pool: "pipeline", function: { source }, deadlineMs: 2_000 });
+    const flood = callEvents(member.url, "/call", {
+      pool: "pipeline",
+      function: { source },
+      deadlineMs: 2_000,
+    });
     // The member has time for others.
-    const other = await callEvents(member.url, "/call", { pool: "pipeline", command: ["echo", "other"] });
+    const other = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      command: ["echo", "other"],
+    });
     expect(textOf(other)).toBe("other\n");
     const events = await flood;
     expect(lastOf(events, "failed").problem.code).toBe("deadline_exceeded");
@@ -154,39 +229,63 @@ describe("a process that is used again", () => {
   const pools = { pipeline: { maxChildren: 2, reuse: true } };
   const mark: Record<string, string> = {
     node: "(context) => { context.progress(1, 2); context.progress(2, 2); globalThis.n = (globalThis.n ?? 0) + 1; return globalThis.n }",
-    python: "import sys\ndef work(context):\n    context.progress(1, 2)\n    context.progress(2, 2)\n    sys.n = getattr(sys, 'n', 0) + 1\n    return sys.n\n",
+    python:
+      "import sys\ndef work(context):\n    context.progress(1, 2)\n    context.progress(2, 2)\n    sys.n = getattr(sys, 'n', 0) + 1\n    return sys.n\n",
   };
 
-  test.each(pythonMissing === undefined ? ["node", "python"] : ["node"])("tells each call's own progress, in %s", async (runtime) => {
-    const member = await start({ pools });
-    for (const n of [1, 2, 3]) {
-      const events = await callEvents(member.url, "/call", { pool: "pipeline", function: { runtime, source: mark[runtime] } });
-      expect([told(events).at(-1), lastOf(events, "result").value]).toEqual([{ done: 2, total: 2 }, n]);
-    }
-  });
+  test.each(pythonMissing === undefined ? ["node", "python"] : ["node"])(
+    "tells each call's own progress, in %s",
+    async (runtime) => {
+      const member = await start({ pools });
+      for (const n of [1, 2, 3]) {
+        const events = await callEvents(member.url, "/call", {
+          pool: "pipeline",
+          function: { runtime, source: mark[runtime] },
+        });
+        expect([told(events).at(-1), lastOf(events, "result").value]).toEqual([
+          { done: 2, total: 2 },
+          n,
+        ]);
+      }
+    },
+  );
 
   test("says nothing of one call in the next one", async () => {
     const member = await start({ pools });
-    const keeps = "(context) => { globalThis.before ??= context; globalThis.before.progress(7); return globalThis.before.childId === context.childId }";
-    const first = await callEvents(member.url, "/call", { pool: "pipeline", function: { source: keeps } });
-    const second = await callEvents(member.url, "/call", { pool: "pipeline", function: { source: keeps } });
+    const keeps =
+      "(context) => { globalThis.before ??= context; globalThis.before.progress(7); return globalThis.before.childId === context.childId }";
+    const first = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      function: { source: keeps },
+    });
+    const second = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      function: { source: keeps },
+    });
     expect([told(first), lastOf(first, "result").value]).toEqual([[{ done: 7 }], true]);
     expect([told(second), lastOf(second, "result").value]).toEqual([[], false]);
   });
 });
 
-test.skipIf(pythonMissing)("a function in Python says it by its context, in a tight loop too", async () => {
-  const source = "def work(context):\n    for n in range(1, 20001):\n        context.progress(n, 20000, message=f'step {n}')\n    return 'done'\n";
-  const events = await call({ function: { runtime: "python", source } });
-  const steps = told(events);
-  expect(steps.at(-1)).toEqual({ done: 20_000, total: 20_000, message: "step 20000" });
-  expect(steps.length).toBeLessThan(100);
-  expect(lastOf(events, "result").value).toBe("done");
-});
+test.skipIf(pythonMissing)(
+  "a function in Python says it by its context, in a tight loop too",
+  async () => {
+    const source =
+      "def work(context):\n    for n in range(1, 20001):\n        context.progress(n, 20000, message=f'step {n}')\n    return 'done'\n";
+    const events = await call({ function: { runtime: "python", source } });
+    const steps = told(events);
+    expect(steps.at(-1)).toEqual({ done: 20_000, total: 20_000, message: "step 20000" });
+    expect(steps.length).toBeLessThan(100);
+    expect(lastOf(events, "result").value).toBe("done");
+  },
+);
 
 test("a configured runtime says it by lines before its answer", async () => {
   const program = `read job; echo '{"progress": {"done": 1, "total": 2}}' >&3; echo '{ "progress":{"done":2,"total":2,"message":"both"}}' >&3; echo '{"value": 5}' >&3`;
-  const events = await call({ function: { runtime: "own", source: "x" } }, { runtimes: { own: { command: ["sh", "-c", program, "{source}"] } } });
+  const events = await call(
+    { function: { runtime: "own", source: "x" } },
+    { runtimes: { own: { command: ["sh", "-c", program, "{source}"] } } },
+  );
   expect(told(events)).toEqual([
     { done: 1, total: 2 },
     { done: 2, total: 2, message: "both" },
@@ -218,7 +317,10 @@ describe("callers", () => {
       ),
     );
     expect([steps, value]).toEqual([[{ done: 4, total: 5, message: "five" }], 4]);
-    await within("the call", client.call("pipeline", { command: ["sh", "-c", "echo 1 >&3"] }, { onProgress }));
+    await within(
+      "the call",
+      client.call("pipeline", { command: ["sh", "-c", "echo 1 >&3"] }, { onProgress }),
+    );
     expect(steps.at(-1)).toEqual({ done: 1 });
   });
 
@@ -226,8 +328,18 @@ describe("callers", () => {
     const { url } = await pools();
     const spec = { command: ["sh", "-c", "echo 1/2 >&3; echo out"] };
     const waited = await post(url, "/pools/pipeline/call", spec, { accept: "application/json" });
-    expect(Object.keys((await waited.json()) as object).sort()).toEqual(["artifacts", "child", "exitCode", "stderr", "stdout", "truncated", "usage"]);
-    const raw = await post(url, "/pools/pipeline/call", spec, { accept: "application/octet-stream" });
+    expect(Object.keys((await waited.json()) as object).sort()).toEqual([
+      "artifacts",
+      "child",
+      "exitCode",
+      "stderr",
+      "stdout",
+      "truncated",
+      "usage",
+    ]);
+    const raw = await post(url, "/pools/pipeline/call", spec, {
+      accept: "application/octet-stream",
+    });
     expect(await raw.text()).toBe("out\n");
   });
 });

@@ -8,18 +8,35 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { collect, getJson, idle, post, problemOf, startMembers, startOne, until, within } from "../helpers/member.ts";
+import {
+  collect,
+  getJson,
+  idle,
+  post,
+  problemOf,
+  startMembers,
+  startOne,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const run = promisify(execFile);
 const ACCEPT = { accept: "application/octet-stream", "content-type": "application/json" };
 
 async function raw(url: string, spec: object) {
-  const answer = await within("the head of the answer", request(url, { method: "POST", headers: ACCEPT, body: JSON.stringify(spec) }));
+  const answer = await within(
+    "the head of the answer",
+    request(url, { method: "POST", headers: ACCEPT, body: JSON.stringify(spec) }),
+  );
   const body = await within("the body", answer.body.arrayBuffer());
-  return { answer, body: Buffer.from(body), ending: JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])) };
+  return {
+    answer,
+    body: Buffer.from(body),
+    ending: JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])),
+  };
 }
 
 /** The ways to the same child: at its own member, and through another one. */
@@ -34,10 +51,19 @@ async function places(): Promise<[name: string, url: string, spec: object][]> {
 describe("the raw form", () => {
   test("is the bytes of stdout, whatever they are; stderr is not in it, and the ending is a trailer", async () => {
     for (const [place, url, spec] of await places()) {
-      const command = ["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' '\\377'; printf 'caf\\303\\251 \\303\\n\\0'; echo no >&2"];
+      const command = [
+        "sh",
+        "-c",
+        "head -c 3000000 /dev/zero | tr '\\0' '\\377'; printf 'caf\\303\\251 \\303\\n\\0'; echo no >&2",
+      ];
       const { answer, body, ending } = await raw(url, { ...spec, command });
-      const expected = Buffer.concat([Buffer.alloc(3_000_000, 255), Buffer.from([0x63, 0x61, 0x66, 0xc3, 0xa9, 0x20, 0xc3, 0x0a, 0])]);
-      expect(createHash("sha256").update(body).digest("hex"), place).toBe(createHash("sha256").update(expected).digest("hex"));
+      const expected = Buffer.concat([
+        Buffer.alloc(3_000_000, 255),
+        Buffer.from([0x63, 0x61, 0x66, 0xc3, 0xa9, 0x20, 0xc3, 0x0a, 0]),
+      ]);
+      expect(createHash("sha256").update(body).digest("hex"), place).toBe(
+        createHash("sha256").update(expected).digest("hex"),
+      );
       expect(answer.headers["content-type"]).toBe("application/octet-stream");
       expect(answer.headers["pool-child-id"]).toMatch(/^m1\./);
       expect(ending).toMatchObject({ type: "result", exitCode: 0, artifacts: [] });
@@ -55,13 +81,23 @@ describe("the raw form", () => {
   });
 
   test.each([
-    ["a command that exits with another code than 0", { command: ["sh", "-c", "echo some; exit 3"] }],
+    [
+      "a command that exits with another code than 0",
+      { command: ["sh", "-c", "echo some; exit 3"] },
+    ],
     ["a command that is killed", { command: ["sh", "-c", "echo some; kill -KILL $$"] }],
     ["a function that throws", { function: { source: "() => { throw new Error('no') }" } }],
     ["a child at its deadline", { command: ["sleep", "60"], deadlineMs: 200 }],
   ])("of %s is a broken connection", async (_, spec) => {
     for (const [place, url, more] of await places()) {
-      const answer = await within("the head", request(url, { method: "POST", headers: ACCEPT, body: JSON.stringify({ ...more, ...spec }) }));
+      const answer = await within(
+        "the head",
+        request(url, {
+          method: "POST",
+          headers: ACCEPT,
+          body: JSON.stringify({ ...more, ...spec }),
+        }),
+      );
       await expect(within("the body", answer.body.arrayBuffer()), place).rejects.toThrow();
     }
   });
@@ -70,22 +106,44 @@ describe("the raw form", () => {
     const file = join(tmpdir(), `dpool-raw-${process.pid}`);
     onTestFinished(() => rm(file, { force: true }));
     const curl = (url: string, spec: object) =>
-      run("curl", ["-sf", "-o", file, "-H", `accept: ${ACCEPT.accept}`, "-H", "content-type: application/json", "-d", JSON.stringify(spec), url]);
+      run("curl", [
+        "-sf",
+        "-o",
+        file,
+        "-H",
+        `accept: ${ACCEPT.accept}`,
+        "-H",
+        "content-type: application/json",
+        "-d",
+        JSON.stringify(spec),
+        url,
+      ]);
     for (const [place, url, spec] of await places()) {
       await curl(url, { ...spec, command: ["printf", "a film"] });
       expect(await readFile(file, "utf8"), place).toBe("a film");
-      await expect(curl(url, { ...spec, command: ["sh", "-c", "printf part; exit 1"] }), place).rejects.toMatchObject({ code: 18 });
-      await expect(curl(url, { ...spec, command: ["sh", "-c", "exit 1"], limits: { memoryBytes: 2 ** 45 } }), place).rejects.toMatchObject({ code: 22 });
+      await expect(
+        curl(url, { ...spec, command: ["sh", "-c", "printf part; exit 1"] }),
+        place,
+      ).rejects.toMatchObject({ code: 18 });
+      await expect(
+        curl(url, { ...spec, command: ["sh", "-c", "exit 1"], limits: { memoryBytes: 2 ** 45 } }),
+        place,
+      ).rejects.toMatchObject({ code: 22 });
     }
   });
 });
 
 test("over HTTP/1.0 raw bytes are refused before anything is run: their end could not be told from a cut", async () => {
-  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [
+    RunningMember,
+    RunningMember,
+  ];
   const sent = JSON.stringify({ command: ["echo", "out"] });
   for (const { url } of [m1, m2]) {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
-    socket.write(`POST /pools/pipeline/call HTTP/1.0\r\nhost: ${new URL(url).host}\r\naccept: ${ACCEPT.accept}\r\ncontent-type: application/json\r\n`);
+    socket.write(
+      `POST /pools/pipeline/call HTTP/1.0\r\nhost: ${new URL(url).host}\r\naccept: ${ACCEPT.accept}\r\ncontent-type: application/json\r\n`,
+    );
     socket.write(`content-length: ${sent.length}\r\n\r\n${sent}`);
     const answer = Buffer.concat(await within("the answer", collect<Buffer>(socket))).toString();
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
@@ -96,18 +154,26 @@ test("over HTTP/1.0 raw bytes are refused before anything is run: their end coul
 
 /** Stdout of a child from a byte on, as it is attached to. */
 async function attach(url: string, id: string, headers: Record<string, string> = {}) {
-  const answer = await within("the head", request(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } }));
+  const answer = await within(
+    "the head",
+    request(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } }),
+  );
   return { answer, body: Buffer.from(await within("the body", answer.body.arrayBuffer())) };
 }
 
 async function place(url: string, command: string[]): Promise<string> {
-  return ((await (await post(url, "/pools/pipeline/children", { command })).json()) as ChildInfo).id;
+  return ((await (await post(url, "/pools/pipeline/children", { command })).json()) as ChildInfo)
+    .id;
 }
 
 describe("stdout of a child that is attached to", () => {
   test("is all of it, or from a byte on, at any member, ending as a call's does", async () => {
     const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
-    const id = await place(m1?.url ?? "", ["sh", "-c", "printf 0123456789; echo no >&2; printf abc"]);
+    const id = await place(m1?.url ?? "", [
+      "sh",
+      "-c",
+      "printf 0123456789; echo no >&2; printf abc",
+    ]);
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       for (const [range, status, expected] of [
         [undefined, 200, "0123456789abc"],
@@ -119,10 +185,20 @@ describe("stdout of a child that is attached to", () => {
         expect(answer.statusCode).toBe(status);
         expect(body.toString()).toBe(expected);
         expect(answer.headers["pool-child-id"]).toBe(id);
-        expect(answer.headers["content-range"]).toBe(range && `${range.replace("=", " ")}${Number.MAX_SAFE_INTEGER}/*`);
-        expect(JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"]))).toMatchObject({ type: "result", exitCode: 0 });
+        expect(answer.headers["content-range"]).toBe(
+          range && `${range.replace("=", " ")}${Number.MAX_SAFE_INTEGER}/*`,
+        );
+        expect(
+          JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])),
+        ).toMatchObject({ type: "result", exitCode: 0 });
       }
-      const head = await within("the head", request(`${url}/children/${id}/events`, { method: "HEAD", headers: { accept: ACCEPT.accept, range: "bytes=7-" } }));
+      const head = await within(
+        "the head",
+        request(`${url}/children/${id}/events`, {
+          method: "HEAD",
+          headers: { accept: ACCEPT.accept, range: "bytes=7-" },
+        }),
+      );
       expect(head.statusCode).toBe(206);
     }
   });
@@ -131,27 +207,46 @@ describe("stdout of a child that is attached to", () => {
     const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
     const bytes = 3_000_000;
     const id = await place(m1?.url ?? "", ["head", "-c", String(bytes), "/dev/zero"]);
-    await until("its end", async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended");
+    await until(
+      "its end",
+      async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended",
+    );
     const refused = async (url: string, headers: Record<string, string>) =>
-      problemOf(await within("the refusal", fetch(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } })));
+      problemOf(
+        await within(
+          "the refusal",
+          fetch(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, ...headers } }),
+        ),
+      );
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       const expired = await refused(url, {});
       expect(expired).toMatchObject({ code: "events_expired", status: 410 });
       const { detail, code } = await refused(url, { range: "bytes=1000-" });
       expect(code).toBe("events_expired");
       const oldest = Number(/the oldest is (\d+)/.exec(detail)?.[1]);
-      expect((await attach(url, id, { range: `bytes=${oldest}-` })).body.length).toBe(bytes - oldest);
-      expect(await refused(url, { range: `bytes=${oldest - 1}-` })).toMatchObject({ code: "events_expired" });
-      expect(await refused(url, { "last-event-id": "2" })).toMatchObject({ code: "events_expired" });
+      expect((await attach(url, id, { range: `bytes=${oldest}-` })).body.length).toBe(
+        bytes - oldest,
+      );
+      expect(await refused(url, { range: `bytes=${oldest - 1}-` })).toMatchObject({
+        code: "events_expired",
+      });
+      expect(await refused(url, { "last-event-id": "2" })).toMatchObject({
+        code: "events_expired",
+      });
       for (const headers of [
         { range: `bytes=${bytes + 1}-` },
         { range: "bytes=1-2" },
         { range: "lines=1-" },
         { range: "bytes=2900000-", "last-event-id": "2" },
       ]) {
-        expect(await refused(url, headers as Record<string, string>), JSON.stringify(headers)).toMatchObject({ code: "invalid_request" });
+        expect(
+          await refused(url, headers as Record<string, string>),
+          JSON.stringify(headers),
+        ).toMatchObject({ code: "invalid_request" });
       }
-      expect(await refused(url, { accept: "application/json" })).toMatchObject({ code: "invalid_request" });
+      expect(await refused(url, { accept: "application/json" })).toMatchObject({
+        code: "invalid_request",
+      });
     }
   });
 
@@ -159,14 +254,19 @@ describe("stdout of a child that is attached to", () => {
     const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
     const ended = async (command: string[]) => {
       const id = await place(m1?.url ?? "", command);
-      await until("its end", async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended");
+      await until(
+        "its end",
+        async () => (await getJson<ChildInfo>(`${m1?.url}/children/${id}`)).status === "ended",
+      );
       return id;
     };
     const [good, bad] = [await ended(["true"]), await ended(["false"])];
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       const { answer, body } = await attach(url, good, { "last-event-id": "2" });
       expect(body.length).toBe(0);
-      expect(JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"]))).toMatchObject({ type: "result", exitCode: 0 });
+      expect(
+        JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])),
+      ).toMatchObject({ type: "result", exitCode: 0 });
       await expect(attach(url, bad, { "last-event-id": "2" })).rejects.toThrow(/closed|terminated/);
     }
   });
@@ -174,17 +274,25 @@ describe("stdout of a child that is attached to", () => {
   test("is whole although more of stderr came than is kept", async () => {
     const member = await startOne();
     const id = await place(member.url, ["sh", "-c", "head -c 3000000 /dev/zero >&2; echo out"]);
-    await until("its end", async () => (await getJson<ChildInfo>(`${member.url}/children/${id}`)).status === "ended");
+    await until(
+      "its end",
+      async () => (await getJson<ChildInfo>(`${member.url}/children/${id}`)).status === "ended",
+    );
     expect((await attach(member.url, id)).body.toString()).toBe("out\n");
   });
 
   test("and its events have expired once it is forgotten", async () => {
     const [m1, m2] = await startMembers({ rememberMs: 1 }, { pools: { other: 1 } });
     const id = await place(m1?.url ?? "", ["true"]);
-    await until("it to be forgotten", async () => (await fetch(`${m1?.url}/children/${id}`)).status === 404);
+    await until(
+      "it to be forgotten",
+      async () => (await fetch(`${m1?.url}/children/${id}`)).status === 404,
+    );
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       for (const accept of [ACCEPT.accept, "text/event-stream"]) {
-        expect(await problemOf(await fetch(`${url}/children/${id}/events`, { headers: { accept } }))).toMatchObject({ code: "events_expired", status: 410 });
+        expect(
+          await problemOf(await fetch(`${url}/children/${id}/events`, { headers: { accept } })),
+        ).toMatchObject({ code: "events_expired", status: 410 });
       }
     }
   });
@@ -193,10 +301,24 @@ describe("stdout of a child that is attached to", () => {
     const member = await startOne();
     const file = join(tmpdir(), `dpool-resumed-${process.pid}`);
     onTestFinished(() => rm(file, { force: true }));
-    const id = await place(member.url, ["sh", "-c", "head -c 500000 /dev/zero | tr '\\0' x; read line; head -c 500000 /dev/zero | tr '\\0' y"]);
+    const id = await place(member.url, [
+      "sh",
+      "-c",
+      "head -c 500000 /dev/zero | tr '\\0' x; read line; head -c 500000 /dev/zero | tr '\\0' y",
+    ]);
     let requests = 0;
     const proxy = await cuttingProxy(member.url, () => (requests++ < 3 ? 200_000 : undefined));
-    const curl = () => run("curl", ["-sf", "-C", "-", "-o", file, "-H", `accept: ${ACCEPT.accept}`, `${proxy.url}/children/${id}/events`]);
+    const curl = () =>
+      run("curl", [
+        "-sf",
+        "-C",
+        "-",
+        "-o",
+        file,
+        "-H",
+        `accept: ${ACCEPT.accept}`,
+        `${proxy.url}/children/${id}/events`,
+      ]);
     for (let cut = 0; cut < 2; cut++) await expect(curl()).rejects.toMatchObject({ code: 18 });
     await post(member.url, `/children/${id}/stdin`, "\n");
     await expect(curl()).rejects.toMatchObject({ code: 18 });

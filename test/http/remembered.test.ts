@@ -6,7 +6,11 @@ test("only the last hundred ended children are remembered", async () => {
   const member = await startOne({ pools: { pipeline: 8 } });
   const ids: string[] = [];
   for (let batch = 0; batch < 14; batch++) {
-    const ended = await Promise.all(Array.from({ length: 8 }, () => callEvents(member.url, "/call", { pool: "pipeline", command: ["true"] })));
+    const ended = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        callEvents(member.url, "/call", { pool: "pipeline", command: ["true"] }),
+      ),
+    );
     for (const events of ended) {
       expect(lastOf(events, "result").exitCode).toBe(0);
       if (events[0]?.type === "placed") ids.push(events[0].child.id);

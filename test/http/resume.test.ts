@@ -3,17 +3,41 @@ import { createHash } from "node:crypto";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
-import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
-import { eventsOf, idle, lastOf, type Options, post, problemOf, startMembers, startOne, streamOf, until, within } from "../helpers/member.ts";
+import {
+  eventsOf,
+  idle,
+  lastOf,
+  type Options,
+  post,
+  problemOf,
+  startMembers,
+  startOne,
+  streamOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const LINES = 300;
-const PRINTS = { command: ["sh", "-c", `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; [ $((n % 3)) = 0 ] && sleep 0.005; done`] };
+const PRINTS = {
+  command: [
+    "sh",
+    "-c",
+    `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; [ $((n % 3)) = 0 ] && sleep 0.005; done`,
+  ],
+};
 const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
 
 /** In all forms more than a connection brings. */
-const LONGER = { command: ["sh", "-c", "for n in 1 2 3 4 5 6; do head -c 2000 /dev/zero | tr '\\0' $n; sleep 0.02; done"] };
+const LONGER = {
+  command: [
+    "sh",
+    "-c",
+    "for n in 1 2 3 4 5 6; do head -c 2000 /dev/zero | tr '\\0' $n; sleep 0.02; done",
+  ],
+};
 const LONGER_EXPECTED = ["1", "2", "3", "4", "5", "6"].map((digit) => digit.repeat(2_000)).join("");
 
 function open(url: string): DistributedPool {
@@ -22,7 +46,9 @@ function open(url: string): DistributedPool {
   return pools;
 }
 
-async function read(events: AsyncIterable<{ type: string; id?: number; text?: string | undefined }>) {
+async function read(
+  events: AsyncIterable<{ type: string; id?: number; text?: string | undefined }>,
+) {
   const ids: number[] = [];
   let text = "";
   for await (const event of events) {
@@ -32,23 +58,40 @@ async function read(events: AsyncIterable<{ type: string; id?: number; text?: st
   return { ids, text };
 }
 
-test.each(["its own member", "another member"])("a call through %s that is cut again and again gives each byte once, and is sent once", async (place) => {
-  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
-  // The head, `placed` and a few lines: less would never get on.
-  const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, () => 900 + Math.floor(Math.random() * 1_500));
-  const { ids, text } = await within("the call", read(open(proxy.url).stream("pipeline", PRINTS)), 60_000);
-  expect(text).toBe(EXPECTED);
-  expect(ids).toEqual(ids.map((_, index) => index + 1));
-  expect(proxy.cuts).toBeGreaterThan(3);
-  expect(proxy.requests("POST")).toBe(1);
-  await idle(m1);
-});
+test.each(["its own member", "another member"])(
+  "a call through %s that is cut again and again gives each byte once, and is sent once",
+  async (place) => {
+    const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [
+      RunningMember,
+      RunningMember,
+    ];
+    // The head, `placed` and a few lines: less would never get on.
+    const proxy = await cuttingProxy(
+      place === "its own member" ? m1.url : m2.url,
+      () => 900 + Math.floor(Math.random() * 1_500),
+    );
+    const { ids, text } = await within(
+      "the call",
+      read(open(proxy.url).stream("pipeline", PRINTS)),
+      60_000,
+    );
+    expect(text).toBe(EXPECTED);
+    expect(ids).toEqual(ids.map((_, index) => index + 1));
+    expect(proxy.cuts).toBeGreaterThan(3);
+    expect(proxy.requests("POST")).toBe(1);
+    await idle(m1);
+  },
+);
 
 test("a child that is followed through a network that cuts: each byte once", async () => {
   const member = await startOne();
   const proxy = await cuttingProxy(member.url, () => 900 + Math.floor(Math.random() * 1_500));
   const placed = await open(member.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
-  const { text } = await within("the events", read(open(proxy.url).child(placed.id).events()), 60_000);
+  const { text } = await within(
+    "the events",
+    read(open(proxy.url).child(placed.id).events()),
+    60_000,
+  );
   expect(text).toBe(EXPECTED);
   expect(proxy.cuts).toBeGreaterThan(3);
 });
@@ -68,21 +111,34 @@ test("where nothing comes through any more it gives up: member_lost, after a few
   expect(requests).toBe(7);
 });
 
-test.each(["its own member", "another member"])("behind the terminal event there is nothing, at %s, and nobody is lost", async (place) => {
-  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
-  const child = await open(m1.url).placeChild("pipeline", { command: ["true"] });
-  const { ids } = await within("the end", read(child.events()));
-  const { url } = place === "its own member" ? m1 : m2;
-  const answer = await fetch(`${url}/children/${child.id}/events`, { headers: { "last-event-id": String(ids.at(-1)) } });
-  expect(answer.status).toBe(204);
-  const after = ids.at(-1) as number;
-  expect(await within("the SDK's end", read(open(url).child(child.id).events({ after })))).toEqual({ ids: [], text: "" });
-});
+test.each(["its own member", "another member"])(
+  "behind the terminal event there is nothing, at %s, and nobody is lost",
+  async (place) => {
+    const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [
+      RunningMember,
+      RunningMember,
+    ];
+    const child = await open(m1.url).placeChild("pipeline", { command: ["true"] });
+    const { ids } = await within("the end", read(child.events()));
+    const { url } = place === "its own member" ? m1 : m2;
+    const answer = await fetch(`${url}/children/${child.id}/events`, {
+      headers: { "last-event-id": String(ids.at(-1)) },
+    });
+    expect(answer.status).toBe(204);
+    const after = ids.at(-1) as number;
+    expect(
+      await within("the SDK's end", read(open(url).child(child.id).events({ after }))),
+    ).toEqual({ ids: [], text: "" });
+  },
+);
 
 /** A member and a gateway to it, between which the network cuts. */
 async function behindCuts(cutAfter: () => number | undefined, lost = 0, options: Options = {}) {
   const registry = new EmbeddedRegistry();
-  const [own, gateway] = (await startMembers({ registry, ...options }, { registry, pools: { other: 1 } })) as [RunningMember, RunningMember];
+  const [own, gateway] = (await startMembers(
+    { registry, ...options },
+    { registry, pools: { other: 1 } },
+  )) as [RunningMember, RunningMember];
   const proxy = await cuttingProxy(own.url, cutAfter, lost);
   const found = (await registry.membership().all()).find(({ name }) => name === own.name) as Member;
   await registry.membership().join({ ...found, url: proxy.url });
@@ -94,15 +150,25 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("gives each byte of a call once, in each form", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
-    const { ids, text } = await within("the call", read(open(gateway.url).stream("pipeline", PRINTS)), 60_000);
+    const { ids, text } = await within(
+      "the call",
+      read(open(gateway.url).stream("pipeline", PRINTS)),
+      60_000,
+    );
     expect(text).toBe(EXPECTED);
     expect(ids).toEqual(ids.map((_, index) => index + 1));
     const { cuts } = proxy;
     expect(cuts).toBeGreaterThan(1);
     const forms = await Promise.all(
-      ["application/json", "application/octet-stream"].map((accept) => post(gateway.url, "/pools/pipeline/call", LONGER, { accept })),
+      ["application/json", "application/octet-stream"].map((accept) =>
+        post(gateway.url, "/pools/pipeline/call", LONGER, { accept }),
+      ),
     );
-    const [json, raw] = await within("the answers", Promise.all(forms.map((answer) => answer.text())), 60_000);
+    const [json, raw] = await within(
+      "the answers",
+      Promise.all(forms.map((answer) => answer.text())),
+      60_000,
+    );
     expect(JSON.parse(json as string)).toMatchObject({ stdout: LONGER_EXPECTED, exitCode: 0 });
     expect(raw).toBe(LONGER_EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(cuts + 1);
@@ -113,8 +179,12 @@ describe("a gateway whose connections to the member are cut again and again", ()
   test("gives each byte of a child that is attached to once", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
     const { id } = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
-    const answer = (accept: string) => within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers: { accept } }));
-    const [events, raw] = await Promise.all([answer("text/event-stream"), answer("application/octet-stream")]);
+    const answer = (accept: string) =>
+      within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers: { accept } }));
+    const [events, raw] = await Promise.all([
+      answer("text/event-stream"),
+      answer("application/octet-stream"),
+    ]);
     const { text } = await within("the events", read(streamOf(events)), 60_000);
     expect(text).toBe(LONGER_EXPECTED);
     expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
@@ -124,19 +194,29 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("goes on behind the event that was asked for, where none has come yet", async () => {
     const { own, gateway, proxy } = await behindCuts(() => undefined);
-    const child = await open(own.url).placeChild("pipeline", { command: ["sh", "-c", "echo one; read line; echo two"] });
+    const child = await open(own.url).placeChild("pipeline", {
+      command: ["sh", "-c", "echo one; read line; echo two"],
+    });
     for await (const event of child.events()) if (event.type === "stdout") break;
-    const answer = await within("the answer", fetch(`${gateway.url}/children/${child.id}/events`, { headers: { "last-event-id": "2" } }));
+    const answer = await within(
+      "the answer",
+      fetch(`${gateway.url}/children/${child.id}/events`, { headers: { "last-event-id": "2" } }),
+    );
     proxy.cut();
     await post(own.url, `/children/${child.id}/stdin?end=true`, "\n");
-    expect(await within("the events", read(streamOf(answer)))).toEqual({ ids: [3, 4], text: "two\n" });
+    expect(await within("the events", read(streamOf(answer)))).toEqual({
+      ids: [3, 4],
+      text: "two\n",
+    });
   });
 
   test("opens raw bytes again although what it asks first is cut too", async () => {
     let requests = 0;
     // The load, the call, and how the child is.
     const { own, gateway } = await behindCuts(() => [undefined, 3_000, 1][requests++]);
-    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, { accept: "application/octet-stream" });
+    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, {
+      accept: "application/octet-stream",
+    });
     expect(await within("the bytes", answer.text())).toBe(LONGER_EXPECTED);
     await idle(own);
   });
@@ -144,23 +224,39 @@ describe("a gateway whose connections to the member are cut again and again", ()
   test("answers with no part for the whole where output was lost", async () => {
     let requests = 0;
     // The load, and the call.
-    const { own, gateway } = await behindCuts(() => [undefined, 10_000][requests++], 40 * 1024 * 1024);
-    const spec = { command: ["head", "-c", String(60 * 1024 * 1024), "/dev/zero"], outputEncoding: "base64" };
-    const answer = await post(gateway.url, "/pools/pipeline/call", spec, { accept: "application/json" });
-    expect(await problemOf(answer)).toMatchObject({ code: "events_expired", detail: expect.stringMatching(/\d+ bytes of its output were lost/) });
+    const { own, gateway } = await behindCuts(
+      () => [undefined, 10_000][requests++],
+      40 * 1024 * 1024,
+    );
+    const spec = {
+      command: ["head", "-c", String(60 * 1024 * 1024), "/dev/zero"],
+      outputEncoding: "base64",
+    };
+    const answer = await post(gateway.url, "/pools/pipeline/call", spec, {
+      accept: "application/json",
+    });
+    expect(await problemOf(answer)).toMatchObject({
+      code: "events_expired",
+      detail: expect.stringMatching(/\d+ bytes of its output were lost/),
+    });
     await idle(own);
   });
 
   test("says that the events have expired where the child has ended and is forgotten meanwhile", async () => {
     let passes = true;
-    const { own, gateway, proxy } = await behindCuts(() => (passes ? undefined : 1), 0, { rememberMs: 1 });
+    const { own, gateway, proxy } = await behindCuts(() => (passes ? undefined : 1), 0, {
+      rememberMs: 1,
+    });
     const { id } = await open(own.url).placeChild("pipeline", { command: ["cat"] });
     const answer = await within("the answer", fetch(`${gateway.url}/children/${id}/events`));
     const events = eventsOf(answer);
     passes = false;
     proxy.cut();
     await post(own.url, `/children/${id}/stdin?end=true`, "");
-    await until("it to be forgotten", async () => (await fetch(`${own.url}/children/${id}`)).status === 404);
+    await until(
+      "it to be forgotten",
+      async () => (await fetch(`${own.url}/children/${id}`)).status === 404,
+    );
     passes = true;
     expect(lastOf(await events, "failed").problem).toMatchObject({ code: "events_expired" });
   });
@@ -172,7 +268,10 @@ describe("a gateway whose connections to the member are cut again and again", ()
     // Up to the first output.
     for await (const event of child.events()) if (event.type === "stdout") break;
     const headers = { accept: "application/octet-stream", "last-event-id": "2" };
-    const answer = await within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers }));
+    const answer = await within(
+      "the answer",
+      fetch(`${gateway.url}/children/${id}/events`, { headers }),
+    );
     await expect(within("the bytes", answer.text())).rejects.toThrow();
     await idle(own);
   });
@@ -181,8 +280,14 @@ describe("a gateway whose connections to the member are cut again and again", ()
     let requests = 0;
     // The load, and the call.
     const { own, gateway } = await behindCuts(() => (requests++ < 2 ? 4_000 : 1));
-    const events = await eventsOf(await post(gateway.url, "/pools/pipeline/call", LONGER), "the stream's end");
-    expect(lastOf(events, "failed").problem).toMatchObject({ code: "member_lost", detail: expect.stringContaining(own.name) });
+    const events = await eventsOf(
+      await post(gateway.url, "/pools/pipeline/call", LONGER),
+      "the stream's end",
+    );
+    expect(lastOf(events, "failed").problem).toMatchObject({
+      code: "member_lost",
+      detail: expect.stringContaining(own.name),
+    });
     await idle(own);
   });
 });
@@ -190,10 +295,21 @@ describe("a gateway whose connections to the member are cut again and again", ()
 test("output that was lost on the way is no success: stream tells of the gap, call rejects unless nobody wants it", async () => {
   const member = await startOne();
   const bytes = 60 * 1024 * 1024;
-  const spec = { command: ["head", "-c", String(bytes), "/dev/zero"], outputEncoding: "base64" as const };
+  const spec = {
+    command: ["head", "-c", String(bytes), "/dev/zero"],
+    outputEncoding: "base64" as const,
+  };
   const behind = async () => {
     let requests = 0;
-    return open((await cuttingProxy(member.url, () => (requests++ === 0 ? 10_000 : undefined), 40 * 1024 * 1024)).url);
+    return open(
+      (
+        await cuttingProxy(
+          member.url,
+          () => (requests++ === 0 ? 10_000 : undefined),
+          40 * 1024 * 1024,
+        )
+      ).url,
+    );
   };
   let received = 0;
   let dropped = 0;
@@ -208,35 +324,50 @@ test("output that was lost on the way is no success: stream tells of the gap, ca
     code: "events_expired",
     message: expect.stringMatching(/\d+ bytes of its output were lost/),
   });
-  expect(await within("the call", (await behind()).call("pipeline", spec))).toMatchObject({ exitCode: 0 });
+  expect(await within("the call", (await behind()).call("pipeline", spec))).toMatchObject({
+    exitCode: 0,
+  });
   await idle(member);
 });
 
-test.each(["its own member", "another member"])("a fast child whose caller, through %s, is cut 20 times gives each byte once, without a gap", async (place) => {
-  const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
-  const bytes = 64 * 1024 * 1024;
-  let cuts = 0;
-  const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, () =>
-    cuts++ < 20 ? 1_000_000 + Math.floor(Math.random() * 4_000_000) : undefined,
-  );
-  const command = ["sh", "-c", `head -c ${bytes} /dev/urandom | tee copy | cat; sha256sum copy >&2`];
-  const hash = createHash("sha256");
-  let stderr = "";
-  let received = 0;
-  const reading = (async () => {
-    for await (const event of open(proxy.url).stream("pipeline", { command, outputEncoding: "base64" })) {
-      if (event.type === "gap") throw new Error(`a gap of ${event.droppedBytes} bytes`);
-      if (event.type === "stdout") {
-        const chunk = outputBytes(event);
-        received += chunk.length;
-        hash.update(chunk);
-      } else if (event.type === "stderr") stderr += outputBytes(event).toString();
-    }
-  })();
-  await within("the call", reading, 60_000);
-  expect(received).toBe(bytes);
-  expect(stderr.slice(0, 64)).toBe(hash.digest("hex"));
-  expect(proxy.cuts).toBeGreaterThanOrEqual(15);
-  expect(proxy.requests("POST")).toBe(1);
-  await idle(m1);
-});
+test.each(["its own member", "another member"])(
+  "a fast child whose caller, through %s, is cut 20 times gives each byte once, without a gap",
+  async (place) => {
+    const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [
+      RunningMember,
+      RunningMember,
+    ];
+    const bytes = 64 * 1024 * 1024;
+    let cuts = 0;
+    const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, () =>
+      cuts++ < 20 ? 1_000_000 + Math.floor(Math.random() * 4_000_000) : undefined,
+    );
+    const command = [
+      "sh",
+      "-c",
+      `head -c ${bytes} /dev/urandom | tee copy | cat; sha256sum copy >&2`,
+    ];
+    const hash = createHash("sha256");
+    let stderr = "";
+    let received = 0;
+    const reading = (async () => {
+      for await (const event of open(proxy.url).stream("pipeline", {
+        command,
+        outputEncoding: "base64",
+      })) {
+        if (event.type === "gap") throw new Error(`a gap of ${event.droppedBytes} bytes`);
+        if (event.type === "stdout") {
+          const chunk = outputBytes(event);
+          received += chunk.length;
+          hash.update(chunk);
+        } else if (event.type === "stderr") stderr += outputBytes(event).toString();
+      }
+    })();
+    await within("the call", reading, 60_000);
+    expect(received).toBe(bytes);
+    expect(stderr.slice(0, 64)).toBe(hash.digest("hex"));
+    expect(proxy.cuts).toBeGreaterThanOrEqual(15);
+    expect(proxy.requests("POST")).toBe(1);
+    await idle(m1);
+  },
+);

@@ -1,9 +1,19 @@
 /** The same functions in every runtime: values, failures, exports, the context. */
 import { stringify, unflatten } from "devalue";
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/schemas.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { callEvents, idle, lastOf, post, problemOf, startOne, streamOf, textOf, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  idle,
+  lastOf,
+  post,
+  problemOf,
+  startOne,
+  streamOf,
+  textOf,
+  within,
+} from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 
 type Fn = NonNullable<ChildSpecInput["function"]>;
@@ -18,138 +28,227 @@ const call = async (fn: Fn, options = {}) => {
 const valueFrom = async (fn: Fn) => lastOf(await call(fn), "result").value as unknown;
 const problemFrom = async (fn: Fn) => lastOf(await call(fn), "failed").problem;
 
-const js = "(name, list) => ({ hello: name + '!', sum: list.reduce((a, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 }] })";
+const js =
+  "(name, list) => ({ hello: name + '!', sum: list.reduce((a, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 }] })";
 const ts =
   "(name: string, list: number[]) => ({ hello: name + '!', sum: list.reduce((a: number, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 }] as unknown[] })";
-const py = "def work(name, list):\n    return {'hello': f'{name}!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}\n";
+const py =
+  "def work(name, list):\n    return {'hello': f'{name}!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}\n";
 
 describe("the same function", () => {
   test.each<[string, Fn]>([
     ["in JavaScript", { source: js }],
     ["in TypeScript", { source: ts }],
     ["as a module", { source: `export const work = ${js}`, export: "work" }],
-    ["as a TypeScript module", { source: `interface A { a: number }\nexport const work = ${ts}`, export: "work" }],
+    [
+      "as a TypeScript module",
+      { source: `interface A { a: number }\nexport const work = ${ts}`, export: "work" },
+    ],
     ["as a default export", { source: `export default ${ts}`, export: "default" }],
   ])("%s", async (_, fn) => {
-    expect(await valueFrom({ ...fn, args: ["m1", [1, 2]] })).toEqual({ hello: "m1!", sum: 3, deep: [null, true, "ü", { a: 1.5 }] });
+    expect(await valueFrom({ ...fn, args: ["m1", [1, 2]] })).toEqual({
+      hello: "m1!",
+      sum: 3,
+      deep: [null, true, "ü", { a: 1.5 }],
+    });
   });
 
   test.skipIf(bunMissing).each<[string, Fn]>([
     ["in Bun", { source: js, runtime: "bun" }],
     ["in Bun and TypeScript", { source: ts, runtime: "bun" }],
-    ["in Bun, as a module", { source: `enum E { A = "work" }\nexport const work = ${ts}`, runtime: "bun", export: "work" }],
+    [
+      "in Bun, as a module",
+      {
+        source: `enum E { A = "work" }\nexport const work = ${ts}`,
+        runtime: "bun",
+        export: "work",
+      },
+    ],
   ])("%s", async (_, fn) => {
-    expect(await valueFrom({ ...fn, args: ["m1", [1, 2]] })).toEqual({ hello: "m1!", sum: 3, deep: [null, true, "ü", { a: 1.5 }] });
+    expect(await valueFrom({ ...fn, args: ["m1", [1, 2]] })).toEqual({
+      hello: "m1!",
+      sum: 3,
+      deep: [null, true, "ü", { a: 1.5 }],
+    });
   });
 
   test.skipIf(pythonMissing).each<[string, Fn]>([
     ["in Python", { source: py }],
     ["in Python, among others", { source: `def other(): pass\n${py}`, export: "work" }],
     ["in Python, awaited", { source: `async ${py}` }],
-    ["in Python, as an expression", { source: "lambda name, list: {'hello': name + '!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}" }],
+    [
+      "in Python, as an expression",
+      {
+        source:
+          "lambda name, list: {'hello': name + '!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}",
+      },
+    ],
   ])("%s", async (_, fn) => {
-    expect(await valueFrom({ ...fn, runtime: "python", args: ["m1", [1, 2]] })).toEqual({ hello: "m1!", sum: 3, deep: [null, true, "ü", { a: 1.5 }] });
+    expect(await valueFrom({ ...fn, runtime: "python", args: ["m1", [1, 2]] })).toEqual({
+      hello: "m1!",
+      sum: 3,
+      deep: [null, true, "ü", { a: 1.5 }],
+    });
   });
 });
 
-describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])("JavaScript in %s", (runtime) => {
-  test.each(["(n) => {\n  throw new RangeError('not ' + n)\n}", "(n: number): never => {\n  throw new RangeError('not ' + n)\n}"])(
-    "an error: %s",
-    async (source) => {
+describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
+  "JavaScript in %s",
+  (runtime) => {
+    test.each([
+      "(n) => {\n  throw new RangeError('not ' + n)\n}",
+      "(n: number): never => {\n  throw new RangeError('not ' + n)\n}",
+    ])("an error: %s", async (source) => {
       const given = await problemFrom({ source, runtime, args: [5] });
-      expect(given).toMatchObject({ code: "function_threw", detail: "RangeError: not 5", error: { name: "RangeError", message: "not 5" } });
+      expect(given).toMatchObject({
+        code: "function_threw",
+        detail: "RangeError: not 5",
+        error: { name: "RangeError", message: "not 5" },
+      });
       expect(given.error?.stack).toMatch(/function\.\w+:2:/);
-    },
-  );
-
-  test("an error of a module has its line", async () => {
-    const given = await problemFrom({ source: "type A = {\n a: 1\n}\nexport function work() {\n  throw new Error('here')\n}", runtime, export: "work" });
-    expect(given.error?.stack).toMatch(/function\.\w+:5:/);
-  });
-
-  test("what a module throws at its load", async () => {
-    expect(await problemFrom({ source: "throw new TypeError('load'); export const f = 1", runtime, export: "f" })).toMatchObject({
-      code: "function_threw",
-      error: { name: "TypeError", message: "load" },
     });
-  });
 
-  test.each<[Fn, RegExp]>([
-    [{ source: "(a, b => a" }, /does not parse/],
-    [{ source: "export const a = ;\n", export: "a" }, /does not parse.*line 1/],
-    [{ source: "export const a = 1, b = 2", export: "c" }, /expected an export c; it exports a, b/],
-    [{ source: "export const a = 1", export: "a" }, /export a to be a function; got a number/],
-  ])("%o is invalid_request", async (fn, detail) => {
-    expect(await problemFrom({ ...fn, runtime })).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
-  });
-
-  test("a lot that is printed comes whole", async () => {
-    const events = await call({ source: "() => { for (let n = 0; n < 100000; n++) console.log('line ' + n); return 1 }", runtime });
-    expect(textOf(events).trim().split("\n").length).toBe(100_000);
-  });
-
-  test("a promise that never settles, and an exit", async () => {
-    expect(await problemFrom({ source: "() => new Promise(() => {})", runtime })).toMatchObject({ code: "worker_crashed" });
-    expect(await problemFrom({ source: "() => process.exit(7)", runtime })).toMatchObject({
-      code: "worker_crashed",
-      detail: expect.stringContaining("code 7"),
+    test("an error of a module has its line", async () => {
+      const given = await problemFrom({
+        source: "type A = {\n a: 1\n}\nexport function work() {\n  throw new Error('here')\n}",
+        runtime,
+        export: "work",
+      });
+      expect(given.error?.stack).toMatch(/function\.\w+:5:/);
     });
-  });
 
-  test("devalue carries what JSON does not, both ways", async () => {
-    const cycle: Record<string, unknown> = {
-      date: new Date(5),
-      map: new Map<unknown, unknown>([[{ key: 1 }, new Set([1n])]]),
-      bytes: new Uint8Array([1, 2, 3]),
-      none: undefined,
-      nan: Number.NaN,
-      zero: -0,
-      pattern: /a+/gi,
-    };
-    cycle.self = cycle;
-    const args = JSON.parse(stringify([cycle, 10n ** 30n]));
-    const events = await call({
-      source: "(given, big) => ({ given, big: big + 1n, isDate: given.date instanceof Date, own: given.self === given })",
-      runtime,
-      encoding: "devalue",
-      args,
+    test("what a module throws at its load", async () => {
+      expect(
+        await problemFrom({
+          source: "throw new TypeError('load'); export const f = 1",
+          runtime,
+          export: "f",
+        }),
+      ).toMatchObject({
+        code: "function_threw",
+        error: { name: "TypeError", message: "load" },
+      });
     });
-    const { value, encoding } = lastOf(events, "result");
-    expect(encoding).toBe("devalue");
-    const back = unflatten(value) as { given: typeof cycle; big: bigint; isDate: boolean; own: boolean };
-    expect(back).toEqual({ given: cycle, big: 10n ** 30n + 1n, isDate: true, own: true });
-    expect(back.given.self).toBe(back.given);
-    expect(unflatten(lastOf(await call({ source: "() => undefined", runtime, encoding: "devalue" }), "result").value)).toBe(undefined);
-  });
 
-  test.each<[string, RegExp]>([
-    ["() => ({ deep: [() => 1] })", /value\.deep\[0\].*function/],
-    ["() => ({ a: Symbol('s') })", /value\.a.*[Ss]ymbol/],
-    ["() => [new (class Own {})()]", /value\[0\].*non-POJO/],
-  ])("%s returns what devalue cannot carry", async (source, detail) => {
-    expect(await problemFrom({ source, runtime, encoding: "devalue" })).toMatchObject({ code: "function_threw", detail: expect.stringMatching(detail) });
-  });
-
-  test("arguments that are no devalue are invalid_request", async () => {
-    expect(await problemFrom({ source: "() => 1", runtime, encoding: "devalue", args: [["Date"], 7] })).toMatchObject({
-      code: "invalid_request",
-      detail: expect.stringMatching(/function\.args/),
+    test.each<[Fn, RegExp]>([
+      [{ source: "(a, b => a" }, /does not parse/],
+      [{ source: "export const a = ;\n", export: "a" }, /does not parse.*line 1/],
+      [
+        { source: "export const a = 1, b = 2", export: "c" },
+        /expected an export c; it exports a, b/,
+      ],
+      [{ source: "export const a = 1", export: "a" }, /export a to be a function; got a number/],
+    ])("%o is invalid_request", async (fn, detail) => {
+      expect(await problemFrom({ ...fn, runtime })).toMatchObject({
+        code: "invalid_request",
+        detail: expect.stringMatching(detail),
+      });
     });
-  });
-});
+
+    test("a lot that is printed comes whole", async () => {
+      const events = await call({
+        source: "() => { for (let n = 0; n < 100000; n++) console.log('line ' + n); return 1 }",
+        runtime,
+      });
+      expect(textOf(events).trim().split("\n").length).toBe(100_000);
+    });
+
+    test("a promise that never settles, and an exit", async () => {
+      expect(await problemFrom({ source: "() => new Promise(() => {})", runtime })).toMatchObject({
+        code: "worker_crashed",
+      });
+      expect(await problemFrom({ source: "() => process.exit(7)", runtime })).toMatchObject({
+        code: "worker_crashed",
+        detail: expect.stringContaining("code 7"),
+      });
+    });
+
+    test("devalue carries what JSON does not, both ways", async () => {
+      const cycle: Record<string, unknown> = {
+        date: new Date(5),
+        map: new Map<unknown, unknown>([[{ key: 1 }, new Set([1n])]]),
+        bytes: new Uint8Array([1, 2, 3]),
+        none: undefined,
+        nan: Number.NaN,
+        zero: -0,
+        pattern: /a+/gi,
+      };
+      cycle.self = cycle;
+      const args = JSON.parse(stringify([cycle, 10n ** 30n]));
+      const events = await call({
+        source:
+          "(given, big) => ({ given, big: big + 1n, isDate: given.date instanceof Date, own: given.self === given })",
+        runtime,
+        encoding: "devalue",
+        args,
+      });
+      const { value, encoding } = lastOf(events, "result");
+      expect(encoding).toBe("devalue");
+      const back = unflatten(value) as {
+        given: typeof cycle;
+        big: bigint;
+        isDate: boolean;
+        own: boolean;
+      };
+      expect(back).toEqual({ given: cycle, big: 10n ** 30n + 1n, isDate: true, own: true });
+      expect(back.given.self).toBe(back.given);
+      expect(
+        unflatten(
+          lastOf(await call({ source: "() => undefined", runtime, encoding: "devalue" }), "result")
+            .value,
+        ),
+      ).toBe(undefined);
+    });
+
+    test.each<[string, RegExp]>([
+      ["() => ({ deep: [() => 1] })", /value\.deep\[0\].*function/],
+      ["() => ({ a: Symbol('s') })", /value\.a.*[Ss]ymbol/],
+      ["() => [new (class Own {})()]", /value\[0\].*non-POJO/],
+    ])("%s returns what devalue cannot carry", async (source, detail) => {
+      expect(await problemFrom({ source, runtime, encoding: "devalue" })).toMatchObject({
+        code: "function_threw",
+        detail: expect.stringMatching(detail),
+      });
+    });
+
+    test("arguments that are no devalue are invalid_request", async () => {
+      expect(
+        await problemFrom({ source: "() => 1", runtime, encoding: "devalue", args: [["Date"], 7] }),
+      ).toMatchObject({
+        code: "invalid_request",
+        detail: expect.stringMatching(/function\.args/),
+      });
+    });
+  },
+);
 
 test("syntax that cannot be stripped is invalid_request in node, and says what it is", async () => {
-  const given = { code: "invalid_request", detail: expect.stringMatching(/cannot be stripped: .*enum.*line 2.*bun/) };
-  expect(await problemFrom({ source: "() => {\n  enum A { B }\n  return A.B\n}" })).toMatchObject(given);
-  expect(await problemFrom({ source: "export const f = () => A.B;\nenum A { B }", export: "f" })).toMatchObject(given);
+  const given = {
+    code: "invalid_request",
+    detail: expect.stringMatching(/cannot be stripped: .*enum.*line 2.*bun/),
+  };
+  expect(await problemFrom({ source: "() => {\n  enum A { B }\n  return A.B\n}" })).toMatchObject(
+    given,
+  );
+  expect(
+    await problemFrom({ source: "export const f = () => A.B;\nenum A { B }", export: "f" }),
+  ).toMatchObject(given);
 });
 
 describe.skipIf(pythonMissing)("Python", () => {
   const runtime = "python";
 
   test("an error comes with its name, its message and the function's own frames", async () => {
-    const given = await problemFrom({ source: "def work(n):\n    raise ValueError(f'not {n}')\n", runtime, args: [5] });
-    expect(given).toMatchObject({ code: "function_threw", detail: "ValueError: not 5", error: { name: "ValueError", message: "not 5" } });
+    const given = await problemFrom({
+      source: "def work(n):\n    raise ValueError(f'not {n}')\n",
+      runtime,
+      args: [5],
+    });
+    expect(given).toMatchObject({
+      code: "function_threw",
+      detail: "ValueError: not 5",
+      error: { name: "ValueError", message: "not 5" },
+    });
     expect(given.error?.stack).toBe(
       "Traceback (most recent call last):\n  File \"function.py\", line 2, in work\n    raise ValueError(f'not {n}')\nValueError: not 5\n",
     );
@@ -170,7 +269,10 @@ describe.skipIf(pythonMissing)("Python", () => {
     [{ source: "1 + 1" }, /the expression to be a function; got int/],
     [{ source: "def a(): pass", export: "b" }, /expected a function b/],
   ])("%o is invalid_request", async (fn, detail) => {
-    expect(await problemFrom({ ...fn, runtime } as Fn)).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
+    expect(await problemFrom({ ...fn, runtime } as Fn)).toMatchObject({
+      code: "invalid_request",
+      detail: expect.stringMatching(detail),
+    });
   });
 
   test.each<[string, RegExp]>([
@@ -190,27 +292,54 @@ describe.skipIf(pythonMissing)("Python", () => {
   });
 
   test("an exit is worker_crashed, what it printed is there", async () => {
-    const events = await call({ source: "def f():\n  import sys\n  print('out', end='')\n  sys.exit(3)", runtime });
-    expect(lastOf(events, "failed").problem).toMatchObject({ code: "worker_crashed", detail: expect.stringContaining("code 3") });
+    const events = await call({
+      source: "def f():\n  import sys\n  print('out', end='')\n  sys.exit(3)",
+      runtime,
+    });
+    expect(lastOf(events, "failed").problem).toMatchObject({
+      code: "worker_crashed",
+      detail: expect.stringContaining("code 3"),
+    });
     expect(textOf(events)).toBe("out");
   });
 
   test("print is output, whole and before the result", async () => {
-    const events = await call({ source: "def f():\n  import sys\n  print('err', file=sys.stderr)\n  for n in range(100000): print(n)\n  return 1", runtime });
-    expect([textOf(events).trim().split("\n").length, textOf(events, "stderr")]).toEqual([100_000, "err\n"]);
+    const events = await call({
+      source:
+        "def f():\n  import sys\n  print('err', file=sys.stderr)\n  for n in range(100000): print(n)\n  return 1",
+      runtime,
+    });
+    expect([textOf(events).trim().split("\n").length, textOf(events, "stderr")]).toEqual([
+      100_000,
+      "err\n",
+    ]);
   });
 
   test("a context for a function that takes one", async () => {
     const source =
       "def f(a, *, context):\n  return [a, context.member, context.pool, context.child_id[:3], context.deadline > 0, context.signal.aborted, context.signal.wait(0)]";
-    expect(await valueFrom({ source, runtime, args: [1] })).toEqual([1, "m1", "pipeline", "m1.", true, false, false]);
+    expect(await valueFrom({ source, runtime, args: [1] })).toEqual([
+      1,
+      "m1",
+      "pipeline",
+      "m1.",
+      true,
+      false,
+      false,
+    ]);
     expect(await valueFrom({ source: "lambda **all: list(all)", runtime })).toEqual(["context"]);
   });
 
   test("devalue is not for it", async () => {
     const { url } = await startOne();
-    const refused = await post(url, "/call", { pool: "pipeline", function: { source: "lambda: 1", runtime, encoding: "devalue" } });
-    expect(await problemOf(refused)).toMatchObject({ code: "invalid_request", fields: [{ path: "/function/encoding" }] });
+    const refused = await post(url, "/call", {
+      pool: "pipeline",
+      function: { source: "lambda: 1", runtime, encoding: "devalue" },
+    });
+    expect(await problemOf(refused)).toMatchObject({
+      code: "invalid_request",
+      fields: [{ path: "/function/encoding" }],
+    });
   });
 });
 
@@ -223,16 +352,23 @@ const LISTEN = `(context) => new Promise((resolve) => {
 describe.each([
   ["node", LISTEN, undefined],
   ["bun", LISTEN, bunMissing],
-  ["python", "def f(context):\n  print('up')\n  context.signal.wait(60)\n  print(context.signal.reason)", pythonMissing],
+  [
+    "python",
+    "def f(context):\n  print('up')\n  context.signal.wait(60)\n  print(context.signal.reason)",
+    pythonMissing,
+  ],
 ])("the signal in %s", (runtime, source, missing) => {
   test.skipIf(missing)("aborts when the child is told to stop", async () => {
     const member = await startOne({ path, graceMs: 30_000 });
     const events: NumberedEvent[] = [];
     const read = async () => {
-      for await (const event of streamOf(await post(member.url, "/call", { pool: "pipeline", function: { source, runtime } }))) {
+      for await (const event of streamOf(
+        await post(member.url, "/call", { pool: "pipeline", function: { source, runtime } }),
+      )) {
         events.push(event);
         const [placed] = events;
-        if (event.type === "stdout" && textOf(events) === "up\n" && placed?.type === "placed") await fetch(placed.child.url, { method: "DELETE" });
+        if (event.type === "stdout" && textOf(events) === "up\n" && placed?.type === "placed")
+          await fetch(placed.child.url, { method: "DELETE" });
       }
     };
     await within("the terminal event", read());
@@ -246,7 +382,9 @@ describe.each([
     const events: NumberedEvent[] = [];
     let stopped: Promise<void> | undefined;
     const read = async () => {
-      for await (const event of streamOf(await post(member.url, "/call", { pool: "pipeline", function: { source, runtime } }))) {
+      for await (const event of streamOf(
+        await post(member.url, "/call", { pool: "pipeline", function: { source, runtime } }),
+      )) {
         events.push(event);
         if (event.type === "stdout" && textOf(events) === "up\n") stopped = member.stop();
       }
@@ -259,12 +397,27 @@ describe.each([
 });
 
 describe("a configured runtime", () => {
-  const echo = { command: ["sh", "-c", `read -r job <&3; printf '{"value":%s}\\n' "$(cat "$1")" >&3; echo "$job"`, "sh", "{source}"] };
+  const echo = {
+    command: [
+      "sh",
+      "-c",
+      `read -r job <&3; printf '{"value":%s}\\n' "$(cat "$1")" >&3; echo "$job"`,
+      "sh",
+      "{source}",
+    ],
+  };
 
   test("gets its source as a file, its arguments and context on descriptor 3, and answers there", async () => {
-    const events = await call({ source: "[1,2]", runtime: "echo", args: ["a"], export: "e" }, { runtimes: { echo } });
+    const events = await call(
+      { source: "[1,2]", runtime: "echo", args: ["a"], export: "e" },
+      { runtimes: { echo } },
+    );
     expect(lastOf(events, "result").value).toEqual([1, 2]);
-    expect(JSON.parse(textOf(events))).toMatchObject({ args: ["a"], export: "e", context: { member: "m1", pool: "pipeline" } });
+    expect(JSON.parse(textOf(events))).toMatchObject({
+      args: ["a"],
+      export: "e",
+      context: { member: "m1", pool: "pipeline" },
+    });
   });
 
   test.each<[string, string, RegExp]>([
@@ -273,17 +426,29 @@ describe("a configured runtime", () => {
     ["exit 3", "worker_crashed", /code 3/],
   ])("%s", async (script, code, detail) => {
     const runtimes = { own: { command: ["sh", "-c", script, "{source}"] } };
-    expect(lastOf(await call({ source: "x", runtime: "own" }, { runtimes }), "failed").problem).toMatchObject({ code, detail: expect.stringMatching(detail) });
+    expect(
+      lastOf(await call({ source: "x", runtime: "own" }, { runtimes }), "failed").problem,
+    ).toMatchObject({ code, detail: expect.stringMatching(detail) });
   });
 
   test("whose program is not there is not there", async () => {
-    const { url } = await startOne({ runtimes: { ghost: { command: ["no-such-program", "{source}"] }, echo } });
-    const refused = await problemOf(await post(url, "/call", { pool: "pipeline", function: { source: "x", runtime: "ghost" } }));
-    expect(refused).toMatchObject({ code: "runtime_not_found", status: 404, detail: expect.stringMatching(/node.*echo; got ghost/) });
+    const { url } = await startOne({
+      runtimes: { ghost: { command: ["no-such-program", "{source}"] }, echo },
+    });
+    const refused = await problemOf(
+      await post(url, "/call", { pool: "pipeline", function: { source: "x", runtime: "ghost" } }),
+    );
+    expect(refused).toMatchObject({
+      code: "runtime_not_found",
+      status: 404,
+      detail: expect.stringMatching(/node.*echo; got ghost/),
+    });
   });
 
   test("that makes no sense keeps the member from starting", async () => {
-    await expect(startOne({ runtimes: { x: { command: ["sh"] } } })).rejects.toThrow(/runtimes\.x\.command: expected \{source\}/);
+    await expect(startOne({ runtimes: { x: { command: ["sh"] } } })).rejects.toThrow(
+      /runtimes\.x\.command: expected \{source\}/,
+    );
   });
 });
 
@@ -294,8 +459,21 @@ describe.each<[string, string, string | undefined]>([
   ["own", "3", undefined],
 ])("without a sandbox: %s", (runtime, source, missing) => {
   test.skipIf(missing)("the same", async () => {
-    const runtimes = { own: { command: ["sh", "-c", `read -r job <&3; test -f "$1" && echo '{"value":3}' >&3`, "sh", "{source}"] } };
-    const events = await call({ source, runtime, export: "add", args: [1, 2] }, { sandbox: "off", runtimes });
+    const runtimes = {
+      own: {
+        command: [
+          "sh",
+          "-c",
+          `read -r job <&3; test -f "$1" && echo '{"value":3}' >&3`,
+          "sh",
+          "{source}",
+        ],
+      },
+    };
+    const events = await call(
+      { source, runtime, export: "add", args: [1, 2] },
+      { sandbox: "off", runtimes },
+    );
     expect(lastOf(events, "result").value).toBe(3);
   });
 });

@@ -2,8 +2,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
+import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { idle, type Options, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 import { type Recorded, record } from "../helpers/recording.ts";
@@ -11,16 +11,27 @@ import { type Recorded, record } from "../helpers/recording.ts";
 /** Two functions of a thousand bytes and more. */
 const SOURCE = `(n) => n + 1 // ${"x".repeat(1_000)}`;
 const OTHER = `(n) => n + 2 // ${"y".repeat(1_000)}`;
-const named = (source: string, ...args: unknown[]) => ({ function: { source, hash: hashOf(source), args } });
-const byHash = (source: string, ...args: unknown[]) => ({ function: { hash: hashOf(source), args } });
+const named = (source: string, ...args: unknown[]) => ({
+  function: { source, hash: hashOf(source), args },
+});
+const byHash = (source: string, ...args: unknown[]) => ({
+  function: { hash: hashOf(source), args },
+});
 
 /** A gateway of another pool, and members of `pipeline` behind proxies. */
-async function startRecorded(...options: Options[]): Promise<{ pools: DistributedPool; gateway: RunningMember; members: RunningMember[]; sent: Recorded[][] }> {
+async function startRecorded(
+  ...options: Options[]
+): Promise<{
+  pools: DistributedPool;
+  gateway: RunningMember;
+  members: RunningMember[];
+  sent: Recorded[][];
+}> {
   const registry = new EmbeddedRegistry();
-  const [gateway, ...members] = (await startMembers({ registry, pools: { other: 1 } }, ...options.map((given) => ({ registry, ...given })))) as [
-    RunningMember,
-    ...RunningMember[],
-  ];
+  const [gateway, ...members] = (await startMembers(
+    { registry, pools: { other: 1 } },
+    ...options.map((given) => ({ registry, ...given })),
+  )) as [RunningMember, ...RunningMember[]];
   const sent = await Promise.all(members.map((member) => record(member, registry)));
   const pools = new DistributedPool({ url: gateway.url });
   onTestFinished(() => pools.close());
@@ -29,13 +40,20 @@ async function startRecorded(...options: Options[]): Promise<{ pools: Distribute
 
 /** The calls that a member was sent, as what they were answered and whether the source came along. */
 const callsIn = (sent: readonly Recorded[] | undefined) =>
-  (sent ?? []).filter(({ method }) => method === "POST").map(({ body, status }) => `${status} ${body.includes('"source"') ? "source" : "hash"}`);
+  (sent ?? [])
+    .filter(({ method }) => method === "POST")
+    .map(({ body, status }) => `${status} ${body.includes('"source"') ? "source" : "hash"}`);
 
 test("the source goes once to each member, through a gateway too", async () => {
-  const { pools, members, sent } = await startRecorded({ pools: { pipeline: 1 } }, { pools: { pipeline: 1 } });
+  const { pools, members, sent } = await startRecorded(
+    { pools: { pipeline: 1 } },
+    { pools: { pipeline: 1 } },
+  );
   for (const [round, full] of [...members, ...members].entries()) {
     // The other one takes the call.
-    const { id } = (await (await post(full.url, "/children", { pool: "pipeline", command: ["sleep", "60"] })).json()) as { id: string };
+    const { id } = (await (
+      await post(full.url, "/children", { pool: "pipeline", command: ["sleep", "60"] })
+    ).json()) as { id: string };
     expect(await pools.call("pipeline", named(SOURCE, round))).toBe(round + 1);
     await pools.child(id).stop();
     await Promise.all(members.map(idle));
@@ -49,27 +67,44 @@ test("a gateway that keeps the source supplies it; one that does not asks the ca
   expect([unknown.status, (await problemOf(unknown)).code]).toEqual([409, "source_unknown"]);
   expect(sent[0]).toEqual([]);
   const json = { accept: "application/json" };
-  expect(await (await post(gateway.url, "/pools/pipeline/call", named(SOURCE, 1), json)).json()).toMatchObject({ value: 2 });
-  expect(await (await post(gateway.url, "/pools/pipeline/call", byHash(SOURCE, 2), json)).json()).toMatchObject({ value: 3 });
+  expect(
+    await (await post(gateway.url, "/pools/pipeline/call", named(SOURCE, 1), json)).json(),
+  ).toMatchObject({ value: 2 });
+  expect(
+    await (await post(gateway.url, "/pools/pipeline/call", byHash(SOURCE, 2), json)).json(),
+  ).toMatchObject({ value: 3 });
   expect(callsIn(sent[0])).toEqual(["409 hash", "200 source", "200 hash"]);
 });
 
 test("what was used longest ago is let go, and asked for once more", async () => {
   // Room for one of the two.
   const { pools, sent } = await startRecorded({ sourceCacheBytes: 2_000 });
-  for (const source of [SOURCE, OTHER, OTHER, SOURCE]) await pools.call("pipeline", named(source, 1));
-  expect(callsIn(sent[0])).toEqual(["409 hash", "200 source", "409 hash", "200 source", "200 hash", "409 hash", "200 source"]);
+  for (const source of [SOURCE, OTHER, OTHER, SOURCE])
+    await pools.call("pipeline", named(source, 1));
+  expect(callsIn(sent[0])).toEqual([
+    "409 hash",
+    "200 source",
+    "409 hash",
+    "200 source",
+    "200 hash",
+    "409 hash",
+    "200 source",
+  ]);
 });
 
 test("a member that keeps nothing is sent the source each time", async () => {
   const { pools, sent } = await startRecorded({ sourceCacheBytes: 0 });
-  for (let round = 0; round < 2; round++) expect(await pools.call("pipeline", named(SOURCE, 1))).toBe(2);
+  for (let round = 0; round < 2; round++)
+    expect(await pools.call("pipeline", named(SOURCE, 1))).toBe(2);
   expect(callsIn(sent[0])).toEqual(["409 hash", "200 source", "409 hash", "200 source"]);
 });
 
 test("a placed child's source goes the same way", async () => {
   const { pools, sent } = await startRecorded({});
-  for (let round = 0; round < 2; round++) expect(await (await pools.placeChild("pipeline", named(SOURCE, 1))).exit).toMatchObject({ value: 2 });
+  for (let round = 0; round < 2; round++)
+    expect(await (await pools.placeChild("pipeline", named(SOURCE, 1))).exit).toMatchObject({
+      value: 2,
+    });
   expect(callsIn(sent[0])).toEqual(["409 hash", "201 source", "201 hash"]);
 });
 
@@ -91,9 +126,13 @@ test("a try by the hash that is lost is not made again", async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void server.close());
-  const pools = new DistributedPool({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  const pools = new DistributedPool({
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  });
   onTestFinished(() => pools.close());
-  await expect(pools.call("pipeline", named(SOURCE))).rejects.toMatchObject({ code: "member_lost" });
+  await expect(pools.call("pipeline", named(SOURCE))).rejects.toMatchObject({
+    code: "member_lost",
+  });
   expect(requests).toBe(1);
 });
 
@@ -102,8 +141,12 @@ test("asking for the source takes no slot", async () => {
   const running = await post(url, "/children", { pool: "pipeline", command: ["sleep", "60"] });
   expect(running.status).toBe(201);
   // It is asked for although no slot is free: the check comes first.
-  expect((await problemOf(await post(url, "/call", { pool: "pipeline", ...byHash(SOURCE) }))).code).toBe("source_unknown");
-  expect((await problemOf(await post(url, "/call", { pool: "pipeline", ...named(SOURCE) }))).code).toBe("at_capacity");
+  expect(
+    (await problemOf(await post(url, "/call", { pool: "pipeline", ...byHash(SOURCE) }))).code,
+  ).toBe("source_unknown");
+  expect(
+    (await problemOf(await post(url, "/call", { pool: "pipeline", ...named(SOURCE) }))).code,
+  ).toBe("at_capacity");
 });
 
 test("a hash that is not the source's is refused, whole and in the middle of a call", async () => {
@@ -118,9 +161,14 @@ test("a hash that is not the source's is refused, whole and in the middle of a c
     expect(given).toMatchObject({ code: "invalid_request", fields: [{ path: "/function/hash" }] });
     expect(given.detail).toContain(hashOf(SOURCE));
   }
-  expect((await problemOf(await post(url, "/call", { pool: "pipeline", ...byHash(OTHER) }))).code).toBe("source_unknown");
+  expect(
+    (await problemOf(await post(url, "/call", { pool: "pipeline", ...byHash(OTHER) }))).code,
+  ).toBe("source_unknown");
   const pools = new DistributedPool({ url });
   onTestFinished(() => pools.close());
   await expect(pools.call("pipeline", wrong)).rejects.toMatchObject({ code: "invalid_request" });
-  await expect(pools.call("pipeline", byHash(SOURCE))).rejects.toMatchObject({ code: "source_unknown", retryable: false });
+  await expect(pools.call("pipeline", byHash(SOURCE))).rejects.toMatchObject({
+    code: "source_unknown",
+    retryable: false,
+  });
 });

@@ -9,7 +9,20 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { eventsOf, getJson, heldBytes, idle, lastOf, type Options, problemOf, startMembers, startOne, textOf, until, within } from "../helpers/member.ts";
+import {
+  eventsOf,
+  getJson,
+  heldBytes,
+  idle,
+  lastOf,
+  type Options,
+  problemOf,
+  startMembers,
+  startOne,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
 /** Hundreds of megabytes take their time on a machine that has other work. */
@@ -23,8 +36,16 @@ function form(...parts: [disposition: string, content: string][]): string {
 
 const spec = (given: object): [string, string] => ['name="spec"', JSON.stringify(given)];
 
-function send(url: string, path: string, body: string, headers: Record<string, string> = { "content-type": `multipart/form-data; boundary=${BOUNDARY}` }) {
-  return within(`the answer of POST ${path}`, fetch(`${url}${path}`, { method: "POST", body, headers }));
+function send(
+  url: string,
+  path: string,
+  body: string,
+  headers: Record<string, string> = { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
+) {
+  return within(
+    `the answer of POST ${path}`,
+    fetch(`${url}${path}`, { method: "POST", body, headers }),
+  );
 }
 
 /** A folder of the test's own. */
@@ -38,7 +59,9 @@ function makeFolder(): string {
 function spools(): number {
   return readdirSync("/proc/self/fd").filter((fd) => {
     try {
-      return /distributed-pool-[^/]*\/[0-9a-f-]{36} \(deleted\)$/.test(readlinkSync(`/proc/self/fd/${fd}`));
+      return /distributed-pool-[^/]*\/[0-9a-f-]{36} \(deleted\)$/.test(
+        readlinkSync(`/proc/self/fd/${fd}`),
+      );
     } catch {
       return false;
     }
@@ -46,13 +69,17 @@ function spools(): number {
 }
 
 /** Runs a test with a count of spools before, and waits for the same afterwards. */
-async function started(options: Options = {}): Promise<{ member: RunningMember; over(): Promise<void> }> {
+async function started(
+  options: Options = {},
+): Promise<{ member: RunningMember; over(): Promise<void> }> {
   const member = await startOne(options);
   const before = spools();
   const over = async () => {
     await idle(member);
     await until("the spools to be gone", () => spools() === before);
-    expect((await getJson<{ pools: object }>(`${member.url}/children/count`)).pools).toMatchObject({ pipeline: { active: 0, queued: 0 } });
+    expect((await getJson<{ pools: object }>(`${member.url}/children/count`)).pools).toMatchObject({
+      pipeline: { active: 0, queued: 0 },
+    });
   };
   return { member, over };
 }
@@ -63,8 +90,21 @@ test.each(["/pools/pipeline/call", "/call"])("curl sends them to %s", async (pat
   writeFileSync(join(folder, "birds.mp4"), "birds");
   const own = path === "/call" ? { pool: "pipeline" } : {};
   const json = JSON.stringify({ ...own, command: ["sh", "-c", "cat; cat in.mp4 d/note.txt"] });
-  const parts = ["--form-string", `spec=${json}`, "-F", `in.mp4=@${folder}/birds.mp4`, "-F", "d/note.txt=a note", "-F", "stdin=typed+"];
-  const curl = spawn("curl", ["-sN", "-H", "accept: application/json", ...parts, `${member.url}${path}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const parts = [
+    "--form-string",
+    `spec=${json}`,
+    "-F",
+    `in.mp4=@${folder}/birds.mp4`,
+    "-F",
+    "d/note.txt=a note",
+    "-F",
+    "stdin=typed+",
+  ];
+  const curl = spawn(
+    "curl",
+    ["-sN", "-H", "accept: application/json", ...parts, `${member.url}${path}`],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   let answer = "";
   for await (const chunk of curl.stdout) answer += chunk;
   expect(JSON.parse(answer)).toMatchObject({ exitCode: 0, stdout: "typed+birdsa note" });
@@ -73,48 +113,83 @@ test.each(["/pools/pipeline/call", "/call"])("curl sends them to %s", async (pat
 
 test("a placed child gets them, and its input is that of the part", async () => {
   const { member, over } = await started();
-  const body = form(spec({ command: ["sh", "-c", "cat - a"] }), ['name="stdin"', "in "], ['name="a"; filename="x"', "file"]);
+  const body = form(
+    spec({ command: ["sh", "-c", "cat - a"] }),
+    ['name="stdin"', "in "],
+    ['name="a"; filename="x"', "file"],
+  );
   const placed = await send(member.url, "/pools/pipeline/children", body);
   expect(placed.status).toBe(201);
   const child = (await placed.json()) as { id: string; url: string };
-  const refused = await problemOf(await within("the answer", fetch(`${child.url}/stdin`, { method: "POST", body: "more" })));
+  const refused = await problemOf(
+    await within("the answer", fetch(`${child.url}/stdin`, { method: "POST", body: "more" })),
+  );
   expect(refused.code).toBe("stdin_closed");
-  expect(textOf(await eventsOf(await within("the events", fetch(`${child.url}/events`))))).toBe("in file");
+  expect(textOf(await eventsOf(await within("the events", fetch(`${child.url}/events`))))).toBe(
+    "in file",
+  );
   await over();
 });
 
-test.each(["/pools/pipeline/children", "/children"])("a raw body is the input of a child placed at %s, whole before it starts", async (path) => {
-  const { member, over } = await started({ maxBodyBytes: 2_000 });
-  const own = path === "/children" ? { pool: "pipeline" } : {};
-  const before = spools();
-  const placing = request(`${member.url}${path}`, {
-    method: "POST",
-    headers: { "content-type": "application/octet-stream", "pool-spec": JSON.stringify({ ...own, command: ["wc", "-c"] }) },
-  });
-  placing.write("x".repeat(100_000));
-  await until("the spool", () => spools() === before + 1);
-  expect(await getJson(`${member.url}/children`)).toEqual({ children: [] });
-  placing.end();
-  const [answer] = (await within("the answer", once(placing, "response"))) as [IncomingMessage];
-  expect(answer.statusCode).toBe(201);
-  const { url } = JSON.parse(Buffer.concat(await answer.toArray()).toString()) as { url: string };
-  expect(textOf(await eventsOf(await within("the events", fetch(`${url}/events`))))).toBe("100000\n");
-  await over();
-});
+test.each(["/pools/pipeline/children", "/children"])(
+  "a raw body is the input of a child placed at %s, whole before it starts",
+  async (path) => {
+    const { member, over } = await started({ maxBodyBytes: 2_000 });
+    const own = path === "/children" ? { pool: "pipeline" } : {};
+    const before = spools();
+    const placing = request(`${member.url}${path}`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/octet-stream",
+        "pool-spec": JSON.stringify({ ...own, command: ["wc", "-c"] }),
+      },
+    });
+    placing.write("x".repeat(100_000));
+    await until("the spool", () => spools() === before + 1);
+    expect(await getJson(`${member.url}/children`)).toEqual({ children: [] });
+    placing.end();
+    const [answer] = (await within("the answer", once(placing, "response"))) as [IncomingMessage];
+    expect(answer.statusCode).toBe(201);
+    const { url } = JSON.parse(Buffer.concat(await answer.toArray()).toString()) as { url: string };
+    expect(textOf(await eventsOf(await within("the events", fetch(`${url}/events`))))).toBe(
+      "100000\n",
+    );
+    await over();
+  },
+);
 
 test("names come as they are, whatever they hold", async () => {
   const [gate] = await startMembers({ pools: { gate: 1 } }, {});
   if (!gate) throw new Error("expected a member");
   const pools = new DistributedPool({ url: gate.url });
   onTestFinished(() => pools.close());
-  const names = ['q"uote', "100%22", "é ü.txt", "line\nbreak", "back\\slash", "a;b=c", "d/e/f", "*", "-x", "name"];
+  const names = [
+    'q"uote',
+    "100%22",
+    "é ü.txt",
+    "line\nbreak",
+    "back\\slash",
+    "a;b=c",
+    "d/e/f",
+    "*",
+    "-x",
+    "name",
+  ];
   const files = Object.fromEntries(names.map((name) => [name, Buffer.from(`<${name}>`)]));
   let out = "";
-  for await (const event of pools.stream("pipeline", { command: ["sh", "-c", 'for f in "$@"; do cat -- "$f"; done', "sh", ...names], files }))
+  for await (const event of pools.stream("pipeline", {
+    command: ["sh", "-c", 'for f in "$@"; do cat -- "$f"; done', "sh", ...names],
+    files,
+  }))
     if (event.type === "stdout") out += event.text;
   expect(out).toBe(names.map((name) => `<${name}>`).join(""));
-  const browser = form(spec({ command: ["cat", 'q"uote'] }), ['filename="x; name=y"; name="q%22uote"', "by a browser"]);
-  expect(textOf(await eventsOf(await send(gate.url, "/pools/pipeline/call", browser)))).toBe("by a browser");
+  const browser = form(spec({ command: ["cat", 'q"uote'] }), [
+    'filename="x; name=y"; name="q%22uote"',
+    "by a browser",
+  ]);
+  expect(textOf(await eventsOf(await send(gate.url, "/pools/pipeline/call", browser)))).toBe(
+    "by a browser",
+  );
 });
 
 test("bytes and files of this machine travel as they are, text and base64 in the spec", async () => {
@@ -134,7 +209,11 @@ test("bytes and files of this machine travel as they are, text and base64 in the
     text: "text",
     base64: { base64: bytes.toString("base64") },
   };
-  const child = await pools.placeChild("pipeline", { command: ["sh", "-c", "cat bytes blob disk base64 text empty | sha256sum"], files, stdin: "" });
+  const child = await pools.placeChild("pipeline", {
+    command: ["sh", "-c", "cat bytes blob disk base64 text empty | sha256sum"],
+    files,
+    stdin: "",
+  });
   let out = "";
   for await (const event of child.events()) if (event.type === "stdout") out += event.text;
   const digest = createHash("sha256")
@@ -148,8 +227,12 @@ test("bytes and files of this machine travel as they are, text and base64 in the
     ["spec", bytes],
     ["stdin", bytes],
   ] as const)
-    await expect(pools.placeChild("pipeline", { command: ["true"], files: { [name]: file } })).rejects.toMatchObject({ code: "invalid_request" });
-  await expect(pools.placeChild("pipeline", { command: ["true"], files: { "../x": bytes } })).rejects.toMatchObject({ code: "invalid_request" });
+    await expect(
+      pools.placeChild("pipeline", { command: ["true"], files: { [name]: file } }),
+    ).rejects.toMatchObject({ code: "invalid_request" });
+  await expect(
+    pools.placeChild("pipeline", { command: ["true"], files: { "../x": bytes } }),
+  ).rejects.toMatchObject({ code: "invalid_request" });
   await idle(far);
 });
 
@@ -164,10 +247,16 @@ test("a large one goes through a gateway in little memory", { timeout: LARGE_MS 
   let most = 0;
   const open = request(`${gate.url}/pools/pipeline/call`, {
     method: "POST",
-    headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}`, accept: "application/json" },
+    headers: {
+      "content-type": `multipart/form-data; boundary=${BOUNDARY}`,
+      accept: "application/json",
+    },
   });
   const answered = once(open, "response") as Promise<[IncomingMessage]>;
-  const [head = "", tail = ""] = form(spec({ command: ["sha256sum", "in"] }), ['name="in"', "HERE"]).split("HERE");
+  const [head = "", tail = ""] = form(spec({ command: ["sha256sum", "in"] }), [
+    'name="in"',
+    "HERE",
+  ]).split("HERE");
   open.write(head);
   for (let sent = 0; sent < bytes; sent += piece.length) {
     if (sent % (64 * MIB) === 0) most = Math.max(most, (await heldBytes()) - before);
@@ -175,7 +264,10 @@ test("a large one goes through a gateway in little memory", { timeout: LARGE_MS 
   }
   open.end(tail);
   // It is sent on, received again, and packed, while nothing is written here.
-  const watch = setInterval(() => void heldBytes().then((held) => (most = Math.max(most, held - before))), 500);
+  const watch = setInterval(
+    () => void heldBytes().then((held) => (most = Math.max(most, held - before))),
+    500,
+  );
   const [answer] = await within("the answer", answered, LARGE_MS);
   let text = "";
   for await (const chunk of answer) text += chunk;
@@ -189,33 +281,71 @@ const TRUE = spec({ command: ["true"] });
 test.each<[string, string, RegExp | string]>([
   ["without a spec", form(['name="a"', "x"]), /expected a part `spec`/],
   ["with a spec that is no JSON", form(['name="spec"', "{"]), /expected JSON/],
-  ["with a spec that is not valid", form(spec({ command: [] })), /\/command: expected at least the program to run/],
+  [
+    "with a spec that is not valid",
+    form(spec({ command: [] })),
+    /\/command: expected at least the program to run/,
+  ],
   ["with a spec twice", form(TRUE, TRUE), /"spec" twice/],
   ["with a file twice", form(TRUE, ['name="a"', "x"], ['name="a"', "y"]), /"a" twice/],
-  ["with a file in the spec and beside it", form(spec({ command: ["true"], files: { a: "x" } }), ['name="a"', "y"]), /expected "a" once/],
+  [
+    "with a file in the spec and beside it",
+    form(spec({ command: ["true"], files: { a: "x" } }), ['name="a"', "y"]),
+    /expected "a" once/,
+  ],
   [
     "with input in the spec and beside it",
     form(spec({ command: ["true"], stdin: "x" }), ['name="stdin"', "y"]),
     /\/stdin: expected it in the spec or as a part/,
   ],
-  ["with a file that is a folder too", form(TRUE, ['name="a"', "x"], ['name="a/b"', "y"]), /to be a file or a folder; got both/],
-  ["with a path out of the workspace", form(TRUE, ['name="../a"', "x"]), /a path in the workspace; got "\.\.\/a"/],
+  [
+    "with a file that is a folder too",
+    form(TRUE, ['name="a"', "x"], ['name="a/b"', "y"]),
+    /to be a file or a folder; got both/,
+  ],
+  [
+    "with a path out of the workspace",
+    form(TRUE, ['name="../a"', "x"]),
+    /a path in the workspace; got "\.\.\/a"/,
+  ],
   ["with an absolute path", form(TRUE, ['name="/etc/passwd"', "x"]), /a path in the workspace/],
-  ["with a part without a name", form(TRUE, ['filename="a"', "x"]), /a part has no content-disposition/],
-  ["that is cut in a part", form(TRUE, ['name="a"', "x"]).slice(0, -20), /ends before its last delimiter/],
+  [
+    "with a part without a name",
+    form(TRUE, ['filename="a"', "x"]),
+    /a part has no content-disposition/,
+  ],
+  [
+    "that is cut in a part",
+    form(TRUE, ['name="a"', "x"]).slice(0, -20),
+    /ends before its last delimiter/,
+  ],
   ["that is cut in a head", form(TRUE).slice(0, 30), /ends before its last delimiter/],
   ["with nothing in it", "", /ends before its last delimiter/],
-  ["with a head that has no end", `--${BOUNDARY}\r\nx: ${"x".repeat(20_000)}`, /the head of a part is longer/],
-  ["with another boundary", form(TRUE).replaceAll(BOUNDARY, "other"), /ends before its last delimiter/],
+  [
+    "with a head that has no end",
+    `--${BOUNDARY}\r\nx: ${"x".repeat(20_000)}`,
+    /the head of a part is longer/,
+  ],
+  [
+    "with another boundary",
+    form(TRUE).replaceAll(BOUNDARY, "other"),
+    /ends before its last delimiter/,
+  ],
   [
     "with too many parts",
-    form(TRUE, ...Array.from({ length: 1_002 }, (_, index) => [`name="f${index}"`, ""] as [string, string])),
+    form(
+      TRUE,
+      ...Array.from({ length: 1_002 }, (_, index) => [`name="f${index}"`, ""] as [string, string]),
+    ),
     /expected at most 1000 files/,
   ],
 ])("a body %s is refused", async (_, body, detail) => {
   const { member, over } = await started();
   for (const path of ["/pools/pipeline/call", "/pools/pipeline/children"])
-    expect(await problemOf(await send(member.url, path, body))).toMatchObject({ code: "invalid_request", detail: expect.stringMatching(detail) });
+    expect(await problemOf(await send(member.url, path, body))).toMatchObject({
+      code: "invalid_request",
+      detail: expect.stringMatching(detail),
+    });
   await over();
 });
 
@@ -225,7 +355,8 @@ test("more than may be kept is refused: of one, of a spec, and of all together",
     maxBodyBytes: 2_000,
     pools: { pipeline: { maxChildren: 1, limits: { workspaceBytes: 70_000 } } },
   });
-  const refused = async (body: string, path = "/pools/pipeline/call") => problemOf(await send(member.url, path, body));
+  const refused = async (body: string, path = "/pools/pipeline/call") =>
+    problemOf(await send(member.url, path, body));
   expect(await refused(form(TRUE, ['name="a"', "x".repeat(100_001)]))).toMatchObject({
     code: "payload_too_large",
     detail: expect.stringMatching(/at most 100000 bytes/),
@@ -240,9 +371,14 @@ test("more than may be kept is refused: of one, of a spec, and of all together",
   });
   const answers: (number | undefined)[] = [];
   const others = Array.from({ length: 5 }, () => {
-    const open = request(`${member.url}/call`, { method: "POST", headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` } });
+    const open = request(`${member.url}/call`, {
+      method: "POST",
+      headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
+    });
     open.on("error", () => {}).on("response", ({ statusCode }) => answers.push(statusCode));
-    open.write(`--${BOUNDARY}\r\ncontent-disposition: form-data; name="a"\r\n\r\n${"x".repeat(95_000)}`);
+    open.write(
+      `--${BOUNDARY}\r\ncontent-disposition: form-data; name="a"\r\n\r\n${"x".repeat(95_000)}`,
+    );
     return open;
   });
   // There is room for four times the largest.
@@ -250,7 +386,11 @@ test("more than may be kept is refused: of one, of a spec, and of all together",
   expect(answers).toEqual([429]);
   for (const open of others) open.destroy();
   await until("the room to be free again", async () => {
-    const response = await send(member.url, "/pools/pipeline/call", form(TRUE, ['name="a"', "x".repeat(50_000)]));
+    const response = await send(
+      member.url,
+      "/pools/pipeline/call",
+      form(TRUE, ['name="a"', "x".repeat(50_000)]),
+    );
     await response.text();
     return response.status === 200;
   });
@@ -278,12 +418,18 @@ test("a sender that goes, or goes silent, leaves nothing", async () => {
 
 test("what is too slow for its size is refused, what is only long is not", async () => {
   const { member, over } = await started({ requestTimeoutMs: 300 });
-  const headers = { "content-type": `multipart/form-data; boundary=${BOUNDARY}`, accept: "application/json" };
+  const headers = {
+    "content-type": `multipart/form-data; boundary=${BOUNDARY}`,
+    accept: "application/json",
+  };
   const upload = (pieceBytes: number) => {
     const open = request(`${member.url}/pools/pipeline/call`, { method: "POST", headers });
     open.on("error", () => {});
     const answered = once(open, "response") as Promise<[IncomingMessage]>;
-    const [head = "", tail = ""] = form(spec({ command: ["wc", "-c", "in"] }), ['name="in"', "HERE"]).split("HERE");
+    const [head = "", tail = ""] = form(spec({ command: ["wc", "-c", "in"] }), [
+      'name="in"',
+      "HERE",
+    ]).split("HERE");
     open.write(head);
     let sent = 0;
     const timer = setInterval(() => {
@@ -309,8 +455,14 @@ test("what is too slow for its size is refused, what is only long is not", async
 test("nothing is kept any more once a child has it, however long it lives", async () => {
   const { member, over } = await started();
   const before = spools();
-  const body = form(spec({ command: ["sh", "-c", "cat; cat a; exec sleep 60"] }), ['name="stdin"', "in "], ['name="a"', "file"]);
-  const child = (await (await send(member.url, "/children", body.replace('{"command"', '{"pool":"pipeline","command"'))).json()) as { url: string };
+  const body = form(
+    spec({ command: ["sh", "-c", "cat; cat a; exec sleep 60"] }),
+    ['name="stdin"', "in "],
+    ['name="a"', "file"],
+  );
+  const child = (await (
+    await send(member.url, "/children", body.replace('{"command"', '{"pool":"pipeline","command"'))
+  ).json()) as { url: string };
   await until("the spool to be gone", () => spools() === before);
   expect(await getJson(child.url)).toMatchObject({ status: "running" });
   await fetch(`${child.url}?graceMs=0`, { method: "DELETE" });
@@ -323,7 +475,9 @@ test("who may not call is refused before anything is kept", async () => {
   writeFileSync(file, "");
   const member = await startOne({ tokenFile: file });
   const before = spools();
-  const refused = await problemOf(await send(member.url, "/pools/pipeline/call", form(TRUE, ['name="a"', "x".repeat(MIB)])));
+  const refused = await problemOf(
+    await send(member.url, "/pools/pipeline/call", form(TRUE, ['name="a"', "x".repeat(MIB)])),
+  );
   expect(refused.code).toBe("unauthorized");
   expect(spools()).toBe(before);
 });
@@ -331,13 +485,21 @@ test("who may not call is refused before anything is kept", async () => {
 test("other operations take no multipart", async () => {
   const { member, over } = await started();
   for (const path of ["/slots", `/children/m1.${"0".repeat(32)}/signal`])
-    expect(await problemOf(await send(member.url, path, form(TRUE)))).toMatchObject({ code: "invalid_request" });
+    expect(await problemOf(await send(member.url, path, form(TRUE)))).toMatchObject({
+      code: "invalid_request",
+    });
   await over();
 });
 
 test("a result follows the events of an upload", async () => {
   const { member, over } = await started();
-  const events = await eventsOf(await send(member.url, "/pools/pipeline/call", form(spec({ command: ["cat", "a"] }), ['name="a"', "\r\n--b0undar\r\n--"])));
+  const events = await eventsOf(
+    await send(
+      member.url,
+      "/pools/pipeline/call",
+      form(spec({ command: ["cat", "a"] }), ['name="a"', "\r\n--b0undar\r\n--"]),
+    ),
+  );
   expect(events.map(({ type }) => type)).toEqual(["placed", "stdout", "result"]);
   expect(textOf(events)).toBe("\r\n--b0undar\r\n--");
   lastOf(events, "result");

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { SlotEvent } from "../../openapi/events.ts";
-import type { Slot } from "../../openapi/schemas.ts";
+import type { Slot } from "../../openapi/resources.ts";
 import { type NumberedEvent, readSlotEvents } from "../../sdk/typescript/http/read-events.ts";
 import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
-import type { RunningMember } from "../../server/main.ts";
 import { newToken } from "../../server/access/tokens.ts";
+import type { RunningMember } from "../../server/main.ts";
 import {
   callEvents,
   collect,
@@ -31,9 +31,12 @@ const HOLD = { command: ["sleep", "600"], deadlineMs: 60_000 };
 const WAIT_MS = 30_000;
 
 interface Count {
-  readonly pools: { readonly pipeline: { readonly active: number; readonly max: number; readonly queued: number } };
+  readonly pools: {
+    readonly pipeline: { readonly active: number; readonly max: number; readonly queued: number };
+  };
 }
-const loadOf = async ({ url }: RunningMember) => (await getJson<Count>(`${url}/children/count`)).pools.pipeline;
+const loadOf = async ({ url }: RunningMember) =>
+  (await getJson<Count>(`${url}/children/count`)).pools.pipeline;
 
 /** Takes a slot until the answer's function is called. */
 async function hold({ url }: RunningMember, pool = "pipeline"): Promise<() => Promise<void>> {
@@ -47,17 +50,35 @@ async function hold({ url }: RunningMember, pool = "pipeline"): Promise<() => Pr
 }
 
 /** Calls and answers once the stream says something: the first event, and the rest of them. */
-async function begin(url: string, path: string, spec: unknown, headers: Record<string, string> = {}, signal?: AbortSignal) {
+async function begin(
+  url: string,
+  path: string,
+  spec: unknown,
+  headers: Record<string, string> = {},
+  signal?: AbortSignal,
+) {
   const events = streamOf(await post(url, path, spec, headers, signal));
   const { value: first } = await within("the first event", events.next());
-  return { first: first as NumberedEvent, rest: () => within("the rest of the events", collect(events)) };
+  return {
+    first: first as NumberedEvent,
+    rest: () => within("the rest of the events", collect(events)),
+  };
 }
 
 async function openSlot(url: string, body: unknown, headers: Record<string, string> = {}) {
   const left = new AbortController();
-  const response = await post(url, "/slots", body, { accept: "text/event-stream", ...headers }, left.signal);
-  const events = readSlotEvents(response.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>);
-  const next = async () => (await within("the next event of the slot", events.next())).value as SlotEvent | undefined;
+  const response = await post(
+    url,
+    "/slots",
+    body,
+    { accept: "text/event-stream", ...headers },
+    left.signal,
+  );
+  const events = readSlotEvents(
+    response.body as ReadableStream<Uint8Array> & AsyncIterable<Uint8Array>,
+  );
+  const next = async () =>
+    (await within("the next event of the slot", events.next())).value as SlotEvent | undefined;
   return { next, leave: () => left.abort() };
 }
 
@@ -65,7 +86,11 @@ describe("at one member", () => {
   test("a call waits: queued without an id, then placed as the first event of its log", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     const free = await hold(member);
-    const waiting = await begin(member.url, "/call", { pool: "pipeline", command: ["echo", "done"], waitMs: WAIT_MS });
+    const waiting = await begin(member.url, "/call", {
+      pool: "pipeline",
+      command: ["echo", "done"],
+      waitMs: WAIT_MS,
+    });
     expect(waiting.first).toEqual({ type: "queued", position: 1 });
     expect(await loadOf(member)).toEqual({ active: 1, max: 1, queued: 1 });
     await free();
@@ -81,14 +106,20 @@ describe("at one member", () => {
   test("without waitMs it is refused at once, with the load", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     await hold(member);
-    const problem = await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"] }));
+    const problem = await problemOf(
+      await post(member.url, "/call", { pool: "pipeline", command: ["true"] }),
+    );
     expect(problem).toMatchObject({ code: "at_capacity", load: { active: 1, max: 1, queued: 0 } });
   });
 
   test("a wait that runs out ends the open stream with queue_timeout, without an id", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     await hold(member);
-    const events = await callEvents(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: 50 });
+    const events = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      command: ["true"],
+      waitMs: 50,
+    });
     expect(events).toEqual([
       { type: "queued", position: 1 },
       { type: "failed", problem: expect.objectContaining({ code: "queue_timeout", status: 503 }) },
@@ -106,7 +137,12 @@ describe("at one member", () => {
       ["/pools/pipeline/children", {}],
     ] as const) {
       const spec = path.startsWith("/pools") ? {} : { pool: "pipeline" };
-      const response = await post(member.url, path, { ...spec, ...(path === "/slots" ? {} : { command: ["true"] }), waitMs: 50 }, headers);
+      const response = await post(
+        member.url,
+        path,
+        { ...spec, ...(path === "/slots" ? {} : { command: ["true"] }), waitMs: 50 },
+        headers,
+      );
       expect(response.headers.get("retry-after"), path).toBe("1");
       expect((await problemOf(response)).code, path).toBe("queue_timeout");
     }
@@ -116,10 +152,23 @@ describe("at one member", () => {
     const member = await startOne({ pools: { pipeline: { maxChildren: 1, maxQueue: 1 } } });
     await hold(member);
     await begin(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: WAIT_MS });
-    const response = await post(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: WAIT_MS });
+    const response = await post(member.url, "/call", {
+      pool: "pipeline",
+      command: ["true"],
+      waitMs: WAIT_MS,
+    });
     expect(response.headers.get("retry-after")).toBe("1");
-    expect(await problemOf(response)).toMatchObject({ code: "at_capacity", load: { active: 1, max: 1, queued: 1 } });
-    expect((await problemOf(await post(member.url, "/pools/pipeline/call", { command: ["true"], waitMs: WAIT_MS }))).code).toBe("all_members_at_capacity");
+    expect(await problemOf(response)).toMatchObject({
+      code: "at_capacity",
+      load: { active: 1, max: 1, queued: 1 },
+    });
+    expect(
+      (
+        await problemOf(
+          await post(member.url, "/pools/pipeline/call", { command: ["true"], waitMs: WAIT_MS }),
+        )
+      ).code,
+    ).toBe("all_members_at_capacity");
   });
 
   test("those that wait are served in the order of their requests, and hear their positions", async () => {
@@ -128,7 +177,11 @@ describe("at one member", () => {
     const order: number[] = [];
     const calls = [];
     for (const number of [0, 1, 2, 3, 4, 5]) {
-      const call = await begin(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: WAIT_MS });
+      const call = await begin(member.url, "/call", {
+        pool: "pipeline",
+        command: ["true"],
+        waitMs: WAIT_MS,
+      });
       expect(call.first).toEqual({ type: "queued", position: number + 1 });
       calls.push(
         call.rest().then((events) => {
@@ -141,7 +194,9 @@ describe("at one member", () => {
     const rests = await Promise.all(calls);
     expect(order).toEqual([0, 1, 2, 3, 4, 5]);
     for (const events of rests) {
-      const positions = events.flatMap((event) => (event.type === "queued" ? [event.position] : []));
+      const positions = events.flatMap((event) =>
+        event.type === "queued" ? [event.position] : [],
+      );
       expect(positions).toEqual(positions.toSorted((a, b) => b - a));
       lastOf(events, "result");
     }
@@ -151,8 +206,15 @@ describe("at one member", () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     await hold(member);
     for (const path of ["/call", "/pools/pipeline/call"]) {
-      const spec = { command: ["true"], waitMs: WAIT_MS, deadlineMs: 100, ...(path === "/call" ? { pool: "pipeline" } : {}) };
-      expect(lastOf(await callEvents(member.url, path, spec), "failed").problem.code, path).toBe("deadline_exceeded");
+      const spec = {
+        command: ["true"],
+        waitMs: WAIT_MS,
+        deadlineMs: 100,
+        ...(path === "/call" ? { pool: "pipeline" } : {}),
+      };
+      expect(lastOf(await callEvents(member.url, path, spec), "failed").problem.code, path).toBe(
+        "deadline_exceeded",
+      );
     }
   });
 
@@ -160,7 +222,11 @@ describe("at one member", () => {
     const member = await startOne({ pools: { pipeline: 1 }, deadlineMs: 2_000 });
     const free = await hold(member);
     const requestedAt = Date.now();
-    const waiting = await begin(member.url, "/call", { pool: "pipeline", command: ["sleep", "600"], waitMs: WAIT_MS });
+    const waiting = await begin(member.url, "/call", {
+      pool: "pipeline",
+      command: ["sleep", "600"],
+      waitMs: WAIT_MS,
+    });
     await until("some time to pass", () => Date.now() - requestedAt > 500);
     await free();
     const events = await waiting.rest();
@@ -180,7 +246,11 @@ describe("at one member", () => {
       ["/slots", { accept: "application/json" }],
     ] as const) {
       const left = new AbortController();
-      const spec = { ...(path === "/slots" ? {} : { command: ["true"] }), waitMs: WAIT_MS, ...(path.startsWith("/pools") ? {} : { pool: "pipeline" }) };
+      const spec = {
+        ...(path === "/slots" ? {} : { command: ["true"] }),
+        waitMs: WAIT_MS,
+        ...(path.startsWith("/pools") ? {} : { pool: "pipeline" }),
+      };
       const gone = post(member.url, path, spec, headers, left.signal)
         .then((response) => response.text())
         .catch(() => undefined);
@@ -194,8 +264,13 @@ describe("at one member", () => {
   test("bad waits are refused", async () => {
     const { url } = await startOne();
     for (const waitMs of [-1, 1.5, "1", 86_400_001, null]) {
-      const problem = await problemOf(await post(url, "/pools/pipeline/call", { command: ["true"], waitMs }));
-      expect(problem, String(waitMs)).toMatchObject({ code: "invalid_request", fields: [{ path: "/waitMs" }] });
+      const problem = await problemOf(
+        await post(url, "/pools/pipeline/call", { command: ["true"], waitMs }),
+      );
+      expect(problem, String(waitMs)).toMatchObject({
+        code: "invalid_request",
+        fields: [{ path: "/waitMs" }],
+      });
     }
   });
 });
@@ -203,22 +278,42 @@ describe("at one member", () => {
 describe("slots", () => {
   test("a granted slot is held for its claim, once", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
-    const answer = await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" });
+    const answer = await post(
+      member.url,
+      "/slots",
+      { pool: "pipeline" },
+      { accept: "application/json" },
+    );
     expect(answer.status).toBe(201);
     const slot = (await answer.json()) as Slot;
     expect(answer.headers.get("location")).toBe(`/slots/${slot.id}`);
     expect(slot).toMatchObject({ pool: "pipeline", member: "m1" });
     expect((await loadOf(member)).active).toBe(1);
-    expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"] }))).code).toBe("at_capacity");
-    const events = await callEvents(member.url, "/call", { pool: "pipeline", command: ["echo", "claimed"], slot: slot.id });
+    expect(
+      (await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"] })))
+        .code,
+    ).toBe("at_capacity");
+    const events = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      command: ["echo", "claimed"],
+      slot: slot.id,
+    });
     expect(textOf(events)).toBe("claimed\n");
-    expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }))).code).toBe("slot_not_found");
+    expect(
+      (
+        await problemOf(
+          await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }),
+        )
+      ).code,
+    ).toBe("slot_not_found");
     await idle(member);
   });
 
   test("DELETE gives it back, once", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
-    const slot = (await (await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" })).json()) as Slot;
+    const slot = (await (
+      await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" })
+    ).json()) as Slot;
     const remove = () => fetch(`${member.url}/slots/${slot.id}`, { method: "DELETE" });
     expect((await remove()).status).toBe(204);
     expect((await loadOf(member)).active).toBe(0);
@@ -241,8 +336,13 @@ describe("slots", () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     const slot = await openSlot(member.url, { pool: "pipeline", waitMs: WAIT_MS });
     const granted = await slot.next();
-    if (granted?.type !== "granted") throw new Error(`expected granted; got ${JSON.stringify(granted)}`);
-    const call = await begin(member.url, "/call", { pool: "pipeline", command: ["sleep", "600"], slot: granted.slot.id });
+    if (granted?.type !== "granted")
+      throw new Error(`expected granted; got ${JSON.stringify(granted)}`);
+    const call = await begin(member.url, "/call", {
+      pool: "pipeline",
+      command: ["sleep", "600"],
+      slot: granted.slot.id,
+    });
     expect(await slot.next()).toBeUndefined();
     expect(call.first.type).toBe("placed");
     expect((await loadOf(member)).active).toBe(1);
@@ -250,17 +350,42 @@ describe("slots", () => {
 
   test("a spec that is refused costs no slot", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
-    const slot = (await (await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" })).json()) as Slot;
-    const bad = { pool: "pipeline", command: ["true"], slot: slot.id, limits: { memoryBytes: 2 ** 40 } };
+    const slot = (await (
+      await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" })
+    ).json()) as Slot;
+    const bad = {
+      pool: "pipeline",
+      command: ["true"],
+      slot: slot.id,
+      limits: { memoryBytes: 2 ** 40 },
+    };
     expect((await problemOf(await post(member.url, "/call", bad))).code).toBe("invalid_request");
-    expect(textOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["echo", "still there"], slot: slot.id }))).toBe("still there\n");
+    expect(
+      textOf(
+        await callEvents(member.url, "/call", {
+          pool: "pipeline",
+          command: ["echo", "still there"],
+          slot: slot.id,
+        }),
+      ),
+    ).toBe("still there\n");
   });
 
   test("of a pool that is not served, or of another pool, there is none", async () => {
     const member = await startOne({ pools: { pipeline: 1, other: 1 } });
-    expect((await problemOf(await post(member.url, "/slots", { pool: "nowhere" }))).code).toBe("pool_not_found");
-    const slot = (await (await post(member.url, "/slots", { pool: "other" }, { accept: "application/json" })).json()) as Slot;
-    expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }))).code).toBe("slot_not_found");
+    expect((await problemOf(await post(member.url, "/slots", { pool: "nowhere" }))).code).toBe(
+      "pool_not_found",
+    );
+    const slot = (await (
+      await post(member.url, "/slots", { pool: "other" }, { accept: "application/json" })
+    ).json()) as Slot;
+    expect(
+      (
+        await problemOf(
+          await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }),
+        )
+      ).code,
+    ).toBe("slot_not_found");
   });
 });
 
@@ -272,7 +397,9 @@ describe("between callers with tokens", () => {
     const tokenFile = join(folder, "tokens");
     await writeFile(tokenFile, tokens.map(({ line }) => `${line}\n`).join(""), { mode: 0o600 });
     const member = await startOne({ pools: { pipeline: 1 }, tokenFile });
-    const [greedy = {}, modest = {}] = tokens.map(({ token }): Record<string, string> => ({ authorization: `Bearer ${token}` }));
+    const [greedy = {}, modest = {}] = tokens.map(
+      ({ token }): Record<string, string> => ({ authorization: `Bearer ${token}` }),
+    );
     return { member, greedy, modest };
   }
 
@@ -281,39 +408,85 @@ describe("between callers with tokens", () => {
     const holder = await begin(member.url, "/call", { pool: "pipeline", ...HOLD }, greedy);
     const order: string[] = [];
     const call = async (name: string, headers: Record<string, string>) => {
-      const waiting = await begin(member.url, "/call", { pool: "pipeline", command: ["true"], waitMs: WAIT_MS }, headers);
+      const waiting = await begin(
+        member.url,
+        "/call",
+        { pool: "pipeline", command: ["true"], waitMs: WAIT_MS },
+        headers,
+      );
       calls.push(waiting.rest().then(() => order.push(name)));
     };
     const calls: Promise<unknown>[] = [];
     for (const name of ["greedy 1", "greedy 2", "greedy 3", "greedy 4"]) await call(name, greedy);
     for (const name of ["modest 1", "modest 2"]) await call(name, modest);
     if (holder.first.type !== "placed") throw new Error("expected placed");
-    await fetch(`${member.url}/children/${holder.first.child.id}?graceMs=0`, { method: "DELETE", headers: greedy });
+    await fetch(`${member.url}/children/${holder.first.child.id}?graceMs=0`, {
+      method: "DELETE",
+      headers: greedy,
+    });
     await Promise.all(calls);
     expect(order).toEqual(["greedy 1", "modest 1", "greedy 2", "modest 2", "greedy 3", "greedy 4"]);
   });
 
   test("a slot is its own caller's alone", async () => {
     const { member, greedy, modest } = await withTokens();
-    const slot = (await (await post(member.url, "/slots", { pool: "pipeline" }, { ...greedy, accept: "application/json" })).json()) as Slot;
-    expect((await problemOf(await post(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }, modest))).code).toBe("forbidden");
-    expect((await problemOf(await fetch(`${member.url}/slots/${slot.id}`, { method: "DELETE", headers: modest }))).code).toBe("forbidden");
-    lastOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["true"], slot: slot.id }, greedy), "result");
+    const slot = (await (
+      await post(
+        member.url,
+        "/slots",
+        { pool: "pipeline" },
+        { ...greedy, accept: "application/json" },
+      )
+    ).json()) as Slot;
+    expect(
+      (
+        await problemOf(
+          await post(
+            member.url,
+            "/call",
+            { pool: "pipeline", command: ["true"], slot: slot.id },
+            modest,
+          ),
+        )
+      ).code,
+    ).toBe("forbidden");
+    expect(
+      (
+        await problemOf(
+          await fetch(`${member.url}/slots/${slot.id}`, { method: "DELETE", headers: modest }),
+        )
+      ).code,
+    ).toBe("forbidden");
+    lastOf(
+      await callEvents(
+        member.url,
+        "/call",
+        { pool: "pipeline", command: ["true"], slot: slot.id },
+        greedy,
+      ),
+      "result",
+    );
   });
 });
 
 describe("in a pool", () => {
   test("a full pool makes the caller wait, and the first slot that comes free anywhere is taken", async () => {
-    const [m1, m2, m3] = (await startMembers({ pools: { pipeline: 1 } }, { pools: { pipeline: 1 } }, { pools: { other: 1 } })) as [
-      RunningMember,
-      RunningMember,
-      RunningMember,
-    ];
+    const [m1, m2, m3] = (await startMembers(
+      { pools: { pipeline: 1 } },
+      { pools: { pipeline: 1 } },
+      { pools: { other: 1 } },
+    )) as [RunningMember, RunningMember, RunningMember];
     await hold(m1);
     const free = await hold(m2);
-    const waiting = await begin(m3.url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"], waitMs: WAIT_MS });
+    const waiting = await begin(m3.url, "/pools/pipeline/call", {
+      command: ["sh", "-c", "echo $POOL_MEMBER"],
+      waitMs: WAIT_MS,
+    });
     expect(waiting.first).toEqual({ type: "queued", position: 1 });
-    await until("it to wait at both", async () => (await loadOf(m1)).queued === 1 && (await loadOf(m2)).queued === 1);
+    await until(
+      "it to wait at both",
+      async () => (await loadOf(m1)).queued === 1 && (await loadOf(m2)).queued === 1,
+    );
     await free();
     const events = await waiting.rest();
     expect(textOf(events)).toBe("m2\n");
@@ -327,10 +500,16 @@ describe("in a pool", () => {
     const members = await startMembers(pool, pool, pool, pool, pool, pool);
     const gateway = members[0] as RunningMember;
     const frees = await Promise.all(members.map((member) => hold(member)));
-    const waiting = await begin(gateway.url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"], waitMs: WAIT_MS });
+    const waiting = await begin(gateway.url, "/pools/pipeline/call", {
+      command: ["sh", "-c", "echo $POOL_MEMBER"],
+      waitMs: WAIT_MS,
+    });
     expect(waiting.first).toEqual({ type: "queued", position: 1 });
     const queues = async () => (await Promise.all(members.map(loadOf))).map(({ queued }) => queued);
-    await until("it to wait at two", async () => (await queues()).filter((queued) => queued === 1).length === 2);
+    await until(
+      "it to wait at two",
+      async () => (await queues()).filter((queued) => queued === 1).length === 2,
+    );
     const elsewhere = (await queues()).indexOf(0);
     await frees[elsewhere]?.();
     expect(textOf(await waiting.rest())).toBe(`${members[elsewhere]?.name}\n`);
@@ -355,7 +534,10 @@ describe("in a pool", () => {
   });
 
   test("a wait that runs out is an error that may be tried again", async () => {
-    const [m1, m2] = (await startMembers({ pools: { pipeline: 1 } }, { pools: { pipeline: 1 } })) as [RunningMember, RunningMember];
+    const [m1, m2] = (await startMembers(
+      { pools: { pipeline: 1 } },
+      { pools: { pipeline: 1 } },
+    )) as [RunningMember, RunningMember];
     await hold(m1);
     await hold(m2);
     const pools = new DistributedPool({ url: m1.url });
@@ -371,10 +553,17 @@ describe("in a pool", () => {
   });
 
   test("more callers than slots: every one finishes, no member has more than its slots, and nothing is left", async () => {
-    const members = await startMembers({ pools: { pipeline: 2 } }, { pools: { pipeline: 2 } }, { pools: { pipeline: 2 } });
+    const members = await startMembers(
+      { pools: { pipeline: 2 } },
+      { pools: { pipeline: 2 } },
+      { pools: { pipeline: 2 } },
+    );
     const callers = Array.from({ length: 60 }, (_, index) => {
       const { url } = members[index % members.length] as RunningMember;
-      return callEvents(url, "/pools/pipeline/call", { command: ["sh", "-c", "echo $POOL_MEMBER"], waitMs: 60_000 });
+      return callEvents(url, "/pools/pipeline/call", {
+        command: ["sh", "-c", "echo $POOL_MEMBER"],
+        waitMs: 60_000,
+      });
     });
     const all = await within("all callers", Promise.all(callers), 60_000);
     for (const events of all) {
@@ -394,7 +583,13 @@ describe("in a pool", () => {
     const callers = Array.from({ length: 40 }, async (_, index) => {
       const { url } = members[index % members.length] as RunningMember;
       const left = new AbortController();
-      const answer = post(url, "/pools/pipeline/call", { command: ["true"], waitMs: 60_000 }, {}, left.signal);
+      const answer = post(
+        url,
+        "/pools/pipeline/call",
+        { command: ["true"], waitMs: 60_000 },
+        {},
+        left.signal,
+      );
       if (index % 3 !== 0) return lastOf(await eventsOf(await answer), "result").type;
       const events = streamOf(await answer);
       await events.next();
@@ -403,7 +598,8 @@ describe("in a pool", () => {
     });
     const ends = await within("all callers", Promise.all(callers), 60_000);
     expect(ends.filter((end) => end === "result")).toHaveLength(26);
-    for (const member of members) await until(`${member.name} to be free`, async () => (await loadOf(member)).queued === 0);
+    for (const member of members)
+      await until(`${member.name} to be free`, async () => (await loadOf(member)).queued === 0);
     for (const member of members) await idle(member);
   });
 });

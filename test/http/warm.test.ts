@@ -3,10 +3,21 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput, Count } from "../../openapi/schemas.ts";
+import type { Count } from "../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { groupsLeft, hostileMissing, survivors } from "../helpers/hostile.ts";
-import { callEvents, eventsOf, lastOf, type Options, post, startOne, textOf, until, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  eventsOf,
+  lastOf,
+  type Options,
+  post,
+  startOne,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 
 const [ANNE, BERT] = [newToken("anne", ["call"], ["*"]), newToken("bert", ["call"], ["*"])];
 const MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }";
@@ -15,13 +26,29 @@ async function start(pool: object, options: Options = {}) {
   const folder = await mkdtemp(join(tmpdir(), "dpool-warm-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, "tokens"), `${ANNE.line}\n${BERT.line}\n`, { mode: 0o600 });
-  const member = await startOne({ pools: { pipeline: { maxChildren: 2, ...pool } }, tokenFile: join(folder, "tokens"), graceMs: 50, ...options });
-  const call = async (source: string, { token = ANNE.token, ...spec }: Partial<ChildSpecInput> & { token?: string } = {}) =>
-    callEvents(member.url, "/call", { pool: "pipeline", function: { source }, ...spec }, { authorization: `Bearer ${token}` });
-  const valueFrom = async (...given: Parameters<typeof call>) => lastOf(await call(...given), "result").value as unknown;
+  const member = await startOne({
+    pools: { pipeline: { maxChildren: 2, ...pool } },
+    tokenFile: join(folder, "tokens"),
+    graceMs: 50,
+    ...options,
+  });
+  const call = async (
+    source: string,
+    { token = ANNE.token, ...spec }: Partial<ChildSpecInput> & { token?: string } = {},
+  ) =>
+    callEvents(
+      member.url,
+      "/call",
+      { pool: "pipeline", function: { source }, ...spec },
+      { authorization: `Bearer ${token}` },
+    );
+  const valueFrom = async (...given: Parameters<typeof call>) =>
+    lastOf(await call(...given), "result").value as unknown;
   const free = () =>
     until("the slots to be free", async () => {
-      const answer = await fetch(`${member.url}/children/count`, { headers: { authorization: `Bearer ${ANNE.token}` } });
+      const answer = await fetch(`${member.url}/children/count`, {
+        headers: { authorization: `Bearer ${ANNE.token}` },
+      });
       return ((await answer.json()) as Count).pools.pipeline?.active === 0;
     });
   return { member, call, valueFrom, free };
@@ -32,17 +59,24 @@ describe("reuse", () => {
     const { call, valueFrom } = await start({ reuse: true });
     expect([await valueFrom(MARK), await valueFrom(MARK)]).toEqual([1, 2]);
     expect(await valueFrom(MARK, { token: BERT.token })).toBe(1);
-    const events = await call("(context) => { console.log(globalThis.mark); return [context.childId, process.env.POOL_CHILD_ID] }");
+    const events = await call(
+      "(context) => { console.log(globalThis.mark); return [context.childId, process.env.POOL_CHILD_ID] }",
+    );
     const [placed] = events;
     const id = placed?.type === "placed" ? placed.child.id : "";
     expect([textOf(events), lastOf(events, "result").value]).toEqual(["2\n", [id, id]]);
-    expect(lastOf(events, "result").usage).toMatchObject({ cpuMs: expect.any(Number), maxRssBytes: expect.any(Number) });
+    expect(lastOf(events, "result").usage).toMatchObject({
+      cpuMs: expect.any(Number),
+      maxRssBytes: expect.any(Number),
+    });
   });
 
   test("a call at its deadline ends its process, and only that call", async () => {
     const { call, valueFrom, free } = await start({ reuse: true });
     expect(await valueFrom(MARK)).toBe(1);
-    expect(lastOf(await call("() => { for (;;); }", { deadlineMs: 300 }), "failed").problem.code).toBe("deadline_exceeded");
+    expect(
+      lastOf(await call("() => { for (;;); }", { deadlineMs: 300 }), "failed").problem.code,
+    ).toBe("deadline_exceeded");
     expect(await valueFrom(MARK)).toBe(1);
     await free();
   });
@@ -51,13 +85,19 @@ describe("reuse", () => {
     context.skip(hostileMissing !== undefined, hostileMissing);
     const { call, valueFrom } = await start({ reuse: true, limits: { memoryBytes: 100_000_000 } });
     expect(await valueFrom(MARK)).toBe(1);
-    expect(lastOf(await call("() => { const all = []; for (;;) all.push(Buffer.alloc(1e6, 1)) }"), "failed").problem.code).toBe("out_of_memory");
+    expect(
+      lastOf(
+        await call("() => { const all = []; for (;;) all.push(Buffer.alloc(1e6, 1)) }"),
+        "failed",
+      ).problem.code,
+    ).toBe("out_of_memory");
     expect(await valueFrom(MARK)).toBe(1);
   });
 
   test("as many as there are slots at a time, each in a process of its own", async () => {
     const { valueFrom } = await start({ maxChildren: 3, reuse: true });
-    const both = "() => new Promise((resolve) => setTimeout(() => { globalThis.mark = (globalThis.mark ?? 0) + 1; resolve(globalThis.mark) }, 100))";
+    const both =
+      "() => new Promise((resolve) => setTimeout(() => { globalThis.mark = (globalThis.mark ?? 0) + 1; resolve(globalThis.mark) }, 100))";
     expect(await Promise.all([1, 2, 3].map(() => valueFrom(both)))).toEqual([1, 1, 1]);
   });
 
@@ -68,7 +108,9 @@ describe("reuse", () => {
   });
 
   test("goes with no limit on processor time", async () => {
-    await expect(start({ reuse: true, limits: { cpuMs: 1_000 } })).rejects.toThrow(/pools\.pipeline\.reuse: expected no limits\.cpuMs/);
+    await expect(start({ reuse: true, limits: { cpuMs: 1_000 } })).rejects.toThrow(
+      /pools\.pipeline\.reuse: expected no limits\.cpuMs/,
+    );
   });
 });
 
@@ -77,7 +119,11 @@ describe("processes that wait", () => {
     const { valueFrom, free } = await start({ maxChildren: 10, warm: { node: 2 } });
     expect(
       await Promise.all(
-        Array.from({ length: 10 }, (_, n) => valueFrom(`() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark + ${n} }`)),
+        Array.from({ length: 10 }, (_, n) =>
+          valueFrom(
+            `() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark + ${n} }`,
+          ),
+        ),
       ),
     ).toEqual(Array.from({ length: 10 }, (_, n) => n + 1));
     await free();
@@ -85,21 +131,35 @@ describe("processes that wait", () => {
 
   test("are told of where there is no such runtime", async () => {
     const lines: string[] = [];
-    await start({ warm: { cobol: 1 } }, { log: (level, message) => lines.push(`${level} ${message}`) });
+    await start(
+      { warm: { cobol: 1 } },
+      { log: (level, message) => lines.push(`${level} ${message}`) },
+    );
     expect(lines).toContainEqual(expect.stringMatching(/^warn pool pipeline: .*cobol/));
   });
 
-  test.each([[{ warm: -1 }], [{ warm: { node: 1.5 } }], [{ warm: "many" }]])("%j makes no sense", async (pool) => {
-    await expect(start(pool)).rejects.toMatchObject({ code: "invalid_request", message: expect.stringMatching(/pools\.pipeline\.warm/) });
-  });
+  test.each([[{ warm: -1 }], [{ warm: { node: 1.5 } }], [{ warm: "many" }]])(
+    "%j makes no sense",
+    async (pool) => {
+      await expect(start(pool)).rejects.toMatchObject({
+        code: "invalid_request",
+        message: expect.stringMatching(/pools\.pipeline\.warm/),
+      });
+    },
+  );
 
   test("are gone with the member, those that are kept too, calls or no calls", async (context) => {
     context.skip(hostileMissing !== undefined, hostileMissing);
     const { member, valueFrom } = await start({ warm: 3, reuse: true }, { drainMs: 0 });
     await until("three to wait", () => survivors().length >= 9);
     await valueFrom(MARK);
-    const endless = { pool: "pipeline", function: { source: "() => new Promise(() => setInterval(() => {}, 1e5))" } };
-    const stream = await post(member.url, "/call", endless, { authorization: `Bearer ${ANNE.token}` });
+    const endless = {
+      pool: "pipeline",
+      function: { source: "() => new Promise(() => setInterval(() => {}, 1e5))" },
+    };
+    const stream = await post(member.url, "/call", endless, {
+      authorization: `Bearer ${ANNE.token}`,
+    });
     const events = eventsOf(stream);
     await within("the member's stop", member.stop());
     expect(lastOf(await events, "failed").problem.code).toBe("cancelled");
@@ -110,10 +170,21 @@ describe("processes that wait", () => {
 test("the waiting form tells what a process that is used again has printed", async () => {
   const { member } = await start({ reuse: true });
   for (const n of [1, 2]) {
-    const spec = { pool: "pipeline", function: { source: `() => { console.log(${n}); console.error("e"); return ${n} }` } };
-    const answer = await post(member.url, "/call", spec, { authorization: `Bearer ${ANNE.token}`, accept: "application/json" });
+    const spec = {
+      pool: "pipeline",
+      function: { source: `() => { console.log(${n}); console.error("e"); return ${n} }` },
+    };
+    const answer = await post(member.url, "/call", spec, {
+      authorization: `Bearer ${ANNE.token}`,
+      accept: "application/json",
+    });
     expect(await answer.json()).toMatchObject({ value: n, stdout: `${n}\n`, stderr: "e\n" });
   }
-  const stream = await post(member.url, "/call", { pool: "pipeline", function: { source: "() => {}" } }, { authorization: `Bearer ${ANNE.token}` });
+  const stream = await post(
+    member.url,
+    "/call",
+    { pool: "pipeline", function: { source: "() => {}" } },
+    { authorization: `Bearer ${ANNE.token}` },
+  );
   expect(textOf(await eventsOf(stream))).toBe("");
 });

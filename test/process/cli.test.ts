@@ -35,15 +35,35 @@ interface Ran {
 /** Nothing of the caller's own settings reaches the command line. */
 const ENVIRONMENT = { ...cleanEnvironment(), DPOOL_SANDBOX: SANDBOX_OPTION };
 
-function run(file: string, args: readonly string[], { timeout = COMMAND_TIMEOUT_MS, env = {}, cwd = ROOT, input = "" } = {}): Promise<Ran> {
+function run(
+  file: string,
+  args: readonly string[],
+  { timeout = COMMAND_TIMEOUT_MS, env = {}, cwd = ROOT, input = "" } = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       file,
       args,
-      { timeout, cwd, env: { ...ENVIRONMENT, ...env }, encoding: "buffer", maxBuffer: 64 * 1024 * 1024 },
+      {
+        timeout,
+        cwd,
+        env: { ...ENVIRONMENT, ...env },
+        encoding: "buffer",
+        maxBuffer: 64 * 1024 * 1024,
+      },
       (error, bytes, err) => {
-        const ran = { code: child.exitCode, bytes, stdout: bytes.toString(), stderr: err.toString() };
-        if (error?.killed) reject(new Error(`${file} ${args.join(" ")}: did not end within ${timeout} ms: ${ran.stdout}${ran.stderr}`));
+        const ran = {
+          code: child.exitCode,
+          bytes,
+          stdout: bytes.toString(),
+          stderr: err.toString(),
+        };
+        if (error?.killed)
+          reject(
+            new Error(
+              `${file} ${args.join(" ")}: did not end within ${timeout} ms: ${ran.stdout}${ran.stderr}`,
+            ),
+          );
         else resolve(ran);
       },
     );
@@ -51,7 +71,8 @@ function run(file: string, args: readonly string[], { timeout = COMMAND_TIMEOUT_
   });
 }
 
-const dpool = (args: readonly string[], options?: Parameters<typeof run>[2]) => run(process.execPath, [CLI, ...args], options);
+const dpool = (args: readonly string[], options?: Parameters<typeof run>[2]) =>
+  run(process.execPath, [CLI, ...args], options);
 
 const started: ChildProcess[] = [];
 afterEach(() => {
@@ -59,12 +80,20 @@ afterEach(() => {
 });
 
 /** Starts a member's process and answers with its first lines. */
-async function serving(args: readonly string[], lines: number): Promise<{ child: ChildProcess; ready: string[] }> {
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: ROOT, env: ENVIRONMENT, stdio: ["ignore", "pipe", "ignore"] });
+async function serving(
+  args: readonly string[],
+  lines: number,
+): Promise<{ child: ChildProcess; ready: string[] }> {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    cwd: ROOT,
+    env: ENVIRONMENT,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   started.push(child);
   const ready: string[] = [];
   const read = async () => {
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) if (ready.push(line) === lines) return;
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))
+      if (ready.push(line) === lines) return;
     throw new Error(`it ended after ${ready.length} of ${lines} lines`);
   };
   await within(`dpool ${args.join(" ")}: ready`, COMMAND_TIMEOUT_MS, read());
@@ -75,7 +104,18 @@ describe("help and mistakes", () => {
   test("the help text names every command, and each command its options", async () => {
     const { code, stdout } = await dpool(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["serve", "dev", "call", "place", "ps", "logs", "stop", "members", "check-config", "token"]) {
+    for (const command of [
+      "serve",
+      "dev",
+      "call",
+      "place",
+      "ps",
+      "logs",
+      "stop",
+      "members",
+      "check-config",
+      "token",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
       const help = await dpool([command, "--help"]);
       expect(help.code).toBe(0);
@@ -86,18 +126,58 @@ describe("help and mistakes", () => {
 
   test.each<[string, string[], RegExp]>([
     ["an unknown command", ["fly"], /expected one of serve, .*got "fly"/],
-    ["an unknown option", ["call", "pipeline", "--fast", "--", "true"], /--fast.*see dpool call --help/],
+    [
+      "an unknown option",
+      ["call", "pipeline", "--fast", "--", "true"],
+      /--fast.*see dpool call --help/,
+    ],
     ["no pool", ["call", "--", "true"], /expected one pool; got none/],
-    ["no command", ["call", "pipeline"], /expected a command behind --, --task NAME or --json SPEC/],
-    ["arguments that are no array", ["call", "pipeline", "--task", "greet", "--args", "1"], /--args: expected a JSON array, .*got "1"/],
-    ["arguments of nothing", ["call", "pipeline", "--args", "[1]", "--", "true"], /--args: expected --task beside it/],
-    ["JSON that is none", ["call", "pipeline", "--json", "{"], /--json: expected a child spec as JSON/],
-    ["a number that is none", ["dev", "--port", "many"], /--port: expected a whole number from 0 to 65535; got "many"/],
-    ["a word that is not allowed", ["dev", "--sandbox", "maybe"], /--sandbox: expected auto or no-cgroup or off; got "maybe"/],
-    ["a variable that is not a pair", ["call", "pipeline", "--env", "FOO", "--", "true"], /--env: expected NAME=VALUE; got "FOO"/],
-    ["a file that is not there", ["call", "pipeline", "--stdin", "/nowhere", "--", "cat"], /--stdin: ENOENT/],
+    [
+      "no command",
+      ["call", "pipeline"],
+      /expected a command behind --, --task NAME or --json SPEC/,
+    ],
+    [
+      "arguments that are no array",
+      ["call", "pipeline", "--task", "greet", "--args", "1"],
+      /--args: expected a JSON array, .*got "1"/,
+    ],
+    [
+      "arguments of nothing",
+      ["call", "pipeline", "--args", "[1]", "--", "true"],
+      /--args: expected --task beside it/,
+    ],
+    [
+      "JSON that is none",
+      ["call", "pipeline", "--json", "{"],
+      /--json: expected a child spec as JSON/,
+    ],
+    [
+      "a number that is none",
+      ["dev", "--port", "many"],
+      /--port: expected a whole number from 0 to 65535; got "many"/,
+    ],
+    [
+      "a word that is not allowed",
+      ["dev", "--sandbox", "maybe"],
+      /--sandbox: expected auto or no-cgroup or off; got "maybe"/,
+    ],
+    [
+      "a variable that is not a pair",
+      ["call", "pipeline", "--env", "FOO", "--", "true"],
+      /--env: expected NAME=VALUE; got "FOO"/,
+    ],
+    [
+      "a file that is not there",
+      ["call", "pipeline", "--stdin", "/nowhere", "--", "cat"],
+      /--stdin: ENOENT/,
+    ],
     ["serve without a pool", ["serve"], /expected at least one --pool NAME=MAX/],
-    ["two places to ask", ["ps", "--url", "http://127.0.0.1:1", "--consul", "127.0.0.1:1"], /at most one of --url, --consul/],
+    [
+      "two places to ask",
+      ["ps", "--url", "http://127.0.0.1:1", "--consul", "127.0.0.1:1"],
+      /at most one of --url, --consul/,
+    ],
   ])("%s is a usage error", async (_, args, message) => {
     const { code, stdout, stderr } = await dpool(args);
     expect(stderr).toMatch(message);
@@ -114,7 +194,15 @@ describe("help and mistakes", () => {
   });
 
   test("an address beyond loopback is refused without --insecure", async () => {
-    const { code, stdout, stderr } = await dpool(["serve", "--pool", "pipeline=1", "--host", "0.0.0.0", "--port", "0"]);
+    const { code, stdout, stderr } = await dpool([
+      "serve",
+      "--pool",
+      "pipeline=1",
+      "--host",
+      "0.0.0.0",
+      "--port",
+      "0",
+    ]);
     expect(stderr).toMatch(/0\.0\.0\.0 is not loopback.*--insecure/);
     expect(stdout).toBe("");
     expect(code).not.toBe(0);
@@ -125,7 +213,14 @@ describe("help and mistakes", () => {
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
-    const { code, stderr } = await dpool(["call", "pipeline", "--url", `http://127.0.0.1:${port}`, "--", "true"]);
+    const { code, stderr } = await dpool([
+      "call",
+      "pipeline",
+      "--url",
+      `http://127.0.0.1:${port}`,
+      "--",
+      "true",
+    ]);
     expect(stderr).toMatch(/^dpool: no_members_available: cannot reach a member at .*ECONNREFUSED/);
     expect(code).toBe(125);
   });
@@ -135,14 +230,24 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   let folder: string;
   let member: RunningMember;
   let pools: DistributedPool;
-  const ask = (command: string, ...args: string[]) => dpool([command, "--url", member.url, ...args]);
+  const ask = (command: string, ...args: string[]) =>
+    dpool([command, "--url", member.url, ...args]);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "distributed-pool-cli-"));
     const tasks = join(folder, "tasks");
     await mkdir(tasks);
-    await writeFile(join(tasks, "greet.ts"), "export default (greeting: string, name: string) => greeting + ' ' + name;");
-    member = await startMember({ name: "m1", pools: { pipeline: 5 }, port: 0, registry: new EmbeddedRegistry(), tasks });
+    await writeFile(
+      join(tasks, "greet.ts"),
+      "export default (greeting: string, name: string) => greeting + ' ' + name;",
+    );
+    member = await startMember({
+      name: "m1",
+      pools: { pipeline: 5 },
+      port: 0,
+      registry: new EmbeddedRegistry(),
+      tasks,
+    });
     await member.joined;
     pools = new DistributedPool({ url: member.url });
   });
@@ -154,25 +259,41 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("call keeps stdout and stderr apart and ends with the child's exit code", async () => {
-    const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo out; echo err >&2; exit 3");
+    const { code, stdout, stderr } = await ask(
+      "call",
+      "pipeline",
+      "--",
+      "sh",
+      "-c",
+      "echo out; echo err >&2; exit 3",
+    );
     expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "out\n", stderr: "err\n" });
   });
 
   test("a child's progress is a bar on a terminal, which leaves nothing behind", async (context) => {
     context.skip(!onPath("script"), "script is not installed");
     const { id } = await pools.placeChild("pipeline", {
-      command: ["sh", "-c", "trap 'echo out; exit' TERM; echo 1/4 half of half >&3; while :; do sleep 0.1; done"],
+      command: [
+        "sh",
+        "-c",
+        "trap 'echo out; exit' TERM; echo 1/4 half of half >&3; while :; do sleep 0.1; done",
+      ],
     });
-    const child = spawn("script", ["-qec", `${process.execPath} ${CLI} logs -f ${id} --url ${member.url}`, "/dev/null"], {
-      env: ENVIRONMENT,
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const child = spawn(
+      "script",
+      ["-qec", `${process.execPath} ${CLI} logs -f ${id} --url ${member.url}`, "/dev/null"],
+      {
+        env: ENVIRONMENT,
+        stdio: ["ignore", "pipe", "ignore"],
+      },
+    );
     started.push(child);
     const screen = new Screen();
     const closed = once(child, "close");
     child.stdout.on("data", (bytes: Buffer) => screen.write(bytes.toString()));
     const bar = async () => {
-      while (String(screen) !== "[#####---------------] 25% 1/4 half of half") await once(child.stdout, "data");
+      while (String(screen) !== "[#####---------------] 25% 1/4 half of half")
+        await once(child.stdout, "data");
     };
     await within("the bar", COMMAND_TIMEOUT_MS, bar());
     await pools.child(id).stop();
@@ -181,7 +302,14 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("a child's progress is not shown where there is no terminal", async () => {
-    const { code, stdout, stderr } = await ask("call", "pipeline", "--", "sh", "-c", "echo 1/4 >&3; echo out; echo err >&2");
+    const { code, stdout, stderr } = await ask(
+      "call",
+      "pipeline",
+      "--",
+      "sh",
+      "-c",
+      "echo 1/4 >&3; echo out; echo err >&2",
+    );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "out\n", stderr: "err\n" });
   });
 
@@ -194,7 +322,9 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("bytes come back as they went in", async () => {
-    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8)) & 0xff));
+    const bytes = Buffer.from(
+      Array.from({ length: 300_000 }, (_, index) => (index * 31 + (index >> 8)) & 0xff),
+    );
     const file = join(folder, "bytes");
     await writeFile(file, bytes);
     const { code, bytes: out } = await ask("call", "pipeline", "--stdin", file, "--", "cat");
@@ -203,16 +333,25 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("--stdin - passes this command's own standard input on", async () => {
-    const { stdout } = await dpool(["call", "pipeline", "--url", member.url, "--stdin", "-", "--", "tr", "a-z", "A-Z"], { input: "quiet\n" });
+    const { stdout } = await dpool(
+      ["call", "pipeline", "--url", member.url, "--stdin", "-", "--", "tr", "a-z", "A-Z"],
+      { input: "quiet\n" },
+    );
     expect(stdout).toBe("QUIET\n");
   });
 
   /** The command line with its input and output as pipes; what it prints is read up to a line. */
   function talking(...args: string[]) {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: ROOT, env: ENVIRONMENT, stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: ROOT,
+      env: ENVIRONMENT,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     started.push(child);
     child.stdin?.on("error", () => {});
-    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[
+      Symbol.asyncIterator
+    ]();
     const exited = once(child, "exit");
     return {
       child,
@@ -223,7 +362,18 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
 
   test("what is typed reaches the child line by line, and its output comes meanwhile", async () => {
     const echo = 'while read -r line; do echo "got $line"; done; echo over';
-    const { child, line, code } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "sh", "-c", echo);
+    const { child, line, code } = talking(
+      "call",
+      "pipeline",
+      "--url",
+      member.url,
+      "--stdin",
+      "-",
+      "--",
+      "sh",
+      "-c",
+      echo,
+    );
     for (const typed of ["one", "two"]) {
       child.stdin?.write(`${typed}\n`);
       expect(await line()).toBe(`got ${typed}`);
@@ -234,7 +384,18 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("a child that has enough ends the command, whatever else is typed", async () => {
-    const { child, line, code } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "head", "-n", "1");
+    const { child, line, code } = talking(
+      "call",
+      "pipeline",
+      "--url",
+      member.url,
+      "--stdin",
+      "-",
+      "--",
+      "head",
+      "-n",
+      "1",
+    );
     const more = () => {
       while (child.stdin?.writable && child.stdin.write("y\n".repeat(10_000))) {}
     };
@@ -242,13 +403,34 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     more();
     expect(await line()).toBe("y");
     expect(await code()).toBe(0);
-    const silent = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--", "echo", "enough");
+    const silent = talking(
+      "call",
+      "pipeline",
+      "--url",
+      member.url,
+      "--stdin",
+      "-",
+      "--",
+      "echo",
+      "enough",
+    );
     expect(await silent.line()).toBe("enough");
     expect(await silent.code()).toBe(0);
   });
 
   test("a command that is killed midway takes its child along", async () => {
-    const { child, line } = talking("call", "pipeline", "--url", member.url, "--stdin", "-", "--label", "job=typed", "--", "cat");
+    const { child, line } = talking(
+      "call",
+      "pipeline",
+      "--url",
+      member.url,
+      "--stdin",
+      "-",
+      "--label",
+      "job=typed",
+      "--",
+      "cat",
+    );
     child.stdin?.write("half\n");
     expect(await line()).toBe("half");
     child.kill("SIGKILL");
@@ -262,25 +444,53 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("--env reaches the child, and the child knows where it is", async () => {
-    const { stdout } = await ask("call", "pipeline", "--env", "FOO=1212", "--", "sh", "-c", 'echo "$POOL_MEMBER $POOL_NAME $FOO"');
+    const { stdout } = await ask(
+      "call",
+      "pipeline",
+      "--env",
+      "FOO=1212",
+      "--",
+      "sh",
+      "-c",
+      'echo "$POOL_MEMBER $POOL_NAME $FOO"',
+    );
     expect(stdout).toBe("m1 pipeline 1212\n");
   });
 
   test("a function's value is printed as JSON, a function that throws with its stack", async () => {
-    const sum = await ask("call", "pipeline", "--json", '{"function":{"source":"(a, b) => ({ sum: a + b })","args":[1211,1]}}');
+    const sum = await ask(
+      "call",
+      "pipeline",
+      "--json",
+      '{"function":{"source":"(a, b) => ({ sum: a + b })","args":[1211,1]}}',
+    );
     expect(sum).toMatchObject({ code: 0, stdout: '{"sum":1212}\n', stderr: "" });
-    const threw = await ask("call", "pipeline", "--json", '{"function":{"source":"() => { throw new RangeError(\\"no foo\\") }"}}');
-    expect(threw.stderr).toMatch(/^dpool: function_threw: RangeError: no foo\nRangeError: no foo\n\s+at /);
+    const threw = await ask(
+      "call",
+      "pipeline",
+      "--json",
+      '{"function":{"source":"() => { throw new RangeError(\\"no foo\\") }"}}',
+    );
+    expect(threw.stderr).toMatch(
+      /^dpool: function_threw: RangeError: no foo\nRangeError: no foo\n\s+at /,
+    );
     expect(threw.code).toBe(125);
   });
 
   test("a value that only devalue carries is printed as Node shows it", async () => {
-    const spec = { function: { source: "() => new Map([[1n, new Date(0)]])", encoding: "devalue" } };
-    expect(await ask("call", "pipeline", "--json", JSON.stringify(spec))).toMatchObject({ code: 0, stdout: "Map(1) { 1n => 1970-01-01T00:00:00.000Z }\n" });
+    const spec = {
+      function: { source: "() => new Map([[1n, new Date(0)]])", encoding: "devalue" },
+    };
+    expect(await ask("call", "pipeline", "--json", JSON.stringify(spec))).toMatchObject({
+      code: 0,
+      stdout: "Map(1) { 1n => 1970-01-01T00:00:00.000Z }\n",
+    });
   });
 
   test("--task runs a task, with --args", async () => {
-    expect(await ask("call", "pipeline", "--task", "greet", "--args", '["hello", "ann"]')).toMatchObject({ code: 0, stdout: '"hello ann"\n', stderr: "" });
+    expect(
+      await ask("call", "pipeline", "--task", "greet", "--args", '["hello", "ann"]'),
+    ).toMatchObject({ code: 0, stdout: '"hello ann"\n', stderr: "" });
     const unknown = await ask("call", "pipeline", "--task", "nothing");
     expect(unknown.stderr).toMatch(/^dpool: task_not_found: expected one of greet; got nothing\n/);
     expect(unknown.code).toBe(125);
@@ -297,7 +507,16 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   });
 
   test("a placed child is listed, read, stopped", async () => {
-    const placed = await ask("place", "pipeline", "--label", "job=nightly", "--", "sh", "-c", "echo started; exec sleep 600");
+    const placed = await ask(
+      "place",
+      "pipeline",
+      "--label",
+      "job=nightly",
+      "--",
+      "sh",
+      "-c",
+      "echo started; exec sleep 600",
+    );
     expect(placed.code).toBe(0);
     expect(placed.stdout).toMatch(/^m1\.[0-9a-f]{32}\n$/);
     const id = placed.stdout.trim();
@@ -308,7 +527,9 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
 
     const ps = await ask("ps", "pipeline");
     expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +ENDED +HOW +LABELS\n/);
-    expect(ps.stdout).toMatch(new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"));
+    expect(ps.stdout).toMatch(
+      new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"),
+    );
     expect((await ask("ps")).stdout).toContain(id);
 
     expect(await ask("logs", id)).toMatchObject({ code: 0, stdout: "started\n", stderr: "" });
@@ -328,40 +549,87 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const script = "cat; mkdir d; cat a/in.bin >d/copy.bin; cat ./*/own >own.txt";
     const file = join(folder, "own");
     await writeFile(file, "own");
-    const args = ["--file", `a/in.bin=${join(folder, "in.bin")}`, "--file", `b/own=${file}`, "--artifact", "**/*.bin", "--artifact", "own.txt", "--out", out];
-    const { code, stdout, stderr } = await dpool(["call", "pipeline", "--url", member.url, "--stdin", "-", ...args, "--", "sh", "-c", script], {
-      input: "typed",
-    });
+    const args = [
+      "--file",
+      `a/in.bin=${join(folder, "in.bin")}`,
+      "--file",
+      `b/own=${file}`,
+      "--artifact",
+      "**/*.bin",
+      "--artifact",
+      "own.txt",
+      "--out",
+      out,
+    ];
+    const { code, stdout, stderr } = await dpool(
+      ["call", "pipeline", "--url", member.url, "--stdin", "-", ...args, "--", "sh", "-c", script],
+      {
+        input: "typed",
+      },
+    );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "typed", stderr: "" });
     expect((await readFile(join(out, "d/copy.bin"))).equals(bytes)).toBe(true);
     expect(await readFile(join(out, "own.txt"), "utf8")).toBe("own");
     const missing = await ask("call", "pipeline", "--file", "in=/nowhere", "--", "true");
-    expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/^dpool: --file: ENOENT/) });
+    expect(missing).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^dpool: --file: ENOENT/),
+    });
   });
 
   test("a placed child is fed and signalled, listed by its label, and told how it ended", async () => {
     const command = ["sh", "-c", "trap 'echo usr1' USR1; cat; exit 3"];
-    const id = (await ask("place", "pipeline", "--label", "job=fed", "--", ...command)).stdout.trim();
-    expect(await dpool(["stdin", id, "--url", member.url], { input: "one " })).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    const id = (
+      await ask("place", "pipeline", "--label", "job=fed", "--", ...command)
+    ).stdout.trim();
+    expect(await dpool(["stdin", id, "--url", member.url], { input: "one " })).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
     expect((await ask("ps", "--label", "job=fed", "--status", "running")).stdout).toContain(id);
     expect((await ask("ps", "--label", "job=other")).stdout).not.toContain(id);
     expect(await ask("signal", id, "SIGUSR1")).toMatchObject({ code: 0, stdout: "", stderr: "" });
-    expect(await dpool(["stdin", id, "--end", "--url", member.url], { input: "two\n" })).toMatchObject({ code: 0 });
+    expect(
+      await dpool(["stdin", id, "--end", "--url", member.url], { input: "two\n" }),
+    ).toMatchObject({ code: 0 });
     expect(await ask("logs", "-f", id)).toMatchObject({ code: 3, stdout: "one two\nusr1\n" });
-    expect((await ask("ps", "--label", "job")).stdout).toMatch(new RegExp(`^${id} +pipeline +ended +command +\\S+ +\\S+ +exit 3 +job=fed$`, "m"));
-    expect((await dpool(["stdin", id, "--url", member.url], { input: "x" })).stderr).toMatch(/^dpool: stdin_closed: /);
-    expect(await ask("signal", id, "USR1")).toMatchObject({ code: 2, stderr: expect.stringMatching(/expected one of SIGHUP/) });
+    expect((await ask("ps", "--label", "job")).stdout).toMatch(
+      new RegExp(`^${id} +pipeline +ended +command +\\S+ +\\S+ +exit 3 +job=fed$`, "m"),
+    );
+    expect((await dpool(["stdin", id, "--url", member.url], { input: "x" })).stderr).toMatch(
+      /^dpool: stdin_closed: /,
+    );
+    expect(await ask("signal", id, "USR1")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/expected one of SIGHUP/),
+    });
   });
 
   test("stop --grace-ms 0 kills what ignores TERM", async () => {
-    const id = (await ask("place", "pipeline", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")).stdout.trim();
+    const id = (
+      await ask("place", "pipeline", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    ).stdout.trim();
     expect(await ask("stop", id, "--grace-ms", "0")).toMatchObject({ code: 0 });
-    expect((await ask("ps", "--status", "ended")).stdout).toMatch(new RegExp(`^${id} .* cancelled`, "m"));
+    expect((await ask("ps", "--status", "ended")).stdout).toMatch(
+      new RegExp(`^${id} .* cancelled`, "m"),
+    );
   });
 
   test("logs -f goes on to the end and ends with the child's exit code", async () => {
-    const { stdout: id } = await ask("place", "pipeline", "--", "sh", "-c", "for n in 1 2 3; do echo $n; sleep 0.1; done; exit 5");
-    expect(await ask("logs", "-f", id.trim())).toMatchObject({ code: 5, stdout: "1\n2\n3\n", stderr: "" });
+    const { stdout: id } = await ask(
+      "place",
+      "pipeline",
+      "--",
+      "sh",
+      "-c",
+      "for n in 1 2 3; do echo $n; sleep 0.1; done; exit 5",
+    );
+    expect(await ask("logs", "-f", id.trim())).toMatchObject({
+      code: 5,
+      stdout: "1\n2\n3\n",
+      stderr: "",
+    });
   });
 
   test("logs of a child that never was", async () => {
@@ -373,24 +641,34 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
   test("members", async () => {
     const { code, stdout } = await ask("members");
     expect(stdout).toMatch(/^MEMBER +POOL +ACTIVE +URL +SANDBOX +VERSION\n/);
-    expect(stdout).toMatch(new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +${LEVEL} +0\\.1\\.0$`, "m"));
+    expect(stdout).toMatch(
+      new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +${LEVEL} +0\\.1\\.0$`, "m"),
+    );
     expect(code).toBe(0);
   });
 });
 
 describe.skipIf(!hasSandbox)(`serving${unlessSandbox}`, () => {
-  test.each(["SIGTERM", "SIGINT"] as const)("dev says ready for each member, answers, and %s ends it well", async (signal) => {
-    const { child, ready } = await serving(["dev", "--members", "2", "--pool", "pipeline=2", "--pool", "other=1", "--port", "0"], 2);
-    const lines = ready.map((line) => /^ready (http:\/\/127\.0\.0\.1:\d+) member (m\d) pools pipeline=2,other=1$/.exec(line));
-    expect(lines.map((line) => line?.[2])).toEqual(["m1", "m2"]);
-    const url = lines[1]?.[1] as string;
-    expect((await fetch(`${url}/readyz`)).status).toBe(200);
-    expect((await dpool(["members", "--url", url])).stdout.split("\n")).toHaveLength(6);
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "dev says ready for each member, answers, and %s ends it well",
+    async (signal) => {
+      const { child, ready } = await serving(
+        ["dev", "--members", "2", "--pool", "pipeline=2", "--pool", "other=1", "--port", "0"],
+        2,
+      );
+      const lines = ready.map((line) =>
+        /^ready (http:\/\/127\.0\.0\.1:\d+) member (m\d) pools pipeline=2,other=1$/.exec(line),
+      );
+      expect(lines.map((line) => line?.[2])).toEqual(["m1", "m2"]);
+      const url = lines[1]?.[1] as string;
+      expect((await fetch(`${url}/readyz`)).status).toBe(200);
+      expect((await dpool(["members", "--url", url])).stdout.split("\n")).toHaveLength(6);
 
-    const exited = once(child, "exit");
-    child.kill(signal);
-    expect(await within(`dev after ${signal}`, COMMAND_TIMEOUT_MS, exited)).toEqual([0, null]);
-  });
+      const exited = once(child, "exit");
+      child.kill(signal);
+      expect(await within(`dev after ${signal}`, COMMAND_TIMEOUT_MS, exited)).toEqual([0, null]);
+    },
+  );
 
   test("a port in use is said plainly", async () => {
     const server = createServer().listen(0, "127.0.0.1");
@@ -398,7 +676,9 @@ describe.skipIf(!hasSandbox)(`serving${unlessSandbox}`, () => {
     const { port } = server.address() as AddressInfo;
     try {
       const { code, stdout, stderr } = await dpool(["dev", "--port", String(port)]);
-      expect(stderr).toMatch(new RegExp(`^dpool: .*cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`, "m"));
+      expect(stderr).toMatch(
+        new RegExp(`^dpool: .*cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`, "m"),
+      );
       expect(stderr).not.toMatch(/^\s+at /m);
       expect(stdout).toBe("");
       expect(code).not.toBe(0);
@@ -415,15 +695,25 @@ describe.skipIf(!hasSandbox)(`the package${unlessSandbox}`, () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test("packed and installed, it serves a member and runs a function in it", { timeout: INSTALL_TIMEOUT_MS + COMMAND_TIMEOUT_MS }, async () => {
-    const packed = await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder], { timeout: INSTALL_TIMEOUT_MS });
+  test("packed and installed, it serves a member and runs a function in it", {
+    timeout: INSTALL_TIMEOUT_MS + COMMAND_TIMEOUT_MS,
+  }, async () => {
+    const packed = await run(
+      "npm",
+      ["pack", "--ignore-scripts", "--silent", "--pack-destination", folder],
+      { timeout: INSTALL_TIMEOUT_MS },
+    );
     expect(packed.code, packed.stderr).toBe(0);
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
     expect(tarball).toBe("distributed-pool-0.1.0.tgz");
 
     await writeFile(join(folder, "package.json"), '{"name":"user","private":true,"type":"module"}');
     const options = { cwd: folder, timeout: INSTALL_TIMEOUT_MS };
-    const installed = await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`], options);
+    const installed = await run(
+      "npm",
+      ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`],
+      options,
+    );
     expect(installed.code, installed.stderr).toBe(0);
 
     await writeFile(
@@ -443,7 +733,11 @@ console.log(JSON.stringify({ value, openapi: contract.openapi, docs }));
     );
     const used = await run(process.execPath, ["use.js"], { cwd: folder });
     expect(used.stderr).toBe("");
-    expect(JSON.parse(used.stdout)).toEqual({ value: "installed says foo is 1212", openapi: "3.1.0", docs: 200 });
+    expect(JSON.parse(used.stdout)).toEqual({
+      value: "installed says foo is 1212",
+      openapi: "3.1.0",
+      docs: 200,
+    });
 
     const bin = await run(process.execPath, ["node_modules/.bin/dpool", "--help"], { cwd: folder });
     expect(bin.stdout).toMatch(/^dpool: /);

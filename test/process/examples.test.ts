@@ -20,81 +20,104 @@ interface Ran {
 
 function example(file: string, ...args: string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = execFile(process.execPath, [`examples/${file}`, ...args], { timeout: EXAMPLE_TIMEOUT_MS }, (error, stdout, stderr) => {
-      if (error?.killed) reject(new Error(`${file} did not end within ${EXAMPLE_TIMEOUT_MS} ms: ${stdout}${stderr}`));
-      else resolve({ code: child.exitCode, stdout, stderr });
-    });
+    const child = execFile(
+      process.execPath,
+      [`examples/${file}`, ...args],
+      { timeout: EXAMPLE_TIMEOUT_MS },
+      (error, stdout, stderr) => {
+        if (error?.killed)
+          reject(
+            new Error(`${file} did not end within ${EXAMPLE_TIMEOUT_MS} ms: ${stdout}${stderr}`),
+          );
+        else resolve({ code: child.exitCode, stdout, stderr });
+      },
+    );
   });
 }
 
-describe.skipIf(!hasSandbox)(`examples${hasSandbox ? "" : " (skipped: bwrap is not installed)"}`, () => {
-  const members: RunningMember[] = [];
-  let folder: string;
+describe.skipIf(!hasSandbox)(
+  `examples${hasSandbox ? "" : " (skipped: bwrap is not installed)"}`,
+  () => {
+    const members: RunningMember[] = [];
+    let folder: string;
 
-  /** The member that is asked serves another pool only: what runs in `pipeline` runs elsewhere. */
-  let asked: string;
+    /** The member that is asked serves another pool only: what runs in `pipeline` runs elsewhere. */
+    let asked: string;
 
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "distributed-pool-examples-"));
-    const registry = new EmbeddedRegistry();
-    const served: [string, Record<string, number>][] = [
-      ["asked", { other: 1 }],
-      ["m2", { pipeline: 2 }],
-      ["m3", { pipeline: 2 }],
-    ];
-    const tasks = "examples/thumbnails/tasks";
-    for (const [name, pools] of served) members.push(await startMember({ name, pools, port: 0, registry, tasks }));
-    await Promise.all(members.map((member) => member.joined));
-    asked = (members[0] as RunningMember).url;
-  });
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), "distributed-pool-examples-"));
+      const registry = new EmbeddedRegistry();
+      const served: [string, Record<string, number>][] = [
+        ["asked", { other: 1 }],
+        ["m2", { pipeline: 2 }],
+        ["m3", { pipeline: 2 }],
+      ];
+      const tasks = "examples/thumbnails/tasks";
+      for (const [name, pools] of served)
+        members.push(await startMember({ name, pools, port: 0, registry, tasks }));
+      await Promise.all(members.map((member) => member.joined));
+      asked = (members[0] as RunningMember).url;
+    });
 
-  afterAll(async () => {
-    await Promise.all(members.map((member) => member.stop()));
-    await rm(folder, { recursive: true, force: true });
-  });
+    afterAll(async () => {
+      await Promise.all(members.map((member) => member.stop()));
+      await rm(folder, { recursive: true, force: true });
+    });
 
-  test("says foo", async () => {
-    const { code, stdout, stderr } = await example("says-foo/says-foo.ts", asked);
-    expect(stderr).toBe("");
-    expect(stdout).toMatch(/^m[23] says foo is 1212\n$/);
-    expect(code).toBe(0);
-  });
+    test("says foo", async () => {
+      const { code, stdout, stderr } = await example("says-foo/says-foo.ts", asked);
+      expect(stderr).toBe("");
+      expect(stdout).toMatch(/^m[23] says foo is 1212\n$/);
+      expect(code).toBe(0);
+    });
 
-  test("auto-terminating child: placed through one member, followed through another after the caller has gone", async () => {
-    const file = "auto-terminating-child/auto-terminating-child.ts";
-    const placed = await example(file, asked);
-    expect(placed.code).toBe(0);
-    expect(placed.stdout).toMatch(/^m[23]\.[0-9a-f]{32}\n$/);
-    const id = placed.stdout.trim();
-    expect(placed.stderr).toContain(`dpool logs -f ${id} --url ${asked}`);
+    test("auto-terminating child: placed through one member, followed through another after the caller has gone", async () => {
+      const file = "auto-terminating-child/auto-terminating-child.ts";
+      const placed = await example(file, asked);
+      expect(placed.code).toBe(0);
+      expect(placed.stdout).toMatch(/^m[23]\.[0-9a-f]{32}\n$/);
+      const id = placed.stdout.trim();
+      expect(placed.stderr).toContain(`dpool logs -f ${id} --url ${asked}`);
 
-    const owner = id.slice(0, 2);
-    const another = members.find(({ name }) => name !== owner && name !== "asked") as RunningMember;
-    const followed = await example(file, another.url, id);
-    expect(followed.stdout).toBe(`${owner}: 3\n${owner}: 2\n${owner}: 1\n${owner}: done\nended by itself with exit code 0\n`);
-    expect(followed.code).toBe(0);
-  });
+      const owner = id.slice(0, 2);
+      const another = members.find(
+        ({ name }) => name !== owner && name !== "asked",
+      ) as RunningMember;
+      const followed = await example(file, another.url, id);
+      expect(followed.stdout).toBe(
+        `${owner}: 3\n${owner}: 2\n${owner}: 1\n${owner}: done\nended by itself with exit code 0\n`,
+      );
+      expect(followed.code).toBe(0);
+    });
 
-  const skipped = missing.length > 0 ? ` (skipped: ${missing.join(" and ")} not installed)` : "";
-  test.skipIf(missing.length > 0).each([
-    ["a bundle", []],
-    ["a task", ["--task"]],
-  ])(`thumbnails by %s${skipped}`, async (name, options) => {
-    const thumbnails = join(folder, name);
-    const { code, stdout, stderr } = await example("thumbnails/thumbnails.ts", ...options, asked, thumbnails);
-    expect(stderr).toBe("");
-    expect(stdout).toMatch(/^m[23] made 10 thumbnails in /);
-    expect(code).toBe(0);
+    const skipped = missing.length > 0 ? ` (skipped: ${missing.join(" and ")} not installed)` : "";
+    test.skipIf(missing.length > 0).each([
+      ["a bundle", []],
+      ["a task", ["--task"]],
+    ])(`thumbnails by %s${skipped}`, async (name, options) => {
+      const thumbnails = join(folder, name);
+      const { code, stdout, stderr } = await example(
+        "thumbnails/thumbnails.ts",
+        ...options,
+        asked,
+        thumbnails,
+      );
+      expect(stderr).toBe("");
+      expect(stdout).toMatch(/^m[23] made 10 thumbnails in /);
+      expect(code).toBe(0);
 
-    const files = (await readdir(thumbnails)).sort();
-    expect(files).toEqual(Array.from({ length: 10 }, (_, index) => `${String(index + 1).padStart(2, "0")}.png`));
-    const images = await Promise.all(files.map((name) => readFile(join(thumbnails, name))));
-    for (const image of images) {
-      expect(image.toString("latin1", 0, 8)).toBe("\x89PNG\r\n\x1a\n");
-      expect(image.toString("latin1", 12, 16)).toBe("IHDR");
-      expect([image.readUInt32BE(16), image.readUInt32BE(20)]).toEqual([320, 180]);
-      expect(image.toString("latin1", image.length - 8, image.length - 4)).toBe("IEND");
-    }
-    expect(new Set(images.map((image) => image.toString("base64"))).size).toBe(10);
-  });
-});
+      const files = (await readdir(thumbnails)).sort();
+      expect(files).toEqual(
+        Array.from({ length: 10 }, (_, index) => `${String(index + 1).padStart(2, "0")}.png`),
+      );
+      const images = await Promise.all(files.map((name) => readFile(join(thumbnails, name))));
+      for (const image of images) {
+        expect(image.toString("latin1", 0, 8)).toBe("\x89PNG\r\n\x1a\n");
+        expect(image.toString("latin1", 12, 16)).toBe("IHDR");
+        expect([image.readUInt32BE(16), image.readUInt32BE(20)]).toEqual([320, 180]);
+        expect(image.toString("latin1", image.length - 8, image.length - 4)).toBe("IEND");
+      }
+      expect(new Set(images.map((image) => image.toString("base64"))).size).toBe(10);
+    });
+  },
+);

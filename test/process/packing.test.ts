@@ -8,10 +8,16 @@ import type { Readable, Writable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Data } from "../../openapi/schemas.ts";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
-import { ARTIFACTS_FD, DEPTH_WITH_ARTIFACTS, FILES_FAILED, FILES_FD, packed } from "../../server/sandbox/packing.ts";
+import type { Data } from "../../openapi/values.ts";
+import {
+  ARTIFACTS_FD,
+  DEPTH_WITH_ARTIFACTS,
+  FILES_FAILED,
+  FILES_FD,
+  packed,
+} from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/workspace/artifacts.ts";
+import { fileOf, packFiles } from "../../server/workspace/files.ts";
 import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
@@ -35,12 +41,41 @@ interface Options {
 }
 
 /** A sandbox of this test's own: only the system is in sight. */
-function bubblewrap(env: Readonly<Record<string, string>> = {}, workspaceBytes = 64 * MB): string[] {
+function bubblewrap(
+  env: Readonly<Record<string, string>> = {},
+  workspaceBytes = 64 * MB,
+): string[] {
   return [
-    ...["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL", "--clearenv"],
+    ...[
+      "bwrap",
+      "--unshare-all",
+      "--die-with-parent",
+      "--new-session",
+      "--uid",
+      "65534",
+      "--gid",
+      "65534",
+      "--cap-drop",
+      "ALL",
+      "--clearenv",
+    ],
     ...Object.entries({ PATH, ...env }).flatMap(([name, value]) => ["--setenv", name, value]),
     ...["/usr", "/bin", "/lib", "/lib64"].flatMap((path) => ["--ro-bind-try", path, path]),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--size", String(workspaceBytes), "--tmpfs", "/work", "--chdir", "/work", "--"],
+    ...[
+      "--proc",
+      "/proc",
+      "--dev",
+      "/dev",
+      "--tmpfs",
+      "/tmp",
+      "--size",
+      String(workspaceBytes),
+      "--tmpfs",
+      "/work",
+      "--chdir",
+      "/work",
+      "--",
+    ],
   ];
 }
 
@@ -52,12 +87,29 @@ function makeFolder(): string {
 
 function start(
   argv: readonly string[],
-  { around = bubblewrap(), shell, cwd = "/", env = { PATH }, files, artifacts = [], stdin, maxBytes = 100 * MB, readAfter }: Options,
+  {
+    around = bubblewrap(),
+    shell,
+    cwd = "/",
+    env = { PATH },
+    files,
+    artifacts = [],
+    stdin,
+    maxBytes = 100 * MB,
+    readAfter,
+  }: Options,
 ) {
   const [first = "", ...rest] = packed(argv, { files: files !== undefined, artifacts });
-  const [program = "", ...args] = [...around, ...(first === "/bin/sh" && shell ? shell : [first]), ...rest];
+  const [program = "", ...args] = [
+    ...around,
+    ...(first === "/bin/sh" && shell ? shell : [first]),
+    ...rest,
+  ];
   const stdio = Array.from({ length: ARTIFACTS_FD + 1 }, (_, fd) => {
-    const isOpen = fd <= 2 || (fd === FILES_FD && files !== undefined) || (fd === ARTIFACTS_FD && artifacts.length > 0);
+    const isOpen =
+      fd <= 2 ||
+      (fd === FILES_FD && files !== undefined) ||
+      (fd === ARTIFACTS_FD && artifacts.length > 0);
     return isOpen ? ("pipe" as const) : ("ignore" as const);
   });
   const child = spawn(program, args, { cwd, env, stdio, detached: true });
@@ -74,9 +126,15 @@ function start(
   for (const stream of streams) stream?.on("error", () => {});
   input.end(stdin);
   // A program that ends without reading them leaves the pipe to nobody.
-  if (files) void pipeline(packFiles(Object.entries(files).map(([path, data]) => fileOf(path, data))), streams[FILES_FD] as Writable).catch(() => {});
+  if (files)
+    void pipeline(
+      packFiles(Object.entries(files).map(([path, data]) => fileOf(path, data))),
+      streams[FILES_FD] as Writable,
+    ).catch(() => {});
   const options = { patterns: artifacts, maxBytes, maxFiles: 1_000, folder: makeFolder() };
-  const exited = new Promise<number | string | null>((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
+  const exited = new Promise<number | string | null>((resolve) =>
+    child.once("exit", (code, signal) => resolve(code ?? signal)),
+  );
   const ready = new Promise<void>((resolve) => {
     if (readAfter === undefined) return resolve();
     let seen = "";
@@ -89,12 +147,18 @@ function start(
     await ready;
     return Artifacts.receive(streams[ARTIFACTS_FD] as Readable, options);
   };
-  const ended = Promise.all([exited, text(output), text(errors), artifacts.length > 0 ? receive() : null]);
+  const ended = Promise.all([
+    exited,
+    text(output),
+    text(errors),
+    artifacts.length > 0 ? receive() : null,
+  ]);
   const end = async () => {
     const [exitCode, stdout, stderr, left] = await within("the child's end", ended);
     if (left) onTestFinished(() => left.close());
     const contents = new Map<string, Buffer>();
-    for (const { path } of left?.list() ?? []) contents.set(path, await buffer(left?.open(path)?.stream as Readable));
+    for (const { path } of left?.list() ?? [])
+      contents.set(path, await buffer(left?.open(path)?.stream as Readable));
     return { exitCode, stdout, stderr, problem: left?.problem, contents };
   };
   return { pid, output, end };
@@ -102,7 +166,8 @@ function start(
 
 const run = (argv: readonly string[], options: Options = {}) => start(argv, options).end();
 const runScript = (script: string, options: Options = {}) => run(["sh", "-c", script], options);
-const texts = (contents: ReadonlyMap<string, Buffer>) => Object.fromEntries([...contents].map(([path, bytes]) => [path, bytes.toString()]));
+const texts = (contents: ReadonlyMap<string, Buffer>) =>
+  Object.fromEntries([...contents].map(([path, bytes]) => [path, bytes.toString()]));
 
 /** The pid so many generations below a process. */
 function below(pid: number, depth: number): number | undefined {
@@ -127,146 +192,212 @@ const ODD_NAMES = [
   "@x",
 ];
 
-describe.skipIf(!HAS_BUBBLEWRAP)("in bubblewrap (skipped where it is missing or not allowed)", () => {
-  const shells = [
-    { name: "dash", shell: ["/bin/dash"] },
-    { name: "bash", shell: ["/bin/bash", "--posix"] },
-    { name: "busybox", shell: ["/bin/busybox", "sh"] },
-  ];
-  describe.each(shells)("with $name as the shell (skipped where it is missing)", ({ name, shell }) => {
-    const testHere = test.skipIf(!onPath(name));
+describe.skipIf(!HAS_BUBBLEWRAP)(
+  "in bubblewrap (skipped where it is missing or not allowed)",
+  () => {
+    const shells = [
+      { name: "dash", shell: ["/bin/dash"] },
+      { name: "bash", shell: ["/bin/bash", "--posix"] },
+      { name: "busybox", shell: ["/bin/busybox", "sh"] },
+    ];
+    describe.each(shells)(
+      "with $name as the shell (skipped where it is missing)",
+      ({ name, shell }) => {
+        const testHere = test.skipIf(!onPath(name));
 
-    testHere("files go in and come out byte for byte", async () => {
-      const given = new Map([
-        ["empty", Buffer.alloc(0)],
-        ["large", randomBytes(5 * MB)],
-        ["every byte", Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
-        [`${"deep/".repeat(300)}file`, Buffer.from("deep")],
-        [`${"n".repeat(255)}`, Buffer.from("long")],
-        ...ODD_NAMES.map((path) => [path, Buffer.from(path)] as const),
-      ]);
-      const files = Object.fromEntries([...given].map(([path, bytes]) => [path, { base64: bytes.toString("base64") }]));
-      const { exitCode, stderr, problem, contents } = await run(["true"], { shell, files, artifacts: ["**"] });
-      expect({ exitCode, stderr, problem }).toEqual({ exitCode: 0, stderr: "", problem: undefined });
-      expect([...contents.keys()].toSorted()).toEqual([...given.keys()].toSorted());
-      for (const [path, bytes] of given) expect(contents.get(path)?.equals(bytes), path).toBe(true);
-    });
-
-    testHere("the program finds its files, and what it makes of them comes out", async () => {
-      const { contents, stdout } = await runScript("mkdir out; tr a-z A-Z <in/a.txt >out/a.txt; cat in/b.txt; stat -c %a in/a.txt", {
-        shell,
-        files: { "in/a.txt": "text", "in/b.txt": { text: "é\n" } },
-        artifacts: ["out/*"],
-      });
-      expect(stdout).toBe("é\n644\n");
-      expect(texts(contents)).toEqual({ "out/a.txt": "TEXT" });
-    });
-
-    testHere.each([
-      ["exit 0", 0],
-      ["exit 7", 7],
-      ["exit 255", 255],
-      ["kill -TERM $$", 143],
-      ["kill -KILL $$", 137],
-      ["kill -INT $$", 130],
-      ["kill -SEGV $$", 139],
-    ])("the exit code of `%s` is kept, and nothing is said about it", async (script, code) => {
-      for (const files of [{ in: "x" }, undefined]) {
-        const { exitCode, stderr, contents } = await runScript(`echo left >out; ${script}`, { shell, ...(files ? { files } : {}), artifacts: ["out"] });
-        expect({ exitCode, stderr }).toEqual({ exitCode: code, stderr: "" });
-        expect(texts(contents)).toEqual({ out: "left\n" });
-      }
-      expect((await runScript(script, { shell, files: { in: "x" } })).exitCode).toBe(code);
-    });
-
-    testHere.each([[["no-such-program"]], [["exit", "3"]], [["-x"]], [["-a", "x", "ls"]], [["--"]]])("%j is no program", async (argv) => {
-      for (const artifacts of [[], ["*"]]) {
-        const { exitCode, stderr } = await run(argv, { shell, files: { in: "x" }, artifacts });
-        expect(exitCode).toBe(127);
-        expect(stderr).toContain("not found");
-      }
-    });
-
-    testHere("the standard streams are the program's", async () => {
-      for (const artifacts of [[], ["*"]]) {
-        const { stdout, stderr } = await runScript("cat; echo err >&2", { shell, files: { in: "x" }, artifacts, stdin: "given" });
-        expect({ stdout, stderr }).toEqual({ stdout: "given", stderr: "err\n" });
-      }
-    });
-
-    testHere("the pipes of the files are not open in the program", async () => {
-      // Without packing: what the tests themselves were started with.
-      const openIn = async (options: Options) =>
-        [...(await runScript("ls /proc/$$/fd", options)).stdout.matchAll(/\d+/g)].map(Number).toSorted((x, y) => x - y);
-      const bare = await openIn({});
-      for (const options of [{ files: { in: "x" } }, { artifacts: ["*"] }, { files: { in: "x" }, artifacts: ["*"] }]) {
-        const open = await openIn({ shell, ...options });
-        expect(open.filter((fd) => [FILES_FD, ARTIFACTS_FD, 9].includes(fd))).toEqual([]);
-        expect(open).toEqual(bare.filter((fd) => ![FILES_FD, ARTIFACTS_FD, 9].includes(fd)));
-      }
-    });
-
-    testHere("the program alone gets a signal, and what it leaves then comes out", async () => {
-      const script = "trap 'echo bye >out; exit 9' TERM; echo up; while :; do sleep 0.02; done";
-      const child = start(["sh", "-c", script], { shell, artifacts: ["out"] });
-      await within("the first line", new Promise((resolve) => child.output.once("data", resolve)));
-      // bubblewrap's own process, its first one inside, the shell.
-      const pid = below(child.pid, 2 + DEPTH_WITH_ARTIFACTS);
-      expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toBe(`sh\0-c\0${script}\0`);
-      process.kill(pid as number, "SIGTERM");
-      const { exitCode, contents } = await child.end();
-      expect(exitCode).toBe(9);
-      expect(texts(contents)).toEqual({ out: "bye\n" });
-    });
-
-    testHere("with files only, the program is in the shell's place", async () => {
-      const child = start(["sh", "-c", "echo up; while :; do sleep 0.02; done"], { shell, files: { in: "x" } });
-      await within("the first line", new Promise((resolve) => child.output.once("data", resolve)));
-      process.kill(below(child.pid, 2) as number, "SIGTERM");
-      expect((await child.end()).exitCode).toBe(143);
-    });
-
-    testHere("files that do not fit end it before the program starts, with a code and a line of its own", async () => {
-      for (const artifacts of [[], ["*"]]) {
-        const { exitCode, stdout, stderr } = await runScript("echo ran", {
-          shell,
-          around: bubblewrap({}, 65_536),
-          files: { large: { base64: Buffer.alloc(MB).toString("base64") } },
-          artifacts,
+        testHere("files go in and come out byte for byte", async () => {
+          const given = new Map([
+            ["empty", Buffer.alloc(0)],
+            ["large", randomBytes(5 * MB)],
+            ["every byte", Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
+            [`${"deep/".repeat(300)}file`, Buffer.from("deep")],
+            [`${"n".repeat(255)}`, Buffer.from("long")],
+            ...ODD_NAMES.map((path) => [path, Buffer.from(path)] as const),
+          ]);
+          const files = Object.fromEntries(
+            [...given].map(([path, bytes]) => [path, { base64: bytes.toString("base64") }]),
+          );
+          const { exitCode, stderr, problem, contents } = await run(["true"], {
+            shell,
+            files,
+            artifacts: ["**"],
+          });
+          expect({ exitCode, stderr, problem }).toEqual({
+            exitCode: 0,
+            stderr: "",
+            problem: undefined,
+          });
+          expect([...contents.keys()].toSorted()).toEqual([...given.keys()].toSorted());
+          for (const [path, bytes] of given)
+            expect(contents.get(path)?.equals(bytes), path).toBe(true);
         });
-        expect({ exitCode, stdout }).toEqual({ exitCode: FILES_FAILED.exitCode, stdout: "" });
-        expect(stderr).toContain("tar: large: ");
-        expect(stderr.trimEnd().endsWith(FILES_FAILED.message)).toBe(true);
-      }
-      const clash = await run(["echo", "ran"], { shell, files: { a: "1", "a/b": "2" } });
-      expect(clash).toMatchObject({ exitCode: FILES_FAILED.exitCode, stdout: "" });
+
+        testHere("the program finds its files, and what it makes of them comes out", async () => {
+          const { contents, stdout } = await runScript(
+            "mkdir out; tr a-z A-Z <in/a.txt >out/a.txt; cat in/b.txt; stat -c %a in/a.txt",
+            {
+              shell,
+              files: { "in/a.txt": "text", "in/b.txt": { text: "é\n" } },
+              artifacts: ["out/*"],
+            },
+          );
+          expect(stdout).toBe("é\n644\n");
+          expect(texts(contents)).toEqual({ "out/a.txt": "TEXT" });
+        });
+
+        testHere.each([
+          ["exit 0", 0],
+          ["exit 7", 7],
+          ["exit 255", 255],
+          ["kill -TERM $$", 143],
+          ["kill -KILL $$", 137],
+          ["kill -INT $$", 130],
+          ["kill -SEGV $$", 139],
+        ])("the exit code of `%s` is kept, and nothing is said about it", async (script, code) => {
+          for (const files of [{ in: "x" }, undefined]) {
+            const { exitCode, stderr, contents } = await runScript(`echo left >out; ${script}`, {
+              shell,
+              ...(files ? { files } : {}),
+              artifacts: ["out"],
+            });
+            expect({ exitCode, stderr }).toEqual({ exitCode: code, stderr: "" });
+            expect(texts(contents)).toEqual({ out: "left\n" });
+          }
+          expect((await runScript(script, { shell, files: { in: "x" } })).exitCode).toBe(code);
+        });
+
+        testHere.each([
+          [["no-such-program"]],
+          [["exit", "3"]],
+          [["-x"]],
+          [["-a", "x", "ls"]],
+          [["--"]],
+        ])("%j is no program", async (argv) => {
+          for (const artifacts of [[], ["*"]]) {
+            const { exitCode, stderr } = await run(argv, { shell, files: { in: "x" }, artifacts });
+            expect(exitCode).toBe(127);
+            expect(stderr).toContain("not found");
+          }
+        });
+
+        testHere("the standard streams are the program's", async () => {
+          for (const artifacts of [[], ["*"]]) {
+            const { stdout, stderr } = await runScript("cat; echo err >&2", {
+              shell,
+              files: { in: "x" },
+              artifacts,
+              stdin: "given",
+            });
+            expect({ stdout, stderr }).toEqual({ stdout: "given", stderr: "err\n" });
+          }
+        });
+
+        testHere("the pipes of the files are not open in the program", async () => {
+          // Without packing: what the tests themselves were started with.
+          const openIn = async (options: Options) =>
+            [...(await runScript("ls /proc/$$/fd", options)).stdout.matchAll(/\d+/g)]
+              .map(Number)
+              .toSorted((x, y) => x - y);
+          const bare = await openIn({});
+          for (const options of [
+            { files: { in: "x" } },
+            { artifacts: ["*"] },
+            { files: { in: "x" }, artifacts: ["*"] },
+          ]) {
+            const open = await openIn({ shell, ...options });
+            expect(open.filter((fd) => [FILES_FD, ARTIFACTS_FD, 9].includes(fd))).toEqual([]);
+            expect(open).toEqual(bare.filter((fd) => ![FILES_FD, ARTIFACTS_FD, 9].includes(fd)));
+          }
+        });
+
+        testHere("the program alone gets a signal, and what it leaves then comes out", async () => {
+          const script = "trap 'echo bye >out; exit 9' TERM; echo up; while :; do sleep 0.02; done";
+          const child = start(["sh", "-c", script], { shell, artifacts: ["out"] });
+          await within(
+            "the first line",
+            new Promise((resolve) => child.output.once("data", resolve)),
+          );
+          // bubblewrap's own process, its first one inside, the shell.
+          const pid = below(child.pid, 2 + DEPTH_WITH_ARTIFACTS);
+          expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toBe(`sh\0-c\0${script}\0`);
+          process.kill(pid as number, "SIGTERM");
+          const { exitCode, contents } = await child.end();
+          expect(exitCode).toBe(9);
+          expect(texts(contents)).toEqual({ out: "bye\n" });
+        });
+
+        testHere("with files only, the program is in the shell's place", async () => {
+          const child = start(["sh", "-c", "echo up; while :; do sleep 0.02; done"], {
+            shell,
+            files: { in: "x" },
+          });
+          await within(
+            "the first line",
+            new Promise((resolve) => child.output.once("data", resolve)),
+          );
+          process.kill(below(child.pid, 2) as number, "SIGTERM");
+          expect((await child.end()).exitCode).toBe(143);
+        });
+
+        testHere(
+          "files that do not fit end it before the program starts, with a code and a line of its own",
+          async () => {
+            for (const artifacts of [[], ["*"]]) {
+              const { exitCode, stdout, stderr } = await runScript("echo ran", {
+                shell,
+                around: bubblewrap({}, 65_536),
+                files: { large: { base64: Buffer.alloc(MB).toString("base64") } },
+                artifacts,
+              });
+              expect({ exitCode, stdout }).toEqual({ exitCode: FILES_FAILED.exitCode, stdout: "" });
+              expect(stderr).toContain("tar: large: ");
+              expect(stderr.trimEnd().endsWith(FILES_FAILED.message)).toBe(true);
+            }
+            const clash = await run(["echo", "ran"], { shell, files: { a: "1", "a/b": "2" } });
+            expect(clash).toMatchObject({ exitCode: FILES_FAILED.exitCode, stdout: "" });
+          },
+        );
+
+        testHere("the program's variables are the program's", async () => {
+          const env = {
+            PATH: "/nowhere",
+            TAR_OPTIONS: "--exclude=*",
+            LC_ALL: "C",
+            code: "mine",
+            POSIXLY_CORRECT: "1",
+          };
+          const { stdout, contents, problem } = await run(["/usr/bin/env"], {
+            shell,
+            around: bubblewrap(env),
+            files: { é: "x" },
+            artifacts: ["?"],
+          });
+          for (const [name, value] of Object.entries(env))
+            expect(stdout.split("\n")).toContain(`${name}=${value}`);
+          expect(problem).toBeUndefined();
+          expect(texts(contents)).toEqual({ é: "x" });
+        });
+      },
+    );
+
+    test("only regular files come out, and nothing through a link", async () => {
+      const script = [
+        "echo own >file; ln file hard; mkdir folder; echo in >folder/file",
+        "ln -s /etc/passwd passwd; ln -s /usr/bin/env env; ln -s file soft; ln -s /usr/share/doc docs; ln -s folder other; ln -s . loop; ln -s /proc/self/environ environ",
+        "mkfifo pipe; mkdir -p x/y; ln -s ../../.. x/y/up",
+      ].join("; ");
+      const { contents, problem, exitCode } = await runScript(script, {
+        artifacts: ["**", "passwd", "env", "docs/*", "x/y/up/**"],
+      });
+      expect({ exitCode, problem }).toEqual({ exitCode: 0, problem: undefined });
+      expect(texts(contents)).toEqual({ file: "own\n", hard: "own\n", "folder/file": "in\n" });
     });
 
-    testHere("the program's variables are the program's", async () => {
-      const env = { PATH: "/nowhere", TAR_OPTIONS: "--exclude=*", LC_ALL: "C", code: "mine", POSIXLY_CORRECT: "1" };
-      const { stdout, contents, problem } = await run(["/usr/bin/env"], { shell, around: bubblewrap(env), files: { é: "x" }, artifacts: ["?"] });
-      for (const [name, value] of Object.entries(env)) expect(stdout.split("\n")).toContain(`${name}=${value}`);
-      expect(problem).toBeUndefined();
-      expect(texts(contents)).toEqual({ é: "x" });
-    });
-  });
-
-  test("only regular files come out, and nothing through a link", async () => {
-    const script = [
-      "echo own >file; ln file hard; mkdir folder; echo in >folder/file",
-      "ln -s /etc/passwd passwd; ln -s /usr/bin/env env; ln -s file soft; ln -s /usr/share/doc docs; ln -s folder other; ln -s . loop; ln -s /proc/self/environ environ",
-      "mkfifo pipe; mkdir -p x/y; ln -s ../../.. x/y/up",
-    ].join("; ");
-    const { contents, problem, exitCode } = await runScript(script, { artifacts: ["**", "passwd", "env", "docs/*", "x/y/up/**"] });
-    expect({ exitCode, problem }).toEqual({ exitCode: 0, problem: undefined });
-    expect(texts(contents)).toEqual({ file: "own\n", hard: "own\n", "folder/file": "in\n" });
-  });
-
-  test("files that turn into links while they are packed bring nothing from where the links lead", async () => {
-    const secret = join(makeFolder(), "secret");
-    writeFileSync(secret, "kept by the host");
-    // Nobody reads yet, so tar waits in the middle of the large file, which is the newest and comes first: it has all names by then.
-    const script = `
+    test("files that turn into links while they are packed bring nothing from where the links lead", async () => {
+      const secret = join(makeFolder(), "secret");
+      writeFileSync(secret, "kept by the host");
+      // Nobody reads yet, so tar waits in the middle of the large file, which is the newest and comes first: it has all names by then.
+      const script = `
       mkdir folder; echo own >folder/os-release; echo own >stays
       for each in 1 2 3 4 5; do echo own >outside$each; echo own >system$each; done
       {
@@ -275,39 +406,65 @@ describe.skipIf(!HAS_BUBBLEWRAP)("in bubblewrap (skipped where it is missing or 
         rm -r folder; ln -s /root folder; echo turned
       } &
       head -c 4000000 /dev/zero >large`;
-    const child = start(["sh", "-c", script, secret], { artifacts: ["**"], readAfter: "turned\n" });
-    const { exitCode, stderr, problem, contents } = await child.end();
-    expect({ exitCode, stderr, problem }).toEqual({ exitCode: 0, stderr: "", problem: undefined });
-    expect([...contents.keys()].toSorted()).toEqual(["large", "stays"]);
-  });
-
-  test("more than is wanted ends the packing, and the exit code is kept", async () => {
-    const { exitCode, problem, contents } = await runScript("truncate -s 50G huge; exit 7", { artifacts: ["huge"], maxBytes: 10 * MB });
-    expect(exitCode).toBe(7);
-    expect(problem).toContain("larger than");
-    expect(contents.size).toBe(0);
-  });
-
-  test("an archive that the program forges itself is one like any other", async () => {
-    const script = "echo forged >x; tar -cPf - /usr/lib/os-release ./x >/proc/$PPID/fd/8 2>/dev/null; rm x; echo own >out";
-    const { exitCode, contents } = await runScript(script, { artifacts: ["**"] });
-    expect(exitCode).toBe(0);
-    expect([...contents.keys()].filter((path) => path !== "x" && path !== "out")).toEqual([]);
-  });
-
-  test("patterns are neither options nor shell", async () => {
-    const { contents, exitCode } = await runScript("echo 1 >a; echo 2 >-delete; echo 3 >'$(touch b)'", {
-      artifacts: ["-delete", "$(touch b)", "a -o -name c", "'; touch b; '", ")", "-exec", "{}", ";"],
+      const child = start(["sh", "-c", script, secret], {
+        artifacts: ["**"],
+        readAfter: "turned\n",
+      });
+      const { exitCode, stderr, problem, contents } = await child.end();
+      expect({ exitCode, stderr, problem }).toEqual({
+        exitCode: 0,
+        stderr: "",
+        problem: undefined,
+      });
+      expect([...contents.keys()].toSorted()).toEqual(["large", "stays"]);
     });
-    expect(exitCode).toBe(0);
-    expect(texts(contents)).toEqual({ "-delete": "2\n", "$(touch b)": "3\n" });
-  });
 
-  test("what the program left open does not keep its streams open", async () => {
-    const child = start(["sh", "-c", "echo out; sleep 600 >/dev/null 2>&1 & exit 0"], { artifacts: ["*"] });
-    expect(await child.end()).toMatchObject({ exitCode: 0, stdout: "out\n", problem: undefined });
-  });
-});
+    test("more than is wanted ends the packing, and the exit code is kept", async () => {
+      const { exitCode, problem, contents } = await runScript("truncate -s 50G huge; exit 7", {
+        artifacts: ["huge"],
+        maxBytes: 10 * MB,
+      });
+      expect(exitCode).toBe(7);
+      expect(problem).toContain("larger than");
+      expect(contents.size).toBe(0);
+    });
+
+    test("an archive that the program forges itself is one like any other", async () => {
+      const script =
+        "echo forged >x; tar -cPf - /usr/lib/os-release ./x >/proc/$PPID/fd/8 2>/dev/null; rm x; echo own >out";
+      const { exitCode, contents } = await runScript(script, { artifacts: ["**"] });
+      expect(exitCode).toBe(0);
+      expect([...contents.keys()].filter((path) => path !== "x" && path !== "out")).toEqual([]);
+    });
+
+    test("patterns are neither options nor shell", async () => {
+      const { contents, exitCode } = await runScript(
+        "echo 1 >a; echo 2 >-delete; echo 3 >'$(touch b)'",
+        {
+          artifacts: [
+            "-delete",
+            "$(touch b)",
+            "a -o -name c",
+            "'; touch b; '",
+            ")",
+            "-exec",
+            "{}",
+            ";",
+          ],
+        },
+      );
+      expect(exitCode).toBe(0);
+      expect(texts(contents)).toEqual({ "-delete": "2\n", "$(touch b)": "3\n" });
+    });
+
+    test("what the program left open does not keep its streams open", async () => {
+      const child = start(["sh", "-c", "echo out; sleep 600 >/dev/null 2>&1 & exit 0"], {
+        artifacts: ["*"],
+      });
+      expect(await child.end()).toMatchObject({ exitCode: 0, stdout: "out\n", problem: undefined });
+    });
+  },
+);
 
 test("without a sandbox, a signal for the whole group leaves the packing to be done", async () => {
   const cwd = makeFolder();

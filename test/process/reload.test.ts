@@ -1,13 +1,30 @@
 /** SIGHUP and `dpool check-config`, with the built command line as a process of its own. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Count } from "../../openapi/schemas.ts";
-import { callEvents, getJson, lastOf, post, problemOf, streamOf, until } from "../helpers/member.ts";
+import type { Count } from "../../openapi/resources.ts";
+import {
+  callEvents,
+  getJson,
+  lastOf,
+  post,
+  problemOf,
+  streamOf,
+  until,
+} from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
@@ -42,7 +59,11 @@ class Process {
   #told = () => {};
 
   constructor(program: string, args: readonly string[]) {
-    this.child = spawn(program, args, { cwd: ROOT, env: ENVIRONMENT, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(program, args, {
+      cwd: ROOT,
+      env: ENVIRONMENT,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     started.push(this.child);
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => {
@@ -87,16 +108,25 @@ async function startDev(...args: string[]): Promise<{ dev: Process; url: string 
   return { dev, url };
 }
 
-const maxOf = async (url: string) => (await getJson<Count>(`${url}/children/count`)).pools.pipeline?.max;
+const maxOf = async (url: string) =>
+  (await getJson<Count>(`${url}/children/count`)).pools.pipeline?.max;
 
 describe("SIGHUP", () => {
   test("reads the file again: more children at once, fewer, none ended", async () => {
     writeFileSync(file, "pools:\n  pipeline: 1\n");
     const { dev, url } = await startDev("--config", file);
     const controller = new AbortController();
-    const held = await post(url, "/pools/pipeline/call", { command: ["sleep", "60"], link: true }, {}, controller.signal);
+    const held = await post(
+      url,
+      "/pools/pipeline/call",
+      { command: ["sleep", "60"], link: true },
+      {},
+      controller.signal,
+    );
     const events = streamOf(held);
-    expect((await within("placed", WAIT_MS, events.next())).value).toMatchObject({ type: "placed" });
+    expect((await within("placed", WAIT_MS, events.next())).value).toMatchObject({
+      type: "placed",
+    });
 
     const waiting = callEvents(url, "/pools/pipeline/call", { command: ["true"], waitMs: 60_000 });
     writeFileSync(file, "graceMs: 100\npools:\n  pipeline: 2\n");
@@ -107,8 +137,12 @@ describe("SIGHUP", () => {
     writeFileSync(file, "graceMs: 100\npools:\n  pipeline: 1\n");
     dev.hangUp();
     await dev.says(/info SIGHUP: changed: pools\.pipeline\.maxChildren\n/);
-    expect(await getJson(`${url}/children/count`)).toMatchObject({ pools: { pipeline: { active: 1, max: 1 } } });
-    expect(await problemOf(await post(url, "/call", { pool: "pipeline", command: ["true"] }))).toMatchObject({ code: "at_capacity" });
+    expect(await getJson(`${url}/children/count`)).toMatchObject({
+      pools: { pipeline: { active: 1, max: 1 } },
+    });
+    expect(
+      await problemOf(await post(url, "/call", { pool: "pipeline", command: ["true"] })),
+    ).toMatchObject({ code: "at_capacity" });
     controller.abort();
     dev.hangUp();
     await dev.says(/info SIGHUP: nothing has changed\n/);
@@ -119,7 +153,10 @@ describe("SIGHUP", () => {
   test("says what needs a restart, and takes the rest", async () => {
     writeFileSync(file, "pools:\n  pipeline: 1\n");
     const { dev, url } = await startDev("--config", file);
-    writeFileSync(file, "members: 3\nport: 1\ntokenFile: /nowhere\nmaxRate: 500\npools:\n  pipeline: 2\n  crawler: 1\n");
+    writeFileSync(
+      file,
+      "members: 3\nport: 1\ntokenFile: /nowhere\nmaxRate: 500\npools:\n  pipeline: 2\n  crawler: 1\n",
+    );
     dev.hangUp();
     await dev.says(/changed: maxRate, pools\.pipeline\.maxChildren, pools\.crawler\n/);
     // `members` and `port` are flags here, which win.
@@ -129,7 +166,14 @@ describe("SIGHUP", () => {
 
   test("flags go on winning over the file", async () => {
     writeFileSync(file, "graceMs: 100\npools:\n  pipeline:\n    maxChildren: 1\n    maxQueue: 5\n");
-    const { dev, url } = await startDev("--config", file, "--pool", "pipeline=3", "--grace-ms", "50");
+    const { dev, url } = await startDev(
+      "--config",
+      file,
+      "--pool",
+      "pipeline=3",
+      "--grace-ms",
+      "50",
+    );
     expect(await maxOf(url)).toBe(3);
     writeFileSync(file, "graceMs: 200\npools:\n  pipeline:\n    maxChildren: 9\n    maxQueue: 6\n");
     dev.hangUp();
@@ -145,16 +189,44 @@ describe("SIGHUP", () => {
     ],
     [
       "without pools that the options allow",
-      (at) => writeFileSync(at, `pools:\n${Array.from({ length: 61 }, (_, index) => `  p${index}: 1\n`).join("")}`),
+      (at) =>
+        writeFileSync(
+          at,
+          `pools:\n${Array.from({ length: 61 }, (_, index) => `  p${index}: 1\n`).join("")}`,
+        ),
       /expected at most 60 pools; got 61/,
     ],
     ["that is gone", () => {}, /pool\.yaml: ENOENT/],
-    ["that is a folder", (at) => mkdirSync(at), /pool\.yaml: expected a regular file; got something else/],
-    ["that is a named pipe", (at) => execFileSync("mkfifo", [at]), /pool\.yaml: expected a regular file; got something else/],
-    ["of 100 MB", (at) => enlarge(at, 100_000_000), /pool\.yaml: expected at most 65536 bytes; got more/],
-    ["that is no text", (at) => writeFileSync(at, Buffer.from([0xff, 0xfe, 0x00])), /pool\.yaml: .*not valid/],
-    ["whose aliases multiply", (at) => writeFileSync(at, bomb()), /pool\.yaml:1: expected YAML: Excessive alias count/],
-    ["whose lists do not end", (at) => writeFileSync(at, `pools: ${"[".repeat(60_000)}`), /pool\.yaml:1: expected YAML: /],
+    [
+      "that is a folder",
+      (at) => mkdirSync(at),
+      /pool\.yaml: expected a regular file; got something else/,
+    ],
+    [
+      "that is a named pipe",
+      (at) => execFileSync("mkfifo", [at]),
+      /pool\.yaml: expected a regular file; got something else/,
+    ],
+    [
+      "of 100 MB",
+      (at) => enlarge(at, 100_000_000),
+      /pool\.yaml: expected at most 65536 bytes; got more/,
+    ],
+    [
+      "that is no text",
+      (at) => writeFileSync(at, Buffer.from([0xff, 0xfe, 0x00])),
+      /pool\.yaml: .*not valid/,
+    ],
+    [
+      "whose aliases multiply",
+      (at) => writeFileSync(at, bomb()),
+      /pool\.yaml:1: expected YAML: Excessive alias count/,
+    ],
+    [
+      "whose lists do not end",
+      (at) => writeFileSync(at, `pools: ${"[".repeat(60_000)}`),
+      /pool\.yaml:1: expected YAML: /,
+    ],
   ])("a file %s leaves everything as it was", async (_, spoil, message) => {
     writeFileSync(file, "pools:\n  pipeline: 4\n");
     const { dev, url } = await startDev("--config", file);
@@ -180,32 +252,43 @@ describe("SIGHUP", () => {
     expect(await maxOf(url)).toBe(5);
   });
 
-  test.skipIf(!onPath("script"))(`dev without --config ends with its terminal${onPath("script") ? "" : " (skipped: script is not installed)"}`, async () => {
-    // A terminal of its own; the shell says who becomes the member.
-    const command = `echo pid $$; exec "${process.execPath}" "${CLI}" dev --members 1 --port 0`;
-    const terminal = new Process("script", ["-qefc", command, "/dev/null"]);
-    const [, pid] = await terminal.says(/pid (\d+)/);
-    await terminal.says(/ready \S+ member m1/);
-    process.kill(Number(pid), "SIGHUP");
-    await terminal.says(/info SIGHUP: draining/);
-    expect(await within("the end", WAIT_MS, terminal.exited)).toBe(0);
-  });
+  test.skipIf(!onPath("script"))(
+    `dev without --config ends with its terminal${onPath("script") ? "" : " (skipped: script is not installed)"}`,
+    async () => {
+      // A terminal of its own; the shell says who becomes the member.
+      const command = `echo pid $$; exec "${process.execPath}" "${CLI}" dev --members 1 --port 0`;
+      const terminal = new Process("script", ["-qefc", command, "/dev/null"]);
+      const [, pid] = await terminal.says(/pid (\d+)/);
+      await terminal.says(/ready \S+ member m1/);
+      process.kill(Number(pid), "SIGHUP");
+      await terminal.says(/info SIGHUP: draining/);
+      expect(await within("the end", WAIT_MS, terminal.exited)).toBe(0);
+    },
+  );
 
   test("a hundred of them under fifty calls lose no call", async () => {
     writeFileSync(file, "pools:\n  pipeline: 1\n");
     const { dev, url } = await startDev("--config", file);
-    const calls = Array.from({ length: 50 }, () => callEvents(url, "/call", { pool: "pipeline", command: ["true"], waitMs: 60_000 }));
+    const calls = Array.from({ length: 50 }, () =>
+      callEvents(url, "/call", { pool: "pipeline", command: ["true"], waitMs: 60_000 }),
+    );
     for (let round = 0; round < 100; round++) {
-      writeFileSync(file, round % 10 === 9 ? "pools: {" : `pools:\n  pipeline: ${1 + (round % 4)}\n`);
+      writeFileSync(
+        file,
+        round % 10 === 9 ? "pools: {" : `pools:\n  pipeline: ${1 + (round % 4)}\n`,
+      );
       dev.hangUp();
       // Read by one of them, sooner or later: signals that come together are one.
       if (round % 10 === 0) await dev.says(/SIGHUP: /);
     }
-    for (const events of await within("the calls", WAIT_MS, Promise.all(calls))) lastOf(events, "result");
+    for (const events of await within("the calls", WAIT_MS, Promise.all(calls)))
+      lastOf(events, "result");
     writeFileSync(file, "pools:\n  pipeline: 7\n");
     dev.hangUp();
     await until("the last reload", async () => (await maxOf(url)) === 7);
-    expect(await getJson(`${url}/children/count`)).toMatchObject({ pools: { pipeline: { active: 0, max: 7, queued: 0 } } });
+    expect(await getJson(`${url}/children/count`)).toMatchObject({
+      pools: { pipeline: { active: 0, max: 7, queued: 0 } },
+    });
   });
 });
 
@@ -218,7 +301,9 @@ function enlarge(path: string, bytes: number): void {
 
 /** Nine aliases of nine aliases of … */
 function bomb(): string {
-  const lists = [..."bcdefghi"].map((name, index) => `${name}: &${name} [${`*${"abcdefghi"[index]},`.repeat(9)}]`);
+  const lists = [..."bcdefghi"].map(
+    (name, index) => `${name}: &${name} [${`*${"abcdefghi"[index]},`.repeat(9)}]`,
+  );
   return `a: &a [x,x,x,x,x,x,x,x,x]\n${lists.join("\n")}\n`;
 }
 
@@ -280,7 +365,10 @@ pools:
   });
 
   test("a file's mistakes, and what it names, come together", async () => {
-    writeFileSync(file, "prot: 1\ngraceMs: soon\npools:\n  pipeline: {maxChildren: 1, readOnly: [/nowhere]}\n  other: {maxChildren: many}\n");
+    writeFileSync(
+      file,
+      "prot: 1\ngraceMs: soon\npools:\n  pipeline: {maxChildren: 1, readOnly: [/nowhere]}\n  other: {maxChildren: many}\n",
+    );
     const { code, text } = await check(file);
     expect(code).toBe(2);
     expect(
@@ -302,15 +390,26 @@ pools:
     expect(text).toMatch(/:1: tlsCert: certificates .*PEM/);
     expect(text).toMatch(/:3: jwksUrl: expected the JWKS at an https URL/);
     writeFileSync(file, "jwksUrl: https://example.com\npools: {pipeline: 1}\n");
-    expect(await check(file)).toEqual({ code: 2, text: `${file}: expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them\n` });
+    expect(await check(file)).toEqual({
+      code: 2,
+      text: `${file}: expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them\n`,
+    });
   });
 
   test("a file for dev", async () => {
     writeFileSync(file, "members: 2\n");
     const dev = await check(file, "--dev");
-    expect(dev).toMatchObject({ code: 0, text: expect.stringMatching(/^members: 2\n[\s\S]*pipeline:\n {4}maxChildren: 5\n/) });
+    expect(dev).toMatchObject({
+      code: 0,
+      text: expect.stringMatching(/^members: 2\n[\s\S]*pipeline:\n {4}maxChildren: 5\n/),
+    });
     const serve = await check(file);
-    expect(serve).toMatchObject({ code: 2, text: expect.stringMatching(/:1: members: expected one of pools, .*; got "members", which only dev takes\n$/) });
+    expect(serve).toMatchObject({
+      code: 2,
+      text: expect.stringMatching(
+        /:1: members: expected one of pools, .*; got "members", which only dev takes\n$/,
+      ),
+    });
   });
 
   test.each<[string, string[], RegExp]>([
@@ -323,10 +422,12 @@ pools:
   });
 
   test("takes the example of the README", async () => {
-    const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
+    const [, example = ""] =
+      /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
     expect(example).toContain("pools:");
     // What it names is on the machine of its reader.
-    for (const path of ["/srv/fonts", "/srv/models", "/dev/dri/renderD128", "/srv/rootfs"]) expect(example).toContain(path);
+    for (const path of ["/srv/fonts", "/srv/models", "/dev/dri/renderD128", "/srv/rootfs"])
+      expect(example).toContain(path);
     mkdirSync(join(folder, "rootfs/bin"), { recursive: true });
     writeFileSync(join(folder, "rootfs/bin/sh"), "");
     const here = example

@@ -5,7 +5,17 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { commandRuntime } from "../../server/runtimes/command.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
 import type { Sandbox, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
-import { callEvents, idle, lastOf, post, startOne, streamOf, textOf, until, within } from "../helpers/member.ts";
+import {
+  callEvents,
+  idle,
+  lastOf,
+  post,
+  startOne,
+  streamOf,
+  textOf,
+  until,
+  within,
+} from "../helpers/member.ts";
 import { confinement, HAS_BUBBLEWRAP, open, openBubblewrap } from "../helpers/sandbox.ts";
 
 const SECRET = "kept-by-the-server";
@@ -41,12 +51,24 @@ function sweep(by: string): void {
 }
 
 const launch = (sandbox: Sandbox, script: string) =>
-  sandbox.launch({ argv: ["sh", "-c", script], env: { GIVEN: "yes" }, readOnly: [], channel: false, stdin: false }, confinement());
+  sandbox.launch(
+    {
+      argv: ["sh", "-c", script],
+      env: { GIVEN: "yes" },
+      readOnly: [],
+      channel: false,
+      stdin: false,
+    },
+    confinement(),
+  );
 
 /** Runs a shell script in the sandbox to its end. */
 async function run(sandbox: Sandbox, script: string) {
   const child = await launch(sandbox, script);
-  const [stdout, stderr, exit] = await within("the child's end", Promise.all([text(child.stdout), text(child.stderr), child.exited]));
+  const [stdout, stderr, exit] = await within(
+    "the child's end",
+    Promise.all([text(child.stdout), text(child.stderr), child.exited]),
+  );
   return { stdout, stderr, ...exit };
 }
 
@@ -73,15 +95,24 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     expect(interfaces).toEqual(["lo"]);
   });
 
-  test.each(["/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/run"])("%s cannot be written", async (folder) => {
-    const { stdout } = await run(openBubblewrap(), `( : > ${folder}/intruder ) 2>/dev/null && echo written || echo refused`);
-    expect(stdout).toBe("refused\n");
-  });
+  test.each(["/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/run"])(
+    "%s cannot be written",
+    async (folder) => {
+      const { stdout } = await run(
+        openBubblewrap(),
+        `( : > ${folder}/intruder ) 2>/dev/null && echo written || echo refused`,
+      );
+      expect(stdout).toBe("refused\n");
+    },
+  );
 
   test("the workspace is empty, writable, private, and where the child starts", async () => {
     const sandbox = openBubblewrap();
     for (let child = 0; child < 2; child++) {
-      const { stdout } = await run(sandbox, "pwd; ls -A; echo data > file && cat file; stat -c %a .; echo $HOME; ls -A /tmp");
+      const { stdout } = await run(
+        sandbox,
+        "pwd; ls -A; echo data > file && cat file; stat -c %a .; echo $HOME; ls -A /tmp",
+      );
       expect(stdout).toBe("/work\ndata\n700\n/work\n");
     }
   });
@@ -91,13 +122,25 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     onTestFinished(() => {
       delete process.env.SECRET_FOR_TEST;
     });
-    const { stdout } = await run(openBubblewrap(), "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done");
+    const { stdout } = await run(
+      openBubblewrap(),
+      "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done",
+    );
     expect(stdout).toContain("GIVEN=yes");
     expect(stdout).toContain("HOME=/work");
     expect(stdout).not.toContain("SECRET_FOR_TEST");
     expect(stdout).not.toContain(SECRET);
-    const names = (await run(openBubblewrap(), "env")).stdout.split("\n").map((line) => line.split("=")[0] ?? "");
-    expect(names.filter((name) => name !== "").toSorted()).toEqual(["GIVEN", "HOME", "LANG", "PATH", "PWD", "TMPDIR"]);
+    const names = (await run(openBubblewrap(), "env")).stdout
+      .split("\n")
+      .map((line) => line.split("=")[0] ?? "");
+    expect(names.filter((name) => name !== "").toSorted()).toEqual([
+      "GIVEN",
+      "HOME",
+      "LANG",
+      "PATH",
+      "PWD",
+      "TMPDIR",
+    ]);
   });
 
   test("no process but the child's own is in sight", async () => {
@@ -106,12 +149,35 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test("no file of the host is in sight beyond the system", async () => {
-    const { stdout } = await run(openBubblewrap(), "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null");
+    const { stdout } = await run(
+      openBubblewrap(),
+      "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null",
+    );
     const names = stdout.split("\n").filter((name) => name !== "");
     expect(
-      names.filter((name) => !["bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "tmp", "usr", "work"].includes(name)),
+      names.filter(
+        (name) =>
+          ![
+            "bin",
+            "dev",
+            "etc",
+            "lib",
+            "lib32",
+            "lib64",
+            "libx32",
+            "proc",
+            "run",
+            "sbin",
+            "tmp",
+            "usr",
+            "work",
+          ].includes(name),
+      ),
     ).toEqual([]);
-    const own = await run(openBubblewrap(), `test -e ${JSON.stringify(import.meta.dirname)} && echo seen || echo hidden`);
+    const own = await run(
+      openBubblewrap(),
+      `test -e ${JSON.stringify(import.meta.dirname)} && echo seen || echo hidden`,
+    );
     expect(own.stdout).toBe("hidden\n");
   });
 
@@ -128,7 +194,10 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     const foreign = [...stdout.matchAll(/ (\d+) -> (.*)$/gm)]
       .map(([, fd, target]) => [fd, target])
       // 10 and 255 are where shells keep their script. What the member inherited itself comes in as nothing.
-      .filter(([fd, target]) => Number(fd) > 2 && !["10", "255"].includes(fd ?? "") && !target?.endsWith("/null"));
+      .filter(
+        ([fd, target]) =>
+          Number(fd) > 2 && !["10", "255"].includes(fd ?? "") && !target?.endsWith("/null"),
+      );
     expect(foreign).toEqual([]);
   });
 
@@ -145,7 +214,8 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     const sandbox = openBubblewrap();
     const unusable: Sandbox = {
       ...{ level: sandbox.level, folder: sandbox.folder, close: () => sandbox.close() },
-      launch: (program, how) => sandbox.launch({ ...program, readOnly: [{ from: "/nonexistent", to: "/x" }] }, how),
+      launch: (program, how) =>
+        sandbox.launch({ ...program, readOnly: [{ from: "/nonexistent", to: "/x" }] }, how),
     };
     const { process, outcome } = await commandRuntime.start(
       {
@@ -164,15 +234,25 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   });
 
   test("TERM reaches the program itself", async () => {
-    const child = await launch(openBubblewrap(), "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done");
+    const child = await launch(
+      openBubblewrap(),
+      "trap 'echo heard; exit 5' TERM; echo up; while :; do sleep 0.05; done",
+    );
     expect(await firstLine(child)).toBe("up");
     await child.signal("SIGTERM");
     expect(await within("the rest of the output", text(child.stdout))).toBe("heard\n");
-    expect(await within("the child's end", child.exited)).toMatchObject({ exitCode: 5, signal: null, started: true });
+    expect(await within("the child's end", child.exited)).toMatchObject({
+      exitCode: 5,
+      signal: null,
+      started: true,
+    });
   });
 
   test("a program that a signal ends is told by the signal", async () => {
-    expect(await run(openBubblewrap(), "kill -USR1 $$")).toMatchObject({ exitCode: 138, signal: "SIGUSR1" });
+    expect(await run(openBubblewrap(), "kill -USR1 $$")).toMatchObject({
+      exitCode: 138,
+      signal: "SIGUSR1",
+    });
   });
 
   test("kill ends everything, whatever it ignores", async () => {
@@ -190,7 +270,11 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
 
   test("children of several members at once do not see each other", async () => {
     const sandbox = openBubblewrap();
-    const outputs = await Promise.all(Array.from({ length: 5 }, (_, index) => run(sandbox, `echo ${index} > mine; ls; cat mine; ls -d /proc/[0-9]* | wc -l`)));
+    const outputs = await Promise.all(
+      Array.from({ length: 5 }, (_, index) =>
+        run(sandbox, `echo ${index} > mine; ls; cat mine; ls -d /proc/[0-9]* | wc -l`),
+      ),
+    );
     for (const [index, { stdout }] of outputs.entries()) {
       expect(stdout).toMatch(new RegExp(`^mine\n${index}\n[1-6]\n$`));
     }
@@ -203,7 +287,10 @@ describe("without a sandbox", () => {
   test("commands and functions run, and children say so", async () => {
     const member = await startOne({ ...OFF, path: process.env.PATH });
     expect(member.sandbox).toBe("none");
-    const events = await callEvents(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", "pwd; ls -A; echo $HOME; echo err >/dev/stderr; exit 3"] });
+    const events = await callEvents(member.url, "/call", {
+      pool: "pipeline",
+      command: ["sh", "-c", "pwd; ls -A; echo $HOME; echo err >/dev/stderr; exit 3"],
+    });
     const [folder, home] = textOf(events).trim().split("\n");
     expect(home).toBe(folder);
     expect(textOf(events, "stderr")).toBe("err\n");
@@ -213,8 +300,15 @@ describe("without a sandbox", () => {
       function: { source: "async (a, b, { member }) => ({ sum: a + b, member })", args: [1, 2] },
     });
     expect(lastOf(value, "result").value).toEqual({ sum: 3, member: "m1" });
-    expect(lastOf(await callEvents(member.url, "/call", { pool: "pipeline", command: ["no-such-program"] }), "result").exitCode).toBe(127);
-    const { children } = (await (await fetch(`${member.url}/children`)).json()) as { children: { sandbox: string }[] };
+    expect(
+      lastOf(
+        await callEvents(member.url, "/call", { pool: "pipeline", command: ["no-such-program"] }),
+        "result",
+      ).exitCode,
+    ).toBe(127);
+    const { children } = (await (await fetch(`${member.url}/children`)).json()) as {
+      children: { sandbox: string }[];
+    };
     expect(children.map(({ sandbox }) => sandbox)).toEqual(["none", "none", "none"]);
     await idle(member);
   });
@@ -231,7 +325,10 @@ describe("without a sandbox", () => {
 
   test("the workspace is gone with the child", async () => {
     const { stdout } = await run(open(new NoSandbox("/usr/bin:/bin")), "echo data > file; pwd");
-    await until("the workspace to be gone", () => !readdirSync("/tmp").includes(stdout.trim().split("/").at(-1) ?? ""));
+    await until(
+      "the workspace to be gone",
+      () => !readdirSync("/tmp").includes(stdout.trim().split("/").at(-1) ?? ""),
+    );
   });
 
   test("stopping ends the whole group", async () => {
@@ -261,12 +358,19 @@ describe("without a sandbox", () => {
     const by = mark();
     sweep(by);
     const member = await startOne(OFF);
-    const response = await post(member.url, "/call", { pool: "pipeline", command: ["sh", "-c", `sleep ${by} & echo done`] });
+    const response = await post(member.url, "/call", {
+      pool: "pipeline",
+      command: ["sh", "-c", `sleep ${by} & echo done`],
+    });
     const events: Parameters<typeof lastOf>[0][number][] = [];
     const read = async () => {
       for await (const event of streamOf(response)) events.push(event);
     };
-    await within("the terminal event, although a process left behind holds the output open", read(), 5_000).catch((error: unknown) => {
+    await within(
+      "the terminal event, although a process left behind holds the output open",
+      read(),
+      5_000,
+    ).catch((error: unknown) => {
       // Lets the member end: nothing else would.
       for (const pid of marked(`sleep\0${by}`)) process.kill(pid, "SIGKILL");
       throw error;

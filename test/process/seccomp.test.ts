@@ -7,7 +7,15 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readRoot } from "../../server/sandbox/bubblewrap.ts";
-import { ABSENT, CHECKED, type Numbers, REFUSED, type SeccompArch, seccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
+import {
+  ABSENT,
+  CHECKED,
+  type Numbers,
+  REFUSED,
+  type SeccompArch,
+  seccompArch,
+  seccompProgram,
+} from "../../server/sandbox/seccomp.ts";
 import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
@@ -18,11 +26,15 @@ const KILLED_BY_FILTER = 128 + constants.signals.SIGSYS;
 
 const arch = seccompArch(process.arch);
 const obstacle =
-  (!HAS_BUBBLEWRAP && "bubblewrap is missing or not allowed") || (!onPath("perl") && "perl is not installed") || (!arch && `no filter for ${process.arch}`);
+  (!HAS_BUBBLEWRAP && "bubblewrap is missing or not allowed") ||
+  (!onPath("perl") && "perl is not installed") ||
+  (!arch && `no filter for ${process.arch}`);
 const native: SeccompArch = arch ?? "x64";
 const column = native === "x64" ? 0 : 1;
 const numberOf = (name: string) => {
-  const number = ({ ...REFUSED, ...ABSENT, ...CHECKED } as Readonly<Record<string, Numbers>>)[name]?.[column];
+  const number = ({ ...REFUSED, ...ABSENT, ...CHECKED } as Readonly<Record<string, Numbers>>)[
+    name
+  ]?.[column];
   if (typeof number !== "number") throw new Error(`no number of ${name}`);
   return number;
 };
@@ -58,7 +70,9 @@ async function run(argv: readonly string[], { filter = native, mounts = [] }: Op
     ...(filter ? ["--seccomp", "3"] : []),
     "--",
   ]; // biome-ignore format: flags and values side by side
-  const child = spawn("sh", ["-c", 'ulimit -c 0; exec "$@"', "sh", ...bwrap, ...argv], { stdio: ["ignore", "pipe", "pipe", fd] });
+  const child = spawn("sh", ["-c", 'ulimit -c 0; exec "$@"', "sh", ...bwrap, ...argv], {
+    stdio: ["ignore", "pipe", "pipe", fd],
+  });
   closeSync(fd);
   // The types know no fourth descriptor.
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable];
@@ -85,7 +99,10 @@ for (@ARGV) {
 
 /** The errno of each call, 0 for none. */
 async function errnos(calls: readonly (readonly number[])[], options?: Options): Promise<number[]> {
-  const { stdout, stderr, exitCode } = await run(["perl", "-e", MAKE_CALLS, ...calls.map((call) => call.join(","))], options);
+  const { stdout, stderr, exitCode } = await run(
+    ["perl", "-e", MAKE_CALLS, ...calls.map((call) => call.join(","))],
+    options,
+  );
   expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
   return stdout.trim().split("\n").map(Number);
 }
@@ -142,73 +159,107 @@ const ATTEMPTS: readonly Attempt[] = [
   { name: "ioctl", args: [0, 0x1_0000_5412, 0], errno: EPERM },
 ];
 const callOf = ({ name, args }: Pick<Attempt, "name" | "args">) => [numberOf(name), ...args];
-const show = ({ name, args }: Attempt) => `${name}(${args.map((value) => (value < 0 ? value : `0x${value.toString(16)}`)).join(", ")})`;
-const shown = (attempts: readonly Attempt[], errnos: readonly number[]) => attempts.map((attempt, index) => `${show(attempt)} ${errnos[index]}`);
+const show = ({ name, args }: Attempt) =>
+  `${name}(${args.map((value) => (value < 0 ? value : `0x${value.toString(16)}`)).join(", ")})`;
+const shown = (attempts: readonly Attempt[], errnos: readonly number[]) =>
+  attempts.map((attempt, index) => `${show(attempt)} ${errnos[index]}`);
 
-describe.skipIf(obstacle !== false)(`the filter in the kernel${obstacle ? ` (skipped: ${obstacle})` : ""}`, () => {
-  test("attempts are refused", async () => {
-    const expected = ATTEMPTS.map(({ errno }) => errno);
-    expect(shown(ATTEMPTS, await errnos(ATTEMPTS.map(callOf)))).toEqual(shown(ATTEMPTS, expected));
-  });
+describe.skipIf(obstacle !== false)(
+  `the filter in the kernel${obstacle ? ` (skipped: ${obstacle})` : ""}`,
+  () => {
+    test("attempts are refused", async () => {
+      const expected = ATTEMPTS.map(({ errno }) => errno);
+      expect(shown(ATTEMPTS, await errnos(ATTEMPTS.map(callOf)))).toEqual(
+        shown(ATTEMPTS, expected),
+      );
+    });
 
-  test("the same attempts fare otherwise without it", async () => {
-    const telling = ATTEMPTS.filter(({ orKernel }) => !orKernel);
-    const without = await errnos(telling.map(callOf), { filter: null });
-    expect(telling.filter(({ errno }, index) => without[index] === errno).map(show)).toEqual([]);
-  });
+    test("the same attempts fare otherwise without it", async () => {
+      const telling = ATTEMPTS.filter(({ orKernel }) => !orKernel);
+      const without = await errnos(telling.map(callOf), { filter: null });
+      expect(telling.filter(({ errno }, index) => without[index] === errno).map(show)).toEqual([]);
+    });
 
-  test("every call that is listed is refused", async () => {
-    const listed = [
-      ...Object.keys(REFUSED).map((name) => ({ name, args: Array<number>(5).fill(-1), errno: EPERM })),
-      ...Object.keys(ABSENT).map((name) => ({ name, args: Array<number>(5).fill(-1), errno: ENOSYS })),
-    ].filter(({ name }) => ({ ...REFUSED, ...ABSENT })[name]?.[column] !== null);
-    const expected = listed.map(({ errno }) => errno);
-    expect(shown(listed, await errnos(listed.map(callOf)))).toEqual(shown(listed, expected));
-  });
+    test("every call that is listed is refused", async () => {
+      const listed = [
+        ...Object.keys(REFUSED).map((name) => ({
+          name,
+          args: Array<number>(5).fill(-1),
+          errno: EPERM,
+        })),
+        ...Object.keys(ABSENT).map((name) => ({
+          name,
+          args: Array<number>(5).fill(-1),
+          errno: ENOSYS,
+        })),
+      ].filter(({ name }) => ({ ...REFUSED, ...ABSENT })[name]?.[column] !== null);
+      const expected = listed.map(({ errno }) => errno);
+      expect(shown(listed, await errnos(listed.map(callOf)))).toEqual(shown(listed, expected));
+    });
 
-  test("what programs need is not: sockets, terminals, the personality", async () => {
-    const calls = [
-      { name: "socket", args: [1, STREAM, 0] },
-      { name: "socket", args: [2, STREAM, 0] },
-      { name: "personality", args: [0xffffffff] },
-      { name: "personality", args: [0] },
-      // TIOCGWINSZ of no terminal.
-      { name: "ioctl", args: [0, 0x5413, 0] },
-      // A pair of nowhere.
-      { name: "socketpair", args: [1, STREAM, 0, 0] },
-    ];
-    const { ENOTTY, EFAULT } = constants.errno;
-    expect(await errnos(calls.map(callOf))).toEqual([0, 0, 0, 0, ENOTTY, EFAULT]);
-  });
+    test("what programs need is not: sockets, terminals, the personality", async () => {
+      const calls = [
+        { name: "socket", args: [1, STREAM, 0] },
+        { name: "socket", args: [2, STREAM, 0] },
+        { name: "personality", args: [0xffffffff] },
+        { name: "personality", args: [0] },
+        // TIOCGWINSZ of no terminal.
+        { name: "ioctl", args: [0, 0x5413, 0] },
+        // A pair of nowhere.
+        { name: "socketpair", args: [1, STREAM, 0, 0] },
+      ];
+      const { ENOTTY, EFAULT } = constants.errno;
+      expect(await errnos(calls.map(callOf))).toEqual([0, 0, 0, 0, ENOTTY, EFAULT]);
+    });
 
-  test.skipIf(native !== "x64")("on x86-64, x32 calls are refused: getpid", async () => {
-    expect(await errnos([[0x40000000 + 39]])).toEqual([EPERM]);
-  });
+    test.skipIf(native !== "x64")("on x86-64, x32 calls are refused: getpid", async () => {
+      expect(await errnos([[0x40000000 + 39]])).toEqual([EPERM]);
+    });
 
-  test.skipIf(native !== "x64")("on x86-64, a program that makes a 32-bit call is killed", async () => {
-    const path = join(folder, "int80");
-    writeFileSync(path, int80Program(), { mode: 0o755 });
-    const mounts = ["--ro-bind", path, "/work/int80"];
-    expect(await run(["/work/int80"], { mounts })).toMatchObject({ exitCode: KILLED_BY_FILTER, stdout: "" });
-  });
+    test.skipIf(native !== "x64")(
+      "on x86-64, a program that makes a 32-bit call is killed",
+      async () => {
+        const path = join(folder, "int80");
+        writeFileSync(path, int80Program(), { mode: 0o755 });
+        const mounts = ["--ro-bind", path, "/work/int80"];
+        expect(await run(["/work/int80"], { mounts })).toMatchObject({
+          exitCode: KILLED_BY_FILTER,
+          stdout: "",
+        });
+      },
+    );
 
-  test("under the filter of another architecture nothing runs", async () => {
-    const { exitCode, stdout } = await run(["sh", "-c", "echo ran"], { filter: native === "x64" ? "arm64" : "x64" });
-    expect({ exitCode, stdout }).toEqual({ exitCode: KILLED_BY_FILTER, stdout: "" });
-  });
+    test("under the filter of another architecture nothing runs", async () => {
+      const { exitCode, stdout } = await run(["sh", "-c", "echo ran"], {
+        filter: native === "x64" ? "arm64" : "x64",
+      });
+      expect({ exitCode, stdout }).toEqual({ exitCode: KILLED_BY_FILTER, stdout: "" });
+    });
 
-  test("programs run: a shell with pipes, jobs and substitutions", async () => {
-    const { stdout, stderr, exitCode } = await run(["sh", "-c", 'echo "$(echo a | tr a b)"; (exit 3) & wait $! || echo $?; ls /usr >/dev/null && id -u']);
-    expect({ stdout, stderr, exitCode }).toEqual({ stdout: "b\n3\n65534\n", stderr: "", exitCode: 0 });
-  });
+    test("programs run: a shell with pipes, jobs and substitutions", async () => {
+      const { stdout, stderr, exitCode } = await run([
+        "sh",
+        "-c",
+        'echo "$(echo a | tr a b)"; (exit 3) & wait $! || echo $?; ls /usr >/dev/null && id -u',
+      ]);
+      expect({ stdout, stderr, exitCode }).toEqual({
+        stdout: "b\n3\n65534\n",
+        stderr: "",
+        exitCode: 0,
+      });
+    });
 
-  test("programs run: fork", async () => {
-    const { stdout } = await run(["perl", "-e", 'my $pid = fork // die "no fork: $!"; exit 7 unless $pid; waitpid $pid, 0; print $? >> 8']);
-    expect(stdout).toBe("7");
-  });
+    test("programs run: fork", async () => {
+      const { stdout } = await run([
+        "perl",
+        "-e",
+        'my $pid = fork // die "no fork: $!"; exit 7 unless $pid; waitpid $pid, 0; print $? >> 8',
+      ]);
+      expect(stdout).toBe("7");
+    });
 
-  test("programs run: node with threads, a child process, a local socket", async () => {
-    const script = `
+    test("programs run: node with threads, a child process, a local socket", async () => {
+      const script = `
       const { once } = require("node:events");
       const { Worker } = require("node:worker_threads");
       const { execFileSync } = require("node:child_process");
@@ -224,18 +275,34 @@ describe.skipIf(obstacle !== false)(`the filter in the kernel${obstacle ? ` (ski
         server.close();
         console.log([product, greeting, file, bytes].join(" "));
       })();`;
-    const mounts = ["--ro-bind", process.execPath, "/work/node"];
-    const { stdout, stderr, exitCode } = await run(["/work/node", "-e", script], { mounts });
-    expect({ stdout, stderr, exitCode }).toEqual({ stdout: "42 hello data over\n", stderr: "", exitCode: 0 });
-  });
+      const mounts = ["--ro-bind", process.execPath, "/work/node"];
+      const { stdout, stderr, exitCode } = await run(["/work/node", "-e", script], { mounts });
+      expect({ stdout, stderr, exitCode }).toEqual({
+        stdout: "42 hello data over\n",
+        stderr: "",
+        exitCode: 0,
+      });
+    });
 
-  const hasFfmpeg = onPath("ffmpeg");
-  test.skipIf(!hasFfmpeg)(`programs run: ffmpeg with threads${hasFfmpeg ? "" : " (skipped: ffmpeg is not installed)"}`, async () => {
-    expect(await run(["ffmpeg", "-version"])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("ffmpeg version") });
-    const encode = "ffmpeg -v error -threads 4 -f lavfi -i testsrc=size=64x64:rate=5:duration=1 -f rawvideo -pix_fmt gray pipe:1 | wc -c";
-    expect(await run(["sh", "-c", encode])).toEqual({ exitCode: 0, stdout: `${64 * 64 * 5}\n`, stderr: "" });
-  });
-});
+    const hasFfmpeg = onPath("ffmpeg");
+    test.skipIf(!hasFfmpeg)(
+      `programs run: ffmpeg with threads${hasFfmpeg ? "" : " (skipped: ffmpeg is not installed)"}`,
+      async () => {
+        expect(await run(["ffmpeg", "-version"])).toMatchObject({
+          exitCode: 0,
+          stdout: expect.stringContaining("ffmpeg version"),
+        });
+        const encode =
+          "ffmpeg -v error -threads 4 -f lavfi -i testsrc=size=64x64:rate=5:duration=1 -f rawvideo -pix_fmt gray pipe:1 | wc -c";
+        expect(await run(["sh", "-c", encode])).toEqual({
+          exitCode: 0,
+          stdout: `${64 * 64 * 5}\n`,
+          stderr: "",
+        });
+      },
+    );
+  },
+);
 
 /** An ELF of x86-64 that makes the 32-bit `getpid` and, if it lives, exits with 0. */
 function int80Program(): Buffer {

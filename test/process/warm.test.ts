@@ -1,10 +1,10 @@
 /** Processes that wait for a call, and processes that are used again, in the real sandbox. */
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpec } from "../../openapi/schemas.ts";
-import type { Place, Started } from "../../server/runtimes/runtime.ts";
-import { Runtimes, type RuntimesOptions } from "../../server/runtimes/registry.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import { Turns } from "../../server/runtimes/functions/start-queue.ts";
+import { Runtimes, type RuntimesOptions } from "../../server/runtimes/registry.ts";
+import type { Place, Started } from "../../server/runtimes/runtime.ts";
 import { groupsLeft, survivors } from "../helpers/hostile.ts";
 import { until, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
@@ -20,21 +20,43 @@ interface Ended {
 async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
   const sandbox = openSandbox();
   const how = confinement();
-  const runtimes = await Runtimes.open({ sandbox, confinement: how, path: process.env.PATH ?? "", configured: {}, turns: new Turns(), ...options });
+  const runtimes = await Runtimes.open({
+    sandbox,
+    confinement: how,
+    path: process.env.PATH ?? "",
+    configured: {},
+    turns: new Turns(),
+    ...options,
+  });
   onTestFinished(() => runtimes.close());
   const start = (
     source: string,
-    { runtime = "node", client = "a", ...spec }: Partial<ChildSpec> & { runtime?: string; client?: string } = {},
+    {
+      runtime = "node",
+      client = "a",
+      ...spec
+    }: Partial<ChildSpec> & { runtime?: string; client?: string } = {},
     place: Partial<Place> = {},
   ) => {
     const call = { runtime, source, args: [], encoding: "json" as const };
     const context = { member: "m", pool: "p", childId: "c", deadline: null };
-    const work = { spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec }, call, context, client, onProgress: () => {} };
-    return runtimes.of(call).start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
+    const work = {
+      spec: { function: call, outputEncoding: "text" as const, waitMs: 0, link: false, ...spec },
+      call,
+      context,
+      client,
+      onProgress: () => {},
+    };
+    return runtimes
+      .of(call)
+      .start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
   };
   const end = async ({ process, outcome }: Started): Promise<Ended> => {
     process.stdin?.end();
-    const [stdout, stderr, told] = await within("the end of the call", Promise.all([text(process.stdout), text(process.stderr), outcome, process.exited]));
+    const [stdout, stderr, told] = await within(
+      "the end of the call",
+      Promise.all([text(process.stdout), text(process.stderr), outcome, process.exited]),
+    );
     return { stdout, stderr, outcome: told };
   };
   const call = async (...given: Parameters<typeof start>) => end(await start(...given));
@@ -46,8 +68,18 @@ async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
 }
 
 const RUNTIMES: [runtime: string, missing: string | undefined, marks: string, finds: string][] = [
-  ["node", undefined, "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return mark }", "() => globalThis.mark ?? null"],
-  ["bun", bunMissing, "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }", "() => globalThis.mark ?? null"],
+  [
+    "node",
+    undefined,
+    "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return mark }",
+    "() => globalThis.mark ?? null",
+  ],
+  [
+    "bun",
+    bunMissing,
+    "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }",
+    "() => globalThis.mark ?? null",
+  ],
   [
     "python",
     pythonMissing,
@@ -68,22 +100,25 @@ describe.each(RUNTIMES)("a process of %s that waits", (runtime, missing, marks, 
     expect(await valueFrom(finds, { runtime })).toBeNull();
   });
 
-  test.skipIf(missing)("is told its context's variables, its input and what it prints as any other", async () => {
-    const { runtimes, start } = await open({ warm: { [runtime]: 1 } });
-    await until("one to wait", () => runtimes.idle.warm[runtime] === 1);
-    const source =
-      runtime === "python"
-        ? "def f():\n  import os, sys\n  print('out')\n  return [os.environ['POOL_NAME'], sys.stdin.read()]"
-        : "async () => { console.log('out'); return [process.env.POOL_NAME, require('node:fs').readFileSync(0, 'utf8')] }";
-    const { process, outcome } = await start(source, { runtime, stdin: "in" });
-    process.stdin?.end("in");
-    expect(await within("the end", Promise.all([text(process.stdout), text(process.stderr), outcome, process.exited]))).toMatchObject([
-      "out\n",
-      "",
-      { kind: "returned", value: ["p", "in"] },
-      {},
-    ]);
-  });
+  test.skipIf(missing)(
+    "is told its context's variables, its input and what it prints as any other",
+    async () => {
+      const { runtimes, start } = await open({ warm: { [runtime]: 1 } });
+      await until("one to wait", () => runtimes.idle.warm[runtime] === 1);
+      const source =
+        runtime === "python"
+          ? "def f():\n  import os, sys\n  print('out')\n  return [os.environ['POOL_NAME'], sys.stdin.read()]"
+          : "async () => { console.log('out'); return [process.env.POOL_NAME, require('node:fs').readFileSync(0, 'utf8')] }";
+      const { process, outcome } = await start(source, { runtime, stdin: "in" });
+      process.stdin?.end("in");
+      expect(
+        await within(
+          "the end",
+          Promise.all([text(process.stdout), text(process.stderr), outcome, process.exited]),
+        ),
+      ).toMatchObject(["out\n", "", { kind: "returned", value: ["p", "in"] }, {}]);
+    },
+  );
 });
 
 test.each<[string, Partial<ChildSpec>, Partial<Place>]>([
@@ -96,7 +131,10 @@ test.each<[string, Partial<ChildSpec>, Partial<Place>]>([
   const started = await start("() => process.env.A ?? null", spec, place);
   started.process.artifacts?.resume();
   expect(runtimes.idle.warm.node).toBe(1);
-  expect((await end(started)).outcome).toMatchObject({ kind: "returned", value: spec.env?.A ?? null });
+  expect((await end(started)).outcome).toMatchObject({
+    kind: "returned",
+    value: spec.env?.A ?? null,
+  });
 });
 
 test("what waits ends with the pool, and leaves nothing", async () => {
@@ -112,16 +150,19 @@ test("what waits ends with the pool, and leaves nothing", async () => {
 });
 
 describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing, marks, finds) => {
-  test.skipIf(missing)("has for the same caller what its last call left, and for nobody else", async () => {
-    const { valueFrom, runtimes } = await open({ reuse: 5 });
-    expect(await valueFrom(marks, { runtime })).toBe(1);
-    expect(runtimes.idle.kept).toBe(1);
-    expect(await valueFrom(marks, { runtime })).toBe(2);
-    expect(await valueFrom(finds, { runtime, client: "b" })).toBeNull();
-    expect(await valueFrom(finds, { runtime, env: { A: "b" } })).toBeNull();
-    expect(await valueFrom(marks, { runtime })).toBe(3);
-    expect(runtimes.idle.kept).toBe(2);
-  });
+  test.skipIf(missing)(
+    "has for the same caller what its last call left, and for nobody else",
+    async () => {
+      const { valueFrom, runtimes } = await open({ reuse: 5 });
+      expect(await valueFrom(marks, { runtime })).toBe(1);
+      expect(runtimes.idle.kept).toBe(1);
+      expect(await valueFrom(marks, { runtime })).toBe(2);
+      expect(await valueFrom(finds, { runtime, client: "b" })).toBeNull();
+      expect(await valueFrom(finds, { runtime, env: { A: "b" } })).toBeNull();
+      expect(await valueFrom(marks, { runtime })).toBe(3);
+      expect(runtimes.idle.kept).toBe(2);
+    },
+  );
 
   test.skipIf(missing)("tells each call its own output", async () => {
     const { call } = await open({ reuse: 5 });
@@ -129,23 +170,42 @@ describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing,
       runtime === "python"
         ? `def f():\n  import sys\n  print(${n}, end='')\n  print(${n} * 'e', end='', file=sys.stderr)`
         : `() => { process.stdout.write("${n}"); process.stderr.write("e".repeat(${n})) }`;
-    for (const n of [1, 2, 3]) expect(await call(source(n), { runtime })).toMatchObject({ stdout: String(n), stderr: "e".repeat(n) });
+    for (const n of [1, 2, 3])
+      expect(await call(source(n), { runtime })).toMatchObject({
+        stdout: String(n),
+        stderr: "e".repeat(n),
+      });
   });
 
   test.skipIf(missing)("goes on after an error", async () => {
     const { call, valueFrom } = await open({ reuse: 5 });
     await valueFrom(marks, { runtime });
-    const source = runtime === "python" ? "def f():\n  raise ValueError('no')" : "() => { throw new Error('no') }";
-    expect((await call(source, { runtime })).outcome).toMatchObject({ kind: "threw", error: { message: "no" } });
+    const source =
+      runtime === "python"
+        ? "def f():\n  raise ValueError('no')"
+        : "() => { throw new Error('no') }";
+    expect((await call(source, { runtime })).outcome).toMatchObject({
+      kind: "threw",
+      error: { message: "no" },
+    });
     expect(await valueFrom(marks, { runtime })).toBe(2);
   });
 });
 
 describe("a process that is used again ends with a call that", () => {
   test.each([
-    ["leaves a timer", "() => { globalThis.mark = 1; setInterval(() => console.log('leak'), 1); return 1 }"],
-    ["leaves a child", "() => { globalThis.mark = 1; require('node:child_process').spawn('sleep', ['60']); return 1 }"],
-    ["throws later", "() => new Promise(() => { globalThis.mark = 1; setTimeout(() => { throw new Error('later') }) })"],
+    [
+      "leaves a timer",
+      "() => { globalThis.mark = 1; setInterval(() => console.log('leak'), 1); return 1 }",
+    ],
+    [
+      "leaves a child",
+      "() => { globalThis.mark = 1; require('node:child_process').spawn('sleep', ['60']); return 1 }",
+    ],
+    [
+      "throws later",
+      "() => new Promise(() => { globalThis.mark = 1; setTimeout(() => { throw new Error('later') }) })",
+    ],
     ["exits", "() => process.exit(3)"],
     ["is killed", "() => process.kill(process.pid, 'SIGKILL') && new Promise(() => {})"],
     ["never settles", "() => new Promise(() => {})"],
@@ -165,7 +225,10 @@ describe("a process that is used again ends with a call that", () => {
     const { start, end, valueFrom } = await open({ reuse: 5 });
     await valueFrom("() => { globalThis.mark = 1 }");
     const started = await start("() => { console.log(1); for (;;); }");
-    await within("its first output", new Promise((resolve) => started.process.stdout.once("readable", resolve)));
+    await within(
+      "its first output",
+      new Promise((resolve) => started.process.stdout.once("readable", resolve)),
+    );
     started.process.kill();
     expect((await end(started)).outcome).toMatchObject({ kind: "crashed" });
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
@@ -177,7 +240,10 @@ describe("a process that is used again ends with a call that", () => {
     const started = await start(
       "({ signal }) => new Promise((resolve) => { const timer = setInterval(() => {}, 9e4); signal.addEventListener('abort', () => { clearInterval(timer); resolve(1) }); console.log('up') })",
     );
-    await within("its first output", new Promise((resolve) => started.process.stdout.once("readable", resolve)));
+    await within(
+      "its first output",
+      new Promise((resolve) => started.process.stdout.once("readable", resolve)),
+    );
     await started.process.signal("SIGTERM");
     expect((await end(started)).outcome).toMatchObject({ kind: "returned", value: 1 });
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
@@ -189,14 +255,21 @@ describe("a process that is used again ends with a call that", () => {
     const started = await start("() => { setTimeout(() => { for (;;); }, 1).unref(); return 1 }");
     expect((await end(started)).outcome).toMatchObject({ kind: "returned" });
     const usedMs = started.process.usedMs() ?? 0;
-    await until("it to be busy", () => (started.process.usedMs() ?? Number.POSITIVE_INFINITY) > usedMs + 100);
+    await until(
+      "it to be busy",
+      () => (started.process.usedMs() ?? Number.POSITIVE_INFINITY) > usedMs + 100,
+    );
     expect(await valueFrom("() => 'called'")).toBe("called");
   });
 
   test("leaves output for later", async () => {
     const { runtimes, valueFrom } = await open({ reuse: 5 });
     // A timer that holds nothing up is not seen; what it prints is.
-    expect(await valueFrom("() => { globalThis.mark = 1; setTimeout(() => console.log('late'), 50).unref(); return 1 }")).toBe(1);
+    expect(
+      await valueFrom(
+        "() => { globalThis.mark = 1; setTimeout(() => console.log('late'), 50).unref(); return 1 }",
+      ),
+    ).toBe(1);
     await until("its process to be ended", () => runtimes.idle.kept === 0);
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
   });
@@ -204,7 +277,8 @@ describe("a process that is used again ends with a call that", () => {
 
 test("no more processes are kept than allowed", async () => {
   const { runtimes, valueFrom } = await open({ reuse: 2 });
-  for (const client of ["a", "b", "c"]) await valueFrom("() => { globalThis.mark = 1 }", { client });
+  for (const client of ["a", "b", "c"])
+    await valueFrom("() => { globalThis.mark = 1 }", { client });
   expect(runtimes.idle.kept).toBe(2);
   expect(await valueFrom("() => globalThis.mark ?? 'fresh'", { client: "c" })).toBe(1);
   expect(await valueFrom("() => globalThis.mark ?? 'fresh'", { client: "a" })).toBe("fresh");
@@ -212,8 +286,13 @@ test("no more processes are kept than allowed", async () => {
 
 test("output that its reader holds back is waited for", async () => {
   const { start, valueFrom } = await open({ reuse: 2 });
-  const { process, outcome } = await start("() => { process.stdout.write('x'.repeat(3_000_000)); globalThis.mark = 1 }");
-  await within("the first output", new Promise((resolve) => process.stdout.once("readable", resolve)));
+  const { process, outcome } = await start(
+    "() => { process.stdout.write('x'.repeat(3_000_000)); globalThis.mark = 1 }",
+  );
+  await within(
+    "the first output",
+    new Promise((resolve) => process.stdout.once("readable", resolve)),
+  );
   const all = text(process.stdout);
   process.stderr.resume();
   expect(await within("the outcome", outcome)).toMatchObject({ kind: "returned" });

@@ -7,8 +7,8 @@ import { buffer, text } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
 import { type ArtifactOptions, Artifacts } from "../../server/workspace/artifacts.ts";
+import { fileOf, packFiles } from "../../server/workspace/files.ts";
 import { heldBytes, within } from "../helpers/member.ts";
 import { END_OF_TAR, longEntry, type TarEntry, tarEntry, tarOf } from "../helpers/tar.ts";
 
@@ -20,9 +20,18 @@ function makeFolder(): string {
   return folder;
 }
 
-async function receive(tar: Readable | Buffer, options: Partial<ArtifactOptions> = {}): Promise<Artifacts> {
+async function receive(
+  tar: Readable | Buffer,
+  options: Partial<ArtifactOptions> = {},
+): Promise<Artifacts> {
   const source = Buffer.isBuffer(tar) ? Readable.from([tar]) : tar;
-  const whole = { patterns: ["**"], maxBytes: 100 * MB, maxFiles: 100, folder: options.folder ?? makeFolder(), ...options };
+  const whole = {
+    patterns: ["**"],
+    maxBytes: 100 * MB,
+    maxFiles: 100,
+    folder: options.folder ?? makeFolder(),
+    ...options,
+  };
   const artifacts = await within("the artifacts", Artifacts.receive(source, whole));
   onTestFinished(() => artifacts.close());
   expect(source.destroyed).toBe(true);
@@ -30,7 +39,9 @@ async function receive(tar: Readable | Buffer, options: Partial<ArtifactOptions>
 }
 
 async function contents(artifacts: Artifacts): Promise<Record<string, string>> {
-  const entries = artifacts.list().map(async ({ path }) => [path, await textOf(artifacts, path)] as const);
+  const entries = artifacts
+    .list()
+    .map(async ({ path }) => [path, await textOf(artifacts, path)] as const);
   return Object.fromEntries(await Promise.all(entries));
 }
 
@@ -45,7 +56,12 @@ async function textOf(artifacts: Artifacts, path: string): Promise<string> {
 describe("what an honest archive brings", () => {
   test("is listed by path, and read by path", async () => {
     const artifacts = await receive(
-      tarOf({ name: "./b.txt", content: "two" }, { name: "./empty" }, { name: "a/deep/c", content: "three" }, { name: "./é\n'\"-", content: "odd" }),
+      tarOf(
+        { name: "./b.txt", content: "two" },
+        { name: "./empty" },
+        { name: "a/deep/c", content: "three" },
+        { name: "./é\n'\"-", content: "odd" },
+      ),
     );
     expect(artifacts.problem).toBeUndefined();
     expect(artifacts.list()).toEqual([
@@ -55,7 +71,12 @@ describe("what an honest archive brings", () => {
       { path: "é\n'\"-", bytes: 3 },
     ]);
     expect(artifacts.bytes).toBe(11);
-    expect(await contents(artifacts)).toEqual({ "a/deep/c": "three", "b.txt": "two", empty: "", "é\n'\"-": "odd" });
+    expect(await contents(artifacts)).toEqual({
+      "a/deep/c": "three",
+      "b.txt": "two",
+      empty: "",
+      "é\n'\"-": "odd",
+    });
     expect(artifacts.open("nothing")).toBeUndefined();
     expect(artifacts.open("./b.txt")).toBeUndefined();
   });
@@ -63,23 +84,33 @@ describe("what an honest archive brings", () => {
   test("has names of any length", async () => {
     const name = `${"folder/".repeat(500)}é`;
     const ustar = tarEntry({ name: "x".repeat(100), content: "100", magic: "ustar" });
-    const artifacts = await receive(tarOf(longEntry({ name: `./${name}`, content: "deep" }), ustar));
+    const artifacts = await receive(
+      tarOf(longEntry({ name: `./${name}`, content: "deep" }), ustar),
+    );
     expect(await contents(artifacts)).toEqual({ [name]: "deep", ["x".repeat(100)]: "100" });
   });
 
   test("comes whole however it is cut", async () => {
-    const files = Array.from({ length: 5 }, (_, index) => ({ name: `./f${index}`, content: randomBytes(index * 700).toString("hex") }));
+    const files = Array.from({ length: 5 }, (_, index) => ({
+      name: `./f${index}`,
+      content: randomBytes(index * 700).toString("hex"),
+    }));
     const tar = tarOf(...files, longEntry({ name: `./${"l".repeat(200)}`, content: "long" }));
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: tar.length }), { maxLength: 40 }), async (cuts) => {
-        const places = [0, ...cuts.toSorted((a, b) => a - b), tar.length];
-        const artifacts = await receive(Readable.from(places.slice(1).map((end, index) => tar.subarray(places[index], end))));
-        expect(artifacts.problem).toBeUndefined();
-        expect(await contents(artifacts)).toEqual({
-          ...Object.fromEntries(files.map(({ name, content }) => [name.slice(2), content])),
-          ["l".repeat(200)]: "long",
-        });
-      }),
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: tar.length }), { maxLength: 40 }),
+        async (cuts) => {
+          const places = [0, ...cuts.toSorted((a, b) => a - b), tar.length];
+          const artifacts = await receive(
+            Readable.from(places.slice(1).map((end, index) => tar.subarray(places[index], end))),
+          );
+          expect(artifacts.problem).toBeUndefined();
+          expect(await contents(artifacts)).toEqual({
+            ...Object.fromEntries(files.map(({ name, content }) => [name.slice(2), content])),
+            ["l".repeat(200)]: "long",
+          });
+        },
+      ),
       { numRuns: 20 },
     );
     const bytewise = await receive(Readable.from(Array.from(tar, (byte) => Buffer.of(byte))));
@@ -87,9 +118,16 @@ describe("what an honest archive brings", () => {
   });
 
   test("is only what was asked for", async () => {
-    const artifacts = await receive(tarOf({ name: "./a.png", content: "1" }, { name: "./b.txt", content: "2" }, { name: "./x/c.png", content: "3" }), {
-      patterns: ["*.png", "nothing"],
-    });
+    const artifacts = await receive(
+      tarOf(
+        { name: "./a.png", content: "1" },
+        { name: "./b.txt", content: "2" },
+        { name: "./x/c.png", content: "3" },
+      ),
+      {
+        patterns: ["*.png", "nothing"],
+      },
+    );
     expect(artifacts.list()).toEqual([{ path: "a.png", bytes: 1 }]);
     expect(artifacts.problem).toBeUndefined();
   });
@@ -127,7 +165,10 @@ describe("a hostile archive", () => {
     ["a symbolic link", { name: "./link", type: "2", linkTo: "/etc/passwd" }],
     [
       "a symbolic link with a long target",
-      Buffer.concat([tarEntry({ name: "x", type: "K", content: "/etc/".repeat(50) }), tarEntry({ name: "./l", type: "2" })]),
+      Buffer.concat([
+        tarEntry({ name: "x", type: "K", content: "/etc/".repeat(50) }),
+        tarEntry({ name: "./l", type: "2" }),
+      ]),
     ],
     ["a hard link", { name: "./link", type: "1", linkTo: "good" }],
     ["a device", { name: "./device", type: "3" }],
@@ -144,16 +185,31 @@ describe("a hostile archive", () => {
 
   test.each<[string, TarEntry | Buffer, string]>([
     ["a pax header", { name: "x", type: "x", content: "20 path=/etc/passwd\n" }, "unknown kind"],
-    ["a pax header for all", { name: "x", type: "g", content: "16 path=./other\n" }, "unknown kind"],
+    [
+      "a pax header for all",
+      { name: "x", type: "g", content: "16 path=./other\n" },
+      "unknown kind",
+    ],
     ["a sparse file", { name: "./x", type: "S", content: "x" }, "unknown kind"],
     ["another volume", { name: "./x", type: "M", content: "x" }, "unknown kind"],
     ["an unknown kind", { name: "./x", type: "~", content: "x" }, "unknown kind"],
     ["a folder with content", { name: "./x", type: "5", content: "x" }, "has content"],
     ["a symbolic link with content", { name: "./x", type: "2", content: "x" }, "has content"],
     ["a huge long name", { name: "x", type: "L", size: 2_000_000_000 }, "name is too long"],
-    ["two long names", Buffer.concat([tarEntry({ name: "x", type: "L", content: "a" }), tarEntry({ name: "x", type: "L", content: "b" })]), "name is too long"],
+    [
+      "two long names",
+      Buffer.concat([
+        tarEntry({ name: "x", type: "L", content: "a" }),
+        tarEntry({ name: "x", type: "L", content: "b" }),
+      ]),
+      "name is too long",
+    ],
     ["a huge size", { name: "./x", size: 8 ** 11 - 1 }, "larger than"],
-    ["a huge binary size", { name: "./x", size: Buffer.from([0x80, ...Array(11).fill(0xff)]) }, "larger than"],
+    [
+      "a huge binary size",
+      { name: "./x", size: Buffer.from([0x80, ...Array(11).fill(0xff)]) },
+      "larger than",
+    ],
     ["a negative binary size", { name: "./x", size: Buffer.alloc(12, 0xff) }, "size that is none"],
     ["a negative size", { name: "./x", size: "-0000000001\0" }, "size that is none"],
     ["a size that is none", { name: "./x", size: "0x000000001\0" }, "size that is none"],
@@ -185,7 +241,10 @@ describe("a hostile archive", () => {
   });
 
   test("with too many entries is read up to the bound", async () => {
-    const files = Array.from({ length: 10_000 }, (_, index) => ({ name: `./f${index}`, content: String(index) }));
+    const files = Array.from({ length: 10_000 }, (_, index) => ({
+      name: `./f${index}`,
+      content: String(index),
+    }));
     const artifacts = await receive(tarOf(...files), { maxFiles: 1_000 });
     expect(artifacts.problem).toContain("more than 1000 files");
     expect(artifacts.list().length).toBe(1_000);
@@ -193,8 +252,13 @@ describe("a hostile archive", () => {
   });
 
   test("with too many entries of no interest too", async () => {
-    const links = Array.from({ length: 10_000 }, (_, index) => ({ name: `./l${index}`, type: "2" }));
-    expect((await receive(tarOf(...links), { maxFiles: 1_000 })).problem).toContain("more than 1000 files");
+    const links = Array.from({ length: 10_000 }, (_, index) => ({
+      name: `./l${index}`,
+      type: "2",
+    }));
+    expect((await receive(tarOf(...links), { maxFiles: 1_000 })).problem).toContain(
+      "more than 1000 files",
+    );
   });
 
   test("that never ends is read up to the bounds", async () => {
@@ -204,10 +268,16 @@ describe("a hostile archive", () => {
           for (;;) yield entry;
         })(),
       );
-    expect((await receive(endless(tarEntry({ name: "./a", content: "x" })))).problem).toContain("more than 100 files");
-    expect((await receive(endless(tarEntry({ name: "../a", content: Buffer.alloc(MB) })), { maxBytes: 10 * MB })).problem).toContain(
-      `larger than ${10 * MB} bytes`,
+    expect((await receive(endless(tarEntry({ name: "./a", content: "x" })))).problem).toContain(
+      "more than 100 files",
     );
+    expect(
+      (
+        await receive(endless(tarEntry({ name: "../a", content: Buffer.alloc(MB) })), {
+          maxBytes: 10 * MB,
+        })
+      ).problem,
+    ).toContain(`larger than ${10 * MB} bytes`);
     expect((await receive(endless(Buffer.alloc(MB, "x")))).problem).toContain("checksum");
   });
 
@@ -236,7 +306,10 @@ describe("the stream", () => {
 
   test("is not read when it is too late already", async () => {
     const artifacts = await receive(tarOf({ name: "./a" }), { signal: AbortSignal.abort() });
-    expect(artifacts).toMatchObject({ problem: expect.stringContaining("took too long"), bytes: 0 });
+    expect(artifacts).toMatchObject({
+      problem: expect.stringContaining("took too long"),
+      bytes: 0,
+    });
   });
 
   test.each([
@@ -270,7 +343,8 @@ describe("the stream", () => {
     let read = 0;
     for await (const chunk of artifacts.open("large")?.stream ?? []) {
       const start = read % MB;
-      if (!piece.subarray(start, start + chunk.length).equals(chunk)) throw new Error(`the content differs near ${read}`);
+      if (!piece.subarray(start, start + chunk.length).equals(chunk))
+        throw new Error(`the content differs near ${read}`);
       read += chunk.length;
     }
     expect(read).toBe(bytes);
@@ -286,20 +360,32 @@ describe("what is kept", () => {
   });
 
   test("that cannot be kept is a problem", async () => {
-    const artifacts = await receive(tarOf({ name: "./a", content: "1" }), { folder: "/nonexistent" });
+    const artifacts = await receive(tarOf({ name: "./a", content: "1" }), {
+      folder: "/nonexistent",
+    });
     expect(artifacts.problem).toContain("ENOENT");
     expect(artifacts.list()).toEqual([]);
   });
 
   test("is read by several at a time, and one that leaves disturbs nobody", async () => {
     const contentsOf = { a: randomBytes(300_000), b: randomBytes(300_000) };
-    const artifacts = await receive(tarOf({ name: "./a", content: contentsOf.a }, { name: "./b", content: contentsOf.b }));
+    const artifacts = await receive(
+      tarOf({ name: "./a", content: contentsOf.a }, { name: "./b", content: contentsOf.b }),
+    );
     const leaving = artifacts.open("a")?.stream as Readable;
     await within("the first bytes", leaving[Symbol.asyncIterator]().next());
     leaving.destroy();
     artifacts.open("a")?.stream.destroy();
-    const read = await within("all contents", Promise.all((["a", "b", "a", "b"] as const).map((path) => buffer(artifacts.open(path)?.stream as Readable))));
-    for (const [index, path] of (["a", "b", "a", "b"] as const).entries()) expect(read[index]?.equals(contentsOf[path])).toBe(true);
+    const read = await within(
+      "all contents",
+      Promise.all(
+        (["a", "b", "a", "b"] as const).map((path) =>
+          buffer(artifacts.open(path)?.stream as Readable),
+        ),
+      ),
+    );
+    for (const [index, path] of (["a", "b", "a", "b"] as const).entries())
+      expect(read[index]?.equals(contentsOf[path])).toBe(true);
   });
 
   test("is let go when the last reader has ended", async () => {
@@ -323,10 +409,20 @@ describe("what is kept", () => {
 describe("files that go in", () => {
   test("are the bytes that were given", async () => {
     const binary = randomBytes(1_000);
-    const tar = packFiles([fileOf("a.txt", "text"), fileOf("b/c", { text: "é" }), fileOf("d", { base64: binary.toString("base64") }), fileOf("empty", "")]);
+    const tar = packFiles([
+      fileOf("a.txt", "text"),
+      fileOf("b/c", { text: "é" }),
+      fileOf("d", { base64: binary.toString("base64") }),
+      fileOf("empty", ""),
+    ]);
     const artifacts = await receive(tar);
     expect(artifacts.problem).toBeUndefined();
-    expect(artifacts.list().map(({ path, bytes }) => `${path} ${bytes}`)).toEqual(["a.txt 4", "b/c 2", "d 1000", "empty 0"]);
+    expect(artifacts.list().map(({ path, bytes }) => `${path} ${bytes}`)).toEqual([
+      "a.txt 4",
+      "b/c 2",
+      "d 1000",
+      "empty 0",
+    ]);
     expect((await buffer(artifacts.open("d")?.stream as Readable)).equals(binary)).toBe(true);
   });
 

@@ -30,7 +30,11 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const screen = new Screen();
-      const bar = new Bar({ isTTY: true, columns: 50, write: (text: string | Uint8Array) => screen.write(String(text)) ?? true });
+      const bar = new Bar({
+        isTTY: true,
+        columns: 50,
+        write: (text: string | Uint8Array) => screen.write(String(text)) ?? true,
+      });
       let text = "";
       let latest: { done: number; total: number } | undefined;
       for (const next of steps) {
@@ -54,7 +58,11 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
 
 test("where there is no terminal, nothing is written", () => {
   const written: unknown[] = [];
-  const bar = new Bar({ isTTY: false, columns: 80, write: (text: unknown) => written.push(text) > 0 });
+  const bar = new Bar({
+    isTTY: false,
+    columns: 80,
+    write: (text: unknown) => written.push(text) > 0,
+  });
   bar.show({ done: 1 });
   bar.restore(true);
   bar.clear();

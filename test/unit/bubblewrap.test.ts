@@ -3,17 +3,39 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { bubblewrapArguments, chainArguments, insideArguments, type RootEntries, readRoot, refuseSetuid } from "../../server/sandbox/bubblewrap.ts";
-import { confinementOf, DEFAULT_LIMITS, type PoolOptions, PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
+import {
+  confinementOf,
+  type PoolOptions,
+  PoolOptionsSchema,
+} from "../../server/member/pool-options.ts";
+import {
+  bubblewrapArguments,
+  chainArguments,
+  insideArguments,
+  type RootEntries,
+  readRoot,
+  refuseSetuid,
+} from "../../server/sandbox/bubblewrap.ts";
+import { DEFAULT_LIMITS } from "../../server/sandbox/confinement.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 
-const PROGRAM: Program = { argv: ["true"], env: { OWN: "yes" }, readOnly: [], channel: false, stdin: false };
+const PROGRAM: Program = {
+  argv: ["true"],
+  env: { OWN: "yes" },
+  readOnly: [],
+  channel: false,
+  stdin: false,
+};
 const ROOT: RootEntries = new Map([
   ["/usr", null],
   ["/bin", "usr/bin"],
 ]);
 const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM, root = ROOT) =>
-  bubblewrapArguments(program, confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, ...options })), root);
+  bubblewrapArguments(
+    program,
+    confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, ...options })),
+    root,
+  );
 
 /** Options with their values, one text each: an option begins with two dashes. */
 function options(words: readonly string[]): string[] {
@@ -28,7 +50,10 @@ const bare = options(argumentsOf());
 /** What is there with the options and not without them, and the other way round. */
 function change(given: Partial<PoolOptions>, program?: Program) {
   const now = options(argumentsOf(given, program));
-  return { more: now.filter((option) => !bare.includes(option)), less: bare.filter((option) => !now.includes(option)) };
+  return {
+    more: now.filter((option) => !bare.includes(option)),
+    less: bare.filter((option) => !now.includes(option)),
+  };
 }
 
 /** A folder of the test's own. */
@@ -49,7 +74,11 @@ describe("bubblewrap's arguments", () => {
   }); // biome-ignore format: many small words
 
   test("nothing of the host is shown writable, and nothing gives a right back", () => {
-    expect(bare.filter((option) => /^--(bind|dev-bind|share|cap-add|overlay|keep|args|userns|pidns|file)/.test(option))).toEqual([]);
+    expect(
+      bare.filter((option) =>
+        /^--(bind|dev-bind|share|cap-add|overlay|keep|args|userns|pidns|file)/.test(option),
+      ),
+    ).toEqual([]);
   });
 
   test("each writable place has a size", () => {
@@ -64,22 +93,44 @@ describe("bubblewrap's arguments", () => {
   });
 
   test("what is closed is closed after all that is laid into it", () => {
-    const all = options(argumentsOf({ readOnly: ["/a:/b"], devices: ["/dev/fuse"], root: "/r" }, { ...PROGRAM, readOnly: [{ from: "/c", to: "/run/d" }] }));
+    const all = options(
+      argumentsOf(
+        { readOnly: ["/a:/b"], devices: ["/dev/fuse"], root: "/r" },
+        { ...PROGRAM, readOnly: [{ from: "/c", to: "/run/d" }] },
+      ),
+    );
     const closing = all.indexOf("--remount-ro /dev");
-    expect(closing).toBeGreaterThan(Math.max(...all.map((option, index) => (/bind|tmpfs|symlink/.test(option) ? index : 0))));
-    expect(all.indexOf("--clearenv")).toBeLessThan(all.findIndex((option) => option.startsWith("--setenv")));
+    expect(closing).toBeGreaterThan(
+      Math.max(...all.map((option, index) => (/bind|tmpfs|symlink/.test(option) ? index : 0))),
+    );
+    expect(all.indexOf("--clearenv")).toBeLessThan(
+      all.findIndex((option) => option.startsWith("--setenv")),
+    );
   });
 
   test("a grant of the network takes its namespace away and shows what finds names", () => {
     const { more, less } = change({ network: "host" });
     expect(less).toEqual(["--unshare-net"]);
-    expect(more).toEqual(["resolv.conf", "hosts", "nsswitch.conf", "gai.conf"].map((name) => `--ro-bind-try /etc/${name} /etc/${name}`));
+    expect(more).toEqual(
+      ["resolv.conf", "hosts", "nsswitch.conf", "gai.conf"].map(
+        (name) => `--ro-bind-try /etc/${name} /etc/${name}`,
+      ),
+    );
   });
 
   test("other grants add their own and take nothing", () => {
-    expect(change({ devices: ["/dev/fuse"] })).toEqual({ more: ["--dev-bind /dev/fuse /dev/fuse"], less: [] });
-    expect(change({ readOnly: ["/data", "/a:/b"] })).toEqual({ more: ["--ro-bind /data /data", "--ro-bind /a /b"], less: [] });
-    expect(change({ env: { MODE: "x", OWN: "operator" } })).toEqual({ more: ["--setenv OWN operator", "--setenv MODE x"], less: ["--setenv OWN yes"] });
+    expect(change({ devices: ["/dev/fuse"] })).toEqual({
+      more: ["--dev-bind /dev/fuse /dev/fuse"],
+      less: [],
+    });
+    expect(change({ readOnly: ["/data", "/a:/b"] })).toEqual({
+      more: ["--ro-bind /data /data", "--ro-bind /a /b"],
+      less: [],
+    });
+    expect(change({ env: { MODE: "x", OWN: "operator" } })).toEqual({
+      more: ["--setenv OWN operator", "--setenv MODE x"],
+      less: ["--setenv OWN yes"],
+    });
     expect(change({ commands: ["echo"] })).toEqual({ more: [], less: [] });
     expect(change({ limits: { workspaceBytes: 65_536 } }).more).toEqual(["--size 65536"]);
   });
@@ -87,23 +138,38 @@ describe("bubblewrap's arguments", () => {
   test("a curated root takes the place of the host's folders and files", () => {
     const { more, less } = change({ root: "/curated" });
     expect(more).toEqual(["--ro-bind /curated/usr /usr"]);
-    expect(less).toEqual(["--ro-bind /usr /usr", ...bare.filter((option) => option.startsWith("--ro-bind-try"))]);
+    expect(less).toEqual([
+      "--ro-bind /usr /usr",
+      ...bare.filter((option) => option.startsWith("--ro-bind-try")),
+    ]);
   });
 
   test("the sandbox keeps its own places in a curated root", () => {
     const root = folder();
-    for (const name of ["usr", "etc", "proc", "dev", "sys", "tmp", "run", "work"]) mkdirSync(join(root, name));
+    for (const name of ["usr", "etc", "proc", "dev", "sys", "tmp", "run", "work"])
+      mkdirSync(join(root, name));
     symlinkSync("usr/bin", join(root, "bin"));
     expect(readRoot(root)).toEqual(new Map([["/bin", "usr/bin"], ["/etc", null], ["/usr", null]])); // biome-ignore format: pairs
-    expect([...readRoot().keys()].filter((path) => !/^\/(usr|s?bin|lib(32|64|x32)?)$/.test(path))).toEqual([]);
+    expect(
+      [...readRoot().keys()].filter((path) => !/^\/(usr|s?bin|lib(32|64|x32)?)$/.test(path)),
+    ).toEqual([]);
   });
 });
 
 describe("what runs around bubblewrap", () => {
   test("as root: the group, another user, no rights, limits", () => {
-    const chain = chainArguments(["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"], 1_900_000_001, DEFAULT_LIMITS);
+    const chain = chainArguments(
+      ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"],
+      1_900_000_001,
+      DEFAULT_LIMITS,
+    );
     expect(chain.slice(0, 2)).toEqual(["sh", "-c"]);
-    expect(chain.slice(3, 7)).toEqual(["sh", "/g/memory/cgroup.procs", "/g/pids/cgroup.procs", "--"]);
+    expect(chain.slice(3, 7)).toEqual([
+      "sh",
+      "/g/memory/cgroup.procs",
+      "/g/pids/cgroup.procs",
+      "--",
+    ]);
     expect(chain.slice(7, chain.indexOf("prlimit"))).toEqual([
       "setpriv", "--reuid=1900000001", "--regid=1900000001", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--",
     ]); // biome-ignore format: one line
@@ -148,7 +214,10 @@ describe("a setuid bubblewrap", () => {
   test("is refused with the way to mend it", () => {
     const setuid = bwrap(0o4755);
     expect(() => refuseSetuid([setuid])).toThrow(
-      expect.objectContaining({ code: "sandbox_unavailable", message: expect.stringContaining(`chmod u-s ${setuid}/bwrap`) }),
+      expect.objectContaining({
+        code: "sandbox_unavailable",
+        message: expect.stringContaining(`chmod u-s ${setuid}/bwrap`),
+      }),
     );
     expect(() => refuseSetuid([folder(), "/nowhere", setuid, bwrap(0o755)])).toThrow("setuid");
     expect(() => refuseSetuid([bwrap(0o644), setuid])).toThrow("setuid");

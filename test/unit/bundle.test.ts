@@ -20,11 +20,18 @@ async function module(name: string, text: string): Promise<URL> {
 }
 
 /** The module as a child would load it. */
-const load = (source: string) => import(`data:text/javascript,${encodeURIComponent(source)}`) as Promise<Record<string, (...args: unknown[]) => unknown>>;
+const load = (source: string) =>
+  import(`data:text/javascript,${encodeURIComponent(source)}`) as Promise<
+    Record<string, (...args: unknown[]) => unknown>
+  >;
 
 describe("bundle", () => {
   test("is one module without its imports and types, named by its hash", async () => {
-    const { source, hash, export: name } = await bundle<typeof import("../fixtures/modules/sum.ts")>(SUM);
+    const {
+      source,
+      hash,
+      export: name,
+    } = await bundle<typeof import("../fixtures/modules/sum.ts")>(SUM);
     expect(name).toBe("default");
     expect(hash).toBe(`sha256:${createHash("sha256").update(source).digest("hex")}`);
     expect(source).not.toMatch(/interface|from "\.\//);
@@ -43,34 +50,62 @@ describe("bundle", () => {
   });
 
   test("keeps names, for stacks that can be read", async () => {
-    const { source } = await bundle<typeof import("../fixtures/modules/sum.ts"), "fail">(SUM, { export: "fail" });
-    const error = (await Promise.resolve((await load(source)).fail?.("x")).catch((thrown: unknown) => thrown)) as Error;
+    const { source } = await bundle<typeof import("../fixtures/modules/sum.ts"), "fail">(SUM, {
+      export: "fail",
+    });
+    const error = (await Promise.resolve((await load(source)).fail?.("x")).catch(
+      (thrown: unknown) => thrown,
+    )) as Error;
     expect(error.stack).toMatch(/RangeError: x\n\s+at (Proxy\.)?fail /);
   });
 
   test("takes CommonJS along, which asks for Node's modules by require", async () => {
     await module("old.cjs", `const { EOL } = require("node:os"); module.exports = () => EOL;`);
-    const { source } = await bundle(await module("new.mjs", `import old from "./old.cjs"; export default () => old();`));
+    const { source } = await bundle(
+      await module("new.mjs", `import old from "./old.cjs"; export default () => old();`),
+    );
     // As a runner gives it to modules.
-    Object.assign(globalThis, { require: (await import("node:module")).createRequire(import.meta.url) });
+    Object.assign(globalThis, {
+      require: (await import("node:module")).createRequire(import.meta.url),
+    });
     expect((await load(source)).default?.()).toBe("\n");
   });
 
   test.each<[string, string, RegExp]>([
-    ["a module that does not parse", "export default function (", /cannot bundle file:.*broken\.ts:1:25: Expected identifier/],
-    ["an import that is not there", `import "./nowhere.ts";`, /broken\.ts:1:7: Could not resolve "\.\/nowhere\.ts"/],
-    ["no default export", "export const a = () => 1, b = 2;", /expected an export default of file:.*; it has a, b/],
+    [
+      "a module that does not parse",
+      "export default function (",
+      /cannot bundle file:.*broken\.ts:1:25: Expected identifier/,
+    ],
+    [
+      "an import that is not there",
+      `import "./nowhere.ts";`,
+      /broken\.ts:1:7: Could not resolve "\.\/nowhere\.ts"/,
+    ],
+    [
+      "no default export",
+      "export const a = () => 1, b = 2;",
+      /expected an export default of file:.*; it has a, b/,
+    ],
     ["no export at all", "console.log(1);", /expected an export default of file:.*; it has none/],
   ])("refuses %s", async (_, text, message) => {
-    await expect(bundle(await module("broken.ts", text))).rejects.toMatchObject({ code: "invalid_request", message: expect.stringMatching(message) });
+    await expect(bundle(await module("broken.ts", text))).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringMatching(message),
+    });
   });
 
   test("refuses an export that does not exist, and what is no file", async () => {
     await expect(bundle(SUM, { export: "nothing" })).rejects.toMatchObject({
       code: "invalid_request",
-      message: expect.stringMatching(/expected an export nothing of .*sum\.ts; it has ANSWER, default, fail, later, tail$/),
+      message: expect.stringMatching(
+        /expected an export nothing of .*sum\.ts; it has ANSWER, default, fail, later, tail$/,
+      ),
     });
-    await expect(bundle(new URL("http://127.0.0.1/a.js"))).rejects.toMatchObject({ code: "invalid_request", message: expect.stringMatching(/file: URL/) });
+    await expect(bundle(new URL("http://127.0.0.1/a.js"))).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringMatching(/file: URL/),
+    });
     await expect(bundle(new URL("file:///nowhere/a.ts"))).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringMatching(/Could not resolve/),
@@ -83,7 +118,10 @@ describe("bundle", () => {
     });
     vi.resetModules();
     const { bundle: without } = await import("../../sdk/typescript/bundle.ts");
-    await expect(without(SUM)).rejects.toMatchObject({ code: "invalid_request", message: expect.stringMatching(/npm install esbuild/) });
+    await expect(without(SUM)).rejects.toMatchObject({
+      code: "invalid_request",
+      message: expect.stringMatching(/npm install esbuild/),
+    });
     vi.doUnmock("esbuild");
   });
 });

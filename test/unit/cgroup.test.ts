@@ -7,8 +7,10 @@ const OTHERS = `22 27 0:21 / /proc rw,nosuid shared:12 - proc proc rw
 27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 31 23 0:28 / /sys/fs/cgroup ro,nosuid shared:4 - tmpfs tmpfs ro,mode=755
 `;
-const V2 = "32 23 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec shared:5 master:1 - cgroup2 cgroup2 rw,nsdelegate\n";
-const v1 = (path: string, names: string, root = "/") => `33 31 0:30 ${root} /sys/fs/cgroup/${path} rw,nosuid shared:9 - cgroup cgroup rw,${names}\n`;
+const V2 =
+  "32 23 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec shared:5 master:1 - cgroup2 cgroup2 rw,nsdelegate\n";
+const v1 = (path: string, names: string, root = "/") =>
+  `33 31 0:30 ${root} /sys/fs/cgroup/${path} rw,nosuid shared:9 - cgroup cgroup rw,${names}\n`;
 const UNIFIED = "41 31 0:38 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
 
 const CONTROLLERS = ["memory", "pids", "cpu", "cpuacct"];
@@ -32,31 +34,48 @@ describe("version 2", () => {
   });
 
   test("the root group, without a slash at the end", () => {
-    expect(found({ mountinfo: OTHERS + V2, cgroup: "0::/\n" })?.folders.memory).toBe("/sys/fs/cgroup");
+    expect(found({ mountinfo: OTHERS + V2, cgroup: "0::/\n" })?.folders.memory).toBe(
+      "/sys/fs/cgroup",
+    );
   });
 
   test("a name with colons", () => {
-    expect(found({ mountinfo: OTHERS + V2, cgroup: "0::/a:b/c:d\n" })?.folders.cpu).toBe("/sys/fs/cgroup/a:b/c:d");
+    expect(found({ mountinfo: OTHERS + V2, cgroup: "0::/a:b/c:d\n" })?.folders.cpu).toBe(
+      "/sys/fs/cgroup/a:b/c:d",
+    );
   });
 
   test("in a container with a namespace of its own", () => {
-    expect(found({ mountinfo: V2, cgroup: "0::/\n" }, only("/sys/fs/cgroup"))).toEqual({ version: 2, folders: all("/sys/fs/cgroup") });
+    expect(found({ mountinfo: V2, cgroup: "0::/\n" }, only("/sys/fs/cgroup"))).toEqual({
+      version: 2,
+      folders: all("/sys/fs/cgroup"),
+    });
   });
 
   test("in a container that sees its own part under the host's path", () => {
     const mountinfo = "32 23 0:29 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
     expect(found({ mountinfo, cgroup: "0::/docker/abc\n" })?.folders.memory).toBe("/sys/fs/cgroup");
-    expect(found({ mountinfo, cgroup: "0::/docker/abc/inner\n" })?.folders.memory).toBe("/sys/fs/cgroup/inner");
+    expect(found({ mountinfo, cgroup: "0::/docker/abc/inner\n" })?.folders.memory).toBe(
+      "/sys/fs/cgroup/inner",
+    );
   });
 
   test("a path that is not to be found here: the mount itself", () => {
-    expect(found({ mountinfo: V2, cgroup: "0::/kubepods/pod1\n" }, only("/sys/fs/cgroup"))?.folders.pids).toBe("/sys/fs/cgroup");
+    expect(
+      found({ mountinfo: V2, cgroup: "0::/kubepods/pod1\n" }, only("/sys/fs/cgroup"))?.folders.pids,
+    ).toBe("/sys/fs/cgroup");
   });
 });
 
 describe("version 1", () => {
-  const cgroup = "9:name=systemd:/user.slice\n8:pids:/user.slice\n4:memory:/own/deep\n2:cpu,cpuacct:/\n";
-  const mountinfo = OTHERS + v1("cpu,cpuacct", "cpu,cpuacct") + v1("memory", "memory") + v1("pids", "pids") + v1("systemd", "xattr,name=systemd");
+  const cgroup =
+    "9:name=systemd:/user.slice\n8:pids:/user.slice\n4:memory:/own/deep\n2:cpu,cpuacct:/\n";
+  const mountinfo =
+    OTHERS +
+    v1("cpu,cpuacct", "cpu,cpuacct") +
+    v1("memory", "memory") +
+    v1("pids", "pids") +
+    v1("systemd", "xattr,name=systemd");
 
   test("a folder by controller; two that share a hierarchy share it", () => {
     expect(found({ mountinfo, cgroup })).toEqual({
@@ -72,27 +91,49 @@ describe("version 1", () => {
 
   test("a group that is not to be found here: the mount itself", () => {
     const own = found({ mountinfo, cgroup }, only("/sys/fs/cgroup/pids/user.slice"));
-    expect(own?.folders).toMatchObject({ memory: "/sys/fs/cgroup/memory", pids: "/sys/fs/cgroup/pids/user.slice" });
+    expect(own?.folders).toMatchObject({
+      memory: "/sys/fs/cgroup/memory",
+      pids: "/sys/fs/cgroup/pids/user.slice",
+    });
   });
 
   test("in a container that sees its own part", () => {
     const contained =
-      v1("cpu", "cpu", "/docker/x") + v1("cpuacct", "cpuacct", "/docker/x") + v1("memory", "memory", "/docker/x") + v1("pids", "pids", "/docker/x");
-    const own = found({ mountinfo: contained, cgroup: "4:memory:/docker/x\n3:pids:/docker/x\n2:cpuacct:/docker/x/y\n1:cpu:/docker/x\n" });
-    expect(own).toMatchObject({ version: 1, folders: { memory: "/sys/fs/cgroup/memory", cpuacct: "/sys/fs/cgroup/cpuacct/y" } });
+      v1("cpu", "cpu", "/docker/x") +
+      v1("cpuacct", "cpuacct", "/docker/x") +
+      v1("memory", "memory", "/docker/x") +
+      v1("pids", "pids", "/docker/x");
+    const own = found({
+      mountinfo: contained,
+      cgroup: "4:memory:/docker/x\n3:pids:/docker/x\n2:cpuacct:/docker/x/y\n1:cpu:/docker/x\n",
+    });
+    expect(own).toMatchObject({
+      version: 1,
+      folders: { memory: "/sys/fs/cgroup/memory", cpuacct: "/sys/fs/cgroup/cpuacct/y" },
+    });
   });
 
   test("beside version 2, as systemd's hybrid has it: version 1 holds the controllers", () => {
-    expect(found({ mountinfo: mountinfo + UNIFIED, cgroup: `${cgroup}0::/user.slice\n` })?.version).toBe(1);
+    expect(
+      found({ mountinfo: mountinfo + UNIFIED, cgroup: `${cgroup}0::/user.slice\n` })?.version,
+    ).toBe(1);
   });
 
   test("incomplete, beside version 2: version 2", () => {
     const without = OTHERS + v1("cpu,cpuacct", "cpu,cpuacct") + v1("memory", "memory") + UNIFIED;
-    expect(found({ mountinfo: without, cgroup: `${cgroup}0::/user.slice\n` })).toEqual({ version: 2, folders: all("/sys/fs/cgroup/unified/user.slice") });
+    expect(found({ mountinfo: without, cgroup: `${cgroup}0::/user.slice\n` })).toEqual({
+      version: 2,
+      folders: all("/sys/fs/cgroup/unified/user.slice"),
+    });
   });
 
   test("incomplete: none", () => {
-    expect(found({ mountinfo: OTHERS + v1("cpu,cpuacct", "cpu,cpuacct") + v1("memory", "memory"), cgroup })).toBeUndefined();
+    expect(
+      found({
+        mountinfo: OTHERS + v1("cpu,cpuacct", "cpu,cpuacct") + v1("memory", "memory"),
+        cgroup,
+      }),
+    ).toBeUndefined();
   });
 });
 

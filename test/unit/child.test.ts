@@ -2,10 +2,10 @@
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
-import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { RING_BYTES } from "../../server/supervisor/output/event-log.ts";
+import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import { collect, until, within } from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 
@@ -30,7 +30,13 @@ function play(outcome: Promise<Outcome>) {
       killed = true;
       stdout.end();
       stderr.end();
-      end({ exitCode: 137, signal: "SIGKILL", started: true, exceeded: undefined, usage: undefined });
+      end({
+        exitCode: 137,
+        signal: "SIGKILL",
+        started: true,
+        exceeded: undefined,
+        usage: undefined,
+      });
     },
   };
   const child = new Child({
@@ -44,14 +50,25 @@ function play(outcome: Promise<Outcome>) {
     },
     call: undefined,
     client: "127.0.0.1",
-    sandbox: { level: "none", folder: "/nowhere", launch: async () => process, close: async () => {} },
+    sandbox: {
+      level: "none",
+      folder: "/nowhere",
+      launch: async () => process,
+      close: async () => {},
+    },
     confinement: confinement(),
     fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nowhere",
     deadlineMs: undefined,
     graceMs: 0,
   });
-  return { child, process, stdout, isKilled: () => killed, onProgress: (done: number) => onProgress({ done }) };
+  return {
+    child,
+    process,
+    stdout,
+    isKilled: () => killed,
+    onProgress: (done: number) => onProgress({ done }),
+  };
 }
 
 test("a process that cannot be followed is ended before its slot is free", async () => {
@@ -60,11 +77,16 @@ test("a process that cannot be followed is ended before its slot is free", async
   expect(isKilled()).toBe(true);
   await within("the terminal event", child.ended);
   const events = (await collect(child.log.read())).map(({ event }) => event);
-  expect(events.at(-1)).toMatchObject({ type: "failed", problem: { code: "sandbox_unavailable", detail: expect.stringContaining("cannot be followed") } });
+  expect(events.at(-1)).toMatchObject({
+    type: "failed",
+    problem: { code: "sandbox_unavailable", detail: expect.stringContaining("cannot be followed") },
+  });
 });
 
 test("progress does not fill a log whose reader is a whole ring behind; the last word is told all the same", async () => {
-  const { child, process, stdout, onProgress } = play(new Promise<Outcome>((resolve) => setImmediate(resolve, { kind: "returned", value: 1 })));
+  const { child, process, stdout, onProgress } = play(
+    new Promise<Outcome>((resolve) => setImmediate(resolve, { kind: "returned", value: 1 })),
+  );
   const reader = child.log.read({ lossless: true });
   stdout.write(Buffer.alloc(RING_BYTES));
   await until("the log to be full", () => !child.log.writable);

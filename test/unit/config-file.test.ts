@@ -1,16 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { type Parsed, parse, UsageError } from "../../server/cli/options.ts";
 import { parseConfig, withFile } from "../../server/cli/config-file.ts";
+import { type Parsed, parse, UsageError } from "../../server/cli/options.ts";
 
 const line = (text: string) => parse(text.split(" "), {}) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>
-  parseConfig(content, "f.yaml", flags.startsWith("dev") ? "dev" : "serve", line(flags).given.pool).problems;
+  parseConfig(content, "f.yaml", flags.startsWith("dev") ? "dev" : "serve", line(flags).given.pool)
+    .problems;
 
 describe("the configuration file", () => {
   test("gives what the command line leaves open", () => {
-    const { given, pools } = withFile(line("serve --port 7500"), "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n", "f.yaml");
+    const { given, pools } = withFile(
+      line("serve --port 7500"),
+      "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n",
+      "f.yaml",
+    );
     expect(given).toEqual({ port: 7500, "grace-ms": 100, insecure: true });
     expect(pools).toEqual({ pipeline: { maxChildren: 2 } });
   });
@@ -20,7 +25,9 @@ describe("the configuration file", () => {
   });
 
   test("a name that looks like a number stays as it is written, and a switch that is off is not given", () => {
-    expect(withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").given).toEqual({ member: "007", sandbox: "off" });
+    expect(
+      withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").given,
+    ).toEqual({ member: "007", sandbox: "off" });
   });
 
   test("anchors and aliases save writing", () => {
@@ -33,14 +40,18 @@ describe("the configuration file", () => {
 
   test("runtimes beside those that are built in", () => {
     const content = "runtimes:\n  ruby: {command: [ruby, '{source}']}\n";
-    expect(withFile(line("serve"), content, "f.yaml").runtimes).toEqual({ ruby: { command: ["ruby", "{source}"] } });
+    expect(withFile(line("serve"), content, "f.yaml").runtimes).toEqual({
+      ruby: { command: ["ruby", "{source}"] },
+    });
     expect(withFile(line("serve"), "runtimes:\n", "f.yaml").runtimes).toEqual({});
   });
 
   test("a pool may leave its number of children to a flag", () => {
     const content = "pools:\n  pipeline:\n    limits: {cpus: 1}\n";
     expect(problemsOf(content, "serve --pool pipeline=2")).toEqual([]);
-    expect(problemsOf(content)).toEqual(["f.yaml:2: pools.pipeline.maxChildren: expected a number; got none"]);
+    expect(problemsOf(content)).toEqual([
+      "f.yaml:2: pools.pipeline.maxChildren: expected a number; got none",
+    ]);
   });
 });
 
@@ -66,24 +77,39 @@ test("any options mean the same in the file as by flags", () => {
   );
   fc.assert(
     fc.property(options, (given) => {
-      const flags = Object.entries(given).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]));
-      const camelCase = (name: string) => name.replace(/-./g, ([, letter = ""]: string) => letter.toUpperCase());
-      const yaml = stringify(Object.fromEntries(Object.entries(given).map(([name, value]) => [camelCase(name), value])));
-      expect(withFile(line("serve"), yaml, "f.yaml").given).toEqual((parse(["serve", ...flags], {}) as Parsed).given);
+      const flags = Object.entries(given).flatMap(([name, value]) =>
+        value === true ? [`--${name}`] : [`--${name}`, String(value)],
+      );
+      const camelCase = (name: string) =>
+        name.replace(/-./g, ([, letter = ""]: string) => letter.toUpperCase());
+      const yaml = stringify(
+        Object.fromEntries(Object.entries(given).map(([name, value]) => [camelCase(name), value])),
+      );
+      expect(withFile(line("serve"), yaml, "f.yaml").given).toEqual(
+        (parse(["serve", ...flags], {}) as Parsed).given,
+      );
     }),
   );
 });
 
 test("runtimes are taken as they are written", () => {
   const yaml = 'runtimes: {ruby: {command: [ruby, "{source}"]}}';
-  expect(withFile(line("serve"), yaml, "f.yaml").runtimes).toEqual({ ruby: { command: ["ruby", "{source}"] } });
+  expect(withFile(line("serve"), yaml, "f.yaml").runtimes).toEqual({
+    ruby: { command: ["ruby", "{source}"] },
+  });
 });
 
 describe("mistakes in the file", () => {
   test.each<[content: string, ...problems: (string | RegExp)[]]>([
     ["prot: 1", 'f.yaml:1: prot: expected a key that is known; got "prot"; did you mean port?'],
-    ["grace-ms: 1", 'f.yaml:1: grace-ms: expected a key that is known; got "grace-ms"; did you mean graceMs?'],
-    ["somethingElse: 1", /^f\.yaml:1: somethingElse: expected one of pools, runtimes, port, .*; got "somethingElse"$/],
+    [
+      "grace-ms: 1",
+      'f.yaml:1: grace-ms: expected a key that is known; got "grace-ms"; did you mean graceMs?',
+    ],
+    [
+      "somethingElse: 1",
+      /^f\.yaml:1: somethingElse: expected one of pools, runtimes, port, .*; got "somethingElse"$/,
+    ],
     ["config: other.yaml", /got "config"/],
     ["toString: 1", /got "toString"/],
     ["port: lots", 'f.yaml:1: port: expected a whole number from 0 to 65535; got "lots"'],
@@ -95,48 +121,96 @@ describe("mistakes in the file", () => {
     ["sandbox: on", 'f.yaml:1: sandbox: expected auto or no-cgroup or off; got "on"'],
     ["- a", "f.yaml:1: expected options by name, such as port: 7400"],
     ["just words", "f.yaml:1: expected options by name, such as port: 7400"],
-    ["\n\npools: 3", "f.yaml:3: pools: expected pools by name, such as pipeline: {maxChildren: 5}; got 3"],
+    [
+      "\n\npools: 3",
+      "f.yaml:3: pools: expected pools by name, such as pipeline: {maxChildren: 5}; got 3",
+    ],
     ["pools:\n  a: b", 'f.yaml:2: pools.a: expected options by name; got "b"'],
     ["pools:\n  a:", "f.yaml:2: pools.a: expected options by name; got null"],
     ["pools:\n  a: 0", "f.yaml:2: pools.a.maxChildren: expected at least 1; got 0"],
     ["pools:\n  a: 10001", "f.yaml:2: pools.a.maxChildren: expected at most 10000; got 10001"],
     ["pools:\n  a: 1.5", "f.yaml:2: pools.a.maxChildren: expected a whole number; got 1.5"],
     ['pools:\n  "-": 1', /^f\.yaml:2: pools\.-: expected a pool name: 1 to 63 of .*; got "-"$/],
-    ["pools:\n  a:\n    maxChildren: 1\n    limit: {}", 'f.yaml:4: pools.a.limit: expected a key that is known; got "limit"; did you mean limits?'],
-    ["pools:\n  a:\n    maxChildren: 1\n    whatever: {}", /^f\.yaml:4: pools\.a\.whatever: expected one of maxChildren, .*, limits, .*; got "whatever"$/],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    limit: {}",
+      'f.yaml:4: pools.a.limit: expected a key that is known; got "limit"; did you mean limits?',
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    whatever: {}",
+      /^f\.yaml:4: pools\.a\.whatever: expected one of maxChildren, .*, limits, .*; got "whatever"$/,
+    ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    limits:\n      cpus: 1\n      memmoryBytes: 1",
       'f.yaml:6: pools.a.limits.memmoryBytes: expected a key that is known; got "memmoryBytes"; did you mean memoryBytes?',
     ],
-    ["pools:\n  a:\n    maxChildren: 1\n    limits:\n      processes: 1", "f.yaml:5: pools.a.limits.processes: expected at least 32; got 1"],
-    ["pools:\n  a:\n    maxChildren: 1\n    warm: -1", "f.yaml:4: pools.a.warm: expected how many processes wait, up to 1000, or that by runtime; got -1"],
-    ["pools:\n  a:\n    maxChildren: 1\n    reuse: often", 'f.yaml:4: pools.a.reuse: expected true or false; got "often"'],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    limits:\n      processes: 1",
+      "f.yaml:5: pools.a.limits.processes: expected at least 32; got 1",
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    warm: -1",
+      "f.yaml:4: pools.a.warm: expected how many processes wait, up to 1000, or that by runtime; got -1",
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    reuse: often",
+      'f.yaml:4: pools.a.reuse: expected true or false; got "often"',
+    ],
     ["runtimes: ruby", 'f.yaml:1: runtimes: expected values by name; got "ruby"'],
-    ["runtimes:\n  ruby: {command: [ruby]}", 'f.yaml:2: runtimes.ruby.command: expected {source}, the path of the source, in an argument; got ["ruby"]'],
+    [
+      "runtimes:\n  ruby: {command: [ruby]}",
+      'f.yaml:2: runtimes.ruby.command: expected {source}, the path of the source, in an argument; got ["ruby"]',
+    ],
     [
       "runtimes:\n  ruby: {comand: [ruby]}",
       "f.yaml:2: runtimes.ruby.command: expected a list; got none",
       'f.yaml:2: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
     ],
-    ["pools:\n  a:\n    maxChildren: 1\n    network: lan", 'f.yaml:4: pools.a.network: expected none or host; got "lan"'],
-    ["pools:\n  a:\n    maxChildren: 1\n    root: here", 'f.yaml:4: pools.a.root: expected an absolute path; got "here"'],
-    ["pools:\n  a:\n    maxChildren: 1\n    devices:\n      - /dev/null\n      - /etc", 'f.yaml:6: pools.a.devices.1: expected a path below /dev/; got "/etc"'],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    network: lan",
+      'f.yaml:4: pools.a.network: expected none or host; got "lan"',
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    root: here",
+      'f.yaml:4: pools.a.root: expected an absolute path; got "here"',
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    devices:\n      - /dev/null\n      - /etc",
+      'f.yaml:6: pools.a.devices.1: expected a path below /dev/; got "/etc"',
+    ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    readOnly: [/srv, x]",
       /^f\.yaml:4: pools\.a\.readOnly\.1: expected HOSTPATH or HOSTPATH:PATH, absolute, not .*; got "x"$/,
     ],
-    ["pools:\n  a:\n    maxChildren: 1\n    env:\n      9X: y", 'f.yaml:5: pools.a.env.9X: expected a variable name; got "9X"'],
-    ["pools:\n  a:\n    maxChildren: 1\n    env:\n      X: 3", "f.yaml:5: pools.a.env.X: expected a text; got 3"],
-    ["pools:\n  a:\n    maxChildren: 1\n    commands: []", "f.yaml:4: pools.a.commands: expected at least 1 entries; got []"],
-    ["pools:\n  a:\n    maxChildren: 1\n    warm: many", /^f\.yaml:4: pools\.a\.warm: expected how many processes wait, .*; got "many"$/],
-    ["pools:\n  a:\n    maxChildren: 1\n    reuse: 1", "f.yaml:4: pools.a.reuse: expected true or false; got 1"],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    env:\n      9X: y",
+      'f.yaml:5: pools.a.env.9X: expected a variable name; got "9X"',
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    env:\n      X: 3",
+      "f.yaml:5: pools.a.env.X: expected a text; got 3",
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    commands: []",
+      "f.yaml:4: pools.a.commands: expected at least 1 entries; got []",
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    warm: many",
+      /^f\.yaml:4: pools\.a\.warm: expected how many processes wait, .*; got "many"$/,
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    reuse: 1",
+      "f.yaml:4: pools.a.reuse: expected true or false; got 1",
+    ],
     ["runtimes: []", "f.yaml:1: runtimes: expected values by name; got []"],
     [
       "runtimes:\n  ruby:\n    comand: [ruby]",
       "f.yaml:2: runtimes.ruby.command: expected a list; got none",
       'f.yaml:3: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
     ],
-    ["runtimes:\n  ruby: {command: [ruby]}", /^f\.yaml:2: runtimes\.ruby\.command: expected \{source\}, .*; got \["ruby"\]$/],
+    [
+      "runtimes:\n  ruby: {command: [ruby]}",
+      /^f\.yaml:2: runtimes\.ruby\.command: expected \{source\}, .*; got \["ruby"\]$/,
+    ],
     ["a: {", /^f\.yaml:1: expected YAML: /],
     ["port: 1\nport: 2", /^f\.yaml:2: expected YAML: Map keys must be unique$/],
     ["port: !secret 1", /^f\.yaml:1: expected YAML: Unresolved tag: !secret$/],
@@ -152,18 +226,30 @@ describe("mistakes in the file", () => {
     ],
   ])("%j", (content, ...problems) => {
     const found = problemsOf(content);
-    expect(found).toEqual(problems.map((problem) => (typeof problem === "string" ? problem : expect.stringMatching(problem))));
-    expect(() => withFile(line("serve"), content, "f.yaml")).toThrow(new UsageError(found.join("\n")));
+    expect(found).toEqual(
+      problems.map((problem) =>
+        typeof problem === "string" ? problem : expect.stringMatching(problem),
+      ),
+    );
+    expect(() => withFile(line("serve"), content, "f.yaml")).toThrow(
+      new UsageError(found.join("\n")),
+    );
   });
 
   test("an option of the other command is refused", () => {
     expect(problemsOf("members: 2", "dev")).toEqual([]);
-    expect(problemsOf("members: 2")).toEqual([expect.stringMatching(/got "members", which only dev takes$/)]);
-    expect(problemsOf("host: 127.0.0.1", "dev")).toEqual([expect.stringMatching(/got "host", which only serve takes$/)]);
+    expect(problemsOf("members: 2")).toEqual([
+      expect.stringMatching(/got "members", which only dev takes$/),
+    ]);
+    expect(problemsOf("host: 127.0.0.1", "dev")).toEqual([
+      expect.stringMatching(/got "host", which only serve takes$/),
+    ]);
   });
 
   test("more than a hundred are counted", () => {
-    const problems = problemsOf(Array.from({ length: 150 }, (_, index) => `key${index}: 1`).join("\n"));
+    const problems = problemsOf(
+      Array.from({ length: 150 }, (_, index) => `key${index}: 1`).join("\n"),
+    );
     expect(problems).toHaveLength(101);
     expect(problems.at(-1)).toBe("f.yaml: and 50 more");
   });
@@ -178,11 +264,15 @@ describe("mistakes in the file", () => {
     expect(problemsOf(content)).toEqual([expect.stringMatching(/^f\.yaml:1: expected YAML: /)]);
   });
 
-  test.each([`port: ${"[".repeat(100_000)}`, `port: ${"[".repeat(50_000)}${"]".repeat(50_000)}`])("lists without end are refused", (content) => {
-    const problems = problemsOf(content);
-    expect(problems).not.toEqual([]);
-    for (const problem of problems) expect(problem).toMatch(/^f\.yaml:(\d+: expected YAML| and \d+ more)/);
-  });
+  test.each([`port: ${"[".repeat(100_000)}`, `port: ${"[".repeat(50_000)}${"]".repeat(50_000)}`])(
+    "lists without end are refused",
+    (content) => {
+      const problems = problemsOf(content);
+      expect(problems).not.toEqual([]);
+      for (const problem of problems)
+        expect(problem).toMatch(/^f\.yaml:(\d+: expected YAML| and \d+ more)/);
+    },
+  );
 
   test("whatever it holds, it is taken or refused, with a line for each problem", () => {
     const words = fc.constantFrom(
@@ -213,7 +303,8 @@ describe("mistakes in the file", () => {
     );
     fc.assert(
       fc.property(fc.array(words, { maxLength: 30 }), (parts) => {
-        for (const problem of problemsOf(parts.join(""))) expect(problem).toMatch(/^f\.yaml:\d+: .*expected/s);
+        for (const problem of problemsOf(parts.join("")))
+          expect(problem).toMatch(/^f\.yaml:\d+: .*expected/s);
       }),
       { numRuns: 1_000 },
     );

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { COMMANDS, type Command, consulOf, help, type Parsed, parse, UsageError } from "../../server/cli/options.ts";
+import { help } from "../../server/cli/help.ts";
+import {
+  COMMANDS,
+  type Command,
+  consulOf,
+  type Parsed,
+  parse,
+  UsageError,
+} from "../../server/cli/options.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
   const result = parse(line.split(" "), env);
@@ -9,7 +17,11 @@ function parsed(line: string, env: Record<string, string> = {}): Parsed {
 
 describe("parse", () => {
   test("flags, with their units turned into values", () => {
-    expect(parsed("serve --pool pipeline=5 --pool video=2 --port 0 --sandbox off --grace-ms 250 --insecure").given).toEqual({
+    expect(
+      parsed(
+        "serve --pool pipeline=5 --pool video=2 --port 0 --sandbox off --grace-ms 250 --insecure",
+      ).given,
+    ).toEqual({
       pool: [
         ["pipeline", 5],
         ["video", 2],
@@ -26,7 +38,13 @@ describe("parse", () => {
   });
 
   test("variables are the flags in capitals behind DPOOL_", () => {
-    const env = { DPOOL_POOL: "pipeline=5,video=2", DPOOL_PORT: "7500", DPOOL_GRACE_MS: "9", DPOOL_INSECURE: "1", DPOOL_MEMBERS: "7" };
+    const env = {
+      DPOOL_POOL: "pipeline=5,video=2",
+      DPOOL_PORT: "7500",
+      DPOOL_GRACE_MS: "9",
+      DPOOL_INSECURE: "1",
+      DPOOL_MEMBERS: "7",
+    };
     expect(parsed("serve", env).given).toEqual({
       pool: [
         ["pipeline", 5],
@@ -40,11 +58,14 @@ describe("parse", () => {
 
   test("a switch in a variable is on for 1 and true only", () => {
     expect(parsed("serve", { DPOOL_INSECURE: "true" }).given.insecure).toBe(true);
-    for (const value of ["0", "false", ""]) expect(parsed("serve", { DPOOL_INSECURE: value }).given.insecure).toBeUndefined();
+    for (const value of ["0", "false", ""])
+      expect(parsed("serve", { DPOOL_INSECURE: value }).given.insecure).toBeUndefined();
   });
 
   test("flags win over variables", () => {
-    expect(parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).given).toEqual({ port: 1, pool: [["a", 1]] });
+    expect(
+      parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).given,
+    ).toEqual({ port: 1, pool: [["a", 1]] });
   });
 
   test("what stands behind -- is left alone", () => {
@@ -77,7 +98,8 @@ describe("parse", () => {
   });
 
   test("help is asked for in several ways", () => {
-    for (const argv of [[], ["help"], ["--help"], ["-h"]]) expect(parse(argv, {})).toEqual({ help: undefined });
+    for (const argv of [[], ["help"], ["--help"], ["-h"]])
+      expect(parse(argv, {})).toEqual({ help: undefined });
     for (const argv of [
       ["help", "serve"],
       ["serve", "--help"],
@@ -91,7 +113,12 @@ describe("consulOf", () => {
   test("the flag wins over CONSUL_HTTP_ADDR; without both there is none", () => {
     expect(consulOf({}, {})).toBeUndefined();
     expect(consulOf({}, { CONSUL_HTTP_ADDR: "10.0.0.1:8500" })?.address).toContain("10.0.0.1:8500");
-    expect(consulOf({ consul: "http://10.0.0.2:8500" }, { CONSUL_HTTP_ADDR: "10.0.0.1:8500", CONSUL_HTTP_TOKEN: "t" })).toMatchObject({
+    expect(
+      consulOf(
+        { consul: "http://10.0.0.2:8500" },
+        { CONSUL_HTTP_ADDR: "10.0.0.1:8500", CONSUL_HTTP_TOKEN: "t" },
+      ),
+    ).toMatchObject({
       address: expect.stringContaining("10.0.0.2:8500"),
       token: "t",
     });
@@ -103,12 +130,15 @@ describe("help", () => {
     for (const command of Object.keys(COMMANDS)) expect(help()).toContain(`  ${command} `);
   });
 
-  test.each(Object.keys(COMMANDS) as Command[])("of %s names each of its options and variables", (command) => {
-    const text = help(command);
-    for (const option of COMMANDS[command].options) {
-      expect(text).toContain(`--${option}`);
-      expect(text).toContain(`[DPOOL_${option.replaceAll("-", "_").toUpperCase()}]`);
-    }
-    expect(text).toContain("--help");
-  });
+  test.each(Object.keys(COMMANDS) as Command[])(
+    "of %s names each of its options and variables",
+    (command) => {
+      const text = help(command);
+      for (const option of COMMANDS[command].options) {
+        expect(text).toContain(`--${option}`);
+        expect(text).toContain(`[DPOOL_${option.replaceAll("-", "_").toUpperCase()}]`);
+      }
+      expect(text).toContain("--help");
+    },
+  );
 });

@@ -1,14 +1,23 @@
 /** What a pool allows, and that nobody who calls it gets more. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Limits } from "../../openapi/schemas.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import { type ChildLimits, confinementOf, DEFAULT_LIMITS, PoolOptionsSchema, tightened } from "../../server/sandbox/confinement.ts";
+import { PoolError } from "../../openapi/errors.ts";
+import type { Limits } from "../../openapi/limits.ts";
+import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { type ChildLimits, DEFAULT_LIMITS, tightened } from "../../server/sandbox/confinement.ts";
 
 const KEYS = Object.keys(DEFAULT_LIMITS) as (keyof ChildLimits)[];
-const amount = () => fc.oneof(fc.integer({ min: 0, max: 100 }), fc.double({ min: 0, max: 1e15, noNaN: true }));
-const pools = fc.record(Object.fromEntries(KEYS.map((key) => [key, fc.oneof(amount(), fc.constant(Number.POSITIVE_INFINITY))]))) as fc.Arbitrary<ChildLimits>;
-const asked = fc.record(Object.fromEntries(KEYS.map((key) => [key, fc.option(amount(), { nil: undefined })])), { requiredKeys: [] }) as fc.Arbitrary<Limits>;
+const amount = () =>
+  fc.oneof(fc.integer({ min: 0, max: 100 }), fc.double({ min: 0, max: 1e15, noNaN: true }));
+const pools = fc.record(
+  Object.fromEntries(
+    KEYS.map((key) => [key, fc.oneof(amount(), fc.constant(Number.POSITIVE_INFINITY))]),
+  ),
+) as fc.Arbitrary<ChildLimits>;
+const asked = fc.record(
+  Object.fromEntries(KEYS.map((key) => [key, fc.option(amount(), { nil: undefined })])),
+  { requiredKeys: [] },
+) as fc.Arbitrary<Limits>;
 
 describe("tightened", () => {
   test("never loosens: more is refused, by name, and the rest is what was asked for or the pool's", () => {
@@ -20,8 +29,13 @@ describe("tightened", () => {
           given = tightened(pool, limits);
         } catch (error) {
           expect(error).toBeInstanceOf(PoolError);
-          expect((error as PoolError).problem).toMatchObject({ code: "invalid_request", status: 400 });
-          expect((error as PoolError).problem.fields?.map(({ path }) => path).toSorted()).toEqual(more.map((key) => `/limits/${key}`).toSorted());
+          expect((error as PoolError).problem).toMatchObject({
+            code: "invalid_request",
+            status: 400,
+          });
+          expect((error as PoolError).problem.fields?.map(({ path }) => path).toSorted()).toEqual(
+            more.map((key) => `/limits/${key}`).toSorted(),
+          );
         }
         expect(given === undefined).toBe(more.length > 0);
         for (const key of given ? KEYS : []) {
@@ -60,7 +74,14 @@ describe("a pool's options", () => {
   test("grant nothing by themselves", () => {
     const { limits, grants } = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
     expect(limits).toEqual(DEFAULT_LIMITS);
-    expect(grants).toEqual({ readOnly: [], env: {}, network: "none", devices: [], commands: undefined, root: undefined });
+    expect(grants).toEqual({
+      readOnly: [],
+      env: {},
+      network: "none",
+      devices: [],
+      commands: undefined,
+      root: undefined,
+    });
   });
 
   test.each([
@@ -102,6 +123,11 @@ describe("a pool's options", () => {
   });
 
   test("what lies in the child's own folders may be shown", () => {
-    expect(parse({ readOnly: ["/data", "/data:/work/data", "/data:/tmp/data", "/dev/null:/devices"], devices: ["/dev/dri/renderD128"] }).success).toBe(true);
+    expect(
+      parse({
+        readOnly: ["/data", "/data:/work/data", "/data:/tmp/data", "/dev/null:/devices"],
+        devices: ["/dev/dri/renderD128"],
+      }).success,
+    ).toBe(true);
   });
 });

@@ -19,21 +19,27 @@ async function write(source: PassThrough, bytes: Buffer, sizes: readonly number[
 
 test("each call has what was written before its marker, in whatever parts it comes", async () => {
   // Of the marker's own characters, so that there are many false beginnings.
-  const output = fc.string({ unit: fc.constantFrom("0", "1", "2", "x"), maxLength: 30 }).filter((text) => !`${text}${MARKER}`.slice(0, -1).includes(MARKER));
+  const output = fc
+    .string({ unit: fc.constantFrom("0", "1", "2", "x"), maxLength: 30 })
+    .filter((text) => !`${text}${MARKER}`.slice(0, -1).includes(MARKER));
   await fc.assert(
-    fc.asyncProperty(fc.array(output, { minLength: 1, maxLength: 4 }), fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), async (outputs, sizes) => {
-      const source = new PassThrough();
-      const stray = vi.fn();
-      const cut = new Cut(source, stray);
-      for (const text of outputs) {
-        const { stream, whole } = cut.next(MARKER);
-        const got = buffer(stream);
-        await write(source, Buffer.from(`${text}${MARKER}`), sizes);
-        await whole;
-        expect(String(await got)).toBe(text);
-      }
-      expect(stray).not.toHaveBeenCalled();
-    }),
+    fc.asyncProperty(
+      fc.array(output, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+      async (outputs, sizes) => {
+        const source = new PassThrough();
+        const stray = vi.fn();
+        const cut = new Cut(source, stray);
+        for (const text of outputs) {
+          const { stream, whole } = cut.next(MARKER);
+          const got = buffer(stream);
+          await write(source, Buffer.from(`${text}${MARKER}`), sizes);
+          await whole;
+          expect(String(await got)).toBe(text);
+        }
+        expect(stray).not.toHaveBeenCalled();
+      },
+    ),
     { numRuns: 200 },
   );
 });
@@ -42,7 +48,9 @@ test("what cannot be the marker's beginning is not held back", async () => {
   const source = new PassThrough();
   const { stream } = new Cut(source, () => {}).next(MARKER);
   source.write("prompt 01");
-  const [chunk] = await new Promise<[Buffer]>((resolve) => stream.once("data", (...data: [Buffer]) => resolve(data)));
+  const [chunk] = await new Promise<[Buffer]>((resolve) =>
+    stream.once("data", (...data: [Buffer]) => resolve(data)),
+  );
   expect(String(chunk)).toBe("prompt ");
 });
 

@@ -6,21 +6,38 @@ import { endianness, networkInterfaces } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
 import { connectionOf, unansweredIn } from "../../sdk/typescript/http/dead-peers.ts";
 
-const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
-const line = (ends: string, state: string) => `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
+const HEAD =
+  "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+const line = (ends: string, state: string) =>
+  `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
 
 /** Addresses are in words as the machine holds them. */
 test.skipIf(endianness() !== "LE")("packets that are not answered, by connection", () => {
   const found = unansweredIn(
     [
       HEAD,
-      line("0209D30A:1CE8 00000000:0000", "0A 00000000:00000000 00:00000000 00000000     0        0"),
+      line(
+        "0209D30A:1CE8 00000000:0000",
+        "0A 00000000:00000000 00:00000000 00000000     0        0",
+      ),
       // Repeated eleven times behind four probes.
-      line("0109D30A:1CE8 0209D30A:B93A", "01 00000002:00000000 01:00000047 0000000B     0        4"),
+      line(
+        "0109D30A:1CE8 0209D30A:B93A",
+        "01 00000002:00000000 01:00000047 0000000B     0        4",
+      ),
       // A reader that takes nothing: its window is shut, and each probe of it answered.
-      line("0109D30A:1CE8 0309D30A:B93A", "01 00400000:00000000 04:00000047 00000000     0        0"),
-      line("0000000000000000FFFF00000100007F:1CE8 0000000000000000FFFF00000200007F:C001", "01 00000000:00000000 02:00000047 00000000     0        1"),
-      line("B80D0120000000000100000001000000:1CE8 00000000000000000000000001000000:0050", "01 00000000:00000000 02:00000047 00000000     0       12"),
+      line(
+        "0109D30A:1CE8 0309D30A:B93A",
+        "01 00400000:00000000 04:00000047 00000000     0        0",
+      ),
+      line(
+        "0000000000000000FFFF00000100007F:1CE8 0000000000000000FFFF00000200007F:C001",
+        "01 00000000:00000000 02:00000047 00000000     0        1",
+      ),
+      line(
+        "B80D0120000000000100000001000000:1CE8 00000000000000000000000001000000:0050",
+        "01 00000000:00000000 02:00000047 00000000     0       12",
+      ),
       "",
     ].join("\n"),
   );
@@ -33,21 +50,29 @@ test.skipIf(endianness() !== "LE")("packets that are not answered, by connection
   ]);
 });
 
-const hasIPv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === "::1"));
+const hasIPv6 = Object.values(networkInterfaces()).some((each) =>
+  each?.some(({ address }) => address === "::1"),
+);
 
 test.skipIf(process.platform !== "linux" || !hasIPv6).each([
   ["tcp", "127.0.0.1", "127.0.0.1"],
   ["tcp6", "::1", "::1"],
   ["tcp6", "::", "127.0.0.1"],
-])("the kernel's %s names a connection to %s, by %s, as its socket does", async (table, host, to) => {
-  const server = createServer().listen(0, host);
-  onTestFinished(() => void server.close());
-  await once(server, "listening");
-  const accepted = once(server, "connection");
-  const client = connect((server.address() as AddressInfo).port, to);
-  onTestFinished(() => void client.destroy());
-  const [socket] = (await accepted) as [Socket];
-  // As if each of them had sent three packets in vain.
-  const lines = readFileSync(`/proc/self/net/${table}`, "latin1").replaceAll(/( \S\S:\S{8} )\S{8} /g, "$100000003 ");
-  expect(unansweredIn(lines)).toContainEqual([connectionOf(socket), 3]);
-});
+])(
+  "the kernel's %s names a connection to %s, by %s, as its socket does",
+  async (table, host, to) => {
+    const server = createServer().listen(0, host);
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const accepted = once(server, "connection");
+    const client = connect((server.address() as AddressInfo).port, to);
+    onTestFinished(() => void client.destroy());
+    const [socket] = (await accepted) as [Socket];
+    // As if each of them had sent three packets in vain.
+    const lines = readFileSync(`/proc/self/net/${table}`, "latin1").replaceAll(
+      /( \S\S:\S{8} )\S{8} /g,
+      "$100000003 ",
+    );
+    expect(unansweredIn(lines)).toContainEqual([connectionOf(socket), 3]);
+  },
+);

@@ -1,19 +1,27 @@
 import { parse, stringify } from "devalue";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { encodeArguments, withValues } from "../../sdk/typescript/values.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
+import { encodeArguments, withValues } from "../../sdk/typescript/values.ts";
 import { collect } from "../helpers/member.ts";
 
 /** Arguments as the other side reads them. */
-const again = (args: unknown[]) => parse(JSON.stringify(encodeArguments(args, "devalue"))) as unknown[];
+const again = (args: unknown[]) =>
+  parse(JSON.stringify(encodeArguments(args, "devalue"))) as unknown[];
 const ending = { usage: { wallMs: 1, cpuMs: 1, maxRssBytes: 1 }, artifacts: [] };
-const result = (value: unknown): NumberedEvent => ({ id: 2, type: "result", value, encoding: "devalue", ...ending });
+const result = (value: unknown): NumberedEvent => ({
+  id: 2,
+  type: "result",
+  value,
+  encoding: "devalue",
+  ...ending,
+});
 
 async function* from(...events: NumberedEvent[]) {
   yield* events;
 }
-const read = async (event: NumberedEvent) => (await collect(withValues(from(event))))[0] as NumberedEvent;
+const read = async (event: NumberedEvent) =>
+  (await collect(withValues(from(event))))[0] as NumberedEvent;
 
 describe("arguments by devalue", () => {
   const cycle: unknown[] = [];
@@ -48,13 +56,17 @@ describe("arguments by devalue", () => {
     ["a promise", Promise.resolve(1), /argument 2: .*Promise/],
     ["what is inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\): /],
   ])("refuses %s and says where it is", (_, value, message) => {
-    expect(() => encodeArguments([1, value], "devalue")).toThrow(expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }));
+    expect(() => encodeArguments([1, value], "devalue")).toThrow(
+      expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }),
+    );
   });
 
   test("refuses what nests too deep for the stack", () => {
     let deep: unknown = 1;
     for (let level = 0; level < 100_000; level++) deep = [deep];
-    expect(() => encodeArguments([deep], "devalue")).toThrow(expect.objectContaining({ code: "invalid_request" }));
+    expect(() => encodeArguments([deep], "devalue")).toThrow(
+      expect.objectContaining({ code: "invalid_request" }),
+    );
   });
 });
 
@@ -68,13 +80,19 @@ describe("values by devalue", () => {
   });
 
   test("undefined is undefined", async () => {
-    expect(await read(result(JSON.parse(stringify(undefined))))).toMatchObject({ type: "result", value: undefined });
+    expect(await read(result(JSON.parse(stringify(undefined))))).toMatchObject({
+      type: "result",
+      value: undefined,
+    });
   });
 
   test("other events, and values by JSON, stay as they are", async () => {
     const plain: NumberedEvent = { id: 3, type: "result", value: [["Date", "x"]], ...ending };
     expect(await read(plain)).toBe(plain);
-    const failed: NumberedEvent = { type: "failed", problem: { type: "t", title: "t", status: 504, detail: "d", code: "deadline_exceeded" } };
+    const failed: NumberedEvent = {
+      type: "failed",
+      problem: { type: "t", title: "t", status: 504, detail: "d", code: "deadline_exceeded" },
+    };
     expect(await read(failed)).toBe(failed);
   });
 
@@ -95,8 +113,15 @@ describe("values by devalue", () => {
     ["a reference to itself through a box", [["Object", 0]]],
     ["a hundred thousand levels", Array.from({ length: 100_000 }, (_, index) => [index + 1])],
   ])("%s in the place of a value is worker_crashed", async (_, value) => {
-    const event = await read(result(value === undefined ? undefined : JSON.parse(JSON.stringify(value))));
-    expect(event).toMatchObject({ id: 2, type: "failed", problem: { code: "worker_crashed" }, ...ending });
+    const event = await read(
+      result(value === undefined ? undefined : JSON.parse(JSON.stringify(value))),
+    );
+    expect(event).toMatchObject({
+      id: 2,
+      type: "failed",
+      problem: { code: "worker_crashed" },
+      ...ending,
+    });
     expect(event).not.toHaveProperty("value");
   });
 
@@ -105,7 +130,14 @@ describe("values by devalue", () => {
       fc.asyncProperty(
         fc.oneof(
           fc.jsonValue(),
-          fc.array(fc.array(fc.oneof(fc.integer({ min: -8, max: 8 }), fc.constantFrom("Map", "Set", "Date", "Object", "null", "BigInt", "RegExp")))),
+          fc.array(
+            fc.array(
+              fc.oneof(
+                fc.integer({ min: -8, max: 8 }),
+                fc.constantFrom("Map", "Set", "Date", "Object", "null", "BigInt", "RegExp"),
+              ),
+            ),
+          ),
         ),
         async (value) => {
           const event = await read(result(value));

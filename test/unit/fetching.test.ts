@@ -10,9 +10,14 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { PoolOptionsSchema } from "../../server/sandbox/confinement.ts";
-import { allowsAddress, allowsUrl, type FetchRules, fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { type FetchOptions, fetchFile } from "../../server/workspace/fetch.ts";
+import {
+  allowsAddress,
+  allowsUrl,
+  type FetchRules,
+  fetchRulesOf,
+} from "../../server/workspace/fetch-rules.ts";
 import { Spool } from "../../server/workspace/spool.ts";
 import { within } from "../helpers/member.ts";
 
@@ -32,11 +37,23 @@ async function serve(listener: RequestListener, host = "127.0.0.1", port = 0): P
 }
 
 /** Fetches into a spool. Answers the bytes. */
-async function fetched(url: string, given: FetchRules, more: Partial<FetchOptions> = {}): Promise<Buffer> {
+async function fetched(
+  url: string,
+  given: FetchRules,
+  more: Partial<FetchOptions> = {},
+): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), "fetching-"));
   const spool = new Spool(folder);
   try {
-    const place = await within("the file", fetchFile("in", url, spool, { rules: given, maxBytes: 1_000, signal: new AbortController().signal, ...more }));
+    const place = await within(
+      "the file",
+      fetchFile("in", url, spool, {
+        rules: given,
+        maxBytes: 1_000,
+        signal: new AbortController().signal,
+        ...more,
+      }),
+    );
     expect(await readdir(folder)).toEqual([]);
     return await buffer(spool.read(place));
   } finally {
@@ -53,20 +70,50 @@ describe("addresses", () => {
   test.each([
     ["this machine", ["127.0.0.1", "127.255.255.254", "::1", "0.0.0.0", "::"]],
     ["the cloud's metadata", ["169.254.169.254", "fd00:ec2::254", "fe80::1", "fe80::1%eth0"]],
-    ["private networks", ["10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1", "fc00::1", "fdff::1"]],
+    [
+      "private networks",
+      [
+        "10.1.2.3",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.0.1",
+        "100.64.0.1",
+        "fc00::1",
+        "fdff::1",
+      ],
+    ],
     ["multicast, broadcast, reserved", ["224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1"]],
     [
       "IPv4 within IPv6",
-      ["::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::808:808", "2002:7f00:1::", "2001:0:1::1"],
+      [
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "::ffff:8.8.8.8",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "2002:7f00:1::",
+        "2001:0:1::1",
+      ],
     ],
-    ["documentation and tests", ["192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "2001:db8::1", "3fff::1"]],
+    [
+      "documentation and tests",
+      ["192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "2001:db8::1", "3fff::1"],
+    ],
     ["what is none", ["", "localhost", "127.1", "1.2.3.4.5"]],
   ])("%s are refused", (_, addresses) => {
-    for (const address of addresses) expect([address, allowsAddress(NONE, address)]).toEqual([address, false]);
+    for (const address of addresses)
+      expect([address, allowsAddress(NONE, address)]).toEqual([address, false]);
   });
 
   test("public ones are taken, and those that the operator allows", () => {
-    for (const address of ["8.8.8.8", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "2a00:1450::1"])
+    for (const address of [
+      "8.8.8.8",
+      "93.184.216.34",
+      "172.32.0.1",
+      "2606:4700::1111",
+      "2a00:1450::1",
+    ])
       expect([address, allowsAddress(NONE, address)]).toEqual([address, true]);
     const given = rules([], ["10.0.0.0/8", "::1", "127.0.0.1"]);
     for (const [address, allowed] of [
@@ -85,7 +132,12 @@ describe("addresses", () => {
       fc.property(fc.ipV4(), (address) => {
         const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
         const [high, low] = [a * 256 + b, c * 256 + d].map((number) => number.toString(16));
-        for (const carried of [`::ffff:${address}`, `::${address}`, `64:ff9b::${high}:${low}`, `2002:${high}:${low}::1`])
+        for (const carried of [
+          `::ffff:${address}`,
+          `::${address}`,
+          `64:ff9b::${high}:${low}`,
+          `2002:${high}:${low}::1`,
+        ])
           expect(allowsAddress(NONE, carried)).toBe(false);
       }),
     );
@@ -93,7 +145,12 @@ describe("addresses", () => {
 });
 
 describe("URLs", () => {
-  const given = rules(["https://assets.example.com/public", "https://*.cdn.example.com", "http://plain.example.com:8080/a/", "https://[2606:4700::1]/"]);
+  const given = rules([
+    "https://assets.example.com/public",
+    "https://*.cdn.example.com",
+    "http://plain.example.com:8080/a/",
+    "https://[2606:4700::1]/",
+  ]);
   test.each([
     ["https://assets.example.com/public", true],
     ["https://assets.example.com/public/a.mp4?token=x#y", true],
@@ -134,9 +191,12 @@ describe("URLs", () => {
     expect(() => rules([rule])).toThrow(/expected the beginning of a URL/);
   });
 
-  test.each(["10.0.0.0/33", "10.0.0", "::1/129", "localhost", "fe80::1%eth0", "1.2.3.4/8/8"])("a network %s is refused", (network) => {
-    expect(() => rules([], [network])).toThrow(/expected an IP address or a network/);
-  });
+  test.each(["10.0.0.0/33", "10.0.0", "::1/129", "localhost", "fe80::1%eth0", "1.2.3.4/8/8"])(
+    "a network %s is refused",
+    (network) => {
+      expect(() => rules([], [network])).toThrow(/expected an IP address or a network/);
+    },
+  );
 });
 
 test("a file is fetched, without anything that tells who asks", async () => {
@@ -145,7 +205,14 @@ test("a file is fetched, without anything that tells who asks", async () => {
     seen = incoming.rawHeaders.map((text) => text.toLowerCase());
     outgoing.setHeader("set-cookie", "a=b").end("content");
   });
-  expect((await fetched(`http://127.0.0.1:${port}/a?b=c`, rules([`http://127.0.0.1:${port}/`], LOOPBACK))).toString()).toBe("content");
+  expect(
+    (
+      await fetched(
+        `http://127.0.0.1:${port}/a?b=c`,
+        rules([`http://127.0.0.1:${port}/`], LOOPBACK),
+      )
+    ).toString(),
+  ).toBe("content");
   expect(seen).toEqual([
     "host",
     `127.0.0.1:${port}`,
@@ -170,42 +237,59 @@ test.each([
   "http://[::1]",
   "http://0",
 ])("loopback written as %s is refused, although the URL is allowed", async (origin) => {
-  await expect(fetched(`${origin}:1/`, rules([`${origin}:1/`]))).rejects.toMatchObject({ code: "forbidden", message: expect.stringMatching(/public address/) });
+  await expect(fetched(`${origin}:1/`, rules([`${origin}:1/`]))).rejects.toMatchObject({
+    code: "forbidden",
+    message: expect.stringMatching(/public address/),
+  });
 });
 
 /** Answers a name with one list of addresses after the other. */
-function answers(...lists: string[][]): { asked: string[]; resolve: (name: string) => Promise<LookupAddress[]> } {
+function answers(...lists: string[][]): {
+  asked: string[];
+  resolve: (name: string) => Promise<LookupAddress[]>;
+} {
   const asked: string[] = [];
   const resolve = async (name: string) => {
     asked.push(name);
-    return (lists[asked.length - 1] ?? []).map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+    return (lists[asked.length - 1] ?? []).map((address) => ({
+      address,
+      family: address.includes(":") ? 6 : 4,
+    }));
   };
   return { asked, resolve };
 }
 
-test.each([[["169.254.169.254"]], [["8.8.8.8", "10.0.0.1"]], [["2606:4700::1", "::ffff:169.254.169.254"]], [["127.0.0.1"]]])(
-  "a name of which one address is not public is refused: %s",
-  async (addresses) => {
-    const { asked, resolve } = answers(addresses);
-    await expect(fetched("http://assets.example/secret?key=1", rules(["http://assets.example/"]), { resolve })).rejects.toMatchObject({
-      code: "forbidden",
-      // Neither what stands in the query nor what the name stands for is told.
-      message:
-        'files: "in" from http://assets.example/secret: expected a public address, or one that the pool\'s operator allows in its option `fetchAddresses`; it has another one',
-    });
-    expect(asked).toEqual(["assets.example"]);
-  },
-);
+test.each([
+  [["169.254.169.254"]],
+  [["8.8.8.8", "10.0.0.1"]],
+  [["2606:4700::1", "::ffff:169.254.169.254"]],
+  [["127.0.0.1"]],
+])("a name of which one address is not public is refused: %s", async (addresses) => {
+  const { asked, resolve } = answers(addresses);
+  await expect(
+    fetched("http://assets.example/secret?key=1", rules(["http://assets.example/"]), { resolve }),
+  ).rejects.toMatchObject({
+    code: "forbidden",
+    // Neither what stands in the query nor what the name stands for is told.
+    message:
+      'files: "in" from http://assets.example/secret: expected a public address, or one that the pool\'s operator allows in its option `fetchAddresses`; it has another one',
+  });
+  expect(asked).toEqual(["assets.example"]);
+});
 
 test("the connection goes to the address that was looked at, whatever the name stands for next", async () => {
   const port = await serve((_, outgoing) => outgoing.end("outside"), "127.0.0.1");
   await serve((_, outgoing) => outgoing.end("inside"), "127.0.0.2", port);
   const { asked, resolve } = answers(["127.0.0.1"], ["127.0.0.2"]);
   const given = rules([`http://assets.example:${port}/`], LOOPBACK);
-  expect((await fetched(`http://assets.example:${port}/`, given, { resolve })).toString()).toBe("outside");
+  expect((await fetched(`http://assets.example:${port}/`, given, { resolve })).toString()).toBe(
+    "outside",
+  );
   expect(asked).toEqual(["assets.example"]);
   // The next file's name is looked at again.
-  await expect(fetched(`http://assets.example:${port}/`, given, { resolve })).rejects.toMatchObject({ code: "forbidden" });
+  await expect(fetched(`http://assets.example:${port}/`, given, { resolve })).rejects.toMatchObject(
+    { code: "forbidden" },
+  );
 });
 
 test("a redirect is looked at as the URL before", async () => {
@@ -216,7 +300,10 @@ test("a redirect is looked at as the URL before", async () => {
   });
   const origin = `http://127.0.0.1:${port}`;
   const given = rules([`${origin}/`, "http://assets.example:1/", "http://[::1]:1/"], LOOPBACK);
-  const to = (location: string) => fetched(`${origin}/?to=${encodeURIComponent(location)}`, given, { resolve: answers(["127.0.0.9"]).resolve });
+  const to = (location: string) =>
+    fetched(`${origin}/?to=${encodeURIComponent(location)}`, given, {
+      resolve: answers(["127.0.0.9"]).resolve,
+    });
   expect((await to("/")).toString()).toBe("there");
   for (const location of [
     "http://assets.example:1/",
@@ -229,7 +316,9 @@ test("a redirect is looked at as the URL before", async () => {
     await expect(to(location), location).rejects.toMatchObject({ code: "forbidden" });
   await expect(to("http://u:p@127.0.0.1/")).rejects.toMatchObject({ code: "invalid_request" });
   const loop = await serve((_, outgoing) => outgoing.writeHead(307, { location: "/" }).end());
-  await expect(fetched(`http://127.0.0.1:${loop}/`, rules([`http://127.0.0.1:${loop}/`], LOOPBACK))).rejects.toMatchObject({
+  await expect(
+    fetched(`http://127.0.0.1:${loop}/`, rules([`http://127.0.0.1:${loop}/`], LOOPBACK)),
+  ).rejects.toMatchObject({
     code: "fetch_failed",
     message: expect.stringMatching(/at most 5 redirects/),
   });
@@ -246,7 +335,11 @@ test.each<[string, RequestListener, object]>([
     { code: "fetch_failed", message: expect.stringMatching(/expected status 200; got 404$/) },
   ],
   ["a part only", (_, outgoing) => outgoing.writeHead(206).end("no"), { code: "fetch_failed" }],
-  ["a redirect to nowhere", (_, outgoing) => outgoing.writeHead(302).end(), { code: "fetch_failed" }],
+  [
+    "a redirect to nowhere",
+    (_, outgoing) => outgoing.writeHead(302).end(),
+    { code: "fetch_failed" },
+  ],
   [
     "more than there is room for, as it says",
     (_, outgoing) => outgoing.writeHead(200, { "content-length": 1_001 }).end("x".repeat(1_001)),
@@ -259,30 +352,44 @@ test.each<[string, RequestListener, object]>([
   ],
   [
     "less than it says",
-    (_, outgoing) => void outgoing.writeHead(200, { "content-length": 100 }).write("x", () => outgoing.destroy()),
+    (_, outgoing) =>
+      void outgoing.writeHead(200, { "content-length": 100 }).write("x", () => outgoing.destroy()),
     { code: "fetch_failed" },
   ],
   ["no HTTP", (incoming) => incoming.socket.end("hello\r\n\r\n"), { code: "fetch_failed" }],
 ])("%s is told", async (_, listener, error) => {
   const port = await serve(listener);
-  await expect(fetched(`http://127.0.0.1:${port}/`, rules([`http://127.0.0.1:${port}/`], LOOPBACK))).rejects.toMatchObject(error);
+  await expect(
+    fetched(`http://127.0.0.1:${port}/`, rules([`http://127.0.0.1:${port}/`], LOOPBACK)),
+  ).rejects.toMatchObject(error);
 });
 
 test("it ends when it is told to, and when nobody is there", async () => {
   const port = await serve((_, outgoing) => void outgoing.write("x"));
   const stop = new AbortController();
-  const fetching = fetched(`http://127.0.0.1:${port}/`, rules([`http://127.0.0.1:${port}/`], LOOPBACK), { signal: stop.signal }).catch(
-    (error: unknown) => error,
-  );
+  const fetching = fetched(
+    `http://127.0.0.1:${port}/`,
+    rules([`http://127.0.0.1:${port}/`], LOOPBACK),
+    { signal: stop.signal },
+  ).catch((error: unknown) => error);
   stop.abort();
   expect(await within("the end", fetching)).toMatchObject({ code: "fetch_failed" });
   const given = rules(["http://nobody.example/"]);
   const late = new AbortController();
-  const looking = fetched("http://nobody.example/", given, { resolve: () => new Promise(() => {}), signal: late.signal }).catch((error: unknown) => error);
+  const looking = fetched("http://nobody.example/", given, {
+    resolve: () => new Promise(() => {}),
+    signal: late.signal,
+  }).catch((error: unknown) => error);
   late.abort();
   expect(await within("the end", looking)).toMatchObject({ code: "fetch_failed" });
-  await expect(fetched("http://nobody.example/", given, { resolve: async () => Promise.reject(new Error("ENOTFOUND")) })).rejects.toMatchObject({
+  await expect(
+    fetched("http://nobody.example/", given, {
+      resolve: async () => Promise.reject(new Error("ENOTFOUND")),
+    }),
+  ).rejects.toMatchObject({
     code: "fetch_failed",
   });
-  await expect(fetched("http://nobody.example/", given, { resolve: async () => [] })).rejects.toMatchObject({ code: "fetch_failed" });
+  await expect(
+    fetched("http://nobody.example/", given, { resolve: async () => [] }),
+  ).rejects.toMatchObject({ code: "fetch_failed" });
 });

@@ -12,13 +12,19 @@ describe("sourceOf", () => {
     ["a named function", parsed("function add(a, b) { return a + b }")],
     ["an arrow", parsed("(a, b) => a + b")],
     ["an arrow with a block", parsed("(a, b) => { return a + b }")],
-    ["an arrow with defaults that look like more", parsed("(a, b = ((x) => x)(2)) => { return a + b }")],
+    [
+      "an arrow with defaults that look like more",
+      parsed("(a, b = ((x) => x)(2)) => { return a + b }"),
+    ],
     ["an arrow that destructures", parsed("(...[a, b]) => a + b")],
     ["a method", parsed("({ add(a, b) { return a + b } }).add")],
     ["a method called async", parsed("({ async(a, b) { return a + b } }).async")],
     ["a method called function", parsed("({ function(a, b) { return a + b } }).function")],
     ["a method called get", parsed("({ get(a, b) { return a + b } }).get")],
-    ["a method with a name in quotes", parsed("({ 'add them'(a, b) { return a + b } })['add them']")],
+    [
+      "a method with a name in quotes",
+      parsed("({ 'add them'(a, b) { return a + b } })['add them']"),
+    ],
     ["a static method", parsed("(class { static add(a, b) { return a + b } }).add")],
     ["a method of a class", parsed("(class { add(a, b) { return a + b } }).prototype.add")],
     ["an arrow followed by a comment", parsed("(a, b) => a + b // the sum")],
@@ -44,18 +50,42 @@ describe("sourceOf", () => {
   });
 
   test.each<[string, PoolFunction, RegExp]>([
-    ["a native function", Math.max, /expected a function with JavaScript source; function max is native or bound/],
-    ["a bound function", parsed("function add(a, b) { return a + b }").bind(undefined), /native or bound/],
+    [
+      "a native function",
+      Math.max,
+      /expected a function with JavaScript source; function max is native or bound/,
+    ],
+    [
+      "a bound function",
+      parsed("function add(a, b) { return a + b }").bind(undefined),
+      /native or bound/,
+    ],
     ["a class", parsed("class Adder {}"), /expected a function; got class Adder/],
   ])("refuses %s", (_, fn, message) => {
-    expect(() => sourceOf(fn)).toThrow(expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }));
+    expect(() => sourceOf(fn)).toThrow(
+      expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }),
+    );
   });
 });
 
 describe("checkArguments", () => {
   test("lets through what JSON carries", () => {
     const shared = { n: 1 };
-    expect(() => checkArguments([null, true, "text", 1.5, -3, [], {}, [[{ deep: [1, "2"] }]], shared, shared, Object.create(null)])).not.toThrow();
+    expect(() =>
+      checkArguments([
+        null,
+        true,
+        "text",
+        1.5,
+        -3,
+        [],
+        {},
+        [[{ deep: [1, "2"] }]],
+        shared,
+        shared,
+        Object.create(null),
+      ]),
+    ).not.toThrow();
   });
 
   test("lets through a key without a value, which JSON leaves out", () => {
@@ -78,6 +108,11 @@ describe("checkArguments", () => {
     ["a Date", new Date(0), "argument 2 is an instance of Date"],
     ["bytes", new Uint8Array(1), "argument 2 is an instance of Uint8Array"],
   ])("refuses %s and says where it is", (_, value, message) => {
-    expect(() => checkArguments([1, value])).toThrow(expect.objectContaining({ code: "invalid_request", message: expect.stringContaining(message) }));
+    expect(() => checkArguments([1, value])).toThrow(
+      expect.objectContaining({
+        code: "invalid_request",
+        message: expect.stringContaining(message),
+      }),
+    );
   });
 });

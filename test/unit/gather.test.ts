@@ -11,7 +11,11 @@ afterEach(() => {
 
 function gathering(text: boolean) {
   const pieces: Buffer[] = [];
-  return { gather: new Gather({ text, take: (bytes) => pieces.push(bytes) }), pieces, texts: () => pieces.map((piece) => piece.toString("latin1")) };
+  return {
+    gather: new Gather({ text, take: (bytes) => pieces.push(bytes) }),
+    pieces,
+    texts: () => pieces.map((piece) => piece.toString("latin1")),
+  };
 }
 
 describe("Gather", () => {
@@ -40,28 +44,37 @@ describe("Gather", () => {
       fc.oneof(
         fc.string({ unit: "grapheme" }).map((text) => Buffer.from(text)),
         fc.uint8Array({ maxLength: 6 }).map((array) => Buffer.from(array)),
-        fc.constantFrom("\u20ac", "\r\n", "\0", "\ufeff", "👩‍👩‍👧", "\ud83d").map((text) => Buffer.from(text)),
+        fc
+          .constantFrom("\u20ac", "\r\n", "\0", "\ufeff", "👩‍👩‍👧", "\ud83d")
+          .map((text) => Buffer.from(text)),
         // Beginnings of characters, surrogates and overlong forms, which are no UTF-8.
-        fc.constantFrom("e282", "f09f98", "eda080", "c080", "e08080", "f4908080", "80", "ff").map((hex) => Buffer.from(hex, "hex")),
+        fc
+          .constantFrom("e282", "f09f98", "eda080", "c080", "e08080", "f4908080", "80", "ff")
+          .map((hex) => Buffer.from(hex, "hex")),
       ),
       { maxLength: 40 },
     );
     fc.assert(
-      fc.property(bytes, fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }), fc.boolean(), (parts, cuts, pausing) => {
-        const whole = Buffer.concat(parts);
-        const { gather, pieces } = gathering(true);
-        for (let at = 0, turn = 0; at < whole.length; turn++) {
-          const length = cuts[turn % cuts.length] as number;
-          gather.push(whole.subarray(at, at + length));
-          at += length;
-          if (pausing && turn % 3 === 0) vi.advanceTimersByTime(GATHER_MS);
-        }
-        gather.end();
-        expect(Buffer.concat(pieces).equals(whole)).toBe(true);
-        const reference = new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole);
-        expect(pieces.map((piece) => piece.toString("utf8")).join("")).toBe(reference);
-        expect(vi.getTimerCount()).toBe(0);
-      }),
+      fc.property(
+        bytes,
+        fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }),
+        fc.boolean(),
+        (parts, cuts, pausing) => {
+          const whole = Buffer.concat(parts);
+          const { gather, pieces } = gathering(true);
+          for (let at = 0, turn = 0; at < whole.length; turn++) {
+            const length = cuts[turn % cuts.length] as number;
+            gather.push(whole.subarray(at, at + length));
+            at += length;
+            if (pausing && turn % 3 === 0) vi.advanceTimersByTime(GATHER_MS);
+          }
+          gather.end();
+          expect(Buffer.concat(pieces).equals(whole)).toBe(true);
+          const reference = new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole);
+          expect(pieces.map((piece) => piece.toString("utf8")).join("")).toBe(reference);
+          expect(vi.getTimerCount()).toBe(0);
+        },
+      ),
       { numRuns: 2_000 },
     );
   });

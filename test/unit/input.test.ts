@@ -26,7 +26,9 @@ test("one that has begun may take its time, and is the only one", async () => {
   const { input, broken, pipe } = open();
   const body = new PassThrough();
   const written = input.write(body, false);
-  await expect(input.write(new PassThrough(), true)).rejects.toMatchObject({ code: "stdin_closed" });
+  await expect(input.write(new PassThrough(), true)).rejects.toMatchObject({
+    code: "stdin_closed",
+  });
   await vi.advanceTimersByTimeAsync(3_600_000);
   input.attach(pipe);
   body.end("all");
@@ -39,7 +41,9 @@ test("a child that has ended misses nothing", async () => {
   const { input, broken } = open();
   input.close();
   await vi.advanceTimersByTimeAsync(60_000);
-  await expect(input.write(new PassThrough(), true)).rejects.toMatchObject({ code: "stdin_closed" });
+  await expect(input.write(new PassThrough(), true)).rejects.toMatchObject({
+    code: "stdin_closed",
+  });
   expect(broken).toEqual([]);
 });
 

@@ -69,28 +69,52 @@ interface Source {
 }
 
 function read(file: string): Source {
-  const source = ts.createSourceFile(file, readFileSync(`${ROOT}${file}`, "utf8"), ts.ScriptTarget.Latest, true);
+  const source = ts.createSourceFile(
+    file,
+    readFileSync(`${ROOT}${file}`, "utf8"),
+    ts.ScriptTarget.Latest,
+    true,
+  );
   const imports: Import[] = [];
   let readsEnvironment = false;
   const add = (node: ts.Node | undefined, typeOnly: boolean) => {
     if (node && ts.isStringLiteralLike(node)) imports.push({ file, target: node.text, typeOnly });
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    if (ts.isImportDeclaration(node))
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
-    else if (ts.isCallExpression(node) && (node.expression.kind === ts.SyntaxKind.ImportKeyword || node.expression.getText() === "require"))
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(node.argument.literal, true);
+    else if (
+      ts.isCallExpression(node) &&
+      (node.expression.kind === ts.SyntaxKind.ImportKeyword ||
+        node.expression.getText() === "require")
+    )
       add(node.arguments[0], false);
-    else if (ts.isPropertyAccessExpression(node) && /^(globalThis\.)?process$/.test(node.expression.getText()) && node.name.text === "env")
+    else if (
+      ts.isPropertyAccessExpression(node) &&
+      /^(globalThis\.)?process$/.test(node.expression.getText()) &&
+      node.name.text === "env"
+    )
       readsEnvironment = true;
-    else if (ts.isVariableDeclaration(node) && node.initializer?.getText() === "process" && /\benv\b/.test(node.name.getText())) readsEnvironment = true;
+    else if (
+      ts.isVariableDeclaration(node) &&
+      node.initializer?.getText() === "process" &&
+      /\benv\b/.test(node.name.getText())
+    )
+      readsEnvironment = true;
     ts.forEachChild(node, visit);
   };
   visit(source);
   return { file, imports, readsEnvironment };
 }
 
-const SOURCES = globSync(["openapi/**/*.ts", "sdk/typescript/**/*.ts", "server/**/*.ts"], { cwd: ROOT }).toSorted().map(read);
+const SOURCES = globSync(["openapi/**/*.ts", "sdk/typescript/**/*.ts", "server/**/*.ts"], {
+  cwd: ROOT,
+})
+  .toSorted()
+  .map(read);
 const IMPORTS = SOURCES.flatMap(({ imports }) => imports);
 const show = ({ file, target }: Import) => `${file} imports ${target}`;
 
@@ -103,7 +127,10 @@ const isOf =
     names.some((name) => [name, `node:${name}`].includes(target) || target.startsWith(`${name}/`));
 
 /** The imports of a package from where it does not belong. */
-function strays(isPackage: (target: string) => boolean, isAllowed: (given: Import) => boolean): string[] {
+function strays(
+  isPackage: (target: string) => boolean,
+  isAllowed: (given: Import) => boolean,
+): string[] {
   return IMPORTS.filter((given) => isPackage(given.target) && !isAllowed(given)).map(show);
 }
 
@@ -114,7 +141,9 @@ describe("the floors", () => {
   });
 
   test("every file has one", () => {
-    expect(SOURCES.filter(({ file }) => floorOf(file) === undefined).map(({ file }) => file)).toEqual([]);
+    expect(
+      SOURCES.filter(({ file }) => floorOf(file) === undefined).map(({ file }) => file),
+    ).toEqual([]);
   });
 
   test("imports point down, or stay", () => {
@@ -128,7 +157,12 @@ describe("the floors", () => {
   });
 
   test("openapi imports nothing of ours but itself", () => {
-    const out = IMPORTS.filter((given) => given.file.startsWith("openapi/") && isOwn(given.target) && !resolved(given).startsWith("openapi/"));
+    const out = IMPORTS.filter(
+      (given) =>
+        given.file.startsWith("openapi/") &&
+        isOwn(given.target) &&
+        !resolved(given).startsWith("openapi/"),
+    );
     expect(out.map(show)).toEqual([]);
   });
 });
@@ -145,11 +179,17 @@ describe("packages with one place", () => {
   });
 
   test("child_process", () => {
-    expect(strays(isOf("child_process"), ({ file }) => file.startsWith("server/sandbox/"))).toEqual([]);
+    expect(strays(isOf("child_process"), ({ file }) => file.startsWith("server/sandbox/"))).toEqual(
+      [],
+    );
   });
 
   test("consul", () => {
-    expect(strays(isOf("consul"), ({ file }) => ["sdk/typescript/members.ts", "server/membership/consul.ts"].includes(file))).toEqual([]);
+    expect(
+      strays(isOf("consul"), ({ file }) =>
+        ["sdk/typescript/members.ts", "server/membership/consul.ts"].includes(file),
+      ),
+    ).toEqual([]);
   });
 
   test("better-sse", () => {
@@ -159,7 +199,10 @@ describe("packages with one place", () => {
   test("the environment", () => {
     // The runner is a program of its own, inside the child: the environment is the child's.
     const allowed = ["server/config.ts", "server/runtimes/javascript/runner.ts"];
-    const readers = SOURCES.filter(({ file, readsEnvironment }) => readsEnvironment && !allowed.includes(file) && !file.startsWith("server/cli/"));
+    const readers = SOURCES.filter(
+      ({ file, readsEnvironment }) =>
+        readsEnvironment && !allowed.includes(file) && !file.startsWith("server/cli/"),
+    );
     expect(readers.map(({ file }) => file)).toEqual([]);
     expect(strays(isOf("process"), () => false)).toEqual([]);
   });

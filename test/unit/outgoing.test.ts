@@ -33,7 +33,12 @@ const PROTOCOLS: Readonly<Record<string, () => Promise<Exchange>>> = {
     outgoing.flushHeaders();
     const [answer] = await answered;
     onTestFinished(() => void server.close());
-    return { outgoing, answer: answer.on("error", () => {}), leave: () => request.destroy(), closed: once(socket, "close") };
+    return {
+      outgoing,
+      answer: answer.on("error", () => {}),
+      leave: () => request.destroy(),
+      closed: once(socket, "close"),
+    };
   },
   "HTTP/2": async () => {
     const { server, url, asked } = await serve(createHttp2Server());
@@ -46,11 +51,18 @@ const PROTOCOLS: Readonly<Record<string, () => Promise<Exchange>>> = {
     const outgoing = await asked;
     outgoing.flushHeaders();
     await once(stream, "response");
-    return { outgoing, answer: stream, leave: () => stream.close(constants.NGHTTP2_CANCEL), closed: new Promise((resolve) => session.once("close", resolve)) };
+    return {
+      outgoing,
+      answer: stream,
+      leave: () => stream.close(constants.NGHTTP2_CANCEL),
+      closed: new Promise((resolve) => session.once("close", resolve)),
+    };
   },
 };
 
-async function serve(server: Server): Promise<{ server: Server; url: string; asked: Promise<ServerResponse> }> {
+async function serve(
+  server: Server,
+): Promise<{ server: Server; url: string; asked: Promise<ServerResponse> }> {
   const asked = once(server, "request").then(([, outgoing]) => outgoing as ServerResponse);
   await once(server.listen(0, "127.0.0.1"), "listening");
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
@@ -75,13 +87,19 @@ afterEach(() => {
 describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
   test("is over when it has been sent, and says so once, early or late", async () => {
     const { outgoing, answer } = await within("the exchange", begin());
-    expect([isOver(outgoing), isFull(outgoing), await drained(outgoing)]).toEqual([false, false, true]);
+    expect([isOver(outgoing), isFull(outgoing), await drained(outgoing)]).toEqual([
+      false,
+      false,
+      true,
+    ]);
     const over = new Promise((resolve) => onOver(outgoing, resolve));
     outgoing.end("all");
     answer.resume();
     expect(await within("the end", over)).toBe(true);
     expect([isOver(outgoing), await drained(outgoing)]).toEqual([true, false]);
-    expect(await within("the end again", new Promise((resolve) => onOver(outgoing, resolve)))).toBe(true);
+    expect(await within("the end again", new Promise((resolve) => onOver(outgoing, resolve)))).toBe(
+      true,
+    );
   });
 
   test("has not been sent to a client that left, whether or not it took what was written", async () => {
@@ -93,7 +111,9 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
       leave();
       expect(await within("the end", over)).toBe(false);
       expect(await within("the wait", wait)).toBe(false);
-      expect(await within("the end again", new Promise((resolve) => onOver(outgoing, resolve)))).toBe(false);
+      expect(
+        await within("the end again", new Promise((resolve) => onOver(outgoing, resolve))),
+      ).toBe(false);
     }
   });
 
@@ -129,7 +149,10 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
 });
 
 test("HTTP/2: the last answer of a connection ends well, and so does the connection", async () => {
-  const { outgoing, answer, closed } = await within("the exchange", (PROTOCOLS["HTTP/2"] as () => Promise<Exchange>)());
+  const { outgoing, answer, closed } = await within(
+    "the exchange",
+    (PROTOCOLS["HTTP/2"] as () => Promise<Exchange>)(),
+  );
   closeAfter(outgoing);
   let text = "";
   answer.setEncoding("utf8").on("data", (chunk: string) => {

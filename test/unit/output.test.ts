@@ -2,16 +2,25 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
+import { streamLog } from "../../server/answers/events.ts";
 import { streamRaw } from "../../server/answers/stdout.ts";
-import { type NodeContext, streamLog } from "../../server/answers/events.ts";
-import { EventLog, type LogEntry, type LogReader, RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
+import type { NodeContext } from "../../server/http/request.ts";
+import { EventLog, RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
+import type { LogEntry } from "../../server/supervisor/output/log-entry.ts";
+import type { LogReader } from "../../server/supervisor/output/log-reader.ts";
 import { collect, heldBytes, within } from "../helpers/member.ts";
 
-const RESULT: PoolEvent = { type: "result", exitCode: 0, usage: { wallMs: 1, cpuMs: null, maxRssBytes: null }, artifacts: [] };
+const RESULT: PoolEvent = {
+  type: "result",
+  exitCode: 0,
+  usage: { wallMs: 1, cpuMs: null, maxRssBytes: null },
+  artifacts: [],
+};
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
 /** The output of a child as it would be from byte `from` on: each place has a letter of its own. */
-const outputAt = (from: number, length: number) => Array.from({ length }, (_, index) => LETTERS[(from + index) % 26]).join("");
+const outputAt = (from: number, length: number) =>
+  Array.from({ length }, (_, index) => LETTERS[(from + index) % 26]).join("");
 
 function write(log: EventLog, text: string): void {
   log.write("stdout", Buffer.from(text), "text");
@@ -35,7 +44,12 @@ describe("EventLog", () => {
     const between = all(log.read());
     log.append(RESULT);
     const [first, second, late] = await Promise.all([early, between, all(log.read())]);
-    expect(first.map(({ id, type }) => `${id} ${type}`)).toEqual(["1 stdout", "2 stdout", "3 stdout", "4 result"]);
+    expect(first.map(({ id, type }) => `${id} ${type}`)).toEqual([
+      "1 stdout",
+      "2 stdout",
+      "3 stdout",
+      "4 result",
+    ]);
     expect(second).toEqual(first);
     expect(late).toEqual(first);
     expect(JSON.parse(first[0]?.data ?? "")).toEqual({ type: "stdout", text: "one" });
@@ -103,7 +117,9 @@ describe("EventLog", () => {
     expect(gap.type).toBe("gap");
     const { droppedBytes } = JSON.parse(gap.data) as { droppedBytes: number };
     const rest = await within("the rest", collect({ [Symbol.asyncIterator]: () => entries }));
-    const text = rest.map(({ data }) => (JSON.parse(data) as { text?: string }).text ?? "").join("");
+    const text = rest
+      .map(({ data }) => (JSON.parse(data) as { text?: string }).text ?? "")
+      .join("");
     expect(text).toBe(outputAt(droppedBytes, 500 - droppedBytes));
     expect(rest[0]?.id).toBe(gap.id + 1);
   });
@@ -130,7 +146,10 @@ describe("EventLog", () => {
     for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
     log.append(RESULT);
     const [gap, ...rest] = await all(log.read({ after: 3 }));
-    const kept = rest.reduce((sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0), 0);
+    const kept = rest.reduce(
+      (sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0),
+      0,
+    );
     expect(JSON.parse(gap?.data ?? "")).toEqual({ type: "gap", droppedBytes: 50 - 15 - kept });
   });
 
@@ -138,14 +157,19 @@ describe("EventLog", () => {
     const log = new EventLog();
     write(log, "one");
     expect(() => log.read({ after: 2 })).toThrow(
-      expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(/expected .* up to 1; got 2/) }),
+      expect.objectContaining({
+        code: "invalid_request",
+        message: expect.stringMatching(/expected .* up to 1; got 2/),
+      }),
     );
   });
 
   test("an id too old to be counted from is events_expired", () => {
     const log = new EventLog(1);
     for (let count = 0; count < 200_000; count++) write(log, "x");
-    expect(() => log.read({ after: 1 })).toThrow(expect.objectContaining({ code: "events_expired" }));
+    expect(() => log.read({ after: 1 })).toThrow(
+      expect.objectContaining({ code: "events_expired" }),
+    );
   });
 
   test("without a reader it never blocks, and keeps no more than the ring", async () => {
@@ -157,9 +181,14 @@ describe("EventLog", () => {
     }
     log.append(RESULT);
     const [gap, ...rest] = await all(log.read());
-    const kept = rest.reduce((sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0), 0);
+    const kept = rest.reduce(
+      (sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0),
+      0,
+    );
     expect(kept).toBeLessThanOrEqual(10_000);
-    expect(kept + (JSON.parse(gap?.data ?? "") as { droppedBytes: number }).droppedBytes).toBe(total);
+    expect(kept + (JSON.parse(gap?.data ?? "") as { droppedBytes: number }).droppedBytes).toBe(
+      total,
+    );
   });
 
   test("what it has let go of is not held in memory", async () => {
@@ -194,18 +223,21 @@ describe("a lossless reader that is cut", () => {
     return { log, reader };
   }
 
-  test.each(["after the cut", "before the cut is noticed"])("has its place taken by who goes on behind what it read, %s", async (when) => {
-    const { log, reader } = await cutLog();
-    if (when === "after the cut") reader.cut();
-    const heir = iterate(log.read({ after: 1 }));
-    reader.cut();
-    write(log, outputAt(180, 60));
-    expect(log.writable).toBe(false);
-    const texts = [];
-    for (let count = 0; count < 3; count++) texts.push(JSON.parse((await next(heir)).data).text);
-    expect(texts.join("")).toBe(outputAt(60, 180));
-    expect(log.writable).toBe(true);
-  });
+  test.each(["after the cut", "before the cut is noticed"])(
+    "has its place taken by who goes on behind what it read, %s",
+    async (when) => {
+      const { log, reader } = await cutLog();
+      if (when === "after the cut") reader.cut();
+      const heir = iterate(log.read({ after: 1 }));
+      reader.cut();
+      write(log, outputAt(180, 60));
+      expect(log.writable).toBe(false);
+      const texts = [];
+      for (let count = 0; count < 3; count++) texts.push(JSON.parse((await next(heir)).data).text);
+      expect(texts.join("")).toBe(outputAt(60, 180));
+      expect(log.writable).toBe(true);
+    },
+  );
 
   test.each([
     ["who reads from the beginning", {}],
@@ -225,23 +257,35 @@ describe("a lossless reader that is cut", () => {
 test.each([
   ["events", streamLog],
   ["raw bytes", streamRaw],
-] as const)("whoever asks for the head of an answer of %s alone takes no place", async (_, answer) => {
-  const log = new EventLog();
-  const reader = log.read({ lossless: true });
-  write(log, "one");
-  await next(iterate(reader));
-  reader.cut();
-  await answer({ req: { method: "HEAD" }, env: {} } as unknown as NodeContext, log.read({ after: 1 }));
-  const heir = log.read({ after: 1 });
-  expect(heir.lossless).toBe(true);
-  heir.close();
-});
+] as const)(
+  "whoever asks for the head of an answer of %s alone takes no place",
+  async (_, answer) => {
+    const log = new EventLog();
+    const reader = log.read({ lossless: true });
+    write(log, "one");
+    await next(iterate(reader));
+    reader.cut();
+    await answer(
+      { req: { method: "HEAD" }, env: {} } as unknown as NodeContext,
+      log.read({ after: 1 }),
+    );
+    const heir = log.read({ after: 1 });
+    expect(heir.lossless).toBe(true);
+    heir.close();
+  },
+);
 
 describe("a reader of stdout from a byte on", () => {
   test("gets the entry that has it, and what follows; what is not there or no longer there it is told", () =>
     fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ type: fc.constantFrom("stdout" as const, "stderr" as const), length: fc.integer({ min: 1, max: 60 }) }), { maxLength: 40 }),
+        fc.array(
+          fc.record({
+            type: fc.constantFrom("stdout" as const, "stderr" as const),
+            length: fc.integer({ min: 1, max: 60 }),
+          }),
+          { maxLength: 40 },
+        ),
         fc.nat(1_200),
         fc.integer({ min: 1, max: 2_000 }),
         async (chunks, byte, limit) => {
@@ -256,12 +300,18 @@ describe("a reader of stdout from a byte on", () => {
           const kept = (await all(log.read())).filter(({ type }) => type === "stdout");
           const oldest = kept[0]?.stdoutFrom ?? stdout.length;
           if (byte > stdout.length) {
-            expect(() => log.read({ stdoutFrom: byte })).toThrow(expect.objectContaining({ code: "invalid_request" }));
+            expect(() => log.read({ stdoutFrom: byte })).toThrow(
+              expect.objectContaining({ code: "invalid_request" }),
+            );
           } else if (byte < oldest) {
-            expect(() => log.read({ stdoutFrom: byte })).toThrow(expect.objectContaining({ code: "events_expired" }));
+            expect(() => log.read({ stdoutFrom: byte })).toThrow(
+              expect.objectContaining({ code: "events_expired" }),
+            );
           } else {
             const entries = await all(log.read({ stdoutFrom: byte }));
-            const got = entries.map(({ type, bytes, stdoutFrom }) => (type === "stdout" ? bytes?.subarray(Math.max(0, byte - stdoutFrom)).toString() : ""));
+            const got = entries.map(({ type, bytes, stdoutFrom }) =>
+              type === "stdout" ? bytes?.subarray(Math.max(0, byte - stdoutFrom)).toString() : "",
+            );
             expect(got.join("")).toBe(stdout.slice(byte));
             expect(entries.at(-1)?.type).toBe("result");
             expect(entries.map(({ type }) => type)).not.toContain("gap");
@@ -275,7 +325,9 @@ describe("a reader of stdout from a byte on", () => {
     const log = new EventLog(10);
     for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
     for (const options of [{}, { after: 3 }]) {
-      expect(() => log.read({ ...options, whole: true })).toThrow(expect.objectContaining({ code: "events_expired" }));
+      expect(() => log.read({ ...options, whole: true })).toThrow(
+        expect.objectContaining({ code: "events_expired" }),
+      );
     }
     expect(log.read({ after: 8, whole: true }).cursor).toBe(8);
   });
@@ -286,9 +338,17 @@ test("a caller that is cut anywhere, and goes on behind what came through, reads
     fc.asyncProperty(
       fc.integer({ min: 1, max: 200 }),
       fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 60 }),
-      fc.array(fc.record({ reads: fc.integer({ min: 1, max: 8 }), lost: fc.nat(7), noticed: fc.constantFrom("before", "after"), rests: fc.nat(2) }), {
-        maxLength: 12,
-      }),
+      fc.array(
+        fc.record({
+          reads: fc.integer({ min: 1, max: 8 }),
+          lost: fc.nat(7),
+          noticed: fc.constantFrom("before", "after"),
+          rests: fc.nat(2),
+        }),
+        {
+          maxLength: 12,
+        },
+      ),
       async (limit, chunks, cuts) => {
         const log = new EventLog(limit);
         const came: LogEntry[] = [];
@@ -322,7 +382,9 @@ test("a caller that is cut anywhere, and goes on behind what came through, reads
         log.append(RESULT);
         await within("the reader", reading);
         expect(came.map(({ id }) => id)).toEqual(came.map((_, index) => index + 1));
-        expect(came.map(({ bytes }) => bytes?.toString() ?? "").join("")).toBe(outputAt(0, written));
+        expect(came.map(({ bytes }) => bytes?.toString() ?? "").join("")).toBe(
+          outputAt(0, written),
+        );
       },
     ),
     { numRuns: 200 },
@@ -339,7 +401,10 @@ interface Habits {
 }
 
 /** Reads to the end by its habits; answers with the bytes received and declared dropped. Checks each byte's place. */
-async function readBy(log: EventLog, { lossless, rests, leavesAfter, comesAt }: Habits): Promise<number> {
+async function readBy(
+  log: EventLog,
+  { lossless, rests, leavesAfter, comesAt }: Habits,
+): Promise<number> {
   let place = 0;
   let after = 0;
   let step = 0;
@@ -355,7 +420,8 @@ async function readBy(log: EventLog, { lossless, rests, leavesAfter, comesAt }: 
         place += event.text?.length ?? 0;
       } else if (type === "gap") {
         expect(event.droppedBytes).toBeGreaterThan(0);
-        if (lossless && comesAt === 0 && leavesAfter === 0) throw new Error("a lossless reader lost bytes");
+        if (lossless && comesAt === 0 && leavesAfter === 0)
+          throw new Error("a lossless reader lost bytes");
         place += event.droppedBytes ?? 0;
       } else ended = true;
       for (let rest = rests[step++ % rests.length] as number; rest > 0; rest--) await nextTurn();
@@ -385,18 +451,24 @@ test("whatever the sizes, speeds and resume points: received + declared dropped 
         const log = new EventLog(limit);
         const readers: Promise<number>[] = [];
         const come = (index: number) =>
-          readers.push(...habits.filter(({ comesAt }) => Math.min(comesAt, chunks.length) === index).map((each) => readBy(log, each)));
+          readers.push(
+            ...habits
+              .filter(({ comesAt }) => Math.min(comesAt, chunks.length) === index)
+              .map((each) => readBy(log, each)),
+          );
         come(0);
         let written = 0;
         for (const [index, length] of chunks.entries()) {
           write(log, outputAt(written, length));
           written += length;
           await within("the log to be writable", log.untilWritable());
-          for (let pause = pauses[index % pauses.length] as number; pause > 0; pause--) await nextTurn();
+          for (let pause = pauses[index % pauses.length] as number; pause > 0; pause--)
+            await nextTurn();
           come(index + 1);
         }
         log.append(RESULT);
-        for (const place of await within("the readers", Promise.all(readers))) expect(place).toBe(written);
+        for (const place of await within("the readers", Promise.all(readers)))
+          expect(place).toBe(written);
       },
     ),
     { numRuns: 150 },

@@ -10,28 +10,48 @@ import { findExpression, MAX_PATTERN_BYTES, pathMatcher } from "../../server/san
 /** What patterns mean, as plainly as it can be said; slow. */
 function means(pattern: string, path: string, atStart = true): boolean {
   if (pattern === "") return path === "";
-  const tails = (text: string) => Array.from({ length: text.length + 1 }, (_, index) => [text.slice(0, index), text.slice(index)] as const);
+  const tails = (text: string) =>
+    Array.from(
+      { length: text.length + 1 },
+      (_, index) => [text.slice(0, index), text.slice(index)] as const,
+    );
   const stars = /^\*+/.exec(pattern)?.[0];
   if (stars !== undefined) {
     const rest = pattern.slice(stars.length);
     if (stars.length > 1 && atStart && rest.startsWith("/")) {
-      return tails(path).some(([head, tail]) => (head === "" || head.endsWith("/")) && means(rest.slice(1), tail, true));
+      return tails(path).some(
+        ([head, tail]) => (head === "" || head.endsWith("/")) && means(rest.slice(1), tail, true),
+      );
     }
-    return tails(path).some(([head, tail]) => (stars.length > 1 || !head.includes("/")) && means(rest, tail, false));
+    return tails(path).some(
+      ([head, tail]) => (stars.length > 1 || !head.includes("/")) && means(rest, tail, false),
+    );
   }
   const set = /^\[([!^]?)([^\]/][^\]/]*)\]/.exec(pattern);
   if (set) {
     const [whole, negated, members = ""] = set;
     const [from, to] = /^(.)-(.)$/.exec(members)?.slice(1) ?? [];
-    const isIn = from !== undefined && to !== undefined ? from <= (path[0] ?? "") && (path[0] ?? "") <= to : members.includes(path[0] ?? "");
-    return path !== "" && path[0] !== "/" && isIn === (negated === "") && means(pattern.slice(whole.length), path.slice(1), false);
+    const isIn =
+      from !== undefined && to !== undefined
+        ? from <= (path[0] ?? "") && (path[0] ?? "") <= to
+        : members.includes(path[0] ?? "");
+    return (
+      path !== "" &&
+      path[0] !== "/" &&
+      isIn === (negated === "") &&
+      means(pattern.slice(whole.length), path.slice(1), false)
+    );
   }
   const fits = path !== "" && (pattern[0] === "?" ? path[0] !== "/" : pattern[0] === path[0]);
   return fits && means(pattern.slice(1), path.slice(1), pattern[0] === "/");
 }
 
-const word = (parts: readonly string[], maxLength: number) => fc.array(fc.constantFrom(...parts), { minLength: 1, maxLength }).map((chosen) => chosen.join(""));
-const PATTERNS = word(["a", "b", ".", "-", "*", "**", "**/", "?", "/", "[ab]", "[a-c]", "[!a]", "[!a-b]", "[^b]"], 7);
+const word = (parts: readonly string[], maxLength: number) =>
+  fc.array(fc.constantFrom(...parts), { minLength: 1, maxLength }).map((chosen) => chosen.join(""));
+const PATTERNS = word(
+  ["a", "b", ".", "-", "*", "**", "**/", "?", "/", "[ab]", "[a-c]", "[!a]", "[!a-b]", "[^b]"],
+  7,
+);
 const PATHS = word(["a", "b", "c", ".", "-", "/"], 8);
 
 /** Which of the paths a real `find` gives. */
@@ -42,8 +62,21 @@ function found(patterns: readonly string[], paths: readonly string[]): string[] 
     mkdirSync(join(folder, dirname(path)), { recursive: true });
     writeFileSync(join(folder, path), "");
   }
-  const args = [".", "-regextype", "posix-extended", "-type", "f", "-regex", findExpression(patterns), "-print0"];
-  const output = execFileSync("find", args, { cwd: folder, encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8" } });
+  const args = [
+    ".",
+    "-regextype",
+    "posix-extended",
+    "-type",
+    "f",
+    "-regex",
+    findExpression(patterns),
+    "-print0",
+  ];
+  const output = execFileSync("find", args, {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, LC_ALL: "C.UTF-8" },
+  });
   return output
     .split("\0")
     .filter((path) => path !== "")
@@ -103,14 +136,51 @@ describe("patterns", () => {
   });
 
   test("mean the same to find", () => {
-    const paths = ["a", "b", "é", "😀", "[", "]", "^", "-", "\\", ".", ":", "=", "!", "*", "?", "\n", "'", '"', "$", "(", ")", "+", "{", "}", "|", "~", " "]
+    const paths = [
+      "a",
+      "b",
+      "é",
+      "😀",
+      "[",
+      "]",
+      "^",
+      "-",
+      "\\",
+      ".",
+      ":",
+      "=",
+      "!",
+      "*",
+      "?",
+      "\n",
+      "'",
+      '"',
+      "$",
+      "(",
+      ")",
+      "+",
+      "{",
+      "}",
+      "|",
+      "~",
+      " ",
+    ]
       .flatMap((name) => [`${name}x`, `x${name}`, `x${name}x`, `d/${name}x`, `d/e/x${name}`])
       .toSorted();
     const special = [..."[]^-\\.:=!*?'\"$()+{}| aé~x/"];
     const classes = fc
-      .tuple(fc.constantFrom("[", "[!", "[^"), fc.array(fc.constantFrom(...special, "+-9", "Z-b", "[-a", ",-]"), { minLength: 1, maxLength: 5 }))
+      .tuple(
+        fc.constantFrom("[", "[!", "[^"),
+        fc.array(fc.constantFrom(...special, "+-9", "Z-b", "[-a", ",-]"), {
+          minLength: 1,
+          maxLength: 5,
+        }),
+      )
       .map(([start, members]) => `${start}${members.join("")}]`);
-    const pattern = fc.array(fc.oneof(classes, fc.constantFrom(...special, "*", "**", "**/", "?", "x", "d/")), { minLength: 1, maxLength: 4 });
+    const pattern = fc.array(
+      fc.oneof(classes, fc.constantFrom(...special, "*", "**", "**/", "?", "x", "d/")),
+      { minLength: 1, maxLength: 4 },
+    );
     fc.assert(
       fc.property(
         fc.array(
@@ -130,25 +200,38 @@ describe("patterns", () => {
 
   test("what would take a backtracking matcher for ever ends", () => {
     expect(pathMatcher([`${"*a".repeat(60)}b`])("a".repeat(255))).toBe(false);
-    expect(pathMatcher([`${"**/".repeat(500)}${"*a".repeat(20)}b`])("a/".repeat(2_000))).toBe(false);
+    expect(pathMatcher([`${"**/".repeat(500)}${"*a".repeat(20)}b`])("a/".repeat(2_000))).toBe(
+      false,
+    );
     const long = "*?".repeat(MAX_PATTERN_BYTES / 2);
     expect(pathMatcher([long])("ab/".repeat(1_300))).toBe(false);
   });
 
-  test.each(["[à-é].txt", "[a-é]", "[!0-é]", "x[a-z😀-😂]"])("a range with other ends than ASCII, which find does not know, is refused: %s", (pattern) => {
-    expect(() => pathMatcher([pattern])).toThrow(RangeError);
-    expect(() => findExpression(["b.txt", pattern])).toThrow(/expected ranges of ASCII characters, such as \[a-z\]; got \[.-(é|😂)\]/u);
-  });
+  test.each(["[à-é].txt", "[a-é]", "[!0-é]", "x[a-z😀-😂]"])(
+    "a range with other ends than ASCII, which find does not know, is refused: %s",
+    (pattern) => {
+      expect(() => pathMatcher([pattern])).toThrow(RangeError);
+      expect(() => findExpression(["b.txt", pattern])).toThrow(
+        /expected ranges of ASCII characters, such as \[a-z\]; got \[.-(é|😂)\]/u,
+      );
+    },
+  );
 
   test("together they are bounded", () => {
     const patterns = Array.from({ length: 3 }, () => "x".repeat(MAX_PATTERN_BYTES / 2));
     expect(() => pathMatcher(patterns)).toThrow(RangeError);
-    expect(() => packed(["true"], { files: false, artifacts: patterns })).toThrow(`at most ${MAX_PATTERN_BYTES} bytes; got ${(MAX_PATTERN_BYTES * 3) / 2}`);
+    expect(() => packed(["true"], { files: false, artifacts: patterns })).toThrow(
+      `at most ${MAX_PATTERN_BYTES} bytes; got ${(MAX_PATTERN_BYTES * 3) / 2}`,
+    );
   });
 
   test("the longest fit into one argument of Linux", () => {
-    expect(Buffer.byteLength(findExpression(["?*".repeat(MAX_PATTERN_BYTES / 2)]))).toBeLessThan(131_072);
-    expect(Buffer.byteLength(findExpression(["**/x/".repeat(MAX_PATTERN_BYTES / 5)]))).toBeLessThan(131_072);
+    expect(Buffer.byteLength(findExpression(["?*".repeat(MAX_PATTERN_BYTES / 2)]))).toBeLessThan(
+      131_072,
+    );
+    expect(Buffer.byteLength(findExpression(["**/x/".repeat(MAX_PATTERN_BYTES / 5)]))).toBeLessThan(
+      131_072,
+    );
   });
 });
 
@@ -159,7 +242,10 @@ describe("packed", () => {
 
   test("keeps the program and the patterns out of the script", () => {
     const hostile = "$(intruder)`;'\"";
-    const [shell, option, script, name, ...rest] = packed(["run", hostile], { files: true, artifacts: [hostile] });
+    const [shell, option, script, name, ...rest] = packed(["run", hostile], {
+      files: true,
+      artifacts: [hostile],
+    });
     expect([shell, option, name]).toEqual(["/bin/sh", "-c", "sh"]);
     expect(script).not.toContain("intruder");
     expect(script).toContain(`<&${FILES_FD}`);

@@ -3,11 +3,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type Load, problem } from "../../openapi/errors.ts";
+import { type Load, PoolError, problem } from "../../openapi/errors.ts";
 import { Client } from "../../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
-import { PoolError } from "../../sdk/typescript/errors.ts";
-import type { Member } from "../../sdk/typescript/placement/consul-members.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
 
 const member = (index: number, max = 5): Member => ({
@@ -21,10 +20,15 @@ const load = (active: number, max = 5): Load => ({ active, max, queued: 0 });
 
 /** A probe that never answers, as of a machine that swaps. */
 const silence = (signal: AbortSignal) =>
-  new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
+  new Promise<never>((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
+  );
 
 /** Loads by member name, and who was tried. */
-function ports(loads: Record<string, Load | "slow" | "gone">, admit: (name: string) => Admission<string> = (name) => ({ admitted: name })) {
+function ports(
+  loads: Record<string, Load | "slow" | "gone">,
+  admit: (name: string) => Admission<string> = (name) => ({ admitted: name }),
+) {
   const tried: string[] = [];
   return {
     tried,
@@ -48,11 +52,15 @@ afterEach(() => {
 describe("shuffled", () => {
   test("is a permutation, whatever the random numbers", () => {
     fc.assert(
-      fc.property(fc.uniqueArray(fc.integer()), fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })), (items, numbers) => {
-        const random = () => numbers.next().value as number;
-        const drawn = [...shuffled(items, random)];
-        expect(drawn.toSorted((a, b) => a - b)).toEqual(items.toSorted((a, b) => a - b));
-      }),
+      fc.property(
+        fc.uniqueArray(fc.integer()),
+        fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+        (items, numbers) => {
+          const random = () => numbers.next().value as number;
+          const drawn = [...shuffled(items, random)];
+          expect(drawn.toSorted((a, b) => a - b)).toEqual(items.toSorted((a, b) => a - b));
+        },
+      ),
     );
   });
 
@@ -64,7 +72,8 @@ describe("shuffled", () => {
 
   test("every order can come", () => {
     const orders = new Set<string>();
-    for (const a of [0, 0.4, 0.8]) for (const b of [0, 0.6]) orders.add([...shuffled([1, 2, 3], numbers(a, b, 0))].join(""));
+    for (const a of [0, 0.4, 0.8])
+      for (const b of [0, 0.6]) orders.add([...shuffled([1, 2, 3], numbers(a, b, 0))].join(""));
     expect(orders.size).toBe(6);
   });
 });
@@ -76,7 +85,9 @@ function numbers(...values: number[]): () => number {
 
 describe("byLoad", () => {
   test("orders by active/max and leaves out those that are full", () => {
-    const probed = [load(5, 5), load(3, 4), load(3, 12), load(0, 1)].map((each) => ({ load: each }));
+    const probed = [load(5, 5), load(3, 4), load(3, 12), load(0, 1)].map((each) => ({
+      load: each,
+    }));
     expect(byLoad(probed).map((each) => each.load)).toEqual([load(0, 1), load(3, 12), load(3, 4)]);
   });
 
@@ -100,13 +111,17 @@ describe("place", () => {
   });
 
   test("passes over a member that drains or was filled since its probe", async () => {
-    const given = ports({ m0: load(0), m1: load(4) }, (name) => (name === "m0" ? { full: true } : { admitted: name }));
+    const given = ports({ m0: load(0), m1: load(4) }, (name) =>
+      name === "m0" ? { full: true } : { admitted: name },
+    );
     await expect(place("pipeline", [member(0), member(1)], given)).resolves.toBe("m1");
     expect(given.tried).toEqual(["m0", "m1"]);
   });
 
   test("passes over a member whose probe fails, and one that no connection reaches", async () => {
-    const given = ports({ m0: "gone", m1: load(0), m2: load(4) }, (name) => (name === "m1" ? { unreachable: new Error("ECONNREFUSED") } : { admitted: name }));
+    const given = ports({ m0: "gone", m1: load(0), m2: load(4) }, (name) =>
+      name === "m1" ? { unreachable: new Error("ECONNREFUSED") } : { admitted: name },
+    );
     await expect(place("pipeline", [member(0), member(1), member(2)], given)).resolves.toBe("m2");
     expect(given.tried).toEqual(["m1", "m2"]);
   });
@@ -137,12 +152,17 @@ describe("place", () => {
   });
 
   test("a pool without members is no_members_available", async () => {
-    await expect(place("pipeline", [], ports({}))).rejects.toMatchObject({ code: "no_members_available" });
+    await expect(place("pipeline", [], ports({}))).rejects.toMatchObject({
+      code: "no_members_available",
+    });
   });
 
   test("members that do not answer are no_members_available, with the reason", async () => {
     const placed = place("pipeline", [member(0), member(1)], ports({}));
-    await expect(placed).rejects.toMatchObject({ code: "no_members_available", message: expect.stringContaining("ECONNREFUSED") });
+    await expect(placed).rejects.toMatchObject({
+      code: "no_members_available",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
   });
 
   test("members that never answer are no_members_available, after a bounded wait", async () => {
@@ -155,7 +175,9 @@ describe("place", () => {
 
   test("members that are all full are all_members_at_capacity", async () => {
     const given = ports({ m0: load(5), m1: load(5) });
-    await expect(place("pipeline", [member(0), member(1)], given)).rejects.toMatchObject({ code: "all_members_at_capacity" });
+    await expect(place("pipeline", [member(0), member(1)], given)).rejects.toMatchObject({
+      code: "all_members_at_capacity",
+    });
     expect(given.tried).toEqual([]);
   });
 
@@ -246,10 +268,23 @@ describe("N callers and N free slots", () => {
   const delays = fc.array(fc.nat(5), { minLength: 1, maxLength: 20 });
 
   test("all are admitted, whatever the members", () =>
-    fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 20 }), delays, callAll)));
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 20 }),
+        delays,
+        callAll,
+      ),
+    ));
 
   test("all are admitted where only a sample is asked at first", () =>
-    fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 21, maxLength: 60 }), delays, callAll), { numRuns: 30 }));
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 21, maxLength: 60 }),
+        delays,
+        callAll,
+      ),
+      { numRuns: 30 },
+    ));
 });
 
 describe("DirectAccess", () => {
@@ -263,13 +298,25 @@ describe("DirectAccess", () => {
           asked.push(`m${index} ${request.method} ${request.headers.authorization}`);
           const refusal = problem("unauthorized", "not known here");
           const body =
-            state.status === 401 ? refusal : request.method === "GET" ? { member: `m${index}`, pools: { pipeline: load(0) } } : { id: `m${index}.0` };
+            state.status === 401
+              ? refusal
+              : request.method === "GET"
+                ? { member: `m${index}`, pools: { pipeline: load(0) } }
+                : { id: `m${index}.0` };
           const type = state.status === 401 ? "application/problem+json" : "application/json";
-          request.resume().on("end", () => response.writeHead(state.status, { "content-type": type }).end(JSON.stringify(body)));
+          request
+            .resume()
+            .on("end", () =>
+              response.writeHead(state.status, { "content-type": type }).end(JSON.stringify(body)),
+            );
         });
         await once(server.listen(0, "127.0.0.1"), "listening");
         onTestFinished(() => void server.close());
-        return { ...member(index), url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sandbox };
+        return {
+          ...member(index),
+          url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+          sandbox,
+        };
       }),
     );
     const client = new Client();
@@ -277,21 +324,33 @@ describe("DirectAccess", () => {
     return {
       asked,
       state,
-      access: new DirectAccess(client, { in: async () => members, find: async () => undefined, all: async () => members, close: () => {} }).as("Bearer x"),
+      access: new DirectAccess(client, {
+        in: async () => members,
+        find: async () => undefined,
+        all: async () => members,
+        close: () => {},
+      }).as("Bearer x"),
     };
   }
 
   test("asks only members that hold their children as strongly as demanded", async () => {
     const { access, asked } = await membersOf("none", "full", "no-cgroup");
-    expect(await access.placeChild("pipeline", { command: ["true"], sandbox: "full" })).toMatchObject({ id: "m1.0" });
+    expect(
+      await access.placeChild("pipeline", { command: ["true"], sandbox: "full" }),
+    ).toMatchObject({ id: "m1.0" });
     expect(new Set(asked.map((line) => line.slice(0, 2)))).toEqual(new Set(["m1"]));
     asked.length = 0;
-    expect((await access.placeChild("pipeline", { command: ["true"], sandbox: "no-cgroup" })).id).toMatch(/^m[12]\.0$/);
+    expect(
+      (await access.placeChild("pipeline", { command: ["true"], sandbox: "no-cgroup" })).id,
+    ).toMatch(/^m[12]\.0$/);
     expect(asked.some((line) => line.startsWith("m0"))).toBe(false);
     const weak = await membersOf("none", "no-cgroup");
-    await expect(weak.access.placeChild("pipeline", { command: ["true"], sandbox: "full" })).rejects.toMatchObject({
+    await expect(
+      weak.access.placeChild("pipeline", { command: ["true"], sandbox: "full" }),
+    ).rejects.toMatchObject({
       code: "no_members_available",
-      message: "pool pipeline: expected a member of sandbox level full or stronger; its 2 have none, no-cgroup",
+      message:
+        "pool pipeline: expected a member of sandbox level full or stronger; its 2 have none, no-cgroup",
     });
     expect(weak.asked).toEqual([]);
   });
@@ -303,7 +362,9 @@ describe("DirectAccess", () => {
     expect(asked.length).toBeGreaterThanOrEqual(5);
     expect(asked.filter((line) => !line.endsWith(" Bearer x"))).toEqual([]);
     state.status = 401;
-    await expect(access.placeChild("pipeline", { command: ["true"] })).rejects.toMatchObject({ code: "unauthorized" });
+    await expect(access.placeChild("pipeline", { command: ["true"] })).rejects.toMatchObject({
+      code: "unauthorized",
+    });
     await expect(access.pool("pipeline")).rejects.toMatchObject({ code: "unauthorized" });
     await expect(access.children("pipeline")).rejects.toMatchObject({ code: "unauthorized" });
   });

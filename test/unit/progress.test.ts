@@ -22,27 +22,51 @@ describe("a line of progress", () => {
     expect(progressOf(`1 x${"😀".repeat(200)}`)?.message).toBe(`x${"😀".repeat(99)}`);
   });
 
-  test.each(["", " ", "-1", "+1", "1/", "/1", "3/-1", "1e3", "0x10", "1//2", "50%", "x", "[1]", "1".repeat(400), '{"done":"1"}', '{"done":1e999}', "{}", "{"])(
-    "%j is none",
-    (line) => {
-      expect(progressOf(line)).toBeUndefined();
-    },
-  );
+  test.each([
+    "",
+    " ",
+    "-1",
+    "+1",
+    "1/",
+    "/1",
+    "3/-1",
+    "1e3",
+    "0x10",
+    "1//2",
+    "50%",
+    "x",
+    "[1]",
+    "1".repeat(400),
+    '{"done":"1"}',
+    '{"done":1e999}',
+    "{}",
+    "{",
+  ])("%j is none", (line) => {
+    expect(progressOf(line)).toBeUndefined();
+  });
 
   test("whatever comes is dropped, or is what the contract says", () => {
     const line = fc.oneof(
       fc.string({ unit: "binary", maxLength: 300 }),
       fc.json(),
       fc
-        .record({ done: fc.double(), total: fc.option(fc.double()), message: fc.string({ unit: "binary", maxLength: 500 }) })
+        .record({
+          done: fc.double(),
+          total: fc.option(fc.double()),
+          message: fc.string({ unit: "binary", maxLength: 500 }),
+        })
         .map((given) => JSON.stringify(given)),
-      fc.tuple(fc.double(), fc.double(), fc.string({ unit: "binary" })).map(([done, total, words]) => `${done}/${total} ${words}`),
+      fc
+        .tuple(fc.double(), fc.double(), fc.string({ unit: "binary" }))
+        .map(([done, total, words]) => `${done}/${total} ${words}`),
     );
     fc.assert(
       fc.property(line, (text) => {
         for (const progress of [progressOf(text), progressIn(`{"progress":${text}}`)]) {
           if (progress === undefined) continue;
-          expect(ProgressEventSchema.strict().safeParse({ type: "progress", ...progress }).success).toBe(true);
+          expect(
+            ProgressEventSchema.strict().safeParse({ type: "progress", ...progress }).success,
+          ).toBe(true);
           expect(progress.message ?? "").not.toMatch(/[\p{Cc}\p{Cs}\u2028\u2029]/u);
           expect((progress.message ?? "").length).toBeLessThanOrEqual(MAX_PROGRESS_MESSAGE);
         }
@@ -52,23 +76,33 @@ describe("a line of progress", () => {
   });
 
   test("a stream of them tells the last one, however it is cut, and whatever stands between", async () => {
-    const piece = fc.oneof(fc.nat(99).map(String), fc.constantFrom("x", "{", "", "é".repeat(3_000), "3/x"));
+    const piece = fc.oneof(
+      fc.nat(99).map(String),
+      fc.constantFrom("x", "{", "", "é".repeat(3_000), "3/x"),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(piece), fc.infiniteStream(fc.integer({ min: 1, max: 5_000 })), fc.boolean(), async (lines, sizes, ended) => {
-        const stream = new PassThrough();
-        const told: Progress[] = [];
-        const read = readProgress(stream, new Promise(() => {}), (progress) => told.push(progress));
-        const bytes = Buffer.from(lines.join("\n") + (ended ? "\n" : ""));
-        for (let at = 0; at < bytes.length; ) {
-          const size = sizes.next().value as number;
-          stream.write(bytes.subarray(at, at + size));
-          at += size;
-        }
-        stream.end();
-        await read;
-        const last = lines.findLast((line) => /^\d+$/.test(line));
-        expect(told.at(-1)).toEqual(last === undefined ? undefined : { done: Number(last) });
-      }),
+      fc.asyncProperty(
+        fc.array(piece),
+        fc.infiniteStream(fc.integer({ min: 1, max: 5_000 })),
+        fc.boolean(),
+        async (lines, sizes, ended) => {
+          const stream = new PassThrough();
+          const told: Progress[] = [];
+          const read = readProgress(stream, new Promise(() => {}), (progress) =>
+            told.push(progress),
+          );
+          const bytes = Buffer.from(lines.join("\n") + (ended ? "\n" : ""));
+          for (let at = 0; at < bytes.length; ) {
+            const size = sizes.next().value as number;
+            stream.write(bytes.subarray(at, at + size));
+            at += size;
+          }
+          stream.end();
+          await read;
+          const last = lines.findLast((line) => /^\d+$/.test(line));
+          expect(told.at(-1)).toEqual(last === undefined ? undefined : { done: Number(last) });
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -77,7 +111,8 @@ describe("a line of progress", () => {
     const stream = new PassThrough();
     const read = readProgress(stream, new Promise(() => {}), () => {});
     let taken = 0;
-    for (; stream.write(Buffer.alloc(16_384, "7")); taken += 16_384) if (taken > 100_000_000) throw new Error("it takes everything");
+    for (; stream.write(Buffer.alloc(16_384, "7")); taken += 16_384)
+      if (taken > 100_000_000) throw new Error("it takes everything");
     stream.destroy();
     await read;
   });

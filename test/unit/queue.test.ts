@@ -24,7 +24,15 @@ test("one client is served in the order of its requests", () => {
 });
 
 test("clients are served in turns: who asks for much holds nobody up", () => {
-  expect(drained(filled("a", "a", "a", "a", "b", "c", "c"))).toEqual(["a1", "b1", "c1", "a2", "c2", "a3", "a4"]);
+  expect(drained(filled("a", "a", "a", "a", "b", "c", "c"))).toEqual([
+    "a1",
+    "b1",
+    "c1",
+    "a2",
+    "c2",
+    "a3",
+    "a4",
+  ]);
 });
 
 test("a client that was served comes after the others, also when it asks again", () => {

@@ -6,7 +6,10 @@ import { wholeFrames } from "../../server/answers/relay-events.ts";
 const streams = fc.record({
   frames: fc.array(
     fc.oneof(
-      fc.record({ type: fc.constantFrom("stdout", "stderr", "result"), data: fc.string({ maxLength: 200 }) }),
+      fc.record({
+        type: fc.constantFrom("stdout", "stderr", "result"),
+        data: fc.string({ maxLength: 200 }),
+      }),
       fc.constantFrom(":\n\n", ": a comment\n\n"),
     ),
     { maxLength: 20 },
@@ -20,11 +23,19 @@ test("whatever the chunks: frames are passed on whole, as soon as they are, and 
     fc.asyncProperty(streams, async ({ frames, sizes, rest }) => {
       let id = 0;
       /** The event that a place of the stream is the end of, or behind. */
-      const ends: { at: number; last: { id: number; type: string } | undefined }[] = [{ at: 0, last: undefined }];
+      const ends: { at: number; last: { id: number; type: string } | undefined }[] = [
+        { at: 0, last: undefined },
+      ];
       let text = "";
       for (const frame of frames) {
-        text += typeof frame === "string" ? frame : `event: ${frame.type}\nid: ${++id}\ndata: ${JSON.stringify(frame.data)}\n\n`;
-        ends.push({ at: Buffer.byteLength(text), last: typeof frame === "string" ? ends.at(-1)?.last : { id, type: frame.type } });
+        text +=
+          typeof frame === "string"
+            ? frame
+            : `event: ${frame.type}\nid: ${++id}\ndata: ${JSON.stringify(frame.data)}\n\n`;
+        ends.push({
+          at: Buffer.byteLength(text),
+          last: typeof frame === "string" ? ends.at(-1)?.last : { id, type: frame.type },
+        });
       }
       const bytes = Buffer.from(text + rest);
       let given = 0;

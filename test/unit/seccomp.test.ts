@@ -2,7 +2,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ABSENT, CHECKED, type Numbers, REFUSED, type SeccompArch, seccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
+import {
+  ABSENT,
+  CHECKED,
+  type Numbers,
+  REFUSED,
+  type SeccompArch,
+  seccompArch,
+  seccompProgram,
+} from "../../server/sandbox/seccomp.ts";
 
 /** `BPF_MAXINSNS` of `linux/bpf_common.h`. */
 const MAX_INSTRUCTIONS = 4_096;
@@ -54,7 +62,8 @@ function seccompData({ number, args = [] }: Call, audit: number): Buffer {
   const data = Buffer.alloc(64);
   data.writeUInt32LE(number, 0);
   data.writeUInt32LE(audit, 4);
-  for (const [index, value] of args.entries()) data.writeBigUInt64LE(BigInt.asUintN(64, value), 16 + 8 * index);
+  for (const [index, value] of args.entries())
+    data.writeBigUInt64LE(BigInt.asUintN(64, value), 16 + 8 * index);
   return data;
 }
 
@@ -89,7 +98,11 @@ const HEADERS: Readonly<Record<SeccompArch, readonly string[]>> = {
 };
 
 test("other architectures have none", () => {
-  expect(["x64", "arm64", "ia32", "arm", "riscv64", "s390x", ""].map(seccompArch)).toEqual(["x64", "arm64", ...Array(5).fill(undefined)]);
+  expect(["x64", "arm64", "ia32", "arm", "riscv64", "s390x", ""].map(seccompArch)).toEqual([
+    "x64",
+    "arm64",
+    ...Array(5).fill(undefined),
+  ]);
 });
 
 describe.each(["x64", "arm64"] as const)("%s", (arch) => {
@@ -97,23 +110,37 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   const bytes = seccompProgram(arch);
   const program = decode(bytes);
   const ask = (call: Call) => run(program, seccompData(call, call.audit ?? AUDIT[arch]));
-  const numbersOf = (calls: Readonly<Record<string, Numbers>>) => Object.values(calls).flatMap(({ [column]: number }) => (number === null ? [] : [number]));
-  const call = (name: keyof typeof CHECKED, ...args: (number | bigint)[]) => ask({ number: CHECKED[name][column], args: args.map(BigInt) });
+  const numbersOf = (calls: Readonly<Record<string, Numbers>>) =>
+    Object.values(calls).flatMap(({ [column]: number }) => (number === null ? [] : [number]));
+  const call = (name: keyof typeof CHECKED, ...args: (number | bigint)[]) =>
+    ask({ number: CHECKED[name][column], args: args.map(BigInt) });
   const listed = new Set([REFUSED, ABSENT, CHECKED].flatMap(numbersOf));
 
   const header = HEADERS[arch].find((path) => existsSync(path));
-  test.skipIf(header === undefined)(`the numbers are the kernel's${header ? "" : ` (skipped: ${HEADERS[arch][0]} is not there)`}`, () => {
-    const text = readFileSync(header as string, "latin1");
-    const known = new Map([...text.matchAll(/^#define __NR_(\w+)\s+(\d+)$/gm)].map(([, name, number]) => [name as string, Number(number)]));
-    expect(known.size).toBeGreaterThan(250);
-    const calls = Object.entries<Numbers>({ ...REFUSED, ...ABSENT, ...CHECKED });
-    // A header may be older than a call.
-    const inHeader = calls.filter(([name, numbers]) => known.has(name) || (numbers[column] ?? Number.POSITIVE_INFINITY) < 424);
-    expect(inHeader.length).toBeGreaterThan(40);
-    expect(inHeader.map(([name]) => [name, known.get(name)])).toEqual(inHeader.map(([name, numbers]) => [name, numbers[column]]));
-    const none = calls.filter(([, numbers]) => numbers[column] === null).map(([name]) => name);
-    expect(none.filter((name) => known.has(name))).toEqual([]);
-  });
+  test.skipIf(header === undefined)(
+    `the numbers are the kernel's${header ? "" : ` (skipped: ${HEADERS[arch][0]} is not there)`}`,
+    () => {
+      const text = readFileSync(header as string, "latin1");
+      const known = new Map(
+        [...text.matchAll(/^#define __NR_(\w+)\s+(\d+)$/gm)].map(([, name, number]) => [
+          name as string,
+          Number(number),
+        ]),
+      );
+      expect(known.size).toBeGreaterThan(250);
+      const calls = Object.entries<Numbers>({ ...REFUSED, ...ABSENT, ...CHECKED });
+      // A header may be older than a call.
+      const inHeader = calls.filter(
+        ([name, numbers]) => known.has(name) || (numbers[column] ?? Number.POSITIVE_INFINITY) < 424,
+      );
+      expect(inHeader.length).toBeGreaterThan(40);
+      expect(inHeader.map(([name]) => [name, known.get(name)])).toEqual(
+        inHeader.map(([name, numbers]) => [name, numbers[column]]),
+      );
+      const none = calls.filter(([, numbers]) => numbers[column] === null).map(([name]) => name);
+      expect(none.filter((name) => known.has(name))).toEqual([]);
+    },
+  );
 
   test("no number is listed twice", () => {
     expect(listed.size).toBe([REFUSED, ABSENT, CHECKED].flatMap(numbersOf).length);
@@ -141,26 +168,57 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   });
 
   test("the numbers of another architecture end the process, whatever the call", () => {
-    const foreign = fc.oneof(uint32(), fc.constantFrom(...FOREIGN, ...Object.values(AUDIT))).filter((audit) => audit !== AUDIT[arch]);
-    fc.assert(fc.property(uint32(), anyArguments(), foreign, (number, args, audit) => ask({ number, args, audit }) === KILL));
+    const foreign = fc
+      .oneof(uint32(), fc.constantFrom(...FOREIGN, ...Object.values(AUDIT)))
+      .filter((audit) => audit !== AUDIT[arch]);
+    fc.assert(
+      fc.property(
+        uint32(),
+        anyArguments(),
+        foreign,
+        (number, args, audit) => ask({ number, args, audit }) === KILL,
+      ),
+    );
   });
 
   test(`x32 calls are ${arch === "x64" ? "refused" : "nothing here"}`, () => {
     const number = fc.integer({ min: 0, max: X32 - 1 }).map((low) => X32 + low);
-    fc.assert(fc.property(number, anyArguments(), (number, args) => ask({ number, args }) === (arch === "x64" ? EPERM : ALLOW)));
+    fc.assert(
+      fc.property(
+        number,
+        anyArguments(),
+        (number, args) => ask({ number, args }) === (arch === "x64" ? EPERM : ALLOW),
+      ),
+    );
     expect(ask({ number: X32 + 39 })).toBe(arch === "x64" ? EPERM : ALLOW);
   });
 
   test("what is not listed is allowed", () => {
     const unlisted = [...Array(1_024).keys()].filter((number) => !listed.has(number));
     expect(unlisted.filter((number) => ask({ number }) !== ALLOW)).toEqual([]);
-    const number = fc.oneof(fc.constantFrom(...unlisted), fc.integer({ min: 0, max: X32 - 1 })).filter((number) => !listed.has(number));
-    fc.assert(fc.property(number, anyArguments(), (number, args) => ask({ number, args }) === ALLOW));
+    const number = fc
+      .oneof(fc.constantFrom(...unlisted), fc.integer({ min: 0, max: X32 - 1 }))
+      .filter((number) => !listed.has(number));
+    fc.assert(
+      fc.property(number, anyArguments(), (number, args) => ask({ number, args }) === ALLOW),
+    );
   });
 
   test("what is listed is refused, with any arguments", () => {
-    fc.assert(fc.property(fc.constantFrom(...numbersOf(REFUSED)), anyArguments(), (number, args) => ask({ number, args }) === EPERM));
-    fc.assert(fc.property(fc.constantFrom(...numbersOf(ABSENT)), anyArguments(), (number, args) => ask({ number, args }) === ENOSYS));
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...numbersOf(REFUSED)),
+        anyArguments(),
+        (number, args) => ask({ number, args }) === EPERM,
+      ),
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...numbersOf(ABSENT)),
+        anyArguments(),
+        (number, args) => ask({ number, args }) === ENOSYS,
+      ),
+    );
     expect(numbersOf(REFUSED).filter((number) => ask({ number }) !== EPERM)).toEqual([]);
     expect(numbersOf(ABSENT).filter((number) => ask({ number }) !== ENOSYS)).toEqual([]);
   });
@@ -168,7 +226,8 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   test("clone makes processes and threads", () => {
     const SIGCHLD = 17;
     // The flags of glibc's `fork`, of `posix_spawn` (CLONE_VM, CLONE_VFORK) and of `pthread_create`.
-    for (const flags of [0x01200000 | SIGCHLD, 0x4100 | SIGCHLD, 0x3d0f00]) expect(call("clone", flags)).toBe(ALLOW);
+    for (const flags of [0x01200000 | SIGCHLD, 0x4100 | SIGCHLD, 0x3d0f00])
+      expect(call("clone", flags)).toBe(ALLOW);
   });
 
   test.each([
@@ -180,7 +239,9 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     ["NEWPID", 0x20000000],
     ["NEWNET", 0x40000000],
   ])("clone makes no namespace: CLONE_%s", (_, flag) => {
-    const flags = fc.tuple(uint64(), fc.constant(BigInt(flag))).map(([others, flag]) => others | flag);
+    const flags = fc
+      .tuple(uint64(), fc.constant(BigInt(flag)))
+      .map(([others, flag]) => others | flag);
     fc.assert(fc.property(flags, (flags) => call("clone", flags) === EPERM));
   });
 
@@ -188,33 +249,68 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     ["TIOCSTI", 0x5412],
     ["TIOCLINUX", 0x541c],
   ])("ioctl puts nothing into a terminal: %s, whatever the high bits", (_, command) => {
-    fc.assert(fc.property(uint64(), high(), (fd, bits) => call("ioctl", fd, bits | BigInt(command)) === EPERM));
+    fc.assert(
+      fc.property(
+        uint64(),
+        high(),
+        (fd, bits) => call("ioctl", fd, bits | BigInt(command)) === EPERM,
+      ),
+    );
   });
 
   test("ioctl does all else", () => {
     // TCGETS, TIOCGWINSZ, FIONREAD, FIOCLEX, and what is beside the two.
-    for (const command of [0x5401, 0x5413, 0x541b, 0x5451, 0x5411, 0x541d, 0]) expect(call("ioctl", 0, command)).toBe(ALLOW);
+    for (const command of [0x5401, 0x5413, 0x541b, 0x5451, 0x5411, 0x541d, 0])
+      expect(call("ioctl", 0, command)).toBe(ALLOW);
     // The command in another argument.
     expect(call("ioctl", 0x5412, 0, 0x5412)).toBe(ALLOW);
   });
 
   test("personality tells, and sets none but the common one", () => {
-    fc.assert(fc.property(high(), fc.constantFrom(0n, 0xffffffffn), (bits, value) => call("personality", bits | value) === ALLOW));
+    fc.assert(
+      fc.property(
+        high(),
+        fc.constantFrom(0n, 0xffffffffn),
+        (bits, value) => call("personality", bits | value) === ALLOW,
+      ),
+    );
     // ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC, MMAP_PAGE_ZERO, PER_LINUX32.
-    for (const value of [0x0040000, 0x0400000, 0x0100000, 0x0008]) expect(call("personality", value)).toBe(EPERM);
+    for (const value of [0x0040000, 0x0400000, 0x0100000, 0x0008])
+      expect(call("personality", value)).toBe(EPERM);
     const others = uint32().filter((value) => value !== 0 && value !== 0xffffffff);
-    fc.assert(fc.property(high(), others, (bits, value) => call("personality", bits | BigInt(value)) === EPERM));
+    fc.assert(
+      fc.property(
+        high(),
+        others,
+        (bits, value) => call("personality", bits | BigInt(value)) === EPERM,
+      ),
+    );
   });
 
   test("sockets are local or IP, whatever the high bits", () => {
     const STREAM_CLOEXEC_NONBLOCK = 1 | 0x80000 | 0x800;
     const families = [1, 2, 10];
-    for (const family of families) expect(call("socket", family, STREAM_CLOEXEC_NONBLOCK)).toBe(ALLOW);
-    fc.assert(fc.property(high(), fc.constantFrom(...families), (bits, family) => call("socket", bits | BigInt(family), 1) === ALLOW));
+    for (const family of families)
+      expect(call("socket", family, STREAM_CLOEXEC_NONBLOCK)).toBe(ALLOW);
+    fc.assert(
+      fc.property(
+        high(),
+        fc.constantFrom(...families),
+        (bits, family) => call("socket", bits | BigInt(family), 1) === ALLOW,
+      ),
+    );
     // AF_NETLINK, AF_PACKET, AF_ALG, AF_VSOCK, AF_XDP, AF_UNSPEC.
-    for (const family of [16, 17, 38, 40, 44, 0]) expect(call("socket", family, 1)).toBe(EAFNOSUPPORT);
+    for (const family of [16, 17, 38, 40, 44, 0])
+      expect(call("socket", family, 1)).toBe(EAFNOSUPPORT);
     const others = uint32().filter((family) => !families.includes(family));
-    fc.assert(fc.property(high(), others, uint64(), (bits, family, type) => call("socket", bits | BigInt(family), type) === EAFNOSUPPORT));
+    fc.assert(
+      fc.property(
+        high(),
+        others,
+        uint64(),
+        (bits, family, type) => call("socket", bits | BigInt(family), type) === EAFNOSUPPORT,
+      ),
+    );
   });
 
   test("SOCK_PACKET makes no AF_PACKET of an AF_INET, with any flags", () => {
@@ -225,6 +321,12 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   test("socket pairs are local", () => {
     fc.assert(fc.property(high(), (bits) => call("socketpair", bits | 1n, 1) === ALLOW));
     const others = uint32().filter((family) => family !== 1);
-    fc.assert(fc.property(high(), others, (bits, family) => call("socketpair", bits | BigInt(family), 1) === EAFNOSUPPORT));
+    fc.assert(
+      fc.property(
+        high(),
+        others,
+        (bits, family) => call("socketpair", bits | BigInt(family), 1) === EAFNOSUPPORT,
+      ),
+    );
   });
 });

@@ -1,11 +1,11 @@
 /** The slots of a pool on one member, with a clock of the test's own. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ErrorCode } from "../../openapi/errors.ts";
-import type { PoolError } from "../../sdk/typescript/errors.ts";
+import type { ErrorCode, PoolError } from "../../openapi/errors.ts";
 import { HOLD_MS, type Place, Slots, type Waiter } from "../../server/supervisor/slots.ts";
 
-const slotsOf = (max: number, maxQueue = 100) => new Slots({ pool: "p", member: "m", max, maxQueue });
+const slotsOf = (max: number, maxQueue = 100) =>
+  new Slots({ pool: "p", member: "m", max, maxQueue });
 
 const codeOf = (run: () => unknown): ErrorCode | undefined => {
   try {
@@ -43,7 +43,11 @@ describe("a free slot", () => {
   test("is granted at once to who asks for it, also where nobody may wait", async () => {
     const slots = slotsOf(1, 0);
     const { granted } = slots.request("a", 0);
-    expect(await granted).toMatchObject({ pool: "p", member: "m", heldUntil: new Date(Date.now() + HOLD_MS).toISOString() });
+    expect(await granted).toMatchObject({
+      pool: "p",
+      member: "m",
+      heldUntil: new Date(Date.now() + HOLD_MS).toISOString(),
+    });
     expect(slots.load()).toEqual({ active: 1, max: 1, queued: 0 });
     expect(codeOf(() => slots.request("a", 1_000))).toBe("at_capacity");
   });
@@ -195,15 +199,34 @@ const steps = fc.array(
   fc.oneof(
     {
       weight: 4,
-      arbitrary: fc.record({ kind: fc.constant("request" as const), client: fc.constantFrom("a", "b", "c"), waitMs: fc.constantFrom(0, 50, 10_000) }),
+      arbitrary: fc.record({
+        kind: fc.constant("request" as const),
+        client: fc.constantFrom("a", "b", "c"),
+        waitMs: fc.constantFrom(0, 50, 10_000),
+      }),
     },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("take" as const) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("claim" as const), index: fc.nat(20) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("leave" as const), index: fc.nat(20) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), index: fc.nat(20) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("release" as const), index: fc.nat(20) }),
+    },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("free" as const), index: fc.nat(20) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant("time" as const), ms: fc.constantFrom(1, 60, HOLD_MS) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("resize" as const), max: fc.integer({ min: 1, max: 4 }) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant("time" as const),
+        ms: fc.constantFrom(1, 60, HOLD_MS),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("resize" as const),
+        max: fc.integer({ min: 1, max: 4 }),
+      }),
+    },
   ),
   { maxLength: 80 },
 );
@@ -230,11 +253,13 @@ test("whatever happens in whatever order: never too many, nobody waits beside a 
             expect((error as PoolError).code).toBe("at_capacity");
           }
         } else if (step.kind === "take") {
-          if (codeOf(() => places.push(slots.take())) === undefined) expect(before).toBeLessThan(max);
+          if (codeOf(() => places.push(slots.take())) === undefined)
+            expect(before).toBeLessThan(max);
         } else if (step.kind === "claim") {
           const [slot] = held.splice(step.index, 1);
           if (slot && slots.holds(slot.id)) places.push(slots.claim(slot.id, slot.client));
-          else if (slot) expect(codeOf(() => slots.claim(slot.id, slot.client))).toBe("slot_not_found");
+          else if (slot)
+            expect(codeOf(() => slots.claim(slot.id, slot.client))).toBe("slot_not_found");
         } else if (step.kind === "leave") waiters[step.index]?.waiter.leave();
         else if (step.kind === "release") {
           const slot = held[step.index];

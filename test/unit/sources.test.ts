@@ -3,16 +3,24 @@ import { describe, expect, test } from "vitest";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
 import { Sources } from "../../server/routes/source-cache.ts";
 
-const give = (sources: Sources, source: string, caller = "ann") => sources.complete({ function: { source, hash: hashOf(source) } }, caller);
-const ask = (sources: Sources, source: string, caller = "ann") => sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
+const give = (sources: Sources, source: string, caller = "ann") =>
+  sources.complete({ function: { source, hash: hashOf(source) } }, caller);
+const ask = (sources: Sources, source: string, caller = "ann") =>
+  sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
 
 describe("Sources", () => {
   test("names what was sent before, and leaves the rest of the spec as it is", () => {
     const sources = new Sources(10_000);
     give(sources, "() => 1");
-    expect(ask(sources, "() => 1")).toEqual({ hash: hashOf("() => 1"), args: [1], source: "() => 1" });
+    expect(ask(sources, "() => 1")).toEqual({
+      hash: hashOf("() => 1"),
+      args: [1],
+      source: "() => 1",
+    });
     const command = { command: ["true"] };
-    expect(sources.complete<{ function?: { source: string }; command: string[] }>(command, "ann")).toBe(command);
+    expect(
+      sources.complete<{ function?: { source: string }; command: string[] }>(command, "ann"),
+    ).toBe(command);
   });
 
   test("a source without a hash is not kept", () => {
@@ -24,17 +32,24 @@ describe("Sources", () => {
   test("is nobody else's", () => {
     const sources = new Sources(10_000);
     give(sources, "() => 1", "ann");
-    expect(() => ask(sources, "() => 1", "bob")).toThrow(expect.objectContaining({ code: "source_unknown" }));
+    expect(() => ask(sources, "() => 1", "bob")).toThrow(
+      expect.objectContaining({ code: "source_unknown" }),
+    );
   });
 
   test("the hash is of the UTF-8 bytes", () => {
     // sha256sum of the bytes of "() => 'ü'".
-    expect(hashOf("() => 'ü'")).toBe("sha256:c0275c6685d6d1fe245b5d2415f40ae14b58837c6af35145be546e9c906c4bb0");
+    expect(hashOf("() => 'ü'")).toBe(
+      "sha256:c0275c6685d6d1fe245b5d2415f40ae14b58837c6af35145be546e9c906c4bb0",
+    );
   });
 
   test("keeps the ones used last, and never more than its bytes", () => {
     const source = fc.string({ maxLength: 3_000, unit: fc.constantFrom("a", "ü", "鳥") });
-    const uses = fc.array(fc.record({ source, caller: fc.constantFrom("ann", "bob"), send: fc.boolean() }), { maxLength: 60 });
+    const uses = fc.array(
+      fc.record({ source, caller: fc.constantFrom("ann", "bob"), send: fc.boolean() }),
+      { maxLength: 60 },
+    );
     fc.assert(
       fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (given, maxBytes) => {
         const sources = new Sources(maxBytes);
@@ -46,8 +61,12 @@ describe("Sources", () => {
           const known = model.some((entry) => entry.key === key);
           if (send) give(sources, source, caller);
           else if (known) expect(ask(sources, source, caller)).toMatchObject({ source });
-          else expect(() => ask(sources, source, caller)).toThrow(expect.objectContaining({ code: "source_unknown" }));
-          if (known || (send && size(source) <= maxBytes)) model = [{ key, source }, ...model.filter((entry) => entry.key !== key)];
+          else
+            expect(() => ask(sources, source, caller)).toThrow(
+              expect.objectContaining({ code: "source_unknown" }),
+            );
+          if (known || (send && size(source) <= maxBytes))
+            model = [{ key, source }, ...model.filter((entry) => entry.key !== key)];
           while (model.reduce((sum, entry) => sum + size(entry.source), 0) > maxBytes) model.pop();
           expect(sources.bytes).toBe(model.reduce((sum, entry) => sum + size(entry.source), 0));
           expect(sources.bytes).toBeLessThanOrEqual(maxBytes);

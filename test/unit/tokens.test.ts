@@ -15,35 +15,52 @@ const LINE = `ci sha256:${hash("secret")} scopes=call,observe pools=pipeline,gpu
 
 describe("parseTokens", () => {
   test("a name, a hash, scopes and pools a line", () => {
-    const callers = parseTokens(`# who\r\n\n  ${LINE}  # the builds\nboss\tsha256:${hash("other")}\tscopes=admin\n#${LINE}\n`);
+    const callers = parseTokens(
+      `# who\r\n\n  ${LINE}  # the builds\nboss\tsha256:${hash("other")}\tscopes=admin\n#${LINE}\n`,
+    );
     expect([...callers.values()].map(({ name }) => name)).toEqual(["ci", "boss"]);
     const ci = callers.get(hash("secret"));
-    expect([ci?.may(["call"], "gpu"), ci?.may(["observe"], "pipeline"), ci?.may(["call"], "video"), ci?.may(["admin"], "gpu")]).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+    expect([
+      ci?.may(["call"], "gpu"),
+      ci?.may(["observe"], "pipeline"),
+      ci?.may(["call"], "video"),
+      ci?.may(["admin"], "gpu"),
+    ]).toEqual([true, true, false, false]);
     const boss = callers.get(hash("other"));
     expect([boss?.may(["call"], "anything"), boss?.has(["observe"])]).toEqual([true, true]);
   });
 
   test.each<[string, RegExp]>([
     ["ci", /^line 1: expected sha256: and 64 hexadecimal digits behind ci; got 0 other/],
-    [`${LINE}\n\nci2 dpool_mySecret scopes=call pools=*`, /^line 3: expected sha256: and 64 hexadecimal digits behind ci2; got 14 other characters$/],
+    [
+      `${LINE}\n\nci2 dpool_mySecret scopes=call pools=*`,
+      /^line 3: expected sha256: and 64 hexadecimal digits behind ci2; got 14 other characters$/,
+    ],
     [LINE.replace("sha256:", "sha256:0"), /expected sha256:/],
     [LINE.replace("ci ", "c/i "), /expected a name of letters, digits, \. _ @ -; got "c\/i"/],
     [LINE.replace("observe", "fly"), /expected call, observe, admin; got "fly"/],
     [LINE.replace("call,observe", ""), /expected call, observe, admin; got ""/],
     [LINE.replace("scopes=call,observe ", ""), /expected call, observe, admin; got ""/],
-    [LINE.replace("pools=", "pool="), /expected scopes=\.\.\. and pools=\.\.\.; got "pool=pipeline,gpu"/],
+    [
+      LINE.replace("pools=", "pool="),
+      /expected scopes=\.\.\. and pools=\.\.\.; got "pool=pipeline,gpu"/,
+    ],
     [LINE.replace("pipeline,gpu", "pipeline,"), /expected \* or pool names; got ""/],
     [LINE.replace("pipeline,gpu", "*,gpu"), /expected \* or pool names; got "\*"/],
-    [LINE.replace(" pools=pipeline,gpu", ""), /expected pools=NAME,\.\.\. or pools=\*; got neither/],
+    [
+      LINE.replace(" pools=pipeline,gpu", ""),
+      /expected pools=NAME,\.\.\. or pools=\*; got neither/,
+    ],
     [`${LINE} pools=gpu`, /expected pools once; got it twice/],
     [`${LINE} admin`, /expected scopes=\.\.\. and pools=\.\.\.; got "admin"/],
-    [`${LINE}\n${LINE.replace(hash("secret"), hash("other"))}`, /^line 2: expected each name once; got ci again$/],
-    [`${LINE}\n${LINE.replace("ci ", "cd ")}`, /^line 2: expected each token once; cd has that of ci$/],
+    [
+      `${LINE}\n${LINE.replace(hash("secret"), hash("other"))}`,
+      /^line 2: expected each name once; got ci again$/,
+    ],
+    [
+      `${LINE}\n${LINE.replace("ci ", "cd ")}`,
+      /^line 2: expected each token once; cd has that of ci$/,
+    ],
   ])("%s is refused", (text, message) => {
     expect(() => parseTokens(text)).toThrow(message);
     // It may be in the wrong place, but it stays secret.
@@ -52,7 +69,10 @@ describe("parseTokens", () => {
 });
 
 test("a new token has 256 bits of its own, and its line is one", () => {
-  const made = [newToken("ci", ["call"], ["pipeline"]), newToken("ci", ["call"], ["pipeline"])] as const;
+  const made = [
+    newToken("ci", ["call"], ["pipeline"]),
+    newToken("ci", ["call"], ["pipeline"]),
+  ] as const;
   expect(made[0].token).not.toBe(made[1].token);
   expect(Buffer.from(made[0].token.replace("dpool_", ""), "base64url")).toHaveLength(32);
   expect(parseTokens(made[0].line).get(hash(made[0].token))?.name).toBe("ci");
@@ -87,15 +107,30 @@ test("the keys of an issuer are fetched again for a key that is not known, and k
   await once(server.listen(0, "127.0.0.1"), "listening");
   onTestFinished(() => void server.close());
   const token = (kid: string, { privateKey }: typeof first) => {
-    const claims = { sub: "ann", iss: "i", aud: "a", exp: Math.floor(Date.now() / 1_000) + 600, scope: "call", pools: "*" };
-    const text = [{ alg: "ES256", kid }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+    const claims = {
+      sub: "ann",
+      iss: "i",
+      aud: "a",
+      exp: Math.floor(Date.now() / 1_000) + 600,
+      scope: "call",
+      pools: "*",
+    };
+    const text = [{ alg: "ES256", kid }, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+      .join(".");
     return `${text}.${sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
   };
-  const options = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, issuer: "i", audience: "a" };
+  const options = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    issuer: "i",
+    audience: "a",
+  };
   const lines: string[] = [];
   const jwks = new Jwks(options, (line) => void lines.push(line), 0);
   // At the same time, asked once.
-  const callers = await Promise.all(Array.from({ length: 5 }, () => jwks.callerOf(token("1", first))));
+  const callers = await Promise.all(
+    Array.from({ length: 5 }, () => jwks.callerOf(token("1", first))),
+  );
   expect(callers.map(({ name }) => name)).toEqual(Array(5).fill("jwt:ann"));
   expect(asked).toBe(1);
   await expect(jwks.callerOf(token("2", second))).rejects.toMatchObject({ code: "unauthorized" });
@@ -112,7 +147,8 @@ describe("Rates", () => {
   test("let through so many at once, and so many a second after", () => {
     let now = 0;
     const rates = new Rates(10, () => now);
-    const taken = (client: string) => Array.from({ length: 100 }, () => rates.take(client)).filter(Boolean).length;
+    const taken = (client: string) =>
+      Array.from({ length: 100 }, () => rates.take(client)).filter(Boolean).length;
     expect(taken("a")).toBe(20);
     expect(taken("b")).toBe(20);
     now += 500;
@@ -136,5 +172,9 @@ test("Streams count each client's own", () => {
   expect([streams.open("a"), typeof streams.open("b")]).toEqual([undefined, "function"]);
   first?.();
   second?.();
-  expect([typeof streams.open("a"), typeof streams.open("a"), streams.open("a")]).toEqual(["function", "function", undefined]);
+  expect([typeof streams.open("a"), typeof streams.open("a"), streams.open("a")]).toEqual([
+    "function",
+    "function",
+    undefined,
+  ]);
 });

@@ -1,5 +1,13 @@
 import { afterAll, describe, expectTypeOf, it } from "vitest";
-import { type Bundle, bundle, type CommandResult, DistributedPool, type PoolContext, type Task, task } from "../../sdk/typescript/index.ts";
+import {
+  type Bundle,
+  bundle,
+  type CommandResult,
+  DistributedPool,
+  type PoolContext,
+  type Task,
+  task,
+} from "../../sdk/typescript/index.ts";
 
 // Checked by the compiler; nothing listens at this address and nothing is called.
 const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
@@ -7,28 +15,44 @@ afterAll(() => pools.close());
 
 describe("the types of call", () => {
   it("infers arguments and value from the function", () => {
-    expectTypeOf(() => pools.call("p", (x: number, y: number) => x + y, 1, 2)).returns.resolves.toEqualTypeOf<number>();
-    expectTypeOf(() => pools.call("p", async (x: { a: string }) => x.a, { a: "1" })).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() =>
+      pools.call("p", (x: number, y: number) => x + y, 1, 2),
+    ).returns.resolves.toEqualTypeOf<number>();
+    expectTypeOf(() =>
+      pools.call("p", async (x: { a: string }) => x.a, { a: "1" }),
+    ).returns.resolves.toEqualTypeOf<string>();
     // @ts-expect-error the function takes a number
     void (() => pools.call("p", (x: number) => x, "one"));
   });
 
   it("gives a function its context after the arguments", () => {
-    expectTypeOf(() => pools.call("p", (x: string, context: PoolContext) => x + context.member, "a")).returns.resolves.toEqualTypeOf<string>();
-    expectTypeOf(() => pools.call("p", (context) => context.deadline)).returns.resolves.toEqualTypeOf<number | null>();
+    expectTypeOf(() =>
+      pools.call("p", (x: string, context: PoolContext) => x + context.member, "a"),
+    ).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() =>
+      pools.call("p", (context) => context.deadline),
+    ).returns.resolves.toEqualTypeOf<number | null>();
   });
 
   it("answers a command with its exit code", () => {
-    expectTypeOf(() => pools.call("p", { command: ["true"] })).returns.resolves.toEqualTypeOf<CommandResult>();
+    expectTypeOf(() =>
+      pools.call("p", { command: ["true"] }),
+    ).returns.resolves.toEqualTypeOf<CommandResult>();
   });
 
   type Sum = typeof import("../fixtures/modules/sum.ts");
   const sum = {} as Bundle<Sum["default"]>;
 
   it("infers arguments and value of a bundle, without the context", () => {
-    expectTypeOf(() => bundle<Sum>(new URL("file:///sum.ts"))).returns.resolves.toEqualTypeOf<Bundle<Sum["default"]>>();
-    expectTypeOf(() => bundle<Sum, "tail">(new URL("file:///sum.ts"), { export: "tail" })).returns.resolves.toEqualTypeOf<Bundle<Sum["tail"]>>();
-    expectTypeOf(() => pools.call("p", sum, { a: 1, b: 2 })).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() => bundle<Sum>(new URL("file:///sum.ts"))).returns.resolves.toEqualTypeOf<
+      Bundle<Sum["default"]>
+    >();
+    expectTypeOf(() =>
+      bundle<Sum, "tail">(new URL("file:///sum.ts"), { export: "tail" }),
+    ).returns.resolves.toEqualTypeOf<Bundle<Sum["tail"]>>();
+    expectTypeOf(() =>
+      pools.call("p", sum, { a: 1, b: 2 }),
+    ).returns.resolves.toEqualTypeOf<string>();
     // @ts-expect-error the function takes a pair
     void (() => pools.call("p", sum, 1));
     // @ts-expect-error and nothing else: the context comes by itself
@@ -39,34 +63,52 @@ describe("the types of call", () => {
 
   it("infers them of a task", () => {
     expectTypeOf(task<Sum>("sum")).toEqualTypeOf<Task<Sum["default"]>>();
-    expectTypeOf(() => pools.call("p", task<Sum>("sum"), { a: 1, b: 2 })).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() =>
+      pools.call("p", task<Sum>("sum"), { a: 1, b: 2 }),
+    ).returns.resolves.toEqualTypeOf<string>();
     // @ts-expect-error the function takes a pair
     void (() => pools.call("p", task<Sum>("sum"), "one"));
   });
 
   it("knows nothing of a bundle or a task without its module", () => {
-    expectTypeOf(() => pools.call("p", task("sum"), 1, "two")).returns.resolves.toEqualTypeOf<unknown>();
-    expectTypeOf(() => bundle(new URL("file:///sum.ts"), { export: "anything" })).returns.resolves.toEqualTypeOf<Bundle>();
-    expectTypeOf(() => pools.call("p", {} as Bundle, 1, "two")).returns.resolves.toEqualTypeOf<unknown>();
+    expectTypeOf(() =>
+      pools.call("p", task("sum"), 1, "two"),
+    ).returns.resolves.toEqualTypeOf<unknown>();
+    expectTypeOf(() =>
+      bundle(new URL("file:///sum.ts"), { export: "anything" }),
+    ).returns.resolves.toEqualTypeOf<Bundle>();
+    expectTypeOf(() =>
+      pools.call("p", {} as Bundle, 1, "two"),
+    ).returns.resolves.toEqualTypeOf<unknown>();
   });
 
   it("wants every argument, since the context follows the last one", () => {
     const later = {} as Bundle<Sum["later"]>;
-    expectTypeOf(() => pools.call("p", later, new Date(), 2)).returns.resolves.toEqualTypeOf<Date>();
+    expectTypeOf(() =>
+      pools.call("p", later, new Date(), 2),
+    ).returns.resolves.toEqualTypeOf<Date>();
     // @ts-expect-error the context would be taken for the days
     void (() => pools.call("p", later, new Date()));
     // @ts-expect-error and for one of the numbers
     void (() => pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2));
-    expectTypeOf(() => pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1)).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() =>
+      pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1),
+    ).returns.resolves.toEqualTypeOf<string>();
     // biome-ignore lint/suspicious/noExplicitAny: a parameter of any type is an argument.
-    expectTypeOf(() => pools.call("p", {} as Bundle<(a: any) => string>, 1)).returns.resolves.toEqualTypeOf<string>();
-    expectTypeOf(() => pools.call("p", {} as Bundle<() => string>)).returns.resolves.toEqualTypeOf<string>();
+    type OfAny = Bundle<(a: any) => string>;
+    expectTypeOf(() => pools.call("p", {} as OfAny, 1)).returns.resolves.toEqualTypeOf<string>();
+    expectTypeOf(() =>
+      pools.call("p", {} as Bundle<() => string>),
+    ).returns.resolves.toEqualTypeOf<string>();
   });
 
   it("has no function where the module has none", () => {
+    const url = new URL("file:///sum.ts");
+    const answer = () => bundle<Sum, "ANSWER">(url, { export: "ANSWER" });
     // @ts-expect-error a number cannot be called
-    void (async () => pools.call("p", await bundle<Sum, "ANSWER">(new URL("file:///sum.ts"), { export: "ANSWER" })));
+    void (async () => pools.call("p", await answer()));
+    const nothing = () => bundle<Sum, "nothing">(url, { export: "nothing" });
     // @ts-expect-error there is no such export
-    void (async () => pools.call("p", await bundle<Sum, "nothing">(new URL("file:///sum.ts"), { export: "nothing" })));
+    void (async () => pools.call("p", await nothing()));
   });
 });

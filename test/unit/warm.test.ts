@@ -1,7 +1,11 @@
 /** The bookkeeping of processes that wait, with processes that are none and a clock that is moved by hand. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Turns } from "../../server/runtimes/functions/start-queue.ts";
-import { memoryToSpare, Warm, type WarmOptions } from "../../server/runtimes/functions/warm-pool.ts";
+import {
+  memoryToSpare,
+  Warm,
+  type WarmOptions,
+} from "../../server/runtimes/functions/warm-pool.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -82,7 +86,9 @@ test("those that end at once are started less and less often, and the operator i
   });
   await settle(120_000);
   const pauses = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
-  expect(pauses.slice(0, 10)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000]);
+  expect(pauses.slice(0, 10)).toEqual([
+    100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000,
+  ]);
   expect(troubles).toEqual(["it ended while it waited"]);
 });
 
@@ -130,7 +136,8 @@ test("while memory is short none is started", async () => {
 test("one is started at a time, and none while an admitted child is", async () => {
   const turns = new Turns();
   const starting: (() => void)[] = [];
-  const start = () => new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
+  const start = () =>
+    new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
   const pools = [opened({ turns, start }), opened({ turns, start })];
   await settle();
   expect(starting.length).toBe(1);

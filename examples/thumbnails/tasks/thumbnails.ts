@@ -4,11 +4,27 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import type { PoolContext } from "../../../sdk/typescript/index.ts";
 import { ffmpeg } from "./lib/ffmpeg.ts";
 
-export default async function thumbnails(film: Uint8Array, { member, signal }: PoolContext): Promise<{ member: string; images: Uint8Array[] }> {
+export default async function thumbnails(
+  film: Uint8Array,
+  { member, signal }: PoolContext,
+): Promise<{ member: string; images: Uint8Array[] }> {
   // The child starts in its private workspace. Of the film's 31 frames every third is taken.
   await writeFile("film.mp4", film);
   await mkdir("out");
-  await ffmpeg(["-i", "film.mp4", "-vf", "select='not(mod(n,3))',scale=320:-1", "-fps_mode", "passthrough", "-frames:v", "10", "out/%02d.png"], signal);
+  await ffmpeg(
+    [
+      "-i",
+      "film.mp4",
+      "-vf",
+      "select='not(mod(n,3))',scale=320:-1",
+      "-fps_mode",
+      "passthrough",
+      "-frames:v",
+      "10",
+      "out/%02d.png",
+    ],
+    signal,
+  );
   const names = (await readdir("out")).sort();
   return { member, images: await Promise.all(names.map((name) => readFile(`out/${name}`))) };
 }

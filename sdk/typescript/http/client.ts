@@ -2,10 +2,15 @@
 import { Readable } from "node:stream";
 import { createSecureContext } from "node:tls";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
-import { type Problem, ProblemSchema } from "../../../openapi/errors.ts";
+import {
+  errorFor,
+  messageOf,
+  PoolError,
+  type Problem,
+  ProblemSchema,
+} from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "./dead-peers.ts";
-import { errorFor, messageOf, PoolError } from "../errors.ts";
 import { multipart, type Part } from "./multipart.ts";
 
 /** A member that does not take the connection in this time is not there. */
@@ -15,10 +20,19 @@ const SILENCE_TIMEOUT_MS = HEARTBEAT_MS * 1.5;
 /** A problem longer than this is not one of ours. */
 const MAX_PROBLEM_BYTES = 65_536;
 
-const NEVER_SENT = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
 
 /** Certificates that do not match end the handshake, before any request. */
-const HANDSHAKE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+const HANDSHAKE =
+  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
 
 /** Whether the request certainly never reached the member, because there was no connection to send it on. */
 export function neverSent(error: unknown): boolean {
@@ -53,14 +67,21 @@ export interface TlsIdentity {
 
 /** A connector for new connections. @throws {PoolError} `invalid_request` for certificates that make no sense. */
 function connectorFor({ ca, cert, key }: TlsIdentity): buildConnector.connector {
-  if ((cert === undefined) !== (key === undefined)) throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
+  if ((cert === undefined) !== (key === undefined))
+    throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
   try {
     const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
     createSecureContext(tls);
-    return buildConnector({ timeout: CONNECT_TIMEOUT_MS, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, ...tls });
+    return buildConnector({
+      timeout: CONNECT_TIMEOUT_MS,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+      ...tls,
+    });
   } catch (error) {
     if (error instanceof PoolError) throw error;
-    throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, { cause: error });
+    throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -114,7 +135,15 @@ export class Client {
 
   /** Sends a request and answers with the head; the body is the caller's to read or to `dump()`. Rejects with the transport's own error. */
   send(url: string, options: RequestOptions = {}): Promise<Answer> {
-    const { method = "GET", body, parts = [], accept = "application/json", headers, signal, timeoutMs = 10_000 } = options;
+    const {
+      method = "GET",
+      body,
+      parts = [],
+      accept = "application/json",
+      headers,
+      signal,
+      timeoutMs = 10_000,
+    } = options;
     if (parts.length > 0) return this.#upload(url, options, parts);
     return request(url, {
       dispatcher: this.#connections.agent,
@@ -122,10 +151,18 @@ export class Client {
       headers: {
         accept,
         ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
-        ...(body === undefined ? {} : { "content-type": body instanceof Readable ? "application/octet-stream" : "application/json" }),
+        ...(body === undefined
+          ? {}
+          : {
+              "content-type":
+                body instanceof Readable ? "application/octet-stream" : "application/json",
+            }),
         ...headers,
       },
-      body: body === undefined || typeof body === "string" || body instanceof Readable ? (body ?? null) : JSON.stringify(body),
+      body:
+        body === undefined || typeof body === "string" || body instanceof Readable
+          ? (body ?? null)
+          : JSON.stringify(body),
       signal: signal ?? null,
       headersTimeout: timeoutMs,
       // Raw bytes have no heartbeat: their silence says nothing.
@@ -134,9 +171,16 @@ export class Client {
   }
 
   /** The time for the answer begins anew with each piece of the parts: they may be large. */
-  async #upload(url: string, { timeoutMs = 10_000, signal, body, headers, ...rest }: RequestOptions, parts: readonly Part[]): Promise<Answer> {
+  async #upload(
+    url: string,
+    { timeoutMs = 10_000, signal, body, headers, ...rest }: RequestOptions,
+    parts: readonly Part[],
+  ): Promise<Answer> {
     const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(new Error(`nothing came for ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => silence.abort(new Error(`nothing came for ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     const form = multipart(body as object, parts, () => timer.refresh());
     try {
       return await this.send(url, {
@@ -165,7 +209,11 @@ export class Client {
       return (await answer.body.json()) as T;
     } catch (error) {
       if (error instanceof PoolError || options.signal?.aborted) throw error;
-      throw PoolError.of("member_lost", `no answer from ${new URL(url).origin}: ${messageOf(error)}`, { cause: error });
+      throw PoolError.of(
+        "member_lost",
+        `no answer from ${new URL(url).origin}: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -184,7 +232,10 @@ export class Client {
     }
     const parsed = ProblemSchema.safeParse(body);
     if (parsed.success) return errorFor(parsed.data as Problem);
-    return PoolError.of("member_lost", `expected a problem of distributed-pool; got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`);
+    return PoolError.of(
+      "member_lost",
+      `expected a problem of distributed-pool; got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`,
+    );
   }
 
   /** Closes the connections; requests under way are ended. */

@@ -65,12 +65,17 @@ async function scan(): Promise<void> {
       found.add(socket);
       if (packets === 0) continue;
       const last = before.get(socket);
-      const silence = last && packets >= last.packets ? { ...last, packets, scans: last.scans + 1 } : { first: packets, packets, scans: 1 };
+      const silence =
+        last && packets >= last.packets
+          ? { ...last, packets, scans: last.scans + 1 }
+          : { first: packets, packets, scans: 1 };
       silences.set(socket, silence);
-      if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED) socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
+      if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED)
+        socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
     }
     // A list is no snapshot: to be missing once says nothing, nor does never to have been there.
-    for (const socket of missing) if (!found.has(socket)) socket.destroy(gone("ECONNRESET", "the connection was reset"));
+    for (const socket of missing)
+      if (!found.has(socket)) socket.destroy(gone("ECONNRESET", "the connection was reset"));
     missing = new Set([...listed].filter((socket) => !found.has(socket)));
     listed = found;
     before = silences;
@@ -82,11 +87,18 @@ const gone = (code: string, message: string) => Object.assign(new Error(message)
 
 /** A table of the kernel, empty where there is none; undefined when it cannot be read now. */
 async function read(path: string): Promise<string | undefined> {
-  return readFile(path, "latin1").catch(({ code }: NodeJS.ErrnoException) => (code === "ENOENT" ? "" : undefined));
+  return readFile(path, "latin1").catch(({ code }: NodeJS.ErrnoException) =>
+    code === "ENOENT" ? "" : undefined,
+  );
 }
 
 /** A connection by its ends, each an address and a port. */
-export function connectionOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+export function connectionOf({
+  localAddress,
+  localPort,
+  remoteAddress,
+  remotePort,
+}: Socket): string {
   const withoutZone = (address = "") => address.split("%")[0];
   return `${withoutZone(localAddress)} ${localPort} ${withoutZone(remoteAddress)} ${remotePort}`;
 }
@@ -97,7 +109,10 @@ export function unansweredIn(table: string): [connection: string, packets: numbe
   for (const line of table.split("\n").slice(1)) {
     const [, local, remote, , , , retransmits, , probes] = line.trim().split(/\s+/);
     if (!local || !remote) continue;
-    found.push([`${endOf(local)} ${endOf(remote)}`, Number.parseInt(retransmits as string, 16) + Number(probes)]);
+    found.push([
+      `${endOf(local)} ${endOf(remote)}`,
+      Number.parseInt(retransmits as string, 16) + Number(probes),
+    ]);
   }
   return found;
 }

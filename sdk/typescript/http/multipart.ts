@@ -28,12 +28,26 @@ export interface Multipart {
 export function multipart(spec: object, parts: readonly Part[], onPiece: () => void): Multipart {
   const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
   const head = ({ name }: Pick<Part, "name">, more: string) =>
-    Buffer.from(`--${boundary}\r\ncontent-disposition: form-data; name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`);
+    Buffer.from(
+      `--${boundary}\r\ncontent-disposition: form-data; name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
+    );
   const json = Buffer.from(JSON.stringify(spec));
-  const pieces: (Buffer | Part)[] = [head({ name: SPEC_PART }, "\r\ncontent-type: application/json"), json, Buffer.from("\r\n")];
-  for (const part of parts) pieces.push(head(part, '; filename="file"\r\ncontent-type: application/octet-stream'), part, Buffer.from("\r\n"));
+  const pieces: (Buffer | Part)[] = [
+    head({ name: SPEC_PART }, "\r\ncontent-type: application/json"),
+    json,
+    Buffer.from("\r\n"),
+  ];
+  for (const part of parts)
+    pieces.push(
+      head(part, '; filename="file"\r\ncontent-type: application/octet-stream'),
+      part,
+      Buffer.from("\r\n"),
+    );
   pieces.push(Buffer.from(`--${boundary}--\r\n`));
-  const bytes = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.bytes), 0);
+  const bytes = pieces.reduce(
+    (sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.bytes),
+    0,
+  );
   async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
     for (const piece of pieces) {
       for await (const bytes of Buffer.isBuffer(piece) ? [piece] : piece.read()) {
@@ -44,6 +58,9 @@ export function multipart(spec: object, parts: readonly Part[], onPiece: () => v
   }
   return {
     body: Readable.from(read(), { objectMode: false }),
-    headers: { "content-type": `multipart/form-data; boundary=${boundary}`, "content-length": String(bytes) },
+    headers: {
+      "content-type": `multipart/form-data; boundary=${boundary}`,
+      "content-length": String(bytes),
+    },
   };
 }

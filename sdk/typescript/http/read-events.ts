@@ -1,7 +1,7 @@
 /** Reads a stream of server-sent events as the events of the contract. */
 import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isTerminal, type PoolEvent, type SlotEvent } from "../../../openapi/events.ts";
-import { messageOf, PoolError } from "../errors.ts";
 
 /** No event of the contract is longer: a result of 16 MiB, each of its bytes escaped, and its frame. */
 const MAX_EVENT_CHARS = 128 * 1024 * 1024;
@@ -14,26 +14,39 @@ export type NumberedEvent = PoolEvent & { readonly id?: number };
  *
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
-export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedEvent, void, undefined> {
+export async function* readEvents(
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<NumberedEvent, void, undefined> {
   try {
     for await (const { data, id } of frames(bytes)) {
-      const event = { ...(JSON.parse(data) as PoolEvent), ...(id === undefined ? {} : { id: Number(id) }) };
+      const event = {
+        ...(JSON.parse(data) as PoolEvent),
+        ...(id === undefined ? {} : { id: Number(id) }),
+      };
       yield event;
       if (isTerminal(event)) return;
     }
   } catch (error) {
     if ((error as Error)?.name === "AbortError") throw error;
-    throw PoolError.of("member_lost", `the stream was cut before its terminal event: ${messageOf(error)}`, { cause: error });
+    throw PoolError.of(
+      "member_lost",
+      `the stream was cut before its terminal event: ${messageOf(error)}`,
+      { cause: error },
+    );
   }
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }
 
 /** The events of a wait for a slot, to the end of the stream, which is that of the hold. */
-export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<SlotEvent, void, undefined> {
+export async function* readSlotEvents(
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<SlotEvent, void, undefined> {
   for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
 }
 
-async function* frames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<EventSourceMessage, void, undefined> {
+async function* frames(
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<EventSourceMessage, void, undefined> {
   let ready: EventSourceMessage[] = [];
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARS,
@@ -56,17 +69,27 @@ async function* frames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<EventSo
  *
  * @throws {PoolError} `events_expired` instead of a result, when output was lost on the way: the connection was cut, and gone on with too late.
  */
-export async function* whole<E extends PoolEvent>(events: AsyncIterable<E>): AsyncGenerator<E, void, undefined> {
+export async function* whole<E extends PoolEvent>(
+  events: AsyncIterable<E>,
+): AsyncGenerator<E, void, undefined> {
   let droppedBytes = 0;
   for await (const event of events) {
     if (event.type === "gap") droppedBytes += event.droppedBytes;
     if (event.type === "result" && droppedBytes > 0)
-      throw PoolError.of("events_expired", `the child has ended, and ${droppedBytes} bytes of its output were lost when the connection was cut`);
+      throw PoolError.of(
+        "events_expired",
+        `the child has ended, and ${droppedBytes} bytes of its output were lost when the connection was cut`,
+      );
     yield event;
   }
 }
 
 /** The bytes of an output event. */
-export function outputBytes(event: { text?: string | undefined; base64?: string | undefined }): Buffer {
-  return event.base64 === undefined ? Buffer.from(event.text ?? "") : Buffer.from(event.base64, "base64");
+export function outputBytes(event: {
+  text?: string | undefined;
+  base64?: string | undefined;
+}): Buffer {
+  return event.base64 === undefined
+    ? Buffer.from(event.text ?? "")
+    : Buffer.from(event.base64, "base64");
 }

@@ -1,10 +1,10 @@
 /** A child's events over cuts of the connection: read on after the last one that came, so that none is lost and none comes twice. */
+import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import type { Access } from "../placement/access.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
-import { PoolError } from "../errors.ts";
-import { type NumberedEvent, readEvents } from "./read-events.ts";
 import { pause } from "./pause.ts";
+import { type NumberedEvent, readEvents } from "./read-events.ts";
 
 /** So many tries after a cut until the child counts as lost. */
 const TRIES = 6;
@@ -24,7 +24,11 @@ export interface FollowOptions {
 }
 
 /** Opens a child's events after one of them; the answer is a 204 where that was the terminal one. @throws {PoolError} the problem that came back; the transport's own error. */
-export async function openEvents(id: string, after: number | undefined, { client, access, signal }: FollowOptions): Promise<Answer> {
+export async function openEvents(
+  id: string,
+  after: number | undefined,
+  { client, access, signal }: FollowOptions,
+): Promise<Answer> {
   const answer = await client.send(`${await access.childUrl(id)}/events`, {
     accept: "text/event-stream",
     signal,
@@ -85,7 +89,11 @@ export class Reopening {
  * @param known the child and the last event that was read, where the answer does not begin with them.
  * @throws {PoolError} `member_lost` when the stream was cut and cannot be gone on with; `events_expired` when what is missing is no longer kept.
  */
-export async function* followEvents(answer: Answer, options: FollowOptions, known: Position = {}): AsyncGenerator<NumberedEvent, void, undefined> {
+export async function* followEvents(
+  answer: Answer,
+  options: FollowOptions,
+  known: Position = {},
+): AsyncGenerator<NumberedEvent, void, undefined> {
   let { id, after } = known;
   const reopening = new Reopening(() => openEvents(id as string, after, options), options);
   for (let opened = answer; opened.statusCode !== 204; ) {

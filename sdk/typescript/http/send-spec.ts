@@ -1,8 +1,8 @@
 /** Sources by their content: named by a hash, sent whole only where they are not known. */
 import { createHash } from "node:crypto";
-import type { ChildSpecInput } from "../../../openapi/schemas.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import type { Answer, Client, RequestOptions } from "./client.ts";
-import { PoolError } from "../errors.ts";
 
 /** The hash by which a source is known: of its UTF-8 bytes. */
 export function hashOf(source: string): string {
@@ -15,7 +15,12 @@ export function hashOf(source: string): string {
  *
  * @returns the open answer, or the problem that came instead. Rejects with the transport's own error.
  */
-export async function postSpec(client: Client, url: string, spec: ChildSpecInput, options: RequestOptions): Promise<Answer | PoolError> {
+export async function postSpec(
+  client: Client,
+  url: string,
+  spec: ChildSpecInput,
+  options: RequestOptions,
+): Promise<Answer | PoolError> {
   const { function: fn, deadlineMs } = spec;
   const startedAt = performance.now();
   const post = async (body: ChildSpecInput) => {
@@ -29,6 +34,10 @@ export async function postSpec(client: Client, url: string, spec: ChildSpecInput
   if (!(answer instanceof PoolError) || answer.code !== "source_unknown") return answer;
   if (deadlineMs === undefined) return post(spec);
   const remainder = Math.ceil(deadlineMs - (performance.now() - startedAt));
-  if (remainder <= 0) return PoolError.of("deadline_exceeded", `the deadline of ${deadlineMs} ms passed before the source could be sent`);
+  if (remainder <= 0)
+    return PoolError.of(
+      "deadline_exceeded",
+      `the deadline of ${deadlineMs} ms passed before the source could be sent`,
+    );
   return post({ ...spec, deadlineMs: remainder });
 }

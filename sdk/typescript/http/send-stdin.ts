@@ -1,7 +1,7 @@
 /** A call's input, sent to its child on a connection of its own while the answer comes. */
 import { finished, Readable } from "node:stream";
+import { PoolError } from "../../../openapi/errors.ts";
 import type { Client } from "./client.ts";
-import { PoolError } from "../errors.ts";
 
 /**
  * The bytes of a stream, read no faster than they are taken; to destroy them leaves the stream as it is.
@@ -11,7 +11,8 @@ import { PoolError } from "../errors.ts";
 export function watched(source: Readable, broken: (why: Error) => void): Readable {
   async function* read(): AsyncGenerator<string | Uint8Array, void, undefined> {
     for await (const chunk of source.iterator({ destroyOnReturn: false })) {
-      if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) throw breakOff(new Error("expected a stream of bytes or text; got one of objects"));
+      if (typeof chunk !== "string" && !(chunk instanceof Uint8Array))
+        throw breakOff(new Error("expected a stream of bytes or text; got one of objects"));
       yield chunk;
     }
   }
@@ -35,7 +36,12 @@ export function watched(source: Readable, broken: (why: Error) => void): Readabl
  * @param ended whether the child is known to have ended, so that nothing more is to be done for it.
  * @throws {PoolError} what kept the input from the child, which is stopped then.
  */
-export async function feed(url: Promise<string>, input: Readable, client: Client, ended = () => false): Promise<void> {
+export async function feed(
+  url: Promise<string>,
+  input: Readable,
+  client: Client,
+  ended = () => false,
+): Promise<void> {
   try {
     // The child may leave it unread for as long as it lives.
     await client.json(`${await url}/stdin?end=true`, { method: "POST", body: input, timeoutMs: 0 });

@@ -3,31 +3,10 @@ import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import Consul from "consul";
-import { PoolNameSchema, type SandboxLevel, SandboxLevelSchema } from "../../../openapi/schemas.ts";
-import { messageOf, PoolError } from "../errors.ts";
-
-/** A server process that belongs to pools: static facts only, never its load. */
-export interface Member {
-  readonly name: string;
-  /** Where it serves, such as `http://10.0.0.5:7400`, without a final slash. */
-  readonly url: string;
-  /** `maxChildren` by pool. */
-  readonly pools: Readonly<Record<string, number>>;
-  readonly sandbox: SandboxLevel;
-  readonly version: string;
-}
-
-/** A watched list of members. The answers come from memory; only the first may wait. */
-export interface Members {
-  /** The members of a pool that may admit; none when nobody serves it. */
-  in(pool: string): Promise<readonly Member[]>;
-  /** The members of every pool that may admit. */
-  all(): Promise<readonly Member[]>;
-  /** A member by its name, also one that drains: its children are still there. */
-  find(name: string): Promise<Member | undefined>;
-  /** Stops watching. */
-  close(): void;
-}
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { SandboxLevelSchema } from "../../../openapi/limits.ts";
+import { PoolNameSchema } from "../../../openapi/names.ts";
+import type { Member, Members } from "./members.ts";
 
 /** The name of the service in Consul. */
 export const SERVICE = "distributed-pool";
@@ -61,18 +40,28 @@ export interface ConsulOptions {
 }
 
 /** The options that Consul's own variables (`CONSUL_HTTP_ADDR` and its family) ask for. */
-export function consulOptionsFrom(env: Readonly<Record<string, string | undefined>>, address?: string): ConsulOptions {
+export function consulOptionsFrom(
+  env: Readonly<Record<string, string | undefined>>,
+  address?: string,
+): ConsulOptions {
   const given = address ?? env.CONSUL_HTTP_ADDR ?? "127.0.0.1:8500";
   const secure = env.CONSUL_HTTP_SSL === "true" || env.CONSUL_HTTP_SSL === "1";
   return {
     address: given.includes("://") || !secure ? given : `https://${given}`,
-    token: env.CONSUL_HTTP_TOKEN ?? (env.CONSUL_HTTP_TOKEN_FILE ? readFileSync(env.CONSUL_HTTP_TOKEN_FILE, "utf8").trim() : undefined),
+    token:
+      env.CONSUL_HTTP_TOKEN ??
+      (env.CONSUL_HTTP_TOKEN_FILE
+        ? readFileSync(env.CONSUL_HTTP_TOKEN_FILE, "utf8").trim()
+        : undefined),
     auth: env.CONSUL_HTTP_AUTH,
     caFile: env.CONSUL_CACERT,
     certFile: env.CONSUL_CLIENT_CERT,
     keyFile: env.CONSUL_CLIENT_KEY,
     tlsServerName: env.CONSUL_TLS_SERVER_NAME,
-    verify: env.CONSUL_HTTP_SSL_VERIFY === undefined ? undefined : !["false", "0"].includes(env.CONSUL_HTTP_SSL_VERIFY),
+    verify:
+      env.CONSUL_HTTP_SSL_VERIFY === undefined
+        ? undefined
+        : !["false", "0"].includes(env.CONSUL_HTTP_SSL_VERIFY),
     namespace: env.CONSUL_NAMESPACE,
   };
 }
@@ -83,10 +72,16 @@ export function consulClient(options: ConsulOptions): Consul {
   try {
     url = new URL(options.address.includes("://") ? options.address : `http://${options.address}`);
   } catch {
-    throw PoolError.of("invalid_request", `expected Consul's address as http://HOST:PORT or HOST:PORT; got ${JSON.stringify(options.address)}`);
+    throw PoolError.of(
+      "invalid_request",
+      `expected Consul's address as http://HOST:PORT or HOST:PORT; got ${JSON.stringify(options.address)}`,
+    );
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw PoolError.of("invalid_request", `expected an http or https address of Consul; got ${options.address}`);
+    throw PoolError.of(
+      "invalid_request",
+      `expected an http or https address of Consul; got ${options.address}`,
+    );
   }
   const secure = url.protocol === "https:";
   const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file));
@@ -108,7 +103,9 @@ export function consulClient(options: ConsulOptions): Consul {
     agent,
     defaults: options.token === undefined ? {} : { token: options.token },
     headers: {
-      ...(options.auth === undefined ? {} : { authorization: `Basic ${Buffer.from(options.auth).toString("base64")}` }),
+      ...(options.auth === undefined
+        ? {}
+        : { authorization: `Basic ${Buffer.from(options.auth).toString("base64")}` }),
       ...(options.namespace === undefined ? {} : { "x-consul-namespace": options.namespace }),
     },
   };
@@ -117,7 +114,12 @@ export function consulClient(options: ConsulOptions): Consul {
 
 interface HealthEntry {
   readonly Node: { readonly Address: string };
-  readonly Service: { readonly ID: string; readonly Address: string; readonly Port: number; readonly Meta: Record<string, string> | null };
+  readonly Service: {
+    readonly ID: string;
+    readonly Address: string;
+    readonly Port: number;
+    readonly Meta: Record<string, string> | null;
+  };
   readonly Checks: readonly { readonly Status: string }[];
 }
 
@@ -208,7 +210,10 @@ class ConsulWatch {
       });
     }
     if (!this.#synced) {
-      throw PoolError.of("no_members_available", `Consul has not answered yet: ${this.#lastError ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`}`);
+      throw PoolError.of(
+        "no_members_available",
+        `Consul has not answered yet: ${this.#lastError ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`}`,
+      );
     }
   }
 
@@ -257,7 +262,8 @@ class ConsulWatch {
     const names = new Set(seen.map((member) => member.name));
     if (this.#hadError) {
       this.#hadError = false;
-      for (const member of this.#listed) if (!names.has(member.name)) this.#kept.set(member.name, member);
+      for (const member of this.#listed)
+        if (!names.has(member.name)) this.#kept.set(member.name, member);
       this.#after(SETTLE_MS, () => {
         this.#kept.clear();
         this.#set(this.#seen);
@@ -319,9 +325,13 @@ export class ConsulMembers implements Members {
       if (pool !== undefined && !PoolNameSchema.safeParse(pool).success) {
         throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
       }
-      watch = new ConsulWatch(this.#consul, pool === undefined ? undefined : `"${pool}" in Service.Tags`, () => {
-        this.#byPool = new Map();
-      });
+      watch = new ConsulWatch(
+        this.#consul,
+        pool === undefined ? undefined : `"${pool}" in Service.Tags`,
+        () => {
+          this.#byPool = new Map();
+        },
+      );
       this.#watches.set(pool, watch);
     }
     return watch;

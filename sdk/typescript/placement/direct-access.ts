@@ -1,15 +1,26 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
 import type { z } from "@hono/zod-openapi";
 import type { Load } from "../../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import { type ChildInfo, type ChildSpecInput, type Count, isAtLeast, type PoolMember, type SlotRequestSchema, type Tasks } from "../../../openapi/schemas.ts";
-import { type Access, type ChildFilter, ownerOf, type Placing, type PoolChildList, type PoolInfo, type PoolList, queryOf } from "./access.ts";
+import { isAtLeast } from "../../../openapi/limits.ts";
+import type { ChildInfo, Count, PoolMember, Tasks } from "../../../openapi/resources.ts";
+import type { ChildSpecInput, SlotRequestSchema } from "../../../openapi/spec.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
-import { messageOf, PoolError } from "../errors.ts";
 import { readSlotEvents } from "../http/read-events.ts";
-import type { Member, Members } from "./consul-members.ts";
-import { type Admission, type PlacementPorts, place, sample } from "./place.ts";
 import { postSpec } from "../http/send-spec.ts";
+import {
+  type Access,
+  type ChildFilter,
+  ownerOf,
+  type Placing,
+  type PoolChildList,
+  type PoolInfo,
+  type PoolList,
+  queryOf,
+} from "./access.ts";
+import type { Member, Members } from "./members.ts";
+import { type Admission, type PlacementPorts, place, sample } from "./place.ts";
 import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./wait-for-slot.ts";
 
 /** A member that has taken a request and says nothing for so long is lost. */
@@ -25,7 +36,14 @@ const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
 const CALLERS_OWN = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 
 /** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set([...UNFIT, "at_capacity", "draining", "slot_not_found", "pool_not_found", "too_many_requests"]);
+const TRY_ELSEWHERE = new Set([
+  ...UNFIT,
+  "at_capacity",
+  "draining",
+  "slot_not_found",
+  "pool_not_found",
+  "too_many_requests",
+]);
 /** Of these, the ones that tell of a member that is there. */
 const FULL = new Set(["at_capacity", "draining"]);
 
@@ -69,7 +87,9 @@ export class DirectAccess implements Access {
   async pool(pool: string): Promise<PoolInfo> {
     const asked = await this.#each(pool, async (member) => {
       const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
-      const names = this.#client.json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal }).catch(() => undefined);
+      const names = this.#client
+        .json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal })
+        .catch(() => undefined);
       return { load: await this.#probe(member, pool, signal), names: await names };
     });
     const members = asked.map(
@@ -81,14 +101,17 @@ export class DirectAccess implements Access {
         load: answer?.load ?? null,
       }),
     );
-    const union = (key: "tasks" | "runtimes") => [...new Set(asked.flatMap(({ answer }) => answer?.names?.[key] ?? []))].sort();
+    const union = (key: "tasks" | "runtimes") =>
+      [...new Set(asked.flatMap(({ answer }) => answer?.names?.[key] ?? []))].sort();
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const query = queryOf(filter, [["pool", pool]]);
     const lists = await this.#each(pool, (member) => {
-      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, { signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
+      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, {
+        signal: AbortSignal.timeout(LIST_TIMEOUT_MS),
+      });
     });
     return {
       children: lists.flatMap(({ answer }) => answer?.children ?? []),
@@ -99,12 +122,19 @@ export class DirectAccess implements Access {
   async childUrl(id: string): Promise<string> {
     const owner = ownerOf(id);
     const member = await this.#members.find(owner);
-    if (!member) throw PoolError.of("child_not_found", `no member is called ${owner}, so there is no child ${id}`);
+    if (!member)
+      throw PoolError.of(
+        "child_not_found",
+        `no member is called ${owner}, so there is no child ${id}`,
+      );
     return `${member.url}/children/${id}`;
   }
 
   async drain(): Promise<Count> {
-    throw PoolError.of("invalid_request", "expected the url of the member that is to drain; got a pool in Consul");
+    throw PoolError.of(
+      "invalid_request",
+      "expected the url of the member that is to drain; got a pool in Consul",
+    );
   }
 
   close(): void {
@@ -119,12 +149,17 @@ export class DirectAccess implements Access {
     { signal, onPosition, parts }: Placing,
   ): Promise<Answer> {
     // Both are fixed once, here at the door; what is passed on is the remainder.
-    const deadlineAt = spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
+    const deadlineAt =
+      spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
     const waitMs = Math.min(spec.waitMs ?? 0, spec.deadlineMs ?? Number.POSITIVE_INFINITY);
     const remainder = (): { deadlineMs?: number } => {
       if (deadlineAt === undefined) return {};
       const deadlineMs = Math.ceil(deadlineAt - performance.now());
-      if (deadlineMs <= 0) throw PoolError.of("deadline_exceeded", `the deadline of ${spec.deadlineMs} ms passed before a member admitted`);
+      if (deadlineMs <= 0)
+        throw PoolError.of(
+          "deadline_exceeded",
+          `the deadline of ${spec.deadlineMs} ms passed before a member admitted`,
+        );
       return { deadlineMs };
     };
     /** What members said that have not what is to be run: they are not asked again. */
@@ -136,19 +171,30 @@ export class DirectAccess implements Access {
       if (said && fit.length === 0) throw said;
       return fit;
     };
-    const probe = (member: Member, probeSignal: AbortSignal) => this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
+    const probe = (member: Member, probeSignal: AbortSignal) =>
+      this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
     const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
       signal?.throwIfAborted();
       // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
-      if (!(await this.#members.in(pool)).some(({ name }) => name === member.name)) return { unreachable: `member ${member.name} has left the pool` };
+      if (!(await this.#members.in(pool)).some(({ name }) => name === member.name))
+        return { unreachable: `member ${member.name} has left the pool` };
       const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
       let answer: Answer | PoolError;
       try {
-        answer = await postSpec(this.#client, `${member.url}${path}`, body, { parts, accept, signal, timeoutMs: ADMIT_TIMEOUT_MS });
+        answer = await postSpec(this.#client, `${member.url}${path}`, body, {
+          parts,
+          accept,
+          signal,
+          timeoutMs: ADMIT_TIMEOUT_MS,
+        });
       } catch (error) {
         if (signal?.aborted) throw error;
         if (neverSent(error)) return { unreachable: error };
-        throw PoolError.of("member_lost", `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`, { cause: error });
+        throw PoolError.of(
+          "member_lost",
+          `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
+          { cause: error },
+        );
       }
       if (!(answer instanceof PoolError)) return { admitted: answer };
       if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
@@ -157,9 +203,11 @@ export class DirectAccess implements Access {
     };
     const placed = placeOrWait<Answer>(
       {
-        tryNow: async (effort) => place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
+        tryNow: async (effort) =>
+          place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
         choose: async (waits) => shortestQueues(await members(), WAIT_AT - waits, probe),
-        request: (member, ms, left) => this.#requestSlot(member, { pool, waitMs: ms, sandbox: spec.sandbox }, left),
+        request: (member, ms, left) =>
+          this.#requestSlot(member, { pool, waitMs: ms, sandbox: spec.sandbox }, left),
         claim: admit,
         onPosition,
       },
@@ -172,8 +220,17 @@ export class DirectAccess implements Access {
     });
   }
 
-  async *#requestSlot(member: Member, body: z.input<typeof SlotRequestSchema>, signal: AbortSignal): AsyncGenerator<SlotEvent, void, undefined> {
-    const answer = await this.#client.send(`${member.url}/slots`, { method: "POST", body, accept: "text/event-stream", signal });
+  async *#requestSlot(
+    member: Member,
+    body: z.input<typeof SlotRequestSchema>,
+    signal: AbortSignal,
+  ): AsyncGenerator<SlotEvent, void, undefined> {
+    const answer = await this.#client.send(`${member.url}/slots`, {
+      method: "POST",
+      body,
+      accept: "text/event-stream",
+      signal,
+    });
     if (answer.statusCode !== 200) throw await this.#client.problem(answer);
     yield* readSlotEvents(answer.body);
   }
@@ -181,12 +238,16 @@ export class DirectAccess implements Access {
   async #probe(member: Member, pool: string, signal: AbortSignal): Promise<Load> {
     const count = await this.#client.json<Count>(`${member.url}/children/count`, { signal });
     const load = count.pools && Object.hasOwn(count.pools, pool) ? count.pools[pool] : undefined;
-    if (!load) throw PoolError.of("pool_not_found", `member ${member.name} does not serve pool ${pool}`);
+    if (!load)
+      throw PoolError.of("pool_not_found", `member ${member.name} does not serve pool ${pool}`);
     return load;
   }
 
   /** Asks every member of a pool, so many at a time. Null for those that did not answer. */
-  async #each<T>(pool: string, ask: (member: Member) => Promise<T>): Promise<{ readonly member: Member; readonly answer: T | null }[]> {
+  async #each<T>(
+    pool: string,
+    ask: (member: Member) => Promise<T>,
+  ): Promise<{ readonly member: Member; readonly answer: T | null }[]> {
     const members = await this.#members.in(pool);
     if (members.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
     const answers: { member: Member; answer: T | null }[] = [];
@@ -199,7 +260,9 @@ export class DirectAccess implements Access {
       return { member, answer };
     };
     for (let from = 0; from < members.length; from += LIST_CONCURRENCY) {
-      answers.push(...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(askOne))));
+      answers.push(
+        ...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(askOne))),
+      );
     }
     if (refusal && answers.every(({ answer }) => answer === null)) throw refusal;
     return answers;
@@ -211,7 +274,11 @@ function refusalIn(error: unknown): PoolError | undefined {
 }
 
 /** So many of the members to wait at; of a small pool all. */
-async function shortestQueues(members: readonly Member[], count: number, probe: PlacementPorts<unknown>["probe"]): Promise<readonly Member[]> {
+async function shortestQueues(
+  members: readonly Member[],
+  count: number,
+  probe: PlacementPorts<unknown>["probe"],
+): Promise<readonly Member[]> {
   if (members.length <= WAIT_AT_ALL_UP_TO) return members;
   if (count <= 0) return [];
   return (await sample(members, probe))
@@ -221,10 +288,17 @@ async function shortestQueues(members: readonly Member[], count: number, probe: 
 }
 
 /** Those of the members that hold their children by the level demanded, or a stronger one. */
-function heldBy(demanded: ChildSpecInput["sandbox"], pool: string, members: readonly Member[]): readonly Member[] {
+function heldBy(
+  demanded: ChildSpecInput["sandbox"],
+  pool: string,
+  members: readonly Member[],
+): readonly Member[] {
   if (demanded === undefined || members.length === 0) return members;
   const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
   if (strong.length > 0) return strong;
   const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
-  throw PoolError.of("no_members_available", `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; its ${members.length} have ${levels}`);
+  throw PoolError.of(
+    "no_members_available",
+    `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; its ${members.length} have ${levels}`,
+  );
 }

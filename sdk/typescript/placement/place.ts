@@ -6,8 +6,8 @@
  * until every member has been. So N simultaneous callers find N free slots wherever those are.
  */
 import type { Load } from "../../../openapi/errors.ts";
-import { messageOf, PoolError } from "../errors.ts";
-import type { Member } from "./consul-members.ts";
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import type { Member } from "./members.ts";
 
 /** Up to this many members, all are asked. */
 const ASK_ALL_UP_TO = 20;
@@ -42,12 +42,20 @@ export interface PlacementPorts<T> {
 export type Effort = "thorough" | "once" | "sample";
 
 /** Some of the members, chosen at random, with their loads: those that answer. */
-export async function sample(members: readonly Member[], probe: PlacementPorts<unknown>["probe"], random?: () => number): Promise<Probed[]> {
-  return (await probeAll(take(shuffled(members, random), SAMPLE), PROBE_TIMEOUT_MS, probe)).answered;
+export async function sample(
+  members: readonly Member[],
+  probe: PlacementPorts<unknown>["probe"],
+  random?: () => number,
+): Promise<Probed[]> {
+  return (await probeAll(take(shuffled(members, random), SAMPLE), PROBE_TIMEOUT_MS, probe))
+    .answered;
 }
 
 /** The items in random order, drawn as they are asked for: taking k of them costs in proportion to k. */
-export function* shuffled<T>(items: readonly T[], random: () => number = Math.random): Generator<T, void, undefined> {
+export function* shuffled<T>(
+  items: readonly T[],
+  random: () => number = Math.random,
+): Generator<T, void, undefined> {
   // Fisher–Yates on a sparse copy: only the positions that were swapped are held.
   const moved = new Map<number, T>();
   const at = (index: number) => moved.get(index) ?? (items[index] as T);
@@ -71,13 +79,19 @@ function take<T>(draw: Iterator<T, void>, count: number): T[] {
 
 /** Those with a free slot, least loaded first by active/max; equals keep their (random) order. */
 export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]): T[] {
-  return probed.filter(({ load }) => load.active < load.max).sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
+  return probed
+    .filter(({ load }) => load.active < load.max)
+    .sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
 }
 
 export type Probed = { readonly member: Member; readonly load: Load };
 
 /** Asks all of `members` at once; those that fail at once are told apart from those that are only slow. */
-async function probeAll(members: readonly Member[], timeoutMs: number, probe: PlacementPorts<unknown>["probe"]) {
+async function probeAll(
+  members: readonly Member[],
+  timeoutMs: number,
+  probe: PlacementPorts<unknown>["probe"],
+) {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
   const answered: Probed[] = [];
@@ -103,13 +117,25 @@ async function probeAll(members: readonly Member[], timeoutMs: number, probe: Pl
  * @throws {PoolError} `no_members_available` when there are none or none answers; `all_members_at_capacity` when
  *   those that answer are full; `member_lost` when one was lost while it may have admitted.
  */
-export async function place<T>(pool: string, members: readonly Member[], ports: PlacementPorts<T>): Promise<T> {
-  if (members.length === 0) throw PoolError.of("no_members_available", `pool ${pool} has no members`);
+export async function place<T>(
+  pool: string,
+  members: readonly Member[],
+  ports: PlacementPorts<T>,
+): Promise<T> {
+  if (members.length === 0)
+    throw PoolError.of("no_members_available", `pool ${pool} has no members`);
   let full = 0;
   let lastError: unknown;
 
-  const attempt = async (candidates: readonly Member[], timeoutMs: number): Promise<{ admitted?: { value: T }; slow: Member[] }> => {
-    const { answered, slow, lastError: probeError } = await probeAll(candidates, timeoutMs, ports.probe);
+  const attempt = async (
+    candidates: readonly Member[],
+    timeoutMs: number,
+  ): Promise<{ admitted?: { value: T }; slow: Member[] }> => {
+    const {
+      answered,
+      slow,
+      lastError: probeError,
+    } = await probeAll(candidates, timeoutMs, ports.probe);
     lastError = probeError ?? lastError;
     const free = byLoad(answered);
     full += answered.length - free.length;
@@ -129,7 +155,11 @@ export async function place<T>(pool: string, members: readonly Member[], ports: 
     const draw = shuffled(members, ports.random);
     let asked = 0;
     full = 0;
-    for (let size = members.length <= ASK_ALL_UP_TO && !brief ? members.length : SAMPLE; ; size *= SAMPLE_GROWTH) {
+    for (
+      let size = members.length <= ASK_ALL_UP_TO && !brief ? members.length : SAMPLE;
+      ;
+      size *= SAMPLE_GROWTH
+    ) {
       const outcome = await attempt(take(draw, size), PROBE_TIMEOUT_MS);
       if (outcome.admitted) return outcome.admitted.value;
       for (const member of outcome.slow) slow.add(member);
@@ -143,9 +173,19 @@ export async function place<T>(pool: string, members: readonly Member[], ports: 
       if (outcome.admitted) return outcome.admitted.value;
     }
     if (full === 0) {
-      const tried = members.length === 1 ? "its one member does not answer" : `none of its ${members.length} members answers`;
-      throw PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(lastError)}`, { cause: lastError });
+      const tried =
+        members.length === 1
+          ? "its one member does not answer"
+          : `none of its ${members.length} members answers`;
+      throw PoolError.of(
+        "no_members_available",
+        `pool ${pool}: ${tried}: ${messageOf(lastError)}`,
+        { cause: lastError },
+      );
     }
   }
-  throw PoolError.of("all_members_at_capacity", `pool ${pool}: all ${members.length} members are at capacity`);
+  throw PoolError.of(
+    "all_members_at_capacity",
+    `pool ${pool}: all ${members.length} members are at capacity`,
+  );
 }

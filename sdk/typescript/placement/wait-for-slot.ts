@@ -3,10 +3,10 @@
  * is granted and withdraws from the others, so that it never waits behind a busy member while another one idles.
  */
 import type { Problem } from "../../../openapi/errors.ts";
+import { errorFor, messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import { errorFor, messageOf, PoolError } from "../errors.ts";
-import type { Member } from "./consul-members.ts";
 import { pause } from "../http/pause.ts";
+import type { Member } from "./members.ts";
 import type { Admission, Effort } from "./place.ts";
 
 /** In a pool of so few members it waits at all of them: with less, one would idle while the last callers wait elsewhere. */
@@ -49,7 +49,10 @@ const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
  * @throws {PoolError} `queue_timeout` after `waitMs`; `all_members_at_capacity` when there is no waiting, or the queues are full too; and what
  *   placement throws.
  */
-export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, signal }: WaitingOptions): Promise<T> {
+export async function placeOrWait<T>(
+  ports: WaitingPorts<T>,
+  { pool, waitMs, signal }: WaitingOptions,
+): Promise<T> {
   const since = performance.now();
   const until = since + waitMs;
   const waits = new Waits(ports, until);
@@ -67,16 +70,22 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
     }
     for (;;) {
       signal?.throwIfAborted();
-      if (performance.now() >= until) throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);
+      if (performance.now() >= until)
+        throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);
       waits.standAt(await ports.choose(waits.open));
-      const granted = await waits.next(Math.min(until - performance.now(), LOOK_AGAIN_MS * (0.5 + Math.random())), signal);
+      const granted = await waits.next(
+        Math.min(until - performance.now(), LOOK_AGAIN_MS * (0.5 + Math.random())),
+        signal,
+      );
       if (granted) {
         const admission = await ports.claim(granted.member, granted.slot);
         if ("admitted" in admission) return admission.admitted;
       } else if (waits.over && performance.now() < until) {
-        if (unreachable && !waits.reached && performance.now() - since > UNREACHABLE_MS) throw unreachable;
+        if (unreachable && !waits.reached && performance.now() - since > UNREACHABLE_MS)
+          throw unreachable;
         const refusal = waits.refusal;
-        if (refusal && refusal.code !== "draining") throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
+        if (refusal && refusal.code !== "draining")
+          throw refusal.code === "at_capacity" ? queuesFull(pool, refusal) : refusal;
         await pause(PAUSE_MS, signal);
       }
       if (waits.reached) unreachable = undefined;
@@ -94,7 +103,11 @@ export async function placeOrWait<T>(ports: WaitingPorts<T>, { pool, waitMs, sig
 }
 
 function queuesFull(pool: string, cause: PoolError): PoolError {
-  return PoolError.of("all_members_at_capacity", `pool ${pool}: its members are at capacity, and so are their queues`, { cause });
+  return PoolError.of(
+    "all_members_at_capacity",
+    `pool ${pool}: its members are at capacity, and so are their queues`,
+    { cause },
+  );
 }
 
 interface Granted {
@@ -118,7 +131,10 @@ class Waits {
   #best = 0;
   #wake: () => void = () => {};
 
-  constructor({ request, onPosition }: Pick<WaitingPorts<unknown>, "request" | "onPosition">, until: number) {
+  constructor(
+    { request, onPosition }: Pick<WaitingPorts<unknown>, "request" | "onPosition">,
+    until: number,
+  ) {
     this.#request = request;
     this.#onPosition = onPosition;
     this.#until = until;
@@ -183,7 +199,11 @@ class Waits {
     this.#positions.delete(name);
   }
 
-  async #wait(member: Member, events: AsyncIterable<SlotEvent>, left: AbortController): Promise<void> {
+  async #wait(
+    member: Member,
+    events: AsyncIterable<SlotEvent>,
+    left: AbortController,
+  ): Promise<void> {
     try {
       for await (const event of events) {
         if (left.signal.aborted) return;
@@ -197,7 +217,12 @@ class Waits {
         } else this.#refused(errorFor(event.problem as Problem));
       }
     } catch (error) {
-      if (!left.signal.aborted) this.#refused(error instanceof PoolError ? error : PoolError.of("member_lost", messageOf(error), { cause: error }));
+      if (!left.signal.aborted)
+        this.#refused(
+          error instanceof PoolError
+            ? error
+            : PoolError.of("member_lost", messageOf(error), { cause: error }),
+        );
     }
   }
 

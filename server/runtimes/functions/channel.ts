@@ -1,8 +1,8 @@
 /** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for, and progress before it. */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
-import { type Drain, type Job, READY } from "./messages.ts";
 import { isProgress, Pace, progressIn } from "../progress.ts";
+import { type Drain, type Job, READY } from "./messages.ts";
 
 const NEWLINE = 10;
 /** A longer line is refused. */
@@ -53,7 +53,10 @@ export class Channel {
   }
 
   /** The next line but for those that pass, and what is told of progress before it. */
-  receive(onProgress: (progress: Progress) => void, passes: (line: string) => boolean = () => false): Promise<Received> {
+  receive(
+    onProgress: (progress: Progress) => void,
+    passes: (line: string) => boolean = () => false,
+  ): Promise<Received> {
     this.#passes = passes;
     return new Promise((resolve) => {
       this.#settle = resolve;

@@ -2,8 +2,8 @@
 import type { Confinement, ReadOnlyBind } from "../../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../../sandbox/sandbox.ts";
 import type { Runner } from "../definition.ts";
-import type { Reuse } from "./reuse.ts";
 import type { Place, Runtime, Started, Work } from "../runtime.ts";
+import type { Reuse } from "./reuse.ts";
 import type { Turns } from "./start-queue.ts";
 import { Warm } from "./warm-pool.ts";
 import { jobOf, Worker } from "./worker.ts";
@@ -54,9 +54,15 @@ export class FunctionRuntime implements Runtime {
     const { spec } = work;
     if (!isPlain(work, place)) return this.#cold(work, place);
     if (reuse && spec.stdin === undefined)
-      return reuse.call(`${name} ${work.client}`, work, async () => this.#warm.take() ?? this.#now({ env: {}, stdin: false }));
+      return reuse.call(
+        `${name} ${work.client}`,
+        work,
+        async () => this.#warm.take() ?? this.#now({ env: {}, stdin: false }),
+      );
     const worker = this.#warm.take();
-    return worker ? worker.call(jobOf(work), work.onProgress, { usedMs: worker.process.usedMs() }) : this.#cold(work, place);
+    return worker
+      ? worker.call(jobOf(work), work.onProgress, { usedMs: worker.process.usedMs() })
+      : this.#cold(work, place);
   }
 
   close(): Promise<void> {
@@ -65,7 +71,10 @@ export class FunctionRuntime implements Runtime {
 
   async #cold(work: Work, { confinement, files, artifacts }: Place): Promise<Started> {
     const { spec } = work;
-    const worker = await this.#now({ env: { ...spec.env }, stdin: spec.stdin !== undefined, files, artifacts }, confinement);
+    const worker = await this.#now(
+      { env: { ...spec.env }, stdin: spec.stdin !== undefined, files, artifacts },
+      confinement,
+    );
     return worker.call(jobOf(work), work.onProgress, { packs: artifacts.length > 0 });
   }
 
@@ -93,13 +102,25 @@ export class FunctionRuntime implements Runtime {
 
   async #launch(program: Extras, confinement = this.#options.confinement): Promise<Worker> {
     const { runner, sandbox } = this.#options;
-    const readOnly = [...(runner.program ? [runner.program] : []), runner.file, ...this.#options.readOnly];
-    return new Worker(await sandbox.launch({ ...program, argv: runner.argv, readOnly, channel: true }, confinement));
+    const readOnly = [
+      ...(runner.program ? [runner.program] : []),
+      runner.file,
+      ...this.#options.readOnly,
+    ];
+    return new Worker(
+      await sandbox.launch({ ...program, argv: runner.argv, readOnly, channel: true }, confinement),
+    );
   }
 }
 
 /** Whether a call has nothing that has to be known when its process starts, and calls its function. */
 function isPlain({ spec, call }: Work, { files, artifacts }: Place): boolean {
   const isEmpty = (given: object | undefined) => Object.keys(given ?? {}).length === 0;
-  return !call?.loadOnly && isEmpty(spec.env) && isEmpty(spec.limits) && files === undefined && artifacts.length === 0;
+  return (
+    !call?.loadOnly &&
+    isEmpty(spec.env) &&
+    isEmpty(spec.limits) &&
+    files === undefined &&
+    artifacts.length === 0
+  );
 }

@@ -14,7 +14,12 @@ export interface Job {
   readonly args: readonly unknown[];
   /** How `args` and the value of the report are written. */
   readonly encoding: "json" | "devalue";
-  readonly context: { readonly member: string; readonly pool: string; readonly childId: string; readonly deadline: number | null };
+  readonly context: {
+    readonly member: string;
+    readonly pool: string;
+    readonly childId: string;
+    readonly deadline: number | null;
+  };
   /** Variables that were not known when the process was started. */
   readonly env: Readonly<Record<string, string>>;
   /** Written to stdout and stderr after the call by a runner that stays for further jobs; without it the runner exits. */

@@ -56,7 +56,8 @@ export class Cut {
     const kept = end < 0 ? beginningAtEnd(bytes, this.#marker) : 0;
     const output = bytes.subarray(0, end < 0 ? bytes.length - kept : end);
     this.#held = bytes.subarray(bytes.length - kept);
-    if (output.length > 0 && !this.#piece.push(output) && !this.#piece.destroyed) this.#source.pause();
+    if (output.length > 0 && !this.#piece.push(output) && !this.#piece.destroyed)
+      this.#source.pause();
     if (end < 0) return;
     this.#finish();
     if (end + this.#marker.length < bytes.length) this.#onStray();

@@ -2,14 +2,30 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
-import { Cut } from "./output-splitter.ts";
-import { begun, type Report } from "./messages.ts";
 import type { Started, Work } from "../runtime.ts";
-import { crashed, END_TIMEOUT_MS, jobOf, outcomeOf, readReport, receivedFrom, SILENT_END_TIMEOUT_MS, type Worker, withoutTime } from "./worker.ts";
+import { begun, type Report } from "./messages.ts";
+import { Cut } from "./output-splitter.ts";
+import {
+  crashed,
+  END_TIMEOUT_MS,
+  jobOf,
+  outcomeOf,
+  readReport,
+  receivedFrom,
+  SILENT_END_TIMEOUT_MS,
+  type Worker,
+  withoutTime,
+} from "./worker.ts";
 
 const MARKER_BYTES = 16;
 /** The end of a call after which the process goes on; the report tells what the call used. */
-const GOES_ON: Exit = { exitCode: 0, signal: null, started: true, exceeded: undefined, usage: undefined };
+const GOES_ON: Exit = {
+  exitCode: 0,
+  signal: null,
+  started: true,
+  exceeded: undefined,
+  usage: undefined,
+};
 
 /** One that has been kept begins with a job at once; a call is not made to wait for one that cannot any more. */
 const BEGIN_TIMEOUT_MS = 2_000;
@@ -69,11 +85,13 @@ export class KeptWorker {
       if (isIt) begin(true);
       return isIt;
     };
-    const told: Promise<Told> = receivedFrom(process, channel, work.onProgress, passes).then((received) => {
-      // Whatever else it says, it may have begun.
-      begin(received !== "nothing");
-      return received === "nothing" ? received : readReport(received, job);
-    });
+    const told: Promise<Told> = receivedFrom(process, channel, work.onProgress, passes).then(
+      (received) => {
+        // Whatever else it says, it may have begun.
+        begin(received !== "nothing");
+        return received === "nothing" ? received : readReport(received, job);
+      },
+    );
     const pieces = Promise.all([stdout.whole, stderr.whole]);
     const started: Started = {
       process: {
@@ -88,7 +106,9 @@ export class KeptWorker {
           return process.signal(signal);
         },
       },
-      outcome: told.then(async (report) => (report === "nothing" ? crashed(await process.exited) : outcomeOf(report, job.encoding))),
+      outcome: told.then(async (report) =>
+        report === "nothing" ? crashed(await process.exited) : outcomeOf(report, job.encoding),
+      ),
       drain: () => channel.send({ type: "drain" }),
     };
     return { started, begun: isBegun };
@@ -96,7 +116,8 @@ export class KeptWorker {
 
   async #end(told: Promise<Told>, pieces: Promise<unknown>, keep: () => boolean): Promise<Exit> {
     const report = await told;
-    const clean = typeof report === "object" && report.clean === true && (await this.#whole(pieces));
+    const clean =
+      typeof report === "object" && report.clean === true && (await this.#whole(pieces));
     if (clean && !this.#spoilt && keep()) {
       this.#atWork = false;
       return GOES_ON;
@@ -113,7 +134,10 @@ export class KeptWorker {
   async #whole(pieces: Promise<unknown>): Promise<boolean> {
     for (;;) {
       const over = new AbortController();
-      const whole = await Promise.race([pieces.then(() => true), delay(END_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false)]);
+      const whole = await Promise.race([
+        pieces.then(() => true),
+        delay(END_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false),
+      ]);
       over.abort();
       if (whole || !(this.#stdout.paused || this.#stderr.paused)) return whole;
     }

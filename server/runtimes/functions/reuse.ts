@@ -2,8 +2,8 @@
  * Processes that are kept after their call, for further calls of the same caller in the same runtime. What a call leaves in its process
  * (globals, files in the workspace) the next one finds; what it leaves running ends the process.
  */
-import { KeptWorker } from "./reusable-worker.ts";
 import type { Started, Work } from "../runtime.ts";
+import { KeptWorker } from "./reusable-worker.ts";
 import type { Worker } from "./worker.ts";
 
 /** A process that nobody has used for so long is ended. */

@@ -1,6 +1,6 @@
 /** Processes that were started beforehand and wait for their one job; each that is taken, or ends, is replaced in the background. */
 import { totalmem } from "node:os";
-import { messageOf } from "../../../sdk/typescript/errors.ts";
+import { messageOf } from "../../../openapi/errors.ts";
 import type { Turns } from "./start-queue.ts";
 
 interface Startable {
@@ -32,7 +32,10 @@ const FREE_BYTES = 512 * 1024 * 1024;
 const FREE_PART = 0.1;
 
 /** Whether there is memory to spare; a control group that this process is in counts. */
-export function memoryToSpare(available = process.availableMemory(), total = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)) {
+export function memoryToSpare(
+  available = process.availableMemory(),
+  total = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+) {
   return available >= Math.max(FREE_BYTES, total * FREE_PART);
 }
 
@@ -117,7 +120,10 @@ export class Warm<P extends Startable> {
 
   #failed(why: string): void {
     if (this.#pauseMs === 0) this.#options.onTrouble?.(why);
-    this.#pauseMs = Math.min(LAST_PAUSE_MS, this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2);
+    this.#pauseMs = Math.min(
+      LAST_PAUSE_MS,
+      this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2,
+    );
   }
 }
 

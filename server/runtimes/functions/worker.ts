@@ -1,13 +1,24 @@
 /** A process that runs functions: one call, from the job to the report. */
 import { z } from "zod";
 import { FunctionErrorSchema } from "../../../openapi/errors.ts";
-import { MAX_NESTING, nestsAtMost } from "../../../openapi/schemas.ts";
+import { MAX_NESTING, nestsAtMost } from "../../../openapi/values.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
+import {
+  contextEnvironment,
+  NOT_STARTED,
+  type Outcome,
+  type Started,
+  type Work,
+} from "../runtime.ts";
 import { Channel, MAX_LINE_BYTES, type Received } from "./channel.ts";
 import type { Job, Report } from "./messages.ts";
-import { contextEnvironment, NOT_STARTED, type Outcome, type Started, type Work } from "../runtime.ts";
 
-const usage = { cpuMs: z.number().min(0), maxRssBytes: z.int().min(0), marker: z.string().optional(), clean: z.boolean().optional() };
+const usage = {
+  cpuMs: z.number().min(0),
+  maxRssBytes: z.int().min(0),
+  marker: z.string().optional(),
+  clean: z.boolean().optional(),
+};
 /** A report as it has to be: the function shares its process with the runner, and can write what it likes in its place. */
 const ReportSchema = z.discriminatedUnion("kind", [
   z.object({ ...usage, kind: z.literal("returned"), value: z.unknown() }),
@@ -25,7 +36,18 @@ type Told = Awaited<Started["outcome"]>;
 /** The job that a runner gets for a call. */
 export function jobOf({ call, context }: Work, marker?: string): Job {
   const { source, file, export: name, loadOnly, args = [], encoding = "json" } = call ?? {};
-  return { type: "job", source, file, export: name, loadOnly, args, encoding, context, env: contextEnvironment(context), marker };
+  return {
+    type: "job",
+    source,
+    file,
+    export: name,
+    loadOnly,
+    args,
+    encoding,
+    context,
+    env: contextEnvironment(context),
+    marker,
+  };
 }
 
 export class Worker {
@@ -49,14 +71,23 @@ export class Worker {
     const { process, channel } = this;
     channel.send(job);
     const exited = process.exited.then((exit) => withoutTime(exit, usedMs));
-    return { process: { ...process, exited }, outcome: this.#outcome(job, onProgress, packs), drain: () => channel.send({ type: "drain" }) };
+    return {
+      process: { ...process, exited },
+      outcome: this.#outcome(job, onProgress, packs),
+      drain: () => channel.send({ type: "drain" }),
+    };
   }
 
   /** Resolves with the report as soon as it is there, so that what happens to the process afterwards changes nothing. */
   async #outcome(job: Job, onProgress: Work["onProgress"], packs: boolean): Promise<Told> {
     const { process, channel } = this;
     const received = await receivedFrom(process, channel, onProgress);
-    const timer = packs ? undefined : setTimeout(() => process.kill(), received === "nothing" ? SILENT_END_TIMEOUT_MS : END_TIMEOUT_MS);
+    const timer = packs
+      ? undefined
+      : setTimeout(
+          () => process.kill(),
+          received === "nothing" ? SILENT_END_TIMEOUT_MS : END_TIMEOUT_MS,
+        );
     void process.exited.then(() => {
       clearTimeout(timer);
       channel.close();
@@ -74,7 +105,10 @@ export function receivedFrom(
   onProgress: Work["onProgress"],
   passes?: (line: string) => boolean,
 ): Promise<Received> {
-  const silent = process.exited.then(() => new Promise<"nothing">((resolve) => setTimeout(resolve, END_TIMEOUT_MS, "nothing").unref()));
+  const silent = process.exited.then(
+    () =>
+      new Promise<"nothing">((resolve) => setTimeout(resolve, END_TIMEOUT_MS, "nothing").unref()),
+  );
   return Promise.race([channel.receive(onProgress, passes), silent]);
 }
 
@@ -87,12 +121,16 @@ export function withoutTime(exit: Exit, usedMs: number): Exit {
 /** The outcome of a process that ended without a report. */
 export function crashed(exit: Exit): Outcome {
   if (!exit.started) return NOT_STARTED;
-  const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
+  const how =
+    exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
   return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
 }
 
 /** The report of a job, undefined for what is none, or a line that was too long. */
-export function readReport(received: Exclude<Received, "nothing">, { marker }: Job): Report | undefined | "too long" {
+export function readReport(
+  received: Exclude<Received, "nothing">,
+  { marker }: Job,
+): Report | undefined | "too long" {
   if (received === "too long") return received;
   try {
     const report = ReportSchema.safeParse(JSON.parse(received.line)).data;
@@ -102,17 +140,30 @@ export function readReport(received: Exclude<Received, "nothing">, { marker }: J
   }
 }
 
-export function outcomeOf(report: Report | undefined | "too long", encoding: Job["encoding"]): Told {
-  if (report === "too long") return cannotTravel(`expected a value of at most ${MAX_LINE_BYTES} bytes of JSON; it is larger`);
-  if (report === undefined) return { kind: "crashed", detail: "the function's process sent a report that is not one" };
+export function outcomeOf(
+  report: Report | undefined | "too long",
+  encoding: Job["encoding"],
+): Told {
+  if (report === "too long")
+    return cannotTravel(
+      `expected a value of at most ${MAX_LINE_BYTES} bytes of JSON; it is larger`,
+    );
+  if (report === undefined)
+    return { kind: "crashed", detail: "the function's process sent a report that is not one" };
   const { cpuMs, maxRssBytes, marker: _, clean: __, ...rest } = report;
   if (rest.kind === "returned" && !nestsAtMost(rest.value, MAX_NESTING)) {
     return cannotTravel(`expected a value nested at most ${MAX_NESTING} levels deep; it is deeper`);
   }
   const usage = { cpuMs, maxRssBytes };
-  return rest.kind === "returned" && encoding === "devalue" ? { ...rest, encoding, usage } : { ...rest, usage };
+  return rest.kind === "returned" && encoding === "devalue"
+    ? { ...rest, encoding, usage }
+    : { ...rest, usage };
 }
 
 function cannotTravel(message: string): Outcome {
-  return { kind: "threw", error: { name: "RangeError", message }, detail: `the function returned what cannot travel: ${message}` };
+  return {
+    kind: "threw",
+    error: { name: "RangeError", message },
+    detail: `the function returned what cannot travel: ${message}`,
+  };
 }

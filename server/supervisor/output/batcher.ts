@@ -58,7 +58,14 @@ export function unfinished(bytes: Buffer): number {
     const byte = bytes[bytes.length - back] as number;
     // A byte that goes on with a character: its first one stands before it.
     if ((byte & 0b1100_0000) === 0b1000_0000) continue;
-    const length = byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte <= 0xef ? 3 : byte >= 0xc2 && byte <= 0xdf ? 2 : 1;
+    const length =
+      byte >= 0xf0 && byte <= 0xf4
+        ? 4
+        : byte >= 0xe0 && byte <= 0xef
+          ? 3
+          : byte >= 0xc2 && byte <= 0xdf
+            ? 2
+            : 1;
     return length > back ? back : 0;
   }
   return 0;

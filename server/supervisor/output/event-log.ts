@@ -6,80 +6,15 @@
  * a while longer: it may have been on its way when the connection was cut, and whoever goes on in time misses nothing. Any other
  * reader that falls behind finds a `gap` that says how many bytes of output it missed. Without readers nothing waits.
  */
-import { isUtf8 } from "node:buffer";
-import { type EventOf, type EventType, isTerminalType, type PoolEvent } from "../../../openapi/events.ts";
-import { PoolError } from "../../../sdk/typescript/errors.ts";
-
-export type OutputEncoding = "text" | "base64";
-
-/** An event in the log. */
-export class LogEntry {
-  readonly id: number;
-  readonly type: EventType;
-  /** The output itself, as the child wrote it; undefined for other events. */
-  readonly bytes: Buffer | undefined;
-  /** Bytes of output in the log up to and with this entry, and those of stdout among them. */
-  readonly to: number;
-  readonly stdoutTo: number;
-  readonly #make: () => PoolEvent;
-  #frame: Buffer | undefined;
-  #frameBytes: number | undefined;
-
-  /** @param make gives the event, whenever it is asked for. */
-  constructor(id: number, type: EventType, make: () => PoolEvent, { to, stdoutTo, bytes }: Pick<LogEntry, "to" | "stdoutTo" | "bytes">) {
-    this.id = id;
-    this.type = type;
-    this.#make = make;
-    this.to = to;
-    this.stdoutTo = stdoutTo;
-    this.bytes = bytes;
-  }
-
-  /** Bytes of output before this entry, and of stdout. */
-  get from(): number {
-    return this.to - (this.bytes?.length ?? 0);
-  }
-
-  get stdoutFrom(): number {
-    return this.stdoutTo - (this.type === "stdout" ? (this.bytes?.length ?? 0) : 0);
-  }
-
-  get event(): PoolEvent {
-    return this.#make();
-  }
-
-  /** The event as one line of JSON. */
-  get data(): string {
-    return JSON.stringify(this.event);
-  }
-
-  /** The event as it is sent to the readers of a stream. */
-  get frame(): Buffer {
-    if (this.#frame) return this.#frame;
-    const made = Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
-    this.#frameBytes = made.length;
-    return made;
-  }
-
-  /** Keeps the frame, for the other readers. */
-  keepFrame(): void {
-    this.#frame ??= this.frame;
-  }
-
-  /** Its share of the member's memory. */
-  get heldBytes(): number {
-    // What is no output is held as the event itself, a result's value with it.
-    if (!this.bytes) this.#frameBytes ??= this.frame.length;
-    return (this.bytes?.length ?? this.#frameBytes ?? 0) + (this.#frame?.length ?? 0);
-  }
-}
-
-/** Output as an event. */
-function outputEvent(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputEncoding): PoolEvent {
-  if (encoding === "base64") return { type, base64: bytes.toString("base64") };
-  const text = bytes.toString("utf8");
-  return isUtf8(bytes) ? { type, text } : { type, text, lossy: true };
-}
+import { PoolError } from "../../../openapi/errors.ts";
+import {
+  type EventOf,
+  type EventType,
+  isTerminalType,
+  type PoolEvent,
+} from "../../../openapi/events.ts";
+import { LogEntry, type OutputEncoding, outputEvent } from "./log-entry.ts";
+import { LogReader } from "./log-reader.ts";
 
 /** Default bound of a ring, in bytes of output. */
 export const RING_BYTES = 1024 * 1024;
@@ -91,8 +26,6 @@ export const RING_ENTRIES = 16_384;
  * stays below the 16 MB that a reader may cost (`test/bench/stalled.ts`).
  */
 const ON_THE_WAY_BYTES = 10 * 1024 * 1024;
-/** The place of a lossless reader whose connection was cut is kept for so long. */
-export const RESUME_MS = 5_000;
 /** Whoever goes on may come so much earlier than the cut is noticed here. */
 const UNNOTICED_MS = 15_000;
 /** The places of so many events that were let go are remembered, so that a gap can be counted exactly. */
@@ -132,14 +65,19 @@ export class EventLog {
   /** Whether the child's output may be read on: no lossless reader is a whole ring behind. */
   get writable(): boolean {
     for (const { lossless, place, cursor } of this.#readers) {
-      if (lossless && (this.#written - place >= this.#limit || this.#nextId - 1 - cursor >= RING_ENTRIES)) return false;
+      if (
+        lossless &&
+        (this.#written - place >= this.#limit || this.#nextId - 1 - cursor >= RING_ENTRIES)
+      )
+        return false;
     }
     return true;
   }
 
   /** Resolves when the log is writable. */
   async untilWritable(): Promise<void> {
-    while (!this.writable) await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
+    while (!this.writable)
+      await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
   }
 
   /** Whether the terminal event is in the log. */
@@ -155,7 +93,8 @@ export class EventLog {
   /** How many bytes the log holds: its share of the member's memory. */
   get heldBytes(): number {
     let sum = 0;
-    for (let index = this.#head; index < this.#entries.length; index++) sum += this.#entries[index]?.heldBytes ?? 0;
+    for (let index = this.#head; index < this.#entries.length; index++)
+      sum += this.#entries[index]?.heldBytes ?? 0;
     return sum;
   }
 
@@ -173,7 +112,13 @@ export class EventLog {
     if (this.#closed) throw new Error(`the log is closed; got ${type}`);
     this.#written += bytes?.length ?? 0;
     if (type === "stdout") this.#stdoutWritten += bytes?.length ?? 0;
-    this.#entries.push(new LogEntry(this.#nextId++, type, make, { to: this.#written, stdoutTo: this.#stdoutWritten, bytes }));
+    this.#entries.push(
+      new LogEntry(this.#nextId++, type, make, {
+        to: this.#written,
+        stdoutTo: this.#stdoutWritten,
+        bytes,
+      }),
+    );
     this.#closed = isTerminalType(type);
     this.#evict();
     for (const reader of this.#readers) reader.wake();
@@ -185,25 +130,44 @@ export class EventLog {
    * @throws {PoolError} `invalid_request` for an event or a byte that is still to come; `events_expired` for an event so old that what
    *   came after it can no longer be counted, and where the reader would rather be refused.
    */
-  read({ after: afterId, stdoutFrom, lossless = false, whole = false }: ReadOptions = {}): LogReader {
+  read({
+    after: afterId,
+    stdoutFrom,
+    lossless = false,
+    whole = false,
+  }: ReadOptions = {}): LogReader {
     const firstByte = stdoutFrom ?? (whole && afterId === undefined ? 0 : undefined);
     let after = firstByte === undefined ? (afterId ?? 0) : this.#beforeStdout(firstByte);
     const goesOn = (afterId ?? stdoutFrom) !== undefined;
-    if (after >= this.#nextId) throw PoolError.of("invalid_request", `expected the id of an event up to ${this.#nextId - 1}; got ${after}`);
+    if (after >= this.#nextId)
+      throw PoolError.of(
+        "invalid_request",
+        `expected the id of an event up to ${this.#nextId - 1}; got ${after}`,
+      );
     // Behind the terminal event nothing would tell how the child ended.
     if (whole && this.#closed) after = Math.min(after, this.#nextId - 2);
     const oldest = this.#entries[this.#head];
     const back = oldest ? oldest.id - 1 - after : 0;
-    if (whole && back > 0) throw PoolError.of("events_expired", `event ${after + 1} is no longer kept: the oldest is ${oldest?.id}`);
+    if (whole && back > 0)
+      throw PoolError.of(
+        "events_expired",
+        `event ${after + 1} is no longer kept: the oldest is ${oldest?.id}`,
+      );
     let place = 0;
     if (after > 0) {
       if (oldest && back >= 0) {
         const known = this.#places.at(-1 - back);
-        if (known === undefined) throw PoolError.of("events_expired", `event ${after} is too long ago: the oldest event kept is ${oldest.id}`);
+        if (known === undefined)
+          throw PoolError.of(
+            "events_expired",
+            `event ${after} is too long ago: the oldest event kept is ${oldest.id}`,
+          );
         place = known;
       } else place = this.#entries[this.#head + after - (oldest?.id ?? 0)]?.to ?? 0;
     }
-    const cut = goesOn ? [...this.#readers].find((each) => each.isCut && each.given >= after) : undefined;
+    const cut = goesOn
+      ? [...this.#readers].find((each) => each.isCut && each.given >= after)
+      : undefined;
     const reader = new LogReader(after, place, lossless || cut !== undefined, {
       goesOnUntil: goesOn ? performance.now() + UNNOTICED_MS : 0,
       cut: (gone) => this.#inherit(gone),
@@ -228,11 +192,22 @@ export class EventLog {
 
   /** The id behind which a byte of stdout comes. */
   #beforeStdout(byte: number): number {
-    if (byte > this.#stdoutWritten) throw PoolError.of("invalid_request", `expected a byte of stdout up to ${this.#stdoutWritten}; got ${byte}`);
+    if (byte > this.#stdoutWritten)
+      throw PoolError.of(
+        "invalid_request",
+        `expected a byte of stdout up to ${this.#stdoutWritten}; got ${byte}`,
+      );
     const oldest = this.#entries[this.#head];
     if (!oldest) return 0;
-    if (byte < oldest.stdoutFrom) throw PoolError.of("events_expired", `byte ${byte} of stdout is no longer kept: the oldest is ${oldest.stdoutFrom}`);
-    return this.#entries.findLast((entry) => entry?.type === "stdout" && entry.stdoutTo <= byte)?.id ?? oldest.id - 1;
+    if (byte < oldest.stdoutFrom)
+      throw PoolError.of(
+        "events_expired",
+        `byte ${byte} of stdout is no longer kept: the oldest is ${oldest.stdoutFrom}`,
+      );
+    return (
+      this.#entries.findLast((entry) => entry?.type === "stdout" && entry.stdoutTo <= byte)?.id ??
+      oldest.id - 1
+    );
   }
 
   /** The entry after a cursor, a gap where it has been let go, undefined where it is still to come, null at the end. */
@@ -242,7 +217,11 @@ export class EventLog {
     if (cursor + 1 < oldest.id) {
       const gap: EventOf<"gap"> = { type: "gap", droppedBytes: oldest.from - place };
       // The id of the last event that is missing: whoever resumes from it goes on with the oldest one kept.
-      return new LogEntry(oldest.id - 1, "gap", () => gap, { to: oldest.from, stdoutTo: oldest.stdoutFrom, bytes: undefined });
+      return new LogEntry(oldest.id - 1, "gap", () => gap, {
+        to: oldest.from,
+        stdoutTo: oldest.stdoutFrom,
+        bytes: undefined,
+      });
     }
     return this.#entries[this.#head + cursor + 1 - oldest.id];
   }
@@ -277,101 +256,7 @@ export class EventLog {
       this.#entries.splice(0, this.#head);
       this.#head = 0;
     }
-    if (this.#places.length > REMEMBERED_PLACES * 2) this.#places = this.#places.slice(-REMEMBERED_PLACES);
-  }
-}
-
-interface LogPorts {
-  /** Until when it may have come for one whose cut has not been noticed; a time of `performance.now()`, 0 for one that does not go on. */
-  readonly goesOnUntil: number;
-  /** Whether another one has the place of a reader that is cut. */
-  cut(reader: LogReader): boolean;
-  /** Whether there are other readers. */
-  isShared(): boolean;
-  next(cursor: number, place: number): LogEntry | undefined | null;
-  moved(): void;
-  left(reader: LogReader): void;
-}
-
-/** Reads a log, once. An entry counts as read when the next one is asked for. */
-export class LogReader implements AsyncIterable<LogEntry> {
-  /** The id of the last entry read. */
-  cursor: number;
-  /** Bytes of output up to and with that entry. */
-  place: number;
-  /** The id of the last entry given out. */
-  given: number;
-  lossless: boolean;
-  readonly #after: number;
-  readonly #ports: LogPorts;
-  #wake: (() => void) | undefined;
-  #kept: NodeJS.Timeout | undefined;
-  #closed = false;
-
-  constructor(cursor: number, place: number, lossless: boolean, ports: LogPorts) {
-    this.cursor = cursor;
-    this.given = cursor;
-    this.#after = cursor;
-    this.place = place;
-    this.lossless = lossless;
-    this.#ports = ports;
-  }
-
-  /** Tells the reader to look again. */
-  wake(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  /** Whether its connection was cut, and its place is kept. */
-  get isCut(): boolean {
-    return this.#kept !== undefined;
-  }
-
-  /** Leaves the log when nobody has gone on in its place in time; a loop over the reader ends at once. */
-  cut(): void {
-    if (this.#closed || this.#kept) return;
-    if (this.lossless && !this.#ports.cut(this)) this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
-    else this.close();
-    this.wake();
-  }
-
-  /** Takes the place of a reader that was cut with this event, if it has come to go on for it. */
-  goesOnFor(given: number): boolean {
-    if (this.lossless || this.#after > given || performance.now() > this.#ports.goesOnUntil) return false;
-    this.lossless = true;
-    return true;
-  }
-
-  /** Leaves the log; a loop over the reader ends. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#kept);
-    this.#ports.left(this);
-    this.wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
-    try {
-      while (!this.#closed && !this.#kept) {
-        const entry = this.#ports.next(this.cursor, this.place);
-        if (entry === null) return;
-        if (entry === undefined) {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-          continue;
-        }
-        if (this.#ports.isShared()) entry.keepFrame();
-        this.given = entry.id;
-        yield entry;
-        this.cursor = entry.id;
-        this.place = entry.to;
-        this.#ports.moved();
-      }
-    } finally {
-      if (!this.#kept) this.close();
-    }
+    if (this.#places.length > REMEMBERED_PLACES * 2)
+      this.#places = this.#places.slice(-REMEMBERED_PLACES);
   }
 }

@@ -47,6 +47,9 @@ export class Thinner {
     }
     const now = performance.now();
     this.#since ??= now;
-    this.#timer = setTimeout(() => this.#flush(), Math.max(THIN_MS, (now - this.#since) * THIN_PART));
+    this.#timer = setTimeout(
+      () => this.#flush(),
+      Math.max(THIN_MS, (now - this.#since) * THIN_PART),
+    );
   }
 }

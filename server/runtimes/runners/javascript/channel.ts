@@ -6,7 +6,12 @@ const CHANNEL = 3;
 const NEWLINE = 10;
 
 /** Only Bun has it. */
-declare const Bun: { connect(options: { fd: number; socket: Record<string, (socket: unknown, data: Buffer) => void> }): Promise<Held> };
+declare const Bun: {
+  connect(options: {
+    fd: number;
+    socket: Record<string, (socket: unknown, data: Buffer) => void>;
+  }): Promise<Held>;
+};
 interface Held {
   ref(): unknown;
   unref(): unknown;
@@ -33,8 +38,14 @@ export async function listen(onLine: (line: string) => void, onEnd: () => void):
     }
   };
   if (process.versions.bun !== undefined)
-    return Bun.connect({ fd: CHANNEL, socket: { data: (_, data) => take(data), end: onEnd, close: onEnd, error: onEnd } });
-  return new Socket({ fd: CHANNEL, readable: true, writable: false }).on("data", take).on("close", onEnd).on("error", onEnd);
+    return Bun.connect({
+      fd: CHANNEL,
+      socket: { data: (_, data) => take(data), end: onEnd, close: onEnd, error: onEnd },
+    });
+  return new Socket({ fd: CHANNEL, readable: true, writable: false })
+    .on("data", take)
+    .on("close", onEnd)
+    .on("error", onEnd);
 }
 
 /** Writes to a descriptor, whole. */

@@ -23,15 +23,28 @@ const ONE_EXPRESSION = "function.source: expected one function expression";
  *
  * @throws {InvalidSource} for what does not parse or is no function; what a module throws while it is loaded.
  */
-export async function load({ source = "", file, export: name }: Pick<Job, "source" | "file" | "export">): Promise<Fn> {
+export async function load({
+  source = "",
+  file,
+  export: name,
+}: Pick<Job, "source" | "file" | "export">): Promise<Fn> {
   if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
   if (name !== undefined) {
-    const module = IS_BUN ? await importSource("function.ts", source) : await importSource("function.mjs", javascriptOf(source, parseModule));
+    const module = IS_BUN
+      ? await importSource("function.ts", source)
+      : await importSource("function.mjs", javascriptOf(source, parseModule));
     return exportOf(module, name, "function.source");
   }
   const expression = `(${source}\n)`;
-  if (IS_BUN) return expectFunction((await importSource("function.ts", `export default ${expression}`)).default, ONE_EXPRESSION);
-  return expectFunction(scriptOf(javascriptOf(expression, scriptOf)).runInThisContext(), ONE_EXPRESSION);
+  if (IS_BUN)
+    return expectFunction(
+      (await importSource("function.ts", `export default ${expression}`)).default,
+      ONE_EXPRESSION,
+    );
+  return expectFunction(
+    scriptOf(javascriptOf(expression, scriptOf)).runInThisContext(),
+    ONE_EXPRESSION,
+  );
 }
 
 function importFile(file: string): Promise<Module> {
@@ -46,8 +59,15 @@ async function importSource(name: string, source: string): Promise<Module> {
     return await importFile(file);
   } catch (error) {
     const { position } = error as { position?: { line?: unknown; file?: unknown } | null };
-    const isOwn = IS_BUN && (error as Error).name === "BuildMessage" && String(position?.file).startsWith(folder);
-    throw isOwn ? new InvalidSource(`function.source does not parse: ${(error as Error).message} (line ${position?.line})`) : error;
+    const isOwn =
+      IS_BUN &&
+      (error as Error).name === "BuildMessage" &&
+      String(position?.file).startsWith(folder);
+    throw isOwn
+      ? new InvalidSource(
+          `function.source does not parse: ${(error as Error).message} (line ${position?.line})`,
+        )
+      : error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -55,7 +75,11 @@ async function importSource(name: string, source: string): Promise<Module> {
 
 /** One expression, at its own columns: it follows a parenthesis. */
 function scriptOf(text: string): vm.Script {
-  return new vm.Script(text, { filename: "function.js", columnOffset: -1, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER });
+  return new vm.Script(text, {
+    filename: "function.js",
+    columnOffset: -1,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
 }
 
 function parseModule(text: string): void {
@@ -76,9 +100,13 @@ function javascriptOf(source: string, parse: (text: string) => void): string {
     } catch (reason) {
       if ((reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
         const { message } = reason as Error;
-        throw new InvalidSource(`function.source: its types cannot be stripped: ${message}${placeOf(reason)}; runtime bun takes all of TypeScript`);
+        throw new InvalidSource(
+          `function.source: its types cannot be stripped: ${message}${placeOf(reason)}; runtime bun takes all of TypeScript`,
+        );
       }
-      throw new InvalidSource(`function.source does not parse: ${error.message}${placeOf(error) || placeOf(reason)}`);
+      throw new InvalidSource(
+        `function.source does not parse: ${error.message}${placeOf(error) || placeOf(reason)}`,
+      );
     }
     return stripped;
   }
@@ -92,7 +120,10 @@ function placeOf(error: unknown): string {
 
 function exportOf(module: Module, name: string, where: string): Fn {
   const names = Object.keys(module);
-  if (!names.includes(name)) throw new InvalidSource(`${where}: expected an export ${name}; it exports ${names.join(", ") || "nothing"}`);
+  if (!names.includes(name))
+    throw new InvalidSource(
+      `${where}: expected an export ${name}; it exports ${names.join(", ") || "nothing"}`,
+    );
   return expectFunction(module[name], `${where}: expected export ${name} to be a function`);
 }
 

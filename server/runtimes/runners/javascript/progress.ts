@@ -24,7 +24,9 @@ export class Teller {
       progress: {
         done: Number(done),
         ...(total === undefined || total === null ? {} : { total: Number(total) }),
-        ...(message === undefined || message === null ? {} : { message: String(message).slice(0, MAX_MESSAGE) }),
+        ...(message === undefined || message === null
+          ? {}
+          : { message: String(message).slice(0, MAX_MESSAGE) }),
       },
     };
     this.#held = JSON.stringify(whole);

@@ -1,14 +1,28 @@
 /** Runs inside the child, in Node or Bun: takes jobs from descriptor 3, calls the function of each, reports to descriptor 3. */
 import { getEventListeners } from "node:events";
 import { createRequire } from "node:module";
-import { begun, type Drain, type Job, READY, type Report, type ReportBody } from "../../functions/messages.ts";
+import {
+  begun,
+  type Drain,
+  type Job,
+  READY,
+  type Report,
+  type ReportBody,
+} from "../../functions/messages.ts";
 import { listen, tell, writeWhole } from "./channel.ts";
 import { InvalidSource, load } from "./load.ts";
 import { Teller } from "./progress.ts";
 import { argumentsOf, returned, threw } from "./values.ts";
 
 /** The job under way. */
-let current: { readonly job: Job; readonly stop: AbortController; readonly teller: Teller; readonly usedMs: number } | undefined;
+let current:
+  | {
+      readonly job: Job;
+      readonly stop: AbortController;
+      readonly teller: Teller;
+      readonly usedMs: number;
+    }
+  | undefined;
 /** What was active before the first job. */
 let atRest = 0;
 
@@ -61,12 +75,20 @@ async function run(job: Job): Promise<void> {
     try {
       args = argumentsOf(job);
     } catch (error) {
-      throw new InvalidSource(`function.args: expected what devalue.stringify gives; ${String(error)}`);
+      throw new InvalidSource(
+        `function.args: expected what devalue.stringify gives; ${String(error)}`,
+      );
     }
-    const value = await fn(...args, { ...job.context, signal: stop.signal, progress: teller.progress });
+    const value = await fn(...args, {
+      ...job.context,
+      signal: stop.signal,
+      progress: teller.progress,
+    });
     tellOnce(returned(value, job.encoding));
   } catch (error) {
-    tellOnce(error instanceof InvalidSource ? { kind: "invalid", detail: error.message } : threw(error));
+    tellOnce(
+      error instanceof InvalidSource ? { kind: "invalid", detail: error.message } : threw(error),
+    );
   }
 }
 
@@ -90,9 +112,15 @@ process.on("uncaughtException", (error) => {
   report(threw(error), false);
 });
 // Node writes to pipes asynchronously on Linux, and would lose at its exit what a full pipe had not taken yet.
-for (const stream of [process.stdout, process.stderr] as unknown as { _handle?: { setBlocking?(on: boolean): void } }[]) stream._handle?.setBlocking?.(true);
+for (const stream of [process.stdout, process.stderr] as unknown as {
+  _handle?: { setBlocking?(on: boolean): void };
+}[])
+  stream._handle?.setBlocking?.(true);
 // What bundlers and test runners write into functions, and what CommonJS code expects.
-Object.assign(globalThis, { __name: (fn: unknown) => fn, require: createRequire(`${process.cwd()}/`) });
+Object.assign(globalThis, {
+  __name: (fn: unknown) => fn,
+  require: createRequire(`${process.cwd()}/`),
+});
 const held = await listen(onLine, () => {
   if (!current) process.exit(0);
 });

@@ -21,18 +21,29 @@ export function returned(value: unknown, encoding: Job["encoding"]): ReportBody 
     return cannotTravel(`expected a value that JSON can carry; ${loss ?? "it has none"}`);
   } catch (error) {
     const { path, name, message } = error as { path?: unknown; name?: unknown; message?: unknown };
-    if (name === "DevalueError") return cannotTravel(`expected a value that devalue can carry; the value${path}: ${message}`);
+    if (name === "DevalueError")
+      return cannotTravel(`expected a value that devalue can carry; the value${path}: ${message}`);
     return cannotTravel(`expected a value that can be read; reading it threw ${tell(error)}`);
   }
 }
 
 function cannotTravel(message: string): ReportBody {
-  return { kind: "threw", error: { name: "TypeError", message }, detail: `the function returned what cannot travel: ${message}` };
+  return {
+    kind: "threw",
+    error: { name: "TypeError", message },
+    detail: `the function returned what cannot travel: ${message}`,
+  };
 }
 
 /** What JSON would change or drop without a word; undefined when the value survives it. */
 function lossIn(value: unknown, path: string, within: ReadonlySet<object>): string | undefined {
-  if (value === null || value === undefined || typeof value === "string" || typeof value === "boolean") return undefined;
+  if (
+    value === null ||
+    value === undefined ||
+    typeof value === "string" ||
+    typeof value === "boolean"
+  )
+    return undefined;
   if (typeof value === "number") return Number.isFinite(value) ? undefined : `${path} is ${value}`;
   if (typeof value !== "object") return `${path} is a ${typeof value}`;
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return undefined;
@@ -40,7 +51,10 @@ function lossIn(value: unknown, path: string, within: ReadonlySet<object>): stri
   const inside = new Set(within).add(value);
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) {
-      const loss = item === undefined ? `${path}[${index}] is undefined` : lossIn(item, `${path}[${index}]`, inside);
+      const loss =
+        item === undefined
+          ? `${path}[${index}] is undefined`
+          : lossIn(item, `${path}[${index}]`, inside);
       if (loss) return loss;
     }
     return undefined;
@@ -76,10 +90,17 @@ export function threw(thrown: unknown): ReportBody {
   const isError = thrown instanceof Error;
   const name = isError ? String(thrown.name) : "Error";
   const message = isError ? String(thrown.message) : String(thrown);
-  const unknownName = isError && thrown instanceof ReferenceError ? /^(?:Can't find variable: (\S+)|(\S+) is not defined)$/.exec(message) : undefined;
+  const unknownName =
+    isError && thrown instanceof ReferenceError
+      ? /^(?:Can't find variable: (\S+)|(\S+) is not defined)$/.exec(message)
+      : undefined;
   const hint = unknownName
     ? ` (functions travel as source and see only what is passed to them: if ${unknownName[1] ?? unknownName[2]} is a variable of yours, pass it as an argument)`
     : "";
   const stack = isError && typeof thrown.stack === "string" ? thrown.stack : undefined;
-  return { kind: "threw", error: { name, message, ...(stack === undefined ? {} : { stack }) }, detail: `${name}: ${message}${hint}` };
+  return {
+    kind: "threw",
+    error: { name, message, ...(stack === undefined ? {} : { stack }) },
+    detail: `${name}: ${message}${hint}`,
+  };
 }

@@ -1,0 +1,119 @@
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import type { ChildInfo, Count } from "../../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
+import { postSpec } from "../http/send-spec.ts";
+import {
+  type Access,
+  type ChildFilter,
+  ownerOf,
+  type Placing,
+  type PoolChildList,
+  type PoolInfo,
+  type PoolList,
+  queryOf,
+} from "./access.ts";
+
+/** Every request goes to one member, which forwards it. */
+export class GatewayAccess implements Access {
+  readonly asksOwners = false;
+  readonly #client: Client;
+  readonly #url: string;
+
+  constructor(client: Client, url: string) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+      throw PoolError.of(
+        "invalid_request",
+        `expected the URL of a member, such as http://127.0.0.1:7400; got ${JSON.stringify(url)}`,
+      );
+    }
+    this.#client = client;
+    this.#url = url.replace(/\/+$/, "");
+  }
+
+  call(
+    pool: string,
+    spec: ChildSpecInput,
+    { signal, parts, accept = "text/event-stream" }: Placing = {},
+  ): Promise<Answer> {
+    return this.#post(`${this.#of(pool)}/call`, spec, { accept, parts, signal, timeoutMs: 30000 });
+  }
+
+  async placeChild(
+    pool: string,
+    spec: ChildSpecInput,
+    { signal, parts }: Placing = {},
+  ): Promise<ChildInfo> {
+    const answer = await this.#post(`${this.#of(pool)}/children`, spec, {
+      parts,
+      signal,
+      timeoutMs: 30000 + (spec.waitMs ?? 0),
+    });
+    return (await answer.body
+      .json()
+      .catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
+  }
+
+  pools(): Promise<PoolList> {
+    return this.#ask(`${this.#url}/pools`);
+  }
+
+  pool(pool: string): Promise<PoolInfo> {
+    return this.#ask(this.#of(pool));
+  }
+
+  children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
+  }
+
+  async childUrl(id: string): Promise<string> {
+    ownerOf(id);
+    return `${this.#url}/children/${encodeURIComponent(id)}`;
+  }
+
+  drain(): Promise<Count> {
+    return this.#ask(`${this.#url}/drain`, { method: "POST" });
+  }
+
+  close(): void {}
+
+  async #post(url: string, spec: ChildSpecInput, options: RequestOptions): Promise<Answer> {
+    let answer: Answer | PoolError;
+    try {
+      answer = await postSpec(this.#client, url, spec, options);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw this.#unreachable(error) ?? this.#lost(error);
+    }
+    if (answer instanceof PoolError) throw answer;
+    return answer;
+  }
+
+  async #ask<T>(url: string, options?: RequestOptions): Promise<T> {
+    try {
+      return await this.#client.json<T>(url, options);
+    } catch (error) {
+      throw this.#unreachable((error as Error).cause) ?? error;
+    }
+  }
+
+  #lost(error: unknown): PoolError {
+    return PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+
+  /** What to say when there was nobody to send to: nothing was run, so it may be tried again. */
+  #unreachable(error: unknown): PoolError | undefined {
+    if (!neverSent(error)) return undefined;
+    return PoolError.of(
+      "no_members_available",
+      `cannot reach a member at ${this.#url}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+
+  #of(pool: string): string {
+    return `${this.#url}/pools/${encodeURIComponent(pool)}`;
+  }
+}

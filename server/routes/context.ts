@@ -1,0 +1,43 @@
+/** What the handlers of all routes share: the member's parts, and what is known of a request. */
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { SandboxLevel } from "../../openapi/limits.ts";
+import type { Auth } from "../access/auth.ts";
+import type { Called } from "../access/permissions.ts";
+import type { Rates, Streams } from "../access/rate-limit.ts";
+import type { GatewayOptions } from "../answers/gateway.ts";
+import type { Pending } from "../http/in-flight.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { Received, UploadReceiver } from "./receive-uploads.ts";
+import type { Sources } from "./source-cache.ts";
+
+export type Bindings = { Bindings: HttpBindings; Variables: Called & Received };
+
+export interface AppOptions extends GatewayOptions {
+  /** The member's name. */
+  readonly name: string;
+  /** What holds its children. */
+  readonly sandbox: SandboxLevel;
+  /** The supervisors by pool. */
+  readonly supervisors: ReadonlyMap<string, Supervisor>;
+  /** Sources that callers may name by their hashes. */
+  readonly sources: Sources;
+  /** A larger request body is refused. */
+  maxBodyBytes(): number;
+  /** Takes files that come beside a spec. */
+  readonly receiver: UploadReceiver;
+  /** Who is calling; without it, anyone. */
+  readonly auth: Auth | undefined;
+  /** Refuses what comes from other sites' pages. */
+  readonly door: (c: Context) => void;
+  readonly rates: Rates;
+  readonly streams: Streams;
+  /** Calls that pass through this member, and when the last request came. */
+  readonly calls: Pending;
+  /** Begins to drain, if it has not yet. */
+  drain(): void;
+  /** Whether it drains: connections are not kept then, so that nothing is sent on one that is about to be closed. */
+  isDraining(): boolean;
+  /** Why the member is not ready; undefined when it is. */
+  trouble(): string | undefined;
+}

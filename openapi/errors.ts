@@ -123,12 +123,9 @@ export const ErrorCodeSchema = z.enum(ERROR_CODES).openapi("ErrorCode");
 export const LoadSchema = z
   .object({
     active: z.int().min(0).openapi({ description: "Children that hold a slot now." }),
-    max: z
-      .int()
-      .min(0)
-      .openapi({
-        description: "Slots of this pool on this member (`maxChildren`); 0 while it drains.",
-      }),
+    max: z.int().min(0).openapi({
+      description: "Slots of this pool on this member (`maxChildren`); 0 while it drains.",
+    }),
     queued: z.int().min(0).openapi({ description: "Callers that wait for a slot here." }),
   })
   .openapi("Load");

@@ -41,29 +41,18 @@ export const MAX_PROGRESS_MESSAGE = 200;
 export const ProgressEventSchema = z
   .object({
     type: z.literal("progress"),
-    done: z
-      .number()
-      .min(0)
-      .openapi({
-        description:
-          "How much is done, in a unit of the child's own. It may go back, and beyond `total` where that was a guess.",
-      }),
-    total: z
-      .number()
-      .min(0)
-      .optional()
-      .openapi({
-        description:
-          "How much there is in all, in the same unit; absent where the child did not say.",
-      }),
-    message: z
-      .string()
-      .max(MAX_PROGRESS_MESSAGE)
-      .optional()
-      .openapi({
-        description:
-          "What it is about, for people: one line without control characters. The child wrote it.",
-      }),
+    done: z.number().min(0).openapi({
+      description:
+        "How much is done, in a unit of the child's own. It may go back, and beyond `total` where that was a guess.",
+    }),
+    total: z.number().min(0).optional().openapi({
+      description:
+        "How much there is in all, in the same unit; absent where the child did not say.",
+    }),
+    message: z.string().max(MAX_PROGRESS_MESSAGE).optional().openapi({
+      description:
+        "What it is about, for people: one line without control characters. The child wrote it.",
+    }),
   })
   .openapi("ProgressEvent", {
     description:

@@ -22,25 +22,19 @@ export const LimitsSchema = z
       .number()
       .min(0.01)
       .openapi({ description: "Share of the processors: 1.5 is one and a half of them." }),
-    cpuMs: z
-      .int()
-      .min(1)
-      .openapi({
-        description:
-          "Processor time of all its processes together, in milliseconds. Beyond it: `deadline_exceeded`.",
-      }),
+    cpuMs: z.int().min(1).openapi({
+      description:
+        "Processor time of all its processes together, in milliseconds. Beyond it: `deadline_exceeded`.",
+    }),
     workspaceBytes: z
       .int()
       .min(65_536)
       .openapi({ description: "Size of the workspace, and of its largest file." }),
     openFiles: z.int().min(32).openapi({ description: "Open descriptors of each process." }),
-    outputBytes: z
-      .int()
-      .min(0)
-      .openapi({
-        description:
-          "Bytes of stdout and stderr together. Beyond it the child is stopped: `payload_too_large`.",
-      }),
+    outputBytes: z.int().min(0).openapi({
+      description:
+        "Bytes of stdout and stderr together. Beyond it the child is stopped: `payload_too_large`.",
+    }),
     artifactBytes: z.int().min(0).openapi({ description: "Bytes of all artifacts together." }),
   })
   .partial()

@@ -70,11 +70,9 @@ export const ChildSchema = ChildReferenceSchema.extend({
   endedAt: z
     .union([z.iso.datetime(), z.null()])
     .openapi({ description: "When its process was gone; null while it runs." }),
-  exitCode: z
-    .union([z.int(), z.null()])
-    .openapi({
-      description: "Of a command that has ended: its exit code, 128 + n when signal n ended it.",
-    }),
+  exitCode: z.union([z.int(), z.null()]).openapi({
+    description: "Of a command that has ended: its exit code, 128 + n when signal n ended it.",
+  }),
   code: z
     .union([ErrorCodeSchema, z.null()])
     .openapi({ description: "Of a child that failed: the code of its problem." }),
@@ -87,11 +85,9 @@ export type ChildInfo = z.infer<typeof ChildSchema>;
 export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).openapi("ChildList");
 
 export const PoolChildListSchema = ChildListSchema.extend({
-  unreachable: z
-    .array(MemberNameSchema)
-    .openapi({
-      description: "Members that did not answer in time; their children are not in the list.",
-    }),
+  unreachable: z.array(MemberNameSchema).openapi({
+    description: "Members that did not answer in time; their children are not in the list.",
+  }),
 }).openapi("PoolChildList");
 
 export const CountSchema = z
@@ -192,12 +188,10 @@ const waitedFields = {
   child: ChildReferenceSchema,
   stdout: z.string(),
   stderr: z.string(),
-  truncated: z
-    .boolean()
-    .openapi({
-      description:
-        "True when more output came than an answer holds (1 MiB for each of stdout and stderr).",
-    }),
+  truncated: z.boolean().openapi({
+    description:
+      "True when more output came than an answer holds (1 MiB for each of stdout and stderr).",
+  }),
 };
 
 export const CallResultSchema = z

@@ -344,11 +344,9 @@ export const getChildFile = createRoute({
   summary: "An artifact that the child left, while the child is remembered",
   request: {
     params: pathChild.extend({
-      path: z
-        .string()
-        .openapi({
-          description: "The artifact's path in the workspace; its slashes may stand as they are.",
-        }),
+      path: z.string().openapi({
+        description: "The artifact's path in the workspace; its slashes may stand as they are.",
+      }),
     }),
   },
   responses: {

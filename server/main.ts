@@ -7,9 +7,9 @@ import { Client } from "../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../sdk/typescript/placement/members.ts";
 import { Auth } from "./access/auth.ts";
-import { createDoor, isLoopback } from "./access/browser-guard.ts";
-import { Rates, Streams } from "./access/rate-limit.ts";
-import { Pending } from "./http/in-flight.ts";
+import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
+import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
+import { InFlight } from "./http/in-flight.ts";
 import { createListener } from "./http/listener.ts";
 import { openTls, type TlsFiles } from "./http/tls.ts";
 import { type CheckedPool, checkedOptions } from "./member/check-options.ts";
@@ -26,9 +26,9 @@ import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { createApp } from "./routes/app.ts";
 import { UploadReceiver } from "./routes/receive-uploads.ts";
-import { Sources } from "./routes/source-cache.ts";
+import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/pool-runtimes.ts";
-import type { Runtimes } from "./runtimes/registry.ts";
+import type { RuntimeRegistry } from "./runtimes/registry.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import type { Confinement } from "./sandbox/confinement.ts";
 import { openSandbox, prove } from "./sandbox/open-sandbox.ts";
@@ -127,13 +127,13 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const supervisors = new Map(
     [...pools].map(([pool, given]) => [
       pool,
-      supervise(pool, changeable(given, options, runtimes.get(pool) as Runtimes)),
+      supervise(pool, changeable(given, options, runtimes.get(pool) as RuntimeRegistry)),
     ]),
   );
-  const rates = new Rates(options.maxRate ?? DEFAULTS.maxRate);
-  const streams = new Streams(options.maxStreams ?? DEFAULTS.maxStreams);
+  const rates = new RateLimit(options.maxRate ?? DEFAULTS.maxRate);
+  const streams = new StreamLimit(options.maxStreams ?? DEFAULTS.maxStreams);
   let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
-  const calls = new Pending();
+  const calls = new InFlight();
   let stopping: Promise<void> | undefined;
   app = createApp({
     name: member.name,
@@ -141,23 +141,23 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     supervisors,
     client,
     access,
-    sources: new Sources(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
+    sourceCache: new SourceCache(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
     maxBodyBytes: () => maxBodyBytes,
-    receiver: new UploadReceiver({
+    uploadReceiver: new UploadReceiver({
       folder: sandbox.folder,
       maxUploadBytes: () => held.maxUploadBytes ?? DEFAULTS.maxUploadBytes,
       maxBodyBytes: () => maxBodyBytes,
     }),
     auth,
-    door: createDoor({
+    browserGuard: createBrowserGuard({
       authenticated: auth !== undefined,
       loopback: isLoopback(host),
       advertise: options.advertise,
       secure: tls !== undefined,
     }),
-    rates,
-    streams,
-    calls,
+    rateLimit: rates,
+    streamLimit: streams,
+    inFlight: calls,
     drain: () => void stop(),
     isDraining: () => stopping !== undefined,
     trouble: () => (stopping ? "the member drains" : membership.trouble),
@@ -194,7 +194,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
     held = merged(held, wanted);
     for (const [pool, given] of asked) {
       const supervisor = supervisors.get(pool);
-      const changing = changeable(given, held, runtimes.get(pool) as Runtimes);
+      const changing = changeable(given, held, runtimes.get(pool) as RuntimeRegistry);
       if (supervisor) supervisor.update(changing);
       else supervisors.set(pool, supervise(pool, changing));
     }
@@ -313,7 +313,7 @@ function changeable(
     rememberMs = DEFAULTS.rememberMs,
     deadlineMs = DEFAULTS.deadlineMs,
   }: MemberOptions,
-  runtimes: Runtimes,
+  runtimes: RuntimeRegistry,
 ): ChangeableOptions {
   return {
     maxChildren: pool.maxChildren,

@@ -5,7 +5,7 @@ import { type EventOf, isTerminal } from "../../openapi/events.ts";
 import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
 import type { Client } from "./http/client.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
-import { followEvents, openEvents } from "./http/resume.ts";
+import { openEvents, resumeEvents } from "./http/resume.ts";
 import type { Access } from "./placement/access.ts";
 import { withValues } from "./values.ts";
 
@@ -72,7 +72,7 @@ export class Child {
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const how = { client: this.#client, access: this.#access, signal: options.signal };
     yield* withValues(
-      followEvents(await openEvents(this.id, options.after, how), how, {
+      resumeEvents(await openEvents(this.id, options.after, how), how, {
         id: this.id,
         after: options.after,
       }),

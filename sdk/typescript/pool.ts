@@ -9,9 +9,9 @@ import { Child, type Ending, endingOf } from "./child.ts";
 import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
 import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
 import { Client, type TlsIdentity } from "./http/client.ts";
-import { type NumberedEvent, outputBytes, whole } from "./http/read-events.ts";
-import { followEvents } from "./http/resume.ts";
-import { feed, watched } from "./http/send-stdin.ts";
+import { type NumberedEvent, outputBytes, requireWhole } from "./http/read-events.ts";
+import { resumeEvents } from "./http/resume.ts";
+import { sendStdin, watchSource } from "./http/send-stdin.ts";
 import type { Access, PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { ConsulMembers, type ConsulOptions } from "./placement/consul-members.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
@@ -208,7 +208,7 @@ export class DistributedPool {
     } = { ...this.#defaults, ...options };
     // Bytes, so that what is piped is what was written.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
-    for await (const event of stdout === null && stderr === null ? events : whole(events)) {
+    for await (const event of stdout === null && stderr === null ? events : requireWhole(events)) {
       if (event.type === "stdout") await write(stdout, outputBytes(event));
       else if (event.type === "stderr") await write(stderr, outputBytes(event));
       else if (event.type === "progress") {
@@ -243,7 +243,7 @@ export class DistributedPool {
       source = split.source;
       const input =
         source &&
-        watched(source, (why) => {
+        watchSource(source, (why) => {
           failure = PoolError.of(
             "cancelled",
             `stdin: ${messageOf(why)}; a child cannot go on without the rest of its input`,
@@ -261,10 +261,10 @@ export class DistributedPool {
       answer.catch(() => {});
       for await (const position of positions) yield { type: "queued", position };
       for await (const event of withValues(
-        followEvents(await answer, { client, access, signal: placing.signal }),
+        resumeEvents(await answer, { client, access, signal: placing.signal }),
       )) {
         if (event.type === "placed" && input)
-          feed(access.childUrl(event.child.id), input, client, () => ended).catch(
+          sendStdin(access.childUrl(event.child.id), input, client, () => ended).catch(
             (error: PoolError) => {
               failure ??= error;
             },

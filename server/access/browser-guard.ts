@@ -9,7 +9,7 @@ import type { Http2Bindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 
-export interface DoorOptions {
+export interface BrowserGuardOptions {
   /** Whether callers show a token: a page has none, so it gets no further by itself. */
   readonly authenticated: boolean;
   /** Whether it listens on loopback only. */
@@ -46,12 +46,12 @@ function hostOf(c: Context): string {
 }
 
 /** Makes the check of each request. It throws {@link PoolError} `forbidden`. */
-export function createDoor({
+export function createBrowserGuard({
   authenticated,
   loopback,
   advertise,
   secure,
-}: DoorOptions): (c: Context) => void {
+}: BrowserGuardOptions): (c: Context) => void {
   const known = new Set([
     advertise === undefined ? undefined : nameIn(advertise),
     ...(loopback ? [] : ["localhost", hostname().toLowerCase()]),

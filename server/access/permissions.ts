@@ -5,7 +5,7 @@ import type { ROUTES } from "../../openapi/routes.ts";
 import type { NodeContext } from "../http/request.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
-import type { Streams } from "./rate-limit.ts";
+import type { StreamLimit } from "./rate-limit.ts";
 
 interface Need {
   /** One of these, in the pool that is concerned; any token will do when there are none. */
@@ -47,7 +47,7 @@ const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
 };
 
 /** What is known of a request behind the door. */
-export interface Called {
+export interface CallerVariables {
   readonly caller: Caller;
   /** Whom its rate and its streams are counted for. */
   readonly client: string;
@@ -55,7 +55,7 @@ export interface Called {
   readonly need: Need;
 }
 
-type CalledContext = Context<{ Variables: Called }>;
+type CalledContext = Context<{ Variables: CallerVariables }>;
 
 /** A context as the helpers here take it, whatever else its handler knows of it. */
 const calledOf = (c: Context) => c as unknown as CalledContext;
@@ -70,7 +70,7 @@ function refusal(c: Context, pool: string | undefined): PoolError {
 }
 
 /** The route with the check of its caller before everything else. `{path}` may hold slashes. */
-export function guarded<R extends Route>(route: R, streams: Streams): R {
+export function guarded<R extends Route>(route: R, streams: StreamLimit): R {
   const need = NEEDS[`${route.method} ${route.path}` as OperationOf<Route>];
   const middleware: MiddlewareHandler = async (c, next) => {
     calledOf(c).set("need", need);

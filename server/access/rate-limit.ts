@@ -6,7 +6,7 @@ const MAX_CLIENTS = 10_000;
 const BURST_SECONDS = 2;
 
 /** A token bucket for each client. */
-export class Rates {
+export class RateLimit {
   /** May be changed: what a client has left over stays its own. */
   perSecond: number;
   readonly #now: () => number;
@@ -40,7 +40,7 @@ export class Rates {
 }
 
 /** Counts what each client has open. */
-export class Streams {
+export class StreamLimit {
   /** May be changed: what is open stays open. */
   max: number;
   readonly #open = new Map<string, number>();

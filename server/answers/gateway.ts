@@ -7,10 +7,10 @@ import type { ChildInfo } from "../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { Answer, Client, RequestOptions } from "../../sdk/typescript/http/client.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
-import { whole } from "../../sdk/typescript/http/read-events.ts";
-import { type FollowOptions, followEvents, openEvents } from "../../sdk/typescript/http/resume.ts";
-import { feed } from "../../sdk/typescript/http/send-stdin.ts";
-import type { Placing } from "../../sdk/typescript/placement/access.ts";
+import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
+import { openEvents, type ResumeOptions, resumeEvents } from "../../sdk/typescript/http/resume.ts";
+import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
+import type { PlaceOptions } from "../../sdk/typescript/placement/access.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import { type NodeContext, whileClientIsThere } from "../http/request.ts";
 import type { Form } from "./accept.ts";
@@ -52,11 +52,11 @@ export async function callThrough(
 ): Promise<Response> {
   const how = through(c, options);
   const { signal, client, access } = how;
-  const place = async (more: Placing = {}) => {
+  const place = async (more: PlaceOptions = {}) => {
     const answer = await access.call(pool, spec, { signal, parts, ...more });
     const id = childOf(c, answer);
     // On a connection of its own: placing stays free to ask one member after the other, as the body can be sent only once.
-    if (input) void feed(access.childUrl(id), input, client).catch(() => {});
+    if (input) void sendStdin(access.childUrl(id), input, client).catch(() => {});
     return { answer, id };
   };
   if (form === "raw") {
@@ -65,7 +65,7 @@ export async function callThrough(
   }
   if (form === "json") {
     const { answer, id } = await place();
-    return answerAtEnd(c, whole(followEvents(answer, how, { id, after: 0 })));
+    return answerAtEnd(c, requireWhole(resumeEvents(answer, how, { id, after: 0 })));
   }
   return withWaiting(c, options.logError, async (stream) => {
     const { answer, id } = await place({
@@ -119,7 +119,7 @@ export async function forwardRaw(
 }
 
 /** How a caller's streams are opened. */
-type Through = FollowOptions & { readonly access: DirectAccess; readonly signal: AbortSignal };
+type Through = ResumeOptions & { readonly access: DirectAccess; readonly signal: AbortSignal };
 
 function through(c: NodeContext, options: GatewayOptions): Through {
   return {

@@ -6,7 +6,7 @@ import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
-import { type FollowOptions, Reopening } from "../../sdk/typescript/http/resume.ts";
+import { Reconnect, type ResumeOptions } from "../../sdk/typescript/http/resume.ts";
 import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained } from "../http/response.ts";
 import { headOnly, openSession, type Session, STREAM_TYPE } from "./events.ts";
@@ -26,7 +26,7 @@ export interface Relayed {
   /** Opens the stream anew, behind the event of this id; undefined for what is kept. */
   reopen(after: number | undefined): Promise<Answer>;
   /** Where the pools are, and what ends the waiting. */
-  readonly options: Pick<FollowOptions, "access" | "signal">;
+  readonly options: Pick<ResumeOptions, "access" | "signal">;
 }
 
 /**
@@ -52,7 +52,7 @@ async function relay(
   { childId, after, body, reopen, options }: Relayed,
 ): Promise<void> {
   let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
-  const reopening = new Reopening(() => {
+  const reopening = new Reconnect(() => {
     if (session.isConnected) outgoing.write(HEARTBEAT);
     return reopen(last.id);
   }, options);

@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
-import { type FollowOptions, Reopening } from "../../sdk/typescript/http/resume.ts";
+import { Reconnect, type ResumeOptions } from "../../sdk/typescript/http/resume.ts";
 import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained } from "../http/response.ts";
 import { headOnly } from "./events.ts";
@@ -16,7 +16,7 @@ export interface RelayedRaw {
   /** Opens it anew at a byte. @throws {PoolError} where there is nothing more to be had. */
   reopen(from: number): Promise<Answer>;
   /** Where the pools are, and what ends the waiting. */
-  readonly options: Pick<FollowOptions, "access" | "signal">;
+  readonly options: Pick<ResumeOptions, "access" | "signal">;
 }
 
 /** Passes another member's raw answer on, over cuts, its ending too. */
@@ -25,7 +25,7 @@ export function relayRaw(c: NodeContext, { answer, from, reopen, options }: Rela
   if (c.req.method === "HEAD") return headOnly(answer.body, headersFor(from), statusFor(from));
   open(outgoing, from);
   let at = from ?? 0;
-  const reopening = new Reopening(() => reopen(at), options);
+  const reopening = new Reconnect(() => reopen(at), options);
   void (async () => {
     for (let source = answer; ; ) {
       let cut: unknown = new Error("the child's ending is missing");

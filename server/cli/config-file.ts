@@ -13,7 +13,7 @@ import {
   parseDocument,
 } from "yaml";
 import { messageOf } from "../../openapi/errors.ts";
-import { poolFaults, runtimeFaults, show, unknownKey } from "../member/check-options.ts";
+import { poolFaults, runtimeFaults, shown, unknownKey } from "../member/check-options.ts";
 import {
   COMMANDS,
   camelCase,
@@ -107,7 +107,7 @@ export function parseConfig(
       else if (name === undefined && wordsOf(other).has(key))
         report(
           [key],
-          `expected one of pools, runtimes, ${[...names.keys()].join(", ")}; got ${show(key)}, which only ${other} takes`,
+          `expected one of pools, runtimes, ${[...names.keys()].join(", ")}; got ${shown(key)}, which only ${other} takes`,
         );
       else if (name === undefined)
         report([key], unknownKey(key, ["pools", "runtimes", ...names.keys()]));
@@ -227,7 +227,7 @@ function readPools(
   if (typeof value !== "object" || Array.isArray(value)) {
     report(
       ["pools"],
-      `expected pools by name, such as pipeline: {maxChildren: 5}; got ${show(value)}`,
+      `expected pools by name, such as pipeline: {maxChildren: 5}; got ${shown(value)}`,
     );
     return {};
   }
@@ -271,7 +271,7 @@ function readOption(
       ? [["string", "number"], "a text or a number"]
       : [["boolean"], "true or false"];
     if (!kinds.includes(typeof given)) {
-      report(path, `expected ${wanted}; got ${show(given)}`);
+      report(path, `expected ${wanted}; got ${shown(given)}`);
       return undefined;
     }
     if (given === false) return undefined;

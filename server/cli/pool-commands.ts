@@ -8,7 +8,7 @@ import { SignalSchema } from "../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../openapi/spec.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
 import { checkArguments } from "../../sdk/typescript/functions.ts";
-import { whole } from "../../sdk/typescript/http/read-events.ts";
+import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
 import {
   DistributedPool,
   outputBytes,
@@ -18,7 +18,7 @@ import {
 } from "../../sdk/typescript/index.ts";
 import { DEFAULTS } from "../member/options.ts";
 import { consulOf, type Parsed, UsageError } from "./options.ts";
-import { Bar } from "./progress-bar.ts";
+import { ProgressBar } from "./progress-bar.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -209,7 +209,7 @@ async function printAll(
   events: AsyncIterable<PoolEvent>,
   atEnd?: (event: PoolEvent, childId: string) => Promise<void>,
 ): Promise<number> {
-  const bar = new Bar(process.stderr);
+  const bar = new ProgressBar(process.stderr);
   let childId = "";
   try {
     for await (const event of events) {
@@ -242,7 +242,7 @@ export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const { out } = parsed.given;
   return using(connect(parsed, env), (pools) =>
     printAll(
-      whole(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)),
+      requireWhole(pools.stream(pool, { outputEncoding: "base64", ...spec } as Spec)),
       async (event, id) => {
         if (out !== undefined && (event.type === "result" || event.type === "failed"))
           await take(pools, id, event.artifacts ?? [], out);

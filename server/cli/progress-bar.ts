@@ -6,7 +6,7 @@ const BAR_COLUMNS = 20;
 const USUAL_COLUMNS = 80;
 
 /** Progress as a line of at most so many columns. Pure. */
-export function barOf({ done, total, message }: Progress, columns: number): string {
+export function progressBarOf({ done, total, message }: Progress, columns: number): string {
   const part = total === undefined ? undefined : total === 0 ? 1 : Math.min(1, done / total);
   const full = "#".repeat(Math.floor((part ?? 0) * BAR_COLUMNS));
   const bar =
@@ -30,7 +30,7 @@ function cut(text: string, columns: number): string {
 
 type Terminal = Pick<NodeJS.WriteStream, "isTTY" | "columns" | "write">;
 
-export class Bar {
+export class ProgressBar {
   readonly #terminal: Terminal;
   #progress: Progress | undefined;
   #shown = false;
@@ -69,7 +69,7 @@ export class Bar {
 
   #draw(): void {
     if (!this.#terminal.isTTY || !this.#atStart || !this.#progress) return;
-    this.#terminal.write(this.#blank + barOf(this.#progress, this.#columns));
+    this.#terminal.write(this.#blank + progressBarOf(this.#progress, this.#columns));
     this.#shown = true;
   }
 }

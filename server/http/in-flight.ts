@@ -1,7 +1,7 @@
 /** What is under way and what came last, so that a member that leaves cuts nobody off. */
 import { isOver, type Outgoing, onOver } from "./response.ts";
 
-export class Pending {
+export class InFlight {
   #lastMs = Number.NEGATIVE_INFINITY;
   readonly #under = new Set<Outgoing>();
   #waiting: (() => void)[] = [];

@@ -22,7 +22,7 @@ export interface Fault {
 const MAX_POOLS = 60;
 
 /** A value for a message. */
-export function show(value: unknown): string {
+export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? "none";
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
@@ -46,9 +46,9 @@ export function memberFaults({
   if (count === 0) add("pools", "expected at least one pool, such as pipeline=5; got none");
   if (count > MAX_POOLS) add("pools", `expected at most ${MAX_POOLS} pools; got ${count}`);
   if (name !== undefined && !MemberNameSchema.safeParse(name).success)
-    add("name", `expected a member name of letters, digits, _ and -; got ${show(name)}`);
+    add("name", `expected a member name of letters, digits, _ and -; got ${shown(name)}`);
   if (advertise !== undefined && !/^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/.test(advertise))
-    add("advertise", `expected the advertised address as HOST:PORT; got ${show(advertise)}`);
+    add("advertise", `expected the advertised address as HOST:PORT; got ${shown(advertise)}`);
   try {
     new Tasks(tasks);
   } catch (error) {
@@ -76,7 +76,7 @@ export function poolFaults(pool: string, options: unknown): Fault[] {
   const name = PoolNameSchema.safeParse(pool);
   const faults = name.success
     ? []
-    : [{ path, message: `${name.error.issues[0]?.message}; got ${show(pool)}` }];
+    : [{ path, message: `${name.error.issues[0]?.message}; got ${shown(pool)}` }];
   const given = typeof options === "number" ? { maxChildren: options } : options;
   const checked = PoolOptionsSchema.safeParse(given, { error: expectation });
   return checked.success
@@ -159,9 +159,9 @@ function faultsOf(
   );
   const message = whatWasExpected(issue);
   if (issue.code === "invalid_key")
-    return [{ path, message: `${message}; got ${show(issue.path.at(-1))}` }];
+    return [{ path, message: `${message}; got ${shown(issue.path.at(-1))}` }];
   return [
-    { path, message: message.includes("; got ") ? message : `${message}; got ${show(value)}` },
+    { path, message: message.includes("; got ") ? message : `${message}; got ${shown(value)}` },
   ];
 }
 
@@ -191,8 +191,8 @@ export function unknownKey(key: string, known: readonly string[]): string {
     .map((name) => ({ name, distance: distanceOf(key.toLowerCase(), name.toLowerCase()) }))
     .toSorted((a, b) => a.distance - b.distance)[0];
   if (near && near.distance <= Math.max(1, Math.floor(key.length / 3)))
-    return `expected a key that is known; got ${show(key)}; did you mean ${near.name}?`;
-  return `expected one of ${known.join(", ")}; got ${show(key)}`;
+    return `expected a key that is known; got ${shown(key)}; did you mean ${near.name}?`;
+  return `expected one of ${known.join(", ")}; got ${shown(key)}`;
 }
 
 /** Letters to add, take away or change, or neighbours to swap, that make one word of the other. */

@@ -19,17 +19,22 @@ const PROBES = new Set(["/livez", "/readyz"]);
 const LOAD_PROBE = "/children/count";
 
 /** Lets in who may call, as often as they may. */
-function admission({ auth, door, rates, calls }: AppOptions): MiddlewareHandler<Bindings> {
+function admission({
+  auth,
+  browserGuard,
+  rateLimit,
+  inFlight,
+}: AppOptions): MiddlewareHandler<Bindings> {
   return async (c, next) => {
     const { path } = c.req;
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
     c.set("caller", ANYONE);
     c.set("client", address);
     if (PROBES.has(path)) return next();
-    calls.touch();
-    door(c);
+    inFlight.touch();
+    browserGuard(c);
     const count = (client: string, name: string) => {
-      if (!rates.take(client))
+      if (!rateLimit.take(client))
         throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
     };
     if (auth) {

@@ -22,7 +22,7 @@ import type { Child } from "../supervisor/child.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 
 export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { name, supervisors, streams } = options;
+  const { name, supervisors, streamLimit } = options;
 
   /**
    * The child if it is this member's to know, for a caller that may have it; undefined when another member owns it, and decides.
@@ -46,13 +46,13 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     throw PoolError.of("child_not_found", `member ${name} has no child ${id}`);
   };
 
-  app.openapi(guarded(routes.getChild, streams), async (c) => {
+  app.openapi(guarded(routes.getChild, streamLimit), async (c) => {
     const { id } = c.req.valid("param");
     const child = own(c, id);
     return child ? c.json(child.info, 200) : ((await forwardJson(c, options, id)) as never);
   });
 
-  app.openapi(guarded(routes.stopChild, streams), async (c) => {
+  app.openapi(guarded(routes.stopChild, streamLimit), async (c) => {
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
     const child = own(c, id);
@@ -69,7 +69,7 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     return c.json(child.info, 202);
   });
 
-  app.openapi(guarded(routes.signalChild, streams), async (c) => {
+  app.openapi(guarded(routes.signalChild, streamLimit), async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
     const child = own(c, id);
@@ -83,7 +83,7 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     return c.json(child.info, 202);
   });
 
-  app.openapi(guarded(routes.writeStdin, streams), async (c) => {
+  app.openapi(guarded(routes.writeStdin, streamLimit), async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");
     const child = own(c, id);
@@ -91,13 +91,13 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     try {
       if (!child)
         return (await forwardStdin(c as unknown as NodeContext, options, id, body, end)) as never;
-      return c.json({ bytes: await child.input.write(body, end === "true") }, 200);
+      return c.json({ bytes: await child.stdin.write(body, end === "true") }, 200);
     } finally {
       body.destroy();
     }
   });
 
-  app.openapi(guarded(routes.childEvents, streams), async (c) => {
+  app.openapi(guarded(routes.childEvents, streamLimit), async (c) => {
     const { id } = c.req.valid("param");
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
@@ -119,7 +119,7 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
     return streamRaw(node, reader, { from }) as never;
   });
 
-  app.openapi(guarded(routes.getChildFile, streams), async (c) => {
+  app.openapi(guarded(routes.getChildFile, streamLimit), async (c) => {
     const { id, path } = c.req.valid("param");
     if (!isWorkspacePath(path))
       throw PoolError.of(

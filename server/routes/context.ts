@@ -3,15 +3,15 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Auth } from "../access/auth.ts";
-import type { Called } from "../access/permissions.ts";
-import type { Rates, Streams } from "../access/rate-limit.ts";
+import type { CallerVariables } from "../access/permissions.ts";
+import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
-import type { Pending } from "../http/in-flight.ts";
+import type { InFlight } from "../http/in-flight.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import type { Received, UploadReceiver } from "./receive-uploads.ts";
-import type { Sources } from "./source-cache.ts";
+import type { UploadReceiver, UploadVariables } from "./receive-uploads.ts";
+import type { SourceCache } from "./source-cache.ts";
 
-export type Bindings = { Bindings: HttpBindings; Variables: Called & Received };
+export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
 
 export interface AppOptions extends GatewayOptions {
   /** The member's name. */
@@ -21,19 +21,19 @@ export interface AppOptions extends GatewayOptions {
   /** The supervisors by pool. */
   readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** Sources that callers may name by their hashes. */
-  readonly sources: Sources;
+  readonly sourceCache: SourceCache;
   /** A larger request body is refused. */
   maxBodyBytes(): number;
   /** Takes files that come beside a spec. */
-  readonly receiver: UploadReceiver;
+  readonly uploadReceiver: UploadReceiver;
   /** Who is calling; without it, anyone. */
   readonly auth: Auth | undefined;
   /** Refuses what comes from other sites' pages. */
-  readonly door: (c: Context) => void;
-  readonly rates: Rates;
-  readonly streams: Streams;
+  readonly browserGuard: (c: Context) => void;
+  readonly rateLimit: RateLimit;
+  readonly streamLimit: StreamLimit;
   /** Calls that pass through this member, and when the last request came. */
-  readonly calls: Pending;
+  readonly inFlight: InFlight;
   /** Begins to drain, if it has not yet. */
   drain(): void;
   /** Whether it drains: connections are not kept then, so that nothing is sent on one that is about to be closed. */

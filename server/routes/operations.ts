@@ -9,20 +9,20 @@ import { countOf } from "./this-member.ts";
 
 export function operationRoutes(
   app: OpenAPIHono<Bindings>,
-  { name, sandbox, streams, supervisors, drain, trouble }: AppOptions,
+  { name, sandbox, streamLimit, supervisors, drain, trouble }: AppOptions,
 ): void {
-  app.openapi(guarded(routes.livez, streams), (c) =>
+  app.openapi(guarded(routes.livez, streamLimit), (c) =>
     c.json({ status: "ok" as const, member: name, sandbox }, 200),
   );
 
-  app.openapi(guarded(routes.readyz, streams), (c) => {
+  app.openapi(guarded(routes.readyz, streamLimit), (c) => {
     const detail = trouble();
     return detail === undefined
       ? c.json({ status: "ok" as const, member: name, sandbox }, 200)
       : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
   });
 
-  app.openapi(guarded(routes.drain, streams), (c) => {
+  app.openapi(guarded(routes.drain, streamLimit), (c) => {
     drain();
     return c.json(countOf(name, supervisors), 202);
   });

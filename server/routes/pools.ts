@@ -10,14 +10,14 @@ import type { AppOptions, Bindings } from "./context.ts";
 import { fedBy, withUploads } from "./receive-uploads.ts";
 
 export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { sources, streams, receiver } = options;
+  const { sourceCache, streamLimit, uploadReceiver } = options;
 
-  app.openapi(withUploads(guarded(routes.callInPool, streams), receiver), async (c) => {
+  app.openapi(withUploads(guarded(routes.callInPool, streamLimit), uploadReceiver), async (c) => {
     const accept = acceptOf(c, CALL_FORMS);
-    options.calls.add(c.env.outgoing);
+    options.inFlight.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
     const { uploads, input } = c.var;
-    const spec = fedBy(input, sources.complete(c.req.valid("json"), c.var.caller.name));
+    const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), c.var.caller.name));
     return (await callThrough(
       c as unknown as NodeContext,
       options,
@@ -26,32 +26,35 @@ export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): voi
     )) as never;
   });
 
-  app.openapi(withUploads(guarded(routes.placeChildInPool, streams), receiver), async (c) => {
-    const { pool } = c.req.valid("param");
-    const spec = sources.complete(c.req.valid("json"), c.var.caller.name);
-    if (spec.link)
-      throw PoolError.of(
-        "invalid_request",
-        "expected link to be false for a placed child: it has no caller's connection to be tied to",
-      );
-    options.calls.add(c.env.outgoing);
-    const child = await accessFor(c, options).placeChild(pool, spec, {
-      signal: whileClientIsThere(c as unknown as NodeContext),
-      parts: c.var.uploads?.parts,
-    });
-    return c.json(child, 201, { location: child.url });
-  });
+  app.openapi(
+    withUploads(guarded(routes.placeChildInPool, streamLimit), uploadReceiver),
+    async (c) => {
+      const { pool } = c.req.valid("param");
+      const spec = sourceCache.complete(c.req.valid("json"), c.var.caller.name);
+      if (spec.link)
+        throw PoolError.of(
+          "invalid_request",
+          "expected link to be false for a placed child: it has no caller's connection to be tied to",
+        );
+      options.inFlight.add(c.env.outgoing);
+      const child = await accessFor(c, options).placeChild(pool, spec, {
+        signal: whileClientIsThere(c as unknown as NodeContext),
+        parts: c.var.uploads?.parts,
+      });
+      return c.json(child, 201, { location: child.url });
+    },
+  );
 
-  app.openapi(guarded(routes.listPools, streams), async (c) => {
+  app.openapi(guarded(routes.listPools, streamLimit), async (c) => {
     const { pools } = await accessFor(c, options).pools();
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
-  app.openapi(guarded(routes.getPool, streams), async (c) =>
+  app.openapi(guarded(routes.getPool, streamLimit), async (c) =>
     c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
   );
 
-  app.openapi(guarded(routes.listPoolChildren, streams), async (c) => {
+  app.openapi(guarded(routes.listPoolChildren, streamLimit), async (c) => {
     const { label = [], status } = c.req.valid("query");
     return c.json(
       await accessFor(c, options).children(c.req.valid("param").pool, {

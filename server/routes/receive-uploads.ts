@@ -31,7 +31,7 @@ export interface UploadOptions {
 }
 
 /** What a handler finds in the context of a route with uploads. */
-export interface Received {
+export interface UploadVariables {
   readonly uploads: Uploads | undefined;
   /** The child's input as it comes, nothing of it read yet: of a call whose body is that. */
   readonly input: Readable | undefined;
@@ -100,7 +100,7 @@ export class UploadReceiver {
   async stream(c: NodeContext, next: Next): Promise<void> {
     const spec = specBeside(c);
     const body = bodyOf(c);
-    (c as unknown as Context<{ Variables: Received }>).set("input", body);
+    (c as unknown as Context<{ Variables: UploadVariables }>).set("input", body);
     goOnWith(c, spec);
     const undo = closeBehind(c.env.incoming, c.env.outgoing);
     await next();
@@ -152,7 +152,7 @@ export class UploadReceiver {
       const arriving = counted(body, count);
       if (beside !== undefined) await uploads.keep(STDIN_PART, arriving);
       goOnWith(c, beside ?? (await this.#read(readMultipart(arriving, boundaryOf(type)), uploads)));
-      (c as unknown as Context<{ Variables: Received }>).set("uploads", uploads);
+      (c as unknown as Context<{ Variables: UploadVariables }>).set("uploads", uploads);
       await next();
     } catch (error) {
       if (error instanceof MultipartError)

@@ -11,7 +11,7 @@ interface Named {
 }
 
 /** At most so many bytes; those that were used last stay. */
-export class Sources {
+export class SourceCache {
   readonly #maxBytes: number;
   /** By caller and hash, the least recently used first. */
   readonly #held = new Map<string, string>();

@@ -20,7 +20,7 @@ import { fedBy, withUploads } from "./receive-uploads.ts";
 
 export function thisMemberRoutes(
   app: OpenAPIHono<Bindings>,
-  { name, supervisors, sources, streams, receiver, logError }: AppOptions,
+  { name, supervisors, sourceCache, streamLimit, uploadReceiver, logError }: AppOptions,
 ): void {
   /** The supervisor of a pool, for a caller that may have it. */
   const supervisorOf = (c: Context, pool: string): Supervisor => {
@@ -41,12 +41,12 @@ export function thisMemberRoutes(
     return [pool];
   };
 
-  app.openapi(withUploads(guarded(routes.call, streams), receiver), async (c) => {
+  app.openapi(withUploads(guarded(routes.call, streamLimit), uploadReceiver), async (c) => {
     const accept = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = supervisorOf(c, pool);
     const { input } = c.var;
-    const spec = fedBy(input, sources.complete(given, c.var.caller.name));
+    const spec = fedBy(input, sourceCache.complete(given, c.var.caller.name));
     const node = c as unknown as NodeContext;
     return (await withWaiting(node, logError, async (stream) => {
       const onPosition =
@@ -62,7 +62,7 @@ export function thisMemberRoutes(
       });
       // How that ends is seen in how the child does.
       if (input)
-        void child.input
+        void child.stdin
           .write(input, true)
           .catch(() => {})
           .finally(() => input.destroy());
@@ -80,7 +80,7 @@ export function thisMemberRoutes(
     })) as never;
   });
 
-  app.openapi(withUploads(guarded(routes.placeChild, streams), receiver), async (c) => {
+  app.openapi(withUploads(guarded(routes.placeChild, streamLimit), uploadReceiver), async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
     if (given.link)
       throw PoolError.of(
@@ -89,7 +89,7 @@ export function thisMemberRoutes(
       );
     const signal = whileClientIsThere(c as unknown as NodeContext);
     const supervisor = supervisorOf(c, pool);
-    const spec = sources.complete(given, c.var.caller.name);
+    const spec = sourceCache.complete(given, c.var.caller.name);
     const child = await supervisor.admitWhenFree(spec, "placed", {
       client: c.var.caller.name,
       slot,
@@ -99,7 +99,7 @@ export function thisMemberRoutes(
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
-  app.openapi(guarded(routes.requestSlot, streams), async (c) => {
+  app.openapi(guarded(routes.requestSlot, streamLimit), async (c) => {
     const accept = acceptOf(c);
     const { pool, waitMs, sandbox } = c.req.valid("json");
     const waiter = supervisorOf(c, pool).request(waitMs, c.var.caller.name, sandbox);
@@ -122,7 +122,7 @@ export function thisMemberRoutes(
     return RESPONSE_ALREADY_SENT as never;
   });
 
-  app.openapi(guarded(routes.releaseSlot, streams), (c) => {
+  app.openapi(guarded(routes.releaseSlot, streamLimit), (c) => {
     const { id } = c.req.valid("param");
     for (const { slots, options } of supervisors.values()) {
       if (!slots.holds(id)) continue;
@@ -136,11 +136,11 @@ export function thisMemberRoutes(
     );
   });
 
-  app.openapi(guarded(routes.countChildren, streams), (c) =>
+  app.openapi(guarded(routes.countChildren, streamLimit), (c) =>
     c.json(countOf(name, supervisors), 200),
   );
 
-  app.openapi(guarded(routes.listTasks, streams), (c) => {
+  app.openapi(guarded(routes.listTasks, streamLimit), (c) => {
     const all = poolsFor(c, c.req.valid("query").pool).flatMap(
       (pool) => supervisors.get(pool)?.options.runtimes ?? [],
     );
@@ -155,7 +155,7 @@ export function thisMemberRoutes(
     );
   });
 
-  app.openapi(guarded(routes.listChildren, streams), (c) => {
+  app.openapi(guarded(routes.listChildren, streamLimit), (c) => {
     const { pool, label = [], status } = c.req.valid("query");
     const children = poolsFor(c, pool).flatMap((each) => supervisors.get(each)?.which() ?? []);
     return c.json(

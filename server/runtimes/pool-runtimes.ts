@@ -1,25 +1,25 @@
 /** The runtimes of all pools of a member, opened anew only where a pool's options ask for others. */
 import { isDeepStrictEqual } from "node:util";
-import { Turns } from "./functions/start-queue.ts";
-import { Runtimes, type RuntimesOptions } from "./registry.ts";
+import { StartQueue } from "./functions/start-queue.ts";
+import { RuntimeRegistry, type RuntimeRegistryOptions } from "./registry.ts";
 import type { Tasks } from "./tasks.ts";
 
-type Wanted = Pick<RuntimesOptions, "confinement" | "warm" | "reuse">;
+type Wanted = Pick<RuntimeRegistryOptions, "confinement" | "warm" | "reuse">;
 
 export interface PoolRuntimesOptions
-  extends Pick<RuntimesOptions, "sandbox" | "path" | "configured"> {
+  extends Pick<RuntimeRegistryOptions, "sandbox" | "path" | "configured"> {
   readonly tasks: Tasks;
   readonly log: (message: string) => void;
 }
 
 interface Held {
   readonly wanted: Wanted;
-  readonly runtimes: Runtimes;
+  readonly runtimes: RuntimeRegistry;
 }
 
 export class PoolRuntimes {
   readonly #options: PoolRuntimesOptions;
-  readonly #turns = new Turns();
+  readonly #turns = new StartQueue();
   #held: ReadonlyMap<string, Held> = new Map();
 
   constructor(options: PoolRuntimesOptions) {
@@ -31,7 +31,7 @@ export class PoolRuntimes {
    *
    * @throws {PoolError} `sandbox_unavailable`; `invalid_request` for a task that does not load in one of them. Nothing has changed then.
    */
-  async open(pools: ReadonlyMap<string, Wanted>): Promise<ReadonlyMap<string, Runtimes>> {
+  async open(pools: ReadonlyMap<string, Wanted>): Promise<ReadonlyMap<string, RuntimeRegistry>> {
     const opened = await Promise.allSettled(
       [...pools].map(async ([pool, wanted]) => [pool, await this.#openOne(pool, wanted)] as const),
     );
@@ -59,7 +59,7 @@ export class PoolRuntimes {
       log(
         `pool ${pool} reuses processes: what a call leaves in its process, the next call of the same caller finds`,
       );
-    const runtimes = await Runtimes.open({
+    const runtimes = await RuntimeRegistry.open({
       ...options,
       ...wanted,
       turns: this.#turns,

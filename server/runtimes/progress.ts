@@ -75,7 +75,7 @@ export function progressIn(line: string): Progress | undefined {
 }
 
 /** Reads a stream that flows no faster than is good for the server. */
-export class Pace {
+export class FlowLimit {
   readonly #stream: Readable;
   #bytes = 0;
 
@@ -102,7 +102,7 @@ export async function readProgress(
   exited: Promise<unknown>,
   onProgress: (progress: Progress) => void,
 ): Promise<void> {
-  const pace = new Pace(stream);
+  const pace = new FlowLimit(stream);
   let held: Buffer = Buffer.alloc(0);
   const tell = (text: string) => {
     for (const line of text.split("\n").toReversed()) {

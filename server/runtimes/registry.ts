@@ -10,7 +10,7 @@ import { type ConfiguredRuntimes, configuredRuntime } from "./configured.ts";
 import type { Definition, Machine } from "./definition.ts";
 import { FunctionRuntime } from "./functions/function-runtime.ts";
 import { Reuse } from "./functions/reuse.ts";
-import type { Turns } from "./functions/start-queue.ts";
+import type { StartQueue } from "./functions/start-queue.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
 import type { FunctionCall, Runtime } from "./runtime.ts";
@@ -31,7 +31,7 @@ interface Entry {
   readonly close?: () => Promise<void>;
 }
 
-export interface RuntimesOptions {
+export interface RuntimeRegistryOptions {
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   readonly path: string;
@@ -43,11 +43,11 @@ export interface RuntimesOptions {
   /** How many processes are kept for further calls of their caller; undefined for none. */
   readonly reuse?: number | undefined;
   /** Of the member, which starts spare processes in turns. */
-  readonly turns: Turns;
+  readonly turns: StartQueue;
   readonly log?: (message: string) => void;
 }
 
-export class Runtimes {
+export class RuntimeRegistry {
   /** Runs commands. */
   readonly command: Runtime;
   readonly #entries: ReadonlyMap<string, Entry>;
@@ -59,7 +59,7 @@ export class Runtimes {
   private constructor(
     entries: ReadonlyMap<string, Entry>,
     tasks: Tasks,
-    { sandbox, turns }: RuntimesOptions,
+    { sandbox, turns }: RuntimeRegistryOptions,
     reuse?: Reuse,
   ) {
     this.#entries = entries;
@@ -70,7 +70,7 @@ export class Runtimes {
   }
 
   /** Finds out which runtimes there are, and begins to start the processes that wait. */
-  static async open(options: RuntimesOptions): Promise<Runtimes> {
+  static async open(options: RuntimeRegistryOptions): Promise<RuntimeRegistry> {
     const {
       sandbox,
       confinement,
@@ -83,7 +83,7 @@ export class Runtimes {
     } = options;
     // Where only some commands may run, no function does but the operator's own.
     if (confinement.grants.commands !== undefined && tasks.names.length === 0)
-      return new Runtimes(new Map(), tasks, options);
+      return new RuntimeRegistry(new Map(), tasks, options);
     const reuse = options.reuse === undefined ? undefined : new Reuse(options.reuse);
     const machine: Machine = { path, folder: sandbox.folder };
     const has = (argv: readonly string[], program?: ReadOnlyBind) =>
@@ -128,7 +128,7 @@ export class Runtimes {
         log(
           `expected processes of runtime ${name} to wait; there is no such runtime here, or it is a configured one`,
         );
-    return new Runtimes(entries, tasks, options, reuse);
+    return new RuntimeRegistry(entries, tasks, options, reuse);
   }
 
   /** Their names. */
@@ -185,7 +185,7 @@ export class Runtimes {
 }
 
 /** A runtime that lets no spare process be started while it starts one. */
-function inTurn(runtime: Runtime, turns: Turns): Runtime {
+function inTurn(runtime: Runtime, turns: StartQueue): Runtime {
   return { start: (work, place) => turns.urgent(() => runtime.start(work, place)) };
 }
 

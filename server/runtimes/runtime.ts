@@ -41,7 +41,7 @@ export interface FunctionCall {
 }
 
 /** Where the work runs, and what goes in and comes out beside it. */
-export interface Place {
+export interface ProcessSetup {
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   /** Files for the workspace, as a tar stream. */
@@ -69,7 +69,7 @@ export const NOT_STARTED: Outcome = {
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;
 
 /** Work under way. */
-export interface Started {
+export interface StartedWork {
   readonly process: SandboxedProcess;
   /** Resolves once the work has told its outcome or has ended without one. Never rejects. */
   readonly outcome: Promise<Outcome & { readonly usage?: MeasuredUsage }>;
@@ -79,7 +79,7 @@ export interface Started {
 
 export interface Runtime {
   /** Starts the work, in a process of its own or in one that waits. @throws {PoolError} `sandbox_unavailable`. */
-  start(work: Work, place: Place): Promise<Started>;
+  start(work: Work, place: ProcessSetup): Promise<StartedWork>;
 }
 
 /** The variables by which a command finds what a function finds in its context. */

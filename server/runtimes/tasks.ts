@@ -7,7 +7,7 @@ import type { TaskSchema } from "../../openapi/functions.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { TaskNameSchema } from "../../openapi/names.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
-import type { FunctionCall, Place, Runtime } from "./runtime.ts";
+import type { FunctionCall, ProcessSetup, Runtime } from "./runtime.ts";
 
 /** Where the folder is inside the sandbox. */
 const TASKS = "/run/distributed-pool/tasks";
@@ -73,7 +73,7 @@ export class Tasks {
   async check(
     pool: string,
     runtimeOf: (call: FunctionCall) => Runtime,
-    place: Place,
+    place: ProcessSetup,
   ): Promise<void> {
     const faults: string[] = [];
     for (const [name, file] of this.#files) {
@@ -96,7 +96,7 @@ async function load(
   pool: string,
   runtime: () => Runtime,
   call: FunctionCall,
-  place: Place,
+  place: ProcessSetup,
 ): Promise<string | undefined> {
   const context = { member: "", pool, childId: "", deadline: null };
   const { process, outcome } = await runtime().start(

@@ -12,7 +12,7 @@ import type {
   MeasuredUsage,
   Outcome,
   Runtime,
-  Started,
+  StartedWork,
 } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -21,10 +21,10 @@ import type { FetchRules } from "../workspace/fetch-rules.ts";
 import { bytesOf } from "../workspace/files.ts";
 import { packWorkspace } from "../workspace/pack.ts";
 import type { Uploads } from "../workspace/uploads.ts";
-import { Gather } from "./output/batcher.ts";
+import { OutputBatcher } from "./output/batcher.ts";
 import { EventLog } from "./output/event-log.ts";
-import { Thinner } from "./output/progress-throttle.ts";
-import { Input } from "./stdin.ts";
+import { ProgressThrottle } from "./output/progress-throttle.ts";
+import { ChildStdin } from "./stdin.ts";
 
 /** What a child is made from. */
 export interface ChildOptions {
@@ -63,7 +63,7 @@ type Cause = { readonly code: ErrorCode; readonly detail: string };
 
 export class Child {
   readonly log = new EventLog();
-  readonly input: Input;
+  readonly stdin: ChildStdin;
   /** Resolves when nothing of the process is left: then the slot is free. */
   readonly gone: Promise<void>;
   /** Resolves when the terminal event is in the log. */
@@ -82,7 +82,7 @@ export class Child {
   #cause: Cause | undefined;
   #outputBytes = 0;
   #process: SandboxedProcess | undefined;
-  #started: Started | undefined;
+  #started: StartedWork | undefined;
   #draining = false;
   #artifacts: Artifacts | undefined;
   #killTimer: NodeJS.Timeout | undefined;
@@ -96,7 +96,7 @@ export class Child {
     this.#labels = spec.labels ?? {};
     const { stdin } = spec;
     const open = isOpen(stdin) && !uploads?.stdin;
-    this.input = new Input({
+    this.stdin = new ChildStdin({
       open,
       once: open && stdin.once ? (why) => this.stop("cancelled", why) : undefined,
     });
@@ -123,7 +123,7 @@ export class Child {
       clearTimeout(deadline);
       clearTimeout(this.#killTimer);
       this.#launched.resolve(undefined);
-      this.input.close();
+      this.stdin.close();
       gone();
     });
   }
@@ -204,7 +204,7 @@ export class Child {
     };
     let outcome: Outcome & { readonly usage?: MeasuredUsage };
     let outputs: Promise<unknown> = Promise.resolve();
-    const progress = new Thinner({
+    const progress = new ProgressThrottle({
       take: (latest) => this.log.append({ type: "progress", ...latest }),
       hasRoom: () => this.log.writable,
     });
@@ -240,7 +240,7 @@ export class Child {
       const taken: Promise<unknown>[] = [];
       if (process.stdin && uploads?.stdin)
         taken.push(pipeline(uploads.stdin.read(), process.stdin));
-      else if (process.stdin && isOpen(stdin)) this.input.attach(process.stdin);
+      else if (process.stdin && isOpen(stdin)) this.stdin.attach(process.stdin);
       else process.stdin?.end(stdin === undefined ? undefined : bytesOf(stdin as Data));
       if (files) taken.push(finished(files));
       // However that ends, the child has what it took.
@@ -332,7 +332,7 @@ export class Child {
     type: "stdout" | "stderr",
     { outputEncoding }: ChildSpec,
   ): Promise<void> {
-    const gather = new Gather({
+    const gather = new OutputBatcher({
       text: outputEncoding === "text",
       take: (bytes) => this.log.write(type, bytes, outputEncoding),
     });

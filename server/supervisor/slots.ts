@@ -23,13 +23,13 @@ export const HOLD_MS = 5_000;
 const POSITIONS_MS = 1_000;
 
 /** A place that a child has. Giving it back twice gives it back once. */
-export interface Place {
+export interface SlotLease {
   /** When its client asked for it, in milliseconds of `performance.now()`. */
   readonly requestedAt: number;
   free(): void;
 }
 
-interface Held {
+interface HeldSlot {
   readonly client: string;
   readonly requestedAt: number;
   readonly timer: NodeJS.Timeout;
@@ -89,7 +89,7 @@ class Waiting implements Waiter {
 export class Slots {
   readonly #options: SlotsOptions;
   readonly #queue = new Queue<Waiting>();
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldSlot>();
   #max: number;
   #maxQueue: number;
   #taken = 0;
@@ -116,7 +116,7 @@ export class Slots {
    *
    * @throws {PoolError} `at_capacity` with the load, `draining`.
    */
-  take(): Place {
+  take(): SlotLease {
     this.#checkAdmitting();
     if (!this.#isFree) throw this.#full();
     return this.#place(performance.now());
@@ -127,7 +127,7 @@ export class Slots {
    *
    * @throws {PoolError} `slot_not_found` when it is not held, or not any more; `forbidden` when it is another client's; `draining`.
    */
-  claim(id: string, client: string): Place {
+  claim(id: string, client: string): SlotLease {
     this.#checkAdmitting();
     const { requestedAt } = this.#heldBy(id, client);
     this.#return(id);
@@ -202,7 +202,7 @@ export class Slots {
     return this.#taken + this.#held.size < this.#max;
   }
 
-  #place(requestedAt: number): Place {
+  #place(requestedAt: number): SlotLease {
     this.#taken += 1;
     let freed = false;
     return {
@@ -236,7 +236,7 @@ export class Slots {
     }
   }
 
-  #heldBy(id: string, client: string): Held {
+  #heldBy(id: string, client: string): HeldSlot {
     const held = this.#held.get(id);
     if (!held)
       throw PoolError.of(

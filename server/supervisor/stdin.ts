@@ -8,16 +8,16 @@ const TURN_TIMEOUT_MS = 60_000;
 /** The one body of an input that takes one has to begin in this time: its sender may be gone. */
 const BEGIN_TIMEOUT_MS = 10_000;
 
-export interface InputOptions {
+export interface ChildStdinOptions {
   /** Whether it takes bodies at all. */
   readonly open: boolean;
   /** Whether it takes one, whose end is its own: without that the child cannot go on rightly. Is told why the body will never be whole. */
   readonly once?: ((why: string) => void) | undefined;
 }
 
-export class Input {
+export class ChildStdin {
   readonly #pipe = Promise.withResolvers<Writable | undefined>();
-  readonly #once: InputOptions["once"];
+  readonly #once: ChildStdinOptions["once"];
   #open: boolean;
   /** Runs until the one body of an input that takes one has come. */
   #awaiting: NodeJS.Timeout | undefined;
@@ -27,7 +27,7 @@ export class Input {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor({ open, once }: InputOptions) {
+  constructor({ open, once }: ChildStdinOptions) {
     this.#open = open;
     this.#once = once;
     if (once)

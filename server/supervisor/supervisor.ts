@@ -6,7 +6,7 @@ import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/resources.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
-import type { Runtimes } from "../runtimes/registry.ts";
+import type { RuntimeRegistry } from "../runtimes/registry.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -36,7 +36,7 @@ export interface SupervisorOptions {
   readonly fetchRules: FetchRules;
   /** Where what goes into children, and comes out of them, is kept; private to the server. */
   readonly folder: string;
-  readonly runtimes: Runtimes;
+  readonly runtimes: RuntimeRegistry;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
   /** Milliseconds for which children that have ended are remembered. */

@@ -4,7 +4,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
 import { pathMatcher } from "../sandbox/patterns.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
-import { type Place, READ_BYTES, Spool } from "./spool.ts";
+import { READ_BYTES, Spool, type SpoolRange } from "./spool.ts";
 
 export interface ArtifactOptions {
   /** Which paths were asked for; see `server/sandbox/patterns.ts`. */
@@ -23,13 +23,13 @@ export class Artifacts {
   /** Why the stream was not read to its end; what had come until then is there. */
   readonly problem: string | undefined;
   readonly #spool: Spool;
-  readonly #places: ReadonlyMap<string, Place>;
+  readonly #places: ReadonlyMap<string, SpoolRange>;
   readonly #streams = new Set<Promise<void>>();
   #closed: Promise<void> | undefined;
 
   private constructor(
     spool: Spool,
-    places: ReadonlyMap<string, Place>,
+    places: ReadonlyMap<string, SpoolRange>,
     problem: string | undefined,
   ) {
     this.#spool = spool;
@@ -88,7 +88,7 @@ async function receive(
   { patterns, maxBytes, maxFiles, folder, signal }: ArtifactOptions,
 ) {
   const spool = new Spool(folder);
-  const places = new Map<string, Place>();
+  const places = new Map<string, SpoolRange>();
   let problem: string | undefined;
   let entries = 0;
   let bytes = 0;

@@ -10,7 +10,7 @@ import { Agent, type Dispatcher, request } from "undici";
 import type { ErrorCode } from "../../openapi/errors.ts";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
-import type { Place, Spool } from "./spool.ts";
+import type { Spool, SpoolRange } from "./spool.ts";
 
 export interface FetchOptions {
   readonly rules: FetchRules;
@@ -62,7 +62,7 @@ export async function fetchFile(
   given: string,
   spool: Spool,
   { rules, maxBytes, signal, resolve = systemResolve }: FetchOptions,
-): Promise<Place> {
+): Promise<SpoolRange> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   const over = AbortSignal.any([signal, timeout]);
   let url = checkUrl(path, given, rules);
@@ -156,7 +156,7 @@ async function receive(
   { statusCode, headers, body }: Dispatcher.ResponseData,
   spool: Spool,
   maxBytes: number,
-): Promise<Place> {
+): Promise<SpoolRange> {
   const tooLarge = () =>
     fault(
       "payload_too_large",

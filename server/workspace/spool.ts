@@ -6,7 +6,7 @@ import { join } from "node:path";
 export const READ_BYTES = 65_536;
 
 /** Where some of the bytes are. */
-export interface Place {
+export interface SpoolRange {
   readonly start: number;
   readonly bytes: number;
 }
@@ -38,7 +38,7 @@ export class Spool {
     }
   }
 
-  async *read({ start, bytes }: Place): AsyncGenerator<Buffer, void, undefined> {
+  async *read({ start, bytes }: SpoolRange): AsyncGenerator<Buffer, void, undefined> {
     for (let at = start; at < start + bytes; ) {
       const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, start + bytes - at));
       const read = await this.#file?.read(buffer, 0, buffer.length, at);

@@ -7,8 +7,8 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import { Turns } from "../../server/runtimes/functions/start-queue.ts";
-import { Runtimes } from "../../server/runtimes/registry.ts";
+import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
+import { RuntimeRegistry } from "../../server/runtimes/registry.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
@@ -21,12 +21,12 @@ const SETTLE_MS = 500;
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const sandbox = new Bubblewrap("full");
 const open = (options: { warm?: Record<string, number>; reuse?: number }) =>
-  Runtimes.open({
+  RuntimeRegistry.open({
     sandbox,
     confinement,
     path: process.env.PATH ?? "",
     configured: {},
-    turns: new Turns(),
+    turns: new StartQueue(),
     ...options,
   });
 const fn = (runtime: string, source = "() => 1") => ({
@@ -36,7 +36,7 @@ const fn = (runtime: string, source = "() => 1") => ({
   encoding: "json" as const,
 });
 
-async function call(runtimes: Runtimes): Promise<() => Promise<unknown>> {
+async function call(runtimes: RuntimeRegistry): Promise<() => Promise<unknown>> {
   const context = { member: "m", pool: "p", childId: "c", deadline: null };
   const work = {
     spec: { function: fn("node"), outputEncoding: "text" as const, waitMs: 0, link: false },
@@ -56,7 +56,7 @@ async function call(runtimes: Runtimes): Promise<() => Promise<unknown>> {
   return () => started.process.exited;
 }
 
-async function filled(runtimes: Runtimes, name: string, size: number): Promise<void> {
+async function filled(runtimes: RuntimeRegistry, name: string, size: number): Promise<void> {
   while (runtimes.idle.warm[name] !== size) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 

@@ -19,9 +19,7 @@ const byHash = (source: string, ...args: unknown[]) => ({
 });
 
 /** A gateway of another pool, and members of `pipeline` behind proxies. */
-async function startRecorded(
-  ...options: Options[]
-): Promise<{
+async function startRecorded(...options: Options[]): Promise<{
   pools: DistributedPool;
   gateway: RunningMember;
   members: RunningMember[];

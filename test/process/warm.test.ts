@@ -2,30 +2,30 @@
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpec } from "../../openapi/spec.ts";
-import { Turns } from "../../server/runtimes/functions/start-queue.ts";
-import { Runtimes, type RuntimesOptions } from "../../server/runtimes/registry.ts";
-import type { Place, Started } from "../../server/runtimes/runtime.ts";
+import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
+import { RuntimeRegistry, type RuntimeRegistryOptions } from "../../server/runtimes/registry.ts";
+import type { ProcessSetup, StartedWork } from "../../server/runtimes/runtime.ts";
 import { groupsLeft, survivors } from "../helpers/hostile.ts";
 import { until, within } from "../helpers/member.ts";
 import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 import { confinement, openSandbox } from "../helpers/sandbox.ts";
 
 interface Ended {
-  readonly outcome: Awaited<Started["outcome"]>;
+  readonly outcome: Awaited<StartedWork["outcome"]>;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runtimes of a pool, closed with the test; and a call in it. */
-async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
+async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
   const sandbox = openSandbox();
   const how = confinement();
-  const runtimes = await Runtimes.open({
+  const runtimes = await RuntimeRegistry.open({
     sandbox,
     confinement: how,
     path: process.env.PATH ?? "",
     configured: {},
-    turns: new Turns(),
+    turns: new StartQueue(),
     ...options,
   });
   onTestFinished(() => runtimes.close());
@@ -36,7 +36,7 @@ async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
       client = "a",
       ...spec
     }: Partial<ChildSpec> & { runtime?: string; client?: string } = {},
-    place: Partial<Place> = {},
+    place: Partial<ProcessSetup> = {},
   ) => {
     const call = { runtime, source, args: [], encoding: "json" as const };
     const context = { member: "m", pool: "p", childId: "c", deadline: null };
@@ -51,7 +51,7 @@ async function open(options: Pick<RuntimesOptions, "warm" | "reuse">) {
       .of(call)
       .start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
   };
-  const end = async ({ process, outcome }: Started): Promise<Ended> => {
+  const end = async ({ process, outcome }: StartedWork): Promise<Ended> => {
     process.stdin?.end();
     const [stdout, stderr, told] = await within(
       "the end of the call",
@@ -121,7 +121,7 @@ describe.each(RUNTIMES)("a process of %s that waits", (runtime, missing, marks, 
   );
 });
 
-test.each<[string, Partial<ChildSpec>, Partial<Place>]>([
+test.each<[string, Partial<ChildSpec>, Partial<ProcessSetup>]>([
   ["variables of its own", { env: { A: "b" } }, {}],
   ["tighter limits", { limits: { processes: 64 } }, {}],
   ["artifacts", {}, { artifacts: ["*"] }],

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Bar, barOf } from "../../server/cli/progress-bar.ts";
+import { ProgressBar, progressBarOf } from "../../server/cli/progress-bar.ts";
 import { Screen } from "../helpers/screen.ts";
 
 describe("a bar", () => {
@@ -13,12 +13,12 @@ describe("a bar", () => {
     [{ done: 7 }, "7"],
     [{ done: 7, message: "files" }, "7 files"],
   ])("of %j", (progress, line) => {
-    expect(barOf(progress, 79)).toBe(line);
+    expect(progressBarOf(progress, 79)).toBe(line);
   });
 
   test("is no longer than its line, wide characters or not", () => {
-    expect(barOf({ done: 7, message: "abcdef" }, 6)).toBe("7 abcd");
-    expect(barOf({ done: 7, message: "漢字😀" }, 7)).toBe("7 漢字");
+    expect(progressBarOf({ done: 7, message: "abcdef" }, 6)).toBe("7 abcd");
+    expect(progressBarOf({ done: 7, message: "漢字😀" }, 7)).toBe("7 漢字");
   });
 });
 
@@ -30,7 +30,7 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const screen = new Screen();
-      const bar = new Bar({
+      const bar = new ProgressBar({
         isTTY: true,
         columns: 50,
         write: (text: string | Uint8Array) => screen.write(String(text)) ?? true,
@@ -48,7 +48,7 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
           bar.show(next);
         }
         const isFree = text === "" || text.endsWith("\n");
-        expect(String(screen)).toBe(text + (isFree && latest ? barOf(latest, 49) : ""));
+        expect(String(screen)).toBe(text + (isFree && latest ? progressBarOf(latest, 49) : ""));
       }
       bar.clear();
       expect(String(screen)).toBe(text);
@@ -58,7 +58,7 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
 
 test("where there is no terminal, nothing is written", () => {
   const written: unknown[] = [];
-  const bar = new Bar({
+  const bar = new ProgressBar({
     isTTY: false,
     columns: 80,
     write: (text: unknown) => written.push(text) > 0,

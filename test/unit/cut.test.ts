@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { Cut } from "../../server/runtimes/functions/output-splitter.ts";
+import { OutputSplitter } from "../../server/runtimes/functions/output-splitter.ts";
 
 const MARKER = "0102";
 
@@ -29,7 +29,7 @@ test("each call has what was written before its marker, in whatever parts it com
       async (outputs, sizes) => {
         const source = new PassThrough();
         const stray = vi.fn();
-        const cut = new Cut(source, stray);
+        const cut = new OutputSplitter(source, stray);
         for (const text of outputs) {
           const { stream, whole } = cut.next(MARKER);
           const got = buffer(stream);
@@ -46,7 +46,7 @@ test("each call has what was written before its marker, in whatever parts it com
 
 test("what cannot be the marker's beginning is not held back", async () => {
   const source = new PassThrough();
-  const { stream } = new Cut(source, () => {}).next(MARKER);
+  const { stream } = new OutputSplitter(source, () => {}).next(MARKER);
   source.write("prompt 01");
   const [chunk] = await new Promise<[Buffer]>((resolve) =>
     stream.once("data", (...data: [Buffer]) => resolve(data)),
@@ -57,7 +57,7 @@ test("what cannot be the marker's beginning is not held back", async () => {
 test("what comes between two calls is told, and is nobody's", async () => {
   const source = new PassThrough();
   const stray = vi.fn();
-  const cut = new Cut(source, stray);
+  const cut = new OutputSplitter(source, stray);
   const first = cut.next(MARKER);
   source.write(`a${MARKER}late`);
   expect(String(await buffer(first.stream))).toBe("a");
@@ -71,7 +71,7 @@ test("what comes between two calls is told, and is nobody's", async () => {
 
 test("the end of the output ends the call's, with all that came", async () => {
   const source = new PassThrough();
-  const { stream, whole } = new Cut(source, () => {}).next(MARKER);
+  const { stream, whole } = new OutputSplitter(source, () => {}).next(MARKER);
   source.end("cut off 01");
   expect(String(await buffer(stream))).toBe("cut off 01");
   await whole;
@@ -79,7 +79,7 @@ test("the end of the output ends the call's, with all that came", async () => {
 
 test("a slow reader holds the output back, and loses nothing", async () => {
   const source = new PassThrough();
-  const cut = new Cut(source, () => {});
+  const cut = new OutputSplitter(source, () => {});
   const { stream, whole } = cut.next(MARKER);
   source.write(Buffer.alloc(200_000, "x"));
   await vi.waitFor(() => expect(cut.paused).toBe(true));

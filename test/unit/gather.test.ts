@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { GATHER_MS, Gather, unfinished } from "../../server/supervisor/output/batcher.ts";
+import { BATCH_MS, OutputBatcher, unfinished } from "../../server/supervisor/output/batcher.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,7 +12,7 @@ afterEach(() => {
 function gathering(text: boolean) {
   const pieces: Buffer[] = [];
   return {
-    gather: new Gather({ text, take: (bytes) => pieces.push(bytes) }),
+    gather: new OutputBatcher({ text, take: (bytes) => pieces.push(bytes) }),
     pieces,
     texts: () => pieces.map((piece) => piece.toString("latin1")),
   };
@@ -23,9 +23,9 @@ describe("Gather", () => {
     const { gather, texts } = gathering(false);
     for (const line of ["one", "two", "three"]) gather.push(Buffer.from(line));
     expect(texts()).toEqual(["one"]);
-    vi.advanceTimersByTime(GATHER_MS);
+    vi.advanceTimersByTime(BATCH_MS);
     expect(texts()).toEqual(["one", "twothree"]);
-    vi.advanceTimersByTime(2 * GATHER_MS);
+    vi.advanceTimersByTime(2 * BATCH_MS);
     gather.push(Buffer.from("four"));
     expect(texts()).toEqual(["one", "twothree", "four"]);
     gather.end();
@@ -66,7 +66,7 @@ describe("Gather", () => {
             const length = cuts[turn % cuts.length] as number;
             gather.push(whole.subarray(at, at + length));
             at += length;
-            if (pausing && turn % 3 === 0) vi.advanceTimersByTime(GATHER_MS);
+            if (pausing && turn % 3 === 0) vi.advanceTimersByTime(BATCH_MS);
           }
           gather.end();
           expect(Buffer.concat(pieces).equals(whole)).toBe(true);

@@ -1,7 +1,7 @@
 /** A child's input that takes one body. */
 import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Input } from "../../server/supervisor/stdin.ts";
+import { ChildStdin } from "../../server/supervisor/stdin.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 /** An input, what it has said of its body, and the child's end of the pipe. */
 function open() {
   const broken: string[] = [];
-  const input = new Input({ open: true, once: (why) => void broken.push(why) });
+  const input = new ChildStdin({ open: true, once: (why) => void broken.push(why) });
   const pipe = new PassThrough();
   return { input, broken, pipe };
 }

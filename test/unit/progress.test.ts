@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
 import { progressIn, progressOf, readProgress } from "../../server/runtimes/progress.ts";
-import { THIN_MS, Thinner } from "../../server/supervisor/output/progress-throttle.ts";
+import { ProgressThrottle, THROTTLE_MS } from "../../server/supervisor/output/progress-throttle.ts";
 
 describe("a line of progress", () => {
   test.each<[string, Progress]>([
@@ -128,7 +128,7 @@ describe("thinning", () => {
 
   const thinned = (hasRoom = () => true) => {
     const told: number[] = [];
-    const thinner = new Thinner({ take: ({ done }) => told.push(done), hasRoom });
+    const thinner = new ProgressThrottle({ take: ({ done }) => told.push(done), hasRoom });
     return { told, thinner };
   };
 
@@ -136,9 +136,9 @@ describe("thinning", () => {
     const { told, thinner } = thinned();
     for (const done of [1, 2, 3]) thinner.push({ done });
     expect(told).toEqual([1]);
-    vi.advanceTimersByTime(THIN_MS);
+    vi.advanceTimersByTime(THROTTLE_MS);
     expect(told).toEqual([1, 3]);
-    vi.advanceTimersByTime(THIN_MS * 5);
+    vi.advanceTimersByTime(THROTTLE_MS * 5);
     thinner.push({ done: 4 });
     expect(told).toEqual([1, 3, 4]);
     thinner.push({ done: 5 });
@@ -153,10 +153,10 @@ describe("thinning", () => {
     const { told, thinner } = thinned(() => room);
     thinner.push({ done: 1 });
     thinner.push({ done: 2 });
-    vi.advanceTimersByTime(THIN_MS * 10);
+    vi.advanceTimersByTime(THROTTLE_MS * 10);
     expect(told).toEqual([]);
     room = true;
-    vi.advanceTimersByTime(THIN_MS);
+    vi.advanceTimersByTime(THROTTLE_MS);
     expect(told).toEqual([2]);
     thinner.end();
   });
@@ -164,12 +164,12 @@ describe("thinning", () => {
   test("a day of it is some thousands", () => {
     const { told, thinner } = thinned();
     const day = 24 * 60 * 60 * 1_000;
-    for (let at = 0; at < day; at += THIN_MS) {
+    for (let at = 0; at < day; at += THROTTLE_MS) {
       thinner.push({ done: at });
-      vi.advanceTimersByTime(THIN_MS);
+      vi.advanceTimersByTime(THROTTLE_MS);
     }
     thinner.end();
-    expect(told.at(-1)).toBe(day - THIN_MS);
+    expect(told.at(-1)).toBe(day - THROTTLE_MS);
     expect(told.length).toBeLessThan(8_000);
   });
 
@@ -185,7 +185,7 @@ describe("thinning", () => {
         thinner.end();
         expect(told).toEqual([...new Set(told)].sort((a, b) => a - b));
         if (pauses.length > 0) expect([told[0], told.at(-1)]).toEqual([0, pauses.length - 1]);
-        expect(told.length).toBeLessThanOrEqual((performance.now() - started) / THIN_MS + 2);
+        expect(told.length).toBeLessThanOrEqual((performance.now() - started) / THROTTLE_MS + 2);
         expect(vi.getTimerCount()).toBe(0);
       }),
     );

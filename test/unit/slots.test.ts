@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ErrorCode, PoolError } from "../../openapi/errors.ts";
-import { HOLD_MS, type Place, Slots, type Waiter } from "../../server/supervisor/slots.ts";
+import { HOLD_MS, type SlotLease, Slots, type Waiter } from "../../server/supervisor/slots.ts";
 
 const slotsOf = (max: number, maxQueue = 100) =>
   new Slots({ pool: "p", member: "m", max, maxQueue });
@@ -238,7 +238,7 @@ test("whatever happens in whatever order: never too many, nobody waits beside a 
       let max = 2;
       const waiters: { waiter: Waiter; client: string }[] = [];
       const held: { id: string; client: string }[] = [];
-      const places: Place[] = [];
+      const places: SlotLease[] = [];
       for (const step of history) {
         const before = slots.load().active;
         if (step.kind === "request") {

@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
-import { Sources } from "../../server/routes/source-cache.ts";
+import { SourceCache } from "../../server/routes/source-cache.ts";
 
-const give = (sources: Sources, source: string, caller = "ann") =>
+const give = (sources: SourceCache, source: string, caller = "ann") =>
   sources.complete({ function: { source, hash: hashOf(source) } }, caller);
-const ask = (sources: Sources, source: string, caller = "ann") =>
+const ask = (sources: SourceCache, source: string, caller = "ann") =>
   sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
 
 describe("Sources", () => {
   test("names what was sent before, and leaves the rest of the spec as it is", () => {
-    const sources = new Sources(10_000);
+    const sources = new SourceCache(10_000);
     give(sources, "() => 1");
     expect(ask(sources, "() => 1")).toEqual({
       hash: hashOf("() => 1"),
@@ -24,13 +24,13 @@ describe("Sources", () => {
   });
 
   test("a source without a hash is not kept", () => {
-    const sources = new Sources(10_000);
+    const sources = new SourceCache(10_000);
     sources.complete({ function: { source: "() => 1" } }, "ann");
     expect(sources.bytes).toBe(0);
   });
 
   test("is nobody else's", () => {
-    const sources = new Sources(10_000);
+    const sources = new SourceCache(10_000);
     give(sources, "() => 1", "ann");
     expect(() => ask(sources, "() => 1", "bob")).toThrow(
       expect.objectContaining({ code: "source_unknown" }),
@@ -52,7 +52,7 @@ describe("Sources", () => {
     );
     fc.assert(
       fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (given, maxBytes) => {
-        const sources = new Sources(maxBytes);
+        const sources = new SourceCache(maxBytes);
         const size = (text: string) => Buffer.byteLength(text) + 512;
         /** What a list of uses should leave: the latest first, as long as they fit. */
         let model: { key: string; source: string }[] = [];

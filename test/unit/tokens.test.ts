@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Jwks } from "../../server/access/jwks.ts";
-import { Rates, Streams } from "../../server/access/rate-limit.ts";
+import { RateLimit, StreamLimit } from "../../server/access/rate-limit.ts";
 import { newToken, parseTokens, TokenFile } from "../../server/access/tokens.ts";
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex");
@@ -146,7 +146,7 @@ test("the keys of an issuer are fetched again for a key that is not known, and k
 describe("Rates", () => {
   test("let through so many at once, and so many a second after", () => {
     let now = 0;
-    const rates = new Rates(10, () => now);
+    const rates = new RateLimit(10, () => now);
     const taken = (client: string) =>
       Array.from({ length: 100 }, () => rates.take(client)).filter(Boolean).length;
     expect(taken("a")).toBe(20);
@@ -158,7 +158,7 @@ describe("Rates", () => {
   });
 
   test("remember no more clients than they may", () => {
-    const rates = new Rates(1, () => 0);
+    const rates = new RateLimit(1, () => 0);
     for (let client = 0; client < 30_000; client++) rates.take(`${client}`);
     expect(rates.clients).toBe(10_000);
     // The last ones are remembered.
@@ -167,7 +167,7 @@ describe("Rates", () => {
 });
 
 test("Streams count each client's own", () => {
-  const streams = new Streams(2);
+  const streams = new StreamLimit(2);
   const [first, second] = [streams.open("a"), streams.open("a")];
   expect([streams.open("a"), typeof streams.open("b")]).toEqual([undefined, "function"]);
   first?.();

@@ -1,10 +1,10 @@
 /** The bookkeeping of processes that wait, with processes that are none and a clock that is moved by hand. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Turns } from "../../server/runtimes/functions/start-queue.ts";
+import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
 import {
   memoryToSpare,
-  Warm,
-  type WarmOptions,
+  WarmPool,
+  type WarmPoolOptions,
 } from "../../server/runtimes/functions/warm-pool.ts";
 
 beforeEach(() => {
@@ -24,17 +24,17 @@ function fake(name: number) {
 }
 type Fake = ReturnType<typeof fake>;
 
-function opened(options: Partial<WarmOptions<Fake>> = {}) {
+function opened(options: Partial<WarmPoolOptions<Fake>> = {}) {
   const started: Fake[] = [];
   const troubles: string[] = [];
-  const warm = new Warm<Fake>({
+  const warm = new WarmPool<Fake>({
     size: 2,
     start: async () => {
       const one = fake(started.length);
       started.push(one);
       return one;
     },
-    turns: new Turns(),
+    turns: new StartQueue(),
     hasMemory: () => true,
     onTrouble: (message) => troubles.push(message),
     ...options,
@@ -134,7 +134,7 @@ test("while memory is short none is started", async () => {
 });
 
 test("one is started at a time, and none while an admitted child is", async () => {
-  const turns = new Turns();
+  const turns = new StartQueue();
   const starting: (() => void)[] = [];
   const start = () =>
     new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
@@ -168,7 +168,7 @@ describe("after close", () => {
   });
 
   test("one that was being started ends too, and one that waits for its turn is not started", async () => {
-    const turns = new Turns();
+    const turns = new StartQueue();
     let come: (one: Fake) => void = () => {};
     const first = opened({ turns, start: () => new Promise<Fake>((resolve) => (come = resolve)) });
     const second = opened({ turns });

@@ -69,7 +69,7 @@ async function* frames(
  *
  * @throws {PoolError} `events_expired` instead of a result, when output was lost on the way: the connection was cut, and gone on with too late.
  */
-export async function* whole<E extends PoolEvent>(
+export async function* requireWhole<E extends PoolEvent>(
   events: AsyncIterable<E>,
 ): AsyncGenerator<E, void, undefined> {
   let droppedBytes = 0;

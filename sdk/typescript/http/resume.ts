@@ -17,7 +17,7 @@ export interface Position {
   readonly after?: number | undefined;
 }
 
-export interface FollowOptions {
+export interface ResumeOptions {
   readonly client: Client;
   readonly access: Access;
   readonly signal?: AbortSignal | undefined;
@@ -27,7 +27,7 @@ export interface FollowOptions {
 export async function openEvents(
   id: string,
   after: number | undefined,
-  { client, access, signal }: FollowOptions,
+  { client, access, signal }: ResumeOptions,
 ): Promise<Answer> {
   const answer = await client.send(`${await access.childUrl(id)}/events`, {
     accept: "text/event-stream",
@@ -39,14 +39,14 @@ export async function openEvents(
 }
 
 /** Opens a child's stream anew after a cut: a few times, with pauses that grow. */
-export class Reopening {
+export class Reconnect {
   readonly #open: () => Promise<Answer>;
-  readonly #options: Pick<FollowOptions, "access" | "signal">;
+  readonly #options: Pick<ResumeOptions, "access" | "signal">;
   #tries = 0;
   #openedAt = performance.now();
 
   /** @param open opens the stream where the reading was cut. */
-  constructor(open: () => Promise<Answer>, options: Pick<FollowOptions, "access" | "signal">) {
+  constructor(open: () => Promise<Answer>, options: Pick<ResumeOptions, "access" | "signal">) {
     this.#open = open;
     this.#options = options;
   }
@@ -89,13 +89,13 @@ export class Reopening {
  * @param known the child and the last event that was read, where the answer does not begin with them.
  * @throws {PoolError} `member_lost` when the stream was cut and cannot be gone on with; `events_expired` when what is missing is no longer kept.
  */
-export async function* followEvents(
+export async function* resumeEvents(
   answer: Answer,
-  options: FollowOptions,
+  options: ResumeOptions,
   known: Position = {},
 ): AsyncGenerator<NumberedEvent, void, undefined> {
   let { id, after } = known;
-  const reopening = new Reopening(() => openEvents(id as string, after, options), options);
+  const reopening = new Reconnect(() => openEvents(id as string, after, options), options);
   for (let opened = answer; opened.statusCode !== 204; ) {
     let cut: unknown;
     try {

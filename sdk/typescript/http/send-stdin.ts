@@ -8,7 +8,7 @@ import type { Client } from "./client.ts";
  *
  * @param broken is told why when they will not be whole: the stream failed, was destroyed, or brings something else than bytes.
  */
-export function watched(source: Readable, broken: (why: Error) => void): Readable {
+export function watchSource(source: Readable, broken: (why: Error) => void): Readable {
   async function* read(): AsyncGenerator<string | Uint8Array, void, undefined> {
     for await (const chunk of source.iterator({ destroyOnReturn: false })) {
       if (typeof chunk !== "string" && !(chunk instanceof Uint8Array))
@@ -36,7 +36,7 @@ export function watched(source: Readable, broken: (why: Error) => void): Readabl
  * @param ended whether the child is known to have ended, so that nothing more is to be done for it.
  * @throws {PoolError} what kept the input from the child, which is stopped then.
  */
-export async function feed(
+export async function sendStdin(
   url: Promise<string>,
   input: Readable,
   client: Client,

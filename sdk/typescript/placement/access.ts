@@ -40,7 +40,7 @@ export function queryOf(
 }
 
 /** What a caller says and hears while it is being placed. */
-export interface Placing {
+export interface PlaceOptions {
   /** Ends the waiting, and closes the connection. */
   readonly signal?: AbortSignal | undefined;
   /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
@@ -53,8 +53,8 @@ export interface Placing {
 
 export interface Access {
   /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
-  call(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<Answer>;
-  placeChild(pool: string, spec: ChildSpecInput, placing?: Placing): Promise<ChildInfo>;
+  call(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<Answer>;
+  placeChild(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
   /** Whether children are asked for at their own members: where there is no connection to be had, they are gone. */

@@ -13,7 +13,7 @@ import {
   type Access,
   type ChildFilter,
   ownerOf,
-  type Placing,
+  type PlaceOptions,
   type PoolChildList,
   type PoolInfo,
   type PoolList,
@@ -62,11 +62,15 @@ export class DirectAccess implements Access {
     return new DirectAccess(this.#client.as(authorization), this.#members);
   }
 
-  call(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<Answer> {
+  call(pool: string, spec: ChildSpecInput, placing: PlaceOptions = {}): Promise<Answer> {
     return this.#place(pool, spec, "/call", placing.accept ?? "text/event-stream", placing);
   }
 
-  async placeChild(pool: string, spec: ChildSpecInput, placing: Placing = {}): Promise<ChildInfo> {
+  async placeChild(
+    pool: string,
+    spec: ChildSpecInput,
+    placing: PlaceOptions = {},
+  ): Promise<ChildInfo> {
     const answer = await this.#place(pool, spec, "/children", "application/json", placing);
     return (await answer.body.json()) as ChildInfo;
   }
@@ -146,7 +150,7 @@ export class DirectAccess implements Access {
     spec: ChildSpecInput,
     path: string,
     accept: NonNullable<RequestOptions["accept"]>,
-    { signal, onPosition, parts }: Placing,
+    { signal, onPosition, parts }: PlaceOptions,
   ): Promise<Answer> {
     // Both are fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt =

@@ -7,7 +7,7 @@ import {
   type Access,
   type ChildFilter,
   ownerOf,
-  type Placing,
+  type PlaceOptions,
   type PoolChildList,
   type PoolInfo,
   type PoolList,
@@ -34,7 +34,7 @@ export class GatewayAccess implements Access {
   call(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts, accept = "text/event-stream" }: Placing = {},
+    { signal, parts, accept = "text/event-stream" }: PlaceOptions = {},
   ): Promise<Answer> {
     return this.#post(`${this.#of(pool)}/call`, spec, { accept, parts, signal, timeoutMs: 30000 });
   }
@@ -42,7 +42,7 @@ export class GatewayAccess implements Access {
   async placeChild(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts }: Placing = {},
+    { signal, parts }: PlaceOptions = {},
   ): Promise<ChildInfo> {
     const answer = await this.#post(`${this.#of(pool)}/children`, spec, {
       parts,

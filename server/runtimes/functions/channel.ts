@@ -1,7 +1,7 @@
 /** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for, and progress before it. */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
-import { isProgress, Pace, progressIn } from "../progress.ts";
+import { FlowLimit, isProgress, progressIn } from "../progress.ts";
 import { type Drain, type Job, READY } from "./messages.ts";
 
 const NEWLINE = 10;
@@ -17,7 +17,7 @@ export class Channel {
   /** Called for what comes without having been asked for. */
   onStray: () => void = () => {};
   readonly #stream: Duplex;
-  readonly #pace: Pace;
+  readonly #pace: FlowLimit;
   #settleReady: (up: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
@@ -29,7 +29,7 @@ export class Channel {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    this.#pace = new Pace(stream);
+    this.#pace = new FlowLimit(stream);
     this.ready = new Promise((resolve) => {
       this.#settleReady = resolve;
     });

@@ -2,10 +2,10 @@
 import type { Confinement, ReadOnlyBind } from "../../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../../sandbox/sandbox.ts";
 import type { Runner } from "../definition.ts";
-import type { Place, Runtime, Started, Work } from "../runtime.ts";
+import type { ProcessSetup, Runtime, StartedWork, Work } from "../runtime.ts";
 import type { Reuse } from "./reuse.ts";
-import type { Turns } from "./start-queue.ts";
-import { Warm } from "./warm-pool.ts";
+import type { StartQueue } from "./start-queue.ts";
+import { WarmPool } from "./warm-pool.ts";
 import { jobOf, Worker } from "./worker.ts";
 
 /** A runner that takes longer to wait for its job is ended. */
@@ -18,7 +18,7 @@ export interface FunctionRuntimeOptions {
   readonly readOnly: readonly ReadOnlyBind[];
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
-  readonly turns: Turns;
+  readonly turns: StartQueue;
   /** How many processes wait for a call. */
   readonly warm: number;
   /** Keeps processes for further calls; undefined where each is used once. */
@@ -31,12 +31,12 @@ type Extras = Pick<Program, "env" | "stdin" | "files" | "artifacts">;
 
 export class FunctionRuntime implements Runtime {
   readonly #options: FunctionRuntimeOptions;
-  readonly #warm: Warm<Worker>;
+  readonly #warm: WarmPool<Worker>;
 
   constructor(options: FunctionRuntimeOptions) {
     this.#options = options;
     const { name, warm, turns, log } = options;
-    this.#warm = new Warm({
+    this.#warm = new WarmPool({
       size: warm,
       start: () => this.#waiting(),
       turns,
@@ -49,7 +49,7 @@ export class FunctionRuntime implements Runtime {
     return this.#warm.idle;
   }
 
-  async start(work: Work, place: Place): Promise<Started> {
+  async start(work: Work, place: ProcessSetup): Promise<StartedWork> {
     const { name, reuse } = this.#options;
     const { spec } = work;
     if (!isPlain(work, place)) return this.#cold(work, place);
@@ -69,7 +69,7 @@ export class FunctionRuntime implements Runtime {
     return this.#warm.close();
   }
 
-  async #cold(work: Work, { confinement, files, artifacts }: Place): Promise<Started> {
+  async #cold(work: Work, { confinement, files, artifacts }: ProcessSetup): Promise<StartedWork> {
     const { spec } = work;
     const worker = await this.#now(
       { env: { ...spec.env }, stdin: spec.stdin !== undefined, files, artifacts },
@@ -114,7 +114,7 @@ export class FunctionRuntime implements Runtime {
 }
 
 /** Whether a call has nothing that has to be known when its process starts, and calls its function. */
-function isPlain({ spec, call }: Work, { files, artifacts }: Place): boolean {
+function isPlain({ spec, call }: Work, { files, artifacts }: ProcessSetup): boolean {
   const isEmpty = (given: object | undefined) => Object.keys(given ?? {}).length === 0;
   return (
     !call?.loadOnly &&

@@ -1,7 +1,7 @@
 /** One output of a process that is used again, cut into a piece for each call: at the marker that its runner writes after it. */
 import { Readable } from "node:stream";
 
-export class Cut {
+export class OutputSplitter {
   readonly #source: Readable;
   readonly #onStray: () => void;
   #piece: Readable | undefined;

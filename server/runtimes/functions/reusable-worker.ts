@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
-import type { Started, Work } from "../runtime.ts";
+import type { StartedWork, Work } from "../runtime.ts";
 import { begun, type Report } from "./messages.ts";
-import { Cut } from "./output-splitter.ts";
+import { OutputSplitter } from "./output-splitter.ts";
 import {
   crashed,
   END_TIMEOUT_MS,
@@ -32,17 +32,17 @@ const BEGIN_TIMEOUT_MS = 2_000;
 
 type Told = Report | undefined | "too long" | "nothing";
 
-export interface KeptCall {
-  readonly started: Started;
+export interface ReusedCall {
+  readonly started: StartedWork;
   /** Resolves with false when the process has ended before it began: then nothing was called. */
   readonly begun: Promise<boolean>;
 }
 
-export class KeptWorker {
+export class ReusableWorker {
   readonly process: SandboxedProcess;
   readonly #channel: Worker["channel"];
-  readonly #stdout: Cut;
-  readonly #stderr: Cut;
+  readonly #stdout: OutputSplitter;
+  readonly #stderr: OutputSplitter;
   #atWork = false;
   /** Whether it has done, or been told, what keeps it from being used again. */
   #spoilt = false;
@@ -54,8 +54,8 @@ export class KeptWorker {
       this.#spoilt = true;
       if (!this.#atWork) process.kill();
     };
-    this.#stdout = new Cut(process.stdout, spoil);
-    this.#stderr = new Cut(process.stderr, spoil);
+    this.#stdout = new OutputSplitter(process.stdout, spoil);
+    this.#stderr = new OutputSplitter(process.stderr, spoil);
     channel.onStray = spoil;
     process.stdin?.end();
     void process.exited.then(() => {
@@ -65,7 +65,7 @@ export class KeptWorker {
   }
 
   /** @param keep called when the process can be used again; whether it will be. */
-  call(work: Work, keep: () => boolean): KeptCall {
+  call(work: Work, keep: () => boolean): ReusedCall {
     const { process } = this;
     const channel = this.#channel;
     const marker = randomBytes(MARKER_BYTES).toString("hex");
@@ -93,7 +93,7 @@ export class KeptWorker {
       },
     );
     const pieces = Promise.all([stdout.whole, stderr.whole]);
-    const started: Started = {
+    const started: StartedWork = {
       process: {
         ...process,
         stdout: stdout.stream,

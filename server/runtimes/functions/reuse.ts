@@ -2,8 +2,8 @@
  * Processes that are kept after their call, for further calls of the same caller in the same runtime. What a call leaves in its process
  * (globals, files in the workspace) the next one finds; what it leaves running ends the process.
  */
-import type { Started, Work } from "../runtime.ts";
-import { KeptWorker } from "./reusable-worker.ts";
+import type { StartedWork, Work } from "../runtime.ts";
+import { ReusableWorker } from "./reusable-worker.ts";
 import type { Worker } from "./worker.ts";
 
 /** A process that nobody has used for so long is ended. */
@@ -13,7 +13,10 @@ const IDLE_MS = 60_000;
 export class Reuse {
   readonly #max: number;
   /** Those that wait, the one that waits longest first. */
-  readonly #idle = new Map<KeptWorker, { readonly key: string; readonly timer: NodeJS.Timeout }>();
+  readonly #idle = new Map<
+    ReusableWorker,
+    { readonly key: string; readonly timer: NodeJS.Timeout }
+  >();
   readonly #ending = new Set<Promise<unknown>>();
   #closed = false;
 
@@ -27,7 +30,7 @@ export class Reuse {
   }
 
   /** Calls a function in a process that has waited for this key, else in a new one. */
-  async call(key: string, work: Work, start: () => Promise<Worker>): Promise<Started> {
+  async call(key: string, work: Work, start: () => Promise<Worker>): Promise<StartedWork> {
     for (let kept = this.#take(key); kept; kept = this.#take(key)) {
       const worker = kept;
       const { started, begun } = worker.call(work, () => this.#keep(key, worker));
@@ -46,20 +49,20 @@ export class Reuse {
   }
 
   /** One that has waited for this key. */
-  #take(key: string): KeptWorker | undefined {
+  #take(key: string): ReusableWorker | undefined {
     const kept = [...this.#idle].findLast(([, waits]) => waits.key === key)?.[0];
     if (kept) this.#forget(kept);
     return kept;
   }
 
-  #adopt(worker: Worker): KeptWorker {
-    const kept = new KeptWorker(worker);
+  #adopt(worker: Worker): ReusableWorker {
+    const kept = new ReusableWorker(worker);
     void kept.process.exited.then(() => this.#forget(kept));
     return kept;
   }
 
   /** @returns whether it is kept. */
-  #keep(key: string, worker: KeptWorker): boolean {
+  #keep(key: string, worker: ReusableWorker): boolean {
     if (this.#closed) return false;
     this.#idle.set(worker, { key, timer: setTimeout(() => this.#end(worker), IDLE_MS).unref() });
     const [longest] = this.#idle.keys();
@@ -67,12 +70,12 @@ export class Reuse {
     return true;
   }
 
-  #forget(worker: KeptWorker): void {
+  #forget(worker: ReusableWorker): void {
     clearTimeout(this.#idle.get(worker)?.timer);
     this.#idle.delete(worker);
   }
 
-  #end(worker: KeptWorker): void {
+  #end(worker: ReusableWorker): void {
     this.#forget(worker);
     const { exited } = worker.process;
     this.#ending.add(exited);

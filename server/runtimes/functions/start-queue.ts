@@ -1,5 +1,5 @@
 /** Who starts a process now: admitted children at once, spare processes in between and one at a time. One for each member. */
-export class Turns {
+export class StartQueue {
   #urgent = 0;
   #spare: Promise<unknown> = Promise.resolve();
   #quiet: (() => void)[] = [];

@@ -1,18 +1,18 @@
 /** Processes that were started beforehand and wait for their one job; each that is taken, or ends, is replaced in the background. */
 import { totalmem } from "node:os";
 import { messageOf } from "../../../openapi/errors.ts";
-import type { Turns } from "./start-queue.ts";
+import type { StartQueue } from "./start-queue.ts";
 
 interface Startable {
   readonly process: { readonly exited: Promise<unknown>; kill(): void };
 }
 
-export interface WarmOptions<P extends Startable> {
+export interface WarmPoolOptions<P extends Startable> {
   /** How many wait at a time. */
   readonly size: number;
   /** Starts one; resolves when it waits for its job. */
   readonly start: () => Promise<P>;
-  readonly turns: Turns;
+  readonly turns: StartQueue;
   /** Whether the machine has memory for another one. */
   readonly hasMemory?: () => boolean;
   /** Is told once when processes cannot be started, or end at once, until one is well again. */
@@ -39,14 +39,14 @@ export function memoryToSpare(
   return available >= Math.max(FREE_BYTES, total * FREE_PART);
 }
 
-export class Warm<P extends Startable> {
-  readonly #options: WarmOptions<P>;
+export class WarmPool<P extends Startable> {
+  readonly #options: WarmPoolOptions<P>;
   readonly #idle = new Set<P>();
   readonly #closing = new AbortController();
   #filling: Promise<void> | undefined;
   #pauseMs = 0;
 
-  constructor(options: WarmOptions<P>) {
+  constructor(options: WarmPoolOptions<P>) {
     this.#options = options;
     this.#fill();
   }

@@ -7,7 +7,7 @@ import {
   contextEnvironment,
   NOT_STARTED,
   type Outcome,
-  type Started,
+  type StartedWork,
   type Work,
 } from "../runtime.ts";
 import { Channel, MAX_LINE_BYTES, type Received } from "./channel.ts";
@@ -31,7 +31,7 @@ export const END_TIMEOUT_MS = 1_000;
 /** One that has closed its channel without a report ends by itself, or wants to go on in secret: its own ending is worth a wait on a busy machine. */
 export const SILENT_END_TIMEOUT_MS = 5_000;
 
-type Told = Awaited<Started["outcome"]>;
+type Told = Awaited<StartedWork["outcome"]>;
 
 /** The job that a runner gets for a call. */
 export function jobOf({ call, context }: Work, marker?: string): Job {
@@ -67,7 +67,7 @@ export class Worker {
    * @param packs whether artifacts are packed after the runner's end, which may take until the deadline.
    * @param usedMs what it used before the call, for which nobody is told to have used it.
    */
-  call(job: Job, onProgress: Work["onProgress"], { packs = false, usedMs = 0 } = {}): Started {
+  call(job: Job, onProgress: Work["onProgress"], { packs = false, usedMs = 0 } = {}): StartedWork {
     const { process, channel } = this;
     channel.send(job);
     const exited = process.exited.then((exit) => withoutTime(exit, usedMs));

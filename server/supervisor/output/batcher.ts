@@ -3,7 +3,7 @@
  * program that writes line by line does not cost an event a line.
  */
 
-export interface GatherOptions {
+export interface BatcherOptions {
   /** No piece ends within a character of UTF-8. */
   readonly text: boolean;
   /** Takes a piece. */
@@ -13,15 +13,15 @@ export interface GatherOptions {
 /** A piece is not larger; what comes in one larger chunk is. */
 const FULL_BYTES = 65_536;
 /** What comes within so long of the last piece waits for more. */
-export const GATHER_MS = 4;
+export const BATCH_MS = 4;
 
-export class Gather {
-  readonly #options: GatherOptions;
+export class OutputBatcher {
+  readonly #options: BatcherOptions;
   #held: Buffer[] = [];
   #heldBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: GatherOptions) {
+  constructor(options: BatcherOptions) {
     this.#options = options;
   }
 
@@ -48,7 +48,7 @@ export class Gather {
     this.#heldBytes = rest;
     if (piece.length === 0) return;
     this.#options.take(piece);
-    this.#timer = setTimeout(() => this.#flush(false), GATHER_MS);
+    this.#timer = setTimeout(() => this.#flush(false), BATCH_MS);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Thins what a child says of its progress: the first at once, then now and then the latest, and the last one in any case. */
 import type { Progress } from "../../../openapi/events.ts";
 
-export interface ThinnerOptions {
+export interface ProgressThrottleOptions {
   /** Takes what is left. */
   readonly take: (progress: Progress) => void;
   /** Whether there is room for it; where there is none it is held, and what comes after takes its place. */
@@ -9,18 +9,18 @@ export interface ThinnerOptions {
 }
 
 /** Between two there is so much time at least, */
-export const THIN_MS = 200;
+export const THROTTLE_MS = 200;
 /** and this part of the time since the first: in a day they are some thousands, which the log holds beside the child's output. */
-export const THIN_PART = 1 / 1_000;
+export const THROTTLE_SHARE = 1 / 1_000;
 
-export class Thinner {
-  readonly #options: ThinnerOptions;
+export class ProgressThrottle {
+  readonly #options: ProgressThrottleOptions;
   #held: Progress | undefined;
   #timer: NodeJS.Timeout | undefined;
   #since: number | undefined;
   #ended = false;
 
-  constructor(options: ThinnerOptions) {
+  constructor(options: ProgressThrottleOptions) {
     this.#options = options;
   }
 
@@ -49,7 +49,7 @@ export class Thinner {
     this.#since ??= now;
     this.#timer = setTimeout(
       () => this.#flush(),
-      Math.max(THIN_MS, (now - this.#since) * THIN_PART),
+      Math.max(THROTTLE_MS, (now - this.#since) * THROTTLE_SHARE),
     );
   }
 }

@@ -11,7 +11,7 @@ const MAX_MESSAGE = 200;
 const { setTimeout, clearTimeout, performance } = globalThis;
 const now = performance.now.bind(performance);
 
-export class Teller {
+export class ProgressReporter {
   #held: string | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;

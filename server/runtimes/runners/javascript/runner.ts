@@ -11,7 +11,7 @@ import {
 } from "../../functions/messages.ts";
 import { listen, tell, writeWhole } from "./channel.ts";
 import { InvalidSource, load } from "./load.ts";
-import { Teller } from "./progress.ts";
+import { ProgressReporter } from "./progress.ts";
 import { argumentsOf, returned, threw } from "./values.ts";
 
 /** The job under way. */
@@ -19,7 +19,7 @@ let current:
   | {
       readonly job: Job;
       readonly stop: AbortController;
-      readonly teller: Teller;
+      readonly teller: ProgressReporter;
       readonly usedMs: number;
     }
   | undefined;
@@ -60,7 +60,7 @@ async function run(job: Job): Promise<void> {
   if (job.marker !== undefined) tell(begun(job.marker));
   held.unref();
   const stop = new AbortController();
-  const teller = new Teller();
+  const teller = new ProgressReporter();
   current = { job, stop, teller, usedMs: usedMs() };
   const own = current;
   /** A function that went on after an error in one of its timers has nothing more to say. */

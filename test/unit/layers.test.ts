@@ -1,86 +1,43 @@
 /** The floors of the house: imports point down only, and some packages have one place. */
-import { globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
-import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
+import { PRODUCT, type Source, walk } from "../helpers/sources.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Floors by path; a folder ends with a slash. */
-const FLOORS: readonly (readonly [path: string, floor: number])[] = [
-  ["openapi/", 0],
-  ["sdk/typescript/", 1],
-  ["server/sandbox/", 2],
-  ["server/runtimes/", 2],
-  ["server/membership/", 2],
-  ["server/supervisor/", 3],
-  ["server/app.ts", 4],
-  ["server/routes/", 4],
-  ["server/gateway.ts", 4],
-  ["server/raw.ts", 4],
-  ["server/relay.ts", 4],
-  ["server/stream.ts", 4],
-  ["server/waiting.ts", 4],
-  ["server/problems.ts", 4],
-  ["server/docs.ts", 4],
-  ["server/auth.ts", 4],
-  ["server/caller.ts", 4],
-  ["server/door.ts", 4],
-  ["server/http2.ts", 4],
-  ["server/jwks.ts", 4],
-  ["server/listener.ts", 4],
-  ["server/multipart.ts", 4],
-  ["server/outgoing.ts", 4],
-  ["server/pending.ts", 4],
-  ["server/permissions.ts", 4],
-  ["server/rates.ts", 4],
-  ["server/sources.ts", 4],
-  ["server/streamed.ts", 4],
-  ["server/tls.ts", 4],
-  ["server/tokens.ts", 4],
-  ["server/uploads.ts", 4],
-  ["server/watched.ts", 4],
-  ["server/dashboard/", 4],
-  ["server/main.ts", 5],
-  ["server/member.ts", 5],
-  ["server/cli/", 5],
-  ["server/config.ts", 5],
-  ["server/config-file.ts", 5],
-  ["server/options.ts", 5],
-  ["server/reload.ts", 5],
-  ["server/version.ts", 5],
+/** The rooms by floor, the lowest first. Rooms of one floor do not know each other. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["openapi"],
+  ["sdk/typescript"],
+  ["server/sandbox", "server/membership", "server/http"],
+  ["server/runtimes", "server/workspace"],
+  ["server/supervisor"],
+  ["server/answers", "server/access"],
+  ["server/routes"],
+  ["server/member"],
+  ["server"],
+  ["server/cli"],
 ];
 
-function floorOf(file: string): number | undefined {
-  return FLOORS.find(([path]) => (path.endsWith("/") ? file.startsWith(path) : file === path))?.[1];
-}
+const isIn = (folder: string, room: string) =>
+  folder === room || (room !== "server" && folder.startsWith(`${room}/`));
+const roomOf = (folder: string) => FLOORS.flat().find((room) => isIn(folder, room));
+const floorOf = (folder: string) =>
+  FLOORS.findIndex((rooms) => rooms.some((room) => isIn(folder, room)));
 
 interface Import {
   readonly file: string;
+  readonly folder: string;
   readonly target: string;
   readonly typeOnly: boolean;
 }
 
-interface Source {
-  readonly file: string;
-  readonly imports: readonly Import[];
-  readonly readsEnvironment: boolean;
-}
-
-function read(file: string): Source {
-  const source = ts.createSourceFile(
-    file,
-    readFileSync(`${ROOT}${file}`, "utf8"),
-    ts.ScriptTarget.Latest,
-    true,
-  );
+function importsOf({ file, folder, tree }: Source): Import[] {
   const imports: Import[] = [];
-  let readsEnvironment = false;
   const add = (node: ts.Node | undefined, typeOnly: boolean) => {
-    if (node && ts.isStringLiteralLike(node)) imports.push({ file, target: node.text, typeOnly });
+    if (node && ts.isStringLiteralLike(node))
+      imports.push({ file, folder, target: node.text, typeOnly });
   };
-  const visit = (node: ts.Node): void => {
+  walk(tree, (node) => {
     if (ts.isImportDeclaration(node))
       add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
@@ -92,116 +49,143 @@ function read(file: string): Source {
         node.expression.getText() === "require")
     )
       add(node.arguments[0], false);
-    else if (
-      ts.isPropertyAccessExpression(node) &&
-      /^(globalThis\.)?process$/.test(node.expression.getText()) &&
-      node.name.text === "env"
-    )
-      readsEnvironment = true;
-    else if (
-      ts.isVariableDeclaration(node) &&
-      node.initializer?.getText() === "process" &&
-      /\benv\b/.test(node.name.getText())
-    )
-      readsEnvironment = true;
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  return { file, imports, readsEnvironment };
+  });
+  return imports;
 }
 
-const SOURCES = globSync(["openapi/**/*.ts", "sdk/typescript/**/*.ts", "server/**/*.ts"], {
-  cwd: ROOT,
-})
-  .toSorted()
-  .map(read);
-const IMPORTS = SOURCES.flatMap(({ imports }) => imports);
+function readsEnvironment({ tree }: Source): boolean {
+  let reads = false;
+  walk(tree, (node) => {
+    if (
+      ts.isPropertyAccessExpression(node) &&
+      /^(globalThis\.)?process$/.test(node.expression.getText())
+    )
+      reads ||= node.name.text === "env";
+    if (ts.isVariableDeclaration(node) && node.initializer?.getText() === "process")
+      reads ||= /\benv\b/.test(node.name.getText());
+  });
+  return reads;
+}
+
+const IMPORTS = PRODUCT.flatMap(importsOf);
 const show = ({ file, target }: Import) => `${file} imports ${target}`;
 
-const isOwn = (target: string) => target.startsWith(".");
-const resolved = ({ file, target }: Import) => posix.join(posix.dirname(file), target);
-/** Whether an import is of this package, with or without a path in it or `node:` before it. */
+/** The file that an import of our own names. */
+const resolved = ({ folder, target }: Import) => posix.join(folder, target);
+const OWN = IMPORTS.filter(({ target }) => target.startsWith(".") && target.endsWith(".ts"));
+
+/** Whether an import is of one of the packages, with or without a path in it or `node:` before it. */
 const isOf =
   (...names: string[]) =>
-  (target: string) =>
+  ({ target }: Import) =>
     names.some((name) => [name, `node:${name}`].includes(target) || target.startsWith(`${name}/`));
-
-/** The imports of a package from where it does not belong. */
-function strays(
-  isPackage: (target: string) => boolean,
-  isAllowed: (given: Import) => boolean,
-): string[] {
-  return IMPORTS.filter((given) => isPackage(given.target) && !isAllowed(given)).map(show);
-}
 
 describe("the floors", () => {
   test("there is something to look at", () => {
-    expect(SOURCES.length).toBeGreaterThan(30);
-    expect(IMPORTS.length).toBeGreaterThan(100);
+    expect(PRODUCT.length).toBeGreaterThan(100);
+    expect(OWN.length).toBeGreaterThan(300);
   });
 
-  test("every file has one", () => {
+  test("every folder belongs to a room, and every room is there", () => {
     expect(
-      SOURCES.filter(({ file }) => floorOf(file) === undefined).map(({ file }) => file),
+      PRODUCT.filter(({ folder }) => roomOf(folder) === undefined).map(({ file }) => file),
     ).toEqual([]);
+    const empty = FLOORS.flat().filter((room) => !PRODUCT.some(({ folder }) => isIn(folder, room)));
+    expect(empty).toEqual([]);
   });
 
-  test("imports point down, or stay", () => {
-    const up = IMPORTS.filter((given) => {
-      const target = isOwn(given.target) ? resolved(given) : "";
-      if (!target.endsWith(".ts")) return false;
-      const to = floorOf(target);
-      return to === undefined || to > (floorOf(given.file) ?? -1);
+  test("the root of the server has one file", () => {
+    expect(PRODUCT.filter(({ folder }) => folder === "server")).toHaveLength(1);
+  });
+
+  test("imports point down, or stay in their room", () => {
+    const astray = OWN.filter((each) => {
+      const target = posix.dirname(resolved(each));
+      return roomOf(target) !== roomOf(each.folder) && floorOf(target) >= floorOf(each.folder);
     });
-    expect(up.map(show)).toEqual([]);
+    expect(astray.map(show)).toEqual([]);
+  });
+
+  test("between two folders imports go one way", () => {
+    const arrows = new Map<string, Import>();
+    for (const each of OWN) arrows.set(`${each.folder} ${posix.dirname(resolved(each))}`, each);
+    const back = [...arrows].filter(([arrow]) => {
+      const [from = "", to = ""] = arrow.split(" ");
+      return from !== to && arrows.has(`${to} ${from}`);
+    });
+    expect(back.map(([, each]) => show(each))).toEqual([]);
+  });
+
+  test("there is no circle, type imports included", () => {
+    const targets = Map.groupBy(OWN, ({ file }) => file);
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, path: readonly string[]) => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+      if (done.has(file) || path.includes(file)) return;
+      for (const each of targets.get(file) ?? []) visit(resolved(each), [...path, file]);
+      done.add(file);
+    };
+    for (const { file } of PRODUCT) visit(file, []);
+    expect(circles).toEqual([]);
   });
 
   test("openapi imports nothing of ours but itself", () => {
-    const out = IMPORTS.filter(
-      (given) =>
-        given.file.startsWith("openapi/") &&
-        isOwn(given.target) &&
-        !resolved(given).startsWith("openapi/"),
+    const out = OWN.filter(
+      (each) => each.folder.startsWith("openapi") && !resolved(each).startsWith("openapi/"),
     );
     expect(out.map(show)).toEqual([]);
   });
 });
 
 describe("packages with one place", () => {
+  const strays = (isPackage: (each: Import) => boolean, isAllowed: (each: Import) => boolean) =>
+    IMPORTS.filter((each) => isPackage(each) && !isAllowed(each)).map(show);
+  const filesOf = (isPackage: (each: Import) => boolean) =>
+    new Set(IMPORTS.filter(isPackage).map(({ file }) => file));
+
   test("hono", () => {
-    const isHono = (target: string) => isOf("hono")(target) || target.startsWith("@hono/");
-    const stray = strays(isHono, ({ file, target, typeOnly }) => {
-      const floor = floorOf(file);
-      if (floor === 0 || floor === 4 || file === "server/main.ts") return true;
-      return floor === 1 && typeOnly && target === "@hono/zod-openapi";
-    });
+    const rooms = [
+      "openapi",
+      "server/http",
+      "server/access",
+      "server/answers",
+      "server/routes",
+      "server/member",
+    ];
+    const stray = strays(
+      isOf("hono", "@hono/node-server", "@hono/zod-openapi"),
+      ({ folder, target, typeOnly }) => {
+        if (rooms.some((room) => isIn(folder, room))) return true;
+        return isIn(folder, "sdk/typescript") && typeOnly && target === "@hono/zod-openapi";
+      },
+    );
     expect(stray).toEqual([]);
   });
 
   test("child_process", () => {
-    expect(strays(isOf("child_process"), ({ file }) => file.startsWith("server/sandbox/"))).toEqual(
+    expect(strays(isOf("child_process"), ({ folder }) => isIn(folder, "server/sandbox"))).toEqual(
       [],
     );
   });
 
   test("consul", () => {
+    expect(filesOf(isOf("consul")).size).toBe(1);
     expect(
-      strays(isOf("consul"), ({ file }) =>
-        ["sdk/typescript/members.ts", "server/membership/consul.ts"].includes(file),
-      ),
+      strays(isOf("consul"), ({ folder }) => isIn(folder, "sdk/typescript/placement")),
     ).toEqual([]);
   });
 
   test("better-sse", () => {
-    expect(strays(isOf("better-sse"), ({ file }) => file === "server/stream.ts")).toEqual([]);
+    expect(filesOf(isOf("better-sse")).size).toBe(1);
+    expect(strays(isOf("better-sse"), ({ folder }) => isIn(folder, "server/answers"))).toEqual([]);
   });
 
   test("the environment", () => {
-    // The runner is a program of its own, inside the child: the environment is the child's.
-    const allowed = ["server/config.ts", "server/runtimes/javascript/runner.ts"];
-    const readers = SOURCES.filter(
-      ({ file, readsEnvironment }) =>
-        readsEnvironment && !allowed.includes(file) && !file.startsWith("server/cli/"),
+    // The runners are programs of their own, inside the child: the environment is the child's.
+    const rooms = ["server/cli", "server/runtimes/runners"];
+    const readers = PRODUCT.filter(
+      (source) => readsEnvironment(source) && !rooms.some((room) => isIn(source.folder, room)),
     );
     expect(readers.map(({ file }) => file)).toEqual([]);
     expect(strays(isOf("process"), () => false)).toEqual([]);

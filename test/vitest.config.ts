@@ -7,7 +7,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Members, agents and sandboxes are processes of their own: more files at once than cores only make each other wait.
+    // Members, agents and sandboxes are processes of their own: more files at once than cores only
+    // make each other wait.
     maxWorkers: 2,
   },
 });

@@ -1,6 +1,8 @@
 /**
- * What each layer of the sandbox adds to `true` and to `node -e 0`: medians in turns, as ratios to bare bubblewrap, all of
- * one run. And what a thousand children leave behind in the server: threads and descriptors before and after.
+ * What each layer of the sandbox adds to `true` and to `node -e 0`: medians in turns, as ratios to
+ * bare bubblewrap, all of
+ * one run. And what a thousand children leave behind in the server: threads and descriptors before
+ * and after.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -60,7 +62,10 @@ async function run(argv: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}`);
 }
 
-/** The layers, each with those before it. The first one is bare bubblewrap with the member's own arguments. */
+/**
+ * The layers, each with those before it. The first one is bare bubblewrap with the member's own
+ * arguments.
+ */
 function layers(program: Program): [string, () => Promise<unknown>][] {
   const all = bubblewrapArguments(program, confinement, readRoot()).slice(0, -2);
   const bare = all.slice(0, all.indexOf("--seccomp"));
@@ -137,7 +142,8 @@ try {
     for (const [index, [layer]] of subjects.entries()) {
       const time = times[index] ?? Number.NaN;
       console.log(
-        `  ${layer.padEnd(36)} ${time.toFixed(2).padStart(7)} ms  ${(time / base).toFixed(2)} x bare bubblewrap`,
+        `  ${layer.padEnd(36)} ${time.toFixed(2).padStart(7)} ms  ` +
+          `${(time / base).toFixed(2)} x bare bubblewrap`,
       );
     }
   }
@@ -179,7 +185,10 @@ try {
   const counts = () => {
     const open = descriptors();
     const sockets = open.filter((target) => target.startsWith("socket:")).length;
-    return `${readdirSync(`/proc/${server.pid}/task`).length} threads, ${open.length - sockets} descriptors and ${sockets} sockets`;
+    return (
+      `${readdirSync(`/proc/${server.pid}/task`).length} threads, ` +
+      `${open.length - sockets} descriptors and ${sockets} sockets`
+    );
   };
   // Pools of threads and connections are made at the first calls.
   await calls(CALLERS * 4);

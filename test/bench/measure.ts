@@ -1,7 +1,8 @@
 /** What the benchmarks share. */
 
 /**
- * The median times of each of the runs, in milliseconds, taken in turns: whatever else the machine does falls on all alike.
+ * The median times of each of the runs, in milliseconds, taken in turns: whatever else the machine
+ * does falls on all alike.
  *
  * @param warmUp rounds before, which do not count.
  */

@@ -1,5 +1,6 @@
 /**
- * Readers: many on one child, and many children with one each. Tells what each costs the member's memory (without the kernel's buffers),
+ * Readers: many on one child, and many children with one each. Tells what each costs the member's
+ * memory (without the kernel's buffers),
  * and the time from a write of the child to its last reader.
  */
 import { spawn } from "node:child_process";
@@ -90,7 +91,10 @@ const kib = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`;
 const median = (values: number[]) =>
   values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** Waits for so many lines that have reached all their readers; answers the median time to the first and to the last of them. */
+/**
+ * Waits for so many lines that have reached all their readers; answers the median time to the first
+ * and to the last of them.
+ */
 async function latencies(
   readersOfLine: number,
   seen: Map<string, number[]>,
@@ -119,7 +123,8 @@ try {
   await inTurns(READERS, async () => void sockets.push(await attach(id, note)));
   console.log(`${READERS} readers on one child: ${await latencies(READERS, seen, LINES)}`);
   console.log(
-    `${READERS} readers on one child: ${kib((residentBytes() - alone) / READERS)} of the member for each`,
+    `${READERS} readers on one child: ` +
+      `${kib((residentBytes() - alone) / READERS)} of the member for each`,
   );
   for (const socket of sockets.splice(0)) socket.destroy();
   await fetch(`${url}/children/${id}?graceMs=0`, { method: "DELETE" });
@@ -130,7 +135,8 @@ try {
   });
   console.log(`${CHILDREN} children with a reader each: ${await latencies(1, seen, CHILDREN)}`);
   console.log(
-    `${CHILDREN} children with a reader each: ${kib((residentBytes() - before) / CHILDREN)} more of the member for each`,
+    `${CHILDREN} children with a reader each: ` +
+      `${kib((residentBytes() - before) / CHILDREN)} more of the member for each`,
   );
   for (const socket of sockets) socket.destroy();
 } finally {

@@ -1,5 +1,6 @@
 /**
- * What a call costs beside the bare process that it runs: medians one after the other, and rates with sixteen at a time.
+ * What a call costs beside the bare process that it runs: medians one after the other, and rates
+ * with sixteen at a time.
  * Everything is measured in one run on one machine, so that the ratios hold where the times do not.
  */
 import { spawn } from "node:child_process";
@@ -83,11 +84,13 @@ try {
       WARM_UP,
     );
     console.log(
-      `${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ratio ${(callMs / bareMs).toFixed(2)}`,
+      `${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ` +
+        `ratio ${(callMs / bareMs).toFixed(2)}`,
     );
     const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
     console.log(
-      `${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`,
+      `${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, ` +
+        `calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`,
     );
   }
   await pools.close();

@@ -1,6 +1,8 @@
 /**
- * Callers that never read, of a child that never stops writing: what each costs the memory of the member, and of a gateway before it,
- * beside what is promised; and whether the child waits. Then a child whose caller leaves: what a late reader finds, beside what was
+ * Callers that never read, of a child that never stops writing: what each costs the memory of the
+ * member, and of a gateway before it,
+ * beside what is promised; and whether the child waits. Then a child whose caller leaves: what a
+ * late reader finds, beside what was
  * written. Members and the callers are processes of their own.
  */
 import { spawn } from "node:child_process";
@@ -22,7 +24,8 @@ const WATCH_MS = 2_000;
 const CALLERS = `
 const [protocol, url, path, accept, body, count, connections] = JSON.parse(process.argv[1]);
 const { hostname, port } = new URL(url);
-const request = { method: "POST", host: hostname, port, path, headers: { "content-type": "application/json", accept } };
+const headers = { "content-type": "application/json", accept };
+const request = { method: "POST", host: hostname, port, path, headers };
 const heads = [];
 const opened = (status) => {
   if (status !== 200) throw new Error("HTTP " + status);
@@ -31,7 +34,9 @@ const WIDE = 2 ** 31 - 1;
 let session;
 for (let index = 0; index < count; index++) {
   if (protocol === "HTTP/1.1") {
-    heads.push(new Promise((resolve) => require("node:http").request({ ...request, agent: false }, resolve).end(body)).then((answer) => opened(answer.statusCode)));
+    const head = new Promise((resolve) =>
+      require("node:http").request({ ...request, agent: false }, resolve).end(body));
+    heads.push(head.then((answer) => opened(answer.statusCode)));
     continue;
   }
   if (index < connections) {
@@ -40,9 +45,10 @@ for (let index = 0; index < count; index++) {
     if (connections > 1) made.once("connect", () => made.setLocalWindowSize(WIDE));
     session = made;
   }
-  const stream = session.request({ ":method": "POST", ":path": path, ...request.headers });
+  const stream = session.request({ ":method": "POST", ":path": path, ...headers });
   stream.end(body);
-  heads.push(new Promise((resolve) => stream.once("response", resolve)).then((head) => opened(head[":status"])));
+  const head = new Promise((resolve) => stream.once("response", resolve));
+  heads.push(head.then((head) => opened(head[":status"])));
 }
 Promise.all(heads).then(() => console.log("open"));`;
 
@@ -70,7 +76,8 @@ function usedBelow(pid: number): number {
 }
 
 /**
- * Resident bytes of a member once it has let go of its garbage, of which a process gathers tens of MiB before it looks. Its debugger sees to
+ * Resident bytes of a member once it has let go of its garbage, of which a process gathers tens of
+ * MiB before it looks. Its debugger sees to
  * that.
  */
 async function heldBytes({ pid, log }: MemberProcess): Promise<number> {
@@ -163,10 +170,14 @@ for (const [name, protocol, hops, accept, connections] of [
       const after = await Promise.all(members.map(heldBytes));
       const costs = members.map(({ name: member }, index) => {
         const each = ((after[index] as number) - (before[index] as number)) / count;
-        return `${member} ${(each / MIB).toFixed(1)} MiB each, ${(each / PROMISED_BYTES).toFixed(2)} x what is promised`;
+        return (
+          `${member} ${(each / MIB).toFixed(1)} MiB each, ` +
+          `${(each / PROMISED_BYTES).toFixed(2)} x what is promised`
+        );
       });
       console.log(
-        `${name}, ${count} at once: ${costs.join("; ")}; the children use ${(share * 100).toFixed(0)} % of a processor`,
+        `${name}, ${count} at once: ${costs.join("; ")}; ` +
+          `the children use ${(share * 100).toFixed(0)} % of a processor`,
       );
     } finally {
       callers.kill("SIGKILL");
@@ -175,11 +186,15 @@ for (const [name, protocol, hops, accept, connections] of [
   }
 }
 
-/** Writes blocks as fast as they are taken, for so long, and tells at the end how many bytes that were. */
+/**
+ * Writes blocks as fast as they are taken, for so long, and tells at the end how many bytes that
+ * were.
+ */
 const COUNTS = [
   "perl",
   "-e",
-  '$block = "x" x 65536; $end = time + 8; while (time < $end) { $n += syswrite STDOUT, $block } print STDERR $n',
+  '$block = "x" x 65536; $end = time + 8; ' +
+    "while (time < $end) { $n += syswrite STDOUT, $block } print STDERR $n",
 ];
 
 const owner = await start("owner", "pipeline=1");
@@ -214,7 +229,8 @@ for await (const event of readEvents(late.body)) {
 }
 const { dropped, received, written } = found;
 console.log(
-  `its caller left: the child wrote ${written} bytes; a late reader finds ${dropped} missing and ${received} there, together ${dropped + received}`,
+  `its caller left: the child wrote ${written} bytes; a late reader finds ` +
+    `${dropped} missing and ${received} there, together ${dropped + received}`,
 );
 
 await stop(owner);

@@ -1,5 +1,6 @@
 /**
- * How fast output passes, beside the same bytes through a bare HTTP server: in each form, as chunks and as lines, at the member itself and
+ * How fast output passes, beside the same bytes through a bare HTTP server: in each form, as chunks
+ * and as lines, at the member itself and
  * through a gateway. Member, gateway, bare server and reader are processes of their own.
  */
 import { spawn } from "node:child_process";
@@ -96,7 +97,8 @@ for (const [what, command, bytes] of [
   console.log(`${what}:`);
   for (const [name, values] of rates)
     console.log(
-      `  ${name.padEnd(18)} ${median(values).toFixed(0).padStart(5)} MiB/s  ${(median(values) / limit).toFixed(2)} x bare`,
+      `  ${name.padEnd(18)} ${median(values).toFixed(0).padStart(5)} MiB/s  ` +
+        `${(median(values) / limit).toFixed(2)} x bare`,
     );
 }
 await Promise.all([owner.end(), gateway.end()]);

@@ -1,6 +1,8 @@
 /**
- * Waiting for a slot: many callers on few slots, members in processes of their own. Tells the time beside the least that the work can take, how long
- * members had a free slot while somebody waited, counted from the events that the callers saw, and how fair the order was.
+ * Waiting for a slot: many callers on few slots, members in processes of their own. Tells the time
+ * beside the least that the work can take, how long
+ * members had a free slot while somebody waited, counted from the events that the callers saw, and
+ * how fair the order was.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -69,7 +71,9 @@ const begin = Math.min(...seen.map(({ asked }) => asked));
 const end = Math.max(...seen.map(({ ended }) => ended));
 const least = (CALLERS / (MEMBERS * SLOTS)) * WORK_MS;
 console.log(
-  `${CALLERS} callers on ${MEMBERS} × ${SLOTS} slots, ${WORK_MS} ms of work: all finished in ${(end - begin).toFixed(0)} ms, ${((end - begin) / least).toFixed(2)} × the least`,
+  `${CALLERS} callers on ${MEMBERS} × ${SLOTS} slots, ${WORK_MS} ms of work: ` +
+    `all finished in ${(end - begin).toFixed(0)} ms, ` +
+    `${((end - begin) / least).toFixed(2)} × the least`,
 );
 
 interface Change {
@@ -89,7 +93,10 @@ const changes = seen
   ])
   .sort((a, b) => a.at - b.at);
 
-/** How long, each time, a member ran no more than `most` children although somebody waited, from `from` to `to`. */
+/**
+ * How long, each time, a member ran no more than `most` children although somebody waited, from
+ * `from` to `to`.
+ */
 function lulls(name: string, most: number, from: number, to: number): number[] {
   const found: number[] = [];
   let running = 0;
@@ -108,7 +115,10 @@ function lulls(name: string, most: number, from: number, to: number): number[] {
   return found;
 }
 
-/** By then every caller had its slot, or had heard that it waits: until then the machine is busy with their arrival, all at once. */
+/**
+ * By then every caller had its slot, or had heard that it waits: until then the machine is busy
+ * with their arrival, all at once.
+ */
 const arrived = Math.max(...seen.map(({ queued, placed }) => queued ?? placed));
 for (const [when, from, to] of [
   [`in the ${(arrived - begin).toFixed(0)} ms of their arrival`, begin, arrived],
@@ -122,7 +132,8 @@ for (const [when, from, to] of [
     const at = (part: number) =>
       (found[Math.min(found.length - 1, Math.floor(found.length * part))] ?? 0).toFixed(1);
     console.log(
-      `${when}, a member ${what} while somebody waited: ${found.length} times; median ${at(0.5)} ms, 95 % within ${at(0.95)} ms, at most ${at(1)} ms`,
+      `${when}, a member ${what} while somebody waited: ${found.length} times; ` +
+        `median ${at(0.5)} ms, 95 % within ${at(0.95)} ms, at most ${at(1)} ms`,
     );
   }
 }

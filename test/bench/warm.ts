@@ -1,6 +1,8 @@
 /**
- * What a process that waits, and one that is used again, save: from call to value, beside a bare process that answers over a pipe; how
- * fast those that are taken are replaced; and what each one holds while it waits. All of one run, without HTTP.
+ * What a process that waits, and one that is used again, save: from call to value, beside a bare
+ * process that answers over a pipe; how
+ * fast those that are taken are replaced; and what each one holds while it waits. All of one run,
+ * without HTTP.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -65,7 +67,8 @@ const median = (times: number[]) =>
 
 /** A bare process that answers each line that it gets. */
 const ANSWER =
-  'const s = new (require("node:net").Socket)({ fd: 3 }); s.on("data", (line) => s.write(JSON.stringify({ value: eval(JSON.parse(line).source)() }) + "\\n"));';
+  'const s = new (require("node:net").Socket)({ fd: 3 }); s.on("data", (line) => ' +
+  's.write(JSON.stringify({ value: eval(JSON.parse(line).source)() }) + "\\n"));';
 function startBare(script: string) {
   const child = spawn(process.execPath, ["-e", script], {
     stdio: ["ignore", "ignore", "inherit", "pipe"],
@@ -134,7 +137,8 @@ try {
   }
   const rate = REFILLS / ((performance.now() - start) / 1_000);
   console.log(
-    `replaced: ${rate.toFixed(0)}/s, bare starts one after the other: ${bareRate.toFixed(0)}/s, ratio ${(rate / bareRate).toFixed(2)}`,
+    `replaced: ${rate.toFixed(0)}/s, bare starts one after the other: ${bareRate.toFixed(0)}/s, ` +
+      `ratio ${(rate / bareRate).toFixed(2)}`,
   );
   await refilled.close();
 

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# First process of the virtual machine, in the initramfs: makes the host's files its root and goes on in guest.sh.
+# First process of the virtual machine, in the initramfs: makes the host's files its root and goes
+# on in guest.sh.
 # A failure ends it, the kernel panics for want of a first process, and qemu ends.
 set -eu
 export PATH=/bin
@@ -14,7 +15,8 @@ mount -t tmpfs -o mode=755 tmpfs /upper
 mkdir /upper/files /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /root
 
-# At a place of its own, because it may lie below a folder that is hidden in here (/tmp) or closed to other users (/root).
+# At a place of its own, because it may lie below a folder that is hidden in here (/tmp) or closed
+# to other users (/root).
 mkdir -p /root/mnt/checkout /root/mnt/result
 mount --bind "/root$(cat /checkout)" /root/mnt/checkout
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 result /root/mnt/result

@@ -6,7 +6,8 @@ import { lastOf, textOf } from "./member.ts";
 export function attemptScript(attempts: Readonly<Record<string, string>>): string {
   const lines = Object.entries(attempts).map(
     ([name, code]) =>
-      `if (\n${code}\n) >/dev/null 2>&1 </dev/null; then echo "made ${name}"; else echo "refused ${name}"; fi`,
+      `if (\n${code}\n) >/dev/null 2>&1 </dev/null; ` +
+      `then echo "made ${name}"; else echo "refused ${name}"; fi`,
   );
   return lines.join("\n");
 }

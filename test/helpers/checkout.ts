@@ -1,4 +1,7 @@
-/** This checkout where any user of the machine can run it: itself, or a copy when it lies below a folder that is closed, such as `/root`. */
+/**
+ * This checkout where any user of the machine can run it: itself, or a copy when it lies below a
+ * folder that is closed, such as `/root`.
+ */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

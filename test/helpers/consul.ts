@@ -116,7 +116,8 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
     LEADER_TIMEOUT_MS,
   );
   try {
-    // Where the process has ended, the polling goes on in vain until its deadline: nobody waits for it.
+    // Where the process has ended, the polling goes on in vain until its deadline: nobody waits for
+    // it.
     leader.catch(() => {});
     await Promise.race([leader, gone]);
     gone.catch(() => {});

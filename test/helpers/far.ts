@@ -1,4 +1,7 @@
-/** A machine of its own as far as the network goes: a network namespace at the end of a cable that can be pulled. */
+/**
+ * A machine of its own as far as the network goes: a network namespace at the end of a cable that
+ * can be pulled.
+ */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -42,7 +45,10 @@ export interface FarMachine {
 
 let made = 0;
 
-/** It is gone when the test ends; if this process is killed before, it goes too: the namespace lives as long as what runs in it. */
+/**
+ * It is gone when the test ends; if this process is killed before, it goes too: the namespace lives
+ * as long as what runs in it.
+ */
 export async function startFarMachine(): Promise<FarMachine> {
   const holder = spawn("unshare", ["--net", "sh", "-c", "echo up; exec cat"], {
     stdio: ["pipe", "pipe", "inherit"],

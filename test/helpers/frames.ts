@@ -27,7 +27,10 @@ export function frame(
   return Buffer.concat([head, payload]);
 }
 
-/** A field of HPACK whose name and value are written out, and are not to be remembered; shorter than 127 bytes each. */
+/**
+ * A field of HPACK whose name and value are written out, and are not to be remembered; shorter than
+ * 127 bytes each.
+ */
 export function field(name: string, value: string): Buffer {
   return Buffer.concat([
     Buffer.from([0, name.length]),

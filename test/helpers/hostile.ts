@@ -1,4 +1,7 @@
-/** A member under attack, with a child beside it that must not notice; and what has to hold when the attack is over. */
+/**
+ * A member under attack, with a child beside it that must not notice; and what has to hold when the
+ * attack is over.
+ */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
@@ -30,7 +33,8 @@ const IDLE_MS = 20_000;
 export const hostileMissing: string | undefined =
   LEVEL === "full"
     ? undefined
-    : "no control group can be made here, or bubblewrap is missing or not allowed: the sandbox is not whole";
+    : "no control group can be made here, or bubblewrap is missing or not allowed: " +
+      "the sandbox is not whole";
 
 /** The name of every group of this process's members begins with this. */
 const GROUPS = `distributed-pool-${process.pid}-`;
@@ -50,7 +54,9 @@ export function survivors(prefix = GROUPS): string[] {
   });
 }
 
-/** All groups of members whose names begin so: the folders of their children's groups, and those. */
+/**
+ * All groups of members whose names begin so: the folders of their children's groups, and those.
+ */
 export function groupsOf(prefix: string): string[] {
   return find(["-name", `${prefix}*`, "-type", "d", "-o", "-path", `*/${prefix}*/*`, "-type", "d"]);
 }
@@ -72,14 +78,17 @@ export interface Attacked {
   attack(spec: ChildSpecInput): Promise<NumberedEvent[]>;
   /** The same for a shell script. */
   script(text: string, spec?: Partial<ChildSpecInput>): Promise<NumberedEvent[]>;
-  /** What has to hold afterwards; called by `attack` itself. For attacks that are made otherwise. */
+  /**
+   * What has to hold afterwards; called by `attack` itself. For attacks that are made otherwise.
+   */
   contained(): Promise<void>;
 }
 
 /**
  * Starts a member, and a sibling that counts on beside every attack.
  *
- * @param options of the member; pool `pipeline` has 3 slots unless said otherwise, one of which the sibling takes.
+ * @param options of the member; pool `pipeline` has 3 slots unless said otherwise, one of which the
+ * sibling takes.
  */
 export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const member = await startOne({ pools: { pipeline: 3, sibling: 1 }, graceMs: 200, ...options });
@@ -106,7 +115,8 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     }
   };
   const contained = async () => {
-    // Where the attack's slot is free nothing of it is left; the sibling has one process tree and one group by hierarchy.
+    // Where the attack's slot is free nothing of it is left; the sibling has one process tree and
+    // one group by hierarchy.
     await poolIdle(member);
     await within("the sibling's next number", beat());
     expect(await getJson(`${member.url}/readyz`)).toMatchObject({ status: "ok", sandbox: "full" });

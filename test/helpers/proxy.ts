@@ -1,4 +1,7 @@
-/** A network that fails: a proxy that cuts connections after some bytes of the answer, or lets them stand open and passes nothing on. */
+/**
+ * A network that fails: a proxy that cuts connections after some bytes of the answer, or lets them
+ * stand open and passes nothing on.
+ */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
@@ -18,8 +21,10 @@ export interface CuttingProxy {
 /**
  * Stands before a server until the test ends.
  *
- * @param cutAfter gives, for each request, after how many bytes of its answer the connection is cut; undefined for never.
- * @param lost so many bytes more are read before the cut, and not passed on: they were on the way. Default 0.
+ * @param cutAfter gives, for each request, after how many bytes of its answer the connection is
+ * cut; undefined for never.
+ * @param lost so many bytes more are read before the cut, and not passed on: they were on the way.
+ * Default 0.
  */
 export async function cuttingProxy(
   url: string,

@@ -13,7 +13,10 @@ export interface Recorded {
   readonly status: number;
 }
 
-/** Puts a proxy before a member, for all who find it through the registry. The list grows with each request that was answered. */
+/**
+ * Puts a proxy before a member, for all who find it through the registry. The list grows with each
+ * request that was answered.
+ */
 export async function record(
   member: RunningMember,
   registry: EmbeddedRegistry,

@@ -1,4 +1,7 @@
-/** What a terminal shows of what is written to it: lines, and where a carriage return lets one be written over. */
+/**
+ * What a terminal shows of what is written to it: lines, and where a carriage return lets one be
+ * written over.
+ */
 export class Screen {
   readonly lines: string[] = [""];
   #column = 0;

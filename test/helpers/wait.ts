@@ -17,7 +17,8 @@ export async function within<T>(label: string, ms: number, promise: PromiseLike<
 }
 
 /**
- * Polls the state of an outside system, which offers no event to await, until `check` no longer throws.
+ * Polls the state of an outside system, which offers no event to await, until `check` no longer
+ * throws.
  * Answers what `check` answered.
  */
 export async function eventually<T>(
@@ -36,7 +37,8 @@ export async function eventually<T>(
     }
     if (performance.now() >= deadline) {
       throw new Error(
-        `${label}: not within ${timeoutMs} ms: ${failure instanceof Error ? failure.message : failure}`,
+        `${label}: not within ${timeoutMs} ms: ` +
+          `${failure instanceof Error ? failure.message : failure}`,
         { cause: failure },
       );
     }

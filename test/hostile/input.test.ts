@@ -12,11 +12,13 @@ const call = (rest: string) => `{"pool":"pipeline","deadlineMs":20000,${rest}}`;
 const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
 
 describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () => {
-  test("arguments that are options, scripts and operators elsewhere arrive as they are", async () => {
+  test("options, scripts and operators arrive as plain arguments", async () => {
     const { attack } = await startAttacked();
     const args = [
       "--bind", "/", "/", "--args", "4", "--", "-c", "--share-net", "--uid=0", "-n", "",
-      "$(id)", "`id`", "; id", "&& id", "| id", "> /tmp/x", "'\"", "$@", "$0", "$IFS", "*", "~", "!!", "\\", "\n", "\t", "%s%n", "\u0001\u007f", "é\u{1f4a5}\u2028",
+      "$(id)", "`id`", "; id", "&& id", "| id", "> /tmp/x", "'\"",
+      "$@", "$0", "$IFS", "*", "~", "!!", "\\", "\n", "\t", "%s%n",
+      "\u0001\u007f", "é\u{1f4a5}\u2028",
     ]; // biome-ignore format: many small words
     const source = 'for (@ARGV) { print unpack("H*", $_), "\\n" }';
     const hex = (words: readonly string[]) =>
@@ -107,9 +109,12 @@ describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () =
     // Whoever runs this code says so, and says as whom.
     const mark = "echo marked as $(id -u) in $(grep -c . /proc/net/dev) >&2; ";
     const env = {
-      NODE_OPTIONS: "--require=/work/none.js", LD_PRELOAD: "/work/none.so", LD_LIBRARY_PATH: "/work", LD_AUDIT: "/work/none.so", GLIBC_TUNABLES: "glibc.malloc.check=3",
-      GCONV_PATH: "/work", BASH_ENV: "/work/rc", ENV: "/work/rc", SHELLOPTS: "xtrace", PS4: `$(${mark})`, PS1: `$(${mark})`, PROMPT_COMMAND: mark, IFS: "/",
-      CDPATH: "/", PATH: "/work:/usr/bin:/bin", HOME: "/root", TMPDIR: "/", PWD: "/root", PERL5OPT: "-M/work/none", BWRAP_ARGS: "--bind / /", POSIXLY_CORRECT: "1", LINES: "-1",
+      NODE_OPTIONS: "--require=/work/none.js", LD_PRELOAD: "/work/none.so",
+      LD_LIBRARY_PATH: "/work", LD_AUDIT: "/work/none.so", GLIBC_TUNABLES: "glibc.malloc.check=3",
+      GCONV_PATH: "/work", BASH_ENV: "/work/rc", ENV: "/work/rc",
+      SHELLOPTS: "xtrace", PS4: `$(${mark})`, PS1: `$(${mark})`, PROMPT_COMMAND: mark, IFS: "/",
+      CDPATH: "/", PATH: "/work:/usr/bin:/bin", HOME: "/root", TMPDIR: "/", PWD: "/root",
+      PERL5OPT: "-M/work/none", BWRAP_ARGS: "--bind / /", POSIXLY_CORRECT: "1", LINES: "-1",
     }; // biome-ignore format: many small words
     const events = await attack({
       command: [
@@ -163,7 +168,7 @@ describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () =
     expect(lastOf(await attack({ function: { source: "() => 1212" } }), "result").value).toBe(1212);
   });
 
-  test("keys that are an object's own parts elsewhere are words like any other, or refused", async () => {
+  test("names of an object's own parts are plain keys, or refused", async () => {
     const { member, contained } = await startAttacked();
     const keys = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"];
     for (const key of keys) {
@@ -177,7 +182,8 @@ describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () =
         [`${object}`, [400]],
         [`"function":{"source":"() => 1",${object}}`, [200, 400]],
         [
-          `"function":{"source":"(a) => [Object.keys(a), ({}).polluted ?? null]","args":[{${object}}]}`,
+          `"function":{"source":"(a) => [Object.keys(a), ({}).polluted ?? null]",` +
+            `"args":[{${object}}]}`,
           [200],
         ],
       ];
@@ -211,7 +217,7 @@ describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () =
     await contained();
   });
 
-  test("JSON that is deep, out of range, doubled, broken or in other letters is answered, and the member goes on", async () => {
+  test("JSON that is deep, out of range, doubled or broken is answered; the member serves on", async () => {
     const { member, contained } = await startAttacked();
     const nested = (open: string, close: string, levels = 10_000) =>
       `${open.repeat(levels)}1${close.repeat(levels)}`;
@@ -229,7 +235,8 @@ describe.skipIf(missing)(`input${missing ? ` (skipped: ${missing})` : ""}`, () =
       [
         "arguments nested as deep as is allowed",
         call(
-          `"function":{"source":"(a) => JSON.stringify(a).length","args":[${nested("[", "]", 998)}]}`,
+          `"function":{"source":"(a) => JSON.stringify(a).length",` +
+            `"args":[${nested("[", "]", 998)}]}`,
         ),
         200,
       ],

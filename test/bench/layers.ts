@@ -1,8 +1,7 @@
 /**
- * What each layer of the sandbox adds to `true` and to `node -e 0`: medians in turns, as ratios to
- * bare bubblewrap, all of
- * one run. And what a thousand children leave behind in the server: threads and descriptors before
- * and after.
+ * The cost of each layer of the sandbox for `true` and `node -e 0`: medians taken in turns, as
+ * ratios to bare bubblewrap, all of one run. It also counts the threads and descriptors that
+ * a thousand children leave in the server.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -49,7 +48,7 @@ groups.make();
 const janitor = new Janitor(groups.folders, [folder]);
 const sandbox = new Bubblewrap("full");
 
-/** Runs to its end, with the seccomp filter at descriptor 6. */
+/** Runs a command line to its end, with the seccomp filter at descriptor 6. */
 async function run(argv: readonly string[]): Promise<void> {
   const fd = openSync(filter, "r");
   const [file = "", ...args] = argv;
@@ -63,7 +62,7 @@ async function run(argv: readonly string[]): Promise<void> {
 }
 
 /**
- * The layers, each with those before it. The first one is bare bubblewrap with the member's own
+ * The layers; each includes the ones before it. The first is bare bubblewrap with the member's own
  * arguments.
  */
 function layers(program: Program): [string, () => Promise<unknown>][] {
@@ -181,7 +180,7 @@ try {
         return "gone";
       }
     });
-  // Connections are the callers', and are kept open for a while.
+  // Connections belong to the callers, who keep them open for a while.
   const counts = () => {
     const open = descriptors();
     const sockets = open.filter((target) => target.startsWith("socket:")).length;
@@ -190,7 +189,7 @@ try {
       `${open.length - sockets} descriptors and ${sockets} sockets`
     );
   };
-  // Pools of threads and connections are made at the first calls.
+  // The first calls make the pools of threads and connections.
   await calls(CALLERS * 4);
   console.log(`server before ${CHILDREN} children: ${counts()}`);
   await calls(CHILDREN);

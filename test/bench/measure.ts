@@ -1,10 +1,10 @@
-/** What the benchmarks share. */
+/** Measuring that the benchmarks share. */
 
 /**
- * The median times of each of the runs, in milliseconds, taken in turns: whatever else the machine
- * does falls on all alike.
+ * The median time of each run, in milliseconds. The runs take turns, so that other load on the
+ * machine falls on all alike.
  *
- * @param warmUp rounds before, which do not count.
+ * @param warmUp rounds before the measured ones.
  */
 export async function medians(
   runs: readonly (() => Promise<unknown>)[],

@@ -1,7 +1,7 @@
 /**
- * Readers: many on one child, and many children with one each. Tells what each costs the member's
- * memory (without the kernel's buffers),
- * and the time from a write of the child to its last reader.
+ * Many readers on one child, and many children with one reader each. The benchmark prints the
+ * memory that a reader costs the member, without the kernel's buffers, and the time from a write
+ * of the child to its last reader.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ const CHILDREN = Number(process.env.BENCH_CHILDREN ?? 500);
 const LINES = 20;
 const AT_A_TIME = 8;
 
-/** Prints the time, again and again. */
+/** A program that prints the time again and again. */
 const clock = (seconds: number) => [
   "perl",
   "-MTime::HiRes=time,sleep",
@@ -74,7 +74,9 @@ async function place(seconds: number): Promise<string> {
   return ((await answer.json()) as { id: string }).id;
 }
 
-/** Attaches, and tells of each line with the milliseconds from its write to its arrival. */
+/**
+ * Attaches to a child, and reports each line with the milliseconds from its write to its arrival.
+ */
 async function attach(id: string, arrived: (line: string, ms: number) => void): Promise<Socket> {
   const socket = connect(Number(port), hostname);
   socket.write(`GET /children/${id}/events HTTP/1.1\r\nhost: ${hostname}\r\n\r\n`);
@@ -92,8 +94,9 @@ const median = (values: number[]) =>
   values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /**
- * Waits for so many lines that have reached all their readers; answers the median time to the first
- * and to the last of them.
+ * Waits until a number of lines have reached all their readers. Answers the median time to the
+ * first
+ * reader and to the last one.
  */
 async function latencies(
   readersOfLine: number,

@@ -1,7 +1,6 @@
 /**
- * What a call costs beside the bare process that it runs: medians one after the other, and rates
- * with sixteen at a time.
- * Everything is measured in one run on one machine, so that the ratios hold where the times do not.
+ * A call beside the bare process that it runs: medians one after the other, and rates with 16 at a
+ * time. One run on one machine measures everything, so the ratios hold where the times do not.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -38,7 +37,7 @@ async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
   if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
 }
 
-/** Runs with sixteen callers, each going again at once. */
+/** Runs with 16 callers, each of which starts again at once. */
 async function rate(run: () => Promise<unknown>): Promise<number> {
   let left = ROUNDS * 4;
   const start = performance.now();

@@ -1,9 +1,8 @@
 /**
- * Callers that never read, of a child that never stops writing: what each costs the memory of the
- * member, and of a gateway before it,
- * beside what is promised; and whether the child waits. Then a child whose caller leaves: what a
- * late reader finds, beside what was
- * written. Members and the callers are processes of their own.
+ * Callers that never read from a child that never stops writing. The benchmark prints the memory
+ * that each costs the member, and a gateway before it, beside the promised limit, and whether the
+ * child waits. Then a caller leaves its child: the bytes that a late reader finds are compared with
+ * the bytes that the child wrote. Members and callers are processes of their own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +19,7 @@ const PROMISED_BYTES = 16 * MIB;
 const SETTLE_MS = 4_000;
 const WATCH_MS = 2_000;
 
-/** Opens so many calls and says so; reads none of them, in a process that is then stopped. */
+/** A program that opens calls, says so, and reads none of them. */
 const CALLERS = `
 const [protocol, url, path, accept, body, count, connections] = JSON.parse(process.argv[1]);
 const { hostname, port } = new URL(url);
@@ -57,7 +56,7 @@ const ticksOf = (stat: string) => {
   return { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
 };
 
-/** Processor time of all that runs below a process, in milliseconds. */
+/** Processor time of all descendants of a process, in milliseconds. */
 function usedBelow(pid: number): number {
   const all = new Map<number, { parent: number; ticks: number }>();
   for (const name of readdirSync("/proc")) {
@@ -65,7 +64,7 @@ function usedBelow(pid: number): number {
     try {
       all.set(Number(name), ticksOf(readFileSync(`/proc/${name}/stat`, "latin1")));
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   const isBelow = (each: number): boolean => {
@@ -76,9 +75,8 @@ function usedBelow(pid: number): number {
 }
 
 /**
- * Resident bytes of a member once it has let go of its garbage, of which a process gathers tens of
- * MiB before it looks. Its debugger sees to
- * that.
+ * Resident bytes of a member after a garbage collection, which its debugger starts: a process
+ * gathers tens of MiB of garbage before it collects by itself.
  */
 async function heldBytes({ pid, log }: MemberProcess): Promise<number> {
   const address = /ws:\/\/\S+/.exec(log)?.[0];
@@ -106,7 +104,7 @@ const TLS = [
   pki.at("ours.pem"),
 ];
 
-/** A member with a pool, new each time: what has once been held by a process is not given back. */
+/** A new member with a pool: a process does not give back the memory that it once had. */
 const start = (member: string, pool: string, args: readonly string[] = []) =>
   startServe({
     member,
@@ -116,7 +114,7 @@ const start = (member: string, pool: string, args: readonly string[] = []) =>
     nodeArgs: ["--inspect=127.0.0.1:0"],
   });
 
-/** Lets a member leave, so that nobody asks it any more. */
+/** Lets a member leave, so that no other member asks it. */
 async function stop(member: MemberProcess): Promise<void> {
   member.kill("SIGTERM");
   await within(`the end of member ${member.name}`, 20_000, member.exited);
@@ -139,7 +137,7 @@ const SSE = "text/event-stream";
 const RAW = "application/octet-stream";
 const PAUSED = { pool: "pipeline", command: ["yes"], link: true, deadlineMs: 60_000 };
 
-// The last number: how many connections they share at most.
+// The last number is the most connections that the callers share.
 for (const [name, protocol, hops, accept, connections] of [
   ["events, HTTP/1.1", "HTTP/1.1", 1, SSE, 1_000],
   ["events, HTTP/2, a connection each", "HTTP/2", 1, SSE, 1_000],
@@ -187,8 +185,8 @@ for (const [name, protocol, hops, accept, connections] of [
 }
 
 /**
- * Writes blocks as fast as they are taken, for so long, and tells at the end how many bytes that
- * were.
+ * A program that writes blocks as fast as its reader takes them, for 8 s, and prints at the end how
+ * many bytes it wrote.
  */
 const COUNTS = [
   "perl",

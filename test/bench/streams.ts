@@ -1,7 +1,7 @@
 /**
- * How fast output passes, beside the same bytes through a bare HTTP server: in each form, as chunks
- * and as lines, at the member itself and
- * through a gateway. Member, gateway, bare server and reader are processes of their own.
+ * The throughput of output, beside the same bytes through a bare HTTP server: in each form of
+ * answer, as chunks and as lines, directly and through a gateway. Member, gateway, bare server and
+ * reader are processes of their own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ const CHUNKS = ["sh", "-c", `head -c ${CHUNK_BYTES} /dev/zero | tr '\\0' x`];
 const LINE_BYTES = 256 * MIB;
 const LINE = "x".repeat(79);
 const LINES = ["sh", "-c", `yes ${LINE} | head -c ${LINE_BYTES}`];
-/** A program that writes each of its lines by itself. */
+/** A program that makes one write of each line. */
 const WRITTEN = 50_000;
 const WRITES = ["perl", "-e", `$| = 1; print "${LINE}\\n" for 1 .. ${WRITTEN}`];
 

@@ -1,8 +1,7 @@
 /**
- * Waiting for a slot: many callers on few slots, members in processes of their own. Tells the time
- * beside the least that the work can take, how long
- * members had a free slot while somebody waited, counted from the events that the callers saw, and
- * how fair the order was.
+ * Many callers wait for few slots; each member is a process of its own. The benchmark prints the
+ * time beside the least that the work can take, how long members had a free slot while a caller
+ * waited, and how fair the order was. All of it is counted from the events that callers saw.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +15,7 @@ const MEMBERS = 3;
 const SLOTS = 5;
 const WORK_MS = 50;
 
-// Processes that are used again: the time of a start would hide that of the waiting.
+// Processes are reused: the time of a start would hide the time of the wait.
 const folder = await mkdtemp(join(tmpdir(), "dpool-bench-"));
 const config = join(folder, "pools.yaml");
 await writeFile(config, `pools: {pipeline: {maxChildren: ${SLOTS}, reuse: true}}\n`);
@@ -42,7 +41,7 @@ await Promise.all(
 
 interface Seen {
   readonly asked: number;
-  /** When it first heard that it waits; undefined if it never did. */
+  /** When the caller first heard that it waits; undefined if it never did. */
   queued?: number;
   placed: number;
   ended: number;
@@ -78,7 +77,7 @@ console.log(
 
 interface Change {
   readonly at: number;
-  /** Whose: a member that runs more or fewer children; none for those that wait. */
+  /** The member that runs more or fewer children; undefined for callers that wait. */
   readonly member?: string;
   readonly by: 1 | -1;
 }
@@ -94,8 +93,8 @@ const changes = seen
   .sort((a, b) => a.at - b.at);
 
 /**
- * How long, each time, a member ran no more than `most` children although somebody waited, from
- * `from` to `to`.
+ * The times, between `from` and `to`, in which a member ran at most `most` children although a
+ * caller waited.
  */
 function lulls(name: string, most: number, from: number, to: number): number[] {
   const found: number[] = [];
@@ -116,8 +115,8 @@ function lulls(name: string, most: number, from: number, to: number): number[] {
 }
 
 /**
- * By then every caller had its slot, or had heard that it waits: until then the machine is busy
- * with their arrival, all at once.
+ * The moment when every caller had its slot or had heard that it waits. Until then the machine is
+ * busy with all of them arriving at once.
  */
 const arrived = Math.max(...seen.map(({ queued, placed }) => queued ?? placed));
 for (const [when, from, to] of [

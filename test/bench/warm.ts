@@ -1,8 +1,9 @@
 /**
- * What a process that waits, and one that is used again, save: from call to value, beside a bare
- * process that answers over a pipe; how
- * fast those that are taken are replaced; and what each one holds while it waits. All of one run,
- * without HTTP.
+ * The time that a warm process and a reused one save, from call to value, beside a bare process
+ * that
+ * answers over a pipe. It also prints how fast warm processes are replaced, and the memory that
+ * each
+ * holds while it waits. One run measures all of it, without HTTP.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +18,7 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
 const WARM_UP = 5;
 const REFILLS = 60;
 const WAITING = 8;
-/** What a process that waits is looked at for: its memory has settled. */
+/** How long a warm process rests before its memory is read, so that the memory has settled. */
 const SETTLE_MS = 500;
 
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
@@ -65,7 +66,7 @@ async function filled(runtimes: RuntimeRegistry, name: string, size: number): Pr
 const median = (times: number[]) =>
   times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
 
-/** A bare process that answers each line that it gets. */
+/** A bare process that answers each line that it reads. */
 const ANSWER =
   'const s = new (require("node:net").Socket)({ fd: 3 }); s.on("data", (line) => ' +
   's.write(JSON.stringify({ value: eval(JSON.parse(line).source)() }) + "\\n"));';

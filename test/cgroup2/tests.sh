@@ -1,4 +1,5 @@
-# The test files that `npm run test:cgroup2` runs on a real cgroup v2, one a line. An empty list leaves its run out.
+# The test files that `npm run test:cgroup2` runs on a real cgroup v2, one a line. An empty list
+# leaves its run out.
 
 # As root.
 as_root="

@@ -2,7 +2,7 @@
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { lastOf, textOf } from "./member.ts";
 
-/** A script that makes each attempt in a shell of its own and says whether it came through. */
+/** A script that makes each attempt in a shell of its own and says whether it succeeded. */
 export function attemptScript(attempts: Readonly<Record<string, string>>): string {
   const lines = Object.entries(attempts).map(
     ([name, code]) =>
@@ -12,7 +12,7 @@ export function attemptScript(attempts: Readonly<Record<string, string>>): strin
   return lines.join("\n");
 }
 
-/** What came of each attempt, by name. */
+/** The outcome of each attempt, by name. */
 export function outcomesOf(events: readonly NumberedEvent[]): Record<string, "made" | "refused"> {
   if (lastOf(events, "result").exitCode !== 0)
     throw new Error(

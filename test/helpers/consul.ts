@@ -21,7 +21,7 @@ function find(): string | undefined {
       accessSync(file, constants.X_OK);
       return file;
     } catch {
-      // It is not in this directory.
+      // The program is not in this directory.
     }
   }
   return undefined;
@@ -40,7 +40,7 @@ export interface ConsulAgent {
   readonly httpAddress: string;
   /** Ends the process. Idempotent. */
   stop(): Promise<void>;
-  /** Starts it again on the same ports; it has forgotten everything. */
+  /** Starts the agent again on the same ports, with an empty memory. */
   restart(): Promise<void>;
   /** Asks its HTTP API; throws on anything but success. */
   ask<T>(path: string, method?: "GET" | "PUT"): Promise<T>;
@@ -116,8 +116,7 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
     LEADER_TIMEOUT_MS,
   );
   try {
-    // Where the process has ended, the polling goes on in vain until its deadline: nobody waits for
-    // it.
+    // If the process has ended, the polling runs to its deadline without a listener.
     leader.catch(() => {});
     await Promise.race([leader, gone]);
     gone.catch(() => {});

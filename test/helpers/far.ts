@@ -38,7 +38,7 @@ export interface FarMachine {
   readonly near: string;
   /** Runs a module's text over there, with these arguments; gives the lines that it prints. */
   run(script: string, ...args: string[]): AsyncIterableIterator<string>;
-  /** From now on nothing passes, and neither side is told. */
+  /** Pulls the cable: nothing passes any more, and neither side gets a message about it. */
   pull(): void;
   plug(): void;
 }
@@ -46,8 +46,8 @@ export interface FarMachine {
 let made = 0;
 
 /**
- * It is gone when the test ends; if this process is killed before, it goes too: the namespace lives
- * as long as what runs in it.
+ * Starts such a machine. It ends with the test, and also when this process is killed: a namespace
+ * lives as long as its last process.
  */
 export async function startFarMachine(): Promise<FarMachine> {
   const holder = spawn("unshare", ["--net", "sh", "-c", "echo up; exec cat"], {
@@ -56,7 +56,7 @@ export async function startFarMachine(): Promise<FarMachine> {
   onTestFinished(() => void holder.stdin.end());
   await once(holder.stdout, "data");
   const own = (process.pid * 2 + made) & 0x3fff;
-  // Of the block that is kept for trials of network devices.
+  // An address of 198.18.0.0/15, which RFC 2544 reserves for tests of network devices.
   const subnet = `198.18.${own >> 6}.${(own & 63) << 2}`;
   const address = (host: number) => subnet.replace(/\d+$/, (last) => `${Number(last) + host}`);
   const name = `far${process.pid}x${made++}`;
@@ -64,7 +64,7 @@ export async function startFarMachine(): Promise<FarMachine> {
   const inside = ["-t", String(holder.pid), "--net"];
   const ipInside = (...args: string[]) => execFileSync("nsenter", [...inside, "ip", ...args]);
   ip("link", "add", name, "type", "veth", "peer", "name", "cable", "netns", String(holder.pid));
-  // Connections that still try to send would keep the namespace, and the cable, for a while.
+  // Connections that still try to send would keep the namespace and the cable for a while.
   onTestFinished(() => void ip("link", "delete", name));
   ip("address", "add", `${address(1)}/30`, "dev", name);
   ip("link", "set", name, "up");

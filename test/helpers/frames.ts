@@ -1,4 +1,4 @@
-/** Frames of HTTP/2, made by hand: what no client library sends. */
+/** Frames of HTTP/2, made by hand: no client library sends them. */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export const TYPES = {
   data: 0,
@@ -28,8 +28,8 @@ export function frame(
 }
 
 /**
- * A field of HPACK whose name and value are written out, and are not to be remembered; shorter than
- * 127 bytes each.
+ * A literal field of HPACK that the decoder does not index. Name and value take less than 127 bytes
+ * each.
  */
 export function field(name: string, value: string): Buffer {
   return Buffer.concat([

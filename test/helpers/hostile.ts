@@ -1,6 +1,6 @@
 /**
- * A member under attack, with a child beside it that must not notice; and what has to hold when the
- * attack is over.
+ * A member under attack, with a sibling child that must not notice, and the checks that hold when
+ * the attack is over.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -23,9 +23,11 @@ import {
 import { LEVEL } from "./sandbox.ts";
 import { eventually } from "./wait.ts";
 
-/** An attack, its member's answer included, is over in this time. */
+/** The deadline of an attack, the member's answer included. */
 const ATTACK_MS = 50_000;
-/** After a slot is free nothing is left but what the kernel is about to remove. */
+/**
+ * Once a slot is free, only remains that the kernel is about to remove may exist, for this long.
+ */
 const SETTLE_MS = 5_000;
 const IDLE_MS = 20_000;
 
@@ -39,7 +41,7 @@ export const hostileMissing: string | undefined =
 /** The name of every group of this process's members begins with this. */
 const GROUPS = `distributed-pool-${process.pid}-`;
 
-/** Processes of this machine that are in a group of this process's members. */
+/** Processes of this machine in a group of this process's members. */
 export function survivors(prefix = GROUPS): string[] {
   return readdirSync("/proc").filter((pid) => {
     try {
@@ -55,7 +57,7 @@ export function survivors(prefix = GROUPS): string[] {
 }
 
 /**
- * All groups of members whose names begin so: the folders of their children's groups, and those.
+ * All groups of members whose names begin with the prefix, and the groups of their children.
  */
 export function groupsOf(prefix: string): string[] {
   return find(["-name", `${prefix}*`, "-type", "d", "-o", "-path", `*/${prefix}*/*`, "-type", "d"]);
@@ -68,7 +70,7 @@ export function groupsLeft(prefix = GROUPS): string[] {
 
 function find(which: readonly string[]): string[] {
   const found = spawnSync("find", ["/sys/fs/cgroup", ...which], { encoding: "utf8" });
-  // It fails where a group goes while it looks.
+  // `find` fails where a group is removed while it looks.
   return found.stdout.split("\n").filter(Boolean);
 }
 
@@ -79,16 +81,16 @@ export interface Attacked {
   /** The same for a shell script. */
   script(text: string, spec?: Partial<ChildSpecInput>): Promise<NumberedEvent[]>;
   /**
-   * What has to hold afterwards; called by `attack` itself. For attacks that are made otherwise.
+   * Checks what must hold after an attack. `attack` calls it; other kinds of attack call it
+   * themselves.
    */
   contained(): Promise<void>;
 }
 
 /**
- * Starts a member, and a sibling that counts on beside every attack.
+ * Starts a member, and a sibling that keeps counting beside every attack.
  *
- * @param options of the member; pool `pipeline` has 3 slots unless said otherwise, one of which the
- * sibling takes.
+ * @param options of the member. Pool `pipeline` has 3 slots by default; the sibling takes one.
  */
 export async function startAttacked(options: Options = {}): Promise<Attacked> {
   const member = await startOne({ pools: { pipeline: 3, sibling: 1 }, graceMs: 200, ...options });
@@ -115,8 +117,8 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     }
   };
   const contained = async () => {
-    // Where the attack's slot is free nothing of it is left; the sibling has one process tree and
-    // one group by hierarchy.
+    // Once the attack's slot is free, nothing of it exists; the sibling has one process tree, and
+    // one group in each hierarchy.
     await poolIdle(member);
     await within("the sibling's next number", beat());
     expect(await getJson(`${member.url}/readyz`)).toMatchObject({ status: "ok", sandbox: "full" });
@@ -163,7 +165,7 @@ function hasProcesses(group: string): boolean {
   try {
     return readFileSync(`${group}/cgroup.procs`, "utf8") !== "";
   } catch {
-    // It has gone in this moment.
+    // The process has ended in this moment.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** A client of HTTP/2 that does what it is told. */
+/** A client of HTTP/2 that does exactly as it is told. */
 import { once } from "node:events";
 import {
   type ClientHttp2Session,
@@ -17,7 +17,7 @@ export async function connectTo(
   options: SecureClientSessionOptions,
 ): Promise<ClientHttp2Session> {
   const session = connect(url, options);
-  // Tests look at what came of their streams.
+  // Tests look at the outcome of their streams.
   session.on("error", () => {});
   onTestFinished(() => session.destroy());
   await within("the connection", once(session, "connect"));

@@ -22,7 +22,7 @@ export function within<T>(label: string, promise: Promise<T>, ms = WAIT_MS): Pro
   return withinMs(label, ms, promise);
 }
 
-/** Asks again until the answer is yes. */
+/** Asks again and again until the answer is true. */
 export function until(
   label: string,
   ask: () => boolean | Promise<boolean>,
@@ -37,18 +37,18 @@ export function until(
   });
 }
 
-/** All that an iteration gives, to its end. */
+/** All items of an iteration. */
 export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
   for await (const item of source) items.push(item);
   return items;
 }
 
-/** Bytes held in this process by what can still be reached. */
+/** Bytes of the objects in this process that can still be reached. */
 export async function heldBytes(): Promise<number> {
   setFlagsFromString("--expose-gc");
   const collectGarbage = runInNewContext("gc") as () => void;
-  // What one round finalises, the next one frees.
+  // One collection finalises an object, and the next one frees it.
   for (let round = 0; round < 3; round++) {
     collectGarbage();
     await nextTurn();

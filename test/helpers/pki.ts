@@ -39,7 +39,7 @@ export class Pki {
     );
   }
 
-  /** A certificate for this machine, under this address of its, as server and as client. */
+  /** A certificate for one address of this machine, valid for a server and for a client. */
   certificate(name: string, by: string, address = "127.0.0.1"): void {
     this.#openssl(
       "req",

@@ -7,7 +7,7 @@ const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const READY_TIMEOUT_MS = 30_000;
 const EXIT_TIMEOUT_MS = 10_000;
 
-/** The environment without what would steer a member or a Consul agent from outside. */
+/** The environment without the variables that configure a member or a Consul agent. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(CONSUL|DPOOL)_/.test(name)),
@@ -31,7 +31,7 @@ export interface MemberProcess {
   readonly name: string;
   readonly url: string;
   readonly pid: number;
-  /** What it has logged so far, the last of it. */
+  /** The end of its log so far. */
   readonly log: string;
   /** How it ended. */
   readonly exited: Promise<{
@@ -39,7 +39,7 @@ export interface MemberProcess {
     readonly signal: NodeJS.Signals | null;
   }>;
   kill(signal: NodeJS.Signals): void;
-  /** Ends it whatever state it is in, a stopped one too. Idempotent. */
+  /** Ends the process in whatever state it is, also a stopped one. Idempotent. */
   end(): Promise<void>;
 }
 

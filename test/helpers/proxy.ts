@@ -1,6 +1,7 @@
 /**
- * A network that fails: a proxy that cuts connections after some bytes of the answer, or lets them
- * stand open and passes nothing on.
+ * A network that fails: a proxy that cuts connections after a number of bytes of the answer, or
+ * that
+ * keeps them open and passes nothing on.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
@@ -8,13 +9,13 @@ import { onTestFinished } from "vitest";
 
 export interface CuttingProxy {
   readonly url: string;
-  /** How often it has cut. */
+  /** How often the proxy has cut. */
   readonly cuts: number;
   /** How many requests of this method have passed. */
   requests(method: string): number;
   /** Cuts the connections that are open. */
   cut(): void;
-  /** From now on nothing passes on the connections that are open. */
+  /** Freezes the open connections: nothing passes on them any more. */
   freeze(): void;
 }
 
@@ -23,7 +24,7 @@ export interface CuttingProxy {
  *
  * @param cutAfter gives, for each request, after how many bytes of its answer the connection is
  * cut; undefined for never.
- * @param lost so many bytes more are read before the cut, and not passed on: they were on the way.
+ * @param lost bytes that the proxy reads before the cut and drops, as if they were on the way.
  * Default 0.
  */
 export async function cuttingProxy(
@@ -50,7 +51,7 @@ export async function cuttingProxy(
       upstream.write(chunk);
     });
     upstream.on("data", (chunk: Buffer) => {
-      // No faster than it is read: what waits here would be on no real network.
+      // The proxy reads no faster than it writes: a real network has no such buffer.
       if (left > 0 && !client.write(chunk.subarray(0, left))) {
         upstream.pause();
         client.once("drain", () => upstream.resume());

@@ -9,13 +9,13 @@ export interface Recorded {
   readonly path: string;
   /** The request's body; empty for none. */
   readonly body: string;
-  /** Of the answer. */
+  /** The status of the answer. */
   readonly status: number;
 }
 
 /**
- * Puts a proxy before a member, for all who find it through the registry. The list grows with each
- * request that was answered.
+ * Puts a proxy before a member, for all who find it through the registry. Each answered request is
+ * added to the list.
  */
 export async function record(
   member: RunningMember,

@@ -27,7 +27,7 @@ function strongest(): SandboxLevel {
   }
 }
 
-/** What this machine can hold children by. */
+/** The strongest level of sandbox on this machine. */
 export const LEVEL = strongest();
 /** Whether bubblewrap works on this machine. */
 export const HAS_BUBBLEWRAP = LEVEL !== "none";
@@ -51,7 +51,7 @@ export function openBubblewrap(): Bubblewrap {
   return open(new Bubblewrap(LEVEL === "full" ? "full" : "no-cgroup"));
 }
 
-/** What {@link SANDBOX_OPTION} gives a member, closed with the test. */
+/** The sandbox that {@link SANDBOX_OPTION} gives a member, closed with the test. */
 export function openSandbox(): Sandbox {
   return HAS_BUBBLEWRAP ? openBubblewrap() : open(new NoSandbox(process.env.PATH ?? ""));
 }

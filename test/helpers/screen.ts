@@ -1,6 +1,6 @@
 /**
- * What a terminal shows of what is written to it: lines, and where a carriage return lets one be
- * written over.
+ * The screen of a terminal after some output: its lines, where a carriage return lets the next text
+ * overwrite a line.
  */
 export class Screen {
   readonly lines: string[] = [""];

@@ -1,4 +1,4 @@
-/** Tar streams by hand, also such as no honest program writes. */
+/** Tar streams by hand, also ones that no honest program writes. */
 
 const BLOCK = 512;
 
@@ -7,7 +7,7 @@ export interface TarEntry {
   readonly content?: string | Buffer;
   /** Default `0`, a regular file. */
   readonly type?: string;
-  /** What the header says; default the content's bytes. Text goes in as it is. */
+  /** The size in the header. Default: the content's bytes. A text goes in unchanged. */
   readonly size?: number | string | Buffer;
   readonly magic?: "gnu" | "ustar" | "none";
   readonly linkTo?: string;

@@ -27,11 +27,11 @@ import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { createApp } from "./routes/app.ts";
 import { UploadReceiver } from "./routes/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
-import { PoolRuntimes } from "./runtimes/pool-runtimes.ts";
-import type { RuntimeRegistry } from "./runtimes/registry.ts";
+import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
+import type { RuntimeRegistry } from "./runtimes/registry/runtime-registry.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import type { Confinement } from "./sandbox/confinement.ts";
-import { openSandbox, prove } from "./sandbox/open-sandbox.ts";
+import { openSandbox, probeConfinements } from "./sandbox/open-sandbox.ts";
 import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
 import { fetchRulesOf } from "./workspace/fetch-rules.ts";
 
@@ -187,7 +187,7 @@ export async function startMember(options: MemberOptions): Promise<RunningMember
   const take = async (wanted: MemberOptions): Promise<Reloaded> => {
     const asked = checkedOptions(wanted);
     const reloaded = difference(held, wanted, DEFAULTS);
-    await prove(sandbox, confinementsOf(asked));
+    await probeConfinements(sandbox, confinementsOf(asked));
     const runtimes = await poolRuntimes.open(wantedOf(asked));
     if (stopping) throw PoolError.of("draining", "the member drains");
     const before = Object.keys(held.pools);

@@ -1,4 +1,4 @@
-/** JavaScript and TypeScript in `bun`, where the server's machine has it on PATH. */
+/** JavaScript and TypeScript in `bun`, on machines that have it on their PATH. */
 import { accessSync, constants, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Definition } from "./definition.ts";
@@ -10,7 +10,7 @@ export const bun: Definition = (machine) => {
   const program = find("bun", machine.path);
   return program === undefined
     ? undefined
-    : javascriptRunner(machine, { program, place: BUN, options: [] });
+    : javascriptRunner(machine, { program, path: BUN, options: [] });
 };
 
 /** The file of a program on a PATH. */
@@ -21,7 +21,7 @@ function find(program: string, path: string): string | undefined {
       accessSync(file, constants.X_OK);
       return realpathSync(file);
     } catch {
-      // Not there.
+      // The folder has no such program.
     }
   }
   return undefined;

@@ -1,4 +1,4 @@
-/** Runs a program as it is. */
+/** The runtime of commands, which runs a program without a runner. */
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import { contextEnvironment, NOT_STARTED, type Outcome, type Runtime } from "./runtime.ts";
 

@@ -1,26 +1,26 @@
-/** What a runtime's file in this folder says of it. */
+/** The definition of a built-in runtime: each has a file in this folder. */
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 
-/** How a runner is started: a program that takes jobs from descriptor 3 and reports to it (`messages.ts`). */
+/** The start of a runner, which takes jobs from descriptor 3 and reports there (`messages.ts`). */
 export interface Runner {
   readonly argv: readonly string[];
-  /** The program that runs it, where it is not of the sandbox's own system. */
+  /** The program that runs the runner, where the sandbox's own system does not have it. */
   readonly program?: ReadOnlyBind;
-  /** The file that it runs. */
+  /** The runner's own file. */
   readonly file: ReadOnlyBind;
-  /** A program that exits with 0 inside a sandbox where the runtime can be used. */
+  /** A command line that exits with 0 inside a sandbox in which the runtime works. */
   readonly probe: readonly string[];
-  /** Whether its values can be written by devalue, which is for JavaScript alone. */
+  /** Whether devalue, which is for JavaScript alone, can encode the runtime's values. */
   readonly javascript: boolean;
 }
 
-/** The machine that a runtime may be on. */
+/** The machine on which a runtime is looked for. */
 export interface Machine {
-  /** Where programs are looked for, as `PATH` has it. */
+  /** The folders of programs, separated by colons. */
   readonly path: string;
-  /** Private to the member, readable by its children's user. */
+  /** A folder of the member, which its children's user can read. */
   readonly folder: string;
 }
 
-/** Undefined where the machine cannot have it. */
+/** The runner for a machine; undefined where the machine does not have the runtime. */
 export type Definition = (machine: Machine) => Runner | undefined | Promise<Runner | undefined>;

@@ -1,4 +1,4 @@
-/** What Node and Bun have in common: their runner, as one file. */
+/** The runner that Node and Bun share, as one file. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,38 +7,42 @@ import type { Machine, Runner } from "./definition.ts";
 const RUNNER = "/run/distributed-pool/runner.mjs";
 
 interface Engine {
-  /** On the host, and as it is shown inside. */
+  /** The program's path on the host. */
   readonly program: string;
-  readonly place: string;
+  /** The program's path inside the sandbox. */
+  readonly path: string;
   readonly options: readonly string[];
 }
 
 export async function javascriptRunner(
   { folder }: Machine,
-  { program, place, options }: Engine,
+  { program, path, options }: Engine,
 ): Promise<Runner> {
   return {
-    argv: [place, ...options, RUNNER],
-    program: { from: program, to: place },
+    argv: [path, ...options, RUNNER],
+    program: { from: program, to: path },
     file: { from: await runnerFile(folder), to: RUNNER },
-    probe: [place, "--version"],
+    probe: [path, "--version"],
     javascript: true,
   };
 }
 
 let bundle: Promise<string> | undefined;
 
-/** The runner. The package has it as one file; in a checkout it is bundled, once for each process, and written into the member's own folder. */
+/**
+ * The path of the runner. The package contains it as one file. In a checkout, each process bundles
+ * it once and writes it into the member's folder.
+ */
 async function runnerFile(folder: string): Promise<string> {
   if (!import.meta.url.endsWith(".ts"))
     return fileURLToPath(new URL("./javascript-runner.js", import.meta.url));
-  bundle ??= bundled();
+  bundle ??= bundleRunner();
   const file = join(folder, "runner.mjs");
   writeFileSync(file, await bundle, { mode: 0o644 });
   return file;
 }
 
-async function bundled(): Promise<string> {
+async function bundleRunner(): Promise<string> {
   const { build } = await import("esbuild");
   const entry = fileURLToPath(new URL("./runners/javascript/runner.ts", import.meta.url));
   const { outputFiles } = await build({

@@ -1,45 +1,48 @@
 /**
- * What a child says of its progress, by what it writes to descriptor 3: nobody has checked it. What makes no sense is dropped, and what comes
- * faster than anybody needs it is read slowly.
+ * Reads progress that a child writes to descriptor 3. Lines that are not valid progress are
+ * ignored. A child that writes too fast is throttled.
  */
 import type { Readable } from "node:stream";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
+import { within } from "../../sdk/typescript/within.ts";
 
-/** So much is read in one go; after it comes a pause, in which a child that writes on has to wait. */
+/** 64 KiB are read between two pauses, in which a child that writes on must wait. */
 const BURST_BYTES = 65_536;
 const PAUSE_MS = 50;
-/** A command's line is cut there. */
+/** 4 KiB of a line are read; the rest of it is dropped. */
 const MAX_LINE_BYTES = 4_096;
-/** A stray process may hold a command's pipe open: after the command's end it is read for so long. */
+/** The pipe is read this long after the command's end: a stray process may keep it open. */
 const END_TIMEOUT_MS = 250;
 const NEWLINE = 10;
 
-const GivenSchema = ProgressEventSchema.omit({ type: true });
+const ProgressSchema = ProgressEventSchema.omit({ type: true });
 
-/** Progress as the contract has it: its message is made one line that a terminal can show. Undefined for what is none. */
-function checked(given: unknown): Progress | undefined {
-  const { message, ...rest } = { ...(given as { message?: unknown } | null) };
+/**
+ * Valid progress, with a message that a terminal can show in one line; undefined for no progress.
+ */
+function checkProgress(value: unknown): Progress | undefined {
+  const { message, ...rest } = { ...(value as { message?: unknown } | null) };
   const line =
     typeof message === "string"
-      ? { message: shown(message) }
+      ? { message: printable(message) }
       : message === undefined
         ? {}
         : { message };
-  return GivenSchema.safeParse({ ...rest, ...line }).data;
+  return ProgressSchema.safeParse({ ...rest, ...line }).data;
 }
 
-function shown(message: string): string {
+function printable(message: string): string {
   const start = message
     .slice(0, MAX_PROGRESS_MESSAGE)
     .replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, " ");
-  // A cut may have left half a character.
+  // The cut may have left half a character.
   return start
     .replace(/[\ud800-\udbff]$/, "")
     .toWellFormed()
     .trim();
 }
 
-function parsed(line: string): unknown {
+function parseJson(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
@@ -47,34 +50,34 @@ function parsed(line: string): unknown {
   }
 }
 
-/** `3`, `3/10`, or one of them and words. */
+/** `3` or `3/10`, and a message behind them. */
 const PLAIN = /^(\d{1,15}(?:\.\d{1,15})?)(?:\/(\d{1,15}(?:\.\d{1,15})?))?(?:\s+(.*))?$/;
 
-/** The progress in a line that a command wrote: plain, or an object of JSON. Undefined where there is none. */
-export function progressOf(line: string): Progress | undefined {
-  if (line.startsWith("{")) return checked(parsed(line));
+/** The progress in a command's line, plain or as JSON; undefined for a line without progress. */
+export function readProgressLine(line: string): Progress | undefined {
+  if (line.startsWith("{")) return checkProgress(parseJson(line));
   const [, done, total, message] = PLAIN.exec(line) ?? [];
   if (done === undefined) return undefined;
-  return checked({
+  return checkProgress({
     done: Number(done),
     ...(total && { total: Number(total) }),
     ...(message && { message }),
   });
 }
 
-/** Whether what came from a function's process is about its progress. */
-export function isProgress(line: string): boolean {
-  return /^\{\s*"progress"\s*:/.test(line);
+/** Whether a line from a function's process is a message of progress, built in or configured. */
+export function isProgressMessage(line: string): boolean {
+  return /^\{\s*(?:"kind"\s*:\s*"progress"\s*,\s*)?"progress"\s*:/.test(line);
 }
 
-/** The progress in such a line; undefined where it is none after all. */
-export function progressIn(line: string): Progress | undefined {
+/** The progress in such a message; undefined for invalid progress. */
+export function readProgressMessage(line: string): Progress | undefined {
   return line.length > MAX_LINE_BYTES
     ? undefined
-    : checked((parsed(line) as { progress?: unknown } | undefined)?.progress);
+    : checkProgress((parseJson(line) as { progress?: unknown } | undefined)?.progress);
 }
 
-/** Reads a stream that flows no faster than is good for the server. */
+/** Throttles a stream: pauses it for 50 ms after each 64 KiB. */
 export class FlowLimit {
   readonly #stream: Readable;
   #bytes = 0;
@@ -83,7 +86,8 @@ export class FlowLimit {
     this.#stream = stream;
   }
 
-  took(bytes: number): void {
+  /** Counts bytes that the caller has read. */
+  count(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < BURST_BYTES) return;
     this.#bytes = 0;
@@ -93,38 +97,35 @@ export class FlowLimit {
 }
 
 /**
- * Reads a command's progress: of the lines that come at once, the last one that is progress.
+ * Reads a command's progress until its pipe closes. Of the lines in one chunk, the last progress
+ * counts.
  *
- * @param exited when the command has ended; what the pipe holds then is read too.
+ * @param exited resolves when the command has ended. The rest in the pipe is read too.
  */
 export async function readProgress(
   stream: Readable,
   exited: Promise<unknown>,
   onProgress: (progress: Progress) => void,
 ): Promise<void> {
-  const pace = new FlowLimit(stream);
-  let held: Buffer = Buffer.alloc(0);
-  const tell = (text: string) => {
+  const flow = new FlowLimit(stream);
+  let rest: Buffer = Buffer.alloc(0);
+  const report = (text: string) => {
     for (const line of text.split("\n").toReversed()) {
-      const progress = progressOf(line.trim());
+      const progress = readProgressLine(line.trim());
       if (progress) return onProgress(progress);
     }
   };
   stream.on("data", (chunk: Buffer) => {
-    pace.took(chunk.length);
+    flow.count(chunk.length);
     const end = chunk.lastIndexOf(NEWLINE);
-    if (end >= 0) tell(Buffer.concat([held, chunk.subarray(0, end)]).toString("utf8"));
-    held = Buffer.concat([end < 0 ? held : Buffer.alloc(0), chunk.subarray(end + 1)]).subarray(
+    if (end >= 0) report(Buffer.concat([rest, chunk.subarray(0, end)]).toString("utf8"));
+    rest = Buffer.concat([end < 0 ? rest : Buffer.alloc(0), chunk.subarray(end + 1)]).subarray(
       0,
       MAX_LINE_BYTES,
     );
   });
   const closed = new Promise((resolve) => stream.once("close", resolve));
-  let timer: NodeJS.Timeout | undefined;
-  void exited.then(() => {
-    timer = setTimeout(() => stream.destroy(), END_TIMEOUT_MS);
-  });
+  void exited.then(() => within(END_TIMEOUT_MS, closed)).then(() => stream.destroy());
   await closed;
-  clearTimeout(timer);
-  tell(held.toString("utf8"));
+  report(rest.toString("utf8"));
 }

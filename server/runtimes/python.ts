@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Definition } from "./definition.ts";
 
 const RUNNER = "/run/distributed-pool/runner.py";
-/** Beside this file in the source tree, and beside the bundle in the package. */
+/** The runner is in a folder of the source tree, and beside the bundle in the package. */
 const RUNNER_FILE = fileURLToPath(
   new URL(
     import.meta.url.endsWith(".ts") ? "./runners/python/runner.py" : "./python-runner.py",
@@ -12,7 +12,7 @@ const RUNNER_FILE = fileURLToPath(
 );
 
 export const python: Definition = () => ({
-  // Without compiled files, which would be left in the workspace.
+  // `-B` writes no compiled files, which would stay in the workspace.
   argv: ["python3", "-B", RUNNER],
   file: { from: RUNNER_FILE, to: RUNNER },
   probe: [

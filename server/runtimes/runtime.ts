@@ -1,4 +1,4 @@
-/** The seam between a child spec and a process: a runtime starts the work, and tells how it ended. */
+/** The interface of a runtime, which starts the work of a child spec and reports its outcome. */
 import type { Readable } from "node:stream";
 import type { FunctionError } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
@@ -7,12 +7,12 @@ import type { ChildSpec } from "../../openapi/spec.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 
-/** What a child is told about itself. */
+/** The facts that a child learns about itself. */
 export interface ChildContext {
   readonly member: string;
   readonly pool: string;
   readonly childId: string;
-  /** Milliseconds since the epoch; null if never. */
+  /** Milliseconds since the epoch; null for no deadline. */
   readonly deadline: number | null;
 }
 
@@ -22,9 +22,9 @@ export interface Work {
   /** The function to call, of the spec or of a task; undefined for a command. */
   readonly call: FunctionCall | undefined;
   readonly context: ChildContext;
-  /** Who asked for it: processes are kept for the same one only. */
+  /** The caller. A process that is reused serves one caller only. */
   readonly client: string;
-  /** Is told how far a function has come, as often as it says so. A command says it by its process's own pipe. */
+  /** Called for each progress of a function. A command's progress has a pipe of its own. */
   readonly onProgress: (progress: Progress) => void;
 }
 
@@ -36,21 +36,21 @@ export interface FunctionCall {
   readonly export?: string | undefined;
   readonly args: readonly unknown[];
   readonly encoding: "json" | "devalue";
-  /** Load the function, and do not call it. */
+  /** Whether the runtime only loads the function, and does not call it. */
   readonly loadOnly?: boolean | undefined;
 }
 
-/** Where the work runs, and what goes in and comes out beside it. */
+/** The sandbox in which the work runs, and the files that go in and come out. */
 export interface ProcessSetup {
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   /** Files for the workspace, as a tar stream. */
   readonly files: Readable | undefined;
-  /** Patterns of the files that are kept. */
+  /** Patterns of the files that the child leaves as artifacts. */
   readonly artifacts: readonly string[];
 }
 
-/** How the work ended, as the work itself saw it. */
+/** The end of the work, as the work itself reports it. */
 export type Outcome =
   | { readonly kind: "exited"; readonly exit: Exit }
   | { readonly kind: "returned"; readonly value: unknown; readonly encoding?: "devalue" }
@@ -59,30 +59,34 @@ export type Outcome =
   | { readonly kind: "unavailable"; readonly detail: string }
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
-/** The outcome of a process whose sandbox failed before the program was started. */
+/** The outcome of a process whose sandbox failed before it started the program. */
 export const NOT_STARTED: Outcome = {
   kind: "unavailable",
   detail: "the sandbox failed before the program was started; its message is in stderr",
 };
 
-/** Measured inside the child, where the runtime can. */
+/** Usage that a runtime measures inside the child. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;
 
-/** Work under way. */
+/** Work that is running. */
 export interface StartedWork {
   readonly process: SandboxedProcess;
-  /** Resolves once the work has told its outcome or has ended without one. Never rejects. */
+  /** Resolves when the work has reported its outcome or ended without a report. Never rejects. */
   readonly outcome: Promise<Outcome & { readonly usage?: MeasuredUsage }>;
-  /** Tells the work that the member drains; it goes on. */
+  /** Tells the work that the member drains. The work may run on. */
   drain?(): void;
 }
 
 export interface Runtime {
-  /** Starts the work, in a process of its own or in one that waits. @throws {PoolError} `sandbox_unavailable`. */
-  start(work: Work, place: ProcessSetup): Promise<StartedWork>;
+  /**
+   * Starts the work in a new process or in a waiting one.
+   *
+   * @throws {PoolError} `sandbox_unavailable`.
+   */
+  start(work: Work, setup: ProcessSetup): Promise<StartedWork>;
 }
 
-/** The variables by which a command finds what a function finds in its context. */
+/** The variables that give a command the facts of a function's context. */
 export function contextEnvironment(context: ChildContext): Record<string, string> {
   return { POOL_MEMBER: context.member, POOL_NAME: context.pool, POOL_CHILD_ID: context.childId };
 }

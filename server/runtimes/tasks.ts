@@ -1,4 +1,6 @@
-/** The operator's functions: modules directly in one folder, each the task of its name. */
+/**
+ * The operator's functions. Each module directly in one folder is a task with the module's name.
+ */
 import { readdirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import type { z } from "zod";
@@ -6,15 +8,18 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { TaskSchema } from "../../openapi/functions.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { TaskNameSchema } from "../../openapi/names.ts";
+import { within } from "../../sdk/typescript/within.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
-import type { FunctionCall, ProcessSetup, Runtime } from "./runtime.ts";
+import type { FunctionCall, ProcessSetup, Runtime, StartedWork } from "./runtime.ts";
 
-/** Where the folder is inside the sandbox. */
+/** The path of the folder inside the sandbox. */
 const TASKS = "/run/distributed-pool/tasks";
-/** A module that takes longer to load is refused. */
+/** A module that takes longer to load makes the check fail. */
 const LOAD_TIMEOUT_MS = 10_000;
 
-/** By the ending of its file: which runtime a task wants, and which export is the function (the default one, unless named). */
+/**
+ * By file extension: the runtime of a task, and the export that is its function (or the default).
+ */
 const KINDS: Readonly<Record<string, Pick<FunctionCall, "runtime" | "export">>> = {
   ".js": { runtime: "node" },
   ".mjs": { runtime: "node" },
@@ -26,12 +31,13 @@ const DECLARATIONS = /\.d\.m?ts$/;
 
 export class Tasks {
   readonly #folder: string | undefined;
-  /** File names by task. */
+  /** The file names, by task. */
   readonly #files: ReadonlyMap<string, string>;
 
   /**
    * @param folder of the tasks; undefined for none.
-   * @throws {PoolError} `invalid_request` for a folder that cannot be read, a name that no task can have, and two files of one task.
+   * @throws {PoolError} `invalid_request` for a folder that cannot be read, for a name that no task
+   *   can have, and for two files of one task.
    */
   constructor(folder: string | undefined) {
     this.#folder = folder === undefined ? undefined : resolve(folder);
@@ -42,12 +48,12 @@ export class Tasks {
     return [...this.#files.keys()];
   }
 
-  /** What the children that run functions see of it. */
+  /** The folder, as children that run functions see it. */
   get readOnly(): readonly ReadOnlyBind[] {
     return this.#folder === undefined ? [] : [{ from: this.#folder, to: TASKS }];
   }
 
-  /** The function that a task is. @throws {PoolError} `task_not_found`. */
+  /** The function of a task. @throws {PoolError} `task_not_found`. */
   callOf({ name, args, encoding }: z.output<typeof TaskSchema>, level: SandboxLevel): FunctionCall {
     const file = this.#files.get(name);
     if (file === undefined)
@@ -65,68 +71,61 @@ export class Tasks {
   }
 
   /**
-   * Loads each task once, as a call would, and calls none.
+   * Loads each task once in a pool's sandbox, as a call would, and calls none.
    *
-   * @param pool in whose sandbox they are loaded.
-   * @throws {PoolError} `invalid_request` that names each file that does not load, and says why.
+   * @param runtimeOf the pool's runtime for a call.
+   * @throws {PoolError} `invalid_request` that names each file that does not load, with the reason.
    */
   async check(
     pool: string,
     runtimeOf: (call: FunctionCall) => Runtime,
-    place: ProcessSetup,
+    setup: ProcessSetup,
   ): Promise<void> {
     const faults: string[] = [];
     for (const [name, file] of this.#files) {
       const call = {
-        ...this.callOf({ name, args: [], encoding: "json" }, place.sandbox.level),
+        ...this.callOf({ name, args: [], encoding: "json" }, setup.sandbox.level),
         loadOnly: true,
       };
-      const fault = await load(pool, () => runtimeOf(call), call, place).catch(messageOf);
+      const context = { member: "", pool, childId: "", deadline: null };
+      const work = { spec: EMPTY_SPEC, call, context, client: "", onProgress: () => {} };
+      const fault = await faultOf(async () => runtimeOf(call).start(work, setup));
       if (fault !== undefined)
         faults.push(
-          `task ${name} does not load in pool ${pool}: ${join(this.#folder as string, file)}: ${fault}`,
+          `task ${name} does not load in pool ${pool}: ` +
+            `${join(this.#folder as string, file)}: ${fault}`,
         );
     }
     if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("\n"));
   }
 }
 
-/** Why a task does not load; undefined when it does. */
-async function load(
-  pool: string,
-  runtime: () => Runtime,
-  call: FunctionCall,
-  place: ProcessSetup,
-): Promise<string | undefined> {
-  const context = { member: "", pool, childId: "", deadline: null };
-  const { process, outcome } = await runtime().start(
-    { spec: NOTHING, call, context, client: "", onProgress: () => {} },
-    place,
-  );
-  process.stdin?.end();
-  process.stdout.resume();
-  process.stderr.resume();
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    process.kill();
-  }, LOAD_TIMEOUT_MS);
-  const ended = await outcome;
-  clearTimeout(timer);
-  await process.exited;
-  if (late) return `not within ${LOAD_TIMEOUT_MS} ms`;
-  return "detail" in ended ? ended.detail : undefined;
+/** The reason why a task does not load; undefined for one that loads. */
+async function faultOf(start: () => Promise<StartedWork>): Promise<string | undefined> {
+  try {
+    const { process, outcome } = await start();
+    process.stdin?.end();
+    process.stdout.resume();
+    process.stderr.resume();
+    const loaded = await within(LOAD_TIMEOUT_MS, outcome);
+    if (loaded === undefined) process.kill();
+    await process.exited;
+    if (loaded === undefined) return `not within ${LOAD_TIMEOUT_MS} ms`;
+    return "detail" in loaded ? loaded.detail : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
-/** The spec of a child that is nobody's. */
-const NOTHING = { outputEncoding: "text", waitMs: 0, link: false } as const;
+/** The spec of a child without a caller. */
+const EMPTY_SPEC = { outputEncoding: "text", waitMs: 0, link: false } as const;
 
 function filesIn(folder: string): Map<string, string> {
   const refuse = (detail: string) => PoolError.of("invalid_request", detail);
   const files = new Map<string, string>();
   let entries: string[];
   try {
-    // What is no file, such as node_modules, is there for the tasks to import.
+    // Folders, such as node_modules, hold modules that the tasks import.
     entries = readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
   } catch (error) {
     throw refuse(`expected a folder of tasks; got ${folder}: ${messageOf(error)}`);
@@ -138,12 +137,14 @@ function filesIn(folder: string): Map<string, string> {
     const checked = TaskNameSchema.safeParse(name);
     if (!checked.success)
       throw refuse(
-        `${join(folder, file)}: ${checked.error.issues[0]?.message}; what tasks import goes into a folder in it`,
+        `${join(folder, file)}: ${checked.error.issues[0]?.message}; ` +
+          "what tasks import goes into a folder in it",
       );
     const other = files.get(name);
     if (other !== undefined)
       throw refuse(
-        `expected one file for task ${name}; got ${join(folder, other)} and ${join(folder, file)}`,
+        `expected one file for task ${name}; ` +
+          `got ${join(folder, other)} and ${join(folder, file)}`,
       );
     files.set(name, file);
   }

@@ -1,6 +1,7 @@
 /**
- * Control groups, version 1 and 2: limits on memory, processes and cpu of a whole child, what it used, and that nothing of
- * it is left. Files and their meanings: https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
+ * Control groups, version 1 and 2: they limit and count the memory, the processes and the cpu of a
+ * whole child, and kill what is left of it. The kernel describes their files at
+ * https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
  */
 import {
   existsSync,
@@ -12,39 +13,42 @@ import {
 } from "node:fs";
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { ChildLimits } from "./confinement.ts";
 import {
   type CgroupFiles,
   type Controller,
-  enable,
+  enableControllers,
+  isWritable,
   nearestUsable,
   ownGroups,
-  words,
-  writable,
+  readWords,
 } from "./hierarchy.ts";
 
-/** bubblewrap runs two processes beside the child's, and a shell may wait for the program. */
+/**
+ * 4 processes of the sandbox's own: two of bubblewrap, and shells that may wait for the program.
+ */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;
-/** On version 1, the part of the memory limit that sockets may take beside it. */
+/** An eighth of the memory limit, which sockets may take beside it on version 1. */
 const SOCKETS_PART = 8;
-/** Less would be refused by the kernel. */
+/** The kernel refuses a smaller quota. */
 const MIN_QUOTA_US = 1_000;
-/** A group is empty in milliseconds once its processes are killed; longer only when one hangs in the kernel. */
+/** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */
 const REMOVE_TIMEOUT_MS = 5_000;
 const REMOVE_PAUSE_MS = [0, 1, 2, 4, 8, 16, 32];
 
-/** The groups of one sandbox: a folder of its own in each hierarchy, and in it a group for each child. */
+/** The groups of one sandbox: a folder in each hierarchy, and in it one group for each child. */
 export class Cgroups {
   readonly version: 1 | 2;
-  /** The folders that hold the children's groups, each once. */
+  /** The folders that hold the children's groups, without duplicates. */
   readonly folders: readonly string[];
-  readonly #of: ReadonlyMap<Controller, string>;
-  #made = 0;
+  readonly #folderOf: ReadonlyMap<Controller, string>;
+  #created = 0;
 
   /**
-   * Finds where the folders go; {@link make} makes them.
+   * Finds the paths of the folders; {@link make} makes the folders.
    *
    * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
    */
@@ -67,8 +71,10 @@ export class Cgroups {
         own.version === 2
           ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)]))
           : own.folders;
-      this.#of = new Map([...parents].map(([key, path]) => [key, join(realpathSync(path), name)]));
-      this.folders = [...new Set(this.#of.values())];
+      this.#folderOf = new Map(
+        [...parents].map(([key, path]) => [key, join(realpathSync(path), name)]),
+      );
+      this.folders = [...new Set(this.#folderOf.values())];
     } catch (error) {
       throw this.#unavailable(error);
     }
@@ -85,8 +91,8 @@ export class Cgroups {
       for (const folder of this.folders) {
         mkdirSync(folder);
         made.push(folder);
-        const why = this.version === 2 ? enable(folder) : undefined;
-        if (why !== undefined) throw new Error(why);
+        const failure = this.version === 2 ? enableControllers(folder) : undefined;
+        if (failure !== undefined) throw new Error(failure);
       }
     } catch (error) {
       for (const folder of made) rmdirSync(folder);
@@ -100,11 +106,11 @@ export class Cgroups {
     });
   }
 
-  /** A group with these limits, still empty. */
+  /** Makes an empty group with these limits. */
   create(limits: ChildLimits): Cgroup {
-    const name = String(this.#made++);
+    const name = String(this.#created++);
     const folders = this.folders.map((folder) => join(folder, name));
-    const of = (controller: Controller) => join(this.#of.get(controller) as string, name);
+    const of = (controller: Controller) => join(this.#folderOf.get(controller) as string, name);
     const write = (controller: Controller, file: string, value: string | number) =>
       writeFileSync(join(of(controller), file), String(value));
     try {
@@ -116,11 +122,12 @@ export class Cgroups {
         ? Math.max(MIN_QUOTA_US, Math.round(limits.cpus * CPU_PERIOD_US))
         : undefined;
       if (this.version === 2) {
-        // Stops memory from being taken by many processes, tmpfs or page cache together; no swap, or the limit would only be slow.
+        // Stops many processes, tmpfs or page cache from taking memory together. Swap would only
+        // make the limit slow.
         write("memory", "memory.max", limits.memoryBytes);
         if (existsSync(join(of("memory"), "memory.swap.max")))
           write("memory", "memory.swap.max", 0);
-        // The whole child ends, not the one process the kernel picks.
+        // Makes the kernel end the whole child, not one process that it picks.
         write("memory", "memory.oom.group", 1);
         // Stops a child from keeping the processors from others.
         if (quota !== undefined) write("cpu", "cpu.max", `${quota} ${CPU_PERIOD_US}`);
@@ -128,7 +135,8 @@ export class Cgroups {
         write("memory", "memory.limit_in_bytes", limits.memoryBytes);
         if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes")))
           write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
-        // What TCP and UDP sockets hold is counted apart here, and without a limit not at all.
+        // Stops TCP and UDP sockets from taking memory: version 1 counts theirs apart, and only
+        // with a limit.
         if (existsSync(join(of("memory"), "memory.kmem.tcp.limit_in_bytes")))
           write(
             "memory",
@@ -150,23 +158,27 @@ export class Cgroups {
 
 /** One child's group. */
 export class Cgroup {
-  /** Whoever writes 0 to all of these has joined. */
+  /** A process joins the group when it writes 0 to each of these files. */
   readonly joinFiles: readonly string[];
   readonly #version: 1 | 2;
   readonly #folders: readonly string[];
-  readonly #of: (controller: Controller) => string;
+  readonly #folderOf: (controller: Controller) => string;
 
-  constructor(version: 1 | 2, folders: readonly string[], of: (controller: Controller) => string) {
+  constructor(
+    version: 1 | 2,
+    folders: readonly string[],
+    folderOf: (controller: Controller) => string,
+  ) {
     this.#version = version;
     this.#folders = folders;
-    this.#of = of;
+    this.#folderOf = folderOf;
     this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
   }
 
-  /** Whether the kernel has killed a process of the group for want of memory. */
+  /** Whether the kernel has killed a process of the group because its memory was full. */
   get outOfMemory(): boolean {
     const file = join(
-      this.#of("memory"),
+      this.#folderOf("memory"),
       this.#version === 2 ? "memory.events" : "memory.oom_control",
     );
     return /^oom_kill [1-9]/m.test(readFileSync(file, "utf8"));
@@ -175,32 +187,28 @@ export class Cgroup {
   /** Processor time so far, in milliseconds. */
   get cpuMs(): number {
     if (this.#version === 1)
-      return Number(readFileSync(join(this.#of("cpuacct"), "cpuacct.usage"), "utf8")) / 1e6;
-    return (
-      Number(
-        /^usage_usec (\d+)/m.exec(readFileSync(join(this.#of("cpu"), "cpu.stat"), "utf8"))?.[1] ??
-          0,
-      ) / 1e3
-    );
+      return Number(readFileSync(join(this.#folderOf("cpuacct"), "cpuacct.usage"), "utf8")) / 1e6;
+    const stat = readFileSync(join(this.#folderOf("cpu"), "cpu.stat"), "utf8");
+    return Number(/^usage_usec (\d+)/m.exec(stat)?.[1] ?? 0) / 1e3;
   }
 
-  /** Most memory held at a time; null where the kernel does not tell (version 2 before Linux 5.19). */
+  /** Peak memory in bytes; null on version 2 before Linux 5.19, which does not report it. */
   get peakBytes(): number | null {
     const file = join(
-      this.#of("memory"),
+      this.#folderOf("memory"),
       this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes",
     );
     return existsSync(file) ? Number(readFileSync(file, "utf8")) : null;
   }
 
-  /** Kills every process of the group, those that appear meanwhile included when asked again. */
+  /** Kills every process of the group. A second call kills those that were forked meanwhile. */
   kill(): void {
-    if (this.#version === 2 && writable(join(this.#of("memory"), "cgroup.kill"))) {
-      writeFileSync(join(this.#of("memory"), "cgroup.kill"), "1");
+    if (this.#version === 2 && isWritable(join(this.#folderOf("memory"), "cgroup.kill"))) {
+      writeFileSync(join(this.#folderOf("memory"), "cgroup.kill"), "1");
       return;
     }
     for (const file of this.joinFiles) {
-      for (const pid of words(file)) {
+      for (const pid of readWords(file)) {
         try {
           process.kill(Number(pid), "SIGKILL");
         } catch {
@@ -210,18 +218,21 @@ export class Cgroup {
     }
   }
 
-  /** Kills what is left and removes the group: resolves when nothing of it is there. False when a process would not end in time. */
+  /**
+   * Kills the processes that are left and removes the group. Resolves with false when a process
+   * does not end within 5 seconds.
+   */
   async remove(): Promise<boolean> {
-    const until = performance.now() + REMOVE_TIMEOUT_MS;
+    const deadline = performance.now() + REMOVE_TIMEOUT_MS;
     for (let attempt = 0; ; attempt++) {
       if (await this.#removed()) return true;
-      if (performance.now() > until) return false;
+      if (performance.now() > deadline) return false;
       try {
         this.kill();
       } catch {
-        // A part of it has been removed.
+        // A folder of it has been removed.
       }
-      await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS[attempt] ?? 50));
+      await pause(REMOVE_PAUSE_MS[attempt] ?? 50);
     }
   }
 

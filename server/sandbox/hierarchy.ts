@@ -1,30 +1,32 @@
 /**
- * Where a server may make control groups: found in what the kernel tells, and made ready where that takes a step. Rules of
- * version 2: https://docs.kernel.org/admin-guide/cgroup-v2.html#no-internal-process-constraint
+ * Finds the folders in which a server may make control groups, and prepares them on version 2. Its
+ * rules: https://docs.kernel.org/admin-guide/cgroup-v2.html#no-internal-process-constraint
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../../openapi/errors.ts";
 
-/** The controllers without which there is no limit on the whole of a child. */
+/** The controllers that limit the whole of a child. */
 const CONTROLLERS = ["memory", "pids", "cpu"] as const;
-/** On version 1 the counting of cpu time is a controller of its own. */
+/** On version 1, a controller of its own counts cpu time. */
 const CONTROLLERS_V1 = [...CONTROLLERS, "cpuacct"] as const;
 export type Controller = (typeof CONTROLLERS_V1)[number];
 
-/** Where groups are made: one folder on version 2; on version 1 one by controller, which may share a hierarchy. */
+/** Folders for groups: one for all controllers on version 2, one or more on version 1. */
 export interface Hierarchy {
   readonly version: 1 | 2;
   readonly folders: ReadonlyMap<Controller, string>;
 }
 
-/** What the kernel tells of mounts and of this process: the contents of `/proc/self/mountinfo` and `/proc/self/cgroup`. */
+/** The contents of `/proc/self/mountinfo` and `/proc/self/cgroup`. */
 export interface CgroupFiles {
   readonly mountinfo: string;
   readonly cgroup: string;
 }
 
-/** The folders that this process is in, by what the kernel tells. Pure. Undefined when the controllers are not mounted. */
+/**
+ * The folders of this process's own groups. Pure. Undefined when the controllers are not mounted.
+ */
 export function ownGroups(
   { mountinfo, cgroup }: CgroupFiles,
   exists: (path: string) => boolean,
@@ -50,7 +52,7 @@ export function ownGroups(
       return { names: names.split(","), path: path.join(":") };
     });
   const folder = (mount: { root: string; path: string }, own: string) => {
-    // A container may see only its own part of the tree, under a path that it is not told.
+    // A container may see only its own part of the tree, which it does not know the path of.
     const inside =
       mount.root !== "/" && own.startsWith(mount.root) ? own.slice(mount.root.length) : own;
     const found = join(mount.path, inside);
@@ -70,9 +72,10 @@ export function ownGroups(
   return { version: 2, folders: new Map(CONTROLLERS_V1.map((name) => [name, path])) };
 }
 
-export const words = (file: string) => readFileSync(file, "utf8").split(/\s+/).filter(Boolean);
+/** The words of a file, separated by white space. */
+export const readWords = (file: string) => readFileSync(file, "utf8").split(/\s+/).filter(Boolean);
 
-export function writable(...paths: readonly string[]): boolean {
+export function isWritable(...paths: readonly string[]): boolean {
   try {
     for (const path of paths) accessSync(path, constants.W_OK);
     return true;
@@ -81,50 +84,57 @@ export function writable(...paths: readonly string[]): boolean {
   }
 }
 
-/** On version 2: lets the groups made in `folder` have limits. Undefined when it worked, else why it did not. */
-export function enable(folder: string): string | undefined {
-  const available = words(join(folder, "cgroup.controllers"));
+/**
+ * Lets the groups in a folder of version 2 have limits.
+ *
+ * @returns the reason of a failure; undefined for success.
+ */
+export function enableControllers(folder: string): string | undefined {
+  const available = readWords(join(folder, "cgroup.controllers"));
   const missing = CONTROLLERS.filter((name) => !available.includes(name));
   if (missing.length > 0) return `${folder} has no ${missing.join(", ")}`;
   const control = join(folder, "cgroup.subtree_control");
-  const wanted = CONTROLLERS.filter((name) => !words(control).includes(name));
-  if (wanted.length === 0) return undefined;
+  const disabled = CONTROLLERS.filter((name) => !readWords(control).includes(name));
+  if (disabled.length === 0) return undefined;
   try {
-    writeFileSync(control, wanted.map((name) => `+${name}`).join(" "));
+    writeFileSync(control, disabled.map((name) => `+${name}`).join(" "));
     return undefined;
   } catch (error) {
     return messageOf(error);
   }
 }
 
-/** Where a server goes so that its group has no process of its own. */
+/** The group into which the server moves, so that its former group has no process of its own. */
 const LEAF = "distributed-pool-server";
 
 /**
- * On version 2, the nearest folder in which groups with limits can be made: this process's own, or one above it. A group
- * that has processes of its own gives no limits to groups in it, so a server that is alone in its group moves into a leaf,
- * and one in a container takes the container's other processes along.
+ * The nearest folder of version 2, upwards from this process's own, in which groups can have
+ * limits. A group with processes of its own cannot limit the groups in it. A server that is alone
+ * in its group therefore moves into a leaf; in a container, it takes the container's other
+ * processes along.
+ *
+ * @throws {Error} with the reason for each folder that was tried.
  */
 export function nearestUsable(current: string): string {
   const own = basename(current) === LEAF ? dirname(current) : current;
   const reasons: string[] = [];
   for (let folder = own; existsSync(join(folder, "cgroup.controllers")); folder = dirname(folder)) {
-    // Moving a process needs the right to write in the nearest folder above both places.
-    if (!writable(folder, join(folder, "cgroup.procs"), join(folder, "cgroup.subtree_control"))) {
+    // To move a process, the server must be able to write in the nearest folder above both groups.
+    if (!isWritable(folder, join(folder, "cgroup.procs"), join(folder, "cgroup.subtree_control"))) {
       reasons.push(`${folder} is not writable`);
       continue;
     }
-    let why = enable(folder);
-    if (why !== undefined && folder === own) {
-      const pids = words(join(folder, "cgroup.procs"));
+    let failure = enableControllers(folder);
+    if (failure !== undefined && folder === own) {
+      const pids = readWords(join(folder, "cgroup.procs"));
       const isTop = !existsSync(join(dirname(folder), "cgroup.controllers"));
       if (isTop || pids.every((pid) => Number(pid) === process.pid)) {
         moveToLeaf(folder, pids);
-        why = enable(folder);
+        failure = enableControllers(folder);
       }
     }
-    if (why === undefined) return folder;
-    reasons.push(why);
+    if (failure === undefined) return folder;
+    reasons.push(failure);
   }
   throw new Error(reasons.length > 0 ? reasons.join("; ") : `${own} is not a group`);
 }
@@ -136,7 +146,7 @@ function moveToLeaf(folder: string, pids: readonly string[]): void {
     try {
       writeFileSync(join(leaf, "cgroup.procs"), pid);
     } catch (error) {
-      // One that has ended meanwhile is out of the way.
+      // A process that has ended meanwhile need not move.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
   }

@@ -1,7 +1,16 @@
-/** Cleans up after a sandbox, also when the server was killed: a shell of its own that waits for the end of its stdin. */
-import { spawn } from "node:child_process";
+/**
+ * Cleans up after a sandbox, also when the server was killed: a separate shell waits until its
+ * stdin ends, which the kernel closes with the server.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { within } from "../../sdk/typescript/within.ts";
 
-/** For each group folder: kill what is in the children's groups, remove them and it; some seconds long, then give up. Then the private folders. */
+/**
+ * Kills the processes in the children's groups and removes the groups. Gives up after some seconds.
+ * Then removes the private folders.
+ */
 const SCRIPT = `
 groups=$1; shift
 read -r _
@@ -20,26 +29,26 @@ while [ $n -lt 100 ]; do
   n=$((n + 1))
   sleep 0.05
 done
-# A program that the server had started may still be writing there.
+# A program that the server started may still be writing there.
 until rm -rf -- "$@" || [ $n -ge 100 ]; do
   n=$((n + 1))
   sleep 0.05
 done
 `;
-/** The script gives up by itself before. */
+/** The script gives up earlier by itself. */
 const CLEAN_TIMEOUT_MS = 10_000;
 
 export class Janitor {
-  readonly #ended: Promise<void>;
-  readonly #dismiss: () => void;
+  readonly #shell: ChildProcess;
+  readonly #ended: Promise<unknown>;
 
   /**
-   * @param groups folders of control groups, in the paths of which is no white space.
-   * @param folders private folders, removed with what is in them.
+   * @param groups folders of control groups. Their paths contain no white space.
+   * @param folders private folders, which are removed with their contents.
    */
   constructor(groups: readonly string[], folders: readonly string[]) {
     const shell = spawn("sh", ["-c", SCRIPT, "dpool-janitor", groups.join(" "), ...folders], {
-      // A group of its own: what ends the server's group, such as Ctrl-C, leaves it to its work.
+      // A process group of its own: Ctrl-C ends the server's group, and the shell still cleans up.
       detached: true,
       cwd: "/",
       env: { PATH: "/usr/bin:/bin" },
@@ -47,21 +56,17 @@ export class Janitor {
     });
     shell.stdin?.on("error", () => {});
     shell.unref();
-    (shell.stdin as unknown as { unref(): void }).unref();
-    this.#ended = new Promise((resolve) =>
-      shell.once("exit", () => resolve()).once("error", () => resolve()),
-    );
-    this.#dismiss = () => {
-      shell.ref();
-      shell.stdin?.end();
-      const timer = setTimeout(() => shell.kill("SIGKILL"), CLEAN_TIMEOUT_MS);
-      void this.#ended.then(() => clearTimeout(timer));
-    };
+    (shell.stdin as Socket).unref();
+    this.#shell = shell;
+    this.#ended = once(shell, "exit").catch(() => undefined);
   }
 
-  /** Cleans up now. Resolves when it is done. */
-  clean(): Promise<void> {
-    this.#dismiss();
-    return this.#ended;
+  /** Cleans up now. Resolves when the shell has ended. */
+  async clean(): Promise<void> {
+    this.#shell.ref();
+    this.#shell.stdin?.end();
+    await within(CLEAN_TIMEOUT_MS, this.#ended);
+    this.#shell.kill("SIGKILL");
+    await this.#ended;
   }
 }

@@ -1,4 +1,7 @@
-/** No sandbox: the operator's choice for a trusted machine. Children are plain processes in groups of their own. */
+/**
+ * No sandbox, for a machine and callers that the operator trusts. Each child is a plain process in
+ * a process group of its own.
+ */
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,7 +10,7 @@ import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
-import { launch } from "./process.ts";
+import { launchProcess } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
 
 export class NoSandbox implements Sandbox {
@@ -17,7 +20,7 @@ export class NoSandbox implements Sandbox {
   readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 
-  /** @param path the `PATH` of the children. */
+  /** @param path the children's `PATH`. */
   constructor(path: string) {
     this.#path = path;
   }
@@ -25,10 +28,10 @@ export class NoSandbox implements Sandbox {
   async launch(program: Program, { grants }: Confinement) {
     const workspace = await mkdtemp(join(this.folder, "work-"));
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
-    // What the sandbox shows at a path of its own is used where it is.
-    const places = new Map(program.readOnly.map(({ from, to }) => [to, from]));
+    // Nothing is mounted: arguments name the host's files themselves.
+    const hostPaths = new Map(program.readOnly.map(({ from, to }) => [to, from]));
     const argv = packed(
-      program.argv.map((argument) => places.get(argument) ?? argument),
+      program.argv.map((argument) => hostPaths.get(argument) ?? argument),
       { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
     );
     const env = {
@@ -40,7 +43,7 @@ export class NoSandbox implements Sandbox {
       ...grants.env,
     };
     try {
-      const process = await launch(
+      const process = await launchProcess(
         program,
         {
           argv: ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", workspace, ...argv],

@@ -1,4 +1,4 @@
-/** Opens a member's sandbox, and proves that it holds before children are put into it. */
+/** Opens a member's sandbox, and tries attacks in it before it admits children. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { Bubblewrap } from "./bubblewrap.ts";
 import type { Confinement } from "./confinement.ts";
@@ -6,30 +6,37 @@ import { NoSandbox } from "./none.ts";
 import { probeSandbox } from "./probe.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** What to do where no groups can be made; the ways of https://systemd.io/CGROUP_DELEGATION/. */
+/** The remedies where no groups can be made, from https://systemd.io/CGROUP_DELEGATION/. */
 const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
   as a service: Delegate=yes in its unit
   by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
-  in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), or podman run --security-opt unmask=/sys/fs/cgroup
+  in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), \
+or podman run --security-opt unmask=/sys/fs/cgroup
 To do without them, with limits on each process only: --sandbox no-cgroup`;
 
-/** What has been proven in this process; the machine does not change under it. */
-const proven = new Map<string, Promise<void>>();
+/** The last remedy. */
+const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";
 
-/** Where programs are looked for unless said otherwise. */
+/** Probes of this process by level and confinement: the machine does not change meanwhile. */
+const probes = new Map<string, Promise<void>>();
+
+/** The default `PATH` in which programs are looked for. */
 export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 export interface SandboxOptions {
-  /** `auto`, the default, is bubblewrap with control groups, `no-cgroup` without; `off` is none. */
+  /**
+   * `auto`: bubblewrap with control groups; `no-cgroup`: without them; `off`: no sandbox. Default
+   * `auto`.
+   */
   readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
-  /** `PATH` of children without a sandbox. */
+  /** `PATH` of children without a sandbox. Default {@link DEFAULT_PATH}. */
   readonly path?: string | undefined;
 }
 
 /**
- * Opens the sandbox, proven in each of these confinements.
+ * Opens the sandbox, and tries the attacks in each of these confinements.
  *
- * @throws {PoolError} `sandbox_unavailable` with what to do about it.
+ * @throws {PoolError} `sandbox_unavailable` with the remedy.
  */
 export async function openSandbox(
   { sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions,
@@ -48,7 +55,7 @@ export async function openSandbox(
     );
   }
   try {
-    await prove(opened, confinements);
+    await probeConfinements(opened, confinements);
     return opened;
   } catch (error) {
     await opened.close();
@@ -56,20 +63,25 @@ export async function openSandbox(
   }
 }
 
-/** Tries the attacks in each confinement that was not proven yet. @throws {PoolError} `sandbox_unavailable` */
-export async function prove(sandbox: Sandbox, confinements: readonly Confinement[]): Promise<void> {
+/**
+ * Tries the attacks in each confinement that was not probed yet.
+ *
+ * @throws {PoolError} `sandbox_unavailable` where an attack succeeds.
+ */
+export async function probeConfinements(
+  sandbox: Sandbox,
+  confinements: readonly Confinement[],
+): Promise<void> {
   if (sandbox.level === "none") return;
   for (const confinement of confinements) {
     const key = JSON.stringify([sandbox.level, confinement]);
-    const probe = proven.get(key) ?? probeSandbox(sandbox, confinement);
-    proven.set(key, probe);
+    const probe = probes.get(key) ?? probeSandbox(sandbox, confinement);
+    probes.set(key, probe);
     await probe.catch((error: unknown) => {
-      proven.delete(key);
+      probes.delete(key);
       throw PoolError.of("sandbox_unavailable", `${messageOf(error)}\n${WITHOUT}`, {
         cause: error,
       });
     });
   }
 }
-
-const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";

@@ -2,11 +2,10 @@
  * Files go into a child and come out of it as tar streams that are unpacked and packed inside the sandbox, by a shell around the
  * program: the server never opens a path that the child controls. Wants a POSIX shell as `/bin/sh`, GNU tar and GNU find.
  */
+import { ARTIFACTS_FD, CHANNEL_FD, FILES_FD, SAVED_STDERR_FD } from "./fds.ts";
 import { findExpression } from "./patterns.ts";
 
-/** The descriptor from which the files come, for the server to write, and the one to which the artifacts go, for the server to read. */
-export const FILES_FD = 7;
-export const ARTIFACTS_FD = 8;
+export { ARTIFACTS_FD, FILES_FD };
 
 /** So the shell ends when the files could not be unpacked, this line on stderr after tar's own; the program has not been started. */
 export const FILES_FAILED = {
@@ -42,15 +41,15 @@ exec "$@"`;
  * is closed before, so that only the artifacts are left to wait for.
  */
 const RUN_AND_PACK = `
-exec 9>&2 2>/dev/null
+exec ${SAVED_STDERR_FD}>&2 2>/dev/null
 trap : HUP INT QUIT ALRM TERM USR1 USR2
 (
-  exec 2>&9 ${ARTIFACTS_FD}>&- 9>&-
+  exec 2>&${SAVED_STDERR_FD} ${ARTIFACTS_FD}>&- ${SAVED_STDERR_FD}>&-
   shift${RUN}
 )
 code=$?
 trap '' HUP INT QUIT ALRM TERM USR1 USR2
-exec </dev/null >/dev/null 3>&- 9>&-
+exec </dev/null >/dev/null ${CHANNEL_FD}>&- ${SAVED_STDERR_FD}>&-
 ${TOOLS} find . -regextype posix-extended -type f -regex "$1" -print0 ${ARTIFACTS_FD}>&- |
   ${TOOLS} tar -c -f - --format=gnu --hard-dereference --numeric-owner --no-recursion --null --no-unquote -T - >&${ARTIFACTS_FD} ${ARTIFACTS_FD}>&-
 exit "$code"`;

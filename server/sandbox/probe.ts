@@ -1,39 +1,52 @@
-/** Whether a sandbox holds on this machine: the attacks are tried, before a member serves. */
+/** Tries attacks in a sandbox before a member serves, to see whether it holds on this machine. */
 import { existsSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
+import { exitWithin } from "./exit.ts";
 import type { Exit, Sandbox } from "./sandbox.ts";
 
 const PROBE_TIMEOUT_MS = 10_000;
 const MIB = 1024 * 1024;
 
 /**
- * What a child must not be able to do; each line of output is a leak. In words that the shell knows itself, since a curated
- * root may have no other program; tools that are missing inside are no attack.
+ * Attacks that must fail; each line of output is a leak. The script uses the shell's own commands,
+ * because a curated root may have no other program. It skips an attack whose tool is missing.
  */
 const ATTACKS = `
 leak() { echo "leak: $*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
-field() { while read -r key value _; do [ "$key" != "$1" ] || { echo "$value"; return; }; done </proc/self/status; }
+field() {
+  while read -r key value _; do
+    [ "$key" != "$1" ] || { echo "$value"; return; }
+  done </proc/self/status
+}
 [ "$(field Uid:)" = 65534 ] || leak "the child is user $(field Uid:)"
 case "$(field CapEff:)" in *[!0]* | "") leak "the child has capabilities" ;; esac
 [ "$(field NoNewPrivs:)" = 1 ] || leak "setuid programs give rights"
 [ "$(field Seccomp:)" = 2 ] || leak "there is no seccomp filter"
 has unshare && unshare -U true 2>/dev/null && leak "a user namespace can be made"
 has unshare && unshare -m true 2>/dev/null && leak "a mount namespace can be made"
-has perl && perl -e 'exit(socket(my $s, 40, 1, 0) ? 0 : 1)' 2>/dev/null && leak "AF_VSOCK sockets can be opened"
-has tr && has grep && tr '\\0' '\\n' </proc/1/environ | grep -qv '^\\(PATH\\|PWD\\|OLDPWD\\|SHLVL\\|_\\)=' && leak "the environment of the server shows"
-for place in / /usr /etc /dev /proc /run; do ( : >$place/probe ) 2>/dev/null && leak "$place can be written"; done
+has perl && perl -e 'exit(socket(my $s, 40, 1, 0) ? 0 : 1)' 2>/dev/null &&
+  leak "AF_VSOCK sockets can be opened"
+has tr && has grep &&
+  tr '\\0' '\\n' </proc/1/environ | grep -qv '^\\(PATH\\|PWD\\|OLDPWD\\|SHLVL\\|_\\)=' &&
+  leak "the environment of the server shows"
+for folder in / /usr /etc /dev /proc /run; do
+  ( : >$folder/probe ) 2>/dev/null && leak "$folder can be written"
+done
 interfaces=0
-while read -r line; do case $line in *:*) interfaces=$((interfaces + 1)) ;; esac; done </proc/net/dev
+while read -r line; do
+  case $line in *:*) interfaces=$((interfaces + 1)) ;; esac
+done </proc/net/dev
 [ "$1" = host ] || [ $interfaces = 1 ] || leak "the network is there"
 set -- /proc/[0-9]*
 [ $# -lt 16 ] || leak "processes of the host show"
 :
 `;
 const FORK_BOMB = `
-if command -v sleep >/dev/null 2>&1; then hold() { sleep 20; }; else hold() { while :; do :; done; }; fi
+hold() { while :; do :; done; }
+if command -v sleep >/dev/null 2>&1; then hold() { sleep 20; }; fi
 n=0; while [ $n -lt 64 ]; do hold & n=$((n + 1)); done
 echo "leak: 64 processes could be started where 32 are allowed"`;
 const MEMORY_HOG = `
@@ -41,7 +54,7 @@ x=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 n=0; while [ $n -lt 20 ]; do x=$x$x; n=$((n + 1)); done
 echo "leak: 64 MiB could be held where 32 MiB are allowed"`;
 
-interface Tried {
+interface Attempt {
   readonly output: string;
   readonly stderr: string;
   readonly exit: Exit;
@@ -50,43 +63,47 @@ interface Tried {
 /**
  * Tries the attacks in a pool's own confinement.
  *
- * @throws {PoolError} `sandbox_unavailable` that says what does not hold, and the exact remedy where there is one.
+ * @throws {PoolError} `sandbox_unavailable` that names the attack that succeeded, and the remedy
+ *   where there is one.
  */
 export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): Promise<void> {
   const { grants, limits } = confinement;
-  const attempt = async (script: string, tighter: Partial<typeof limits> = {}): Promise<Tried> => {
+  const attempt = async (
+    script: string,
+    tighter: Partial<typeof limits> = {},
+  ): Promise<Attempt> => {
     const argv =
       sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", grants.network];
     const program = { argv, env: {}, readOnly: [], channel: false, stdin: false };
     const child = await sandbox.launch(program, { grants, limits: { ...limits, ...tighter } });
-    const timer = setTimeout(() => child.kill(), PROBE_TIMEOUT_MS);
-    // The first complaint of a fork bomb tells enough: bash would try again for many seconds.
+    // A fork bomb is killed at its first error message: bash would try again for many seconds.
     const stop = script === FORK_BOMB ? () => child.kill() : undefined;
     const [exit, output, stderr] = await Promise.all([
-      child.exited,
+      exitWithin(PROBE_TIMEOUT_MS, child),
       read(child.stdout),
       read(child.stderr, stop),
     ]);
-    clearTimeout(timer);
     return { exit, output, stderr };
   };
   try {
     const plain = await attempt(ATTACKS);
     if (!plain.exit.started || plain.exit.exitCode !== 0) {
       throw new Error(
-        `the sandbox's probe ended with exit code ${plain.exit.exitCode}: ${plain.stderr || plain.output || "no message"}`,
+        `the sandbox's probe ended with exit code ${plain.exit.exitCode}: ` +
+          (plain.stderr || plain.output || "no message"),
       );
     }
-    const tried = [plain];
-    if (sandbox.level !== "none") tried.push(await attempt(FORK_BOMB, { processes: 32 }));
+    const attempts = [plain];
+    if (sandbox.level !== "none") attempts.push(await attempt(FORK_BOMB, { processes: 32 }));
     if (sandbox.level === "full") {
       const hog = await attempt(MEMORY_HOG, { memoryBytes: 32 * MIB });
       if (hog.exit.exceeded !== "memory")
         throw new Error(
-          `64 MiB could be held where 32 MiB are allowed: ${hog.stderr || `exit code ${hog.exit.exitCode}`}`,
+          "64 MiB could be held where 32 MiB are allowed: " +
+            (hog.stderr || `exit code ${hog.exit.exitCode}`),
         );
     }
-    const leaks = tried.flatMap(({ output }) =>
+    const leaks = attempts.flatMap(({ output }) =>
       output.split("\n").filter((line) => line.startsWith("leak: ")),
     );
     if (leaks.length > 0)
@@ -101,21 +118,27 @@ export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): 
   }
 }
 
-async function read(stream: Readable, seen?: () => void): Promise<string> {
+/** Reads a stream to its end; returns its first 4,096 characters. */
+async function read(stream: Readable, onChunk?: () => void): Promise<string> {
   let text = "";
   for await (const chunk of stream) {
     text = (text + chunk).slice(0, 4_096);
-    seen?.();
+    onChunk?.();
   }
   return text.trim();
 }
 
-function kernelSays(file: string): string | undefined {
+/** The contents of a file of the kernel; undefined where there is no such file. */
+function readSetting(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
 }
 
-/** Ubuntu's own way to let one program make user namespaces, https://discourse.ubuntu.com/t/spec-unprivileged-user-namespace-restrictions-via-apparmor-in-ubuntu-23-10/37626 */
-const APPARMOR = `Ubuntu keeps programs from making user namespaces by AppArmor. Allow it to bubblewrap alone, as root:
+/**
+ * Ubuntu's way to let one program make user namespaces: "Unprivileged user namespace restrictions
+ * via AppArmor in Ubuntu 23.10", https://discourse.ubuntu.com/t/37626
+ */
+const APPARMOR = `Ubuntu keeps programs from making user namespaces by AppArmor. \
+Allow it to bubblewrap alone, as root:
   cat >/etc/apparmor.d/bwrap <<'EOF'
 abi <abi/4.0>,
 include <tunables/global>
@@ -126,27 +149,33 @@ profile bwrap /usr/bin/bwrap flags=(unconfined) {
 EOF
   apparmor_parser -r /etc/apparmor.d/bwrap`;
 
-/** What to do about it: the kernel's own switches first. Pure but for what the kernel says. */
+/**
+ * The remedies for a failed probe, with the kernel's own switches first.
+ *
+ * @param setting reads a file of the kernel. Default: from this machine.
+ */
 export function remedies(
   detail: string,
-  says: (file: string) => string | undefined = kernelSays,
+  setting: (file: string) => string | undefined = readSetting,
 ): string[] {
   if (/ENOENT|not found/.test(detail)) {
     return [
-      "Install what is missing: bubblewrap (bwrap), util-linux (setpriv, prlimit) and coreutils (mkfifo); on Debian or Ubuntu: apt-get install bubblewrap util-linux coreutils",
+      "Install what is missing: bubblewrap (bwrap), util-linux (setpriv, prlimit) and coreutils " +
+        "(mkfifo); on Debian or Ubuntu: apt-get install bubblewrap util-linux coreutils",
     ];
   }
   if (!/namespace|uid map|Operation not permitted|Permission denied/i.test(detail)) return [];
-  if (says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
-  if (says("/proc/sys/kernel/unprivileged_userns_clone") === "0")
+  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
+  if (setting("/proc/sys/kernel/unprivileged_userns_clone") === "0")
     return [
       "User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1",
     ];
-  if (says("/proc/sys/user/max_user_namespaces") === "0")
+  if (setting("/proc/sys/user/max_user_namespaces") === "0")
     return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
-  if (says("/.dockerenv") !== undefined)
+  if (setting("/.dockerenv") !== undefined)
     return [
-      "In a container: run it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
+      "In a container: run it with --security-opt seccomp=unconfined " +
+        "--security-opt apparmor=unconfined --security-opt systempaths=unconfined",
     ];
   return [];
 }

@@ -1,207 +1,84 @@
-/** Starts a contained process and keeps hold of it: its pipes, its own pid inside the containment, its end. */
-import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { constants } from "node:os";
+/** Starts a contained process tree, and gives its starter the streams, the signals and the exit. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { inheritedDescriptors } from "./descriptors.ts";
-import { ARTIFACTS_FD, FILES_FD } from "./packing.ts";
-import type { Pipe, Pipes } from "./pipes.ts";
+import { exitOf } from "./exit.ts";
+import { ARGUMENTS_FD, ARTIFACTS_FD, CHANNEL_FD, FILES_FD, FILTER_FD, STATUS_FD } from "./fds.ts";
+import { GroupWatch } from "./group-watch.ts";
+import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
+import { ChildPipes, type Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 
-/** A command line of the container, and what it asks of the descriptors beyond 3. */
-export interface Launch {
+/**
+ * A command line that contains a program, and the descriptors that it needs beside the program's.
+ */
+export interface Container {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Descriptor 4: data the container reads at its start. */
+  /** Data that the container reads at {@link ARGUMENTS_FD} when it starts. */
   readonly arguments?: Buffer;
-  /** Descriptor 5 receives bubblewrap's JSON status, which tells the pid of the sandbox's first process. */
+  /** Whether the container is bubblewrap, which writes its status to {@link STATUS_FD}. */
   readonly status: boolean;
-  /** A file that the container reads at {@link FILTER_FD}. The caller closes it. */
+  /** An open file that the container reads at {@link FILTER_FD}. The caller closes it. */
   readonly filterFd?: number;
-  /** How many processes stand between the sandbox's first process's child and the program itself. */
+  /** How many processes stand between the child of the sandbox's first process and the program. */
   readonly depth?: number;
-  /** The group that the tree joins: it tells what was used, and that nothing is left. Removed at the end. */
+  /** The group that the tree joins, which counts its usage. It is removed when the tree ends. */
   readonly group?: Cgroup | undefined;
-  /** Processor time after which the tree is killed, in milliseconds. */
+  /** Processor time after which the tree is killed, in milliseconds. Default: no limit. */
   readonly cpuMs?: number;
 }
 
-/** Descriptors of the container and of what packs files; 3 is the program's channel or its progress, 4 the container's arguments. */
-export const STATUS_FD = 5;
-export const FILTER_FD = 6;
-const CHANNEL_FD = 3;
-const ARGUMENTS_FD = 4;
-
-/** Limits that the kernel counts but does not keep for a whole group are looked at this often. */
-const WATCH_MS = 500;
-
-/** By number; the first of several names counts, such as SIGABRT before SIGIOT. */
-const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals)
-    .toReversed()
-    .map(([name, number]) => [number, name as NodeJS.Signals]),
-);
-
-/** The program's own ending: shells and bubblewrap report a death by signal n as exit code 128 + n. */
-export function exitOf(
-  code: number | null,
-  signal: NodeJS.Signals | null,
-): Pick<Exit, "exitCode" | "signal"> {
-  if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
-  const exitCode = code ?? 1;
-  return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };
-}
-
-/** What this process inherited itself; whatever Node opens later is closed in a child. */
-let inherited: { readonly descriptors: number[]; readonly nothing: number } | undefined;
-
-/** A child's descriptors, with nothing in the place of each that it would inherit from whoever started this process. */
-function withoutInherited(stdio: ("ignore" | "pipe" | number)[]): ("ignore" | "pipe" | number)[] {
-  if (!inherited) {
-    const descriptors = inheritedDescriptors();
-    inherited = { descriptors, nothing: descriptors.length > 0 ? openSync("/dev/null", "r+") : -1 };
-  }
-  for (const fd of inherited.descriptors) {
-    while (stdio.length <= fd) stdio.push("ignore");
-    if (stdio[fd] === "ignore") stdio[fd] = inherited.nothing;
-  }
-  return stdio;
-}
-
-function endGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended already.
-  }
-}
-
-export async function launch(
+/** @throws {PoolError} `sandbox_unavailable` when the container cannot be started. */
+export async function launchProcess(
   program: Program,
-  given: Launch,
-  pipes: Pipes,
+  container: Container,
+  source: Pipes,
 ): Promise<SandboxedProcess> {
-  const { argv, env, arguments: data, status, filterFd, depth = 0, group } = given;
-  const opened: Pipe[] = [];
-  const open = async (make: () => Promise<Pipe>) => {
-    const pipe = await make();
-    opened.push(pipe);
-    return pipe;
-  };
+  const pipes = new ChildPipes(source);
   try {
-    const stdin = program.stdin ? await open(() => pipes.input()) : null;
-    const stdout = await open(() => pipes.output());
-    const stderr = await open(() => pipes.output());
-    const progress = program.progress ? await open(() => pipes.output()) : null;
-    const artifacts = program.artifacts?.length ? await open(() => pipes.output()) : null;
-    const [file = "", ...args] = argv;
-    const stdio: ("ignore" | "pipe" | number)[] = [
-      stdin?.childFd ?? "ignore",
-      stdout.childFd,
-      stderr.childFd,
-    ];
+    const stdin = program.stdin ? await pipes.open("input") : undefined;
+    const stdout = await pipes.open("output");
+    const stderr = await pipes.open("output");
+    const progress = program.progress ? await pipes.open("output") : undefined;
+    const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
+    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = data ? "pipe" : "ignore";
-    stdio[STATUS_FD] = status ? "pipe" : "ignore";
-    stdio[FILTER_FD] = filterFd ?? "ignore";
+    stdio[ARGUMENTS_FD] = container.arguments ? "pipe" : "ignore";
+    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
+    stdio[FILTER_FD] = container.filterFd ?? "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
+    const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
-      env,
+      env: container.env,
       cwd: "/",
-      // A process group of its own, so that the group can be ended and a terminal's Ctrl-C reaches only the server.
+      // A process group of its own: the server can end the whole group, and a terminal's Ctrl-C
+      // reaches only the server.
       detached: true,
       stdio: withoutInherited(stdio),
     });
-    const streams = child.stdio as unknown as (Duplex | null)[];
-    const sandbox = status ? readStatus(streams[STATUS_FD] as Readable) : undefined;
-    const watch = group
-      ? watched(group, given.cpuMs ?? Number.POSITIVE_INFINITY, () =>
-          endGroup(child.pid, "SIGKILL"),
-        )
-      : undefined;
-    const exited = new Promise<Exit>((resolve) =>
-      child.once("exit", async (code, signal) => {
-        // What the program left in its process group ends with it.
-        endGroup(child.pid, "SIGKILL");
-        const counted = watch?.end();
-        await group?.remove();
-        // bubblewrap tells the exit code of a program only where it could start one. A bubblewrap that was killed tells nothing.
-        const started = sandbox === undefined || signal !== null || (await sandbox.toldExit());
-        resolve({
-          ...exitOf(code, signal),
-          started,
-          exceeded: counted?.exceeded,
-          usage: counted?.usage,
-        });
-      }),
-    );
-    const spawned = new Promise<void>((resolve, reject) =>
-      child.once("spawn", resolve).once("error", (error) => {
-        watch?.end();
-        reject(error);
-      }),
-    );
-    for (const stream of [
-      ...child.stdio,
-      stdin?.stream,
-      stdout.stream,
-      stderr.stream,
-      progress?.stream,
-      artifacts?.stream,
-    ])
-      stream?.on("error", () => {});
-    if (data) (streams[ARGUMENTS_FD] as Writable).end(data);
+    const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
+    for (const stream of streams) stream?.on("error", () => {});
+    const controls = controlsOf(child, container);
+    if (container.arguments) (streams[ARGUMENTS_FD] as Writable).end(container.arguments);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
-    await spawned;
-    for (const { childFd } of opened) closeSync(childFd);
-    const { pid } = child;
-    let over = false;
-    exited.then(() => {
-      over = true;
-    });
-    const killGroup = (signal: NodeJS.Signals) => {
-      if (!over) endGroup(pid, signal);
-    };
+    await controls.spawned;
+    pipes.handOver();
     return {
+      ...controls.process,
       stdin: stdin?.stream ?? null,
       stdout: stdout.stream,
       stderr: stderr.stream,
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
-      exited,
-      kill: () => killGroup("SIGKILL"),
-      usedMs: () => watch?.usedMs(),
-      async signal(signal) {
-        const first = await sandbox?.firstPid;
-        if (first === undefined) return killGroup(signal);
-        // bubblewrap's first process would ignore it, and its outer one would end at once: the program is the first one's child.
-        let own = await firstChild(first, () => over);
-        for (let level = 0; level < depth && own !== undefined; level++)
-          own = await firstChild(own, () => over);
-        if (over || own === undefined) return;
-        try {
-          process.kill(own, signal);
-        } catch {
-          // It has ended in this moment.
-        }
-      },
     };
   } catch (error) {
-    for (const { stream, childFd } of opened) {
-      stream.destroy();
-      try {
-        closeSync(childFd);
-      } catch {
-        // It was closed already.
-      }
-    }
+    pipes.destroy();
     program.files?.destroy();
     throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, {
       cause: error,
@@ -209,83 +86,71 @@ export async function launch(
   }
 }
 
-/** Looks at what a group uses; kills it when it is over a limit. `end` tells what it used and which limit it broke. */
-function watched(
-  group: Cgroup,
-  cpuMs: number,
-  kill: () => void,
-): { usedMs(): number | undefined; end(): Pick<Exit, "exceeded" | "usage"> } {
-  /** Somebody with the rights may have removed the group: then nothing is known of it. */
-  const asked = <T>(question: () => T): T | undefined => {
-    try {
-      return question();
-    } catch {
-      return undefined;
-    }
+/** Everything of a sandboxed process but its streams; and the promise that it has been started. */
+interface Controls {
+  readonly spawned: Promise<void>;
+  readonly process: Pick<SandboxedProcess, "exited" | "kill" | "usedMs" | "signal">;
+}
+
+function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Container): Controls {
+  const stdio: readonly unknown[] = child.stdio;
+  const bubblewrap = status ? new BubblewrapStatus(stdio[STATUS_FD] as Readable) : undefined;
+  const watch =
+    group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
+  let hasEnded = false;
+  const killGroup = (signal: NodeJS.Signals) => {
+    if (!hasEnded) signalGroup(child.pid, signal);
   };
-  const broken = () =>
-    asked((): Exit["exceeded"] =>
-      group.outOfMemory ? "memory" : group.cpuMs > cpuMs ? "cpu" : undefined,
-    );
-  let exceeded: Exit["exceeded"];
-  const timer = setInterval(() => {
-    exceeded ??= broken();
-    if (exceeded === undefined) return;
-    kill();
-    asked(() => group.kill());
-  }, WATCH_MS);
+  const spawned = new Promise<void>((resolve, reject) =>
+    child.once("spawn", resolve).once("error", (error) => {
+      watch?.end();
+      reject(error);
+    }),
+  );
+  const exited = new Promise<Exit>((resolve) =>
+    child.once("exit", async (code, signal) => {
+      // A process that the program left in its process group ends with it.
+      signalGroup(child.pid, "SIGKILL");
+      const counted = watch?.end();
+      await group?.remove();
+      // A bubblewrap that was killed reports no exit code.
+      const started =
+        bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
+      hasEnded = true;
+      resolve({
+        ...exitOf(code, signal),
+        started,
+        exceeded: counted?.exceeded,
+        usage: counted?.usage,
+      });
+    }),
+  );
   return {
-    usedMs: () => asked(() => group.cpuMs),
-    end() {
-      clearInterval(timer);
-      const usage = asked(() => ({
-        cpuMs: Math.round(group.cpuMs * 1_000) / 1_000,
-        maxRssBytes: group.peakBytes,
-      }));
-      return { exceeded: exceeded ?? broken(), usage };
+    spawned,
+    process: {
+      exited,
+      kill: () => killGroup("SIGKILL"),
+      usedMs: () => watch?.usedMs(),
+      async signal(signal) {
+        const firstPid = await bubblewrap?.firstPid;
+        if (firstPid === undefined) return killGroup(signal);
+        const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
+        if (hasEnded || pid === undefined) return;
+        try {
+          process.kill(pid, signal);
+        } catch {
+          // It has ended in this moment.
+        }
+      },
     },
   };
 }
 
-/** A sandbox that comes up takes less to start its program. */
-const START_TIMEOUT_MS = 2_000;
-const START_POLL_MS = 5;
-
-/** The pid of a process's first child, which may be about to be started. */
-async function firstChild(pid: number, over: () => boolean): Promise<number | undefined> {
-  for (let waited = 0; waited < START_TIMEOUT_MS && !over(); waited += START_POLL_MS) {
-    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
-    const child = Number.parseInt(children, 10);
-    if (child > 0) return child;
-    await new Promise((resolve) => setTimeout(resolve, START_POLL_MS));
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended already.
   }
-  return undefined;
-}
-
-/** After the end of bubblewrap nothing holds its status open. */
-const STATUS_TIMEOUT_MS = 1_000;
-
-/** What bubblewrap says of its sandbox: the host's pid of the first process in it, and whether the program's exit was told. */
-function readStatus(status: Readable): {
-  readonly firstPid: Promise<number | undefined>;
-  toldExit(): Promise<boolean>;
-} {
-  let text = "";
-  status.setEncoding("utf8");
-  const closed = new Promise<void>((resolve) => status.once("close", resolve));
-  const firstPid = new Promise<number | undefined>((resolve) => {
-    status.on("data", (chunk: string) => {
-      text = (text + chunk).slice(0, 4_096);
-      const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
-      if (pid !== undefined) resolve(Number(pid));
-    });
-    void closed.then(() => resolve(undefined));
-  });
-  const toldExit = async () => {
-    const timer = setTimeout(() => status.destroy(), STATUS_TIMEOUT_MS);
-    await closed;
-    clearTimeout(timer);
-    return text.includes('"exit-code"');
-  };
-  return { firstPid, toldExit };
 }

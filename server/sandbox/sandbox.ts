@@ -1,39 +1,39 @@
-/** The seam between a child and what holds it: a sandbox launches a program as a contained process tree. */
+/** The interface of a sandbox, which launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/resources.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
-/** What to run, and what it may see beyond the sandbox's own system. */
+/** A program to run, and the host files that it sees beyond the sandbox's own system. */
 export interface Program {
-  /** Program and arguments, without a shell. */
+  /** The program's path or name, and its arguments. No shell interprets them. */
   readonly argv: readonly string[];
-  /** The whole environment beside the sandbox's own few variables. */
+  /** The program's environment, beside the few variables that the sandbox sets. */
   readonly env: Readonly<Record<string, string>>;
-  /** Host files shown read-only inside. */
+  /** Host files that the program sees read-only. */
   readonly readOnly: readonly ReadOnlyBind[];
-  /** Opens descriptor 3 as a socket between the server and the child, for messages apart from its output. */
+  /** Whether descriptor 3 is a socket to the server, for messages apart from the output. */
   readonly channel: boolean;
-  /** Without a channel: opens descriptor 3 as a pipe to the server, for what the program says of its progress. */
+  /** Whether descriptor 3 is a pipe to the server, for progress. Only without a channel. */
   readonly progress?: boolean | undefined;
-  /** Opens stdin as a pipe; otherwise it is empty. */
+  /** Whether stdin is a pipe; otherwise it is empty. */
   readonly stdin: boolean;
-  /** Files for the workspace, as a tar stream that is unpacked inside. */
+  /** Files for the workspace, as a tar stream that the sandbox unpacks inside. */
   readonly files?: Readable | undefined;
-  /** Patterns of files that are packed inside at the end, and come out as a tar stream. */
+  /** Patterns of files that the sandbox packs inside at the end, and sends as a tar stream. */
   readonly artifacts?: readonly string[] | undefined;
 }
 
-/** How the process tree ended. */
+/** The end of a process tree. */
 export interface Exit {
   readonly exitCode: number;
-  /** The signal that ended the program, where one did. */
+  /** The signal that ended the program; null for an exit of its own. */
   readonly signal: NodeJS.Signals | null;
-  /** False when the sandbox failed before it could start the program; its message is in stderr. */
+  /** False when the sandbox failed before it started the program. Its message is in stderr. */
   readonly started: boolean;
-  /** The limit for which the sandbox killed the tree; undefined when it did not. */
+  /** The exceeded limit for which the sandbox killed the tree; undefined for none. */
   readonly exceeded: "memory" | "cpu" | undefined;
-  /** What the whole tree used; undefined where nothing counts it. */
+  /** The usage of the whole tree; undefined where nothing counts it. */
   readonly usage: Pick<Usage, "cpuMs" | "maxRssBytes"> | undefined;
 }
 
@@ -43,27 +43,37 @@ export interface SandboxedProcess {
   readonly stderr: Readable;
   readonly stdin: Writable | null;
   readonly channel: Duplex | null;
-  /** The other end of the program's descriptor 3, where it was opened for progress. Whoever has it reads it: a full pipe would hold the program up. */
+  /**
+   * The server's end of the program's descriptor 3, where that is for progress. The caller must
+   * read it: a full pipe would block the program.
+   */
   readonly progress: Readable | null;
-  /** The tar stream of the artifacts; null when none were asked for. The child wrote it: trust nothing in it. */
+  /**
+   * The tar stream of the artifacts; null without patterns. The child wrote it: trust nothing in
+   * it.
+   */
   readonly artifacts: Readable | null;
-  /** Resolves when nothing of the tree is left; the output may still hold bytes to read. Never rejects. */
+  /**
+   * Resolves when no process of the tree is left. The output may still have bytes. Never rejects.
+   */
   readonly exited: Promise<Exit>;
-  /** Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it. */
+  /**
+   * Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it.
+   */
   usedMs(): number | undefined;
-  /** Sends a signal to the program itself, not to what contains it. */
+  /** Sends a signal to the program itself, not to its container. */
   signal(signal: NodeJS.Signals): Promise<void>;
-  /** Ends the whole tree at once. */
+  /** Kills the whole tree at once. */
   kill(): void;
 }
 
 export interface Sandbox {
-  /** What it holds against; shown in Consul and in every child. */
+  /** The level of protection, which Consul and every child show. */
   readonly level: SandboxLevel;
-  /** A folder private to the server, for what comes out of children; gone with the sandbox. */
+  /** A folder private to the server, for files of its children. Removed with the sandbox. */
   readonly folder: string;
   /** @throws {PoolError} `sandbox_unavailable` when the process cannot be started. */
   launch(program: Program, confinement: Confinement): Promise<SandboxedProcess>;
-  /** Ends what still runs, and removes what the sandbox keeps. */
+  /** Kills the children that still run, and removes the sandbox's files. */
   close(): Promise<void>;
 }

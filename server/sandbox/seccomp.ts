@@ -1,47 +1,57 @@
 /**
- * The seccomp filter of a child: refuses the system calls that reach beyond it or that widen the kernel's surface, and that no work needs.
- * A list of what is refused, not of what is allowed: programs of any kind have to run. Pure.
+ * The seccomp filter of a child. It refuses system calls that no work needs and that reach beyond
+ * the child or widen the kernel's surface. It lists the refused calls, not the allowed ones,
+ * because any kind of program must run. Pure.
  */
 
-/** A call's number on x86-64 and on arm64; null where the architecture has no such call. */
+/** The number of a call on x86-64 and on arm64; null on an architecture without the call. */
 export type Numbers = readonly [x64: number | null, arm64: number | null];
 
-// Numbers: `asm/unistd_64.h` and `asm-generic/unistd.h` of Linux 6.1, `open_tree_attr` of Linux 6.15. From 424 on both have the same.
+// The numbers are from `asm/unistd_64.h` and `asm-generic/unistd.h` of Linux 6.1, and for
+// `open_tree_attr` of Linux 6.15. Both architectures share the numbers from 424 on.
 
-/** Refused with EPERM, whatever their arguments. */
+/** Calls that are refused with EPERM, whatever their arguments. */
+// biome-ignore format: one attack, one group
 export const REFUSED: Readonly<Record<string, Numbers>> = {
   // Takes over another process: its memory, its registers, its descriptors.
-  ptrace: [101, 117], process_vm_readv: [310, 270], process_vm_writev: [311, 271], kcmp: [312, 272], pidfd_getfd: [438, 438],
+  ptrace: [101, 117], process_vm_readv: [310, 270], process_vm_writev: [311, 271],
+  kcmp: [312, 272], pidfd_getfd: [438, 438],
   // Undoes the read-only view of the file system.
-  mount: [165, 40], umount2: [166, 39], pivot_root: [155, 41], chroot: [161, 51], move_mount: [429, 429], open_tree: [428, 428],
-  open_tree_attr: [467, 467], fsopen: [430, 430], fsconfig: [431, 431], fsmount: [432, 432], fspick: [433, 433], mount_setattr: [442, 442],
+  mount: [165, 40], umount2: [166, 39], pivot_root: [155, 41], chroot: [161, 51],
+  move_mount: [429, 429], open_tree: [428, 428], open_tree_attr: [467, 467], fsopen: [430, 430],
+  fsconfig: [431, 431], fsmount: [432, 432], fspick: [433, 433], mount_setattr: [442, 442],
   // Enters or makes a namespace, in which the child would hold every capability.
   unshare: [272, 97], setns: [308, 268],
   // Reads and fills the session's keyring, which a child inherits from the server.
   keyctl: [250, 219], add_key: [248, 217], request_key: [249, 218],
-  // Runs code in the kernel or watches it, and holds it still in the middle of a copy: what exploits of it are built from.
-  bpf: [321, 280], perf_event_open: [298, 241], userfaultfd: [323, 282], lookup_dcookie: [212, 18],
+  // Runs code in the kernel, watches it, or stops it in the middle of a copy, as exploits do.
+  bpf: [321, 280], perf_event_open: [298, 241], userfaultfd: [323, 282],
+  lookup_dcookie: [212, 18],
   // Opens a file by its inode, past every mount that hides it; watches whole file systems.
   open_by_handle_at: [304, 265], name_to_handle_at: [303, 264], fanotify_init: [300, 262],
   // Replaces the kernel or parts of it.
-  init_module: [175, 105], finit_module: [313, 273], delete_module: [176, 106], kexec_load: [246, 104], kexec_file_load: [320, 294],
-  // Changes what is the whole machine's: power, swap, accounts, quotas, ports, names, clock, terminals.
-  reboot: [169, 142], swapon: [167, 224], swapoff: [168, 225], acct: [163, 89], quotactl: [179, 60], quotactl_fd: [443, 443],
-  nfsservctl: [180, 42], iopl: [172, null], ioperm: [173, null], sethostname: [170, 161], setdomainname: [171, 162], vhangup: [153, 58],
-  settimeofday: [164, 170], clock_settime: [227, 112], clock_adjtime: [305, 266], adjtimex: [159, 171],
+  init_module: [175, 105], finit_module: [313, 273], delete_module: [176, 106],
+  kexec_load: [246, 104], kexec_file_load: [320, 294],
+  // Changes the whole machine: its power, swap, accounts, quotas, ports, names, clock, terminals.
+  reboot: [169, 142], swapon: [167, 224], swapoff: [168, 225], acct: [163, 89],
+  quotactl: [179, 60], quotactl_fd: [443, 443], nfsservctl: [180, 42], iopl: [172, null],
+  ioperm: [173, null], sethostname: [170, 161], setdomainname: [171, 162], vhangup: [153, 58],
+  settimeofday: [164, 170], clock_settime: [227, 112], clock_adjtime: [305, 266],
+  adjtimex: [159, 171],
   // Reads the kernel's log, and with it the kernel's addresses.
   syslog: [103, 116],
-}; // biome-ignore format: one attack, one group
+};
 
-/** Refused with ENOSYS, as by a kernel that is older, so that programs fall back. */
+/** Calls that are refused with ENOSYS, as an older kernel does, so that programs fall back. */
+// biome-ignore format: one attack, one group
 export const ABSENT: Readonly<Record<string, Numbers>> = {
-  // Its flags lie in memory, where a filter cannot see them; the C libraries fall back to `clone`.
+  // Its flags lie in memory, where a filter cannot see them. C libraries fall back to `clone`.
   clone3: [435, 435],
-  // Does what other calls do without making them, and has been a steady source of kernel exploits.
+  // Does the work of other calls without making them. Many kernel exploits have used it.
   io_uring_setup: [425, 425], io_uring_enter: [426, 426], io_uring_register: [427, 427],
-}; // biome-ignore format: one attack, one group
+};
 
-/** Decided by their arguments. */
+/** Calls that are refused or allowed by their arguments. */
 export const CHECKED = {
   clone: [56, 220],
   ioctl: [16, 29],
@@ -50,36 +60,47 @@ export const CHECKED = {
   socketpair: [53, 199],
 } as const satisfies Record<string, Numbers>;
 
-// `asm-generic/errno.h`.
+// Error numbers of `asm-generic/errno.h`.
 const EPERM = 1;
 const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
 
-/** `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID`, `NEWNET` of `linux/sched.h`. `NEWTIME` is no flag of `clone`. */
+/**
+ * `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET` of
+ * `linux/sched.h`. `clone` has no flag `NEWTIME`.
+ */
 const NEW_NAMESPACES =
   0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
-/** Put input into the terminal of whoever started the server: `TIOCSTI`, `TIOCLINUX` of `asm-generic/ioctls.h`. */
+/**
+ * `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h`. They put input into the terminal in which
+ * the server was started.
+ */
 const TERMINAL_INPUT = [0x5412, 0x541c];
-/** `PER_LINUX`, and the question which it is. Others switch address randomisation off or make memory executable. */
+/**
+ * `PER_LINUX`, and the query of the current one. Other personalities switch address randomisation
+ * off or make memory executable.
+ */
 const PERSONALITIES = [0, 0xffffffff];
 const AF_UNIX = 1;
 /**
- * `AF_INET`, `AF_INET6` beside it. Without `AF_NETLINK`: no control group counts what its sockets hold unread, gigabytes beyond any limit;
- * `AF_VSOCK`, which no network namespace holds; and `AF_PACKET`, `AF_ALG` and rarer ones.
+ * `AF_UNIX`, `AF_INET` and `AF_INET6`. The filter refuses `AF_NETLINK`, because no control group
+ * counts the gigabytes that its sockets can hold unread. It refuses `AF_VSOCK`, because no network
+ * namespace confines it; and `AF_PACKET`, `AF_ALG` and rarer families.
  */
 const FAMILIES = [AF_UNIX, 2, 10];
-/** The bits of a socket's type that are not flags, and the type that makes an `AF_PACKET` of an `AF_INET`: `SOCK_PACKET`. */
+/** The bits of a socket's type that are not flags. */
 const SOCKET_TYPE = 0xf;
+/** The type that turns an `AF_INET` socket into an `AF_PACKET` one. */
 const SOCK_PACKET = 10;
 
 /** `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_AARCH64` of `linux/audit.h`. */
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 };
-/** `__X32_SYSCALL_BIT`: the same architecture by `AUDIT_ARCH_X86_64`, with numbers of its own. */
+/** `__X32_SYSCALL_BIT`: x32 has the same `AUDIT_ARCH_X86_64`, but call numbers of its own. */
 const X32 = 0x40000000;
 
 export type SeccompArch = keyof typeof AUDIT;
 
-/** The architecture that there is a filter for, of a `process.arch`; else undefined. */
+/** The filter's architecture for a `process.arch`; undefined where there is no filter. */
 export function seccompArch(arch: string): SeccompArch | undefined {
   return arch === "x64" || arch === "arm64" ? arch : undefined;
 }
@@ -87,10 +108,13 @@ export function seccompArch(arch: string): SeccompArch | undefined {
 /** One `struct sock_filter` of `linux/filter.h`. A jump skips that many instructions. */
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, k: number];
 
-// Where things are in `struct seccomp_data`, of which a program loads 32 bits at a time.
+// Offsets in `struct seccomp_data`, of which a program loads 32 bits at a time.
 const NUMBER = 0;
 const ARCH = 4;
-/** The low half of an argument. The kernel reads no more of those checked here: what the high half holds must not matter. */
+/**
+ * The offset of an argument's low half. The kernel reads no more of the arguments that are checked
+ * here, so the high half must not matter.
+ */
 const argument = (index: number) => 16 + 8 * index;
 
 const load = (offset: number): Instruction => [0x20, 0, 0, offset];
@@ -100,7 +124,7 @@ const ALLOW = answer(0x7fff0000);
 const KILL = answer(0x80000000);
 const refuse = (errno: number) => answer(0x00050000 | errno);
 
-// A condition goes around its block, so that jumps stay as short as the block: they have 8 bits.
+// A condition jumps over its own block only: a jump has 8 bits.
 const ifEqual = (k: number, ...block: Instruction[]): Instruction[] => [
   [0x15, 0, block.length, k],
   ...block,
@@ -114,7 +138,10 @@ const ifAnyBit = (bits: number, ...block: Instruction[]): Instruction[] => [
   ...block,
 ];
 
-/** The filter as classic BPF, an array of `struct sock_filter` in little endian: what `bwrap --seccomp FD` reads. */
+/**
+ * The filter as `bwrap --seccomp FD` reads it: classic BPF, an array of `struct sock_filter` in
+ * little endian.
+ */
 export function seccompProgram(arch: SeccompArch): Buffer {
   const column = arch === "x64" ? 0 : 1;
   const each = (calls: Readonly<Record<string, Numbers>>, errno: number) =>
@@ -124,7 +151,7 @@ export function seccompProgram(arch: SeccompArch): Buffer {
   const checked = (call: keyof typeof CHECKED, ...block: Instruction[]) =>
     ifEqual(CHECKED[call][column], ...block);
   const program: Instruction[] = [
-    // Another architecture's calls, as by `int 0x80`, have other numbers: all below would be off.
+    // The calls of another architecture, such as `int 0x80`, have other numbers, which would pass.
     load(ARCH),
     ...unlessEqual(AUDIT[arch], KILL),
     load(NUMBER),

@@ -6,7 +6,7 @@ import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/resources.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
-import type { RuntimeRegistry } from "../runtimes/registry.ts";
+import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
 import { packed } from "../sandbox/packing.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";

@@ -18,15 +18,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import {
-  Bubblewrap,
-  bubblewrapArguments,
-  chainArguments,
-  insideArguments,
-  readRoot,
-} from "../../server/sandbox/bubblewrap.ts";
+import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
+import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
+import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
 import { Janitor } from "../../server/sandbox/janitor.ts";
+import { readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { type SeccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
 import { medians } from "./measure.ts";

@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import { bubblewrapArguments, readRoot } from "../../server/sandbox/bubblewrap.ts";
+import { bubblewrapArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
+import { readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { medians } from "./measure.ts";
 

@@ -11,7 +11,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
-import { RuntimeRegistry } from "../../server/runtimes/registry.ts";
+import { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
@@ -29,7 +29,7 @@ const open = (options: { warm?: Record<string, number>; reuse?: number }) =>
     confinement,
     path: process.env.PATH ?? "",
     configured: {},
-    turns: new StartQueue(),
+    startQueue: new StartQueue(),
     ...options,
   });
 const fn = (runtime: string, source = "() => 1") => ({

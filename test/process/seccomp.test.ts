@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readRoot } from "../../server/sandbox/bubblewrap.ts";
+import { readRoot } from "../../server/sandbox/root.ts";
 import {
   ABSENT,
   CHECKED,

@@ -3,7 +3,10 @@ import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpec } from "../../openapi/spec.ts";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
-import { RuntimeRegistry, type RuntimeRegistryOptions } from "../../server/runtimes/registry.ts";
+import {
+  RuntimeRegistry,
+  type RuntimeRegistryOptions,
+} from "../../server/runtimes/registry/runtime-registry.ts";
 import type { ProcessSetup, StartedWork } from "../../server/runtimes/runtime.ts";
 import { groupsLeft, survivors } from "../helpers/hostile.ts";
 import { until, within } from "../helpers/member.ts";
@@ -25,7 +28,7 @@ async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
     confinement: how,
     path: process.env.PATH ?? "",
     configured: {},
-    turns: new StartQueue(),
+    startQueue: new StartQueue(),
     ...options,
   });
   onTestFinished(() => runtimes.close());
@@ -142,7 +145,7 @@ test("what waits ends with the pool, and leaves nothing", async () => {
   await until("both to wait", () => runtimes.idle.warm.node === 2);
   expect(await valueFrom("() => 1")).toBe(1);
   await within("the end of what waits", runtimes.close());
-  expect(runtimes.idle).toEqual({ warm: expect.objectContaining({ node: 0 }), kept: 0 });
+  expect(runtimes.idle).toEqual({ warm: expect.objectContaining({ node: 0 }), reusable: 0 });
   expect(survivors()).toEqual([]);
   expect(groupsLeft()).toEqual([]);
   expect(await valueFrom("() => 2")).toBe(2);
@@ -155,12 +158,12 @@ describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing,
     async () => {
       const { valueFrom, runtimes } = await open({ reuse: 5 });
       expect(await valueFrom(marks, { runtime })).toBe(1);
-      expect(runtimes.idle.kept).toBe(1);
+      expect(runtimes.idle.reusable).toBe(1);
       expect(await valueFrom(marks, { runtime })).toBe(2);
       expect(await valueFrom(finds, { runtime, client: "b" })).toBeNull();
       expect(await valueFrom(finds, { runtime, env: { A: "b" } })).toBeNull();
       expect(await valueFrom(marks, { runtime })).toBe(3);
-      expect(runtimes.idle.kept).toBe(2);
+      expect(runtimes.idle.reusable).toBe(2);
     },
   );
 
@@ -218,7 +221,7 @@ describe("a process that is used again ends with a call that", () => {
     expect(await valueFrom("() => { globalThis.mark = 0 }")).toBeNull();
     await call(source);
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
-    expect(runtimes.idle.kept).toBe(1);
+    expect(runtimes.idle.reusable).toBe(1);
   });
 
   test("hangs and is stopped", async () => {
@@ -270,7 +273,7 @@ describe("a process that is used again ends with a call that", () => {
         "() => { globalThis.mark = 1; setTimeout(() => console.log('late'), 50).unref(); return 1 }",
       ),
     ).toBe(1);
-    await until("its process to be ended", () => runtimes.idle.kept === 0);
+    await until("its process to be ended", () => runtimes.idle.reusable === 0);
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
   });
 });
@@ -279,7 +282,7 @@ test("no more processes are kept than allowed", async () => {
   const { runtimes, valueFrom } = await open({ reuse: 2 });
   for (const client of ["a", "b", "c"])
     await valueFrom("() => { globalThis.mark = 1 }", { client });
-  expect(runtimes.idle.kept).toBe(2);
+  expect(runtimes.idle.reusable).toBe(2);
   expect(await valueFrom("() => globalThis.mark ?? 'fresh'", { client: "c" })).toBe(1);
   expect(await valueFrom("() => globalThis.mark ?? 'fresh'", { client: "a" })).toBe("fresh");
 });

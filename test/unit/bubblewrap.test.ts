@@ -8,15 +8,11 @@ import {
   type PoolOptions,
   PoolOptionsSchema,
 } from "../../server/member/pool-options.ts";
-import {
-  bubblewrapArguments,
-  chainArguments,
-  insideArguments,
-  type RootEntries,
-  readRoot,
-  refuseSetuid,
-} from "../../server/sandbox/bubblewrap.ts";
+import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
+import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
 import { DEFAULT_LIMITS } from "../../server/sandbox/confinement.ts";
+import { refuseSetuid } from "../../server/sandbox/refuse-setuid.ts";
+import { type RootEntries, readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 
 const PROGRAM: Program = {

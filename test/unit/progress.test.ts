@@ -2,7 +2,11 @@ import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
-import { progressIn, progressOf, readProgress } from "../../server/runtimes/progress.ts";
+import {
+  readProgress,
+  readProgressLine,
+  readProgressMessage,
+} from "../../server/runtimes/progress.ts";
 import { ProgressThrottle, THROTTLE_MS } from "../../server/supervisor/output/progress-throttle.ts";
 
 describe("a line of progress", () => {
@@ -15,11 +19,11 @@ describe("a line of progress", () => {
     ['{"done":1,"message":"a\\nb\\u0007c\\u001b[31m\\u202e"}', { done: 1, message: "a b c [31m" }],
     ['{"done":1,"message":"\\ud800x"}', { done: 1, message: "\ufffdx" }],
   ])("%s", (line, progress) => {
-    expect(progressOf(line)).toEqual(progress);
+    expect(readProgressLine(line)).toEqual(progress);
   });
 
   test("a message is cut, between two characters", () => {
-    expect(progressOf(`1 x${"😀".repeat(200)}`)?.message).toBe(`x${"😀".repeat(99)}`);
+    expect(readProgressLine(`1 x${"😀".repeat(200)}`)?.message).toBe(`x${"😀".repeat(99)}`);
   });
 
   test.each([
@@ -42,7 +46,7 @@ describe("a line of progress", () => {
     "{}",
     "{",
   ])("%j is none", (line) => {
-    expect(progressOf(line)).toBeUndefined();
+    expect(readProgressLine(line)).toBeUndefined();
   });
 
   test("whatever comes is dropped, or is what the contract says", () => {
@@ -62,7 +66,10 @@ describe("a line of progress", () => {
     );
     fc.assert(
       fc.property(line, (text) => {
-        for (const progress of [progressOf(text), progressIn(`{"progress":${text}}`)]) {
+        for (const progress of [
+          readProgressLine(text),
+          readProgressMessage(`{"progress":${text}}`),
+        ]) {
           if (progress === undefined) continue;
           expect(
             ProgressEventSchema.strict().safeParse({ type: "progress", ...progress }).success,

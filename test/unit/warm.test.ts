@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
 import {
-  memoryToSpare,
+  hasSpareMemory,
   WarmPool,
   type WarmPoolOptions,
 } from "../../server/runtimes/functions/warm-pool.ts";
@@ -34,7 +34,7 @@ function opened(options: Partial<WarmPoolOptions<Fake>> = {}) {
       started.push(one);
       return one;
     },
-    turns: new StartQueue(),
+    startQueue: new StartQueue(),
     hasMemory: () => true,
     onTrouble: (message) => troubles.push(message),
     ...options,
@@ -134,15 +134,15 @@ test("while memory is short none is started", async () => {
 });
 
 test("one is started at a time, and none while an admitted child is", async () => {
-  const turns = new StartQueue();
+  const startQueue = new StartQueue();
   const starting: (() => void)[] = [];
   const start = () =>
     new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
-  const pools = [opened({ turns, start }), opened({ turns, start })];
+  const pools = [opened({ startQueue, start }), opened({ startQueue, start })];
   await settle();
   expect(starting.length).toBe(1);
   let admitted = () => {};
-  const urgent = turns.urgent(() => new Promise<void>((resolve) => (admitted = resolve)));
+  const urgent = startQueue.urgent(() => new Promise<void>((resolve) => (admitted = resolve)));
   starting[0]?.();
   await settle();
   expect(starting.length).toBe(1);
@@ -168,10 +168,13 @@ describe("after close", () => {
   });
 
   test("one that was being started ends too, and one that waits for its turn is not started", async () => {
-    const turns = new StartQueue();
+    const startQueue = new StartQueue();
     let come: (one: Fake) => void = () => {};
-    const first = opened({ turns, start: () => new Promise<Fake>((resolve) => (come = resolve)) });
-    const second = opened({ turns });
+    const first = opened({
+      startQueue,
+      start: () => new Promise<Fake>((resolve) => (come = resolve)),
+    });
+    const second = opened({ startQueue });
     await settle();
     const closed = Promise.all([first.warm.close(), second.warm.close()]);
     const late = fake(0);
@@ -193,5 +196,5 @@ test.each([
   [2_000, 32_000, false],
   [4_000, 32_000, true],
 ])("with %i of %i MiB free there is memory to spare: %s", (available, total, spare) => {
-  expect(memoryToSpare(available * 1024 * 1024, total * 1024 * 1024)).toBe(spare);
+  expect(hasSpareMemory(available * 1024 * 1024, total * 1024 * 1024)).toBe(spare);
 });

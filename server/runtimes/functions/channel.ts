@@ -1,67 +1,75 @@
-/** The server's end of the channel to what runs a function: lines out, one line back for each that is asked for, and progress before it. */
+/**
+ * The server's end of the channel to a function's process. It sends lines, and receives one line
+ * for each call of `receive`, with progress before it.
+ */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
-import { FlowLimit, isProgress, progressIn } from "../progress.ts";
-import { type Drain, type Job, READY } from "./messages.ts";
+import { FlowLimit, isProgressMessage, readProgressMessage } from "../progress.ts";
+import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
 const NEWLINE = 10;
-/** A longer line is refused. */
+/** 16 MiB per line; a longer one is refused. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** What came: a line, nothing before the end, or a line that is too long. */
-export type Received = { readonly line: string } | "nothing" | "too long";
+/** A line; or the end of the channel without one; or a line that is too long. */
+export type Received = { readonly line: string } | "ended" | "too long";
 
 export class Channel {
-  /** Resolves with true when the runner waits for a job, with false when it has ended before. */
+  /** Resolves with true when the runner waits for a job, and with false when it ended before. */
   readonly ready: Promise<boolean>;
-  /** Called for what comes without having been asked for. */
+  /** Called for bytes that arrive while nothing is being received. */
   onStray: () => void = () => {};
   readonly #stream: Duplex;
-  readonly #pace: FlowLimit;
-  #settleReady: (up: boolean) => void = () => {};
+  readonly #flow: FlowLimit;
+  #settleReady: (isReady: boolean) => void = () => {};
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
-  #passes: (line: string) => boolean = () => false;
+  #isExpected: (line: string) => boolean = () => false;
   #chunks: Buffer[] = [];
   #bytes = 0;
-  #up = false;
-  #closed = false;
+  #isUp = false;
+  #isClosed = false;
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    this.#pace = new FlowLimit(stream);
+    this.#flow = new FlowLimit(stream);
     this.ready = new Promise((resolve) => {
       this.#settleReady = resolve;
     });
-    stream.on("data", (chunk: Buffer) => this.#take(chunk));
+    stream.on("data", (chunk: Buffer) => this.#read(chunk));
     stream.once("close", () => {
-      this.#closed = true;
+      this.#isClosed = true;
       this.#settleReady(false);
-      // A line that was cut off is what came.
-      if (this.#bytes > 0) this.#line();
-      this.#answer("nothing");
+      // A line without its newline counts as a line.
+      if (this.#bytes > 0) this.#endLine();
+      this.#answer("ended");
     });
   }
 
-  send(message: Job | Drain): void {
+  send(message: ServerMessage): void {
     this.#stream.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** Sends the only message, after which whoever reads finds the end. */
+  /** Sends the only message to a configured runtime, and ends the stream after it. */
   end(message: Pick<Job, "args" | "context" | "export">): void {
     this.#stream.end(`${JSON.stringify(message)}\n`);
   }
 
-  /** The next line but for those that pass, and what is told of progress before it. */
+  /**
+   * The next line that is not progress.
+   *
+   * @param onProgress is called for the progress before the line.
+   * @param isExpected returns true for a line that it has taken itself, which is passed over.
+   */
   receive(
     onProgress: (progress: Progress) => void,
-    passes: (line: string) => boolean = () => false,
+    isExpected: (line: string) => boolean = () => false,
   ): Promise<Received> {
-    this.#passes = passes;
+    this.#isExpected = isExpected;
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.#onProgress = onProgress;
-      if (this.#closed) this.#answer("nothing");
+      if (this.#isClosed) this.#answer("ended");
     });
   }
 
@@ -69,9 +77,9 @@ export class Channel {
     this.#stream.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #read(chunk: Buffer): void {
     for (let rest = chunk; rest.length > 0; ) {
-      if (this.#up && !this.#settle) {
+      if (this.#isUp && !this.#settle) {
         this.onStray();
         return;
       }
@@ -85,29 +93,29 @@ export class Channel {
       }
       this.#chunks.push(part);
       if (end < 0) return;
-      this.#line();
+      this.#endLine();
     }
   }
 
-  #line(): void {
+  #endLine(): void {
     const bytes = this.#bytes;
     const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
     this.#reset();
-    if (isProgress(line)) {
-      this.#pace.took(bytes);
-      const progress = progressIn(line);
+    if (isProgressMessage(line)) {
+      this.#flow.count(bytes);
+      const progress = readProgressMessage(line);
       if (progress) this.#onProgress?.(progress);
-    } else if (!this.#up && line === READY) {
-      this.#up = true;
+    } else if (!this.#isUp && line === READY_LINE) {
+      this.#isUp = true;
       this.#settleReady(true);
-    } else if (!this.#settle || !this.#passes(line)) this.#answer({ line });
+    } else if (!this.#settle || !this.#isExpected(line)) this.#answer({ line });
   }
 
   #answer(received: Received): void {
     const settle = this.#settle;
     this.#settle = undefined;
     this.#onProgress = undefined;
-    this.#up = true;
+    this.#isUp = true;
     this.#reset();
     settle?.(received);
   }

@@ -1,33 +1,35 @@
-/** Calls functions in one runtime: each in a process of its own, one that waits for it where there is one. */
+/** Calls functions in one runtime: each in its own process, a waiting one where there is one. */
+
+import { within } from "../../../sdk/typescript/within.ts";
 import type { Confinement, ReadOnlyBind } from "../../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../../sandbox/sandbox.ts";
 import type { Runner } from "../definition.ts";
 import type { ProcessSetup, Runtime, StartedWork, Work } from "../runtime.ts";
-import type { Reuse } from "./reuse.ts";
+import type { ReusePool } from "./reuse.ts";
 import type { StartQueue } from "./start-queue.ts";
 import { WarmPool } from "./warm-pool.ts";
-import { jobOf, Worker } from "./worker.ts";
+import { createJob, Worker } from "./worker.ts";
 
-/** A runner that takes longer to wait for its job is ended. */
+/** A runner that takes longer until it waits for its job is killed. */
 const READY_TIMEOUT_MS = 10_000;
 
 export interface FunctionRuntimeOptions {
   readonly name: string;
   readonly runner: Runner;
-  /** What its children see beside the runner. */
+  /** Host files that its children see beside the runner. */
   readonly readOnly: readonly ReadOnlyBind[];
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
-  readonly turns: StartQueue;
-  /** How many processes wait for a call. */
+  readonly startQueue: StartQueue;
+  /** The number of processes that wait for a call. */
   readonly warm: number;
-  /** Keeps processes for further calls; undefined where each is used once. */
-  readonly reuse: Reuse | undefined;
+  /** Keeps processes for further calls; undefined where each takes one call. */
+  readonly reuse: ReusePool | undefined;
   readonly log: (message: string) => void;
 }
 
-/** What of a program is the call's own. */
-type Extras = Pick<Program, "env" | "stdin" | "files" | "artifacts">;
+/** The part of a program that each call has for itself. */
+type CallProgram = Pick<Program, "env" | "stdin" | "files" | "artifacts">;
 
 export class FunctionRuntime implements Runtime {
   readonly #options: FunctionRuntimeOptions;
@@ -35,72 +37,72 @@ export class FunctionRuntime implements Runtime {
 
   constructor(options: FunctionRuntimeOptions) {
     this.#options = options;
-    const { name, warm, turns, log } = options;
+    const { name, warm, startQueue, log } = options;
     this.#warm = new WarmPool({
       size: warm,
-      start: () => this.#waiting(),
-      turns,
-      onTrouble: (why) => log(`no warm process of runtime ${name}, will try again: ${why}`),
+      start: () => this.#startWaiting(),
+      startQueue,
+      onTrouble: (reason) => log(`no warm process of runtime ${name}, will try again: ${reason}`),
     });
   }
 
-  /** How many processes wait for a call. */
+  /** The number of processes that wait for a call now. */
   get idle(): number {
     return this.#warm.idle;
   }
 
-  async start(work: Work, place: ProcessSetup): Promise<StartedWork> {
+  async start(work: Work, setup: ProcessSetup): Promise<StartedWork> {
     const { name, reuse } = this.#options;
     const { spec } = work;
-    if (!isPlain(work, place)) return this.#cold(work, place);
+    if (!isPlain(work, setup)) return this.#startCold(work, setup);
     if (reuse && spec.stdin === undefined)
       return reuse.call(
         `${name} ${work.client}`,
         work,
-        async () => this.#warm.take() ?? this.#now({ env: {}, stdin: false }),
+        async () => this.#warm.take() ?? this.#launchUrgent({ env: {}, stdin: false }),
       );
     const worker = this.#warm.take();
     return worker
-      ? worker.call(jobOf(work), work.onProgress, { usedMs: worker.process.usedMs() })
-      : this.#cold(work, place);
+      ? worker.call(createJob(work), work.onProgress, { usedMs: worker.process.usedMs() })
+      : this.#startCold(work, setup);
   }
 
   close(): Promise<void> {
     return this.#warm.close();
   }
 
-  async #cold(work: Work, { confinement, files, artifacts }: ProcessSetup): Promise<StartedWork> {
+  async #startCold(
+    work: Work,
+    { confinement, files, artifacts }: ProcessSetup,
+  ): Promise<StartedWork> {
     const { spec } = work;
-    const worker = await this.#now(
+    const worker = await this.#launchUrgent(
       { env: { ...spec.env }, stdin: spec.stdin !== undefined, files, artifacts },
       confinement,
     );
-    return worker.call(jobOf(work), work.onProgress, { packs: artifacts.length > 0 });
+    return worker.call(createJob(work), work.onProgress, { packs: artifacts.length > 0 });
   }
 
-  /** Starts a process for a child that was admitted; meanwhile no spare one is started. */
-  #now(program: Extras, confinement?: Confinement): Promise<Worker> {
-    const { turns } = this.#options;
-    return turns.urgent(async () => {
+  /** Starts a process for an admitted child. Meanwhile the queue starts no spare process. */
+  #launchUrgent(program: CallProgram, confinement?: Confinement): Promise<Worker> {
+    const { startQueue } = this.#options;
+    return startQueue.urgent(async () => {
       const worker = await this.#launch(program, confinement);
-      void turns.urgent(() => worker.channel.ready);
+      void startQueue.urgent(() => worker.channel.ready);
       return worker;
     });
   }
 
-  /** Starts a process and waits until it waits for its job. */
-  async #waiting(): Promise<Worker> {
+  /** Starts a spare process. Resolves when it waits for its job. */
+  async #startWaiting(): Promise<Worker> {
     const worker = await this.#launch({ env: {}, stdin: true });
-    const timer = setTimeout(() => worker.process.kill(), READY_TIMEOUT_MS);
-    const ready = await worker.channel.ready;
-    clearTimeout(timer);
-    if (ready) return worker;
+    if (await within(READY_TIMEOUT_MS, worker.channel.ready)) return worker;
     worker.process.kill();
     await worker.process.exited;
     throw new Error("it ended before it could take a call");
   }
 
-  async #launch(program: Extras, confinement = this.#options.confinement): Promise<Worker> {
+  async #launch(program: CallProgram, confinement = this.#options.confinement): Promise<Worker> {
     const { runner, sandbox } = this.#options;
     const readOnly = [
       ...(runner.program ? [runner.program] : []),
@@ -113,9 +115,9 @@ export class FunctionRuntime implements Runtime {
   }
 }
 
-/** Whether a call has nothing that has to be known when its process starts, and calls its function. */
+/** Whether a process that was started before can take the call, and the call calls its function. */
 function isPlain({ spec, call }: Work, { files, artifacts }: ProcessSetup): boolean {
-  const isEmpty = (given: object | undefined) => Object.keys(given ?? {}).length === 0;
+  const isEmpty = (value: object = {}) => Object.keys(value).length === 0;
   return (
     !call?.loadOnly &&
     isEmpty(spec.env) &&

@@ -1,18 +1,25 @@
-/** The messages between the server and what runs a function inside a child: a line of JSON each, over descriptor 3. */
+/**
+ * The messages between the server and a function's runner inside a child: one line of JSON each,
+ * over descriptor 3. The field `kind` tells them apart.
+ */
 import type { FunctionError } from "../../../openapi/errors.ts";
+import type { Progress } from "../../../openapi/events.ts";
 
-/** Server to runner: a function to call. */
+export type ServerMessage = Job | Drain;
+export type RunnerMessage = Ready | Accepted | ProgressMessage | Report;
+
+/** A function to call. */
 export interface Job {
-  readonly type: "job";
-  /** The function's source; or else: */
+  readonly kind: "job";
+  /** The function's source. A job has either this or `file`. */
   readonly source?: string | undefined;
-  /** the path of a module inside the sandbox. */
+  /** The path of a module inside the sandbox. */
   readonly file?: string | undefined;
   readonly export?: string | undefined;
-  /** Load the function, and do not call it. */
+  /** Whether the runner only loads the function, and does not call it. */
   readonly loadOnly?: boolean | undefined;
   readonly args: readonly unknown[];
-  /** How `args` and the value of the report are written. */
+  /** The encoding of `args` and of the report's value. */
   readonly encoding: "json" | "devalue";
   readonly context: {
     readonly member: string;
@@ -20,39 +27,62 @@ export interface Job {
     readonly childId: string;
     readonly deadline: number | null;
   };
-  /** Variables that were not known when the process was started. */
+  /** Variables that the server did not know when it started the process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Written to stdout and stderr after the call by a runner that stays for further jobs; without it the runner exits. */
+  /**
+   * Text that the runner writes to stdout and stderr after the call, before it waits for the next
+   * job. A runner exits after a job without a marker.
+   */
   readonly marker?: string | undefined;
 }
 
-/** Server to runner: the member drains. The function goes on; its signal aborts. */
+/** The member drains. The function's signal aborts, and the function may run on. */
 export interface Drain {
-  readonly type: "drain";
+  readonly kind: "drain";
 }
 
-/** Runner to server, once, before it waits for its first job. */
-export const READY = '{"kind":"ready"}';
+/** The runner waits for its first job. */
+export interface Ready {
+  readonly kind: "ready";
+}
 
-/** Runner to server, by a runner that stays, before it looks at its job: until then nothing of it was run. */
-export const begun = (marker: string) => `{"kind":"begun","marker":"${marker}"}`;
+/**
+ * The runner has received a job with a marker, and has not looked at it yet. Before this message,
+ * nothing of the job has run.
+ */
+export interface Accepted {
+  readonly kind: "accepted";
+  readonly marker: string;
+}
 
-/** Runner to server, any number of times during a job. It carries no marker, which the function would learn by it. */
+/**
+ * The function's progress, any number of times during a job. It has no marker, because the function
+ * could read it: it may write such messages itself.
+ */
 export interface ProgressMessage {
-  readonly progress: { readonly done: number; readonly total?: number; readonly message?: string };
+  readonly kind: "progress";
+  readonly progress: Progress;
 }
 
-/** Runner to server: how a job ended. */
-export type Report = {
+/** The end of a job. */
+export type Report = ReportBody & {
   readonly cpuMs: number;
   readonly maxRssBytes: number;
-  /** The marker of its job: the function does not know it, so that no earlier report, or one of its own, is taken for it. */
+  /**
+   * The marker of the job. The function does not know it, so the server does not accept an earlier
+   * report or a forged one.
+   */
   readonly marker?: string | undefined;
   /** Whether the call left nothing running that the runner knows of. */
   readonly clean?: boolean | undefined;
-} & ReportBody;
+};
 
 export type ReportBody =
   | { readonly kind: "returned"; readonly value: unknown }
   | { readonly kind: "threw"; readonly error: FunctionError; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string };
+
+/** The line of a message from the runner. */
+export const lineOf = (message: RunnerMessage): string => JSON.stringify(message);
+
+export const READY_LINE = lineOf({ kind: "ready" });

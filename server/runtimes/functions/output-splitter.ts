@@ -1,4 +1,7 @@
-/** One output of a process that is used again, cut into a piece for each call: at the marker that its runner writes after it. */
+/**
+ * Splits one output of a reused process into a piece for each call. The runner writes a marker
+ * after each call.
+ */
 import { Readable } from "node:stream";
 
 export class OutputSplitter {
@@ -6,33 +9,35 @@ export class OutputSplitter {
   readonly #onStray: () => void;
   #piece: Readable | undefined;
   #marker: Buffer = Buffer.alloc(0);
-  /** What may be the beginning of the marker. */
-  #held: Buffer = Buffer.alloc(0);
-  #cut: () => void = () => {};
+  /** The last bytes, which may be the beginning of the marker. */
+  #pending: Buffer = Buffer.alloc(0);
+  #settleWhole: () => void = () => {};
 
-  /** @param onStray called for bytes that come between two calls. */
+  /** @param onStray called for bytes that arrive between two calls. */
   constructor(source: Readable, onStray: () => void) {
     this.#source = source;
     this.#onStray = onStray;
-    source.on("data", (chunk: Buffer) => this.#take(chunk));
+    source.on("data", (chunk: Buffer) => this.#read(chunk));
     source.once("close", () => {
-      if (this.#held.length > 0) this.#piece?.push(this.#held);
+      if (this.#pending.length > 0) this.#piece?.push(this.#pending);
       this.#finish();
     });
   }
 
-  /** Whether the reader of the piece holds it back. */
+  /** Whether a slow reader of the piece holds the output back. */
   get paused(): boolean {
     return this.#source.isPaused();
   }
 
-  /** The next piece: `stream` ends, and `whole` resolves, at the marker, or at the end of the output. */
+  /**
+   * The next piece. At the marker, or at the end of the output, `stream` ends and `whole` resolves.
+   */
   next(marker: string): { readonly stream: Readable; readonly whole: Promise<void> } {
     this.#marker = Buffer.from(marker);
     const source = this.#source;
     const stream = new Readable({
       read: () => void source.resume(),
-      // A piece that nobody reads any more is read to its end all the same.
+      // The output must be read to the marker also when nobody reads the piece any more.
       destroy: (error, done) => {
         source.resume();
         done(error);
@@ -40,22 +45,22 @@ export class OutputSplitter {
     });
     this.#piece = stream;
     const whole = new Promise<void>((resolve) => {
-      this.#cut = resolve;
+      this.#settleWhole = resolve;
     });
     if (source.closed) this.#finish();
     return { stream, whole };
   }
 
-  #take(chunk: Buffer): void {
+  #read(chunk: Buffer): void {
     if (!this.#piece) {
       this.#onStray();
       return;
     }
-    const bytes = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk;
+    const bytes = this.#pending.length > 0 ? Buffer.concat([this.#pending, chunk]) : chunk;
     const end = bytes.indexOf(this.#marker);
-    const kept = end < 0 ? beginningAtEnd(bytes, this.#marker) : 0;
-    const output = bytes.subarray(0, end < 0 ? bytes.length - kept : end);
-    this.#held = bytes.subarray(bytes.length - kept);
+    const pending = end < 0 ? beginningAtEnd(bytes, this.#marker) : 0;
+    const output = bytes.subarray(0, end < 0 ? bytes.length - pending : end);
+    this.#pending = bytes.subarray(bytes.length - pending);
     if (output.length > 0 && !this.#piece.push(output) && !this.#piece.destroyed)
       this.#source.pause();
     if (end < 0) return;
@@ -66,13 +71,13 @@ export class OutputSplitter {
   #finish(): void {
     this.#piece?.push(null);
     this.#piece = undefined;
-    this.#held = Buffer.alloc(0);
+    this.#pending = Buffer.alloc(0);
     this.#source.resume();
-    this.#cut();
+    this.#settleWhole();
   }
 }
 
-/** How many of the last bytes are a beginning of the marker. */
+/** The number of last bytes that are a beginning of the marker. */
 function beginningAtEnd(bytes: Buffer, marker: Buffer): number {
   for (let length = Math.min(bytes.length, marker.length - 1); length > 0; length--) {
     if (bytes.subarray(bytes.length - length).equals(marker.subarray(0, length))) return length;

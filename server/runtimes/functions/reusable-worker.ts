@@ -1,25 +1,25 @@
-/** One process that is used again, from call to call: each call sees its own output alone, and an end of its own. */
+/** One process that is reused from call to call. Each call sees only its own output and exit. */
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
+import { within } from "../../../sdk/typescript/within.ts";
+import { exitWithin } from "../../sandbox/exit.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
 import type { StartedWork, Work } from "../runtime.ts";
-import { begun, type Report } from "./messages.ts";
+import { lineOf } from "./messages.ts";
 import { OutputSplitter } from "./output-splitter.ts";
+import { outcomeOfReport, outcomeWithoutReport, type ReadReport, readReport } from "./report.ts";
 import {
-  crashed,
+  createJob,
   END_TIMEOUT_MS,
-  jobOf,
-  outcomeOf,
-  readReport,
-  receivedFrom,
   SILENT_END_TIMEOUT_MS,
+  usageSince,
   type Worker,
-  withoutTime,
 } from "./worker.ts";
 
 const MARKER_BYTES = 16;
-/** The end of a call after which the process goes on; the report tells what the call used. */
-const GOES_ON: Exit = {
+/**
+ * The exit of a call after which its process waits for another. The report has the call's usage.
+ */
+const CALL_ENDED: Exit = {
   exitCode: 0,
   signal: null,
   started: true,
@@ -27,72 +27,69 @@ const GOES_ON: Exit = {
   usage: undefined,
 };
 
-/** One that has been kept begins with a job at once; a call is not made to wait for one that cannot any more. */
-const BEGIN_TIMEOUT_MS = 2_000;
-
-type Told = Report | undefined | "too long" | "nothing";
+/** A waiting runner accepts a job at once. A call does not wait longer for one that cannot. */
+const ACCEPT_TIMEOUT_MS = 2_000;
 
 export interface ReusedCall {
   readonly started: StartedWork;
-  /** Resolves with false when the process has ended before it began: then nothing was called. */
-  readonly begun: Promise<boolean>;
+  /** Resolves with false when the process ended before it accepted the job: nothing was called. */
+  readonly accepted: Promise<boolean>;
 }
 
 export class ReusableWorker {
   readonly process: SandboxedProcess;
-  readonly #channel: Worker["channel"];
+  readonly #worker: Worker;
   readonly #stdout: OutputSplitter;
   readonly #stderr: OutputSplitter;
-  #atWork = false;
-  /** Whether it has done, or been told, what keeps it from being used again. */
-  #spoilt = false;
+  #isCalling = false;
+  /** Whether an event, such as a signal or stray output, keeps the process from another call. */
+  #isSpoilt = false;
 
-  constructor({ process, channel }: Worker) {
+  constructor(worker: Worker) {
+    const { process, channel } = worker;
     this.process = process;
-    this.#channel = channel;
+    this.#worker = worker;
     const spoil = () => {
-      this.#spoilt = true;
-      if (!this.#atWork) process.kill();
+      this.#isSpoilt = true;
+      if (!this.#isCalling) process.kill();
     };
     this.#stdout = new OutputSplitter(process.stdout, spoil);
     this.#stderr = new OutputSplitter(process.stderr, spoil);
     channel.onStray = spoil;
     process.stdin?.end();
     void process.exited.then(() => {
-      this.#spoilt = true;
+      this.#isSpoilt = true;
       channel.close();
     });
   }
 
-  /** @param keep called when the process can be used again; whether it will be. */
+  /**
+   * @param keep called when the process can take another call. Returns whether it waits for one.
+   */
   call(work: Work, keep: () => boolean): ReusedCall {
     const { process } = this;
-    const channel = this.#channel;
     const marker = randomBytes(MARKER_BYTES).toString("hex");
-    const job = jobOf(work, marker);
+    const job = createJob(work, marker);
     const usedMs = process.usedMs() ?? 0;
-    this.#atWork = true;
+    this.#isCalling = true;
     const [stdout, stderr] = [this.#stdout.next(marker), this.#stderr.next(marker)];
-    channel.send(job);
-    let begin: (begun: boolean) => void = () => {};
-    const isBegun = new Promise<boolean>((resolve) => {
-      begin = resolve;
+    this.#worker.channel.send(job);
+    const accepted = Promise.withResolvers<boolean>();
+    void within(ACCEPT_TIMEOUT_MS, accepted.promise).then((isAccepted) => {
+      if (isAccepted === undefined) process.kill();
     });
-    const timer = setTimeout(() => process.kill(), BEGIN_TIMEOUT_MS);
-    void isBegun.then(() => clearTimeout(timer));
-    const passes = (line: string) => {
-      const isIt = line === begun(marker);
-      if (isIt) begin(true);
-      return isIt;
-    };
-    const told: Promise<Told> = receivedFrom(process, channel, work.onProgress, passes).then(
-      (received) => {
-        // Whatever else it says, it may have begun.
-        begin(received !== "nothing");
-        return received === "nothing" ? received : readReport(received, job);
-      },
-    );
-    const pieces = Promise.all([stdout.whole, stderr.whole]);
+    const acceptedLine = lineOf({ kind: "accepted", marker });
+    const received = this.#worker.receive(work.onProgress, (line) => {
+      const isExpected = line === acceptedLine;
+      if (isExpected) accepted.resolve(true);
+      return isExpected;
+    });
+    const reported = received.then((received) => {
+      // A process that sends any other line may have begun the job.
+      accepted.resolve(received !== "ended");
+      return received === "ended" ? received : readReport(received, job);
+    });
+    const output = Promise.all([stdout.whole, stderr.whole]);
     const started: StartedWork = {
       process: {
         ...process,
@@ -100,46 +97,51 @@ export class ReusableWorker {
         stderr: stderr.stream,
         stdin: null,
         channel: null,
-        exited: this.#end(told, pieces, keep).then((exit) => withoutTime(exit, usedMs)),
+        exited: reported
+          .then((report) => this.#end(report, output, keep))
+          .then((exit) => usageSince(usedMs, exit)),
         signal: (signal) => {
-          this.#spoilt = true;
+          this.#isSpoilt = true;
           return process.signal(signal);
         },
       },
-      outcome: told.then(async (report) =>
-        report === "nothing" ? crashed(await process.exited) : outcomeOf(report, job.encoding),
+      outcome: reported.then(async (report) =>
+        report === "ended"
+          ? outcomeWithoutReport(await process.exited)
+          : outcomeOfReport(report, job.encoding),
       ),
-      drain: () => channel.send({ type: "drain" }),
+      drain: () => this.#worker.channel.send({ kind: "drain" }),
     };
-    return { started, begun: isBegun };
+    return { started, accepted: accepted.promise };
   }
 
-  async #end(told: Promise<Told>, pieces: Promise<unknown>, keep: () => boolean): Promise<Exit> {
-    const report = await told;
-    const clean =
-      typeof report === "object" && report.clean === true && (await this.#whole(pieces));
-    if (clean && !this.#spoilt && keep()) {
-      this.#atWork = false;
-      return GOES_ON;
+  async #end(
+    report: ReadReport | "ended",
+    output: Promise<unknown>,
+    keep: () => boolean,
+  ): Promise<Exit> {
+    const isClean =
+      typeof report === "object" && report.clean === true && (await this.#isWhole(output));
+    if (isClean && !this.#isSpoilt && keep()) {
+      this.#isCalling = false;
+      return CALL_ENDED;
     }
-    // Without a report it is about to end by itself, in a way that its caller is told.
-    const timer = setTimeout(() => this.process.kill(), SILENT_END_TIMEOUT_MS);
-    if (report !== "nothing") this.process.kill();
-    const exit = await this.process.exited;
-    clearTimeout(timer);
-    return exit;
+    // Without a report, the process is about to exit by itself, with a code that its caller gets.
+    if (report !== "ended") this.process.kill();
+    return exitWithin(SILENT_END_TIMEOUT_MS, this.process);
   }
 
-  /** Whether the call's output has ended. The runner has written it before its report, so that only a slow reader holds it up. */
-  async #whole(pieces: Promise<unknown>): Promise<boolean> {
+  /**
+   * Whether the call's output has ended. The runner writes it before its report, so that only a
+   * slow reader can delay it.
+   */
+  async #isWhole(output: Promise<unknown>): Promise<boolean> {
     for (;;) {
-      const over = new AbortController();
-      const whole = await Promise.race([
-        pieces.then(() => true),
-        delay(END_TIMEOUT_MS, false, { signal: over.signal }).catch(() => false),
-      ]);
-      over.abort();
-      if (whole || !(this.#stdout.paused || this.#stderr.paused)) return whole;
+      const whole = await within(
+        END_TIMEOUT_MS,
+        output.then(() => true),
+      );
+      if (whole || !(this.#stdout.paused || this.#stderr.paused)) return whole ?? false;
     }
   }
 }

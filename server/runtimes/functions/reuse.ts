@@ -1,18 +1,19 @@
 /**
- * Processes that are kept after their call, for further calls of the same caller in the same runtime. What a call leaves in its process
- * (globals, files in the workspace) the next one finds; what it leaves running ends the process.
+ * Keeps processes after their call for further calls of the same caller in the same runtime. A call
+ * finds the globals and files that the call before left. A process in which a call left something
+ * running is killed.
  */
 import type { StartedWork, Work } from "../runtime.ts";
 import { ReusableWorker } from "./reusable-worker.ts";
 import type { Worker } from "./worker.ts";
 
-/** A process that nobody has used for so long is ended. */
+/** One minute without a call, after which a process is killed. */
 const IDLE_MS = 60_000;
 
-/** The processes of one pool that are kept, by runtime and caller. */
-export class Reuse {
+/** The processes of one pool that wait for a further call, by runtime and caller. */
+export class ReusePool {
   readonly #max: number;
-  /** Those that wait, the one that waits longest first. */
+  /** The waiting processes, in the order in which they began to wait. */
   readonly #idle = new Map<
     ReusableWorker,
     { readonly key: string; readonly timer: NodeJS.Timeout }
@@ -20,7 +21,7 @@ export class Reuse {
   readonly #ending = new Set<Promise<unknown>>();
   #closed = false;
 
-  /** @param max how many wait at a time; beyond it the one that has waited longest is ended. */
+  /** @param max number of waiting processes. Beyond it, the one that waits longest is evicted. */
   constructor(max: number) {
     this.#max = max;
   }
@@ -29,44 +30,44 @@ export class Reuse {
     return this.#idle.size;
   }
 
-  /** Calls a function in a process that has waited for this key, else in a new one. */
+  /** Calls a function in a process that waits for this key, or else in a new one. */
   async call(key: string, work: Work, start: () => Promise<Worker>): Promise<StartedWork> {
-    for (let kept = this.#take(key); kept; kept = this.#take(key)) {
-      const worker = kept;
-      const { started, begun } = worker.call(work, () => this.#keep(key, worker));
-      // One that a former call has ended, or brought to a stop, costs this one nothing but the time to find out.
-      if (await begun) return started;
+    for (let next = this.#take(key); next; next = this.#take(key)) {
+      const worker = next;
+      const { started, accepted } = worker.call(work, () => this.#keep(key, worker));
+      // A former call may have ended or blocked the process. This call then tries another.
+      if (await accepted) return started;
     }
-    const worker = this.#adopt(await start());
+    const worker = this.#reusable(await start());
     return worker.call(work, () => this.#keep(key, worker)).started;
   }
 
-  /** Ends those that wait; those at work end with their call. Resolves when nothing of those that waited is left. */
+  /** Kills the waiting processes, and resolves when they have ended. Others end with their call. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const worker of [...this.#idle.keys()]) this.#end(worker);
+    for (const worker of [...this.#idle.keys()]) this.#evict(worker);
     await Promise.all(this.#ending);
   }
 
-  /** One that has waited for this key. */
+  /** The process that has waited for this key for the shortest time. */
   #take(key: string): ReusableWorker | undefined {
-    const kept = [...this.#idle].findLast(([, waits]) => waits.key === key)?.[0];
-    if (kept) this.#forget(kept);
-    return kept;
+    const worker = [...this.#idle].findLast(([, idle]) => idle.key === key)?.[0];
+    if (worker) this.#forget(worker);
+    return worker;
   }
 
-  #adopt(worker: Worker): ReusableWorker {
-    const kept = new ReusableWorker(worker);
-    void kept.process.exited.then(() => this.#forget(kept));
-    return kept;
+  #reusable(worker: Worker): ReusableWorker {
+    const reusable = new ReusableWorker(worker);
+    void reusable.process.exited.then(() => this.#forget(reusable));
+    return reusable;
   }
 
-  /** @returns whether it is kept. */
+  /** @returns whether the process waits for a further call. */
   #keep(key: string, worker: ReusableWorker): boolean {
     if (this.#closed) return false;
-    this.#idle.set(worker, { key, timer: setTimeout(() => this.#end(worker), IDLE_MS).unref() });
+    this.#idle.set(worker, { key, timer: setTimeout(() => this.#evict(worker), IDLE_MS).unref() });
     const [longest] = this.#idle.keys();
-    if (this.#idle.size > this.#max && longest) this.#end(longest);
+    if (this.#idle.size > this.#max && longest) this.#evict(longest);
     return true;
   }
 
@@ -75,7 +76,7 @@ export class Reuse {
     this.#idle.delete(worker);
   }
 
-  #end(worker: ReusableWorker): void {
+  #evict(worker: ReusableWorker): void {
     this.#forget(worker);
     const { exited } = worker.process;
     this.#ending.add(exited);

@@ -1,8 +1,12 @@
-/** Who starts a process now: admitted children at once, spare processes in between and one at a time. One for each member. */
+/**
+ * Orders the starts of processes in one member: admitted children start at once. Spare processes
+ * start one at a time, while no admitted child is starting.
+ */
 export class StartQueue {
   #urgent = 0;
   #spare: Promise<unknown> = Promise.resolve();
-  #quiet: (() => void)[] = [];
+  /** Wakes spare starts that wait until no urgent one runs. */
+  #waiting: (() => void)[] = [];
 
   /** Runs the start of an admitted child. */
   async urgent<T>(start: () => Promise<T>): Promise<T> {
@@ -11,14 +15,14 @@ export class StartQueue {
       return await start();
     } finally {
       this.#urgent -= 1;
-      if (this.#urgent === 0) for (const wake of this.#quiet.splice(0)) wake();
+      if (this.#urgent === 0) for (const wake of this.#waiting.splice(0)) wake();
     }
   }
 
-  /** Runs a start that can wait, when no admitted child is being started and after the spare ones before it. */
+  /** Runs the start of a spare process, after the spare ones before it. */
   spare<T>(start: () => Promise<T>): Promise<T> {
     const run = async () => {
-      while (this.#urgent > 0) await new Promise<void>((resolve) => this.#quiet.push(resolve));
+      while (this.#urgent > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
       return await start();
     };
     const started = this.#spare.then(run);

@@ -1,4 +1,7 @@
-/** Processes that were started beforehand and wait for their one job; each that is taken, or ends, is replaced in the background. */
+/**
+ * Starts processes beforehand, each of which waits for one job. A process that is taken, or that
+ * ends, is replaced in the background.
+ */
 import { totalmem } from "node:os";
 import { messageOf } from "../../../openapi/errors.ts";
 import type { StartQueue } from "./start-queue.ts";
@@ -8,35 +11,36 @@ interface Startable {
 }
 
 export interface WarmPoolOptions<P extends Startable> {
-  /** How many wait at a time. */
+  /** The number of processes that wait at a time. */
   readonly size: number;
-  /** Starts one; resolves when it waits for its job. */
+  /** Starts a process. Resolves when it waits for its job. */
   readonly start: () => Promise<P>;
-  readonly turns: StartQueue;
-  /** Whether the machine has memory for another one. */
+  readonly startQueue: StartQueue;
+  /** Whether the machine has memory for another process. Default: {@link hasSpareMemory}. */
   readonly hasMemory?: () => boolean;
-  /** Is told once when processes cannot be started, or end at once, until one is well again. */
-  readonly onTrouble?: (message: string) => void;
+  /** Called when a process does not start, or ends soon; not again until a process works. */
+  readonly onTrouble?: (reason: string) => void;
 }
 
-/** One that ends this soon while it waits ends at once: the next one is started after a pause, which doubles each time. */
-const WELL_MS = 10_000;
+/** A process that waits this long works. After one that ends sooner, the pool backs off. */
+const STABLE_MS = 10_000;
+/** The pause before the next start doubles with each failure in a row. */
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 30_000;
-/** The call that has taken one comes first: a short one has its value before the next process is forked. */
-const AFTER_MS = 10;
-/** Where memory is short it is looked at again after this. */
+/** The call that took a process comes first: a short one ends before the next process is forked. */
+const REFILL_DELAY_MS = 10;
+/** How often the pool checks for memory when there is too little. */
 const MEMORY_POLL_MS = 1_000;
-/** Memory that spare processes leave free: so much, and this part of it all. */
+/** 512 MiB, and a tenth of all memory, that spare processes leave free. */
 const FREE_BYTES = 512 * 1024 * 1024;
-const FREE_PART = 0.1;
+const FREE_SHARE = 0.1;
 
-/** Whether there is memory to spare; a control group that this process is in counts. */
-export function memoryToSpare(
+/** Whether there is memory for a spare process, also in this process's own control group. */
+export function hasSpareMemory(
   available = process.availableMemory(),
   total = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
 ) {
-  return available >= Math.max(FREE_BYTES, total * FREE_PART);
+  return available >= Math.max(FREE_BYTES, total * FREE_SHARE);
 }
 
 export class WarmPool<P extends Startable> {
@@ -51,22 +55,22 @@ export class WarmPool<P extends Startable> {
     this.#fill();
   }
 
-  /** How many wait now. */
+  /** The number of processes that wait now. */
   get idle(): number {
     return this.#idle.size;
   }
 
-  /** One that has waited, never handed out again; undefined where there is none. */
+  /** A waiting process, which the pool gives to nobody else; undefined for none. */
   take(): P | undefined {
     const [worker] = this.#idle;
     if (worker === undefined) return undefined;
     this.#idle.delete(worker);
     this.#pauseMs = 0;
-    setTimeout(() => this.#fill(), AFTER_MS).unref();
+    setTimeout(() => this.#fill(), REFILL_DELAY_MS).unref();
     return worker;
   }
 
-  /** Ends those that wait and starts no more. Resolves when nothing of them is left. */
+  /** Kills the waiting processes and starts no more. Resolves when they have ended. */
   async close(): Promise<void> {
     this.#closing.abort();
     const idle = [...this.#idle];
@@ -80,22 +84,22 @@ export class WarmPool<P extends Startable> {
     if (signal.aborted) return;
     this.#filling ??= this.#refill(signal).finally(() => {
       this.#filling = undefined;
-      // One may have been taken in this moment.
+      // A process may have been taken in this moment.
       if (!signal.aborted && this.#idle.size < this.#options.size) this.#fill();
     });
   }
 
   async #refill(signal: AbortSignal): Promise<void> {
-    const { size, turns, hasMemory = memoryToSpare } = this.#options;
+    const { size, startQueue, hasMemory = hasSpareMemory } = this.#options;
     while (!signal.aborted && this.#idle.size < size) {
       if (this.#pauseMs > 0) await pause(this.#pauseMs, signal);
-      if (hasMemory()) await turns.spare(() => this.#start(signal));
+      if (hasMemory()) await startQueue.spare(() => this.#start(signal));
       else await pause(MEMORY_POLL_MS, signal);
     }
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    // It may have been closed while it waited for its turn.
+    // The pool may have been closed while the start waited in the queue.
     if (signal.aborted) return;
     try {
       const worker = await this.#options.start();
@@ -112,14 +116,14 @@ export class WarmPool<P extends Startable> {
     this.#idle.add(worker);
     void worker.process.exited.then(() => {
       if (!this.#idle.delete(worker)) return;
-      if (performance.now() - since < WELL_MS) this.#failed("it ended while it waited");
+      if (performance.now() - since < STABLE_MS) this.#failed("it ended while it waited");
       else this.#pauseMs = 0;
       this.#fill();
     });
   }
 
-  #failed(why: string): void {
-    if (this.#pauseMs === 0) this.#options.onTrouble?.(why);
+  #failed(reason: string): void {
+    if (this.#pauseMs === 0) this.#options.onTrouble?.(reason);
     this.#pauseMs = Math.min(
       LAST_PAUSE_MS,
       this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2,
@@ -127,16 +131,16 @@ export class WarmPool<P extends Startable> {
   }
 }
 
-/** Waits, less long when the signal aborts. */
+/** Waits, until the signal aborts at the latest. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const over = () => {
+    const end = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", over);
+      signal.removeEventListener("abort", end);
       resolve();
     };
-    const timer = setTimeout(over, ms).unref();
-    signal.addEventListener("abort", over);
-    if (signal.aborted) over();
+    const timer = setTimeout(end, ms).unref();
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
   });
 }

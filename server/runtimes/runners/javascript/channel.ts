@@ -1,30 +1,34 @@
-/** The runner's end of the channel to the server: descriptor 3. */
+/** The runner's end of the channel to the server, descriptor 3. */
 import { writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { CHANNEL_FD } from "../../../sandbox/fds.ts";
 
-const CHANNEL = 3;
 const NEWLINE = 10;
 
-/** Only Bun has it. */
+/** A global of Bun; Node has none. */
 declare const Bun: {
   connect(options: {
     fd: number;
     socket: Record<string, (socket: unknown, data: Buffer) => void>;
-  }): Promise<Held>;
+  }): Promise<Listener>;
 };
-interface Held {
+/** Whether waiting for lines keeps the process alive: after `ref()` it does. */
+interface Listener {
   ref(): unknown;
   unref(): unknown;
 }
 
 /**
- * Reads lines from the server. What it answers tells whether waiting for them keeps the process alive.
+ * Reads lines from the server.
  *
- * @param onEnd called when the server has gone.
+ * @param onEnd called when the server has closed the channel.
  */
-export async function listen(onLine: (line: string) => void, onEnd: () => void): Promise<Held> {
+export async function readLines(
+  onLine: (line: string) => void,
+  onEnd: () => void,
+): Promise<Listener> {
   let rest: Buffer[] = [];
-  const take = (data: Buffer) => {
+  const read = (data: Buffer) => {
     for (let from = 0; ; ) {
       const end = data.indexOf(NEWLINE, from);
       if (end < 0) {
@@ -39,17 +43,17 @@ export async function listen(onLine: (line: string) => void, onEnd: () => void):
   };
   if (process.versions.bun !== undefined)
     return Bun.connect({
-      fd: CHANNEL,
-      socket: { data: (_, data) => take(data), end: onEnd, close: onEnd, error: onEnd },
+      fd: CHANNEL_FD,
+      socket: { data: (_, data) => read(data), end: onEnd, close: onEnd, error: onEnd },
     });
-  return new Socket({ fd: CHANNEL, readable: true, writable: false })
-    .on("data", take)
+  return new Socket({ fd: CHANNEL_FD, readable: true, writable: false })
+    .on("data", read)
     .on("close", onEnd)
     .on("error", onEnd);
 }
 
-/** Writes to a descriptor, whole. */
-export function writeWhole(fd: number, text: string): void {
+/** Writes a whole text to a descriptor. Gives up when nobody reads it any more. */
+export function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let sent = 0; sent < bytes.length; ) {
     try {
@@ -60,6 +64,6 @@ export function writeWhole(fd: number, text: string): void {
   }
 }
 
-export function tell(message: string): void {
-  writeWhole(CHANNEL, `${message}\n`);
+export function writeLine(line: string): void {
+  writeAll(CHANNEL_FD, `${line}\n`);
 }

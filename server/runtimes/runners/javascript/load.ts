@@ -1,6 +1,6 @@
-/** The function of a job, from JavaScript or TypeScript: one expression, or an export of a module. */
+/** Loads the function of a job from JavaScript or TypeScript: one expression, or an export. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-// As a whole: Bun has not all that is used in Node alone.
+// Imported as a whole, because Bun lacks a function that only Node uses.
 import * as modules from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,17 +11,18 @@ import type { Job } from "../../functions/messages.ts";
 type Fn = (...args: unknown[]) => unknown;
 type Module = Readonly<Record<string, unknown>>;
 
-/** A source that is no function; its message is for the caller. */
+/** A source that is not a function. The message is for the caller. */
 export class InvalidSource extends Error {}
 
-/** Bun takes TypeScript as it is, and tells the lines of the original. */
+/** Bun runs TypeScript itself, and its errors name the lines of the original. */
 const IS_BUN = process.versions.bun !== undefined;
 const ONE_EXPRESSION = "function.source: expected one function expression";
 
 /**
  * The function that a job names.
  *
- * @throws {InvalidSource} for what does not parse or is no function; what a module throws while it is loaded.
+ * @throws {InvalidSource} for a source that does not parse or is not a function.
+ * @throws the error of a module that throws while it is loaded.
  */
 export async function load({
   source = "",
@@ -73,7 +74,7 @@ async function importSource(name: string, source: string): Promise<Module> {
   }
 }
 
-/** One expression, at its own columns: it follows a parenthesis. */
+/** A script of one expression. Column -1 makes up for the parenthesis before the expression. */
 function scriptOf(text: string): vm.Script {
   return new vm.Script(text, {
     filename: "function.js",
@@ -86,7 +87,10 @@ function parseModule(text: string): void {
   new vm.SourceTextModule(text);
 }
 
-/** A source as JavaScript: itself where it parses, else without its types, which leave blanks so that lines and columns stay. */
+/**
+ * A source as JavaScript: the source itself where it parses, or else without its types. Blanks
+ * replace the types, so that lines and columns stay.
+ */
 function javascriptOf(source: string, parse: (text: string) => void): string {
   try {
     parse(source);
@@ -101,19 +105,20 @@ function javascriptOf(source: string, parse: (text: string) => void): string {
       if ((reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
         const { message } = reason as Error;
         throw new InvalidSource(
-          `function.source: its types cannot be stripped: ${message}${placeOf(reason)}; runtime bun takes all of TypeScript`,
+          `function.source: its types cannot be stripped: ${message}${lineIn(reason)}; ` +
+            "runtime bun takes all of TypeScript",
         );
       }
       throw new InvalidSource(
-        `function.source does not parse: ${error.message}${placeOf(error) || placeOf(reason)}`,
+        `function.source does not parse: ${error.message}${lineIn(error) || lineIn(reason)}`,
       );
     }
     return stripped;
   }
 }
 
-/** The line that a parser's error begins with. */
-function placeOf(error: unknown): string {
+/** The line number with which a parser's stack begins, as text in parentheses. */
+function lineIn(error: unknown): string {
   const line = /^\S*:(\d+)\n/.exec(String((error as Error).stack))?.[1];
   return line === undefined ? "" : ` (line ${line})`;
 }

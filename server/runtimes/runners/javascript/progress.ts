@@ -1,26 +1,28 @@
-/** What a function says of its progress: written at once, or a moment later where it comes faster than that. */
-import type { ProgressMessage } from "../../functions/messages.ts";
-import { tell } from "./channel.ts";
+/** Reports a function's progress: at once, or 50 ms after the last report. */
+import { lineOf } from "../../functions/messages.ts";
+import { writeLine } from "./channel.ts";
 
-/** Between two messages, so that a tight loop is not slowed down by what it says of itself. */
+/** The least time between two messages, so that they do not slow a tight loop down. */
 const PAUSE_MS = 50;
-/** The server shows no more of a message. */
+/** 200 characters: the server shows no more of a message. */
 const MAX_MESSAGE = 200;
 
-// A function may put others in their place.
+// A function may replace the globals.
 const { setTimeout, clearTimeout, performance } = globalThis;
 const now = performance.now.bind(performance);
 
 export class ProgressReporter {
-  #held: string | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  /** The latest progress, which is not written yet. */
+  #pending: string | undefined;
+  #writtenAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
 
-  /** The context's method. A function that goes on after its end has nothing more to say. */
+  /** The context's method. Does nothing once the function's job has ended. */
   readonly progress = (done: unknown, total?: unknown, message?: unknown): void => {
     if (this.#ended) return;
-    const whole: ProgressMessage = {
+    this.#pending = lineOf({
+      kind: "progress",
       progress: {
         done: Number(done),
         ...(total === undefined || total === null ? {} : { total: Number(total) }),
@@ -28,25 +30,24 @@ export class ProgressReporter {
           ? {}
           : { message: String(message).slice(0, MAX_MESSAGE) }),
       },
-    };
-    this.#held = JSON.stringify(whole);
-    // A function that never waits gives timers no turn.
-    if (now() - this.#toldAt >= PAUSE_MS) this.#tell();
-    else this.#timer ??= setTimeout(() => this.#tell(), PAUSE_MS).unref();
+    });
+    // Timers never run in a function that never waits.
+    if (now() - this.#writtenAt >= PAUSE_MS) this.#write();
+    else this.#timer ??= setTimeout(() => this.#write(), PAUSE_MS).unref();
   };
 
-  /** Writes what is held. */
+  /** Writes the pending progress, and no more after it. */
   end(): void {
     this.#ended = true;
-    this.#tell();
+    this.#write();
   }
 
-  #tell(): void {
+  #write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#held === undefined) return;
-    tell(this.#held);
-    this.#held = undefined;
-    this.#toldAt = now();
+    if (this.#pending === undefined) return;
+    writeLine(this.#pending);
+    this.#pending = undefined;
+    this.#writtenAt = now();
   }
 }

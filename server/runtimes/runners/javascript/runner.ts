@@ -1,76 +1,83 @@
-/** Runs inside the child, in Node or Bun: takes jobs from descriptor 3, calls the function of each, reports to descriptor 3. */
+/**
+ * The program inside the child, in Node or Bun. It takes jobs from descriptor 3, calls the function
+ * of each, and reports there.
+ */
 import { getEventListeners } from "node:events";
 import { createRequire } from "node:module";
 import {
-  begun,
-  type Drain,
   type Job,
-  READY,
-  type Report,
+  lineOf,
+  READY_LINE,
   type ReportBody,
+  type ServerMessage,
 } from "../../functions/messages.ts";
-import { listen, tell, writeWhole } from "./channel.ts";
+import { readLines, writeAll, writeLine } from "./channel.ts";
 import { InvalidSource, load } from "./load.ts";
 import { ProgressReporter } from "./progress.ts";
-import { argumentsOf, returned, threw } from "./values.ts";
+import { argumentsOf, errorReport, valueReport } from "./values.ts";
 
-/** The job under way. */
+/** The job that is running. */
 let current:
   | {
       readonly job: Job;
       readonly stop: AbortController;
-      readonly teller: ProgressReporter;
+      readonly progress: ProgressReporter;
       readonly usedMs: number;
     }
   | undefined;
-/** What was active before the first job. */
-let atRest = 0;
+/** The number of active resources before the first job. */
+let idleResources = 0;
 
-/** What goes on after its function has returned and can disturb the next call. */
+/** Resources that a function may leave active, so that they disturb the next call. */
 const LEAKS: ReadonlySet<string> = new Set(["Timeout", "Immediate", "ProcessWrap", "MessagePort"]);
-const leaks = () => process.getActiveResourcesInfo().filter((name) => LEAKS.has(name)).length;
+const countLeaks = () => process.getActiveResourcesInfo().filter((name) => LEAKS.has(name)).length;
 
 function usedMs(): number {
   const { userCPUTime, systemCPUTime } = process.resourceUsage();
   return (userCPUTime + systemCPUTime) / 1_000;
 }
 
-/** Reports the end of the job, and ends the process unless it stays for another one: what the function left running ends with it. */
-function report(body: ReportBody, finished = true): void {
+/**
+ * Reports the end of the job. Then ends the process, and all that the function left running, unless
+ * the process stays for another job.
+ *
+ * @param hasFinished whether the function returned or threw by itself.
+ */
+function report(body: ReportBody, hasFinished = true): void {
   if (!current) return;
-  const { job, teller, usedMs: before } = current;
-  teller.end();
+  const { job, progress, usedMs: before } = current;
+  progress.end();
   const stays = job.marker !== undefined;
-  // A process of one job counts its own start.
+  // A process of one job also counts its own start.
   const cpuMs = usedMs() - (stays ? before : 0);
-  const whole: Report = {
+  const line = lineOf({
     ...body,
     cpuMs,
     maxRssBytes: process.resourceUsage().maxRSS * 1_024,
-    ...(stays ? { marker: job.marker, clean: finished && leaks() <= atRest } : {}),
-  };
+    ...(stays ? { marker: job.marker, clean: hasFinished && countLeaks() <= idleResources } : {}),
+  });
   current = undefined;
-  if (job.marker !== undefined) for (const fd of [1, 2]) writeWhole(fd, job.marker);
-  tell(JSON.stringify(whole));
+  if (job.marker !== undefined) for (const fd of [1, 2]) writeAll(fd, job.marker);
+  writeLine(line);
   if (!stays) process.exit(0);
-  held.ref();
+  listener.ref();
 }
 
 async function run(job: Job): Promise<void> {
-  if (job.marker !== undefined) tell(begun(job.marker));
-  held.unref();
+  if (job.marker !== undefined) writeLine(lineOf({ kind: "accepted", marker: job.marker }));
+  listener.unref();
   const stop = new AbortController();
-  const teller = new ProgressReporter();
-  current = { job, stop, teller, usedMs: usedMs() };
+  const progress = new ProgressReporter();
+  current = { job, stop, progress, usedMs: usedMs() };
   const own = current;
-  /** A function that went on after an error in one of its timers has nothing more to say. */
-  const tellOnce = (body: ReportBody) => {
+  /** Ignores a function that runs on after an error in one of its timers, which was reported. */
+  const reportOnce = (body: ReportBody) => {
     if (current === own) report(body);
   };
   try {
     Object.assign(process.env, job.env);
     const fn = await load(job);
-    if (job.loadOnly) return tellOnce({ kind: "returned", value: null });
+    if (job.loadOnly) return reportOnce({ kind: "returned", value: null });
     let args: unknown[];
     try {
       args = argumentsOf(job);
@@ -82,49 +89,53 @@ async function run(job: Job): Promise<void> {
     const value = await fn(...args, {
       ...job.context,
       signal: stop.signal,
-      progress: teller.progress,
+      progress: progress.progress,
     });
-    tellOnce(returned(value, job.encoding));
+    reportOnce(valueReport(value, job.encoding));
   } catch (error) {
-    tellOnce(
-      error instanceof InvalidSource ? { kind: "invalid", detail: error.message } : threw(error),
+    reportOnce(
+      error instanceof InvalidSource
+        ? { kind: "invalid", detail: error.message }
+        : errorReport(error),
     );
   }
 }
 
 function onLine(line: string): void {
-  const message = JSON.parse(line) as Job | Drain;
-  if (message.type === "job") void run(message);
+  const message = JSON.parse(line) as ServerMessage;
+  if (message.kind === "job") void run(message);
   else current?.stop.abort(new Error("the member is draining"));
 }
 
 process.on("SIGTERM", () => {
   if (!current) process.exit(143);
   const { stop } = current;
-  // Whoever listens has until the end of the grace; nobody else is waited for.
-  const heard = getEventListeners(stop.signal, "abort").length > 0;
+  // A function that listens to its signal has until the end of the grace; others end at once.
+  const isHeard = getEventListeners(stop.signal, "abort").length > 0;
   stop.abort(new Error("the child was told to stop"));
-  if (!heard) process.exit(143);
+  if (!isHeard) process.exit(143);
 });
-process.on("exit", () => current?.teller.end());
+process.on("exit", () => current?.progress.end());
 process.on("uncaughtException", (error) => {
   if (!current) process.exit(1);
-  report(threw(error), false);
+  report(errorReport(error), false);
 });
-// Node writes to pipes asynchronously on Linux, and would lose at its exit what a full pipe had not taken yet.
+// Node writes to pipes asynchronously on Linux. At its exit it would lose the bytes that a full
+// pipe has not taken yet.
 for (const stream of [process.stdout, process.stderr] as unknown as {
   _handle?: { setBlocking?(on: boolean): void };
 }[])
   stream._handle?.setBlocking?.(true);
-// What bundlers and test runners write into functions, and what CommonJS code expects.
+// Bundlers and test runners write calls of `__name` into functions. CommonJS code expects
+// `require`.
 Object.assign(globalThis, {
   __name: (fn: unknown) => fn,
   require: createRequire(`${process.cwd()}/`),
 });
-const held = await listen(onLine, () => {
+const listener = await readLines(onLine, () => {
   if (!current) process.exit(0);
 });
-// The first time of everything is slow: better now than when a caller waits. In Bun it would write a file.
-if (process.versions.bun === undefined) returned((await load({ source: "() => 1" }))(), "json");
-atRest = leaks();
-tell(READY);
+// The first call is slow: it happens here, before a caller waits. In Bun it would write a file.
+if (process.versions.bun === undefined) valueReport((await load({ source: "() => 1" }))(), "json");
+idleResources = countLeaks();
+writeLine(READY_LINE);

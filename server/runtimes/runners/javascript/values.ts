@@ -1,8 +1,8 @@
-/** A function's arguments and value as they travel, and a clear word for what cannot. */
+/** Decodes a function's arguments, and encodes its value or error into a report. */
 import { stringify, unflatten } from "devalue";
 import type { Job, ReportBody } from "../../functions/messages.ts";
 
-/** The arguments of a job. @throws {Error} for what is not in its encoding. */
+/** The arguments of a job. @throws {Error} for arguments that are not in the job's encoding. */
 export function argumentsOf({ args, encoding }: Job): unknown[] {
   // No arguments are an empty array in either encoding.
   if (encoding === "json" || args.length === 0) return [...args];
@@ -11,8 +11,8 @@ export function argumentsOf({ args, encoding }: Job): unknown[] {
   return values;
 }
 
-/** The report of a returned value; `function_threw` for one that its encoding would change or lose. */
-export function returned(value: unknown, encoding: Job["encoding"]): ReportBody {
+/** The report of a returned value. A value that the encoding would change or lose is an error. */
+export function valueReport(value: unknown, encoding: Job["encoding"]): ReportBody {
   try {
     if (encoding === "devalue") return { kind: "returned", value: JSON.parse(stringify(value)) };
     const loss = lossIn(value, "the value", new Set());
@@ -23,7 +23,7 @@ export function returned(value: unknown, encoding: Job["encoding"]): ReportBody 
     const { path, name, message } = error as { path?: unknown; name?: unknown; message?: unknown };
     if (name === "DevalueError")
       return cannotTravel(`expected a value that devalue can carry; the value${path}: ${message}`);
-    return cannotTravel(`expected a value that can be read; reading it threw ${tell(error)}`);
+    return cannotTravel(`expected a value that can be read; reading it threw ${textOf(error)}`);
   }
 }
 
@@ -35,7 +35,7 @@ function cannotTravel(message: string): ReportBody {
   };
 }
 
-/** What JSON would change or drop without a word; undefined when the value survives it. */
+/** The part of a value that JSON would change or drop silently; undefined for none. */
 function lossIn(value: unknown, path: string, within: ReadonlySet<object>): string | undefined {
   if (
     value === null ||
@@ -77,7 +77,8 @@ function lossIn(value: unknown, path: string, within: ReadonlySet<object>): stri
   return undefined;
 }
 
-function tell(thrown: unknown): string {
+/** A thrown value as text, whose conversion may throw again. */
+function textOf(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
@@ -85,8 +86,8 @@ function tell(thrown: unknown): string {
   }
 }
 
-/** The report of what a function threw. */
-export function threw(thrown: unknown): ReportBody {
+/** The report of a thrown value. */
+export function errorReport(thrown: unknown): ReportBody {
   const isError = thrown instanceof Error;
   const name = isError ? String(thrown.name) : "Error";
   const message = isError ? String(thrown.message) : String(thrown);
@@ -95,7 +96,8 @@ export function threw(thrown: unknown): ReportBody {
       ? /^(?:Can't find variable: (\S+)|(\S+) is not defined)$/.exec(message)
       : undefined;
   const hint = unknownName
-    ? ` (functions travel as source and see only what is passed to them: if ${unknownName[1] ?? unknownName[2]} is a variable of yours, pass it as an argument)`
+    ? " (functions travel as source and see only what is passed to them: " +
+      `if ${unknownName[1] ?? unknownName[2]} is a variable of yours, pass it as an argument)`
     : "";
   const stack = isError && typeof thrown.stack === "string" ? thrown.stack : undefined;
   return {

@@ -1,4 +1,8 @@
-"""Runs inside the child: takes jobs from descriptor 3, calls the function of each, reports to descriptor 3."""
+"""The program inside the child, in Python.
+
+It takes jobs from descriptor 3, calls the function of each, and reports there.
+server/runtimes/functions/messages.ts describes the messages.
+"""
 
 import ast
 import asyncio
@@ -16,16 +20,18 @@ import time
 import traceback
 import types
 
+# CHANNEL_FD in server/sandbox/fds.ts.
 CHANNEL = 3
 SOURCE = "function.py"
 SAFE_INTEGER = 2**53 - 1
-# Between two messages of progress, so that a tight loop is not slowed down by what it says of itself; and the most of its words that is shown.
+# The least number of seconds between two messages, so that they do not slow a tight loop down.
 PROGRESS_PAUSE = 0.05
+# 200 characters: the server shows no more of a message.
 MAX_MESSAGE = 200
 
 
 class Signal:
-    """Tells a function that it should come to its end: the child is stopped, or the member drains."""
+    """Tells a function that it should end, because the child is stopped or the member drains."""
 
     def __init__(self):
         self._event = threading.Event()
@@ -36,7 +42,7 @@ class Signal:
         return self._event.is_set()
 
     def wait(self, timeout=None):
-        """Waits until it is aborted, at most `timeout` seconds. Answers whether it is."""
+        """Waits until the signal is aborted, at most `timeout` seconds. Returns whether it is."""
         return self._event.wait(timeout)
 
     def _abort(self, reason):
@@ -45,69 +51,74 @@ class Signal:
 
 
 class Progress:
-    """What a function says of its progress: a thread writes the latest, with pauses between."""
+    """Reports a function's progress: a thread writes the latest line, with pauses in between."""
 
     def __init__(self):
-        # A signal may interrupt whoever holds it.
+        # Reentrant, because a signal handler may interrupt the thread that holds it.
         self._lock = threading.RLock()
-        self._news = threading.Event()
-        self._held = None
+        self._has_pending = threading.Event()
+        self._pending = None
         self.thread = None
 
-    def hold(self, line):
-        self._held = line
+    def put(self, line):
+        """Replaces the pending line."""
+        self._pending = line
         if self.thread is None:
-            self.thread = threading.Thread(target=self._tell, daemon=True)
+            self.thread = threading.Thread(target=self._run, daemon=True)
             self.thread.start()
-        self._news.set()
+        self._has_pending.set()
 
     def write(self):
+        """Writes the pending line."""
         with self._lock:
-            line, self._held = self._held, None
+            line, self._pending = self._pending, None
             if line is not None:
-                write_whole(CHANNEL, line + "\n")
+                write_all(CHANNEL, line + "\n")
 
-    def _tell(self):
+    def _run(self):
         while True:
-            self._news.wait()
-            self._news.clear()
+            self._has_pending.wait()
+            self._has_pending.clear()
             self.write()
             time.sleep(PROGRESS_PAUSE)
 
 
 class Context:
-    """What a function is told of its child."""
+    """The facts that a function learns about its child."""
 
-    def __init__(self, given, hold):
-        self._hold = hold
-        self.member = given["member"]
-        self.pool = given["pool"]
-        self.child_id = given["childId"]
-        self.deadline = given["deadline"]
+    def __init__(self, facts, put):
+        self._put = put
+        self.member = facts["member"]
+        self.pool = facts["pool"]
+        self.child_id = facts["childId"]
+        self.deadline = facts["deadline"]
         self.signal = Signal()
 
     def progress(self, done, total=None, message=None):
-        """Tells how much is done, of how much in all, and what it is about."""
-        said = {"done": float(done)}
+        """Reports how much is done, of how much in all, and a message, at any time."""
+        progress = {"done": float(done)}
         if total is not None:
-            said["total"] = float(total)
+            progress["total"] = float(total)
         if message is not None:
-            said["message"] = str(message)[:MAX_MESSAGE]
-        hold = self._hold
-        if hold is not None:
-            hold(json.dumps({"progress": said}))
+            progress["message"] = str(message)[:MAX_MESSAGE]
+        put = self._put
+        if put is not None:
+            put(json.dumps({"kind": "progress", "progress": progress}))
 
     def _end(self):
-        """A function that goes on after its end has nothing more to say."""
-        self._hold = None
+        """Makes `progress` do nothing for a function that runs on after its job has ended."""
+        self._put = None
 
 
 class InvalidSource(Exception):
-    """What does not parse or is no function; its message is for the caller."""
+    """The source does not parse or is not a function. The message is for the caller."""
 
 
 def function_of(job):
-    """The function that a job names. Raises InvalidSource, or what the module raises while it is loaded."""
+    """The function that a job names.
+
+    Raises InvalidSource, or the exception of a module that fails while it is loaded.
+    """
     name = job.get("export")
     where = job.get("file") or "function.source"
     if job.get("file"):
@@ -123,7 +134,8 @@ def function_of(job):
             expression = compile(ast.Expression(tree.body[0].value), filename, "eval")
         code = compile(tree, filename, "exec")
     except SyntaxError as error:
-        raise InvalidSource(f"the source does not parse: {error.msg} (line {error.lineno})") from error
+        message = f"the source does not parse: {error.msg} (line {error.lineno})"
+        raise InvalidSource(message) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise InvalidSource(f"the source does not parse: {error}") from error
     module = types.ModuleType("function")
@@ -134,35 +146,46 @@ def function_of(job):
         name = "the expression"
     else:
         if name is None:
-            functions = [node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+            kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+            functions = [node.name for node in tree.body if isinstance(node, kinds)]
             if len(functions) != 1:
                 found = ", ".join(functions) or "none"
-                raise InvalidSource(f"{where}: without export, expected one function or one lambda; got {found}")
+                raise InvalidSource(
+                    f"{where}: without export, expected one function or one lambda; got {found}"
+                )
             name = functions[0]
         exec(code, module.__dict__)
         if name not in module.__dict__:
             raise InvalidSource(f"{where}: expected a function {name}; there is none")
         found = module.__dict__[name]
     if not callable(found):
-        raise InvalidSource(f"{where}: expected {name} to be a function; got {type(found).__name__}")
+        kind = type(found).__name__
+        raise InvalidSource(f"{where}: expected {name} to be a function; got {kind}")
     return found
 
 
 def takes_context(function):
+    """Whether a function has a parameter for the context."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return False
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return any(each.kind is inspect.Parameter.VAR_KEYWORD or (each.name == "context" and each.kind in kinds) for each in parameters)
+    return any(
+        each.kind is inspect.Parameter.VAR_KEYWORD
+        or (each.name == "context" and each.kind in kinds)
+        for each in parameters
+    )
 
 
 def loss_in(value, path, within):
-    """What JSON would change or cannot carry; None when the value survives it."""
+    """The part of a value that JSON would change or cannot carry; None for none."""
     if value is None or isinstance(value, (bool, str)):
         return None
     if isinstance(value, int):
-        return None if abs(value) <= SAFE_INTEGER else f"{path} is an integer beyond 2**53, which readers of JSON change"
+        if abs(value) <= SAFE_INTEGER:
+            return None
+        return f"{path} is an integer beyond 2**53, which readers of JSON change"
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{path} is {value}"
     if not isinstance(value, (list, tuple, dict)):
@@ -180,7 +203,8 @@ def loss_in(value, path, within):
     return None
 
 
-def returned(value):
+def value_report(value):
+    """The report of a returned value. A value that JSON would change or lose is an error."""
     try:
         loss = loss_in(value, "the value", frozenset())
         if loss is None:
@@ -188,17 +212,26 @@ def returned(value):
     except RecursionError:
         loss = "it is nested too deep"
     message = f"expected a value that JSON can carry; {loss}"
-    return {"kind": "threw", "error": {"name": "TypeError", "message": message}, "detail": f"the function returned what cannot travel: {message}"}
+    return {
+        "kind": "threw",
+        "error": {"name": "TypeError", "message": message},
+        "detail": f"the function returned what cannot travel: {message}",
+    }
 
 
-def threw(error):
+def error_report(error):
+    """The report of a raised exception."""
     name, message = type(error).__name__, str(error)
-    # The frames of this file say nothing to the function's author.
+    # The frames of this file do not help the function's author.
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
     stack = "".join(traceback.format_exception(type(error), error, frames))
-    return {"kind": "threw", "error": {"name": name, "message": message, "stack": stack}, "detail": f"{name}: {message}"}
+    return {
+        "kind": "threw",
+        "error": {"name": name, "message": message, "stack": stack},
+        "detail": f"{name}: {message}",
+    }
 
 
 def used_ms():
@@ -206,7 +239,7 @@ def used_ms():
     return sum(each.ru_utime + each.ru_stime for each in usage) * 1000
 
 
-def write_whole(fd, text):
+def write_all(fd, text):
     data = text.encode()
     while data:
         data = data[os.write(fd, data) :]
@@ -221,7 +254,7 @@ def flush():
 
 
 def leave(code):
-    """Ends the process, whatever threads the function left."""
+    """Ends the process, also when the function left threads running."""
     flush()
     os._exit(code)
 
@@ -230,46 +263,49 @@ class Runner:
     def __init__(self):
         self.jobs = queue.SimpleQueue()
         self.signal = None
-        self.listens = False
+        self.heeds_signal = False
         self.progress = Progress()
 
-    def listen(self):
-        """Reads what the server sends. Runs in a thread of its own."""
+    def read_messages(self):
+        """Reads the server's messages. Runs in a thread of its own."""
         with open(CHANNEL, "rb", buffering=65536, closefd=False) as channel:
             for line in channel:
                 message = json.loads(line)
-                if message["type"] == "job":
+                if message["kind"] == "job":
                     self.jobs.put(message)
                 elif self.signal is not None:
                     self.signal._abort("the member is draining")
         self.jobs.put(None)
 
     def stop(self, *_):
-        """Whoever takes a context has until the end of the grace; nobody else is waited for."""
-        if not self.listens:
+        """Stops the function. One that takes a context has until the end of the grace."""
+        if not self.heeds_signal:
             self.progress.write()
             leave(143)
-        # Not here: the function may be interrupted while it holds the event's lock.
-        threading.Thread(target=self.signal._abort, args=("the child was told to stop",), daemon=True).start()
+        # In another thread, because the interrupted function may hold the event's lock.
+        reason = "the child was told to stop"
+        threading.Thread(target=self.signal._abort, args=(reason,), daemon=True).start()
 
     def call(self, job):
-        context = Context(job["context"], self.progress.hold)
+        """Calls the function of a job. Returns the report."""
+        context = Context(job["context"], self.progress.put)
         try:
-            # A task finds what lies beside it, and nothing that came with the call.
-            sys.path[0] = os.path.dirname(job["file"]) if job.get("file") else os.getcwd()
+            # A task imports modules from its own folder, and none that came with the call.
+            file = job.get("file")
+            sys.path[0] = os.path.dirname(file) if file else os.getcwd()
             function = function_of(job)
             if job.get("loadOnly"):
-                return returned(None)
+                return value_report(None)
             self.signal = context.signal
-            self.listens = takes_context(function)
-            value = function(*job["args"], **({"context": context} if self.listens else {}))
+            self.heeds_signal = takes_context(function)
+            value = function(*job["args"], **({"context": context} if self.heeds_signal else {}))
             if inspect.isawaitable(value):
 
                 async def awaited():
                     return await value
 
                 value = asyncio.run(awaited())
-            return returned(value)
+            return value_report(value)
         except InvalidSource as error:
             return {"kind": "invalid", "detail": str(error)}
         except SystemExit as error:
@@ -278,28 +314,28 @@ class Runner:
             self.progress.write()
             leave(error.code if isinstance(error.code, int) else 0 if error.code is None else 1)
         except BaseException as error:  # pylint: disable=broad-except
-            return threw(error)
+            return error_report(error)
         finally:
-            self.listens = False
+            self.heeds_signal = False
             self.signal = None
             context._end()
             self.progress.write()
 
     def run(self):
-        # In the place of this file's folder.
+        # Replaces the folder of this file.
         sys.path[0] = os.getcwd()
         signal.signal(signal.SIGTERM, self.stop)
         sys.stdout.reconfigure(line_buffering=True)
-        threading.Thread(target=self.listen, daemon=True).start()
+        threading.Thread(target=self.read_messages, daemon=True).start()
         threads = threading.active_count()
-        write_whole(CHANNEL, '{"kind":"ready"}\n')
+        write_all(CHANNEL, '{"kind":"ready"}\n')
         while True:
             job = self.jobs.get()
             if job is None:
                 leave(0)
             marker = job.get("marker")
             if marker:
-                write_whole(CHANNEL, f'{{"kind":"begun","marker":"{marker}"}}\n')
+                write_all(CHANNEL, f'{{"kind":"accepted","marker":"{marker}"}}\n')
             os.environ.update(job["env"])
             before = used_ms() if marker else 0
             report = self.call(job)
@@ -308,11 +344,11 @@ class Runner:
             flush()
             if marker:
                 report["marker"] = marker
-                told = 0 if self.progress.thread is None else 1
-                report["clean"] = threading.active_count() <= threads + told
-                write_whole(1, marker)
-                write_whole(2, marker)
-            write_whole(CHANNEL, json.dumps(report) + "\n")
+                own = 0 if self.progress.thread is None else 1
+                report["clean"] = threading.active_count() <= threads + own
+                write_all(1, marker)
+                write_all(2, marker)
+            write_all(CHANNEL, json.dumps(report) + "\n")
             if not marker:
                 leave(0)
 

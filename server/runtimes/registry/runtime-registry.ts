@@ -1,0 +1,218 @@
+/**
+ * The runtimes of one pool: those whose programs work in its sandbox. A new built-in runtime needs
+ * a file in the folder above, and its entry in `DEFINITIONS`.
+ */
+import { PoolError } from "../../../openapi/errors.ts";
+import type { SandboxLevel } from "../../../openapi/limits.ts";
+import type { ChildSpec } from "../../../openapi/spec.ts";
+import type { Confinement } from "../../sandbox/confinement.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { bun } from "../bun.ts";
+import { commandRuntime } from "../command.ts";
+import type { ConfiguredRuntimes } from "../configured.ts";
+import type { Definition, Runner } from "../definition.ts";
+import { configuredRuntime } from "../functions/configured-runtime.ts";
+import { FunctionRuntime } from "../functions/function-runtime.ts";
+import { ReusePool } from "../functions/reuse.ts";
+import type { StartQueue } from "../functions/start-queue.ts";
+import { node } from "../node.ts";
+import { python } from "../python.ts";
+import type { FunctionCall, Runtime } from "../runtime.ts";
+import { Tasks } from "../tasks.ts";
+import { works } from "./probe-program.ts";
+
+const DEFINITIONS: Readonly<Record<string, Definition>> = { node, python, bun };
+
+interface Entry {
+  readonly runtime: Runtime;
+  readonly javascript: boolean;
+  /** The number of its processes that wait for a call; undefined where none ever waits. */
+  readonly idle?: () => number;
+  readonly close?: () => Promise<void>;
+}
+
+export interface RuntimeRegistryOptions {
+  readonly sandbox: Sandbox;
+  readonly confinement: Confinement;
+  /** The folders of programs, separated by colons. */
+  readonly path: string;
+  readonly configured: ConfiguredRuntimes;
+  /** The tasks, whose folder children see. Default: none. */
+  readonly tasks?: Tasks;
+  /** The number of processes that wait for a call, by runtime. Default: none. */
+  readonly warm?: Readonly<Record<string, number>>;
+  /** The number of processes that wait for further calls of their caller. Default: none. */
+  readonly reuse?: number | undefined;
+  /** The member's queue of starts. */
+  readonly startQueue: StartQueue;
+  readonly log?: (message: string) => void;
+}
+
+interface RegistryParts {
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly tasks: Tasks;
+  readonly reuse?: ReusePool | undefined;
+}
+
+export class RuntimeRegistry {
+  /** The runtime of commands. */
+  readonly command: Runtime;
+  readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #reuse: ReusePool | undefined;
+  readonly #tasks: Tasks;
+  readonly #level: SandboxLevel;
+
+  private constructor(
+    { entries, tasks, reuse }: RegistryParts,
+    { sandbox, startQueue }: RuntimeRegistryOptions,
+  ) {
+    this.#entries = entries;
+    this.#tasks = tasks;
+    this.#level = sandbox.level;
+    this.#reuse = reuse;
+    this.command = urgent(commandRuntime, startQueue);
+  }
+
+  /** Finds the pool's runtimes, and begins to start the processes that wait. */
+  static async open(options: RuntimeRegistryOptions): Promise<RuntimeRegistry> {
+    const { confinement, startQueue, tasks = new Tasks(undefined), warm = {} } = options;
+    const { log = () => {} } = options;
+    // A pool that allows only some commands allows no functions but the operator's own.
+    if (confinement.grants.commands !== undefined && tasks.names.length === 0)
+      return new RuntimeRegistry({ entries: new Map(), tasks }, options);
+    const reuse = options.reuse === undefined ? undefined : new ReusePool(options.reuse);
+    const [runners, commands] = await Promise.all([
+      workingRunners(options),
+      workingCommands(options),
+    ]);
+    const entries = new Map<string, Entry>();
+    for (const [name, runner] of runners) {
+      const runtime = new FunctionRuntime({
+        ...options,
+        name,
+        runner,
+        readOnly: tasks.readOnly,
+        warm: warm[name] ?? 0,
+        reuse,
+        log,
+      });
+      entries.set(name, {
+        runtime,
+        javascript: runner.javascript,
+        idle: () => runtime.idle,
+        close: () => runtime.close(),
+      });
+    }
+    for (const [name, command] of commands) {
+      const runtime = urgent(configuredRuntime(command), startQueue);
+      entries.set(name, { runtime, javascript: false });
+    }
+    for (const name of Object.keys(warm))
+      if (!entries.get(name)?.idle)
+        log(
+          `expected processes of runtime ${name} to wait; ` +
+            "there is no such runtime here, or it is a configured one",
+        );
+    return new RuntimeRegistry({ entries, tasks, reuse }, options);
+  }
+
+  /** The names of the runtimes. */
+  get names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** The names of the tasks. */
+  get tasks(): string[] {
+    return this.#tasks.names;
+  }
+
+  /** The function of a spec; undefined for a command. @throws {PoolError} `task_not_found`. */
+  callOf({ function: fn, task }: Pick<ChildSpec, "function" | "task">): FunctionCall | undefined {
+    return task ? this.#tasks.callOf(task, this.#level) : fn;
+  }
+
+  /** The numbers of waiting processes: by runtime for any caller, and for the same caller. */
+  get idle(): { readonly warm: Readonly<Record<string, number>>; readonly reusable: number } {
+    const warm = Object.fromEntries(
+      [...this.#entries].flatMap(([name, { idle }]) => (idle ? [[name, idle()]] : [])),
+    );
+    return { warm, reusable: this.#reuse?.idle ?? 0 };
+  }
+
+  /** Kills the waiting processes, and starts no more of them. Calls run on. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([
+      ...[...this.#entries.values()].map(({ close }) => close?.()),
+      this.#reuse?.close(),
+    ]);
+  }
+
+  /**
+   * The runtime for a call.
+   *
+   * @throws {PoolError} `runtime_not_found`; `invalid_request` for an encoding that the runtime
+   *   cannot carry.
+   */
+  of({ runtime: name, encoding, file }: FunctionCall): Runtime {
+    const entry = this.#entries.get(name);
+    if (!entry) {
+      const expected =
+        this.names.length > 0
+          ? `expected one of ${this.names.join(", ")}`
+          : "expected no function: the pool's sandbox has no runtime";
+      throw PoolError.of("runtime_not_found", `${expected}; got ${name}`);
+    }
+    if (file !== undefined && !entry.idle)
+      throw PoolError.of(
+        "runtime_not_found",
+        `tasks run in the built-in ${name}; here it is a configured one`,
+      );
+    if (encoding === "devalue" && !entry.javascript) {
+      const other = `runtime ${name} is another language's`;
+      const message = `expected json: devalue is for JavaScript; ${other}`;
+      const path = `/${file === undefined ? "function" : "task"}/encoding`;
+      throw PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+    }
+    return entry.runtime;
+  }
+}
+
+/** The built-in runtimes whose programs work in the sandbox. */
+async function workingRunners({
+  sandbox,
+  confinement,
+  path,
+  configured,
+}: RuntimeRegistryOptions): Promise<[name: string, Runner][]> {
+  const runners = Object.entries(DEFINITIONS).map(
+    async ([name, definition]): Promise<[string, Runner][]> => {
+      // A configured runtime replaces the built-in one of its name.
+      if (Object.hasOwn(configured, name)) return [];
+      const runner = await definition({ path, folder: sandbox.folder });
+      if (!runner) return [];
+      const { probe: argv, program } = runner;
+      return (await works({ argv, program }, sandbox, confinement)) ? [[name, runner]] : [];
+    },
+  );
+  return (await Promise.all(runners)).flat();
+}
+
+/** The configured runtimes whose programs the sandbox finds. */
+async function workingCommands({
+  sandbox,
+  confinement,
+  configured,
+}: RuntimeRegistryOptions): Promise<[name: string, command: readonly string[]][]> {
+  const commands = Object.entries(configured).map(
+    async ([name, { command }]): Promise<[string, string[]][]> => {
+      const argv = ["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""];
+      return (await works({ argv }, sandbox, confinement)) ? [[name, command]] : [];
+    },
+  );
+  return (await Promise.all(commands)).flat();
+}
+
+/** A runtime during whose starts the queue starts no spare process. */
+function urgent(runtime: Runtime, startQueue: StartQueue): Runtime {
+  return { start: (work, setup) => startQueue.urgent(() => runtime.start(work, setup)) };
+}

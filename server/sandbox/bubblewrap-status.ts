@@ -1,0 +1,75 @@
+/** Follows what bubblewrap reports about its sandbox, and finds the program's own process in it. */
+import { readFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { within } from "../../sdk/typescript/within.ts";
+
+/** Once bubblewrap has ended, no process keeps its status pipe open for longer. */
+const STATUS_TIMEOUT_MS = 1_000;
+/** A sandbox that works starts its program sooner. */
+const START_TIMEOUT_MS = 2_000;
+const START_POLL_MS = 5;
+const MAX_STATUS_CHARACTERS = 4_096;
+
+/** The status of one bubblewrap, as JSON from its `--json-status-fd`. */
+export class BubblewrapStatus {
+  /** The host's pid of the sandbox's first process; undefined where the sandbox did not start. */
+  readonly firstPid: Promise<number | undefined>;
+  readonly #closed: Promise<void>;
+  readonly #stream: Readable;
+  #text = "";
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.setEncoding("utf8");
+    this.#closed = new Promise((resolve) => stream.once("close", resolve));
+    this.firstPid = new Promise((resolve) => {
+      stream.on("data", (chunk: string) => {
+        this.#text = (this.#text + chunk).slice(0, MAX_STATUS_CHARACTERS);
+        const pid = /"child-pid":\s*(\d+)/.exec(this.#text)?.[1];
+        if (pid !== undefined) resolve(Number(pid));
+      });
+      void this.#closed.then(() => resolve(undefined));
+    });
+  }
+
+  /**
+   * Whether bubblewrap reported the program's exit code, which it does only for a program that it
+   * could start.
+   */
+  async reportedExit(): Promise<boolean> {
+    await within(STATUS_TIMEOUT_MS, this.#closed);
+    this.#stream.destroy();
+    return this.#text.includes('"exit-code"');
+  }
+}
+
+/**
+ * The host's pid of the program itself, a descendant of the sandbox's first process. Undefined
+ * where the program does not start in time.
+ *
+ * @param depth how many processes stand between the first process's child and the program.
+ * @param hasEnded whether the process tree has ended meanwhile.
+ */
+export async function programPid(
+  firstPid: number,
+  depth: number,
+  hasEnded: () => boolean,
+): Promise<number | undefined> {
+  let pid: number | undefined = firstPid;
+  // bubblewrap's first process would ignore a signal, and its outer one would end at once.
+  for (let level = 0; level <= depth && pid !== undefined; level++)
+    pid = await firstChild(pid, hasEnded);
+  return pid;
+}
+
+/** The pid of a process's first child, which may be about to start. */
+async function firstChild(pid: number, hasEnded: () => boolean): Promise<number | undefined> {
+  for (let waited = 0; waited < START_TIMEOUT_MS && !hasEnded(); waited += START_POLL_MS) {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+    const child = Number.parseInt(children, 10);
+    if (child > 0) return child;
+    await pause(START_POLL_MS);
+  }
+  return undefined;
+}

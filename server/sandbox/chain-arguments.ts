@@ -1,0 +1,56 @@
+/**
+ * The command line around bubblewrap: small programs that each take a right away and run the next
+ * one. A shell joins the control group, `setpriv` changes the user, `prlimit` sets limits. Pure.
+ */
+import type { ChildLimits } from "./confinement.ts";
+
+/**
+ * Makes the kernel end a child before the server when the machine runs out of memory
+ * (`oom_score_adj`, from -1000 to 1000).
+ */
+const OOM_SCORE = 500;
+
+const JOIN_GROUP =
+  `{ echo ${OOM_SCORE} >/proc/self/oom_score_adj; } 2>/dev/null; ` +
+  'while [ "$1" != -- ]; do echo 0 >"$1" || exit 97; shift; done; shift; exec "$@"';
+
+/**
+ * @param joinFiles files of the control group, to each of which the shell writes 0; empty for none.
+ * @param uid the child's user outside; undefined for a server that is not root.
+ */
+export function chainArguments(
+  joinFiles: readonly string[],
+  uid: number | undefined,
+  limits: ChildLimits,
+): string[] {
+  const hasGroup = joinFiles.length > 0;
+  // biome-ignore format: one attack, one line
+  return [
+    // Puts the whole tree into the group from its first process on.
+    ...(hasGroup ? ["sh", "-c", JOIN_GROUP, "sh", ...joinFiles, "--"] : []),
+    "setpriv",
+    // Keeps a child that breaks out from being root: the host's files and processes would be open
+    // to it. A user for each child keeps siblings from using up each other's quotas.
+    ...(uid === undefined ? [] : [
+      `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups",
+      "--inh-caps=-all", "--bounding-set=-all",
+    ]),
+    // Keeps setuid programs from giving rights.
+    "--no-new-privs", "--",
+    "prlimit",
+    // Keeps a core file from filling the workspace. A file, also a sparse one, may be as large as
+    // the workspace.
+    "--core=0", `--fsize=${limits.workspaceBytes}`,
+    `--nofile=${limits.openFiles}`,
+    // Keeps a child from locking memory, which the kernel cannot take back. Ciphers, such as those
+    // of ffmpeg, warn below the usual 64 KiB.
+    "--memlock=65536",
+    // Keeps a real-time process from taking a processor whatever the group's share is, where the
+    // server's user may have one.
+    "--rtprio=0", "--nice=0",
+    ...(Number.isFinite(limits.cpuMs) ? [`--cpu=${Math.ceil(limits.cpuMs / 1_000)}`] : []),
+    // Limits the memory of each process where no group counts that of the whole child.
+    ...(hasGroup ? [] : [`--data=${limits.memoryBytes}`]),
+    "--",
+  ];
+}

@@ -17,7 +17,7 @@ import {
   packed,
 } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/workspace/artifacts.ts";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
+import { fileOf, packFiles } from "../../server/workspace/pack.ts";
 import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";

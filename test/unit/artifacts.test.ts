@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ArtifactOptions, Artifacts } from "../../server/workspace/artifacts.ts";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
+import { fileOf, packFiles } from "../../server/workspace/pack.ts";
 import { heldBytes, within } from "../helpers/member.ts";
 import { END_OF_TAR, longEntry, type TarEntry, tarEntry, tarOf } from "../helpers/tar.ts";
 

@@ -73,9 +73,9 @@ function play(outcome: Promise<Outcome>) {
 
 test("a process that cannot be followed is ended before its slot is free", async () => {
   const { child, isKilled } = play(Promise.reject(new RangeError("cannot be followed")));
-  await within("the slot to be free", child.gone);
+  await within("the slot to be free", child.exited);
   expect(isKilled()).toBe(true);
-  await within("the terminal event", child.ended);
+  await within("the terminal event", child.finished);
   const events = (await collect(child.log.read())).map(({ event }) => event);
   expect(events.at(-1)).toMatchObject({
     type: "failed",

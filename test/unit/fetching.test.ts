@@ -45,9 +45,9 @@ async function fetched(
   const folder = await mkdtemp(join(tmpdir(), "fetching-"));
   const spool = new Spool(folder);
   try {
-    const place = await within(
+    const range = await within(
       "the file",
-      fetchFile("in", url, spool, {
+      fetchFile({ path: "in", url }, spool, {
         rules: given,
         maxBytes: 1_000,
         signal: new AbortController().signal,
@@ -55,7 +55,7 @@ async function fetched(
       }),
     );
     expect(await readdir(folder)).toEqual([]);
-    return await buffer(spool.read(place));
+    return await buffer(spool.read(range));
   } finally {
     await spool.close();
     await rm(folder, { recursive: true });

@@ -9,7 +9,7 @@ afterEach(() => void vi.useRealTimers());
 /** An input, what it has said of its body, and the child's end of the pipe. */
 function open() {
   const broken: string[] = [];
-  const input = new ChildStdin({ open: true, once: (why) => void broken.push(why) });
+  const input = new ChildStdin({ open: true, onBroken: (why) => void broken.push(why) });
   const pipe = new PassThrough();
   return { input, broken, pipe };
 }

@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FILES_FD, packed } from "../../server/sandbox/packing.ts";
-import { findExpression, MAX_PATTERN_BYTES, pathMatcher } from "../../server/sandbox/patterns.ts";
+import { findExpression, MAX_PATTERN_BYTES } from "../../server/sandbox/patterns.ts";
+import { pathMatcher } from "../../server/workspace/path-matcher.ts";
 
 /** What patterns mean, as plainly as it can be said; slow. */
 function means(pattern: string, path: string, atStart = true): boolean {

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ErrorCode, PoolError } from "../../openapi/errors.ts";
-import { HOLD_MS, type SlotLease, Slots, type Waiter } from "../../server/supervisor/slots.ts";
+import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots.ts";
+import type { Waiter } from "../../server/supervisor/waiter.ts";
 
 const slotsOf = (max: number, maxQueue = 100) =>
   new Slots({ pool: "p", member: "m", max, maxQueue });
@@ -117,7 +118,7 @@ describe("a wait", () => {
     place.free();
     await stays.granted;
     stays.leave();
-    await stays.over;
+    await stays.settled;
     expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
   });
 
@@ -143,7 +144,7 @@ describe("a held slot", () => {
     expect(codeOf(() => slots.claim(id, "b"))).toBe("forbidden");
     expect(codeOf(() => slots.release(id, "b"))).toBe("forbidden");
     const place = slots.claim(id, "a");
-    await waiter.over;
+    await waiter.settled;
     expect(codeOf(() => slots.claim(id, "a"))).toBe("slot_not_found");
     expect(codeOf(() => slots.release(id, "a"))).toBe("slot_not_found");
     // What was claimed is the child's: its waiter cannot give it back.
@@ -281,7 +282,7 @@ test("whatever happens in whatever order: never too many, nobody waits beside a 
       for (const { waiter } of waiters) waiter.leave();
       await vi.advanceTimersByTimeAsync(0);
       expect(slots.load()).toEqual({ active: 0, max, queued: 0 });
-      await Promise.all(waiters.map(({ waiter }) => waiter.over));
+      await Promise.all(waiters.map(({ waiter }) => waiter.settled));
       // No timer is left of any wait or hold.
       await vi.advanceTimersByTimeAsync(1_000);
       expect(vi.getTimerCount()).toBe(0);

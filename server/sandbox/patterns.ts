@@ -1,9 +1,10 @@
 /**
  * Patterns of paths, and the regular expression by which `find` selects the files that match them.
  *
- * `*` and `?` stay within a name. `**` crosses folders; before a slash it means any number of them, none included.
- * `[a-z]` and `[!a-z]` are one character of a name. A name may begin with a dot. A class without its end, or with a range
- * backwards, is a literal bracket. `server/workspace/path-matcher.ts` matches the same patterns in the server.
+ * `*` and `?` stay within a name. `**` crosses folders; before a slash it means any number of them,
+ * none included. `[a-z]` and `[!a-z]` are one character of a name. A name may begin with a dot. A
+ * class without its end, or with a range backwards, is a literal bracket.
+ * `server/workspace/path-matcher.ts` matches the same patterns in the server.
  */
 
 /** Bytes of all patterns of a child together. The cost of matching one path grows with them. */
@@ -28,7 +29,8 @@ export function codeOf(character: string): number {
 }
 
 /**
- * The class that begins at `start`, and the index behind it; undefined where a literal bracket stands.
+ * The class that begins at `start`, and the index behind it; undefined where a literal bracket
+ * stands.
  *
  * @throws {RangeError} for a range whose ends are not ASCII.
  */
@@ -92,7 +94,8 @@ function parse(pattern: string): Token[] {
 /**
  * The tokens of each pattern.
  *
- * @throws {RangeError} when the patterns are longer than `MAX_PATTERN_BYTES`, or a range has ends that are not ASCII.
+ * @throws {RangeError} when the patterns are longer than `MAX_PATTERN_BYTES`, or a range has ends
+ *   that are not ASCII.
  */
 export function parsePatterns(patterns: readonly string[]): Token[][] {
   const bytes = patterns.reduce((sum, pattern) => sum + Buffer.byteLength(pattern), 0);
@@ -155,8 +158,8 @@ function expression(token: Token): string {
 }
 
 /**
- * The patterns as one POSIX extended regular expression over the paths that `find .` gives. It is meant for
- * `find -regextype posix-extended -regex`, which matches whole paths, in a UTF-8 locale.
+ * The patterns as one POSIX extended regular expression over the paths that `find .` gives. It is
+ * meant for `find -regextype posix-extended -regex`, which matches whole paths, in a UTF-8 locale.
  *
  * @throws {RangeError} as {@link parsePatterns}.
  */

@@ -27,12 +27,12 @@ export interface PoolRules {
 }
 
 /**
- * A `call` has the default deadline unless its spec names one. A `placed` child has the pool's longest deadline, or none; its
- * input stays open unless its spec says more.
+ * A `call` has the default deadline unless its spec names one. A `placed` child has the pool's
+ * longest deadline, or none; its input stays open unless its spec says more.
  */
 export type Lifetime = "call" | "placed";
 
-/** What a caller asks for: the spec, and the parts that came beside it. */
+/** A caller's request for a child: the spec, and the parts that came beside it. */
 export interface ChildRequest {
   readonly spec: ChildSpec;
   readonly lifetime: Lifetime;
@@ -52,8 +52,9 @@ export interface CheckedSpec extends ChildRequest {
 }
 
 /**
- * @throws {PoolError} `invalid_request` for more than the pool's limits; `task_not_found`; `runtime_not_found`; `forbidden` for a
- *   command, a variable or a URL that the operator does not allow; `sandbox_unavailable` when the spec demands a stronger sandbox.
+ * @throws {PoolError} `invalid_request` for more than the pool's limits; `task_not_found`;
+ *   `runtime_not_found`; `forbidden` for a command, a variable or a URL that the operator does not
+ *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox.
  */
 export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec {
   const { spec, uploads } = request;
@@ -94,13 +95,17 @@ function deadlineOf(
       ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY)
       : maxDeadlineMs;
   if (maxDeadlineMs === undefined || deadlineMs <= maxDeadlineMs) return deadlineMs;
-  const message = `expected at most ${maxDeadlineMs}, the longest deadline of pool ${pool}; got ${deadlineMs}`;
+  const longest = `${maxDeadlineMs}, the longest deadline of pool ${pool}`;
+  const message = `expected at most ${longest}; got ${deadlineMs}`;
   throw PoolError.of("invalid_request", `/deadlineMs: ${message}`, {
     fields: [{ path: "/deadlineMs", message }],
   });
 }
 
-/** Refuses commands that the pool's allow-list does not name, and functions, which could start any program. */
+/**
+ * Refuses commands that the pool's allow-list does not name, and functions, which could start any
+ * program.
+ */
 function checkCommand(
   { command, function: fn, task, env = {}, files }: ChildSpec,
   { pool, confinement }: PoolRules,
@@ -117,6 +122,7 @@ function checkCommand(
     throw refuse(
       `the commands it allows, with its own variables: ${names.join(", ")} may not be set`,
     );
-  // Runtimes load modules from the workspace, their home: a file there would replace the task's code.
+  // Runtimes load modules from the workspace, their home: a file there would replace the task's
+  // code.
   if (task && files) throw refuse("the commands it allows, and tasks without files");
 }

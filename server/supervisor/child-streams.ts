@@ -1,4 +1,4 @@
-/** What a child writes while it runs: its output and its progress go into the log, its artifacts into a file. */
+/** Reads the streams of a child: output and progress go into its log, artifacts into a file. */
 import type { Readable } from "node:stream";
 import type { Progress } from "../../openapi/events.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
@@ -11,10 +11,16 @@ import { OutputBatcher } from "./output/batcher.ts";
 import type { EventLog } from "./output/event-log.ts";
 import { ProgressThrottle } from "./output/progress-throttle.ts";
 
-/** 1 s: the longest silence of a pipe that stays open after its process has ended. It is closed then. */
+/**
+ * 1 s: the longest silence of a pipe that stays open after its process has ended. It is closed
+ * then.
+ */
 const SILENCE_TIMEOUT_MS = 1_000;
 
-/** 10 s: the longest reading of artifacts after the end. Without a sandbox, a stray process may hold the pipe open. */
+/**
+ * 10 s: the longest reading of artifacts after the end. Without a sandbox, a stray process may hold
+ * the pipe open.
+ */
 const ARTIFACTS_TIMEOUT_MS = 10_000;
 
 export interface ChildStreamsOptions {
@@ -67,7 +73,10 @@ export class ChildStreams {
       });
   }
 
-  /** Reads what the pipes still hold after the end of the process. Resolves with the artifacts, where some were asked for. */
+  /**
+   * Reads what the pipes still hold after the end of the process. Resolves with the artifacts,
+   * where some were asked for.
+   */
   async end(): Promise<Artifacts | undefined> {
     await this.#drainOutputs();
     this.#progress.end();
@@ -77,7 +86,10 @@ export class ChildStreams {
     return this.#artifacts;
   }
 
-  /** Waits for the ends of the outputs. Without a sandbox, a stray process may hold them open: silence ends the wait. */
+  /**
+   * Waits for the ends of the outputs. Without a sandbox, a stray process may hold them open:
+   * silence ends the wait.
+   */
   async #drainOutputs(): Promise<void> {
     let drained = false;
     const done = this.#outputs.then(() => {

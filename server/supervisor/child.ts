@@ -1,47 +1,37 @@
-/** One child: its process, its log, and the one ending that is reported, whatever goes wrong after it. */
+/**
+ * One child: its process, its log, and the one ending that is reported, whatever goes wrong after
+ * it.
+ */
 import type { Readable } from "node:stream";
-import { finished, pipeline } from "node:stream/promises";
+import { finished } from "node:stream/promises";
 import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
 import type { ChildInfo, ChildReference, ChildStatus } from "../../openapi/resources.ts";
-import type { ChildKind, ChildSpec } from "../../openapi/spec.ts";
+import type { ChildKind } from "../../openapi/spec.ts";
 import { Deadline } from "../../sdk/typescript/deadline.ts";
-import type {
-  FunctionCall,
-  MeasuredUsage,
-  Outcome,
-  Runtime,
-  StartedWork,
-} from "../runtimes/runtime.ts";
+import type { StartedWork } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
 import type { FetchRules } from "../workspace/fetch-rules.ts";
-import { bytesOf, packWorkspace } from "../workspace/pack.ts";
-import type { Uploads } from "../workspace/uploads.ts";
+import { packWorkspace } from "../workspace/pack.ts";
+import type { CheckedSpec } from "./check-spec.ts";
 import { ChildStreams } from "./child-streams.ts";
-import { type Cause, exceededCause, terminalEvent, usageOf } from "./ending.ts";
+import { type Cause, type Ending, exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog } from "./output/event-log.ts";
 import { ChildStdin } from "./stdin.ts";
 
-export interface ChildOptions {
+export interface ChildOptions
+  extends Pick<CheckedSpec, "spec" | "uploads" | "runtime" | "call" | "deadlineMs"> {
   readonly reference: ChildReference;
-  readonly spec: ChildSpec;
-  readonly runtime: Runtime;
-  /** The function to call; undefined for a command. */
-  readonly call: FunctionCall | undefined;
   /** The caller that asked for the child. */
   readonly client: string;
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
   /** The URLs from which files are fetched. */
   readonly fetchRules: FetchRules;
-  /** The parts that came beside the spec. */
-  readonly uploads?: Uploads | undefined;
   /** A folder private to the server, for bytes on their way into the child and out of it. */
   readonly folder: string;
-  /** Milliseconds from now until the child is stopped; undefined for never. */
-  readonly deadlineMs: number | undefined;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
 }
@@ -49,13 +39,8 @@ export interface ChildOptions {
 /** Why the server stops a child. */
 export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
 
-/** How the work ended, as far as it is known when the process has ended. */
-interface WorkEnd {
-  readonly outcome: Outcome & { readonly usage?: MeasuredUsage };
-  readonly cause: Cause | undefined;
-  /** The sandbox's own count. */
-  readonly counted: MeasuredUsage | undefined;
-}
+/** An ending before the artifacts are read. */
+type WorkEnding = Omit<Ending, "artifacts">;
 
 export class Child {
   readonly log = new EventLog();
@@ -85,17 +70,13 @@ export class Child {
   #killDeadline = new Deadline(undefined);
 
   constructor(options: ChildOptions) {
-    // The spec may be large: it is kept for as long as it runs, not for as long as the child is remembered.
+    // The spec may be large: it is kept for as long as it runs, not for as long as the child is
+    // remembered.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
     this.#labels = spec.labels ?? {};
-    const { stdin } = spec;
-    const open = isOpen(stdin) && !uploads?.stdin;
-    this.stdin = new ChildStdin({
-      open,
-      onBroken: open && stdin.once ? (why) => this.stop("cancelled", why) : undefined,
-    });
+    this.stdin = new ChildStdin(options, (why) => this.stop("cancelled", why));
     const { deadlineMs, reference } = options;
     this.#deadlineAt =
       deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
@@ -131,14 +112,16 @@ export class Child {
     };
   }
 
-  /** The files that the child left, once it has finished; undefined when the spec asked for none. */
+  /**
+   * The files that the child left, once it has finished; undefined when the spec asked for none.
+   */
   get artifacts(): Artifacts | undefined {
     return this.#artifacts;
   }
 
   /**
-   * Ends the child: TERM to the program, then KILL to the whole process tree after the grace. The first cause and the shortest
-   * grace count. A child that has ended stays as it is.
+   * Ends the child: TERM to the program, then KILL to the whole process tree after the grace. The
+   * first cause and the shortest grace count. A child that has ended stays as it is.
    *
    * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
    */
@@ -156,7 +139,9 @@ export class Child {
     this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
   }
 
-  /** Sends a signal to the program, once it has been started. A child that has ended stays as it is. */
+  /**
+   * Sends a signal to the program, once it has been started. A child that has ended stays as it is.
+   */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const process = await this.#launched.promise;
     if (this.#status !== "ended") await process?.signal(signal);
@@ -184,23 +169,28 @@ export class Child {
     });
     const release = uploads?.hold();
     let files: Readable | undefined;
-    let end: WorkEnd;
+    let ending: WorkEnding;
     try {
-      files = await this.#pack(options);
+      files = await packWorkspace(spec.files ?? {}, {
+        uploaded: uploads?.files ?? [],
+        rules: options.fetchRules,
+        maxBytes: confinement.limits.workspaceBytes,
+        folder,
+        signal: this.#fetching.signal,
+      });
       const started = await this.#start(options, files, streams.onProgress);
-      streams.attach(started.process);
+      const { process } = started;
+      streams.attach(process);
       // The child has its uploads once their streams have ended, well or not.
       void Promise.allSettled([
-        this.#feed(started.process, options),
+        process.stdin && this.stdin.attach(process.stdin, options),
         files && finished(files),
       ]).then(release);
-      end = await this.#follow(started);
+      ending = await this.#follow(started);
     } catch (error) {
-      end = await this.#abandon(error);
+      ending = await this.#abandon(error);
     }
     files?.destroy();
-    const { outcome, cause, counted } = end;
-    const usage = usageOf(performance.now() - this.#startedMs, counted, outcome.usage);
     this.#status = "ended";
     this.#endedAt = new Date();
     clearTimeout(this.#deadlineTimer);
@@ -212,22 +202,12 @@ export class Child {
     this.#artifacts = await streams.end();
     this.#process = undefined;
     this.#started = undefined;
-    const terminal = terminalEvent({ outcome, cause, usage, artifacts: this.#artifacts });
+    const terminal = terminalEvent({ ...ending, artifacts: this.#artifacts });
     this.#ending = {
       exitCode: terminal.exitCode ?? null,
       code: terminal.type === "failed" ? terminal.problem.code : null,
     };
     this.log.append(terminal);
-  }
-
-  #pack({ spec, uploads, confinement, fetchRules, folder }: ChildOptions) {
-    return packWorkspace(spec.files ?? {}, {
-      uploaded: uploads?.files ?? [],
-      rules: fetchRules,
-      maxBytes: confinement.limits.workspaceBytes,
-      folder,
-      signal: this.#fetching.signal,
-    });
   }
 
   async #start(
@@ -254,15 +234,7 @@ export class Child {
     return started;
   }
 
-  /** Gives the process its input: the uploaded part, the spec's own data, or the bodies that callers send later. */
-  async #feed({ stdin }: SandboxedProcess, { spec, uploads }: ChildOptions): Promise<void> {
-    if (!stdin) return;
-    if (uploads?.stdin) await pipeline(uploads.stdin.read(), stdin);
-    else if (isOpen(spec.stdin)) this.stdin.attach(stdin);
-    else stdin.end(spec.stdin === undefined ? undefined : bytesOf(spec.stdin));
-  }
-
-  async #follow({ process, outcome: work }: StartedWork): Promise<WorkEnd> {
+  async #follow({ process, outcome: work }: StartedWork): Promise<WorkEnding> {
     const outcome = await work;
     // A stop that comes after the work's own outcome is not the cause of its ending.
     const cause = this.#cause;
@@ -270,12 +242,15 @@ export class Child {
     return {
       outcome,
       cause: cause ?? exceededCause(exit, outcome, this.#options.confinement.limits),
-      counted: exit.usage,
+      usage: usageOf(this.#startedMs, exit.usage, outcome.usage),
     };
   }
 
-  /** Ends a child that could not be started, or cannot be followed: its process would run on without a slot. */
-  async #abandon(error: unknown): Promise<WorkEnd> {
+  /**
+   * Ends a child that could not be started, or cannot be followed: its process would run on without
+   * a slot.
+   */
+  async #abandon(error: unknown): Promise<WorkEnding> {
     this.#process?.kill();
     await this.#process?.exited;
     const detail = error instanceof PoolError ? error.message : String(error);
@@ -285,12 +260,7 @@ export class Child {
     return {
       outcome: { kind: "unavailable", detail },
       cause: this.#process ? undefined : cause,
-      counted: undefined,
+      usage: usageOf(this.#startedMs),
     };
   }
-}
-
-/** Whether the input takes bodies while the child runs. */
-function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"], { open: true }> {
-  return typeof stdin === "object" && "open" in stdin;
 }

@@ -1,4 +1,7 @@
-/** How a child ends: the one ending that is reported, made of the first cause, the work's outcome and the artifacts. */
+/**
+ * How a child ends: the one ending that is reported, made of the first cause, the work's outcome
+ * and the artifacts.
+ */
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { Usage } from "../../openapi/resources.ts";
@@ -22,7 +25,10 @@ export interface Ending {
   readonly artifacts: Artifacts | undefined;
 }
 
-/** The limit for which the sandbox killed the child; undefined when a function had reported its outcome before. */
+/**
+ * The limit for which the sandbox killed the child; undefined when a function had reported its
+ * outcome before.
+ */
 export function exceededCause(
   { exceeded }: Exit,
   { kind }: Outcome,
@@ -44,17 +50,18 @@ export function exceededCause(
 /**
  * The usage of the whole process tree.
  *
+ * @param startedMs the child's start, a time of `performance.now()`.
  * @param counted by the sandbox, which comes first.
  * @param measured by the runtime inside the child.
  */
 export function usageOf(
-  wallMs: number,
-  counted: MeasuredUsage | undefined,
-  measured: MeasuredUsage | undefined,
+  startedMs: number,
+  counted?: MeasuredUsage,
+  measured?: MeasuredUsage,
 ): Usage {
   const cpuMs = counted?.cpuMs ?? measured?.cpuMs ?? null;
   return {
-    wallMs: toMicroseconds(wallMs),
+    wallMs: toMicroseconds(performance.now() - startedMs),
     cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
     maxRssBytes: counted?.maxRssBytes ?? measured?.maxRssBytes ?? null,
   };

@@ -1,4 +1,7 @@
-/** A queue that serves each client in the order of its requests, and clients in turn: no client can hold up the others. */
+/**
+ * A queue that serves each client in the order of its requests, and clients in turn: no client can
+ * hold up the others.
+ */
 
 export class Queue<T> {
   /** Waiting items by client. The map's order is the order of the clients' next turns. */

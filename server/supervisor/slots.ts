@@ -1,11 +1,12 @@
 /**
- * The slots of one pool on one member. A slot is free, granted to a client for a moment, or taken by a child. A client that
- * finds none free may wait in a bounded queue. Only this class counts children, so no other code can admit one too many.
+ * The slots of one pool on one member. A slot is free, granted to a client for a moment, or taken
+ * by a child. A client that finds none free may wait in a bounded queue. Only this class counts
+ * children, so no other code can admit one too many.
  */
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
-import { QueuedWaiter, type Waiter } from "./waiter.ts";
+import { Waiter } from "./waiter.ts";
 
 export interface SlotsOptions {
   readonly pool: string;
@@ -16,9 +17,11 @@ export interface SlotsOptions {
   readonly maxQueue: number;
 }
 
-/** 5 s: a granted slot returns when no child takes it. A claim needs one request on an open connection. */
+/**
+ * 5 s: how long a granted slot waits for its claim, which needs one request on an open connection.
+ */
 export const HOLD_MS = 5_000;
-/** 1 s: the shortest time between two reports of positions to the waiters. A grant is reported at once. */
+/** 1 s: the shortest time between two reports of positions. A grant is reported at once. */
 const POSITION_INTERVAL_MS = 1_000;
 
 /** A slot that a child has taken. */
@@ -30,14 +33,14 @@ export interface SlotLease {
 }
 
 interface GrantedSlot {
-  readonly waiter: QueuedWaiter;
+  readonly waiter: Waiter;
   /** Returns the slot at the end of its time. */
   readonly timer: NodeJS.Timeout;
 }
 
 export class Slots {
   readonly #options: SlotsOptions;
-  readonly #queue = new Queue<QueuedWaiter>();
+  readonly #queue = new Queue<Waiter>();
   readonly #granted = new Map<string, GrantedSlot>();
   #max: number;
   #maxQueue: number;
@@ -74,8 +77,8 @@ export class Slots {
   /**
    * Takes the slot that was granted to this client.
    *
-   * @throws {PoolError} `slot_not_found` when the slot was taken, given back or timed out; `forbidden` when it is another
-   *   client's; `draining`.
+   * @throws {PoolError} `slot_not_found` when the slot was taken, given back or timed out;
+   *   `forbidden` when it is another client's; `draining`.
    */
   claim(id: string, client: string): SlotLease {
     this.#checkAdmitting();
@@ -100,12 +103,13 @@ export class Slots {
    * Asks for a slot, which is granted at once where one is free.
    *
    * @param waitMs milliseconds until the wait ends with `queue_timeout`; 0 to be refused at once.
-   * @throws {PoolError} `at_capacity` with the load when no slot is free and `waitMs` is 0 or the queue is full; `draining`.
+   * @throws {PoolError} `at_capacity` with the load when no slot is free and `waitMs` is 0 or the
+   *   queue is full; `draining`.
    */
   request(client: string, waitMs: number): Waiter {
     this.#checkAdmitting();
     if (!this.#isFree && (waitMs === 0 || this.#queue.size >= this.#maxQueue)) throw this.#full();
-    const waiter = new QueuedWaiter(client);
+    const waiter = new Waiter(client);
     this.#queue.push(client, waiter);
     const endWait = (error: PoolError) => {
       if (!this.#queue.remove(client, waiter)) return;
@@ -124,8 +128,9 @@ export class Slots {
   }
 
   /**
-   * Sets how many children may run, and how many clients may wait, at a time. Ends a drain. Running children and waiting
-   * clients stay, even where they are too many. More room serves waiting clients at once.
+   * Sets how many children may run, and how many clients may wait, at a time. Ends a drain. Running
+   * children and waiting clients stay, even where they are too many. More room serves waiting
+   * clients at once.
    */
   resize(max: number, maxQueue = this.#maxQueue): void {
     this.#draining = false;
@@ -134,7 +139,7 @@ export class Slots {
     this.#serve();
   }
 
-  /** Grants no more slots. Refuses waiting clients, and takes back slots that are granted and not taken. */
+  /** Grants no more slots. Refuses waiting clients, and takes back granted slots. */
   drain(): void {
     this.#draining = true;
     for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift())
@@ -143,7 +148,7 @@ export class Slots {
     clearTimeout(this.#positionTimer);
   }
 
-  /** Whether a slot is free. None is while clients wait: each slot that comes free is granted at once. */
+  /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
   get #isFree(): boolean {
     return this.#taken + this.#granted.size < this.#max;
   }
@@ -181,12 +186,13 @@ export class Slots {
     }
   }
 
-  #holderOf(id: string, client: string): QueuedWaiter {
+  #holderOf(id: string, client: string): Waiter {
     const waiter = this.#granted.get(id)?.waiter;
     if (!waiter)
       throw PoolError.of(
         "slot_not_found",
-        `member ${this.#options.member} holds no slot ${id}: it was taken, given back, or its time is over`,
+        `member ${this.#options.member} holds no slot ${id}: it was taken, given back, ` +
+          "or its time is over",
       );
     if (waiter.client !== client)
       throw PoolError.of("forbidden", `slot ${id} was granted to another caller`);
@@ -201,7 +207,7 @@ export class Slots {
   }
 
   /** Gives waiters their positions: all of them, or the chosen ones. */
-  #moveWaiters(isChosen: (waiter: QueuedWaiter) => boolean = () => true): void {
+  #moveWaiters(isChosen: (waiter: Waiter) => boolean = () => true): void {
     let position = 0;
     for (const waiter of this.#queue.inOrder()) {
       position += 1;
@@ -230,10 +236,7 @@ export class Slots {
     const { member, pool } = this.#options;
     const load = this.load();
     const waiting = load.queued > 0 ? `, and ${load.queued} callers wait` : "";
-    return PoolError.of(
-      "at_capacity",
-      `member ${member} runs ${load.active} of at most ${load.max} children of pool ${pool}${waiting}`,
-      { load },
-    );
+    const children = `${load.active} of at most ${load.max} children of pool ${pool}`;
+    return PoolError.of("at_capacity", `member ${member} runs ${children}${waiting}`, { load });
   }
 }

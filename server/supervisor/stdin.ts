@@ -1,7 +1,14 @@
-/** A child's standard input while it is open: bodies are written one after the other, no faster than the child reads. */
+/**
+ * A child's standard input: the spec's own data, an uploaded part, or, while it is open, bodies
+ * that callers send. Bodies are written one after the other, no faster than the child reads.
+ */
 import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import { within } from "../../sdk/typescript/within.ts";
+import { bytesOf } from "../workspace/pack.ts";
+import type { ChildRequest } from "./check-spec.ts";
 
 /** 16 bodies may wait for their turn at a time. */
 const MAX_WAITING = 16;
@@ -10,19 +17,15 @@ const TURN_TIMEOUT_MS = 60_000;
 /** 10 s: the only body of an input has to begin in this time. Its sender may be gone. */
 const BEGIN_TIMEOUT_MS = 10_000;
 
-export interface ChildStdinOptions {
-  /** Whether the input takes bodies at all. */
-  readonly open: boolean;
-  /**
-   * For an input that takes one body, whose end is the end of the input. It is called with the reason when that body will
-   * never be whole: the child must not take a part for the whole.
-   */
-  readonly onBroken?: ((why: string) => void) | undefined;
-}
+/** Where the input comes from: an uploaded part, or else the spec's own data or its `open`. */
+type StdinSource = Pick<ChildRequest, "uploads"> & {
+  readonly spec: Pick<ChildSpec, "stdin">;
+};
 
 export class ChildStdin {
   readonly #pipe = Promise.withResolvers<Writable | undefined>();
-  readonly #onBroken: ChildStdinOptions["onBroken"];
+  /** Set for an input that takes one body, whose end is the end of the input. */
+  readonly #onBroken: ((why: string) => void) | undefined;
   #open: boolean;
   /** Runs until the only body of an input has begun. */
   #beginTimer: NodeJS.Timeout | undefined;
@@ -32,20 +35,28 @@ export class ChildStdin {
   #lastTurn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor({ open, onBroken }: ChildStdinOptions) {
-    this.#open = open;
+  /**
+   * @param onBroken is called with the reason when the only body of an input will never be whole:
+   *   the child must not take a part of it for the whole.
+   */
+  constructor({ spec: { stdin }, uploads }: StdinSource, onBroken: (why: string) => void) {
+    this.#open = isOpen(stdin) && !uploads?.stdin;
+    if (!this.#open || !isOpen(stdin) || !stdin.once) return;
     this.#onBroken = onBroken;
-    if (onBroken)
-      this.#beginTimer = setTimeout(
-        () => onBroken(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
-        BEGIN_TIMEOUT_MS,
-      );
+    this.#beginTimer = setTimeout(
+      () => onBroken(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
+      BEGIN_TIMEOUT_MS,
+    );
   }
 
-  /** Connects the child's pipe, once there is one. Bodies that came before are written then. */
-  attach(stream: Writable): void {
-    this.#stream = stream;
-    this.#pipe.resolve(stream);
+  /**
+   * Connects the child's pipe. Resolves when the child has the uploaded part, where there is one.
+   */
+  async attach(pipe: Writable, { spec: { stdin }, uploads }: StdinSource): Promise<void> {
+    if (uploads?.stdin) return pipeline(uploads.stdin.read(), pipe);
+    if (!isOpen(stdin)) return void pipe.end(stdin === undefined ? undefined : bytesOf(stdin));
+    this.#stream = pipe;
+    this.#pipe.resolve(pipe);
   }
 
   /** Takes no more bodies, because the child has ended. The write of a body under way fails. */
@@ -58,13 +69,15 @@ export class ChildStdin {
   }
 
   /**
-   * Writes a body, after those that came before it. A body that breaks off leaves the input open, with the bytes that came
-   * written, unless the input takes one body only.
+   * Writes a body, after those that came before it. A body that breaks off leaves the input open,
+   * with the bytes that came written, unless the input takes one body only.
    *
-   * @param end whether the input ends after the body. An input that takes one body ends in any case.
+   * @param end whether the input ends after the body. An input that takes one body ends in any
+   *   case.
    * @returns how many bytes the child's pipe has taken.
-   * @throws {PoolError} `stdin_closed`, also when the child stops reading midway; `too_many_requests` when 16 bodies wait;
-   *   `request_timeout` when this one waits longer than 60 s; the error of the body's own stream.
+   * @throws {PoolError} `stdin_closed`, also when the child stops reading midway;
+   *   `too_many_requests` when 16 bodies wait; `request_timeout` when this one waits longer than 60
+   *   s; the error of the body's own stream.
    */
   async write(body: Readable, end: boolean): Promise<number> {
     if (!this.#open || (this.#onBroken && !this.#beginTimer)) throw closed(0);
@@ -121,7 +134,8 @@ export class ChildStdin {
       }
       return bytes;
     } catch (error) {
-      // A broken pipe stays broken. An error without one may mean that the sandbox holds a pipe that the program has closed.
+      // A broken pipe stays broken. An error without one may mean that the sandbox holds a pipe
+      // that the program has closed.
       if (stream.destroyed) this.#open = false;
       if (!this.#open) throw closed(bytes);
       throw error;
@@ -129,6 +143,11 @@ export class ChildStdin {
       this.#body = undefined;
     }
   }
+}
+
+/** Whether the input takes bodies while the child runs. */
+function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"], { open: true }> {
+  return typeof stdin === "object" && "open" in stdin;
 }
 
 function closed(bytes: number): PoolError {

@@ -33,17 +33,9 @@ export interface SupervisorOptions extends PoolRules {
 }
 
 /** The options that a reload may change. */
-export type ChangeableOptions = Pick<
+export type ChangeableOptions = Omit<
   SupervisorOptions,
-  | "maxChildren"
-  | "maxQueue"
-  | "confinement"
-  | "maxDeadlineMs"
-  | "defaultDeadlineMs"
-  | "runtimes"
-  | "graceMs"
-  | "rememberMs"
-  | "fetchRules"
+  "pool" | "member" | "url" | "sandbox" | "folder"
 >;
 
 /** Who asks for a child, and with what. */
@@ -78,8 +70,8 @@ export class Supervisor {
   }
 
   /**
-   * Takes changed options, for children admitted from now on, and ends a drain. Running children go on, even where they are
-   * more than `maxChildren` allows.
+   * Takes changed options, for children admitted from now on, and ends a drain. Running children go
+   * on, even where they are more than `maxChildren` allows.
    */
   update(changes: ChangeableOptions): void {
     this.options = { ...this.options, ...changes };
@@ -87,11 +79,12 @@ export class Supervisor {
   }
 
   /**
-   * Admits a child as soon as a slot is free, for as long as the spec's `waitMs`; the admission itself is atomic. The spec's
-   * `deadlineMs` counts from now.
+   * Admits a child as soon as a slot is free, for as long as the spec's `waitMs`; the admission
+   * itself is atomic. The spec's `deadlineMs` counts from now.
    *
-   * @throws {PoolError} see {@link checkSpec}; `at_capacity` with the load; `slot_not_found`; `draining`; `queue_timeout`, or
-   *   `deadline_exceeded` where the deadline came first; `cancelled` when the caller left.
+   * @throws {PoolError} see {@link checkSpec}; `at_capacity` with the load; `slot_not_found`;
+   *   `draining`; `queue_timeout`, or `deadline_exceeded` where the deadline came first;
+   *   `cancelled` when the caller left.
    */
   async admitWhenFree(
     spec: ChildSpec,
@@ -165,7 +158,10 @@ export class Supervisor {
       : new Promise((resolve) => this.#emptyWaiters.push(resolve));
   }
 
-  /** Stops admitting children, ends the processes that wait for calls, and notifies running functions. */
+  /**
+   * Stops admitting children, ends the processes that wait for calls, and notifies running
+   * functions.
+   */
   drain(): void {
     this.slots.drain();
     void this.options.runtimes.close();
@@ -192,7 +188,8 @@ export class Supervisor {
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
-      // A placed child can be fed while it runs; a call's input is empty unless the caller says more.
+      // A placed child can be fed while it runs; a call's input is empty unless the caller says
+      // more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       uploads,
       runtime,
@@ -202,7 +199,8 @@ export class Supervisor {
       confinement: { ...confinement, limits },
       fetchRules,
       folder,
-      // A caller that claims a slot names what remains of its deadline. The default counts from its request for the slot.
+      // A caller that claims a slot names what remains of its deadline. The default counts from its
+      // request for the slot.
       deadlineMs:
         spec.deadlineMs ??
         (checked.deadlineMs &&
@@ -216,8 +214,8 @@ export class Supervisor {
   }
 
   /**
-   * The same request with what remains of its deadline. It is checked again only if a reload replaced the rules during its
-   * wait: a limit that was tightened meanwhile holds for it.
+   * The same request with what remains of its deadline. It is checked again only if a reload
+   * replaced the rules during its wait: a limit that was tightened meanwhile holds for it.
    */
   #afterWait(checked: CheckedSpec, deadline: Deadline): CheckedSpec {
     const waited = { ...checked, spec: { ...checked.spec, ...deadline.forSpec } };

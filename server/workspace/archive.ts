@@ -1,8 +1,10 @@
 /**
- * Reads a tar stream from a stranger: the formats `gnu` (of GNU tar) and plain `ustar`. Anything else ends the reading.
+ * Reads a tar stream from a stranger: the formats `gnu` (of GNU tar) and plain `ustar`. Anything
+ * else ends the reading.
  *
- * pax headers are refused, because nothing bounds their number, their keys or the fields that they override.
- * The library tar-stream 3.2 reads them: after one large global header, each 1.5 KiB block the event loop for 0.2 s.
+ * pax headers are refused, because nothing bounds their number, their keys or the fields that they
+ * override. The library tar-stream 3.2 reads them: after one large global header, each 1.5 KiB
+ * block the event loop for 0.2 s.
  */
 const BLOCK = 512;
 /** 8 KiB: twice the longest path of Linux, so that `./` and the final NUL fit. */
@@ -66,7 +68,10 @@ function textOf(bytes: Buffer): string | undefined {
   }
 }
 
-/** @throws {ArchiveError} when the header's checksum is not the sum of its bytes, its own field counted as spaces. */
+/**
+ * @throws {ArchiveError} when the header's checksum is not the sum of its bytes, its own field
+ *   counted as spaces.
+ */
 function checkSum(header: Buffer): void {
   const expected = Number.parseInt(header.toString("latin1", 148, 156).replace(/\0.*$/s, ""), 8);
   let sum = 8 * 32;
@@ -82,7 +87,10 @@ function sizeOf(header: Buffer): number {
   return Number.parseInt(field, 8);
 }
 
-/** The entries up to the end of the archive. Bytes behind it are not read. A long name is part of the entry it belongs to. */
+/**
+ * The entries up to the end of the archive. Bytes behind it are not read. A long name is part of
+ * the entry it belongs to.
+ */
 export async function* readArchive(
   source: AsyncIterable<Buffer>,
 ): AsyncGenerator<Entry, void, undefined> {

@@ -1,4 +1,7 @@
-/** The files that a child left: taken from the tar stream of its sandbox, kept in a file without a name, given out by path. */
+/**
+ * The files that a child left: taken from the tar stream of its sandbox, kept in a file without a
+ * name, given out by path.
+ */
 import { Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
@@ -20,25 +23,67 @@ export interface ArtifactOptions {
 }
 
 export class Artifacts {
-  /** Why the stream was not read to its end; undefined when it was. The files that came before are kept. */
-  readonly problem: string | undefined;
   readonly #spool: Spool;
-  readonly #ranges: ReadonlyMap<string, SpoolRange>;
+  readonly #ranges = new Map<string, SpoolRange>();
   readonly #streams = new Set<Promise<void>>();
+  #problem: string | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor({ spool, ranges, problem }: Received) {
-    this.#spool = spool;
-    this.#ranges = ranges;
-    this.problem = problem;
+  private constructor(folder: string) {
+    this.#spool = new Spool(folder);
   }
 
   /**
-   * Reads the tar stream to the end of the archive and destroys it. Keeps regular files whose paths stay in the workspace and
-   * match a pattern, the first of each path. Never rejects: a failure is the `problem`. The caller has to close the result.
+   * Reads the tar stream to the end of the archive and destroys it. Keeps regular files whose paths
+   * stay in the workspace and match a pattern, the first of each path. Never rejects: a failure is
+   * the `problem`. The caller has to close the result.
    */
   static async receive(tar: Readable, options: ArtifactOptions): Promise<Artifacts> {
-    return new Artifacts(await receive(tar, options));
+    const artifacts = new Artifacts(options.folder);
+    const { signal } = options;
+    const stop = () => tar.destroy();
+    // A stream that is destroyed while nobody reads it may still emit an error.
+    tar.on("error", () => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      signal?.throwIfAborted();
+      await artifacts.#keep(readArchive(tar), options);
+    } catch (error) {
+      const reason = signal?.aborted ? "it took too long" : reasonOf(error);
+      artifacts.#problem = `the artifacts were not read to their end: ${reason}`;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      tar.destroy();
+    }
+    return artifacts;
+  }
+
+  async #keep(
+    entries: AsyncIterable<Entry>,
+    { patterns, maxBytes, maxFiles }: ArtifactOptions,
+  ): Promise<void> {
+    const matches = pathMatcher(patterns);
+    let count = 0;
+    let bytes = 0;
+    for await (const entry of entries) {
+      count += 1;
+      bytes += entry.bytes;
+      if (count > maxFiles) throw new ArchiveError(`there are more than ${maxFiles} files`);
+      if (bytes > maxBytes) throw new ArchiveError(`they are larger than ${maxBytes} bytes`);
+      const path = pathOf(entry);
+      const isKept = path !== undefined && !this.#ranges.has(path) && matches(path);
+      const start = this.#spool.end;
+      for await (const piece of entry.body) if (isKept) await this.#spool.append(piece);
+      if (isKept) this.#ranges.set(path, { start, bytes: entry.bytes });
+    }
+  }
+
+  /**
+   * Why the stream was not read to its end; undefined when it was. The files that came before are
+   * kept.
+   */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** Bytes of all files together. */
@@ -55,7 +100,10 @@ export class Artifacts {
       .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** The content of a file; undefined for an unknown path, and after `close`. The caller has to read or destroy the stream. */
+  /**
+   * The content of a file; undefined for an unknown path, and after `close`. The caller has to read
+   * or destroy the stream.
+   */
   open(path: string): { readonly bytes: number; readonly stream: Readable } | undefined {
     const range = this.#ranges.get(path);
     if (!range || this.#closing) return undefined;
@@ -75,50 +123,6 @@ export class Artifacts {
     this.#closing ??= Promise.all(this.#streams).then(() => this.#spool.close());
     return this.#closing;
   }
-}
-
-interface Received {
-  readonly spool: Spool;
-  readonly ranges: ReadonlyMap<string, SpoolRange>;
-  readonly problem: string | undefined;
-}
-
-async function receive(
-  tar: Readable,
-  { patterns, maxBytes, maxFiles, folder, signal }: ArtifactOptions,
-): Promise<Received> {
-  const spool = new Spool(folder);
-  const ranges = new Map<string, SpoolRange>();
-  let problem: string | undefined;
-  let entries = 0;
-  let bytes = 0;
-  const stop = () => tar.destroy();
-  // A stream that is destroyed while nobody reads it may still emit an error.
-  tar.on("error", () => {});
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    signal?.throwIfAborted();
-    const matches = pathMatcher(patterns);
-    for await (const entry of readArchive(tar)) {
-      entries += 1;
-      bytes += entry.bytes;
-      if (entries > maxFiles) throw new ArchiveError(`there are more than ${maxFiles} files`);
-      if (bytes > maxBytes) throw new ArchiveError(`they are larger than ${maxBytes} bytes`);
-      const path = pathOf(entry);
-      const isKept = path !== undefined && !ranges.has(path) && matches(path);
-      const { end } = spool;
-      for await (const piece of entry.body) if (isKept) await spool.append(piece);
-      if (isKept) ranges.set(path, { start: end, bytes: entry.bytes });
-    }
-  } catch (error) {
-    problem = signal?.aborted
-      ? "the artifacts were not read to their end: it took too long"
-      : `the artifacts were not read to their end: ${reasonOf(error)}`;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    tar.destroy();
-  }
-  return { spool, ranges, problem };
 }
 
 function reasonOf(error: unknown): string {

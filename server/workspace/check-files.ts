@@ -16,8 +16,9 @@ export interface FileBounds {
 }
 
 /**
- * @throws {PoolError} `invalid_request` for too many files or bytes, for paths that exclude each other, and for patterns that `find` does
- *   not understand; `forbidden` for a URL that the pool's operator does not allow.
+ * @throws {PoolError} `invalid_request` for too many files or bytes, for paths that exclude each
+ *   other, and for patterns that `find` does not understand; `forbidden` for a URL that the pool's
+ *   operator does not allow.
  */
 export function checkFiles(
   { files = {}, artifacts = [] }: ChildSpec,

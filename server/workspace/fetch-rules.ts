@@ -1,6 +1,6 @@
 /**
- * The operator's rules for fetching: which URLs a member fetches for its callers, and at which addresses.
- * By default it fetches no URL, and connects to public addresses only.
+ * The operator's rules for fetching: which URLs a member fetches for its callers, and at which
+ * addresses. By default it fetches no URL, and connects to public addresses only.
  */
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { z } from "zod";
@@ -84,7 +84,10 @@ export function fetchRulesOf({
   return { urls: fetch, addresses: listOf(fetchAddresses) };
 }
 
-/** Whether the operator allows the URL. The addresses of its host need {@link allowsAddress} besides. */
+/**
+ * Whether the operator allows the URL. The addresses of its host need {@link allowsAddress}
+ * besides.
+ */
 export function allowsUrl(
   { urls }: FetchRules,
   { protocol, hostname, port, pathname }: URL,
@@ -105,8 +108,9 @@ export function allowsUrl(
 }
 
 /**
- * IPv4 that is not public: this network, private, shared, loopback, link-local (where clouds serve their metadata),
- * protocols, tests, relays, multicast and reserved ones (IANA special-purpose registry, RFC 6890).
+ * IPv4 that is not public: this network, private, shared, loopback, link-local (where clouds serve
+ * their metadata), protocols, tests, relays, multicast and reserved ones (IANA special-purpose
+ * registry, RFC 6890).
  */
 const SPECIAL = listOf([
   "0.0.0.0/8",
@@ -124,9 +128,14 @@ const SPECIAL = listOf([
   "203.0.113.0/24",
   "224.0.0.0/3",
 ]);
-/** Public IPv6. Loopback, unique-local, link-local, multicast, mapped IPv4 and NAT64 lie outside. */
+/**
+ * Public IPv6. Loopback, unique-local, link-local, multicast, mapped IPv4 and NAT64 lie outside.
+ */
 const PUBLIC_6 = listOf(["2000::/3"]);
-/** Exceptions within it: protocols (Teredo), documentation, and 6to4, which carries any IPv4 address. */
+/**
+ * Exceptions within it: protocols (Teredo), documentation, and 6to4, which carries any IPv4
+ * address.
+ */
 const SPECIAL_6 = listOf(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
 /** Whether the server may connect to the address for a caller. */

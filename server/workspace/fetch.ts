@@ -1,6 +1,7 @@
 /**
- * Fetches files for children. The URL is a stranger's, so the server checks it before each connection, redirects included.
- * The connection goes to the address that was checked: a name that changes its address a moment later (DNS rebinding) gains nothing.
+ * Fetches files for children. The URL is a stranger's, so the server checks it before each
+ * connection, redirects included. The connection goes to the address that was checked: a name that
+ * changes its address a moment later (DNS rebinding) gains nothing.
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
@@ -41,7 +42,8 @@ const systemResolve = (name: string) => lookup(name, { all: true, order: "verbat
 /**
  * The URL of a file.
  *
- * @throws {PoolError} `forbidden` for a URL that the operator does not allow, `invalid_request` for one with a user.
+ * @throws {PoolError} `forbidden` for a URL that the operator does not allow, `invalid_request` for
+ *   one with a user.
  */
 export function checkUrl(file: RemoteFile, rules: FetchRules): URL {
   const url = new URL(file.url);
@@ -59,8 +61,9 @@ export function checkUrl(file: RemoteFile, rules: FetchRules): URL {
 /**
  * Fetches a file to the end of the spool.
  *
- * @throws {PoolError} `forbidden` for a URL, or an address, that is not allowed; `payload_too_large` for a file over `maxBytes`;
- *   `fetch_failed` when the server or the network fails, or the fetch takes longer than 5 minutes.
+ * @throws {PoolError} `forbidden` for a URL, or an address, that is not allowed;
+ *   `payload_too_large` for a file over `maxBytes`; `fetch_failed` when the server or the network
+ *   fails, or the fetch takes longer than 5 minutes.
  */
 export async function fetchFile(
   file: RemoteFile,
@@ -87,10 +90,7 @@ export async function fetchFile(
       // A body that is destroyed before its end may report that as an error.
       answer.body.on("error", () => {});
       const location = REDIRECTS.has(answer.statusCode) ? answer.headers.location : undefined;
-      if (typeof location !== "string") {
-        checkAnswer(current, answer, options.maxBytes);
-        return await store(current, answer.body, { spool, maxBytes: options.maxBytes });
-      }
+      if (typeof location !== "string") return await store(current, answer, { ...options, spool });
       if (redirects === MAX_REDIRECTS)
         throw fault(current, "fetch_failed", `expected at most ${MAX_REDIRECTS} redirects`);
       const next = URL.parse(location, url);
@@ -107,7 +107,10 @@ export async function fetchFile(
   }
 }
 
-/** @param why a text, or the error that is the cause. The URL is shown without its query, which may hold secrets. */
+/**
+ * @param why a text, or the error that is the cause. The URL is shown without its query, which may
+ *   hold secrets.
+ */
 function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolError {
   const { origin, pathname } = new URL(url);
   return PoolError.of(
@@ -117,7 +120,10 @@ function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolEr
   );
 }
 
-/** The addresses of a URL's host. Each of them has to be allowed: which one the connection takes is not known here. */
+/**
+ * The addresses of a URL's host. Each of them has to be allowed: which one the connection takes is
+ * not known here.
+ */
 async function addressesOf(
   file: RemoteFile,
   { hostname }: URL,
@@ -161,33 +167,26 @@ function pinnedTo(
   };
 }
 
-function checkAnswer(
-  file: RemoteFile,
-  { statusCode, headers }: Dispatcher.ResponseData,
-  maxBytes: number,
-): void {
-  if (statusCode !== 200)
-    throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
-  if (Number(headers["content-length"] ?? 0) > maxBytes) throw tooLarge(file, maxBytes);
-}
-
 async function store(
   file: RemoteFile,
-  body: AsyncIterable<Buffer>,
+  { statusCode, headers, body }: Dispatcher.ResponseData,
   { spool, maxBytes }: { readonly spool: Spool; readonly maxBytes: number },
 ): Promise<SpoolRange> {
+  const checkSize = (bytes: number) => {
+    if (bytes > maxBytes)
+      throw fault(
+        file,
+        "payload_too_large",
+        `expected at most ${maxBytes} bytes, what is left of the workspace; it has more`,
+      );
+  };
+  if (statusCode !== 200)
+    throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
+  checkSize(Number(headers["content-length"] ?? 0));
   const start = spool.end;
-  for await (const piece of body) {
-    if (spool.end - start + piece.length > maxBytes) throw tooLarge(file, maxBytes);
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    checkSize(spool.end - start + piece.length);
     await spool.append(piece);
   }
   return { start, bytes: spool.end - start };
-}
-
-function tooLarge(file: RemoteFile, maxBytes: number): PoolError {
-  return fault(
-    file,
-    "payload_too_large",
-    `expected at most ${maxBytes} bytes, what is left of the workspace; it has more`,
-  );
 }

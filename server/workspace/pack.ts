@@ -58,7 +58,8 @@ export function bytesOfAll(parts: readonly Part[]): number {
 }
 
 /**
- * Fetches the files that the spec names by a URL, and packs all files. Undefined when there are none.
+ * Fetches the files that the spec names by a URL, and packs all files. Undefined when there are
+ * none.
  *
  * @param options `maxBytes` bounds all files together.
  * @throws {PoolError} see {@link fetchFile}.

@@ -1,8 +1,9 @@
 /**
  * Matches paths against a child's patterns, as `find` does inside the sandbox.
  *
- * The server matches again because the child may forge the archive: its own shell holds the pipe, and `/proc/PID/fd` opens it.
- * Without this check `--artifact '*.png' --out .` would write a `Makefile` on the caller's machine.
+ * The server matches again because the child may forge the archive: its own shell holds the pipe,
+ * and `/proc/PID/fd` opens it. Without this check `--artifact '*.png' --out .` would write a
+ * `Makefile` on the caller's machine.
  */
 import {
   codeOf,
@@ -16,8 +17,9 @@ import {
 /**
  * Whether a path matches one of the patterns.
  *
- * A RegExp would backtrack, and pattern and path come from the same stranger: `*a*a*a*a*b` takes minutes. This simulates a
- * nondeterministic automaton (Thompson 1968): some 10 ms for the longest patterns and the longest path.
+ * A RegExp would backtrack, and pattern and path come from the same stranger: `*a*a*a*a*b` takes
+ * minutes. This simulates a nondeterministic automaton (Thompson 1968): some 10 ms for the longest
+ * patterns and the longest path.
  *
  * @throws {RangeError} see {@link parsePatterns}.
  */
@@ -31,7 +33,8 @@ export function pathMatcher(patterns: readonly string[]): (path: string) => bool
 
 /** The states of a match are bits: bit n is set when the first n tokens may have matched. */
 function bitsWhere(tokens: readonly Token[], is: (token: Token) => boolean): bigint {
-  return BigInt(`0b0${tokens.toReversed().map((token) => (is(token) ? "1" : "0")).join("")}`); // biome-ignore format: one number
+  const bits = tokens.toReversed().map((token) => (is(token) ? "1" : "0"));
+  return BigInt(`0b0${bits.join("")}`);
 }
 
 function rangesOf(token: Token): readonly Range[] {
@@ -56,7 +59,8 @@ function matcher(tokens: readonly Token[]): (codes: readonly number[]) => boolea
     return past | ((past & optional) << 1n);
   };
   const end = 1n << BigInt(tokens.length);
-  // Ranges are ASCII, so all other characters that the tokens do not name are alike: one stands for them.
+  // Ranges are ASCII, so all other characters that the tokens do not name are alike: one stands for
+  // them.
   const named = new Set(tokens.flatMap((token) => rangesOf(token).map(([from]) => from)));
   const kindOf = (code: number) => (code <= LAST_ASCII || named.has(code) ? code : -1);
   const takers = new Map<number, bigint>();

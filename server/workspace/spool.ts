@@ -1,4 +1,6 @@
-/** Keeps bytes that are too many for memory in a file without a name, and gives them out by range. */
+/**
+ * Keeps bytes that are too many for memory in a file without a name, and gives them out by range.
+ */
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +13,10 @@ export interface SpoolRange {
   readonly bytes: number;
 }
 
-/** A file without a name, made when the first bytes come. The system removes it however the process ends. */
+/**
+ * A file without a name, made when the first bytes come. The system removes it however the process
+ * ends.
+ */
 export class Spool {
   /** The number of bytes in it. */
   end = 0;

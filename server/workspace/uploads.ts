@@ -1,4 +1,7 @@
-/** The parts that came beside a child spec, kept in a file without a name until their last holder has released them. */
+/**
+ * The parts that came beside a child spec, kept in a file without a name until their last holder
+ * has released them.
+ */
 import { type Part, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
 import type { Spool } from "./spool.ts";
 
@@ -8,7 +11,10 @@ export class Uploads {
   readonly #parts = new Map<string, Part>();
   #holders = 0;
 
-  /** @param onRelease is called when the last holder has released the parts. The spool is closed then. */
+  /**
+   * @param onRelease is called when the last holder has released the parts. The spool is closed
+   *   then.
+   */
   constructor(spool: Spool, onRelease: () => void) {
     this.#spool = spool;
     this.#onRelease = onRelease;

@@ -3,13 +3,15 @@ import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ChildStdin } from "../../server/supervisor/stdin.ts";
 
+const SOURCE = { spec: { stdin: { open: true, once: true } } } as const;
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** An input, what it has said of its body, and the child's end of the pipe. */
 function open() {
   const broken: string[] = [];
-  const input = new ChildStdin({ open: true, onBroken: (why) => void broken.push(why) });
+  const input = new ChildStdin(SOURCE, (why) => void broken.push(why));
   const pipe = new PassThrough();
   return { input, broken, pipe };
 }
@@ -30,7 +32,7 @@ test("one that has begun may take its time, and is the only one", async () => {
     code: "stdin_closed",
   });
   await vi.advanceTimersByTimeAsync(3_600_000);
-  input.attach(pipe);
+  void input.attach(pipe, SOURCE);
   body.end("all");
   expect(await written).toBe(3);
   expect((await pipe.toArray()).join("")).toBe("all");
@@ -68,7 +70,7 @@ test.each(["before the child is there", "while the child does not read", "before
     if (when === "before it is read") body.destroy(new Error("gone"));
     const written = input.write(body, true).catch((error: unknown) => error);
     if (when === "while the child does not read") {
-      input.attach(pipe);
+      void input.attach(pipe, SOURCE);
       body.write("taken in part");
       await vi.advanceTimersByTimeAsync(0);
     }
@@ -84,7 +86,7 @@ test.each(["before the child is there", "while the child does not read", "before
 test("a child that reads no more is no fault of the sender's", async () => {
   const { input, broken, pipe } = open();
   pipe.on("error", () => {});
-  input.attach(pipe);
+  void input.attach(pipe, SOURCE);
   const body = new PassThrough();
   const written = input.write(body, true).catch((error: unknown) => error);
   pipe.destroy(new Error("EPIPE"));

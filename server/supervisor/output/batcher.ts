@@ -1,6 +1,6 @@
 /**
- * Batches one output of a child into events. The first bytes after a silence go at once, and those of the next moments together:
- * a program that writes line by line does not cost an event per line.
+ * Batches one output of a child into events. The first bytes after a silence go at once, and those
+ * of the next moments together: a program that writes line by line does not cost an event per line.
  */
 
 export interface BatcherOptions {

@@ -3,9 +3,11 @@
  *
  * The log is a ring, bounded in bytes and in entries. Its readers differ in what they do to it:
  *
- * - A lossless reader holds the ring back. While it is a whole ring behind, the log is not `writable`; the server stops reading
- *   the child, which sees a full pipe. Entries that it has read are kept for a while: a cut may have lost them on their way.
- * - Any other reader that falls behind finds a `gap`, which says how many bytes of output it missed.
+ * - A lossless reader holds the ring back. While it is a whole ring behind, the log is not
+ *   `writable`; the server stops reading the child, which sees a full pipe. Entries that it has
+ *   read are kept for a while: a cut may have lost them on their way.
+ * - Any other reader that falls behind finds a `gap`, which says how many bytes of output it
+ *   missed.
  * - Without readers the log never waits.
  */
 import { PoolError } from "../../../openapi/errors.ts";
@@ -21,17 +23,21 @@ import { Ring } from "./ring.ts";
 
 /** 1 MiB: the default bound of a ring, in bytes of output. */
 export const RING_BYTES = 1024 * 1024;
-/** 16,384 entries per ring. An entry takes some 200 bytes beside its output, which may be a single byte. */
+/**
+ * 16,384 entries per ring. An entry takes some 200 bytes beside its output, which may be a single
+ * byte.
+ */
 export const RING_ENTRIES = 16_384;
 /**
- * 10 MiB per lossless reader: so many bytes are kept after the reader has read them, because a cut loses the bytes in the
- * sockets. `test/http/cuts.test.ts` lost up to 6 MiB, and 9 MiB through a gateway. With the ring and the allocator's overhead
- * this stays below the 16 MB that a reader may cost (`test/bench/stalled.ts`).
+ * 10 MiB per lossless reader: so many bytes are kept after the reader has read them, because a cut
+ * loses the bytes in the sockets. `test/http/cuts.test.ts` lost up to 6 MiB, and 9 MiB through a
+ * gateway. With the ring and the allocator's overhead this stays below the 16 MB that a reader may
+ * cost (`test/bench/stalled.ts`).
  */
 const IN_FLIGHT_BYTES = 10 * 1024 * 1024;
 /**
- * 15 s: a client may reconnect before the server notices that its old connection died. For this long, the new reader may take
- * over the old one's position.
+ * 15 s: a client may reconnect before the server notices that its old connection died. For this
+ * long, the new reader may take over the old one's position.
  */
 const CUT_DETECTION_MS = 15_000;
 
@@ -39,7 +45,10 @@ const CUT_DETECTION_MS = 15_000;
 export interface ReadOptions {
   /** Begin behind the event of this id. Default 0: with the first event. */
   readonly after?: number | undefined;
-  /** Begin with this byte of stdout instead, the first one being 0: in the entry that holds it, or behind all entries. */
+  /**
+   * Begin with this byte of stdout instead, the first one being 0: in the entry that holds it, or
+   * behind all entries.
+   */
   readonly stdoutFrom?: number | undefined;
   /** Whether the log waits for this reader. Default false. */
   readonly lossless?: boolean | undefined;
@@ -59,7 +68,10 @@ export class EventLog {
     this.#maxBytes = maxBytes;
   }
 
-  /** Whether the server may read more of the child's output: no lossless reader is a whole ring behind. */
+  /**
+   * Whether the server may read more of the child's output: no lossless reader is a whole ring
+   * behind.
+   */
   get writable(): boolean {
     const { outputBytes, nextId } = this.#ring;
     for (const { lossless, position, cursor } of this.#readers) {
@@ -98,7 +110,10 @@ export class EventLog {
     this.#add(event.type, () => event);
   }
 
-  /** Appends output. The entry keeps the bytes; its event may replace some of them (see {@link outputEvent}). */
+  /**
+   * Appends output. The entry keeps the bytes; its event may replace some of them (see {@link
+   * outputEvent}).
+   */
   write(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputEncoding): void {
     this.#add(type, () => outputEvent(type, bytes, encoding), bytes);
   }
@@ -112,10 +127,12 @@ export class EventLog {
   }
 
   /**
-   * Opens a reader. A reader that resumes where a lossless one was cut is lossless itself, if it comes in time.
+   * Opens a reader. A reader that resumes where a lossless one was cut is lossless itself, if it
+   * comes in time.
    *
-   * @throws {PoolError} `invalid_request` for an event or a byte that is still to come; `events_expired` for an event so old
-   *   that the gap behind it cannot be counted, or, with `whole`, for an event that was evicted.
+   * @throws {PoolError} `invalid_request` for an event or a byte that is still to come;
+   *   `events_expired` for an event so old that the gap behind it cannot be counted, or, with
+   *   `whole`, for an event that was evicted.
    */
   read(options: ReadOptions = {}): LogReader {
     const { after, stdoutFrom, lossless = false } = options;
@@ -164,7 +181,8 @@ export class EventLog {
         "events_expired",
         `event ${start + 1} is no longer kept: the oldest is ${oldest.id}`,
       );
-    // A reader of the whole gets the terminal event in any case: nothing else tells how the child ended.
+    // A reader of the whole gets the terminal event in any case: nothing else tells how the child
+    // ended.
     return whole && this.#closed ? Math.min(start, nextId - 2) : start;
   }
 
@@ -183,15 +201,25 @@ export class EventLog {
     return this.#ring.idBeforeStdout(byte);
   }
 
-  /** The entry after a cursor: a gap where it was evicted, undefined where it is still to come, null at the end. */
+  /**
+   * The entry after a cursor: a gap where it was evicted, undefined where it is still to come, null
+   * at the end.
+   */
   #next(cursor: number, position: number): LogEntry | undefined | null {
     const { oldest, nextId } = this.#ring;
     if (!oldest || cursor + 1 >= nextId) return this.#closed ? null : undefined;
     if (cursor + 1 >= oldest.id) return this.#ring.get(cursor + 1);
     const gap: EventOf<"gap"> = { type: "gap", droppedBytes: oldest.from - position };
-    // The gap has the id of the last event that is missing: a reader that resumes from it begins with the oldest one kept.
+    // The gap has the id of the last event that is missing: a reader that resumes from it begins
+    // with the oldest one kept.
     return new LogEntry(
-      { id: oldest.id - 1, type: "gap", to: oldest.from, stdoutTo: oldest.stdoutFrom },
+      {
+        id: oldest.id - 1,
+        type: "gap",
+        bytes: undefined,
+        to: oldest.from,
+        stdoutTo: oldest.stdoutFrom,
+      },
       () => gap,
     );
   }
@@ -204,7 +232,10 @@ export class EventLog {
     for (const wake of waiters) wake();
   }
 
-  /** Evicts the oldest entries beyond the ring, except those that a lossless reader has not read or may need again. */
+  /**
+   * Evicts the oldest entries beyond the ring, except those that a lossless reader has not read or
+   * may need again.
+   */
   #evict(): void {
     let firstUnread = Number.POSITIVE_INFINITY;
     let firstInFlight = Number.POSITIVE_INFINITY;

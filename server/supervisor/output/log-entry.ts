@@ -4,31 +4,25 @@ import type { EventType, PoolEvent } from "../../../openapi/events.ts";
 
 export type OutputEncoding = "text" | "base64";
 
-/** The facts of an entry that its event does not tell. Offsets count bytes of the child's output. */
-interface EntryFacts {
+/** An event in the log. Offsets count bytes of the child's output. */
+export class LogEntry {
   readonly id: number;
   readonly type: EventType;
   /** The output itself, as the child wrote it; undefined for other events. */
-  readonly bytes?: Buffer | undefined;
+  readonly bytes: Buffer | undefined;
   /** The offset behind this entry in all output. */
   readonly to: number;
   /** The offset behind this entry in stdout. */
-  readonly stdoutTo: number;
-}
-
-/** An event in the log. */
-export class LogEntry implements EntryFacts {
-  readonly id: number;
-  readonly type: EventType;
-  readonly bytes: Buffer | undefined;
-  readonly to: number;
   readonly stdoutTo: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
   #frameBytes: number | undefined;
 
   /** @param make gives the event each time it is read: output is held once, as bytes. */
-  constructor({ id, type, bytes, to, stdoutTo }: EntryFacts, make: () => PoolEvent) {
+  constructor(
+    { id, type, bytes, to, stdoutTo }: Pick<LogEntry, "id" | "type" | "bytes" | "to" | "stdoutTo">,
+    make: () => PoolEvent,
+  ) {
     this.id = id;
     this.type = type;
     this.bytes = bytes;
@@ -71,7 +65,8 @@ export class LogEntry implements EntryFacts {
 
   /** Bytes of memory that the entry holds. */
   get heldBytes(): number {
-    // An entry without output holds its event, such as a result with its value; its frame is about as large.
+    // An entry without output holds its event, such as a result with its value; its frame is about
+    // as large.
     if (!this.bytes) this.#frameBytes ??= this.frame.length;
     return (this.bytes?.length ?? this.#frameBytes ?? 0) + (this.#frame?.length ?? 0);
   }

@@ -1,24 +1,23 @@
-/** One reader of an event log: a cursor, whose position is kept for a while when the connection is cut. */
+/**
+ * One reader of an event log: a cursor, whose position is kept for a while when the connection is
+ * cut.
+ */
 import type { LogEntry } from "./log-entry.ts";
 
 /** 5 s: how long the position of a lossless reader is kept after its connection was cut. */
 const RESUME_MS = 5_000;
 
-/** Where a reader stands. */
-interface Start {
-  /** The id of the last entry read. */
-  readonly cursor: number;
-  /** The offset behind that entry in all output. */
-  readonly position: number;
-  /** Whether the log waits for the reader. */
-  readonly lossless: boolean;
-}
-
 /** The log, as its reader sees it. */
 interface LogAccess {
-  /** Until when the reader may take over the position of another one; a time of `performance.now()`, 0 for never. */
+  /**
+   * Until when the reader may take over the position of another one; a time of `performance.now()`,
+   * 0 for never.
+   */
   readonly takeoverUntilMs: number;
-  /** Gives the position of a cut reader to one that resumed for it already. False when there is none. */
+  /**
+   * Gives the position of a cut reader to one that resumed for it already. False when there is
+   * none.
+   */
   handOver(reader: LogReader): boolean;
   /** Whether there are other readers. */
   isShared(): boolean;
@@ -29,9 +28,12 @@ interface LogAccess {
 }
 
 /** Reads a log once. An entry counts as read when the loop asks for the next one. */
-export class LogReader implements AsyncIterable<LogEntry>, Start {
+export class LogReader implements AsyncIterable<LogEntry> {
+  /** The id of the last entry read. */
   cursor: number;
+  /** The offset behind that entry in all output. */
   position: number;
+  /** Whether the log waits for this reader. */
   lossless: boolean;
   /** The id of the last entry that was sent: it may not have been read. */
   sentId: number;
@@ -41,7 +43,10 @@ export class LogReader implements AsyncIterable<LogEntry>, Start {
   #resumeTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor({ cursor, position, lossless }: Start, log: LogAccess) {
+  constructor(
+    { cursor, position, lossless }: Pick<LogReader, "cursor" | "position" | "lossless">,
+    log: LogAccess,
+  ) {
     this.cursor = cursor;
     this.position = position;
     this.lossless = lossless;
@@ -61,7 +66,10 @@ export class LogReader implements AsyncIterable<LogEntry>, Start {
     return this.#resumeTimer !== undefined;
   }
 
-  /** Ends a loop over the reader at once. The position of a lossless reader is kept for 5 s, for a reader that resumes. */
+  /**
+   * Ends a loop over the reader at once. The position of a lossless reader is kept for 5 s, for a
+   * reader that resumes.
+   */
   cut(): void {
     if (this.#closed || this.isCut) return;
     if (this.lossless && !this.#log.handOver(this))

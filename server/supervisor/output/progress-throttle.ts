@@ -1,4 +1,7 @@
-/** Throttles a child's progress: the first report goes at once, then the latest one now and then, and the last one always. */
+/**
+ * Throttles a child's progress: the first report goes at once, then the latest one now and then,
+ * and the last one always.
+ */
 import type { Progress } from "../../../openapi/events.ts";
 
 export interface ProgressThrottleOptions {
@@ -11,8 +14,8 @@ export interface ProgressThrottleOptions {
 /** 200 ms: the shortest time between two reports. */
 export const THROTTLE_MS = 200;
 /**
- * The shortest time between two reports as a part of the time since the first: a day brings some thousands of them, which the
- * log holds beside the child's output.
+ * The shortest time between two reports as a part of the time since the first: a day brings some
+ * thousands of them, which the log holds beside the child's output.
  */
 export const THROTTLE_SHARE = 1 / 1_000;
 

@@ -1,10 +1,19 @@
-/** The newest entries of an event log, and the offsets of older ones. It evicts an entry only when it is told to. */
+/**
+ * The newest entries of an event log, and the offsets of older ones. It evicts an entry only when
+ * it is told to.
+ */
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
 import { LogEntry } from "./log-entry.ts";
 
-/** 65,536: the offsets behind so many evicted entries are kept, so that a gap can be counted exactly. */
+/**
+ * 65,536: the offsets behind so many evicted entries are kept, so that a gap can be counted
+ * exactly.
+ */
 const MAX_OFFSETS = 65_536;
-/** 1,024: the array is compacted once it has so many empty elements, and they are more than half of it. */
+/**
+ * 1,024: the array is compacted once it has so many empty elements, and they are more than half of
+ * it.
+ */
 const COMPACT_FROM = 1_024;
 
 export class Ring {
@@ -53,7 +62,10 @@ export class Ring {
     return behind < 0 ? this.#offsets.at(behind) : this.get(id)?.to;
   }
 
-  /** The id of the last entry that ends before a byte of stdout, which has to be in the ring or still to come. */
+  /**
+   * The id of the last entry that ends before a byte of stdout, which has to be in the ring or
+   * still to come.
+   */
   idBeforeStdout(byte: number): number {
     const last = this.#entries.findLast(
       (entry) => entry?.type === "stdout" && entry.stdoutTo <= byte,

@@ -102,10 +102,7 @@ function deadlineOf(
   });
 }
 
-/**
- * Refuses commands that the pool's allow-list does not name, and functions, which could start any
- * program.
- */
+/** Refuses commands outside the pool's allow-list, and functions, which could start any program. */
 function checkCommand(
   { command, function: fn, task, env = {}, files }: ChildSpec,
   { pool, confinement }: PoolRules,

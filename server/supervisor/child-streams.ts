@@ -11,16 +11,10 @@ import { OutputBatcher } from "./output/batcher.ts";
 import type { EventLog } from "./output/event-log.ts";
 import { ProgressThrottle } from "./output/progress-throttle.ts";
 
-/**
- * 1 s: the longest silence of a pipe that stays open after its process has ended. It is closed
- * then.
- */
+/** 1 s of silence after the end of the process closes a pipe that has stayed open. */
 const SILENCE_TIMEOUT_MS = 1_000;
 
-/**
- * 10 s: the longest reading of artifacts after the end. Without a sandbox, a stray process may hold
- * the pipe open.
- */
+/** 10 s for the artifacts after the end: without a sandbox, a stray process may hold their pipe. */
 const ARTIFACTS_TIMEOUT_MS = 10_000;
 
 export interface ChildStreamsOptions {
@@ -73,10 +67,7 @@ export class ChildStreams {
       });
   }
 
-  /**
-   * Reads what the pipes still hold after the end of the process. Resolves with the artifacts,
-   * where some were asked for.
-   */
+  /** Reads the rest of the pipes after the process's end. Resolves with the artifacts, if any. */
   async end(): Promise<Artifacts | undefined> {
     await this.#drainOutputs();
     this.#progress.end();
@@ -86,10 +77,7 @@ export class ChildStreams {
     return this.#artifacts;
   }
 
-  /**
-   * Waits for the ends of the outputs. Without a sandbox, a stray process may hold them open:
-   * silence ends the wait.
-   */
+  /** Waits for the outputs' ends, or for silence: a stray process may hold them open. */
   async #drainOutputs(): Promise<void> {
     let drained = false;
     const done = this.#outputs.then(() => {

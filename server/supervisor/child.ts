@@ -1,11 +1,7 @@
-/**
- * One child: its process, its log, and the one ending that is reported, whatever goes wrong after
- * it.
- */
+/** One child: its process, its log, and its one ending, whatever goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
-import type { Progress } from "../../openapi/events.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference, ChildStatus } from "../../openapi/resources.ts";
 import type { ChildKind } from "../../openapi/spec.ts";
 import { Deadline } from "../../sdk/typescript/deadline.ts";
@@ -17,7 +13,8 @@ import type { FetchRules } from "../workspace/fetch-rules.ts";
 import { packWorkspace } from "../workspace/pack.ts";
 import type { CheckedSpec } from "./check-spec.ts";
 import { ChildStreams } from "./child-streams.ts";
-import { type Cause, type Ending, exceededCause, terminalEvent, usageOf } from "./ending.ts";
+import type { Cause, Ending, StopCause } from "./ending.ts";
+import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog } from "./output/event-log.ts";
 import { ChildStdin } from "./stdin.ts";
 
@@ -36,17 +33,12 @@ export interface ChildOptions
   readonly graceMs: number;
 }
 
-/** Why the server stops a child. */
-export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
-
-/** An ending before the artifacts are read. */
-type WorkEnding = Omit<Ending, "artifacts">;
-
 export class Child {
   readonly log = new EventLog();
   readonly stdin: ChildStdin;
+  readonly #exit = Promise.withResolvers<void>();
   /** Resolves when nothing of the process is left. The slot is free then. */
-  readonly exited: Promise<void>;
+  readonly exited = this.#exit.promise;
   /** Resolves when the terminal event is in the log. */
   readonly finished: Promise<void>;
   readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
@@ -70,8 +62,7 @@ export class Child {
   #killDeadline = new Deadline(undefined);
 
   constructor(options: ChildOptions) {
-    // The spec may be large: it is kept for as long as it runs, not for as long as the child is
-    // remembered.
+    // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
     this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
@@ -84,9 +75,7 @@ export class Child {
     const detail = `the child was stopped at its deadline, ${this.#deadlineAt?.toISOString()}`;
     if (deadlineMs !== undefined)
       this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", detail), deadlineMs);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.exited = promise;
-    this.finished = this.#run(options, resolve);
+    this.finished = this.#run(options);
   }
 
   get id(): string {
@@ -112,9 +101,7 @@ export class Child {
     };
   }
 
-  /**
-   * The files that the child left, once it has finished; undefined when the spec asked for none.
-   */
+  /** The files that the child left, once it has finished; undefined if the spec asked for none. */
   get artifacts(): Artifacts | undefined {
     return this.#artifacts;
   }
@@ -139,9 +126,7 @@ export class Child {
     this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
   }
 
-  /**
-   * Sends a signal to the program, once it has been started. A child that has ended stays as it is.
-   */
+  /** Sends a signal to the program once it has been started. An ended child stays as it is. */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const process = await this.#launched.promise;
     if (this.#status !== "ended") await process?.signal(signal);
@@ -158,7 +143,7 @@ export class Child {
     void this.#artifacts?.close();
   }
 
-  async #run(options: ChildOptions, onExit: () => void): Promise<void> {
+  async #run(options: ChildOptions): Promise<void> {
     const { spec, uploads, confinement, folder } = options;
     const streams = new ChildStreams({
       log: this.log,
@@ -169,7 +154,7 @@ export class Child {
     });
     const release = uploads?.hold();
     let files: Readable | undefined;
-    let ending: WorkEnding;
+    let ending: Ending;
     try {
       files = await packWorkspace(spec.files ?? {}, {
         uploaded: uploads?.files ?? [],
@@ -178,9 +163,8 @@ export class Child {
         folder,
         signal: this.#fetching.signal,
       });
-      const started = await this.#start(options, files, streams.onProgress);
+      const started = await this.#start(options, files, streams);
       const { process } = started;
-      streams.attach(process);
       // The child has its uploads once their streams have ended, well or not.
       void Promise.allSettled([
         process.stdin && this.stdin.attach(process.stdin, options),
@@ -197,12 +181,12 @@ export class Child {
     clearTimeout(this.#killTimer);
     this.#launched.resolve(undefined);
     this.stdin.close();
-    onExit();
+    this.#exit.resolve();
     release?.();
     this.#artifacts = await streams.end();
     this.#process = undefined;
     this.#started = undefined;
-    const terminal = terminalEvent({ ...ending, artifacts: this.#artifacts });
+    const terminal = terminalEvent(ending, this.#artifacts);
     this.#ending = {
       exitCode: terminal.exitCode ?? null,
       code: terminal.type === "failed" ? terminal.problem.code : null,
@@ -213,7 +197,7 @@ export class Child {
   async #start(
     { runtime, reference, spec, call, client, sandbox, confinement }: ChildOptions,
     files: Readable | undefined,
-    onProgress: (progress: Progress) => void,
+    streams: ChildStreams,
   ): Promise<StartedWork> {
     const context = {
       member: reference.member,
@@ -222,7 +206,7 @@ export class Child {
       deadline: this.#deadlineAt?.getTime() ?? null,
     };
     const started = await runtime.start(
-      { spec, call, context, client, onProgress },
+      { spec, call, context, client, onProgress: streams.onProgress },
       { sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
     );
     this.#process = started.process;
@@ -231,10 +215,11 @@ export class Child {
     if (this.#draining) started.drain?.();
     // A stop may have come during the start.
     if (this.#cause) started.process.kill();
+    streams.attach(started.process);
     return started;
   }
 
-  async #follow({ process, outcome: work }: StartedWork): Promise<WorkEnding> {
+  async #follow({ process, outcome: work }: StartedWork): Promise<Ending> {
     const outcome = await work;
     // A stop that comes after the work's own outcome is not the cause of its ending.
     const cause = this.#cause;
@@ -246,11 +231,8 @@ export class Child {
     };
   }
 
-  /**
-   * Ends a child that could not be started, or cannot be followed: its process would run on without
-   * a slot.
-   */
-  async #abandon(error: unknown): Promise<WorkEnding> {
+  /** Ends a child that cannot be started or followed: its process would run on without a slot. */
+  async #abandon(error: unknown): Promise<Ending> {
     this.#process?.kill();
     await this.#process?.exited;
     const detail = error instanceof PoolError ? error.message : String(error);

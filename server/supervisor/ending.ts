@@ -1,7 +1,4 @@
-/**
- * How a child ends: the one ending that is reported, made of the first cause, the work's outcome
- * and the artifacts.
- */
+/** How a child ends: one event, made of the first cause, the work's outcome and the artifacts. */
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { Usage } from "../../openapi/resources.ts";
@@ -10,7 +7,10 @@ import type { ChildLimits } from "../sandbox/confinement.ts";
 import type { Exit } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
 
-/** Why the server ended the child. Only the first cause counts. */
+/** Why the server stops a child. */
+export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
+
+/** Why the server ended the child, or could not start it. Only the first cause counts. */
 export interface Cause {
   readonly code: ErrorCode;
   readonly detail: string;
@@ -22,13 +22,9 @@ export interface Ending {
   /** Undefined when the work ended by itself. */
   readonly cause: Cause | undefined;
   readonly usage: Usage;
-  readonly artifacts: Artifacts | undefined;
 }
 
-/**
- * The limit for which the sandbox killed the child; undefined when a function had reported its
- * outcome before.
- */
+/** The limit for which the sandbox killed the child, unless a function had reported its outcome. */
 export function exceededCause(
   { exceeded }: Exit,
   { kind }: Outcome,
@@ -73,12 +69,10 @@ function toMicroseconds(ms: number): number {
 }
 
 /** The terminal event: the server's cause if there is one, else the work's own outcome. */
-export function terminalEvent({
-  outcome,
-  cause,
-  usage,
-  artifacts,
-}: Ending): EventOf<"result"> | EventOf<"failed"> {
+export function terminalEvent(
+  { outcome, cause, usage }: Ending,
+  artifacts: Artifacts | undefined,
+): EventOf<"result"> | EventOf<"failed"> {
   const base = { usage, artifacts: artifacts?.list() ?? [] };
   const failed = (
     code: ErrorCode,

@@ -1,18 +1,12 @@
-/**
- * Children that have ended: kept for a while, so that late readers find their events and artifacts.
- */
+/** Keeps children that have ended for a while: late readers find their events and artifacts. */
 import type { Child } from "./child.ts";
 
-/**
- * The most ended children that a pool remembers, and the most bytes of their events and artifacts.
- */
+/** The most ended children of a pool, and the most bytes of their events and artifacts. */
 const MAX_CHILDREN = 100;
 const MAX_EVENT_BYTES = 32 * 1024 * 1024;
 const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
-/**
- * 10,000 ids of forgotten children are kept, to tell expired events from a child that never was.
- */
+/** 10,000 ids of forgotten children: their events have expired, other ids were never known. */
 const MAX_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {

@@ -49,9 +49,7 @@ export class ChildStdin {
     );
   }
 
-  /**
-   * Connects the child's pipe. Resolves when the child has the uploaded part, where there is one.
-   */
+  /** Connects the child's pipe. Resolves when the child has the uploaded part, if there is one. */
   async attach(pipe: Writable, { spec: { stdin }, uploads }: StdinSource): Promise<void> {
     if (uploads?.stdin) return pipeline(uploads.stdin.read(), pipe);
     if (!isOpen(stdin)) return void pipe.end(stdin === undefined ? undefined : bytesOf(stdin));
@@ -72,12 +70,11 @@ export class ChildStdin {
    * Writes a body, after those that came before it. A body that breaks off leaves the input open,
    * with the bytes that came written, unless the input takes one body only.
    *
-   * @param end whether the input ends after the body. An input that takes one body ends in any
-   *   case.
+   * @param end whether the input ends after the body. An input of one body always does.
    * @returns how many bytes the child's pipe has taken.
    * @throws {PoolError} `stdin_closed`, also when the child stops reading midway;
-   *   `too_many_requests` when 16 bodies wait; `request_timeout` when this one waits longer than 60
-   *   s; the error of the body's own stream.
+   *   `too_many_requests` when 16 bodies wait; `request_timeout` after a wait of 60 s; the error of
+   *   the body's own stream.
    */
   async write(body: Readable, end: boolean): Promise<number> {
     if (!this.#open || (this.#onBroken && !this.#beginTimer)) throw closed(0);

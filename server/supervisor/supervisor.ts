@@ -13,7 +13,8 @@ import {
   type Lifetime,
   type PoolRules,
 } from "./check-spec.ts";
-import { Child, type StopCause } from "./child.ts";
+import { Child } from "./child.ts";
+import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
 import { Slots } from "./slots.ts";
 import type { Waiter } from "./waiter.ts";
@@ -158,10 +159,7 @@ export class Supervisor {
       : new Promise((resolve) => this.#emptyWaiters.push(resolve));
   }
 
-  /**
-   * Stops admitting children, ends the processes that wait for calls, and notifies running
-   * functions.
-   */
+  /** Admits no more children, ends waiting processes, and notifies running functions. */
   drain(): void {
     this.slots.drain();
     void this.options.runtimes.close();

@@ -23,10 +23,7 @@ import { Ring } from "./ring.ts";
 
 /** 1 MiB: the default bound of a ring, in bytes of output. */
 export const RING_BYTES = 1024 * 1024;
-/**
- * 16,384 entries per ring. An entry takes some 200 bytes beside its output, which may be a single
- * byte.
- */
+/** 16,384 entries per ring. An entry takes some 200 bytes beside its output. */
 export const RING_ENTRIES = 16_384;
 /**
  * 10 MiB per lossless reader: so many bytes are kept after the reader has read them, because a cut
@@ -45,10 +42,7 @@ const CUT_DETECTION_MS = 15_000;
 export interface ReadOptions {
   /** Begin behind the event of this id. Default 0: with the first event. */
   readonly after?: number | undefined;
-  /**
-   * Begin with this byte of stdout instead, the first one being 0: in the entry that holds it, or
-   * behind all entries.
-   */
+  /** Begin with the entry that holds this byte of stdout, or behind all entries. The first is 0. */
   readonly stdoutFrom?: number | undefined;
   /** Whether the log waits for this reader. Default false. */
   readonly lossless?: boolean | undefined;
@@ -68,10 +62,7 @@ export class EventLog {
     this.#maxBytes = maxBytes;
   }
 
-  /**
-   * Whether the server may read more of the child's output: no lossless reader is a whole ring
-   * behind.
-   */
+  /** Whether the server may read more output: no lossless reader is a whole ring behind. */
   get writable(): boolean {
     const { outputBytes, nextId } = this.#ring;
     for (const { lossless, position, cursor } of this.#readers) {
@@ -110,10 +101,7 @@ export class EventLog {
     this.#add(event.type, () => event);
   }
 
-  /**
-   * Appends output. The entry keeps the bytes; its event may replace some of them (see {@link
-   * outputEvent}).
-   */
+  /** Appends output. The entry keeps the bytes as they are; see {@link outputEvent}. */
   write(type: "stdout" | "stderr", bytes: Buffer, encoding: OutputEncoding): void {
     this.#add(type, () => outputEvent(type, bytes, encoding), bytes);
   }
@@ -201,10 +189,7 @@ export class EventLog {
     return this.#ring.idBeforeStdout(byte);
   }
 
-  /**
-   * The entry after a cursor: a gap where it was evicted, undefined where it is still to come, null
-   * at the end.
-   */
+  /** The entry after a cursor: a gap if evicted, undefined if it may come, null at the end. */
   #next(cursor: number, position: number): LogEntry | undefined | null {
     const { oldest, nextId } = this.#ring;
     if (!oldest || cursor + 1 >= nextId) return this.#closed ? null : undefined;
@@ -232,10 +217,7 @@ export class EventLog {
     for (const wake of waiters) wake();
   }
 
-  /**
-   * Evicts the oldest entries beyond the ring, except those that a lossless reader has not read or
-   * may need again.
-   */
+  /** Evicts entries beyond the ring, unless a lossless reader needs them, or may again. */
   #evict(): void {
     let firstUnread = Number.POSITIVE_INFINITY;
     let firstInFlight = Number.POSITIVE_INFINITY;

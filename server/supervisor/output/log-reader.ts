@@ -1,7 +1,4 @@
-/**
- * One reader of an event log: a cursor, whose position is kept for a while when the connection is
- * cut.
- */
+/** One reader of an event log: a cursor whose position outlives a cut of the connection. */
 import type { LogEntry } from "./log-entry.ts";
 
 /** 5 s: how long the position of a lossless reader is kept after its connection was cut. */
@@ -9,15 +6,9 @@ const RESUME_MS = 5_000;
 
 /** The log, as its reader sees it. */
 interface LogAccess {
-  /**
-   * Until when the reader may take over the position of another one; a time of `performance.now()`,
-   * 0 for never.
-   */
+  /** Until when this reader may take over a position, by `performance.now()`; 0 for never. */
   readonly takeoverUntilMs: number;
-  /**
-   * Gives the position of a cut reader to one that resumed for it already. False when there is
-   * none.
-   */
+  /** Gives the position of a cut reader to one that has resumed for it. False if there is none. */
   handOver(reader: LogReader): boolean;
   /** Whether there are other readers. */
   isShared(): boolean;
@@ -66,10 +57,7 @@ export class LogReader implements AsyncIterable<LogEntry> {
     return this.#resumeTimer !== undefined;
   }
 
-  /**
-   * Ends a loop over the reader at once. The position of a lossless reader is kept for 5 s, for a
-   * reader that resumes.
-   */
+  /** Ends a loop over the reader. A lossless reader's position waits 5 s for one that resumes. */
   cut(): void {
     if (this.#closed || this.isCut) return;
     if (this.lossless && !this.#log.handOver(this))

@@ -1,7 +1,4 @@
-/**
- * Throttles a child's progress: the first report goes at once, then the latest one now and then,
- * and the last one always.
- */
+/** Throttles a child's progress: reports the first, then the latest now and then, and the last. */
 import type { Progress } from "../../../openapi/events.ts";
 
 export interface ProgressThrottleOptions {

@@ -1,19 +1,10 @@
-/**
- * The newest entries of an event log, and the offsets of older ones. It evicts an entry only when
- * it is told to.
- */
+/** The newest entries of an event log, and the offsets of older ones. The log decides evictions. */
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
 import { LogEntry } from "./log-entry.ts";
 
-/**
- * 65,536: the offsets behind so many evicted entries are kept, so that a gap can be counted
- * exactly.
- */
+/** 65,536 evicted entries leave their offsets, by which a gap is counted exactly. */
 const MAX_OFFSETS = 65_536;
-/**
- * 1,024: the array is compacted once it has so many empty elements, and they are more than half of
- * it.
- */
+/** 1,024: the array is compacted when so many elements, and more than half, are empty. */
 const COMPACT_FROM = 1_024;
 
 export class Ring {

@@ -1,4 +1,4 @@
-/** A child's input that takes one body. */
+/** A child's input that takes one body only. */
 import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ChildStdin } from "../../server/supervisor/stdin.ts";
@@ -8,7 +8,7 @@ const SOURCE = { spec: { stdin: { open: true, once: true } } } as const;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** An input, what it has said of its body, and the child's end of the pipe. */
+/** An input, the reasons for which its body broke, and the child's end of the pipe. */
 function open() {
   const broken: string[] = [];
   const input = new ChildStdin(SOURCE, (why) => void broken.push(why));
@@ -16,7 +16,7 @@ function open() {
   return { input, broken, pipe };
 }
 
-test("a body that does not begin in time is missed, once", async () => {
+test("a body that does not begin in time breaks the input, once", async () => {
   const { broken } = open();
   await vi.advanceTimersByTimeAsync(9_999);
   expect(broken).toEqual([]);
@@ -24,7 +24,7 @@ test("a body that does not begin in time is missed, once", async () => {
   expect(broken).toEqual(["nobody began to send the child's input in 10000 ms"]);
 });
 
-test("one that has begun may take its time, and is the only one", async () => {
+test("a body that has begun may take its time, and is the only one", async () => {
   const { input, broken, pipe } = open();
   const body = new PassThrough();
   const written = input.write(body, false);
@@ -39,7 +39,7 @@ test("one that has begun may take its time, and is the only one", async () => {
   expect(broken).toEqual([]);
 });
 
-test("a child that has ended misses nothing", async () => {
+test("a child that has ended needs no body", async () => {
   const { input, broken } = open();
   input.close();
   await vi.advanceTimersByTimeAsync(60_000);
@@ -50,10 +50,10 @@ test("a child that has ended misses nothing", async () => {
 });
 
 test.each(["before the child is there", "while the child does not read", "before it is read"])(
-  "a body that breaks off is told of at once, %s",
+  "a body that breaks off is reported at once, %s",
   async (when) => {
     const { input, broken } = open();
-    // Takes one write, and does not finish it before it is closed, as a full pipe.
+    // Takes one write and never finishes it, like a full pipe, until it is closed.
     let taken: (error: Error) => void = () => {};
     const pipe = new Writable({
       write(_chunk, _encoding, done) {
@@ -83,7 +83,7 @@ test.each(["before the child is there", "while the child does not read", "before
   },
 );
 
-test("a child that reads no more is no fault of the sender's", async () => {
+test("a child that stops reading does not break the body", async () => {
   const { input, broken, pipe } = open();
   pipe.on("error", () => {});
   void input.attach(pipe, SOURCE);

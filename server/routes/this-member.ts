@@ -114,7 +114,7 @@ export function thisMemberRoutes(
     // Open for as long as the slot is held: so a holder that is killed gives it back at once.
     void waiter.granted
       .then((slot) => stream.say({ type: "granted", slot }))
-      .then(() => waiter.over)
+      .then(() => waiter.settled)
       .then(
         () => stream.end(),
         async (error) => stream.end(await problemOf(error, c, logError)),

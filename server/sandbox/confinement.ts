@@ -1,4 +1,7 @@
-/** What a pool lets its children use, and what it shows them: the operator's word alone. Callers can only tighten it. */
+/**
+ * The rules for what a pool's children may use and see. The operator decides it; callers can only
+ * tighten it.
+ */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Limits } from "../../openapi/limits.ts";
 
@@ -8,8 +11,9 @@ export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<L
 const MIB = 1024 * 1024;
 
 /**
- * Enough for ffmpeg on a film of full size, and for Node with its pools of threads (an idle one holds 42 MB and 11 threads).
- * `cpus` and `cpuMs` are open: the deadline bounds the time, `maxChildren` the number.
+ * Enough for ffmpeg on a full-size film, and for Node with its thread pools: an idle Node process
+ * holds 42 MB and 11 threads. `cpus` and `cpuMs` have no limit: the deadline bounds the time of a
+ * child, and `maxChildren` the number of children.
  */
 export const DEFAULT_LIMITS: ChildLimits = {
   memoryBytes: 1024 * MIB,
@@ -28,10 +32,10 @@ export interface ReadOnlyBind {
   readonly to: string;
 }
 
-/** What a pool's children may have beyond the bare system. */
+/** The resources of a pool's children beyond the bare system. */
 export interface Grants {
   readonly readOnly: readonly ReadOnlyBind[];
-  /** Variables of every child; a caller's own of the same name does not replace them. */
+  /** Variables of every child. A caller cannot replace them. */
   readonly env: Readonly<Record<string, string>>;
   /** `host` is the machine's own network, its loopback included. */
   readonly network: "none" | "host";
@@ -39,7 +43,10 @@ export interface Grants {
   readonly devices: readonly string[];
   /** The only programs that callers may name; undefined for any, and for functions. */
   readonly commands: readonly string[] | undefined;
-  /** A folder shown as the root file system in the place of the host's; undefined for the host's `/usr`. */
+  /**
+   * A folder shown as the root file system in the place of the host's; undefined for the host's
+   * `/usr`.
+   */
   readonly root: string | undefined;
 }
 

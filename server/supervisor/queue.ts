@@ -1,7 +1,10 @@
-/** Who is next: first come, first served for each client, in turns between clients, so that none of them can hold up the others. */
+/**
+ * A queue that serves each client in the order of its requests, and clients in turn: no client can
+ * hold up the others.
+ */
 
 export class Queue<T> {
-  /** Those that wait by client; the map's order is that of the clients' next turns. */
+  /** Waiting items by client. The map's order is the order of the clients' next turns. */
   readonly #lines = new Map<string, T[]>();
   #size = 0;
 
@@ -9,7 +12,7 @@ export class Queue<T> {
     return this.#size;
   }
 
-  /** Puts one at the end of its client's line. */
+  /** Puts an item at the end of its client's line. */
   push(client: string, item: T): void {
     const line = this.#lines.get(client);
     if (line) line.push(item);
@@ -17,7 +20,7 @@ export class Queue<T> {
     this.#size += 1;
   }
 
-  /** Takes the next one; its client's next turn comes after the others'. */
+  /** Takes the next item. Its client's next turn comes after those of the other clients. */
   shift(): T | undefined {
     for (const [client, line] of this.#lines) {
       const item = line.shift();
@@ -29,7 +32,7 @@ export class Queue<T> {
     return undefined;
   }
 
-  /** Takes one out of its place. False when it does not wait. */
+  /** Takes an item out of its line. False when the item does not wait. */
   remove(client: string, item: T): boolean {
     const line = this.#lines.get(client);
     const index = line?.indexOf(item) ?? -1;
@@ -40,7 +43,7 @@ export class Queue<T> {
     return true;
   }
 
-  /** Those that wait, in the order in which they will be served if nobody joins or leaves. */
+  /** The waiting items, in the order in which they are served if no item joins or leaves. */
   *inOrder(): Generator<T, void, undefined> {
     let lines = [...this.#lines.values()];
     for (let turn = 0; lines.length > 0; turn++) {

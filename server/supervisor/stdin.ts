@@ -1,77 +1,92 @@
-/** A child's standard input while it is open: bodies are written one after the other, each no faster than the child reads it. */
+/**
+ * A child's standard input: the spec's own data, an uploaded part, or, while it is open, bodies
+ * that callers send. Bodies are written one after the other, no faster than the child reads.
+ */
 import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
+import { within } from "../../sdk/typescript/within.ts";
+import { bytesOf } from "../workspace/pack.ts";
+import type { ChildRequest } from "./check-spec.ts";
 
-/** So many bodies wait for their turn at a time, and each so long. */
+/** 16 bodies may wait for their turn at a time. */
 const MAX_WAITING = 16;
+/** 60 s: the longest wait of a body for its turn. */
 const TURN_TIMEOUT_MS = 60_000;
-/** The one body of an input that takes one has to begin in this time: its sender may be gone. */
+/** 10 s: the only body of an input has to begin in this time. Its sender may be gone. */
 const BEGIN_TIMEOUT_MS = 10_000;
 
-export interface ChildStdinOptions {
-  /** Whether it takes bodies at all. */
-  readonly open: boolean;
-  /** Whether it takes one, whose end is its own: without that the child cannot go on rightly. Is told why the body will never be whole. */
-  readonly once?: ((why: string) => void) | undefined;
-}
+/** Where the input comes from: an uploaded part, or else the spec's own data or its `open`. */
+type StdinSource = Pick<ChildRequest, "uploads"> & {
+  readonly spec: Pick<ChildSpec, "stdin">;
+};
 
 export class ChildStdin {
   readonly #pipe = Promise.withResolvers<Writable | undefined>();
-  readonly #once: ChildStdinOptions["once"];
+  /** Set for an input that takes one body, whose end is the end of the input. */
+  readonly #onBroken: ((why: string) => void) | undefined;
   #open: boolean;
-  /** Runs until the one body of an input that takes one has come. */
-  #awaiting: NodeJS.Timeout | undefined;
+  /** Runs until the only body of an input has begun. */
+  #beginTimer: NodeJS.Timeout | undefined;
   #stream: Writable | undefined;
   /** The body that is being written. */
   #body: Readable | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor({ open, once }: ChildStdinOptions) {
-    this.#open = open;
-    this.#once = once;
-    if (once)
-      this.#awaiting = setTimeout(
-        () => once(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
-        BEGIN_TIMEOUT_MS,
-      );
+  /**
+   * @param onBroken is called with the reason when the only body of an input will never be whole:
+   *   the child must not take a part of it for the whole.
+   */
+  constructor({ spec: { stdin }, uploads }: StdinSource, onBroken: (why: string) => void) {
+    this.#open = isOpen(stdin) && !uploads?.stdin;
+    if (!this.#open || !isOpen(stdin) || !stdin.once) return;
+    this.#onBroken = onBroken;
+    this.#beginTimer = setTimeout(
+      () => onBroken(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
+      BEGIN_TIMEOUT_MS,
+    );
   }
 
-  /** Tells it the child's pipe, once there is one. */
-  attach(stream: Writable): void {
-    this.#stream = stream;
-    this.#pipe.resolve(stream);
+  /** Connects the child's pipe. Resolves when the child has the uploaded part, if there is one. */
+  async attach(pipe: Writable, { spec: { stdin }, uploads }: StdinSource): Promise<void> {
+    if (uploads?.stdin) return pipeline(uploads.stdin.read(), pipe);
+    if (!isOpen(stdin)) return void pipe.end(stdin === undefined ? undefined : bytesOf(stdin));
+    this.#stream = pipe;
+    this.#pipe.resolve(pipe);
   }
 
-  /** Takes nothing more: the child has ended, or reads no more. Whoever writes hears of it. */
+  /** Takes no more bodies, because the child has ended. The write of a body under way fails. */
   close(): void {
     this.#open = false;
-    clearTimeout(this.#awaiting);
+    clearTimeout(this.#beginTimer);
     this.#pipe.resolve(undefined);
     this.#stream?.destroy();
     this.#body?.destroy();
   }
 
   /**
-   * Writes a body, after those that came before it. A body that breaks off leaves the input open, with what came of it written, unless the
-   * input takes one body only.
+   * Writes a body, after those that came before it. A body that breaks off leaves the input open,
+   * with the bytes that came written, unless the input takes one body only.
    *
-   * @param end whether the child reads the end of its input after the body; where it takes one body, it does.
+   * @param end whether the input ends after the body. An input of one body always does.
    * @returns how many bytes the child's pipe has taken.
-   * @throws {PoolError} `stdin_closed`, also when the child stops reading midway; `too_many_requests` and `request_timeout` when too many
-   *   bodies wait, or one for too long; what the body's stream throws.
+   * @throws {PoolError} `stdin_closed`, also when the child stops reading midway;
+   *   `too_many_requests` when 16 bodies wait; `request_timeout` after a wait of 60 s; the error of
+   *   the body's own stream.
    */
   async write(body: Readable, end: boolean): Promise<number> {
-    if (!this.#open || (this.#once && !this.#awaiting)) throw closed(0);
-    if (this.#once) return this.#writeOnly(body, this.#once);
+    if (!this.#open || (this.#onBroken && !this.#beginTimer)) throw closed(0);
+    if (this.#onBroken) return this.#writeOnly(body, this.#onBroken);
     if (this.#waiting >= MAX_WAITING)
       throw PoolError.of(
         "too_many_requests",
         `expected at most ${MAX_WAITING} bodies to wait for the child's input`,
       );
-    const before = this.#last;
+    const before = this.#lastTurn;
     const turn = Promise.withResolvers<void>();
-    this.#last = before.then(() => turn.promise);
+    this.#lastTurn = before.then(() => turn.promise);
     this.#waiting += 1;
     try {
       await inTime(before).finally(() => {
@@ -83,12 +98,12 @@ export class ChildStdin {
     }
   }
 
-  /** Writes the one body. */
-  #writeOnly(body: Readable, once: (why: string) => void): Promise<number> {
-    clearTimeout(this.#awaiting);
-    this.#awaiting = undefined;
-    const broken = () => once("the sender of the child's input went away before its end");
-    // Not first when it is read: the child may not have started, or does not read.
+  /** Writes the only body. */
+  #writeOnly(body: Readable, onBroken: (why: string) => void): Promise<number> {
+    clearTimeout(this.#beginTimer);
+    this.#beginTimer = undefined;
+    const broken = () => onBroken("the sender of the child's input went away before its end");
+    // The body is watched before it is read: the child may not have started, or may not read.
     if (body.errored) broken();
     else body.once("error", broken);
     return this.#put(body, true);
@@ -97,11 +112,11 @@ export class ChildStdin {
   async #put(body: Readable, end: boolean): Promise<number> {
     let bytes = 0;
     const stream = await this.#pipe.promise;
-    // The one before may have ended it.
+    // The body before this one may have ended the input.
     if (!stream || !this.#open) throw closed(bytes);
     this.#body = body;
     try {
-      // To destroy it here would look as if its sender had broken it off.
+      // Destroying the body here would look as if its sender had broken it off.
       for await (const chunk of body.iterator({
         destroyOnReturn: false,
       }) as AsyncIterable<Buffer>) {
@@ -116,7 +131,8 @@ export class ChildStdin {
       }
       return bytes;
     } catch (error) {
-      // A pipe that broke stays so. What contains the program may hold the pipe for as long as it lives, whatever the program closes.
+      // A broken pipe stays broken. An error without one may mean that the sandbox holds a pipe
+      // that the program has closed.
       if (stream.destroyed) this.#open = false;
       if (!this.#open) throw closed(bytes);
       throw error;
@@ -124,6 +140,11 @@ export class ChildStdin {
       this.#body = undefined;
     }
   }
+}
+
+/** Whether the input takes bodies while the child runs. */
+function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"], { open: true }> {
+  return typeof stdin === "object" && "open" in stdin;
 }
 
 function closed(bytes: number): PoolError {
@@ -135,17 +156,15 @@ function closed(bytes: number): PoolError {
   );
 }
 
+/** Waits for the turn before, for 60 s at most. @throws {PoolError} `request_timeout`. */
 async function inTime(before: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () =>
-      late.reject(
-        PoolError.of(
-          "request_timeout",
-          `another body is still being written after ${TURN_TIMEOUT_MS} ms`,
-        ),
-      ),
+  const isOver = await within(
     TURN_TIMEOUT_MS,
+    before.then(() => true),
   );
-  await Promise.race([before, late.promise]).finally(() => clearTimeout(timer));
+  if (!isOver)
+    throw PoolError.of(
+      "request_timeout",
+      `another body is still being written after ${TURN_TIMEOUT_MS} ms`,
+    );
 }

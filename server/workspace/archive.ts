@@ -1,51 +1,54 @@
 /**
- * Reads a tar stream from a stranger: what GNU tar writes as `--format=gnu`, and plain ustar. Anything else ends the reading. pax headers are
- * refused: nothing bounds their number, their keys or what they override, and in tar-stream 3.2 each 1.5 KiB that follow one large
- * global header hold the process for some 0.2 s.
+ * Reads a tar stream from a stranger: the formats `gnu` (of GNU tar) and plain `ustar`. Anything
+ * else ends the reading.
+ *
+ * pax headers are refused, because nothing bounds their number, their keys or the fields that they
+ * override. The library tar-stream 3.2 reads them: after one large global header, each 1.5 KiB
+ * block the event loop for 0.2 s.
  */
 const BLOCK = 512;
-/** The longest path of Linux, `./` and the final NUL included, with room. */
+/** 8 KiB: twice the longest path of Linux, so that `./` and the final NUL fit. */
 const MAX_LONG_NAME_BYTES = 8_192;
 
-/** One entry; `body` has to be read to its end before the next entry. */
+/** One entry. The caller has to read `body` to its end before it asks for the next entry. */
 export interface Entry {
-  /** Undefined when it is not UTF-8. */
+  /** Undefined when the name is not UTF-8. */
   readonly name: string | undefined;
-  /** A regular file; otherwise a folder, link, device or pipe, and empty. */
+  /** True for a regular file; false for a folder, link, device or pipe, which has no content. */
   readonly isFile: boolean;
-  /** What the header says; `body` gives as many bytes or throws. */
+  /** The size that the header gives. `body` gives as many bytes, or throws. */
   readonly bytes: number;
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** The stream is not a whole tar stream of the expected kind; the message says in what. */
+/** The stream is not a whole tar stream of the expected format; the message says why. */
 export class ArchiveError extends Error {}
 
-/** A stream by counts of bytes. */
-class Bytes {
+/** Reads a stream by counts of bytes. */
+class ByteReader {
   readonly #source: AsyncIterator<Buffer>;
-  #left: Buffer = Buffer.alloc(0);
+  #buffered: Buffer = Buffer.alloc(0);
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** So many bytes, as they come. */
+  /** The next `count` bytes, in pieces as they come. */
   async *pieces(count: number): AsyncGenerator<Buffer, void, undefined> {
     for (let missing = count; missing > 0; ) {
-      if (this.#left.length === 0) {
+      if (this.#buffered.length === 0) {
         const { value, done } = await this.#source.next();
         if (done) throw new ArchiveError("it ends too early");
-        this.#left = value;
+        this.#buffered = value;
       }
-      const piece = this.#left.subarray(0, missing);
-      this.#left = this.#left.subarray(piece.length);
+      const piece = this.#buffered.subarray(0, missing);
+      this.#buffered = this.#buffered.subarray(piece.length);
       missing -= piece.length;
       if (piece.length > 0) yield piece;
     }
   }
 
-  /** So many bytes in one; few, as they are held. */
+  /** The next `count` bytes as one buffer. They are held in memory, so they have to be few. */
   async whole(count: number): Promise<Buffer> {
     const pieces: Buffer[] = [];
     for await (const piece of this.pieces(count)) pieces.push(piece);
@@ -55,7 +58,7 @@ class Bytes {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A text that ends at the first NUL. */
+/** The text up to the first NUL; undefined when it is not UTF-8. */
 function textOf(bytes: Buffer): string | undefined {
   const end = bytes.indexOf(0);
   try {
@@ -65,27 +68,33 @@ function textOf(bytes: Buffer): string | undefined {
   }
 }
 
-/** @throws {ArchiveError} when the header's sum is not that of its bytes, the sum's own place counted as spaces. */
+/**
+ * @throws {ArchiveError} when the header's checksum is not the sum of its bytes, its own field
+ *   counted as spaces.
+ */
 function checkSum(header: Buffer): void {
-  const told = Number.parseInt(header.toString("latin1", 148, 156).replace(/\0.*$/s, ""), 8);
+  const expected = Number.parseInt(header.toString("latin1", 148, 156).replace(/\0.*$/s, ""), 8);
   let sum = 8 * 32;
   for (const [index, byte] of header.entries()) if (index < 148 || index >= 156) sum += byte;
-  if (told !== sum) throw new ArchiveError("a header has a wrong checksum");
+  if (expected !== sum) throw new ArchiveError("a header has a wrong checksum");
 }
 
 function sizeOf(header: Buffer): number {
   const field = header.toString("latin1", 124, 136);
-  // Binary, as GNU tar writes it from 8 GiB on.
+  // From 8 GiB on, GNU tar writes the size as a binary number.
   if (field.startsWith("\x80")) return Number.parseInt(header.toString("hex", 125, 136), 16);
   if (!/^[0-7]{11}[\0 ]$/.test(field)) throw new ArchiveError("a header has a size that is none");
   return Number.parseInt(field, 8);
 }
 
-/** The entries up to the end of the archive; what follows it is not read. A long name is given with the entry it belongs to. */
+/**
+ * The entries up to the end of the archive. Bytes behind it are not read. A long name is part of
+ * the entry it belongs to.
+ */
 export async function* readArchive(
   source: AsyncIterable<Buffer>,
 ): AsyncGenerator<Entry, void, undefined> {
-  const bytes = new Bytes(source);
+  const bytes = new ByteReader(source);
   const padding = (count: number) => bytes.whole((BLOCK - (count % BLOCK)) % BLOCK);
   const longNames = new Map<string, string | undefined>();
   for (;;) {
@@ -97,7 +106,7 @@ export async function* readArchive(
       throw new ArchiveError("a header is of an unknown format");
     const size = sizeOf(header);
     const type = String.fromCharCode(header[156] ?? 0);
-    // The name of the next entry, or of what it links to.
+    // The long name of the next entry (L), or of the target of its link (K).
     if (type === "L" || type === "K") {
       if (size > MAX_LONG_NAME_BYTES || longNames.has(type))
         throw new ArchiveError("a name is too long");

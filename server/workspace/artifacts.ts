@@ -1,124 +1,128 @@
-/** The files that a child left: taken from the tar stream that its sandbox packs, kept in a file without a name, given out by path. */
+/**
+ * The files that a child left: taken from the tar stream of its sandbox, kept in a file without a
+ * name, given out by path.
+ */
 import { Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
-import { pathMatcher } from "../sandbox/patterns.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
+import { pathMatcher } from "./path-matcher.ts";
 import { READ_BYTES, Spool, type SpoolRange } from "./spool.ts";
 
 export interface ArtifactOptions {
-  /** Which paths were asked for; see `server/sandbox/patterns.ts`. */
+  /** The patterns of the paths to keep; see `server/sandbox/patterns.ts`. */
   readonly patterns: readonly string[];
   /** Bytes of all files together. */
   readonly maxBytes: number;
-  /** Entries of the stream, also those that are not kept. */
+  /** Entries of the stream, those that are not kept included. */
   readonly maxFiles: number;
-  /** A private folder of the server's. The file made in it is removed at once. */
+  /** A folder private to the server. The file made in it is removed at once. */
   readonly folder: string;
-  /** Ends the reading of a stream that brings no end. */
+  /** Ends the reading of a stream that has no end. */
   readonly signal?: AbortSignal;
 }
 
 export class Artifacts {
-  /** Why the stream was not read to its end; what had come until then is there. */
-  readonly problem: string | undefined;
   readonly #spool: Spool;
-  readonly #places: ReadonlyMap<string, SpoolRange>;
+  readonly #ranges = new Map<string, SpoolRange>();
   readonly #streams = new Set<Promise<void>>();
-  #closed: Promise<void> | undefined;
+  #problem: string | undefined;
+  #closing: Promise<void> | undefined;
 
-  private constructor(
-    spool: Spool,
-    places: ReadonlyMap<string, SpoolRange>,
-    problem: string | undefined,
-  ) {
-    this.#spool = spool;
-    this.#places = places;
-    this.problem = problem;
+  private constructor(folder: string) {
+    this.#spool = new Spool(folder);
   }
 
   /**
-   * Reads the tar stream to the end of the archive and destroys it. Keeps regular files with paths in the workspace that match a pattern,
-   * the first of each path; passes over other entries. Never rejects: whatever goes wrong is the `problem`. What it resolves with has to
-   * be closed.
+   * Reads the tar stream to the end of the archive and destroys it. Keeps regular files whose paths
+   * stay in the workspace and match a pattern, the first of each path. Never rejects: a failure is
+   * the `problem`. The caller has to close the result.
    */
   static async receive(tar: Readable, options: ArtifactOptions): Promise<Artifacts> {
-    const { spool, places, problem } = await receive(tar, options);
-    return new Artifacts(spool, places, problem);
+    const artifacts = new Artifacts(options.folder);
+    const { signal } = options;
+    const stop = () => tar.destroy();
+    // A stream that is destroyed while nobody reads it may still emit an error.
+    tar.on("error", () => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      signal?.throwIfAborted();
+      await artifacts.#keep(readArchive(tar), options);
+    } catch (error) {
+      const reason = signal?.aborted ? "it took too long" : reasonOf(error);
+      artifacts.#problem = `the artifacts were not read to their end: ${reason}`;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      tar.destroy();
+    }
+    return artifacts;
   }
 
-  /** Bytes of all of them together. */
+  async #keep(
+    entries: AsyncIterable<Entry>,
+    { patterns, maxBytes, maxFiles }: ArtifactOptions,
+  ): Promise<void> {
+    const matches = pathMatcher(patterns);
+    let count = 0;
+    let bytes = 0;
+    for await (const entry of entries) {
+      count += 1;
+      bytes += entry.bytes;
+      if (count > maxFiles) throw new ArchiveError(`there are more than ${maxFiles} files`);
+      if (bytes > maxBytes) throw new ArchiveError(`they are larger than ${maxBytes} bytes`);
+      const path = pathOf(entry);
+      const isKept = path !== undefined && !this.#ranges.has(path) && matches(path);
+      const start = this.#spool.end;
+      for await (const piece of entry.body) if (isKept) await this.#spool.append(piece);
+      if (isKept) this.#ranges.set(path, { start, bytes: entry.bytes });
+    }
+  }
+
+  /**
+   * Why the stream was not read to its end; undefined when it was. The files that came before are
+   * kept.
+   */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Bytes of all files together. */
   get bytes(): number {
     let sum = 0;
-    for (const { bytes } of this.#places.values()) sum += bytes;
+    for (const { bytes } of this.#ranges.values()) sum += bytes;
     return sum;
   }
 
-  /** All of them, by path. */
+  /** All files, by path. */
   list(): { readonly path: string; readonly bytes: number }[] {
-    return [...this.#places]
+    return [...this.#ranges]
       .map(([path, { bytes }]) => ({ path, bytes }))
       .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** The content of one; undefined where there is none, or after `close`. The stream has to be read or destroyed. */
+  /**
+   * The content of a file; undefined for an unknown path, and after `close`. The caller has to read
+   * or destroy the stream.
+   */
   open(path: string): { readonly bytes: number; readonly stream: Readable } | undefined {
-    const place = this.#places.get(path);
-    if (!place || this.#closed) return undefined;
-    const stream = Readable.from(this.#spool.read(place), {
+    const range = this.#ranges.get(path);
+    if (!range || this.#closing) return undefined;
+    const stream = Readable.from(this.#spool.read(range), {
       objectMode: false,
       highWaterMark: READ_BYTES,
     });
-    const over = new Promise<void>((resolve) => stream.once("close", resolve)).then(() => {
-      this.#streams.delete(over);
+    const streamClosed = new Promise<void>((resolve) => stream.once("close", resolve)).then(() => {
+      this.#streams.delete(streamClosed);
     });
-    this.#streams.add(over);
-    return { bytes: place.bytes, stream };
+    this.#streams.add(streamClosed);
+    return { bytes: range.bytes, stream };
   }
 
-  /** Lets go of the content as soon as no stream is open any more, and resolves then. Idempotent. */
+  /** Removes the content once no stream is open, and resolves then. Idempotent. */
   close(): Promise<void> {
-    this.#closed ??= Promise.all(this.#streams).then(() => this.#spool.close());
-    return this.#closed;
+    this.#closing ??= Promise.all(this.#streams).then(() => this.#spool.close());
+    return this.#closing;
   }
-}
-
-async function receive(
-  tar: Readable,
-  { patterns, maxBytes, maxFiles, folder, signal }: ArtifactOptions,
-) {
-  const spool = new Spool(folder);
-  const places = new Map<string, SpoolRange>();
-  let problem: string | undefined;
-  let entries = 0;
-  let bytes = 0;
-  const stop = () => tar.destroy();
-  // What is destroyed while nobody reads may still tell an error.
-  tar.on("error", () => {});
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    signal?.throwIfAborted();
-    const isAskedFor = pathMatcher(patterns);
-    for await (const entry of readArchive(tar)) {
-      entries += 1;
-      bytes += entry.bytes;
-      if (entries > maxFiles) throw new ArchiveError(`there are more than ${maxFiles} files`);
-      if (bytes > maxBytes) throw new ArchiveError(`they are larger than ${maxBytes} bytes`);
-      const path = pathOf(entry);
-      const keep = path !== undefined && !places.has(path) && isAskedFor(path);
-      const { end } = spool;
-      for await (const piece of entry.body) if (keep) await spool.append(piece);
-      if (keep) places.set(path, { start: end, bytes: entry.bytes });
-    }
-  } catch (error) {
-    problem = signal?.aborted
-      ? "the artifacts were not read to their end: it took too long"
-      : `the artifacts were not read to their end: ${reasonOf(error)}`;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    tar.destroy();
-  }
-  return { spool, places, problem };
 }
 
 function reasonOf(error: unknown): string {
@@ -127,7 +131,7 @@ function reasonOf(error: unknown): string {
   return messageOf(error);
 }
 
-/** The path in the workspace of an entry that may be kept. */
+/** The workspace path of a regular file; undefined for any other entry. */
 function pathOf({ isFile, name }: Entry): string | undefined {
   const path = name?.startsWith("./") ? name.slice(2) : name;
   return isFile && path !== undefined && isWorkspacePath(path) ? path : undefined;

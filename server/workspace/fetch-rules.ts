@@ -1,4 +1,7 @@
-/** Which URLs a member fetches for its callers, and at which addresses: the operator's word. By default nothing, and nothing that is not public. */
+/**
+ * The operator's rules for fetching: which URLs a member fetches for its callers, and at which
+ * addresses. By default it fetches no URL, and connects to public addresses only.
+ */
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 
@@ -6,7 +9,7 @@ export interface UrlRule {
   /** As the operator wrote it. */
   readonly text: string;
   readonly protocol: string;
-  /** A name or an address; one that begins with a dot stands for every name below it. */
+  /** A name or an address. A name that begins with a dot stands for every name below it. */
   readonly host: string;
   readonly port: string;
   readonly path: string;
@@ -14,7 +17,7 @@ export interface UrlRule {
 
 export interface FetchRules {
   readonly urls: readonly UrlRule[];
-  /** Addresses beside the public ones. */
+  /** Addresses that are allowed beside the public ones. */
   readonly addresses: BlockList;
 }
 
@@ -30,7 +33,9 @@ export const UrlRuleSchema = z.string().transform((text, context): UrlRule => {
   ) {
     context.addIssue({
       code: "custom",
-      message: `expected the beginning of a URL, such as https://assets.example.com/public/ or https://*.example.com; got ${JSON.stringify(text)}`,
+      message:
+        "expected the beginning of a URL, such as https://assets.example.com/public/ or " +
+        `https://*.example.com; got ${JSON.stringify(text)}`,
     });
     return z.NEVER;
   }
@@ -79,7 +84,10 @@ export function fetchRulesOf({
   return { urls: fetch, addresses: listOf(fetchAddresses) };
 }
 
-/** Whether the operator allows the URL; nothing is said of the addresses that its name stands for. */
+/**
+ * Whether the operator allows the URL. The addresses of its host need {@link allowsAddress}
+ * besides.
+ */
 export function allowsUrl(
   { urls }: FetchRules,
   { protocol, hostname, port, pathname }: URL,
@@ -89,7 +97,7 @@ export function allowsUrl(
       ? hostname.endsWith(rule.host) && hostname !== rule.host
       : hostname === rule.host;
     if (!isHost || rule.protocol !== protocol || rule.port !== port) return false;
-    // A server may take an encoded slash for one, and climb out of the path.
+    // Some servers decode an encoded slash: `..%2f` would climb out of the allowed path.
     if (rule.path === "/") return true;
     return (
       !/%(2f|5c)/i.test(pathname) &&
@@ -99,7 +107,11 @@ export function allowsUrl(
   });
 }
 
-/** IPv4 beside the public: this network, private, shared, loopback, link-local (metadata of clouds), protocols, tests, relays, multicast, reserved. */
+/**
+ * IPv4 that is not public: this network, private, shared, loopback, link-local (where clouds serve
+ * their metadata), protocols, tests, relays, multicast and reserved ones (IANA special-purpose
+ * registry, RFC 6890).
+ */
 const SPECIAL = listOf([
   "0.0.0.0/8",
   "10.0.0.0/8",
@@ -116,14 +128,19 @@ const SPECIAL = listOf([
   "203.0.113.0/24",
   "224.0.0.0/3",
 ]);
-/** All of IPv6 that is public: so neither loopback, unique-local, link-local, multicast, mapped IPv4 nor NAT64. */
+/**
+ * Public IPv6. Loopback, unique-local, link-local, multicast, mapped IPv4 and NAT64 lie outside.
+ */
 const PUBLIC_6 = listOf(["2000::/3"]);
-/** Of it, what is not: protocols (Teredo), documentation, and 6to4, which carries any IPv4 address. */
+/**
+ * Exceptions within it: protocols (Teredo), documentation, and 6to4, which carries any IPv4
+ * address.
+ */
 const SPECIAL_6 = listOf(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
 /** Whether the server may connect to the address for a caller. */
 export function allowsAddress({ addresses }: FetchRules, address: string): boolean {
-  // One with a zone is link-local.
+  // An address with a zone is link-local.
   if (isIP(address) === 0 || address.includes("%")) return false;
   if (isIPv4(address)) return addresses.check(address, "ipv4") || !SPECIAL.check(address, "ipv4");
   return (

@@ -1,50 +1,58 @@
 /**
- * Fetches files for children. The URL is a stranger's: it is looked at before each connection, redirects included, and the connection goes
- * to the very address that was looked at, so a name that stands for another one a moment later gains nothing.
+ * Fetches files for children. The URL is a stranger's, so the server checks it before each
+ * connection, redirects included. The connection goes to the address that was checked: a name that
+ * changes its address a moment later (DNS rebinding) gains nothing.
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
-import { isIP } from "node:net";
+import { isIP, type TcpSocketConnectOpts } from "node:net";
 import { Agent, type Dispatcher, request } from "undici";
-import type { ErrorCode } from "../../openapi/errors.ts";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
 import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
 import type { Spool, SpoolRange } from "./spool.ts";
 
+/** A file that a caller names by its URL. */
+export interface RemoteFile {
+  /** Its path in the workspace, for errors. */
+  readonly path: string;
+  readonly url: string;
+}
+
 export interface FetchOptions {
   readonly rules: FetchRules;
-  /** A larger file is refused. */
+  /** Bytes of the file; a larger one is refused. */
   readonly maxBytes: number;
-  /** Ends the fetching. */
+  /** Ends the fetch. */
   readonly signal: AbortSignal;
-  /** Every address of a name. Default: as the system says. */
+  /** Every address of a name. Default: the system's resolver. */
   readonly resolve?: (name: string) => Promise<readonly LookupAddress[]>;
 }
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Until the head of the answer is there, and between two pieces of its body. */
+/** The longest silence before the head of the answer, and between two pieces of its body. */
 const SILENCE_TIMEOUT_MS = 30_000;
-/** For one file. The child's deadline counts as well. */
+/** The longest time for one file. The child's deadline counts as well. */
 const FETCH_TIMEOUT_MS = 300_000;
 
 const systemResolve = (name: string) => lookup(name, { all: true, order: "verbatim" });
 
-/** Without a query, in which secrets stand. */
-const shown = (url: URL) => `${url.origin}${url.pathname}`;
-
-/** Refuses a URL that the operator does not allow. @throws {PoolError} `forbidden`, `invalid_request` for one with a user. */
-export function checkUrl(path: string, given: string, rules: FetchRules): URL {
-  const url = new URL(given);
+/**
+ * The URL of a file.
+ *
+ * @throws {PoolError} `forbidden` for a URL that the operator does not allow, `invalid_request` for
+ *   one with a user.
+ */
+export function checkUrl(file: RemoteFile, rules: FetchRules): URL {
+  const url = new URL(file.url);
   if (url.username !== "" || url.password !== "")
-    throw fault("invalid_request", path, url, "expected a URL without user and password");
+    throw fault(file, "invalid_request", "expected a URL without user and password");
   if (!allowsUrl(rules, url))
     throw fault(
+      file,
       "forbidden",
-      path,
-      url,
       "the pool's operator has to allow this URL in its option `fetch`, and does not",
     );
   return url;
@@ -53,27 +61,23 @@ export function checkUrl(path: string, given: string, rules: FetchRules): URL {
 /**
  * Fetches a file to the end of the spool.
  *
- * @param path of the file, for errors.
- * @throws {PoolError} `forbidden` for a URL, or an address, that is not allowed; `payload_too_large`; `fetch_failed` for what the server, the
- *   network or the time made of it.
+ * @throws {PoolError} `forbidden` for a URL, or an address, that is not allowed;
+ *   `payload_too_large` for a file over `maxBytes`; `fetch_failed` when the server or the network
+ *   fails, or the fetch takes longer than 5 minutes.
  */
 export async function fetchFile(
-  path: string,
-  given: string,
+  file: RemoteFile,
   spool: Spool,
-  { rules, maxBytes, signal, resolve = systemResolve }: FetchOptions,
+  options: FetchOptions,
 ): Promise<SpoolRange> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-  const over = AbortSignal.any([signal, timeout]);
-  let url = checkUrl(path, given, rules);
+  const signal = AbortSignal.any([options.signal, timeout]);
+  let current = file;
   for (let redirects = 0; ; redirects++) {
+    const url = checkUrl(current, options.rules);
+    const addresses = await addressesOf(current, url, { ...options, signal });
     const agent = new Agent({
-      connect: {
-        lookup: pinned(
-          await addressesOf(path, url, rules, (name) => orAborted(resolve(name), over)),
-        ),
-        timeout: CONNECT_TIMEOUT_MS,
-      },
+      connect: { lookup: pinnedTo(addresses), timeout: CONNECT_TIMEOUT_MS },
     });
     try {
       const answer = await request(url, {
@@ -81,68 +85,81 @@ export async function fetchFile(
         headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
         headersTimeout: SILENCE_TIMEOUT_MS,
         bodyTimeout: SILENCE_TIMEOUT_MS,
-        signal: over,
+        signal,
       });
-      // What is let go before its end may call that an error.
+      // A body that is destroyed before its end may report that as an error.
       answer.body.on("error", () => {});
       const location = REDIRECTS.has(answer.statusCode) ? answer.headers.location : undefined;
-      if (typeof location !== "string") return await receive(path, url, answer, spool, maxBytes);
+      if (typeof location !== "string") return await store(current, answer, { ...options, spool });
       if (redirects === MAX_REDIRECTS)
-        throw fault("fetch_failed", path, url, `expected at most ${MAX_REDIRECTS} redirects`);
+        throw fault(current, "fetch_failed", `expected at most ${MAX_REDIRECTS} redirects`);
       const next = URL.parse(location, url);
-      if (!next) throw fault("fetch_failed", path, url, "expected a redirect to a URL");
-      url = checkUrl(path, next.href, rules);
+      if (!next) throw fault(current, "fetch_failed", "expected a redirect to a URL");
+      current = { ...file, url: next.href };
     } catch (error) {
       if (error instanceof PoolError) throw error;
-      const why = timeout.aborted ? `it took longer than ${FETCH_TIMEOUT_MS} ms` : messageOf(error);
-      throw fault("fetch_failed", path, url, why, error);
+      throw timeout.aborted
+        ? fault(current, "fetch_failed", `it took longer than ${FETCH_TIMEOUT_MS} ms`)
+        : fault(current, "fetch_failed", error);
     } finally {
       await agent.destroy();
     }
   }
 }
 
-function fault(code: ErrorCode, path: string, url: URL, why: string, cause?: unknown): PoolError {
-  return PoolError.of(code, `files: ${JSON.stringify(path)} from ${shown(url)}: ${why}`, { cause });
-}
-
-/** The addresses of a URL's host; each of them has to be allowed, for nobody knows which one would be taken. */
-async function addressesOf(
-  path: string,
-  url: URL,
-  rules: FetchRules,
-  resolve: NonNullable<FetchOptions["resolve"]>,
-): Promise<readonly LookupAddress[]> {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const family = isIP(host);
-  const addresses =
-    family > 0 ? [{ address: host, family }] : await resolve(host).catch((error: unknown) => error);
-  if (!Array.isArray(addresses) || addresses.length === 0)
-    throw fault("fetch_failed", path, url, "its name is not known", addresses);
-  if (addresses.every(({ address }) => allowsAddress(rules, address))) return addresses;
-  throw fault(
-    "forbidden",
-    path,
-    url,
-    "expected a public address, or one that the pool's operator allows in its option `fetchAddresses`; it has another one",
+/**
+ * @param why a text, or the error that is the cause. The URL is shown without its query, which may
+ *   hold secrets.
+ */
+function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolError {
+  const { origin, pathname } = new URL(url);
+  return PoolError.of(
+    code,
+    `files: ${JSON.stringify(path)} from ${origin}${pathname}: ${messageOf(why)}`,
+    why instanceof Error ? { cause: why } : {},
   );
 }
 
-/** A name server may leave one waiting. */
+/**
+ * The addresses of a URL's host. Each of them has to be allowed: which one the connection takes is
+ * not known here.
+ */
+async function addressesOf(
+  file: RemoteFile,
+  { hostname }: URL,
+  { rules, signal, resolve = systemResolve }: FetchOptions,
+): Promise<readonly LookupAddress[]> {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const family = isIP(host);
+  const addresses =
+    family > 0
+      ? [{ address: host, family }]
+      : await orAborted(resolve(host), signal).catch(() => []);
+  if (addresses.length === 0) throw fault(file, "fetch_failed", "its name is not known");
+  if (addresses.every(({ address }) => allowsAddress(rules, address))) return addresses;
+  throw fault(
+    file,
+    "forbidden",
+    "expected a public address, or one that the pool's operator allows in its option " +
+      "`fetchAddresses`; it has another one",
+  );
+}
+
+/** The work's value. Rejects when the signal aborts first: a name server may never answer. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
-  const answered = new AbortController();
-  const aborted = once(signal, "abort", { signal: answered.signal }).then(() =>
+  const settled = new AbortController();
+  const aborted = once(signal, "abort", { signal: settled.signal }).then(() =>
     Promise.reject(signal.reason),
   );
   aborted.catch(() => {});
-  return Promise.race([work, aborted]).finally(() => answered.abort());
+  return Promise.race([work, aborted]).finally(() => settled.abort());
 }
 
-/** A lookup that knows the answer. */
-function pinned(
+/** A lookup that gives these addresses for any name. */
+function pinnedTo(
   addresses: readonly LookupAddress[],
-): NonNullable<import("node:net").TcpSocketConnectOpts["lookup"]> {
+): NonNullable<TcpSocketConnectOpts["lookup"]> {
   return (_name, options, callback) => {
     const [first] = addresses;
     if (options.all) callback(null, [...addresses]);
@@ -150,26 +167,25 @@ function pinned(
   };
 }
 
-async function receive(
-  path: string,
-  url: URL,
+async function store(
+  file: RemoteFile,
   { statusCode, headers, body }: Dispatcher.ResponseData,
-  spool: Spool,
-  maxBytes: number,
+  { spool, maxBytes }: { readonly spool: Spool; readonly maxBytes: number },
 ): Promise<SpoolRange> {
-  const tooLarge = () =>
-    fault(
-      "payload_too_large",
-      path,
-      url,
-      `expected at most ${maxBytes} bytes, what is left of the workspace; it has more`,
-    );
+  const checkSize = (bytes: number) => {
+    if (bytes > maxBytes)
+      throw fault(
+        file,
+        "payload_too_large",
+        `expected at most ${maxBytes} bytes, what is left of the workspace; it has more`,
+      );
+  };
   if (statusCode !== 200)
-    throw fault("fetch_failed", path, url, `expected status 200; got ${statusCode}`);
-  if (Number(headers["content-length"] ?? 0) > maxBytes) throw tooLarge();
+    throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
+  checkSize(Number(headers["content-length"] ?? 0));
   const start = spool.end;
   for await (const piece of body as AsyncIterable<Buffer>) {
-    if (spool.end - start + piece.length > maxBytes) throw tooLarge();
+    checkSize(spool.end - start + piece.length);
     await spool.append(piece);
   }
   return { start, bytes: spool.end - start };

@@ -1,29 +1,34 @@
-/** Bytes that are too many to hold: kept in a file without a name, given out by place. */
+/**
+ * Keeps bytes that are too many for memory in a file without a name, and gives them out by range.
+ */
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
 export const READ_BYTES = 65_536;
 
-/** Where some of the bytes are. */
+/** Some of the bytes, by their offset in the file. */
 export interface SpoolRange {
   readonly start: number;
   readonly bytes: number;
 }
 
-/** A file without a name, made when the first bytes come: nothing of it is left, however the process ends. */
+/**
+ * A file without a name, made when the first bytes come. The system removes it however the process
+ * ends.
+ */
 export class Spool {
-  /** How many bytes it has. */
+  /** The number of bytes in it. */
   end = 0;
   readonly #folder: string;
   #file: FileHandle | undefined;
 
-  /** @param folder private to the server. */
+  /** @param folder a folder private to the server. */
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** Adds bytes at the end. One at a time. */
+  /** Adds bytes at the end. The caller waits for one call before the next. */
   async append(piece: Uint8Array): Promise<void> {
     this.#file ??= await this.#create();
     for (let written = 0; written < piece.length; ) {
@@ -39,16 +44,16 @@ export class Spool {
   }
 
   async *read({ start, bytes }: SpoolRange): AsyncGenerator<Buffer, void, undefined> {
-    for (let at = start; at < start + bytes; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, start + bytes - at));
-      const read = await this.#file?.read(buffer, 0, buffer.length, at);
+    for (let offset = start; offset < start + bytes; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, start + bytes - offset));
+      const read = await this.#file?.read(buffer, 0, buffer.length, offset);
       if (!read?.bytesRead) throw new Error("the content ends too early");
-      at += read.bytesRead;
+      offset += read.bytesRead;
       yield buffer.subarray(0, read.bytesRead);
     }
   }
 
-  /** Lets go of the bytes. Idempotent. */
+  /** Removes the bytes. Idempotent. */
   async close(): Promise<void> {
     await this.#file?.close();
   }

@@ -1,50 +1,58 @@
-/** What came beside a child spec in parts of its own, kept in a file without a name until nobody needs it any more. */
+/**
+ * The parts that came beside a child spec, kept in a file without a name until their last holder
+ * has released them.
+ */
 import { type Part, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
 import type { Spool } from "./spool.ts";
 
 export class Uploads {
   readonly #spool: Spool;
-  readonly #released: () => void;
+  readonly #onRelease: () => void;
   readonly #parts = new Map<string, Part>();
   #holders = 0;
 
-  /** @param released is called when the last holder has let go, after which the spool is closed. */
-  constructor(spool: Spool, released: () => void) {
+  /**
+   * @param onRelease is called when the last holder has released the parts. The spool is closed
+   *   then.
+   */
+  constructor(spool: Spool, onRelease: () => void) {
     this.#spool = spool;
-    this.#released = released;
+    this.#onRelease = onRelease;
   }
 
-  /** Everything, to be sent on. */
+  /** Every part, the input included, to be sent to another member. */
   get parts(): readonly Part[] {
     return [...this.#parts.values()];
   }
 
+  /** The child's input, where it came as a part. */
   get stdin(): Part | undefined {
     return this.#parts.get(STDIN_PART);
   }
 
+  /** The files for the workspace. */
   get files(): readonly Part[] {
     return this.parts.filter((part) => part !== this.stdin);
   }
 
-  /** Keeps a part. One at a time; to be called by a holder. */
+  /** Keeps a part. The caller is a holder, and keeps one part at a time. */
   async keep(name: string, body: AsyncIterable<Buffer>): Promise<void> {
     const start = this.#spool.end;
     for await (const piece of body) await this.#spool.append(piece);
-    const place = { start, bytes: this.#spool.end - start };
-    this.#parts.set(name, { name, bytes: place.bytes, read: () => this.#spool.read(place) });
+    const range = { start, bytes: this.#spool.end - start };
+    this.#parts.set(name, { name, bytes: range.bytes, read: () => this.#spool.read(range) });
   }
 
-  /** Keeps all of it until what it returns is called. */
+  /** Makes the caller a holder until it calls the returned function. */
   hold(): () => void {
     this.#holders += 1;
-    let held = true;
+    let isHolder = true;
     return () => {
-      if (!held) return;
-      held = false;
+      if (!isHolder) return;
+      isHolder = false;
       this.#holders -= 1;
       if (this.#holders > 0) return;
-      this.#released();
+      this.#onRelease();
       void this.#spool.close();
     };
   }

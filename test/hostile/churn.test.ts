@@ -1,4 +1,4 @@
-/** A thousand children, stopped in every way at every moment: the server is afterwards as it was before. */
+/** A thousand children, stopped in every way at every moment: they leave the server as it was. */
 import { readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from "undici";
@@ -12,14 +12,14 @@ const STARTS = 1_000;
 const AT_A_TIME = 8;
 const CHURN_MS = 150_000;
 const MIB = 1024 * 1024;
-/** Connections that this test's own requests keep alive, at both ends. */
+/** The connections that the test's own requests keep alive, counted at both ends. */
 const DESCRIPTORS = 8;
-/** The client of this test closes what it keeps alive in a second, although the member would keep it for longer. */
+/** The client closes idle connections after 1 s; the member would keep them for longer. */
 const KEEP_ALIVE_MS = 1_000;
 const SETTLE_MS = 15_000;
 const THREADS = 2;
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+/** Random numbers from 0 to 1, the same for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -65,7 +65,7 @@ describe.skipIf(hostileMissing)(
         pools: { pipeline: AT_A_TIME * 4, sibling: 1 },
         graceMs: 30,
       });
-      // The pipes, connections and threads that any server has after its first children.
+      // After its first children, a server keeps some pipes, connections and threads.
       for (let round = 0; round < 3; round++) await script("echo warm");
       const before = { ...openNow(), bytes: await heldBytes() };
       const endings: Record<string, number> = {};
@@ -90,7 +90,7 @@ describe.skipIf(hostileMissing)(
           });
         const body = JSON.stringify(spec);
         if (way === "abort") {
-          // The connection goes while the request is on its way, or a moment later.
+          // The connection closes while the request is on its way, or a moment later.
           const answer = ask("/call", { method: "POST", body, signal: caller.signal }).then(
             (response) => response.text(),
           );

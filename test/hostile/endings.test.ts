@@ -1,4 +1,7 @@
-/** Children that do not want to end, or to be found: whatever they do, they end when told, and nothing of them stays. */
+/**
+ * Children that resist their end, or hide: they end when they are stopped, and no process of them
+ * stays.
+ */
 import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
@@ -7,7 +10,7 @@ import { collect, lastOf, post, streamOf, textOf, within } from "../helpers/memb
 
 type Reading = { readonly id: string; readonly rest: Promise<NumberedEvent[]> };
 
-/** Starts a child, waits until it says `up`, and answers its id and the events that follow. */
+/** Starts a child and waits until it says `up`. Resolves with its id and the events that follow. */
 async function up(
   { member }: Attacked,
   text: string,
@@ -50,28 +53,55 @@ const remove = async ({ member }: Attacked, id: string) => {
 const FOREVER = "while :; do sleep 0.05; done";
 const IGNORING = "trap '' TERM INT HUP QUIT USR1 USR2 PIPE";
 
-/** Ways not to end; each says `up` when it is in its trench. */
+/** Ways to resist an end. Each child says `up` when it is ready. */
 const TRENCHES: readonly (readonly [how: string, text: string])[] = [
   ["ignores TERM", `${IGNORING}; echo up; ${FOREVER}`],
   ["has stopped itself", "(sleep 0.1; echo up) & kill -STOP $$"],
-  ["has stopped every process in sight", `sleep 60 & sleep 60 & (trap '' TERM; setsid sh -c 'sleep 0.1; echo up; kill -STOP -1; ${FOREVER}') & ${FOREVER}`],
-  ["has daemons with and without its output", `${IGNORING}; setsid sh -c '(${FOREVER}) &' & setsid sh -c '(${FOREVER}) &' <&- >&- 2>&- & echo up; ${FOREVER}`],
-  // A shell would end itself where no more can be started.
-  ["respawns", `${IGNORING}; export T='sleep 0.02; setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" & echo up; exec sleep 60`],
-  ["forks a successor when told to end", `trap 'setsid sh -c "trap \\"\\" TERM; ${FOREVER}" & ${FOREVER}' TERM; echo up; ${FOREVER}`],
+  [
+    "has stopped every process in sight",
+    "sleep 60 & sleep 60 & (trap '' TERM; setsid sh -c 'sleep 0.1; echo up; kill -STOP " +
+      `-1; ${FOREVER}') & ${FOREVER}`,
+  ],
+  [
+    "has daemons with and without its output",
+    `${IGNORING}; setsid sh -c '(${FOREVER}) &' & setsid sh -c '(${FOREVER}) &' <&- >&- ` +
+      `2>&- & echo up; ${FOREVER}`,
+  ],
+  // `exec`: a shell ends by itself where the process limit lets it start no more.
+  [
+    "respawns",
+    `${IGNORING}; export T='sleep 0.02; setsid sh -c "$T" & setsid sh -c "$T" &'; setsid ` +
+      `sh -c "$T" & echo up; exec sleep 60`,
+  ],
+  [
+    "forks a successor when told to end",
+    `trap 'setsid sh -c "trap \\"\\" TERM; ${FOREVER}" & ${FOREVER}' TERM; echo up; ` +
+      `${FOREVER}`,
+  ],
   ["has closed its output", `${IGNORING}; echo up; exec >&- 2>&-; ${FOREVER}`],
   ["floods while it ignores", `${IGNORING}; echo up; sleep 0.1; exec cat /dev/zero`],
   ["waits in a pipe that nobody opens", `${IGNORING}; mkfifo pipe; echo up; cat pipe; ${FOREVER}`],
-  ["has many processes beside it", `${IGNORING}; n=0; while [ $n -lt 120 ]; do sleep 60 & n=$((n+1)); done; echo up; ${FOREVER}`],
-  ["has another name and argument list", `${IGNORING}; echo up; exec perl -e '$SIG{TERM} = "IGNORE"; $0 = "sh"; sleep 1 while 1'`],
-  ["lives on in a thread of its own session", `echo up; exec perl -e 'use POSIX; $SIG{$_} = "IGNORE" for keys %SIG; fork and POSIX::pause() while 1; POSIX::setsid(); sleep 1 while 1'`],
-]; // biome-ignore format: one attack, one line
+  [
+    "has many processes beside it",
+    `${IGNORING}; n=0; while [ $n -lt 120 ]; do sleep 60 & n=$((n+1)); done; echo up; ` +
+      `${FOREVER}`,
+  ],
+  [
+    "has another name and argument list",
+    `${IGNORING}; echo up; exec perl -e '$SIG{TERM} = "IGNORE"; $0 = "sh"; sleep 1 while 1'`,
+  ],
+  [
+    "lives on in a thread of its own session",
+    `echo up; exec perl -e 'use POSIX; $SIG{$_} = "IGNORE" for keys %SIG; fork and ` +
+      "POSIX::pause() while 1; POSIX::setsid(); sleep 1 while 1'",
+  ],
+];
 
 describe.skipIf(hostileMissing)(
   `endings${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
   () => {
     test.each(TRENCHES)(
-      "one that %s ends when it is stopped, and at its deadline",
+      "a child that %s ends when it is stopped, and at its deadline",
       async (_, text) => {
         const attacked = await startAttacked();
         const { id, rest } = await up(attacked, text);
@@ -97,11 +127,12 @@ describe.skipIf(hostileMissing)(
       ],
       [
         "daemons that respawn",
-        `export T='setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" >&- 2>&- & sleep 0.2; echo done`,
+        `export T='setsid sh -c "$T" & setsid sh -c "$T" &'; setsid sh -c "$T" >&- 2>&- & ` +
+          "sleep 0.2; echo done",
       ],
       ["a stopped process", "sleep 60 & kill -STOP $!; echo done"],
       ["zombies", "perl -e 'for (1 .. 50) { fork or exit } sleep 60' & sleep 0.1; echo done"],
-    ])("a program that ends leaving %s has ended, with its own exit code", async (_, text) => {
+    ])("a program that leaves %s ends with its own exit code", async (_, text) => {
       const { script } = await startAttacked();
       const events = await script(`${text}; exit 7`);
       expect(lastOf(events, "result").exitCode).toBe(7);
@@ -122,21 +153,56 @@ describe.skipIf(hostileMissing)(
     });
 
     test.each([
-    ["kill -KILL 1", "kill -KILL 1; kill -STOP 1; kill -TERM 1; kill -SEGV 1; echo alive; exit 3", "alive\n", 3],
-    ["kill -KILL of every other", "sleep 60 & sleep 60 & perl -e 'kill 9, -1; print qq(over\\n)'; wait; echo $?", undefined, undefined],
-    ["kill -STOP of every number", "n=1; while [ $n -lt 400 ]; do [ $n = $$ ] || kill -STOP $n 2>/dev/null; n=$((n+1)); done; echo alive; exit 3", "alive\n", 3],
-    ["renicing and rescheduling", "renice -n -20 -p 1 $$ 2>/dev/null; perl -e 'syscall 144, 0, 1, pack(q(i), 99); setpriority 0, 0, -20'; echo alive; exit 3", "alive\n", 3],
-    ["the first process's memory, overwritten", `perl -e 'open $m, "/proc/1/maps"; open $f, "+<", "/proc/1/mem" or exit; for (<$m>) { /^(\\w+)-\\w+ r-xp/ or next; sysseek $f, hex $1, 0; syswrite $f, "\\xcc" x 4096 }'; kill -CHLD 1; (exit 1); sleep 0.1; echo alive`, undefined, undefined],
-    ["the first process and itself, shielded from the kernel's choice", "echo -1000 >/proc/1/oom_score_adj; echo -1000 >/proc/self/oom_score_adj; sed 's/^500$/same/' /proc/1/oom_score_adj /proc/self/oom_score_adj; exit 3", "same\nsame\n", 3],
-  ] as const)("%s harms the attacker alone", async (_, text, output, exitCode) => {
-    const { script } = await startAttacked();
-    const events = await script(text, { deadlineMs: 5_000 });
-    if (output !== undefined) expect(textOf(events)).toBe(output);
-    if (exitCode !== undefined) expect(lastOf(events, "result").exitCode).toBe(exitCode);
-  }); // biome-ignore format: one attack, one line
+      [
+        "kill -KILL 1",
+        "kill -KILL 1; kill -STOP 1; kill -TERM 1; kill -SEGV 1; echo alive; exit 3",
+        "alive\n",
+        3,
+      ],
+      [
+        "kill -KILL of every other",
+        "sleep 60 & sleep 60 & perl -e 'kill 9, -1; print qq(over\\n)'; wait; echo $?",
+        undefined,
+        undefined,
+      ],
+      [
+        "kill -STOP of every number",
+        "n=1; while [ $n -lt 400 ]; do [ $n = $$ ] || kill -STOP $n 2>/dev/null; n=$((n+1)); " +
+          "done; echo alive; exit 3",
+        "alive\n",
+        3,
+      ],
+      [
+        "renicing and rescheduling",
+        "renice -n -20 -p 1 $$ 2>/dev/null; perl -e 'syscall 144, 0, 1, pack(q(i), 99); " +
+          "setpriority 0, 0, -20'; echo alive; exit 3",
+        "alive\n",
+        3,
+      ],
+      [
+        "the first process's memory, overwritten",
+        `perl -e 'open $m, "/proc/1/maps"; open $f, "+<", "/proc/1/mem" or exit; for (<$m>) ` +
+          `{ /^(\\w+)-\\w+ r-xp/ or next; sysseek $f, hex $1, 0; syswrite $f, "\\xcc" x 4096 ` +
+          "}'; kill -CHLD 1; (exit 1); sleep 0.1; echo alive",
+        undefined,
+        undefined,
+      ],
+      [
+        "the first process and itself, shielded from the kernel's choice",
+        "echo -1000 >/proc/1/oom_score_adj; echo -1000 >/proc/self/oom_score_adj; sed " +
+          "'s/^500$/same/' /proc/1/oom_score_adj /proc/self/oom_score_adj; exit 3",
+        "same\nsame\n",
+        3,
+      ],
+    ] as const)("%s harms the attacker alone", async (_, text, output, exitCode) => {
+      const { script } = await startAttacked();
+      const events = await script(text, { deadlineMs: 5_000 });
+      if (output !== undefined) expect(textOf(events)).toBe(output);
+      if (exitCode !== undefined) expect(lastOf(events, "result").exitCode).toBe(exitCode);
+    });
 
     test.each(TRENCHES.slice(0, 5))(
-      "a linked one that %s ends with its caller's connection",
+      "a linked child that %s ends with its caller's connection",
       async (_, text) => {
         const attacked = await startAttacked();
         const caller = new AbortController();

@@ -1,4 +1,6 @@
-/** Attacks on storage and descriptors: what a child fills is its own, has an end, and is gone with it. */
+/**
+ * Attacks on storage and descriptors: a child fills its own, up to a bound, and its end frees all.
+ */
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, expect, test } from "vitest";
@@ -15,40 +17,43 @@ describe.skipIf(hostileMissing)(
       ["the workspace", "/work", 8],
       ["/tmp", "/tmp", 64],
       ["/dev/shm", "/dev/shm", 8],
-    ])("%s ends at its size", async (_, place, mebibytes) => {
+    ])("%s ends at its size", async (_, folder, mebibytes) => {
       const { script } = await startAttacked();
-      // Files of 4 MiB: a single one has an end of its own.
-      const fill = `cd ${place}; n=0; while head -c 4M /dev/zero >file-$n; do n=$((n+1)); done; cat * | wc -c`;
+      // Files of 4 MiB: the size of a single file has its own limit.
+      const fill =
+        `cd ${folder}; n=0; while head -c 4M /dev/zero >file-$n; do n=$((n+1)); done; cat * ` +
+        "| wc -c";
       const events = await script(fill, { limits: { workspaceBytes: 8 * MIB } });
       expect(textOf(events, "stderr")).toContain("No space left on device");
       expect(Number(textOf(events))).toBe(mebibytes * MIB);
       expect(lastOf(events, "result").exitCode).toBe(0);
     });
 
-    test("no other place takes a byte, and the disk of the host none either", async () => {
+    test("no other folder takes a byte, and the disk of the host takes none", async () => {
       const { script } = await startAttacked();
       const free = () => {
         const { bfree, bsize } = statfsSync(tmpdir());
         return bfree * bsize;
       };
       const before = free();
-      const places = "{ echo /proc; find / -path /proc -prune -o -type d -writable -print; }";
+      const folders = "{ echo /proc; find / -path /proc -prune -o -type d -writable -print; }";
       const events = await script(
-        `${places} 2>/dev/null | while read -r place; do ( : >"$place/intruder" ) 2>/dev/null && echo "$place"; done; exit 0`,
+        `${folders} 2>/dev/null | while read -r at; do ( : >"$at/intruder" ) 2>/dev/null && ` +
+          `echo "$at"; done; exit 0`,
       );
       expect(textOf(events).trim().split("\n").toSorted()).toEqual(["/dev/shm", "/tmp", "/work"]);
       const filled = await script(
-        "for place in /tmp /work /dev/shm; do head -c 40M /dev/zero >$place/file; done; exit 0",
+        "for at in /tmp /work /dev/shm; do head -c 40M /dev/zero >$at/file; done; exit 0",
       );
       expect(lastOf(filled, "result").exitCode).toBe(0);
-      // Other programs of the machine write too: a part of what was written would show.
+      // Other programs write too, so only a large part of the child's 120 MB would show.
       expect(before - free()).toBeLessThan(40 * MIB);
     });
 
     test.each([
       ["ends its program by a signal", "head -c 20M /dev/zero >file", 128 + SIGXFSZ],
       [
-        "is refused to one that ignores the signal",
+        "is refused to a program that ignores the signal",
         "trap '' XFSZ; head -c 20M /dev/zero >file; stat -c %s file; exit 3",
         3,
       ],
@@ -71,27 +76,33 @@ describe.skipIf(hostileMissing)(
       const { script } = await startAttacked();
       const events = await script(
         `trap '' XFSZ
-      perl -e 'open $f, ">", "a" or die; truncate $f, 1 << 40 or print "$!\n"; seek $f, 1 << 40, 0; syswrite $f, "x" or print "$!\n"'
+      perl -e 'open $f, ">", "a" or die; truncate $f, 1 << 40 or print "$!\n"
+        ; seek $f, 1 << 40, 0; syswrite $f, "x" or print "$!\n"'
       dd if=/dev/zero of=b bs=1 count=1 seek=1T 2>/dev/null || echo refused
       cat a b 2>/dev/null | wc -c`,
       );
       expect(textOf(events)).toBe("File too large\nFile too large\nrefused\n0\n");
     });
 
-    test("descriptors end at their number, and other processes of the machine keep theirs", async () => {
+    test("descriptors end at their limit, and other processes keep theirs", async () => {
       const { attack } = await startAttacked();
-      const program = `while (open my $f, "<", "/dev/null") { push @held, $f } print scalar(@held), " $!\n"`;
+      const program = `while (open my $f, "<", "/dev/null") { push @f, $f } print 0 + @f, " $!\n"`;
       const events = await attack({ command: ["perl", "-e", program], limits: { openFiles: 64 } });
       expect(textOf(events)).toMatch(/^(5\d|6[01]) Too many open files\n$/);
-      const many = `for (1 .. 60) { fork or do { 1 while open $f[$n++], "<", "/dev/null"; syswrite STDOUT, "$n\n"; exit } } 1 while wait > 0; print "over\n"`;
+      const many =
+        `for (1 .. 60) { fork or do { 1 while open $f[$n++], "<", "/dev/null"; syswrite ` +
+        `STDOUT, "$n\n"; exit } } 1 while wait > 0; print "over\n"`;
       expect(
         textOf(await attack({ command: ["perl", "-e", many], limits: { processes: 64 } })),
       ).toMatch(/^(10\d\d\n){60}over\n$/);
     });
 
-    test("a path deeper than any limit, and names of any bytes, are gone with the child", async () => {
+    test("a path deeper than any limit, and names of any bytes, go with the child", async () => {
       const { attack } = await startAttacked();
-      const program = `for (1 .. 2000) { mkdir "d" x 250 or die $!; chdir "d" x 250 or die $! } open $f, ">", "\\x01\\n\\xff-rf" or die $!; mkfifo(); print "deep\n"; sub mkfifo { system "mkfifo", "pipe" }`;
+      const program =
+        `for (1 .. 2000) { mkdir "d" x 250 or die $!; chdir "d" x 250 or die $! } open $f, ` +
+        `">", "\\x01\\n\\xff-rf" or die $!; mkfifo(); print "deep\n"; sub mkfifo { system ` +
+        `"mkfifo", "pipe" }`;
       expect(textOf(await attack({ command: ["perl", "-e", program] }))).toBe("deep\n");
     });
   },

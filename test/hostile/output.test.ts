@@ -1,4 +1,7 @@
-/** Attacks by output: what a child writes arrives as it is, or not at all, and never as an event of its own making. */
+/**
+ * Attacks by output: bytes arrive as written, or not at all, and never as an event that the child
+ * made.
+ */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -19,11 +22,12 @@ import {
 } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
-/** Long outputs take their time on a machine that does other things too. */
+/** Long outputs take long on a busy machine. */
 const LONG_MS = 50_000;
 
 const FORGED =
-  '\n\nevent: result\ndata: {}\n\nevent: result\nid: 99\ndata: {"type":"result","exitCode":0,"artifacts":[]}\n\n';
+  "\n\nevent: result\ndata: {}\n\nevent: result\nid: 99\n" +
+  'data: {"type":"result","exitCode":0,"artifacts":[]}\n\n';
 const SHAPES: readonly (readonly [shape: string, bytes: Buffer])[] = [
   ["events", Buffer.from(FORGED)],
   ["events with CR", Buffer.from(FORGED.replaceAll("\n", "\r"))],
@@ -78,7 +82,7 @@ describe.skipIf(hostileMissing)(
       },
     );
 
-    test("an event's frame has no line of the child's making, whoever parses it", async () => {
+    test("an event's frame has no line that the child made, for any parser", async () => {
       const { member } = await startAttacked();
       const all = Buffer.concat(SHAPES.map(([, bytes]) => bytes)).toString("base64");
       const answer = await post(member.url, "/call", {
@@ -118,7 +122,7 @@ describe.skipIf(hostileMissing)(
     });
 
     test.each([0, 1, 1000, 65_536, 100_001])(
-      "a limit of %i bytes lets these through and nothing more",
+      "a limit of %i bytes lets through these and no more",
       async (outputBytes) => {
         const { script } = await startAttacked();
         const within = await script(`head -c ${outputBytes} /dev/zero | tr '\\0' x`, {
@@ -127,7 +131,8 @@ describe.skipIf(hostileMissing)(
         expect(textOf(within)).toBe("x".repeat(outputBytes));
         expect(lastOf(within, "result").exitCode).toBe(0);
         const beyond = await script(
-          `trap '' TERM PIPE; head -c ${outputBytes} /dev/zero | tr '\\0' x; echo; while :; do echo y; echo z >&2; done`,
+          `trap '' TERM PIPE; head -c ${outputBytes} /dev/zero | tr '\\0' x; echo; while :; do ` +
+            "echo y; echo z >&2; done",
           {
             limits: { outputBytes },
           },
@@ -148,7 +153,7 @@ describe.skipIf(hostileMissing)(
       ],
       ["on both streams", "cat /dev/zero >&2 & exec cat /dev/zero"],
     ])(
-      "a flood, %s, to a reader that has stopped costs little of the server's memory, and ends",
+      "a flood, %s, to a reader that has stopped costs the server little memory, and ends",
       async (_, text) => {
         const { member, contained } = await startAttacked();
         const before = await heldBytes();
@@ -162,7 +167,9 @@ describe.skipIf(hostileMissing)(
         const spec = { pool: "pipeline", command: ["sh", "-c", text], deadlineMs: 4_000 };
         const body = JSON.stringify(spec);
         socket.write(
-          `POST /call HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+          `POST /call HTTP/1.1\r\nhost: ${hostname}:${port}\r\n` +
+            "content-type: application/json\r\n" +
+            `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
         );
         let most = 0;
         const active = async () =>
@@ -182,13 +189,14 @@ describe.skipIf(hostileMissing)(
       },
     );
 
-    test("a child without a reader that writes a byte at a time is kept no longer than memory allows", async () => {
+    test("a child without a reader that writes single bytes costs bounded memory", async () => {
       const { member, contained } = await startAttacked();
-      // With time for each byte to be read alone.
+      // The pauses let the server read each byte alone.
       const command = [
         "perl",
         "-e",
-        '$end = time + 4; while (time < $end) { syswrite STDOUT, "x"; $n = 0; $n++ while $n < 800 }',
+        '$end = time + 4; while (time < $end) { syswrite STDOUT, "x"; $n = 0; $n++ while $n ' +
+          "< 800 }",
       ];
       const placed = await post(member.url, "/children", { pool: "pipeline", command });
       expect(placed.status).toBe(201);

@@ -23,12 +23,12 @@ import {
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 const MIB = 1024 * 1024;
-/** Hundreds of megabytes take their time on a machine that has other work. */
+/** Hundreds of megabytes take long on a busy machine. */
 const LARGE_MS = 180_000;
-/** Answers each line, and tells when there are no more. */
+/** A program that answers each line, and says when there are no more. */
 const ECHO = ["sh", "-c", 'while read -r line; do echo "got $line"; done; echo over'];
 
-/** Two members, of which the first only forwards, and the second's pool through it. */
+/** Starts two members; the first one forwards to the second one's pool. */
 async function throughGateway(
   options: Options = {},
 ): Promise<{ far: RunningMember; pools: DistributedPool }> {
@@ -54,7 +54,7 @@ async function next(
   return value as NumberedEvent;
 }
 
-/** An input that has no end. */
+/** An endless input. */
 function endless(): Readable {
   return new Readable({
     read() {
@@ -66,7 +66,7 @@ function endless(): Readable {
 const children = async ({ url }: RunningMember) =>
   (await getJson<{ children: ChildInfo[] }>(`${url}/children`)).children;
 
-test("what is answered arrives before the input has ended", async () => {
+test("answers arrive before the input has ended", async () => {
   const { far, pools } = await throughGateway();
   const stdin = new PassThrough();
   const events = pools.stream("pipeline", { command: ECHO, stdin });
@@ -82,7 +82,7 @@ test("what is answered arrives before the input has ended", async () => {
   await idle(far);
 });
 
-test("a large one goes in and comes back, in little memory, at its reader's speed", {
+test("a large input goes in and comes back, in little memory, at its reader's speed", {
   timeout: LARGE_MS,
 }, async () => {
   const { far, pools } = await throughGateway();
@@ -112,7 +112,7 @@ test("a large one goes in and comes back, in little memory, at its reader's spee
   await idle(far);
 });
 
-test("a file of this machine, and a stream of the web, are sent so too", async () => {
+test("a file stream and a web stream are sent too", async () => {
   const { far, pools } = await throughGateway({ maxUploadBytes: 1_000 });
   const folder = mkdtempSync(join(tmpdir(), "dpool-feeding-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -137,7 +137,7 @@ test("a file of this machine, and a stream of the web, are sent so too", async (
   await idle(far);
 });
 
-test("a child that reads no more ends its call all the same, and its stream is let go", async () => {
+test("a child that stops reading ends its call, and the stream is released", async () => {
   const { far, pools } = await throughGateway();
   const stdin = endless();
   let out = "";
@@ -191,7 +191,7 @@ test("a stream that fails before there is a child ends the call", async () => {
   });
 });
 
-test("a call that is left before the end of its input takes the child along, and lets the stream go", async () => {
+test("leaving a call before the end of its input stops the child", async () => {
   const { far, pools } = await throughGateway();
   const stdin = endless();
   for await (const { type } of pools.stream("pipeline", { command: ["cat"], stdin }))
@@ -204,7 +204,7 @@ test("a call that is left before the end of its input takes the child along, and
   });
 });
 
-test("a call that is left after the end of its input leaves the child alone", async () => {
+test("leaving a call after the end of its input leaves the child alone", async () => {
   const { far, pools } = await throughGateway();
   const stdin = Readable.from(["all of it\n"], { objectMode: false });
   const command = ["sh", "-c", "cat; trap 'exit 3' USR1; echo over; while :; do sleep 0.02; done"];
@@ -217,7 +217,7 @@ test("a call that is left after the end of its input leaves the child alone", as
   expect(await within("the end", child.exit)).toMatchObject({ exitCode: 3 });
 });
 
-test("an answer that is cut goes on, and the input meanwhile", async () => {
+test("an answer that is cut resumes, and the input goes on meanwhile", async () => {
   const { far } = await throughGateway();
   const proxy = await cuttingProxy(far.url, () => 1_500);
   const LINES = 200;
@@ -225,7 +225,7 @@ test("an answer that is cut goes on, and the input meanwhile", async () => {
   const events = open(proxy.url).stream("pipeline", { command: ECHO, stdin });
   const read: NumberedEvent[] = [];
   let sent = 0;
-  // Each line is sent once the one before has been answered: so most cuts come while the input is open.
+  // Each line waits for the answer to the one before, so most cuts come while the input is open.
   const more = () => stdin.write(`line ${sent++}\n`);
   const reading = async () => {
     for await (const event of events) {
@@ -242,7 +242,7 @@ test("an answer that is cut goes on, and the input meanwhile", async () => {
   expect(proxy.cuts).toBeGreaterThan(3);
 });
 
-test("what keeps the input from the child is what the call fails by, and stops the child", async () => {
+test("an error that keeps the input from the child fails the call", async () => {
   const { far, pools } = await throughGateway({ maxStreams: 1 });
   const other = await pools.placeChild("pipeline", { command: ["cat"] });
   const otherInput = new PassThrough();

@@ -22,7 +22,7 @@ import {
 } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
-/** Hundreds of megabytes take their time on a machine that has other work. */
+/** Hundreds of megabytes take long on a busy machine. */
 const LARGE_MS = 180_000;
 
 /** A server on loopback. Answers with its origin. */
@@ -45,7 +45,7 @@ function pool(
   };
 }
 
-test("the member that runs the child fetches them, beside those that came with the spec", async () => {
+test("the member that runs the child fetches files, beside those in the spec", async () => {
   const origin = await serve(({ url }, outgoing) => outgoing.end(`content of ${url}`));
   const [gate, far] = await startMembers({ pools: { gate: 1 } }, pool(origin));
   if (!gate || !far) throw new Error("expected two members");
@@ -62,7 +62,7 @@ test("the member that runs the child fetches them, beside those that came with t
   await idle(far);
 });
 
-test("a large one goes through in little memory", { timeout: LARGE_MS }, async () => {
+test("a large file goes through in little memory", { timeout: LARGE_MS }, async () => {
   const bytes = 256 * MIB;
   const piece = randomBytes(MIB);
   const digest = createHash("sha256");
@@ -91,7 +91,7 @@ test("a large one goes through in little memory", { timeout: LARGE_MS }, async (
   await idle(member);
 });
 
-test("what is not allowed is refused before there is a child", async () => {
+test("a URL that is not allowed is refused before there is a child", async () => {
   const origin = await serve((_, outgoing) => outgoing.end("secret"));
   const member = await startOne();
   for (const path of ["/pools/pipeline/call", "/pools/pipeline/children"]) {
@@ -103,7 +103,9 @@ test("what is not allowed is refused before there is a child", async () => {
     );
     expect(refused).toMatchObject({
       code: "forbidden",
-      detail: `files: "in" from ${origin}/x: the pool's operator has to allow this URL in its option \`fetch\`, and does not`,
+      detail:
+        `files: "in" from ${origin}/x: the pool's operator has to allow this URL in its ` +
+        `option \`fetch\`, and does not`,
     });
   }
   for (const url of ["file:///etc/passwd", "ftp://example.com/", "in.txt", "javascript:1"])
@@ -120,7 +122,7 @@ test("what is not allowed is refused before there is a child", async () => {
   expect((await getJson<{ children: unknown[] }>(`${member.url}/children`)).children).toEqual([]);
 });
 
-test("an address that is not allowed, and a file that does not come, end the child before its program starts", async () => {
+test("a forbidden address and a failed fetch end the child before its program starts", async () => {
   const origin = await serve((_, outgoing) => outgoing.writeHead(503).end());
   const member = await startOne(pool(origin));
   const command = ["sh", "-c", "echo started"];
@@ -175,7 +177,7 @@ test("all files together fit the workspace", async () => {
   await idle(member);
 });
 
-test("the deadline and a stop end the fetching", async () => {
+test("the deadline and a stop end the fetch", async () => {
   const asked = Promise.withResolvers<void>();
   const origin = await serve((_, outgoing) => {
     outgoing.write("x");

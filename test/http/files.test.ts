@@ -20,7 +20,7 @@ import {
 
 const MIB = 1024 * 1024;
 
-/** Two members, and a child of the second one that has ended. */
+/** Starts two members and a child on the second one, and waits for its end. */
 async function ended(spec: object) {
   const [gate, far] = (await startMembers(
     { pools: { gate: 1 } },
@@ -38,9 +38,9 @@ async function ended(spec: object) {
 
 const NAMES = ["out.bin", "a/b/c.txt", "100% é ?#&+'\".txt", "a%2Fb", "__proto__", "line\nbreak"];
 
-test("come as bytes under any name, and no page is made of them", async () => {
+test("artifacts come as bytes under any name, and no browser takes them for a page", async () => {
   const content = (path: string) => Buffer.from(`<script>${path}</script>`);
-  // A name that is no key of an object is made inside.
+  // The child makes the name that JSON cannot carry as a key.
   const files = Object.fromEntries(
     NAMES.filter((name) => name !== "__proto__").map((name) => [
       name,
@@ -105,7 +105,7 @@ test("come as bytes under any name, and no page is made of them", async () => {
   }
 });
 
-test("that are large come whole through another member, and a reader may leave", async () => {
+test("large artifacts come whole through another member, and a reader may leave", async () => {
   const bytes = 96 * MIB;
   const command = ["sh", "-c", `head -c ${bytes} /dev/urandom | tee large.bin | sha256sum`];
   const { gate, id, events } = await ended({ command, artifacts: ["*.bin"] });
@@ -120,7 +120,7 @@ test("that are large come whole through another member, and a reader may leave",
   expect(digest.digest("hex")).toBe(textOf(events).split(" ")[0]);
 });
 
-test("are bounded: what is too much is said, and what came before it is kept", async () => {
+test("artifacts are bounded: the failure says so, and those before are kept", async () => {
   const member = await startOne({
     pools: { pipeline: { maxChildren: 1, limits: { artifactBytes: 10 } } },
   });
@@ -186,10 +186,11 @@ test.each<[string, object, RegExp]>([
   await idle(member);
 });
 
-test("a function finds its files, and leaves some", async () => {
+test("a function finds its files, and leaves artifacts", async () => {
   const member = await startOne();
   const source =
-    "async () => { const fs = await import('node:fs'); fs.writeFileSync('out.txt', fs.readFileSync('in/x.txt', 'utf8').toUpperCase()); return 1; }";
+    "async () => { const fs = await import('node:fs'); fs.writeFileSync('out.txt', " +
+    "fs.readFileSync('in/x.txt', 'utf8').toUpperCase()); return 1; }";
   const events = await callEvents(member.url, "/call", {
     pool: "pipeline",
     function: { source, args: [] },
@@ -203,7 +204,7 @@ test("a function finds its files, and leaves some", async () => {
   await idle(member);
 });
 
-test("what the child's last word on TERM leaves is kept", async () => {
+test("artifacts that the child makes after TERM are kept", async () => {
   const member = await startOne({ graceMs: 5_000 });
   const command = [
     "sh",

@@ -17,7 +17,7 @@ import {
   packed,
 } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/workspace/artifacts.ts";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
+import { fileOf, packFiles } from "../../server/workspace/pack.ts";
 import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
@@ -26,9 +26,9 @@ const MB = 1024 * 1024;
 const PATH = "/usr/local/bin:/usr/bin:/bin";
 
 interface Options {
-  /** Command line in front of the program's. */
+  /** The command line in front of the program's. */
   readonly around?: readonly string[];
-  /** What stands for `/bin/sh`. */
+  /** The shell that is used in place of `/bin/sh`. */
   readonly shell?: readonly string[];
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -36,11 +36,11 @@ interface Options {
   readonly artifacts?: readonly string[];
   readonly stdin?: string;
   readonly maxBytes?: number;
-  /** What stdout has to say before the artifacts are read. */
+  /** The text that stdout has to bring before the artifacts are read. */
   readonly readAfter?: string;
 }
 
-/** A sandbox of this test's own: only the system is in sight. */
+/** A sandbox of the test's own, which shows the system only. */
 function bubblewrap(
   env: Readonly<Record<string, string>> = {},
   workspaceBytes = 64 * MB,
@@ -125,7 +125,7 @@ function start(
   const [input, output, errors] = streams as unknown as [Writable, Readable, Readable];
   for (const stream of streams) stream?.on("error", () => {});
   input.end(stdin);
-  // A program that ends without reading them leaves the pipe to nobody.
+  // A program may end without reading them, which breaks the pipe.
   if (files)
     void pipeline(
       packFiles(Object.entries(files).map(([path, data]) => fileOf(path, data))),
@@ -169,7 +169,7 @@ const runScript = (script: string, options: Options = {}) => run(["sh", "-c", sc
 const texts = (contents: ReadonlyMap<string, Buffer>) =>
   Object.fromEntries([...contents].map(([path, bytes]) => [path, bytes.toString()]));
 
-/** The pid so many generations below a process. */
+/** The pid of a descendant of a process, `depth` generations below. */
 function below(pid: number, depth: number): number | undefined {
   let at: number | undefined = pid;
   for (let level = 0; level < depth && at; level++) {
@@ -232,7 +232,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
             expect(contents.get(path)?.equals(bytes), path).toBe(true);
         });
 
-        testHere("the program finds its files, and what it makes of them comes out", async () => {
+        testHere("the program finds its files, and its results come out", async () => {
           const { contents, stdout } = await runScript(
             "mkdir out; tr a-z A-Z <in/a.txt >out/a.txt; cat in/b.txt; stat -c %a in/a.txt",
             {
@@ -253,7 +253,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
           ["kill -KILL $$", 137],
           ["kill -INT $$", 130],
           ["kill -SEGV $$", 139],
-        ])("the exit code of `%s` is kept, and nothing is said about it", async (script, code) => {
+        ])("the exit code of `%s` is kept, without a message", async (script, code) => {
           for (const files of [{ in: "x" }, undefined]) {
             const { exitCode, stderr, contents } = await runScript(`echo left >out; ${script}`, {
               shell,
@@ -293,7 +293,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
         });
 
         testHere("the pipes of the files are not open in the program", async () => {
-          // Without packing: what the tests themselves were started with.
+          // Without packing: the descriptors that the tests themselves inherited.
           const openIn = async (options: Options) =>
             [...(await runScript("ls /proc/$$/fd", options)).stdout.matchAll(/\d+/g)]
               .map(Number)
@@ -310,23 +310,27 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
           }
         });
 
-        testHere("the program alone gets a signal, and what it leaves then comes out", async () => {
-          const script = "trap 'echo bye >out; exit 9' TERM; echo up; while :; do sleep 0.02; done";
-          const child = start(["sh", "-c", script], { shell, artifacts: ["out"] });
-          await within(
-            "the first line",
-            new Promise((resolve) => child.output.once("data", resolve)),
-          );
-          // bubblewrap's own process, its first one inside, the shell.
-          const pid = below(child.pid, 2 + DEPTH_WITH_ARTIFACTS);
-          expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toBe(`sh\0-c\0${script}\0`);
-          process.kill(pid as number, "SIGTERM");
-          const { exitCode, contents } = await child.end();
-          expect(exitCode).toBe(9);
-          expect(texts(contents)).toEqual({ out: "bye\n" });
-        });
+        testHere(
+          "the program alone gets a signal, and the files that it leaves then come out",
+          async () => {
+            const script =
+              "trap 'echo bye >out; exit 9' TERM; echo up; while :; do sleep 0.02; done";
+            const child = start(["sh", "-c", script], { shell, artifacts: ["out"] });
+            await within(
+              "the first line",
+              new Promise((resolve) => child.output.once("data", resolve)),
+            );
+            // Above the program: bubblewrap, its first process inside, and the shell.
+            const pid = below(child.pid, 2 + DEPTH_WITH_ARTIFACTS);
+            expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toBe(`sh\0-c\0${script}\0`);
+            process.kill(pid as number, "SIGTERM");
+            const { exitCode, contents } = await child.end();
+            expect(exitCode).toBe(9);
+            expect(texts(contents)).toEqual({ out: "bye\n" });
+          },
+        );
 
-        testHere("with files only, the program is in the shell's place", async () => {
+        testHere("with files only, the program replaces the shell", async () => {
           const child = start(["sh", "-c", "echo up; while :; do sleep 0.02; done"], {
             shell,
             files: { in: "x" },
@@ -340,7 +344,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
         });
 
         testHere(
-          "files that do not fit end it before the program starts, with a code and a line of its own",
+          "files that do not fit end it before the program starts, with their own code and line",
           async () => {
             for (const artifacts of [[], ["*"]]) {
               const { exitCode, stdout, stderr } = await runScript("echo ran", {
@@ -380,10 +384,12 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       },
     );
 
-    test("only regular files come out, and nothing through a link", async () => {
+    test("only regular files come out, and no file through a link", async () => {
       const script = [
         "echo own >file; ln file hard; mkdir folder; echo in >folder/file",
-        "ln -s /etc/passwd passwd; ln -s /usr/bin/env env; ln -s file soft; ln -s /usr/share/doc docs; ln -s folder other; ln -s . loop; ln -s /proc/self/environ environ",
+        "ln -s /etc/passwd passwd; ln -s /usr/bin/env env; ln -s file soft; ln -s " +
+          "/usr/share/doc docs; ln -s folder other; ln -s . loop; ln -s /proc/self/environ " +
+          "environ",
         "mkfifo pipe; mkdir -p x/y; ln -s ../../.. x/y/up",
       ].join("; ");
       const { contents, problem, exitCode } = await runScript(script, {
@@ -393,16 +399,18 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       expect(texts(contents)).toEqual({ file: "own\n", hard: "own\n", "folder/file": "in\n" });
     });
 
-    test("files that turn into links while they are packed bring nothing from where the links lead", async () => {
+    test("files that turn into links during the packing bring no content of others", async () => {
       const secret = join(makeFolder(), "secret");
       writeFileSync(secret, "kept by the host");
-      // Nobody reads yet, so tar waits in the middle of the large file, which is the newest and comes first: it has all names by then.
+      // The large file is the newest, so tar packs it first. It waits there for a reader, and has
+      // all names by then.
       const script = `
       mkdir folder; echo own >folder/os-release; echo own >stays
       for each in 1 2 3 4 5; do echo own >outside$each; echo own >system$each; done
       {
         while ! ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q /work/large; do sleep 0.01; done
-        for each in 1 2 3 4 5; do ln -sfn "$0" outside$each; ln -sfn /usr/lib/os-release system$each; done
+        for each in 1 2 3 4 5; do ln -sfn "$0" outside$each; done
+        for each in 1 2 3 4 5; do ln -sfn /usr/lib/os-release system$each; done
         rm -r folder; ln -s /root folder; echo turned
       } &
       head -c 4000000 /dev/zero >large`;
@@ -419,7 +427,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       expect([...contents.keys()].toSorted()).toEqual(["large", "stays"]);
     });
 
-    test("more than is wanted ends the packing, and the exit code is kept", async () => {
+    test("too many bytes end the packing, and the exit code is kept", async () => {
       const { exitCode, problem, contents } = await runScript("truncate -s 50G huge; exit 7", {
         artifacts: ["huge"],
         maxBytes: 10 * MB,
@@ -429,9 +437,10 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       expect(contents.size).toBe(0);
     });
 
-    test("an archive that the program forges itself is one like any other", async () => {
+    test("an archive that the program forges is treated like any other", async () => {
       const script =
-        "echo forged >x; tar -cPf - /usr/lib/os-release ./x >/proc/$PPID/fd/8 2>/dev/null; rm x; echo own >out";
+        "echo forged >x; tar -cPf - /usr/lib/os-release ./x >/proc/$PPID/fd/8 2>/dev/null; " +
+        "rm x; echo own >out";
       const { exitCode, contents } = await runScript(script, { artifacts: ["**"] });
       expect(exitCode).toBe(0);
       expect([...contents.keys()].filter((path) => path !== "x" && path !== "out")).toEqual([]);
@@ -457,7 +466,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       expect(texts(contents)).toEqual({ "-delete": "2\n", "$(touch b)": "3\n" });
     });
 
-    test("what the program left open does not keep its streams open", async () => {
+    test("a stray process does not keep the program's streams open", async () => {
       const child = start(["sh", "-c", "echo out; sleep 600 >/dev/null 2>&1 & exit 0"], {
         artifacts: ["*"],
       });
@@ -466,7 +475,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
   },
 );
 
-test("without a sandbox, a signal for the whole group leaves the packing to be done", async () => {
+test("without a sandbox, a signal to the whole group does not end the packing", async () => {
   const cwd = makeFolder();
   const script = "trap 'echo bye >out; exit 9' TERM; echo up; while :; do sleep 0.02; done";
   const child = start(["sh", "-c", script], { around: [], cwd, artifacts: ["out"] });

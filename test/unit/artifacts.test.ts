@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ArtifactOptions, Artifacts } from "../../server/workspace/artifacts.ts";
-import { fileOf, packFiles } from "../../server/workspace/files.ts";
+import { fileOf, packFiles } from "../../server/workspace/pack.ts";
 import { heldBytes, within } from "../helpers/member.ts";
 import { END_OF_TAR, longEntry, type TarEntry, tarEntry, tarOf } from "../helpers/tar.ts";
 
@@ -53,7 +53,7 @@ async function textOf(artifacts: Artifacts, path: string): Promise<string> {
   return content;
 }
 
-describe("what an honest archive brings", () => {
+describe("an honest archive", () => {
   test("is listed by path, and read by path", async () => {
     const artifacts = await receive(
       tarOf(
@@ -81,7 +81,7 @@ describe("what an honest archive brings", () => {
     expect(artifacts.open("./b.txt")).toBeUndefined();
   });
 
-  test("has names of any length", async () => {
+  test("may have names of any length", async () => {
     const name = `${"folder/".repeat(500)}é`;
     const ustar = tarEntry({ name: "x".repeat(100), content: "100", magic: "ustar" });
     const artifacts = await receive(
@@ -90,7 +90,7 @@ describe("what an honest archive brings", () => {
     expect(await contents(artifacts)).toEqual({ [name]: "deep", ["x".repeat(100)]: "100" });
   });
 
-  test("comes whole however it is cut", async () => {
+  test("comes whole however its stream is cut into chunks", async () => {
     const files = Array.from({ length: 5 }, (_, index) => ({
       name: `./f${index}`,
       content: randomBytes(index * 700).toString("hex"),
@@ -100,9 +100,9 @@ describe("what an honest archive brings", () => {
       fc.asyncProperty(
         fc.array(fc.integer({ min: 0, max: tar.length }), { maxLength: 40 }),
         async (cuts) => {
-          const places = [0, ...cuts.toSorted((a, b) => a - b), tar.length];
+          const bounds = [0, ...cuts.toSorted((a, b) => a - b), tar.length];
           const artifacts = await receive(
-            Readable.from(places.slice(1).map((end, index) => tar.subarray(places[index], end))),
+            Readable.from(bounds.slice(1).map((end, index) => tar.subarray(bounds[index], end))),
           );
           expect(artifacts.problem).toBeUndefined();
           expect(await contents(artifacts)).toEqual({
@@ -117,7 +117,7 @@ describe("what an honest archive brings", () => {
     expect(bytewise.list().length).toBe(6);
   });
 
-  test("is only what was asked for", async () => {
+  test("brings only the files that match a pattern", async () => {
     const artifacts = await receive(
       tarOf(
         { name: "./a.png", content: "1" },
@@ -132,7 +132,7 @@ describe("what an honest archive brings", () => {
     expect(artifacts.problem).toBeUndefined();
   });
 
-  test("ends with the archive, whatever the stream does after it", async () => {
+  test("ends the reading, whatever the stream does after it", async () => {
     const source = new PassThrough();
     source.write(tarOf({ name: "./a", content: "1" }));
     const artifacts = await receive(source);
@@ -140,7 +140,7 @@ describe("what an honest archive brings", () => {
     expect(await contents(artifacts)).toEqual({ a: "1" });
   });
 
-  test("of nothing is nothing, without a file", async () => {
+  test("without entries needs no file", async () => {
     const artifacts = await receive(tarOf(), { folder: "/nonexistent" });
     expect(artifacts).toMatchObject({ problem: undefined, bytes: 0 });
     expect(artifacts.list()).toEqual([]);
@@ -177,7 +177,7 @@ describe("a hostile archive", () => {
     ["a pipe", { name: "./pipe", type: "6" }],
     ["a second file of a path", { name: "./good", content: "other" }],
     ["a second file of a path by another name", { name: "good", content: "other" }],
-  ])("%s is passed over", async (_, entry) => {
+  ])("%s is skipped", async (_, entry) => {
     const artifacts = await receive(tarOf(GOOD, entry, AFTER));
     expect(artifacts.problem).toBeUndefined();
     expect(await contents(artifacts)).toEqual({ good: "good", after: "after" });
@@ -218,14 +218,14 @@ describe("a hostile archive", () => {
     ["an unknown format", { name: "./x", magic: "none" }, "unknown format"],
     ["garbage", Buffer.alloc(2_048, "garbage"), "checksum"],
     ["a size that hides the next header", { name: "./x", content: "x", size: 512 + 1 }, "checksum"],
-  ])("%s ends the reading, and what came before is kept", async (_, entry, reason) => {
+  ])("%s ends the reading, and the files before it are kept", async (_, entry, reason) => {
     const artifacts = await receive(tarOf(GOOD, entry, AFTER));
     expect(artifacts.problem).toContain(reason);
     expect((await contents(artifacts)).good).toBe("good");
     expect(artifacts.open("after")).toBeUndefined();
   });
 
-  test("that is cut anywhere keeps what was whole", async () => {
+  test("that ends too early keeps its whole files", async () => {
     const tar = tarOf(GOOD, { name: "./big", content: Buffer.alloc(3_000, "b") });
     const whole = tar.length - END_OF_TAR.length;
     const contentEnds = { good: 512 + 4, big: 1_024 + 512 + 3_000 };
@@ -240,7 +240,7 @@ describe("a hostile archive", () => {
     }
   });
 
-  test("with too many entries is read up to the bound", async () => {
+  test("with too many files is read up to the bound", async () => {
     const files = Array.from({ length: 10_000 }, (_, index) => ({
       name: `./f${index}`,
       content: String(index),
@@ -251,7 +251,7 @@ describe("a hostile archive", () => {
     expect(await textOf(artifacts, "f999")).toBe("999");
   });
 
-  test("with too many entries of no interest too", async () => {
+  test("with too many other entries is read up to the bound", async () => {
     const links = Array.from({ length: 10_000 }, (_, index) => ({
       name: `./l${index}`,
       type: "2",
@@ -291,7 +291,7 @@ describe("a hostile archive", () => {
 });
 
 describe("the stream", () => {
-  test("that stalls is left on demand, and what came is kept", async () => {
+  test("that stalls is left on demand, and the files before are kept", async () => {
     const source = new PassThrough();
     source.write(tarEntry({ name: "./a", content: "whole" }));
     source.write(tarEntry({ name: "./b", content: "", size: 1_000 }));
@@ -304,7 +304,7 @@ describe("the stream", () => {
     expect(await contents(artifacts)).toEqual({ a: "whole" });
   });
 
-  test("is not read when it is too late already", async () => {
+  test("is not read when its time has passed", async () => {
     const artifacts = await receive(tarOf({ name: "./a" }), { signal: AbortSignal.abort() });
     expect(artifacts).toMatchObject({
       problem: expect.stringContaining("took too long"),
@@ -315,7 +315,7 @@ describe("the stream", () => {
   test.each([
     ["breaks", new Error("broken"), "broken"],
     ["is closed", undefined, "the stream was closed"],
-  ])("that %s keeps what came", async (_, error, reason) => {
+  ])("that %s keeps the files before", async (_, error, reason) => {
     const source = new PassThrough();
     source.write(tarEntry({ name: "./a", content: "whole" }));
     const received = receive(source);
@@ -326,7 +326,7 @@ describe("the stream", () => {
     expect(await contents(artifacts)).toEqual({ a: "whole" });
   });
 
-  test("is read no faster than it is kept, and not held in memory", async () => {
+  test("is read no faster than it is stored, and not held in memory", async () => {
     const bytes = 128 * MB;
     const piece = randomBytes(MB);
     const tar = Readable.from(
@@ -351,15 +351,15 @@ describe("the stream", () => {
   });
 });
 
-describe("what is kept", () => {
-  test("has no name in the folder", async () => {
+describe("kept files", () => {
+  test("have no name in the folder", async () => {
     const folder = makeFolder();
     const artifacts = await receive(tarOf({ name: "./a", content: "1" }), { folder });
     expect(readdirSync(folder)).toEqual([]);
     expect(await contents(artifacts)).toEqual({ a: "1" });
   });
 
-  test("that cannot be kept is a problem", async () => {
+  test("that cannot be stored are a problem", async () => {
     const artifacts = await receive(tarOf({ name: "./a", content: "1" }), {
       folder: "/nonexistent",
     });
@@ -367,7 +367,7 @@ describe("what is kept", () => {
     expect(artifacts.list()).toEqual([]);
   });
 
-  test("is read by several at a time, and one that leaves disturbs nobody", async () => {
+  test("can be read by several at a time, and one that leaves disturbs no other", async () => {
     const contentsOf = { a: randomBytes(300_000), b: randomBytes(300_000) };
     const artifacts = await receive(
       tarOf({ name: "./a", content: contentsOf.a }, { name: "./b", content: contentsOf.b }),
@@ -388,7 +388,7 @@ describe("what is kept", () => {
       expect(read[index]?.equals(contentsOf[path])).toBe(true);
   });
 
-  test("is let go when the last reader has ended", async () => {
+  test("are removed when the last reader has ended", async () => {
     const content = randomBytes(300_000);
     const artifacts = await receive(tarOf({ name: "./a", content }));
     const { stream } = artifacts.open("a") ?? {};
@@ -399,7 +399,7 @@ describe("what is kept", () => {
     await within("the close", closed);
   });
 
-  test("is let go when nobody reads", async () => {
+  test("are removed at once without a reader", async () => {
     const artifacts = await receive(tarOf({ name: "./a", content: "1" }));
     artifacts.open("a")?.stream.destroy();
     await within("the close", artifacts.close());
@@ -407,7 +407,7 @@ describe("what is kept", () => {
 });
 
 describe("files that go in", () => {
-  test("are the bytes that were given", async () => {
+  test("have the bytes that the caller gave", async () => {
     const binary = randomBytes(1_000);
     const tar = packFiles([
       fileOf("a.txt", "text"),
@@ -426,11 +426,11 @@ describe("files that go in", () => {
     expect((await buffer(artifacts.open("d")?.stream as Readable)).equals(binary)).toBe(true);
   });
 
-  test("of none are an empty archive", async () => {
+  test("make an empty archive when there are none", async () => {
     expect((await buffer(packFiles([]))).equals(END_OF_TAR)).toBe(true);
   });
 
-  test("are made no faster than they are read, and a reader may leave", async () => {
+  test("are packed no faster than they are read, and a reader may leave", async () => {
     let made = 0;
     const files = Array.from({ length: 50 }, (_, index) => ({
       name: `f${index}`,

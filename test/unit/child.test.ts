@@ -1,4 +1,4 @@
-/** A child over a process that the test plays. */
+/** A child whose process is played by the test. */
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
@@ -71,11 +71,11 @@ function play(outcome: Promise<Outcome>) {
   };
 }
 
-test("a process that cannot be followed is ended before its slot is free", async () => {
+test("a process that cannot be followed is killed before its slot is free", async () => {
   const { child, isKilled } = play(Promise.reject(new RangeError("cannot be followed")));
-  await within("the slot to be free", child.gone);
+  await within("the slot to be free", child.exited);
   expect(isKilled()).toBe(true);
-  await within("the terminal event", child.ended);
+  await within("the terminal event", child.finished);
   const events = (await collect(child.log.read())).map(({ event }) => event);
   expect(events.at(-1)).toMatchObject({
     type: "failed",
@@ -83,16 +83,19 @@ test("a process that cannot be followed is ended before its slot is free", async
   });
 });
 
-test("progress does not fill a log whose reader is a whole ring behind; the last word is told all the same", async () => {
-  const { child, process, stdout, onProgress } = play(
-    new Promise<Outcome>((resolve) => setImmediate(resolve, { kind: "returned", value: 1 })),
-  );
-  const reader = child.log.read({ lossless: true });
-  stdout.write(Buffer.alloc(RING_BYTES));
-  await until("the log to be full", () => !child.log.writable);
-  for (const done of [1, 2, 3]) onProgress(done);
-  process.kill();
-  const events = (await within("the events", collect(reader))).map(({ event }) => event);
-  expect(events.flatMap((event) => (event.type === "progress" ? [event.done] : []))).toEqual([3]);
-  expect(events.at(-1)).toMatchObject({ type: "result", value: 1 });
-});
+test(
+  "progress does not fill a log whose reader is a ring behind, but the last report " + "arrives",
+  async () => {
+    const { child, process, stdout, onProgress } = play(
+      new Promise<Outcome>((resolve) => setImmediate(resolve, { kind: "returned", value: 1 })),
+    );
+    const reader = child.log.read({ lossless: true });
+    stdout.write(Buffer.alloc(RING_BYTES));
+    await until("the log to be full", () => !child.log.writable);
+    for (const done of [1, 2, 3]) onProgress(done);
+    process.kill();
+    const events = (await within("the events", collect(reader))).map(({ event }) => event);
+    expect(events.flatMap((event) => (event.type === "progress" ? [event.done] : []))).toEqual([3]);
+    expect(events.at(-1)).toMatchObject({ type: "result", value: 1 });
+  },
+);

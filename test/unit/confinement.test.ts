@@ -1,4 +1,4 @@
-/** What a pool allows, and that nobody who calls it gets more. */
+/** The limits of a pool: no caller gets more. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PoolError } from "../../openapi/errors.ts";
@@ -20,7 +20,7 @@ const asked = fc.record(
 ) as fc.Arbitrary<Limits>;
 
 describe("tightened", () => {
-  test("never loosens: more is refused, by name, and the rest is what was asked for or the pool's", () => {
+  test("never loosens: more is refused, the rest is the caller's limit or the pool's", () => {
     fc.assert(
       fc.property(pools, asked, (pool, limits) => {
         const more = KEYS.filter((key) => (limits[key] ?? 0) > pool[key]);
@@ -47,7 +47,7 @@ describe("tightened", () => {
     );
   });
 
-  test("tightened again it is no looser, and the pool's own limits are left as they are", () => {
+  test("tightened twice is no looser, and the pool's own limits stay as they are", () => {
     fc.assert(
       fc.property(pools, asked, asked, (pool, first, second) => {
         const before = structuredClone(pool);
@@ -62,7 +62,7 @@ describe("tightened", () => {
     );
   });
 
-  test("nothing asked for is the pool's own", () => {
+  test("without limits in the spec, the pool's own hold", () => {
     expect(tightened(DEFAULT_LIMITS)).toEqual(DEFAULT_LIMITS);
     expect(tightened(DEFAULT_LIMITS, {})).toEqual(DEFAULT_LIMITS);
   });
@@ -122,7 +122,7 @@ describe("a pool's options", () => {
     expect(parse(options).success).toBe(false);
   });
 
-  test("what lies in the child's own folders may be shown", () => {
+  test("paths inside the child's own folders may be shown", () => {
     expect(
       parse({
         readOnly: ["/data", "/data:/work/data", "/data:/tmp/data", "/dev/null:/devices"],

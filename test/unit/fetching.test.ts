@@ -1,4 +1,7 @@
-/** What may be fetched, from where, and what of a server's answer is taken. The servers are real, on loopback, which is allowed where the test says so. */
+/**
+ * Which URLs and addresses are fetched, and which answers are taken. The servers are real, on
+ * loopback, which is allowed where the test says so.
+ */
 import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
@@ -25,7 +28,7 @@ function rules(fetch: string[], fetchAddresses: string[] = []): FetchRules {
   return fetchRulesOf(PoolOptionsSchema.parse({ maxChildren: 1, fetch, fetchAddresses }));
 }
 
-/** A server on a loopback address. Answers with its port. */
+/** Starts a server on a loopback address. Resolves with its port. */
 async function serve(listener: RequestListener, host = "127.0.0.1", port = 0): Promise<number> {
   const server = createServer(listener).listen(port, host);
   await once(server, "listening");
@@ -36,7 +39,7 @@ async function serve(listener: RequestListener, host = "127.0.0.1", port = 0): P
   return (server.address() as AddressInfo).port;
 }
 
-/** Fetches into a spool. Answers the bytes. */
+/** Fetches into a spool. Resolves with the bytes. */
 async function fetched(
   url: string,
   given: FetchRules,
@@ -45,9 +48,9 @@ async function fetched(
   const folder = await mkdtemp(join(tmpdir(), "fetching-"));
   const spool = new Spool(folder);
   try {
-    const place = await within(
+    const range = await within(
       "the file",
-      fetchFile("in", url, spool, {
+      fetchFile({ path: "in", url }, spool, {
         rules: given,
         maxBytes: 1_000,
         signal: new AbortController().signal,
@@ -55,7 +58,7 @@ async function fetched(
       }),
     );
     expect(await readdir(folder)).toEqual([]);
-    return await buffer(spool.read(place));
+    return await buffer(spool.read(range));
   } finally {
     await spool.close();
     await rm(folder, { recursive: true });
@@ -100,13 +103,13 @@ describe("addresses", () => {
       "documentation and tests",
       ["192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "2001:db8::1", "3fff::1"],
     ],
-    ["what is none", ["", "localhost", "127.1", "1.2.3.4.5"]],
+    ["invalid ones", ["", "localhost", "127.1", "1.2.3.4.5"]],
   ])("%s are refused", (_, addresses) => {
     for (const address of addresses)
       expect([address, allowsAddress(NONE, address)]).toEqual([address, false]);
   });
 
-  test("public ones are taken, and those that the operator allows", () => {
+  test("public ones are allowed, and those that the operator names", () => {
     for (const address of [
       "8.8.8.8",
       "93.184.216.34",
@@ -127,7 +130,7 @@ describe("addresses", () => {
       expect([address, allowsAddress(given, address)]).toEqual([address, allowed]);
   });
 
-  test("no IPv4 address becomes public by the way in which IPv6 carries it", () => {
+  test("no IPv4 address becomes public within an IPv6 address", () => {
     fc.assert(
       fc.property(fc.ipV4(), (address) => {
         const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
@@ -199,7 +202,7 @@ describe("URLs", () => {
   );
 });
 
-test("a file is fetched, without anything that tells who asks", async () => {
+test("a fetch reveals nothing about the caller", async () => {
   let seen: unknown;
   const port = await serve((incoming, outgoing) => {
     seen = incoming.rawHeaders.map((text) => text.toLowerCase());
@@ -243,7 +246,7 @@ test.each([
   });
 });
 
-/** Answers a name with one list of addresses after the other. */
+/** A resolver that gives one list of addresses after the other. */
 function answers(...lists: string[][]): {
   asked: string[];
   resolve: (name: string) => Promise<LookupAddress[]>;
@@ -264,20 +267,21 @@ test.each([
   [["8.8.8.8", "10.0.0.1"]],
   [["2606:4700::1", "::ffff:169.254.169.254"]],
   [["127.0.0.1"]],
-])("a name of which one address is not public is refused: %s", async (addresses) => {
+])("a name with an address that is not public is refused: %s", async (addresses) => {
   const { asked, resolve } = answers(addresses);
   await expect(
     fetched("http://assets.example/secret?key=1", rules(["http://assets.example/"]), { resolve }),
   ).rejects.toMatchObject({
     code: "forbidden",
-    // Neither what stands in the query nor what the name stands for is told.
+    // The message shows neither the query nor the address of the name.
     message:
-      'files: "in" from http://assets.example/secret: expected a public address, or one that the pool\'s operator allows in its option `fetchAddresses`; it has another one',
+      'files: "in" from http://assets.example/secret: expected a public address, or one ' +
+      "that the pool's operator allows in its option `fetchAddresses`; it has another one",
   });
   expect(asked).toEqual(["assets.example"]);
 });
 
-test("the connection goes to the address that was looked at, whatever the name stands for next", async () => {
+test("the connection goes to the checked address, whatever the name means next", async () => {
   const port = await serve((_, outgoing) => outgoing.end("outside"), "127.0.0.1");
   await serve((_, outgoing) => outgoing.end("inside"), "127.0.0.2", port);
   const { asked, resolve } = answers(["127.0.0.1"], ["127.0.0.2"]);
@@ -286,13 +290,13 @@ test("the connection goes to the address that was looked at, whatever the name s
     "outside",
   );
   expect(asked).toEqual(["assets.example"]);
-  // The next file's name is looked at again.
+  // The next file's name is resolved again.
   await expect(fetched(`http://assets.example:${port}/`, given, { resolve })).rejects.toMatchObject(
     { code: "forbidden" },
   );
 });
 
-test("a redirect is looked at as the URL before", async () => {
+test("a redirect is checked like the first URL", async () => {
   const port = await serve((incoming, outgoing) => {
     const to = new URL(incoming.url ?? "", "http://x").searchParams.get("to");
     if (to === null) outgoing.end("there");
@@ -334,14 +338,18 @@ test.each<[string, RequestListener, object]>([
     (_, outgoing) => outgoing.writeHead(404).end("no"),
     { code: "fetch_failed", message: expect.stringMatching(/expected status 200; got 404$/) },
   ],
-  ["a part only", (_, outgoing) => outgoing.writeHead(206).end("no"), { code: "fetch_failed" }],
+  [
+    "a partial answer",
+    (_, outgoing) => outgoing.writeHead(206).end("no"),
+    { code: "fetch_failed" },
+  ],
   [
     "a redirect to nowhere",
     (_, outgoing) => outgoing.writeHead(302).end(),
     { code: "fetch_failed" },
   ],
   [
-    "more than there is room for, as it says",
+    "more than there is room for, as the head says",
     (_, outgoing) => outgoing.writeHead(200, { "content-length": 1_001 }).end("x".repeat(1_001)),
     { code: "payload_too_large" },
   ],
@@ -351,20 +359,24 @@ test.each<[string, RequestListener, object]>([
     { code: "payload_too_large", message: expect.stringMatching(/expected at most 1000 bytes/) },
   ],
   [
-    "less than it says",
+    "less than the head says",
     (_, outgoing) =>
       void outgoing.writeHead(200, { "content-length": 100 }).write("x", () => outgoing.destroy()),
     { code: "fetch_failed" },
   ],
-  ["no HTTP", (incoming) => incoming.socket.end("hello\r\n\r\n"), { code: "fetch_failed" }],
-])("%s is told", async (_, listener, error) => {
+  [
+    "an answer that is not HTTP",
+    (incoming) => incoming.socket.end("hello\r\n\r\n"),
+    { code: "fetch_failed" },
+  ],
+])("%s is an error", async (_, listener, error) => {
   const port = await serve(listener);
   await expect(
     fetched(`http://127.0.0.1:${port}/`, rules([`http://127.0.0.1:${port}/`], LOOPBACK)),
   ).rejects.toMatchObject(error);
 });
 
-test("it ends when it is told to, and when nobody is there", async () => {
+test("a fetch ends when it is aborted, and when no server answers", async () => {
   const port = await serve((_, outgoing) => void outgoing.write("x"));
   const stop = new AbortController();
   const fetching = fetched(

@@ -5,9 +5,10 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FILES_FD, packed } from "../../server/sandbox/packing.ts";
-import { findExpression, MAX_PATTERN_BYTES, pathMatcher } from "../../server/sandbox/patterns.ts";
+import { findExpression, MAX_PATTERN_BYTES } from "../../server/sandbox/patterns.ts";
+import { pathMatcher } from "../../server/workspace/path-matcher.ts";
 
-/** What patterns mean, as plainly as it can be said; slow. */
+/** Matches by the meaning of patterns, plainly and slowly. */
 function means(pattern: string, path: string, atStart = true): boolean {
   if (pattern === "") return path === "";
   const tails = (text: string) =>
@@ -54,7 +55,7 @@ const PATTERNS = word(
 );
 const PATHS = word(["a", "b", "c", ".", "-", "/"], 8);
 
-/** Which of the paths a real `find` gives. */
+/** The paths that a real `find` gives. */
 function found(patterns: readonly string[], paths: readonly string[]): string[] {
   const folder = mkdtempSync(join(tmpdir(), "distributed-pool-find-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -126,7 +127,7 @@ describe("patterns", () => {
     expect(pathMatcher([pattern])(path)).toBe(answer);
   });
 
-  test("mean what they are said to mean", () => {
+  test("match by their meaning", () => {
     fc.assert(
       fc.property(PATTERNS, PATHS, (pattern, path) => {
         expect(pathMatcher([pattern])(path)).toBe(means(pattern, path));
@@ -135,7 +136,7 @@ describe("patterns", () => {
     );
   });
 
-  test("mean the same to find", () => {
+  test("match the same paths in find", () => {
     const paths = [
       "a",
       "b",
@@ -188,7 +189,7 @@ describe("patterns", () => {
           { minLength: 1, maxLength: 3 },
         ),
         (patterns) => {
-          // Of all that is put together here, only a range up to é is refused.
+          // Of the patterns made here, only one with a range up to é is refused.
           if (/-é/.test(patterns.join(" ")) && isRefused(patterns)) return;
           const matches = pathMatcher(patterns);
           expect(found(patterns, paths)).toEqual(paths.filter(matches));
@@ -198,7 +199,7 @@ describe("patterns", () => {
     );
   });
 
-  test("what would take a backtracking matcher for ever ends", () => {
+  test("a match that would take a backtracking matcher for ever ends", () => {
     expect(pathMatcher([`${"*a".repeat(60)}b`])("a".repeat(255))).toBe(false);
     expect(pathMatcher([`${"**/".repeat(500)}${"*a".repeat(20)}b`])("a/".repeat(2_000))).toBe(
       false,
@@ -208,7 +209,7 @@ describe("patterns", () => {
   });
 
   test.each(["[à-é].txt", "[a-é]", "[!0-é]", "x[a-z😀-😂]"])(
-    "a range with other ends than ASCII, which find does not know, is refused: %s",
+    "a range with ends that are not ASCII, which find does not know, is refused: %s",
     (pattern) => {
       expect(() => pathMatcher([pattern])).toThrow(RangeError);
       expect(() => findExpression(["b.txt", pattern])).toThrow(
@@ -217,7 +218,7 @@ describe("patterns", () => {
     },
   );
 
-  test("together they are bounded", () => {
+  test("are bounded in bytes together", () => {
     const patterns = Array.from({ length: 3 }, () => "x".repeat(MAX_PATTERN_BYTES / 2));
     expect(() => pathMatcher(patterns)).toThrow(RangeError);
     expect(() => packed(["true"], { files: false, artifacts: patterns })).toThrow(
@@ -225,7 +226,7 @@ describe("patterns", () => {
     );
   });
 
-  test("the longest fit into one argument of Linux", () => {
+  test("of the greatest length fit into one argument of Linux", () => {
     expect(Buffer.byteLength(findExpression(["?*".repeat(MAX_PATTERN_BYTES / 2)]))).toBeLessThan(
       131_072,
     );
@@ -236,7 +237,7 @@ describe("patterns", () => {
 });
 
 describe("packed", () => {
-  test("leaves a program alone that needs nothing", () => {
+  test("leaves a program without files and artifacts alone", () => {
     expect(packed(["ls", "-l"], { files: false, artifacts: [] })).toEqual(["ls", "-l"]);
   });
 

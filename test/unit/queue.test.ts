@@ -1,3 +1,4 @@
+/** The order in which waiting clients are served. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Queue } from "../../server/supervisor/queue.ts";
@@ -23,7 +24,7 @@ test("one client is served in the order of its requests", () => {
   expect(drained(filled("a", "a", "a"))).toEqual(["a1", "a2", "a3"]);
 });
 
-test("clients are served in turns: who asks for much holds nobody up", () => {
+test("clients are served in turn: many requests of one hold up no other", () => {
   expect(drained(filled("a", "a", "a", "a", "b", "c", "c"))).toEqual([
     "a1",
     "b1",
@@ -35,14 +36,14 @@ test("clients are served in turns: who asks for much holds nobody up", () => {
   ]);
 });
 
-test("a client that was served comes after the others, also when it asks again", () => {
+test("a client that was served comes after the others, even when it asks again", () => {
   const queue = filled("a", "a", "b");
   expect(queue.shift()).toBe("a1");
   queue.push("a", "a3");
   expect(drained(queue)).toEqual(["b1", "a2", "a3"]);
 });
 
-test("who leaves is passed over, and leaving twice is once", () => {
+test("a client that leaves is skipped, and leaving twice counts once", () => {
   const queue = filled("a", "b", "b");
   expect(queue.remove("b", "b1")).toBe(true);
   expect(queue.remove("b", "b1")).toBe(false);
@@ -51,7 +52,7 @@ test("who leaves is passed over, and leaving twice is once", () => {
   expect(drained(queue)).toEqual(["a1", "b2"]);
 });
 
-/** What may happen to a queue: a client joins, the next one is taken, somebody leaves. */
+/** Events of a queue: a client joins, the next one is taken, a client leaves. */
 const steps = fc.array(
   fc.oneof(
     fc.record({ kind: fc.constant("push" as const), client: fc.constantFrom("a", "b", "c", "d") }),
@@ -61,43 +62,46 @@ const steps = fc.array(
   { maxLength: 200 },
 );
 
-test("whatever joins and leaves: nobody is lost or served twice, each client in its order, and positions tell the truth", () => {
-  fc.assert(
-    fc.property(steps, (history) => {
-      const queue = new Queue<{ client: string; number: number }>();
-      const waiting = new Set<{ client: string; number: number }>();
-      const served = new Map<string, number>();
-      let number = 0;
-      for (const step of history) {
-        if (step.kind === "push") {
-          const item = { client: step.client, number: number++ };
-          queue.push(step.client, item);
-          waiting.add(item);
-        } else if (step.kind === "remove") {
-          const item = [...waiting][step.index];
-          if (!item) continue;
-          expect(queue.remove(item.client, item)).toBe(true);
-          waiting.delete(item);
-        } else {
-          const [first] = queue.inOrder();
-          const item = queue.shift();
-          expect(item).toBe(first);
-          if (!item) continue;
-          expect(waiting.delete(item)).toBe(true);
-          expect(item.number).toBeGreaterThan(served.get(item.client) ?? -1);
-          served.set(item.client, item.number);
+test(
+  "any history: each item is served once, each client in its order, and positions are " + "right",
+  () => {
+    fc.assert(
+      fc.property(steps, (history) => {
+        const queue = new Queue<{ client: string; number: number }>();
+        const waiting = new Set<{ client: string; number: number }>();
+        const served = new Map<string, number>();
+        let number = 0;
+        for (const step of history) {
+          if (step.kind === "push") {
+            const item = { client: step.client, number: number++ };
+            queue.push(step.client, item);
+            waiting.add(item);
+          } else if (step.kind === "remove") {
+            const item = [...waiting][step.index];
+            if (!item) continue;
+            expect(queue.remove(item.client, item)).toBe(true);
+            waiting.delete(item);
+          } else {
+            const [first] = queue.inOrder();
+            const item = queue.shift();
+            expect(item).toBe(first);
+            if (!item) continue;
+            expect(waiting.delete(item)).toBe(true);
+            expect(item.number).toBeGreaterThan(served.get(item.client) ?? -1);
+            served.set(item.client, item.number);
+          }
+          expect(queue.size).toBe(waiting.size);
         }
-        expect(queue.size).toBe(waiting.size);
-      }
-      const promised = [...queue.inOrder()];
-      expect(new Set(promised)).toEqual(waiting);
-      expect(promised.map(() => queue.shift())).toEqual(promised);
-    }),
-    { numRuns: 2_000 },
-  );
-});
+        const promised = [...queue.inOrder()];
+        expect(new Set(promised)).toEqual(waiting);
+        expect(promised.map(() => queue.shift())).toEqual(promised);
+      }),
+      { numRuns: 2_000 },
+    );
+  },
+);
 
-test("between two turns of a client that waits, each of the others has at most one", () => {
+test("between two turns of a waiting client, each other client has at most one", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 60 }), (clients) => {
       const order = drained(filled(...clients)).map((item) => item.slice(0, 1));

@@ -1,8 +1,9 @@
-/** The slots of a pool on one member, with a clock of the test's own. */
+/** The slots of a pool on one member, with a fake clock. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ErrorCode, PoolError } from "../../openapi/errors.ts";
-import { HOLD_MS, type SlotLease, Slots, type Waiter } from "../../server/supervisor/slots.ts";
+import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots.ts";
+import type { Waiter } from "../../server/supervisor/waiter.ts";
 
 const slotsOf = (max: number, maxQueue = 100) =>
   new Slots({ pool: "p", member: "m", max, maxQueue });
@@ -29,18 +30,18 @@ afterEach(() => {
 });
 
 describe("a free slot", () => {
-  test("is taken at once, and free again after one call of free, and after two", () => {
+  test("is taken at once, and is free again after one call of free, and after two", () => {
     const slots = slotsOf(1);
-    const place = slots.take();
+    const lease = slots.take();
     expect(codeOf(() => slots.take())).toBe("at_capacity");
-    place.free();
-    place.free();
+    lease.free();
+    lease.free();
     expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
     slots.take();
     expect(codeOf(() => slots.take())).toBe("at_capacity");
   });
 
-  test("is granted at once to who asks for it, also where nobody may wait", async () => {
+  test("is granted at once to a client that asks, even where no client may wait", async () => {
     const slots = slotsOf(1, 0);
     const { granted } = slots.request("a", 0);
     expect(await granted).toMatchObject({
@@ -52,11 +53,11 @@ describe("a free slot", () => {
     expect(codeOf(() => slots.request("a", 1_000))).toBe("at_capacity");
   });
 
-  test("goes to those that wait before those that come", async () => {
+  test("goes to waiting clients before new ones", async () => {
     const slots = slotsOf(1);
-    const place = slots.take();
+    const lease = slots.take();
     const waiter = slots.request("a", 1_000);
-    place.free();
+    lease.free();
     expect(codeOf(() => slots.take())).toBe("at_capacity");
     slots.claim(await endOf(waiter), "a").free();
     slots.take();
@@ -64,13 +65,13 @@ describe("a free slot", () => {
 });
 
 describe("a wait", () => {
-  test("ends with queue_timeout, and is no longer in the queue", async () => {
+  test("ends with queue_timeout, and leaves the queue", async () => {
     const slots = slotsOf(1);
     slots.take();
-    const ended = endOf(slots.request("a", 1_000));
+    const outcome = endOf(slots.request("a", 1_000));
     expect(slots.load().queued).toBe(1);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(await ended).toBe("queue_timeout");
+    expect(await outcome).toBe("queue_timeout");
     expect(slots.load()).toEqual({ active: 1, max: 1, queued: 0 });
   });
 
@@ -82,9 +83,9 @@ describe("a wait", () => {
     expect(codeOf(() => slots.request("b", 1_000))).toBe("at_capacity");
   });
 
-  test("tells its position at first, and soon after each change", async () => {
+  test("reports its position at first, and soon after each change", async () => {
     const slots = slotsOf(1);
-    const place = slots.take();
+    const lease = slots.take();
     const heard: [string, number][] = [];
     const [first, second, third] = ["first", "second", "third"].map((name) => {
       const waiter = slots.request("a", 60_000);
@@ -101,59 +102,59 @@ describe("a wait", () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(heard).toEqual([["third", 2]]);
     heard.length = 0;
-    place.free();
+    lease.free();
     await first?.granted;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(heard).toEqual([["third", 1]]);
     third?.leave();
   });
 
-  test("who leaves while it waits, or after it was granted, leaves nothing behind", async () => {
+  test("leaves nothing behind when its client leaves, before the grant or after it", async () => {
     const slots = slotsOf(1);
-    const place = slots.take();
+    const lease = slots.take();
     const [leaves, stays] = [slots.request("a", 1_000), slots.request("b", 1_000)];
     leaves.leave();
     expect(await endOf(leaves)).toBe("cancelled");
-    place.free();
+    lease.free();
     await stays.granted;
     stays.leave();
-    await stays.over;
+    await stays.settled;
     expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
   });
 
-  test("ends with draining when the member drains; so does every claim, and nothing is held", async () => {
+  test("ends with draining when the member drains, and so does every claim", async () => {
     const slots = slotsOf(2);
     slots.take();
-    const held = await endOf(slots.request("a", 1_000));
-    const ended = endOf(slots.request("a", 1_000));
+    const granted = await endOf(slots.request("a", 1_000));
+    const outcome = endOf(slots.request("a", 1_000));
     slots.drain();
-    expect(await ended).toBe("draining");
-    expect(codeOf(() => slots.claim(held, "a"))).toBe("draining");
+    expect(await outcome).toBe("draining");
+    expect(codeOf(() => slots.claim(granted, "a"))).toBe("draining");
     expect(codeOf(() => slots.take())).toBe("draining");
     expect(codeOf(() => slots.request("a", 1_000))).toBe("draining");
     expect(slots.load()).toEqual({ active: 1, max: 0, queued: 0 });
   });
 });
 
-describe("a held slot", () => {
-  test("is claimed once, by whom it was granted to", async () => {
+describe("a granted slot", () => {
+  test("is claimed once, by its client", async () => {
     const slots = slotsOf(1);
     const waiter = slots.request("a", 0);
     const id = await endOf(waiter);
     expect(codeOf(() => slots.claim(id, "b"))).toBe("forbidden");
     expect(codeOf(() => slots.release(id, "b"))).toBe("forbidden");
-    const place = slots.claim(id, "a");
-    await waiter.over;
+    const lease = slots.claim(id, "a");
+    await waiter.settled;
     expect(codeOf(() => slots.claim(id, "a"))).toBe("slot_not_found");
     expect(codeOf(() => slots.release(id, "a"))).toBe("slot_not_found");
-    // What was claimed is the child's: its waiter cannot give it back.
+    // A claimed slot is the child's: its waiter cannot give it back.
     waiter.leave();
     expect(slots.load().active).toBe(1);
-    place.free();
+    lease.free();
     expect(slots.load().active).toBe(0);
   });
 
-  test("returns by itself, and is too late to claim then", async () => {
+  test("returns by itself, and cannot be claimed then", async () => {
     const slots = slotsOf(1);
     const id = await endOf(slots.request("a", 0));
     const next = endOf(slots.request("b", 60_000));
@@ -170,31 +171,31 @@ describe("a held slot", () => {
     slots.claim(await next, "b").free();
   });
 
-  test("counts the time that was waited for it", async () => {
+  test("knows when its client asked for it", async () => {
     const slots = slotsOf(1);
-    const place = slots.take();
+    const lease = slots.take();
     const since = performance.now();
     const waiter = endOf(slots.request("a", 60_000));
     await vi.advanceTimersByTimeAsync(5_000);
-    place.free();
+    lease.free();
     expect(slots.claim(await waiter, "a").requestedAt).toBe(since);
   });
 });
 
-test("more room serves those that wait; less room ends nobody", async () => {
+test("more room serves waiting clients; less room ends no child", async () => {
   const slots = slotsOf(1);
   slots.take();
   const [one, two] = [endOf(slots.request("a", 1_000)), slots.request("b", 1_000)];
   slots.resize(2);
-  const place = slots.claim(await one, "a");
+  const lease = slots.claim(await one, "a");
   slots.resize(1);
   expect(slots.load()).toEqual({ active: 2, max: 1, queued: 1 });
-  place.free();
+  lease.free();
   expect(slots.load()).toEqual({ active: 1, max: 1, queued: 1 });
   two.leave();
 });
 
-/** What callers and children do, in any order and at any moment. */
+/** Callers and children act in any order and at any moment. */
 const steps = fc.array(
   fc.oneof(
     {
@@ -231,14 +232,14 @@ const steps = fc.array(
   { maxLength: 80 },
 );
 
-test("whatever happens in whatever order: never too many, nobody waits beside a free slot, and nothing leaks", async () => {
+test("any history: never too many, no waiting beside a free slot, and no leaks", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (history) => {
       const slots = slotsOf(2, 6);
       let max = 2;
       const waiters: { waiter: Waiter; client: string }[] = [];
-      const held: { id: string; client: string }[] = [];
-      const places: SlotLease[] = [];
+      const granted: { id: string; client: string }[] = [];
+      const leases: SlotLease[] = [];
       for (const step of history) {
         const before = slots.load().active;
         if (step.kind === "request") {
@@ -246,25 +247,25 @@ test("whatever happens in whatever order: never too many, nobody waits beside a 
             const waiter = slots.request(step.client, step.waitMs);
             waiters.push({ waiter, client: step.client });
             waiter.granted.then(
-              ({ id }) => held.push({ id, client: step.client }),
+              ({ id }) => granted.push({ id, client: step.client }),
               () => {},
             );
           } catch (error) {
             expect((error as PoolError).code).toBe("at_capacity");
           }
         } else if (step.kind === "take") {
-          if (codeOf(() => places.push(slots.take())) === undefined)
+          if (codeOf(() => leases.push(slots.take())) === undefined)
             expect(before).toBeLessThan(max);
         } else if (step.kind === "claim") {
-          const [slot] = held.splice(step.index, 1);
-          if (slot && slots.holds(slot.id)) places.push(slots.claim(slot.id, slot.client));
+          const [slot] = granted.splice(step.index, 1);
+          if (slot && slots.holds(slot.id)) leases.push(slots.claim(slot.id, slot.client));
           else if (slot)
             expect(codeOf(() => slots.claim(slot.id, slot.client))).toBe("slot_not_found");
         } else if (step.kind === "leave") waiters[step.index]?.waiter.leave();
         else if (step.kind === "release") {
-          const slot = held[step.index];
+          const slot = granted[step.index];
           if (slot && slots.holds(slot.id)) slots.release(slot.id, slot.client);
-        } else if (step.kind === "free") places[step.index]?.free();
+        } else if (step.kind === "free") leases[step.index]?.free();
         else if (step.kind === "time") await vi.advanceTimersByTimeAsync(step.ms);
         else {
           max = step.max;
@@ -272,17 +273,17 @@ test("whatever happens in whatever order: never too many, nobody waits beside a 
         }
         await vi.advanceTimersByTimeAsync(0);
         const { active, queued } = slots.load();
-        // Nobody is ended when the room gets less; but nobody comes in beyond it.
+        // Less room ends no child, but no child comes in beyond it.
         if (step.kind !== "resize") expect(active).toBeLessThanOrEqual(Math.max(max, before));
         if (queued > 0) expect(active).toBeGreaterThanOrEqual(max);
         expect(queued).toBeLessThanOrEqual(6);
       }
-      for (const place of places) place.free();
+      for (const lease of leases) lease.free();
       for (const { waiter } of waiters) waiter.leave();
       await vi.advanceTimersByTimeAsync(0);
       expect(slots.load()).toEqual({ active: 0, max, queued: 0 });
-      await Promise.all(waiters.map(({ waiter }) => waiter.over));
-      // No timer is left of any wait or hold.
+      await Promise.all(waiters.map(({ waiter }) => waiter.settled));
+      // All timers of waits and grants are cleared.
       await vi.advanceTimersByTimeAsync(1_000);
       expect(vi.getTimerCount()).toBe(0);
     }),

@@ -1,24 +1,24 @@
 /**
- * Gathers one output of a child into events: the first bytes after a silence at once, what follows in the next moments together, so that a
- * program that writes line by line does not cost an event a line.
+ * Batches one output of a child into events. The first bytes after a silence go at once, and those
+ * of the next moments together: a program that writes line by line does not cost an event per line.
  */
 
 export interface BatcherOptions {
-  /** No piece ends within a character of UTF-8. */
+  /** Whether no batch may end within a UTF-8 character. */
   readonly text: boolean;
-  /** Takes a piece. */
+  /** Takes a batch. */
   readonly take: (bytes: Buffer) => void;
 }
 
-/** A piece is not larger; what comes in one larger chunk is. */
+/** 64 KiB: a batch of this size goes at once. A single larger chunk makes a larger batch. */
 const FULL_BYTES = 65_536;
-/** What comes within so long of the last piece waits for more. */
+/** 4 ms: bytes that come so soon after a batch wait for more. */
 export const BATCH_MS = 4;
 
 export class OutputBatcher {
   readonly #options: BatcherOptions;
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: BatcherOptions) {
@@ -26,37 +26,38 @@ export class OutputBatcher {
   }
 
   push(chunk: Buffer): void {
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
-    if (this.#timer === undefined || this.#heldBytes >= FULL_BYTES) this.#flush(false);
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#timer === undefined || this.#bytes >= FULL_BYTES) this.#flush(false);
   }
 
-  /** Hands on what is held, at the end of the output the beginning of a character too. */
+  /** Hands on the rest at the end of the output, an unfinished character included. */
   end(): void {
     this.#flush(true);
     clearTimeout(this.#timer);
   }
 
-  #flush(whole: boolean): void {
+  #flush(isEnd: boolean): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#heldBytes === 0) return;
-    const all = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
-    const rest = this.#options.text && !whole ? unfinished(all) : 0;
-    const piece = all.subarray(0, all.length - rest);
-    this.#held = rest > 0 ? [Buffer.from(all.subarray(all.length - rest))] : [];
-    this.#heldBytes = rest;
-    if (piece.length === 0) return;
-    this.#options.take(piece);
+    if (this.#bytes === 0) return;
+    const all =
+      this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    const rest = this.#options.text && !isEnd ? unfinished(all) : 0;
+    const batch = all.subarray(0, all.length - rest);
+    this.#chunks = rest > 0 ? [Buffer.from(all.subarray(all.length - rest))] : [];
+    this.#bytes = rest;
+    if (batch.length === 0) return;
+    this.#options.take(batch);
     this.#timer = setTimeout(() => this.#flush(false), BATCH_MS);
   }
 }
 
-/** How many of the last bytes begin a character of UTF-8 whose end is still to come (RFC 3629). */
+/** How many of the last bytes begin a UTF-8 character whose end is still to come (RFC 3629). */
 export function unfinished(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] as number;
-    // A byte that goes on with a character: its first one stands before it.
+    // A continuation byte: the first byte of its character stands before it.
     if ((byte & 0b1100_0000) === 0b1000_0000) continue;
     const length =
       byte >= 0xf0 && byte <= 0xf4

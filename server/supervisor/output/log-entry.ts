@@ -3,39 +3,40 @@ import { isUtf8 } from "node:buffer";
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
 
 export type OutputEncoding = "text" | "base64";
-/** An event in the log. */
+
+/** An event in the log. Offsets count bytes of the child's output. */
 export class LogEntry {
   readonly id: number;
   readonly type: EventType;
   /** The output itself, as the child wrote it; undefined for other events. */
   readonly bytes: Buffer | undefined;
-  /** Bytes of output in the log up to and with this entry, and those of stdout among them. */
+  /** The offset behind this entry in all output. */
   readonly to: number;
+  /** The offset behind this entry in stdout. */
   readonly stdoutTo: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
   #frameBytes: number | undefined;
 
-  /** @param make gives the event, whenever it is asked for. */
+  /** @param make gives the event each time it is read: output is held once, as bytes. */
   constructor(
-    id: number,
-    type: EventType,
+    { id, type, bytes, to, stdoutTo }: Pick<LogEntry, "id" | "type" | "bytes" | "to" | "stdoutTo">,
     make: () => PoolEvent,
-    { to, stdoutTo, bytes }: Pick<LogEntry, "to" | "stdoutTo" | "bytes">,
   ) {
     this.id = id;
     this.type = type;
-    this.#make = make;
+    this.bytes = bytes;
     this.to = to;
     this.stdoutTo = stdoutTo;
-    this.bytes = bytes;
+    this.#make = make;
   }
 
-  /** Bytes of output before this entry, and of stdout. */
+  /** The offset of this entry in all output. */
   get from(): number {
     return this.to - (this.bytes?.length ?? 0);
   }
 
+  /** The offset of this entry in stdout. */
   get stdoutFrom(): number {
     return this.stdoutTo - (this.type === "stdout" ? (this.bytes?.length ?? 0) : 0);
   }
@@ -49,7 +50,7 @@ export class LogEntry {
     return JSON.stringify(this.event);
   }
 
-  /** The event as it is sent to the readers of a stream. */
+  /** The event as a frame of a server-sent stream. */
   get frame(): Buffer {
     if (this.#frame) return this.#frame;
     const made = Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
@@ -57,20 +58,21 @@ export class LogEntry {
     return made;
   }
 
-  /** Keeps the frame, for the other readers. */
+  /** Keeps the frame for further readers. */
   keepFrame(): void {
     this.#frame ??= this.frame;
   }
 
-  /** Its share of the member's memory. */
+  /** Bytes of memory that the entry holds. */
   get heldBytes(): number {
-    // What is no output is held as the event itself, a result's value with it.
+    // An entry without output holds its event, such as a result with its value; its frame is about
+    // as large.
     if (!this.bytes) this.#frameBytes ??= this.frame.length;
     return (this.bytes?.length ?? this.#frameBytes ?? 0) + (this.#frame?.length ?? 0);
   }
 }
 
-/** Output as an event. */
+/** Output as an event. As text, bytes that are not UTF-8 are replaced, and the event says so. */
 export function outputEvent(
   type: "stdout" | "stderr",
   bytes: Buffer,

@@ -1,86 +1,92 @@
-/** One reader of an event log: a cursor, and how long its place is kept when its connection is cut. */
+/** One reader of an event log: a cursor whose position outlives a cut of the connection. */
 import type { LogEntry } from "./log-entry.ts";
 
-/** The place of a lossless reader whose connection was cut is kept for so long. */
-export const RESUME_MS = 5_000;
+/** 5 s: how long the position of a lossless reader is kept after its connection was cut. */
+const RESUME_MS = 5_000;
 
-interface LogPorts {
-  /** Until when it may have come for one whose cut has not been noticed; a time of `performance.now()`, 0 for one that does not go on. */
-  readonly goesOnUntil: number;
-  /** Whether another one has the place of a reader that is cut. */
-  cut(reader: LogReader): boolean;
+/** The log, as its reader sees it. */
+interface LogAccess {
+  /** Until when this reader may take over a position, by `performance.now()`; 0 for never. */
+  readonly takeoverUntilMs: number;
+  /** Gives the position of a cut reader to one that has resumed for it. False if there is none. */
+  handOver(reader: LogReader): boolean;
   /** Whether there are other readers. */
   isShared(): boolean;
-  next(cursor: number, place: number): LogEntry | undefined | null;
-  moved(): void;
-  left(reader: LogReader): void;
+  /** The entry after a cursor; undefined where it is still to come, null at the end. */
+  next(cursor: number, position: number): LogEntry | undefined | null;
+  onRead(): void;
+  onClose(): void;
 }
 
-/** Reads a log, once. An entry counts as read when the next one is asked for. */
+/** Reads a log once. An entry counts as read when the loop asks for the next one. */
 export class LogReader implements AsyncIterable<LogEntry> {
   /** The id of the last entry read. */
   cursor: number;
-  /** Bytes of output up to and with that entry. */
-  place: number;
-  /** The id of the last entry given out. */
-  given: number;
+  /** The offset behind that entry in all output. */
+  position: number;
+  /** Whether the log waits for this reader. */
   lossless: boolean;
-  readonly #after: number;
-  readonly #ports: LogPorts;
+  /** The id of the last entry that was sent: it may not have been read. */
+  sentId: number;
+  readonly #startId: number;
+  readonly #log: LogAccess;
   #wake: (() => void) | undefined;
-  #kept: NodeJS.Timeout | undefined;
+  #resumeTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(cursor: number, place: number, lossless: boolean, ports: LogPorts) {
+  constructor(
+    { cursor, position, lossless }: Pick<LogReader, "cursor" | "position" | "lossless">,
+    log: LogAccess,
+  ) {
     this.cursor = cursor;
-    this.given = cursor;
-    this.#after = cursor;
-    this.place = place;
+    this.position = position;
     this.lossless = lossless;
-    this.#ports = ports;
+    this.sentId = cursor;
+    this.#startId = cursor;
+    this.#log = log;
   }
 
-  /** Tells the reader to look again. */
+  /** Makes the loop look for the next entry again. */
   wake(): void {
     this.#wake?.();
     this.#wake = undefined;
   }
 
-  /** Whether its connection was cut, and its place is kept. */
+  /** Whether the connection was cut, and the position is kept. */
   get isCut(): boolean {
-    return this.#kept !== undefined;
+    return this.#resumeTimer !== undefined;
   }
 
-  /** Leaves the log when nobody has gone on in its place in time; a loop over the reader ends at once. */
+  /** Ends a loop over the reader. A lossless reader's position waits 5 s for one that resumes. */
   cut(): void {
-    if (this.#closed || this.#kept) return;
-    if (this.lossless && !this.#ports.cut(this))
-      this.#kept = setTimeout(() => this.close(), RESUME_MS).unref();
+    if (this.#closed || this.isCut) return;
+    if (this.lossless && !this.#log.handOver(this))
+      this.#resumeTimer = setTimeout(() => this.close(), RESUME_MS).unref();
     else this.close();
     this.wake();
   }
 
-  /** Takes the place of a reader that was cut with this event, if it has come to go on for it. */
-  goesOnFor(given: number): boolean {
-    if (this.lossless || this.#after > given || performance.now() > this.#ports.goesOnUntil)
+  /** Takes over the position of a reader that was cut, if this one has come to resume for it. */
+  takeOver(sentId: number): boolean {
+    if (this.lossless || this.#startId > sentId || performance.now() > this.#log.takeoverUntilMs)
       return false;
     this.lossless = true;
     return true;
   }
 
-  /** Leaves the log; a loop over the reader ends. */
+  /** Leaves the log, which ends a loop over the reader. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#kept);
-    this.#ports.left(this);
+    clearTimeout(this.#resumeTimer);
+    this.#log.onClose();
     this.wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
     try {
-      while (!this.#closed && !this.#kept) {
-        const entry = this.#ports.next(this.cursor, this.place);
+      while (!this.#closed && !this.isCut) {
+        const entry = this.#log.next(this.cursor, this.position);
         if (entry === null) return;
         if (entry === undefined) {
           await new Promise<void>((resolve) => {
@@ -88,15 +94,15 @@ export class LogReader implements AsyncIterable<LogEntry> {
           });
           continue;
         }
-        if (this.#ports.isShared()) entry.keepFrame();
-        this.given = entry.id;
+        if (this.#log.isShared()) entry.keepFrame();
+        this.sentId = entry.id;
         yield entry;
         this.cursor = entry.id;
-        this.place = entry.to;
-        this.#ports.moved();
+        this.position = entry.to;
+        this.#log.onRead();
       }
     } finally {
-      if (!this.#kept) this.close();
+      if (!this.isCut) this.close();
     }
   }
 }

@@ -1,23 +1,26 @@
-/** Thins what a child says of its progress: the first at once, then now and then the latest, and the last one in any case. */
+/** Throttles a child's progress: reports the first, then the latest now and then, and the last. */
 import type { Progress } from "../../../openapi/events.ts";
 
 export interface ProgressThrottleOptions {
-  /** Takes what is left. */
+  /** Takes a report. */
   readonly take: (progress: Progress) => void;
-  /** Whether there is room for it; where there is none it is held, and what comes after takes its place. */
+  /** Whether there is room for a report. Without room, the latest report waits. */
   readonly hasRoom: () => boolean;
 }
 
-/** Between two there is so much time at least, */
+/** 200 ms: the shortest time between two reports. */
 export const THROTTLE_MS = 200;
-/** and this part of the time since the first: in a day they are some thousands, which the log holds beside the child's output. */
+/**
+ * The shortest time between two reports as a part of the time since the first: a day brings some
+ * thousands of them, which the log holds beside the child's output.
+ */
 export const THROTTLE_SHARE = 1 / 1_000;
 
 export class ProgressThrottle {
   readonly #options: ProgressThrottleOptions;
-  #held: Progress | undefined;
+  #latest: Progress | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #since: number | undefined;
+  #firstMs: number | undefined;
   #ended = false;
 
   constructor(options: ProgressThrottleOptions) {
@@ -26,30 +29,30 @@ export class ProgressThrottle {
 
   push(progress: Progress): void {
     if (this.#ended) return;
-    this.#held = progress;
+    this.#latest = progress;
     if (this.#timer === undefined) this.#flush();
   }
 
-  /** Hands on what is held; what comes later is dropped. */
+  /** Hands on the latest report, room or not, and ignores later ones. */
   end(): void {
     clearTimeout(this.#timer);
     this.#ended = true;
-    if (this.#held) this.#options.take(this.#held);
-    this.#held = undefined;
+    if (this.#latest) this.#options.take(this.#latest);
+    this.#latest = undefined;
   }
 
   #flush(): void {
     this.#timer = undefined;
-    if (this.#held === undefined) return;
+    if (this.#latest === undefined) return;
     if (this.#options.hasRoom()) {
-      this.#options.take(this.#held);
-      this.#held = undefined;
+      this.#options.take(this.#latest);
+      this.#latest = undefined;
     }
     const now = performance.now();
-    this.#since ??= now;
+    this.#firstMs ??= now;
     this.#timer = setTimeout(
       () => this.#flush(),
-      Math.max(THROTTLE_MS, (now - this.#since) * THROTTLE_SHARE),
+      Math.max(THROTTLE_MS, (now - this.#firstMs) * THROTTLE_SHARE),
     );
   }
 }

@@ -1,3 +1,4 @@
+/** The event log of a child: its order, its bounds, and readers that fall behind or are cut. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -18,7 +19,7 @@ const RESULT: PoolEvent = {
 };
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
-/** The output of a child as it would be from byte `from` on: each place has a letter of its own. */
+/** The output of a child from byte `from` on. The letter shows the offset, modulo 26. */
 const outputAt = (from: number, length: number) =>
   Array.from({ length }, (_, index) => LETTERS[(from + index) % 26]).join("");
 
@@ -37,7 +38,7 @@ const all = (reader: LogReader) => within("the end of the log", collect(reader))
 const iterate = (reader: LogReader) => reader[Symbol.asyncIterator]();
 
 describe("EventLog", () => {
-  test("ids count up from 1 and every reader sees the same entries", async () => {
+  test("ids count up from 1, and every reader sees the same entries", async () => {
     const log = new EventLog();
     const early = all(log.read({ lossless: true }));
     for (const text of ["one", "two", "three"]) write(log, text);
@@ -63,7 +64,7 @@ describe("EventLog", () => {
     expect(() => write(log, "late")).toThrow("closed");
   });
 
-  test("a lossless reader that is a ring behind makes it unwritable, until it reads on", async () => {
+  test("a lossless reader a ring behind makes it unwritable until it reads on", async () => {
     const log = new EventLog(100);
     const entries = iterate(log.read({ lossless: true }));
     write(log, outputAt(0, 60));
@@ -76,29 +77,33 @@ describe("EventLog", () => {
     });
     expect(JSON.parse((await next(entries)).data).text).toBe(outputAt(0, 60));
     expect(writable).toBe(false);
-    // An entry counts as read when the next one is asked for.
+    // An entry counts as read when the loop asks for the next one.
     await next(entries);
     await within("the log to be writable", waiting);
     expect(log.writable).toBe(true);
   });
 
-  test("entries of a byte are bounded by their number: for a lossless reader by waiting, without one by a gap", async () => {
-    const log = new EventLog();
-    const reader = log.read({ lossless: true });
-    for (let byte = 0; byte < RING_ENTRIES - 1; byte++) write(log, "x");
-    expect(log.writable).toBe(true);
-    write(log, "x");
-    expect(log.writable).toBe(false);
-    reader.close();
-    expect(log.writable).toBe(true);
-    for (let byte = 0; byte < 999; byte++) write(log, "x");
-    log.append(RESULT);
-    const entries = await all(log.read());
-    expect(entries.length).toBe(1 + RING_ENTRIES);
-    expect(JSON.parse(entries[0]?.data ?? "")).toEqual({ type: "gap", droppedBytes: 1_000 });
-  });
+  test(
+    "one-byte entries are bounded in number: a lossless reader makes it wait, others get " +
+      "a gap",
+    async () => {
+      const log = new EventLog();
+      const reader = log.read({ lossless: true });
+      for (let byte = 0; byte < RING_ENTRIES - 1; byte++) write(log, "x");
+      expect(log.writable).toBe(true);
+      write(log, "x");
+      expect(log.writable).toBe(false);
+      reader.close();
+      expect(log.writable).toBe(true);
+      for (let byte = 0; byte < 999; byte++) write(log, "x");
+      log.append(RESULT);
+      const entries = await all(log.read());
+      expect(entries.length).toBe(1 + RING_ENTRIES);
+      expect(JSON.parse(entries[0]?.data ?? "")).toEqual({ type: "gap", droppedBytes: 1_000 });
+    },
+  );
 
-  test("a lossless reader that leaves lets the writer go on", async () => {
+  test("a lossless reader that leaves makes it writable", async () => {
     const log = new EventLog(10);
     const reader = log.read({ lossless: true });
     write(log, outputAt(0, 10));
@@ -108,7 +113,7 @@ describe("EventLog", () => {
     await within("the log to be writable", waiting);
   });
 
-  test("a detached reader that is behind finds a gap of exactly the missing bytes", async () => {
+  test("another reader that is behind finds a gap of exactly the missing bytes", async () => {
     const log = new EventLog(100);
     const entries = iterate(log.read());
     for (let from = 0; from < 500; from += 50) write(log, outputAt(from, 50));
@@ -141,7 +146,7 @@ describe("EventLog", () => {
     expect(await all(log.read({ after: gap?.id as number }))).toEqual(rest);
   });
 
-  test("resumes after an id that has been let go with a gap of what came after it", async () => {
+  test("resumes after an evicted id with a gap of the bytes behind it", async () => {
     const log = new EventLog(10);
     for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
     log.append(RESULT);
@@ -164,7 +169,7 @@ describe("EventLog", () => {
     );
   });
 
-  test("an id too old to be counted from is events_expired", () => {
+  test("an id too old for counting a gap is events_expired", () => {
     const log = new EventLog(1);
     for (let count = 0; count < 200_000; count++) write(log, "x");
     expect(() => log.read({ after: 1 })).toThrow(
@@ -191,7 +196,7 @@ describe("EventLog", () => {
     );
   });
 
-  test("what it has let go of is not held in memory", async () => {
+  test("evicted entries are not held in memory", async () => {
     const log = new EventLog(1024 * 1024);
     const before = await heldBytes();
     for (let count = 0; count < 1_000; count++) write(log, `${count}`.padEnd(65_536, "x"));
@@ -210,7 +215,7 @@ describe("EventLog", () => {
 });
 
 describe("a lossless reader that is cut", () => {
-  /** A log whose one lossless reader has been given two of three entries. */
+  /** A log whose only lossless reader was sent two of three entries. */
   async function cutLog() {
     const log = new EventLog(100);
     const reader = log.read({ lossless: true });
@@ -224,7 +229,7 @@ describe("a lossless reader that is cut", () => {
   }
 
   test.each(["after the cut", "before the cut is noticed"])(
-    "has its place taken by who goes on behind what it read, %s",
+    "hands its position to a reader that resumes behind its last entry, %s",
     async (when) => {
       const { log, reader } = await cutLog();
       if (when === "after the cut") reader.cut();
@@ -240,9 +245,9 @@ describe("a lossless reader that is cut", () => {
   );
 
   test.each([
-    ["who reads from the beginning", {}],
-    ["who is further on than it was", { after: 3 }],
-  ])("does not have it taken by %s: its place is kept for itself", async (_, options) => {
+    ["a reader from the beginning", {}],
+    ["a reader that is further on", { after: 3 }],
+  ])("keeps its position from %s", async (_, options) => {
     const { log, reader } = await cutLog();
     const other = log.read(options);
     reader.cut();
@@ -257,71 +262,71 @@ describe("a lossless reader that is cut", () => {
 test.each([
   ["events", streamLog],
   ["raw bytes", streamRaw],
-] as const)(
-  "whoever asks for the head of an answer of %s alone takes no place",
-  async (_, answer) => {
-    const log = new EventLog();
-    const reader = log.read({ lossless: true });
-    write(log, "one");
-    await next(iterate(reader));
-    reader.cut();
-    await answer(
-      { req: { method: "HEAD" }, env: {} } as unknown as NodeContext,
-      log.read({ after: 1 }),
-    );
-    const heir = log.read({ after: 1 });
-    expect(heir.lossless).toBe(true);
-    heir.close();
-  },
-);
+] as const)("a request for the head of an answer of %s takes no position", async (_, answer) => {
+  const log = new EventLog();
+  const reader = log.read({ lossless: true });
+  write(log, "one");
+  await next(iterate(reader));
+  reader.cut();
+  await answer(
+    { req: { method: "HEAD" }, env: {} } as unknown as NodeContext,
+    log.read({ after: 1 }),
+  );
+  const heir = log.read({ after: 1 });
+  expect(heir.lossless).toBe(true);
+  heir.close();
+});
 
 describe("a reader of stdout from a byte on", () => {
-  test("gets the entry that has it, and what follows; what is not there or no longer there it is told", () =>
-    fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.record({
-            type: fc.constantFrom("stdout" as const, "stderr" as const),
-            length: fc.integer({ min: 1, max: 60 }),
-          }),
-          { maxLength: 40 },
+  test(
+    "gets the entry that holds it and all that follow, or an error for a byte out of " + "reach",
+    () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.record({
+              type: fc.constantFrom("stdout" as const, "stderr" as const),
+              length: fc.integer({ min: 1, max: 60 }),
+            }),
+            { maxLength: 40 },
+          ),
+          fc.nat(1_200),
+          fc.integer({ min: 1, max: 2_000 }),
+          async (chunks, byte, limit) => {
+            const log = new EventLog(limit);
+            let stdout = "";
+            for (const { type, length } of chunks) {
+              const text = outputAt(type === "stdout" ? stdout.length : 0, length);
+              if (type === "stdout") stdout += text;
+              log.write(type, Buffer.from(text), "text");
+            }
+            log.append(RESULT);
+            const kept = (await all(log.read())).filter(({ type }) => type === "stdout");
+            const oldest = kept[0]?.stdoutFrom ?? stdout.length;
+            if (byte > stdout.length) {
+              expect(() => log.read({ stdoutFrom: byte })).toThrow(
+                expect.objectContaining({ code: "invalid_request" }),
+              );
+            } else if (byte < oldest) {
+              expect(() => log.read({ stdoutFrom: byte })).toThrow(
+                expect.objectContaining({ code: "events_expired" }),
+              );
+            } else {
+              const entries = await all(log.read({ stdoutFrom: byte }));
+              const got = entries.map(({ type, bytes, stdoutFrom }) =>
+                type === "stdout" ? bytes?.subarray(Math.max(0, byte - stdoutFrom)).toString() : "",
+              );
+              expect(got.join("")).toBe(stdout.slice(byte));
+              expect(entries.at(-1)?.type).toBe("result");
+              expect(entries.map(({ type }) => type)).not.toContain("gap");
+            }
+          },
         ),
-        fc.nat(1_200),
-        fc.integer({ min: 1, max: 2_000 }),
-        async (chunks, byte, limit) => {
-          const log = new EventLog(limit);
-          let stdout = "";
-          for (const { type, length } of chunks) {
-            const text = outputAt(type === "stdout" ? stdout.length : 0, length);
-            if (type === "stdout") stdout += text;
-            log.write(type, Buffer.from(text), "text");
-          }
-          log.append(RESULT);
-          const kept = (await all(log.read())).filter(({ type }) => type === "stdout");
-          const oldest = kept[0]?.stdoutFrom ?? stdout.length;
-          if (byte > stdout.length) {
-            expect(() => log.read({ stdoutFrom: byte })).toThrow(
-              expect.objectContaining({ code: "invalid_request" }),
-            );
-          } else if (byte < oldest) {
-            expect(() => log.read({ stdoutFrom: byte })).toThrow(
-              expect.objectContaining({ code: "events_expired" }),
-            );
-          } else {
-            const entries = await all(log.read({ stdoutFrom: byte }));
-            const got = entries.map(({ type, bytes, stdoutFrom }) =>
-              type === "stdout" ? bytes?.subarray(Math.max(0, byte - stdoutFrom)).toString() : "",
-            );
-            expect(got.join("")).toBe(stdout.slice(byte));
-            expect(entries.at(-1)?.type).toBe("result");
-            expect(entries.map(({ type }) => type)).not.toContain("gap");
-          }
-        },
+        { numRuns: 500 },
       ),
-      { numRuns: 500 },
-    ));
+  );
 
-  test("that would rather be refused than begin with a gap is", () => {
+  test("that needs the whole is refused where it would begin with a gap", () => {
     const log = new EventLog(10);
     for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));
     for (const options of [{}, { after: 3 }]) {
@@ -333,7 +338,7 @@ describe("a reader of stdout from a byte on", () => {
   });
 });
 
-test("a caller that is cut anywhere, and goes on behind what came through, reads every byte once", () =>
+test("a caller that is cut anywhere and resumes reads every byte once", () =>
   fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 200 }),
@@ -362,11 +367,11 @@ test("a caller that is cut anywhere, and goes on behind what came through, reads
               came.push(value);
               for (let rest = rests; rest > 0; rest--) await nextTurn();
             }
-            // What was on the way is lost.
+            // The cut loses entries on their way.
             came.length = Math.max(0, came.length - lost);
-            const goOn = () => log.read({ after: came.at(-1)?.id ?? 0 });
+            const resume = () => log.read({ after: came.at(-1)?.id ?? 0 });
             if (noticed === "before") reader.cut();
-            const heir = goOn();
+            const heir = resume();
             if (noticed === "after") reader.cut();
             reader = heir;
           }
@@ -392,47 +397,47 @@ test("a caller that is cut anywhere, and goes on behind what came through, reads
 
 interface Habits {
   readonly lossless: boolean;
-  /** Chunks written before it comes. */
+  /** Chunks that are written before the reader comes. */
   readonly comesAt: number;
-  /** Turns of rest after each entry, over and over. */
+  /** Turns of the event loop that it rests after each entry, over and over. */
   readonly rests: readonly number[];
-  /** It leaves after so many entries and resumes; 0 for never. */
+  /** Entries after which it leaves and resumes; 0 for never. */
   readonly leavesAfter: number;
 }
 
-/** Reads to the end by its habits; answers with the bytes received and declared dropped. Checks each byte's place. */
+/** Reads to the end. Checks each byte's offset. Resolves with the bytes received and dropped. */
 async function readBy(
   log: EventLog,
   { lossless, rests, leavesAfter, comesAt }: Habits,
 ): Promise<number> {
-  let place = 0;
+  let offset = 0;
   let after = 0;
   let step = 0;
-  let ended = false;
-  while (!ended) {
+  let isAtEnd = false;
+  while (!isAtEnd) {
     let entries = 0;
     for await (const { id, type, data } of log.read({ after, lossless })) {
       expect(id).toBeGreaterThan(after);
       after = id;
       const event = JSON.parse(data) as { text?: string; droppedBytes?: number };
       if (type === "stdout") {
-        expect(event.text).toBe(outputAt(place, event.text?.length ?? 0));
-        place += event.text?.length ?? 0;
+        expect(event.text).toBe(outputAt(offset, event.text?.length ?? 0));
+        offset += event.text?.length ?? 0;
       } else if (type === "gap") {
         expect(event.droppedBytes).toBeGreaterThan(0);
         if (lossless && comesAt === 0 && leavesAfter === 0)
           throw new Error("a lossless reader lost bytes");
-        place += event.droppedBytes ?? 0;
-      } else ended = true;
+        offset += event.droppedBytes ?? 0;
+      } else isAtEnd = true;
       for (let rest = rests[step++ % rests.length] as number; rest > 0; rest--) await nextTurn();
       if (++entries === leavesAfter) break;
     }
     if (log.closed && leavesAfter === 0) break;
   }
-  return place;
+  return offset;
 }
 
-test("whatever the sizes, speeds and resume points: received + declared dropped = written, in order", () =>
+test("any sizes, speeds and resume points: received + dropped = written, in order", () =>
   fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 200 }),
@@ -467,8 +472,8 @@ test("whatever the sizes, speeds and resume points: received + declared dropped 
           come(index + 1);
         }
         log.append(RESULT);
-        for (const place of await within("the readers", Promise.all(readers)))
-          expect(place).toBe(written);
+        for (const total of await within("the readers", Promise.all(readers)))
+          expect(total).toBe(written);
       },
     ),
     { numRuns: 150 },

@@ -1,3 +1,4 @@
+/** The batches that one output of a child becomes. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BATCH_MS, OutputBatcher, unfinished } from "../../server/supervisor/output/batcher.ts";
@@ -9,37 +10,37 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function gathering(text: boolean) {
-  const pieces: Buffer[] = [];
+function batching(text: boolean) {
+  const batches: Buffer[] = [];
   return {
-    gather: new OutputBatcher({ text, take: (bytes) => pieces.push(bytes) }),
-    pieces,
-    texts: () => pieces.map((piece) => piece.toString("latin1")),
+    batcher: new OutputBatcher({ text, take: (bytes) => batches.push(bytes) }),
+    batches,
+    texts: () => batches.map((batch) => batch.toString("latin1")),
   };
 }
 
-describe("Gather", () => {
-  test("the first bytes go on at once, what follows soon together, and after a silence at once again", () => {
-    const { gather, texts } = gathering(false);
-    for (const line of ["one", "two", "three"]) gather.push(Buffer.from(line));
+describe("OutputBatcher", () => {
+  test("sends the first bytes at once, the next ones together, and after a silence at once", () => {
+    const { batcher, texts } = batching(false);
+    for (const line of ["one", "two", "three"]) batcher.push(Buffer.from(line));
     expect(texts()).toEqual(["one"]);
     vi.advanceTimersByTime(BATCH_MS);
     expect(texts()).toEqual(["one", "twothree"]);
     vi.advanceTimersByTime(2 * BATCH_MS);
-    gather.push(Buffer.from("four"));
+    batcher.push(Buffer.from("four"));
     expect(texts()).toEqual(["one", "twothree", "four"]);
-    gather.end();
+    batcher.end();
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("64 KiB wait for nothing", () => {
-    const { gather, pieces } = gathering(false);
-    gather.push(Buffer.alloc(1));
-    for (let part = 0; part < 4; part++) gather.push(Buffer.alloc(20_000));
-    expect(pieces.map(({ length }) => length)).toEqual([1, 80_000]);
+  test("sends 64 KiB without waiting", () => {
+    const { batcher, batches } = batching(false);
+    batcher.push(Buffer.alloc(1));
+    for (let part = 0; part < 4; part++) batcher.push(Buffer.alloc(20_000));
+    expect(batches.map(({ length }) => length)).toEqual([1, 80_000]);
   });
 
-  test("whatever the bytes, the chunks and the pauses: nothing is lost or moved, and as text each piece decodes as the whole does", () => {
+  test("keeps all bytes in order, and each text batch decodes as the whole does", () => {
     const bytes = fc.array(
       fc.oneof(
         fc.string({ unit: "grapheme" }).map((text) => Buffer.from(text)),
@@ -47,7 +48,7 @@ describe("Gather", () => {
         fc
           .constantFrom("\u20ac", "\r\n", "\0", "\ufeff", "👩‍👩‍👧", "\ud83d")
           .map((text) => Buffer.from(text)),
-        // Beginnings of characters, surrogates and overlong forms, which are no UTF-8.
+        // Unfinished characters, surrogates and overlong forms: none of them is UTF-8.
         fc
           .constantFrom("e282", "f09f98", "eda080", "c080", "e08080", "f4908080", "80", "ff")
           .map((hex) => Buffer.from(hex, "hex")),
@@ -61,17 +62,17 @@ describe("Gather", () => {
         fc.boolean(),
         (parts, cuts, pausing) => {
           const whole = Buffer.concat(parts);
-          const { gather, pieces } = gathering(true);
+          const { batcher, batches } = batching(true);
           for (let at = 0, turn = 0; at < whole.length; turn++) {
             const length = cuts[turn % cuts.length] as number;
-            gather.push(whole.subarray(at, at + length));
+            batcher.push(whole.subarray(at, at + length));
             at += length;
             if (pausing && turn % 3 === 0) vi.advanceTimersByTime(BATCH_MS);
           }
-          gather.end();
-          expect(Buffer.concat(pieces).equals(whole)).toBe(true);
+          batcher.end();
+          expect(Buffer.concat(batches).equals(whole)).toBe(true);
           const reference = new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole);
-          expect(pieces.map((piece) => piece.toString("utf8")).join("")).toBe(reference);
+          expect(batches.map((batch) => batch.toString("utf8")).join("")).toBe(reference);
           expect(vi.getTimerCount()).toBe(0);
         },
       ),

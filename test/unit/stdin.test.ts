@@ -1,20 +1,22 @@
-/** A child's input that takes one body. */
+/** A child's input that takes one body only. */
 import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ChildStdin } from "../../server/supervisor/stdin.ts";
 
+const SOURCE = { spec: { stdin: { open: true, once: true } } } as const;
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** An input, what it has said of its body, and the child's end of the pipe. */
+/** An input, the reasons for which its body broke, and the child's end of the pipe. */
 function open() {
   const broken: string[] = [];
-  const input = new ChildStdin({ open: true, once: (why) => void broken.push(why) });
+  const input = new ChildStdin(SOURCE, (why) => void broken.push(why));
   const pipe = new PassThrough();
   return { input, broken, pipe };
 }
 
-test("a body that does not begin in time is missed, once", async () => {
+test("a body that does not begin in time breaks the input, once", async () => {
   const { broken } = open();
   await vi.advanceTimersByTimeAsync(9_999);
   expect(broken).toEqual([]);
@@ -22,7 +24,7 @@ test("a body that does not begin in time is missed, once", async () => {
   expect(broken).toEqual(["nobody began to send the child's input in 10000 ms"]);
 });
 
-test("one that has begun may take its time, and is the only one", async () => {
+test("a body that has begun may take its time, and is the only one", async () => {
   const { input, broken, pipe } = open();
   const body = new PassThrough();
   const written = input.write(body, false);
@@ -30,14 +32,14 @@ test("one that has begun may take its time, and is the only one", async () => {
     code: "stdin_closed",
   });
   await vi.advanceTimersByTimeAsync(3_600_000);
-  input.attach(pipe);
+  void input.attach(pipe, SOURCE);
   body.end("all");
   expect(await written).toBe(3);
   expect((await pipe.toArray()).join("")).toBe("all");
   expect(broken).toEqual([]);
 });
 
-test("a child that has ended misses nothing", async () => {
+test("a child that has ended needs no body", async () => {
   const { input, broken } = open();
   input.close();
   await vi.advanceTimersByTimeAsync(60_000);
@@ -48,10 +50,10 @@ test("a child that has ended misses nothing", async () => {
 });
 
 test.each(["before the child is there", "while the child does not read", "before it is read"])(
-  "a body that breaks off is told of at once, %s",
+  "a body that breaks off is reported at once, %s",
   async (when) => {
     const { input, broken } = open();
-    // Takes one write, and does not finish it before it is closed, as a full pipe.
+    // Takes one write and never finishes it, like a full pipe, until it is closed.
     let taken: (error: Error) => void = () => {};
     const pipe = new Writable({
       write(_chunk, _encoding, done) {
@@ -68,7 +70,7 @@ test.each(["before the child is there", "while the child does not read", "before
     if (when === "before it is read") body.destroy(new Error("gone"));
     const written = input.write(body, true).catch((error: unknown) => error);
     if (when === "while the child does not read") {
-      input.attach(pipe);
+      void input.attach(pipe, SOURCE);
       body.write("taken in part");
       await vi.advanceTimersByTimeAsync(0);
     }
@@ -81,10 +83,10 @@ test.each(["before the child is there", "while the child does not read", "before
   },
 );
 
-test("a child that reads no more is no fault of the sender's", async () => {
+test("a child that stops reading does not break the body", async () => {
   const { input, broken, pipe } = open();
   pipe.on("error", () => {});
-  input.attach(pipe);
+  void input.attach(pipe, SOURCE);
   const body = new PassThrough();
   const written = input.write(body, true).catch((error: unknown) => error);
   pipe.destroy(new Error("EPIPE"));

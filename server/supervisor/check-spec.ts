@@ -1,0 +1,125 @@
+/** Checks a child spec against the rules of its pool: once, when its request arrives. */
+import { PoolError } from "../../openapi/errors.ts";
+import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
+import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
+import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
+import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { checkFiles } from "../workspace/check-files.ts";
+import type { FetchRules } from "../workspace/fetch-rules.ts";
+import type { Uploads } from "../workspace/uploads.ts";
+
+/** The part of a supervisor's options that decides which specs it admits. */
+export interface PoolRules {
+  readonly pool: string;
+  readonly member: string;
+  readonly sandbox: Sandbox;
+  /** The pool's limits and grants; a caller can tighten the limits. */
+  readonly confinement: Confinement;
+  /** The longest deadline that a caller may ask for, in milliseconds; undefined for any. */
+  readonly maxDeadlineMs?: number | undefined;
+  /** The deadline of a call that names none, in milliseconds. */
+  readonly defaultDeadlineMs: number;
+  /** The URLs from which files are fetched for children. */
+  readonly fetchRules: FetchRules;
+  readonly runtimes: RuntimeRegistry;
+}
+
+/**
+ * A `call` has the default deadline unless its spec names one. A `placed` child has the pool's
+ * longest deadline, or none; its input stays open unless its spec says more.
+ */
+export type Lifetime = "call" | "placed";
+
+/** A caller's request for a child: the spec, and the parts that came beside it. */
+export interface ChildRequest {
+  readonly spec: ChildSpec;
+  readonly lifetime: Lifetime;
+  readonly uploads?: Uploads | undefined;
+}
+
+/** A request that the pool's rules allow, with the values that they give it. */
+export interface CheckedSpec extends ChildRequest {
+  /** The rules at the time of the check. A reload replaces them. */
+  readonly rules: PoolRules;
+  readonly limits: ChildLimits;
+  readonly runtime: Runtime;
+  /** The function to call; undefined for a command. */
+  readonly call: FunctionCall | undefined;
+  /** The caller's deadline, or else the pool's, in milliseconds; undefined for none. */
+  readonly deadlineMs: number | undefined;
+}
+
+/**
+ * @throws {PoolError} `invalid_request` for more than the pool's limits; `task_not_found`;
+ *   `runtime_not_found`; `forbidden` for a command, a variable or a URL that the operator does not
+ *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox.
+ */
+export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec {
+  const { spec, uploads } = request;
+  const { confinement, fetchRules, runtimes } = rules;
+  checkSandbox(spec.sandbox, rules);
+  checkCommand(spec, rules);
+  const call = runtimes.callOf(spec);
+  const runtime = call ? runtimes.of(call) : runtimes.command;
+  const limits = tightened(confinement.limits, spec.limits);
+  if (uploads?.stdin && spec.stdin !== undefined)
+    throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
+  checkFiles(spec, {
+    uploaded: uploads?.files ?? [],
+    maxBytes: limits.workspaceBytes,
+    rules: fetchRules,
+  });
+  return { ...request, rules, limits, runtime, call, deadlineMs: deadlineOf(request, rules) };
+}
+
+/** @throws {PoolError} `sandbox_unavailable` when the member's sandbox is weaker than demanded. */
+export function checkSandbox(
+  demanded: SandboxLevel | undefined,
+  { member, sandbox }: Pick<PoolRules, "member" | "sandbox">,
+): void {
+  if (demanded !== undefined && !isAtLeast(sandbox.level, demanded))
+    throw PoolError.of(
+      "sandbox_unavailable",
+      `expected sandbox ${demanded}; member ${member} has ${sandbox.level}`,
+    );
+}
+
+function deadlineOf(
+  { spec: { deadlineMs }, lifetime }: ChildRequest,
+  { pool, maxDeadlineMs, defaultDeadlineMs }: PoolRules,
+): number | undefined {
+  if (deadlineMs === undefined)
+    return lifetime === "call"
+      ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY)
+      : maxDeadlineMs;
+  if (maxDeadlineMs === undefined || deadlineMs <= maxDeadlineMs) return deadlineMs;
+  const longest = `${maxDeadlineMs}, the longest deadline of pool ${pool}`;
+  const message = `expected at most ${longest}; got ${deadlineMs}`;
+  throw PoolError.of("invalid_request", `/deadlineMs: ${message}`, {
+    fields: [{ path: "/deadlineMs", message }],
+  });
+}
+
+/** Refuses commands outside the pool's allow-list, and functions, which could start any program. */
+function checkCommand(
+  { command, function: fn, task, env = {}, files }: ChildSpec,
+  { pool, confinement }: PoolRules,
+): void {
+  const allowed = confinement.grants.commands;
+  if (allowed === undefined) return;
+  const refuse = (why: string) => PoolError.of("forbidden", `pool ${pool} runs only ${why}`);
+  if (fn) throw refuse(`these commands, and no functions: ${allowed.join(", ")}`);
+  if (command && !allowed.includes(command[0] ?? ""))
+    throw refuse(`${allowed.join(", ")}; got ${command[0]}`);
+  // PATH, LD_PRELOAD, PS4 and many more turn an allowed program into another one.
+  const names = Object.keys(env);
+  if (names.length > 0)
+    throw refuse(
+      `the commands it allows, with its own variables: ${names.join(", ")} may not be set`,
+    );
+  // Runtimes load modules from the workspace, their home: a file there would replace the task's
+  // code.
+  if (task && files) throw refuse("the commands it allows, and tasks without files");
+}

@@ -1,0 +1,107 @@
+/** How a child ends: one event, made of the first cause, the work's outcome and the artifacts. */
+import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
+import type { EventOf } from "../../openapi/events.ts";
+import type { Usage } from "../../openapi/resources.ts";
+import type { MeasuredUsage, Outcome } from "../runtimes/runtime.ts";
+import type { ChildLimits } from "../sandbox/confinement.ts";
+import type { Exit } from "../sandbox/sandbox.ts";
+import type { Artifacts } from "../workspace/artifacts.ts";
+
+/** Why the server stops a child. */
+export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "payload_too_large">;
+
+/** Why the server ended the child, or could not start it. Only the first cause counts. */
+export interface Cause {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/** How the work ended. */
+export interface Ending {
+  readonly outcome: Outcome;
+  /** Undefined when the work ended by itself. */
+  readonly cause: Cause | undefined;
+  readonly usage: Usage;
+}
+
+/** The limit for which the sandbox killed the child, unless a function had reported its outcome. */
+export function exceededCause(
+  { exceeded }: Exit,
+  { kind }: Outcome,
+  limits: ChildLimits,
+): Cause | undefined {
+  if (exceeded === undefined || kind === "returned" || kind === "threw" || kind === "invalid")
+    return undefined;
+  if (exceeded === "memory")
+    return {
+      code: "out_of_memory",
+      detail: `the child took more than its ${limits.memoryBytes} bytes of memory`,
+    };
+  return {
+    code: "deadline_exceeded",
+    detail: `the child used up its ${limits.cpuMs} ms of processor time`,
+  };
+}
+
+/**
+ * The usage of the whole process tree.
+ *
+ * @param startedMs the child's start, a time of `performance.now()`.
+ * @param counted by the sandbox, which comes first.
+ * @param measured by the runtime inside the child.
+ */
+export function usageOf(
+  startedMs: number,
+  counted?: MeasuredUsage,
+  measured?: MeasuredUsage,
+): Usage {
+  const cpuMs = counted?.cpuMs ?? measured?.cpuMs ?? null;
+  return {
+    wallMs: toMicroseconds(performance.now() - startedMs),
+    cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
+    maxRssBytes: counted?.maxRssBytes ?? measured?.maxRssBytes ?? null,
+  };
+}
+
+/** Milliseconds, without the noise below a microsecond. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+/** The terminal event: the server's cause if there is one, else the work's own outcome. */
+export function terminalEvent(
+  { outcome, cause, usage }: Ending,
+  artifacts: Artifacts | undefined,
+): EventOf<"result"> | EventOf<"failed"> {
+  const base = { usage, artifacts: artifacts?.list() ?? [] };
+  const failed = (
+    code: ErrorCode,
+    detail: string,
+    { exitCode, error }: { exitCode?: number | undefined; error?: FunctionError } = {},
+  ) => ({
+    type: "failed" as const,
+    problem: problem(code, detail, error ? { error } : {}),
+    ...(exitCode !== undefined && { exitCode }),
+    ...base,
+  });
+  if (cause) return failed(cause.code, cause.detail);
+  const exitCode = outcome.kind === "exited" ? outcome.exit.exitCode : undefined;
+  if (artifacts?.problem !== undefined && (exitCode !== undefined || outcome.kind === "returned"))
+    return failed("payload_too_large", `artifacts: ${artifacts.problem}`, { exitCode });
+  switch (outcome.kind) {
+    case "returned": {
+      const { value, encoding } = outcome;
+      return { type: "result", value, ...(encoding && { encoding }), ...base };
+    }
+    case "exited":
+      return { type: "result", exitCode: outcome.exit.exitCode, ...base };
+    case "threw":
+      return failed("function_threw", outcome.detail, { error: outcome.error });
+    case "invalid":
+      return failed("invalid_request", outcome.detail);
+    case "unavailable":
+      return failed("sandbox_unavailable", outcome.detail);
+    case "crashed":
+      return failed("worker_crashed", outcome.detail, { exitCode: outcome.exitCode });
+  }
+}

@@ -1,0 +1,67 @@
+/** Keeps children that have ended for a while: late readers find their events and artifacts. */
+import type { Child } from "./child.ts";
+
+/** The most ended children of a pool, and the most bytes of their events and artifacts. */
+const MAX_CHILDREN = 100;
+const MAX_EVENT_BYTES = 32 * 1024 * 1024;
+const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
+
+/** 10,000 ids of forgotten children: their events have expired, other ids were never known. */
+const MAX_FORGOTTEN_IDS = 10_000;
+
+export class RememberedChildren {
+  readonly #timers = new Map<Child, NodeJS.Timeout>();
+  readonly #forgottenIds = new Set<string>();
+  readonly #onForget: (child: Child) => void;
+
+  /** @param onForget is called with each child that is no longer kept. */
+  constructor(onForget: (child: Child) => void) {
+    this.#onForget = onForget;
+  }
+
+  /**
+   * Keeps an ended child. Forgets the oldest ones beyond the bounds; the new one is kept whatever
+   * its size, because its caller is still reading.
+   *
+   * @param rememberMs milliseconds until the child is forgotten.
+   */
+  add(child: Child, rememberMs: number): void {
+    this.#timers.set(child, setTimeout(() => this.#forget(child), rememberMs).unref());
+    let eventBytes = 0;
+    let artifactBytes = 0;
+    for (const { log, artifacts } of this.#timers.keys()) {
+      eventBytes += log.heldBytes;
+      artifactBytes += artifacts?.bytes ?? 0;
+    }
+    for (const oldest of [...this.#timers.keys()]) {
+      const isWithinBounds =
+        this.#timers.size <= MAX_CHILDREN &&
+        eventBytes <= MAX_EVENT_BYTES &&
+        artifactBytes <= MAX_ARTIFACT_BYTES;
+      if (oldest === child || isWithinBounds) break;
+      eventBytes -= oldest.log.heldBytes;
+      artifactBytes -= oldest.artifacts?.bytes ?? 0;
+      this.#forget(oldest);
+    }
+  }
+
+  /** Whether a child of this id was kept and has been forgotten. */
+  hasForgotten(id: string): boolean {
+    return this.#forgottenIds.has(id);
+  }
+
+  /** Forgets all children. */
+  clear(): void {
+    for (const child of [...this.#timers.keys()]) this.#forget(child);
+  }
+
+  #forget(child: Child): void {
+    clearTimeout(this.#timers.get(child));
+    this.#timers.delete(child);
+    child.close();
+    this.#forgottenIds.add(child.id);
+    if (this.#forgottenIds.size > MAX_FORGOTTEN_IDS)
+      this.#forgottenIds.delete(this.#forgottenIds.values().next().value as string);
+    this.#onForget(child);
+  }
+}

@@ -1,0 +1,64 @@
+/** Refuses a spec whose files cannot be put into the workspace, before its child has a slot. */
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
+import type { Part } from "../../sdk/typescript/http/multipart.ts";
+import { findExpression } from "../sandbox/patterns.ts";
+import { checkUrl } from "./fetch.ts";
+import type { FetchRules } from "./fetch-rules.ts";
+import { bytesOfAll, sortFiles } from "./pack.ts";
+
+/** The files that came beside a spec, and the bounds of the pool. */
+export interface FileBounds {
+  readonly uploaded: readonly Part[];
+  /** Bytes of all files together. */
+  readonly maxBytes: number;
+  readonly rules: FetchRules;
+}
+
+/**
+ * @throws {PoolError} `invalid_request` for too many files or bytes, for paths that exclude each
+ *   other, and for patterns that `find` does not understand; `forbidden` for a URL that the pool's
+ *   operator does not allow.
+ */
+export function checkFiles(
+  { files = {}, artifacts = [] }: ChildSpec,
+  { uploaded, maxBytes, rules }: FileBounds,
+): void {
+  checkPaths([...Object.keys(files), ...uploaded.map(({ name }) => name)]);
+  const { inline, remote } = sortFiles(files);
+  for (const file of remote) checkUrl(file, rules);
+  const bytes = bytesOfAll([...uploaded, ...inline]);
+  if (bytes > maxBytes)
+    throw invalid(
+      "/files",
+      `expected at most ${maxBytes} bytes, the size of the workspace; got ${bytes}`,
+    );
+  try {
+    findExpression(artifacts);
+  } catch (error) {
+    throw invalid("/artifacts", messageOf(error));
+  }
+}
+
+function checkPaths(paths: readonly string[]): void {
+  if (paths.length > MAX_FILES)
+    throw invalid("/files", `expected at most ${MAX_FILES} files; got ${paths.length}`);
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice !== undefined)
+    throw invalid(
+      "/files",
+      `expected ${JSON.stringify(twice)} once; got it in the spec and in a part`,
+    );
+  const folders = new Set(
+    paths.flatMap((path) =>
+      path.split("/").map((_, index, names) => names.slice(0, index).join("/")),
+    ),
+  );
+  const both = paths.find((path) => folders.has(path));
+  if (both !== undefined)
+    throw invalid("/files", `expected ${JSON.stringify(both)} to be a file or a folder; got both`);
+}
+
+function invalid(path: string, message: string): PoolError {
+  return PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+}

@@ -1,4 +1,4 @@
-/** The limits and grants of a pool's children. The operator sets them; callers only tighten them. */
+/** The limits and grants of a pool: the operator sets them, and callers can only tighten them. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Limits } from "../../openapi/limits.ts";
 

@@ -1,7 +1,4 @@
-/**
- * The rules for what a pool's children may use and see. The operator decides it; callers can only
- * tighten it.
- */
+/** The limits and grants of a pool: the operator sets them, and callers can only tighten them. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Limits } from "../../openapi/limits.ts";
 
@@ -43,10 +40,7 @@ export interface Grants {
   readonly devices: readonly string[];
   /** The only programs that callers may name; undefined for any, and for functions. */
   readonly commands: readonly string[] | undefined;
-  /**
-   * A folder shown as the root file system in the place of the host's; undefined for the host's
-   * `/usr`.
-   */
+  /** A folder that is the root file system inside; undefined for the host's `/usr`. */
   readonly root: string | undefined;
 }
 
@@ -56,12 +50,12 @@ export interface Confinement {
 }
 
 /**
- * A child's limits: the pool's, tightened by what its caller asked for.
+ * A child's limits: the pool's, tightened by the limits that its caller requests.
  *
- * @throws {PoolError} `invalid_request` when more is asked for than the pool allows.
+ * @throws {PoolError} `invalid_request` when a limit is above the pool's own.
  */
-export function tightened(pool: ChildLimits, asked: Limits = {}): ChildLimits {
-  const limits = withoutUndefined(asked);
+export function tightened(pool: ChildLimits, requested: Limits = {}): ChildLimits {
+  const limits = withoutUndefined(requested);
   const fields = (Object.keys(limits) as (keyof Limits)[])
     .filter((key) => (limits[key] as number) > pool[key])
     .map((key) => ({
@@ -77,10 +71,11 @@ export function tightened(pool: ChildLimits, asked: Limits = {}): ChildLimits {
   return { ...pool, ...limits };
 }
 
+/** A copy of an object without the keys whose value is undefined. */
 export function withoutUndefined<T extends object>(
-  given: T,
+  value: T,
 ): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
     [K in keyof T]?: NonNullable<T[K]>;
   };
 }

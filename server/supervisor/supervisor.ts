@@ -186,8 +186,7 @@ export class Supervisor {
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       reference: { id, pool, member, url: `${url}/children/${id}` },
-      // A placed child can be fed while it runs; a call's input is empty unless the caller says
-      // more.
+      // The input of a placed child stays open. A call's input is empty unless its spec says more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       uploads,
       runtime,

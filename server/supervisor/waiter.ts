@@ -11,7 +11,17 @@ export class Waiter {
   /** In milliseconds of `performance.now()`. */
   readonly requestedAt = performance.now();
   readonly #grant = Promise.withResolvers<Slot>();
+  /**
+   * Resolves with the slot, which is held from then on. Rejects with `queue_timeout`, `draining`,
+   * or `cancelled` after {@link leave}.
+   */
+  readonly granted = this.#grant.promise;
   readonly #settle = Promise.withResolvers<void>();
+  /**
+   * Resolves when a child took the slot, when the slot returned, or when the wait ended without
+   * one.
+   */
+  readonly settled = this.#settle.promise;
   /** Ends the wait. A slot that was granted and not taken returns. */
   leave: () => void = () => {};
   #position = 0;
@@ -21,22 +31,6 @@ export class Waiter {
     this.client = client;
     // A client that has left does not look at the rejection.
     this.granted.catch(() => {});
-  }
-
-  /**
-   * Resolves with the slot, which is held from then on. Rejects with `queue_timeout`, `draining`,
-   * or `cancelled` after {@link leave}.
-   */
-  get granted(): Promise<Slot> {
-    return this.#grant.promise;
-  }
-
-  /**
-   * Resolves when a child took the slot, when the slot returned, or when the wait ended without
-   * one.
-   */
-  get settled(): Promise<void> {
-    return this.#settle.promise;
   }
 
   /** Calls back with the position, 1 for the next to be served, at first and when it changes. */

@@ -1,6 +1,6 @@
 /**
- * The files that a child left: taken from the tar stream of its sandbox, kept in a file without a
- * name, given out by path.
+ * The files that a child left. They come as the tar stream of its sandbox, are stored in one file
+ * without a name, and are read by path.
  */
 import { Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
@@ -78,10 +78,7 @@ export class Artifacts {
     }
   }
 
-  /**
-   * Why the stream was not read to its end; undefined when it was. The files that came before are
-   * kept.
-   */
+  /** Why the stream was not read to its end; undefined when it was. Earlier files are kept. */
   get problem(): string | undefined {
     return this.#problem;
   }

@@ -120,10 +120,7 @@ function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolEr
   );
 }
 
-/**
- * The addresses of a URL's host. Each of them has to be allowed: which one the connection takes is
- * not known here.
- */
+/** The addresses of a URL's host. Each has to be allowed: the connection may go to any of them. */
 async function addressesOf(
   file: RemoteFile,
   { hostname }: URL,

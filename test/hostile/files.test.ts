@@ -97,6 +97,17 @@ describe.skipIf(hostileMissing)(
       ).toMatch(/^(10\d\d\n){60}over\n$/);
     });
 
+    test("a forged archive brings no path that the patterns do not match", async () => {
+      const { script } = await startAttacked();
+      // The pipe belongs to the shell around the program. The server reads one archive from it.
+      const forge =
+        "echo forged >Makefile; echo forged >a.png; " +
+        "tar -cf - ./Makefile ./a.png >/proc/$PPID/fd/8 && echo written; rm a.png";
+      const events = await script(forge, { artifacts: ["*.png"] });
+      expect(textOf(events)).toBe("written\n");
+      expect(lastOf(events, "result").artifacts).toEqual([{ path: "a.png", bytes: 7 }]);
+    });
+
     test("a path deeper than any limit, and names of any bytes, go with the child", async () => {
       const { attack } = await startAttacked();
       const program =

@@ -169,8 +169,7 @@ export class EventLog {
         "events_expired",
         `event ${start + 1} is no longer kept: the oldest is ${oldest.id}`,
       );
-    // A reader of the whole gets the terminal event in any case: nothing else tells how the child
-    // ended.
+    // A reader of the whole always gets the terminal event, which says how the child ended.
     return whole && this.#closed ? Math.min(start, nextId - 2) : start;
   }
 

@@ -74,7 +74,8 @@ export function problem(code: ErrorCode, detail: string, extras: ProblemExtras =
 }
 
 /**
- * The one class of errors that the SDK and the server throw: a problem that ended a request or a child.
+ * The one class of errors that the SDK and the server throw: a problem that ended a request or a
+ * child.
  *
  * Match on {@link PoolError.code}; `message` is for people.
  */

@@ -64,11 +64,9 @@ export const ChildSchema = ChildReferenceSchema.extend({
   status: ChildStatusSchema,
   kind: z.enum(KINDS),
   startedAt: z.iso.datetime(),
-  deadlineAt: z
-    .union([z.iso.datetime(), z.null()])
-    .openapi({
-      description: "The time when the child will be stopped; null if it has no deadline.",
-    }),
+  deadlineAt: z.union([z.iso.datetime(), z.null()]).openapi({
+    description: "The time when the child will be stopped; null if it has no deadline.",
+  }),
   endedAt: z
     .union([z.iso.datetime(), z.null()])
     .openapi({ description: "The time when the child's process ended; null while it runs." }),
@@ -173,12 +171,9 @@ export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).ope
 
 /** The ending of a child: the fields that `result`, `failed` and the JSON answer share. */
 export const endingFields = {
-  value: z
-    .any()
-    .optional()
-    .openapi({
-      description: "The value that the function returned; null for undefined. `encoding` says how.",
-    }),
+  value: z.any().optional().openapi({
+    description: "The value that the function returned; null for undefined. `encoding` says how.",
+  }),
   encoding: z
     .literal("devalue")
     .optional()

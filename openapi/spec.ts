@@ -84,11 +84,9 @@ const specFields = {
     .boolean()
     .default(false)
     .openapi({ description: "Stop the child when its caller's connection closes." }),
-  labels: record(z.string().max(63), z.string().max(255))
-    .optional()
-    .openapi({
-      description: "The caller's own names and values. Answers show them with the child.",
-    }),
+  labels: record(z.string().max(63), z.string().max(255)).optional().openapi({
+    description: "The caller's own names and values. Answers show them with the child.",
+  }),
 };
 
 export const KINDS = ["command", "function", "task"] as const;

@@ -4,31 +4,36 @@ import { z } from "@hono/zod-openapi";
 /** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
 export const SPEC_HEADER = "pool-spec";
 
-/**
- * The operations, all of them `POST`, that take more than JSON. The body may be the child's input
- * alone, or, where a `spec` is named, the child spec with its files as multipart/form-data.
- *
- * A `streamed` input reaches the child while it is sent. A `stored` one is complete before the
- * child starts.
- */
-const UPLOADS = {
-  "/pools/{pool}/call": { spec: "ChildSpec", input: "streamed" },
-  "/pools/{pool}/children": { spec: "ChildSpec", input: "stored" },
-  "/call": { spec: "MemberChildSpec", input: "streamed" },
-  "/children": { spec: "MemberChildSpec", input: "stored" },
-  "/children/{id}/stdin": { input: "streamed" },
-} as const satisfies Record<string, { spec?: string; input: "streamed" | "stored" }>;
-
-type UploadPath = keyof typeof UPLOADS;
-
-/** Whether the operation at a path of the contract takes a child's input while it is sent. */
-export function streamsInput(path: string): boolean {
-  return path in UPLOADS && UPLOADS[path as UploadPath].input === "streamed";
+interface Upload {
+  /** The schema of the child spec. Its files may come with it, as multipart/form-data. */
+  readonly spec?: string;
+  /** The child gets a streamed input while it is sent. It starts when a stored one is complete. */
+  readonly input: "streamed" | "stored";
 }
 
-const PATTERNS = (Object.keys(UPLOADS) as UploadPath[]).map(
-  (path) => [path, new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`)] as const,
+/** The operations, all of them `POST`, whose body may be a child's input instead of JSON. */
+const UPLOADS: readonly (readonly [path: string, upload: Upload])[] = [
+  ["/pools/{pool}/call", { spec: "ChildSpec", input: "streamed" }],
+  ["/pools/{pool}/children", { spec: "ChildSpec", input: "stored" }],
+  ["/call", { spec: "MemberChildSpec", input: "streamed" }],
+  ["/children", { spec: "MemberChildSpec", input: "stored" }],
+  ["/children/{id}/stdin", { input: "streamed" }],
+];
+
+const PATTERNS = UPLOADS.map(
+  ([path, upload]) =>
+    [new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
 );
+
+/** @param path a path of the contract, or that of a request, with or without its query. */
+function uploadAt(path: string): Upload | undefined {
+  return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
+}
+
+/** Whether the operation at a path takes a child's input while it is sent. */
+export function streamsInput(path: string): boolean {
+  return uploadAt(path)?.input === "streamed";
+}
 
 /** The head of a request, as far as it tells which body follows. Header names are lower case. */
 export interface RequestHead {
@@ -55,9 +60,9 @@ export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipar
 
 /** Whether the body of a `POST` goes to a child while it is sent. */
 export function isLiveInput(head: RequestHead): boolean {
-  const path = PATTERNS.find(([, pattern]) => pattern.test(head.url ?? ""))?.[0];
-  if (path === undefined || !streamsInput(path)) return false;
-  return !("spec" in UPLOADS[path]) || bodyKind(head) === "input";
+  const upload = uploadAt(head.url ?? "");
+  if (upload?.input !== "streamed") return false;
+  return upload.spec === undefined || bodyKind(head) === "input";
 }
 
 export const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
@@ -69,15 +74,9 @@ export const bytes = {
   "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) },
 };
 
-/** A body with a JSON form, the only form that the routes themselves check. */
-interface JsonBody<S extends z.ZodType> {
-  readonly content: { readonly "application/json": { readonly schema: S } };
-  readonly required: true;
-}
-
-export const jsonBody = <S extends z.ZodType>(schema: S): JsonBody<S> => ({
+export const jsonBody = <S extends z.ZodType>(schema: S) => ({
   content: json(schema),
-  required: true,
+  required: true as const,
 });
 
 const BESIDE =
@@ -92,12 +91,13 @@ const INPUT_DOCS = {
   stored: `The child's input, byte for byte. It is stored until it is complete. ${BESIDE}`,
 } as const;
 
-/** A child spec in all its forms. The server receives the others and hands the routes JSON. */
-export function specBody<S extends z.ZodType>(
-  path: Exclude<UploadPath, "/children/{id}/stdin">,
-  schema: S,
-): JsonBody<S> {
-  const { spec, input } = UPLOADS[path];
+/**
+ * The forms, besides JSON, of the body of an operation that takes a child spec. The server receives
+ * them and hands the route JSON, so only the document lists them. Undefined for other operations.
+ */
+export function formsOf(path: string) {
+  const { spec, input } = uploadAt(path) ?? {};
+  if (spec === undefined || input === undefined) return undefined;
   const form = {
     type: "object" as const,
     required: ["spec"],
@@ -113,13 +113,11 @@ export function specBody<S extends z.ZodType>(
       description: "A file for the workspace. The part's name is its path there.",
     },
   };
-  const content = {
-    ...json(schema),
+  return {
     "multipart/form-data": {
       schema: form,
       encoding: { spec: { contentType: "application/json" } },
     },
     "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[input] } },
   };
-  return { content, required: true };
 }

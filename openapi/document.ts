@@ -1,5 +1,6 @@
 /** The OpenAPI document of the contract, built from the routes. */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
+import { formsOf } from "./bodies.ts";
 import { ROUTES } from "./routes.ts";
 
 const INFO = {
@@ -31,6 +32,14 @@ const TAGS = [
   { name: "Operations", description: "For load balancers and supervisors of the process." },
 ];
 
+function withForms(route: RouteConfig): RouteConfig {
+  const { request } = route;
+  const forms = formsOf(route.path);
+  if (!request?.body || !forms) return route;
+  const content = { ...request.body.content, ...forms };
+  return { ...route, request: { ...request, body: { ...request.body, content } } };
+}
+
 /** Builds the canonical document, OpenAPI 3.1. */
 export function buildDocument() {
   const app = new OpenAPIHono();
@@ -41,7 +50,7 @@ export function buildDocument() {
       "Members with a token file or JWTs require it: a token of the file, or a JWT with `sub`, " +
       "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`.",
   });
-  for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(withForms(route));
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,

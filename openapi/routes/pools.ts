@@ -1,6 +1,6 @@
 /** Operations on pools. Any member answers for any pool. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { json, specBody } from "../bodies.ts";
+import { json, jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../names.ts";
 import { PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
 import { ChildSpecSchema } from "../spec.ts";
@@ -24,7 +24,7 @@ export const callInPool = createRoute({
   tags,
   summary: "Run a command or a function on the least loaded member of the pool",
   description: callDocs,
-  request: { params, body: specBody("/pools/{pool}/call", ChildSpecSchema) },
+  request: { params, body: jsonBody(ChildSpecSchema) },
   responses: callResponses(placing),
 });
 
@@ -34,7 +34,7 @@ export const placeChildInPool = createRoute({
   path: "/pools/{pool}/children",
   tags,
   summary: "Place a child that lives on its own, on the least loaded member of the pool",
-  request: { params, body: specBody("/pools/{pool}/children", ChildSpecSchema) },
+  request: { params, body: jsonBody(ChildSpecSchema) },
   responses: placedResponses([...placing, "member_lost"]),
 });
 

@@ -1,6 +1,6 @@
 /** Operations on the member that is asked, and on no other. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { json, jsonBody, specBody } from "../bodies.ts";
+import { json, jsonBody } from "../bodies.ts";
 import { SlotEventSchema } from "../events.ts";
 import { PoolNameSchema, SlotIdSchema } from "../names.ts";
 import { ChildListSchema, CountSchema, SlotSchema, TasksSchema } from "../resources.ts";
@@ -26,7 +26,7 @@ export const call = createRoute({
   tags,
   summary: "Run a command or a function on this member",
   description: callDocs,
-  request: { body: specBody("/call", MemberChildSpecSchema) },
+  request: { body: jsonBody(MemberChildSpecSchema) },
   responses: callResponses(admitting),
 });
 
@@ -36,7 +36,7 @@ export const placeChild = createRoute({
   path: "/children",
   tags,
   summary: "Place a child on this member",
-  request: { body: specBody("/children", MemberChildSpecSchema) },
+  request: { body: jsonBody(MemberChildSpecSchema) },
   responses: placedResponses(admitting),
 });
 

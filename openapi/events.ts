@@ -1,4 +1,7 @@
-/** The events of a child's stream. `event:` equals `data.type`, `id:` counts up from 1, and exactly one event is terminal. */
+/**
+ * The events of a child's stream: `event:` equals `data.type`, `id:` counts up from 1, and exactly
+ * one event is terminal.
+ */
 import { z } from "@hono/zod-openapi";
 import { ProblemSchema } from "./errors.ts";
 import { ChildReferenceSchema, endingFields, SlotSchema } from "./resources.ts";
@@ -6,16 +9,16 @@ import { ChildReferenceSchema, endingFields, SlotSchema } from "./resources.ts";
 export const QueuedEventSchema = z
   .object({
     type: z.literal("queued"),
-    position: z.int().min(1).openapi({ description: "1 for the next one to be served." }),
+    position: z.int().min(1).openapi({ description: "1 for the next caller to be served." }),
   })
   .openapi("QueuedEvent", {
-    description: "Waits for a slot. Comes before the child exists and carries no id.",
+    description: "The caller waits for a slot. There is no child yet, and the event carries no id.",
   });
 
 export const PlacedEventSchema = z
   .object({ type: z.literal("placed"), child: ChildReferenceSchema })
   .openapi("PlacedEvent", {
-    description: "The child has a slot. Always the first event after any `queued`.",
+    description: "The child has a slot. Always the first event with an id.",
   });
 
 const outputFields = {
@@ -24,9 +27,11 @@ const outputFields = {
   lossy: z
     .literal(true)
     .optional()
-    .openapi({ description: "With `text`: bytes that were no UTF-8 stand in it as U+FFFD." }),
+    .openapi({ description: "True when U+FFFD replaces bytes of `text` that were not UTF-8." }),
 };
-const outputDocs = { description: "Output, as `text`, or as `base64` when the spec asked for it." };
+const outputDocs = {
+  description: "Output of the child: `text`, or `base64` when the spec asks for it.",
+};
 
 export const StdoutEventSchema = z
   .object({ type: z.literal("stdout"), ...outputFields })
@@ -35,34 +40,38 @@ export const StderrEventSchema = z
   .object({ type: z.literal("stderr"), ...outputFields })
   .openapi("StderrEvent", outputDocs);
 
-/** A message is not longer, in UTF-16 code units. */
+/** The longest message, in UTF-16 code units. */
 export const MAX_PROGRESS_MESSAGE = 200;
 
 export const ProgressEventSchema = z
   .object({
     type: z.literal("progress"),
-    done: z.number().min(0).openapi({
-      description:
-        "How much is done, in a unit of the child's own. It may go back, and beyond `total` where that was a guess.",
-    }),
+    done: z
+      .number()
+      .min(0)
+      .openapi({
+        description:
+          "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
+          "exceed a `total` that was a guess.",
+      }),
     total: z.number().min(0).optional().openapi({
-      description:
-        "How much there is in all, in the same unit; absent where the child did not say.",
+      description: "The whole amount, in the same unit; absent when the child did not report it.",
     }),
     message: z.string().max(MAX_PROGRESS_MESSAGE).optional().openapi({
-      description:
-        "What it is about, for people: one line without control characters. The child wrote it.",
+      description: "One line for people, without control characters. The child wrote it.",
     }),
   })
   .openapi("ProgressEvent", {
     description:
-      "How far the child has come, as it says itself: a command by lines such as `3/10 words` on its descriptor 3, a function by its context. At most five a second, fewer after some minutes: of what comes faster the latest, and always the last before the end.",
+      "Progress that the child reports itself: a command by lines such as `3/10 words` on its " +
+      "file descriptor 3, a function by its context. Events are throttled to five a second, and " +
+      "to fewer after some minutes; the last report before the end always comes.",
   });
 
 export const GapEventSchema = z
   .object({ type: z.literal("gap"), droppedBytes: z.int() })
   .openapi("GapEvent", {
-    description: "A detached reader came too late: so many bytes of output are no longer kept.",
+    description: "The reader missed this many bytes of output: they are no longer kept.",
   });
 
 export const ResultEventSchema = z
@@ -93,7 +102,7 @@ export const PoolEventSchema = z
 export const GrantedEventSchema = z
   .object({ type: z.literal("granted"), slot: SlotSchema })
   .openapi("GrantedEvent", {
-    description: "Terminal for the wait: the slot is held until `heldUntil`.",
+    description: "Terminal: the slot is held until `heldUntil`.",
   });
 
 export const SlotEventSchema = z
@@ -106,7 +115,7 @@ export type SlotEvent = z.infer<typeof SlotEventSchema>;
 export type PoolEvent = z.infer<typeof PoolEventSchema>;
 export type EventType = PoolEvent["type"];
 export type EventOf<T extends EventType> = Extract<PoolEvent, { type: T }>;
-/** How far a child has come, as it says itself. */
+/** Progress of a child, as the child reports it. */
 export type Progress = Omit<EventOf<"progress">, "type">;
 export type TerminalEvent = EventOf<"result" | "failed">;
 
@@ -122,5 +131,5 @@ export function isTerminal(event: PoolEvent): event is TerminalEvent {
   return TERMINAL.has(event.type);
 }
 
-/** A comment is sent on a silent stream this often, so that a reader can tell silence from a lost connection. */
+/** A silent stream carries a comment this often, so a reader can tell that it is not dead. */
 export const HEARTBEAT_MS = 10_000;

@@ -1,7 +1,7 @@
-/** The names and ids of the contract: pools, members, children, slots, tasks, sources. */
+/** Names and ids: of pools, members, children, slots, tasks and sources. */
 import { z } from "@hono/zod-openapi";
 
-/** Consul allows these characters in the keys of service metadata, which carry the pool's name. */
+/** The characters that Consul allows in keys of service metadata, which carry pool names. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
 export const NAME_RULE = "1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit";
@@ -28,18 +28,18 @@ export const SlotIdSchema = z
   .regex(ID, "expected a slot id: a member name, a dot, 32 hexadecimal digits")
   .openapi("SlotId");
 
-/** The member's part of a child id. */
+/** The name of the member that owns a child: the first part of the child's id. */
 export function memberOfChild(id: string): string {
   return id.slice(0, id.lastIndexOf("."));
 }
 
-/** The hash by which a source is known: of its UTF-8 bytes. */
+/** The hash that names a source: SHA-256 of its UTF-8 bytes. */
 export const SourceHashSchema = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256: and 64 hexadecimal digits")
   .openapi("SourceHash");
 
-/** Names of tasks: those of the operator's files, without their ending. */
+/** The name of a task is that of the operator's file, without its extension. */
 export const TaskNameSchema = z
   .string()
   .regex(NAME, `expected a task name: ${NAME_RULE}`)

@@ -1,4 +1,4 @@
-/** What answers tell: children, slots, pools, members, loads, endings. */
+/** The resources in answers: children, slots, pools, members and endings. */
 import { z } from "@hono/zod-openapi";
 import { ErrorCodeSchema, FunctionErrorSchema, LoadSchema, ProblemSchema } from "./errors.ts";
 import { SandboxLevelSchema } from "./limits.ts";
@@ -18,10 +18,10 @@ export const SlotSchema = z
     member: MemberNameSchema,
     heldUntil: z.iso
       .datetime()
-      .openapi({ description: "When it returns by itself unless a child has taken it." }),
+      .openapi({ description: "The slot becomes free at this time unless a child has taken it." }),
   })
   .openapi("Slot", {
-    description: "The right to run one child on this member, held for a moment.",
+    description: "The right to run one child on this member. It is held for a short time.",
   });
 
 export type Slot = z.infer<typeof SlotSchema>;
@@ -54,7 +54,7 @@ export const ChildReferenceSchema = z
     id: ChildIdSchema,
     pool: PoolNameSchema,
     member: MemberNameSchema,
-    url: z.string().openapi({ description: "The child, at its own member." }),
+    url: z.string().openapi({ description: "The URL of the child on its own member." }),
   })
   .openapi("ChildReference");
 
@@ -64,18 +64,18 @@ export const ChildSchema = ChildReferenceSchema.extend({
   status: ChildStatusSchema,
   kind: z.enum(KINDS),
   startedAt: z.iso.datetime(),
-  deadlineAt: z
-    .union([z.iso.datetime(), z.null()])
-    .openapi({ description: "When it will be stopped; null if never." }),
+  deadlineAt: z.union([z.iso.datetime(), z.null()]).openapi({
+    description: "The time when the child will be stopped; null if it has no deadline.",
+  }),
   endedAt: z
     .union([z.iso.datetime(), z.null()])
-    .openapi({ description: "When its process was gone; null while it runs." }),
+    .openapi({ description: "The time when the child's process ended; null while it runs." }),
   exitCode: z.union([z.int(), z.null()]).openapi({
-    description: "Of a command that has ended: its exit code, 128 + n when signal n ended it.",
+    description: "The exit code of a command that has ended; 128 + n when signal n ended it.",
   }),
   code: z
     .union([ErrorCodeSchema, z.null()])
-    .openapi({ description: "Of a child that failed: the code of its problem." }),
+    .openapi({ description: "The code of the problem of a child that failed." }),
   labels: z.record(z.string(), z.string()),
   sandbox: SandboxLevelSchema,
 }).openapi("Child");
@@ -86,7 +86,7 @@ export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).open
 
 export const PoolChildListSchema = ChildListSchema.extend({
   unreachable: z.array(MemberNameSchema).openapi({
-    description: "Members that did not answer in time; their children are not in the list.",
+    description: "Members that did not answer in time. Their children are missing from the list.",
   }),
 }).openapi("PoolChildList");
 
@@ -106,7 +106,7 @@ export const PoolMemberSchema = z
     sandbox: SandboxLevelSchema,
     load: z
       .union([LoadSchema, z.null()])
-      .openapi({ description: "Null when the member did not answer in time." }),
+      .openapi({ description: "The member's load; null when it did not answer in time." }),
   })
   .openapi("PoolMember");
 
@@ -118,7 +118,7 @@ export const TasksSchema = z
     tasks: z.array(TaskNameSchema),
     runtimes: z.array(z.string()),
   })
-  .openapi("Tasks", { description: "What this member can run by name." });
+  .openapi("Tasks", { description: "The tasks and runtimes of this member." });
 
 export type Tasks = z.infer<typeof TasksSchema>;
 
@@ -128,10 +128,10 @@ export const PoolSchema = z
     members: z.array(PoolMemberSchema),
     tasks: z
       .array(TaskNameSchema)
-      .openapi({ description: "Tasks that at least one of its members has." }),
+      .openapi({ description: "Tasks that at least one member of the pool has." }),
     runtimes: z
       .array(z.string())
-      .openapi({ description: "Runtimes that at least one of its members has." }),
+      .openapi({ description: "Runtimes that at least one member of the pool has." }),
   })
   .openapi("Pool");
 
@@ -140,8 +140,8 @@ export const PoolListSchema = z
     pools: z.array(
       z.object({
         pool: PoolNameSchema,
-        members: z.int().openapi({ description: "How many members belong to it." }),
-        max: z.int().openapi({ description: "Slots over all its members." }),
+        members: z.int().openapi({ description: "The number of its members." }),
+        max: z.int().openapi({ description: "The number of slots of all its members together." }),
       }),
     ),
   })
@@ -149,14 +149,18 @@ export const PoolListSchema = z
 
 export const UsageSchema = z
   .object({
-    wallMs: z.number().openapi({ description: "From placement to the end of the process." }),
+    wallMs: z
+      .number()
+      .openapi({ description: "Milliseconds from placement to the end of the process." }),
     cpuMs: z.union([z.number(), z.null()]).openapi({
       description:
-        "User and system time of all its processes, the start of the sandbox included; null where the member cannot measure it (a command without a cgroup).",
+        "Milliseconds of user and system time of all processes of the child, with the start of " +
+        "its sandbox; null when the member cannot measure it (a command without a cgroup).",
     }),
     maxRssBytes: z.union([z.int(), z.null()]).openapi({
       description:
-        "Most memory held at a time by all its processes, the workspace included; null where the member cannot measure it (a command without a cgroup).",
+        "The most memory that all processes of the child and its workspace took at any time; " +
+        "null when the member cannot measure it (a command without a cgroup).",
     }),
   })
   .openapi("Usage");
@@ -165,16 +169,15 @@ export type Usage = z.infer<typeof UsageSchema>;
 
 export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).openapi("Artifact");
 
-/** How a child ended: the part that `result`, `failed` and the waiting form share. */
+/** The ending of a child: the fields that `result`, `failed` and the JSON answer share. */
 export const endingFields = {
-  value: z
-    .any()
-    .optional()
-    .openapi({ description: "What the function returned; null for undefined. In `encoding`." }),
+  value: z.any().optional().openapi({
+    description: "The value that the function returned; null for undefined. `encoding` says how.",
+  }),
   encoding: z
     .literal("devalue")
     .optional()
-    .openapi({ description: "How `value` is written, where that is not plain JSON." }),
+    .openapi({ description: "How `value` is written; absent for plain JSON." }),
   exitCode: z
     .int()
     .optional()
@@ -183,14 +186,14 @@ export const endingFields = {
   artifacts: z.array(ArtifactSchema),
 };
 
-/** What the waiting form adds to an ending: the child and its output. */
+/** The JSON answer adds the child and its output to the ending. */
 const waitedFields = {
   child: ChildReferenceSchema,
   stdout: z.string(),
   stderr: z.string(),
   truncated: z.boolean().openapi({
     description:
-      "True when more output came than an answer holds (1 MiB for each of stdout and stderr).",
+      "True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr.",
   }),
 };
 
@@ -204,7 +207,7 @@ export const CallProblemSchema = ProblemSchema.extend(
   z.object({ ...waitedFields, ...endingFields, error: FunctionErrorSchema }).partial().shape,
 ).openapi("CallProblem", {
   description:
-    "A problem; where a child had been placed, with what it left: the same fields as a result.",
+    "A problem. When a child had been placed, the fields of a result that it left are beside it.",
 });
 
 export const HealthSchema = z

@@ -1,28 +1,28 @@
-/** Values that callers hand in: text, bytes, files by their paths, nested JSON. */
+/** Values that callers send: text, bytes, files with their paths, nested JSON. */
 import { z } from "@hono/zod-openapi";
 
 export const noNul = (value: string) => !value.includes("\0");
 
 export const utf8Bytes = (value: string) => new TextEncoder().encode(value).length;
 
-/** A record that refuses the key `__proto__`, which the library would leave out without a word. */
+/** A record that refuses the key `__proto__`, which zod would drop silently. */
 export function record<V extends z.ZodType>(
   key: z.ZodString,
   value: V,
 ): z.ZodRecord<z.ZodString, V> {
-  const refuse = (given: unknown, context: z.RefinementCtx) => {
-    if (typeof given === "object" && given !== null && Object.hasOwn(given, "__proto__"))
+  const refuse = (input: unknown, context: z.RefinementCtx) => {
+    if (typeof input === "object" && input !== null && Object.hasOwn(input, "__proto__"))
       context.addIssue({ code: "custom", message: "expected no key __proto__" });
-    return given;
+    return input;
   };
-  // To its users it is the record that it ends in.
+  // The step before the record changes nothing, so the whole has the type of the record.
   return z.preprocess(refuse, z.record(key, value)) as unknown as z.ZodRecord<z.ZodString, V>;
 }
 
-/** Deeper values cannot be written as JSON in every place that passes them on: the engine's own limit depends on the stack. */
+/** `JSON.stringify` fails for deeper values where little of the stack remains. */
 export const MAX_NESTING = 1_000;
 
-/** Whether arrays and objects of a JSON value are at most so many levels deep. Does not recurse. */
+/** Whether a JSON value nests arrays and objects at most `levels` deep. Does not recurse. */
 export function nestsAtMost(value: unknown, levels: number): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; ; depth++) {
@@ -60,7 +60,7 @@ export const FileSchema = z
   )
   .openapi("File", {
     description:
-      "Text, bytes in base64, or a URL that the member fetches, where its operator allows that.",
+      "Text, bytes in base64, or a URL that the member fetches where its operator allows that.",
   });
 
 export const StdinSchema = z
@@ -69,19 +69,25 @@ export const StdinSchema = z
       ...DataSchema.options,
       z.strictObject({
         open: z.literal(true),
-        once: z.literal(true).optional().openapi({
-          description:
-            "One body is all of the input, and its end the end of the input. A body that breaks off, or that does not begin within 10 seconds, stops the child: `cancelled`.",
-        }),
+        once: z
+          .literal(true)
+          .optional()
+          .openapi({
+            description:
+              "One body is the whole input. A body that breaks off, or does not begin within " +
+              "10 seconds, stops the child: `cancelled`.",
+          }),
       }),
     ],
-    'expected a string, {"text": ...}, {"base64": ...}, {"open": true} or {"open": true, "once": true}',
+    'expected a string, {"text": ...}, {"base64": ...}, {"open": true} or ' +
+      '{"open": true, "once": true}',
   )
   .openapi("Stdin");
 
-/** Longest path of a file in the workspace, as Linux has it (PATH_MAX), and longest name in it (NAME_MAX), in bytes. */
+/** Linux's PATH_MAX, without the final NUL. */
 const MAX_PATH_BYTES = 4_095;
 
+/** Linux's NAME_MAX. */
 const MAX_NAME_BYTES = 255;
 
 /** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */

@@ -1,35 +1,38 @@
-/** Files that are taken again when their content changes. */
+/** A file watcher: hands over the text of files again whenever it changes. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../../openapi/errors.ts";
 
 /**
- * The content is compared, not the file: so a rename over it, an editor's new file and the swapped links of a mounted
- * secret all count, on file systems without notification too.
+ * The watcher compares contents, once a second. So it sees a rename over the file, an editor's new
+ * file and the swapped links of a mounted secret, also on file systems without notifications.
  */
 const INTERVAL_MS = 1_000;
 
 /**
- * Hands the files' texts to `take`, now and whenever one of them changes. Texts that `take` throws at, and files that
- * cannot be read, are told to `complain`, once; what was taken before stays.
+ * Calls `take` with the texts of the files, now and whenever one of them changes. When a file
+ * cannot be read or `take` throws, the former texts stay in use, and `complain` gets the message
+ * once.
  *
- * @returns what ends the watching.
- * @throws what reading them, or `take`, throws the first time.
+ * @returns a function that ends the watching.
+ * @throws the first error of reading or of `take`.
  */
 export function watchFiles(
   files: readonly string[],
   take: (texts: readonly string[]) => void,
   complain: (message: string) => void,
 ): () => void {
-  let known = files.map((file) => readFileSync(file, "utf8"));
-  take(known);
+  let current = files.map((file) => readFileSync(file, "utf8"));
+  take(current);
   let complaint = "";
-  let closed = false;
-  const look = async () => {
+  const closing = new AbortController();
+  const { signal } = closing;
+  const check = async () => {
     try {
       const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
-      if (closed || texts.every((text, index) => text === known[index])) return;
-      known = texts;
+      if (signal.aborted || texts.every((text, index) => text === current[index])) return;
+      current = texts;
       take(texts);
       complaint = "";
     } catch (error) {
@@ -38,13 +41,13 @@ export function watchFiles(
       complaint = message;
     }
   };
-  let timer: NodeJS.Timeout | undefined;
-  const again = () => {
-    timer = setTimeout(() => void look().finally(() => closed || again()), INTERVAL_MS).unref();
+  const watch = async () => {
+    for (;;) {
+      await pause(INTERVAL_MS, undefined, { signal, ref: false });
+      await check();
+    }
   };
-  again();
-  return () => {
-    closed = true;
-    clearTimeout(timer);
-  };
+  // The pause rejects when the watching ends.
+  void watch().catch(() => {});
+  return () => closing.abort();
 }

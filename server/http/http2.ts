@@ -1,4 +1,4 @@
-/** HTTP/2 on connections whose client asked for it in the handshake, with the bounds that HTTP/1.1 has, and those that only it needs. */
+/** HTTP/2, with the bounds of HTTP/1.1 and those that only HTTP/2 needs. */
 import {
   constants,
   createServer,
@@ -7,8 +7,9 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { type ErrorCode, problem } from "../../openapi/errors.ts";
+import { problem } from "../../openapi/errors.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
+import { problemAnswer } from "./problems.ts";
 import { isOver } from "./response.ts";
 
 export interface Http2Options {
@@ -23,9 +24,15 @@ export interface Http2Options {
   readonly keepAliveTimeoutMs: number;
 }
 
-/** Streams that one connection may have open. Resets of streams and frames that make no sense are bounded by Node's own defaults. */
+/**
+ * Streams that one connection may have open. Node's own defaults bound resets of streams (the rapid
+ * reset attack) and frames that make no sense.
+ */
 const MAX_CONCURRENT_STREAMS = 256;
-/** A connection that holds more gets no further streams. By Node's default of 10 a single large result would do that. */
+/**
+ * A connection whose buffers take more gets no further streams. Node's default of 10 is less than
+ * one large result.
+ */
 const MAX_SESSION_MEGABYTES = 256;
 const MAX_HEADERS = 128;
 
@@ -57,7 +64,7 @@ export class Http2Listener {
     this.#server.emit("connection", socket);
   }
 
-  /** Takes no more requests; a connection is closed when those under way are answered. */
+  /** Takes no more requests, and closes each connection after the answers under way. */
   close(): void {
     for (const session of this.#sessions) session.close();
   }
@@ -67,7 +74,7 @@ export class Http2Listener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Closes a connection that has no request for too long, whatever else it sends. */
+  /** Closes a connection that has no request for too long, even if it sends other frames. */
   #watch(session: ServerHttp2Session): void {
     const { headTimeoutMs, keepAliveTimeoutMs } = this.#options;
     this.#sessions.add(session);
@@ -92,17 +99,17 @@ export class Http2Listener {
     const { stream } = outgoing;
     if (!stream.endAfterHeaders) {
       const ms = this.#options.requestTimeoutMs();
-      const late = () => refuse(outgoing, "request_timeout", "expected the whole request sooner");
-      if (isStreamed(incoming)) timeStreamed(incoming, ms, { late, over: () => {} });
+      const late = () => refuseLate(outgoing);
+      if (isStreamed(incoming)) timeStreamed(incoming, ms, { late });
       else {
         const timer = setTimeout(late, ms);
         incoming.once("end", () => clearTimeout(timer));
         stream.once("close", () => clearTimeout(timer));
       }
-      // Else a body that is broken off would look like a whole one.
+      // Otherwise a body that breaks off would look complete.
       incoming.on("error", () => {});
       stream.once("aborted", () => incoming.destroy(new Error("the client went away")));
-      // Behind the answer's last frame: the rest of a body that nobody wants need not be sent.
+      // After the last frame of the answer the client need not send the rest of the body.
       stream.once("wantTrailers", () =>
         setImmediate(() => incoming.readableEnded || stream.close(constants.NGHTTP2_NO_ERROR)),
       );
@@ -111,14 +118,16 @@ export class Http2Listener {
   }
 }
 
-/** Ends a request that has no answer yet with a problem, and others by a reset. */
-function refuse(outgoing: Http2ServerResponse, code: ErrorCode, detail: string): void {
+/** Refuses a request whose body is late. An answer under way can only be reset. */
+function refuseLate(outgoing: Http2ServerResponse): void {
   if (isOver(outgoing)) return;
   if (outgoing.headersSent) {
     outgoing.stream.close(constants.NGHTTP2_CANCEL);
     return;
   }
-  const given = problem(code, detail);
-  outgoing.writeHead(given.status, { "content-type": "application/problem+json" });
-  outgoing.end(JSON.stringify(given));
+  const { status, headers, body } = problemAnswer(
+    problem("request_timeout", "expected the whole request sooner"),
+  );
+  outgoing.writeHead(status, headers);
+  outgoing.end(body);
 }

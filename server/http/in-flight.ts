@@ -1,9 +1,10 @@
-/** What is under way and what came last, so that a member that leaves cuts nobody off. */
+/** Requests in flight, so that a member that drains cuts off no caller. */
+import { setTimeout as pause } from "node:timers/promises";
 import { isOver, type Outgoing, onOver } from "./response.ts";
 
 export class InFlight {
   #lastMs = Number.NEGATIVE_INFINITY;
-  readonly #under = new Set<Outgoing>();
+  readonly #answers = new Set<Outgoing>();
   #waiting: (() => void)[] = [];
 
   /** Notes that a request has come. */
@@ -11,28 +12,30 @@ export class InFlight {
     this.#lastMs = performance.now();
   }
 
-  /** Resolves when none has come for so long. */
+  /** Resolves when no request has come for `ms` milliseconds. */
   async quiet(ms: number): Promise<void> {
-    for (let left = 1; left > 0; ) {
-      left = this.#lastMs + ms - performance.now();
-      if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
+    for (;;) {
+      const remainingMs = this.#lastMs + ms - performance.now();
+      if (remainingMs <= 0) return;
+      await pause(remainingMs);
     }
   }
 
-  /** Counts an answer until it has been sent, or was cut. */
+  /** Counts an answer until it has been sent or cut off. */
   add(outgoing: Outgoing): void {
     if (isOver(outgoing)) return;
-    this.#under.add(outgoing);
+    this.#answers.add(outgoing);
     onOver(outgoing, () => {
-      this.#under.delete(outgoing);
-      if (this.#under.size > 0) return;
+      this.#answers.delete(outgoing);
+      if (this.#answers.size > 0) return;
       for (const wake of this.#waiting) wake();
       this.#waiting = [];
     });
   }
 
-  /** Resolves when none is under way. */
+  /** Resolves when no answer is under way. */
   async none(): Promise<void> {
-    while (this.#under.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#answers.size > 0)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }

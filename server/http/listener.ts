@@ -1,4 +1,4 @@
-/** The listening socket: HTTP or HTTPS, what a request may take in time and header bytes, and the answer to what is no request. */
+/** The listening socket: HTTP or HTTPS, the bounds of a request, and the refusal of bad bytes. */
 import {
   createServer,
   type IncomingMessage,
@@ -11,20 +11,21 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
-import { ERRORS, type ErrorCode, problem } from "../../openapi/errors.ts";
+import { type Problem, problem } from "../../openapi/errors.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../../sdk/typescript/http/dead-peers.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
 import { Http2Listener } from "./http2.ts";
+import { internalError, problemAnswer } from "./problems.ts";
 import type { TlsFiles } from "./tls.ts";
 
 export interface ListenerOptions {
   /** Answers a request. */
   fetch(request: Request, env: HttpBindings): Response | Promise<Response>;
-  /** Serve https with these. */
+  /** The certificates of HTTPS. Default: HTTP. */
   readonly tls?: TlsFiles | undefined;
   /**
-   * Milliseconds for a request's body to arrive after its head; of a body that is streamed, for the next part of it. The head must be there
-   * in {@link HEAD_TIMEOUT_MS}, or this if less.
+   * Milliseconds from a request's head to the end of its body, or to the next part of a body that
+   * is streamed. The head has {@link HEAD_TIMEOUT_MS}, or this if it is less.
    */
   readonly requestTimeoutMs: number;
   logError(message: string): void;
@@ -32,71 +33,40 @@ export interface ListenerOptions {
 
 const HEAD_TIMEOUT_MS = 10_000;
 const MAX_HEAD_BYTES = 16 * 1024;
-/** Longer than any client of ours keeps an idle connection, so that the client is the one to close it. */
+/** Longer than our own clients keep an idle connection, so that the client closes it first. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-/** How often connections are looked at for those that take too long. */
+/** How often the server looks for connections that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
 
 export interface Listener {
   readonly server: Server;
-  /** Changes how long requests may take; over HTTP/1.1 those under way too. */
+  /** Changes the time of requests. Over HTTP/1.1 this holds for requests under way too. */
   limitRequests(requestTimeoutMs: number): void;
-  /** Closes connections that have no request; those of HTTP/2 as soon as they have none. */
+  /** Closes connections without a request; those of HTTP/2 as soon as they have none. */
   closeIdle(): void;
   closeAll(): void;
 }
 
-export function createListener({
-  fetch,
-  tls,
-  requestTimeoutMs,
-  logError,
-}: ListenerOptions): Listener {
-  const options = {
+export function createListener(options: ListenerOptions): Listener {
+  const { tls, requestTimeoutMs } = options;
+  const serverOptions = {
     maxHeaderSize: MAX_HEAD_BYTES,
     ...timeouts(requestTimeoutMs),
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    // A request without Host is refused by the door, with a problem.
+    // The browser guard refuses a request without Host, with a problem.
     requireHostHeader: false,
   };
-  const answer = (more: { autoCleanupIncoming?: boolean } = {}) =>
-    getRequestListener((request, env) => fetch(request, env as HttpBindings), {
-      hostname: "missing.invalid",
-      errorHandler: (error) => {
-        const isTheirs = error instanceof RequestError;
-        if (!isTheirs) logError(error instanceof Error ? `${error.stack}` : String(error));
-        const given = isTheirs
-          ? problem("invalid_request", "expected a request target and a Host that make a URL")
-          : problem("internal_error", "an unexpected error; the member's log has it");
-        return new Response(JSON.stringify(given), {
-          status: given.status,
-          headers: { "content-type": "application/problem+json" },
-        });
-      },
-      ...more,
-    });
-  const server = tls ? secureServer(options, tls, answer()) : createServer(options, answer());
-  const streaming = new WeakSet<Socket>();
-  server.on("request", (incoming: IncomingMessage) => {
-    if (!isStreamed(incoming)) return;
-    const { socket } = incoming;
-    streaming.add(socket);
-    timeStreamed(incoming, server.requestTimeout, {
-      late: () => refuse("ERR_HTTP_REQUEST_TIMEOUT", socket),
-      over: () => void streaming.delete(socket),
-    });
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // The time for a whole request is not for those.
-    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket))
-      refuse(error.code ?? "", socket as Socket);
-  });
+  const answer = requestListener(options);
+  const server = tls
+    ? secureServer(serverOptions, tls, answer)
+    : createServer(serverOptions, answer);
+  limitBodies(server);
   const http2 = new Http2Listener({
-    // Its clean-up would end answers that are sent while the body is still coming.
-    listener: answer({ autoCleanupIncoming: false }),
+    // The adapter's clean-up would end an answer that is sent while the body still arrives.
+    listener: requestListener(options, { autoCleanupIncoming: false }),
     maxHeadBytes: MAX_HEAD_BYTES,
     headTimeoutMs: () => server.headersTimeout,
     requestTimeoutMs: () => server.requestTimeout,
@@ -118,7 +88,44 @@ export function createListener({
   };
 }
 
-/** Gives connections whose client chose HTTP/2 in the handshake to the one, and leaves all others where they were. */
+function requestListener(
+  { fetch, logError }: ListenerOptions,
+  more: { autoCleanupIncoming?: boolean } = {},
+) {
+  return getRequestListener((request, env) => fetch(request, env as HttpBindings), {
+    hostname: "missing.invalid",
+    errorHandler: (error) => {
+      const { body, ...init } = problemAnswer(
+        error instanceof RequestError
+          ? problem("invalid_request", "expected a request target and a Host that make a URL")
+          : internalError(error, logError),
+      );
+      return new Response(body, init);
+    },
+    ...more,
+  });
+}
+
+/** Refuses bodies that are late and bytes that are no request. */
+function limitBodies(server: Server): void {
+  const streaming = new WeakSet<Socket>();
+  server.on("request", (incoming: IncomingMessage) => {
+    if (!isStreamed(incoming)) return;
+    const { socket } = incoming;
+    streaming.add(socket);
+    timeStreamed(incoming, server.requestTimeout, {
+      late: () => refuse("ERR_HTTP_REQUEST_TIMEOUT", socket),
+      over: () => void streaming.delete(socket),
+    });
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // Node's timeout for a whole request does not apply to streamed bodies.
+    if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket))
+      refuse(error.code ?? "", socket as Socket);
+  });
+}
+
+/** Hands connections whose client chose HTTP/2 in the TLS handshake to that listener. */
 function divide(server: SecureServer, http2: Http2Listener): void {
   const others = server.listeners("secureConnection");
   server.removeAllListeners("secureConnection");
@@ -150,18 +157,19 @@ function secureServer(
   return server;
 }
 
-/** What is said to a client whose bytes were no request; undefined for those with whom there is no talking. */
-function refusalOf(code: string): [ErrorCode, string] | undefined {
+/** The problem for a client whose bytes are no request; undefined when no answer can reach it. */
+function refusalOf(code: string): Problem | undefined {
   if (code === "ERR_HTTP_REQUEST_TIMEOUT")
-    return ["request_timeout", "expected the whole request sooner"];
+    return problem("request_timeout", "expected the whole request sooner");
   if (code === "HPE_HEADER_OVERFLOW")
-    return ["payload_too_large", `expected at most ${MAX_HEAD_BYTES} bytes of headers`];
+    return problem("payload_too_large", `expected at most ${MAX_HEAD_BYTES} bytes of headers`);
   if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
-    return ["payload_too_large", "expected shorter chunk extensions"];
-  if (code.startsWith("HPE_")) return ["invalid_request", "expected an HTTP/1.1 request"];
+    return problem("payload_too_large", "expected shorter chunk extensions");
+  if (code.startsWith("HPE_")) return problem("invalid_request", "expected an HTTP/1.1 request");
   return undefined;
 }
 
+/** Refuses below Node's HTTP server, which has no response for bytes that are no request. */
 function refuse(
   errorCode: string,
   socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
@@ -172,12 +180,13 @@ function refuse(
     socket.destroy();
     return;
   }
-  const [code, detail] = refusal;
-  const { status } = ERRORS[code];
-  const body = JSON.stringify(problem(code, detail));
-  // Not by `destroySoon`, which may wait for the rest of the body.
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+  const { status, headers, body } = problemAnswer(refusal);
+  const fields = Object.entries({
+    ...headers,
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}`);
+  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields, "", ""].join("\r\n");
+  // `destroySoon` could wait for the rest of the body.
+  socket.end(head + body, () => socket.destroy());
 }

@@ -1,27 +1,22 @@
 /**
- * Reads a multipart/form-data body from a stranger, part by part, no faster than each part is read. Nothing that is skipped goes unnoticed:
- * what is not as RFC 7578 has it ends the reading.
+ * Reads a multipart/form-data body (RFC 7578) part by part, with backpressure. It skips nothing
+ * silently: any deviation ends the reading with an error.
  */
 
-/** One part; `body` has to be read to its end before the next part. */
+/** One part. The caller must read `body` to its end before the next part. */
 export interface FormPart {
   readonly name: string;
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** The body is not a whole one of this kind; the message says in what. */
+/** The body is not a complete multipart body; the message says why. */
 export class MultipartError extends Error {}
 
-/** A name of the longest path, each byte of it escaped, with room. */
+/** Room for a name of the longest path with each byte escaped. */
 const MAX_HEAD_BYTES = 16 * 1024;
 const HEAD_END = "\r\n\r\n";
 
-/** Whether a content-type is of this kind. */
-export function isMultipart(contentType: string | undefined): boolean {
-  return /^multipart\/form-data\b/i.test(contentType ?? "");
-}
-
-/** The boundary that a content-type names. @throws {MultipartError} when it names none. */
+/** The boundary in a content-type. @throws {MultipartError} when there is none. */
 export function boundaryOf(contentType: string | undefined): string {
   const [, quoted, plain] =
     /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? "") ?? [];
@@ -31,47 +26,47 @@ export function boundaryOf(contentType: string | undefined): string {
   return boundary;
 }
 
-/** The parts up to the last delimiter; what follows it is not read. */
+/** Yields the parts up to the last delimiter. What follows it is not read. */
 export async function* readMultipart(
   source: AsyncIterable<Buffer>,
   boundary: string,
 ): AsyncGenerator<FormPart, void, undefined> {
   const delimiter = Buffer.from(`\r\n--${boundary}`);
   const pieces = source[Symbol.asyncIterator]();
-  // So the first delimiter is found like the others.
-  let left = Buffer.from("\r\n");
-  const more = async () => {
+  // With this line break the first delimiter looks like the others.
+  let buffer = Buffer.from("\r\n");
+  const readMore = async () => {
     const { value, done } = await pieces.next();
     if (done) throw new MultipartError("it ends before its last delimiter");
-    left = Buffer.concat([left, value]);
+    buffer = Buffer.concat([buffer, value]);
   };
   async function* upToDelimiter(): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
-      const found = left.indexOf(delimiter);
-      // The last bytes may be the beginning of the delimiter.
-      const end = found >= 0 ? found : left.length - delimiter.length + 1;
-      const piece = left.subarray(0, Math.max(0, end));
-      left = left.subarray(piece.length + (found >= 0 ? delimiter.length : 0));
+      const found = buffer.indexOf(delimiter);
+      // Without a delimiter, the last bytes may be the beginning of one.
+      const end = found >= 0 ? found : buffer.length - delimiter.length + 1;
+      const piece = buffer.subarray(0, Math.max(0, end));
+      buffer = buffer.subarray(piece.length + (found >= 0 ? delimiter.length : 0));
       if (piece.length > 0) yield piece;
       if (found >= 0) return;
-      await more();
+      await readMore();
     }
   }
-  // What stands before the first delimiter is nothing.
+  // The text before the first delimiter has no meaning.
   for await (const _ of upToDelimiter());
   for (;;) {
-    while (left.length < 2) await more();
-    const after = left.toString("latin1", 0, 2);
+    while (buffer.length < 2) await readMore();
+    const after = buffer.toString("latin1", 0, 2);
     if (after === "--") return;
     if (after !== "\r\n") throw new MultipartError("a delimiter is followed by something else");
-    let end = left.indexOf(HEAD_END);
-    for (; end < 0; end = left.indexOf(HEAD_END)) {
-      if (left.length > MAX_HEAD_BYTES)
+    let end = buffer.indexOf(HEAD_END);
+    for (; end < 0; end = buffer.indexOf(HEAD_END)) {
+      if (buffer.length > MAX_HEAD_BYTES)
         throw new MultipartError(`the head of a part is longer than ${MAX_HEAD_BYTES} bytes`);
-      await more();
+      await readMore();
     }
-    const name = nameIn(left.subarray(2, end));
-    left = left.subarray(end + HEAD_END.length);
+    const name = nameIn(buffer.subarray(2, end));
+    buffer = buffer.subarray(end + HEAD_END.length);
     yield { name, body: upToDelimiter() };
   }
 }
@@ -90,7 +85,7 @@ function nameIn(head: Buffer): string {
   for (const [, key = "", quoted, plain] of parameters.matchAll(
     /;[ \t]*([\w*-]+)=(?:"([^"]*)"|([^\s;"]*))/g,
   )) {
-    // As browsers and curl write a name that holds these.
+    // Browsers and curl escape these three characters, and no others.
     if (key.toLowerCase() === "name")
       name ??= (quoted ?? plain ?? "")
         .replaceAll("%22", '"')
@@ -103,7 +98,7 @@ function nameIn(head: Buffer): string {
   return name;
 }
 
-/** A value as RFC 5987 writes it: exact, whatever it holds. */
+/** Decodes a value in the notation of RFC 5987, which can carry every name exactly. */
 function extended(value: string): string {
   try {
     return decodeURIComponent(/^utf-8''(.*)$/i.exec(value)?.[1] ?? "%");

@@ -7,21 +7,35 @@ import {
   ERRORS,
   PoolError,
   type Problem,
+  type ProblemStatus,
   problem,
   RETRY_AFTER_SECONDS,
 } from "../../openapi/errors.ts";
 
-/** Answers with a problem: its status, `Retry-After` where trying again may help, what it wants where it wants a token. */
-export function problemResponse(c: Context, given: Problem): Response {
-  const entry = ERRORS[given.code];
-  c.header("content-type", "application/problem+json");
-  if (entry.status === 503 || entry.status === 429)
-    c.header("retry-after", String(RETRY_AFTER_SECONDS));
-  if (given.code === "unauthorized") c.header("www-authenticate", "Bearer");
-  return c.body(JSON.stringify(given), entry.status);
+interface ProblemAnswer {
+  readonly status: ProblemStatus;
+  readonly headers: Record<string, string>;
+  readonly body: string;
 }
 
-/** What validation found, as one problem that names each field at fault. */
+/**
+ * A problem as every answer of the server writes it: with `Retry-After` where a new try may help,
+ * and with `WWW-Authenticate` where a token is required.
+ */
+export function problemAnswer(answer: Problem): ProblemAnswer {
+  const { status } = ERRORS[answer.code];
+  const headers: Record<string, string> = { "content-type": "application/problem+json" };
+  if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  return { status, headers, body: JSON.stringify(answer) };
+}
+
+export function problemResponse(c: Context, answer: Problem): Response {
+  const { status, headers, body } = problemAnswer(answer);
+  return c.body(body, status, headers);
+}
+
+/** The findings of validation as one problem that names each field at fault. */
 export function invalidFields(issues: readonly z.core.$ZodIssue[]): Problem {
   const fields = issues.map(({ path, ...issue }) => ({
     path: path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
@@ -33,10 +47,12 @@ export function invalidFields(issues: readonly z.core.$ZodIssue[]): Problem {
   return problem("invalid_request", detail, { fields });
 }
 
-/** What one finding of validation says was expected. */
+/** The message of one finding of validation. */
 export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
-  if (issue.code === "unrecognized_keys")
-    return `expected no such key; got ${(issue as z.core.$ZodIssueUnrecognizedKeys).keys.map((key) => JSON.stringify(key)).join(", ")}`;
+  if (issue.code === "unrecognized_keys") {
+    const { keys } = issue as z.core.$ZodIssueUnrecognizedKeys;
+    return `expected no such key; got ${keys.map((key) => JSON.stringify(key)).join(", ")}`;
+  }
   if (issue.code === "invalid_key")
     return (issue as z.core.$ZodIssueInvalidKey).issues.map(({ message }) => message).join(" and ");
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
@@ -46,7 +62,17 @@ export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
   return `none of the alternatives fits: ${alternatives.join("; or ")}`;
 }
 
-/** The problem that an error of a handler is. What is not one of ours is logged and told to nobody. */
+/** Logs an unexpected error. Its problem tells the caller nothing of the server's insides. */
+export function internalError(
+  error: unknown,
+  log: (message: string) => void,
+  context = "",
+): Problem {
+  log(`${context}${error instanceof Error ? error.stack : String(error)}`);
+  return problem("internal_error", "an unexpected error; the member's log has it");
+}
+
+/** The problem for an error of a handler. An error of an unknown kind is logged. */
 export async function problemOf(
   error: unknown,
   c: Context,
@@ -62,14 +88,13 @@ export async function problemOf(
       );
     return problem("invalid_request", await malformed(c, error.message));
   }
-  // The client left while it was served: nobody reads this.
+  // Nobody reads this answer: the client went away while the server worked on it.
   if (error instanceof Error && (error.name === "AbortError" || wasCutOff(c)))
     return problem("cancelled", "the caller went away");
-  // JSON nested too deep for the stack.
+  // `JSON.parse` throws this for JSON that nests too deep for the stack.
   if (error instanceof RangeError && error.message.includes("call stack"))
     return problem("invalid_request", "expected JSON that is nested less deep");
-  log(`${c.req.method} ${c.req.path}: ${error instanceof Error ? error.stack : String(error)}`);
-  return problem("internal_error", "an unexpected error; the member's log has it");
+  return internalError(error, log, `${c.req.method} ${c.req.path}: `);
 }
 
 /** Whether the rest of the request's body will never come. */
@@ -78,7 +103,7 @@ function wasCutOff(c: Context): boolean {
   return incoming?.errored != null;
 }
 
-/** Where JSON went wrong; the body has been read by then. */
+/** Parses the JSON body again, for a message that says where it is malformed. */
 async function malformed(c: Context, message: string): Promise<string> {
   const text = await c.req.text().catch(() => undefined);
   if (text === undefined) return message;

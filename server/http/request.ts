@@ -5,7 +5,9 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { onOver } from "./response.ts";
 
-export type NodeContext = Context<{ Bindings: HttpBindings }>;
+/** The context of a handler on Node, whatever variables its routes set. */
+// biome-ignore lint/suspicious/noExplicitAny: contexts with other variables fit no other type.
+export type NodeContext = Context<{ Bindings: HttpBindings; Variables: any }>;
 
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
 export function onClientGone(c: NodeContext, gone: () => void): void {
@@ -15,19 +17,19 @@ export function onClientGone(c: NodeContext, gone: () => void): void {
 }
 
 /**
- * The body of a request as it comes, read no faster than it is taken. To destroy it leaves the connection open for the answer; the caller
- * has to. It breaks off with an error when the client goes before the body's end.
+ * The body of a request as a stream, with backpressure. It fails when the client goes away before
+ * its end. The caller must destroy it: that leaves the connection open for the answer.
  */
 export function bodyOf(c: NodeContext): Readable {
   const { incoming } = c.env;
   const body = new PassThrough();
-  // It may break off before anybody reads it.
+  // The body may fail before the caller reads it.
   body.on("error", () => {});
   incoming.once("close", () => {
     if (incoming.readableEnded) return;
     if (!(incoming instanceof IncomingMessage && incoming.complete))
       return void body.destroy(new Error("the caller went away before the end of the body"));
-    // All of it has come: what waits in its buffer only has to be taken.
+    // The whole body has arrived: the rest of it waits in the buffer of the request.
     for (let rest = incoming.read(); rest !== null; rest = incoming.read()) body.write(rest);
     body.end();
   });

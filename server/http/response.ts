@@ -1,4 +1,4 @@
-/** The Node answer to a request. That of HTTP/2 is of another kind, which leaves its state to the stream below it. */
+/** The Node response. That of HTTP/2 keeps its state in the stream below it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, Http2ServerResponse } from "node:http2";
 import type { Writable } from "node:stream";
@@ -8,58 +8,62 @@ export type Outgoing = ServerResponse | Http2ServerResponse;
 const writableOf = (outgoing: Outgoing): Writable =>
   outgoing instanceof Http2ServerResponse ? outgoing.stream : outgoing;
 
-/** A reader that takes nothing for so long is cut off: it may come back with `Last-Event-ID`. */
+/** A reader that takes nothing for this long is cut off. It may resume with `Last-Event-ID`. */
 const STALL_TIMEOUT_MS = 60_000;
 
-/** Whether the answer is over: it has been sent, or its client is gone. */
+/** Whether the answer has been sent, or its client has gone away. */
 export function isOver(outgoing: Outgoing): boolean {
   return writableOf(outgoing).destroyed;
 }
 
 function isSent(outgoing: Outgoing): boolean {
-  // A stream that its client gives up is finished too.
+  // An HTTP/2 stream that its client resets counts as finished too.
   return (
     writableOf(outgoing).writableFinished &&
     !(outgoing instanceof Http2ServerResponse && outgoing.stream.aborted)
   );
 }
 
-/** Runs once when the answer is over, told whether it has been sent; now if it is over already. */
+/** Calls `run` once when the answer is over, at once if it already is. `sent`: it arrived whole. */
 export function onOver(outgoing: Outgoing, run: (sent: boolean) => void): void {
   const over = () => run(isSent(outgoing));
   if (isOver(outgoing)) over();
   else outgoing.once("close", over);
 }
 
-/** Whether what has been written is more than the client takes for now. */
+/** Whether the client takes no more for now: backpressure. */
 export function isFull(outgoing: Outgoing): boolean {
   return writableOf(outgoing).writableNeedDrain;
 }
 
-/** Whether a body whose length is not known can be told from a part of it; HTTP/1.0 has nothing that says where it ends. */
+/**
+ * Whether the client can tell a whole body of unknown length from a part of it. HTTP/1.0 cannot: it
+ * has no chunks that mark the end.
+ */
 export function hasEnd(outgoing: Outgoing): boolean {
   return outgoing instanceof Http2ServerResponse || outgoing.useChunkedEncodingByDefault;
 }
 
-/** Breaks an answer off, so that nobody takes it for the whole. */
+/** Breaks an answer off, so that no client takes the part for the whole. */
 export function cutOff(outgoing: Outgoing): void {
-  // Without a code the stream would look as if it had come to its end.
+  // Without an error code the stream would look complete.
   if (outgoing instanceof Http2ServerResponse)
     outgoing.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   outgoing.destroy();
 }
 
-/** Makes this the last request of its connection. Other answers under way on it are sent to their ends. */
+/** Makes this the last request of its connection. Other answers under way on it are completed. */
 export function closeAfter(outgoing: Outgoing): void {
   if (outgoing instanceof Http2ServerResponse) outgoing.stream.session?.close();
   else outgoing.setHeader("connection", "close");
 }
 
 /**
- * Makes this the last answer of its connection over HTTP/1.1, although its client may still be sending then: so told, curl stops. The connection is
- * closed for writing first, and at once only where nothing is left to read: else the client's sending would fail before it has read the answer.
+ * Makes this the last answer of its HTTP/1.1 connection, even while the client still sends: the
+ * header makes curl stop. The server closes its own direction first and the connection only when
+ * nothing is left to read. Otherwise the client's sending would fail before it reads the answer.
  *
- * @returns what undoes it, as long as nothing has been sent.
+ * @returns a function that undoes this, as long as nothing has been sent.
  */
 export function closeBehind(incoming: IncomingMessage, outgoing: Outgoing): () => void {
   if (outgoing instanceof Http2ServerResponse || outgoing.hasHeader("connection")) return () => {};
@@ -70,7 +74,7 @@ export function closeBehind(incoming: IncomingMessage, outgoing: Outgoing): () =
     socket.destroySoon = destroySoon;
     if (incoming.readableEnded) return socket.destroySoon();
     socket.end();
-    // The listener takes the rest, for half a second at most.
+    // The adapter reads the rest, for at most half a second.
     incoming.once("end", () => socket.destroySoon());
   };
   return () => {
@@ -79,7 +83,7 @@ export function closeBehind(incoming: IncomingMessage, outgoing: Outgoing): () =
   };
 }
 
-/** Waits until the answer takes more. False when the reader is gone, or has stalled and was cut off. */
+/** Waits while there is backpressure. False: the reader has gone, or stalled and was cut off. */
 export async function drained(outgoing: Outgoing): Promise<boolean> {
   if (isOver(outgoing)) return false;
   if (!isFull(outgoing)) return true;

@@ -1,4 +1,4 @@
-/** Certificates of a member, as it serves and as it asks other members; read again when they change. */
+/** The certificates of a member, for serving and for requests to others; reloaded on change. */
 import { createSecureContext } from "node:tls";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { TlsIdentity } from "../../sdk/typescript/http/client.ts";
@@ -6,12 +6,12 @@ import { watchFiles } from "./file-watcher.ts";
 
 /** Paths of PEM files. */
 export interface TlsOptions {
-  /** The certificate, and those between it and its authority. Also shown to other members as client certificate. */
+  /** The certificate and its intermediates. It is also the client certificate for other members. */
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The authority of client certificates: without one of it nobody gets past the handshake. */
+  /** The authority of client certificates. If set, the handshake refuses clients without one. */
   readonly clientCaFile?: string | undefined;
-  /** The authority that is trusted when other members are asked. Default: the well-known ones. */
+  /** The authority that other members' certificates must have. Default: the well-known ones. */
   readonly caFile?: string | undefined;
 }
 
@@ -33,7 +33,7 @@ export class TlsFiles implements Certificates {
   readonly #changed: ((certificates: Certificates) => void)[] = [];
   readonly #close: () => void;
 
-  /** @throws {PoolError} `invalid_request` for files that cannot be read, or make no certificate. */
+  /** @throws {PoolError} `invalid_request` for files that are unreadable or no certificate. */
   constructor(
     { certFile, keyFile, clientCaFile, caFile }: TlsOptions & { certFile: string; keyFile: string },
     log: (message: string) => void,
@@ -91,20 +91,24 @@ export class TlsFiles implements Certificates {
   }
 }
 
-/** Opens the files; undefined when none are given. @throws {PoolError} `invalid_request` for half of them. */
+/**
+ * Opens the files. Undefined when there are none.
+ *
+ * @throws {PoolError} `invalid_request` for a certificate without its key, or the reverse.
+ */
 export function openTls(
   { certFile, keyFile, ...rest }: TlsOptions = {},
   log: (message: string) => void,
 ): TlsFiles | undefined {
   if (certFile !== undefined && keyFile !== undefined)
     return new TlsFiles({ certFile, keyFile, ...rest }, log);
-  const given = [certFile, keyFile, rest.clientCaFile, rest.caFile].filter(
+  const files = [certFile, keyFile, rest.clientCaFile, rest.caFile].filter(
     (file) => file !== undefined,
   );
-  if (given.length > 0)
+  if (files.length > 0)
     throw PoolError.of(
       "invalid_request",
-      `expected a certificate and its key, to serve https; got only ${given.join(", ")}`,
+      `expected a certificate and its key, to serve https; got only ${files.join(", ")}`,
     );
   return undefined;
 }

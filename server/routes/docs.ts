@@ -1,9 +1,9 @@
-/** The reference page of the contract: Swagger UI, served from the package itself, with nothing from other hosts. */
+/** The reference page of the contract: Swagger UI from the package itself, not from other hosts. */
 import { readFile } from "node:fs/promises";
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 
-/** The build copies the two files beside the bundle. */
+/** The folder of Swagger UI. The build copies its two files beside the bundle. */
 const FOLDER = new URL(
   import.meta.url.endsWith(".ts") ? "../../node_modules/swagger-ui-dist/" : "./docs/",
   import.meta.url,
@@ -25,7 +25,16 @@ const PAGE = `<!doctype html>
 </body>
 </html>
 `;
-const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, docExpansion: "list", tryItOutEnabled: true, validatorUrl: null });\n`;
+const SETTINGS = {
+  url: "/openapi.json",
+  dom_id: "#reference",
+  deepLinking: true,
+  docExpansion: "list",
+  tryItOutEnabled: true,
+  // Otherwise the page asks a host of the project for a badge.
+  validatorUrl: null,
+};
+const START = `SwaggerUIBundle(${JSON.stringify(SETTINGS)});\n`;
 
 const ASSETS: Readonly<
   Record<string, { readonly type: string; read(): Promise<Buffer<ArrayBuffer> | string> }>
@@ -41,9 +50,13 @@ const ASSETS: Readonly<
   "start.js": { type: "text/javascript", read: async () => START },
 };
 
-/** Only our own files run; Swagger UI sets styles of its own and shows images as data. */
+/**
+ * Scripts run only from our own files, and no other site may frame the page (clickjacking).
+ * Swagger UI sets inline styles and shows images as data.
+ */
 const POLICY =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "frame-ancestors 'none'";
 
 export function docsPage(c: Context): Response {
   c.header("content-security-policy", POLICY);

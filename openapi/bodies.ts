@@ -1,0 +1,123 @@
+/** The bodies of requests: the one file that says which operation takes which. */
+import { z } from "@hono/zod-openapi";
+
+/** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
+export const SPEC_HEADER = "pool-spec";
+
+interface Upload {
+  /** The schema of the child spec. Its files may come with it, as multipart/form-data. */
+  readonly spec?: string;
+  /** The child gets a streamed input while it is sent. It starts when a stored one is complete. */
+  readonly input: "streamed" | "stored";
+}
+
+/** The operations, all of them `POST`, whose body may be a child's input instead of JSON. */
+const UPLOADS: readonly (readonly [path: string, upload: Upload])[] = [
+  ["/pools/{pool}/call", { spec: "ChildSpec", input: "streamed" }],
+  ["/pools/{pool}/children", { spec: "ChildSpec", input: "stored" }],
+  ["/call", { spec: "MemberChildSpec", input: "streamed" }],
+  ["/children", { spec: "MemberChildSpec", input: "stored" }],
+  ["/children/{id}/stdin", { input: "streamed" }],
+];
+
+const PATTERNS = UPLOADS.map(
+  ([path, upload]) =>
+    [new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
+);
+
+/** @param path a path of the contract, or that of a request, with or without its query. */
+function uploadAt(path: string): Upload | undefined {
+  return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
+}
+
+/** Whether the operation at a path takes a child's input while it is sent. */
+export function streamsInput(path: string): boolean {
+  return uploadAt(path)?.input === "streamed";
+}
+
+/** The head of a request, as far as it tells which body follows. Header names are lower case. */
+export interface RequestHead {
+  /** Its path and query, or its whole URL. */
+  readonly url?: string | undefined;
+  readonly headers: { readonly [name: string]: string | readonly string[] | undefined };
+}
+
+/** JSON of every name, whose size is limited: it must not pass for a streamed body. */
+const JSON_TYPE = /^application\/([\w.-]+\+)?json/i;
+
+/**
+ * How a request sends its child spec: as the JSON body, in a part of a multipart body, or beside a
+ * body that is the child's input. curl sends a file as `application/x-www-form-urlencoded` unless
+ * told otherwise, so any body with a spec beside it is an input if it cannot hold a spec itself.
+ */
+export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipart" | "input" {
+  const type = String(headers["content-type"] ?? "");
+  if (/^multipart\/form-data\b/i.test(type)) return "multipart";
+  if (/^application\/octet-stream\b/i.test(type)) return "input";
+  if (JSON_TYPE.test(type)) return "json";
+  return headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url) ? "input" : "json";
+}
+
+/** Whether the body of a `POST` goes to a child while it is sent. */
+export function isLiveInput(head: RequestHead): boolean {
+  const upload = uploadAt(head.url ?? "");
+  if (upload?.input !== "streamed") return false;
+  return upload.spec === undefined || bodyKind(head) === "input";
+}
+
+export const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
+
+const binary = { type: "string", format: "binary" } as const;
+
+/** Content that is plain bytes. */
+export const bytes = {
+  "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) },
+};
+
+export const jsonBody = <S extends z.ZodType>(schema: S) => ({
+  content: json(schema),
+  required: true as const,
+});
+
+const BESIDE =
+  "The child spec is beside it, as JSON: in the header `pool-spec`, in ASCII, or in the query, " +
+  '`?spec={"command":["cat"]}`.';
+
+const INPUT_DOCS = {
+  streamed:
+    "The child's input, byte for byte. The child gets it while the answer comes; nothing of it " +
+    `is stored. ${BESIDE} The client must read the answer while it sends. The child is stopped ` +
+    "when the client goes away before the end of the body.",
+  stored: `The child's input, byte for byte. It is stored until it is complete. ${BESIDE}`,
+} as const;
+
+/**
+ * The forms, besides JSON, of the body of an operation that takes a child spec. The server receives
+ * them and hands the route JSON, so only the document lists them. Undefined for other operations.
+ */
+export function formsOf(path: string) {
+  const { spec, input } = uploadAt(path) ?? {};
+  if (spec === undefined || input === undefined) return undefined;
+  const form = {
+    type: "object" as const,
+    required: ["spec"],
+    properties: {
+      spec: { $ref: `#/components/schemas/${spec}` },
+      stdin: {
+        ...binary,
+        description: "The child's standard input. It is stored until it is complete.",
+      },
+    },
+    additionalProperties: {
+      ...binary,
+      description: "A file for the workspace. The part's name is its path there.",
+    },
+  };
+  return {
+    "multipart/form-data": {
+      schema: form,
+      encoding: { spec: { contentType: "application/json" } },
+    },
+    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[input] } },
+  };
+}

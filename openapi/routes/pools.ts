@@ -1,0 +1,77 @@
+/** Operations on pools. Any member answers for any pool. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { json, jsonBody } from "../bodies.ts";
+import { PoolNameSchema } from "../names.ts";
+import { PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
+import { ChildSpecSchema } from "../spec.ts";
+import { childFilter } from "./parameters.ts";
+import { callDocs, callResponses, placedResponses, problems, unknownWork } from "./responses.ts";
+
+const tags = ["Pools"];
+const params = z.object({ pool: PoolNameSchema });
+
+const placing = [
+  "all_members_at_capacity",
+  "no_members_available",
+  "queue_timeout",
+  ...unknownWork,
+] as const;
+
+export const callInPool = createRoute({
+  operationId: "callInPool",
+  method: "post",
+  path: "/pools/{pool}/call",
+  tags,
+  summary: "Run a command or a function on the least loaded member of the pool",
+  description: callDocs,
+  request: { params, body: jsonBody(ChildSpecSchema) },
+  responses: callResponses(placing),
+});
+
+export const placeChildInPool = createRoute({
+  operationId: "placeChildInPool",
+  method: "post",
+  path: "/pools/{pool}/children",
+  tags,
+  summary: "Place a child that lives on its own, on the least loaded member of the pool",
+  request: { params, body: jsonBody(ChildSpecSchema) },
+  responses: placedResponses([...placing, "member_lost"]),
+});
+
+export const listPools = createRoute({
+  operationId: "listPools",
+  method: "get",
+  path: "/pools",
+  tags,
+  summary: "List the pools that have members",
+  responses: {
+    200: { description: "The pools.", content: json(PoolListSchema) },
+    ...problems(["no_members_available"]),
+  },
+});
+
+export const getPool = createRoute({
+  operationId: "getPool",
+  method: "get",
+  path: "/pools/{pool}",
+  tags,
+  summary: "Get a pool's members and their load",
+  request: { params },
+  responses: {
+    200: { description: "The pool.", content: json(PoolSchema) },
+    ...problems(["invalid_request", "pool_not_found", "no_members_available"]),
+  },
+});
+
+export const listPoolChildren = createRoute({
+  operationId: "listPoolChildren",
+  method: "get",
+  path: "/pools/{pool}/children",
+  tags,
+  summary: "List a pool's children on all its members",
+  request: { params, query: z.strictObject(childFilter) },
+  responses: {
+    200: { description: "The children.", content: json(PoolChildListSchema) },
+    ...problems(["invalid_request", "pool_not_found", "no_members_available"]),
+  },
+});

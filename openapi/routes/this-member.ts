@@ -1,0 +1,118 @@
+/** Operations on the member that is asked, and on no other. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { json, jsonBody } from "../bodies.ts";
+import { SlotEventSchema } from "../events.ts";
+import { PoolNameSchema, SlotIdSchema } from "../names.ts";
+import { ChildListSchema, CountSchema, SlotSchema, TasksSchema } from "../resources.ts";
+import { MemberChildSpecSchema, SlotRequestSchema } from "../spec.ts";
+import { childFilter } from "./parameters.ts";
+import {
+  callDocs,
+  callResponses,
+  placedResponses,
+  problems,
+  unknownWork,
+  waiting,
+} from "./responses.ts";
+
+const tags = ["This member"];
+
+const admitting = [...waiting, "slot_not_found", ...unknownWork] as const;
+
+export const call = createRoute({
+  operationId: "call",
+  method: "post",
+  path: "/call",
+  tags,
+  summary: "Run a command or a function on this member",
+  description: callDocs,
+  request: { body: jsonBody(MemberChildSpecSchema) },
+  responses: callResponses(admitting),
+});
+
+export const placeChild = createRoute({
+  operationId: "placeChild",
+  method: "post",
+  path: "/children",
+  tags,
+  summary: "Place a child on this member",
+  request: { body: jsonBody(MemberChildSpecSchema) },
+  responses: placedResponses(admitting),
+});
+
+export const listChildren = createRoute({
+  operationId: "listChildren",
+  method: "get",
+  path: "/children",
+  tags,
+  summary: "List this member's children, with those that ended a short time ago",
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
+  responses: {
+    200: { description: "The children.", content: json(ChildListSchema) },
+    ...problems(["invalid_request"]),
+  },
+});
+
+export const countChildren = createRoute({
+  operationId: "countChildren",
+  method: "get",
+  path: "/children/count",
+  tags,
+  summary: "Get this member's load by pool: the probe of placement",
+  responses: {
+    200: { description: "The load.", content: json(CountSchema) },
+    ...problems([]),
+  },
+});
+
+export const requestSlot = createRoute({
+  operationId: "requestSlot",
+  method: "post",
+  path: "/slots",
+  tags,
+  summary: "Wait for a slot of this member and hold it for a short time",
+  description:
+    "Callers take turns, and each caller's requests are served in the order of their arrival. A " +
+    "closed connection withdraws the request and returns a slot that was granted meanwhile. A " +
+    "slot that no child takes in time becomes free by itself.",
+  request: { body: jsonBody(SlotRequestSchema) },
+  responses: {
+    200: {
+      description:
+        "`Accept: text/event-stream` or none gives a stream: `queued` with each change of the " +
+        "position, then `granted` or `failed`.",
+      content: { "text/event-stream": { schema: SlotEventSchema } },
+    },
+    201: {
+      description: "`Accept: application/json` gives the slot once it is granted.",
+      content: json(SlotSchema),
+    },
+    ...problems(["invalid_request", ...waiting, "sandbox_unavailable"]),
+  },
+});
+
+export const releaseSlot = createRoute({
+  operationId: "releaseSlot",
+  method: "delete",
+  path: "/slots/{id}",
+  tags,
+  summary: "Return a slot that this member holds",
+  request: { params: z.object({ id: SlotIdSchema }) },
+  responses: {
+    204: { description: "The slot is free." },
+    ...problems(["invalid_request", "slot_not_found"]),
+  },
+});
+
+export const listTasks = createRoute({
+  operationId: "listTasks",
+  method: "get",
+  path: "/tasks",
+  tags,
+  summary: "List this member's tasks and runtimes, in one pool or in all",
+  request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
+  responses: {
+    200: { description: "Their names.", content: json(TasksSchema) },
+    ...problems(["invalid_request"]),
+  },
+});

@@ -1,13 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { parseConfig, withFile } from "../../server/cli/config-file.ts";
-import { type Parsed, parse, UsageError } from "../../server/cli/options.ts";
+import { ConfigFile, withFile } from "../../server/cli/config-file.ts";
+import { type Parsed, parse } from "../../server/cli/parse.ts";
+import { UsageError } from "../../server/cli/usage-error.ts";
 
 const line = (text: string) => parse(text.split(" "), {}) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>
-  parseConfig(content, "f.yaml", flags.startsWith("dev") ? "dev" : "serve", line(flags).given.pool)
-    .problems;
+  new ConfigFile({
+    content,
+    file: "f.yaml",
+    command: flags.startsWith("dev") ? "dev" : "serve",
+    flags: line(flags).given.pool,
+  }).problems;
 
 describe("the configuration file", () => {
   test("gives what the command line leaves open", () => {
@@ -16,7 +21,7 @@ describe("the configuration file", () => {
       "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n",
       "f.yaml",
     );
-    expect(given).toEqual({ port: 7500, "grace-ms": 100, insecure: true });
+    expect(given).toEqual({ port: 7500, graceMs: 100, insecure: true });
     expect(pools).toEqual({ pipeline: { maxChildren: 2 } });
   });
 

@@ -1,13 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { optionsOf } from "../../server/cli/command-options.ts";
+import { COMMANDS } from "../../server/cli/commands/table.ts";
 import { help } from "../../server/cli/help.ts";
-import {
-  COMMANDS,
-  type Command,
-  consulOf,
-  type Parsed,
-  parse,
-  UsageError,
-} from "../../server/cli/options.ts";
+import type { Command } from "../../server/cli/options.ts";
+import { consulOf, type Parsed, parse } from "../../server/cli/parse.ts";
+import { UsageError } from "../../server/cli/usage-error.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
   const result = parse(line.split(" "), env);
@@ -28,7 +25,7 @@ describe("parse", () => {
       ],
       port: 0,
       sandbox: "off",
-      "grace-ms": 250,
+      graceMs: 250,
       insecure: true,
     });
   });
@@ -51,7 +48,7 @@ describe("parse", () => {
         ["video", 2],
       ],
       port: 7500,
-      "grace-ms": 9,
+      graceMs: 9,
       insecure: true,
     });
   });
@@ -134,9 +131,10 @@ describe("help", () => {
     "of %s names each of its options and variables",
     (command) => {
       const text = help(command);
-      for (const option of COMMANDS[command].options) {
-        expect(text).toContain(`--${option}`);
-        expect(text).toContain(`[DPOOL_${option.replaceAll("-", "_").toUpperCase()}]`);
+      for (const key of optionsOf(command).keys()) {
+        const words = key.replaceAll(/[A-Z]/g, " $&").toLowerCase().split(" ");
+        expect(text).toContain(`--${words.join("-")}`);
+        expect(text).toContain(`[DPOOL_${words.join("_").toUpperCase()}]`);
       }
       expect(text).toContain("--help");
     },

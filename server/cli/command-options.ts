@@ -1,8 +1,8 @@
 /** Finds a command's options, and the values that texts stand for. */
 import { z } from "zod";
-import { faultsIn } from "../member/faults.ts";
-import type { MemberOption, Option } from "../member/option.ts";
-import { MEMBER_OPTIONS } from "../member/option-table.ts";
+import { faultsIn } from "../member/options/faults.ts";
+import type { MemberOption, Option } from "../member/options/option.ts";
+import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import { CLI_OPTIONS, type CliOption, type Command } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
 

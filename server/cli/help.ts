@@ -1,5 +1,5 @@
 /** Help texts, from the tables of commands and options. */
-import type { Option } from "../member/option.ts";
+import type { Option } from "../member/options/option.ts";
 import { flagOf, optionsOf, variableOf } from "./command-options.ts";
 import { COMMANDS } from "./commands/table.ts";
 import { type Command, HELP } from "./options.ts";

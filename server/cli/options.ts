@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/resources.ts";
 import { SCOPES } from "../access/caller.ts";
-import { shown } from "../member/faults.ts";
-import { type Option, whole } from "../member/option.ts";
-import { MEMBER_OPTIONS } from "../member/option-table.ts";
+import { shown } from "../member/options/faults.ts";
+import { type Option, whole } from "../member/options/option.ts";
+import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
 
 export const COMMAND_NAMES = [

@@ -5,7 +5,7 @@ import {
   type ConsulOptions,
   consulOptionsFrom,
 } from "../../sdk/typescript/placement/consul-members.ts";
-import type { Option } from "../member/option.ts";
+import type { Option } from "../member/options/option.ts";
 import {
   flagOf,
   type Given,

@@ -5,7 +5,7 @@ import { MemberNameSchema, PoolNameSchema } from "../../openapi/names.ts";
 import { isLoopback } from "../access/browser-guard.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";
-import { type Fault, faultsIn, shown } from "./faults.ts";
+import { type Fault, faultsIn, shown } from "./options/faults.ts";
 import type { MemberOptions } from "./options.ts";
 import { type PoolOptions, PoolOptionsSchema } from "./pool-options.ts";
 

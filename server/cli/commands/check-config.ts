@@ -2,8 +2,8 @@
 import { stringify } from "yaml";
 import { messageOf } from "../../../openapi/errors.ts";
 import { type CheckedPool, checkedPool, memberFaults } from "../../member/check-options.ts";
-import type { Fault } from "../../member/faults.ts";
-import { fileFaults } from "../../member/file-faults.ts";
+import type { Fault } from "../../member/options/faults.ts";
+import { fileFaults } from "../../member/options/file-faults.ts";
 import { keyOfPath, type MemberOptions } from "../../member/options.ts";
 import { confinementOf } from "../../member/pool-options.ts";
 import { configurationOf, flagOf } from "../command-options.ts";

@@ -1,15 +1,15 @@
 /** Checks the files, folders and devices that a member's options name. */
 import { lstatSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "../../openapi/errors.ts";
-import { Jwks } from "../access/jwks.ts";
-import { TokenFile } from "../access/tokens.ts";
-import { openTls } from "../http/tls.ts";
-import { checkedPool, poolFaults } from "./check-options.ts";
+import { messageOf } from "../../../openapi/errors.ts";
+import { Jwks } from "../../access/jwks.ts";
+import { TokenFile } from "../../access/tokens.ts";
+import { openTls } from "../../http/tls.ts";
+import { checkedPool, poolFaults } from "../check-options.ts";
 import type { Fault } from "./faults.ts";
 import type { MemberOption } from "./option.ts";
-import { MEMBER_OPTIONS } from "./option-table.ts";
-import { type MemberOptions, optionAt } from "./options.ts";
+import { MEMBER_OPTIONS } from "./table.ts";
+import { type MemberOptions, optionAt } from "../options.ts";
 
 const FILE_OPTIONS = Object.entries<MemberOption>(MEMBER_OPTIONS).filter(
   ([, { value }]) => value === "FILE",

@@ -1,7 +1,7 @@
 /** Faults of options, each with its path and a message `expected …; got …`. */
 import { closestMatch } from "leven";
 import type { z } from "zod";
-import { whatWasExpected } from "../http/problems.ts";
+import { whatWasExpected } from "../../http/problems.ts";
 
 export interface Fault {
   /** Keys of the options, the outermost first. */

@@ -1,13 +1,33 @@
-/** Writes `openapi.json` from the routes; with `--check` it only compares. */
+/** Generates `openapi.json`. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { buildDocument } from "./document.ts";
 
-const file = new URL("./openapi.json", import.meta.url);
-const built = `${JSON.stringify(buildDocument(), null, 2)}\n`;
-if (!process.argv.includes("--check")) writeFileSync(file, built);
-else if (readFileSync(file, "utf8") !== built) {
-  process.stderr.write(
-    "openapi/openapi.json is not what the routes say: run `npm run openapi` and commit the difference.\n",
-  );
-  process.exitCode = 1;
+/**
+ * Puts each table between `<!-- generated: NAME -->` and the next `<!-- /generated -->` of a page.
+ *
+ * @throws {Error} when the page has no such markers for a table.
+ */
+export function fillTables(page: string, tables: Readonly<Record<string, string>>): string {
+  return Object.entries(tables).reduce((filled, [name, text]) => {
+    const begin = `<!-- generated: ${name} -->\n`;
+    const from = filled.indexOf(begin) + begin.length;
+    const to = filled.indexOf("<!-- /generated -->", from);
+    if (from < begin.length || to < 0)
+      throw new Error(`expected the markers of the generated table ${name}`);
+    return filled.slice(0, from) + text + filled.slice(to);
+  }, page);
 }
+
+/** Writes a generated file. With `--check` it only fails where the file differs. */
+export function emit(file: URL, text: string): void {
+  if (!process.argv.includes("--check")) writeFileSync(file, text);
+  else if (readFileSync(file, "utf8") !== text) {
+    process.stderr.write(
+      `${file.pathname} differs from the code: run \`npm run openapi\` and commit the difference.\n`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.main)
+  emit(new URL("openapi.json", import.meta.url), `${JSON.stringify(buildDocument(), null, 2)}\n`);

@@ -1,5 +1,4 @@
 /** The options of a member, their defaults, and what can be done with a member that runs. */
-import type { z } from "zod";
 import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { JwksOptions } from "../access/jwks.ts";
@@ -9,27 +8,18 @@ import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
 import type { MemberOption } from "./options/option.ts";
 import { MEMBER_OPTIONS } from "./options/table.ts";
+import type { TableOptions } from "./options/types.gen.ts";
 import type { PoolOptions } from "./pool-options.ts";
 
 type Table = typeof MEMBER_OPTIONS;
 
-/** The keys of the table that are options under the same name; the rest are parts of one below. */
-type OwnKey = { [K in keyof Table]: Table[K] extends { path: string } ? never : K }[keyof Table];
-
-type TableOptions = {
-  readonly [K in OwnKey]?: z.output<Table[K]["schema"]> | undefined;
-};
-
 /**
- * The options of a member. {@link MEMBER_OPTIONS} documents each one with its unit and default.
- * Written out here are options that a flag cannot say (objects and functions of this process,
- * and what the file has beside the flags) or that several flags make together.
+ * The options of a member. Flags can say those of {@link TableOptions}. Written out here are those
+ * that several flags make together, and objects that only a program or a file can give.
  */
 export interface MemberOptions extends TableOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
   readonly pools: Readonly<Record<string, number | PoolOptions>>;
-  /** The member's name, unique among the members. Default: the host's name and the port. */
-  readonly name?: string | undefined;
   /** Join through this Consul agent. */
   readonly consul?: ConsulOptions | undefined;
   /** Join this registry of the same process. Default, without `consul`: one of its own. */
@@ -103,7 +93,7 @@ export const DEFAULTS = {
 /** The options, beside `pools`, that a member takes while it runs. */
 export const RELOADABLE = entries
   .filter(([, option]) => option.reload)
-  .map(([key]) => key as OwnKey);
+  .map(([key]) => key as keyof TableOptions);
 
 /** The configuration key of an option, by its path in {@link MemberOptions}. */
 export function keyOfPath(path: string): string {

@@ -10,6 +10,8 @@ import {
 } from "../sandbox/confinement.ts";
 import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
+export type { PoolOptions } from "./options/types.gen.ts";
+
 /** Without NUL characters, because bubblewrap's arguments end at one. */
 const isPath = (path: string) => isAbsolute(path) && !path.includes("\0");
 const AbsolutePath = z.string().refine(isPath, "expected an absolute path");
@@ -132,9 +134,6 @@ export const PoolOptionsSchema = z
     path: ["reuse"],
     message: "expected no limits.cpuMs beside it: a process's time is counted over all its calls",
   });
-/** The options of a pool: `maxChildren`, limits and grants. */
-export type PoolOptions = z.input<typeof PoolOptionsSchema>;
-
 /** The limits and grants of a pool's children. */
 export function confinementOf(options: z.output<typeof PoolOptionsSchema>): Confinement {
   const { readOnly, env, network, devices, commands, root } = options;

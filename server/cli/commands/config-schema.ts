@@ -62,6 +62,12 @@ export function configSchema(): JsonSchema {
   }) as JsonSchema;
 }
 
+/** The schema of a pool that is written with all its options. */
+export function poolSchemaOf({ properties }: JsonSchema): JsonSchema {
+  const { anyOf = [] }: JsonSchema = properties?.pools?.additionalProperties || {};
+  return anyOf.at(-1) ?? {};
+}
+
 const constant = (value: unknown) => (value === undefined ? {} : { default: value });
 
 /** The contract's description of each limit, and the limit of a pool that sets none. */

@@ -6,10 +6,10 @@ import { Jwks } from "../../access/jwks.ts";
 import { TokenFile } from "../../access/tokens.ts";
 import { openTls } from "../../http/tls.ts";
 import { checkedPool, poolFaults } from "../check-options.ts";
+import { type MemberOptions, optionAt } from "../options.ts";
 import type { Fault } from "./faults.ts";
 import type { MemberOption } from "./option.ts";
 import { MEMBER_OPTIONS } from "./table.ts";
-import { type MemberOptions, optionAt } from "../options.ts";
 
 const FILE_OPTIONS = Object.entries<MemberOption>(MEMBER_OPTIONS).filter(
   ([, { value }]) => value === "FILE",

@@ -2,10 +2,10 @@
 import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/resources.ts";
 import { SCOPES } from "../access/caller.ts";
-import { shown } from "../member/options/faults.ts";
 import { type Option, whole } from "../member/options/option.ts";
 import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
+import { jsonList, poolFlag } from "./option-syntax.ts";
 
 export const COMMAND_NAMES = [
   "serve",
@@ -30,42 +30,13 @@ export interface CliOption extends Option {
 }
 
 /** The commands that ask a member, or find one through Consul. */
-const PLACING = [
-  "call",
-  "place",
-  "ps",
-  "logs",
-  "stop",
-  "stdin",
-  "signal",
-  "members",
-] as const satisfies Command[];
+const PLACING = ["call", "place", "ps", "logs", "stop", "stdin", "signal", "members"] as const;
 const ASKING = [...PLACING, "drain"] as const;
 const SPEC = ["call", "place"] as const;
 
 const DAY_MS = 86_400_000;
-const MAX_CHILDREN = 10_000;
 
 const text = z.string();
-
-const poolFlag = text.transform((given, context): [name: string, maxChildren: number] => {
-  const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = given.split("=");
-  if (name === "" || rest.length > 0) context.addIssue("expected NAME=MAX, such as pipeline=5");
-  else if (!/^\d+$/.test(max) || Number(max) < 1 || Number(max) > MAX_CHILDREN)
-    context.addIssue(`expected a whole number from 1 to ${MAX_CHILDREN}; got ${shown(max)}`);
-  return [name, Number(max)];
-});
-
-const jsonList = text.transform((given, context): unknown[] => {
-  try {
-    const value: unknown = JSON.parse(given);
-    if (Array.isArray(value)) return value;
-  } catch {
-    // The message below covers it.
-  }
-  context.addIssue('expected a JSON array, such as [1, "two"]');
-  return z.NEVER;
-});
 
 export const CLI_OPTIONS = {
   dev: {

@@ -1,9 +1,13 @@
 /** The tables of `server/docs/configuration.md`, from the tables of options. */
 
-import type { Option } from "../../member/options/option.ts";
-import { RELOADABLE } from "../../member/options.ts";
-import { configurationOf, flagOf, optionsOf, variableOf } from "../command-options.ts";
-import { configSchema, type JsonSchema, poolSchemaOf } from "../commands/config-schema.ts";
+import { configurationOf, flagOf, optionsOf, variableOf } from "../server/cli/command-options.ts";
+import {
+  configSchema,
+  type JsonSchema,
+  poolSchemaOf,
+} from "../server/cli/commands/config-schema.ts";
+import type { Option } from "../server/member/options/option.ts";
+import { RELOADABLE } from "../server/member/options.ts";
 
 const UNITS = [
   [1024 ** 3, "GiB"],

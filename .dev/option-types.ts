@@ -1,7 +1,12 @@
 /** TypeScript interfaces of the options, from their JSON Schema, for those who embed a member. */
-import type { MemberOption } from "../../member/options/option.ts";
-import { MEMBER_OPTIONS } from "../../member/options/table.ts";
-import { configSchema, type JsonSchema, poolSchemaOf } from "../commands/config-schema.ts";
+
+import {
+  configSchema,
+  type JsonSchema,
+  poolSchemaOf,
+} from "../server/cli/commands/config-schema.ts";
+import type { MemberOption } from "../server/member/options/option.ts";
+import { MEMBER_OPTIONS } from "../server/member/options/table.ts";
 
 const COLUMNS = 100;
 

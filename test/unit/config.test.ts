@@ -13,7 +13,7 @@ function parsed(line: string, env: Record<string, string> = {}): Parsed {
 }
 
 describe("parse", () => {
-  test("flags, with their units turned into values", () => {
+  test("turns flags into values", () => {
     expect(
       parsed(
         "serve --pool pipeline=5 --pool video=2 --port 0 --sandbox off --grace-ms 250 --insecure",
@@ -53,7 +53,7 @@ describe("parse", () => {
     });
   });
 
-  test("a switch in a variable is on for 1 and true only", () => {
+  test("a variable turns a switch on by 1 and true only", () => {
     expect(parsed("serve", { DPOOL_INSECURE: "true" }).given.insecure).toBe(true);
     for (const value of ["0", "false", ""])
       expect(parsed("serve", { DPOOL_INSECURE: value }).given.insecure).toBeUndefined();
@@ -65,7 +65,7 @@ describe("parse", () => {
     ).toEqual({ port: 1, pool: [["a", 1]] });
   });
 
-  test("what stands behind -- is left alone", () => {
+  test("leaves the arguments behind -- alone", () => {
     const result = parsed("call pipeline --url http://h:1 -- sh -c --port -- x");
     expect(result.positionals).toEqual(["pipeline"]);
     expect(result.rest).toEqual(["sh", "-c", "--port", "--", "x"]);
@@ -94,7 +94,7 @@ describe("parse", () => {
     expect(() => parse(line.split(" "), env)).toThrow(message);
   });
 
-  test("help is asked for in several ways", () => {
+  test("several command lines ask for help", () => {
     for (const argv of [[], ["help"], ["--help"], ["-h"]])
       expect(parse(argv, {})).toEqual({ help: undefined });
     for (const argv of [

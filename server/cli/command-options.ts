@@ -11,7 +11,7 @@ type Values<T extends Readonly<Record<string, Option>>> = {
 };
 
 /** Options by their keys, as a command line, the environment and a file give them. */
-export type Given = Values<typeof CLI_OPTIONS> & Values<typeof MEMBER_OPTIONS>;
+export type OptionValues = Values<typeof CLI_OPTIONS> & Values<typeof MEMBER_OPTIONS>;
 
 /** The options that a command takes, by their keys. */
 export function optionsOf(command: Command): ReadonlyMap<string, Option> {

@@ -5,7 +5,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import { poolFaults, runtimeFaults } from "../member/check-options.ts";
 import { type Fault, shown, unknownKey } from "../member/options/faults.ts";
 import type { Option } from "../member/options/option.ts";
-import { configurationOf, type Given, isSwitch, parseOption } from "./command-options.ts";
+import { configurationOf, isSwitch, type OptionValues, parseOption } from "./command-options.ts";
 import type { Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 import { type Path, YamlDocument, type YamlNode } from "./yaml-document.ts";
@@ -22,7 +22,7 @@ export interface ConfigSource {
   readonly file: string;
   readonly command: "serve" | "dev";
   /** Pools of the command line, which may give the `maxChildren` that the file leaves out. */
-  readonly flags?: Given["pool"];
+  readonly flags?: OptionValues["pool"];
 }
 
 /**
@@ -60,16 +60,16 @@ export async function readText(file: string): Promise<string> {
  */
 export function withFile(line: Parsed, content: string, file: string): Parsed {
   const command = line.command === "dev" ? "dev" : "serve";
-  const config = new ConfigFile({ content, file, command, flags: line.given.pool });
-  const { given, pools, runtimes, problems } = config;
+  const config = new ConfigFile({ content, file, command, flags: line.values.pool });
+  const { values, pools, runtimes, problems } = config;
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
-  return { ...line, pools, runtimes, given: { ...given, ...line.given } };
+  return { ...line, pools, runtimes, values: { ...values, ...line.values } };
 }
 
 /** A configuration file as `serve` or `dev` takes it. Problems never throw; they are listed. */
 export class ConfigFile {
   /** The options, as flags would give them. */
-  readonly given: Given;
+  readonly values: OptionValues;
   /** The pools as written; the member checks them once more. */
   readonly pools: Readonly<Record<string, unknown>>;
   /** The runtimes as written; the member checks them once more. */
@@ -84,17 +84,17 @@ export class ConfigFile {
     for (const { line, message } of this.#document.problems) this.#add(line, message);
     const { entries } = this.#document;
     if (!entries) this.#report([], "expected options by name, such as port: 7400");
-    const given: Record<string, unknown> = {};
+    const values: Record<string, unknown> = {};
     let [pools, runtimes]: Record<string, unknown>[] = [{}, {}];
     for (const [key, node] of entries ?? []) {
       if (key === "pools") pools = this.#readPools(node);
       else if (key === "runtimes") runtimes = this.#readRuntimes(node);
       else {
         const value = this.#readOption(key, node);
-        if (value !== undefined) given[key] = value;
+        if (value !== undefined) values[key] = value;
       }
     }
-    this.given = given;
+    this.values = values;
     this.pools = pools as Record<string, unknown>;
     this.runtimes = runtimes as Record<string, unknown>;
   }
@@ -180,9 +180,9 @@ function expectedOf({ schema }: Option): { readonly types: string[]; readonly wo
 
 /** Names the keys that a command takes; a key of the other command alone is named as that. */
 function unknownOption(key: string, command: "serve" | "dev"): string {
-  const known = ["pools", "runtimes", ...configurationOf(command).keys()];
+  const keys = ["pools", "runtimes", ...configurationOf(command).keys()];
   const other = command === "dev" ? "serve" : "dev";
   return configurationOf(other).has(key)
-    ? `expected one of ${known.join(", ")}; got ${shown(key)}, which only ${other} takes`
-    : unknownKey(key, known);
+    ? `expected one of ${keys.join(", ")}; got ${shown(key)}, which only ${other} takes`
+    : unknownKey(key, keys);
 }

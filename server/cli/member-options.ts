@@ -15,14 +15,14 @@ export async function configured(parsed: Parsed): Promise<Parsed> {
   const unexpected = [...parsed.positionals, ...(parsed.rest ?? [])];
   if (unexpected.length > 0)
     throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
-  const file = parsed.given.config;
+  const file = parsed.values.config;
   if (file === undefined) return parsed;
   return withFile(parsed, await readText(file), file);
 }
 
 /** The options that `serve` and `dev` have in common. */
-function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<MemberOptions, "pools"> {
-  const options = fromKeys(given);
+function common({ values, runtimes = {} }: Parsed, env: Environment): Omit<MemberOptions, "pools"> {
+  const options = fromKeys(values);
   // A token that was made for somebody else passes unless issuer and audience are both checked.
   if (options.jwks !== undefined && Object.keys(options.jwks).length < 3)
     throw new UsageError(
@@ -32,9 +32,9 @@ function common({ given, runtimes = {} }: Parsed, env: Environment): Omit<Member
 }
 
 /** The pools of the file and of the flags; a flag changes only a pool's `maxChildren`. */
-function poolsOf({ given, pools = {} }: Parsed): MemberOptions["pools"] | undefined {
+function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undefined {
   const merged: Record<string, unknown> = { ...pools };
-  for (const [name, maxChildren] of given.pool ?? []) {
+  for (const [name, maxChildren] of values.pool ?? []) {
     const options = merged[name];
     merged[name] = typeof options === "object" ? { ...options, maxChildren } : maxChildren;
   }
@@ -45,7 +45,7 @@ function poolsOf({ given, pools = {} }: Parsed): MemberOptions["pools"] | undefi
 export function serveOptions(parsed: Parsed, env: Environment): MemberOptions {
   const pools = poolsOf(parsed);
   if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
-  const consul = parsed.given.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500";
+  const consul = parsed.values.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500";
   return {
     ...common(parsed, env),
     pools,
@@ -59,7 +59,7 @@ export function devOptions(
   env: Environment,
   registry = new EmbeddedRegistry(),
 ): MemberOptions[] {
-  const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = parsed.given;
+  const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = parsed.values;
   return Array.from({ length: members }, (_, index) => ({
     ...common(parsed, env),
     pools: poolsOf(parsed) ?? { pipeline: DEFAULTS.maxChildren },

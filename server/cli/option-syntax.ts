@@ -8,8 +8,8 @@ const MAX_CHILDREN = 10_000;
 /** `NAME=MAX`, or `NAME` with the default number of children. */
 export const poolFlag = z
   .string()
-  .transform((given, context): [name: string, maxChildren: number] => {
-    const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = given.split("=");
+  .transform((text, context): [name: string, maxChildren: number] => {
+    const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = text.split("=");
     if (name === "" || rest.length > 0) context.addIssue("expected NAME=MAX, such as pipeline=5");
     else if (!/^\d+$/.test(max) || Number(max) < 1 || Number(max) > MAX_CHILDREN)
       context.addIssue(`expected a whole number from 1 to ${MAX_CHILDREN}; got ${shown(max)}`);
@@ -17,9 +17,9 @@ export const poolFlag = z
   });
 
 /** A JSON array. */
-export const jsonList = z.string().transform((given, context): unknown[] => {
+export const jsonList = z.string().transform((text, context): unknown[] => {
   try {
-    const value: unknown = JSON.parse(given);
+    const value: unknown = JSON.parse(text);
     if (Array.isArray(value)) return value;
   } catch {
     // The message below covers it.

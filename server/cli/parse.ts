@@ -8,9 +8,9 @@ import {
 import type { Option } from "../member/options/option.ts";
 import {
   flagOf,
-  type Given,
   isList,
   isSwitch,
+  type OptionValues,
   optionsOf,
   parseOption,
   variableOf,
@@ -26,7 +26,8 @@ export interface Parsed {
   readonly positionals: readonly string[];
   /** Arguments behind `--`; undefined without one. */
   readonly rest: readonly string[] | undefined;
-  readonly given: Given;
+  /** Values of the options, by key. */
+  readonly values: OptionValues;
   /** Pools of the configuration file, whose options the member checks. */
   readonly pools?: Readonly<Record<string, unknown>>;
   /** Runtimes of the configuration file, likewise. */
@@ -41,7 +42,7 @@ type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | u
  * Reads a command line and the environment.
  *
  * @returns `help` with a command, or undefined for all, when the line asks for a help text.
- * @throws {UsageError} `--flag: expected …; got …`, or the variable in the place of the flag.
+ * @throws {UsageError} `--flag: expected …; got …`, or with the variable instead of the flag.
  */
 export function parse(
   argv: readonly string[],
@@ -55,18 +56,21 @@ export function parse(
       `expected one of ${COMMAND_NAMES.join(", ")}; got ${JSON.stringify(command)}`,
     );
   const end = others.indexOf("--");
-  const { values, positionals } = readFlags(command, end < 0 ? others : others.slice(0, end));
-  if (values.help) return { help: command };
+  const { values: flags, positionals } = readFlags(
+    command,
+    end < 0 ? others : others.slice(0, end),
+  );
+  if (flags.help) return { help: command };
   const options = [...optionsOf(command)];
-  const given = options
-    .map((option) => [option[0], givenValue(option, values, env)] as const)
+  const values = options
+    .map((option) => [option[0], optionValue(option, flags, env)] as const)
     .filter(([, value]) => value !== undefined);
   return {
     command,
     positionals,
     rest: end < 0 ? undefined : others.slice(end + 1),
-    given: Object.fromEntries(given),
-    flagged: new Set(options.map(([key]) => key).filter((key) => flagOf(key) in values)),
+    values: Object.fromEntries(values),
+    flagged: new Set(options.map(([key]) => key).filter((key) => flagOf(key) in flags)),
   };
 }
 
@@ -95,7 +99,7 @@ function readFlags(command: Command, args: string[]): { values: Flags; positiona
 }
 
 /** An option's value from its flag, or else from its variable; undefined without both. */
-function givenValue(
+function optionValue(
   [key, option]: readonly [string, Option],
   flags: Flags,
   env: Environment,
@@ -115,7 +119,7 @@ function givenValue(
 }
 
 /** The Consul that a command uses; undefined when nothing names one. */
-export function consulOf(given: Given, env: Environment): ConsulOptions | undefined {
-  const address = given.consul ?? env.CONSUL_HTTP_ADDR;
+export function consulOf(values: OptionValues, env: Environment): ConsulOptions | undefined {
+  const address = values.consul ?? env.CONSUL_HTTP_ADDR;
   return address === undefined ? undefined : consulOptionsFrom(env, address);
 }

@@ -26,7 +26,7 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
   let again = false;
   let reloading: Promise<unknown> = serving;
   process.on("SIGHUP", () => {
-    if (line.given.config === undefined)
+    if (line.values.config === undefined)
       return log("info", "SIGHUP: without --config there is nothing to read again");
     if (again) return;
     again = true;
@@ -42,7 +42,7 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
 async function reload({ line, started, members, optionsOf }: Serving): Promise<void> {
   try {
     const parsed = await configured(line);
-    const options = optionsOf({ ...parsed, given: { ...parsed.given, members: members.length } });
+    const options = optionsOf({ ...parsed, values: { ...parsed.values, members: members.length } });
     const changed = new Set<string>();
     const restart = keysOfRestart(started, parsed);
     for (const [index, member] of members.entries()) {
@@ -68,7 +68,7 @@ function keysOfRestart(started: Parsed, now: Parsed): string[] {
   const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
   return [...optionsOf(started.command).keys()].filter((key) => {
     const [before, after] = [started, now].map(
-      ({ given }) => given[key as keyof typeof given] ?? defaults[key],
+      ({ values }) => values[key as keyof typeof values] ?? defaults[key],
     );
     return !RELOADABLE.some((name) => name === key) && !isDeepStrictEqual(before, after);
   });

@@ -56,7 +56,7 @@ function hostFaults({ host, ...options }: MemberOptions): string[] {
   return faults;
 }
 
-const withNumber = (given: unknown) => (typeof given === "number" ? { maxChildren: given } : given);
+const withNumber = (pool: unknown) => (typeof pool === "number" ? { maxChildren: pool } : pool);
 
 /** The faults of a pool; each path begins with `pools` and the pool's name. */
 export function poolFaults(pool: string, options: unknown): Fault[] {
@@ -88,10 +88,10 @@ export function checkedOptions(options: MemberOptions): ReadonlyMap<string, Chec
       path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message,
   );
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
-  return new Map(pools.map(([pool, given]) => [pool, checkedPool(given)]));
+  return new Map(pools.map(([name, pool]) => [name, checkedPool(pool)]));
 }
 
 /** A pool's options with their defaults; for options without {@link poolFaults}. */
-export function checkedPool(given: number | PoolOptions): CheckedPool {
-  return PoolOptionsSchema.parse(withNumber(given));
+export function checkedPool(pool: number | PoolOptions): CheckedPool {
+  return PoolOptionsSchema.parse(withNumber(pool));
 }

@@ -66,11 +66,14 @@ export interface RunningMember extends Member {
   stop(): Promise<void>;
 }
 
-/** What a reload has done. */
+/** The effect of a reload. */
 export interface Reloaded {
-  /** What holds from now on, such as `graceMs`, `pools.pipeline.maxChildren`, or `pools.crawler` for one that has come or gone. */
+  /**
+   * Options that changed at once, such as `graceMs`, `pools.pipeline.maxChildren`, or
+   * `pools.crawler` for a pool that has come or gone.
+   */
   readonly changed: readonly string[];
-  /** What keeps its value until a restart, such as `port`. */
+  /** Options that keep their values until a restart, such as `port`. */
   readonly restart: readonly string[];
 }
 
@@ -82,9 +85,11 @@ const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEM
 
 /** The defaults of the embedding and of the command line. */
 export const DEFAULTS = {
-  ...(Object.fromEntries(entries.map(([key, option]) => [key, option.default])) as {
-    readonly [K in DefaultKey]: Table[K]["default"];
-  }),
+  ...(Object.fromEntries(
+    entries
+      .filter(([, option]) => "default" in option)
+      .map(([key, option]) => [key, option.default]),
+  ) as { readonly [K in DefaultKey]: Table[K]["default"] }),
   /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
   path: DEFAULT_PATH,
@@ -102,13 +107,13 @@ export function keyOfPath(path: string): string {
 }
 
 /** The options that stand under configuration keys, each at its path in {@link MemberOptions}. */
-export function fromKeys(given: Readonly<Record<string, unknown>>): Omit<MemberOptions, "pools"> {
+export function fromKeys(values: Readonly<Record<string, unknown>>): Omit<MemberOptions, "pools"> {
   const options: Record<string, unknown> = {};
   for (const [key, option] of entries) {
-    if (given[key] === undefined) continue;
+    if (values[key] === undefined) continue;
     const [name = key, part] = (option.path ?? key).split(".");
     options[name] =
-      part === undefined ? given[key] : { ...(options[name] as object), [part]: given[key] };
+      part === undefined ? values[key] : { ...(options[name] as object), [part]: values[key] };
   }
   return options;
 }

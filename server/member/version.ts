@@ -1,4 +1,4 @@
-/** The package's version, from the one place that has it. */
+/** The version of the package, from its manifest. */
 import manifest from "../../package.json" with { type: "json" };
 
 export const VERSION = manifest.version;

@@ -11,27 +11,27 @@ const problemsOf = (content: string, flags = "serve") =>
     content,
     file: "f.yaml",
     command: flags.startsWith("dev") ? "dev" : "serve",
-    flags: line(flags).given.pool,
+    flags: line(flags).values.pool,
   }).problems;
 
 describe("the configuration file", () => {
   test("gives the options that the command line leaves out", () => {
-    const { given, pools } = withFile(
+    const { values, pools } = withFile(
       line("serve --port 7500"),
       "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n",
       "f.yaml",
     );
-    expect(given).toEqual({ port: 7500, graceMs: 100, insecure: true });
+    expect(values).toEqual({ port: 7500, graceMs: 100, insecure: true });
     expect(pools).toEqual({ pipeline: { maxChildren: 2 } });
   });
 
   test.each(["", "# nothing\n", "---\n", "null\n", "pools:\n"])("%j says nothing", (content) => {
-    expect(withFile(line("dev"), content, "f.yaml")).toMatchObject({ given: {}, pools: {} });
+    expect(withFile(line("dev"), content, "f.yaml")).toMatchObject({ values: {}, pools: {} });
   });
 
   test("keeps a name that looks like a number, and leaves out a switch that is off", () => {
     expect(
-      withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").given,
+      withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").values,
     ).toEqual({ member: "007", sandbox: "off" });
   });
 
@@ -81,17 +81,17 @@ test("any options mean the same in the file as by flags", () => {
     { requiredKeys: [] },
   );
   fc.assert(
-    fc.property(options, (given) => {
-      const flags = Object.entries(given).flatMap(([name, value]) =>
+    fc.property(options, (values) => {
+      const flags = Object.entries(values).flatMap(([name, value]) =>
         value === true ? [`--${name}`] : [`--${name}`, String(value)],
       );
       const camelCase = (name: string) =>
         name.replace(/-./g, ([, letter = ""]: string) => letter.toUpperCase());
       const yaml = stringify(
-        Object.fromEntries(Object.entries(given).map(([name, value]) => [camelCase(name), value])),
+        Object.fromEntries(Object.entries(values).map(([name, value]) => [camelCase(name), value])),
       );
-      expect(withFile(line("serve"), yaml, "f.yaml").given).toEqual(
-        (parse(["serve", ...flags], {}) as Parsed).given,
+      expect(withFile(line("serve"), yaml, "f.yaml").values).toEqual(
+        (parse(["serve", ...flags], {}) as Parsed).values,
       );
     }),
   );

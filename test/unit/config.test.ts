@@ -17,7 +17,7 @@ describe("parse", () => {
     expect(
       parsed(
         "serve --pool pipeline=5 --pool video=2 --port 0 --sandbox off --grace-ms 250 --insecure",
-      ).given,
+      ).values,
     ).toEqual({
       pool: [
         ["pipeline", 5],
@@ -31,7 +31,7 @@ describe("parse", () => {
   });
 
   test("a pool without a number has the default", () => {
-    expect(parsed("dev --pool pipeline").given.pool).toEqual([["pipeline", 5]]);
+    expect(parsed("dev --pool pipeline").values.pool).toEqual([["pipeline", 5]]);
   });
 
   test("variables are the flags in capitals behind DPOOL_", () => {
@@ -42,7 +42,7 @@ describe("parse", () => {
       DPOOL_INSECURE: "1",
       DPOOL_MEMBERS: "7",
     };
-    expect(parsed("serve", env).given).toEqual({
+    expect(parsed("serve", env).values).toEqual({
       pool: [
         ["pipeline", 5],
         ["video", 2],
@@ -54,14 +54,14 @@ describe("parse", () => {
   });
 
   test("a variable turns a switch on by 1 and true only", () => {
-    expect(parsed("serve", { DPOOL_INSECURE: "true" }).given.insecure).toBe(true);
+    expect(parsed("serve", { DPOOL_INSECURE: "true" }).values.insecure).toBe(true);
     for (const value of ["0", "false", ""])
-      expect(parsed("serve", { DPOOL_INSECURE: value }).given.insecure).toBeUndefined();
+      expect(parsed("serve", { DPOOL_INSECURE: value }).values.insecure).toBeUndefined();
   });
 
   test("flags win over variables", () => {
     expect(
-      parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).given,
+      parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).values,
     ).toEqual({ port: 1, pool: [["a", 1]] });
   });
 
@@ -73,7 +73,7 @@ describe("parse", () => {
   });
 
   test("short flags", () => {
-    expect(parsed("logs -f m1.00").given.follow).toBe(true);
+    expect(parsed("logs -f m1.00").values.follow).toBe(true);
   });
 
   test.each<[string, Record<string, string>, RegExp]>([

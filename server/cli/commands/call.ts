@@ -14,7 +14,7 @@ import { specOf } from "./spec.ts";
 export async function call(parsed: Parsed, env: Environment): Promise<number> {
   const pool = onePositional(parsed, "pool");
   const spec = await specOf(parsed);
-  const { out } = parsed.given;
+  const { out } = parsed.values;
   return withPools(parsed, env, (pools) =>
     printEvents(requireWhole(pools.stream(pool, spec)), async (event, id) => {
       if (out !== undefined && (event.type === "result" || event.type === "failed"))

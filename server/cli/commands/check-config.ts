@@ -21,16 +21,16 @@ export async function checkConfig(line: Parsed, env: Environment): Promise<numbe
     throw new UsageError(
       `expected one configuration file; got ${file === undefined ? "none" : more.length + 1}`,
     );
-  const command = line.given.dev ? "dev" : "serve";
+  const command = line.values.dev ? "dev" : "serve";
   const content = await readText(file);
-  const config = new ConfigFile({ content, file, command, flags: line.given.pool });
+  const config = new ConfigFile({ content, file, command, flags: line.values.pool });
   const { pools, runtimes } = config;
   const parsed: Parsed = {
     ...line,
     command,
     pools,
     runtimes,
-    given: { ...config.given, ...line.given },
+    values: { ...config.values, ...line.values },
   };
   const problems = [...config.problems];
   let options: MemberOptions | undefined;
@@ -61,20 +61,23 @@ function warn(message: string): void {
 function located({ path, message }: Fault, config: ConfigFile, line: Parsed): string {
   const [name = "", ...rest] = path.map(String);
   const key = keyOfPath(name);
-  if (Object.hasOwn(line.given, key)) return `--${flagOf(key)}: ${message}`;
+  if (Object.hasOwn(line.values, key)) return `--${flagOf(key)}: ${message}`;
   const keys = [key, ...rest];
   return `${config.lineOf(keys)}: ${keys.join(".")}: ${message}`;
 }
 
 /** The options that would be in force, as a configuration file that says all of them. */
-function summary({ command, given }: Parsed, options: MemberOptions): object {
+function summary({ command, values }: Parsed, options: MemberOptions): object {
   const keys = configurationOf(command === "dev" ? "dev" : "serve");
   return {
     ...Object.fromEntries(
-      [...keys].map(([key, option]) => [key, given[key as keyof typeof given] ?? option.default]),
+      [...keys].map(([key, option]) => [key, values[key as keyof typeof values] ?? option.default]),
     ),
     pools: Object.fromEntries(
-      Object.entries(options.pools).map(([pool, given]) => [pool, poolSummary(checkedPool(given))]),
+      Object.entries(options.pools).map(([pool, values]) => [
+        pool,
+        poolSummary(checkedPool(values)),
+      ]),
     ),
     runtimes: options.runtimes,
   };

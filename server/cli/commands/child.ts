@@ -12,7 +12,7 @@ const QUIET_MS = 500;
 export async function logs(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
   return withPools(parsed, env, async (pools) => {
-    if (parsed.given.follow) return printEvents(pools.child(id).events());
+    if (parsed.values.follow) return printEvents(pools.child(id).events());
     const quiet = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     try {
@@ -35,7 +35,7 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
   return withPools(parsed, env, async (pools) => {
     const child = pools.child(id);
-    await child.stop({ graceMs: parsed.given.graceMs });
+    await child.stop({ graceMs: parsed.values.graceMs });
     // The child has ended, by `cancelled` or by an earlier cause, unless its member is lost.
     await child.exit.catch((error: unknown) => {
       if (error instanceof PoolError && error.code === "member_lost") throw error;
@@ -46,7 +46,7 @@ export async function stop(parsed: Parsed, env: Environment): Promise<number> {
 
 export async function stdin(parsed: Parsed, env: Environment): Promise<number> {
   const id = onePositional(parsed, "child id");
-  const end = parsed.given.end ?? false;
+  const end = parsed.values.end ?? false;
   await withPools(parsed, env, (pools) => pools.child(id).write(process.stdin, { end }));
   return 0;
 }

@@ -26,20 +26,20 @@ export async function withPools<T>(
   }
 }
 
-function connect({ given, flagged }: Parsed, env: Environment): DistributedPool {
+function connect({ values, flagged }: Parsed, env: Environment): DistributedPool {
   if (flagged.has("url") && flagged.has("consul"))
     throw new UsageError("expected at most one of --url, --consul");
-  const url = flagged.has("consul") ? undefined : given.url;
-  const consul = url === undefined ? consulOf(given, env) : undefined;
+  const url = flagged.has("consul") ? undefined : values.url;
+  const consul = url === undefined ? consulOf(values, env) : undefined;
   const read = (name: "ca" | "cert" | "key") => {
-    const file = given[name];
+    const file = values[name];
     try {
       return file === undefined ? undefined : readFileSync(file, "utf8");
     } catch (error) {
       throw new UsageError(`--${name}: ${messageOf(error)}`);
     }
   };
-  const identity = { token: given.token, ca: read("ca"), cert: read("cert"), key: read("key") };
+  const identity = { token: values.token, ca: read("ca"), cert: read("cert"), key: read("key") };
   try {
     return new DistributedPool({
       ...(consul ? { consul } : { url: url ?? DEFAULT_URL }),

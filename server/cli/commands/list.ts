@@ -7,7 +7,7 @@ import { withPools } from "./connect.ts";
 import { write } from "./print-events.ts";
 
 export async function ps(parsed: Parsed, env: Environment): Promise<number> {
-  const { status, label } = parsed.given;
+  const { status, label } = parsed.values;
   return withPools(parsed, env, async (pools) => {
     const rows: string[][] = [];
     for (const pool of await poolNames(parsed, pools)) {
@@ -62,9 +62,9 @@ async function poolNames({ positionals }: Parsed, pools: DistributedPool): Promi
 }
 
 /** Labels to look for: `NAME=VALUE`, or `NAME` for any value. */
-function labelsOf(given: readonly string[] = []): Record<string, string | true> {
+function labelsOf(values: readonly string[] = []): Record<string, string | true> {
   return Object.fromEntries(
-    given.map((label) => {
+    values.map((label) => {
       const equals = label.indexOf("=");
       return equals < 0 ? [label, true] : [label.slice(0, equals), label.slice(equals + 1)];
     }),

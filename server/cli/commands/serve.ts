@@ -64,7 +64,7 @@ async function run(
 async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Promise<number> {
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
-  const endsAtHangup = line.command === "dev" && line.given.config === undefined && isatty(0);
+  const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
   if (!endsAtHangup) reloadOnHangup(line, serving);
   // When the terminal goes, the member loses its log and serves on.
   process.stderr.on("error", () => {});

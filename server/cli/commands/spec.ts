@@ -8,29 +8,29 @@ import type { Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** @throws {UsageError} */
-export async function specOf({ given, rest, command }: Parsed): Promise<Spec> {
-  const base = given.json === undefined ? {} : specFromJson(given.json);
+export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
+  const base = values.json === undefined ? {} : specFromJson(values.json);
   if (rest !== undefined) base.command = [...rest];
-  if (given.task !== undefined)
-    base.task = { ...base.task, name: given.task, ...(given.args && { args: given.args }) };
-  else if (given.args) throw new UsageError("--args: expected --task beside it");
-  if (rest?.length === 0 || (rest ?? given.task ?? given.json) === undefined)
+  if (values.task !== undefined)
+    base.task = { ...base.task, name: values.task, ...(values.args && { args: values.args }) };
+  else if (values.args) throw new UsageError("--args: expected --task beside it");
+  if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
-  const env = pairs("--env", given.env);
-  const labels = pairs("--label", given.label);
-  const files = await filesOf(given.file);
+  const env = pairs("--env", values.env);
+  const labels = pairs("--label", values.label);
+  const files = await filesOf(values.file);
   const stdin =
-    given.stdin === undefined ? undefined : await stdinOf(given.stdin, command === "call");
+    values.stdin === undefined ? undefined : await stdinOf(values.stdin, command === "call");
   return {
     ...base,
     ...(env && { env: { ...base.env, ...env } }),
     ...(labels && { labels: { ...base.labels, ...labels } }),
     ...(files && { files: { ...base.files, ...files } }),
-    ...(given.artifact && { artifacts: [...(base.artifacts ?? []), ...given.artifact] }),
+    ...(values.artifact && { artifacts: [...(base.artifacts ?? []), ...values.artifact] }),
     ...(stdin && { stdin }),
-    ...(given.waitMs !== undefined && { waitMs: given.waitMs }),
-    ...(given.deadlineMs !== undefined && { deadlineMs: given.deadlineMs }),
-    ...(given.link && { link: true }),
+    ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
+    ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
+    ...(values.link && { link: true }),
     // Each event keeps its bytes; a spec from --json may ask for text.
     outputEncoding: base.outputEncoding ?? "base64",
   } as Spec;
@@ -46,7 +46,7 @@ function specFromJson(json: string): ChildSpecInput {
 
 function pairs(
   flag: string,
-  given: readonly string[] | undefined,
+  values: readonly string[] | undefined,
 ): Record<string, string> | undefined {
   const split = (pair: string) => {
     const equals = pair.indexOf("=");
@@ -54,14 +54,14 @@ function pairs(
       throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
     return [pair.slice(0, equals), pair.slice(equals + 1)] as const;
   };
-  return given && Object.fromEntries(given.map(split));
+  return values && Object.fromEntries(values.map(split));
 }
 
 /** `PATH[=FILE]`: files of this machine, by their paths in the workspace. */
 async function filesOf(
-  given: readonly string[] | undefined,
+  values: readonly string[] | undefined,
 ): Promise<Record<string, { path: string }> | undefined> {
-  const named = given?.map(async (file) => {
+  const named = values?.map(async (file) => {
     const [path = ""] = file.split("=", 1);
     return [path, await localFile("--file", file.slice(file.indexOf("=") + 1))] as const;
   });

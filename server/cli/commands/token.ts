@@ -7,7 +7,7 @@ import { onePositional } from "./connect.ts";
 
 export async function token(parsed: Parsed): Promise<number> {
   const name = onePositional(parsed, "name for the token's holder");
-  const { scope = ["call", "observe"], in: pools = ["*"] } = parsed.given;
+  const { scope = ["call", "observe"], in: pools = ["*"] } = parsed.values;
   try {
     const { token, line } = newToken(name, scope, pools);
     // On stderr, so that `dpool token NAME >> FILE` adds the line and shows the token, this once.

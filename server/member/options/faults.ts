@@ -48,8 +48,8 @@ export function faultsIn(schema: z.ZodType, value: unknown): Fault[] {
 function faultsOf(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType): Fault[] {
   const { path } = issue;
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(schemaAt(schema, path)?.shape ?? {});
-    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known) }));
+    const keys = Object.keys(schemaAt(schema, path)?.shape ?? {});
+    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, keys) }));
   }
   const message = whatWasExpected(issue);
   if (message.includes("; got ")) return [{ path, message }];
@@ -83,16 +83,16 @@ function unwrapped(schema: unknown): unknown {
 }
 
 /** Names the known keys for an unknown one, or the one that was probably meant. */
-export function unknownKey(key: string, known: readonly string[]): string {
+export function unknownKey(key: string, keys: readonly string[]): string {
   // Two neighbours that change their order are two edits for leven: `prot` is `port`.
   const maxDistance = key.length < 4 ? 1 : Math.max(2, Math.floor(key.length / 3));
   const near = closestMatch(
     key.toLowerCase(),
-    known.map((name) => name.toLowerCase()),
+    keys.map((name) => name.toLowerCase()),
     { maxDistance },
   );
-  const meant = known.find((name) => name.toLowerCase() === near);
+  const meant = keys.find((name) => name.toLowerCase() === near);
   return meant === undefined
-    ? `expected one of ${known.join(", ")}; got ${shown(key)}`
+    ? `expected one of ${keys.join(", ")}; got ${shown(key)}`
     : `expected a key that is known; got ${shown(key)}; did you mean ${meant}?`;
 }

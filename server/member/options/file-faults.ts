@@ -28,25 +28,25 @@ export function fileFaults(options: MemberOptions, warn: (message: string) => vo
     attempt(["tokenFile"], () => new TokenFile(tokenFile, (_, message) => warn(message)).close());
   if (jwks) attempt(["jwks"], () => new Jwks(jwks, warn));
   const pools = Object.entries(options.pools).filter((pool) => poolFaults(...pool).length === 0);
-  return [...faults, ...pools.flatMap(([pool, given]) => pathFaults(pool, given))];
+  return [...faults, ...pools.flatMap(([name, pool]) => pathFaults(name, pool))];
 }
 
-function pathFaults(pool: string, given: MemberOptions["pools"][string]): Fault[] {
+function pathFaults(name: string, pool: MemberOptions["pools"][string]): Fault[] {
   const { faults, attempt } = collected();
-  const { readOnly, devices, root } = checkedPool(given);
+  const { readOnly, devices, root } = checkedPool(pool);
   for (const [index, { from }] of readOnly.entries())
-    attempt(["pools", pool, "readOnly", index], () =>
+    attempt(["pools", name, "readOnly", index], () =>
       expectAt(from, { expected: "a file or folder" }),
     );
   for (const [index, device] of devices.entries())
-    attempt(["pools", pool, "devices", index], () =>
+    attempt(["pools", name, "devices", index], () =>
       expectAt(device, {
         expected: "a device",
         fits: (found) => found.isCharacterDevice() || found.isBlockDevice(),
       }),
     );
   if (root !== undefined)
-    attempt(["pools", pool, "root"], () =>
+    attempt(["pools", name, "root"], () =>
       // Without following links: an absolute one leads to the host's files from here.
       expectAt(join(root, "bin/sh"), {
         expected: "a root file system with /bin/sh",

@@ -40,7 +40,7 @@ const text = z.string();
 
 export const CLI_OPTIONS = {
   dev: {
-    doc: "Read it as `dev` would, not as `serve`.",
+    doc: "Read the file as `dev` would, not as `serve`.",
     schema: z.boolean(),
     commands: ["check-config"],
   },
@@ -69,7 +69,7 @@ export const CLI_OPTIONS = {
   },
   follow: {
     short: "f",
-    doc: "Go on until the child ends.",
+    doc: "Follow the child until it ends.",
     schema: z.boolean(),
     commands: ["logs"],
   },
@@ -158,8 +158,8 @@ export const CLI_OPTIONS = {
   stdin: {
     value: "FILE",
     doc:
-      "A file for the child's standard input; - for this one's. " +
-      "A call's is read as its child reads, and ends with it.",
+      "A file for the child's standard input; - for this command's own. " +
+      "A call streams it while its child reads, and stops when the child ends.",
     schema: text,
     commands: SPEC,
   },
@@ -167,7 +167,7 @@ export const CLI_OPTIONS = {
     value: "PATH[=FILE]",
     doc:
       "A file for the child's workspace: its path there, " +
-      "and the file of this machine, if it is called otherwise. Repeatable.",
+      "and the file of this machine where its name differs. Repeatable.",
     schema: z.array(text),
     commands: SPEC,
   },

@@ -1,4 +1,4 @@
-/** The options of a member, their defaults, and what can be done with a member that runs. */
+/** The options of a member and their defaults. */
 import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { JwksOptions } from "../access/jwks.ts";

@@ -100,7 +100,7 @@ export const MEMBER_OPTIONS = {
   tlsKey: { ...file, doc: "The certificate's key (PEM).", path: "tls.keyFile" },
   tlsClientCa: {
     ...file,
-    doc: "Let in only those with a client certificate of this authority (PEM).",
+    doc: "Let in only clients that show a certificate of this authority (PEM).",
     path: "tls.clientCaFile",
   },
   tlsCa: {

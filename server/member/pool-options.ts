@@ -59,7 +59,7 @@ export const PoolOptionsSchema = z
           .describe("The longest `deadlineMs` in milliseconds that a caller may ask for."),
       })
       .default({})
-      .describe("What each child may use, at most. A caller can tighten it."),
+      .describe("Limits of each child. A caller can tighten them."),
     readOnly: z
       .array(BindSchema)
       .default([])

@@ -28,7 +28,7 @@ const KINDS: Readonly<Record<string, string>> = {
 
 /** Words zod's own issues; an issue that has a message of its schema keeps it. */
 function expectation(issue: z.core.$ZodRawIssue): string | undefined {
-  const { code, expected, minimum, maximum, origin, values } = issue as {
+  const { code, expected, minimum, maximum, origin, values, keys, inst } = issue as {
     readonly [key: string]: unknown;
   };
   const unit = origin === "array" ? " entries" : origin === "string" ? " characters" : "";
@@ -36,21 +36,26 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   if (code === "too_small") return `expected at least ${minimum}${unit}`;
   if (code === "too_big") return `expected at most ${maximum}${unit}`;
   if (code === "invalid_value") return `expected ${(values as unknown[]).join(" or ")}`;
+  if (code === "unrecognized_keys") {
+    const known = Object.keys((inst as z.ZodObject).shape);
+    // A line for each key: JSON escapes the line breaks in a key.
+    return (keys as string[]).map((key) => unknownKey(key, known)).join("\n");
+  }
   return undefined;
 }
 
 /** Every fault that a schema finds in a value; none of a value that it takes. */
 export function faultsIn(schema: z.ZodType, value: unknown): Fault[] {
   const issues = schema.safeParse(value, { error: expectation }).error?.issues ?? [];
-  return issues.flatMap((issue) => faultsOf(issue, value, schema));
+  return issues.flatMap((issue) => faultsOf(issue, value));
 }
 
-function faultsOf(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType): Fault[] {
+function faultsOf(issue: z.core.$ZodIssue, value: unknown): Fault[] {
   const { path } = issue;
-  if (issue.code === "unrecognized_keys") {
-    const keys = Object.keys(schemaAt(schema, path)?.shape ?? {});
-    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, keys) }));
-  }
+  if (issue.code === "unrecognized_keys")
+    return issue.message
+      .split("\n")
+      .map((message, index) => ({ path: [...path, issue.keys[index] ?? ""], message }));
   const message = whatWasExpected(issue);
   if (message.includes("; got ")) return [{ path, message }];
   const got = path.reduce<unknown>(
@@ -60,26 +65,6 @@ function faultsOf(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType): F
   return [
     { path, message: `${message}; got ${shown(issue.code === "invalid_key" ? path.at(-1) : got)}` },
   ];
-}
-
-interface Schema {
-  /** Of an object. */
-  readonly shape?: Readonly<Record<PropertyKey, unknown>>;
-  /** Of a record. */
-  readonly valueType?: unknown;
-}
-
-/** The schema at a path of another schema. */
-function schemaAt(whole: z.ZodType, path: readonly PropertyKey[]): Schema | undefined {
-  let schema = whole as Schema | undefined;
-  for (const key of path)
-    schema = unwrapped(schema?.shape?.[key] ?? schema?.valueType) as Schema | undefined;
-  return schema;
-}
-
-function unwrapped(schema: unknown): unknown {
-  const { unwrap } = (schema ?? {}) as { unwrap?: () => unknown };
-  return unwrap ? unwrapped(unwrap.call(schema)) : schema;
 }
 
 /** Names the known keys for an unknown one, or the one that was probably meant. */

@@ -83,7 +83,7 @@ export interface PoolOptions {
   readonly maxChildren: number;
   /** Callers that may wait for a slot at a time; 0 for none. Default 1000. */
   readonly maxQueue?: number | undefined;
-  /** What each child may use, at most. A caller can tighten it. */
+  /** Limits of each child. A caller can tighten them. */
   readonly limits?: PoolLimits | undefined;
   /** Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`. */
   readonly readOnly?: readonly string[] | undefined;

@@ -71,9 +71,9 @@ export class ConfigFile {
   /** The options, as flags would give them. */
   readonly values: OptionValues;
   /** The pools as written; the member checks them once more. */
-  readonly pools: Readonly<Record<string, unknown>>;
+  pools: Readonly<Record<string, unknown>> = {};
   /** The runtimes as written; the member checks them once more. */
-  readonly runtimes: Readonly<Record<string, unknown>>;
+  runtimes: Readonly<Record<string, unknown>> = {};
   readonly #source: ConfigSource;
   readonly #document: YamlDocument;
   readonly #problems: { readonly line: number; readonly text: string }[] = [];
@@ -85,18 +85,15 @@ export class ConfigFile {
     const { entries } = this.#document;
     if (!entries) this.#report([], "expected options by name, such as port: 7400");
     const values: Record<string, unknown> = {};
-    let [pools, runtimes]: Record<string, unknown>[] = [{}, {}];
     for (const [key, node] of entries ?? []) {
-      if (key === "pools") pools = this.#readPools(node);
-      else if (key === "runtimes") runtimes = this.#readRuntimes(node);
+      if (key === "pools") this.pools = this.#readPools(node);
+      else if (key === "runtimes") this.runtimes = this.#readRuntimes(node);
       else {
         const value = this.#readOption(key, node);
         if (value !== undefined) values[key] = value;
       }
     }
     this.values = values;
-    this.pools = pools as Record<string, unknown>;
-    this.runtimes = runtimes as Record<string, unknown>;
   }
 
   /** Every problem on a line of its own, by line: `file:line: key: expected …; got …`. */

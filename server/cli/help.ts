@@ -1,38 +1,55 @@
-import { COMMANDS, type Command, OPTIONS, type Option, variableOf } from "./options.ts";
+/** Help texts, from the tables of commands and options. */
+import type { Option } from "../member/options/option.ts";
+import { flagOf, optionsOf, variableOf } from "./command-options.ts";
+import { COMMANDS } from "./commands/table.ts";
+import { type Command, HELP } from "./options.ts";
 
-export function column(rows: readonly (readonly [string, string])[]): string {
+function column(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
-/** The help text of a command, or of all. */
+
+/** The help text of a command, or of all commands. */
 export function help(command?: Command): string {
-  if (command === undefined) {
-    const commands = column(
-      Object.values(COMMANDS).map(
-        ({ usage, summary }) => [usage.replace(" [options]", ""), summary] as const,
-      ),
-    );
-    return `dpool: run a piece of work on the least loaded machine of a named pool.
+  return command === undefined ? overview() : helpOf(command);
+}
 
-${commands}
+function overview(): string {
+  const rows = Object.values(COMMANDS).map(
+    ({ usage, summary }) => [usage.replace(" [options]", ""), summary] as const,
+  );
+  return [
+    "dpool: run a piece of work on the least loaded machine of a named pool.",
+    "",
+    column(rows),
+    "",
+    "  dpool COMMAND --help tells a command's options. " +
+      "Each option can also be set by a variable: --port by DPOOL_PORT.",
+    "",
+    "Try it, in two terminals:",
+    "  dpool dev --pool pipeline=5",
+    "  dpool call pipeline -- uname -a",
+    "",
+    "Exit codes of call and logs -f: " +
+      "the child's own (128 + n when signal n ended it); " +
+      "125 when the pool failed; 2 for a mistake here.",
+    "",
+  ].join("\n");
+}
 
-  dpool COMMAND --help tells a command's options. Each option can also be set by a variable: --port by DPOOL_PORT.
+function helpOf(command: Command): string {
+  const { usage, summary } = COMMANDS[command];
+  const rows = [...optionsOf(command)].map(
+    ([key, option]) => [flags(key, option), `${textOf(option)} [${variableOf(key)}]`] as const,
+  );
+  return `dpool ${usage}\n\n${summary}\n\n${column([...rows, [flags("help", HELP), HELP.doc]])}\n`;
+}
 
-Try it, in two terminals:
-  dpool dev --pool pipeline=5
-  dpool call pipeline -- uname -a
+function flags(key: string, { short, value }: Option): string {
+  return `${short ? `-${short}, ` : ""}--${flagOf(key)}${value ? ` ${value}` : ""}`;
+}
 
-Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); 125 when the pool failed; 2 for a mistake here.
-`;
-  }
-  const { usage, summary, options } = COMMANDS[command];
-  const rows = [...options, "help" as const].map((name) => {
-    const option: Option<unknown> = OPTIONS[name];
-    const flag = `${option.short ? `-${option.short}, ` : ""}--${name}${option.value ? ` ${option.value}` : ""}`;
-    return [
-      flag,
-      `${option.doc}${option.otherwise ? ` Default: ${option.otherwise}.` : ""}${name === "help" ? "" : ` [${variableOf(name)}]`}`,
-    ] as const;
-  });
-  return `dpool ${usage}\n\n${summary}\n\n${column(rows)}\n`;
+function textOf(option: Option): string {
+  const otherwise = option.otherwise ?? option.default;
+  return otherwise === undefined ? option.doc : `${option.doc} Default: ${otherwise}.`;
 }

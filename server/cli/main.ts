@@ -1,33 +1,14 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { PoolError } from "../../openapi/errors.ts";
-import { checkConfig } from "./check-config.ts";
+import { FAILED, problemText } from "./commands/print-events.ts";
+import { COMMANDS } from "./commands/table.ts";
 import { help } from "./help.ts";
-import { parse, UsageError } from "./options.ts";
-import { call, drain, logs, members, place, ps, signal, stdin, stop } from "./pool-commands.ts";
-import { dev, serve } from "./serve.ts";
-import { token } from "./token.ts";
+import { parse } from "./parse.ts";
+import { UsageError } from "./usage-error.ts";
 
-/** A mistake at the command line; the pool's own failures are {@link FAILED}. */
+/** 2: a mistake at the command line. */
 const USAGE = 2;
-/** The pool failed, not the child: as other runners of commands have it. */
-const FAILED = 125;
-
-const RUN = {
-  serve,
-  dev,
-  call,
-  place,
-  ps,
-  logs,
-  stop,
-  stdin,
-  signal,
-  members,
-  drain,
-  "check-config": checkConfig,
-  token,
-};
 
 async function main(): Promise<number> {
   try {
@@ -36,15 +17,14 @@ async function main(): Promise<number> {
       process.stdout.write(help(parsed.help));
       return 0;
     }
-    return await RUN[parsed.command](parsed, process.env);
+    return await COMMANDS[parsed.command].run(parsed, process.env);
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(`dpool: ${error.message}\n`);
       return USAGE;
     }
     if (error instanceof PoolError) {
-      const stack = error.problem.error?.stack;
-      process.stderr.write(`dpool: ${error.code}: ${error.message}\n${stack ? `${stack}\n` : ""}`);
+      process.stderr.write(problemText(error.problem));
       return FAILED;
     }
     throw error;

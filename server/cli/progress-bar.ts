@@ -1,11 +1,11 @@
-/** A bar of a child's progress: the last line of a terminal, out of the way of what else is written there. */
+/** Draws a child's progress as the last line of a terminal, below all other output. */
 import type { Progress } from "../../openapi/events.ts";
 
 const BAR_COLUMNS = 20;
-/** Where a terminal does not tell how wide it is. */
+/** 80 columns for a terminal that does not tell its width. */
 const USUAL_COLUMNS = 80;
 
-/** Progress as a line of at most so many columns. Pure. */
+/** Progress as a line of at most `columns` columns. Pure. */
 export function progressBarOf({ done, total, message }: Progress, columns: number): string {
   const part = total === undefined ? undefined : total === 0 ? 1 : Math.min(1, done / total);
   const full = "#".repeat(Math.floor((part ?? 0) * BAR_COLUMNS));
@@ -16,7 +16,7 @@ export function progressBarOf({ done, total, message }: Progress, columns: numbe
   return cut(message ? `${bar} ${message}` : bar, columns);
 }
 
-/** The beginning of a text that takes at most so many columns; from Hangul on a character may take two. */
+/** The beginning of a text that fits into `columns`. From Hangul on, a character may take two. */
 function cut(text: string, columns: number): string {
   let line = "";
   let used = 0;
@@ -36,7 +36,7 @@ export class ProgressBar {
   #shown = false;
   #atStart = true;
 
-  /** @param terminal where it is drawn; nothing is where it is no terminal. */
+  /** @param terminal shows the bar. A stream that is no terminal gets nothing. */
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
   }
@@ -46,20 +46,25 @@ export class ProgressBar {
     this.#draw();
   }
 
-  /** Takes it away, for what else is to be written. */
+  /** Removes the bar before other output is written. */
   clear(): void {
     if (this.#shown) this.#terminal.write(this.#blank);
     this.#shown = false;
   }
 
-  /** @param atStart whether the terminal's last line has ended; the bar would write over one that has not. Default: as before. */
+  /**
+   * Draws the bar again after other output.
+   *
+   * @param atStart whether the terminal's last line has ended, because the bar would overwrite an
+   *   unfinished one. Default: as before.
+   */
   restore(atStart = this.#atStart): void {
     this.#atStart = atStart;
     this.#draw();
   }
 
   get #columns(): number {
-    // In the last one some terminals begin a new line.
+    // Some terminals begin a new line after the last column.
     return (this.#terminal.columns || USUAL_COLUMNS) - 1;
   }
 

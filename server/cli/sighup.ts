@@ -1,15 +1,15 @@
-/** SIGHUP: the configuration file is read again, and the members take of it what they can. */
+/** On SIGHUP the members take what they can of the changed configuration file. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { DEFAULTS, type MemberOptions, type RunningMember } from "../member/options.ts";
-import { CHANGEABLE } from "../member/reload.ts";
+import { DEFAULTS, type MemberOptions, RELOADABLE, type RunningMember } from "../member/options.ts";
+import { optionsOf } from "./command-options.ts";
 import { configured, log } from "./member-options.ts";
-import { COMMANDS, camelCase, type Parsed } from "./options.ts";
+import type { Parsed } from "./parse.ts";
 
 export interface Serving {
-  /** The command line, which goes on winning over the file. */
+  /** The command line, which wins over the file at each reload. */
   readonly line: Parsed;
-  /** The command line and the file as they were at the start. */
+  /** The command line with the file as it was at the start. */
   readonly started: Parsed;
   readonly members: readonly RunningMember[];
   /** The options of each member. */
@@ -17,16 +17,16 @@ export interface Serving {
 }
 
 /**
- * From now on SIGHUP does not end the process. One that comes while nothing is served yet, or while the file is being read,
- * has it read once more afterwards.
+ * Reloads on SIGHUP, which no longer ends the process from now on. A signal that comes before the
+ * members serve, or during a reload, causes one more reload afterwards.
  *
- * @param serving there once the members have started.
+ * @param serving resolves once the members have started.
  */
 export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
   let again = false;
   let reloading: Promise<unknown> = serving;
   process.on("SIGHUP", () => {
-    if (line.given.config === undefined)
+    if (line.values.config === undefined)
       return log("info", "SIGHUP: without --config there is nothing to read again");
     if (again) return;
     again = true;
@@ -42,9 +42,9 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
 async function reload({ line, started, members, optionsOf }: Serving): Promise<void> {
   try {
     const parsed = await configured(line);
-    const options = optionsOf({ ...parsed, given: { ...parsed.given, members: members.length } });
+    const options = optionsOf({ ...parsed, values: { ...parsed.values, members: members.length } });
     const changed = new Set<string>();
-    const restart = wordsOfRestart(started, parsed);
+    const restart = keysOfRestart(started, parsed);
     for (const [index, member] of members.entries()) {
       const reloaded = await member.reload(options[index] as MemberOptions).catch(unlessDraining);
       for (const key of reloaded?.changed ?? []) changed.add(key);
@@ -58,21 +58,18 @@ async function reload({ line, started, members, optionsOf }: Serving): Promise<v
   }
 }
 
-/** A member that leaves takes nothing more; the others of this process go on. */
+/** A member that drains takes no options; the other members of this process still do. */
 function unlessDraining(error: unknown): undefined {
   if (!(error instanceof PoolError && error.code === "draining")) throw error;
 }
 
-/** The options, in the words of the file, that differ from those at the start and cannot be had without another. */
-function wordsOfRestart(started: Parsed, now: Parsed): string[] {
+/** Keys of the options that differ from those at the start, and that only a restart changes. */
+function keysOfRestart(started: Parsed, now: Parsed): string[] {
   const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
-  return COMMANDS[started.command].options
-    .filter((name) => {
-      const word = camelCase(name);
-      const [before, after] = [started, now].map(
-        ({ given }) => given[name as keyof typeof given] ?? defaults[word],
-      );
-      return !CHANGEABLE.some((key) => key === word) && !isDeepStrictEqual(before, after);
-    })
-    .map(camelCase);
+  return [...optionsOf(started.command).keys()].filter((key) => {
+    const [before, after] = [started, now].map(
+      ({ values }) => values[key as keyof typeof values] ?? defaults[key],
+    );
+    return !RELOADABLE.some((name) => name === key) && !isDeepStrictEqual(before, after);
+  });
 }

@@ -1,69 +1,44 @@
-/** What a member is started with, and what it is then: the options, their defaults, and what can be done with it. */
+/** The options of a member and their defaults. */
 import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import type { AuthOptions } from "../access/auth.ts";
+import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
+import type { MemberOption } from "./options/option.ts";
+import { MEMBER_OPTIONS } from "./options/table.ts";
+import type { TableOptions } from "./options/types.gen.ts";
 import type { PoolOptions } from "./pool-options.ts";
 
-export interface MemberOptions extends AuthOptions {
+type Table = typeof MEMBER_OPTIONS;
+
+/**
+ * The options of a member. Flags can say those of {@link TableOptions}. Written out here are those
+ * that several flags make together, and objects that only a program or a file can give.
+ */
+export interface MemberOptions extends TableOptions {
   /** Pools to serve, by name: `maxChildren`, or {@link PoolOptions} with limits and grants. */
   readonly pools: Readonly<Record<string, number | PoolOptions>>;
-  /** The member's name, unique among the members. Default: the host's name and the port. */
-  readonly name?: string | undefined;
-  /** Address to listen on. Default `127.0.0.1`; another one than loopback wants a token file, JWTs, or `insecure`. */
-  readonly host?: string | undefined;
-  /** Port to listen on; 0 for a free one. Default 7400. */
-  readonly port?: number | undefined;
-  /** `HOST:PORT` under which others reach this member. Default: where it listens. */
-  readonly advertise?: string | undefined;
   /** Join through this Consul agent. */
   readonly consul?: ConsulOptions | undefined;
   /** Join this registry of the same process. Default, without `consul`: one of its own. */
   readonly registry?: EmbeddedRegistry | undefined;
-  /**
-   * `auto` (default) refuses to start where the sandbox does not hold in full; `no-cgroup` does without limits on memory and
-   * cpu of a whole child; `off` runs children as plain processes, on loopback only.
-   */
-  readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
-  /** Listen beyond loopback although nobody has to show who they are. Default false. */
-  readonly insecure?: boolean | undefined;
-  /** Milliseconds that children may go on for while the member drains. Default 30,000. */
-  readonly drainMs?: number | undefined;
-  /** Milliseconds between TERM and KILL. Default 5,000. */
-  readonly graceMs?: number | undefined;
-  /** Milliseconds for which a child that has ended is remembered, at most the last 100 of each pool. Default 60,000. */
-  readonly rememberMs?: number | undefined;
-  /** Deadline of a call that names none, in milliseconds. Default 300,000. */
-  readonly deadlineMs?: number | undefined;
-  /** Largest request body, or child spec in a multipart one. Default 16 MiB. */
-  readonly maxBodyBytes?: number | undefined;
-  /** Largest multipart body, or input of a placed child that comes with it; four times as much is kept at a time, on disk. Default 1 GiB. */
-  readonly maxUploadBytes?: number | undefined;
-  /**
-   * A folder of modules: each `NAME.js`, `.mjs`, `.ts`, `.mts` or `.py` directly in it is the task `NAME`. Children that run functions see
-   * it, read-only, with its `node_modules`. Read once, at the start.
-   */
-  readonly tasks?: string | undefined;
-  /** Bytes of sources that are kept for callers who name them by their hashes. Default 64 MiB. */
-  readonly sourceCacheBytes?: number | undefined;
-  /** Milliseconds that a request may take to arrive, its body included; an upload, to go on. A child's input may take its time. Default 60,000. */
-  readonly requestTimeoutMs?: number | undefined;
-  /** Requests a second from each token, or from each address where there are no tokens; twice as many at once. Default 1,000. */
-  readonly maxRate?: number | undefined;
-  /** Streams open at a time for each token, or address. Default 1,000. */
-  readonly maxStreams?: number | undefined;
-  /** Serve https, and ask the other members so. */
+  /** Take JWTs that are signed with a key found here. */
+  readonly jwks?: JwksOptions | undefined;
+  /** Serve https, and ask the other members over https. */
   readonly tls?: TlsOptions | undefined;
   /**
-   * Programs that run functions beside `node`, `python` and `bun`, or in their place, by the name of the runtime:
-   * `{ruby: {command: ["ruby", "{source}"]}}`. `{source}` becomes the path of the function's source; one line of JSON,
-   * `{args, context}`, comes on descriptor 3, and one goes back there: `{"value": …}` or `{"error": {"name", "message"}}`.
+   * Programs that run functions beside `node`, `python` and `bun`, or replace them, by the name of
+   * the runtime: `{ruby: {command: ["ruby", "{source}"]}}`. `{source}` becomes the path of the
+   * function's source. The program reads one line of JSON, `{args, context}`, from descriptor 3 and
+   * answers there with one: `{"value": …}` or `{"error": {"name", "message"}}`.
    */
   readonly runtimes?: ConfiguredRuntimes | undefined;
-  /** Where `bun` is looked for, and `PATH` of children without a sandbox. Default `/usr/local/bin:/usr/bin:/bin`. */
+  /**
+   * Folders in which the member looks for `bun`, and `PATH` of children without a sandbox.
+   * Default `/usr/local/bin:/usr/bin:/bin`.
+   */
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
@@ -91,27 +66,61 @@ export interface RunningMember extends Member {
   stop(): Promise<void>;
 }
 
-/** The defaults, in one place for the embedding and the command line. */
+/** The effect of a reload. */
+export interface Reloaded {
+  /**
+   * Options that changed at once, such as `graceMs`, `pools.pipeline.maxChildren`, or
+   * `pools.crawler` for a pool that has come or gone.
+   */
+  readonly changed: readonly string[];
+  /** Options that keep their values until a restart, such as `port`. */
+  readonly restart: readonly string[];
+}
+
+type DefaultKey = {
+  [K in keyof Table]: Table[K] extends { default: unknown } ? K : never;
+}[keyof Table];
+
+const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEMBER_OPTIONS);
+
+/** The defaults of the embedding and of the command line. */
 export const DEFAULTS = {
-  host: "127.0.0.1",
-  port: 7400,
+  ...(Object.fromEntries(
+    entries
+      .filter(([, option]) => "default" in option)
+      .map(([key, option]) => [key, option.default]),
+  ) as { readonly [K in DefaultKey]: Table[K]["default"] }),
+  /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
-  drainMs: 30_000,
-  graceMs: 5_000,
-  rememberMs: 60_000,
-  deadlineMs: 300_000,
-  maxBodyBytes: 16 * 1024 * 1024,
-  maxUploadBytes: 1024 * 1024 * 1024,
-  sourceCacheBytes: 64 * 1024 * 1024,
-  requestTimeoutMs: 60_000,
-  maxRate: 1_000,
-  maxStreams: 1_000,
   path: DEFAULT_PATH,
 } as const;
-/** What a reload has done. */
-export interface Reloaded {
-  /** What holds from now on, such as `graceMs`, `pools.pipeline.maxChildren`, or `pools.crawler` for one that has come or gone. */
-  readonly changed: readonly string[];
-  /** What keeps its value until a restart, such as `port`. */
-  readonly restart: readonly string[];
+
+/** The options, beside `pools`, that a member takes while it runs. */
+export const RELOADABLE = entries
+  .filter(([, option]) => option.reload)
+  .map(([key]) => key as keyof TableOptions);
+
+/** The configuration key of an option, by its path in {@link MemberOptions}. */
+export function keyOfPath(path: string): string {
+  const found = entries.find(([key, option]) => `${option.path ?? key}.`.startsWith(`${path}.`));
+  return found?.[0] ?? path;
+}
+
+/** The options that stand under configuration keys, each at its path in {@link MemberOptions}. */
+export function fromKeys(values: Readonly<Record<string, unknown>>): Omit<MemberOptions, "pools"> {
+  const options: Record<string, unknown> = {};
+  for (const [key, option] of entries) {
+    if (values[key] === undefined) continue;
+    const [name = key, part] = (option.path ?? key).split(".");
+    options[name] =
+      part === undefined ? values[key] : { ...(options[name] as object), [part]: values[key] };
+  }
+  return options;
+}
+
+/** An option by its path in {@link MemberOptions}, such as `tls.certFile`. */
+export function optionAt(options: MemberOptions, path: string): unknown {
+  return path
+    .split(".")
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
 }

@@ -1,4 +1,4 @@
-/** A pool as its operator writes it: how many children, what they may use, and what they are shown. */
+/** The options of a pool: its number of children, their limits, and what the pool grants them. */
 import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/limits.ts";
@@ -10,47 +10,60 @@ import {
 } from "../sandbox/confinement.ts";
 import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
-/** Absolute, and without a NUL: bubblewrap's arguments end at one. */
+export type { PoolOptions } from "./options/types.gen.ts";
+
+/** Without NUL characters, because bubblewrap's arguments end at one. */
 const isPath = (path: string) => isAbsolute(path) && !path.includes("\0");
 const AbsolutePath = z.string().refine(isPath, "expected an absolute path");
 
-/** Places of the sandbox's own, over which nothing may be laid. */
-const OWN_PLACES = ["/", "/work", "/tmp"];
-/** The same for what is below them. */
+/** Paths of the sandbox itself: a bind over one would replace what holds the child. */
+const OWN_PATHS = ["/", "/work", "/tmp"];
+/** Paths over which, and below which, no bind may lie, for the same reason. */
 const OWN_TREES = ["/proc", "/dev", "/run/distributed-pool"];
 
 const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
   const [from = "", to = from, ...rest] = text.split(":");
-  const place = posix.normalize(`${to}/`);
+  const target = posix.normalize(`${to}/`);
   const own =
-    OWN_PLACES.some((path) => posix.join(path, "/") === place) ||
-    OWN_TREES.some((path) => place.startsWith(`${path}/`));
-  if (!isPath(from) || !isPath(to) || rest.length > 0 || own) {
-    const places = [...OWN_PLACES, ...OWN_TREES].join(" ");
-    context.addIssue({
-      code: "custom",
-      message: `expected HOSTPATH or HOSTPATH:PATH, absolute, not ${places}; got ${JSON.stringify(text)}`,
-    });
-  }
+    OWN_PATHS.some((path) => posix.join(path, "/") === target) ||
+    OWN_TREES.some((path) => target.startsWith(`${path}/`));
+  if (!isPath(from) || !isPath(to) || rest.length > 0 || own)
+    context.addIssue(
+      `expected HOSTPATH or HOSTPATH:PATH, absolute, not ` +
+        `${[...OWN_PATHS, ...OWN_TREES].join(" ")}; got ${JSON.stringify(text)}`,
+    );
   return { from, to };
 });
 
 const MAX_WARM = 1_000;
+const warmNumber = z.int().min(0).max(MAX_WARM);
 
-/** A pool as its operator writes it. */
+/** A pool as its operator writes it. A reload takes every key of it. */
 export const PoolOptionsSchema = z
   .strictObject({
-    maxChildren: z.int().min(1).max(10_000),
-    /** Callers that may wait for a slot at a time; 0 for none. */
-    maxQueue: z.int().min(0).max(100_000).default(1_000),
-    /** Tighter or looser than {@link DEFAULT_LIMITS}; `deadlineMs` is the longest deadline that a caller may ask for. */
+    maxChildren: z.int().min(1).max(10_000).describe("Children at a time, at most."),
+    maxQueue: z
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(1_000)
+      .describe("Callers that may wait for a slot at a time; 0 for none."),
     limits: z
       .strictObject({
         ...LimitsSchema.shape,
-        deadlineMs: z.int().min(1).max(MAX_DEADLINE_MS).optional(),
+        deadlineMs: z
+          .int()
+          .min(1)
+          .max(MAX_DEADLINE_MS)
+          .optional()
+          .describe("The longest `deadlineMs` in milliseconds that a caller may ask for."),
       })
-      .default({}),
-    readOnly: z.array(BindSchema).default([]),
+      .default({})
+      .describe("Limits of each child. A caller can tighten them."),
+    readOnly: z
+      .array(BindSchema)
+      .default([])
+      .describe("Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`."),
     env: z
       .record(
         z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
@@ -58,8 +71,12 @@ export const PoolOptionsSchema = z
           .string()
           .refine((value) => !value.includes("\0"), "expected a value without NUL characters"),
       )
-      .default({}),
-    network: z.enum(["none", "host"]).default("none"),
+      .default({})
+      .describe("Variables of every child; a caller's own variable does not replace one."),
+    network: z
+      .enum(["none", "host"])
+      .default("none")
+      .describe("`host` is the machine's own network, its loopback included."),
     devices: z
       .array(
         AbsolutePath.refine(
@@ -67,41 +84,57 @@ export const PoolOptionsSchema = z
           "expected a path below /dev/",
         ),
       )
-      .default([]),
-    commands: z.array(z.string().min(1)).min(1).optional(),
-    /** Which URLs of files are fetched: how they begin, `*.` before a host for all names below it. Default: none. */
-    fetch: z.array(UrlRuleSchema).default([]),
-    /** Addresses at which they may be beside the public ones, such as `10.0.0.0/8`. */
-    fetchAddresses: z.array(NetworkSchema).default([]),
-    root: AbsolutePath.optional(),
-    /** Processes that are started beforehand and wait for one call each: so many of `node`, or by runtime, such as `{node: 2, python: 1}`. */
+      .default([])
+      .describe("Device files below `/dev`, such as `/dev/dri/renderD128`."),
+    commands: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe(
+        "The only programs that callers may name; " +
+          "callers then run no functions and set no variables.",
+      ),
+    fetch: z
+      .array(UrlRuleSchema)
+      .default([])
+      .describe(
+        "Beginnings of the URLs from which a member fetches files, such as " +
+          "`https://assets.example.com/public/`; `*.` stands for every name below a host.",
+      ),
+    fetchAddresses: z
+      .array(NetworkSchema)
+      .default([])
+      .describe("Addresses from which it fetches beside the public ones, such as `10.0.0.0/8`."),
+    root: AbsolutePath.optional().describe(
+      "A folder that replaces the host's `/usr`; it needs a `/bin/sh`.",
+    ),
     warm: z
       .union(
         [
-          z
-            .int()
-            .min(0)
-            .max(MAX_WARM)
-            .transform((node): Readonly<Record<string, number>> => ({ node })),
-          z.record(z.string(), z.int().min(0).max(MAX_WARM)),
+          warmNumber.transform((node): Readonly<Record<string, number>> => ({ node })),
+          z.record(z.string(), warmNumber),
         ],
         `expected how many processes wait, up to ${MAX_WARM}, or that by runtime`,
       )
-      .default({}),
-    /**
-     * Keep a process after its call for further calls of the same caller, in the same runtime. Weaker isolation: what a call leaves in its
-     * process (globals, files, whatever it changed in the language's own objects) the next call of this caller runs with.
-     */
-    reuse: z.boolean().default(false),
+      .default({})
+      .describe(
+        "Processes that start beforehand and wait for one call each: " +
+          "a number for `node`, or numbers by runtime, such as `{node: 2, python: 1}`.",
+      ),
+    reuse: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Keep a process for further calls of the same caller and runtime. Weaker isolation: " +
+          "the next call finds the globals and files that a call left, " +
+          "and its changes to the language's own objects.",
+      ),
   })
   .refine(({ reuse, limits }) => !reuse || limits.cpuMs === undefined, {
     path: ["reuse"],
     message: "expected no limits.cpuMs beside it: a process's time is counted over all its calls",
   });
-/** A pool's options: `maxChildren`, limits and grants. */
-export type PoolOptions = z.input<typeof PoolOptionsSchema>;
-
-/** What the checked options of a pool say of its children. */
+/** The limits and grants of a pool's children. */
 export function confinementOf(options: z.output<typeof PoolOptionsSchema>): Confinement {
   const { readOnly, env, network, devices, commands, root } = options;
   const { deadlineMs: _, ...limits } = options.limits;

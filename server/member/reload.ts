@@ -1,52 +1,36 @@
-/** What changed options mean for a member that runs: what it takes, and what only a restart brings. */
+/** Compares options of a reload with those in force: a member takes some, others need a restart. */
 import { isDeepStrictEqual } from "node:util";
 import { type CheckedPool, checkedPool } from "./check-options.ts";
-import type { MemberOptions, Reloaded } from "./options.ts";
+import { type MemberOptions, RELOADABLE, type Reloaded } from "./options.ts";
 
-/** Options that hold from the moment of a change on, beside `pools`. */
-export const CHANGEABLE = [
-  "drainMs",
-  "graceMs",
-  "rememberMs",
-  "deadlineMs",
-  "maxBodyBytes",
-  "maxUploadBytes",
-  "requestTimeoutMs",
-  "maxRate",
-  "maxStreams",
-] as const satisfies (keyof MemberOptions)[];
-
-/** What differs between the options that hold, defaults filled in, and those that are wanted. */
+/** The options that differ between `current` and `next`, each with its default if it is unset. */
 export function difference(
-  held: MemberOptions,
-  wanted: MemberOptions,
+  current: MemberOptions,
+  next: MemberOptions,
   defaults: Readonly<Record<string, unknown>>,
 ): Reloaded {
   const changed: string[] = [];
   const restart: string[] = [];
   const inForce = (options: MemberOptions, key: string) =>
     options[key as keyof MemberOptions] ?? defaults[key];
-  for (const key of new Set([...Object.keys(held), ...Object.keys(wanted)])) {
-    if (key === "pools" || isDeepStrictEqual(inForce(held, key), inForce(wanted, key))) continue;
-    (CHANGEABLE.some((name) => name === key) ? changed : restart).push(key);
+  for (const key of new Set([...Object.keys(current), ...Object.keys(next)])) {
+    if (key === "pools" || isDeepStrictEqual(inForce(current, key), inForce(next, key))) continue;
+    (RELOADABLE.some((name) => name === key) ? changed : restart).push(key);
   }
-  for (const pool of new Set([...Object.keys(held.pools), ...Object.keys(wanted.pools)])) {
-    const [before, after] = [held.pools[pool], wanted.pools[pool]];
+  for (const pool of new Set([...Object.keys(current.pools), ...Object.keys(next.pools)])) {
+    const [before, after] = [current.pools[pool], next.pools[pool]];
     if (before === undefined || after === undefined) changed.push(`pools.${pool}`);
     else
-      changed.push(
-        ...keysThatDiffer(checkedPool(before), checkedPool(after)).map(
-          (key) => `pools.${pool}.${key}`,
-        ),
-      );
+      for (const key of keysThatDiffer(checkedPool(before), checkedPool(after)))
+        changed.push(`pools.${pool}.${key}`);
   }
   return { changed, restart };
 }
 
-/** The options that hold after a reload: those that are wanted where they can be had at once, the others as before. */
-export function merged(held: MemberOptions, wanted: MemberOptions): MemberOptions {
-  const taken = Object.fromEntries(CHANGEABLE.map((key) => [key, wanted[key]]));
-  return { ...held, ...taken, pools: wanted.pools };
+/** The options in force after a reload: the reloadable ones of `next`, the others of `current`. */
+export function merged(current: MemberOptions, next: MemberOptions): MemberOptions {
+  const taken = Object.fromEntries(RELOADABLE.map((key) => [key, next[key]]));
+  return { ...current, ...taken, pools: next.pools };
 }
 
 function keysThatDiffer(before: CheckedPool, after: CheckedPool): string[] {

@@ -26,10 +26,10 @@ import {
 import { HAS_BUBBLEWRAP, SANDBOX_OPTION } from "../helpers/sandbox.ts";
 
 const TRUE = { command: ["true"] };
-/** Ends with its caller's connection, or when its input does. */
+/** A child that ends with its caller's connection. */
 const BLOCK = { command: ["sleep", "60"], link: true };
 
-/** The options of a member of this test; a reload gives all of them again. */
+/** All options of a member. A reload needs all of them again. */
 function optionsOf(changes: Partial<MemberOptions> = {}): MemberOptions {
   return {
     pools: { pipeline: 1 },
@@ -51,7 +51,7 @@ async function start(
   return { member, options };
 }
 
-/** A call whose child has its slot, or which waits for one; `leave` ends it. */
+/** Makes a call whose child runs, or that waits for a slot. `leave` ends it. */
 async function calling(
   member: RunningMember,
   spec: object,
@@ -79,7 +79,7 @@ const loadOf = async (member: RunningMember) =>
   (await getJson<Count>(`${member.url}/children/count`)).pools.pipeline;
 
 describe("maxChildren", () => {
-  test("raised: those that wait are served at once, and everybody sees it", async () => {
+  test("raised: waiting calls are served at once, and everybody sees the new number", async () => {
     const { member, options } = await start();
     const first = await calling(member, BLOCK);
     expect(await next(first.types)).toBe("placed");
@@ -100,7 +100,7 @@ describe("maxChildren", () => {
     await idle(member);
   });
 
-  test("lowered: nobody is ended, and nobody admitted until there are fewer", async () => {
+  test("lowered: no child is ended, and none is admitted until there are fewer", async () => {
     const { member, options } = await start({ pools: { pipeline: 2 } });
     const calls = [await calling(member, BLOCK), await calling(member, BLOCK)];
     for (const { types } of calls) expect(await next(types)).toBe("placed");
@@ -119,7 +119,7 @@ describe("maxChildren", () => {
     lastOf(await callEvents(member.url, "/call", { pool: "pipeline", ...TRUE }), "result");
   });
 
-  test("raised and lowered under calls, no slot is lost and none is made", async () => {
+  test("raised and lowered under calls: no slot is lost, and none is invented", async () => {
     const { member, options } = await start({ pools: { pipeline: 4 } });
     const calls = Array.from({ length: 50 }, () =>
       callEvents(member.url, "/pools/pipeline/call", { ...TRUE, waitMs: 60_000 }),
@@ -135,7 +135,7 @@ describe("maxChildren", () => {
   });
 });
 
-test("other options hold for what comes from now on", async () => {
+test("other options apply to later calls", async () => {
   const { member, options } = await start();
   const wanted: MemberOptions = {
     ...options,
@@ -204,7 +204,7 @@ test("requests a second", async () => {
   expect(await answers()).not.toContain(429);
 });
 
-test("what wants a restart keeps its value, and is told each time", async () => {
+test("an option that needs a restart keeps its value, and each reload says so", async () => {
   const { member, options } = await start();
   const wanted: MemberOptions = {
     ...options,
@@ -229,7 +229,7 @@ test("what wants a restart keeps its value, and is told each time", async () => 
   });
 });
 
-test("pools come and go; the children of one that goes live on", async () => {
+test("pools come and go, and the children of a pool that goes live on", async () => {
   const { member, options } = await start();
   const held = await calling(member, { ...BLOCK, link: false });
   expect(await next(held.types)).toBe("placed");
@@ -256,7 +256,7 @@ test("pools come and go; the children of one that goes live on", async () => {
     pool: "pipeline",
   });
 
-  // It comes back while it still drains: the child has its slot.
+  // The pool comes back while it drains, so the child still has its slot.
   await member.reload({ ...options, pools: { pipeline: 1, crawler: 2 } });
   expect(
     await problemOf(await post(member.url, "/call", { pool: "pipeline", ...TRUE })),
@@ -264,7 +264,7 @@ test("pools come and go; the children of one that goes live on", async () => {
   await member.reload({ ...options, pools: { pipeline: 2, crawler: 2 } });
   lastOf(await callEvents(member.url, "/pools/pipeline/call", TRUE), "result");
 
-  // A pool without children is gone at once.
+  // A pool without children goes at once.
   await member.reload({ ...options, pools: { pipeline: 2, other: 1 } });
   await member.reload({ ...options, pools: { pipeline: 2 } });
   await until(
@@ -281,7 +281,7 @@ test("pools come and go; the children of one that goes live on", async () => {
 const isSame = (a: readonly string[], b: readonly string[]) =>
   a.toSorted().join() === b.toSorted().join();
 
-describe("what makes no sense leaves everything as it is", () => {
+describe("wrong options leave everything as it is", () => {
   test.each<[string, Partial<MemberOptions>, RegExp]>([
     ["no pool", { pools: {} }, /expected at least one pool/],
     [
@@ -316,7 +316,7 @@ describe("what makes no sense leaves everything as it is", () => {
   );
 });
 
-test.skipIf(!HAS_BUBBLEWRAP)("grants are those of children that start from now on", async () => {
+test.skipIf(!HAS_BUBBLEWRAP)("changed grants apply to children that start later", async () => {
   const { member, options } = await start({
     pools: { pipeline: { maxChildren: 2, env: { MODEL: "small" } } },
   });
@@ -330,7 +330,7 @@ test.skipIf(!HAS_BUBBLEWRAP)("grants are those of children that start from now o
 });
 
 test.skipIf(!HAS_BUBBLEWRAP)(
-  "processes that wait, or are kept, are started anew for changed grants",
+  "waiting and reused processes start anew for changed grants",
   async () => {
     const pool = { maxChildren: 2, warm: 1, reuse: true };
     const { member, options } = await start({
@@ -358,7 +358,7 @@ test.skipIf(!HAS_BUBBLEWRAP)(
       restart: [],
     });
     expect(await model()).toEqual(["large", 1]);
-    // What does not concern them leaves them alone.
+    // Options that do not concern the processes leave them alone.
     await member.reload({
       ...options,
       pools: { pipeline: { ...pool, env: { MODEL: "large" }, maxQueue: 1 } },
@@ -373,7 +373,7 @@ test.skipIf(!HAS_BUBBLEWRAP)(
   },
 );
 
-test("a member that stops takes nothing more", async () => {
+test("a member that stops takes no options", async () => {
   const member = await startOne();
   const stopped = member.stop();
   await expect(member.reload(optionsOf({ pools: { pipeline: 2 } }))).rejects.toMatchObject({
@@ -388,7 +388,7 @@ describe("runtimes", () => {
     lastOf(await callEvents(member.url, "/call", fn(source)), "result").value as unknown;
   const MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }";
 
-  test("reuse comes, goes and comes back; what was kept before is gone, and calls go on", async () => {
+  test("reuse is turned off and on: reused processes end, and running calls finish", async () => {
     const { member, options } = await start({
       pools: { pipeline: { maxChildren: 2, reuse: true } },
     });
@@ -398,7 +398,10 @@ describe("runtimes", () => {
         member.url,
         "/call",
         fn(
-          "() => { console.log('up'); return new Promise((resolve) => setTimeout(resolve, 300, 'end')) }",
+          `() => {
+            console.log('up');
+            return new Promise((resolve) => setTimeout(resolve, 300, 'end'));
+          }`,
         ),
       ),
     );
@@ -417,7 +420,7 @@ describe("runtimes", () => {
     await idle(member);
   });
 
-  test("processes that wait have the limits that hold", async () => {
+  test("waiting processes have the limits in force", async () => {
     const limits = (openFiles: number) => ({
       pools: { pipeline: { maxChildren: 2, warm: 1, limits: { openFiles } } },
     });
@@ -425,7 +428,10 @@ describe("runtimes", () => {
     const openFiles = () =>
       value(
         member,
-        "() => Number(/Max open files +(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/limits', 'utf8'))[1])",
+        `() => {
+          const limits = require('node:fs').readFileSync('/proc/self/limits', 'utf8');
+          return Number(/Max open files +(\\d+)/.exec(limits)[1]);
+        }`,
       );
     if (HAS_BUBBLEWRAP) expect(await openFiles()).toBe(200);
     await member.reload({ ...options, ...limits(100) });
@@ -433,7 +439,7 @@ describe("runtimes", () => {
     await idle(member);
   });
 
-  test("a pool that went and came back has them again", async () => {
+  test("a pool that went and came back reuses processes again", async () => {
     const { member, options } = await start({
       pools: { pipeline: { maxChildren: 2, reuse: true }, other: 1 },
     });
@@ -443,7 +449,7 @@ describe("runtimes", () => {
     expect([await value(member, MARK), await value(member, MARK)]).toEqual([1, 2]);
   });
 
-  test("those of the operator want a restart", async () => {
+  test("configured runtimes need a restart", async () => {
     const { member, options } = await start();
     const runtimes = { ruby: { command: ["ruby", "{source}"] } };
     expect(await member.reload({ ...options, runtimes })).toEqual({

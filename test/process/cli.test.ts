@@ -32,7 +32,7 @@ interface Ran {
   readonly stderr: string;
 }
 
-/** Nothing of the caller's own settings reaches the command line. */
+/** Keeps the settings of the person who runs the tests away from the command line. */
 const ENVIRONMENT = { ...cleanEnvironment(), DPOOL_SANDBOX: SANDBOX_OPTION };
 
 function run(
@@ -61,7 +61,8 @@ function run(
         if (error?.killed)
           reject(
             new Error(
-              `${file} ${args.join(" ")}: did not end within ${timeout} ms: ${ran.stdout}${ran.stderr}`,
+              `${file} ${args.join(" ")}: did not end within ${timeout} ms: ` +
+                `${ran.stdout}${ran.stderr}`,
             ),
           );
         else resolve(ran);
@@ -114,6 +115,7 @@ describe("help and mistakes", () => {
       "stop",
       "members",
       "check-config",
+      "config-schema",
       "token",
     ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
@@ -270,7 +272,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "out\n", stderr: "err\n" });
   });
 
-  test("a child's progress is a bar on a terminal, which leaves nothing behind", async (context) => {
+  test("a child's progress is a bar on a terminal, and leaves nothing behind", async (context) => {
     context.skip(!onPath("script"), "script is not installed");
     const { id } = await pools.placeChild("pipeline", {
       command: [
@@ -313,7 +315,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "out\n", stderr: "err\n" });
   });
 
-  test("the exit code of a command that does well, is not found, and is killed", async () => {
+  test("the exit code of a command that succeeds, is not found, or is killed", async () => {
     expect((await ask("call", "pipeline", "--", "true")).code).toBe(0);
     expect((await ask("call", "pipeline", "--", "no-such-program")).code).toBe(127);
     const killed = await ask("call", "pipeline", "--", "sh", "-c", "kill -KILL $$");
@@ -340,7 +342,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect(stdout).toBe("QUIET\n");
   });
 
-  /** The command line with its input and output as pipes; what it prints is read up to a line. */
+  /** Starts the command line with pipes, and reads what it prints line by line. */
   function talking(...args: string[]) {
     const child = spawn(process.execPath, [CLI, ...args], {
       cwd: ROOT,
@@ -360,7 +362,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     };
   }
 
-  test("what is typed reaches the child line by line, and its output comes meanwhile", async () => {
+  test("each typed line reaches the child, and its output comes back meanwhile", async () => {
     const echo = 'while read -r line; do echo "got $line"; done; echo over';
     const { child, line, code } = talking(
       "call",
@@ -383,7 +385,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect(await code()).toBe(0);
   });
 
-  test("a child that has enough ends the command, whatever else is typed", async () => {
+  test("a child that ends early ends the command, whatever else is typed", async () => {
     const { child, line, code } = talking(
       "call",
       "pipeline",
@@ -577,7 +579,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     });
   });
 
-  test("a placed child is fed and signalled, listed by its label, and told how it ended", async () => {
+  test("a placed child gets input and a signal; ps finds it by its label and its ending", async () => {
     const command = ["sh", "-c", "trap 'echo usr1' USR1; cat; exit 3"];
     const id = (
       await ask("place", "pipeline", "--label", "job=fed", "--", ...command)
@@ -616,7 +618,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     );
   });
 
-  test("logs -f goes on to the end and ends with the child's exit code", async () => {
+  test("logs -f follows the child to its end and exits with the child's exit code", async () => {
     const { stdout: id } = await ask(
       "place",
       "pipeline",
@@ -632,7 +634,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     });
   });
 
-  test("logs of a child that never was", async () => {
+  test("logs of a child that never existed", async () => {
     const { code, stderr } = await ask("logs", `m1.${"0".repeat(32)}`);
     expect(stderr).toMatch(/^dpool: child_not_found: /);
     expect(code).toBe(125);
@@ -670,7 +672,7 @@ describe.skipIf(!hasSandbox)(`serving${unlessSandbox}`, () => {
     },
   );
 
-  test("a port in use is said plainly", async () => {
+  test("a port in use is a plain message", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -724,7 +726,8 @@ import contract from "distributed-pool/openapi.json" with { type: "json" };
 const member = await startMember({ pools: { pipeline: 1 }, port: 0, name: "installed" });
 await member.joined;
 const pools = new DistributedPool({ url: member.url });
-const value = await pools.call("pipeline", (foo, { member }) => \`\${member} says foo is \${foo}\`, 1212);
+const say = (foo, { member }) => \`\${member} says foo is \${foo}\`;
+const value = await pools.call("pipeline", say, 1212);
 const docs = (await fetch(member.url + "/docs/swagger-ui.css")).status;
 await pools.close();
 await member.stop();

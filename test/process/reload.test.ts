@@ -34,6 +34,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/cli.js");
 const WAIT_MS = 30_000;
 
+const UNLESS_SCRIPT = onPath("script") ? "" : " (skipped: script is not installed)";
+
 const ENVIRONMENT = { ...cleanEnvironment(), DPOOL_SANDBOX: SANDBOX_OPTION };
 
 let folder: string;
@@ -54,7 +56,7 @@ class Process {
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
   #text = "";
-  /** What was waited for is found once. */
+  /** The next match begins here, so that each one is found once. */
   #seen = 0;
   #told = () => {};
 
@@ -101,7 +103,7 @@ class Process {
   }
 }
 
-/** `dpool dev` with one member and the file; answers with its URL. */
+/** Starts `dpool dev` with one member. */
 async function startDev(...args: string[]): Promise<{ dev: Process; url: string }> {
   const dev = new Process(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", ...args]);
   const [, url = ""] = await dev.says(/ready (\S+) member m1 pools \S+\n/);
@@ -112,7 +114,7 @@ const maxOf = async (url: string) =>
   (await getJson<Count>(`${url}/children/count`)).pools.pipeline?.max;
 
 describe("SIGHUP", () => {
-  test("reads the file again: more children at once, fewer, none ended", async () => {
+  test("reads the file again: more children at once, then fewer, and none is ended", async () => {
     writeFileSync(file, "pools:\n  pipeline: 1\n");
     const { dev, url } = await startDev("--config", file);
     const controller = new AbortController();
@@ -155,7 +157,8 @@ describe("SIGHUP", () => {
     const { dev, url } = await startDev("--config", file);
     writeFileSync(
       file,
-      "members: 3\nport: 1\ntokenFile: /nowhere\nmaxRate: 500\npools:\n  pipeline: 2\n  crawler: 1\n",
+      "members: 3\nport: 1\ntokenFile: /nowhere\nmaxRate: 500\n" +
+        "pools:\n  pipeline: 2\n  crawler: 1\n",
     );
     dev.hangUp();
     await dev.says(/changed: maxRate, pools\.pipeline\.maxChildren, pools\.crawler\n/);
@@ -164,7 +167,7 @@ describe("SIGHUP", () => {
     expect(await maxOf(url)).toBe(2);
   });
 
-  test("flags go on winning over the file", async () => {
+  test("flags still win over the file", async () => {
     writeFileSync(file, "graceMs: 100\npools:\n  pipeline:\n    maxChildren: 1\n    maxQueue: 5\n");
     const { dev, url } = await startDev(
       "--config",
@@ -185,7 +188,10 @@ describe("SIGHUP", () => {
     [
       "with mistakes",
       (at) => writeFileSync(at, "prot: 1\npools:\n  pipeline: 0\n"),
-      /pool\.yaml:1: prot: .*did you mean port\?\n.*error \S*pool\.yaml:3: pools\.pipeline\.maxChildren: expected at least 1; got 0\n/,
+      new RegExp(
+        "pool\\.yaml:1: prot: .*did you mean port\\?\\n" +
+          ".*error \\S*pool\\.yaml:3: pools\\.pipeline\\.maxChildren: expected at least 1; got 0\\n",
+      ),
     ],
     [
       "without pools that the options allow",
@@ -253,7 +259,7 @@ describe("SIGHUP", () => {
   });
 
   test.skipIf(!onPath("script"))(
-    `dev without --config ends with its terminal${onPath("script") ? "" : " (skipped: script is not installed)"}`,
+    `dev without --config ends with its terminal${UNLESS_SCRIPT}`,
     async () => {
       // A terminal of its own; the shell says who becomes the member.
       const command = `echo pid $$; exec "${process.execPath}" "${CLI}" dev --members 1 --port 0`;
@@ -278,7 +284,7 @@ describe("SIGHUP", () => {
         round % 10 === 9 ? "pools: {" : `pools:\n  pipeline: ${1 + (round % 4)}\n`,
       );
       dev.hangUp();
-      // Read by one of them, sooner or later: signals that come together are one.
+      // Signals that come together are one, so only some rounds have a reload of their own.
       if (round % 10 === 0) await dev.says(/SIGHUP: /);
     }
     for (const events of await within("the calls", WAIT_MS, Promise.all(calls)))
@@ -292,7 +298,7 @@ describe("SIGHUP", () => {
   });
 });
 
-/** A file of so many bytes that takes no place. */
+/** Makes a sparse file of this size. */
 function enlarge(path: string, bytes: number): void {
   const descriptor = openSync(path, "w");
   ftruncateSync(descriptor, bytes);
@@ -315,10 +321,19 @@ describe("check-config", () => {
     return { code: await checking.exited, text: checking.text };
   }
 
-  test("prints what would be served, as a file that says the same", async () => {
+  test("prints the options in force, as a file that says the same", async () => {
     writeFileSync(
       file,
-      "port: 7500\npools:\n  pipeline:\n    maxChildren: 2\n    warm: 1\n    limits: {memoryBytes: 33554432, deadlineMs: 1000}\n    readOnly: [/usr, '/usr:/models']\n    fetch: ['https://*.example.com/a/']\nruntimes: {ruby: {command: [ruby, '{source}']}}\n",
+      `port: 7500
+pools:
+  pipeline:
+    maxChildren: 2
+    warm: 1
+    limits: {memoryBytes: 33554432, deadlineMs: 1000}
+    readOnly: [/usr, '/usr:/models']
+    fetch: ['https://*.example.com/a/']
+runtimes: {ruby: {command: [ruby, '{source}']}}
+`,
     );
     const { code, text } = await check(file);
     expect(code).toBe(0);
@@ -358,16 +373,22 @@ pools:
       `3: tlsCert: expected a regular file; got ${folder}`,
       "7: pools.pipeline.readOnly.1: expected a file or folder; got /nowhere/at/all: ENOENT",
       "8: pools.pipeline.devices.1: expected a device; got /dev/nothing: ENOENT",
-      `9: pools.pipeline.root: expected a root file system with /bin/sh; got ${folder}/bin/sh: ENOENT`,
+      "9: pools.pipeline.root: expected a root file system with /bin/sh; " +
+        `got ${folder}/bin/sh: ENOENT`,
     ]);
     const flagged = await check(file, "--token-file", token);
     expect(flagged.text).toMatch(/^--token-file: token file .*: line 1: expected sha256:/m);
   });
 
-  test("a file's mistakes, and what it names, come together", async () => {
+  test("reports a file's mistakes together with missing files that it names", async () => {
     writeFileSync(
       file,
-      "prot: 1\ngraceMs: soon\npools:\n  pipeline: {maxChildren: 1, readOnly: [/nowhere]}\n  other: {maxChildren: many}\n",
+      `prot: 1
+graceMs: soon
+pools:
+  pipeline: {maxChildren: 1, readOnly: [/nowhere]}
+  other: {maxChildren: many}
+`,
     );
     const { code, text } = await check(file);
     expect(code).toBe(2);
@@ -383,7 +404,13 @@ pools:
     for (const name of ["cert.pem", "key.pem"]) writeFileSync(join(folder, name), "x");
     writeFileSync(
       file,
-      `tlsCert: ${folder}/cert.pem\ntlsKey: ${folder}/key.pem\njwksUrl: http://example.com\njwtIssuer: i\njwtAudience: a\npools: {pipeline: 1}\n`,
+      `tlsCert: ${folder}/cert.pem
+tlsKey: ${folder}/key.pem
+jwksUrl: http://example.com
+jwtIssuer: i
+jwtAudience: a
+pools: {pipeline: 1}
+`,
     );
     const { code, text } = await check(file);
     expect(code).toBe(2);
@@ -392,7 +419,9 @@ pools:
     writeFileSync(file, "jwksUrl: https://example.com\npools: {pipeline: 1}\n");
     expect(await check(file)).toEqual({
       code: 2,
-      text: `${file}: expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them\n`,
+      text:
+        `${file}: expected --jwks-url, --jwt-issuer and --jwt-audience together; ` +
+        "got some of them\n",
     });
   });
 
@@ -421,21 +450,27 @@ pools:
     expect(await check(...args)).toMatchObject({ code: 2, text: expect.stringMatching(message) });
   });
 
-  test("takes the example of the README", async () => {
+  test("takes the example of the documentation", async () => {
+    const page = readFileSync(join(ROOT, "server/docs/configuration.md"), "utf8");
     const [, example = ""] =
-      /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
-    expect(example).toContain("pools:");
-    // What it names is on the machine of its reader.
-    for (const path of ["/srv/fonts", "/srv/models", "/dev/dri/renderD128", "/srv/rootfs"])
-      expect(example).toContain(path);
-    mkdirSync(join(folder, "rootfs/bin"), { recursive: true });
-    writeFileSync(join(folder, "rootfs/bin/sh"), "");
-    const here = example
-      .replace("/srv/fonts", "/usr")
-      .replace("/srv/models", "/usr")
-      .replace("/dev/dri/renderD128", "/dev/null")
-      .replace("/srv/rootfs", join(folder, "rootfs"));
-    writeFileSync(file, here);
+      /```yaml[^\n]*\n((?:(?!```)[\s\S])*pools:[\s\S]*?)```/.exec(page) ?? [];
+    expect(example).toContain("readOnly:");
+    writeFileSync(file, example);
     expect(await check(file)).toMatchObject({ code: 0 });
+  });
+});
+
+test("config-schema prints a JSON Schema that an editor can check the file by", async () => {
+  const printing = new Process(process.execPath, [CLI, "config-schema"]);
+  await within("its end", WAIT_MS, once(printing.child, "close"));
+  expect(await printing.exited).toBe(0);
+  expect(JSON.parse(printing.text)).toMatchObject({
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    additionalProperties: false,
+    properties: {
+      graceMs: { type: "integer", default: 5_000 },
+      pools: { type: "object" },
+      runtimes: { type: "object" },
+    },
   });
 });

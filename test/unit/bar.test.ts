@@ -22,7 +22,7 @@ describe("a bar", () => {
   });
 });
 
-test("whatever is written beside it, the terminal shows that and, at most, the bar in a line of its own below", () => {
+test("the terminal shows all other output, and the bar at most on a line of its own below", () => {
   const step = fc.oneof(
     fc.nat(100).map((done) => ({ done, total: 100 })),
     fc.constantFrom("text", "line\n", "\n", ""),
@@ -56,7 +56,7 @@ test("whatever is written beside it, the terminal shows that and, at most, the b
   );
 });
 
-test("where there is no terminal, nothing is written", () => {
+test("writes nothing where there is no terminal", () => {
   const written: unknown[] = [];
   const bar = new ProgressBar({
     isTTY: false,

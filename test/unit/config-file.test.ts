@@ -1,32 +1,37 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { parseConfig, withFile } from "../../server/cli/config-file.ts";
-import { type Parsed, parse, UsageError } from "../../server/cli/options.ts";
+import { ConfigFile, withFile } from "../../server/cli/config-file.ts";
+import { type Parsed, parse } from "../../server/cli/parse.ts";
+import { UsageError } from "../../server/cli/usage-error.ts";
 
 const line = (text: string) => parse(text.split(" "), {}) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>
-  parseConfig(content, "f.yaml", flags.startsWith("dev") ? "dev" : "serve", line(flags).given.pool)
-    .problems;
+  new ConfigFile({
+    content,
+    file: "f.yaml",
+    command: flags.startsWith("dev") ? "dev" : "serve",
+    flags: line(flags).values.pool,
+  }).problems;
 
 describe("the configuration file", () => {
-  test("gives what the command line leaves open", () => {
-    const { given, pools } = withFile(
+  test("gives the options that the command line leaves out", () => {
+    const { values, pools } = withFile(
       line("serve --port 7500"),
       "port: 1\ngraceMs: 100\ninsecure: true\npools:\n  pipeline: {maxChildren: 2}\n",
       "f.yaml",
     );
-    expect(given).toEqual({ port: 7500, "grace-ms": 100, insecure: true });
+    expect(values).toEqual({ port: 7500, graceMs: 100, insecure: true });
     expect(pools).toEqual({ pipeline: { maxChildren: 2 } });
   });
 
   test.each(["", "# nothing\n", "---\n", "null\n", "pools:\n"])("%j says nothing", (content) => {
-    expect(withFile(line("dev"), content, "f.yaml")).toMatchObject({ given: {}, pools: {} });
+    expect(withFile(line("dev"), content, "f.yaml")).toMatchObject({ values: {}, pools: {} });
   });
 
-  test("a name that looks like a number stays as it is written, and a switch that is off is not given", () => {
+  test("keeps a name that looks like a number, and leaves out a switch that is off", () => {
     expect(
-      withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").given,
+      withFile(line("serve"), "member: 007\ninsecure: false\nsandbox: off\n", "f.yaml").values,
     ).toEqual({ member: "007", sandbox: "off" });
   });
 
@@ -38,7 +43,7 @@ describe("the configuration file", () => {
     });
   });
 
-  test("runtimes beside those that are built in", () => {
+  test("adds runtimes to the built-in ones", () => {
     const content = "runtimes:\n  ruby: {command: [ruby, '{source}']}\n";
     expect(withFile(line("serve"), content, "f.yaml").runtimes).toEqual({
       ruby: { command: ["ruby", "{source}"] },
@@ -76,23 +81,23 @@ test("any options mean the same in the file as by flags", () => {
     { requiredKeys: [] },
   );
   fc.assert(
-    fc.property(options, (given) => {
-      const flags = Object.entries(given).flatMap(([name, value]) =>
+    fc.property(options, (values) => {
+      const flags = Object.entries(values).flatMap(([name, value]) =>
         value === true ? [`--${name}`] : [`--${name}`, String(value)],
       );
       const camelCase = (name: string) =>
         name.replace(/-./g, ([, letter = ""]: string) => letter.toUpperCase());
       const yaml = stringify(
-        Object.fromEntries(Object.entries(given).map(([name, value]) => [camelCase(name), value])),
+        Object.fromEntries(Object.entries(values).map(([name, value]) => [camelCase(name), value])),
       );
-      expect(withFile(line("serve"), yaml, "f.yaml").given).toEqual(
-        (parse(["serve", ...flags], {}) as Parsed).given,
+      expect(withFile(line("serve"), yaml, "f.yaml").values).toEqual(
+        (parse(["serve", ...flags], {}) as Parsed).values,
       );
     }),
   );
 });
 
-test("runtimes are taken as they are written", () => {
+test("keeps runtimes as their author wrote them", () => {
   const yaml = 'runtimes: {ruby: {command: [ruby, "{source}"]}}';
   expect(withFile(line("serve"), yaml, "f.yaml").runtimes).toEqual({
     ruby: { command: ["ruby", "{source}"] },
@@ -137,11 +142,12 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    whatever: {}",
-      /^f\.yaml:4: pools\.a\.whatever: expected one of maxChildren, .*, limits, .*; got "whatever"$/,
+      /^f\.yaml:4: pools\.a\.whatever: expected one of maxChildren, .*limits, .*; got "whatever"$/,
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    limits:\n      cpus: 1\n      memmoryBytes: 1",
-      'f.yaml:6: pools.a.limits.memmoryBytes: expected a key that is known; got "memmoryBytes"; did you mean memoryBytes?',
+      "f.yaml:6: pools.a.limits.memmoryBytes: expected a key that is known; " +
+        'got "memmoryBytes"; did you mean memoryBytes?',
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    limits:\n      processes: 1",
@@ -149,7 +155,8 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    warm: -1",
-      "f.yaml:4: pools.a.warm: expected how many processes wait, up to 1000, or that by runtime; got -1",
+      "f.yaml:4: pools.a.warm: expected how many processes wait, " +
+        "up to 1000, or that by runtime; got -1",
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    reuse: often",
@@ -158,12 +165,14 @@ describe("mistakes in the file", () => {
     ["runtimes: ruby", 'f.yaml:1: runtimes: expected values by name; got "ruby"'],
     [
       "runtimes:\n  ruby: {command: [ruby]}",
-      'f.yaml:2: runtimes.ruby.command: expected {source}, the path of the source, in an argument; got ["ruby"]',
+      "f.yaml:2: runtimes.ruby.command: expected {source}, the path of the source, " +
+        'in an argument; got ["ruby"]',
     ],
     [
       "runtimes:\n  ruby: {comand: [ruby]}",
       "f.yaml:2: runtimes.ruby.command: expected a list; got none",
-      'f.yaml:2: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
+      "f.yaml:2: runtimes.ruby.comand: expected a key that is known; " +
+        'got "comand"; did you mean command?',
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    network: lan",
@@ -179,7 +188,7 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    readOnly: [/srv, x]",
-      /^f\.yaml:4: pools\.a\.readOnly\.1: expected HOSTPATH or HOSTPATH:PATH, absolute, not .*; got "x"$/,
+      /^f\.yaml:4: pools\.a\.readOnly\.1: expected HOSTPATH or HOSTPATH:PATH, .*, not .*; got "x"$/,
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    env:\n      9X: y",
@@ -205,7 +214,8 @@ describe("mistakes in the file", () => {
     [
       "runtimes:\n  ruby:\n    comand: [ruby]",
       "f.yaml:2: runtimes.ruby.command: expected a list; got none",
-      'f.yaml:3: runtimes.ruby.comand: expected a key that is known; got "comand"; did you mean command?',
+      "f.yaml:3: runtimes.ruby.comand: expected a key that is known; " +
+        'got "comand"; did you mean command?',
     ],
     [
       "runtimes:\n  ruby: {command: [ruby]}",
@@ -246,7 +256,7 @@ describe("mistakes in the file", () => {
     ]);
   });
 
-  test("more than a hundred are counted", () => {
+  test("beyond a hundred are only counted", () => {
     const problems = problemsOf(
       Array.from({ length: 150 }, (_, index) => `key${index}: 1`).join("\n"),
     );
@@ -257,7 +267,11 @@ describe("mistakes in the file", () => {
   test.each([
     [
       "that multiply",
-      `a: &a [x,x,x,x,x,x,x,x,x]\n${[..."bcdefghi"].map((name, index) => `${name}: &${name} [${`*${"abcdefghi"[index]},`.repeat(9)}]`).join("\n")}`,
+      [..."bcdefghi"].reduce(
+        (text, name, index) =>
+          `${text}\n${name}: &${name} [${`*${"abcdefghi"[index]},`.repeat(9)}]`,
+        "a: &a [x,x,x,x,x,x,x,x,x]",
+      ),
     ],
     ["that contain themselves", "pools: &a\n  b: *a\n"],
   ])("aliases %s are refused", (_, content) => {
@@ -274,7 +288,7 @@ describe("mistakes in the file", () => {
     },
   );
 
-  test("whatever it holds, it is taken or refused, with a line for each problem", () => {
+  test("any file is taken, or refused with a line for each problem", () => {
     const words = fc.constantFrom(
       "pools",
       "port",

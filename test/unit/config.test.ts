@@ -1,13 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { optionsOf } from "../../server/cli/command-options.ts";
+import { COMMANDS } from "../../server/cli/commands/table.ts";
 import { help } from "../../server/cli/help.ts";
-import {
-  COMMANDS,
-  type Command,
-  consulOf,
-  type Parsed,
-  parse,
-  UsageError,
-} from "../../server/cli/options.ts";
+import type { Command } from "../../server/cli/options.ts";
+import { consulOf, type Parsed, parse } from "../../server/cli/parse.ts";
+import { UsageError } from "../../server/cli/usage-error.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
   const result = parse(line.split(" "), env);
@@ -16,11 +13,11 @@ function parsed(line: string, env: Record<string, string> = {}): Parsed {
 }
 
 describe("parse", () => {
-  test("flags, with their units turned into values", () => {
+  test("turns flags into values", () => {
     expect(
       parsed(
         "serve --pool pipeline=5 --pool video=2 --port 0 --sandbox off --grace-ms 250 --insecure",
-      ).given,
+      ).values,
     ).toEqual({
       pool: [
         ["pipeline", 5],
@@ -28,13 +25,13 @@ describe("parse", () => {
       ],
       port: 0,
       sandbox: "off",
-      "grace-ms": 250,
+      graceMs: 250,
       insecure: true,
     });
   });
 
   test("a pool without a number has the default", () => {
-    expect(parsed("dev --pool pipeline").given.pool).toEqual([["pipeline", 5]]);
+    expect(parsed("dev --pool pipeline").values.pool).toEqual([["pipeline", 5]]);
   });
 
   test("variables are the flags in capitals behind DPOOL_", () => {
@@ -45,30 +42,30 @@ describe("parse", () => {
       DPOOL_INSECURE: "1",
       DPOOL_MEMBERS: "7",
     };
-    expect(parsed("serve", env).given).toEqual({
+    expect(parsed("serve", env).values).toEqual({
       pool: [
         ["pipeline", 5],
         ["video", 2],
       ],
       port: 7500,
-      "grace-ms": 9,
+      graceMs: 9,
       insecure: true,
     });
   });
 
-  test("a switch in a variable is on for 1 and true only", () => {
-    expect(parsed("serve", { DPOOL_INSECURE: "true" }).given.insecure).toBe(true);
+  test("a variable turns a switch on by 1 and true only", () => {
+    expect(parsed("serve", { DPOOL_INSECURE: "true" }).values.insecure).toBe(true);
     for (const value of ["0", "false", ""])
-      expect(parsed("serve", { DPOOL_INSECURE: value }).given.insecure).toBeUndefined();
+      expect(parsed("serve", { DPOOL_INSECURE: value }).values.insecure).toBeUndefined();
   });
 
   test("flags win over variables", () => {
     expect(
-      parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).given,
+      parsed("serve --port 1 --pool a=1", { DPOOL_PORT: "2", DPOOL_POOL: "b=2" }).values,
     ).toEqual({ port: 1, pool: [["a", 1]] });
   });
 
-  test("what stands behind -- is left alone", () => {
+  test("leaves the arguments behind -- alone", () => {
     const result = parsed("call pipeline --url http://h:1 -- sh -c --port -- x");
     expect(result.positionals).toEqual(["pipeline"]);
     expect(result.rest).toEqual(["sh", "-c", "--port", "--", "x"]);
@@ -76,7 +73,7 @@ describe("parse", () => {
   });
 
   test("short flags", () => {
-    expect(parsed("logs -f m1.00").given.follow).toBe(true);
+    expect(parsed("logs -f m1.00").values.follow).toBe(true);
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
@@ -97,7 +94,7 @@ describe("parse", () => {
     expect(() => parse(line.split(" "), env)).toThrow(message);
   });
 
-  test("help is asked for in several ways", () => {
+  test("several command lines ask for help", () => {
     for (const argv of [[], ["help"], ["--help"], ["-h"]])
       expect(parse(argv, {})).toEqual({ help: undefined });
     for (const argv of [
@@ -134,9 +131,10 @@ describe("help", () => {
     "of %s names each of its options and variables",
     (command) => {
       const text = help(command);
-      for (const option of COMMANDS[command].options) {
-        expect(text).toContain(`--${option}`);
-        expect(text).toContain(`[DPOOL_${option.replaceAll("-", "_").toUpperCase()}]`);
+      for (const key of optionsOf(command).keys()) {
+        const words = key.replaceAll(/[A-Z]/g, " $&").toLowerCase().split(" ");
+        expect(text).toContain(`--${words.join("-")}`);
+        expect(text).toContain(`[DPOOL_${words.join("_").toUpperCase()}]`);
       }
       expect(text).toContain("--help");
     },

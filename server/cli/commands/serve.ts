@@ -1,14 +1,18 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
-import { PoolError } from "../../openapi/errors.ts";
-import { EmbeddedRegistry, type MemberOptions, type RunningMember, startMember } from "../main.ts";
-import { configured, devOptions, log, serveOptions } from "./member-options.ts";
-import { type Parsed, UsageError } from "./options.ts";
-import { reloadOnHangup, type Serving } from "./sighup.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import {
+  EmbeddedRegistry,
+  type MemberOptions,
+  type RunningMember,
+  startMember,
+} from "../../main.ts";
+import { configured, devOptions, log, serveOptions } from "../member-options.ts";
+import type { Environment, Parsed } from "../parse.ts";
+import { reloadOnHangup, type Serving } from "../sighup.ts";
+import { UsageError } from "../usage-error.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** A member; options that make no sense are the command line's mistake. */
+/** Starts a member. The person at the command line gets its faults as a {@link UsageError}. */
 async function start(options: MemberOptions): Promise<RunningMember> {
   try {
     return await startMember(options);
@@ -27,48 +31,42 @@ function announce({ url, name, pools }: RunningMember): void {
   );
 }
 
-/** Resolves at the first of these signals; a second one ends the process at once. */
-function untilSignal(names: readonly NodeJS.Signals[]): {
-  readonly signal: Promise<NodeJS.Signals>;
-} {
-  return {
-    signal: new Promise((resolve) => {
-      for (const name of names) {
-        process.on(name, () => {
-          process.once(name, () => process.exit(1));
-          resolve(name);
-        });
-      }
-    }),
-  };
+/** Resolves at the first of these signals; the same signal again ends the process at once. */
+function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of names)
+      process.on(name, () => {
+        process.once(name, () => process.exit(1));
+        resolve(name);
+      });
+  });
 }
 
 async function run(
   members: readonly RunningMember[],
   signals: readonly NodeJS.Signals[],
 ): Promise<number> {
-  const { signal } = untilSignal(signals);
-  // By a signal, or each by a request of its own.
-  const told = Promise.race([
-    signal.then((name) => log("info", `${name}: draining; once more ends at once`)),
+  // A signal ends all members; a request to drain ends one.
+  const ending = Promise.race([
+    untilSignal(signals).then((name) => log("info", `${name}: draining; once more ends at once`)),
     Promise.all(members.map((member) => member.stopped)),
   ]);
   for (const member of members) {
-    const joined = await Promise.race([member.joined.then(() => true), told.then(() => false)]);
+    const joined = await Promise.race([member.joined.then(() => true), ending.then(() => false)]);
     if (joined) announce(member);
   }
-  await told;
+  await ending;
   await Promise.all(members.map((member) => member.stop()));
   return 0;
 }
 
-/** Starts the members of a command line, and serves until a signal. */
+/** Starts the members of a command line, and serves until a signal or until all have left. */
 async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Promise<number> {
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
-  // `dpool dev` is for the terminal that it runs in, and ends with it.
-  const endsAtHangup = line.command === "dev" && line.given.config === undefined && isatty(0);
+  // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
+  const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
   if (!endsAtHangup) reloadOnHangup(line, serving);
-  // The terminal may go: then the log is lost, and not the member.
+  // When the terminal goes, the member loses its log and serves on.
   process.stderr.on("error", () => {});
   const started = await configured(line);
   const members: RunningMember[] = [];

@@ -1,0 +1,22 @@
+/**
+ * Generates the tables of the pages, and the types of options, from the code. With `--check` it only
+ * compares.
+ */
+import { readFileSync } from "node:fs";
+import { emit, fillTables } from "../openapi/emit.ts";
+import { codesTable, eventsTable } from "./contract-page.ts";
+import { optionTypes } from "./option-types.ts";
+import { optionsTable, poolOptionsTable } from "./options-page.ts";
+
+/** @param tables by the name in their markers. */
+function fillPage(path, tables) {
+  const page = new URL(path, import.meta.url);
+  emit(page, fillTables(readFileSync(page, "utf8"), tables));
+}
+
+fillPage("../openapi/README.md", { codes: codesTable(), events: eventsTable() });
+fillPage("../server/docs/configuration.md", {
+  options: optionsTable(),
+  "pool-options": poolOptionsTable(),
+});
+emit(new URL("../server/member/options/types.gen.ts", import.meta.url), optionTypes());

@@ -1,0 +1,76 @@
+/** TypeScript interfaces of the options, from their JSON Schema, for those who embed a member. */
+
+import {
+  configSchema,
+  type JsonSchema,
+  poolSchemaOf,
+} from "../server/cli/commands/config-schema.ts";
+import type { MemberOption } from "../server/member/options/option.ts";
+import { MEMBER_OPTIONS } from "../server/member/options/table.ts";
+
+const COLUMNS = 100;
+
+/** The text of `server/member/options/types.gen.ts`. */
+export function optionTypes(): string {
+  const schema = configSchema();
+  const pool = poolSchemaOf(schema);
+  const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
+    // A path with a dot is a part of an option that `MemberOptions` writes out.
+    .filter(([, { path }]) => !path?.includes("."))
+    .map(([key, { path = key }]) => [path, schema.properties?.[key] ?? {}] as const);
+  return [
+    "/** Generated from the tables of options by `npm run docs`. */",
+    "",
+    "/** The options of a member that flags can say. */",
+    `export interface TableOptions ${objectType({ properties: Object.fromEntries(table) })}`,
+    "",
+    "/** The options of a pool: `maxChildren`, limits and grants. A reload takes every one. */",
+    `export interface PoolOptions ${objectType(pool, ["maxChildren"])}`,
+    "",
+    "/** The most that a child of a pool may use. */",
+    `export interface PoolLimits ${objectType(pool.properties?.limits ?? {})}`,
+    "",
+  ].join("\n");
+}
+
+function objectType({ properties = {} }: JsonSchema, required: readonly string[] = []): string {
+  const members = Object.entries(properties).map(([name, schema]) => {
+    const type = required.includes(name)
+      ? `: ${typeOf(schema)}`
+      : `?: ${typeOf(schema)} | undefined`;
+    return `${comment(schema)}readonly ${name}${type};\n`;
+  });
+  return `{\n${indented(members.join(""))}}`;
+}
+
+function typeOf(schema: JsonSchema): string {
+  const { type, anyOf, items, properties, additionalProperties } = schema;
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+  if (anyOf) return anyOf.map(typeOf).join(" | ");
+  if (items) return `readonly ${typeOf(items)}[]`;
+  // A pool's limits are the only option that has named parts.
+  if (properties) return "PoolLimits";
+  if (additionalProperties) return `Readonly<Record<string, ${typeOf(additionalProperties)}>>`;
+  return type === "integer" ? "number" : String(type);
+}
+
+function comment({ description = "", default: value }: JsonSchema): string {
+  const isPlain = value !== undefined && typeof value !== "object";
+  const text = isPlain ? `${description} Default ${JSON.stringify(value)}.` : description;
+  const lines = wrapped(text, COLUMNS - 10);
+  return lines.length === 1
+    ? `/** ${text} */\n`
+    : `/**\n${lines.map((line) => ` * ${line}\n`).join("")} */\n`;
+}
+
+function wrapped(text: string, columns: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trimStart();
+    if (longer.length <= columns) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+const indented = (text: string) => text.replaceAll(/^(?=.)/gm, "  ");

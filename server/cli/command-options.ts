@@ -1,0 +1,58 @@
+/** Finds a command's options, and the values that texts stand for. */
+import { z } from "zod";
+import { faultsIn } from "../member/options/faults.ts";
+import type { MemberOption, Option } from "../member/options/option.ts";
+import { MEMBER_OPTIONS } from "../member/options/table.ts";
+import { CLI_OPTIONS, type CliOption, type Command } from "./options.ts";
+import { UsageError } from "./usage-error.ts";
+
+type Values<T extends Readonly<Record<string, Option>>> = {
+  readonly [K in keyof T]?: z.output<T[K]["schema"]>;
+};
+
+/** Options by their keys, as a command line, the environment and a file give them. */
+export type OptionValues = Values<typeof CLI_OPTIONS> & Values<typeof MEMBER_OPTIONS>;
+
+/** The options that a command takes, by their keys. */
+export function optionsOf(command: Command): ReadonlyMap<string, Option> {
+  const own = Object.entries<CliOption>(CLI_OPTIONS).filter(([, { commands }]) =>
+    commands.includes(command),
+  );
+  const serving = ["serve", "dev", "check-config"].includes(command);
+  const ofMember = Object.entries<MemberOption>(MEMBER_OPTIONS).filter(
+    ([, { only }]) => serving && (only === undefined || command !== "dev"),
+  );
+  return new Map<string, Option>([...own, ...ofMember]);
+}
+
+/** The options that `serve` or `dev` takes from a configuration file, by their keys there. */
+export function configurationOf(command: "serve" | "dev"): ReadonlyMap<string, Option> {
+  return new Map([...optionsOf(command)].filter(([key]) => key !== "pool" && key !== "config"));
+}
+
+/** `--grace-ms` is the flag of `graceMs`; without its hyphens here. */
+export const flagOf = (key: string) =>
+  key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** `DPOOL_GRACE_MS` is the variable of `graceMs`. */
+export const variableOf = (key: string) =>
+  `DPOOL_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+
+export const isSwitch = (schema: z.ZodType) => schema instanceof z.ZodBoolean;
+export const isList = (schema: z.ZodType): schema is z.ZodArray<z.ZodType> =>
+  schema instanceof z.ZodArray;
+
+/**
+ * The value that a text of a flag, a variable or a file stands for, in a list one of its values.
+ *
+ * @param source the flag or variable, for the message.
+ * @throws {UsageError} `SOURCE: expected …; got …`
+ */
+export function parseOption({ schema }: Option, text: string, source?: string): unknown {
+  const one = isList(schema) ? schema.element : schema;
+  const isNumber = one instanceof z.ZodNumber && /^\d+$/.test(text);
+  const parsed = one.safeParse(isSwitch(one) ? true : isNumber ? Number(text) : text);
+  if (parsed.success) return parsed.data;
+  const message = faultsIn(one, text)[0]?.message;
+  throw new UsageError(source === undefined ? message : `${source}: ${message}`);
+}

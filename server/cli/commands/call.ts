@@ -1,0 +1,44 @@
+/** `dpool call` and `dpool place`: run a command, a function or a task in a pool. */
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { isWorkspacePath } from "../../../openapi/values.ts";
+import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
+import { type Child, PoolError } from "../../../sdk/typescript/index.ts";
+import type { Environment, Parsed } from "../parse.ts";
+import { onePositional, withPools } from "./connect.ts";
+import { printEvents, write } from "./print-events.ts";
+import { specOf } from "./spec.ts";
+
+export async function call(parsed: Parsed, env: Environment): Promise<number> {
+  const pool = onePositional(parsed, "pool");
+  const spec = await specOf(parsed);
+  const { out } = parsed.values;
+  return withPools(parsed, env, (pools) =>
+    printEvents(requireWhole(pools.stream(pool, spec)), async (event, id) => {
+      if (out !== undefined && (event.type === "result" || event.type === "failed"))
+        for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
+    }),
+  );
+}
+
+/** Saves an artifact into a folder. The child chose the path, which could lead out of it. */
+async function save(child: Child, path: string, folder: string): Promise<void> {
+  if (!isWorkspacePath(path))
+    throw PoolError.of(
+      "invalid_request",
+      `expected an artifact's path to stay in the folder; got ${JSON.stringify(path)}`,
+    );
+  const file = join(folder, path);
+  await mkdir(dirname(file), { recursive: true });
+  await pipeline(await child.file(path), createWriteStream(file));
+}
+
+export async function place(parsed: Parsed, env: Environment): Promise<number> {
+  const pool = onePositional(parsed, "pool");
+  const spec = await specOf(parsed);
+  const child = await withPools(parsed, env, (pools) => pools.placeChild(pool, spec));
+  await write(process.stdout, `${child.id}\n`);
+  return 0;
+}

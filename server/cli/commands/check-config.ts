@@ -1,0 +1,97 @@
+/** `dpool check-config`: whether a member would take a configuration file, and what it serves. */
+import { stringify } from "yaml";
+import { messageOf } from "../../../openapi/errors.ts";
+import { type CheckedPool, checkedPool, memberFaults } from "../../member/check-options.ts";
+import type { Fault } from "../../member/options/faults.ts";
+import { fileFaults } from "../../member/options/file-faults.ts";
+import { keyOfPath, type MemberOptions } from "../../member/options.ts";
+import { confinementOf } from "../../member/pool-options.ts";
+import { configurationOf, flagOf } from "../command-options.ts";
+import { ConfigFile, readText } from "../config-file.ts";
+import { devOptions, serveOptions } from "../member-options.ts";
+import type { Environment, Parsed } from "../parse.ts";
+import { UsageError } from "../usage-error.ts";
+
+/** 2, as for a mistake at the command line. */
+const PROBLEMS = 2;
+
+export async function checkConfig(line: Parsed, env: Environment): Promise<number> {
+  const [file, ...more] = [...line.positionals, ...(line.rest ?? [])];
+  if (file === undefined || more.length > 0)
+    throw new UsageError(
+      `expected one configuration file; got ${file === undefined ? "none" : more.length + 1}`,
+    );
+  const command = line.values.dev ? "dev" : "serve";
+  const content = await readText(file);
+  const config = new ConfigFile({ content, file, command, flags: line.values.pool });
+  const { pools, runtimes } = config;
+  const parsed: Parsed = {
+    ...line,
+    command,
+    pools,
+    runtimes,
+    values: { ...config.values, ...line.values },
+  };
+  const problems = [...config.problems];
+  let options: MemberOptions | undefined;
+  try {
+    options = command === "dev" ? devOptions(parsed, env)[0] : serveOptions(parsed, env);
+  } catch (error) {
+    // A file with mistakes may say in them what seems to be missing.
+    if (problems.length === 0) problems.push(`${file}: ${messageOf(error)}`);
+  }
+  if (options) {
+    const faults = problems.length === 0 ? memberFaults(options) : [];
+    for (const fault of [...faults, ...fileFaults(options, warn)])
+      problems.push(located(fault, config, line));
+  }
+  if (problems.length === 0 && options) {
+    process.stdout.write(stringify(summary(parsed, options)));
+    return 0;
+  }
+  process.stdout.write(`${problems.join("\n")}\n`);
+  return PROBLEMS;
+}
+
+function warn(message: string): void {
+  process.stderr.write(`warning: ${message}\n`);
+}
+
+/** A fault with its flag, or else with its line in the file. */
+function located({ path, message }: Fault, config: ConfigFile, line: Parsed): string {
+  const [name = "", ...rest] = path.map(String);
+  const key = keyOfPath(name);
+  if (Object.hasOwn(line.values, key)) return `--${flagOf(key)}: ${message}`;
+  const keys = [key, ...rest];
+  return `${config.lineOf(keys)}: ${keys.join(".")}: ${message}`;
+}
+
+/** The options that would be in force, as a configuration file that says all of them. */
+function summary({ command, values }: Parsed, options: MemberOptions): object {
+  const keys = configurationOf(command === "dev" ? "dev" : "serve");
+  return {
+    ...Object.fromEntries(
+      [...keys].map(([key, option]) => [key, values[key as keyof typeof values] ?? option.default]),
+    ),
+    pools: Object.fromEntries(
+      Object.entries(options.pools).map(([pool, values]) => [
+        pool,
+        poolSummary(checkedPool(values)),
+      ]),
+    ),
+    runtimes: options.runtimes,
+  };
+}
+
+function poolSummary(pool: CheckedPool): object {
+  const { limits } = confinementOf(pool);
+  return {
+    ...pool,
+    limits: {
+      ...Object.fromEntries(Object.entries(limits).filter(([, limit]) => Number.isFinite(limit))),
+      deadlineMs: pool.limits.deadlineMs,
+    },
+    fetch: pool.fetch.map(({ text }) => text),
+    readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
+  };
+}

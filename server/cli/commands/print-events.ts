@@ -1,0 +1,105 @@
+/** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
+import { inspect } from "node:util";
+import { PoolError, type Problem } from "../../../openapi/errors.ts";
+import { checkArguments } from "../../../sdk/typescript/functions.ts";
+import { outputBytes, type PoolEvent } from "../../../sdk/typescript/index.ts";
+import { ProgressBar } from "../progress-bar.ts";
+
+/** 125: the pool failed, not the child, as with other runners of commands. */
+export const FAILED = 125;
+
+const NEWLINE = 10;
+
+/** Writes, and resolves when the stream takes more. */
+export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void> {
+  return new Promise((resolve) =>
+    stream.write(bytes) ? resolve() : stream.once("drain", resolve),
+  );
+}
+
+/** `dpool: CODE: DETAIL`, and the stack of a function that threw. */
+export function problemText({
+  code,
+  detail,
+  error,
+}: Pick<Problem, "code" | "detail" | "error">): string {
+  return `dpool: ${code}: ${detail}\n${error?.stack ? `${error.stack}\n` : ""}`;
+}
+
+/** A value as JSON; a value that only devalue carries, as Node shows it. */
+function valueText(value: unknown): string {
+  try {
+    checkArguments([value ?? null]);
+    return JSON.stringify(value ?? null);
+  } catch {
+    return inspect(value, { depth: null });
+  }
+}
+
+/** Prints an event. Resolves with the exit code of the child once it has ended. */
+export async function printEvent(event: PoolEvent): Promise<number | undefined> {
+  switch (event.type) {
+    case "queued":
+      // Only a terminal gets the line, because a script's stderr is the child's.
+      if (process.stderr.isTTY)
+        await write(process.stderr, `dpool: waiting for a slot, position ${event.position}\n`);
+      return undefined;
+    case "stdout":
+      await write(process.stdout, outputBytes(event));
+      return undefined;
+    case "stderr":
+      await write(process.stderr, outputBytes(event));
+      return undefined;
+    case "gap":
+      await write(
+        process.stderr,
+        `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`,
+      );
+      return undefined;
+    case "result":
+      if (event.exitCode === undefined) await write(process.stdout, `${valueText(event.value)}\n`);
+      return event.exitCode ?? 0;
+    case "failed":
+      await write(process.stderr, problemText(event.problem));
+      return event.exitCode ?? FAILED;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Prints all events of a child, with a bar of its progress on a terminal.
+ *
+ * @param atEnd receives the terminal event and the child's id.
+ * @returns the exit code of the child.
+ */
+export async function printEvents(
+  events: AsyncIterable<PoolEvent>,
+  atEnd?: (event: PoolEvent, childId: string) => Promise<void>,
+): Promise<number> {
+  const bar = new ProgressBar(process.stderr);
+  let childId = "";
+  try {
+    for await (const event of events) {
+      if (event.type === "placed") childId = event.child.id;
+      if (event.type === "progress") {
+        bar.show(event);
+        continue;
+      }
+      bar.clear();
+      const exitCode = await printEvent(event);
+      if (exitCode !== undefined) {
+        await atEnd?.(event, childId);
+        return exitCode;
+      }
+      const written =
+        event.type === "stderr" || (event.type === "stdout" && process.stdout.isTTY)
+          ? outputBytes(event).at(-1)
+          : undefined;
+      bar.restore(written === undefined ? undefined : written === NEWLINE);
+    }
+  } finally {
+    bar.clear();
+  }
+  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}

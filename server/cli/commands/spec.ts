@@ -1,0 +1,85 @@
+/** The child spec that the options of `call` and `place`, and the command behind `--`, make. */
+import { access } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import { messageOf } from "../../../openapi/errors.ts";
+import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { Spec } from "../../../sdk/typescript/index.ts";
+import type { Parsed } from "../parse.ts";
+import { UsageError } from "../usage-error.ts";
+
+/** @throws {UsageError} */
+export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
+  const base = values.json === undefined ? {} : specFromJson(values.json);
+  if (rest !== undefined) base.command = [...rest];
+  if (values.task !== undefined)
+    base.task = { ...base.task, name: values.task, ...(values.args && { args: values.args }) };
+  else if (values.args) throw new UsageError("--args: expected --task beside it");
+  if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
+    throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
+  const env = pairs("--env", values.env);
+  const labels = pairs("--label", values.label);
+  const files = await filesOf(values.file);
+  const stdin =
+    values.stdin === undefined ? undefined : await stdinOf(values.stdin, command === "call");
+  return {
+    ...base,
+    ...(env && { env: { ...base.env, ...env } }),
+    ...(labels && { labels: { ...base.labels, ...labels } }),
+    ...(files && { files: { ...base.files, ...files } }),
+    ...(values.artifact && { artifacts: [...(base.artifacts ?? []), ...values.artifact] }),
+    ...(stdin && { stdin }),
+    ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
+    ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
+    ...(values.link && { link: true }),
+    // Each event keeps its bytes; a spec from --json may ask for text.
+    outputEncoding: base.outputEncoding ?? "base64",
+  } as Spec;
+}
+
+function specFromJson(json: string): ChildSpecInput {
+  try {
+    return JSON.parse(json) as ChildSpecInput;
+  } catch (error) {
+    throw new UsageError(`--json: expected a child spec as JSON: ${messageOf(error)}`);
+  }
+}
+
+function pairs(
+  flag: string,
+  values: readonly string[] | undefined,
+): Record<string, string> | undefined {
+  const split = (pair: string) => {
+    const equals = pair.indexOf("=");
+    if (equals < 1)
+      throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
+    return [pair.slice(0, equals), pair.slice(equals + 1)] as const;
+  };
+  return values && Object.fromEntries(values.map(split));
+}
+
+/** `PATH[=FILE]`: files of this machine, by their paths in the workspace. */
+async function filesOf(
+  values: readonly string[] | undefined,
+): Promise<Record<string, { path: string }> | undefined> {
+  const named = values?.map(async (file) => {
+    const [path = ""] = file.split("=", 1);
+    return [path, await localFile("--file", file.slice(file.indexOf("=") + 1))] as const;
+  });
+  return named && Object.fromEntries(await Promise.all(named));
+}
+
+async function localFile(flag: string, path: string): Promise<{ path: string }> {
+  await access(path).catch((error: Error) => {
+    throw new UsageError(`${flag}: ${error.message}`);
+  });
+  return { path };
+}
+
+/** A call streams its input. A placed child gets the whole input with its spec. */
+async function stdinOf(
+  file: string,
+  isStreamed: boolean,
+): Promise<Buffer | NodeJS.ReadStream | { path: string }> {
+  if (file !== "-") return localFile("--stdin", file);
+  return isStreamed ? process.stdin : buffer(process.stdin);
+}

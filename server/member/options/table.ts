@@ -1,0 +1,200 @@
+/** Every option that a member is started with, by its key in the configuration file. */
+import { z } from "zod";
+import { type MemberOption, whole } from "./option.ts";
+
+const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+const file = { value: "FILE", schema: z.string() } as const;
+
+export const MEMBER_OPTIONS = {
+  port: {
+    value: "PORT",
+    doc: "Port to listen on; 0 for a free one. `dev` takes this and the ones after it.",
+    schema: whole(0, 65_535),
+    default: 7400,
+  },
+  sandbox: {
+    value: "auto|no-cgroup|off",
+    doc:
+      "`auto` refuses to start where the sandbox does not hold in full; " +
+      "`no-cgroup` does without limits on whole children; " +
+      "`off` runs them as plain processes, on loopback only.",
+    schema: z.enum(["auto", "no-cgroup", "off"]),
+    default: "auto",
+  },
+  tasks: {
+    value: "DIR",
+    doc:
+      "A folder of modules that callers may run by name: " +
+      "each NAME.js, .mjs, .ts, .mts or .py in it is the task NAME. Read once, at the start.",
+    schema: z.string(),
+  },
+  drainMs: {
+    value: "MS",
+    doc:
+      "Milliseconds for which children may run on after TERM, INT or POST /drain, " +
+      "while the member admits nothing more.",
+    schema: whole(0, WEEK_MS),
+    default: 30_000,
+    reload: true,
+  },
+  graceMs: {
+    value: "MS",
+    doc: "Milliseconds between TERM and KILL.",
+    schema: whole(0, DAY_MS),
+    default: 5_000,
+    reload: true,
+  },
+  rememberMs: {
+    value: "MS",
+    doc:
+      "Milliseconds for which the member remembers a child after its end, with its events and " +
+      "artifacts; at most the last 100 of each pool.",
+    schema: whole(0, DAY_MS),
+    default: 60_000,
+    reload: true,
+  },
+  deadlineMs: {
+    value: "MS",
+    doc: "Deadline in milliseconds of calls that name none. Placed children have none.",
+    schema: whole(1, WEEK_MS),
+    default: 300_000,
+    reload: true,
+  },
+  tokenFile: {
+    ...file,
+    doc:
+      "The tokens that callers have to show, as `dpool token` prints them; " +
+      "read again when it changes.",
+  },
+  jwksUrl: {
+    value: "URL",
+    doc:
+      "Take JWTs that are signed with a key found here, at an https URL or http on loopback; " +
+      "with --jwt-issuer and --jwt-audience.",
+    schema: z.string(),
+    path: "jwks.url",
+  },
+  jwtIssuer: {
+    value: "ISSUER",
+    doc: "`iss` that a JWT must have.",
+    schema: z.string(),
+    path: "jwks.issuer",
+  },
+  jwtAudience: {
+    value: "AUDIENCE",
+    doc: "`aud` that a JWT must have.",
+    schema: z.string(),
+    path: "jwks.audience",
+  },
+  tlsCert: {
+    ...file,
+    doc:
+      "Serve https with this certificate (PEM); also shown to other members. " +
+      "Read again when it changes.",
+    path: "tls.certFile",
+  },
+  tlsKey: { ...file, doc: "The certificate's key (PEM).", path: "tls.keyFile" },
+  tlsClientCa: {
+    ...file,
+    doc: "Let in only clients that show a certificate of this authority (PEM).",
+    path: "tls.clientCaFile",
+  },
+  tlsCa: {
+    ...file,
+    doc: "The authority of the other members' certificates (PEM).",
+    otherwise: "the well-known ones",
+    path: "tls.caFile",
+  },
+  maxBodyBytes: {
+    value: "BYTES",
+    doc:
+      "Largest request body, or child spec in a multipart one. " +
+      "Multipart bodies and a child's input have limits of their own.",
+    schema: whole(1_024, GIB),
+    default: 16 * MIB,
+    reload: true,
+  },
+  maxUploadBytes: {
+    value: "BYTES",
+    doc:
+      "Largest multipart body, or input of a placed child that comes with it. " +
+      "The member keeps at most four times as much at a time, on disk.",
+    schema: whole(1_024, 1024 * GIB),
+    default: GIB,
+    reload: true,
+  },
+  sourceCacheBytes: {
+    value: "BYTES",
+    doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",
+    schema: whole(0, GIB),
+    default: 64 * MIB,
+  },
+  requestTimeoutMs: {
+    value: "MS",
+    doc:
+      "Milliseconds in which a request has to arrive, its body included, " +
+      "and an upload has to make progress. A child's input may take its time.",
+    schema: whole(100, DAY_MS),
+    default: 60_000,
+    reload: true,
+  },
+  maxRate: {
+    value: "N",
+    doc:
+      "Requests a second from each token, or from each address where there are no tokens; " +
+      "twice as many at once.",
+    schema: whole(1, 1_000_000),
+    default: 1_000,
+    reload: true,
+  },
+  maxStreams: {
+    value: "N",
+    doc: "Streams open at a time for each token, or address.",
+    schema: whole(1, 1_000_000),
+    default: 1_000,
+    reload: true,
+  },
+  host: {
+    value: "ADDRESS",
+    doc:
+      "Address to listen on. " +
+      "Anything but loopback requires --token-file, --jwks-url or --insecure.",
+    schema: z.string(),
+    default: "127.0.0.1",
+    only: "serve",
+  },
+  advertise: {
+    value: "HOST:PORT",
+    doc: "Where other machines reach this member.",
+    otherwise: "where it listens",
+    schema: z.string(),
+    only: "serve",
+  },
+  member: {
+    value: "NAME",
+    doc: "This member's name, unique among the members.",
+    otherwise: "HOSTNAME-PORT",
+    schema: z.string(),
+    path: "name",
+    only: "serve",
+  },
+  consul: {
+    value: "ADDRESS",
+    doc:
+      "The Consul agent to register with, such as http://127.0.0.1:8500. CONSUL_HTTP_ADDR, " +
+      "CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.",
+    otherwise: "CONSUL_HTTP_ADDR; without it http://127.0.0.1:8500",
+    schema: z.string(),
+    path: "consul.address",
+    only: "serve",
+  },
+  insecure: {
+    doc: "Listen beyond loopback although callers need not show who they are.",
+    schema: z.boolean(),
+    only: "serve",
+  },
+} as const satisfies Readonly<Record<string, MemberOption>>;

@@ -1,0 +1,152 @@
+/** Generated from the tables of options by `npm run docs`. */
+
+/** The options of a member that flags can say. */
+export interface TableOptions {
+  /** Port to listen on; 0 for a free one. `dev` takes this and the ones after it. Default 7400. */
+  readonly port?: number | undefined;
+  /**
+   * `auto` refuses to start where the sandbox does not hold in full; `no-cgroup` does without
+   * limits on whole children; `off` runs them as plain processes, on loopback only. Default
+   * "auto".
+   */
+  readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
+  /**
+   * A folder of modules that callers may run by name: each NAME.js, .mjs, .ts, .mts or .py in
+   * it is the task NAME. Read once, at the start.
+   */
+  readonly tasks?: string | undefined;
+  /**
+   * Milliseconds for which children may run on after TERM, INT or POST /drain, while the
+   * member admits nothing more. Default 30000.
+   */
+  readonly drainMs?: number | undefined;
+  /** Milliseconds between TERM and KILL. Default 5000. */
+  readonly graceMs?: number | undefined;
+  /**
+   * Milliseconds for which the member remembers a child after its end, with its events and
+   * artifacts; at most the last 100 of each pool. Default 60000.
+   */
+  readonly rememberMs?: number | undefined;
+  /**
+   * Deadline in milliseconds of calls that name none. Placed children have none. Default
+   * 300000.
+   */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * The tokens that callers have to show, as `dpool token` prints them; read again when it
+   * changes.
+   */
+  readonly tokenFile?: string | undefined;
+  /**
+   * Largest request body, or child spec in a multipart one. Multipart bodies and a child's
+   * input have limits of their own. Default 16777216.
+   */
+  readonly maxBodyBytes?: number | undefined;
+  /**
+   * Largest multipart body, or input of a placed child that comes with it. The member keeps at
+   * most four times as much at a time, on disk. Default 1073741824.
+   */
+  readonly maxUploadBytes?: number | undefined;
+  /**
+   * Bytes of functions' sources that are kept for callers who name them by their hashes.
+   * Default 67108864.
+   */
+  readonly sourceCacheBytes?: number | undefined;
+  /**
+   * Milliseconds in which a request has to arrive, its body included, and an upload has to
+   * make progress. A child's input may take its time. Default 60000.
+   */
+  readonly requestTimeoutMs?: number | undefined;
+  /**
+   * Requests a second from each token, or from each address where there are no tokens; twice
+   * as many at once. Default 1000.
+   */
+  readonly maxRate?: number | undefined;
+  /** Streams open at a time for each token, or address. Default 1000. */
+  readonly maxStreams?: number | undefined;
+  /**
+   * Address to listen on. Anything but loopback requires --token-file, --jwks-url or
+   * --insecure. Default "127.0.0.1".
+   */
+  readonly host?: string | undefined;
+  /** Where other machines reach this member. */
+  readonly advertise?: string | undefined;
+  /** This member's name, unique among the members. */
+  readonly name?: string | undefined;
+  /** Listen beyond loopback although callers need not show who they are. */
+  readonly insecure?: boolean | undefined;
+}
+
+/** The options of a pool: `maxChildren`, limits and grants. A reload takes every one. */
+export interface PoolOptions {
+  /** Children at a time, at most. */
+  readonly maxChildren: number;
+  /** Callers that may wait for a slot at a time; 0 for none. Default 1000. */
+  readonly maxQueue?: number | undefined;
+  /** Limits of each child. A caller can tighten them. */
+  readonly limits?: PoolLimits | undefined;
+  /** Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`. */
+  readonly readOnly?: readonly string[] | undefined;
+  /** Variables of every child; a caller's own variable does not replace one. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** `host` is the machine's own network, its loopback included. Default "none". */
+  readonly network?: "none" | "host" | undefined;
+  /** Device files below `/dev`, such as `/dev/dri/renderD128`. */
+  readonly devices?: readonly string[] | undefined;
+  /**
+   * The only programs that callers may name; callers then run no functions and set no
+   * variables.
+   */
+  readonly commands?: readonly string[] | undefined;
+  /**
+   * Beginnings of the URLs from which a member fetches files, such as
+   * `https://assets.example.com/public/`; `*.` stands for every name below a host.
+   */
+  readonly fetch?: readonly string[] | undefined;
+  /** Addresses from which it fetches beside the public ones, such as `10.0.0.0/8`. */
+  readonly fetchAddresses?: readonly string[] | undefined;
+  /** A folder that replaces the host's `/usr`; it needs a `/bin/sh`. */
+  readonly root?: string | undefined;
+  /**
+   * Processes that start beforehand and wait for one call each: a number for `node`, or
+   * numbers by runtime, such as `{node: 2, python: 1}`.
+   */
+  readonly warm?: number | Readonly<Record<string, number>> | undefined;
+  /**
+   * Keep a process for further calls of the same caller and runtime. Weaker isolation: the
+   * next call finds the globals and files that a call left, and its changes to the language's
+   * own objects. Default false.
+   */
+  readonly reuse?: boolean | undefined;
+}
+
+/** The most that a child of a pool may use. */
+export interface PoolLimits {
+  /**
+   * Memory of all processes of the child together, without swap. Its workspace and temporary
+   * files count. A child that takes more is killed: `out_of_memory`. Default 1073741824.
+   */
+  readonly memoryBytes?: number | undefined;
+  /** Processes and threads at the same time. Node alone takes 11. Default 256. */
+  readonly processes?: number | undefined;
+  /** Share of the processors: 1.5 is one and a half processors. */
+  readonly cpus?: number | undefined;
+  /**
+   * Milliseconds of processor time of all processes of the child together. A child that takes
+   * more is stopped: `deadline_exceeded`.
+   */
+  readonly cpuMs?: number | undefined;
+  /** Bytes of the workspace, and of its largest file. Default 536870912. */
+  readonly workspaceBytes?: number | undefined;
+  /** Open file descriptors of each process. Default 1024. */
+  readonly openFiles?: number | undefined;
+  /**
+   * Bytes of stdout and stderr together. A child that writes more is stopped:
+   * `payload_too_large`. Default 10737418240.
+   */
+  readonly outputBytes?: number | undefined;
+  /** Bytes of all artifacts together. Default 67108864. */
+  readonly artifactBytes?: number | undefined;
+  /** The longest `deadlineMs` in milliseconds that a caller may ask for. */
+  readonly deadlineMs?: number | undefined;
+}

@@ -46,7 +46,7 @@ const SDK = `
 import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 const { DistributedPool } = await import(process.argv[1] + "index.ts");
-const { Client } = await import(process.argv[1] + "client.ts");
+const { Client } = await import(process.argv[1] + "http/client.ts");
 const [url, followed, fed, idle] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
 const client = new Client();

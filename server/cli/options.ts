@@ -4,7 +4,7 @@ import { ChildStatusSchema } from "../../openapi/resources.ts";
 import {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul-members.ts";
+} from "../../sdk/typescript/placement/consul/consul-options.ts";
 import { SCOPES } from "../access/caller.ts";
 import { DEFAULTS } from "../member/options.ts";
 

@@ -7,7 +7,6 @@ import { inspect } from "node:util";
 import { SignalSchema } from "../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../openapi/spec.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
-import { checkArguments } from "../../sdk/typescript/functions.ts";
 import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
 import {
   DistributedPool,
@@ -16,6 +15,7 @@ import {
   type PoolEvent,
   type Spec,
 } from "../../sdk/typescript/index.ts";
+import { checkArguments } from "../../sdk/typescript/values.ts";
 import { DEFAULTS } from "../member/options.ts";
 import { consulOf, type Parsed, UsageError } from "./options.ts";
 import { ProgressBar } from "./progress-bar.ts";

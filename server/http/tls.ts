@@ -1,7 +1,7 @@
 /** Certificates of a member, as it serves and as it asks other members; read again when they change. */
 import { createSecureContext } from "node:tls";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { TlsIdentity } from "../../sdk/typescript/http/client.ts";
+import type { TlsIdentity } from "../../sdk/typescript/http/connections.ts";
 import { watchFiles } from "./file-watcher.ts";
 
 /** Paths of PEM files. */

@@ -1,5 +1,5 @@
 /** What a member is started with, and what it is then: the options, their defaults, and what can be done with it. */
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { AuthOptions } from "../access/auth.ts";
 import type { TlsOptions } from "../http/tls.ts";

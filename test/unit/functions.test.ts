@@ -1,6 +1,7 @@
 import { runInThisContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { checkArguments, type PoolFunction, sourceOf } from "../../sdk/typescript/functions.ts";
+import { type PoolFunction, sourceOf } from "../../sdk/typescript/functions.ts";
+import { checkArguments } from "../../sdk/typescript/values.ts";
 
 /** The function as a member would make it from its source. */
 const again = (fn: PoolFunction) => runInThisContext(`(${sourceOf(fn)}\n)`) as PoolFunction;

@@ -108,10 +108,7 @@ async function partOf(
   file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
 ): Promise<Part | undefined> {
   if (file instanceof Uint8Array) {
-    const read = async function* () {
-      yield file;
-    };
-    return { name, bytes: file.byteLength, read };
+    return { name, bytes: file.byteLength, read: () => Readable.from([file]) };
   }
   if (file instanceof Blob)
     return {
@@ -135,8 +132,7 @@ async function partOf(
   return {
     name,
     bytes: found.size,
-    read: () => (found.size === 0 ? nothing() : createReadStream(path, { end: found.size - 1 })),
+    read: () =>
+      found.size === 0 ? Readable.from([]) : createReadStream(path, { end: found.size - 1 }),
   };
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -43,44 +43,36 @@ function flattened(args: readonly unknown[]): unknown[] {
  * @throws {PoolError} `invalid_request` for a value that JSON would change or lose, with its path.
  */
 export function checkArguments(args: readonly unknown[]): void {
-  const seen = new Set<object>();
-  const refuse = (path: string, what: string): never => {
-    throw PoolError.of(
-      "invalid_request",
-      `expected arguments that JSON can carry; ${path} is ${what}`,
-    );
-  };
+  const ancestors = new Set<unknown>();
   const visit = (value: unknown, path: string): void => {
-    if (value === null || typeof value === "string" || typeof value === "boolean") return;
-    if (typeof value === "number") {
-      if (!Number.isFinite(value)) refuse(path, String(value));
-      return;
-    }
-    if (typeof value !== "object") {
-      refuse(
-        path,
-        value === undefined
-          ? "undefined"
-          : typeof value === "function"
-            ? "a function: send its source or a name instead"
-            : `a ${typeof value}`,
+    const flaw = ancestors.has(value) ? "part of a cycle" : flawOf(value);
+    if (flaw !== undefined)
+      throw PoolError.of(
+        "invalid_request",
+        `expected arguments that JSON can carry; ${path} is ${flaw}`,
       );
-      return;
-    }
-    if (seen.has(value)) refuse(path, "part of a cycle");
-    seen.add(value);
+    if (typeof value !== "object" || value === null) return;
+    ancestors.add(value);
     if (Array.isArray(value))
       for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`);
-    else {
-      const prototype = Object.getPrototypeOf(value);
-      if (prototype !== Object.prototype && prototype !== null)
-        refuse(path, `an instance of ${value.constructor?.name ?? "a class"}`);
+    else
       for (const [key, item] of Object.entries(value))
         if (item !== undefined) visit(item, `${path}.${key}`);
-    }
-    seen.delete(value);
+    ancestors.delete(value);
   };
   for (const [index, value] of args.entries()) visit(value, `argument ${index + 1}`);
+}
+
+/** The reason why JSON does not carry a value, apart from its items; undefined when it does. */
+function flawOf(value: unknown): string | undefined {
+  if (value === undefined || (typeof value === "number" && !Number.isFinite(value)))
+    return String(value);
+  if (typeof value === "function") return "a function: send its source or a name instead";
+  if (typeof value === "bigint" || typeof value === "symbol") return `a ${typeof value}`;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return undefined;
+  return `an instance of ${value.constructor?.name ?? "a class"}`;
 }
 
 /**

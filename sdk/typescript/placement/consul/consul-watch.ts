@@ -1,4 +1,5 @@
 /** One watch on the service in Consul, which keeps the last good list while Consul is away. */
+import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../../../openapi/errors.ts";
 import { within } from "../../time/within.ts";
 import type { Member } from "../members.ts";
@@ -33,16 +34,14 @@ export class ConsulWatch {
   /** Members that went missing while Consul was away, until they are back or `SETTLE_MS` ends. */
   readonly #missing = new Map<string, RegisteredMember>();
   #listed: readonly RegisteredMember[] = [];
-  #passing: readonly Member[] = [];
   #synced = false;
   /** Resolves at the first list, and at `close()`. */
   readonly #firstList = Promise.withResolvers<void>();
   #lastError: string | undefined;
   #retryMs = RETRY_MIN_MS;
   #hadError = false;
-  readonly #timers = new Set<NodeJS.Timeout>();
   #watch: ReturnType<ConsulClient["watch"]> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(consul: ConsulClient, options: WatchOptions) {
     this.#consul = consul;
@@ -53,7 +52,7 @@ export class ConsulWatch {
   /** The members whose checks pass. @throws {PoolError} `no_members_available` without a list. */
   async members(): Promise<readonly Member[]> {
     await this.#awaitList();
-    return this.#passing;
+    return this.#listed.filter(({ passing }) => passing);
   }
 
   /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
@@ -63,9 +62,8 @@ export class ConsulWatch {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     this.#watch?.end();
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#firstList.resolve();
   }
 
@@ -78,16 +76,11 @@ export class ConsulWatch {
   }
 
   #after(ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, ms);
-    timer.unref();
-    this.#timers.add(timer);
+    const { signal } = this.#closing;
+    void pause(ms, undefined, { ref: false, signal }).then(run, () => {});
   }
 
   #start(): void {
-    if (this.#closed) return;
     const { filter } = this.#options;
     const watch = this.#consul.watch({
       method: this.#consul.health.service,
@@ -95,7 +88,7 @@ export class ConsulWatch {
     });
     this.#watch = watch;
     watch.on("change", (entries: HealthEntry[]) => {
-      if (watch !== this.#watch || this.#closed) return;
+      if (watch !== this.#watch || this.#closing.signal.aborted) return;
       this.#retryMs = RETRY_MIN_MS;
       this.#accept(entries.map(memberOf).filter((member) => member !== undefined));
     });
@@ -130,7 +123,6 @@ export class ConsulWatch {
 
   #list(listed: readonly RegisteredMember[]): void {
     this.#listed = listed;
-    this.#passing = listed.filter(({ passing }) => passing);
     this.#synced = true;
     this.#firstList.resolve();
     this.#options.onChange();

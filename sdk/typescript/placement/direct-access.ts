@@ -13,7 +13,7 @@ import {
   type PoolList,
   queryOf,
 } from "./access.ts";
-import { DirectPlacement, type PlacementRequest, refusalIn } from "./direct-placement.ts";
+import { type PoolMembers, placeDirectly, refusalIn } from "./direct-placement.ts";
 import { MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
 
@@ -38,6 +38,10 @@ export class DirectAccess implements Access {
     this.#members = members;
   }
 
+  get #asking(): PoolMembers {
+    return { members: this.#members, client: this.#client };
+  }
+
   /** The same members, asked for a caller with this `Authorization`. */
   as(authorization: string | undefined): DirectAccess {
     return new DirectAccess(this.#client.as(authorization), this.#members);
@@ -45,7 +49,7 @@ export class DirectAccess implements Access {
 
   call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer> {
     const { accept = "text/event-stream" } = options;
-    return this.#place({ ...options, pool, spec, path: "/call", accept });
+    return placeDirectly(this.#asking, { ...options, pool, spec, path: "/call", accept });
   }
 
   async placeChild(
@@ -53,8 +57,14 @@ export class DirectAccess implements Access {
     spec: ChildSpecInput,
     options: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const accept = "application/json";
-    const answer = await this.#place({ ...options, pool, spec, path: "/children", accept });
+    const request = {
+      ...options,
+      pool,
+      spec,
+      path: "/children",
+      accept: "application/json",
+    } as const;
+    const answer = await placeDirectly(this.#asking, request);
     return (await answer.body.json()) as ChildInfo;
   }
 
@@ -121,10 +131,6 @@ export class DirectAccess implements Access {
 
   close(): void {
     this.#members.close();
-  }
-
-  #place(request: PlacementRequest): Promise<Answer> {
-    return new DirectPlacement(this.#members, this.#client, request).run();
   }
 
   /**

@@ -5,11 +5,11 @@ import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import { type Answer, neverSent, type RequestOptions } from "../http/client.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { PlaceOptions } from "./access.ts";
-import type { MemberClient, PlacingPath } from "./member-client.ts";
+import type { AdmitOptions, MemberClient, PlacingPath } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
 import { type Admission, place } from "./place.ts";
 import { type Probe, sample } from "./sample.ts";
-import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./wait-for-slot.ts";
+import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO, type WaitingPorts } from "./wait-for-slot.ts";
 
 /** Refusals of a member that lacks the task or the runtime. */
 const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
@@ -33,108 +33,98 @@ export interface PlacementRequest extends Pick<PlaceOptions, "signal" | "onPosit
   readonly accept: NonNullable<RequestOptions["accept"]>;
 }
 
-export class DirectPlacement {
-  readonly #members: Members;
-  readonly #client: MemberClient;
-  readonly #request: PlacementRequest;
-  readonly #deadline: Deadline;
+export interface PoolMembers {
+  readonly members: Members;
+  readonly client: MemberClient;
+}
+
+/**
+ * Places a child, and resolves to the open answer of its member. The deadline of the spec starts
+ * here, and covers the wait for a slot.
+ *
+ * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was
+ *   lost while it may have admitted; the errors of `placeOrWait`; a refusal that concerns the
+ *   caller.
+ */
+export async function placeDirectly(
+  { members, client }: PoolMembers,
+  request: PlacementRequest,
+): Promise<Answer> {
+  const { pool, spec, signal, onPosition } = request;
+  const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
+  const deadline = new Deadline(spec.deadlineMs);
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
-  readonly #unfit = new Map<string, PoolError>();
+  const unfit = new Map<string, PoolError>();
 
-  /** The deadline of the spec starts here. */
-  constructor(members: Members, client: MemberClient, request: PlacementRequest) {
-    this.#members = members;
-    this.#client = client;
-    this.#request = request;
-    this.#deadline = new Deadline(request.spec.deadlineMs);
-  }
-
-  /**
-   * Places the child, and resolves to the open answer of its member.
-   *
-   * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was
-   *   lost while it may have admitted; the errors of `placeOrWait`; a refusal that concerns the
-   *   caller.
-   */
-  async run(): Promise<Answer> {
-    const { pool, spec, signal, onPosition } = this.#request;
-    const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
-    try {
-      return await placeOrWait<Answer>(
-        {
-          tryNow: async (effort) =>
-            place(pool, await this.#candidates(), {
-              probe: this.#probe,
-              admit: (member) => this.#admit(member),
-              effort,
-            }),
-          choose: async (waits) =>
-            shortestQueues(await this.#candidates(), WAIT_AT - waits, this.#probe),
-          request: (member, ms, leaving) =>
-            this.#client.requestSlot(member, { pool, waitMs: ms, sandbox }, leaving),
-          claim: ({ member, slot }) => this.#admit(member, slot),
-          onPosition,
-        },
-        { pool, waitMs: Math.min(waitMs, deadlineMs), signal },
-      );
-    } catch (error) {
-      // The deadline may have cut the wait short.
-      if (error instanceof PoolError && error.code === "queue_timeout") this.#remainder();
-      throw refusalIn((error as Error).cause) ?? error;
-    }
-  }
-
-  /** The rest of the deadline for the spec. @throws {PoolError} `deadline_exceeded`. */
-  #remainder(): { deadlineMs?: number } {
-    if (this.#deadline.hasPassed)
-      throw PoolError.of(
-        "deadline_exceeded",
-        `the deadline of ${this.#request.spec.deadlineMs} ms passed before a member admitted`,
-      );
-    return this.#deadline.forSpec;
-  }
-
-  /** The members that may be able to run the child. */
-  async #candidates(): Promise<readonly Member[]> {
-    const { pool, spec } = this.#request;
-    const strong = strongEnough(pool, spec.sandbox, await this.#members.in(pool));
-    const fit = strong.filter(({ name }) => !this.#unfit.has(name));
-    const [refusal] = this.#unfit.values();
+  const candidates = async (): Promise<readonly Member[]> => {
+    const strong = strongEnough(pool, sandbox, await members.in(pool));
+    const fit = strong.filter(({ name }) => !unfit.has(name));
+    const [refusal] = unfit.values();
     if (refusal && fit.length === 0) throw refusal;
     return fit;
-  }
-
-  readonly #probe: Probe = (member, timeout) => {
-    const { pool, signal } = this.#request;
-    return this.#client.load(member, pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
   };
-
-  /** Tries one member: the only step that can start the child. */
-  async #admit(member: Member, slot?: string): Promise<Admission<Answer>> {
-    const { pool, spec, path, accept, parts, signal } = this.#request;
+  const probe: Probe = (member, timeout) =>
+    client.load(member, pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
+  const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
     // nobody knows whether it was admitted.
-    if (!(await this.#members.in(pool)).some(({ name }) => name === member.name))
+    if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
-    const memberSpec = { ...spec, ...this.#remainder(), waitMs: 0, pool, ...(slot && { slot }) };
-    let answer: Answer | PoolError;
-    try {
-      answer = await this.#client.admit(member, { path, spec: memberSpec, accept, parts, signal });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      if (neverSent(error)) return { unreachable: error };
-      throw PoolError.of(
-        "member_lost",
-        `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
-    if (!(answer instanceof PoolError)) return { admitted: answer };
-    if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
-    if (UNFIT.has(answer.code)) this.#unfit.set(member.name, answer);
-    return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
+    const rest = { ...remainderOf(deadline, spec), waitMs: 0, pool, ...(slot && { slot }) };
+    const admission = await tryMember(client, member, { ...request, spec: { ...spec, ...rest } });
+    const refusal = "unreachable" in admission ? admission.unreachable : undefined;
+    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    return admission;
+  };
+  const ports: WaitingPorts<Answer> = {
+    tryNow: async (effort) => place(pool, await candidates(), { probe, admit, effort }),
+    choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
+    request: (member, ms, leaving) =>
+      client.requestSlot(member, { pool, waitMs: ms, sandbox }, leaving),
+    claim: ({ member, slot }) => admit(member, slot),
+    onPosition,
+  };
+  try {
+    return await placeOrWait(ports, { pool, waitMs: Math.min(waitMs, deadlineMs), signal });
+  } catch (error) {
+    // The deadline may have cut the wait short.
+    if (error instanceof PoolError && error.code === "queue_timeout") remainderOf(deadline, spec);
+    throw refusalIn((error as Error).cause) ?? error;
   }
+}
+
+/** The rest of the deadline for the spec. @throws {PoolError} `deadline_exceeded`. */
+function remainderOf(deadline: Deadline, { deadlineMs }: ChildSpecInput): { deadlineMs?: number } {
+  if (deadline.hasPassed)
+    throw PoolError.of(
+      "deadline_exceeded",
+      `the deadline of ${deadlineMs} ms passed before a member admitted`,
+    );
+  return deadline.forSpec;
+}
+
+/** Asks one member to admit the child: the only step that can start it. */
+async function tryMember(
+  client: MemberClient,
+  member: Member,
+  options: AdmitOptions,
+): Promise<Admission<Answer>> {
+  let answer: Answer | PoolError;
+  try {
+    answer = await client.admit(member, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    if (neverSent(error)) return { unreachable: error };
+    throw PoolError.of(
+      "member_lost",
+      `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  if (!(answer instanceof PoolError)) return { admitted: answer };
+  if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
+  return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
 }
 
 /** The error itself, if it is a refusal that concerns the caller. */

@@ -355,12 +355,13 @@ describe("DirectAccess", () => {
     ).rejects.toMatchObject({
       code: "no_members_available",
       message:
-        "pool pipeline: expected a member of sandbox level full or stronger; its 2 have none, no-cgroup",
+        "pool pipeline: expected a member of sandbox level full or stronger; " +
+        "its 2 have none, no-cgroup",
     });
     expect(weak.asked).toEqual([]);
   });
 
-  test("sends each member the caller's token, and reports that none of them accepts it", async () => {
+  test("sends each member the caller's token, and reports that none accepts it", async () => {
     const { access, asked, state } = await membersOf("none", "none");
     await access.placeChild("pipeline", { command: ["true"] });
     await access.pool("pipeline");

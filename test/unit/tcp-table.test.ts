@@ -7,7 +7,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { connectionOf, unansweredIn } from "../../sdk/typescript/http/tcp-table.ts";
 
 const HEAD =
-  "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+  "  sl  local_address rem_address   st tx_queue rx_queue " +
+  "tr tm->when retrnsmt   uid  timeout inode";
 const line = (ends: string, state: string) =>
   `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
 

@@ -38,7 +38,7 @@ import { fetchRulesOf } from "./workspace/fetch-rules.ts";
 export {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../sdk/typescript/placement/consul-members.ts";
+} from "../sdk/typescript/placement/consul/consul-options.ts";
 export type { MemberOptions, Reloaded, RunningMember } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";

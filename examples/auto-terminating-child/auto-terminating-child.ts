@@ -1,9 +1,15 @@
 /**
- * A child that ends by itself. The caller places it and leaves at once; later, anybody attaches to it by its id,
- * through any member, sees its output from the beginning and learns how it ended.
+ * A child that ends by itself. The caller places it and leaves at once. Later, any process attaches
+ * to it by its id, through any member. It reads the output from the beginning, and learns how the
+ * child ended.
  *
- *     node examples/auto-terminating-child/auto-terminating-child.ts [URL of a member]       places it, prints its id
- *     node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID      attaches to it
+ * Place the child, and print its id:
+ *
+ *     node examples/auto-terminating-child/auto-terminating-child.ts [URL of a member]
+ *
+ * Attach to it:
+ *
+ *     node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID
  */
 // Outside this repository: import { DistributedPool, outputBytes } from "distributed-pool";
 import { DistributedPool, outputBytes } from "../../sdk/typescript/index.ts";
@@ -21,7 +27,8 @@ if (id === undefined) {
   });
   console.log(child.id);
   console.error(
-    `It goes on without this process. Follow it within a minute of its end: dpool logs -f ${child.id} --url ${url}`,
+    "The child runs on without this process. Follow it within a minute of its end: " +
+      `dpool logs -f ${child.id} --url ${url}`,
   );
 } else {
   for await (const event of pools.child(id).events()) {

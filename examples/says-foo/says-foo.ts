@@ -1,5 +1,5 @@
 /**
- * A function runs on the least loaded member of the pool, and what it prints comes out here.
+ * Runs a function on the least loaded member of the pool. Its output is printed here.
  *
  *     node examples/says-foo/says-foo.ts [URL of a member]
  */

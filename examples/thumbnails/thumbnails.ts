@@ -1,6 +1,7 @@
 /**
- * A film goes in, ffmpeg runs on the least loaded member, ten thumbnails come back. The function is sent with the call,
- * bundled with what it imports; with --task it is the one that the members have, from `dpool dev --tasks examples/thumbnails/tasks`.
+ * Sends a film to the least loaded member, where ffmpeg makes ten thumbnails of it, and writes them
+ * into a folder. The function travels with the call, bundled with its imports. With --task, the
+ * members run their own copy, from `dpool dev --tasks examples/thumbnails/tasks`.
  *
  *     node examples/thumbnails/thumbnails.ts [--task] [URL of a member] [folder]
  */
@@ -22,7 +23,7 @@ const thumbnails = values.task
   ? task<Module>("thumbnails")
   : await bundle<Module>(new URL("tasks/thumbnails.ts", import.meta.url));
 
-// Bytes are no JSON, so they travel by devalue.
+// JSON does not carry bytes, so arguments and value travel by devalue.
 const pools = new DistributedPool({ url }).with({ encoding: "devalue" });
 const { member, images } = await pools.call("pipeline", thumbnails, film);
 await pools.close();

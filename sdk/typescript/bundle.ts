@@ -1,5 +1,4 @@
-/** A function with everything that it imports, as one module that can be sent. */
-
+/** Bundles a function with all that it imports into one module, which can be sent. */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
@@ -7,39 +6,42 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
 import { hashOf } from "./http/send-spec.ts";
 
-/** An ES module that holds a function and all that it needs but Node's own modules. */
+/** An ES module with a function and everything that it needs, apart from Node's own modules. */
 export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {
   readonly source: string;
-  /** Names the source: a member that keeps it is not sent it again. */
+  /** Names the source. A member that keeps the source is sent this hash alone. */
   readonly hash: string;
   /** The function's name among the module's exports. */
   readonly export: string;
 }
 
-/** `export` may be left out for the default export only. */
 type BundleOptions<K extends string> = { readonly export: K };
-type Given<K extends string> = K extends "default"
+/** The options as a parameter, which only a bundle of the default export may leave out. */
+type OptionsOf<K extends string> = K extends "default"
   ? [options?: Partial<BundleOptions<K>>]
   : [options: BundleOptions<K>];
 
 /**
- * Bundles a module and its dependencies, for {@link DistributedPool.call}. Do it once and call it often: the members keep the
- * source, so that later calls send its hash alone. Wants the package `esbuild`, which is not installed along.
+ * Bundles a module and its dependencies for {@link DistributedPool.call}. Bundle once and call
+ * often: the members keep the source, so that later calls send its hash alone. Requires the package
+ * `esbuild`, which is not installed with this one.
  *
- * @typeParam M the module, of whose export arguments and value are inferred; without it they are unknown.
- * @typeParam K the export's name, where that is not `default`.
- * @param url of the module, a `file:` URL: `new URL("./thumbnails.ts", import.meta.url)`. TypeScript is fine.
- * @param options `export`: the function's name among the module's exports. Default `default`.
- * @throws {PoolError} `invalid_request` without esbuild, for a module that cannot be bundled, with esbuild's messages, and for
- *   an export that does not exist.
+ * @typeParam M the module, whose export gives the types of the arguments and the value. Default:
+ *   they are unknown.
+ * @typeParam K the name of the export. Default `default`.
+ * @param url the `file:` URL of the module, in JavaScript or TypeScript.
+ * @param options `export`: the name of the function among the module's exports. Default `default`.
+ * @throws {PoolError} `invalid_request` without esbuild; for a module that esbuild cannot bundle,
+ *   with its messages; for an export that does not exist.
  * @example
- * const thumbnails = await bundle<typeof import("./thumbnails.ts")>(new URL("./thumbnails.ts", import.meta.url));
+ * const url = new URL("./thumbnails.ts", import.meta.url);
+ * const thumbnails = await bundle<typeof import("./thumbnails.ts")>(url);
  * const images = await pools.call("pipeline", thumbnails, film);
  */
 export async function bundle<
   M extends object = Record<string, PoolFunction>,
   const K extends string = "default",
->(url: URL, ...[options]: Given<K>): Promise<Bundle<FunctionAt<M, K>>> {
+>(url: URL, ...[options]: OptionsOf<K>): Promise<Bundle<FunctionAt<M, K>>> {
   const name = options?.export ?? "default";
   if (url.protocol !== "file:")
     throw PoolError.of("invalid_request", `expected a file: URL of a module; got ${url}`);
@@ -47,7 +49,7 @@ export async function bundle<
   const { build } = await import("esbuild").catch((error: unknown) => {
     throw PoolError.of(
       "invalid_request",
-      `bundle() wants the package esbuild: npm install esbuild (${messageOf(error)})`,
+      `bundle() needs the package esbuild: npm install esbuild (${messageOf(error)})`,
       { cause: error },
     );
   });
@@ -61,7 +63,7 @@ export async function bundle<
     metafile: true,
     logLevel: "silent",
     charset: "utf8",
-    // Paths in the source's comments, and with them its hash, are the same wherever the program is started.
+    // esbuild writes paths into comments. From a fixed folder they give the same hash each time.
     absWorkingDir: dirname(entry),
   }).catch((error: BuildFailure) => {
     throw PoolError.of(

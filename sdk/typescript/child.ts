@@ -1,38 +1,40 @@
-/** A placed child, from anywhere. */
+/** A handle on a child, which any process can make from the child's id. */
 import { Readable } from "node:stream";
-import { errorFor, PoolError } from "../../openapi/errors.ts";
-import { type EventOf, isTerminal } from "../../openapi/events.ts";
+import { errorFor } from "../../openapi/errors.ts";
+import type { EventOf } from "../../openapi/events.ts";
 import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
 import type { Client } from "./http/client.ts";
+import { copyOutput } from "./http/copy-output.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import { openEvents, resumeEvents } from "./http/resume.ts";
 import type { Access } from "./placement/access.ts";
 import { withValues } from "./values.ts";
 
-/** How a child ended by itself: `exitCode` of a command, `value` of a function. */
+/** How a child ended by itself: the `exitCode` of a command, the `value` of a function. */
 export type Ending = Omit<EventOf<"result">, "type">;
 
 export interface EventsOptions {
-  /** Only the events after this id. Default: from the first one that is kept. */
+  /** The id of an event: only later ones are read. Default: from the first one that is kept. */
   readonly after?: number;
+  /** Ends the reading. */
   readonly signal?: AbortSignal;
 }
 
 export interface StopOptions {
-  /** Milliseconds between TERM and KILL; 0 kills at once. Default: the member's. */
+  /** Milliseconds between TERM and KILL; 0 kills at once. Default: the member's (5,000). */
   readonly graceMs?: number | undefined;
 }
 
 export interface WriteOptions {
-  /** Close the input after the data: the child reads its end. Default false. */
+  /** Closes the input behind the data. Default false. */
   readonly end?: boolean;
-  /** Ends the writing; what the child has taken by then it has. */
+  /** Ends the writing. The child keeps the bytes that it has taken. */
   readonly signal?: AbortSignal;
 }
 
 type Signal = (typeof SIGNALS)[number];
 
-/** The ending that a terminal event tells; throws the error of a `failed` one. */
+/** The ending in a terminal event. @throws {PoolError} the problem of a `failed` event. */
 export function endingOf(event: EventOf<"result" | "failed">): Ending {
   if (event.type === "failed") throw errorFor(event.problem);
   const { type: _, ...ending } = event;
@@ -40,7 +42,8 @@ export function endingOf(event: EventOf<"result" | "failed">): Ending {
 }
 
 /**
- * A handle on a child. The child does not depend on it: dropping the handle, or the process that holds it, changes nothing.
+ * A handle on a child. The child does not depend on its handles: it lives on when a handle, or the
+ * process that has it, goes away.
  *
  * @example
  * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
@@ -58,80 +61,103 @@ export class Child {
     this.#access = access;
   }
 
-  /** The child as its member sees it now. @throws {PoolError} `child_not_found` once it is no longer remembered. */
+  /**
+   * The child as its member sees it now: its status, its labels, and how it ended. A child is
+   * remembered for a minute after its end, unless the operator chose another time.
+   *
+   * @throws {PoolError} `child_not_found` once the child is forgotten; `member_lost`.
+   * @example
+   * if ((await child.info()).status === "running") await child.stop();
+   */
   async info(): Promise<ChildInfo> {
-    return this.#client.json(await this.#access.childUrl(this.id));
+    return this.#client.json(await this.#url());
   }
 
   /**
-   * The child's events, up to and with the terminal one. Leaving the loop ends the reading, not the child. A connection that is cut is
-   * made anew, a few times, and the events go on after the last one.
+   * The child's events, up to and including the terminal one. Leaving the loop ends the reading,
+   * not the child. A stream that was cut resumes after its last event, with up to six tries in
+   * some 6 seconds.
    *
-   * @throws {PoolError} `member_lost` when the stream is cut for good; `events_expired` when the child is no longer remembered, `child_not_found`.
+   * @throws {PoolError} `member_lost` when the stream is cut for good; `events_expired` when the
+   *   child has ended and is forgotten; `child_not_found`.
+   * @example
+   * for await (const event of child.events()) console.log(event.type);
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
-    const how = { client: this.#client, access: this.#access, signal: options.signal };
-    yield* withValues(
-      resumeEvents(await openEvents(this.id, options.after, how), how, {
-        id: this.id,
-        after: options.after,
-      }),
-    );
+    const { id } = this;
+    const { after, signal } = options;
+    const reading = { client: this.#client, access: this.#access, signal };
+    const answer = await openEvents(id, after, reading);
+    yield* withValues(resumeEvents(answer, reading, { id, after }));
   }
 
   /**
-   * The bytes of an artifact that the child left, as a stream; to have them at once: `Buffer.concat(await stream.toArray())`.
+   * The bytes of an artifact, a file that the child left, as a stream.
+   * `Buffer.concat(await stream.toArray())` reads them at once.
    *
-   * @param path of the file, relative to the workspace.
-   * @throws {PoolError} `not_found` when there is no such artifact; `child_not_found` once the child is no longer remembered.
+   * @param path the path of the file in the workspace.
+   * @throws {PoolError} `not_found` without such an artifact; `child_not_found` once the child is
+   *   forgotten.
    * @example
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
   async file(path: string): Promise<Readable> {
-    const url = `${await this.#access.childUrl(this.id)}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
-    const answer = await this.#client.send(url, { accept: "application/octet-stream" });
+    const file = path.split("/").map(encodeURIComponent).join("/");
+    const answer = await this.#client.send(await this.#url(`/files/${file}`), {
+      accept: "application/octet-stream",
+    });
     if (answer.statusCode !== 200) throw await this.#client.problem(answer);
     return answer.body;
   }
 
-  /** Resolves when the child has ended by itself; rejects with a {@link PoolError} when it failed, was stopped or lost. Read when first asked for. */
+  /**
+   * Resolves when the child has ended by itself. Rejects with a {@link PoolError} when it failed,
+   * was stopped or lost, by the codes of {@link DistributedPool.call}. The events are read from the
+   * first use of this property on.
+   *
+   * @example
+   * const { exitCode } = await child.exit;
+   */
   get exit(): Promise<Ending> {
-    this.#exit ??= this.#awaitExit();
+    this.#exit ??= copyOutput(this.events()).then(endingOf);
     return this.#exit;
   }
 
   /**
-   * Stops the child: TERM, grace, KILL. Answers at once; {@link Child.exit} tells when it is gone. Stopping it again can only shorten the
-   * grace; a child that has ended stays as it is.
+   * Stops the child: TERM, grace, KILL to its whole process tree. Resolves at once;
+   * {@link Child.exit} tells when the child is gone. Stopping it again can only shorten the grace.
+   * A child that has ended stays as it is.
+   *
+   * @throws {PoolError} `child_not_found`.
+   * @example
+   * await child.stop({ graceMs: 0 });
    */
   async stop({ graceMs }: StopOptions = {}): Promise<ChildInfo> {
     const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
-    return this.#client.json(`${await this.#access.childUrl(this.id)}${query}`, {
-      method: "DELETE",
-    });
+    return this.#client.json(await this.#url(query), { method: "DELETE" });
   }
 
   /**
-   * Sends a signal to the child's program; a child that has ended stays as it is.
+   * Sends a signal to the child's program. A child that has ended stays as it is.
    *
-   * @throws {PoolError} `invalid_request` for a signal that is none, `child_not_found`.
+   * @throws {PoolError} `invalid_request` for an unknown signal; `child_not_found`.
    * @example
    * await child.signal("SIGUSR1");
    */
   async signal(signal: Signal): Promise<ChildInfo> {
-    return this.#client.json(`${await this.#access.childUrl(this.id)}/signal`, {
-      method: "POST",
-      body: { signal },
-    });
+    return this.#client.json(await this.#url("/signal"), { method: "POST", body: { signal } });
   }
 
   /**
-   * Feeds the child's standard input, after what was written before, no faster than the child reads. A placed child's input is open
-   * from the start, a call's with `stdin: { open: true }`.
+   * Writes to the child's standard input, behind earlier writes and no faster than the child reads.
+   * A placed child's input is open from the start, that of a call with `stdin: { open: true }`.
    *
-   * @param data text, bytes, or a stream of bytes, which is never held in memory.
-   * @returns how many bytes the child's pipe has taken.
-   * @throws {PoolError} `stdin_closed` when the input was never open, was ended, or the child reads no more; `child_not_found`.
+   * @param data text, bytes, or a stream of bytes, which is never collected in memory.
+   * @param options `end` (default false) closes the input behind the data. `signal` ends the
+   *   writing.
+   * @returns the number of bytes that the child's pipe has taken.
+   * @throws {PoolError} `stdin_closed` when the input was never open, is closed, or the child reads
+   *   no more; `child_not_found`.
    * @example
    * await child.write("hello\n");
    * await child.write(createReadStream("in.mp4"), { end: true });
@@ -144,18 +170,12 @@ export class Child {
       data instanceof Readable
         ? data
         : Readable.from([Buffer.from(data as Uint8Array)], { objectMode: false });
-    const url = `${await this.#access.childUrl(this.id)}/stdin?end=${end}`;
-    const { bytes } = await this.#client.json<{ bytes: number }>(url, {
-      method: "POST",
-      body,
-      signal,
-      timeoutMs: 0,
-    });
-    return bytes;
+    const request = { method: "POST", body, signal, timeoutMs: 0 } as const;
+    const url = await this.#url(`/stdin?end=${end}`);
+    return (await this.#client.json<{ bytes: number }>(url, request)).bytes;
   }
 
-  async #awaitExit(): Promise<Ending> {
-    for await (const event of this.events()) if (isTerminal(event)) return endingOf(event);
-    throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  async #url(path = ""): Promise<string> {
+    return `${await this.#access.childUrl(this.id)}${path}`;
   }
 }

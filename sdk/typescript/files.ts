@@ -1,4 +1,4 @@
-/** Files of a spec as a program has them: what JSON does not carry travels in parts of its own. */
+/** The files and the input of a spec. Bytes, which JSON does not carry, travel beside the spec. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
@@ -9,30 +9,38 @@ import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 
-/** A file of this machine. */
+/** A file of this machine, by its path. */
 type LocalFile = { readonly path: string };
-/** What travels beside the spec. */
-type Beside = Uint8Array | Blob | LocalFile;
-/** What travels while the child runs. */
+/** Contents of a known size, which travel beside the spec. */
+type Sized = Uint8Array | Blob | LocalFile;
+/** Input of any length, which travels while the child runs. */
 type Streamed = Readable | ReadableStream<Uint8Array>;
-/** A file for the child: text, base64 or a URL as in the contract; bytes; or a file of this machine, which is read as it is sent. */
-export type FileInput = WireFile | Beside;
+/**
+ * A file for the child: text, `{ base64 }` or `{ url }` as in the contract; bytes; or `{ path }`, a
+ * file of this machine, which is read while it is sent.
+ */
+export type FileInput = WireFile | Sized;
 type FilesInput = Readonly<Record<string, FileInput>>;
 
-/** A spec whose files have not been split yet. */
+/** A spec of the contract that may also have bytes, streams, and files of this machine. */
 export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
   /**
-   * What the child reads on its standard input: text, base64, or bytes, whole before it starts. A call takes a stream too, of any length, which
-   * goes to the child while its output comes back, and a file of this machine (`{path}`) is sent so. The stream is read no faster than the
-   * child reads, and destroyed when the call is over; when it fails, the call does, and the child is stopped. A placed child gets
-   * a file whole, and takes a stream by `child.write()`.
+   * The child's standard input. Text, base64 and bytes arrive before the child starts. A call also
+   * takes a stream of any length, or a file of this machine (`{ path }`); it is sent while the
+   * output comes back, no faster than the child reads. The call destroys the stream at its end. A
+   * stream that fails ends the call, and the child is stopped. A placed child gets a file whole,
+   * and takes a stream by `child.write()`. Default: empty for a call, open for a placed child.
    */
-  readonly stdin?: ChildSpecInput["stdin"] | Beside | Streamed | undefined;
-  /** Files for the workspace, by their paths in it. Bytes and files of this machine are streamed. */
+  readonly stdin?: ChildSpecInput["stdin"] | Sized | Streamed | undefined;
+  /** Files for the workspace, by their paths in it. Default: none. */
   readonly files?: FilesInput | undefined;
 }
 
-/** The spec of a call without what is streamed to its child, and that. @throws {PoolError} `invalid_request` for what cannot be read. */
+/**
+ * Takes the streamed input out of the spec of a call.
+ *
+ * @throws {PoolError} `invalid_request` for a stream or a file that cannot be read.
+ */
 export async function splitInput({
   stdin,
   ...rest
@@ -63,7 +71,11 @@ function isLocalFile(file: FileInput | SpecWithFiles["stdin"]): file is LocalFil
   return typeof file === "object" && "path" in file;
 }
 
-/** The spec with the files that JSON carries, and the others. @throws {PoolError} `invalid_request` for a file that cannot be read. */
+/**
+ * Takes the contents that JSON does not carry out of a spec.
+ *
+ * @throws {PoolError} `invalid_request` for a file that cannot be read.
+ */
 export async function splitFiles({
   files = {},
   stdin,
@@ -96,16 +108,13 @@ async function partOf(
   file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
 ): Promise<Part | undefined> {
   if (file instanceof Uint8Array) {
-    const read = async function* () {
-      yield file;
-    };
-    return { name, bytes: file.byteLength, read };
+    return { name, bytes: file.byteLength, read: () => Readable.from([file]) };
   }
   if (file instanceof Blob)
     return {
       name,
       bytes: file.size,
-      read: () => file.stream() as unknown as AsyncIterable<Uint8Array>,
+      read: () => Readable.fromWeb(file.stream()),
     };
   if (!isLocalFile(file)) return undefined;
   const { path } = file;
@@ -119,12 +128,11 @@ async function partOf(
       "invalid_request",
       `files: ${JSON.stringify(name)}: expected a file; ${path} is something else`,
     );
-  // What the file grows by later is left out.
+  // A file that grows while it is sent is cut at the size that was announced.
   return {
     name,
     bytes: found.size,
-    read: () => (found.size === 0 ? nothing() : createReadStream(path, { end: found.size - 1 })),
+    read: () =>
+      found.size === 0 ? Readable.from([]) : createReadStream(path, { end: found.size - 1 }),
   };
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -1,125 +1,36 @@
-/** The public verbs: call, stream, placeChild, and what is there to see. */
-import type { Readable, Writable } from "node:stream";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { isTerminal, type Progress } from "../../openapi/events.ts";
+/** The public verbs: call, stream, placeChild, and the listings of pools and children. */
 import type { ChildInfo, Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { Bundle } from "./bundle.ts";
-import { Child, type Ending, endingOf } from "./child.ts";
-import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
-import { type ArgumentsOf, type PoolContext, type PoolFunction, sourceOf } from "./functions.ts";
-import { Client, type TlsIdentity } from "./http/client.ts";
-import { type NumberedEvent, outputBytes, requireWhole } from "./http/read-events.ts";
-import { resumeEvents } from "./http/resume.ts";
-import { sendStdin, watchSource } from "./http/send-stdin.ts";
-import type { Access, PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
-import { ConsulMembers, type ConsulOptions } from "./placement/consul-members.ts";
-import { DirectAccess } from "./placement/direct-access.ts";
-import { GatewayAccess } from "./placement/gateway-access.ts";
+import {
+  type CallOptions,
+  type CommandResult,
+  type CommandSpec,
+  contractSpec,
+  type FunctionSpec,
+  type Spec,
+  specOf,
+  type TaskSpec,
+  type Work,
+} from "./call-spec.ts";
+import { Child, endingOf } from "./child.ts";
+import { Connection, type DistributedPoolOptions } from "./connection.ts";
+import { splitFiles } from "./files.ts";
+import type { ArgumentsOf, PoolContext, PoolFunction } from "./functions.ts";
+import { copyOutput } from "./http/copy-output.ts";
+import { type NumberedEvent, requireWhole } from "./http/read-events.ts";
+import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
+import { streamCall } from "./stream-call.ts";
 import type { Task } from "./tasks.ts";
-import { type Encoding, encodeArguments, withValues } from "./values.ts";
 
-/** Where the pools are: a member that acts as the gateway, or Consul. */
-type Where =
-  | { readonly url: string; readonly consul?: never }
-  | { readonly consul: string | ConsulOptions; readonly url?: never };
-
-/** Where the pools are, and who is calling. */
-export type DistributedPoolOptions = Where &
-  TlsIdentity & {
-    /** Shown to members as `Authorization: Bearer`: a token of their token file, or a JWT. */
-    readonly token?: string | undefined;
-  };
-
-/** What may be said of any call or child, beside what it runs. */
-type SpecFields = Omit<SpecWithFiles, "command" | "function" | "task">;
-
-/** What may be said of how values travel. */
-interface ValueFields {
-  /** How arguments and value are written. Default `json`. */
-  readonly encoding?: Encoding;
-}
-
-/** Runs a program: argv, no shell. */
-export interface CommandSpec extends SpecFields {
-  readonly command: string[];
-  readonly function?: never;
-  readonly task?: never;
-}
-
-/** Source of a function, as it travels; `args` are values all the same. */
-type FunctionSource = NonNullable<ChildSpecInput["function"]>;
-
-/** Runs a function: one of this program's, a bundle, or source. */
-export interface FunctionSpec extends SpecFields, ValueFields {
-  readonly function: PoolFunction | Bundle | FunctionSource;
-  /** Arguments, unless they stand beside the source. */
-  readonly args?: unknown[];
-  readonly command?: never;
-  readonly task?: never;
-}
-
-/** Runs a task of the operator's. */
-export interface TaskSpec extends SpecFields, ValueFields {
-  readonly task: NonNullable<ChildSpecInput["task"]>;
-  /** Arguments, unless they stand beside the name. */
-  readonly args?: unknown[];
-  readonly command?: never;
-  readonly function?: never;
-}
-
-export type Spec = CommandSpec | FunctionSpec | TaskSpec;
-
-/** Options of the caller's side, and defaults for the spec. */
-export interface CallOptions extends SpecFields, ValueFields {
-  /** Where the child's stdout goes. Default `process.stdout`; null to drop it. */
-  readonly stdout?: Writable | null;
-  /** Where the child's stderr goes. Default `process.stderr`; null to drop it. */
-  readonly stderr?: Writable | null;
-  /** Is told how far the child of a `call` has come, where it says so. What this throws ends the waiting. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** Ends the waiting. The child lives on, unless it is linked. */
-  readonly signal?: AbortSignal;
-}
-
-/** Which children to list. */
+/** The children that a listing shows. Default: all of them. */
 export interface ChildrenFilter {
+  /** Labels that a child must all carry; `true` stands for any value. */
   readonly labels?: Readonly<Record<string, string | true>>;
   readonly status?: ChildInfo["status"];
 }
 
-/** How a command ended. */
-export type CommandResult = Ending & { readonly exitCode: number };
-
-/** What a `DistributedPool` and those made from it by `with` share. */
-class Connection {
-  readonly client: Client;
-  readonly access: Access;
-
-  constructor(options: DistributedPoolOptions) {
-    if ((options?.url === undefined) === (options?.consul === undefined)) {
-      throw PoolError.of("invalid_request", "expected exactly one of url, consul");
-    }
-    const { token } = options;
-    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-      throw PoolError.of(
-        "invalid_request",
-        "expected a token of printable characters without spaces",
-      );
-    this.client = new Client(options, token === undefined ? undefined : `Bearer ${token}`);
-    if (options.url !== undefined) this.access = new GatewayAccess(this.client, options.url);
-    else
-      this.access = new DirectAccess(
-        this.client,
-        new ConsulMembers(
-          typeof options.consul === "string" ? { address: options.consul } : options.consul,
-        ),
-      );
-  }
-}
-
 /**
- * Pools of machines, found through Consul or through any one member.
+ * Pools of machines, found through any one member or through Consul.
  *
  * @example
  * const pools = new DistributedPool({ url: "http://127.0.0.1:7400" });
@@ -131,10 +42,18 @@ export class DistributedPool {
   readonly #defaults: CallOptions;
 
   /**
-   * @param options `{url}` asks one member, which places and forwards; `{consul}` watches Consul and places from here,
-   *   one hop less. `consul` is an address or {@link ConsulOptions}; see `consulOptionsFrom(process.env)`. `token` says who
-   *   calls; `ca`, `cert` and `key` (PEM text or bytes) are for members that serve https: whom to trust, and a client certificate.
-   * @throws {PoolError} `invalid_request` when neither or both are given, an address is malformed, or a certificate makes no sense.
+   * Opens no connection; the first request does.
+   *
+   * @param options exactly one of `url` and `consul`. `url` is that of one member, which places and
+   *   forwards. `consul` is an address or {@link ConsulOptions}: this process watches Consul and
+   *   asks the members itself, which saves one hop. `token` says who calls (default: no token).
+   *   `ca`, `cert` and `key` are for https, as PEM text or bytes (default: the well-known
+   *   authorities, no client certificate).
+   * @param defaults as for {@link DistributedPool.with}. Default: none.
+   * @throws {PoolError} `invalid_request` for neither or both of the two, a malformed address or
+   *   token, or certificates that make no sense.
+   * @example
+   * const pools = new DistributedPool({ consul: consulOptionsFrom(process.env), token });
    */
   constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
     this.#connection = options instanceof Connection ? options : new Connection(options);
@@ -142,7 +61,8 @@ export class DistributedPool {
   }
 
   /**
-   * The same pools, with other defaults for what is called through it.
+   * The same pools and connections, with other defaults for the calls made through the result.
+   * The options of a call, and the keys of its spec, take precedence.
    *
    * @example
    * await pools.with({ deadlineMs: 1_000, stdout: null }).call("pipeline", work, 42);
@@ -152,14 +72,22 @@ export class DistributedPool {
   }
 
   /**
-   * Runs a function on the least loaded member of the pool and returns its value. Its output comes out here.
+   * Runs a function on the least loaded member of the pool and returns its value. What it prints
+   * is copied to this process.
    *
-   * The function travels as source: it sees its arguments and a {@link PoolContext} after them, nothing that it captured.
-   * Arguments and value travel as JSON, or by `with({ encoding: "devalue" })`. The child lives on when this caller goes away, unless `link` is set.
+   * The function travels as source. It sees its arguments and, after them, a {@link PoolContext};
+   * it sees no variable that it captured. Arguments and the value travel as JSON, or with
+   * `with({ encoding: "devalue" })` by devalue.
    *
-   * @throws {PoolError} by `code`: `function_threw` ({@link FunctionThrewError}, with the remote stack), `all_members_at_capacity`,
-   *   `no_members_available`, `deadline_exceeded` (default 5 minutes), `cancelled`, `worker_crashed`, `member_lost`, `invalid_request`;
-   *   `events_expired` when it ended well and output that somebody wants was lost on the way.
+   * The options and their defaults are those of {@link CallOptions}; a function takes them by
+   * `with`. The child lives on when this caller goes away, unless `link` is set. A call that may
+   * have been admitted is never sent again; a stream that was cut resumes after its last event.
+   *
+   * @throws {PoolError} by `code`: `function_threw` ({@link FunctionThrewError}, with the remote
+   *   stack); `all_members_at_capacity` and, after `waitMs`, `queue_timeout`;
+   *   `no_members_available`; `deadline_exceeded`; `cancelled` when the child was stopped or its
+   *   `stdin` failed; `out_of_memory`; `worker_crashed`; `member_lost`; `unauthorized` and
+   *   `forbidden`; `invalid_request`; `events_expired` when it ended well, but output was lost.
    * @example
    * await pools.call("pipeline", (name: string) => console.log(`${name} says hi`), "m1");
    */
@@ -168,16 +96,20 @@ export class DistributedPool {
     fn: (...args: [...A, PoolContext]) => R,
     ...args: A
   ): Promise<Awaited<R>>;
-  /** The same, for a function that leaves the context alone. */
+  /** The same, for a function that does not use the context. */
   call<A extends unknown[], R>(
     pool: string,
     fn: (...args: A) => R,
     ...args: A
   ): Promise<Awaited<R>>;
   /**
-   * The same, for a function with its imports ({@link bundle}), or one that the operator installed ({@link task}).
+   * The same, for a function with its imports ({@link bundle}), or one that the operator installed
+   * ({@link task}).
    *
    * @throws {PoolError} as above; `task_not_found` when no member has the task.
+   * @example
+   * const words = await bundle<typeof import("./words.ts")>(new URL("words.ts", import.meta.url));
+   * const count = await pools.call("pipeline", words, "one two two");
    */
   call<F extends PoolFunction>(
     pool: string,
@@ -185,242 +117,127 @@ export class DistributedPool {
     ...args: ArgumentsOf<F>
   ): Promise<Awaited<ReturnType<F>>>;
   /**
-   * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not an error.
+   * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not
+   * an error.
    *
-   * @throws {PoolError} as above, but for `function_threw`.
+   * @returns `exitCode`, `usage` (`wallMs`, `cpuMs`, `maxRssBytes`) and `artifacts`, the files that
+   *   the child left.
+   * @throws {PoolError} as above, but for `function_threw`; `worker_crashed` when a signal ended
+   *   the command.
    * @example
    * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
    * await pools.call("pipeline", { command: ["sha256sum"], stdin: createReadStream("in.mp4") });
    */
   call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
-  /** Runs a function or a task, with a spec of its own. */
+  /**
+   * Runs a function or a task by a spec, and returns its value.
+   *
+   * @throws {PoolError} as above; `runtime_not_found` when no member has the runtime.
+   * @example
+   * const spec = { function: { source: "lambda a: a + 1", runtime: "python" }, args: [1211] };
+   * await pools.call("pipeline", spec, { deadlineMs: 1_000 });
+   */
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
-  async call(
-    pool: string,
-    work: PoolFunction | Bundle | Task | Spec,
-    ...rest: unknown[]
-  ): Promise<unknown> {
+  async call(pool: string, work: Work, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
     const {
       stdout = process.stdout,
       stderr = process.stderr,
       onProgress,
     } = { ...this.#defaults, ...options };
-    // Bytes, so that what is piped is what was written.
+    // As base64, the bytes that are copied here are the bytes that the child wrote.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
-    for await (const event of stdout === null && stderr === null ? events : requireWhole(events)) {
-      if (event.type === "stdout") await write(stdout, outputBytes(event));
-      else if (event.type === "stderr") await write(stderr, outputBytes(event));
-      else if (event.type === "progress") {
-        const { type: _, id: _id, ...progress } = event;
-        onProgress?.(progress);
-      } else if (isTerminal(event)) {
-        const ending = endingOf(event);
-        return spec.function === undefined && spec.task === undefined ? ending : ending.value;
-      }
-    }
-    throw PoolError.of("member_lost", "the stream ended before its terminal event");
+    const needed = stdout === null && stderr === null ? events : requireWhole(events);
+    const ending = endingOf(await copyOutput(needed, { stdout, stderr, onProgress }));
+    return spec.function === undefined && spec.task === undefined ? ending : ending.value;
   }
 
   /**
-   * Like {@link DistributedPool.call}, as the stream of events, `placed` first and exactly one terminal event last.
-   * Leaving the loop closes the connection; the child lives on unless it is linked, or its `stdin` is a stream that has not ended.
+   * Makes a call like {@link DistributedPool.call}, and yields its events: `queued` while it waits,
+   * `placed` before all output, and one terminal event, `result` or `failed`, at the end. A child
+   * that fails ends the stream with `failed`; it throws no error.
+   *
+   * Leaving the loop closes the connection. The child lives on, unless it is linked, or its `stdin`
+   * is a stream that has not ended.
+   *
+   * @throws {PoolError} as `call` does when the call is not placed; `member_lost` when the stream
+   *   was cut for good; `events_expired` when it resumed too late.
+   * @example
+   * for await (const event of pools.stream("pipeline", { command: ["date", "+%Y"] }))
+   *   if (event.type === "stdout") process.stdout.write(outputBytes(event));
    */
   async *stream(
     pool: string,
     spec: Spec,
     options: CallOptions = {},
   ): AsyncGenerator<NumberedEvent, void, undefined> {
-    const { signal } = { ...this.#defaults, ...options };
-    const { client, access } = this.#connection;
-    const left = new AbortController();
-    let failure: PoolError | undefined;
-    let source: Readable | undefined;
-    let ended = false;
-    try {
-      const positions = new Latest<number>();
-      const split = await splitInput(this.#wire(spec, options));
-      source = split.source;
-      const input =
-        source &&
-        watchSource(source, (why) => {
-          failure = PoolError.of(
-            "cancelled",
-            `stdin: ${messageOf(why)}; a child cannot go on without the rest of its input`,
-            { cause: why },
-          );
-          left.abort();
-        });
-      const { spec: wired, parts } = await splitFiles(split.spec);
-      const placing = {
-        signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
-        onPosition: (position: number) => positions.push(position),
-        parts,
-      };
-      const answer = access.call(pool, wired, placing).finally(() => positions.end());
-      answer.catch(() => {});
-      for await (const position of positions) yield { type: "queued", position };
-      for await (const event of withValues(
-        resumeEvents(await answer, { client, access, signal: placing.signal }),
-      )) {
-        if (event.type === "placed" && input)
-          sendStdin(access.childUrl(event.child.id), input, client, () => ended).catch(
-            (error: PoolError) => {
-              failure ??= error;
-            },
-          );
-        ended = isTerminal(event);
-        // Without its input it was stopped.
-        if (event.type === "failed" && event.problem.code === "cancelled" && failure) throw failure;
-        yield event;
-      }
-    } catch (error) {
-      throw failure ?? error;
-    } finally {
-      // Whoever leaves while it waits, waits no longer.
-      left.abort();
-      source?.destroy();
-    }
+    const all = { ...this.#defaults, ...options };
+    const call = { spec: contractSpec(spec, all), signal: all.signal };
+    yield* streamCall(this.#connection, pool, call);
   }
 
   /**
-   * Places a child that lives on its own, with no deadline unless asked.
+   * Places a child that lives on its own: it outlives this caller, and has no deadline unless
+   * `deadlineMs` is set. Resolves when a member has admitted it.
    *
-   * @throws {PoolError} `all_members_at_capacity`, `no_members_available`, `invalid_request`, `member_lost`.
+   * @throws {PoolError} `all_members_at_capacity`, `queue_timeout`, `no_members_available`,
+   *   `invalid_request`, `unauthorized`, `forbidden`; `member_lost` when a member may have
+   *   admitted the child.
+   * @example
+   * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
+   * console.log(child.id);
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
-    const { signal } = { ...this.#defaults, ...options };
-    const { spec: wired, parts } = await splitFiles(this.#wire(spec, options));
-    const { id } = await this.#connection.access.placeChild(pool, wired, { signal, parts });
+    const all = { ...this.#defaults, ...options };
+    const { spec: wire, parts } = await splitFiles(contractSpec(spec, all));
+    const placing = { signal: all.signal, parts };
+    const { id } = await this.#connection.access.placeChild(pool, wire, placing);
     return this.child(id);
   }
 
-  /** A handle on a child by its id. Nothing is asked yet. */
+  /** A handle on a child by its id. It sends no request yet. */
   child(id: string): Child {
     return new Child(id, this.#connection.client, this.#connection.access);
   }
 
-  /** The pools that have members. */
+  /** The pools that have members. @throws {PoolError} `no_members_available`. */
   pools(): Promise<PoolList> {
     return this.#connection.access.pools();
   }
 
-  /** A pool's members and their load. @throws {PoolError} `pool_not_found`. */
+  /** A pool's members, load, tasks and runtimes. @throws {PoolError} `pool_not_found`. */
   pool(pool: string): Promise<PoolInfo> {
     return this.#connection.access.pool(pool);
   }
 
   /**
-   * A pool's children, over all its members; of those that have ended, the ones that are still remembered.
+   * A pool's children on all its members. A child that has ended is listed while it is remembered.
    *
-   * @param filter only the children with this status, and with all of the labels: `true` for any value.
    * @throws {PoolError} `pool_not_found`.
    * @example
    * await pools.children("pipeline", { labels: { job: "nightly" }, status: "running" });
    */
-  children(pool: string, filter: ChildrenFilter = {}): Promise<PoolChildList> {
-    const labels = Object.entries(filter.labels ?? {}).map(([name, value]) =>
+  children(pool: string, { labels = {}, status }: ChildrenFilter = {}): Promise<PoolChildList> {
+    const pairs = Object.entries(labels).map(([name, value]) =>
       value === true ? name : `${name}=${value}`,
     );
-    return this.#connection.access.children(pool, { labels, status: filter.status });
+    return this.#connection.access.children(pool, { labels: pairs, status });
   }
 
   /**
-   * Lets the member that was given as `url` admit nothing more, finish what runs, leave its pools and end. Answers at once.
+   * Lets the member of `url` drain: it admits no more children, finishes those that run, leaves its
+   * pools, and ends. Resolves at once.
    *
-   * @returns the member's name and what still runs on it, by pool.
-   * @throws {PoolError} `invalid_request` where the pools are found through Consul: that names no one member.
+   * @returns the member's name, and its running children by pool.
+   * @throws {PoolError} `invalid_request` with `consul`, which names no single member.
    */
   drain(): Promise<Count> {
     return this.#connection.access.drain();
   }
 
-  /** Closes the connections and stops watching. Calls under way end with `member_lost`. */
+  /** Closes the connections and the watch. Calls that are under way end with `member_lost`. */
   async close(): Promise<void> {
     this.#connection.access.close();
     await this.#connection.client.close();
   }
-
-  #wire(spec: Spec, options: CallOptions): SpecWithFiles {
-    const {
-      stdout: _out,
-      stderr: _err,
-      onProgress: _progress,
-      signal: _signal,
-      encoding: usual,
-      ...defaults
-    } = { ...this.#defaults, ...options };
-    const {
-      function: fn,
-      task,
-      args = [],
-      encoding = usual ?? "json",
-      ...fields
-    } = spec as FunctionSpec | TaskSpec;
-    const wired = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
-      const how = work.encoding ?? encoding;
-      return { ...work, args: encodeArguments(work.args ?? args, how), encoding: how };
-    };
-    return {
-      ...defaults,
-      ...fields,
-      ...(fn === undefined
-        ? {}
-        : { function: wired(typeof fn === "function" ? { source: sourceOf(fn) } : fn) }),
-      ...(task === undefined ? {} : { task: wired(task) }),
-    };
-  }
-}
-
-/** What is run, and its options; arguments stand in their place where no spec is given. */
-function specOf(
-  work: PoolFunction | Bundle | Task | Spec,
-  rest: unknown[],
-): [spec: Spec, options: CallOptions] {
-  if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
-  if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
-  return [work as Spec, (rest[0] ?? {}) as CallOptions];
-}
-
-/** What is pushed, as an iteration. It holds no more than a position at a time. */
-class Latest<T> implements AsyncIterable<T> {
-  #last: { readonly value: T } | undefined;
-  #ended = false;
-  #wake: () => void = () => {};
-
-  /** Takes the place of what has not been read. */
-  push(value: T): void {
-    this.#last = { value };
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      const last = this.#last;
-      this.#last = undefined;
-      if (last) yield last.value;
-      else if (this.#ended) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-    }
-  }
-}
-
-/** Writes and waits until there is room again; a stream that has been closed takes nothing and holds up nothing. */
-async function write(stream: Writable | null, bytes: Buffer): Promise<void> {
-  if (stream === null || stream.destroyed || stream.writableEnded || stream.write(bytes)) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      stream.off("drain", done).off("close", done).off("error", done);
-      resolve();
-    };
-    stream.on("drain", done).on("close", done).on("error", done);
-  });
 }

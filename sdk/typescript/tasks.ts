@@ -1,18 +1,21 @@
-/** Tasks: functions that the operator installed on the members, called by their names. */
+/** Tasks: functions that the operator installed on the members. Callers run them by name. */
 import { PoolError } from "../../openapi/errors.ts";
 import { TaskNameSchema } from "../../openapi/names.ts";
 import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
 
-/** A task by its name, and for the compiler the function that it is. */
+/** The name of a task, and, for the compiler alone, the type of its function. */
 export interface Task<F extends PoolFunction = PoolFunction> extends Runs<F> {
   readonly task: string;
 }
 
 /**
- * Names a task, for {@link DistributedPool.call}. Nothing is asked yet: a name that no member has is `task_not_found` of the call.
+ * Names a task for {@link DistributedPool.call}. It sends no request: when no member has the task,
+ * the call fails with `task_not_found`.
  *
- * @typeParam M the task's module, of whose default export arguments and value are inferred; without it they are unknown.
- * @throws {PoolError} `invalid_request` for what cannot be a task's name.
+ * @typeParam M the task's module, whose default export gives the types of the arguments and the
+ *   value. Default: they are unknown.
+ * @param name the file name of the task on the members, without its ending.
+ * @throws {PoolError} `invalid_request` for a string that cannot be the name of a task.
  * @example
  * const thumbnails = task<typeof import("../tasks/thumbnails.ts")>("thumbnails");
  * const images = await pools.call("pipeline", thumbnails, film);

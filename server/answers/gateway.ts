@@ -56,7 +56,7 @@ export async function callThrough(
     const answer = await access.call(pool, spec, { signal, parts, ...more });
     const id = childOf(c, answer);
     // On a connection of its own: placing stays free to ask one member after the other, as the body can be sent only once.
-    if (input) void sendStdin(access.childUrl(id), input, client).catch(() => {});
+    if (input) void sendStdin(access.childUrl(id), input, { client }).catch(() => {});
     return { answer, id };
   };
   if (form === "raw") {

@@ -4,7 +4,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul-members.ts";
+} from "../../sdk/typescript/placement/consul/consul-options.ts";
 import type { Option } from "../member/options/option.ts";
 import {
   flagOf,

@@ -1,5 +1,5 @@
 /** The options of a member and their defaults. */
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul-members.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";

@@ -1,52 +1,70 @@
 /**
- * Membership in Consul: one service on the local agent, the pools as tags, the static facts in its meta, and a TTL check
- * that is passed every few seconds. Load is never written: it would be a raft write each time.
+ * Membership in Consul: the member registers one service with its local agent, and passes a TTL
+ * check every 5 seconds. Load is never written: each change would be a raft write.
  */
-import type Consul from "consul";
+import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../../openapi/errors.ts";
 import {
-  ConsulMembers,
-  type ConsulOptions,
+  type ConsulClient,
   consulClient,
-  META,
-  SERVICE,
-} from "../../sdk/typescript/placement/consul-members.ts";
+} from "../../sdk/typescript/placement/consul/consul-client.ts";
+import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
+import { SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
 import type { Membership } from "./membership.ts";
 
-const TTL = "15s";
 const HEARTBEAT_MS = 5_000;
-/** Consul takes less than a minute as a minute. */
-const DEREGISTER_AFTER = "1m";
-/** One request to the agent. Less than the heartbeat, so that its beat is kept. */
+/** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
-/** Watches hear of a change in milliseconds; who is slower, or on the way, is told by the member itself. */
-const TOLD_MS = 500;
-/** How long a registration may take to be seen in the agent's own list. */
-const SEEN_TIMEOUT_MS = 5_000;
-const SEEN_POLL_MS = 50;
+/**
+ * 500 ms for the watches of the others to show the drain, which takes them milliseconds. A slower
+ * caller hears of the drain from the member itself, as a refusal.
+ */
+const DRAIN_NOTICE_MS = 500;
+/** 5 seconds for a registration to appear on the list, which the member reads every 50 ms. */
+const LISTED_TIMEOUT_MS = 5_000;
+const LISTED_POLL_MS = 50;
 
-export class ConsulMembership extends ConsulMembers implements Membership {
-  readonly #agent: Consul;
+type Log = (level: "info" | "warn", message: string) => void;
+
+export class ConsulMembership implements Membership {
+  /** The member's one client. Watches and heartbeats have connections of their own in it. */
+  readonly #consul: ConsulClient;
+  readonly #members: ConsulMembers;
   readonly #address: string;
-  readonly #log: (level: "info" | "warn", message: string) => void;
+  readonly #log: Log;
   #self: Member | undefined;
+  /** The facts that Consul has been given last. */
+  #registered: Member | undefined;
   #trouble: string | undefined = "not registered with Consul yet";
-  /** What was logged last, so that an outage is told once. */
+  /** The last complaint in the log, so that one outage is logged once. */
   #complaint: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #draining = false;
-  #left = false;
-  /** The facts that Consul was told last. */
-  #told: Member | undefined;
+  /** Aborts when the member leaves. */
+  readonly #leaving = new AbortController();
+  /** The last request to the agent, which the deregistration comes after. */
   #underWay: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ConsulOptions, log: (level: "info" | "warn", message: string) => void) {
-    super(options);
-    this.#agent = consulClient(options);
+  constructor(options: ConsulOptions, log: Log) {
+    this.#consul = consulClient(options);
+    this.#members = new ConsulMembers(this.#consul);
     this.#address = options.address;
     this.#log = log;
+  }
+
+  in(pool: string): Promise<readonly Member[]> {
+    return this.#members.in(pool);
+  }
+
+  all(): Promise<readonly Member[]> {
+    return this.#members.all();
+  }
+
+  find(name: string): Promise<Member | undefined> {
+    return this.#members.find(name);
   }
 
   get trouble(): string | undefined {
@@ -55,108 +73,79 @@ export class ConsulMembership extends ConsulMembers implements Membership {
 
   async join(self: Member): Promise<void> {
     this.#self = self;
-    // The watch of the whole service: from now on every pool is answered from it.
+    // This starts the watch of the whole service, which answers for every pool from now on.
     const list = this.all().catch(() => undefined);
-    while (!this.#left && !(await this.#busy(this.#register()))) await this.#pause(RETRY_MS);
-    // Somebody may have put a former process of this name into maintenance, which outlives restarts.
+    while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
+    // Maintenance outlives restarts: an operator may have put a former process of this name there.
     if (!this.#draining)
-      await this.#agent.agent.service
-        .maintenance({ ...this.#service, enable: false, ...timeout })
+      await this.#agent.service
+        .maintenance({ id: serviceId(self.name), enable: false, ...timeout })
         .catch(() => {});
     await list;
-    for (let waited = 0; !this.#left && waited < SEEN_TIMEOUT_MS; waited += SEEN_POLL_MS) {
-      if ((await this.all().catch(() => [])).some(({ name }) => name === self.name)) break;
-      await this.#pause(SEEN_POLL_MS);
-      if (waited + SEEN_POLL_MS >= SEEN_TIMEOUT_MS)
-        this.#log(
-          "warn",
-          `registered, but Consul's list does not show ${self.name}: may the token read service ${SERVICE}?`,
-        );
-    }
-    if (!this.#left) this.#beat();
+    if (!(await this.#isListed(self.name)))
+      this.#log(
+        "warn",
+        `registered, but Consul's list does not show ${self.name}: ` +
+          `may the token read service ${SERVICE}?`,
+      );
+    if (!this.#left) void this.#beat();
   }
 
   update(self: Member): void {
     this.#self = self;
-    // Before that, the joining tells it; where it fails, the next heartbeat does.
-    if (this.#told && !this.#left)
-      void this.#busy(this.#underWay.then(() => this.#told === this.#self || this.#register()));
+    // Before the first registration, `join` gives these facts; after a failure, the next heartbeat.
+    if (this.#registered && !this.#left)
+      void this.#track(
+        this.#underWay.then(() => this.#registered === this.#self || this.#register()),
+      );
   }
 
   async drain(): Promise<void> {
     this.#draining = true;
     this.#trouble = "draining";
     await this.#underWay;
-    if (!this.#told || this.#left) return;
-    await this.#maintain();
-    await new Promise((resolve) => setTimeout(resolve, TOLD_MS));
+    if (!this.#registered || this.#left) return;
+    await this.#maintain(this.#registered);
+    await pause(DRAIN_NOTICE_MS);
   }
 
   async leave(): Promise<void> {
-    this.#left = true;
-    clearTimeout(this.#timer);
+    this.#leaving.abort();
     this.#trouble = "left Consul";
     await this.#underWay;
-    // It may never have been there.
-    if (this.#told)
-      await this.#agent.agent.service
-        .deregister({ ...this.#service, ...timeout })
-        .catch((error) =>
-          this.#log(
-            "warn",
-            `could not deregister from Consul, its check will expire: ${messageOf(error)}`,
-          ),
-        );
-    this.#agent.destroy();
+    if (!this.#registered) return;
+    await this.#agent.service
+      .deregister({ id: serviceId(this.#registered.name), ...timeout })
+      .catch((error) =>
+        this.#log(
+          "warn",
+          `could not deregister from Consul, its check will expire: ${messageOf(error)}`,
+        ),
+      );
   }
 
-  get #service() {
-    return { id: `${SERVICE}-${this.#self?.name}` };
+  close(): void {
+    this.#members.close();
   }
 
-  get #checkId() {
-    return `${this.#service.id}-ttl`;
+  get #agent(): ConsulClient["agent"] {
+    return this.#consul.agent;
+  }
+
+  get #left(): boolean {
+    return this.#leaving.signal.aborted;
   }
 
   async #register(): Promise<boolean> {
     const self = this.#self as Member;
-    const url = new URL(self.url);
-    const pools = Object.keys(self.pools);
-    // The types want a timeout of every check, which a TTL check has not.
-    const check = {
-      checkid: this.#checkId,
-      name: "heartbeat of the member",
-      ttl: TTL,
-      status: "passing",
-      deregistercriticalserviceafter: DEREGISTER_AFTER,
-      timeout: TTL,
-    };
     try {
-      await this.#agent.agent.service.register({
-        ...this.#service,
-        name: SERVICE,
-        address: url.hostname.replace(/^\[|\]$/g, ""),
-        port: Number(url.port || (url.protocol === "https:" ? 443 : 80)),
-        // Traefik would otherwise route to every service it finds.
-        tags: [...pools, "traefik.enable=false"],
-        meta: {
-          [META.member]: self.name,
-          [META.version]: self.version,
-          [META.sandbox]: self.sandbox,
-          [META.scheme]: url.protocol.slice(0, -1),
-          ...Object.fromEntries(
-            pools.map((pool) => [META.maxChildren(pool), String(self.pools[pool])]),
-          ),
-        },
-        check,
-        ...timeout,
-      });
+      await this.#agent.service.register({ ...registrationOf(self), ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
-      this.#told = self;
-      // An agent that had forgotten the member has forgotten this too.
-      if (this.#draining) await this.#maintain();
+      this.#registered = self;
+      // An agent that had forgotten the member has forgotten its maintenance too.
+      if (this.#draining) await this.#maintain(self);
       return true;
     } catch (error) {
       this.#complain(error);
@@ -164,9 +153,10 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     }
   }
 
-  async #maintain(): Promise<void> {
-    await this.#agent.agent.service
-      .maintenance({ ...this.#service, enable: true, reason: "the member drains", ...timeout })
+  async #maintain({ name }: Member): Promise<void> {
+    const reason = "the member drains";
+    await this.#agent.service
+      .maintenance({ id: serviceId(name), enable: true, reason, ...timeout })
       .catch((error) => this.#log("warn", `Consul was not told of the drain: ${messageOf(error)}`));
   }
 
@@ -174,41 +164,52 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const complaint = `Consul at ${this.#address}: ${messageOf(error)}`;
     if (complaint !== this.#complaint) this.#log("warn", `${complaint}; trying again`);
     this.#complaint = complaint;
-    // Once registered, a member stays ready: it serves on with the members it knows.
+    // A registered member stays ready: it goes on serving with the members that it knows.
     if (this.#trouble !== undefined) this.#trouble = complaint;
   }
 
-  /** Passes the check every few seconds; registers again when the agent does not know it. */
-  #beat(): void {
-    this.#timer = setTimeout(async () => {
-      await this.#busy(this.#pass());
-      if (!this.#left) this.#beat();
-    }, HEARTBEAT_MS);
+  /** Whether Consul's list shows the member in time. True without asking once the member leaves. */
+  async #isListed(name: string): Promise<boolean> {
+    for (let waited = 0; waited < LISTED_TIMEOUT_MS && !this.#left; waited += LISTED_POLL_MS) {
+      const members = await this.all().catch(() => []);
+      if (members.some((member) => member.name === name)) return true;
+      await this.#pause(LISTED_POLL_MS);
+    }
+    return this.#left;
+  }
+
+  /** Passes the check every few seconds, until the member leaves. */
+  async #beat(): Promise<void> {
+    for (;;) {
+      await this.#pause(HEARTBEAT_MS);
+      await this.#track(this.#pass());
+    }
   }
 
   async #pass(): Promise<void> {
-    if (this.#told !== this.#self) return void (await this.#register());
+    const { name } = this.#self as Member;
+    if (this.#registered !== this.#self) return void (await this.#register());
     try {
-      await this.#agent.agent.check.pass({ id: this.#checkId, ...timeout });
+      await this.#agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
     } catch {
-      // The agent is away or has forgotten: the registration says which.
+      // The agent is away, or has forgotten the member. Registering again tells which.
       if (!this.#left) await this.#register();
     }
   }
 
-  /** Remembers what is under way, so that a deregistration comes after it. */
-  #busy<T>(work: Promise<T>): Promise<T> {
+  /** Remembers a request that is under way. */
+  #track<T>(work: Promise<T>): Promise<T> {
     this.#underWay = work;
     return work;
   }
 
+  /** Waits. Never resolves once the member leaves: no work that follows the pause is due then. */
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#timer = setTimeout(resolve, ms);
-    });
+    const never = () => new Promise<never>(() => {});
+    return pause(ms, undefined, { signal: this.#leaving.signal }).catch(never);
   }
 }
 
-/** An option of every request that the client's types leave out. */
+/** An option of every request, which the types of the client leave out. */
 const timeout = { timeout: REQUEST_TIMEOUT_MS } as object;

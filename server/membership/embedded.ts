@@ -1,4 +1,4 @@
-/** A registry in memory, for several members in one process. */
+/** A registry in memory: `dpool dev` and tests run several members in one process with it. */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 
@@ -10,7 +10,7 @@ export class EmbeddedRegistry {
     return this.#members.filter((member) => !this.#draining.has(member));
   }
 
-  /** The membership of one more member. */
+  /** Makes the membership of one more member. */
   membership(): Membership {
     let self: Member | undefined;
     const registry = this;

@@ -1,15 +1,24 @@
-/** The seam of membership: a member joins with its static facts, reads who else is there, and leaves. Nothing else knows which registry it is. */
+/** The seam of membership: nothing but the implementations knows which registry a member joins. */
 import type { Member, Members } from "../../sdk/typescript/placement/members.ts";
 
 export interface Membership extends Members {
-  /** Registers this member and keeps it registered. Resolves when it is seen by others; retries until then. */
+  /**
+   * Registers this member and keeps it registered. Retries until the other members can see it, and
+   * resolves then; stays pending when the member leaves before.
+   */
   join(self: Member): Promise<void>;
-  /** Tells changed facts of this member, of the same name, once it has joined; retries until they are known. Never rejects. */
+  /**
+   * Publishes changed facts of this member, which keeps its name. Before `join`, the join publishes
+   * them. Retries until the registry has them; never rejects.
+   */
   update(self: Member): void;
-  /** Tells the others to send nothing more here, and resolves when they know; its children can still be found. Never rejects. */
+  /**
+   * Tells the other members to send no more children here, and resolves when they know. They still
+   * find this member's children. Never rejects.
+   */
   drain(): Promise<void>;
-  /** Leaves at once; never rejects. */
+  /** Leaves at once. The list can still be read until `close()`. Never rejects. */
   leave(): Promise<void>;
-  /** Why this member is not in its pools; undefined once it has joined, also while the registry is away. */
+  /** Why this member is not in its pools; undefined once it joined, even while Consul is away. */
   readonly trouble: string | undefined;
 }

@@ -4,7 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 
 /** 64 KiB are read between two pauses, in which a child that writes on must wait. */
 const BURST_BYTES = 65_536;

@@ -5,10 +5,10 @@ import { readdirSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import type { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { TaskSchema } from "../../openapi/spec/functions.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { TaskNameSchema } from "../../openapi/names.ts";
-import { within } from "../../sdk/typescript/within.ts";
+import type { TaskSchema } from "../../openapi/spec/functions.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { FunctionCall, ProcessSetup, Runtime, StartedWork } from "./runtime.ts";
 

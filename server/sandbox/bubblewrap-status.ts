@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 
 /** Once bubblewrap has ended, no process keeps its status pipe open for longer. */
 const STATUS_TIMEOUT_MS = 1_000;

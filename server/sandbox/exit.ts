@@ -1,6 +1,6 @@
 /** How a process tree ended: its exit code, and a bound on the wait for it. */
 import { constants } from "node:os";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 import type { Exit, SandboxedProcess } from "./sandbox.ts";
 
 /** Signals by number. The first of several names counts, such as SIGABRT before SIGIOT. */

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 
 /**
  * Kills the processes in the children's groups and removes the groups. Gives up after some seconds.

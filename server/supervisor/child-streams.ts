@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Progress } from "../../openapi/events.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 import { readProgress } from "../runtimes/progress.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";

@@ -4,7 +4,7 @@ import { finished } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference, ChildStatus } from "../../openapi/resources.ts";
 import type { ChildKind } from "../../openapi/spec.ts";
-import { Deadline } from "../../sdk/typescript/deadline.ts";
+import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";

@@ -4,7 +4,7 @@ import { type Load, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/resources.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";
-import { Deadline } from "../../sdk/typescript/deadline.ts";
+import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import {
   type CheckedSpec,

@@ -1,4 +1,4 @@
-/** Members as real processes that find each other through a real Consul agent. */
+/** Members in processes of their own find each other through a real Consul agent. */
 import { randomInt } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,16 +24,16 @@ const { version } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
-/** Longer than any child of these tests is let live: what ends it is the test. */
 type Command = Pick<CommandSpec, "command" | "link">;
+/** Runs longer than any test, so it is the test that ends it. */
 const BLOCK: Command = { command: ["sleep", "60"], link: true };
 const TRUE: Command = { command: ["true"] };
 
 const SETTLE_MS = 15_000;
 const CALL_MS = 20_000;
-/** The TTL of a member's check is 15 s; Consul then needs a moment. */
+/** 40 seconds: the TTL of a member's check is 15, and Consul needs some time after it. */
 const TTL_MS = 40_000;
-/** A member that Consul does not know finds out at its next heartbeat, within 5 s, and may need a second try. */
+/** 30 seconds: a forgotten member notices at its next heartbeat, and may need a second try. */
 const REGISTER_MS = 30_000;
 
 interface Cluster {
@@ -42,11 +42,11 @@ interface Cluster {
   member(name: string): MemberProcess;
 }
 
-/** A Consul agent of its own and members m1, m2 …, each of which sees them all. Ended with the test. */
+/** Starts a Consul agent, and members m1, m2 … that see each other. The test ends them. */
 async function cluster(size: number): Promise<Cluster> {
   const consul = await startConsul();
   onTestFinished(() => consul.stop());
-  // A child that was told to stop while it was starting may need the KILL.
+  // The grace is short, because a child that is stopped during its start may need the KILL.
   const starting = Array.from({ length: size }, (_, index) =>
     startServe({
       member: `m${index + 1}`,
@@ -86,22 +86,22 @@ function everybodySees(members: readonly MemberProcess[]): Promise<void> {
   );
 }
 
-/** The SDK, placing directly; closed with the test. */
+/** An SDK that places directly. The test closes it. */
 function direct(consul: ConsulAgent): DistributedPool {
   const pools = new DistributedPool({ consul: consul.httpAddress }, { stdout: null, stderr: null });
   onTestFinished(() => pools.close());
   return pools;
 }
 
-/** The SDK through one member; closed with the test. */
+/** An SDK with one member as its gateway. The test closes it. */
 function through(member: MemberProcess): DistributedPool {
   const pools = new DistributedPool({ url: member.url }, { stdout: null, stderr: null });
   onTestFinished(() => pools.close());
   return pools;
 }
 
-/** A call whose child has its slot. */
-interface Held {
+/** A call whose child has been placed. */
+interface PlacedCall {
   readonly placed: EventOf<"placed">;
   /** The terminal event. */
   end(): Promise<TerminalEvent>;
@@ -118,7 +118,9 @@ function post(url: string, spec: ChildSpecInput, signal?: AbortSignal): Promise<
   });
 }
 
-async function hold(events: AsyncGenerator<PoolEvent, void, undefined>): Promise<Held> {
+async function untilPlaced(
+  events: AsyncGenerator<PoolEvent, void, undefined>,
+): Promise<PlacedCall> {
   const first = await within("the event placed", CALL_MS, events.next());
   if (first.done || first.value.type !== "placed")
     throw new Error(`expected placed first; got ${JSON.stringify(first.value)}`);
@@ -137,8 +139,8 @@ async function hold(events: AsyncGenerator<PoolEvent, void, undefined>): Promise
   };
 }
 
-/** Makes a call over plain HTTP and waits until its child is placed. */
-async function callAt(url: string, spec: ChildSpecInput & { pool?: string }): Promise<Held> {
+/** Makes a call by plain HTTP, and waits until its child is placed. */
+async function callAt(url: string, spec: ChildSpecInput & { pool?: string }): Promise<PlacedCall> {
   const controller = new AbortController();
   const response = await within(
     "the head of the answer",
@@ -147,17 +149,17 @@ async function callAt(url: string, spec: ChildSpecInput & { pool?: string }): Pr
   );
   if (response.status !== 200 || response.body === null)
     throw new Error(`HTTP ${response.status}: ${await response.text()}`);
-  const held = await hold(readEvents(response.body));
+  const held = await untilPlaced(readEvents(response.body));
   return { ...held, leave: async () => controller.abort() };
 }
 
-/** A call in the pool, through a member. */
-function call(member: MemberProcess, spec: Command = BLOCK): Promise<Held> {
+/** Makes a call in the pool, with a member as its gateway. */
+function call(member: MemberProcess, spec: Command = BLOCK): Promise<PlacedCall> {
   return callAt(`${member.url}/pools/pipeline/call`, spec);
 }
 
-/** All of them, or the reasons of those that failed; those that were placed are left then. */
-async function all(calls: readonly Promise<Held>[]): Promise<Held[]> {
+/** Resolves to all calls. When some fail, it leaves the others and throws the reasons. */
+async function all(calls: readonly Promise<PlacedCall>[]): Promise<PlacedCall[]> {
   const outcomes = await Promise.allSettled(calls);
   const held = outcomes.flatMap((outcome) =>
     outcome.status === "fulfilled" ? [outcome.value] : [],
@@ -168,15 +170,16 @@ async function all(calls: readonly Promise<Held>[]): Promise<Held[]> {
   if (reasons.length > 0) {
     await Promise.all(held.map((one) => one.leave()));
     throw new Error(
-      `${reasons.length} of ${calls.length} calls were not placed: ${[...new Set(reasons)].join("; ")}`,
+      `${reasons.length} of ${calls.length} calls were not placed: ` +
+        [...new Set(reasons)].join("; "),
     );
   }
   return held;
 }
 
-/** A call through one member whose child runs on another. */
-async function callElsewhere(gateway: MemberProcess, spec: Command = BLOCK): Promise<Held> {
-  // With a child of its own the gateway is not among the least loaded.
+/** Makes a call whose child runs on another member than its gateway. */
+async function callElsewhere(gateway: MemberProcess, spec: Command = BLOCK): Promise<PlacedCall> {
+  // A child of its own keeps the gateway from being the least loaded member.
   await callAt(`${gateway.url}/call`, { pool: "pipeline", ...BLOCK });
   const held = await call(gateway, spec);
   expect(held.placed.child.member).not.toBe(gateway.name);
@@ -196,7 +199,7 @@ function idle(members: readonly MemberProcess[]): Promise<void> {
   );
 }
 
-/** Every member has noticed at its heartbeat that Consul does not answer. */
+/** Resolves when each member has noticed, at its heartbeat, that Consul does not answer. */
 function complained(members: readonly MemberProcess[]): Promise<void> {
   return eventually(
     "every member says in its log that it cannot reach Consul",
@@ -212,20 +215,20 @@ async function expectReady(members: readonly MemberProcess[]): Promise<void> {
     expect((await within("/readyz", CALL_MS, fetch(`${url}/readyz`))).status).toBe(200);
 }
 
-/** Whether a process with exactly these arguments runs on this machine, in a sandbox or not. */
+/** Whether this machine runs a process with exactly these arguments, in a sandbox or not. */
 function runs(argv: readonly string[]): boolean {
-  const wanted = argv.map((argument) => `${argument}\0`).join("");
+  const cmdline = argv.map((argument) => `${argument}\0`).join("");
   return readdirSync("/proc").some((pid) => {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8") === wanted;
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8") === cmdline;
     } catch {
-      // It has ended in this moment.
+      // The process has just ended.
       return false;
     }
   });
 }
 
-function tally(held: readonly Held[]): Record<string, number> {
+function tally(held: readonly PlacedCall[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { placed } of held)
     counts[placed.child.member] = (counts[placed.child.member] ?? 0) + 1;
@@ -264,7 +267,7 @@ function consulShows(
 describe.skipIf(consulMissing)(
   `members in Consul${consulMissing ? ` (${consulMissing})` : ""}`,
   () => {
-    test("three members are registered with their pools as tags and their facts in meta", async () => {
+    test("three members are registered, with pools as tags and facts in meta", async () => {
       const { consul, members } = await cluster(3);
       const ids = members.map(({ name }) => `${SERVICE}-${name}`);
 
@@ -291,7 +294,7 @@ describe.skipIf(consulMissing)(
       for (const { ServiceTags } of catalog) expect(ServiceTags).toContain("pipeline");
     });
 
-    test("15 simultaneous calls land five on each of three members, the 16th is refused, and leaving frees the slots", async () => {
+    test("15 calls fill three members, the 16th is refused, and leaving frees slots", async () => {
       const { members } = await cluster(3);
       const held = await all(
         Array.from({ length: 15 }, (_, index) => call(members[index % 3] as MemberProcess)),
@@ -328,7 +331,7 @@ describe.skipIf(consulMissing)(
         const held = await all(
           Array.from({ length: 20 }, (_, index) => {
             const pools = round % 2 === 0 ? placing : (gateways[index % 4] as DistributedPool);
-            return hold(pools.stream("pipeline", BLOCK));
+            return untilPlaced(pools.stream("pipeline", BLOCK));
           }),
         ).catch((error: Error) => {
           throw new Error(`round ${round}: ${error.message}`, { cause: error });
@@ -339,19 +342,19 @@ describe.skipIf(consulMissing)(
       }
     });
 
-    test("a member that is killed ends its calls with member_lost, and the pool goes on without it", {
+    test("a killed member ends its calls with member_lost, and the pool goes on without it", {
       timeout: 120_000,
     }, async () => {
       const { consul, members, member } = await cluster(3);
       const gateway = member("m1");
-      // Told from every other process by its odd number of seconds.
+      // The odd number of seconds tells this process from every other one.
       const command = ["sleep", `60.${randomInt(1_000_000, 10_000_000)}`];
       const held = await callElsewhere(gateway, { command });
       if (HAS_BUBBLEWRAP)
         await eventually("the child runs", () => expect(runs(command)).toBe(true), CALL_MS);
       const lost = member(held.placed.child.member);
       const watching = direct(consul);
-      // Its list is there before the death, as a member's is.
+      // The SDK has its list before the member dies, as other members do.
       expect((await watching.pool("pipeline")).members).toHaveLength(3);
 
       lost.kill("SIGKILL");
@@ -367,7 +370,7 @@ describe.skipIf(consulMissing)(
         await within("a call past the dead member", CALL_MS, watching.call("pipeline", TRUE)),
       ).toMatchObject({ exitCode: 0 });
 
-      // Without a sandbox nothing ends the children of a member that had no time to.
+      // Without a sandbox, the children of a killed member live on.
       if (HAS_BUBBLEWRAP)
         await eventually(
           "the child is gone with its member",
@@ -375,14 +378,14 @@ describe.skipIf(consulMissing)(
           CALL_MS,
         );
 
-      const left = members.filter(({ name }) => name !== lost.name).map(({ name }) => name);
-      await consulShows(consul, left, TTL_MS);
+      const others = members.filter(({ name }) => name !== lost.name).map(({ name }) => name);
+      await consulShows(consul, others, TTL_MS);
       expect(
         await within("a call after the TTL", CALL_MS, watching.call("pipeline", TRUE)),
       ).toMatchObject({ exitCode: 0 });
     });
 
-    test("calls go on while Consul is away, and while the members register again after it is back", {
+    test("calls go on while Consul is away, and while members register again", {
       timeout: 180_000,
     }, async () => {
       const { consul, members, member } = await cluster(3);
@@ -394,18 +397,18 @@ describe.skipIf(consulMissing)(
           expect(exitCode).toBe(0);
         }
       };
-      // Whoever has never seen the list has nothing to go on with.
+      // An SDK that has never seen the list could not call while Consul is away.
       await callBoth();
-      const over = await call(member("m2"));
+      const running = await call(member("m2"));
 
       await consul.stop();
       await callBoth();
       await complained(members);
-      // They serve on with the members they know.
+      // The members serve on with the list that they have.
       await expectReady(members);
       for (let times = 0; times < 10; times++) await callBoth();
 
-      // One call after another, until Consul is back and has been told everything again.
+      // Calls follow each other until Consul is back and all members are registered again.
       const failures: unknown[] = [];
       let made = 0;
       let settled = false;
@@ -427,9 +430,9 @@ describe.skipIf(consulMissing)(
       expect(failures).toEqual([]);
       expect(made).toBeGreaterThan(0);
 
-      const running = (await (await fetch(over.placed.child.url)).json()) as { status: string };
-      expect(running.status).toBe("running");
-      await over.leave();
+      const info = (await (await fetch(running.placed.child.url)).json()) as { status: string };
+      expect(info.status).toBe("running");
+      await running.leave();
       await idle(members);
     });
 
@@ -440,13 +443,13 @@ describe.skipIf(consulMissing)(
       expect((await known()).ID).toBe(id);
 
       await consul.ask(`/v1/agent/service/deregister/${id}`, "PUT");
-      // The agent's own list changes at once, unlike the catalog: an entry there is a new one.
+      // The agent's own list changes at once, unlike the catalog, so an entry there is a new one.
       await eventually("the agent knows the member again", known, REGISTER_MS);
       await consulShows(consul, ["m1", "m2"], REGISTER_MS);
       await everybodySees(members);
     });
 
-    test("a member that reads its file again tells Consul, and so the others, how many children it takes; flags win", async () => {
+    test("a reload publishes the new maxChildren; flags take precedence", async () => {
       const consul = await startConsul();
       onTestFinished(() => consul.stop());
       const folder = mkdtempSync(join(tmpdir(), "distributed-pool-config-"));
@@ -508,7 +511,7 @@ describe.skipIf(consulMissing)(
         SETTLE_MS,
       );
 
-      // What Consul could not be told while it was away, it hears when it is back.
+      // A change that happens while Consul is away is published when Consul is back.
       await consul.stop();
       writeFileSync(file, "pools:\n  pipeline: 3\n  fixed: 8\n");
       m1.kill("SIGHUP");
@@ -523,7 +526,7 @@ describe.skipIf(consulMissing)(
       await expectReady(members);
     });
 
-    test("a member that gets SIGTERM leaves Consul, ends its children as cancelled and exits with 0", async () => {
+    test("SIGTERM: a member leaves Consul, cancels its children, exits with 0", async () => {
       const { consul, members, member } = await cluster(3);
       const gateway = member("m1");
       const held = await callElsewhere(gateway);
@@ -591,7 +594,7 @@ describe.skipIf(consulMissing)(
       const silent = member("m2");
       silent.kill("SIGSTOP");
       for (let times = 0; times < 6; times++) {
-        const held = await hold(pools.stream("pipeline", TRUE));
+        const held = await untilPlaced(pools.stream("pipeline", TRUE));
         expect(held.placed.child.member).not.toBe(silent.name);
         expect(await held.end()).toMatchObject({ type: "result", exitCode: 0 });
       }

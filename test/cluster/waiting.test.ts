@@ -1,4 +1,4 @@
-/** Gateways, waiters and holders that are killed: nothing of them is left at the members where they waited. */
+/** Callers and a gateway that are killed while calls wait leave nothing at the members. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -16,13 +16,17 @@ async function loadOf({ url }: MemberProcess) {
   return pools.pipeline;
 }
 
-/** Callers in a process of their own, which can be killed. */
+/** Starts callers in a process of their own, which the test can kill. */
 function callers(url: string, count: number) {
   const script = `
     const body = JSON.stringify({ command: ["true"], waitMs: 60000 });
     for (let n = 0; n < ${count}; n++)
-      fetch("${url}/pools/pipeline/call", { method: "POST", headers: { "content-type": "application/json" }, body })
-        // Read: an answer that nobody holds on to is collected, and its connection closed.
+      fetch("${url}/pools/pipeline/call", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      })
+        // Without a reader, the answer would be garbage-collected, which closes its connection.
         .then((answer) => answer.text())
         .catch(() => {});
     setInterval(() => {}, 1000);`;
@@ -32,9 +36,9 @@ function callers(url: string, count: number) {
 }
 
 describe.skipIf(consulMissing !== undefined)(
-  `waiting, and being killed${consulMissing ? ` (${consulMissing})` : ""}`,
+  `killed callers${consulMissing ? ` (${consulMissing})` : ""}`,
   () => {
-    test("a gateway, or its callers, killed with many waiting leave no place and no slot behind", {
+    test("a killed gateway, or killed callers, leave no queue entry and no slot behind", {
       timeout: 120_000,
     }, async () => {
       const consul = await startConsul();
@@ -89,7 +93,7 @@ describe.skipIf(consulMissing !== undefined)(
       const second = callers(gateway.url, WAITERS);
       await all("other callers to wait at both members", { active: 1, queued: WAITERS });
       gateway.kill("SIGKILL");
-      await all("what waited through the gateway to be gone", { active: 1, queued: 0 });
+      await all("the waiters of the gateway to be gone", { active: 1, queued: 0 });
       second.kill("SIGKILL");
       await within("the end of the callers", SETTLE_MS, once(second, "exit"));
 

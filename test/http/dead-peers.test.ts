@@ -1,4 +1,4 @@
-/** Machines that are gone without a word: neither an end of the connection comes from there, nor a reset. */
+/** Machines that are gone without a word: they neither end nor reset their connections. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -20,33 +20,37 @@ import { hasOpenssl, Pki } from "../helpers/pki.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 import { eventually } from "../helpers/wait.ts";
 
-/** Members and callers notice within 15 seconds, and the SDK tries for some 6 more to go on; here the machine may be busy. */
+/** 30 seconds: members notice within 15, the SDK retries for some 6, this machine is busy. */
 const NOTICED_MS = 30_000;
 const MIB = 1024 * 1024;
 const missing = farMissing ?? (hasOpenssl ? undefined : "openssl is not installed");
 
-/** Sends requests, given as `[protocol, url, body, accept]`, those without a body over HTTP/2 only, and takes all that comes. */
+/** Sends the requests `[protocol, url, body, accept]`, and reads all answers. */
 const CALLERS = `
 import { connect } from "node:http2";
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
 for (const [protocol, url, body, accept] of JSON.parse(process.argv[1])) {
   const headers = { "content-type": "application/json", accept };
-  if (protocol === "HTTP/1.1") fetch(url, { method: "POST", headers, body }).then((answer) => answer.body.pipeTo(new WritableStream())).catch(() => {});
-  else {
-    const stream = connect(url).on("error", () => {}).request({ ":path": new URL(url).pathname, ":method": body ? "POST" : "GET", ...headers });
+  if (protocol === "HTTP/1.1") {
+    fetch(url, { method: "POST", headers, body })
+      .then((answer) => answer.body.pipeTo(new WritableStream()))
+      .catch(() => {});
+  } else {
+    const head = { ":path": new URL(url).pathname, ":method": body ? "POST" : "GET", ...headers };
+    const stream = connect(url).on("error", () => {}).request(head);
     stream.on("error", () => {}).resume().end(body);
   }
 }`;
 
 /**
- * The SDK: follows a child that writes little, reads the raw form of a call, and feeds two children, one of them now and then. Tells what
- * it reads, and how the others end.
+ * A program with the SDK. It follows a child that writes little, reads the raw form of a call, and
+ * feeds two children, one of them rarely. It prints the output it reads, and how the rest ends.
  */
 const SDK = `
 import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 const { DistributedPool } = await import(process.argv[1] + "index.ts");
-const { Client } = await import(process.argv[1] + "client.ts");
+const { Client } = await import(process.argv[1] + "http/client.ts");
 const [url, followed, fed, idle] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
 const client = new Client();
@@ -60,7 +64,9 @@ async function* typed(pauseMs) {
 }
 pools.child(fed).write(Readable.from(typed(100), { objectMode: false })).catch(lost("fed"));
 pools.child(idle).write(Readable.from(typed(3600_000), { objectMode: false })).catch(lost("idle"));
-const answer = await client.send(url + "/call", { method: "POST", accept: "application/octet-stream", body: { pool: "raw", command: ["sh", "-c", "echo raw; sleep 300"], link: true } });
+const body = { pool: "raw", command: ["sh", "-c", "echo raw; sleep 300"], link: true };
+const accept = "application/octet-stream";
+const answer = await client.send(url + "/call", { method: "POST", accept, body });
 answer.body.on("data", (bytes) => say("raw", String(bytes).trim())).on("error", lost("raw"));
 let after;
 for (let cuts = 0; ; cuts++) {
@@ -92,9 +98,9 @@ describe.skipIf(missing !== undefined)(
     });
     afterAll(() => pki.remove());
 
-    const place = async (member: RunningMember, pool: string, command: string[]) =>
+    const placeChild = async (member: RunningMember, pool: string, command: string[]) =>
       (await (await post(member.url, "/children", { pool, command })).json()) as ChildInfo;
-    /** Slots in use and waiters, of all pools together. */
+    /** The number of slots in use and of waiters, over all pools. */
     const busy = ({ pools }: Count) =>
       Object.values(pools).reduce((sum, { active, queued }) => sum + active + queued, 0);
 
@@ -116,8 +122,8 @@ describe.skipIf(missing !== undefined)(
       const countSecure = async () =>
         JSON.parse((await ask(session, "/children/count")).text) as Count;
 
-      // The two that stay: a child, and a reader that takes nothing for as long as this lasts.
-      await place(plain, "queue", SLEEP);
+      // Two things must outlast the dead machine: a child, and a reader that takes nothing.
+      await placeChild(plain, "queue", SLEEP);
       const slow = connect(Number(new URL(plain.url).port), far.near).pause();
       onTestFinished(() => void slow.destroy());
       const spec = JSON.stringify({
@@ -127,7 +133,8 @@ describe.skipIf(missing !== undefined)(
         link: true,
       });
       slow.write(
-        `POST /call HTTP/1.0\r\nhost: ${far.near}\r\ncontent-type: application/json\r\ncontent-length: ${spec.length}\r\n\r\n${spec}`,
+        `POST /call HTTP/1.0\r\nhost: ${far.near}\r\ncontent-type: application/json\r\n` +
+          `content-length: ${spec.length}\r\n\r\n${spec}`,
       );
 
       const call = (
@@ -188,7 +195,7 @@ describe.skipIf(missing !== undefined)(
       expect(received).toMatch(/event: result/);
     });
 
-    test("is noticed by those that called it, and who read a child can go on when it is back", async () => {
+    test("is noticed by its callers, and a reader resumes when it is back", async () => {
       const far = await startFarMachine();
       const [member] = (await startMembers({
         pools: { pipeline: 3, raw: 1 },
@@ -196,7 +203,7 @@ describe.skipIf(missing !== undefined)(
         insecure: true,
       })) as [RunningMember];
       const [followed, fed, idle] = await Promise.all(
-        [["cat"], ["cat"], ["cat"]].map((command) => place(member, "pipeline", command)),
+        [["cat"], ["cat"], ["cat"]].map((command) => placeChild(member, "pipeline", command)),
       );
       if (!followed || !fed || !idle) throw new Error("expected three children");
       const feed = (text: string, end: boolean) =>
@@ -225,7 +232,7 @@ describe.skipIf(missing !== undefined)(
   },
 );
 
-test("a member that goes silent behind an open connection is noticed by the gateway, which goes on by another one", async () => {
+test("a gateway notices a member that goes silent, and resumes on another connection", async () => {
   const [owner] = (await startMembers({})) as [RunningMember];
   const proxy = await cuttingProxy(owner.url, () => undefined);
   const registry = new EmbeddedRegistry();

@@ -1,4 +1,4 @@
-/** Each example as a user runs it: a process of its own, against three members. */
+/** Runs each example as a user does: in a process of its own, against three members. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,13 +12,13 @@ const EXAMPLE_TIMEOUT_MS = 30_000;
 const hasSandbox = onPath("bwrap");
 const missing = ["bwrap", "ffmpeg"].filter((program) => !onPath(program));
 
-interface Ran {
+interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-function example(file: string, ...args: string[]): Promise<Ran> {
+function example(file: string, ...args: string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       process.execPath,
@@ -41,14 +41,14 @@ describe.skipIf(!hasSandbox)(
     const members: RunningMember[] = [];
     let folder: string;
 
-    /** The member that is asked serves another pool only: what runs in `pipeline` runs elsewhere. */
-    let asked: string;
+    /** The URL of a gateway outside `pipeline`, so that children run on other members. */
+    let gateway: string;
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), "distributed-pool-examples-"));
       const registry = new EmbeddedRegistry();
       const served: [string, Record<string, number>][] = [
-        ["asked", { other: 1 }],
+        ["gateway", { other: 1 }],
         ["m2", { pipeline: 2 }],
         ["m3", { pipeline: 2 }],
       ];
@@ -56,7 +56,7 @@ describe.skipIf(!hasSandbox)(
       for (const [name, pools] of served)
         members.push(await startMember({ name, pools, port: 0, registry, tasks }));
       await Promise.all(members.map((member) => member.joined));
-      asked = (members[0] as RunningMember).url;
+      gateway = (members[0] as RunningMember).url;
     });
 
     afterAll(async () => {
@@ -65,23 +65,23 @@ describe.skipIf(!hasSandbox)(
     });
 
     test("says foo", async () => {
-      const { code, stdout, stderr } = await example("says-foo/says-foo.ts", asked);
+      const { code, stdout, stderr } = await example("says-foo/says-foo.ts", gateway);
       expect(stderr).toBe("");
       expect(stdout).toMatch(/^m[23] says foo is 1212\n$/);
       expect(code).toBe(0);
     });
 
-    test("auto-terminating child: placed through one member, followed through another after the caller has gone", async () => {
+    test("auto-terminating child: followed at another member after its caller left", async () => {
       const file = "auto-terminating-child/auto-terminating-child.ts";
-      const placed = await example(file, asked);
+      const placed = await example(file, gateway);
       expect(placed.code).toBe(0);
       expect(placed.stdout).toMatch(/^m[23]\.[0-9a-f]{32}\n$/);
       const id = placed.stdout.trim();
-      expect(placed.stderr).toContain(`dpool logs -f ${id} --url ${asked}`);
+      expect(placed.stderr).toContain(`dpool logs -f ${id} --url ${gateway}`);
 
       const owner = id.slice(0, 2);
       const another = members.find(
-        ({ name }) => name !== owner && name !== "asked",
+        ({ name }) => name !== owner && name !== "gateway",
       ) as RunningMember;
       const followed = await example(file, another.url, id);
       expect(followed.stdout).toBe(
@@ -99,7 +99,7 @@ describe.skipIf(!hasSandbox)(
       const { code, stdout, stderr } = await example(
         "thumbnails/thumbnails.ts",
         ...options,
-        asked,
+        gateway,
         thumbnails,
       );
       expect(stderr).toBe("");

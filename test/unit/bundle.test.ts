@@ -38,7 +38,7 @@ describe("bundle", () => {
     expect((await load(source)).default?.({ a: 1, b: 2 }, { pool: "p" })).toBe("p 3\n");
   });
 
-  test("is the same from wherever it is made", async () => {
+  test("has the same hash from every working folder", async () => {
     const here = process.cwd();
     const first = await bundle(SUM);
     process.chdir("/");
@@ -49,7 +49,7 @@ describe("bundle", () => {
     }
   });
 
-  test("keeps names, for stacks that can be read", async () => {
+  test("keeps the names of functions, so that stacks are readable", async () => {
     const { source } = await bundle<typeof import("../fixtures/modules/sum.ts"), "fail">(SUM, {
       export: "fail",
     });
@@ -59,12 +59,12 @@ describe("bundle", () => {
     expect(error.stack).toMatch(/RangeError: x\n\s+at (Proxy\.)?fail /);
   });
 
-  test("takes CommonJS along, which asks for Node's modules by require", async () => {
+  test("includes CommonJS modules, which ask for Node's own modules by require", async () => {
     await module("old.cjs", `const { EOL } = require("node:os"); module.exports = () => EOL;`);
     const { source } = await bundle(
       await module("new.mjs", `import old from "./old.cjs"; export default () => old();`),
     );
-    // As a runner gives it to modules.
+    // A runner gives modules a global `require`.
     Object.assign(globalThis, {
       require: (await import("node:module")).createRequire(import.meta.url),
     });
@@ -78,7 +78,7 @@ describe("bundle", () => {
       /cannot bundle file:.*broken\.ts:1:25: Expected identifier/,
     ],
     [
-      "an import that is not there",
+      "an import that does not exist",
       `import "./nowhere.ts";`,
       /broken\.ts:1:7: Could not resolve "\.\/nowhere\.ts"/,
     ],
@@ -95,7 +95,7 @@ describe("bundle", () => {
     });
   });
 
-  test("refuses an export that does not exist, and what is no file", async () => {
+  test("refuses an export that does not exist, and a URL that is not of a file", async () => {
     await expect(bundle(SUM, { export: "nothing" })).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringMatching(
@@ -112,7 +112,7 @@ describe("bundle", () => {
     });
   });
 
-  test("says what to install where esbuild is missing", async () => {
+  test("names the package to install when esbuild is missing", async () => {
     vi.doMock("esbuild", () => {
       throw new Error("Cannot find package 'esbuild'");
     });

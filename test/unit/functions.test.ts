@@ -1,6 +1,6 @@
 import { runInThisContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { checkArguments, type PoolFunction, sourceOf } from "../../sdk/typescript/functions.ts";
+import { type PoolFunction, sourceOf } from "../../sdk/typescript/functions.ts";
 
 /** The function as a member would make it from its source. */
 const again = (fn: PoolFunction) => runInThisContext(`(${sourceOf(fn)}\n)`) as PoolFunction;
@@ -64,55 +64,6 @@ describe("sourceOf", () => {
   ])("refuses %s", (_, fn, message) => {
     expect(() => sourceOf(fn)).toThrow(
       expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }),
-    );
-  });
-});
-
-describe("checkArguments", () => {
-  test("lets through what JSON carries", () => {
-    const shared = { n: 1 };
-    expect(() =>
-      checkArguments([
-        null,
-        true,
-        "text",
-        1.5,
-        -3,
-        [],
-        {},
-        [[{ deep: [1, "2"] }]],
-        shared,
-        shared,
-        Object.create(null),
-      ]),
-    ).not.toThrow();
-  });
-
-  test("lets through a key without a value, which JSON leaves out", () => {
-    expect(() => checkArguments([{ here: 1, absent: undefined }])).not.toThrow();
-  });
-
-  const cycle: Record<string, unknown> = {};
-  cycle.inner = [cycle];
-
-  test.each<[string, unknown, string]>([
-    ["undefined", undefined, "argument 2 is undefined"],
-    ["undefined in an array", [1, undefined], "argument 2[1] is undefined"],
-    ["a function", () => 1, "argument 2 is a function"],
-    ["a symbol", Symbol("s"), "argument 2 is a symbol"],
-    ["a bigint", 1n, "argument 2 is a bigint"],
-    ["NaN", { a: [Number.NaN] }, "argument 2.a[0] is NaN"],
-    ["infinity", Number.POSITIVE_INFINITY, "argument 2 is Infinity"],
-    ["a cycle", cycle, "argument 2.inner[0] is part of a cycle"],
-    ["a Map", { map: new Map() }, "argument 2.map is an instance of Map"],
-    ["a Date", new Date(0), "argument 2 is an instance of Date"],
-    ["bytes", new Uint8Array(1), "argument 2 is an instance of Uint8Array"],
-  ])("refuses %s and says where it is", (_, value, message) => {
-    expect(() => checkArguments([1, value])).toThrow(
-      expect.objectContaining({
-        code: "invalid_request",
-        message: expect.stringContaining(message),
-      }),
     );
   });
 });

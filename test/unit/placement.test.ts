@@ -7,7 +7,8 @@ import { type Load, PoolError, problem } from "../../openapi/errors.ts";
 import { Client } from "../../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
+import { type Admission, byLoad, place } from "../../sdk/typescript/placement/place.ts";
+import { shuffled } from "../../sdk/typescript/placement/sample.ts";
 
 const member = (index: number, max = 5): Member => ({
   name: `m${index}`,
@@ -18,13 +19,13 @@ const member = (index: number, max = 5): Member => ({
 });
 const load = (active: number, max = 5): Load => ({ active, max, queued: 0 });
 
-/** A probe that never answers, as of a machine that swaps. */
+/** A probe that never answers, like that of a machine that swaps. */
 const silence = (signal: AbortSignal) =>
   new Promise<never>((_, reject) =>
     signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
   );
 
-/** Loads by member name, and who was tried. */
+/** Ports over loads by member name, with a record of the members that were tried. */
 function ports(
   loads: Record<string, Load | "slow" | "gone">,
   admit: (name: string) => Admission<string> = (name) => ({ admitted: name }),
@@ -50,7 +51,7 @@ afterEach(() => {
 });
 
 describe("shuffled", () => {
-  test("is a permutation, whatever the random numbers", () => {
+  test("is a permutation for any random numbers", () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.integer()),
@@ -64,13 +65,13 @@ describe("shuffled", () => {
     );
   });
 
-  test("leaves the given list as it is", () => {
+  test("leaves the list itself as it is", () => {
     const items = [1, 2, 3, 4];
     expect([...shuffled(items)]).toHaveLength(4);
     expect(items).toEqual([1, 2, 3, 4]);
   });
 
-  test("every order can come", () => {
+  test("can yield every order", () => {
     const orders = new Set<string>();
     for (const a of [0, 0.4, 0.8])
       for (const b of [0, 0.6]) orders.add([...shuffled([1, 2, 3], numbers(a, b, 0))].join(""));
@@ -84,7 +85,7 @@ function numbers(...values: number[]): () => number {
 }
 
 describe("byLoad", () => {
-  test("orders by active/max and leaves out those that are full", () => {
+  test("orders by active/max and leaves out full members", () => {
     const probed = [load(5, 5), load(3, 4), load(3, 12), load(0, 1)].map((each) => ({
       load: each,
     }));
@@ -99,42 +100,46 @@ describe("byLoad", () => {
 
 describe("place", () => {
   test("admits at the least loaded", async () => {
-    const given = ports({ m0: load(4), m1: load(1), m2: load(3) });
-    await expect(place("pipeline", [member(0), member(1), member(2)], given)).resolves.toBe("m1");
-    expect(given.tried).toEqual(["m1"]);
+    const recorded = ports({ m0: load(4), m1: load(1), m2: load(3) });
+    await expect(place("pipeline", [member(0), member(1), member(2)], recorded)).resolves.toBe(
+      "m1",
+    );
+    expect(recorded.tried).toEqual(["m1"]);
   });
 
-  test("passes over a member that its probe shows to be full", async () => {
-    const given = ports({ m0: load(5), m1: load(4) });
-    await expect(place("pipeline", [member(0), member(1)], given)).resolves.toBe("m1");
-    expect(given.tried).toEqual(["m1"]);
+  test("passes over a member whose probe shows that it is full", async () => {
+    const recorded = ports({ m0: load(5), m1: load(4) });
+    await expect(place("pipeline", [member(0), member(1)], recorded)).resolves.toBe("m1");
+    expect(recorded.tried).toEqual(["m1"]);
   });
 
-  test("passes over a member that drains or was filled since its probe", async () => {
-    const given = ports({ m0: load(0), m1: load(4) }, (name) =>
+  test("passes over a member that drains, or filled up since its probe", async () => {
+    const recorded = ports({ m0: load(0), m1: load(4) }, (name) =>
       name === "m0" ? { full: true } : { admitted: name },
     );
-    await expect(place("pipeline", [member(0), member(1)], given)).resolves.toBe("m1");
-    expect(given.tried).toEqual(["m0", "m1"]);
+    await expect(place("pipeline", [member(0), member(1)], recorded)).resolves.toBe("m1");
+    expect(recorded.tried).toEqual(["m0", "m1"]);
   });
 
-  test("passes over a member whose probe fails, and one that no connection reaches", async () => {
-    const given = ports({ m0: "gone", m1: load(0), m2: load(4) }, (name) =>
+  test("passes over a member whose probe fails, and one that cannot be reached", async () => {
+    const recorded = ports({ m0: "gone", m1: load(0), m2: load(4) }, (name) =>
       name === "m1" ? { unreachable: new Error("ECONNREFUSED") } : { admitted: name },
     );
-    await expect(place("pipeline", [member(0), member(1), member(2)], given)).resolves.toBe("m2");
-    expect(given.tried).toEqual(["m1", "m2"]);
+    await expect(place("pipeline", [member(0), member(1), member(2)], recorded)).resolves.toBe(
+      "m2",
+    );
+    expect(recorded.tried).toEqual(["m1", "m2"]);
   });
 
   test("does not wait for a slow member when another one admits", async () => {
     vi.useFakeTimers();
-    const given = ports({ m0: "slow", m1: load(4) });
-    const placed = place("pipeline", [member(0), member(1)], given);
+    const recorded = ports({ m0: "slow", m1: load(4) });
+    const placed = place("pipeline", [member(0), member(1)], recorded);
     await vi.advanceTimersByTimeAsync(250);
     await expect(placed).resolves.toBe("m1");
   });
 
-  test("waits longer, once, for a slow member that is the only one left", async () => {
+  test("waits longer, once, for a slow member when no other one is left", async () => {
     vi.useFakeTimers();
     const signals: AbortSignal[] = [];
     const placed = place<string>("pipeline", [member(0)], {
@@ -174,14 +179,14 @@ describe("place", () => {
   });
 
   test("members that are all full are all_members_at_capacity", async () => {
-    const given = ports({ m0: load(5), m1: load(5) });
-    await expect(place("pipeline", [member(0), member(1)], given)).rejects.toMatchObject({
+    const recorded = ports({ m0: load(5), m1: load(5) });
+    await expect(place("pipeline", [member(0), member(1)], recorded)).rejects.toMatchObject({
       code: "all_members_at_capacity",
     });
-    expect(given.tried).toEqual([]);
+    expect(recorded.tried).toEqual([]);
   });
 
-  test("a slot that comes free while one looks is found", async () => {
+  test("finds a slot that comes free during the search", async () => {
     let asked = 0;
     const placed = place<string>("pipeline", [member(0)], {
       probe: async () => load(asked++ === 0 ? 5 : 4),
@@ -190,7 +195,7 @@ describe("place", () => {
     await expect(placed).resolves.toBe("m0");
   });
 
-  test("a member that may have admitted is never followed by another try", async () => {
+  test("tries no other member after one that may have admitted", async () => {
     const tried: string[] = [];
     const lost = PoolError.of("member_lost", "lost while it may have admitted");
     const placed = place("pipeline", [member(0), member(1), member(2)], {
@@ -204,7 +209,7 @@ describe("place", () => {
     expect(tried).toHaveLength(1);
   });
 
-  test("asks few of many members, when those have room", async () => {
+  test("asks few of many members when those have free slots", async () => {
     const asked = new Set<string>();
     await place(
       "pipeline",
@@ -231,7 +236,7 @@ describe("place", () => {
 });
 
 describe("N callers and N free slots", () => {
-  /** Members whose admission is atomic, and whose answers take their own number of turns. */
+  /** Members with atomic admission, whose answers take a recorded number of turns each. */
   async function callAll(slots: readonly number[], delays: readonly number[]): Promise<void> {
     const members = slots.map((max, index) => member(index, max));
     const active = new Map(members.map(({ name }) => [name, 0]));
@@ -267,7 +272,7 @@ describe("N callers and N free slots", () => {
 
   const delays = fc.array(fc.nat(5), { minLength: 1, maxLength: 20 });
 
-  test("all are admitted, whatever the members", () =>
+  test("all are admitted by any set of members", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 20 }),
@@ -276,7 +281,7 @@ describe("N callers and N free slots", () => {
       ),
     ));
 
-  test("all are admitted where only a sample is asked at first", () =>
+  test("all are admitted when only a sample is asked at first", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 21, maxLength: 60 }),
@@ -288,7 +293,7 @@ describe("N callers and N free slots", () => {
 });
 
 describe("DirectAccess", () => {
-  /** Members on servers of their own, that answer as they are told to. */
+  /** Members on servers of their own, which answer with the status of `state`. */
   async function membersOf(...levels: Member["sandbox"][]) {
     const asked: string[] = [];
     const state = { status: 200 };
@@ -333,7 +338,7 @@ describe("DirectAccess", () => {
     };
   }
 
-  test("asks only members that hold their children as strongly as demanded", async () => {
+  test("asks only members of the demanded sandbox level or a stronger one", async () => {
     const { access, asked } = await membersOf("none", "full", "no-cgroup");
     expect(
       await access.placeChild("pipeline", { command: ["true"], sandbox: "full" }),
@@ -350,12 +355,13 @@ describe("DirectAccess", () => {
     ).rejects.toMatchObject({
       code: "no_members_available",
       message:
-        "pool pipeline: expected a member of sandbox level full or stronger; its 2 have none, no-cgroup",
+        "pool pipeline: expected a member of sandbox level full or stronger; " +
+        "its 2 have none, no-cgroup",
     });
     expect(weak.asked).toEqual([]);
   });
 
-  test("shows every member who is calling, and passes on that none of them knows it", async () => {
+  test("sends each member the caller's token, and reports that none accepts it", async () => {
     const { access, asked, state } = await membersOf("none", "none");
     await access.placeChild("pipeline", { command: ["true"] });
     await access.pool("pipeline");

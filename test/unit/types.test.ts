@@ -9,7 +9,7 @@ import {
   task,
 } from "../../sdk/typescript/index.ts";
 
-// Checked by the compiler; nothing listens at this address and nothing is called.
+// The compiler checks these types. Nothing listens at this address, and no call is made.
 const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
 afterAll(() => pools.close());
 
@@ -55,9 +55,9 @@ describe("the types of call", () => {
     ).returns.resolves.toEqualTypeOf<string>();
     // @ts-expect-error the function takes a pair
     void (() => pools.call("p", sum, 1));
-    // @ts-expect-error and nothing else: the context comes by itself
+    // @ts-expect-error the member adds the context, so a caller must not pass one
     void (() => pools.call("p", sum, { a: 1, b: 2 }, {}));
-    // @ts-expect-error an export that is not the default one has to be named
+    // @ts-expect-error an export other than the default one must be named
     void (() => bundle<Sum, "tail">(new URL("file:///sum.ts")));
   });
 
@@ -82,14 +82,14 @@ describe("the types of call", () => {
     ).returns.resolves.toEqualTypeOf<unknown>();
   });
 
-  it("wants every argument, since the context follows the last one", () => {
+  it("demands every argument, since the context follows the last one", () => {
     const later = {} as Bundle<Sum["later"]>;
     expectTypeOf(() =>
       pools.call("p", later, new Date(), 2),
     ).returns.resolves.toEqualTypeOf<Date>();
-    // @ts-expect-error the context would be taken for the days
+    // @ts-expect-error the function would take the context for its second argument
     void (() => pools.call("p", later, new Date()));
-    // @ts-expect-error and for one of the numbers
+    // @ts-expect-error the function would take the context for one of the numbers
     void (() => pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2));
     expectTypeOf(() =>
       pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1),

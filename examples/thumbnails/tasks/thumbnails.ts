@@ -1,4 +1,4 @@
-/** Ten thumbnails of a film. This runs on a member, which needs ffmpeg. */
+/** Makes ten thumbnails of a film. This function runs on a member, which needs ffmpeg. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 // Outside this repository: import type { PoolContext } from "distributed-pool";
 import type { PoolContext } from "../../../sdk/typescript/index.ts";
@@ -8,7 +8,7 @@ export default async function thumbnails(
   film: Uint8Array,
   { member, signal }: PoolContext,
 ): Promise<{ member: string; images: Uint8Array[] }> {
-  // The child starts in its private workspace. Of the film's 31 frames every third is taken.
+  // The child starts in its private workspace. The filter selects every third of the 31 frames.
   await writeFile("film.mp4", film);
   await mkdir("out");
   await ffmpeg(

@@ -1,7 +1,6 @@
-/** HTTP to a member: connections kept open, every wait with a deadline, problems turned into errors. */
+/** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
 import { Readable } from "node:stream";
-import { createSecureContext } from "node:tls";
-import { Agent, buildConnector, type Dispatcher, request } from "undici";
+import { type Dispatcher, request } from "undici";
 import {
   errorFor,
   messageOf,
@@ -9,15 +8,12 @@ import {
   type Problem,
   ProblemSchema,
 } from "../../../openapi/errors.ts";
-import { HEARTBEAT_MS } from "../../../openapi/events.ts";
-import { KEEP_ALIVE_DELAY_MS, watchPeer } from "./dead-peers.ts";
+import { Connections, type TlsIdentity } from "./connections.ts";
 import { multipart, type Part } from "./multipart.ts";
 
-/** A member that does not take the connection in this time is not there. */
-const CONNECT_TIMEOUT_MS = 2_000;
-/** A silent stream is a lost one after this long: the heartbeat, and half of it again. */
-const SILENCE_TIMEOUT_MS = HEARTBEAT_MS * 1.5;
-/** A problem longer than this is not one of ours. */
+/** 10 seconds for the head of an answer to arrive. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** 64 KiB: a longer body is no problem of the contract. */
 const MAX_PROBLEM_BYTES = 65_536;
 
 const NEVER_SENT = new Set([
@@ -30,11 +26,13 @@ const NEVER_SENT = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-/** Certificates that do not match end the handshake, before any request. */
-const HANDSHAKE =
-  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+/** Errors of a TLS handshake, which ends before any request is sent. */
+const HANDSHAKE = new RegExp(
+  "^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|" +
+    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)",
+);
 
-/** Whether the request certainly never reached the member, because there was no connection to send it on. */
+/** Whether the request certainly never reached the member, because no connection was made. */
 export function neverSent(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(neverSent);
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
@@ -42,80 +40,29 @@ export function neverSent(error: unknown): boolean {
 }
 
 export interface RequestOptions {
+  /** Default `GET`. */
   readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON; a string is taken to be JSON already. A stream is sent as the bytes it brings. */
+  /** Sent as JSON; a string is JSON already. A stream is sent as the bytes that it yields. */
   readonly body?: unknown;
-  /** Sent beside the body, an object, as multipart/form-data. */
+  /** Sent beside the body, which is an object then, as multipart/form-data. */
   readonly parts?: readonly Part[] | undefined;
+  /** Default `application/json`. */
   readonly accept?: "text/event-stream" | "application/json" | "application/octet-stream";
   readonly headers?: Readonly<Record<string, string>>;
+  /** Ends the request, and closes its connection. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until the head of the answer must be there; 0 for no limit. Default 10,000. */
+  /** Milliseconds for the head of the answer to arrive; 0 for no limit. Default 10,000. */
   readonly timeoutMs?: number;
 }
 
 export type Answer = Dispatcher.ResponseData;
-
-/** Certificates for https, each as PEM text or bytes. */
-export interface TlsIdentity {
-  /** Trusted instead of the well-known authorities. */
-  readonly ca?: string | Buffer | undefined;
-  /** Shown to members that ask for a client certificate; with `key`. */
-  readonly cert?: string | Buffer | undefined;
-  readonly key?: string | Buffer | undefined;
-}
-
-/** A connector for new connections. @throws {PoolError} `invalid_request` for certificates that make no sense. */
-function connectorFor({ ca, cert, key }: TlsIdentity): buildConnector.connector {
-  if ((cert === undefined) !== (key === undefined))
-    throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
-  try {
-    const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
-    createSecureContext(tls);
-    return buildConnector({
-      timeout: CONNECT_TIMEOUT_MS,
-      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-      ...tls,
-    });
-  } catch (error) {
-    if (error instanceof PoolError) throw error;
-    throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** Connections to members. */
-class Connections {
-  readonly agent: Agent;
-  #connect: buildConnector.connector;
-
-  constructor(identity: TlsIdentity) {
-    this.#connect = connectorFor(identity);
-    this.agent = new Agent({
-      connect: (options, callback) =>
-        this.#connect(options, (...made) => {
-          if (made[1]) watchPeer(made[1]);
-          callback(...made);
-        }),
-      // Shorter than a member keeps an idle connection, so that a request is never sent on one that is being closed.
-      keepAliveTimeout: 10_000,
-      keepAliveMaxTimeout: 10_000,
-      bodyTimeout: SILENCE_TIMEOUT_MS,
-    });
-  }
-
-  identify(identity: TlsIdentity): void {
-    this.#connect = connectorFor(identity);
-  }
-}
 
 export class Client {
   readonly #connections: Connections;
   readonly #authorization: string | undefined;
 
   /**
-   * @param authorization what each request shows as `Authorization`; nothing by default.
+   * @param authorization the header `Authorization` of each request. Default: no such header.
    * @throws {PoolError} `invalid_request` for certificates that make no sense.
    */
   constructor(identity: TlsIdentity | Connections = {}, authorization?: string | undefined) {
@@ -123,27 +70,22 @@ export class Client {
     this.#authorization = authorization;
   }
 
-  /** The same connections, for a caller who shows something else. */
+  /** A client on the same connections, for a caller with another `Authorization`. */
   as(authorization: string | undefined): Client {
     return new Client(this.#connections, authorization);
   }
 
-  /** Shows other certificates on connections made from now on. */
+  /** Shows other certificates on later connections. */
   identify(identity: TlsIdentity): void {
     this.#connections.identify(identity);
   }
 
-  /** Sends a request and answers with the head; the body is the caller's to read or to `dump()`. Rejects with the transport's own error. */
+  /**
+   * Sends a request. Resolves at the head of the answer; the caller reads the body, or dumps it.
+   * Rejects with the transport's own error.
+   */
   send(url: string, options: RequestOptions = {}): Promise<Answer> {
-    const {
-      method = "GET",
-      body,
-      parts = [],
-      accept = "application/json",
-      headers,
-      signal,
-      timeoutMs = 10_000,
-    } = options;
+    const { method = "GET", body, parts = [], accept = "application/json", headers } = options;
     if (parts.length > 0) return this.#upload(url, options, parts);
     return request(url, {
       dispatcher: this.#connections.agent,
@@ -163,17 +105,17 @@ export class Client {
         body === undefined || typeof body === "string" || body instanceof Readable
           ? (body ?? null)
           : JSON.stringify(body),
-      signal: signal ?? null,
-      headersTimeout: timeoutMs,
-      // Raw bytes have no heartbeat: their silence says nothing.
+      signal: options.signal ?? null,
+      headersTimeout: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
+      // Raw bytes have no heartbeat, so their silence does not mean a lost stream.
       ...(accept === "application/octet-stream" ? { bodyTimeout: 0 } : {}),
     });
   }
 
-  /** The time for the answer begins anew with each piece of the parts: they may be large. */
+  /** Sends parts, which may be large: the time for the answer starts again with each piece. */
   async #upload(
     url: string,
-    { timeoutMs = 10_000, signal, body, headers, ...rest }: RequestOptions,
+    { timeoutMs = ANSWER_TIMEOUT_MS, signal, body, headers, ...rest }: RequestOptions,
     parts: readonly Part[],
   ): Promise<Answer> {
     const silence = new AbortController();
@@ -200,7 +142,7 @@ export class Client {
   /**
    * Sends a request and reads its JSON answer.
    *
-   * @throws {PoolError} the problem that came back; `member_lost` when nothing did.
+   * @throws {PoolError} the problem in the answer; `member_lost` without an answer.
    */
   async json<T>(url: string, options: RequestOptions = {}): Promise<T> {
     try {
@@ -234,11 +176,12 @@ export class Client {
     if (parsed.success) return errorFor(parsed.data as Problem);
     return PoolError.of(
       "member_lost",
-      `expected a problem of distributed-pool; got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`,
+      "expected a problem of distributed-pool; " +
+        `got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`,
     );
   }
 
-  /** Closes the connections; requests under way are ended. */
+  /** Closes the connections, and ends the requests that are under way. */
   close(): Promise<void> {
     return this.#connections.agent.destroy();
   }

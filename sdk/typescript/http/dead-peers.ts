@@ -1,41 +1,45 @@
 /**
- * Connections whose other side is gone without a word: its machine is off, or the network between is. A TCP keepalive alone does not tell:
- * Linux sends no probes while something that was written is unacknowledged, such as a heartbeat, and repeats that for 15 minutes. But it
- * says of each connection how many packets in a row have had no answer, probes and repetitions alike. A reader that is there and takes
- * nothing answers them all. Where there is no such list (macOS), the keepalive does it by itself.
+ * Finds connections whose peer is gone without a word: its machine is off, or the network is cut.
  *
- * Nor is a connection that the kernel has ended, by a reset or the keepalive, told to a program that does not read from it, as while what it
- * has read is held up. From the list it is gone.
+ * A TCP keepalive alone does not find them all. Linux sends no probes while written bytes, such as
+ * a heartbeat, are unacknowledged; it repeats those bytes for 15 minutes. But its list of
+ * connections counts the packets in a row without an answer, probes and repetitions alike. A peer
+ * that is there and reads nothing still answers each of them. Without such a list (macOS), the
+ * keepalive works alone.
+ *
+ * A connection may also end by a reset, or by the keepalive, while the program does not read from
+ * it. Node does not notice that, but the connection disappears from the list.
  */
 import { readFile } from "node:fs/promises";
-import { type Socket, SocketAddress } from "node:net";
-import { endianness } from "node:os";
+import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { connectionOf, unansweredIn } from "./tcp-table.ts";
 
-/** A connection on which nothing comes for so long is probed, each second; ten probes without an answer end it. */
+/** 3 seconds of silence until the kernel probes, once a second; ten lost probes end it. */
 export const KEEP_ALIVE_DELAY_MS = 3_000;
 
 const SCAN_INTERVAL_MS = 2_000;
-/** A peer that answers nothing from one scan to the fourth after it, 8 seconds, is gone. */
+/** 5 scans, which span 8 seconds: a peer that answers nothing in this time is gone. */
 const SCANS = 5;
-/** So many packets more have to be without an answer by then: a count that stands still is a reader that takes nothing. */
+/** 2 more unanswered packets are needed by then. A count that stands still is a slow reader's. */
 const MORE_UNANSWERED = 2;
 
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
-/** Packets without an answer, at first and now, and in how many scans in a row; one that finds fewer begins anew. */
+/** Unanswered packets in consecutive scans. A scan with fewer than the last one starts over. */
 interface Silence {
   readonly first: number;
   readonly packets: number;
   readonly scans: number;
 }
 
+/** The watched sockets, by the names of their connections. */
 const watched = new Map<string, Socket>();
 let scanning = false;
 
 /**
- * Destroys a connected socket once its peer is gone, with the error `ETIMEDOUT`, within 15 seconds; or once it was reset unnoticed, with
- * `ECONNRESET`. Its keepalive has to be on.
+ * Destroys a connected socket within 15 seconds after its peer is gone, with the error `ETIMEDOUT`;
+ * after an unnoticed reset, with `ECONNRESET`. The socket's keepalive must be on.
  */
 export function watchPeer(socket: Socket): void {
   if (process.platform !== "linux") return;
@@ -55,7 +59,7 @@ async function scan(): Promise<void> {
   while (watched.size > 0) {
     await pause(SCAN_INTERVAL_MS, undefined, { ref: false });
     const tables = await Promise.all(TABLES.map(read));
-    // Too many files may be open.
+    // A scan is skipped while too many files are open.
     if (tables.includes(undefined)) continue;
     const silences = new Map<Socket, Silence>();
     const found = new Set<Socket>();
@@ -73,7 +77,8 @@ async function scan(): Promise<void> {
       if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED)
         socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
     }
-    // A list is no snapshot: to be missing once says nothing, nor does never to have been there.
+    // The list is no snapshot and may lack a connection once. A connection that was never listed
+    // proves nothing either.
     for (const socket of missing)
       if (!found.has(socket)) socket.destroy(gone("ECONNRESET", "the connection was reset"));
     missing = new Set([...listed].filter((socket) => !found.has(socket)));
@@ -83,60 +88,12 @@ async function scan(): Promise<void> {
   scanning = false;
 }
 
+/** The error of a connection whose peer is gone. */
 const gone = (code: string, message: string) => Object.assign(new Error(message), { code });
 
-/** A table of the kernel, empty where there is none; undefined when it cannot be read now. */
+/** A table of the kernel: empty where the system has none, undefined when a read fails. */
 async function read(path: string): Promise<string | undefined> {
   return readFile(path, "latin1").catch(({ code }: NodeJS.ErrnoException) =>
     code === "ENOENT" ? "" : undefined,
   );
-}
-
-/** A connection by its ends, each an address and a port. */
-export function connectionOf({
-  localAddress,
-  localPort,
-  remoteAddress,
-  remotePort,
-}: Socket): string {
-  const withoutZone = (address = "") => address.split("%")[0];
-  return `${withoutZone(localAddress)} ${localPort} ${withoutZone(remoteAddress)} ${remotePort}`;
-}
-
-/** The connections of a table of the kernel, and how many packets of each have not been answered. */
-export function unansweredIn(table: string): [connection: string, packets: number][] {
-  const found: [string, number][] = [];
-  for (const line of table.split("\n").slice(1)) {
-    const [, local, remote, , , , retransmits, , probes] = line.trim().split(/\s+/);
-    if (!local || !remote) continue;
-    found.push([
-      `${endOf(local)} ${endOf(remote)}`,
-      Number.parseInt(retransmits as string, 16) + Number(probes),
-    ]);
-  }
-  return found;
-}
-
-/** Ends that tables have written, and what they mean: most of them stand in the next one too. */
-const knownEnds = new Map<string, string>();
-const MAX_KNOWN_ENDS = 100_000;
-
-function endOf(hex: string): string {
-  let end = knownEnds.get(hex);
-  if (end === undefined) {
-    end = readEnd(hex);
-    if (knownEnds.size >= MAX_KNOWN_ENDS) knownEnds.clear();
-    knownEnds.set(hex, end);
-  }
-  return end;
-}
-
-/** `0100007F:1CE8` is 127.0.0.1, port 7400: the address in words of 32 bits, each as the machine holds it. */
-function readEnd(hex: string): string {
-  const [words = "", port = ""] = hex.split(":");
-  const bytes = Buffer.from(words, "hex");
-  if (endianness() === "LE") bytes.swap32();
-  if (bytes.length === 4) return `${bytes.join(".")} ${Number.parseInt(port, 16)}`;
-  const groups = bytes.toString("hex").match(/.{4}/g) ?? [];
-  return `${new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address} ${Number.parseInt(port, 16)}`;
 }

@@ -1,17 +1,17 @@
-/** A child spec with files beside it, as one body: bytes that are read as they are sent, never held. */
+/** A child spec and files as one multipart body, whose files are read while they are sent. */
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 
-/** A file, or another part of a body, whose size is known before it is read. */
+/** A part of a body, such as a file, whose size is known before it is read. */
 export interface Part {
-  /** Of a file: its path in the workspace. */
+  /** The path of a file in the workspace, or the name of another part. */
   readonly name: string;
   readonly bytes: number;
-  /** Its bytes from the first on, each time. */
+  /** Reads the bytes; each call starts at the first one. */
   read(): AsyncIterable<Uint8Array>;
 }
 
-/** The parts of a body that are no files. */
+/** The names of the parts that are not files. */
 export const SPEC_PART = "spec";
 export const STDIN_PART = "stdin";
 
@@ -21,15 +21,17 @@ export interface Multipart {
 }
 
 /**
- * The body of an admission request: the spec as its first part, the others as they are. It is read once.
+ * The body of an admission request: the spec as JSON, then the other parts byte for byte. The body
+ * can be read once.
  *
- * @param onPiece is called with each piece that is read.
+ * @param onPiece called for each piece that the sender reads.
  */
 export function multipart(spec: object, parts: readonly Part[], onPiece: () => void): Multipart {
   const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
   const head = ({ name }: Pick<Part, "name">, more: string) =>
     Buffer.from(
-      `--${boundary}\r\ncontent-disposition: form-data; name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
+      `--${boundary}\r\ncontent-disposition: form-data; ` +
+        `name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
     );
   const json = Buffer.from(JSON.stringify(spec));
   const pieces: (Buffer | Part)[] = [

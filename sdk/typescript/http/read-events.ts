@@ -1,16 +1,17 @@
-/** Reads a stream of server-sent events as the events of the contract. */
+/** Reads server-sent events as the events of the contract. */
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isTerminal, type PoolEvent, type SlotEvent } from "../../../openapi/events.ts";
 
-/** No event of the contract is longer: a result of 16 MiB, each of its bytes escaped, and its frame. */
+/** 128 Mi characters: more than a result of 16 MiB in which every byte is escaped. */
 const MAX_EVENT_CHARS = 128 * 1024 * 1024;
 
-/** An event with its number in the child's log; `queued` events have none. */
+/** An event with its number in the child's log, from 1 on; a `queued` event has none. */
 export type NumberedEvent = PoolEvent & { readonly id?: number };
 
 /**
- * The events in `bytes`, up to and with the terminal one. Leaving the loop early destroys the source.
+ * The events in `bytes`, up to and including the terminal one. Leaving the loop early destroys the
+ * source.
  *
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
@@ -37,7 +38,7 @@ export async function* readEvents(
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }
 
-/** The events of a wait for a slot, to the end of the stream, which is that of the hold. */
+/** The events of a wait for a slot. The slot is held until the stream ends. */
 export async function* readSlotEvents(
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<SlotEvent, void, undefined> {
@@ -65,9 +66,10 @@ async function* frames(
 }
 
 /**
- * The events of a call whose output has to be whole.
+ * The events of a call whose caller needs all of the output.
  *
- * @throws {PoolError} `events_expired` instead of a result, when output was lost on the way: the connection was cut, and gone on with too late.
+ * @throws {PoolError} `events_expired` instead of a result when output was lost, because a cut
+ *   connection was resumed too late.
  */
 export async function* requireWhole<E extends PoolEvent>(
   events: AsyncIterable<E>,
@@ -78,13 +80,20 @@ export async function* requireWhole<E extends PoolEvent>(
     if (event.type === "result" && droppedBytes > 0)
       throw PoolError.of(
         "events_expired",
-        `the child has ended, and ${droppedBytes} bytes of its output were lost when the connection was cut`,
+        `the child has ended, and ${droppedBytes} bytes of its output ` +
+          "were lost when the connection was cut",
       );
     yield event;
   }
 }
 
-/** The bytes of an output event. */
+/**
+ * The bytes of a `stdout` or `stderr` event, whichever encoding it has.
+ *
+ * @example
+ * for await (const event of pools.stream("pipeline", { command: ["date"] }))
+ *   if (event.type === "stdout") process.stdout.write(outputBytes(event));
+ */
 export function outputBytes(event: {
   text?: string | undefined;
   base64?: string | undefined;

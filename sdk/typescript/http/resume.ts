@@ -1,9 +1,9 @@
 /** A child's events over cuts of the connection: read on after the last one that came, so that none is lost and none comes twice. */
 import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
-import type { Access } from "../placement/access.ts";
+import { pause } from "../time/pause.ts";
+import type { ChildLocator } from "./child-locator.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
-import { pause } from "./pause.ts";
 import { type NumberedEvent, readEvents } from "./read-events.ts";
 
 /** So many tries after a cut until the child counts as lost. */
@@ -19,7 +19,7 @@ export interface Position {
 
 export interface ResumeOptions {
   readonly client: Client;
-  readonly access: Access;
+  readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
 }
 

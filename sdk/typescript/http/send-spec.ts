@@ -1,43 +1,45 @@
-/** Sources by their content: named by a hash, sent whole only where they are not known. */
+/** Sends a child spec. A source that has a hash is named by it, and sent where it is not known. */
 import { createHash } from "node:crypto";
 import { PoolError } from "../../../openapi/errors.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import { Deadline } from "../time/deadline.ts";
 import type { Answer, Client, RequestOptions } from "./client.ts";
 
-/** The hash by which a source is known: of its UTF-8 bytes. */
+/** The hash that names a source: SHA-256 of its UTF-8 bytes. */
 export function hashOf(source: string): string {
   return `sha256:${createHash("sha256").update(source).digest("hex")}`;
 }
 
+export interface SpecRequest extends Omit<RequestOptions, "method" | "body"> {
+  readonly spec: ChildSpecInput;
+}
+
 /**
- * Posts a child spec: one try to be admitted. A source that has a hash is named by it first; a member that asks for the source
- * has run nothing and taken no slot, and is sent the whole spec with what is left of its deadline.
+ * Posts a child spec, which is one try to be admitted. A member that lacks the source has run
+ * nothing and taken no slot; it is sent the whole spec, with the rest of the deadline.
  *
- * @returns the open answer, or the problem that came instead. Rejects with the transport's own error.
+ * @returns the open answer, or the problem in it. Rejects with the transport's own error.
  */
 export async function postSpec(
   client: Client,
   url: string,
-  spec: ChildSpecInput,
-  options: RequestOptions,
+  { spec, ...options }: SpecRequest,
 ): Promise<Answer | PoolError> {
   const { function: fn, deadlineMs } = spec;
-  const startedAt = performance.now();
+  const deadline = new Deadline(deadlineMs);
   const post = async (body: ChildSpecInput) => {
     const answer = await client.send(url, { ...options, method: "POST", body });
     return answer.statusCode < 300 ? answer : client.problem(answer);
   };
-  // Parts beside it may be far larger than any source: they are sent once.
+  // Parts may be far larger than any source, so a spec with parts is sent once, with its source.
   if (fn?.source === undefined || fn.hash === undefined || options.parts?.length) return post(spec);
   const { source: _, ...named } = fn;
   const answer = await post({ ...spec, function: named });
   if (!(answer instanceof PoolError) || answer.code !== "source_unknown") return answer;
-  if (deadlineMs === undefined) return post(spec);
-  const remainder = Math.ceil(deadlineMs - (performance.now() - startedAt));
-  if (remainder <= 0)
+  if (deadline.hasPassed)
     return PoolError.of(
       "deadline_exceeded",
       `the deadline of ${deadlineMs} ms passed before the source could be sent`,
     );
-  return post({ ...spec, deadlineMs: remainder });
+  return post({ ...spec, ...deadline.forSpec });
 }

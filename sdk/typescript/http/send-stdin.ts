@@ -1,12 +1,14 @@
-/** A call's input, sent to its child on a connection of its own while the answer comes. */
+/** A call's input, which goes to its child on a connection of its own while the answer arrives. */
 import { finished, Readable } from "node:stream";
 import { PoolError } from "../../../openapi/errors.ts";
 import type { Client } from "./client.ts";
 
 /**
- * The bytes of a stream, read no faster than they are taken; to destroy them leaves the stream as it is.
+ * The bytes of a stream, read no faster than they are taken. Destroying them leaves the source as
+ * it is.
  *
- * @param broken is told why when they will not be whole: the stream failed, was destroyed, or brings something else than bytes.
+ * @param broken called with the reason when the bytes will not be complete: the source failed, was
+ *   destroyed, or yields objects instead of bytes.
  */
 export function watchSource(source: Readable, broken: (why: Error) => void): Readable {
   async function* read(): AsyncGenerator<string | Uint8Array, void, undefined> {
@@ -19,7 +21,7 @@ export function watchSource(source: Readable, broken: (why: Error) => void): Rea
   const bytes = Readable.from(read(), { objectMode: false });
   const breakOff = (why: Error) => {
     broken(why);
-    // Also while nobody takes them.
+    // The listener keeps this error from being uncaught while nobody reads the bytes.
     bytes.on("error", () => {}).destroy(why);
     return why;
   };
@@ -29,25 +31,30 @@ export function watchSource(source: Readable, broken: (why: Error) => void): Rea
   return bytes;
 }
 
+export interface SendStdinOptions {
+  readonly client: Client;
+  /** Whether the child is known to have ended; then it need not be stopped. Default: it is not. */
+  readonly ended?: () => boolean;
+}
+
 /**
- * Sends all of a stream to a child whose input takes one body. Resolves when the child has it, or takes no more of it. Destroys the stream.
+ * Sends a whole stream to a child whose input takes one body, and destroys the stream. Resolves
+ * when the child has all of it, or takes no more.
  *
  * @param url of the child.
- * @param ended whether the child is known to have ended, so that nothing more is to be done for it.
- * @throws {PoolError} what kept the input from the child, which is stopped then.
+ * @throws {PoolError} the reason why the child lacks input. The child is stopped then.
  */
 export async function sendStdin(
   url: Promise<string>,
   input: Readable,
-  client: Client,
-  ended = () => false,
+  { client, ended = () => false }: SendStdinOptions,
 ): Promise<void> {
   try {
-    // The child may leave it unread for as long as it lives.
+    // No limit: the child may leave its input unread for as long as it lives.
     await client.json(`${await url}/stdin?end=true`, { method: "POST", body: input, timeoutMs: 0 });
   } catch (error) {
     if (error instanceof PoolError && error.code === "stdin_closed") return;
-    // What broke off midway has stopped it already; what was never begun has not.
+    // A body that broke off has stopped the child already; a body that never began has not.
     if (!ended()) await client.json(await url, { method: "DELETE" }).catch(() => {});
     throw error;
   } finally {

@@ -1,4 +1,4 @@
-/** The two ways to a pool: through a member that acts as the gateway, or by placing directly ({@link DirectAccess} in `direct.ts`). */
+/** The way to a pool: by a member as the gateway, or by placing directly. */
 import type { z } from "@hono/zod-openapi";
 import { PoolError } from "../../../openapi/errors.ts";
 import { memberOfChild } from "../../../openapi/names.ts";
@@ -11,63 +11,69 @@ import type {
   PoolSchema,
 } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildLocator } from "../http/child-locator.ts";
 import type { Answer } from "../http/client.ts";
 import type { Part } from "../http/multipart.ts";
 
+/** A pool: its members with their load, and the tasks and runtimes of all members together. */
 export type PoolInfo = z.infer<typeof PoolSchema>;
+/** The pools, each with the number of its members and the sum of their `maxChildren`. */
 export type PoolList = z.infer<typeof PoolListSchema>;
+/** The children of a pool, and the names of the members that did not answer. */
 export type PoolChildList = z.infer<typeof PoolChildListSchema>;
 
-/** Which children are listed: those that carry all of the labels, each `NAME=VALUE` or a `NAME`. */
+/** The children that a listing shows. Default: all of them. */
 export interface ChildFilter {
+  /** Labels that a child must all carry, each as `NAME=VALUE`, or `NAME` for any value. */
   readonly labels?: readonly string[] | undefined;
   readonly status?: ChildStatus | undefined;
 }
 
-/** A filter as the query of a listing. */
+/** A filter as the query of a listing, behind the parameters of `more`. */
 export function queryOf(
   { labels = [], status }: ChildFilter,
-  more: readonly (readonly [string, string])[] = [],
+  more: readonly [string, string][] = [],
 ): string {
-  const query = new URLSearchParams(
-    [
-      ...more,
-      ...labels.map((label) => ["label", label] as const),
-      ...(status ? [["status", status] as const] : []),
-    ].map((pair) => [...pair]),
-  );
+  const query = new URLSearchParams([
+    ...more,
+    ...labels.map((label): [string, string] => ["label", label]),
+  ]);
+  if (status) query.append("status", status);
   return query.size > 0 ? `?${query}` : "";
 }
 
-/** What a caller says and hears while it is being placed. */
+/** The caller's side of being placed. */
 export interface PlaceOptions {
-  /** Ends the waiting, and closes the connection. */
+  /** Ends the wait, and closes the connection. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told the position in the queue of a full pool, at first and when it changes, unless the stream itself tells it. */
+  /**
+   * Called with the position in the queue of a full pool: first, and at each change. A gateway
+   * sends positions as events of the stream instead.
+   */
   readonly onPosition?: ((position: number) => void) | undefined;
   /** The form of the answer to a call. Default `text/event-stream`. */
   readonly accept?: "text/event-stream" | "application/octet-stream" | undefined;
-  /** Files, and input, that travel beside the spec as they are. */
+  /** Files and input that travel beside the spec, byte for byte. Default: none. */
   readonly parts?: readonly Part[] | undefined;
 }
 
-export interface Access {
-  /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
-  call(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<Answer>;
-  placeChild(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<ChildInfo>;
+export interface Access extends ChildLocator {
+  /**
+   * Places a call, and resolves to its open stream. A call that may have been admitted is never
+   * sent again.
+   */
+  call(pool: string, spec: ChildSpecInput, options?: PlaceOptions): Promise<Answer>;
+  /** Places a child that lives on its own. */
+  placeChild(pool: string, spec: ChildSpecInput, options?: PlaceOptions): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;
-  /** Whether children are asked for at their own members: where there is no connection to be had, they are gone. */
-  readonly asksOwners: boolean;
   children(pool: string, filter?: ChildFilter): Promise<PoolChildList>;
-  /** Where to ask for a child: its own member, or the gateway. */
-  childUrl(id: string): Promise<string>;
-  /** Lets the one member that is asked drain. */
+  /** Lets the gateway drain. */
   drain(): Promise<Count>;
   close(): void;
 }
 
-/** The member's name in a child id. */
+/** The member's name in a child id. @throws {PoolError} `invalid_request` for another string. */
 export function ownerOf(id: string): string {
   const member = memberOfChild(id);
   if (member === "")

@@ -1,14 +1,8 @@
-/** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
-import type { z } from "@hono/zod-openapi";
-import type { Load } from "../../../openapi/errors.ts";
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import type { SlotEvent } from "../../../openapi/events.ts";
-import { isAtLeast } from "../../../openapi/limits.ts";
-import type { ChildInfo, Count, PoolMember, Tasks } from "../../../openapi/resources.ts";
-import type { ChildSpecInput, SlotRequestSchema } from "../../../openapi/spec.ts";
-import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
-import { readSlotEvents } from "../http/read-events.ts";
-import { postSpec } from "../http/send-spec.ts";
+/** Access to pools without a gateway: from a watched list of members, each asked directly. */
+import { PoolError } from "../../../openapi/errors.ts";
+import type { ChildInfo, Count, PoolMember } from "../../../openapi/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { Answer, Client } from "../http/client.ts";
 import {
   type Access,
   type ChildFilter,
@@ -19,59 +13,58 @@ import {
   type PoolList,
   queryOf,
 } from "./access.ts";
+import { type PoolMembers, placeDirectly, refusalIn } from "./direct-placement.ts";
+import { MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
-import { type Admission, type PlacementPorts, place, sample } from "./place.ts";
-import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./wait-for-slot.ts";
 
-/** A member that has taken a request and says nothing for so long is lost. */
-const ADMIT_TIMEOUT_MS = 10_000;
-/** How long a member may take to tell its load or its children for a listing. */
+/** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
-/** So many members are asked at once for a listing. */
+/** 64 members at a time are asked for a listing. */
 const LIST_CONCURRENCY = 64;
 
-/** Refusals of a member that has not what is to be run. */
-const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
-/** Refusals that concern the caller: where no member says anything better, these are what it has to know. */
-const CALLERS_OWN = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
-
-/** Refusals after which another member is tried: nothing was run. */
-const TRY_ELSEWHERE = new Set([
-  ...UNFIT,
-  "at_capacity",
-  "draining",
-  "slot_not_found",
-  "pool_not_found",
-  "too_many_requests",
-]);
-/** Of these, the ones that tell of a member that is there. */
-const FULL = new Set(["at_capacity", "draining"]);
+/** A member's answer for a listing; null when it did not answer. */
+interface ListAnswer<T> {
+  readonly member: Member;
+  readonly answer: T | null;
+}
 
 export class DirectAccess implements Access {
   readonly asksOwners = true;
-  readonly #client: Client;
+  readonly #client: MemberClient;
   readonly #members: Members;
 
-  constructor(client: Client, members: Members) {
-    this.#client = client;
+  constructor(client: Client | MemberClient, members: Members) {
+    this.#client = client instanceof MemberClient ? client : new MemberClient(client);
     this.#members = members;
   }
 
-  /** The same members, asked for a caller who shows this `Authorization`. */
+  get #asking(): PoolMembers {
+    return { members: this.#members, client: this.#client };
+  }
+
+  /** The same members, asked for a caller with this `Authorization`. */
   as(authorization: string | undefined): DirectAccess {
     return new DirectAccess(this.#client.as(authorization), this.#members);
   }
 
-  call(pool: string, spec: ChildSpecInput, placing: PlaceOptions = {}): Promise<Answer> {
-    return this.#place(pool, spec, "/call", placing.accept ?? "text/event-stream", placing);
+  call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer> {
+    const { accept = "text/event-stream" } = options;
+    return placeDirectly(this.#asking, { ...options, pool, spec, path: "/call", accept });
   }
 
   async placeChild(
     pool: string,
     spec: ChildSpecInput,
-    placing: PlaceOptions = {},
+    options: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const answer = await this.#place(pool, spec, "/children", "application/json", placing);
+    const request = {
+      ...options,
+      pool,
+      spec,
+      path: "/children",
+      accept: "application/json",
+    } as const;
+    const answer = await placeDirectly(this.#asking, request);
     return (await answer.body.json()) as ChildInfo;
   }
 
@@ -89,37 +82,32 @@ export class DirectAccess implements Access {
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    const asked = await this.#each(pool, async (member) => {
-      const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
-      const names = this.#client
-        .json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal })
-        .catch(() => undefined);
-      return { load: await this.#probe(member, pool, signal), names: await names };
+    const list = await this.#askAll(pool, async (member, signal) => {
+      const tasks = this.#client.tasks(member, pool, signal).catch(() => undefined);
+      return { load: await this.#client.load(member, pool, signal), tasks: await tasks };
     });
-    const members = asked.map(
-      ({ member, answer }): PoolMember => ({
-        member: member.name,
-        url: member.url,
-        version: member.version,
-        sandbox: member.sandbox,
+    const members = list.map(
+      ({ member: { name, url, version, sandbox }, answer }): PoolMember => ({
+        member: name,
+        url,
+        version,
+        sandbox,
         load: answer?.load ?? null,
       }),
     );
     const union = (key: "tasks" | "runtimes") =>
-      [...new Set(asked.flatMap(({ answer }) => answer?.names?.[key] ?? []))].sort();
+      [...new Set(list.flatMap(({ answer }) => answer?.tasks?.[key] ?? []))].sort();
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const query = queryOf(filter, [["pool", pool]]);
-    const lists = await this.#each(pool, (member) => {
-      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, {
-        signal: AbortSignal.timeout(LIST_TIMEOUT_MS),
-      });
-    });
+    const list = await this.#askAll(pool, (member, signal) =>
+      this.#client.children(member, query, signal),
+    );
     return {
-      children: lists.flatMap(({ answer }) => answer?.children ?? []),
-      unreachable: lists.filter(({ answer }) => answer === null).map(({ member }) => member.name),
+      children: list.flatMap(({ answer }) => answer ?? []),
+      unreachable: list.filter(({ answer }) => answer === null).map(({ member }) => member.name),
     };
   }
 
@@ -131,7 +119,7 @@ export class DirectAccess implements Access {
         "child_not_found",
         `no member is called ${owner}, so there is no child ${id}`,
       );
-    return `${member.url}/children/${id}`;
+    return this.#client.childUrl(member, id);
   }
 
   async drain(): Promise<Count> {
@@ -145,164 +133,34 @@ export class DirectAccess implements Access {
     this.#members.close();
   }
 
-  async #place(
+  /**
+   * Asks every member of a pool.
+   *
+   * @throws {PoolError} `pool_not_found` without members; a refusal that concerns the caller, when
+   *   no member answers.
+   */
+  async #askAll<T>(
     pool: string,
-    spec: ChildSpecInput,
-    path: string,
-    accept: NonNullable<RequestOptions["accept"]>,
-    { signal, onPosition, parts }: PlaceOptions,
-  ): Promise<Answer> {
-    // Both are fixed once, here at the door; what is passed on is the remainder.
-    const deadlineAt =
-      spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
-    const waitMs = Math.min(spec.waitMs ?? 0, spec.deadlineMs ?? Number.POSITIVE_INFINITY);
-    const remainder = (): { deadlineMs?: number } => {
-      if (deadlineAt === undefined) return {};
-      const deadlineMs = Math.ceil(deadlineAt - performance.now());
-      if (deadlineMs <= 0)
-        throw PoolError.of(
-          "deadline_exceeded",
-          `the deadline of ${spec.deadlineMs} ms passed before a member admitted`,
-        );
-      return { deadlineMs };
-    };
-    /** What members said that have not what is to be run: they are not asked again. */
-    const unfit = new Map<string, PoolError>();
-    const members = async () => {
-      const all = heldBy(spec.sandbox, pool, await this.#members.in(pool));
-      const fit = all.filter(({ name }) => !unfit.has(name));
-      const [said] = unfit.values();
-      if (said && fit.length === 0) throw said;
-      return fit;
-    };
-    const probe = (member: Member, probeSignal: AbortSignal) =>
-      this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
-    const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
-      signal?.throwIfAborted();
-      // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
-      if (!(await this.#members.in(pool)).some(({ name }) => name === member.name))
-        return { unreachable: `member ${member.name} has left the pool` };
-      const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
-      let answer: Answer | PoolError;
-      try {
-        answer = await postSpec(this.#client, `${member.url}${path}`, body, {
-          parts,
-          accept,
-          signal,
-          timeoutMs: ADMIT_TIMEOUT_MS,
-        });
-      } catch (error) {
-        if (signal?.aborted) throw error;
-        if (neverSent(error)) return { unreachable: error };
-        throw PoolError.of(
-          "member_lost",
-          `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
-          { cause: error },
-        );
-      }
-      if (!(answer instanceof PoolError)) return { admitted: answer };
-      if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
-      if (UNFIT.has(answer.code)) unfit.set(member.name, answer);
-      return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
-    };
-    const placed = placeOrWait<Answer>(
-      {
-        tryNow: async (effort) =>
-          place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
-        choose: async (waits) => shortestQueues(await members(), WAIT_AT - waits, probe),
-        request: (member, ms, left) =>
-          this.#requestSlot(member, { pool, waitMs: ms, sandbox: spec.sandbox }, left),
-        claim: admit,
-        onPosition,
-      },
-      { pool, waitMs, signal },
-    );
-    return placed.catch((error: unknown) => {
-      // The wait may have been cut short by the deadline.
-      if (error instanceof PoolError && error.code === "queue_timeout") remainder();
-      throw refusalIn((error as Error).cause) ?? error;
-    });
-  }
-
-  async *#requestSlot(
-    member: Member,
-    body: z.input<typeof SlotRequestSchema>,
-    signal: AbortSignal,
-  ): AsyncGenerator<SlotEvent, void, undefined> {
-    const answer = await this.#client.send(`${member.url}/slots`, {
-      method: "POST",
-      body,
-      accept: "text/event-stream",
-      signal,
-    });
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
-    yield* readSlotEvents(answer.body);
-  }
-
-  async #probe(member: Member, pool: string, signal: AbortSignal): Promise<Load> {
-    const count = await this.#client.json<Count>(`${member.url}/children/count`, { signal });
-    const load = count.pools && Object.hasOwn(count.pools, pool) ? count.pools[pool] : undefined;
-    if (!load)
-      throw PoolError.of("pool_not_found", `member ${member.name} does not serve pool ${pool}`);
-    return load;
-  }
-
-  /** Asks every member of a pool, so many at a time. Null for those that did not answer. */
-  async #each<T>(
-    pool: string,
-    ask: (member: Member) => Promise<T>,
-  ): Promise<{ readonly member: Member; readonly answer: T | null }[]> {
+    ask: (member: Member, signal: AbortSignal) => Promise<T>,
+  ): Promise<readonly ListAnswer<T>[]> {
     const members = await this.#members.in(pool);
     if (members.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
-    const answers: { member: Member; answer: T | null }[] = [];
+    const answers: ListAnswer<T>[] = [];
     let refusal: PoolError | undefined;
     const askOne = async (member: Member) => {
-      const answer = await ask(member).catch((error: unknown) => {
-        refusal = refusalIn(error) ?? refusal;
-        return null;
-      });
+      const answer = await ask(member, AbortSignal.timeout(LIST_TIMEOUT_MS)).catch(
+        (error: unknown) => {
+          refusal = refusalIn(error) ?? refusal;
+          return null;
+        },
+      );
       return { member, answer };
     };
     for (let from = 0; from < members.length; from += LIST_CONCURRENCY) {
-      answers.push(
-        ...(await Promise.all(members.slice(from, from + LIST_CONCURRENCY).map(askOne))),
-      );
+      const batch = members.slice(from, from + LIST_CONCURRENCY);
+      answers.push(...(await Promise.all(batch.map(askOne))));
     }
     if (refusal && answers.every(({ answer }) => answer === null)) throw refusal;
     return answers;
   }
-}
-
-function refusalIn(error: unknown): PoolError | undefined {
-  return error instanceof PoolError && CALLERS_OWN.has(error.code) ? error : undefined;
-}
-
-/** So many of the members to wait at; of a small pool all. */
-async function shortestQueues(
-  members: readonly Member[],
-  count: number,
-  probe: PlacementPorts<unknown>["probe"],
-): Promise<readonly Member[]> {
-  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
-  if (count <= 0) return [];
-  return (await sample(members, probe))
-    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
-    .slice(0, count)
-    .map(({ member }) => member);
-}
-
-/** Those of the members that hold their children by the level demanded, or a stronger one. */
-function heldBy(
-  demanded: ChildSpecInput["sandbox"],
-  pool: string,
-  members: readonly Member[],
-): readonly Member[] {
-  if (demanded === undefined || members.length === 0) return members;
-  const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
-  if (strong.length > 0) return strong;
-  const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
-  throw PoolError.of(
-    "no_members_available",
-    `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; its ${members.length} have ${levels}`,
-  );
 }

@@ -1,8 +1,9 @@
+/** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { ChildInfo, Count } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
-import { postSpec } from "../http/send-spec.ts";
+import { postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
   type ChildFilter,
@@ -14,7 +15,9 @@ import {
   queryOf,
 } from "./access.ts";
 
-/** Every request goes to one member, which forwards it. */
+/** 30 seconds for the gateway, which may have to try many members, to answer a placement. */
+const PLACE_TIMEOUT_MS = 30_000;
+
 export class GatewayAccess implements Access {
   readonly asksOwners = false;
   readonly #client: Client;
@@ -36,7 +39,8 @@ export class GatewayAccess implements Access {
     spec: ChildSpecInput,
     { signal, parts, accept = "text/event-stream" }: PlaceOptions = {},
   ): Promise<Answer> {
-    return this.#post(`${this.#of(pool)}/call`, spec, { accept, parts, signal, timeoutMs: 30000 });
+    const timeoutMs = PLACE_TIMEOUT_MS;
+    return this.#post(`${this.#of(pool)}/call`, { spec, accept, parts, signal, timeoutMs });
   }
 
   async placeChild(
@@ -44,11 +48,9 @@ export class GatewayAccess implements Access {
     spec: ChildSpecInput,
     { signal, parts }: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const answer = await this.#post(`${this.#of(pool)}/children`, spec, {
-      parts,
-      signal,
-      timeoutMs: 30000 + (spec.waitMs ?? 0),
-    });
+    const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
+    const url = `${this.#of(pool)}/children`;
+    const answer = await this.#post(url, { spec, parts, signal, timeoutMs });
     return (await answer.body
       .json()
       .catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
@@ -77,12 +79,12 @@ export class GatewayAccess implements Access {
 
   close(): void {}
 
-  async #post(url: string, spec: ChildSpecInput, options: RequestOptions): Promise<Answer> {
+  async #post(url: string, request: SpecRequest): Promise<Answer> {
     let answer: Answer | PoolError;
     try {
-      answer = await postSpec(this.#client, url, spec, options);
+      answer = await postSpec(this.#client, url, request);
     } catch (error) {
-      if (options.signal?.aborted) throw error;
+      if (request.signal?.aborted) throw error;
       throw this.#unreachable(error) ?? this.#lost(error);
     }
     if (answer instanceof PoolError) throw answer;
@@ -103,7 +105,7 @@ export class GatewayAccess implements Access {
     });
   }
 
-  /** What to say when there was nobody to send to: nothing was run, so it may be tried again. */
+  /** The error of a request that no member received; the caller may try again. */
   #unreachable(error: unknown): PoolError | undefined {
     if (!neverSent(error)) return undefined;
     return PoolError.of(

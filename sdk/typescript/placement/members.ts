@@ -1,22 +1,24 @@
+/** The members of pools: the seam between placement and the registry that lists them. */
 import type { SandboxLevel } from "../../../openapi/limits.ts";
 
-/** A server process that belongs to pools: static facts only, never its load. */
+/** A server process that belongs to pools. These facts are static; its load is not among them. */
 export interface Member {
   readonly name: string;
-  /** Where it serves, such as `http://10.0.0.5:7400`, without a final slash. */
+  /** The URL at which it serves, without a final slash: `http://10.0.0.5:7400`. */
   readonly url: string;
-  /** `maxChildren` by pool. */
+  /** `maxChildren` of each of its pools. */
   readonly pools: Readonly<Record<string, number>>;
   readonly sandbox: SandboxLevel;
   readonly version: string;
 }
-/** A watched list of members. The answers come from memory; only the first may wait. */
+
+/** A watched list of members. It answers from memory; only the first answer may take time. */
 export interface Members {
-  /** The members of a pool that may admit; none when nobody serves it. */
+  /** The members of a pool that may admit children; none for a pool without members. */
   in(pool: string): Promise<readonly Member[]>;
-  /** The members of every pool that may admit. */
+  /** The members of all pools that may admit children. */
   all(): Promise<readonly Member[]>;
-  /** A member by its name, also one that drains: its children are still there. */
+  /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
   /** Stops watching. */
   close(): void;

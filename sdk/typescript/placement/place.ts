@@ -1,121 +1,66 @@
 /**
- * Placement: choosing a member of a pool and being admitted by it. The SDK and the gateway run this same code.
+ * Placement: choosing a member of a pool and being admitted by it. The SDK and the gateway share
+ * this code.
  *
- * A few random members are asked for their load at once and tried from the least loaded on. The member's own
- * admission is the only truth: one that refuses is passed over, and a larger sample of the others is asked,
- * until every member has been. So N simultaneous callers find N free slots wherever those are.
+ * It asks a random sample of the members for their load, and tries them from the least loaded on.
+ * The member's own admission is the only truth. When each member of a sample refuses, a larger
+ * sample of the others is asked, until none is left. So N simultaneous callers find N free slots,
+ * wherever those are.
  */
 import type { Load } from "../../../openapi/errors.ts";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Member } from "./members.ts";
+import { PROBE_TIMEOUT_MS, type Probe, probeAll, SAMPLE, shuffled, take } from "./sample.ts";
 
-/** Up to this many members, all are asked. */
+/** In a pool of up to 20 members, all are asked at once. */
 const ASK_ALL_UP_TO = 20;
-/** Above, so many at first, chosen at random; each further sample is larger by {@link SAMPLE_GROWTH}. */
-const SAMPLE = 5;
+/** Each further sample is 4 times as large as the last one. */
 const SAMPLE_GROWTH = 4;
-/** Passes over the members before a full pool is called full: slots come free and are taken while one looks. */
+/** 3 passes over the members, because slots come free and are taken during one pass. */
 const PASSES = 3;
-/** How long a member may take to tell its load: first, and where nothing better answered. */
-const PROBE_TIMEOUT_MS = 250;
+/** 2 seconds for a slow member to tell its load, when no other member admits. */
 const PATIENT_PROBE_TIMEOUT_MS = 2_000;
 
-/** What became of one try to be admitted. */
+/** The outcome of one try to be admitted. */
 export type Admission<T> =
   | { readonly admitted: T }
-  /** It is at capacity, or does not admit now. */
+  /** The member is at capacity, or drains. */
   | { readonly full: true }
-  /** The request never reached it. */
+  /** The request did not reach the member, or was refused for another reason; nothing was run. */
   | { readonly unreachable: unknown };
 
 export interface PlacementPorts<T> {
-  /** Asks a member for its load in the pool; rejects when it does not answer. */
-  probe(member: Member, signal: AbortSignal): Promise<Load>;
-  /** Tries to be admitted. Rejects only when the member may have admitted: such a try is never repeated elsewhere. */
+  readonly probe: Probe;
+  /**
+   * Tries to be admitted. Rejects only when the member may have admitted the child: such a try is
+   * never repeated elsewhere.
+   */
   admit(member: Member): Promise<Admission<T>>;
-  /** A number in [0, 1). */
+  /** Returns a number in [0, 1). Default `Math.random`. */
   random?: () => number;
+  /** Default `thorough`. */
   effort?: Effort;
 }
 
-/** `thorough` (default) asks every member, and looks again for slots that move meanwhile; `once` asks every member; `sample` asks a few. */
+/**
+ * `thorough` asks every member, and looks again for slots that came free meanwhile. `once` asks
+ * every member. `sample` asks a few.
+ */
 export type Effort = "thorough" | "once" | "sample";
 
-/** Some of the members, chosen at random, with their loads: those that answer. */
-export async function sample(
-  members: readonly Member[],
-  probe: PlacementPorts<unknown>["probe"],
-  random?: () => number,
-): Promise<Probed[]> {
-  return (await probeAll(take(shuffled(members, random), SAMPLE), PROBE_TIMEOUT_MS, probe))
-    .answered;
-}
-
-/** The items in random order, drawn as they are asked for: taking k of them costs in proportion to k. */
-export function* shuffled<T>(
-  items: readonly T[],
-  random: () => number = Math.random,
-): Generator<T, void, undefined> {
-  // Fisher–Yates on a sparse copy: only the positions that were swapped are held.
-  const moved = new Map<number, T>();
-  const at = (index: number) => moved.get(index) ?? (items[index] as T);
-  for (let index = 0; index < items.length; index++) {
-    const other = index + Math.floor(random() * (items.length - index));
-    const chosen = at(other);
-    moved.set(other, at(index));
-    yield chosen;
-  }
-}
-
-function take<T>(draw: Iterator<T, void>, count: number): T[] {
-  const taken: T[] = [];
-  while (taken.length < count) {
-    const next = draw.next();
-    if (next.done) break;
-    taken.push(next.value);
-  }
-  return taken;
-}
-
-/** Those with a free slot, least loaded first by active/max; equals keep their (random) order. */
+/** The members with a free slot, lowest active/max first; equals keep their random order. */
 export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]): T[] {
   return probed
     .filter(({ load }) => load.active < load.max)
     .sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
 }
 
-export type Probed = { readonly member: Member; readonly load: Load };
-
-/** Asks all of `members` at once; those that fail at once are told apart from those that are only slow. */
-async function probeAll(
-  members: readonly Member[],
-  timeoutMs: number,
-  probe: PlacementPorts<unknown>["probe"],
-) {
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), timeoutMs);
-  const answered: Probed[] = [];
-  const slow: Member[] = [];
-  let lastError: unknown;
-  await Promise.all(
-    members.map(async (member) => {
-      try {
-        answered.push({ member, load: await probe(member, timeout.signal) });
-      } catch (error) {
-        lastError = error;
-        if (timeout.signal.aborted) slow.push(member);
-      }
-    }),
-  );
-  clearTimeout(timer);
-  return { answered, slow, lastError };
-}
-
 /**
  * Finds the least loaded of `members` that admits.
  *
- * @throws {PoolError} `no_members_available` when there are none or none answers; `all_members_at_capacity` when
- *   those that answer are full; `member_lost` when one was lost while it may have admitted.
+ * @throws {PoolError} `no_members_available` without members, or when none answers;
+ *   `all_members_at_capacity` when those that answer are full; `member_lost` when a member was lost
+ *   while it may have admitted.
  */
 export async function place<T>(
   pool: string,
@@ -124,68 +69,80 @@ export async function place<T>(
 ): Promise<T> {
   if (members.length === 0)
     throw PoolError.of("no_members_available", `pool ${pool} has no members`);
-  let full = 0;
-  let lastError: unknown;
-
-  const attempt = async (
-    candidates: readonly Member[],
-    timeoutMs: number,
-  ): Promise<{ admitted?: { value: T }; slow: Member[] }> => {
-    const {
-      answered,
-      slow,
-      lastError: probeError,
-    } = await probeAll(candidates, timeoutMs, ports.probe);
-    lastError = probeError ?? lastError;
-    const free = byLoad(answered);
-    full += answered.length - free.length;
-    for (const { member } of free) {
-      const admission = await ports.admit(member);
-      if ("admitted" in admission) return { admitted: { value: admission.admitted }, slow };
-      if ("full" in admission) full += 1;
-      else lastError = admission.unreachable;
-    }
-    return { slow };
-  };
-
-  const { effort = "thorough" } = ports;
-  const brief = effort === "sample";
-  const slow = new Set<Member>();
-  for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
-    const draw = shuffled(members, ports.random);
-    let asked = 0;
-    full = 0;
-    for (
-      let size = members.length <= ASK_ALL_UP_TO && !brief ? members.length : SAMPLE;
-      ;
-      size *= SAMPLE_GROWTH
-    ) {
-      const outcome = await attempt(take(draw, size), PROBE_TIMEOUT_MS);
-      if (outcome.admitted) return outcome.admitted.value;
-      for (const member of outcome.slow) slow.add(member);
-      asked += size;
-      // The first pass leaves nobody out. The later ones are for slots that moved meanwhile: a sample tells.
-      if (brief || asked >= members.length || (pass > 0 && asked >= ASK_ALL_UP_TO)) break;
-    }
-    // Slow is not lost: what nobody else could take is worth a longer wait, once.
-    if (pass === 0 && slow.size > 0 && !brief) {
-      const outcome = await attempt([...slow], PATIENT_PROBE_TIMEOUT_MS);
-      if (outcome.admitted) return outcome.admitted.value;
-    }
-    if (full === 0) {
-      const tried =
-        members.length === 1
-          ? "its one member does not answer"
-          : `none of its ${members.length} members answers`;
-      throw PoolError.of(
-        "no_members_available",
-        `pool ${pool}: ${tried}: ${messageOf(lastError)}`,
-        { cause: lastError },
-      );
-    }
+  const search = new Search(members, ports);
+  for (let pass = 0; pass < (search.effort === "thorough" ? PASSES : 1); pass++) {
+    const admission = await search.pass(pass === 0);
+    if (admission) return admission.admitted;
+    if (search.full > 0) continue;
+    const tried =
+      members.length === 1
+        ? "its one member does not answer"
+        : `none of its ${members.length} members answers`;
+    const { lastError: cause } = search;
+    throw PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   throw PoolError.of(
     "all_members_at_capacity",
     `pool ${pool}: all ${members.length} members are at capacity`,
   );
+}
+
+type Admitted<T> = { readonly admitted: T } | undefined;
+
+/** One caller's search for a member that admits. */
+class Search<T> {
+  readonly effort: Effort;
+  /** The members of this pass that are at capacity. */
+  full = 0;
+  /** The last reason why a member could not be tried. */
+  lastError: unknown;
+  readonly #members: readonly Member[];
+  readonly #ports: PlacementPorts<T>;
+
+  constructor(members: readonly Member[], ports: PlacementPorts<T>) {
+    this.#members = members;
+    this.#ports = ports;
+    this.effort = ports.effort ?? "thorough";
+  }
+
+  /** Goes over the members once, in a new random order. The first pass leaves no member out. */
+  async pass(isFirst: boolean): Promise<Admitted<T>> {
+    const { length } = this.#members;
+    const sampleOnly = this.effort === "sample";
+    const enough = sampleOnly ? SAMPLE : isFirst ? length : Math.min(length, ASK_ALL_UP_TO);
+    const draw = shuffled(this.#members, this.#ports.random);
+    const slow: Member[] = [];
+    this.full = 0;
+    let size = length <= ASK_ALL_UP_TO && !sampleOnly ? length : SAMPLE;
+    for (let asked = 0; asked < enough; size *= SAMPLE_GROWTH) {
+      const admission = await this.#tryEach(take(draw, size), PROBE_TIMEOUT_MS, slow);
+      if (admission) return admission;
+      asked += size;
+    }
+    // A slow member is not lost. When no other one admits, it gets a longer wait, once.
+    if (!isFirst || sampleOnly || slow.length === 0) return undefined;
+    return this.#tryEach(slow, PATIENT_PROBE_TIMEOUT_MS);
+  }
+
+  /** Tries the candidates by their load, and adds those that are slow to tell it to `slow`. */
+  async #tryEach(
+    candidates: readonly Member[],
+    timeoutMs: number,
+    slow: Member[] = [],
+  ): Promise<Admitted<T>> {
+    const probed = await probeAll(candidates, timeoutMs, this.#ports.probe);
+    slow.push(...probed.slow);
+    this.lastError = probed.lastError ?? this.lastError;
+    const free = byLoad(probed.answered);
+    this.full += probed.answered.length - free.length;
+    for (const { member } of free) {
+      const admission = await this.#ports.admit(member);
+      if ("admitted" in admission) return admission;
+      if ("full" in admission) this.full += 1;
+      else this.lastError = admission.unreachable;
+    }
+    return undefined;
+  }
 }

@@ -1,8 +1,8 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
 import { inspect } from "node:util";
 import { PoolError, type Problem } from "../../../openapi/errors.ts";
-import { checkArguments } from "../../../sdk/typescript/functions.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/index.ts";
+import { checkArguments } from "../../../sdk/typescript/values.ts";
 import { ProgressBar } from "../progress-bar.ts";
 
 /** 125: the pool failed, not the child, as with other runners of commands. */

@@ -1,6 +1,6 @@
 /** Calls functions in one runtime: each in its own process, a waiting one where there is one. */
 
-import { within } from "../../../sdk/typescript/within.ts";
+import { within } from "../../../sdk/typescript/time/within.ts";
 import type { Confinement, ReadOnlyBind } from "../../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../../sandbox/sandbox.ts";
 import type { Runner } from "../definition.ts";

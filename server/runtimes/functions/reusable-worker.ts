@@ -1,6 +1,6 @@
 /** One process that is reused from call to call. Each call sees only its own output and exit. */
 import { randomBytes } from "node:crypto";
-import { within } from "../../../sdk/typescript/within.ts";
+import { within } from "../../../sdk/typescript/time/within.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
 import type { StartedWork, Work } from "../runtime.ts";

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** Runs ffmpeg to its end, or until it is no longer wanted. Throws with its own words when it fails. */
+/** Runs ffmpeg until it ends, or the signal aborts. Throws ffmpeg's own message when it fails. */
 export async function ffmpeg(args: readonly string[], signal: AbortSignal): Promise<void> {
   await run("ffmpeg", ["-v", "error", ...args], { signal });
 }

@@ -1,9 +1,9 @@
-/** Waits for work, but not for ever. */
+/** Waits for work, up to a limit. */
 import { setTimeout as pause } from "node:timers/promises";
 
 /**
- * The work's value, or undefined where it takes longer than `ms` milliseconds; the work itself goes on.
- * Rejects where the work rejects in time.
+ * Resolves to the value of the work, or to undefined after `ms` milliseconds. The work itself is
+ * not stopped. Rejects when the work rejects in time.
  */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   const timer = new AbortController();

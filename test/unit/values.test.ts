@@ -2,10 +2,10 @@ import { parse, stringify } from "devalue";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { encodeArguments, withValues } from "../../sdk/typescript/values.ts";
+import { checkArguments, encodeArguments, withValues } from "../../sdk/typescript/values.ts";
 import { collect } from "../helpers/member.ts";
 
-/** Arguments as the other side reads them. */
+/** The arguments as the other side decodes them. */
 const again = (args: unknown[]) =>
   parse(JSON.stringify(encodeArguments(args, "devalue"))) as unknown[];
 const ending = { usage: { wallMs: 1, cpuMs: 1, maxRssBytes: 1 }, artifacts: [] };
@@ -32,7 +32,7 @@ describe("arguments by devalue", () => {
     ["a big integer", 2n ** 80n],
     ["bytes", new Uint8Array([1, 2, 3])],
     ["undefined", undefined],
-    ["numbers that JSON has not", [Number.NaN, Number.POSITIVE_INFINITY, -0]],
+    ["numbers that JSON does not have", [Number.NaN, Number.POSITIVE_INFINITY, -0]],
     ["a cycle", cycle],
     ["a URL", new URL("http://127.0.0.1/a")],
     ["a regular expression", /a+/gi],
@@ -44,7 +44,7 @@ describe("arguments by devalue", () => {
     expect(again([])).toEqual([]);
   });
 
-  test("a view of a buffer's pool takes nothing else of the pool along", () => {
+  test("a view of a buffer's pool carries no other bytes of the pool", () => {
     const [bytes] = again([Buffer.from("abc")]) as [Uint8Array];
     expect([bytes.buffer.byteLength, Buffer.from(bytes).toString()]).toEqual([3, "abc"]);
   });
@@ -54,14 +54,14 @@ describe("arguments by devalue", () => {
     ["a symbol", Symbol("s"), /argument 2: .*Symbol/],
     ["an instance of a class", [new (class Point {})()], /argument 2\[0\]: .*non-POJOs/],
     ["a promise", Promise.resolve(1), /argument 2: .*Promise/],
-    ["what is inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\): /],
+    ["a function inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\): /],
   ])("refuses %s and says where it is", (_, value, message) => {
     expect(() => encodeArguments([1, value], "devalue")).toThrow(
       expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }),
     );
   });
 
-  test("refuses what nests too deep for the stack", () => {
+  test("refuses a value that nests too deep for the stack", () => {
     let deep: unknown = 1;
     for (let level = 0; level < 100_000; level++) deep = [deep];
     expect(() => encodeArguments([deep], "devalue")).toThrow(
@@ -71,7 +71,7 @@ describe("arguments by devalue", () => {
 });
 
 describe("values by devalue", () => {
-  test("are read once, wherever the events pass", async () => {
+  test("are decoded once, wherever the events pass", async () => {
     const value = { at: new Date(0), all: new Set([1n]) };
     const event = result(JSON.parse(stringify(value)));
     const once = await read(event);
@@ -109,7 +109,7 @@ describe("values by devalue", () => {
     ["an array of four billion", [[-7, 4_294_967_296]]],
     ["a view of something else", [["Uint8Array", 1], 5]],
     ["no big integer", [["BigInt", "x"]]],
-    ["no date's text", [["URL", "no url"]]],
+    ["a URL that is none", [["URL", "no url"]]],
     ["a reference to itself through a box", [["Object", 0]]],
     ["a hundred thousand levels", Array.from({ length: 100_000 }, (_, index) => [index + 1])],
   ])("%s in the place of a value is worker_crashed", async (_, value) => {
@@ -125,7 +125,7 @@ describe("values by devalue", () => {
     expect(event).not.toHaveProperty("value");
   });
 
-  test("whatever a child writes is a value or worker_crashed", async () => {
+  test("every answer of a child becomes a value or worker_crashed", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(
@@ -145,6 +145,56 @@ describe("values by devalue", () => {
           else expect(event.type).toBe("result");
         },
       ),
+    );
+  });
+});
+
+describe("checkArguments", () => {
+  test("accepts values that JSON carries", () => {
+    const shared = { n: 1 };
+    expect(() =>
+      checkArguments([
+        null,
+        true,
+        "text",
+        1.5,
+        -3,
+        [],
+        {},
+        [[{ deep: [1, "2"] }]],
+        shared,
+        shared,
+        Object.create(null),
+      ]),
+    ).not.toThrow();
+  });
+
+  test("accepts a key without a value, which JSON leaves out", () => {
+    expect(() => checkArguments([{ here: 1, absent: undefined }])).not.toThrow();
+  });
+
+  const cycle: Record<string, unknown> = {};
+  cycle.inner = [cycle];
+
+  test.each<[string, unknown, string]>([
+    ["undefined", undefined, "argument 2 is undefined"],
+    ["undefined in an array", [1, undefined], "argument 2[1] is undefined"],
+    ["a hole in an array", new Array(1), "argument 2[0] is undefined"],
+    ["a function", () => 1, "argument 2 is a function"],
+    ["a symbol", Symbol("s"), "argument 2 is a symbol"],
+    ["a bigint", 1n, "argument 2 is a bigint"],
+    ["NaN", { a: [Number.NaN] }, "argument 2.a[0] is NaN"],
+    ["infinity", Number.POSITIVE_INFINITY, "argument 2 is Infinity"],
+    ["a cycle", cycle, "argument 2.inner[0] is part of a cycle"],
+    ["a Map", { map: new Map() }, "argument 2.map is an instance of Map"],
+    ["a Date", new Date(0), "argument 2 is an instance of Date"],
+    ["bytes", new Uint8Array(1), "argument 2 is an instance of Uint8Array"],
+  ])("refuses %s and says where it is", (_, value, message) => {
+    expect(() => checkArguments([1, value])).toThrow(
+      expect.objectContaining({
+        code: "invalid_request",
+        message: expect.stringContaining(message),
+      }),
     );
   });
 });

@@ -4,15 +4,16 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { endianness, networkInterfaces } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
-import { connectionOf, unansweredIn } from "../../sdk/typescript/http/dead-peers.ts";
+import { connectionOf, unansweredIn } from "../../sdk/typescript/http/tcp-table.ts";
 
 const HEAD =
-  "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
+  "  sl  local_address rem_address   st tx_queue rx_queue " +
+  "tr tm->when retrnsmt   uid  timeout inode";
 const line = (ends: string, state: string) =>
   `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
 
-/** Addresses are in words as the machine holds them. */
-test.skipIf(endianness() !== "LE")("packets that are not answered, by connection", () => {
+/** The table has addresses as 32-bit words in the machine's order. */
+test.skipIf(endianness() !== "LE")("unanswered packets are counted by connection", () => {
   const found = unansweredIn(
     [
       HEAD,
@@ -20,12 +21,12 @@ test.skipIf(endianness() !== "LE")("packets that are not answered, by connection
         "0209D30A:1CE8 00000000:0000",
         "0A 00000000:00000000 00:00000000 00000000     0        0",
       ),
-      // Repeated eleven times behind four probes.
+      // Eleven repetitions after four probes.
       line(
         "0109D30A:1CE8 0209D30A:B93A",
         "01 00000002:00000000 01:00000047 0000000B     0        4",
       ),
-      // A reader that takes nothing: its window is shut, and each probe of it answered.
+      // A reader that takes nothing: its window is closed, and it answers each probe.
       line(
         "0109D30A:1CE8 0309D30A:B93A",
         "01 00400000:00000000 04:00000047 00000000     0        0",
@@ -68,7 +69,7 @@ test.skipIf(process.platform !== "linux" || !hasIPv6).each([
     const client = connect((server.address() as AddressInfo).port, to);
     onTestFinished(() => void client.destroy());
     const [socket] = (await accepted) as [Socket];
-    // As if each of them had sent three packets in vain.
+    // This makes each connection look as if three of its packets had no answer.
     const lines = readFileSync(`/proc/self/net/${table}`, "latin1").replaceAll(
       /( \S\S:\S{8} )\S{8} /g,
       "$100000003 ",

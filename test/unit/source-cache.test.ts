@@ -8,8 +8,8 @@ const give = (sources: SourceCache, source: string, caller = "ann") =>
 const ask = (sources: SourceCache, source: string, caller = "ann") =>
   sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
 
-describe("Sources", () => {
-  test("names what was sent before, and leaves the rest of the spec as it is", () => {
+describe("SourceCache", () => {
+  test("completes a spec with the source of its hash, and changes nothing else in it", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1");
     expect(ask(sources, "() => 1")).toEqual({
@@ -23,13 +23,13 @@ describe("Sources", () => {
     ).toBe(command);
   });
 
-  test("a source without a hash is not kept", () => {
+  test("does not keep a source without a hash", () => {
     const sources = new SourceCache(10_000);
     sources.complete({ function: { source: "() => 1" } }, "ann");
     expect(sources.bytes).toBe(0);
   });
 
-  test("is nobody else's", () => {
+  test("gives a source to the caller that sent it, and to no other", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1", "ann");
     expect(() => ask(sources, "() => 1", "bob")).toThrow(
@@ -37,14 +37,14 @@ describe("Sources", () => {
     );
   });
 
-  test("the hash is of the UTF-8 bytes", () => {
+  test("hashes the UTF-8 bytes of a source", () => {
     // sha256sum of the bytes of "() => 'ü'".
     expect(hashOf("() => 'ü'")).toBe(
       "sha256:c0275c6685d6d1fe245b5d2415f40ae14b58837c6af35145be546e9c906c4bb0",
     );
   });
 
-  test("keeps the ones used last, and never more than its bytes", () => {
+  test("keeps the sources that were used last, and never more than its limit", () => {
     const source = fc.string({ maxLength: 3_000, unit: fc.constantFrom("a", "ü", "鳥") });
     const uses = fc.array(
       fc.record({ source, caller: fc.constantFrom("ann", "bob"), send: fc.boolean() }),
@@ -54,7 +54,7 @@ describe("Sources", () => {
       fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (given, maxBytes) => {
         const sources = new SourceCache(maxBytes);
         const size = (text: string) => Buffer.byteLength(text) + 512;
-        /** What a list of uses should leave: the latest first, as long as they fit. */
+        /** The sources that should be kept after these uses, the latest first. */
         let model: { key: string; source: string }[] = [];
         for (const { source, caller, send } of given) {
           const key = `${caller} ${source}`;

@@ -1,0 +1,114 @@
+/** The spec of a call as a program writes it, and its translation to the spec of the contract. */
+import type { Writable } from "node:stream";
+import type { Progress } from "../../openapi/events.ts";
+import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Bundle } from "./bundle.ts";
+import type { Ending } from "./child.ts";
+import type { SpecWithFiles } from "./files.ts";
+import { type PoolFunction, sourceOf } from "./functions.ts";
+import type { Task } from "./tasks.ts";
+import { type Encoding, encodeArguments } from "./values.ts";
+
+/**
+ * The keys of any spec, beside the work itself. All are optional.
+ *
+ * - `env`: variables for the child. Default: none of the caller's.
+ * - `stdin`: the child's standard input. Default: empty for a call, open for a placed child.
+ * - `files`, `artifacts`: files that go into the workspace, and patterns of files that come out.
+ * - `waitMs`: milliseconds to wait for a slot. Default 0: a full pool refuses the call at once.
+ * - `deadlineMs`: milliseconds until the child is stopped, the wait included. Default: 5 minutes
+ *   for a call (the operator can change that), none for a placed child.
+ * - `link`: stop the child when the caller's connection goes. Default false.
+ * - `labels`: words of the caller's own, shown with the child.
+ * - `limits`: tighter limits than the pool's. `sandbox`: the weakest acceptable sandbox level.
+ * - `outputEncoding`: `text` or `base64`, the form of output events. Default `text`.
+ */
+type SpecFields = Omit<SpecWithFiles, "command" | "function" | "task">;
+
+interface ValueFields {
+  /** How arguments and the value travel. Default `json`. */
+  readonly encoding?: Encoding;
+}
+
+/** Runs a program with its arguments; no shell reads them. */
+export interface CommandSpec extends SpecFields {
+  readonly command: string[];
+  readonly function?: never;
+  readonly task?: never;
+}
+
+/** The source of a function as the contract has it. Its `args` are values, not yet encoded. */
+type FunctionSource = NonNullable<ChildSpecInput["function"]>;
+
+/** Runs a function: one of this program's, a bundle, or source. */
+export interface FunctionSpec extends SpecFields, ValueFields {
+  readonly function: PoolFunction | Bundle | FunctionSource;
+  /** The arguments, unless the source has its own `args`. Default: none. */
+  readonly args?: unknown[];
+  readonly command?: never;
+  readonly task?: never;
+}
+
+/** Runs a task, which the operator installed. */
+export interface TaskSpec extends SpecFields, ValueFields {
+  readonly task: NonNullable<ChildSpecInput["task"]>;
+  /** The arguments, unless the task has its own `args`. Default: none. */
+  readonly args?: unknown[];
+  readonly command?: never;
+  readonly function?: never;
+}
+
+export type Spec = CommandSpec | FunctionSpec | TaskSpec;
+
+/** Options of the caller's side, and defaults for the keys of the spec. */
+export interface CallOptions extends SpecFields, ValueFields {
+  /** Receives the child's stdout. Default `process.stdout`; null drops it. */
+  readonly stdout?: Writable | null;
+  /** Receives the child's stderr. Default `process.stderr`; null drops it. */
+  readonly stderr?: Writable | null;
+  /** Called with the progress of a `call`. An error that it throws ends the wait. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends the wait. The child lives on, unless it is linked. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a command ended. */
+export type CommandResult = Ending & { readonly exitCode: number };
+
+/** Anything that `call` runs. */
+export type Work = PoolFunction | Bundle | Task | Spec;
+
+/** The spec and the options in the arguments of `call`. Without a spec they are the work's own. */
+export function specOf(work: Work, rest: unknown[]): [spec: Spec, options: CallOptions] {
+  if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
+  if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
+  return [work as Spec, (rest[0] ?? {}) as CallOptions];
+}
+
+/**
+ * The spec of the contract, with functions as source and arguments encoded. Files are still those
+ * of this program.
+ *
+ * @param options defaults for the keys of the spec; those of the caller's side are left out.
+ * @throws {PoolError} `invalid_request` for a function or an argument that cannot travel.
+ */
+export function contractSpec(spec: Spec, options: CallOptions): SpecWithFiles {
+  const { stdout, stderr, onProgress, signal, encoding: usual, ...defaults } = options;
+  const {
+    function: fn,
+    task,
+    args = [],
+    encoding = usual ?? "json",
+    ...fields
+  } = spec as FunctionSpec | TaskSpec;
+  const encode = <W extends FunctionSource | TaskSpec["task"]>(work: W): W => {
+    const own = work.encoding ?? encoding;
+    return { ...work, args: encodeArguments(work.args ?? args, own), encoding: own };
+  };
+  return {
+    ...defaults,
+    ...fields,
+    ...(fn && { function: encode(typeof fn === "function" ? { source: sourceOf(fn) } : fn) }),
+    ...(task && { task: encode(task) }),
+  };
+}

@@ -1,0 +1,60 @@
+/** The members of pools as Consul lists them, with one watch per pool that is asked for. */
+import { PoolError } from "../../../../openapi/errors.ts";
+import { PoolNameSchema } from "../../../../openapi/names.ts";
+import type { Member, Members } from "../members.ts";
+import type { ConsulClient } from "./consul-client.ts";
+import { ConsulWatch } from "./consul-watch.ts";
+
+export class ConsulMembers implements Members {
+  readonly #consul: ConsulClient;
+  /** The watches by pool; the watch of the whole service under undefined. */
+  readonly #watches = new Map<string | undefined, ConsulWatch>();
+  /** Pools that were read from the whole list, until it changes. */
+  readonly #byPool = new Map<string, readonly Member[]>();
+
+  /** @param consul a client that nobody else closes: `close()` destroys its connections. */
+  constructor(consul: ConsulClient) {
+    this.#consul = consul;
+  }
+
+  async in(pool: string): Promise<readonly Member[]> {
+    const whole = this.#watches.get(undefined);
+    if (!whole) return this.#watch(pool).members();
+    // A member watches the whole service. So it needs one connection to its agent for all pools.
+    const all = await whole.members();
+    let members = this.#byPool.get(pool);
+    if (!members) {
+      members = all.filter((member) => Object.hasOwn(member.pools, pool));
+      if (members.length > 0) this.#byPool.set(pool, members);
+    }
+    return members;
+  }
+
+  all(): Promise<readonly Member[]> {
+    return this.#watch(undefined).members();
+  }
+
+  find(name: string): Promise<Member | undefined> {
+    return this.#watch(undefined).find(name);
+  }
+
+  close(): void {
+    for (const watch of this.#watches.values()) watch.close();
+    this.#watches.clear();
+    this.#consul.destroy();
+  }
+
+  #watch(pool: string | undefined): ConsulWatch {
+    let watch = this.#watches.get(pool);
+    if (!watch) {
+      if (pool !== undefined && !PoolNameSchema.safeParse(pool).success)
+        throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
+      watch = new ConsulWatch(this.#consul, {
+        filter: pool === undefined ? undefined : `"${pool}" in Service.Tags`,
+        onChange: () => this.#byPool.clear(),
+      });
+      this.#watches.set(pool, watch);
+    }
+    return watch;
+  }
+}

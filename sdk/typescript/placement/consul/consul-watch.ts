@@ -1,0 +1,130 @@
+/** One watch on the service in Consul, which keeps the last good list while Consul is away. */
+import { setTimeout as pause } from "node:timers/promises";
+import { messageOf, PoolError } from "../../../../openapi/errors.ts";
+import { within } from "../../time/within.ts";
+import type { Member } from "../members.ts";
+import type { ConsulClient } from "./consul-client.ts";
+import { type HealthEntry, memberOf, type RegisteredMember, SERVICE } from "./consul-service.ts";
+
+/** Consul answers a blocking query after this time, even when nothing has changed. */
+const WAIT = "60s";
+/** 5 seconds for the first list to arrive. */
+const FIRST_LIST_TIMEOUT_MS = 5_000;
+/**
+ * 15 seconds, the TTL of a member's check. When Consul is back, a member that is missing stays on
+ * the list for this long, because it may be about to register again.
+ */
+const SETTLE_MS = 15_000;
+/** The pause before a failed watch starts again: 100 ms at first, doubled up to 2 seconds. */
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 2_000;
+
+export interface WatchOptions {
+  /** A filter expression of Consul's, such as `"pipeline" in Service.Tags`. Default: no filter. */
+  readonly filter?: string | undefined;
+  /** Called after each change of the list. */
+  readonly onChange: () => void;
+}
+
+export class ConsulWatch {
+  readonly #consul: ConsulClient;
+  readonly #options: WatchOptions;
+  /** The members of Consul's last answer. */
+  #answered: readonly RegisteredMember[] = [];
+  /** Members that went missing while Consul was away, until they are back or `SETTLE_MS` ends. */
+  readonly #missing = new Map<string, RegisteredMember>();
+  #listed: readonly RegisteredMember[] = [];
+  #synced = false;
+  /** Resolves at the first list, and at `close()`. */
+  readonly #firstList = Promise.withResolvers<void>();
+  #lastError: string | undefined;
+  #retryMs = RETRY_MIN_MS;
+  #hadError = false;
+  #watch: ReturnType<ConsulClient["watch"]> | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(consul: ConsulClient, options: WatchOptions) {
+    this.#consul = consul;
+    this.#options = options;
+    this.#start();
+  }
+
+  /** The members whose checks pass. @throws {PoolError} `no_members_available` without a list. */
+  async members(): Promise<readonly Member[]> {
+    await this.#awaitList();
+    return this.#listed.filter(({ passing }) => passing);
+  }
+
+  /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
+  async find(name: string): Promise<Member | undefined> {
+    await this.#awaitList();
+    return this.#listed.find((member) => member.name === name);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#watch?.end();
+    this.#firstList.resolve();
+  }
+
+  async #awaitList(): Promise<void> {
+    if (!this.#synced) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList.promise);
+    if (!this.#synced) {
+      const reason = this.#lastError ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;
+      throw PoolError.of("no_members_available", `Consul has not answered yet: ${reason}`);
+    }
+  }
+
+  #after(ms: number, run: () => void): void {
+    const { signal } = this.#closing;
+    void pause(ms, undefined, { ref: false, signal }).then(run, () => {});
+  }
+
+  #start(): void {
+    const { filter } = this.#options;
+    const watch = this.#consul.watch({
+      method: this.#consul.health.service,
+      options: { service: SERVICE, wait: WAIT, ...(filter ? { filter } : {}) },
+    });
+    this.#watch = watch;
+    watch.on("change", (entries: HealthEntry[]) => {
+      if (watch !== this.#watch || this.#closing.signal.aborted) return;
+      this.#retryMs = RETRY_MIN_MS;
+      this.#accept(entries.map(memberOf).filter((member) => member !== undefined));
+    });
+    watch.on("error", (error: Error) => {
+      if (watch !== this.#watch) return;
+      // After an error, the library's watch keeps its old index and may stay blind for a whole
+      // wait. A new watch begins without an index.
+      watch.end();
+      this.#watch = undefined;
+      this.#hadError = true;
+      this.#lastError = messageOf(error);
+      this.#after(this.#retryMs, () => this.#start());
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    });
+  }
+
+  #accept(answered: readonly RegisteredMember[]): void {
+    this.#answered = answered;
+    const names = new Set(answered.map((member) => member.name));
+    if (this.#hadError) {
+      this.#hadError = false;
+      for (const member of this.#listed)
+        if (!names.has(member.name)) this.#missing.set(member.name, member);
+      this.#after(SETTLE_MS, () => {
+        this.#missing.clear();
+        this.#list(this.#answered);
+      });
+    }
+    for (const name of names) this.#missing.delete(name);
+    this.#list([...answered, ...this.#missing.values()]);
+  }
+
+  #list(listed: readonly RegisteredMember[]): void {
+    this.#listed = listed;
+    this.#synced = true;
+    this.#firstList.resolve();
+    this.#options.onChange();
+  }
+}

@@ -1,0 +1,148 @@
+/** The queues of several members that one caller stands in at the same time. */
+import type { Problem } from "../../../openapi/errors.ts";
+import { errorFor, messageOf, PoolError } from "../../../openapi/errors.ts";
+import type { SlotEvent } from "../../../openapi/events.ts";
+import type { Deadline } from "../time/deadline.ts";
+import { within } from "../time/within.ts";
+import type { Member } from "./members.ts";
+
+export interface SlotQueuesOptions {
+  /**
+   * Stands in a member's queue for `waitMs` milliseconds, until the signal aborts. The abort also
+   * returns a slot that was granted.
+   */
+  request(member: Member, waitMs: number, signal: AbortSignal): AsyncIterable<SlotEvent>;
+  /**
+   * Called with the best position in any queue, 1 for the next to be served: first, and at each
+   * change.
+   */
+  readonly onPosition?: ((position: number) => void) | undefined;
+}
+
+/** A slot that waits for this caller to take it. */
+export interface GrantedSlot {
+  readonly member: Member;
+  readonly slot: string;
+}
+
+export class SlotQueues {
+  /** The last refusal of a queue; undefined when the queues were lost or timed out. */
+  refusal: PoolError | undefined;
+  /** Whether any member has answered. */
+  reached = false;
+  #granted: GrantedSlot | undefined;
+  readonly #options: SlotQueuesOptions;
+  readonly #deadline: Deadline;
+  /**
+   * Leaves each queue, by the member's name. A member is not the key, because each change of the
+   * list makes new objects of the members.
+   */
+  readonly #open = new Map<string, AbortController>();
+  readonly #positions = new Map<string, number>();
+  #bestPosition = 0;
+  #wake: () => void = () => {};
+
+  /** @param deadline of the whole wait. */
+  constructor(options: SlotQueuesOptions, deadline: Deadline) {
+    this.#options = options;
+    this.#deadline = deadline;
+  }
+
+  /** The number of queues, including that of a member whose slot is held. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Whether the caller stands in no queue and holds no slot. */
+  get isEmpty(): boolean {
+    return this.#open.size === 0 && !this.#granted;
+  }
+
+  /** Joins the queues of these members, beside those that were joined before. */
+  join(members: readonly Member[]): void {
+    const waitMs = Math.max(1, Math.ceil(this.#deadline.remainingMs));
+    for (const member of members) {
+      const { name } = member;
+      if (this.#open.has(name)) continue;
+      const leaving = new AbortController();
+      this.#open.set(name, leaving);
+      const events = this.#options.request(member, waitMs, leaving.signal);
+      void this.#wait(member, events, leaving).finally(() => {
+        if (this.#open.get(name) !== leaving) return;
+        this.#forget(name);
+        this.#wake();
+      });
+    }
+  }
+
+  /** The next granted slot; undefined when none is granted in `ms`, or no queue is left. */
+  async next(ms: number, signal: AbortSignal | undefined): Promise<GrantedSlot | undefined> {
+    if (!this.#granted && !this.isEmpty) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const wake = () => resolve();
+      signal?.addEventListener("abort", wake, { once: true });
+      await within(Math.max(0, ms), promise);
+      signal?.removeEventListener("abort", wake);
+    }
+    const granted = this.#granted;
+    this.#granted = undefined;
+    return granted;
+  }
+
+  /** Leaves the queues, and returns the slots that were granted and not taken. */
+  close(): void {
+    for (const [name, leaving] of this.#open) this.#leave(name, leaving);
+  }
+
+  #leave(name: string, leaving: AbortController): void {
+    leaving.abort();
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    this.#open.delete(name);
+    this.#positions.delete(name);
+  }
+
+  async #wait(
+    member: Member,
+    events: AsyncIterable<SlotEvent>,
+    leaving: AbortController,
+  ): Promise<void> {
+    try {
+      for await (const event of events) {
+        if (leaving.signal.aborted) return;
+        this.reached = true;
+        if (event.type === "queued") this.#moveTo(member.name, event.position);
+        else if (event.type === "granted") {
+          // The caller leaves the other queues at once, so that none of them holds a slot in vain.
+          for (const [name, other] of this.#open) if (other !== leaving) this.#leave(name, other);
+          this.#granted = { member, slot: event.slot.id };
+          this.#wake();
+        } else this.#refuse(errorFor(event.problem as Problem));
+      }
+    } catch (error) {
+      if (!leaving.signal.aborted)
+        this.#refuse(
+          error instanceof PoolError
+            ? error
+            : PoolError.of("member_lost", messageOf(error), { cause: error }),
+        );
+    }
+  }
+
+  #refuse(error: PoolError): void {
+    if (error.code === "member_lost") return;
+    this.reached = true;
+    if (error.code !== "queue_timeout") this.refusal = error;
+  }
+
+  #moveTo(member: string, position: number): void {
+    this.#positions.set(member, position);
+    const best = Math.min(...this.#positions.values());
+    if (best === this.#bestPosition) return;
+    this.#bestPosition = best;
+    this.#options.onPosition?.(best);
+  }
+}

@@ -126,22 +126,24 @@ export class TokenFile {
    */
   constructor(file: string, log: Log) {
     let first = true;
+    const say = (level: Parameters<Log>[0], message: string) =>
+      log(level, `token file ${file}: ${message}`);
     try {
       this.#close = watchFiles(
         [file],
         ([text = ""]) => {
           this.#callers = parseTokens(text);
           if (!first || this.#callers.size === 0)
-            log(first ? "warn" : "info", `token file ${file}: ${this.#callers.size} tokens`);
+            say(first ? "warn" : "info", `${this.#callers.size} tokens`);
           first = false;
         },
-        (message) => log("error", `token file ${file}: ${message}; the tokens before stay`),
+        (message) => say("error", `${message}; the tokens before stay`),
       );
       const mode = statSync(file).mode & 0o777;
-      const warn = (who: string, what: string) =>
-        log("warn", `token file ${file}: ${who} (mode ${mode.toString(8)})${what}`);
-      if (mode & 0o022) warn("others than its owner may write it", ", and so let themselves in");
-      else if (mode & 0o004) warn("everybody may read it", "; it has only hashes");
+      const shown = `(mode ${mode.toString(8)})`;
+      if (mode & 0o022)
+        say("warn", `others than its owner may write it ${shown}, and so let themselves in`);
+      else if (mode & 0o004) say("warn", `everybody may read it ${shown}; it has only hashes`);
     } catch (error) {
       throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, {
         cause: error,

@@ -1,8 +1,9 @@
 /** SIGHUP: the configuration file is read again, and the members take of it what they can. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { DEFAULTS, type MemberOptions, type RunningMember } from "../member/options.ts";
+import { DEFAULTS, type MemberOptions } from "../member/options.ts";
 import { CHANGEABLE } from "../member/reload.ts";
+import type { RunningMember } from "../member/running-member.ts";
 import { configured, log } from "./member-options.ts";
 import { COMMANDS, camelCase, type Parsed } from "./options.ts";
 

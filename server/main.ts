@@ -40,10 +40,11 @@ export { EmbeddedRegistry } from "./membership/embedded.ts";
  * Starts a member. It listens at once, and joins its pools in the background
  * ({@link RunningMember.joined}).
  *
- * @throws {PoolError} `invalid_request` for options that make no sense; `sandbox_unavailable` with what to
- *   do about it. Nothing stays open then.
+ * @throws {PoolError} `invalid_request` for options that make no sense; `sandbox_unavailable`, with
+ *   what the operator can do about it. Nothing stays open then.
  * @example
- * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
+ * const consul = { address: "127.0.0.1:8500" };
+ * const member = await startMember({ pools: { pipeline: 5 }, consul });
  */
 export function startMember(options: MemberOptions): Promise<RunningMember> {
   return allOrNothing((onFailure) => construct(options, onFailure));
@@ -108,6 +109,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   return member;
 }
 
+/** Opens what runs the children of all pools. */
 async function openRuntimes(settings: Settings, tasks: Tasks, onFailure: OnFailure) {
   const { path, runtimes: configured = {}, log } = settings;
   // The pools prove the sandbox, each under its own limits and grants.

@@ -1,4 +1,4 @@
-/** Runs a member from its start to its end: reload, drain, stop. */
+/** Runs a member until its end: reloads its options, drains and stops it. */
 import { isDeepStrictEqual } from "node:util";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
@@ -25,6 +25,7 @@ const IDLE_POLL_MS = 20;
  */
 const QUIET_MS = 1_000;
 
+/** A member that serves: its name, URL and pools, and the ways to change and end it. */
 export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
@@ -76,12 +77,12 @@ export class LocalMember implements RunningMember {
   readonly version: string;
   pools: Member["pools"];
   readonly joined: Promise<void>;
-  readonly stopped: Promise<void>;
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly stopped = this.#stopped.promise;
+  readonly #parts: MemberParts;
+  #options: MemberOptions;
   /** The options in force, defaults included. */
   #settings: Settings;
-  readonly #parts: MemberParts;
-  readonly #stopped = Promise.withResolvers<void>();
-  #options: MemberOptions;
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
@@ -95,7 +96,6 @@ export class LocalMember implements RunningMember {
     this.sandbox = self.sandbox;
     this.version = self.version;
     this.pools = self.pools;
-    this.stopped = this.#stopped.promise;
     this.joined = membership.join(self);
   }
 

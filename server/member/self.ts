@@ -9,12 +9,13 @@ import { VERSION } from "./version.ts";
 
 type Pools = ReadonlyMap<string, CheckedPool>;
 
-/** @param port where the member listens; the options may have asked for any free port. */
+/** @param address where the member listens. The options may have asked for any free port. */
 export function selfOf(
   { host, advertise, name, tls }: Settings,
-  { port }: AddressInfo,
+  address: AddressInfo,
   { pools, sandbox }: { readonly pools: Pools; readonly sandbox: SandboxLevel },
 ): Member {
+  const { port } = address;
   const machine = hostname()
     .replaceAll(/[^A-Za-z0-9_-]/g, "-")
     .slice(0, 50);

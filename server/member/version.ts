@@ -1,4 +1,4 @@
-/** The package's version, from the one place that has it. */
+/** The version of the package, read from `package.json`. */
 import manifest from "../../package.json" with { type: "json" };
 
 export const VERSION = manifest.version;

@@ -1,3 +1,4 @@
+/** The cache of sources: by caller and hash, bounded in bytes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
@@ -8,8 +9,8 @@ const give = (sources: SourceCache, source: string, caller = "ann") =>
 const ask = (sources: SourceCache, source: string, caller = "ann") =>
   sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
 
-describe("Sources", () => {
-  test("names what was sent before, and leaves the rest of the spec as it is", () => {
+describe("SourceCache", () => {
+  test("adds a source that was sent before, and changes nothing else in the spec", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1");
     expect(ask(sources, "() => 1")).toEqual({
@@ -23,13 +24,13 @@ describe("Sources", () => {
     ).toBe(command);
   });
 
-  test("a source without a hash is not kept", () => {
+  test("caches no source that comes without a hash", () => {
     const sources = new SourceCache(10_000);
     sources.complete({ function: { source: "() => 1" } }, "ann");
     expect(sources.bytes).toBe(0);
   });
 
-  test("is nobody else's", () => {
+  test("keeps the sources of each caller from all others", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1", "ann");
     expect(() => ask(sources, "() => 1", "bob")).toThrow(
@@ -37,26 +38,26 @@ describe("Sources", () => {
     );
   });
 
-  test("the hash is of the UTF-8 bytes", () => {
-    // sha256sum of the bytes of "() => 'ü'".
+  test("takes the hash of the UTF-8 bytes", () => {
+    // The value comes from sha256sum, over the bytes of "() => 'ü'".
     expect(hashOf("() => 'ü'")).toBe(
       "sha256:c0275c6685d6d1fe245b5d2415f40ae14b58837c6af35145be546e9c906c4bb0",
     );
   });
 
-  test("keeps the ones used last, and never more than its bytes", () => {
+  test("evicts the source used longest ago, and stays within its bytes", () => {
     const source = fc.string({ maxLength: 3_000, unit: fc.constantFrom("a", "ü", "鳥") });
     const uses = fc.array(
       fc.record({ source, caller: fc.constantFrom("ann", "bob"), send: fc.boolean() }),
       { maxLength: 60 },
     );
     fc.assert(
-      fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (given, maxBytes) => {
+      fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (sequence, maxBytes) => {
         const sources = new SourceCache(maxBytes);
         const size = (text: string) => Buffer.byteLength(text) + 512;
-        /** What a list of uses should leave: the latest first, as long as they fit. */
+        /** The entries that the cache should hold, the latest first. */
         let model: { key: string; source: string }[] = [];
-        for (const { source, caller, send } of given) {
+        for (const { source, caller, send } of sequence) {
           const key = `${caller} ${source}`;
           const known = model.some((entry) => entry.key === key);
           if (send) give(sources, source, caller);

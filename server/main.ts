@@ -8,14 +8,14 @@ import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { InFlight } from "./http/in-flight.ts";
-import { createListener, type Listener, type ListenerOptions } from "./http/listener.ts";
+import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
 import { allOrNothing } from "./member/all-or-nothing.ts";
 import { checkedOptions } from "./member/check-options.ts";
 import { MemberPools } from "./member/member-pools.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
-import { selfOf } from "./member/self.ts";
+import { maxChildrenOf, selfOf } from "./member/self.ts";
 import { type Settings, settingsOf } from "./member/settings.ts";
 import { warnOfRisks } from "./member/warnings.ts";
 import { ConsulMembership } from "./membership/consul.ts";
@@ -62,16 +62,20 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => tls?.close());
   const auth = openAuth(options, log);
   onFailure(() => auth?.close());
+  const authenticated = auth !== undefined;
   const { sandbox, runtimes } = await openRuntimes(settings, tasks, onFailure);
   const pools = new MemberPools(sandbox, runtimes);
   const prepared = await pools.prepare(checked);
-  const { requestTimeoutMs } = settings;
-  const fetch: ListenerOptions["fetch"] = (request, env) => app.fetch(request, env);
-  const listener = createListener({ fetch, tls, requestTimeoutMs, logError });
+  const listener = createListener({
+    fetch: (request, env) => app.fetch(request, env),
+    tls,
+    requestTimeoutMs: settings.requestTimeoutMs,
+    logError,
+  });
   const address = await listen(listener, settings);
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
-  const self = selfOf(settings, address, { pools: checked, sandbox: sandbox.level });
+  const self = selfOf(settings, address, { pools: maxChildrenOf(checked), sandbox: sandbox.level });
   pools.serve(prepared, settings, self);
   const membership = options.consul
     ? new ConsulMembership(options.consul, log)
@@ -99,13 +103,13 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
-      authenticated: auth !== undefined,
+      authenticated,
       loopback: isLoopback(host),
       advertise: options.advertise,
       secure: tls !== undefined,
     }),
   });
-  warnOfRisks(settings, { sandbox: sandbox.level, authenticated: auth !== undefined });
+  warnOfRisks(settings, sandbox.level, authenticated);
   return member;
 }
 

@@ -50,6 +50,7 @@ export class Auth {
 
 /** Opens what the options name; undefined where they name neither a token file nor a key set. */
 export function openAuth(options: AuthOptions, log: Log): Auth | undefined {
-  const { tokenFile, jwks } = options;
-  return tokenFile === undefined && jwks === undefined ? undefined : new Auth(options, log);
+  const named = options.tokenFile ?? options.jwks;
+  // An empty path is a mistake to report, and no wish for a member without tokens.
+  return named === undefined ? undefined : new Auth(options, log);
 }

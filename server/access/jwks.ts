@@ -42,12 +42,12 @@ const ALGORITHMS = [
 ];
 const FETCH_TIMEOUT_MS = 5_000;
 const MAX_JWKS_BYTES = 1024 * 1024;
-/** After 5 minutes a token starts another fetch in the background; the keys go on to be used. */
+/** After 5 minutes the next token starts a fetch in the background; the keys stay in use. */
 const FRESH_MS = 5 * 60_000;
 /** After 1 hour without a successful fetch the keys are no longer used. */
 const MAX_AGE_MS = 60 * 60_000;
 /** An unknown key, or a fetch that failed, leads to another fetch at most every 10 seconds. */
-export const REFETCH_MS = 10_000;
+const REFETCH_MS = 10_000;
 
 export class Jwks {
   readonly #options: JwksOptions;

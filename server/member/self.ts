@@ -1,19 +1,16 @@
 /** Describes a member as the registry shows it to the others. */
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
-import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { CheckedPool } from "./check-options.ts";
 import type { Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
-type Pools = ReadonlyMap<string, CheckedPool>;
-
 /** @param address where the member listens. The options may have asked for any free port. */
 export function selfOf(
   { host, advertise, name, tls }: Settings,
   address: AddressInfo,
-  { pools, sandbox }: { readonly pools: Pools; readonly sandbox: SandboxLevel },
+  facts: Pick<Member, "pools" | "sandbox">,
 ): Member {
   const { port } = address;
   const machine = hostname()
@@ -23,13 +20,12 @@ export function selfOf(
   return {
     name: name ?? `${machine}-${port}`,
     url: `${tls?.certFile === undefined ? "http" : "https"}://${authority}`,
-    pools: maxChildrenOf(pools),
-    sandbox,
+    ...facts,
     version: VERSION,
   };
 }
 
 /** The largest number of children by pool. */
-export function maxChildrenOf(pools: Pools): Member["pools"] {
+export function maxChildrenOf(pools: ReadonlyMap<string, CheckedPool>): Member["pools"] {
   return Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren]));
 }

@@ -6,7 +6,8 @@ import type { Settings } from "./settings.ts";
 
 export function warnOfRisks(
   { host, log }: Settings,
-  { sandbox, authenticated }: { readonly sandbox: SandboxLevel; readonly authenticated: boolean },
+  sandbox: SandboxLevel,
+  authenticated: boolean,
 ): void {
   if (sandbox === "no-cgroup")
     log(

@@ -1,364 +1,139 @@
-/** Puts a member together: the only place that constructs services. Embed a member in an application with {@link startMember}. */
+/** Constructs a member: the only file that creates services and connects them. */
 import { once } from "node:events";
-import { hostname } from "node:os";
-import { isDeepStrictEqual } from "node:util";
+import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
-import type { Member } from "../sdk/typescript/placement/members.ts";
-import { Auth } from "./access/auth.ts";
+import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { InFlight } from "./http/in-flight.ts";
-import { createListener } from "./http/listener.ts";
-import { openTls, type TlsFiles } from "./http/tls.ts";
-import { type CheckedPool, checkedOptions } from "./member/check-options.ts";
-import {
-  DEFAULTS,
-  type MemberOptions,
-  type Reloaded,
-  type RunningMember,
-} from "./member/options.ts";
-import { confinementOf } from "./member/pool-options.ts";
-import { difference, merged } from "./member/reload.ts";
-import { VERSION } from "./member/version.ts";
+import { createListener, type Listener } from "./http/listener.ts";
+import { openTls } from "./http/tls.ts";
+import { allOrNothing } from "./member/all-or-nothing.ts";
+import { checkedOptions } from "./member/check-options.ts";
+import { MemberPools } from "./member/member-pools.ts";
+import type { MemberOptions } from "./member/options.ts";
+import { LocalMember, type RunningMember } from "./member/running-member.ts";
+import { maxChildrenOf, selfOf } from "./member/self.ts";
+import { type Settings, settingsOf } from "./member/settings.ts";
+import { warnOfRisks } from "./member/warnings.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { createApp } from "./routes/app.ts";
 import { UploadReceiver } from "./routes/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
-import type { RuntimeRegistry } from "./runtimes/registry/runtime-registry.ts";
 import { Tasks } from "./runtimes/tasks.ts";
-import type { Confinement } from "./sandbox/confinement.ts";
-import { openSandbox, probeConfinements } from "./sandbox/open-sandbox.ts";
-import { type ChangeableOptions, Supervisor } from "./supervisor/supervisor.ts";
-import { fetchRulesOf } from "./workspace/fetch-rules.ts";
+import { openSandbox } from "./sandbox/open-sandbox.ts";
 
 export {
   type ConsulOptions,
   consulOptionsFrom,
 } from "../sdk/typescript/placement/consul/consul-options.ts";
-export type { MemberOptions, Reloaded, RunningMember } from "./member/options.ts";
+export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
+export type { RunningMember } from "./member/running-member.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
 
-/** How long the last events may take to reach their readers at the end. */
-const DELIVER_TIMEOUT_MS = 5_000;
-const IDLE_POLL_MS = 20;
-/** A member that drains closes its port once no request has come for so long: callers have seen that it is leaving. */
-const QUIET_MS = 1_000;
-
 /**
- * Starts a member: it listens at once and joins its pools ({@link RunningMember.joined}).
+ * Starts a member. It listens at once, and joins its pools in the background
+ * ({@link RunningMember.joined}).
  *
- * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` with what to do about it.
+ * @throws {PoolError} `invalid_request` for options that make no sense; `sandbox_unavailable`, with
+ *   what the operator can do about it. Nothing stays open then.
  * @example
- * const member = await startMember({ pools: { pipeline: 5 }, consul: { address: "127.0.0.1:8500" } });
+ * const consul = { address: "127.0.0.1:8500" };
+ * const member = await startMember({ pools: { pipeline: 5 }, consul });
  */
-export async function startMember(options: MemberOptions): Promise<RunningMember> {
-  const { host = DEFAULTS.host, port = DEFAULTS.port, log = () => {} } = options;
-  const pools = checkedOptions(options);
-  const tasks = new Tasks(options.tasks);
-  const { auth, tls, ...files } = openFiles(options, log);
-  const sandbox = await openSandbox(options, confinementsOf(pools)).catch((error: unknown) => {
-    files.close();
-    throw error;
-  });
-  const poolRuntimes = new PoolRuntimes({
-    sandbox,
-    path: options.path ?? DEFAULTS.path,
-    configured: options.runtimes ?? {},
-    tasks,
-    log: (message) => log("warn", message),
-  });
-  const runtimes = await poolRuntimes.open(wantedOf(pools)).catch(async (error: unknown) => {
-    files.close();
-    await sandbox.close();
-    throw error;
-  });
+export function startMember(options: MemberOptions): Promise<RunningMember> {
+  return allOrNothing((onFailure) => construct(options, onFailure));
+}
 
-  let app: ReturnType<typeof createApp> | undefined;
+type OnFailure = (close: () => unknown) => void;
+
+async function construct(options: MemberOptions, onFailure: OnFailure): Promise<LocalMember> {
+  const checked = checkedOptions(options);
+  const settings = settingsOf(options);
+  const { host, log } = settings;
+  const logError = (message: string) => log("error", message);
+  const tasks = new Tasks(options.tasks);
+  const tls = openTls(options.tls, logError);
+  onFailure(() => tls?.close());
+  const auth = openAuth(options, log);
+  onFailure(() => auth?.close());
+  const authenticated = auth !== undefined;
+  const { sandbox, runtimes } = await openRuntimes(settings, tasks, onFailure);
+  const pools = new MemberPools(sandbox, runtimes);
+  const prepared = await pools.prepare(checked);
   const listener = createListener({
-    fetch: (request, env) => (app as NonNullable<typeof app>).fetch(request, env),
+    fetch: (request, env) => app.fetch(request, env),
     tls,
-    requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
-    logError: (message) => log("error", message),
+    requestTimeoutMs: settings.requestTimeoutMs,
+    logError,
   });
-  const { server } = listener;
-  try {
-    server.listen(port, host);
-    await once(server, "listening");
-  } catch (error) {
-    files.close();
-    await poolRuntimes.close();
-    await sandbox.close();
-    throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  const bound = server.address() as { address: string; port: number };
-  let member: Member = {
-    name:
-      options.name ??
-      `${hostname()
-        .replaceAll(/[^A-Za-z0-9_-]/g, "-")
-        .slice(0, 50)}-${bound.port}`,
-    url: `${tls ? "https" : "http"}://${options.advertise ?? `${host.includes(":") ? `[${host}]` : host}:${bound.port}`}`,
-    pools: maxChildrenOf(options.pools),
-    sandbox: sandbox.level,
-    version: VERSION,
-  };
+  const address = await listen(listener, settings);
+  onFailure(() => listener.server.close());
+  onFailure(() => listener.closeAll());
+  const self = selfOf(settings, address, { pools: maxChildrenOf(checked), sandbox: sandbox.level });
+  pools.serve(prepared, settings, self);
   const membership = options.consul
-    ? new ConsulMembership(options.consul, (level, message) => log(level, message))
+    ? new ConsulMembership(options.consul, log)
     : (options.registry ?? new EmbeddedRegistry()).membership();
   const client = new Client(tls?.client);
+  onFailure(() => client.close());
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess(client, membership);
-  const supervise = (pool: string, changing: ChangeableOptions) =>
-    new Supervisor({
-      pool,
-      member: member.name,
-      url: member.url,
-      sandbox,
-      folder: sandbox.folder,
-      ...changing,
-    });
-  const supervisors = new Map(
-    [...pools].map(([pool, given]) => [
-      pool,
-      supervise(pool, changeable(given, options, runtimes.get(pool) as RuntimeRegistry)),
-    ]),
-  );
-  const rates = new RateLimit(options.maxRate ?? DEFAULTS.maxRate);
-  const streams = new StreamLimit(options.maxStreams ?? DEFAULTS.maxStreams);
-  let maxBodyBytes = options.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
-  const calls = new InFlight();
-  let stopping: Promise<void> | undefined;
-  app = createApp({
-    name: member.name,
-    sandbox: sandbox.level,
-    supervisors,
+  onFailure(() => access.close());
+  const closedLast = [access, auth, tls, client];
+  const parts = { options, self, pools, runtimes, sandbox, listener, membership, closedLast };
+  const rateLimit = new RateLimit(settings.maxRate);
+  const streamLimit = new StreamLimit(settings.maxStreams);
+  const inFlight = new InFlight();
+  const member = new LocalMember({ ...parts, rateLimit, streamLimit, inFlight });
+  const app = createApp({
+    ...member.hooks,
     client,
     access,
-    sourceCache: new SourceCache(options.sourceCacheBytes ?? DEFAULTS.sourceCacheBytes),
-    maxBodyBytes: () => maxBodyBytes,
-    uploadReceiver: new UploadReceiver({
-      folder: sandbox.folder,
-      maxUploadBytes: () => held.maxUploadBytes ?? DEFAULTS.maxUploadBytes,
-      maxBodyBytes: () => maxBodyBytes,
-    }),
     auth,
+    rateLimit,
+    streamLimit,
+    inFlight,
+    supervisors: pools.supervisors,
+    sourceCache: new SourceCache(settings.sourceCacheBytes),
+    uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
-      authenticated: auth !== undefined,
+      authenticated,
       loopback: isLoopback(host),
       advertise: options.advertise,
       secure: tls !== undefined,
     }),
-    rateLimit: rates,
-    streamLimit: streams,
-    inFlight: calls,
-    drain: () => void stop(),
-    isDraining: () => stopping !== undefined,
-    trouble: () => (stopping ? "the member drains" : membership.trouble),
-    logError: (message) => log("error", message),
   });
-  if (sandbox.level === "no-cgroup")
-    log(
-      "warn",
-      "without control groups: nothing limits the memory and cpu of a whole child, only of each of its processes",
-    );
-  if (sandbox.level === "none")
-    log("warn", "the sandbox is off: children are plain processes with this server's rights");
-  if (!isLoopback(host) && !auth)
-    log(
-      "warn",
-      `listening on ${host} without authentication (--insecure): whoever reaches this port runs programs here`,
-    );
-
-  let held = options;
-  /** Lets a pool's children end, and be read as long as they are remembered. */
-  const retire = async (pool: string) => {
-    const supervisor = supervisors.get(pool);
-    supervisor?.drain();
-    await supervisor?.forgotten();
-    if (!Object.hasOwn(held.pools, pool)) supervisors.delete(pool);
-  };
-  const take = async (wanted: MemberOptions): Promise<Reloaded> => {
-    const asked = checkedOptions(wanted);
-    const reloaded = difference(held, wanted, DEFAULTS);
-    await probeConfinements(sandbox, confinementsOf(asked));
-    const runtimes = await poolRuntimes.open(wantedOf(asked));
-    if (stopping) throw PoolError.of("draining", "the member drains");
-    const before = Object.keys(held.pools);
-    held = merged(held, wanted);
-    for (const [pool, given] of asked) {
-      const supervisor = supervisors.get(pool);
-      const changing = changeable(given, held, runtimes.get(pool) as RuntimeRegistry);
-      if (supervisor) supervisor.update(changing);
-      else supervisors.set(pool, supervise(pool, changing));
-    }
-    for (const pool of before) if (!asked.has(pool)) void retire(pool);
-    rates.perSecond = held.maxRate ?? DEFAULTS.maxRate;
-    streams.max = held.maxStreams ?? DEFAULTS.maxStreams;
-    maxBodyBytes = held.maxBodyBytes ?? DEFAULTS.maxBodyBytes;
-    listener.limitRequests(held.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs);
-    const facts = { ...member, pools: maxChildrenOf(held.pools) };
-    if (!isDeepStrictEqual(facts, member)) {
-      member = facts;
-      // Retried with the heartbeat: the registry may be away.
-      membership.update(member);
-    }
-    return reloaded;
-  };
-  let taking: Promise<unknown> = Promise.resolve();
-
-  const drain = async () => {
-    const { drainMs = DEFAULTS.drainMs, graceMs = DEFAULTS.graceMs } = held;
-    const running = [...supervisors.values()].reduce(
-      (sum, supervisor) => sum + supervisor.count().active,
-      0,
-    );
-    log(
-      "info",
-      `draining: ${running} children run${running > 0 ? `, for ${drainMs} ms at most` : ""}`,
-    );
-    for (const supervisor of supervisors.values()) supervisor.drain();
-    await membership.drain();
-    const finished = Promise.all([
-      ...[...supervisors.values()].map((supervisor) => supervisor.settled()),
-      calls.none(),
-    ]);
-    // What a caller sends on a connection that is closed in that moment would be lost.
-    await within(
-      drainMs,
-      finished.then(() => calls.quiet(QUIET_MS)),
-    );
-    // A reader that takes nothing would hold up its child's last events for longer than anybody waits here.
-    const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
-    await Promise.all(
-      [...supervisors.values()].map((supervisor) =>
-        supervisor.stopAll("cancelled", `member ${member.name} is stopping`),
-      ),
-    );
-    await taking;
-    await poolRuntimes.close();
-    await membership.leave();
-    // Those under way finish, or are cut; each is idle, and closed, as soon as it has delivered.
-    const closed = new Promise((resolve) => server.close(resolve));
-    const idle = setInterval(() => listener.closeIdle(), IDLE_POLL_MS);
-    await closed;
-    clearInterval(idle);
-    clearTimeout(cut);
-    for (const supervisor of supervisors.values()) supervisor.close();
-    access.close();
-    files.close();
-    await client.close();
-    // A reload may be trying the sandbox.
-    await taking;
-    await sandbox.close();
-  };
-  let left: () => void = () => {};
-  const stopped = new Promise<void>((resolve) => {
-    left = resolve;
-  });
-  const stop = () => {
-    stopping ??= drain().then(left);
-    return stopping;
-  };
-  return {
-    ...member,
-    get pools() {
-      return member.pools;
-    },
-    joined: membership.join(member),
-    stopped,
-    reload: (wanted) => {
-      const taken = taking.then(() => take(wanted));
-      taking = taken.catch(() => {});
-      return taken;
-    },
-    stop,
-  };
+  warnOfRisks(settings, sandbox.level, authenticated);
+  return member;
 }
 
-/** Waits for the work, at most so long. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
+/** Opens what runs the children of all pools. */
+async function openRuntimes(settings: Settings, tasks: Tasks, onFailure: OnFailure) {
+  const { path, runtimes: configured = {}, log } = settings;
+  // The pools prove the sandbox, each under its own limits and grants.
+  const sandbox = await openSandbox(settings, []);
+  onFailure(() => sandbox.close());
+  const logWarning = (message: string) => log("warn", message);
+  const runtimes = new PoolRuntimes({ sandbox, path, configured, tasks, log: logWarning });
+  onFailure(() => runtimes.close());
+  return { sandbox, runtimes };
 }
 
-function maxChildrenOf(pools: MemberOptions["pools"]): Member["pools"] {
-  return Object.fromEntries(
-    Object.entries(pools).map(([pool, options]) => [
-      pool,
-      typeof options === "number" ? options : options.maxChildren,
-    ]),
-  );
-}
-
-function confinementsOf(pools: ReadonlyMap<string, CheckedPool>): Confinement[] {
-  return [...pools.values()].map(confinementOf);
-}
-
-/** What of a supervisor's options may change while it runs. */
-function changeable(
-  pool: CheckedPool,
-  {
-    graceMs = DEFAULTS.graceMs,
-    rememberMs = DEFAULTS.rememberMs,
-    deadlineMs = DEFAULTS.deadlineMs,
-  }: MemberOptions,
-  runtimes: RuntimeRegistry,
-): ChangeableOptions {
-  return {
-    maxChildren: pool.maxChildren,
-    maxQueue: pool.maxQueue,
-    confinement: confinementOf(pool),
-    fetchRules: fetchRulesOf(pool),
-    maxDeadlineMs: pool.limits.deadlineMs,
-    defaultDeadlineMs: deadlineMs,
-    runtimes,
-    graceMs,
-    rememberMs,
-  };
-}
-
-/** What pools ask of their runtimes. */
-function wantedOf(pools: ReadonlyMap<string, CheckedPool>): Parameters<PoolRuntimes["open"]>[0] {
-  return new Map(
-    [...pools].map(([pool, given]) => [
-      pool,
-      {
-        confinement: confinementOf(given),
-        warm: given.warm,
-        reuse: given.reuse ? given.maxChildren : undefined,
-      },
-    ]),
-  );
-}
-
-/** The tokens and the certificates, which are read again when they change. */
-function openFiles(
-  options: MemberOptions,
-  log: NonNullable<MemberOptions["log"]>,
-): { auth: Auth | undefined; tls: TlsFiles | undefined; close(): void } {
-  const tls = openTls(options.tls, (message) => log("error", message));
-  let auth: Auth | undefined;
-  const close = () => {
-    auth?.close();
-    tls?.close();
-  };
+/** @throws {PoolError} `invalid_request` for an address that cannot be listened on. */
+async function listen({ server }: Listener, { host, port }: Settings): Promise<AddressInfo> {
   try {
-    if (options.tokenFile !== undefined || options.jwks !== undefined)
-      auth = new Auth(options, log);
+    server.listen(port, host);
+    await once(server, "listening");
   } catch (error) {
-    close();
-    throw error;
+    throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
-  return { auth, tls, close };
+  return server.address() as AddressInfo;
 }

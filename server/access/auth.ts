@@ -1,8 +1,8 @@
-/** Finds out who is calling, by the token that they show. */
+/** Identifies the caller of a request by its bearer token. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Caller } from "./caller.ts";
 import { Jwks, type JwksOptions } from "./jwks.ts";
-import { TokenFile } from "./tokens.ts";
+import { type Log, TokenFile } from "./tokens.ts";
 
 export interface AuthOptions {
   /** Path of a token file. */
@@ -10,19 +10,23 @@ export interface AuthOptions {
   readonly jwks?: JwksOptions | undefined;
 }
 
-type Log = (level: "info" | "warn" | "error", message: string) => void;
-
 export class Auth {
   readonly #tokens: TokenFile | undefined;
   readonly #jwks: Jwks | undefined;
 
-  /** @throws {PoolError} `invalid_request` for a token file or a URL that makes no sense. */
+  /**
+   * @throws {PoolError} `invalid_request` for a token file that makes no sense, or a URL as in
+   * {@link Jwks}.
+   */
   constructor({ tokenFile, jwks }: AuthOptions, log: Log) {
     this.#jwks = jwks && new Jwks(jwks, (message) => log("error", message));
     this.#tokens = tokenFile === undefined ? undefined : new TokenFile(tokenFile, log);
   }
 
-  /** @param authorization the header as it came. @throws {PoolError} `unauthorized`. */
+  /**
+   * @param authorization the header's value, as the client sent it.
+   * @throws {PoolError} `unauthorized`.
+   */
   async callerOf(authorization: string | undefined): Promise<Caller> {
     if (authorization === undefined)
       throw PoolError.of("unauthorized", "expected Authorization: Bearer and a token; got none");
@@ -38,7 +42,15 @@ export class Auth {
     throw PoolError.of("unauthorized", "the token is not known here");
   }
 
+  /** Stops watching the token file. */
   close(): void {
     this.#tokens?.close();
   }
+}
+
+/** Opens what the options name; undefined where they name neither a token file nor a key set. */
+export function openAuth(options: AuthOptions, log: Log): Auth | undefined {
+  const named = options.tokenFile ?? options.jwks;
+  // An empty path is a mistake to report, and no wish for a member without tokens.
+  return named === undefined ? undefined : new Auth(options, log);
 }

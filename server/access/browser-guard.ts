@@ -1,6 +1,7 @@
 /**
- * Keeps web pages out where no token does: a page of another site that a browser on this machine shows must not run
- * programs here, be it by a request to this address or by a name of its own that it lets resolve to it (DNS rebinding).
+ * Refuses requests of other sites' web pages. A page in a browser on this machine could otherwise
+ * run programs here: by a request to this address, or by a name of its own that resolves to this
+ * address (DNS rebinding).
  */
 import { Http2ServerRequest } from "node:http2";
 import { isIP } from "node:net";
@@ -10,27 +11,40 @@ import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 
 export interface BrowserGuardOptions {
-  /** Whether callers show a token: a page has none, so it gets no further by itself. */
+  /**
+   * Whether callers need a token. A page of another site has none, so the guard checks less then.
+   */
   readonly authenticated: boolean;
-  /** Whether it listens on loopback only. */
+  /** Whether the member listens on loopback only. */
   readonly loopback: boolean;
-  /** `HOST:PORT` under which others reach this member. */
+  /** `HOST:PORT` at which others reach this member. */
   readonly advertise?: string | undefined;
-  /** Whether it serves https. */
+  /** Whether the member serves https. */
   readonly secure: boolean;
 }
 
-/** Whether an address, or a name for one, is of this machine alone. */
+/** Whether the host is a loopback address or `localhost`, which only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|\[::1\]|localhost)$/.test(host);
 }
 
-/** The name in `HOST:PORT`, in small letters, without the port and a final dot; undefined for what is none. */
+/**
+ * The name in `HOST:PORT` in lower case, without port and final dot; undefined if the text has no
+ * such form.
+ */
 function nameIn(host: string): string | undefined {
   return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::\d{1,5})?$/.exec(host.toLowerCase())?.[1];
 }
 
-/** Host, or what HTTP/2 has in its place. @throws {PoolError} `invalid_request` for two that differ. */
+const refusal = (detail: string) => PoolError.of("forbidden", detail);
+/** A header's value for a message, which it may not flood. */
+const shown = (value: string) => JSON.stringify(value.slice(0, 255));
+
+/**
+ * The `Host` of a request; over HTTP/2 its `:authority`.
+ *
+ * @throws {PoolError} `invalid_request` where a request has both and they differ.
+ */
 function hostOf(c: Context): string {
   const { incoming } = (c.env ?? {}) as Partial<Http2Bindings>;
   const host = c.req.header("host");
@@ -39,33 +53,33 @@ function hostOf(c: Context): string {
   if (host !== undefined && host !== authority) {
     throw PoolError.of(
       "invalid_request",
-      `expected no Host, or the one in :authority; got ${JSON.stringify(host.slice(0, 255))}`,
+      `expected no Host, or the one in :authority; got ${shown(host)}`,
     );
   }
   return authority ?? "";
 }
 
-/** Makes the check of each request. It throws {@link PoolError} `forbidden`. */
+/** Returns the check for each request, which throws {@link PoolError} `forbidden`. */
 export function createBrowserGuard({
   authenticated,
   loopback,
   advertise,
   secure,
 }: BrowserGuardOptions): (c: Context) => void {
-  const known = new Set([
+  const names = new Set([
     advertise === undefined ? undefined : nameIn(advertise),
     ...(loopback ? [] : ["localhost", hostname().toLowerCase()]),
   ]);
   const isOurs = (name: string) =>
-    known.has(name) || (loopback ? isLoopback(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
+    names.has(name) || (loopback ? isLoopback(name) : isIP(name.replace(/^\[|\]$/g, "")) > 0);
 
   return (c) => {
     const header = (name: string) => c.req.header(name);
     const origin = header("origin");
     if (c.req.method === "OPTIONS" && header("access-control-request-method") !== undefined)
-      throw PoolError.of(
-        "forbidden",
-        `no other site may call from a browser; got a preflight request of ${JSON.stringify(origin ?? "none")}`,
+      throw refusal(
+        "no other site may call from a browser; " +
+          `got a preflight request of ${shown(origin ?? "none")}`,
       );
     if (authenticated) return;
     const host = hostOf(c);
@@ -74,25 +88,19 @@ export function createBrowserGuard({
       const expected = loopback
         ? "a loopback address"
         : "an IP address, localhost, this machine's name";
-      throw PoolError.of(
-        "forbidden",
-        `expected Host to be ${expected} or the advertised host; got ${JSON.stringify(host.slice(0, 255))}`,
-      );
+      throw refusal(`expected Host to be ${expected} or the advertised host; got ${shown(host)}`);
     }
     const own = `${secure ? "https" : "http"}://${host.toLowerCase()}`;
     if (origin !== undefined && origin.toLowerCase() !== own)
-      throw PoolError.of(
-        "forbidden",
-        `expected no Origin, or ${own}; got ${JSON.stringify(origin.slice(0, 255))}`,
-      );
+      throw refusal(`expected no Origin, or ${own}; got ${shown(origin)}`);
     const site = header("sec-fetch-site");
+    // A reader may follow a link from another site: that site cannot read the answer.
     const isLink =
       c.req.method === "GET" &&
       header("sec-fetch-mode") === "navigate" &&
       header("sec-fetch-dest") === "document";
     if ((site === "cross-site" || site === "same-site") && !isLink)
-      throw PoolError.of(
-        "forbidden",
+      throw refusal(
         `expected a request of this origin's own pages, or of no page; got Sec-Fetch-Site: ${site}`,
       );
   };

@@ -1,6 +1,9 @@
-/** Who is calling, and what they may do in which pools. */
+/** Describes a caller: its name, and what it may do in which pools. */
 
-/** `call`: place, stop and follow children. `observe`: see. `admin`: everything, in all pools. */
+/**
+ * `call` allows placing, stopping and following children. `observe` allows only looking. `admin`
+ * allows everything, in all pools.
+ */
 export const SCOPES = ["call", "observe", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -10,7 +13,7 @@ export interface Grant {
 }
 
 export class Caller {
-  /** As the log and the refusals name it. */
+  /** The name that the log and the refusals show. */
   readonly name: string;
   readonly #grant: Grant;
 
@@ -19,18 +22,18 @@ export class Caller {
     this.#grant = grant;
   }
 
-  /** Whether it has one of the scopes, whatever the pool. */
+  /** Whether the caller has one of the scopes in at least one pool. */
   has(scopes: readonly Scope[]): boolean {
-    const { scopes: given } = this.#grant;
-    return given.has("admin") || scopes.some((scope) => given.has(scope));
+    const granted = this.#grant.scopes;
+    return granted.has("admin") || scopes.some((scope) => granted.has(scope));
   }
 
-  /** Whether it has one of the scopes in the pool. */
+  /** Whether the caller has one of the scopes in this pool. */
   may(scopes: readonly Scope[], pool: string): boolean {
-    const { scopes: given, pools } = this.#grant;
-    return given.has("admin") || (this.has(scopes) && (pools === "*" || pools.has(pool)));
+    const { scopes: granted, pools } = this.#grant;
+    return granted.has("admin") || (this.has(scopes) && (pools === "*" || pools.has(pool)));
   }
 }
 
-/** Where nobody has to show who they are. */
+/** The caller of every request to a member that has neither tokens nor JWTs. */
 export const ANYONE = new Caller("anyone", { scopes: new Set(["admin"]), pools: "*" });

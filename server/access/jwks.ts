@@ -1,20 +1,33 @@
-/** JWTs of an identity provider, checked against the keys that it publishes (JWKS). */
-import { verifyWithJwks } from "hono/jwt";
+/** Verifies JWTs of an identity provider against the key set (JWKS) that the provider publishes. */
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  decodeProtectedHeader,
+  errors,
+  type FetchImplementation,
+  type JWTPayload,
+  jwtVerify,
+  type RemoteJWKSet,
+} from "jose";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { PoolNameSchema } from "../../openapi/names.ts";
 import { isLoopback } from "./browser-guard.ts";
 import { Caller, SCOPES } from "./caller.ts";
 
 export interface JwksOptions {
-  /** Where the keys are: https, or http on loopback. */
+  /** URL of the key set: https, or http on loopback. */
   readonly url: string;
-  /** `iss` that a token must have. */
+  /** The `iss` that each token must have. */
   readonly issuer: string;
-  /** `aud` that a token must have, alone or among others. */
+  /** The `aud` that each token must have, alone or among others. */
   readonly audience: string;
 }
 
-/** Signatures that only the issuer can make; what is shared with members (HS256) or absent (none) proves nothing. */
+/**
+ * Only the issuer can make these signatures. HS256 is left out because its secret is shared with
+ * every member, and an attacker may use the public key as that secret. `none` proves nothing.
+ */
 const ALGORITHMS = [
   "RS256",
   "RS384",
@@ -26,144 +39,153 @@ const ALGORITHMS = [
   "ES384",
   "ES512",
   "EdDSA",
-] as const;
+];
 const FETCH_TIMEOUT_MS = 5_000;
 const MAX_JWKS_BYTES = 1024 * 1024;
-/** Keys are fetched anew in the background when they are older, and not used when they are older than {@link MAX_AGE_MS}. */
+/** After 5 minutes the next token starts a fetch in the background; the keys stay in use. */
 const FRESH_MS = 5 * 60_000;
+/** After 1 hour without a successful fetch the keys are no longer used. */
 const MAX_AGE_MS = 60 * 60_000;
-/** An unknown key, or a fetch that failed, leads to another fetch at most so often. */
-export const REFETCH_MS = 10_000;
-
-type Keys = NonNullable<Parameters<typeof verifyWithJwks>[1]["keys"]>;
+/** An unknown key, or a fetch that failed, leads to another fetch at most every 10 seconds. */
+const REFETCH_MS = 10_000;
 
 export class Jwks {
   readonly #options: JwksOptions;
   readonly #log: (message: string) => void;
   readonly #refetchMs: number;
-  #keys: Keys = [];
+  readonly #keys: RemoteJWKSet;
   #fetchedAt = Number.NEGATIVE_INFINITY;
-  #triedAt = Number.NEGATIVE_INFINITY;
-  #fetching: Promise<void> | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
 
-  /** @throws {PoolError} `invalid_request` for a URL that anybody could answer. */
+  /**
+   * @param refetchMs milliseconds between two fetches. Default: {@link REFETCH_MS}.
+   * @throws {PoolError} `invalid_request` for a URL whose answer an attacker on the network could
+   *   forge.
+   */
   constructor(options: JwksOptions, log: (message: string) => void, refetchMs = REFETCH_MS) {
     const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
-    if (url?.protocol !== "https:" && !(url?.protocol === "http:" && isLoopback(url.hostname)))
+    if (
+      !url ||
+      !(url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
+    )
       throw PoolError.of(
         "invalid_request",
-        `expected the JWKS at an https URL, or http on loopback; got ${JSON.stringify(options.url)}`,
+        "expected the JWKS at an https URL, or http on loopback; " +
+          `got ${JSON.stringify(options.url)}`,
       );
     this.#options = options;
     this.#log = log;
     this.#refetchMs = refetchMs;
+    this.#keys = createRemoteJWKSet(url, {
+      timeoutDuration: FETCH_TIMEOUT_MS,
+      cacheMaxAge: MAX_AGE_MS,
+      cooldownDuration: refetchMs,
+      [customFetch]: (href, init) => this.#fetch(href, init),
+    });
   }
 
-  /** The caller that a token names. @throws {PoolError} `unauthorized`, also while no keys can be had. */
+  /**
+   * Verifies a token and returns the caller that it names.
+   *
+   * @throws {PoolError} `unauthorized`, also while the key set cannot be fetched.
+   */
   async callerOf(token: string): Promise<Caller> {
-    const keys = await this.#keysFor(kidOf(token));
-    if (keys.length === 0)
+    expectKid(token);
+    await this.#refresh();
+    const { issuer, audience } = this.#options;
+    try {
+      const { payload } = await jwtVerify(token, this.#keys, {
+        issuer,
+        audience,
+        algorithms: ALGORITHMS,
+        requiredClaims: ["sub", "exp"],
+      });
+      return callerOf(payload);
+    } catch (error) {
+      throw error instanceof PoolError ? error : PoolError.of("unauthorized", reasonOf(error));
+    }
+  }
+
+  /** Waits for keys only where there are none to use. */
+  async #refresh(): Promise<void> {
+    if (performance.now() - this.#fetchedAt < FRESH_MS) return;
+    // A fetch that fails has logged the reason.
+    const reload = this.#keys.reload().catch(() => {});
+    if (!this.#keys.fresh) await reload;
+    if (!this.#keys.fresh)
       throw PoolError.of(
         "unauthorized",
         "the token cannot be checked now: the issuer's keys cannot be fetched",
       );
-    let claims: Record<string, unknown>;
+  }
+
+  /**
+   * Fetches the key set for the library. The library's own cool-down starts only after a success.
+   */
+  async #fetch(...[url, init]: Parameters<FetchImplementation>): Promise<Response> {
+    if (performance.now() - this.#failedAt < this.#refetchMs)
+      throw new Error("the last fetch failed a moment ago");
     try {
-      claims = await verifyWithJwks(token, {
-        keys,
-        allowedAlgorithms: ALGORITHMS,
-        // A clock that is a second ahead is no forgery.
-        verification: {
-          iss: this.#options.issuer,
-          aud: this.#options.audience,
-          exp: true,
-          nbf: true,
-          iat: false,
-        },
-      });
-    } catch (error) {
-      // The library's messages carry the token.
-      throw PoolError.of(
-        "unauthorized",
-        REASONS[(error as Error).name] ?? "the token is not valid",
-      );
-    }
-    return callerOf(claims);
-  }
-
-  async #keysFor(kid: string): Promise<Keys> {
-    const age = performance.now() - this.#fetchedAt;
-    if (age > MAX_AGE_MS) this.#keys = [];
-    if (!this.#keys.some((key) => key.kid === kid)) await this.#fetch();
-    else if (age > FRESH_MS) void this.#fetch();
-    return this.#keys;
-  }
-
-  #fetch(): Promise<void> {
-    if (!this.#fetching && performance.now() - this.#triedAt < this.#refetchMs)
-      return Promise.resolve();
-    this.#fetching ??= this.#fetchNow().finally(() => {
-      this.#fetching = undefined;
-    });
-    return this.#fetching;
-  }
-
-  async #fetchNow(): Promise<void> {
-    this.#triedAt = performance.now();
-    try {
-      const response = await fetch(this.#options.url, {
-        headers: { accept: "application/json" },
-        redirect: "error",
-        signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
-      });
+      // A redirect could lead from https to a URL that an attacker answers.
+      const response = await fetch(url, { ...init, redirect: "error" });
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
-      const chunks: Uint8Array[] = [];
-      let bytes = 0;
-      for await (const chunk of response.body ?? []) {
-        bytes += chunk.length;
-        if (bytes > MAX_JWKS_BYTES) throw new Error(`expected at most ${MAX_JWKS_BYTES} bytes`);
-        chunks.push(chunk);
-      }
-      const { keys } = JSON.parse(Buffer.concat(chunks).toString()) as { keys?: Keys };
-      if (!Array.isArray(keys)) throw new Error("expected a JSON object with keys");
-      this.#keys = keys.filter(
-        (key) => typeof key?.kid === "string" && (key as { use?: unknown }).use !== "enc",
-      );
+      const text = await boundedText(response);
+      // Throws where the answer is not a key set.
+      createLocalJWKSet(JSON.parse(text));
       this.#fetchedAt = performance.now();
+      return new Response(text);
     } catch (error) {
-      this.#log(
-        `JWKS ${this.#options.url}: ${messageOf(error)}${this.#keys.length > 0 ? "; the keys before stay" : ""}`,
-      );
+      this.#failedAt = performance.now();
+      const rest = this.#keys.fresh ? "; the keys before stay" : "";
+      this.#log(`JWKS ${this.#options.url}: ${messageOf(error)}${rest}`);
+      throw error;
     }
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  JwtTokenExpired: "the token has expired",
-  JwtTokenNotBefore: "the token is not valid yet",
-  JwtTokenIssuer: "the token is of another issuer",
-  JwtTokenAudience: "the token is for another audience",
-  JwtPayloadRequiresAud: "the token is for no audience",
-};
+async function boundedText({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MAX_JWKS_BYTES) throw new Error(`expected at most ${MAX_JWKS_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
 
-/** The key that a token says it is signed with. */
-function kidOf(token: string): string {
+/** The library would take a token without `kid` where one key of the set fits. */
+function expectKid(token: string): void {
   try {
-    const header = JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()) as {
-      kid?: unknown;
-    };
-    if (typeof header.kid === "string") return header.kid;
+    if (typeof decodeProtectedHeader(token).kid === "string") return;
   } catch {
-    // As if it named none.
+    // The header is not JSON, and so names no key either.
   }
   throw PoolError.of("unauthorized", "the token is not a JWT that names its key");
 }
 
-function callerOf({ sub, exp, scope, pools }: Record<string, unknown>): Caller {
+const REASONS: Readonly<Record<string, string>> = {
+  "exp check_failed": "the token has expired",
+  "nbf check_failed": "the token is not valid yet",
+  "iss check_failed": "the token is of another issuer",
+  "iss missing": "the token is of another issuer",
+  "aud check_failed": "the token is for another audience",
+  "aud missing": "the token is for no audience",
+  "exp missing": "expected the token to have exp",
+  "sub missing": "expected the token to have sub",
+};
+
+/** The reason of a refusal in our words: an error of the library may carry the token's claims. */
+function reasonOf(error: unknown): string {
+  const isClaim =
+    error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired;
+  return (isClaim && REASONS[`${error.claim} ${error.reason}`]) || "the token is not valid";
+}
+
+function callerOf({ sub, scope, pools }: JWTPayload): Caller {
   if (typeof sub !== "string" || sub === "" || sub.length > 255)
     throw PoolError.of("unauthorized", "expected the token to have sub");
-  if (typeof exp !== "number") throw PoolError.of("unauthorized", "expected the token to have exp");
-  // An issuer has scopes of other services too.
+  // An issuer also names scopes of other services.
   const words = typeof scope === "string" ? scope.split(" ") : [];
   const names = Array.isArray(pools)
     ? pools.filter((pool): pool is string => PoolNameSchema.safeParse(pool).success)

@@ -1,18 +1,22 @@
-/** What each operation wants of its caller. An operation that is missing here does not compile. */
-import type { Context, MiddlewareHandler } from "hono";
+/** States what each operation needs of its caller, and refuses callers that do not have it. */
+import type { HttpBindings } from "@hono/node-server";
+import type { MiddlewareHandler } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 import type { ROUTES } from "../../openapi/routes.ts";
-import type { NodeContext } from "../http/request.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
 import type { StreamLimit } from "./rate-limit.ts";
 
 interface Need {
-  /** One of these, in the pool that is concerned; any token will do when there are none. */
+  /**
+   * The caller needs one of these scopes in the pool of the request. If the list is empty, any
+   * token will do.
+   */
   readonly scopes: readonly Scope[];
   /**
-   * Whether it holds the caller's connection open: served here, relayed from another member, or feeding a child. Counted apart, as a call
-   * that a member places on itself, with its input, is all of them.
+   * How the operation holds the caller's connection open: this member serves the stream, relays it
+   * from another member, or feeds a child with it. Each kind has its own count, because a member
+   * that places a call on itself opens one stream of each kind.
    */
   readonly stream?: "served" | "relayed" | "feeding";
 }
@@ -22,6 +26,7 @@ type OperationOf<R> = R extends { method: infer M extends string; path: infer P 
   ? `${M} ${P}`
   : never;
 
+/** The needs by operation. An operation that is missing here does not compile. */
 const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "post /pools/{pool}/call": { scopes: ["call"], stream: "relayed" },
   "post /pools/{pool}/children": { scopes: ["call"] },
@@ -46,36 +51,38 @@ const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
   "get /readyz": { scopes: [] },
 };
 
-/** What is known of a request behind the door. */
+/** The variables of a request that has passed the check of its caller. */
 export interface CallerVariables {
   readonly caller: Caller;
-  /** Whom its rate and its streams are counted for. */
+  /** The name under which the rate and the streams of this caller are counted. */
   readonly client: string;
-  /** What its operation wants. */
+  /** The needs of the operation that the request asks for. */
   readonly need: Need;
 }
 
-type CalledContext = Context<{ Variables: CallerVariables }>;
-
-/** A context as the helpers here take it, whatever else its handler knows of it. */
-const calledOf = (c: Context) => c as unknown as CalledContext;
-
-function refusal(c: Context, pool: string | undefined): PoolError {
-  const { caller, need } = calledOf(c).var;
-  const wanted = [...need.scopes, "admin"].join(" or ");
-  return PoolError.of(
-    "forbidden",
-    `${caller.name} may not: expected scope ${wanted}${pool === undefined ? "" : ` in pool ${pool}`}`,
-  );
+/** The part of a handler's context that a check of permissions reads. */
+export interface CallerContext {
+  readonly var: CallerVariables;
 }
 
-/** The route with the check of its caller before everything else. `{path}` may hold slashes. */
+function refusal({ var: { caller, need } }: CallerContext, pool?: string): PoolError {
+  const scopes = [...need.scopes, "admin"].join(" or ");
+  const where = pool === undefined ? "" : ` in pool ${pool}`;
+  return PoolError.of("forbidden", `${caller.name} may not: expected scope ${scopes}${where}`);
+}
+
+/**
+ * Adds the check of the caller in front of a route's handler, and lets `{path}` contain slashes.
+ */
 export function guarded<R extends Route>(route: R, streams: StreamLimit): R {
   const need = NEEDS[`${route.method} ${route.path}` as OperationOf<Route>];
-  const middleware: MiddlewareHandler = async (c, next) => {
-    calledOf(c).set("need", need);
-    const { caller, client } = calledOf(c).var;
-    if (need.scopes.length > 0 && !caller.has(need.scopes)) throw refusal(c, undefined);
+  const middleware: MiddlewareHandler<{
+    Bindings: HttpBindings;
+    Variables: CallerVariables;
+  }> = async (c, next) => {
+    c.set("need", need);
+    const { caller, client } = c.var;
+    if (need.scopes.length > 0 && !caller.has(need.scopes)) throw refusal(c);
     const pool = c.req.param("pool");
     if (pool !== undefined) permit(c, pool);
     if (need.stream) {
@@ -85,22 +92,22 @@ export function guarded<R extends Route>(route: R, streams: StreamLimit): R {
           "too_many_requests",
           `${caller.name} has as many streams open here as it may`,
         );
-      onOver((c as unknown as NodeContext).env.outgoing, close);
+      onOver(c.env.outgoing, close);
     }
     await next();
   };
   return { ...route, path: route.path.replace("/{path}", "/:path{[\\s\\S]+}"), middleware };
 }
 
-/** Whether the caller has what the operation wants, in this pool. */
-export function isPermitted(c: Context, pool: string): boolean {
-  const { caller, need } = calledOf(c).var;
-  return need.scopes.length === 0
-    ? caller.may(["call", "observe"], pool)
-    : caller.may(need.scopes, pool);
+/** Whether the caller has a scope that the operation needs, in this pool. */
+export function isPermitted({ var: { caller, need } }: CallerContext, pool: string): boolean {
+  return caller.may(need.scopes.length === 0 ? ["call", "observe"] : need.scopes, pool);
 }
 
-/** Refuses a caller that has not what the operation wants, in this pool. @throws {PoolError} `forbidden`. */
-export function permit(c: Context, pool: string): void {
+/**
+ * @throws {PoolError} `forbidden` where the caller lacks the scopes that the operation needs in
+ * this pool.
+ */
+export function permit(c: CallerContext, pool: string): void {
   if (!isPermitted(c, pool)) throw refusal(c, pool);
 }

@@ -1,47 +1,48 @@
-/** How much one client may ask for: requests a second, and streams at a time. */
+/** Limits how much one client may ask for: requests per second, and streams open at a time. */
+import { LRUCache } from "lru-cache";
 
-/** So many clients are remembered; the one that was away the longest is forgotten first. */
+/**
+ * 10,000 clients are remembered. The client that was quiet for the longest time is evicted first.
+ */
 const MAX_CLIENTS = 10_000;
-/** A client that was quiet may ask for so many seconds' worth at once. */
+/** A client that was quiet may send 2 seconds' worth of requests at once. */
 const BURST_SECONDS = 2;
 
 /** A token bucket for each client. */
 export class RateLimit {
-  /** May be changed: what a client has left over stays its own. */
+  /** Requests per second. A change leaves each client the tokens that its bucket holds. */
   perSecond: number;
   readonly #now: () => number;
-  readonly #buckets = new Map<string, { left: number; at: number }>();
+  readonly #buckets = new LRUCache<string, { readonly tokens: number; readonly at: number }>({
+    max: MAX_CLIENTS,
+  });
 
-  /** @param now milliseconds that only go up. */
+  /** @param now a monotonic clock, in milliseconds. Default: `performance.now`. */
   constructor(perSecond: number, now: () => number = () => performance.now()) {
     this.perSecond = perSecond;
     this.#now = now;
   }
 
-  /** Counts a request of the client. False when it was one too many. */
+  /** Counts a request of the client. Returns false if the request exceeds the client's rate. */
   take(client: string): boolean {
     const now = this.#now();
     const full = this.perSecond * BURST_SECONDS;
-    const { left, at } = this.#buckets.get(client) ?? { left: full, at: now };
-    const refilled = Math.min(full, left + ((now - at) / 1_000) * this.perSecond);
+    const { tokens, at } = this.#buckets.get(client) ?? { tokens: full, at: now };
+    const refilled = Math.min(full, tokens + ((now - at) / 1_000) * this.perSecond);
     const allowed = refilled >= 1;
-    // Put at the end: the map's order is that of the last use.
-    this.#buckets.delete(client);
-    this.#buckets.set(client, { left: allowed ? refilled - 1 : refilled, at: now });
-    if (this.#buckets.size > MAX_CLIENTS)
-      this.#buckets.delete(this.#buckets.keys().next().value as string);
+    this.#buckets.set(client, { tokens: allowed ? refilled - 1 : refilled, at: now });
     return allowed;
   }
 
-  /** How many clients are remembered. */
+  /** The number of clients that are remembered. */
   get clients(): number {
     return this.#buckets.size;
   }
 }
 
-/** Counts what each client has open. */
+/** Counts the streams that each client has open. */
 export class StreamLimit {
-  /** May be changed: what is open stays open. */
+  /** Streams per client. A lower number closes no open stream. */
   max: number;
   readonly #open = new Map<string, number>();
 
@@ -49,15 +50,20 @@ export class StreamLimit {
     this.max = max;
   }
 
-  /** Counts one more. Answers what counts it off again (call it once); undefined when the client has its fill. */
+  /**
+   * Counts one more stream of the client.
+   *
+   * @returns a function that removes the stream from the count, to be called once; undefined if the
+   *   client already has the maximum.
+   */
   open(client: string): (() => void) | undefined {
     const open = this.#open.get(client) ?? 0;
     if (open >= this.max) return undefined;
     this.#open.set(client, open + 1);
     return () => {
-      const left = (this.#open.get(client) ?? 1) - 1;
-      if (left === 0) this.#open.delete(client);
-      else this.#open.set(client, left);
+      const rest = (this.#open.get(client) ?? 1) - 1;
+      if (rest === 0) this.#open.delete(client);
+      else this.#open.set(client, rest);
     };
   }
 }

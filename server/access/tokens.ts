@@ -1,4 +1,6 @@
-/** Bearer tokens: a file of their hashes, a line each, read again when it changes. */
+/**
+ * Reads a file of bearer tokens, which holds one hash per line, and reads it again when it changes.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
@@ -16,7 +18,10 @@ function isScope(word: string): word is Scope {
   return (SCOPES as readonly string[]).includes(word);
 }
 
-/** The words of a comma-separated list; throws what was expected of one that does not fit. */
+/**
+ * Splits a comma-separated list. Throws an error that says what was expected if a word does not
+ * fit.
+ */
 function words(text: string, isWord: (word: string) => boolean, expected: string): Set<string> {
   const list = text.split(",");
   for (const word of list)
@@ -34,21 +39,22 @@ function parseLine(line: string): { readonly hash: string; readonly caller: Call
   const [name = "", hash = "", ...settings] = line.split(/\s+/);
   if (!NAME.test(name))
     throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
-  // Not shown: it may be the token itself, put there by mistake.
+  // The message does not show the word: an operator may have put the token itself there by mistake.
   if (!/^sha256:[0-9a-f]{64}$/.test(hash))
     throw new Error(
-      `expected sha256: and 64 hexadecimal digits behind ${name}; got ${hash.length} other characters`,
+      `expected sha256: and 64 hexadecimal digits behind ${name}; ` +
+        `got ${hash.length} other characters`,
     );
-  const given = new Map<string, string>();
+  const values = new Map<string, string>();
   for (const setting of settings) {
     const [key = "", ...value] = setting.split("=");
     if (key !== "scopes" && key !== "pools")
       throw new Error(`expected scopes=... and pools=...; got ${JSON.stringify(setting)}`);
-    if (given.has(key)) throw new Error(`expected ${key} once; got it twice`);
-    given.set(key, value.join("="));
+    if (values.has(key)) throw new Error(`expected ${key} once; got it twice`);
+    values.set(key, value.join("="));
   }
-  const scopes = scopesOf(given.get("scopes") ?? "");
-  const text = given.get("pools") ?? (scopes.has("admin") ? "*" : undefined);
+  const scopes = scopesOf(values.get("scopes") ?? "");
+  const text = values.get("pools") ?? (scopes.has("admin") ? "*" : undefined);
   if (text === undefined) throw new Error("expected pools=NAME,... or pools=*; got neither");
   return {
     hash: hash.slice("sha256:".length),
@@ -57,10 +63,11 @@ function parseLine(line: string): { readonly hash: string; readonly caller: Call
 }
 
 /**
- * Reads a token file: `NAME sha256:HEX scopes=call,observe pools=pipeline,gpu` a line, `#` before comments.
+ * Parses a token file. Each line is `NAME sha256:HEX scopes=call,observe pools=pipeline,gpu`; `#`
+ * begins a comment.
  *
- * @returns the callers by the hash of their token.
- * @throws an error that names the line, what was expected and what came.
+ * @returns the callers by the hashes of their tokens.
+ * @throws an error that names the line, and says what was expected and what the line has.
  */
 export function parseTokens(text: string): Map<string, Caller> {
   const callers = new Map<string, Caller>();
@@ -88,8 +95,8 @@ export function parseTokens(text: string): Map<string, Caller> {
 /**
  * Makes a token of 256 random bits, and its line for the token file.
  *
- * @param pools names, or `*`.
- * @throws {PoolError} `invalid_request` when the line would not be one.
+ * @param pools the names of pools, or `*`.
+ * @throws {PoolError} `invalid_request` where a token file would refuse the line.
  */
 export function newToken(
   name: string,
@@ -97,7 +104,8 @@ export function newToken(
   pools: readonly string[],
 ): { readonly token: string; readonly line: string } {
   const token = `dpool_${randomBytes(32).toString("base64url")}`;
-  const line = `${name} sha256:${hashOf(token)} scopes=${scopes.join(",")} pools=${pools.join(",")}`;
+  const settings = `scopes=${scopes.join(",")} pools=${pools.join(",")}`;
+  const line = `${name} sha256:${hashOf(token)} ${settings}`;
   try {
     parseLine(line);
   } catch (error) {
@@ -106,35 +114,36 @@ export function newToken(
   return { token, line };
 }
 
+export type Log = (level: "info" | "warn" | "error", message: string) => void;
+
 export class TokenFile {
   readonly #close: () => void;
   #callers = new Map<string, Caller>();
 
-  /** @throws {PoolError} `invalid_request` for a file that cannot be read, or has a line that makes no sense. */
-  constructor(file: string, log: (level: "info" | "warn" | "error", message: string) => void) {
+  /**
+   * @throws {PoolError} `invalid_request` for a file that cannot be read, or a line that makes no
+   * sense.
+   */
+  constructor(file: string, log: Log) {
     let first = true;
+    const say = (level: Parameters<Log>[0], message: string) =>
+      log(level, `token file ${file}: ${message}`);
     try {
       this.#close = watchFiles(
         [file],
         ([text = ""]) => {
           this.#callers = parseTokens(text);
           if (!first || this.#callers.size === 0)
-            log(first ? "warn" : "info", `token file ${file}: ${this.#callers.size} tokens`);
+            say(first ? "warn" : "info", `${this.#callers.size} tokens`);
           first = false;
         },
-        (message) => log("error", `token file ${file}: ${message}; the tokens before stay`),
+        (message) => say("error", `${message}; the tokens before stay`),
       );
       const mode = statSync(file).mode & 0o777;
+      const shown = `(mode ${mode.toString(8)})`;
       if (mode & 0o022)
-        log(
-          "warn",
-          `token file ${file}: others than its owner may write it (mode ${mode.toString(8)}), and so let themselves in`,
-        );
-      else if (mode & 0o004)
-        log(
-          "warn",
-          `token file ${file}: everybody may read it (mode ${mode.toString(8)}); it has only hashes`,
-        );
+        say("warn", `others than its owner may write it ${shown}, and so let themselves in`);
+      else if (mode & 0o004) say("warn", `everybody may read it ${shown}; it has only hashes`);
     } catch (error) {
       throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, {
         cause: error,
@@ -142,11 +151,15 @@ export class TokenFile {
     }
   }
 
-  /** Who has this token. It is found by its hash, so the time tells nothing about the others. */
+  /**
+   * Returns the caller of a token. The lookup is by hash, so its time tells nothing about other
+   * tokens.
+   */
   callerOf(token: string): Caller | undefined {
     return this.#callers.get(hashOf(token));
   }
 
+  /** Stops watching the file. */
   close(): void {
     this.#close();
   }

@@ -1,7 +1,8 @@
 /** On SIGHUP the members take what they can of the changed configuration file. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { DEFAULTS, type MemberOptions, RELOADABLE, type RunningMember } from "../member/options.ts";
+import { DEFAULTS, type MemberOptions, RELOADABLE } from "../member/options.ts";
+import type { RunningMember } from "../member/running-member.ts";
 import { optionsOf } from "./command-options.ts";
 import { configured, log } from "./member-options.ts";
 import type { Parsed } from "./parse.ts";

@@ -1,6 +1,5 @@
 /** The options of a member and their defaults. */
 import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
@@ -42,28 +41,6 @@ export interface MemberOptions extends TableOptions {
   readonly path?: string | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
-}
-
-export interface RunningMember extends Member {
-  /** Resolves when the member is in its pools. */
-  readonly joined: Promise<void>;
-  /**
-   * Takes changed options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`, `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`,
-   * and the pools with their options. Children that run keep what they were started with; a lower `maxChildren` ends none of them. A pool
-   * that is left out admits nothing more; its children go on. All other options keep their values. Reloads are done one after the other.
-   *
-   * @param options all of them, as for {@link startMember}.
-   * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable` where a pool's changed limits and grants
-   *   do not hold, `draining` when the member is stopping. Nothing has changed then.
-   */
-  reload(options: MemberOptions): Promise<Reloaded>;
-  /** Resolves when the member has left and its port is closed, whoever asked for it. */
-  readonly stopped: Promise<void>;
-  /**
-   * Drains: admits nothing more and tells the others so, sends those that wait elsewhere, lets its children finish for up to `drainMs`,
-   * stops the rest, delivers the last events, leaves. Resolves as {@link stopped}. Idempotent.
-   */
-  stop(): Promise<void>;
 }
 
 /** The effect of a reload. */

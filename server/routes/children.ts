@@ -1,12 +1,11 @@
 /** One child by its id: answered here when it is ours, else forwarded to its owner. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import type { ErrorCode } from "../../openapi/errors.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
-import { guarded, permit } from "../access/permissions.ts";
+import { type CallerContext, guarded, permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { CHILD_HEADER, sendFile, streamLog } from "../answers/events.ts";
 import {
@@ -30,7 +29,7 @@ export function childRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): vo
    * @param forgotten what one that has been forgotten is called.
    */
   const own = (
-    c: Context,
+    c: CallerContext,
     id: string,
     forgotten: ErrorCode = "child_not_found",
   ): Child | undefined => {

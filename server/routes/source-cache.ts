@@ -1,45 +1,59 @@
-/** Sources that callers sent along with their hashes, so that they can name them the next time. */
+/**
+ * Caches the sources of functions, so that a caller may name a source by its hash the next time.
+ */
+import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
 
-/** What an entry takes beside its source, so that many small ones are bounded too. */
+/** 512 bytes per entry are counted beside its source, so that many tiny sources are bounded too. */
 const ENTRY_BYTES = 512;
 
-interface Named {
+interface NamedSource {
   readonly source?: string | undefined;
   readonly hash?: string | undefined;
 }
 
-/** At most so many bytes; those that were used last stay. */
+/** An LRU cache that is bounded in bytes. */
 export class SourceCache {
-  readonly #maxBytes: number;
-  /** By caller and hash, the least recently used first. */
-  readonly #held = new Map<string, string>();
-  #bytes = 0;
+  /** The sources by caller and hash. */
+  readonly #sources: LRUCache<string, string>;
 
-  /** @param maxBytes of the sources in UTF-8, with {@link ENTRY_BYTES} for each. */
+  /**
+   * @param maxBytes bytes of all sources in UTF-8, plus {@link ENTRY_BYTES} each; 0 caches nothing.
+   */
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+    this.#sources = new LRUCache({
+      // The library takes 0 for no bound. No entry fits into 1 byte.
+      maxSize: Math.max(1, maxBytes),
+      sizeCalculation: (source) => Buffer.byteLength(source) + ENTRY_BYTES,
+    });
   }
 
-  /** What is held now, as it is counted. */
+  /** The bytes that the cache holds now, counted as its bound is. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#sources.calculatedSize;
   }
 
   /**
-   * A spec whose function has its source: the one that it was sent with, which is kept if it has a hash, or the one that the
-   * same caller sent before.
+   * Completes a spec whose function has only a hash with the source that the same caller sent
+   * before. Caches the source of a function that has both.
    *
-   * @param caller who may name what it sent, and nobody else: a hash is no secret.
-   * @throws {PoolError} `source_unknown` when only the hash is given and nothing is kept under it; `invalid_request` when the two do not match.
+   * @param caller the only one who may name its sources by hash, because a hash is no secret.
+   * @throws {PoolError} `source_unknown` if the spec has only the hash and its source is not
+   *   cached; `invalid_request` if the hash is not that of the source.
    */
-  complete<S extends { readonly function?: Named | undefined }>(spec: S, caller: string): S {
+  complete<S extends { readonly function?: NamedSource | undefined }>(spec: S, caller: string): S {
     const { source, hash } = spec.function ?? {};
     if (hash === undefined) return spec;
     const key = `${caller} ${hash}`;
-    if (source === undefined)
-      return { ...spec, function: { ...spec.function, source: this.#find(key, hash) } };
+    if (source === undefined) {
+      const cached = this.#sources.get(key);
+      if (cached !== undefined) return { ...spec, function: { ...spec.function, source: cached } };
+      throw PoolError.of(
+        "source_unknown",
+        `expected the source with its hash: ${hash} is not kept here for this caller`,
+      );
+    }
     const actual = hashOf(source);
     if (actual !== hash) {
       const message = `expected the hash of the source, ${actual}; got ${hash}`;
@@ -47,43 +61,7 @@ export class SourceCache {
         fields: [{ path: "/function/hash", message }],
       });
     }
-    this.#keep(key, source);
+    this.#sources.set(key, source);
     return spec;
   }
-
-  #find(key: string, hash: string): string {
-    const source = this.#held.get(key);
-    if (source === undefined)
-      throw PoolError.of(
-        "source_unknown",
-        `expected the source with its hash: ${hash} is not kept here for this caller`,
-      );
-    // Used last, so evicted last.
-    this.#held.delete(key);
-    this.#held.set(key, source);
-    return source;
-  }
-
-  #keep(key: string, source: string): void {
-    this.#drop(key);
-    const bytes = sizeOf(source);
-    if (bytes > this.#maxBytes) return;
-    for (const oldest of this.#held.keys()) {
-      if (this.#bytes + bytes <= this.#maxBytes) break;
-      this.#drop(oldest);
-    }
-    this.#held.set(key, source);
-    this.#bytes += bytes;
-  }
-
-  #drop(key: string): void {
-    const source = this.#held.get(key);
-    if (source === undefined) return;
-    this.#held.delete(key);
-    this.#bytes -= sizeOf(source);
-  }
-}
-
-function sizeOf(source: string): number {
-  return Buffer.byteLength(source) + ENTRY_BYTES;
 }

@@ -1,12 +1,11 @@
 /** Calls and children on this member alone. */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 import type { PoolEvent } from "../../openapi/events.ts";
 import type { ChildInfo, Count } from "../../openapi/resources.ts";
 import * as routes from "../../openapi/routes.ts";
-import { guarded, isPermitted, permit } from "../access/permissions.ts";
+import { type CallerContext, guarded, isPermitted, permit } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { CHILD_HEADER, streamLog, WaitingStream } from "../answers/events.ts";
 import { streamRaw } from "../answers/stdout.ts";
@@ -23,7 +22,7 @@ export function thisMemberRoutes(
   { name, supervisors, sourceCache, streamLimit, uploadReceiver, logError }: AppOptions,
 ): void {
   /** The supervisor of a pool, for a caller that may have it. */
-  const supervisorOf = (c: Context, pool: string): Supervisor => {
+  const supervisorOf = (c: CallerContext, pool: string): Supervisor => {
     permit(c, pool);
     const supervisor = supervisors.get(pool);
     if (!supervisor)
@@ -35,7 +34,7 @@ export function thisMemberRoutes(
   };
 
   /** The pool that is asked for, or all those that the caller may see. */
-  const poolsFor = (c: Context, pool: string | undefined): string[] => {
+  const poolsFor = (c: CallerContext, pool: string | undefined): string[] => {
     if (pool === undefined) return [...supervisors.keys()].filter((each) => isPermitted(c, each));
     permit(c, pool);
     return [pool];

@@ -7,7 +7,7 @@ import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { eventually, within } from "../helpers/wait.ts";
 
 const CALLS = 200;
-/** Callers at a time: more than slots, so that some wait. */
+/** 12 callers at a time for 9 slots, so that some wait. */
 const CALLERS = 12;
 const SLOTS = 3;
 
@@ -41,7 +41,7 @@ describe.skipIf(consulMissing !== undefined)(
         15_000,
       );
 
-      // One half places directly, the other through a member that stays.
+      // Half of the callers place directly, half through a gateway that stays.
       const defaults = { stdout: null, stderr: null, waitMs: 60_000 };
       const pools = [
         new DistributedPool({ consul: consul.httpAddress }, defaults),
@@ -55,7 +55,7 @@ describe.skipIf(consulMissing !== undefined)(
       const codes: number[] = [];
       const onMembers = new Set<string>();
       const caller = async (index: number) => {
-        // On until the last restart, and at least so many.
+        // The callers go on until the last restart, and make at least this many calls.
         while (made < CALLS || !restarted) {
           made += 1;
           for await (const event of (pools[index % 2] as DistributedPool).stream("pipeline", {
@@ -86,7 +86,7 @@ describe.skipIf(consulMissing !== undefined)(
       expect(codes.length).toBe(made);
       expect(codes.length).toBeGreaterThanOrEqual(CALLS);
       expect(new Set(codes)).toEqual(new Set([0]));
-      // Old and new ones took their part.
+      // Children ran on members from before and after their restarts.
       expect(onMembers.size).toBeGreaterThan(3);
     });
   },

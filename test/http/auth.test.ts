@@ -1,4 +1,6 @@
-/** Who may call: tokens of a file, JWTs, scopes and pools, on this member and through others. */
+/**
+ * Checks who may call: tokens of a file, JWTs, scopes and pools, at one member and through others.
+ */
 import { execFile } from "node:child_process";
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { once } from "node:events";
@@ -50,7 +52,7 @@ async function tokenFile(text = LINES): Promise<string> {
   return file;
 }
 
-/** A log whose lines can be waited for. */
+/** Opens a log that keeps its lines. */
 function openLog() {
   const lines: string[] = [];
   return { lines, log: (level: string, message: string) => void lines.push(`${level} ${message}`) };
@@ -88,7 +90,7 @@ async function place(member: RunningMember, pool: string): Promise<ChildInfo> {
 }
 
 describe("a token file", () => {
-  test("without a token of it, nothing is answered but the probes of the process", async () => {
+  test("is needed for everything except the probes of the process", async () => {
     const member = await startOne({ tokenFile: await tokenFile() });
     for (const path of ["/livez", "/readyz"])
       expect((await ask(member, "GET", path)).status).toBe(200);
@@ -124,7 +126,7 @@ describe("a token file", () => {
       );
   });
 
-  test("a token without scopes for it gets nowhere, whatever the operation", async () => {
+  test("refuses each operation to a token that lacks the scope", async () => {
     const elsewhere = newToken("elsewhere", ["observe"], ["nothing"]);
     const member = await startOne({ tokenFile: await tokenFile(`${elsewhere.line}\n${LINES}`) });
     const child = await place(member, "pipeline");
@@ -154,7 +156,7 @@ describe("a token file", () => {
     }
   });
 
-  test("scopes and pools", async () => {
+  test("grants scopes in pools", async () => {
     const member = await startOne({ pools: { pipeline: 4, gpu: 2 }, tokenFile: await tokenFile() });
     const ours = await place(member, "pipeline");
     const theirs = await place(member, "gpu");
@@ -167,12 +169,12 @@ describe("a token file", () => {
       token: string,
       method: string,
       path: string,
-      wanted: RegExp,
+      detailPattern: RegExp,
       body?: unknown,
     ) => {
       const { code, detail } = await problemOf(await ask(member, method, path, token, body));
       expect([method, path, code]).toEqual([method, path, "forbidden"]);
-      expect(detail).toMatch(wanted);
+      expect(detail).toMatch(detailPattern);
     };
     await ok(CALLER.token, "POST", "/pools/pipeline/children", SLEEP);
     await ok(CALLER.token, "POST", "/pools/pipeline/call", { command: ["true"] });
@@ -233,7 +235,8 @@ describe("a token file", () => {
     await ok(WATCHER.token, "GET", "/docs");
   });
 
-  test("is read again when it changes, also by a rename or another link; one that is broken leaves the tokens as they are", async () => {
+  // Editors rename a new file over the old one; a mounted secret changes its links.
+  test("is read again when it changes; a broken file leaves the tokens as they are", async () => {
     const path = await folder();
     const [real, file] = [join(path, "tokens.1"), join(path, "tokens")];
     await writeFile(real, LINES);
@@ -246,7 +249,7 @@ describe("a token file", () => {
     const second = newToken("second", ["observe"], ["*"]);
     expect(await status(second.token)).toBe(401);
 
-    // A new file under a new link, put over the old one.
+    // A new link, to a new file, replaces the old link.
     await writeFile(join(path, "tokens.2"), `${second.line}\n`);
     await symlink("tokens.2", join(path, "next"));
     await rename(join(path, "next"), file);
@@ -269,7 +272,7 @@ describe("a token file", () => {
     expect(await status(CALLER.token)).toBe(200);
   });
 
-  test("that is not there, or makes no sense, is told at the start", async () => {
+  test("fails the start if it is missing or makes no sense", async () => {
     const options = { pools: { pipeline: 1 }, port: 0, sandbox: "off" } as const;
     await expect(
       startMember({ ...options, tokenFile: join(await folder(), "none") }),
@@ -286,8 +289,8 @@ describe("a token file", () => {
   });
 });
 
-describe("two members with the same tokens", () => {
-  test("show each other who is calling", async () => {
+describe("two members that share their tokens", () => {
+  test("pass the caller's token on to each other", async () => {
     const file = await tokenFile();
     const [gate, far] = (await startMembers(
       { pools: { gate: 1 }, tokenFile: file },
@@ -314,7 +317,7 @@ describe("two members with the same tokens", () => {
       children: [{}, { id: ours.id }],
       unreachable: [],
     });
-    // The gateway does not know the pool of another member's child: its member says no.
+    // The gateway does not know the pool of another member's child, so the owner refuses.
     for (const [method, rest] of [
       ["GET", ""],
       ["DELETE", ""],
@@ -336,7 +339,7 @@ describe("two members with the same tokens", () => {
     expect(lastOf(stopped, "failed").problem.code).toBe("cancelled");
   });
 
-  test("the SDK and the command line show theirs", async () => {
+  test("accept the token of the SDK and of the command line", async () => {
     const [member] = (await startMembers({ tokenFile: await tokenFile() })) as [RunningMember];
     const pools = new DistributedPool({ url: member.url, token: CALLER.token });
     onTestFinished(() => pools.close());
@@ -366,7 +369,7 @@ describe("two members with the same tokens", () => {
   });
 });
 
-test("the command line makes tokens, and takes the file", async () => {
+test("dpool token makes a line that a member accepts as its token file", async () => {
   const made = await run(
     process.execPath,
     [CLI, "token", "ci", "--scope", "call", "--in", "pipeline", "--in", "gpu"],
@@ -385,7 +388,7 @@ test("the command line makes tokens, and takes the file", async () => {
   });
 });
 
-test("beyond loopback nobody listens unless callers show who they are, or it is said aloud", async () => {
+test("beyond loopback a member listens only with tokens, JWTs or --insecure", async () => {
   const options = { pools: { pipeline: 1 }, host: "0.0.0.0", port: 0, advertise: "127.0.0.1:1" };
   await expect(startMember(options)).rejects.toMatchObject({
     code: "invalid_request",
@@ -396,14 +399,16 @@ test("beyond loopback nobody listens unless callers show who they are, or it is 
 const b64 = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
-/** A JWT as an issuer makes it, or one that it would not make. */
+/** Makes a JWT; without a key it has no signature. */
 function jwt(
   header: Record<string, unknown>,
   claims: Record<string, unknown>,
   key?: KeyObject,
 ): string {
   const text = `${b64({ typ: "JWT", ...header })}.${b64(claims)}`;
-  return `${text}.${key ? sign(key.asymmetricKeyType === "ed25519" ? null : "sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }).toString("base64url") : ""}`;
+  if (!key) return `${text}.`;
+  const signature = sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" });
+  return `${text}.${signature.toString("base64url")}`;
 }
 
 describe("JWTs", () => {
@@ -422,7 +427,7 @@ describe("JWTs", () => {
     ...more,
   });
 
-  /** An issuer's keys on a server of their own. */
+  /** Starts a server that publishes an issuer's keys. */
   async function issuer(keys: unknown[]) {
     const state = { keys, status: 200, asked: 0 };
     const server = createServer((_, response) => {
@@ -443,7 +448,7 @@ describe("JWTs", () => {
     };
   }
 
-  test("are taken when all of it is right, beside the tokens of a file", async () => {
+  test("are accepted beside tokens if every claim and the signature are right", async () => {
     const { state, jwks } = await issuer([publish(rsa.publicKey, "r"), publish(ec.publicKey, "e")]);
     const member = await startOne({
       pools: { pipeline: 2, gpu: 1 },
@@ -543,11 +548,11 @@ describe("JWTs", () => {
       expect([what, given.code]).toEqual([what, "unauthorized"]);
       expect(given.detail, what).toMatch(detail);
     }
-    // The unknown key did not make it ask again: it had asked a moment ago.
+    // The unknown key led to no second fetch: the cool-down of the first one was not over.
     expect(state.asked).toBe(1);
   });
 
-  test("cannot be checked while the issuer is away", async () => {
+  test("are refused while the issuer's keys cannot be fetched", async () => {
     const { state, jwks } = await issuer([publish(ec.publicKey, "e")]);
     state.status = 500;
     const { lines, log } = openLog();
@@ -562,7 +567,7 @@ describe("JWTs", () => {
     expect(lines).toContainEqual(expect.stringMatching(/^error JWKS http:\S+: HTTP 500$/));
   });
 
-  test("want keys that only the issuer can publish", async () => {
+  test("need a key set at an https URL, or http on loopback", async () => {
     for (const url of ["http://id.example/jwks", "ftp://127.0.0.1/", "jwks"])
       await expect(
         startOne({ jwks: { url, issuer: ISSUER, audience: "pools" } }),

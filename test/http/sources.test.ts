@@ -1,4 +1,7 @@
-/** Functions by the hashes of their sources: sent once to each member, and never run twice for it. */
+/**
+ * Functions named by the hashes of their sources: each member is sent a source once, and no call
+ * runs twice.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
@@ -18,7 +21,9 @@ const byHash = (source: string, ...args: unknown[]) => ({
   function: { hash: hashOf(source), args },
 });
 
-/** A gateway of another pool, and members of `pipeline` behind proxies. */
+/**
+ * Starts a gateway that serves another pool, and members of `pipeline` behind recording proxies.
+ */
 async function startRecorded(...options: Options[]): Promise<{
   pools: DistributedPool;
   gateway: RunningMember;
@@ -36,19 +41,19 @@ async function startRecorded(...options: Options[]): Promise<{
   return { pools, gateway, members, sent };
 }
 
-/** The calls that a member was sent, as what they were answered and whether the source came along. */
+/** The calls that a member received: the status of each answer, and whether the source was sent. */
 const callsIn = (sent: readonly Recorded[] | undefined) =>
   (sent ?? [])
     .filter(({ method }) => method === "POST")
     .map(({ body, status }) => `${status} ${body.includes('"source"') ? "source" : "hash"}`);
 
-test("the source goes once to each member, through a gateway too", async () => {
+test("each member is sent the source once, through a gateway too", async () => {
   const { pools, members, sent } = await startRecorded(
     { pools: { pipeline: 1 } },
     { pools: { pipeline: 1 } },
   );
   for (const [round, full] of [...members, ...members].entries()) {
-    // The other one takes the call.
+    // The full member refuses, so the other one takes the call.
     const { id } = (await (
       await post(full.url, "/children", { pool: "pipeline", command: ["sleep", "60"] })
     ).json()) as { id: string };
@@ -59,7 +64,7 @@ test("the source goes once to each member, through a gateway too", async () => {
   for (const calls of sent) expect(callsIn(calls)).toEqual(["409 hash", "200 source", "200 hash"]);
 });
 
-test("a gateway that keeps the source supplies it; one that does not asks the caller, and no member", async () => {
+test("a gateway supplies a source it has; if not, it asks the caller and no member", async () => {
   const { gateway, sent } = await startRecorded({});
   const unknown = await post(gateway.url, "/pools/pipeline/call", byHash(SOURCE, 1));
   expect([unknown.status, (await problemOf(unknown)).code]).toEqual([409, "source_unknown"]);
@@ -74,8 +79,8 @@ test("a gateway that keeps the source supplies it; one that does not asks the ca
   expect(callsIn(sent[0])).toEqual(["409 hash", "200 source", "200 hash"]);
 });
 
-test("what was used longest ago is let go, and asked for once more", async () => {
-  // Room for one of the two.
+test("a source that was evicted is asked for once more", async () => {
+  // The cache has room for one of the two.
   const { pools, sent } = await startRecorded({ sourceCacheBytes: 2_000 });
   for (const source of [SOURCE, OTHER, OTHER, SOURCE])
     await pools.call("pipeline", named(source, 1));
@@ -90,14 +95,14 @@ test("what was used longest ago is let go, and asked for once more", async () =>
   ]);
 });
 
-test("a member that keeps nothing is sent the source each time", async () => {
+test("a member without a cache is sent the source each time", async () => {
   const { pools, sent } = await startRecorded({ sourceCacheBytes: 0 });
   for (let round = 0; round < 2; round++)
     expect(await pools.call("pipeline", named(SOURCE, 1))).toBe(2);
   expect(callsIn(sent[0])).toEqual(["409 hash", "200 source", "409 hash", "200 source"]);
 });
 
-test("a placed child's source goes the same way", async () => {
+test("the source of a placed child is sent once too", async () => {
   const { pools, sent } = await startRecorded({});
   for (let round = 0; round < 2; round++)
     expect(await (await pools.placeChild("pipeline", named(SOURCE, 1))).exit).toMatchObject({
@@ -106,7 +111,7 @@ test("a placed child's source goes the same way", async () => {
   expect(callsIn(sent[0])).toEqual(["409 hash", "201 source", "201 hash"]);
 });
 
-test("the second try has what is left of the deadline", async () => {
+test("the second try has the remainder of the deadline", async () => {
   const { pools, sent } = await startRecorded({});
   await pools.call("pipeline", { ...named(SOURCE, 1), deadlineMs: 60_000 });
   const [first = 0, second = 0] = (sent[0] ?? [])
@@ -116,7 +121,7 @@ test("the second try has what is left of the deadline", async () => {
   expect(second).toBeLessThanOrEqual(first);
 });
 
-test("a try by the hash that is lost is not made again", async () => {
+test("a try by hash that is lost is not repeated", async () => {
   let requests = 0;
   const server = createServer((incoming) => {
     requests += 1;
@@ -134,11 +139,11 @@ test("a try by the hash that is lost is not made again", async () => {
   expect(requests).toBe(1);
 });
 
-test("asking for the source takes no slot", async () => {
+test("a member asks for the source without taking a slot", async () => {
   const { url } = await startOne({ pools: { pipeline: 1 } });
   const running = await post(url, "/children", { pool: "pipeline", command: ["sleep", "60"] });
   expect(running.status).toBe(201);
-  // It is asked for although no slot is free: the check comes first.
+  // The member asks although no slot is free, because it checks the source first.
   expect(
     (await problemOf(await post(url, "/call", { pool: "pipeline", ...byHash(SOURCE) }))).code,
   ).toBe("source_unknown");
@@ -147,7 +152,7 @@ test("asking for the source takes no slot", async () => {
   ).toBe("at_capacity");
 });
 
-test("a hash that is not the source's is refused, whole and in the middle of a call", async () => {
+test("a hash that does not match its source is refused, through the SDK too", async () => {
   const { url } = await startOne();
   const wrong = { function: { source: SOURCE, hash: hashOf(OTHER) } };
   for (const [path, body] of [

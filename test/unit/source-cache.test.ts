@@ -1,3 +1,4 @@
+/** The cache of sources: by caller and hash, bounded in bytes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
@@ -9,7 +10,7 @@ const ask = (sources: SourceCache, source: string, caller = "ann") =>
   sources.complete({ function: { hash: hashOf(source), args: [1] } }, caller).function;
 
 describe("SourceCache", () => {
-  test("completes a spec with the source of its hash, and changes nothing else in it", () => {
+  test("adds a source that was sent before, and changes nothing else in the spec", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1");
     expect(ask(sources, "() => 1")).toEqual({
@@ -23,13 +24,13 @@ describe("SourceCache", () => {
     ).toBe(command);
   });
 
-  test("does not keep a source without a hash", () => {
+  test("caches no source that comes without a hash", () => {
     const sources = new SourceCache(10_000);
     sources.complete({ function: { source: "() => 1" } }, "ann");
     expect(sources.bytes).toBe(0);
   });
 
-  test("gives a source to the caller that sent it, and to no other", () => {
+  test("keeps the sources of each caller from all others", () => {
     const sources = new SourceCache(10_000);
     give(sources, "() => 1", "ann");
     expect(() => ask(sources, "() => 1", "bob")).toThrow(
@@ -37,26 +38,26 @@ describe("SourceCache", () => {
     );
   });
 
-  test("hashes the UTF-8 bytes of a source", () => {
-    // sha256sum of the bytes of "() => 'ü'".
+  test("takes the hash of the UTF-8 bytes", () => {
+    // The value comes from sha256sum, over the bytes of "() => 'ü'".
     expect(hashOf("() => 'ü'")).toBe(
       "sha256:c0275c6685d6d1fe245b5d2415f40ae14b58837c6af35145be546e9c906c4bb0",
     );
   });
 
-  test("keeps the sources that were used last, and never more than its limit", () => {
+  test("evicts the source used longest ago, and stays within its bytes", () => {
     const source = fc.string({ maxLength: 3_000, unit: fc.constantFrom("a", "ü", "鳥") });
     const uses = fc.array(
       fc.record({ source, caller: fc.constantFrom("ann", "bob"), send: fc.boolean() }),
       { maxLength: 60 },
     );
     fc.assert(
-      fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (given, maxBytes) => {
+      fc.property(uses, fc.integer({ min: 0, max: 12_000 }), (sequence, maxBytes) => {
         const sources = new SourceCache(maxBytes);
         const size = (text: string) => Buffer.byteLength(text) + 512;
-        /** The sources that should be kept after these uses, the latest first. */
+        /** The entries that the cache should hold, the latest first. */
         let model: { key: string; source: string }[] = [];
-        for (const { source, caller, send } of given) {
+        for (const { source, caller, send } of sequence) {
           const key = `${caller} ${source}`;
           const known = model.some((entry) => entry.key === key);
           if (send) give(sources, source, caller);

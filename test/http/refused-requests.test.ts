@@ -1,4 +1,7 @@
-/** What is kept out before it is looked at: other sites' pages, requests that are too large, too slow, too many, or none at all. */
+/**
+ * Requests refused before a handler sees them: of other sites, malformed, too large, too slow, too
+ * many.
+ */
 import { once } from "node:events";
 import { request } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -21,7 +24,7 @@ import {
 } from "../helpers/member.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
-/** Starts a member that gives another address than where it is. Answers with the latter. */
+/** Starts a member that advertises another address. Returns the URL where it listens. */
 async function startHere(options: Partial<MemberOptions>): Promise<{ url: string }> {
   const free = createServer();
   await once(free.listen(0, "127.0.0.1"), "listening");
@@ -44,7 +47,7 @@ interface Raw {
   readonly problem: Problem;
 }
 
-/** Sends bytes as they are and reads what comes until the other side closes. */
+/** Sends raw bytes, and reads the answer until the other side closes. */
 async function raw(member: Pick<RunningMember, "url">, bytes: string): Promise<Raw> {
   const { hostname: host, port } = new URL(member.url);
   const socket = connect(Number(port), host);
@@ -66,7 +69,7 @@ async function raw(member: Pick<RunningMember, "url">, bytes: string): Promise<R
   };
 }
 
-/** A request with headers of which a browser lets no page decide, and fetch neither. */
+/** Sends a request with headers that neither a browser nor `fetch` lets a program choose. */
 function send(
   member: Pick<RunningMember, "url">,
   method: string,
@@ -104,8 +107,8 @@ async function expectForbidden(answer: ReturnType<typeof send>, detail: RegExp):
   expect(Object.keys(headers).filter((name) => name.startsWith("access-control-"))).toEqual([]);
 }
 
-describe("a page of another site", () => {
-  test("has a name for this host that is not ours", async () => {
+describe("a page of another site is refused", () => {
+  test("by a Host that is not a name of this member (DNS rebinding)", async () => {
     const here = await startHere({ advertise: "pool.example:7400" });
     for (const host of [
       "evil.example",
@@ -132,11 +135,11 @@ describe("a page of another site", () => {
       expect([host, (await send(here, "GET", "/children", { host })).status]).toEqual([host, 200]);
     for (const host of ["a b", "user@localhost", "a/b"])
       expect([host, (await send(here, "GET", "/pools", { host })).status]).toEqual([host, 400]);
-    // Whoever looks after the process may have any name for it.
+    // A load balancer may probe the process under any name.
     expect((await send(here, "GET", "/livez", { host: "balancer.example" })).status).toBe(200);
   });
 
-  test("is told by its Origin and by what the browser says of it", async () => {
+  test("by its Origin and its Sec-Fetch-Site", async () => {
     const member = await startOne();
     const { host, origin } = new URL(member.url);
     const call = (headers: Record<string, string>) =>
@@ -170,7 +173,7 @@ describe("a page of another site", () => {
       const { status, body } = await call(headers);
       expect([status, body]).toEqual([200, expect.stringContaining("event: result")]);
     }
-    // A link on another site may lead to the reference.
+    // A reader may follow a link from another site to the reference page.
     expect(
       (
         await send(member, "GET", "/docs", {
@@ -183,7 +186,7 @@ describe("a page of another site", () => {
     await idle(member);
   });
 
-  test("is not asked in by an answer to its preflight", async () => {
+  test("by no answer that would allow its preflight", async () => {
     const member = await startOne();
     const preflight = {
       origin: "https://evil.example",
@@ -203,7 +206,7 @@ describe("a page of another site", () => {
     );
   });
 
-  test("cannot post a form", async () => {
+  test("when it posts a form", async () => {
     const member = await startOne();
     for (const type of [
       "text/plain",
@@ -232,43 +235,37 @@ describe("a page of another site", () => {
     await idle(member);
   });
 
-  test.skipIf(!HAS_BUBBLEWRAP)(
-    "is kept out beyond loopback too, where nobody has to show who they are",
-    async () => {
-      const here = await startHere({
-        host: "0.0.0.0",
-        advertise: "pool.example:7400",
-        insecure: true,
-      });
-      for (const host of ["evil.example:7400", "a.localhost"])
-        await expectForbidden(
-          send(here, "GET", "/children", { host }),
-          /expected Host to be an IP address, localhost, this machine's name/,
-        );
-      for (const host of [
-        "10.0.0.1:7400",
-        "[2001:db8::1]:7400",
-        "localhost",
-        hostname(),
-        "127.0.0.1",
-      ])
-        expect([host, (await send(here, "GET", "/children", { host })).status]).toEqual([
-          host,
-          200,
-        ]);
+  test.skipIf(!HAS_BUBBLEWRAP)("beyond loopback too, where callers need no token", async () => {
+    const here = await startHere({
+      host: "0.0.0.0",
+      advertise: "pool.example:7400",
+      insecure: true,
+    });
+    for (const host of ["evil.example:7400", "a.localhost"])
       await expectForbidden(
-        send(here, "GET", "/children", { host: "10.0.0.1", origin: "http://evil.example" }),
-        /expected no Origin/,
+        send(here, "GET", "/children", { host }),
+        /expected Host to be an IP address, localhost, this machine's name/,
       );
-    },
-  );
+    for (const host of [
+      "10.0.0.1:7400",
+      "[2001:db8::1]:7400",
+      "localhost",
+      hostname(),
+      "127.0.0.1",
+    ])
+      expect([host, (await send(here, "GET", "/children", { host })).status]).toEqual([host, 200]);
+    await expectForbidden(
+      send(here, "GET", "/children", { host: "10.0.0.1", origin: "http://evil.example" }),
+      /expected no Origin/,
+    );
+  });
 });
 
-describe("bytes that are no good request", () => {
+describe("bytes that are not a valid request", () => {
   const HEAD =
     "POST /pools/pipeline/call HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n";
 
-  test("headers that are too large", async () => {
+  test("headers above 16 KiB", async () => {
     const member = await startOne();
     const { status, problem } = await raw(
       member,
@@ -278,7 +275,7 @@ describe("bytes that are no good request", () => {
     expect(problem.detail).toBe("expected at most 16384 bytes of headers");
   });
 
-  test("no HTTP at all", async () => {
+  test("no HTTP, or malformed HTTP", async () => {
     const member = await startOne();
     for (const bytes of [
       "hello\r\n\r\n",
@@ -304,7 +301,7 @@ describe("bytes that are no good request", () => {
     await idle(member);
   });
 
-  test("a head, or a body, that does not come to its end", async () => {
+  test("a head or a body that does not end in time", async () => {
     const log: string[] = [];
     const member = await startOne({
       requestTimeoutMs: 200,
@@ -320,7 +317,7 @@ describe("bytes that are no good request", () => {
       const { status, problem } = await raw(member, bytes);
       expect([bytes, status, problem.code]).toEqual([bytes, 408, "request_timeout"]);
     }
-    // It is nothing of the member's doing.
+    // The log stays empty: the client is at fault, not the member.
     expect(log.slice(before)).toEqual([]);
     await idle(member);
   });
@@ -336,8 +333,8 @@ describe("bytes that are no good request", () => {
   });
 });
 
-describe("more than one client may ask for", () => {
-  test("requests", async () => {
+describe("one client that exceeds its limits", () => {
+  test("of requests per second", async () => {
     const member = await startOne({ maxRate: 1 });
     const answers = await within(
       "the answers",
@@ -353,13 +350,13 @@ describe("more than one client may ask for", () => {
         detail: expect.stringContaining("127.0.0.1 sends more requests"),
       });
     }
-    // These are not counted.
+    // The rate does not count probes.
     for (let count = 0; count < 20; count++)
       for (const path of ["/livez", "/readyz", "/children/count"])
         expect((await fetch(`${member.url}${path}`)).status).toBe(200);
   });
 
-  test("streams, until one of them is over", async () => {
+  test("of streams, until one of its streams ends", async () => {
     const [member] = (await startMembers({ maxStreams: 2, pools: { pipeline: 5 } })) as [
       RunningMember,
     ];
@@ -373,11 +370,11 @@ describe("more than one client may ask for", () => {
       code: "too_many_requests",
       detail: expect.stringContaining("streams"),
     });
-    // Others that are no streams go on.
+    // Requests that are no streams are still answered.
     expect((await fetch(`${member.url}/children/${placed.id}`)).status).toBe(200);
     await first.body?.cancel();
     let third: Response | undefined;
-    await until("the place of the stream that is over", async () => {
+    await until("the stream that ended to be counted off", async () => {
       third = await attach();
       return third.status === 200;
     });
@@ -397,9 +394,9 @@ describe("more than one client may ask for", () => {
   });
 });
 
-describe("keys that are no keys", () => {
+describe("a key that would change a prototype", () => {
   test.each(["env", "labels", "files"])(
-    "__proto__ in %s is refused, not dropped",
+    "__proto__ in %s is refused, not ignored",
     async (record) => {
       const member = await startOne();
       const body = `{"command":["true"],"${record}":{"__proto__":"x"}}`;

@@ -1,0 +1,190 @@
+/** Runs a member until its end: reloads its options, drains and stops it. */
+import { isDeepStrictEqual } from "node:util";
+import { PoolError } from "../../openapi/errors.ts";
+import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { within } from "../../sdk/typescript/within.ts";
+import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
+import type { InFlight } from "../http/in-flight.ts";
+import type { Listener } from "../http/listener.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { PoolRuntimes } from "../runtimes/pool-runtimes.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { checkedOptions } from "./check-options.ts";
+import type { MemberPools } from "./member-pools.ts";
+import { DEFAULTS, type MemberOptions, type Reloaded } from "./options.ts";
+import { difference, merged } from "./reload.ts";
+import { maxChildrenOf } from "./self.ts";
+import { type Settings, settingsOf } from "./settings.ts";
+
+/** At the end, the last events have 5 seconds to reach their readers. */
+const DELIVER_TIMEOUT_MS = 5_000;
+const IDLE_POLL_MS = 20;
+/**
+ * A member that drains closes its port once no request has come for 1 second: by then the callers
+ * have seen that it leaves.
+ */
+const QUIET_MS = 1_000;
+
+/** A member that serves: its name, URL and pools, and the ways to change and end it. */
+export interface RunningMember extends Member {
+  /** Resolves when the member is in its pools. */
+  readonly joined: Promise<void>;
+  /**
+   * Changes options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`,
+   * `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`, and the pools
+   * with their options. All other options keep their values until a restart.
+   *
+   * Children that run keep what they were started with, and a lower `maxChildren` ends none of
+   * them. A pool that is left out admits nothing more; its children run to their ends. Reloads run
+   * one after the other.
+   *
+   * @param options all options, as for `startMember`.
+   * @throws {PoolError} `invalid_request` for options that make no sense, `sandbox_unavailable`
+   *   where the sandbox does not hold under a pool's changed limits and grants, `draining` when the
+   *   member is stopping. Nothing has changed then.
+   */
+  reload(options: MemberOptions): Promise<Reloaded>;
+  /** Resolves when the member has left and its port is closed, whoever asked for it. */
+  readonly stopped: Promise<void>;
+  /**
+   * Drains: admits nothing more and tells the other members so, sends callers that wait elsewhere,
+   * lets children finish for up to `drainMs`, stops the rest, delivers the last events, and leaves.
+   * Resolves as {@link stopped} does. Idempotent.
+   */
+  stop(): Promise<void>;
+}
+
+export interface MemberParts {
+  readonly options: MemberOptions;
+  readonly self: Member;
+  readonly pools: MemberPools;
+  readonly runtimes: PoolRuntimes;
+  readonly sandbox: Sandbox;
+  readonly listener: Listener;
+  readonly membership: Membership;
+  /** Parts that answers need to their ends. They close in this order once the port is closed. */
+  readonly closedLast: readonly ({ close(): unknown } | undefined)[];
+  readonly rateLimit: RateLimit;
+  readonly streamLimit: StreamLimit;
+  readonly inFlight: InFlight;
+}
+
+/** The member that runs in this process, and owns its parts. */
+export class LocalMember implements RunningMember {
+  readonly name: string;
+  readonly url: string;
+  readonly sandbox: Member["sandbox"];
+  readonly version: string;
+  pools: Member["pools"];
+  readonly joined: Promise<void>;
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly stopped = this.#stopped.promise;
+  readonly #parts: MemberParts;
+  #options: MemberOptions;
+  /** The options in force, defaults included. */
+  #settings: Settings;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: MemberParts) {
+    const { options, self, membership } = parts;
+    this.#parts = parts;
+    this.#options = options;
+    this.#settings = settingsOf(options);
+    this.name = self.name;
+    this.url = self.url;
+    this.sandbox = self.sandbox;
+    this.version = self.version;
+    this.pools = self.pools;
+    this.joined = membership.join(self);
+  }
+
+  /** The questions and requests that the routes have for this member. */
+  get hooks() {
+    return {
+      name: this.name,
+      sandbox: this.sandbox,
+      maxBodyBytes: () => this.#settings.maxBodyBytes,
+      maxUploadBytes: () => this.#settings.maxUploadBytes,
+      drain: () => void this.stop(),
+      isDraining: () => this.#stopping !== undefined,
+      trouble: () => (this.#stopping ? "the member drains" : this.#parts.membership.trouble),
+      logError: (message: string) => this.#settings.log("error", message),
+    };
+  }
+
+  reload = (wanted: MemberOptions): Promise<Reloaded> => {
+    const reloaded = this.#reloading.then(() => this.#reload(wanted));
+    this.#reloading = reloaded.catch(() => {});
+    return reloaded;
+  };
+
+  stop = (): Promise<void> => {
+    this.#stopping ??= this.#drain().then(this.#stopped.resolve);
+    return this.#stopping;
+  };
+
+  async #reload(wanted: MemberOptions): Promise<Reloaded> {
+    const { pools, rateLimit, streamLimit, listener, membership } = this.#parts;
+    const checked = checkedOptions(wanted);
+    const reloaded = difference(this.#options, wanted, DEFAULTS);
+    const prepared = await pools.prepare(checked);
+    if (this.#stopping) throw PoolError.of("draining", "the member drains");
+    this.#options = merged(this.#options, wanted);
+    this.#settings = settingsOf(this.#options);
+    pools.serve(prepared, this.#settings, this);
+    rateLimit.perSecond = this.#settings.maxRate;
+    streamLimit.max = this.#settings.maxStreams;
+    listener.limitRequests(this.#settings.requestTimeoutMs);
+    const maxChildren = maxChildrenOf(checked);
+    if (!isDeepStrictEqual(maxChildren, this.pools)) {
+      this.pools = maxChildren;
+      const { name, url, sandbox, version } = this;
+      // The membership retries with its heartbeat, because the registry may be away.
+      membership.update({ name, url, sandbox, version, pools: maxChildren });
+    }
+    return reloaded;
+  }
+
+  async #drain(): Promise<void> {
+    const { pools, membership, inFlight, runtimes, listener, closedLast, sandbox } = this.#parts;
+    const { drainMs, graceMs, log } = this.#settings;
+    const { active } = pools;
+    log(
+      "info",
+      `draining: ${active} children run${active > 0 ? `, for ${drainMs} ms at most` : ""}`,
+    );
+    pools.drain();
+    await membership.drain();
+    const finished = Promise.all([pools.settled(), inFlight.none()]);
+    // A request that reaches a connection in the moment of its closing would be lost.
+    await within(
+      drainMs,
+      finished.then(() => inFlight.quiet(QUIET_MS)),
+    );
+    // A reader that takes nothing would delay its child's last events beyond the time for delivery.
+    const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
+    await pools.stopAll(`member ${this.name} is stopping`);
+    await this.#reloading;
+    await runtimes.close();
+    await membership.leave();
+    await closed(listener);
+    clearTimeout(cut);
+    pools.close();
+    for (const part of closedLast) await part?.close();
+    // A reload may be proving the sandbox.
+    await this.#reloading;
+    await sandbox.close();
+  }
+}
+
+/**
+ * Closes the port. Resolves when the last connection has closed: each one closes as soon as it has
+ * delivered its answers.
+ */
+async function closed({ server, closeIdle }: Listener): Promise<void> {
+  const closing = new Promise((resolve) => server.close(resolve));
+  const idle = setInterval(closeIdle, IDLE_POLL_MS);
+  await closing;
+  clearInterval(idle);
+}

@@ -187,7 +187,7 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
   });
 
-  test("a child's setuid program runs as the child, and no device works in its folders", async () => {
+  test("a child's setuid program runs as the child, and its folders have no devices", async () => {
     const { script } = await startAttacked();
     const text = `
       for place in /work /tmp /dev/shm; do

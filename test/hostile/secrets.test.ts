@@ -180,7 +180,7 @@ describe.skipIf(hostileMissing)(
       expect(settings()).toEqual(before);
     });
 
-    test("a server keeps secrets in its environment, arguments and inherited descriptor", async () => {
+    test("a server keeps secrets in its environment, arguments and descriptors", async () => {
       const [inFile, token, inArgument] = [
         secret("descriptor"),
         secret("token"),

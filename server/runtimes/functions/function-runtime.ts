@@ -1,5 +1,4 @@
 /** Calls functions in one runtime: each in its own process, a waiting one where there is one. */
-
 import { within } from "../../../sdk/typescript/within.ts";
 import type { Confinement, ReadOnlyBind } from "../../sandbox/confinement.ts";
 import type { Program, Sandbox } from "../../sandbox/sandbox.ts";

@@ -17,15 +17,11 @@ export const SILENT_END_TIMEOUT_MS = 5_000;
 
 /** @param marker of the job, for a runner that stays for further jobs. */
 export function createJob({ call, context }: Work, marker?: string): Job {
-  const { source, file, export: name, loadOnly, args = [], encoding = "json" } = call ?? {};
   return {
     kind: "job",
-    source,
-    file,
-    export: name,
-    loadOnly,
-    args,
-    encoding,
+    args: [],
+    encoding: "json",
+    ...call,
     context,
     env: contextEnvironment(context),
     marker,

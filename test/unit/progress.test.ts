@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
 import {
+  isProgressMessage,
   readProgress,
   readProgressLine,
   readProgressMessage,
@@ -47,6 +48,18 @@ describe("a line of progress", () => {
     "{",
   ])("%j is not progress", (line) => {
     expect(readProgressLine(line)).toBeUndefined();
+  });
+
+  test.each([
+    ['{"kind":"progress","progress":{"done":1}}', true],
+    ['{"kind": "progress", "progress": {"done": 1}}', true],
+    ['{"progress":{"done":1}}', true],
+    ['{ "progress":1}', true],
+    ['{"kind":"returned","value":1}', false],
+    ['{"value":{"progress":1}}', false],
+    ["", false],
+  ])("%s is a message of progress: %s", (line, is) => {
+    expect(isProgressMessage(line)).toBe(is);
   });
 
   test("any value is ignored or is progress of the contract", () => {

@@ -58,8 +58,9 @@ export class Channel {
   /**
    * The next line that is not progress.
    *
-   * @param onProgress is called for the progress before the line.
-   * @param isExpected returns true for a line that it has taken itself, which is passed over.
+   * @param onProgress called for each progress before the line.
+   * @param isExpected called for each line before it is returned; a line for which it returns true
+   *   is skipped.
    */
   receive(
     onProgress: (progress: Progress) => void,

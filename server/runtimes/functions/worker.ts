@@ -56,7 +56,7 @@ export class Worker {
   }
 
   /**
-   * The next line that `isExpected` does not take. Stops a second after the process has ended,
+   * The next line, as {@link Channel.receive} gives it. Stops a second after the process has ended,
    * because a stray process may keep the channel open.
    */
   receive(

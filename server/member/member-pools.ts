@@ -2,9 +2,9 @@
  * Serves a member's pools: opens, changes and ends the supervisor and the runtimes of each pool.
  */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import type { PoolRuntimes } from "../runtimes/pool-runtimes.ts";
-import type { RuntimeRegistry } from "../runtimes/registry.ts";
-import { prove } from "../sandbox/open-sandbox.ts";
+import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
+import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
+import { probeConfinements } from "../sandbox/open-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
@@ -42,7 +42,7 @@ export class MemberPools {
    *   Nothing has changed then.
    */
   async prepare(pools: Pools): Promise<PreparedPools> {
-    await prove(this.#sandbox, [...pools.values()].map(confinementOf));
+    await probeConfinements(this.#sandbox, [...pools.values()].map(confinementOf));
     const runtimes = await this.#runtimes.open(
       new Map(
         [...pools].map(([pool, options]) => [

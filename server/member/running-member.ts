@@ -2,12 +2,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { within } from "../../sdk/typescript/within.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { Listener } from "../http/listener.ts";
 import type { Membership } from "../membership/membership.ts";
-import type { PoolRuntimes } from "../runtimes/pool-runtimes.ts";
+import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { checkedOptions } from "./check-options.ts";
 import type { MemberPools } from "./member-pools.ts";

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, mkdirSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
 import { type Cgroup, Cgroups } from "./cgroup.ts";
@@ -16,7 +16,7 @@ import { ARGUMENTS_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
-import { type Container, launchProcess } from "./process.ts";
+import { type Container, launchProcess, startProblem } from "./process.ts";
 import { ReadableCopies } from "./readable-copies.ts";
 import { refuseSetuid } from "./refuse-setuid.ts";
 import { type RootEntries, readRoot } from "./root.ts";
@@ -104,9 +104,7 @@ export class Bubblewrap implements Sandbox {
     } catch (error) {
       this.#uids.release(uid);
       await group?.remove();
-      throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw startProblem(error);
     } finally {
       if (filterFd !== undefined) closeSync(filterFd);
     }

@@ -13,10 +13,7 @@ const SIGNAL_NAMES = new Map(
 /**
  * The program's own exit: shells and bubblewrap report a death by signal n as exit code 128 + n.
  */
-export function exitOf(
-  code: number | null,
-  signal: NodeJS.Signals | null,
-): Pick<Exit, "exitCode" | "signal"> {
+export function exitOf(code: number | null, signal: NodeJS.Signals | null) {
   if (signal !== null) return { exitCode: 128 + constants.signals[signal], signal };
   const exitCode = code ?? 1;
   return { exitCode, signal: exitCode > 128 ? (SIGNAL_NAMES.get(exitCode - 128) ?? null) : null };

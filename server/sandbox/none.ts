@@ -10,7 +10,7 @@ import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
-import { launchProcess } from "./process.ts";
+import { launchProcess, startProblem } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
 
 export class NoSandbox implements Sandbox {
@@ -56,7 +56,7 @@ export class NoSandbox implements Sandbox {
       return process;
     } catch (error) {
       await remove();
-      throw error;
+      throw startProblem(error);
     }
   }
 

@@ -108,18 +108,14 @@ export class ChildPipes {
 
   /** Closes the child's ends in the server, once the child has them. */
   handOver(): void {
-    for (const { childFd } of this.#opened) closeSync(childFd);
+    for (const { childFd } of this.#opened.splice(0)) closeSync(childFd);
   }
 
   /** Closes both ends of each pipe, for a child that did not start. */
   destroy(): void {
     for (const { stream, childFd } of this.#opened) {
       stream.destroy();
-      try {
-        closeSync(childFd);
-      } catch {
-        // It was closed already.
-      }
+      closeSync(childFd);
     }
   }
 }

@@ -31,7 +31,7 @@ export interface Container {
   readonly cpuMs?: number;
 }
 
-/** @throws {PoolError} `sandbox_unavailable` when the container cannot be started. */
+/** @throws the error of a container that cannot be started. */
 export async function launchProcess(
   program: Program,
   container: Container,
@@ -62,14 +62,14 @@ export async function launchProcess(
     });
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
-    const controls = controlsOf(child, container);
+    const { spawned, ...controls } = controlsOf(child, container);
     if (container.arguments) (streams[ARGUMENTS_FD] as Writable).end(container.arguments);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
-    await controls.spawned;
+    await spawned;
     pipes.handOver();
     return {
-      ...controls.process,
+      ...controls,
       stdin: stdin?.stream ?? null,
       stdout: stdout.stream,
       stderr: stderr.stream,
@@ -80,19 +80,19 @@ export async function launchProcess(
   } catch (error) {
     pipes.destroy();
     program.files?.destroy();
-    throw PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw error;
   }
 }
 
-/** Everything of a sandboxed process but its streams; and the promise that it has been started. */
-interface Controls {
-  readonly spawned: Promise<void>;
-  readonly process: Pick<SandboxedProcess, "exited" | "kill" | "usedMs" | "signal">;
+/** The problem of a child that could not be started. */
+export function startProblem(cause: unknown): PoolError {
+  return PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(cause)}`, {
+    cause,
+  });
 }
 
-function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Container): Controls {
+/** The parts of a sandboxed process beside its streams; `spawned` resolves when it has started. */
+function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Container) {
   const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status ? new BubblewrapStatus(stdio[STATUS_FD] as Readable) : undefined;
   const watch =
@@ -127,21 +127,19 @@ function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Contai
   );
   return {
     spawned,
-    process: {
-      exited,
-      kill: () => killGroup("SIGKILL"),
-      usedMs: () => watch?.usedMs(),
-      async signal(signal) {
-        const firstPid = await bubblewrap?.firstPid;
-        if (firstPid === undefined) return killGroup(signal);
-        const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
-        if (hasEnded || pid === undefined) return;
-        try {
-          process.kill(pid, signal);
-        } catch {
-          // It has ended in this moment.
-        }
-      },
+    exited,
+    kill: () => killGroup("SIGKILL"),
+    usedMs: () => watch?.usedMs(),
+    async signal(signal: NodeJS.Signals) {
+      const firstPid = await bubblewrap?.firstPid;
+      if (firstPid === undefined) return killGroup(signal);
+      const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
+      if (hasEnded || pid === undefined) return;
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has ended in this moment.
+      }
     },
   };
 }

@@ -1,4 +1,7 @@
-/** The same attacks on a server that is no root, as most are run: it has a group of its own, and its children its own user. */
+/**
+ * The same attacks on a server that is not root, as most are. The server has its own control group,
+ * and its children run as its own user.
+ */
 import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -26,7 +29,7 @@ function missing(): string | undefined {
 const reason = missing();
 
 describe.skipIf(reason)(`as an ordinary user${reason ? ` (skipped: ${reason})` : ""}`, () => {
-  test("processes are held as they are by root", { timeout: RUN_MS + 5_000 }, async () => {
+  test("processes are confined as they are by root", { timeout: RUN_MS + 5_000 }, async () => {
     const vitest = join(checkout.root, "node_modules/vitest/vitest.mjs");
     const args = [
       SCRIPT,
@@ -51,7 +54,7 @@ describe.skipIf(reason)(`as an ordinary user${reason ? ` (skipped: ${reason})` :
       );
     });
     expect(code, output).toBe(0);
-    // Passed, not skipped.
+    // The tests passed and were not skipped.
     expect(output).toMatch(/Tests {2}\d+ passed \(\d+\)/);
   });
 });

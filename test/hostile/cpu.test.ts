@@ -1,4 +1,6 @@
-/** Attacks on the processors. No time is measured here but the processor's, which the child's own result tells. */
+/**
+ * Attacks on the processors. The tests measure only processor time, from the child's own result.
+ */
 import { describe, expect, test } from "vitest";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf } from "../helpers/member.ts";
@@ -29,7 +31,7 @@ describe.skipIf(hostileMissing)(
       expect(usage?.cpuMs).toBeGreaterThan(300);
     });
 
-    test("a share of the processors holds for all processes together", async () => {
+    test("a share of the processors limits all processes together", async () => {
       const { script } = await startAttacked();
       const text = `for n in 1 2 3 4; do (${BUSY}) & done; wait`;
       const { problem, usage } = lastOf(
@@ -37,7 +39,8 @@ describe.skipIf(hostileMissing)(
         "failed",
       );
       expect(problem.code).toBe("deadline_exceeded");
-      // Without the limit it would be about the number of processors; one share may be lent ahead.
+      // Without the limit it would be about the number of processors. The kernel may lend one
+      // share.
       expect((usage?.cpuMs ?? Number.NaN) / (usage?.wallMs ?? 0)).toBeLessThan(0.4);
     });
 

@@ -1,4 +1,4 @@
-/** Attacks on what an operator grants a pool: callers can tighten it, and never widen it. */
+/** Attacks on the grants of a pool: callers can tighten them, and never widen them. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -30,7 +30,7 @@ const call = (member: RunningMember, spec: ChildSpecInput) =>
 const script = async (member: RunningMember, text: string) =>
   textOf(await call(member, { command: ["/bin/sh", "-c", text] }));
 
-/** A folder of the host, gone with the test. */
+/** A folder of the host, removed with the test. */
 function hostFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "dpool-grant-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -58,13 +58,15 @@ function tinyRoot(programs: Readonly<Record<string, string>>): string {
 describe.skipIf(hostileMissing)(
   `grants${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
   () => {
-    test("an allow-list lets its programs run, and nothing else by any name", async () => {
+    test("an allow-list lets only its programs run, by any name", async () => {
       const member = await start({ commands: ["echo"] });
       expect(textOf(await call(member, { command: ["echo", "$(id)", "; id"] }))).toBe(
         "$(id) ; id\n",
       );
       const refused: ChildSpecInput[] = [
-      ...["sh", "/bin/echo", "./echo", "echo ", " echo", "ECHO", "echo\n", "echo;id", "echo/../sh"].map((program) => ({ command: [program, "-c", "id"] })),
+      ...["sh", "/bin/echo", "./echo", "echo ", " echo", "ECHO", "echo\n", "echo;id"]
+        .concat("echo/../sh")
+        .map((program) => ({ command: [program, "-c", "id"] })),
       { function: { source: "() => 1" } },
       ...["PATH", "LD_PRELOAD", "BASH_ENV", "PS4", "NODE_OPTIONS", "GREETING"]
         .map((name) => ({ command: ["echo", "x"], env: { [name]: "/work" } })),
@@ -110,7 +112,7 @@ describe.skipIf(hostileMissing)(
       },
     );
 
-    test("the operator's variables win over the caller's, and are told to nobody else", async () => {
+    test("the operator's variables replace the caller's, and nobody else sees them", async () => {
       const member = await start({ env: { MODE: "operator", PATH: "/usr/bin" } });
       const events = await call(member, {
         command: ["env"],
@@ -126,7 +128,7 @@ describe.skipIf(hostileMissing)(
       expect(JSON.stringify(children)).not.toContain("operator");
     });
 
-    test("folders shown read-only can be read where the host's modes let others, and not be changed", async () => {
+    test("read-only folders can be read as the host's modes allow, and not changed", async () => {
       const folder = hostFolder();
       writeFileSync(join(folder, "open"), "open\n", { mode: 0o644 });
       writeFileSync(join(folder, "closed"), "closed\n", { mode: 0o600 });
@@ -146,7 +148,8 @@ describe.skipIf(hostileMissing)(
         "a new file": "touch /data/new || mkdir /data/new || ln -s x /data/new",
         "an end": "rm -f /data/open && test ! -e /data/open",
         "another mode": "chmod 777 /data/writable || touch /data/writable",
-        "a folder beside it": `cat /data/../${beside}/secret || cat '${beside}/secret' || ls /single/..${beside}`,
+        "a folder beside it":
+          `cat /data/../${beside}/secret || cat '${beside}/secret' || ` + `ls /single/..${beside}`,
         "a mount above it": "mount -o remount,rw /data || umount /data",
       };
       const unlessRoot = process.getuid?.() === 0 ? {} : { "a closed file": "made" as const };
@@ -170,24 +173,26 @@ describe.skipIf(hostileMissing)(
       },
     );
 
-    test("only the devices that are granted are there", async () => {
+    test("only the granted devices exist", async () => {
       const without = await start({});
       expect(
         await script(without, "test -e /dev/kmsg || test -e /dev/fuse || echo none; ls /dev"),
       ).toBe(
-        "none\ncore\nfd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n",
+        "none\ncore\nfd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\n" +
+          "tty\nurandom\nzero\n",
       );
       const granted = await start({ devices: ["/dev/kmsg"] });
-      // It is there, and what it lets others do is the host's word.
+      // The device is there, and the host decides what it allows.
       expect(
         await script(
           granted,
-          "test -c /dev/kmsg && echo there; ls /dev | grep -c .; ( echo x >/dev/kmsg ) 2>/dev/null && echo written; true",
+          "test -c /dev/kmsg && echo there; ls /dev | grep -c .; ( echo x >/dev/kmsg " +
+            ") 2>/dev/null && echo written; true",
         ),
       ).toBe("there\n15\n");
     });
 
-    test("a root of the operator's shows itself alone", async () => {
+    test("a curated root shows only its own files", async () => {
       const root = tinyRoot({ "/bin/sh": "/bin/sh" });
       mkdirSync(join(root, "etc"));
       writeFileSync(join(root, "etc/passwd"), "curated\n");
@@ -205,9 +210,10 @@ describe.skipIf(hostileMissing)(
         code: "runtime_not_found",
         detail: "expected no function: the pool's sandbox has no runtime; got node",
       });
-      // Without programs: what the shell knows itself.
+      // The shell's own commands, because the root has no other program.
       const look =
-        'for path in /* /bin/* /etc/* /tmp/* /work/* /run/*; do echo "$path"; done; read -r line </users; echo "$line"; type ls env';
+        'for path in /* /bin/* /etc/* /tmp/* /work/* /run/*; do echo "$path"; ' +
+        'done; read -r line </users; echo "$line"; type ls env';
       const shown = (await script(member, look)).trim().split("\n");
       const libraries = shown.filter((path) => /^\/lib\w*$/.test(path));
       expect(libraries.length).toBeGreaterThan(0);
@@ -232,13 +238,14 @@ describe.skipIf(hostileMissing)(
       expect(
         await script(
           member,
-          "( : >/new ) 2>/dev/null || ( : >/etc/passwd ) 2>/dev/null || ( : >/bin/sh ) 2>/dev/null || echo refused; : >/work/new && echo made",
+          "( : >/new ) 2>/dev/null || ( : >/etc/passwd ) 2>/dev/null || ( : >/bin/sh " +
+            ") 2>/dev/null || echo refused; : >/work/new && echo made",
         ),
       ).toBe("refused\nmade\n");
       expect(readFileSync(join(root, "etc/passwd"), "utf8")).toBe("curated\n");
     });
 
-    test("callers cannot ask for more than the pool has, nor for what it does not", async () => {
+    test("callers cannot ask for more than the pool grants", async () => {
       const limits = {
         memoryBytes: 64 * 1024 * 1024,
         processes: 64,
@@ -298,7 +305,7 @@ describe.skipIf(hostileMissing)(
       ).toBe(0);
     });
 
-    test("a sandbox that is demanded is had or refused", async () => {
+    test("a demanded sandbox is provided or refused", async () => {
       const full = await start({});
       expect(
         lastOf(await call(full, { command: ["true"], sandbox: "full" }), "result").exitCode,

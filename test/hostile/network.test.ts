@@ -1,4 +1,7 @@
-/** Attacks over the network and over sockets: the member's own port, services of the machine, the cloud's metadata, the kernel. */
+/**
+ * Attacks over the network and over sockets: on the member's port, services of the machine, the
+ * cloud's metadata and the kernel.
+ */
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
@@ -11,7 +14,7 @@ import { onPath } from "../helpers/programs.ts";
 
 const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
 
-/** A service of the machine, closed with the test; counts who came. */
+/** A service of the machine, closed with the test. It counts its connections. */
 async function listening(
   at: { port: 0; host: string } | { path: string },
 ): Promise<{ server: Server; visitors: () => number }> {
@@ -25,14 +28,15 @@ async function listening(
   return { server, visitors: () => visitors };
 }
 
-/** Says for each address what came of a connection: the service's words, or the reason why there is none. */
+/** Prints for each address the service's answer, or the reason why the connection failed. */
 const CONNECT = `
 use Socket; use IO::Select;
 for (@ARGV) {
   my ($kind, $place, $port) = split / /;
   my ($family, $address) = (AF_INET);
   if ($kind eq "tcp" || $kind eq "udp") { $address = pack_sockaddr_in($port, inet_aton($place)) }
-  elsif ($kind eq "tcp6") { $family = AF_INET6; $address = Socket::pack_sockaddr_in6($port, Socket::inet_pton(AF_INET6, $place)) }
+  elsif ($kind eq "tcp6") { $family = AF_INET6; $address = Socket::pack_sockaddr_in6($port, \
+Socket::inet_pton(AF_INET6, $place)) }
   elsif ($kind eq "abstract") { $family = AF_UNIX; $address = pack("S a*", AF_UNIX, "\\0$place") }
   elsif ($kind eq "unix") { $family = AF_UNIX; $address = pack_sockaddr_un($place) }
   elsif ($kind eq "vsock") { $family = 40; $address = pack("S S L L S", 40, 0, $port, $place, 0) }
@@ -50,11 +54,14 @@ for (@ARGV) {
   print "$_: $word\\n";
 }`;
 
-/** Opens sockets of each kind. */
+/** Opens a socket of each kind, and prints those that open. */
 const OPEN = `
-my %kinds = (vsock => [40, 1, 0], packet => [17, 3, 0], raw => [2, 3, 1], raw6 => [10, 3, 58], oldpacket => [2, 10, 3], crypto => [38, 5, 0],
-  bluetooth => [31, 3, 0], can => [29, 3, 1], xdp => [44, 3, 0], tipc => [30, 5, 0], rds => [21, 5, 0], smc => [43, 1, 0], key => [15, 3, 2], kcm => [41, 2, 0]);
-for (sort keys %kinds) { print "$_\\n" if socket(my $socket, $kinds{$_}[0], $kinds{$_}[1], $kinds{$_}[2]) }
+my %kinds = (vsock => [40, 1, 0], packet => [17, 3, 0], raw => [2, 3, 1], raw6 => [10, 3, 58], \
+oldpacket => [2, 10, 3], crypto => [38, 5, 0],
+  bluetooth => [31, 3, 0], can => [29, 3, 1], xdp => [44, 3, 0], tipc => [30, 5, 0], rds => \
+[21, 5, 0], smc => [43, 1, 0], key => [15, 3, 2], kcm => [41, 2, 0]);
+for (sort keys %kinds) { print "$_\\n" if socket(my $socket, $kinds{$_}[0], $kinds{$_}[1], \
+$kinds{$_}[2]) }
 print "tried\\n";`;
 
 const lines = (text: string) =>
@@ -118,7 +125,8 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
       const tried = {};
       for (const [name, act] of Object.entries({
         member: () => fetch(url), metadata: () => fetch("http://169.254.169.254/latest/meta-data/"),
-        name: () => require("node:dns/promises").resolve4("example.com"), lookup: () => require("node:dns/promises").lookup("example.com"),
+        name: () => require("node:dns/promises").resolve4("example.com"), lookup: () => \
+require("node:dns/promises").lookup("example.com"),
       })) tried[name] = await act().then(() => "answered", () => "nothing");
       return tried;
     }`;
@@ -131,12 +139,12 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
     });
   });
 
-  test("no socket opens that leads past the child's own network", async () => {
+  test("no socket leads out of the child's own network", async () => {
     const { attack } = await startAttacked();
     expect(textOf(await attack({ command: ["perl", "-e", OPEN] }))).toBe("tried\n");
   });
 
-  test("a child's own loopback and abstract sockets are its own, and no route can be added", async () => {
+  test("a child has its own loopback and abstract sockets, and can add no route", async () => {
     const { attack, script } = await startAttacked();
     const source = `async () => {
       const { createServer, connect } = require("node:net");
@@ -149,23 +157,26 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
     }`;
     expect(lastOf(await attack({ function: { source } }), "result").value).toBe("own");
     const add =
-      "ip link add dummy0 type dummy || ip addr add 10.9.9.9/8 dev lo || ip route add default dev lo || ifconfig lo 10.0.0.1 || iptables -L || nft list ruleset";
+      "ip link add dummy0 type dummy || ip addr add 10.9.9.9/8 dev lo || ip " +
+      "route add default dev lo || ifconfig lo 10.0.0.1 || iptables -L || nft " +
+      "list ruleset";
     expect(
       textOf(
         await script(
-          `( ${add} ) 2>/dev/null && echo made; tail -n +2 /proc/net/route; tail -n +3 /proc/net/dev | grep -v ' lo:'; ls /sys/class/net 2>/dev/null; true`,
+          `( ${add} ) 2>/dev/null && echo made; tail -n +2 /proc/net/route; tail -n ` +
+            "+3 /proc/net/dev | grep -v ' lo:'; ls /sys/class/net 2>/dev/null; true",
         ),
       ),
     ).toBe("");
   });
 
-  test("with the operator's grant of the host's network its services are there, and no more than they", async () => {
+  test("the grant of the host's network gives its services, and nothing more", async () => {
     const member = await startOne({
       pools: { pipeline: { maxChildren: 3, network: "host" } },
       graceMs: 200,
     });
     const { visitors, docker, ...shared } = await services(member.url);
-    // A file's socket is no part of a network, nor is the way to the hypervisor.
+    // Neither a file's socket nor the socket to the hypervisor is part of the network.
     const all = [shared.consul, shared.abstract, docker, "vsock 2 1024"];
     const found = lines(
       textOf(
@@ -193,9 +204,10 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
       function: { source, args: [`${member.url}/livez`] },
     });
     expect(lastOf(events, "result").value).toBe("ok");
-    // What is the host's cannot be changed.
+    // The host's network cannot be changed.
     const change =
-      "ip link set lo down || ip link add dummy0 type dummy || ip route add 192.0.2.0/24 dev lo || ifconfig lo down || echo 1 >/proc/sys/net/ipv4/ip_forward";
+      "ip link set lo down || ip link add dummy0 type dummy || ip route add " +
+      "192.0.2.0/24 dev lo || ifconfig lo down || echo 1 >/proc/sys/net/ipv4/ip_forward";
     expect(
       textOf(
         await callEvents(member.url, "/call", {

@@ -1,4 +1,7 @@
-/** Attacks for more rights: namespaces, setuid programs, the kernel's rarer calls, priorities, limits. */
+/**
+ * Attacks for more rights: namespaces, setuid programs, the kernel's rarer calls, priorities,
+ * limits.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
@@ -15,11 +18,11 @@ const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not ins
 const { EPERM, ENOSYS } = constants.errno;
 const column = process.arch === "x64" ? 0 : 1;
 
-/** Calls that the filter lets through: what refuses these is that the child has no rights. By x86-64 and arm64. */
+/** Calls that the filter allows, and that fail because the child has no rights. By architecture. */
 const UNPRIVILEGED: Readonly<
   Record<string, readonly [x64: number, arm64: number, ...args: (number | string)[]]>
 > = {
-  // SCHED_FIFO and SCHED_RR of this process: a priority of 1, at a place where one is written.
+  // SCHED_FIFO and SCHED_RR of this process, with a priority of 1 in memory.
   sched_setscheduler_fifo: [144, 119, 0, 1, "\u0001\u0000\u0000"],
   sched_setscheduler_rr: [144, 119, 0, 2, "\u0001\u0000\u0000"],
   // IOPRIO_CLASS_RT of this process.
@@ -30,17 +33,17 @@ const UNPRIVILEGED: Readonly<
   setgroups: [116, 159, 0, 0],
   setresuid: [117, 147, 0, 0, 0],
   mlockall: [151, 230, 3],
-  // A character device, the disk's number.
+  // A character device, and the disk's number.
   mknodat: [259, 33, -100, "/work/device", 0o20666, 254 << 8],
   vserver_quota: [179, 60, 0, "/dev/vda", 0, 0],
-  // PR_CAPBSET_READ tells nothing; PR_CAP_AMBIENT_RAISE of CAP_SYS_ADMIN.
+  // PR_CAPBSET_READ gives nothing; PR_CAP_AMBIENT_RAISE of CAP_SYS_ADMIN.
   prctl_ambient: [157, 167, 47, 2, 21, 0, 0],
   // Steals a capability by PR_SET_SECUREBITS.
   prctl_securebits: [157, 167, 28, 1, 0, 0, 0],
 };
 
 describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`, () => {
-  test("every call of the filter's lists is refused in a member's child too", async () => {
+  test("each call of the filter's lists is refused also in a member's child", async () => {
     const { attack } = await startAttacked();
     const listed = Object.entries<Numbers>({ ...REFUSED, ...ABSENT }).filter(
       ([, numbers]) => numbers[column] !== null,
@@ -52,7 +55,7 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
         .trim()
         .split("\n"),
     ).toEqual(expected);
-    // With harmless arguments they would have done something.
+    // Without the filter, the calls would have had an effect.
     const telling = ["unshare", "keyctl", "ptrace"].map(
       (name) => `${name}:${REFUSED[name]?.[column]},0,-3,0`,
     );
@@ -74,12 +77,15 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       expect(textOf(await attack({ command: ["perl", "-e", CALLS, ...calls] }))).toBe(
         `getpid ${EPERM}\nunshare ${EPERM}\nptrace ${EPERM}\n`,
       );
-      // getpid by `int 0x80`: mov eax, 20; int 0x80; exit(0) by `syscall`. In a program of one page.
+      // A program of one page: getpid by `int 0x80` (mov eax, 20), then exit(0) by `syscall`.
       const elf = `
       my $code = pack("H*", "b814000000cd8031ffb83c0000000f05");
-      my $all = pack("H*", "7f454c46020101" . "00" x 9) . pack("SSLQQQLSSSSSS", 2, 62, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-        . pack("LLQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 120 + length $code, 120 + length $code, 4096) . $code;
-      open(my $file, ">", "/work/int80"); print $file $all; close $file; chmod 0755, "/work/int80"; exec "/work/int80"`;
+      my $all = pack("H*", "7f454c46020101" . "00" x 9) . pack("SSLQQQLSSSSSS", 2, 62, 1, \
+0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+        . pack("LLQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 120 + length $code, 120 + length $code, \
+4096) . $code;
+      open(my $file, ">", "/work/int80"); print $file $all; close $file; chmod 0755, \
+"/work/int80"; exec "/work/int80"`;
       const events = await attack({ command: ["perl", "-e", elf] });
       expect(lastOf(events, "failed")).toMatchObject({
         problem: { code: "worker_crashed" },
@@ -88,13 +94,13 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     },
   );
 
-  test("calls that want rights find none", async () => {
+  test("calls that need rights fail", async () => {
     const { attack } = await startAttacked();
     const calls = Object.entries(UNPRIVILEGED).map(
       ([name, [x64, arm64, ...args]]) =>
         `${name}:${[column === 0 ? x64 : arm64, ...args].join(",")}`,
     );
-    // A NUL cannot be in an argument: the priority is one byte, and the rest of a string ends it.
+    // An argument cannot contain a NUL: the priority is one byte, which the string's end completes.
     const given = calls.map((call) => call.replaceAll("\0", ""));
     const found = textOf(await attack({ command: ["perl", "-e", CALLS, ...given] }));
     const errnos = Object.fromEntries(
@@ -107,7 +113,7 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     expect(Object.entries(errnos).filter(([, errno]) => errno === "0")).toEqual([]);
   });
 
-  test("programs that give rights give none", async () => {
+  test("programs that give rights fail", async () => {
     const { script } = await startAttacked();
     const setuid = execFileSync(
       "find",
@@ -118,22 +124,27 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       .split("\n")
       .filter(Boolean);
     expect(setuid.length).toBeGreaterThan(0);
-    // Their owner has no number inside, and their bit no meaning.
-    const watch = `for program in ${setuid.join(" ")}; do stat -c %u "$program"; done | sort -u; grep NoNewPrivs /proc/self/status`;
+    // The owner of these programs has no uid inside, and their setuid bit no effect.
+    const watch =
+      `for program in ${setuid.join(" ")}; do stat -c %u "$program"; done | sort ` +
+      "-u; grep NoNewPrivs /proc/self/status";
     expect(textOf(await script(watch))).toBe("65534\nNoNewPrivs:\t1\n");
     const attempts = {
       su: "su -c id || su root -c id",
       sudo: "sudo -n id",
       mount:
-        "mount -t tmpfs none /work || mount --bind /usr /work || mount -o remount,rw / || mount -t proc proc /work",
+        "mount -t tmpfs none /work || mount --bind /usr /work || mount -o " +
+        "remount,rw / || mount -t proc proc /work",
       umount: "umount /usr || umount -l /proc || umount /dev",
       passwd: "passwd -d root || chsh -s /bin/sh root || newgrp root </dev/null",
       unshare:
-        "unshare -U true || unshare -r true || unshare -m true || unshare -n true || unshare -p -f true || unshare -C true",
+        "unshare -U true || unshare -r true || unshare -m true || unshare -n true " +
+        "|| unshare -p -f true || unshare -C true",
       nsenter:
         "nsenter -t 1 -m true || nsenter --user=/proc/1/ns/user true || nsenter -t 1 -a true",
       bwrap:
-        "bwrap --ro-bind / / true || bwrap --unshare-all --ro-bind / / true || bwrap --dev-bind / / true",
+        "bwrap --ro-bind / / true || bwrap --unshare-all --ro-bind / / true || " +
+        "bwrap --dev-bind / / true",
       chroot: "chroot / true || chroot /work true",
       setpriv: "setpriv --reuid=0 true || setpriv --inh-caps=+all --ambient-caps=+all true",
       capsh: "capsh --user=root -- -c true || setcap cap_sys_admin+ep /work/x",
@@ -144,19 +155,25 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       "the host's name": "hostname attacked || echo attacked >/proc/sys/kernel/hostname",
       "a better nice value": "renice -n -20 -p $$ || renice -n -1 -p 1",
       "real time":
-        "chrt -f 1 true || chrt -r 1 true || chrt -d --sched-runtime 1000000 --sched-deadline 2000000 --sched-period 2000000 0 true",
+        "chrt -f 1 true || chrt -r 1 true || chrt -d --sched-runtime 1000000 " +
+        "--sched-deadline 2000000 --sched-period 2000000 0 true",
       "input and output first": "ionice -c 1 true",
       "a processor of its own": "echo 1 >/sys/fs/cgroup/cpuset.cpus || mkdir /sys/fs/cgroup/x",
       "more files, processes, locked memory, a core":
-        "ulimit -n 100000 || ulimit -Hn 100000 || ulimit -p 100000 || ulimit -l 1000000 || ulimit -c 1000 || ulimit -f 100000000",
+        "ulimit -n 100000 || ulimit -Hn 100000 || ulimit -p 100000 || ulimit -l " +
+        "1000000 || ulimit -c 1000 || ulimit -f 100000000",
       "the same by prlimit":
-        "prlimit --pid $$ --nofile=100000:100000 || prlimit --pid $$ --memlock=unlimited || prlimit --pid 1 --nproc=9999999:9999999",
+        "prlimit --pid $$ --nofile=100000:100000 || prlimit --pid $$ " +
+        "--memlock=unlimited || prlimit --pid 1 --nproc=9999999:9999999",
       "less to fear from want of memory":
-        "echo -1000 >/proc/self/oom_score_adj || echo -1 >/proc/1/oom_score_adj || echo -17 >/proc/self/oom_adj",
+        "echo -1000 >/proc/self/oom_score_adj || echo -1 >/proc/1/oom_score_adj || " +
+        "echo -17 >/proc/self/oom_adj",
       "another user's numbers":
-        "echo 0 0 1 >/proc/self/uid_map || echo 0 65534 1 >/proc/self/gid_map || echo allow >/proc/self/setgroups",
+        "echo 0 0 1 >/proc/self/uid_map || echo 0 65534 1 >/proc/self/gid_map || " +
+        "echo allow >/proc/self/setgroups",
       "the terminal":
-        "echo x >/dev/tty || echo x >/dev/console || echo x >/dev/tty0 || script -qc id /dev/null </dev/tty",
+        "echo x >/dev/tty || echo x >/dev/console || echo x >/dev/tty0 || script " +
+        "-qc id /dev/null </dev/tty",
       "the kernel's log": "echo attacked >/dev/kmsg || dmesg -C",
       modules: "modprobe dummy || insmod /work/x.ko",
       "a hard link to a program": "ln /usr/bin/su /work/su || ln /usr/bin/env /tmp/env",
@@ -170,18 +187,19 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
   });
 
-  test("an own program with the setuid bit runs as the child, and in no folder of the child's a device works", async () => {
+  test("a child's setuid program runs as the child, and its folders have no devices", async () => {
     const { script } = await startAttacked();
     const text = `
       for place in /work /tmp /dev/shm; do
-        cp /usr/bin/id $place/id && chmod 6755 $place/id && $place/id -u && $place/id -g && setpriv --dump 2>/dev/null | grep -c 'no_new_privs: 1'
+        cp /usr/bin/id $place/id && chmod 6755 $place/id && $place/id -u && $place/id -g && \
+setpriv --dump 2>/dev/null | grep -c 'no_new_privs: 1'
         grep " $place " /proc/self/mountinfo | grep -c nosuid,nodev
       done`;
     const events = await script(text);
     expect(textOf(events)).toBe("65534\n65534\n1\n1\n".repeat(3));
   });
 
-  test("a terminal of the child's own takes no words from it, and what it makes is nobody's but its own", async () => {
+  test("the child's own terminal takes no input from it, and stays its own", async () => {
     const { attack, script } = await startAttacked();
     const TIOCSTI = 0x5412;
     const source = `
@@ -190,7 +208,8 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       ioctl($master, 0x40045431, $unlocked);
       ioctl($master, 0x80045430, $number);
       open(my $slave, "+<", "/dev/pts/" . unpack("I", $number)) or print "no other end\\n";
-      for my $request (${TIOCSTI}, 0x541c) { my $letter = "x"; print((defined(ioctl($slave, $request, $letter)) ? "put" : 0 + $!), "\\n") }`;
+      for my $request (${TIOCSTI}, 0x541c) { my $letter = "x"; print((defined(ioctl($slave, \
+$request, $letter)) ? "put" : 0 + $!), "\\n") }`;
     expect(textOf(await attack({ command: ["perl", "-e", source] }))).toBe(`${EPERM}\n${EPERM}\n`);
     expect(
       textOf(
@@ -201,10 +220,10 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
     ).toBe("ptmx\n0\n");
   });
 
-  test("what is put under a name of the host's stays inside", async () => {
+  test("a file under a name of the host stays inside", async () => {
     const member = await startOne({ graceMs: 200 });
     const names = ["/tmp", "/dev/shm", "/work"].map(
-      (place) => `${place}/dpool-attack-${process.pid}`,
+      (folder) => `${folder}/dpool-attack-${process.pid}`,
     );
     const holder = streamOf(
       await post(member.url, "/call", {

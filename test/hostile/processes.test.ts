@@ -1,4 +1,4 @@
-/** Attacks by number: processes and threads that multiply. */
+/** Attacks by processes and threads that multiply. */
 import { describe, expect, test } from "vitest";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, textOf } from "../helpers/member.ts";
@@ -8,7 +8,7 @@ const limits = { processes: 64 };
 describe.skipIf(hostileMissing)(
   `processes${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
   () => {
-    // The shell starts one process: once the bomb has gone off it would get none either.
+    // The shell starts one process before the bomb: after it, the shell would get none either.
     test("a fork bomb stays within its number of processes and ends with its shell", async () => {
       const { script } = await startAttacked();
       const events = await script("bomb() { bomb | bomb & }; bomb & echo over; exec sleep 1", {
@@ -39,7 +39,8 @@ describe.skipIf(hostileMissing)(
       const { spawn } = require("node:child_process");
       let refused = 0;
       for (let n = 0; n < 200; n++) {
-        spawn(n % 2 ? "sleep" : process.execPath, n % 2 ? ["60"] : ["-e", "for (;;) require('child_process').spawn('sleep', ['60'], { detached: true }).on('error', () => {})"], {
+        spawn(n % 2 ? "sleep" : process.execPath, n % 2 ? ["60"] : ["-e", "for (;;) \
+require('child_process').spawn('sleep', ['60'], { detached: true }).on('error', () => {})"], {
           detached: true, stdio: "inherit",
         }).on("error", () => { refused += 1; });
       }
@@ -58,17 +59,19 @@ describe.skipIf(hostileMissing)(
       await new Promise(() => {});
     }`;
       const events = await attack({ function: { source }, limits, deadlineMs: 1_500 });
-      // Node may give up by itself where it gets no thread.
+      // Node may exit by itself when it gets no thread.
       expect(["deadline_exceeded", "worker_crashed", "function_threw"]).toContain(
         lastOf(events, "failed").problem.code,
       );
-      const count = `fork // last or sleep 60 for 1 .. 500; opendir $d, "/proc"; print scalar(grep /^\\d+$/, readdir $d), "\\n"`;
+      const count =
+        'fork // last or sleep 60 for 1 .. 500; opendir $d, "/proc"; print ' +
+        `scalar(grep /^\\d+$/, readdir $d), "\\n"`;
       expect(
         Number(textOf(await attack({ command: ["perl", "-e", count], limits }))),
       ).toBeLessThanOrEqual(64 + 2);
     });
 
-    test("two bombs at once leave each other, and the sibling, their processes", async () => {
+    test("two bombs at once take no processes from each other or from the sibling", async () => {
       const { member, script } = await startAttacked({
         pools: { pipeline: 3, sibling: 1, other: 1 },
       });

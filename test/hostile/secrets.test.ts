@@ -1,4 +1,6 @@
-/** Attacks on what a child may not know: the server's environment, arguments, descriptors and files, and its siblings'. */
+/**
+ * Attacks on secrets: the environment, arguments, descriptors and files of the server and siblings.
+ */
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -23,7 +25,7 @@ import { cleanEnvironment } from "../helpers/processes.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A text that is nowhere else on this machine. */
+/** A text that exists nowhere else on this machine. */
 const secret = (name: string) => `${name}-${randomUUID()}`;
 
 /** A file of the host that any user may read, removed with the test. */
@@ -35,10 +37,11 @@ function hostFile(text: string, mode = 0o644): string {
   return file;
 }
 
-/** Everything that the process folders tell, and where each descriptor leads. */
+/** Prints every file of the process folders, and the target of each descriptor. */
 const READ_PROC = `
 for each in /proc/[0-9]* /proc/self /proc/1/task/*; do
-  for file in environ cmdline comm cgroup mountinfo maps status stack syscall wchan auxv; do tr '\\0' '\\n' <"$each/$file"; done
+  for file in environ cmdline comm cgroup mountinfo maps status stack syscall wchan auxv; do tr \
+'\\0' '\\n' <"$each/$file"; done
   ls -l "$each/fd" "$each/cwd" "$each/root" "$each/exe" "$each/map_files"
 done 2>/dev/null
 cat /proc/keys /proc/key-users /proc/locks /proc/net/unix /proc/net/tcp /proc/sysvipc/*
@@ -47,7 +50,7 @@ exit 0`;
 describe.skipIf(hostileMissing)(
   `secrets${hostileMissing ? ` (skipped: ${hostileMissing})` : ""}`,
   () => {
-    test("no process folder tells of the server, of what runs the sandbox, or of a sibling", async () => {
+    test("no process folder shows the server, the sandbox's programs or a sibling", async () => {
       const [ofServer, ofArgument, ofVariable] = [
         secret("server"),
         secret("argument"),
@@ -86,7 +89,7 @@ describe.skipIf(hostileMissing)(
       await sibling.return();
     });
 
-    test("no file of the host beyond its programs can be read, by any way around", async () => {
+    test("no file of the host but its programs can be read, by any detour", async () => {
       const text = secret("file");
       const [file, closed] = [hostFile(text), hostFile(text, 0o600)];
       const { script } = await startAttacked();
@@ -94,18 +97,22 @@ describe.skipIf(hostileMissing)(
         "a file in /tmp": `cat '${file}'`,
         "a closed file in /tmp": `cat '${closed}'`,
         "the folder of it": `ls '${join(file, "..")}'`,
-        "the same through the root of another process": `cat /proc/1/root'${file}' || cat /proc/self/root'${file}' || cat /proc/1/cwd'${file}'`,
+        "the same through the root of another process":
+          `cat /proc/1/root'${file}' || cat /proc/self/root'${file}' || cat ` +
+          `/proc/1/cwd'${file}'`,
         "the same through the root's parent": `cat /../../..'${file}'`,
         "the same through a symbolic link": `ln -s '${file}' /work/link && cat /work/link`,
-        "the same through the old root of the mounts": `cat /oldroot'${file}' || cat /newroot/../'${file}'`,
+        "the same through the old root": `cat /oldroot'${file}' || cat /newroot/../'${file}'`,
         "the password hashes": "cat /etc/shadow",
         "the names of users": "cat /etc/passwd || getent passwd root",
-        "the name of the host": `grep -q . /etc/hostname || test "$(cat /proc/sys/kernel/hostname)" != child`,
+        "the host's name":
+          "grep -q . /etc/hostname || " + `test "$(cat /proc/sys/kernel/hostname)" != child`,
         "the server's checkout": `ls '${ROOT}' || cat '${ROOT}package.json'`,
         "the server's home": `ls '${homedir()}' || ls ~root`,
         "variable data and services": "ls /var || ls /run/* || ls /srv || ls /opt || ls /home",
         "the kernel's memory":
-          "head -c 1 /proc/kcore || head -c 1 /dev/mem || head -c 1 /dev/kmem || head -c 1 /dev/port || head -c 1 /proc/kpagemap",
+          "head -c 1 /proc/kcore || head -c 1 /dev/mem || head -c 1 /dev/kmem || " +
+          "head -c 1 /dev/port || head -c 1 /proc/kpagemap",
         "the kernel's log": "dmesg || head -c 1 /proc/kmsg || head -c 1 /dev/kmsg",
         "the kernel's addresses":
           "grep -v '^00*  *' /proc/kallsyms | grep . || grep -v ' 0x00*$' /proc/modules | grep .",
@@ -116,14 +123,17 @@ describe.skipIf(hostileMissing)(
       expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
       const all = textOf(
         await script(
-          `grep -rs ${text} /tmp /work /dev/shm /etc /run; find / -xdev -name 'secret*' 2>/dev/null | grep -v '^/usr/'; true`,
+          `grep -rs ${text} /tmp /work /dev/shm /etc /run; find / -xdev -name ` +
+            "'secret*' 2>/dev/null | grep -v '^/usr/'; true",
         ),
       );
       expect(all).toBe("");
     });
 
-    test("nothing of the kernel's settings can be changed but the child's own", async () => {
-      /** Every setting of this machine that can be read, but for those that count or draw lots. */
+    test("only the child's own settings of the kernel can be changed", async () => {
+      const SETTING =
+        /^\/proc\/sys\/(kernel|vm|fs|user|net\/(core|ipv4)|net\/ipv4\/conf\/all)\/[^/]+$|mqueue/;
+      /** The machine's readable settings, without counters and random numbers. */
       const settings = () =>
         Object.fromEntries(
           readdirSync("/proc/sys", { recursive: true, encoding: "utf8", withFileTypes: true })
@@ -135,11 +145,7 @@ describe.skipIf(hostileMissing)(
                 ),
             )
             .map((entry) => `${entry.parentPath}/${entry.name}`)
-            .filter((path) =>
-              /^\/proc\/sys\/(kernel|vm|fs|user|net\/(core|ipv4)|net\/ipv4\/conf\/all)\/[^/]+$|mqueue/.test(
-                path,
-              ),
-            )
+            .filter((path) => SETTING.test(path))
             .flatMap((path) => {
               try {
                 return [[path, readFileSync(path, "latin1")]];
@@ -151,7 +157,8 @@ describe.skipIf(hostileMissing)(
       const { script } = await startAttacked();
       const before = settings();
       expect(Object.keys(before).length).toBeGreaterThan(100);
-      // Opening tells; only what is the child's own is really written, lest a sandbox that does not hold costs the machine.
+      // Opening for writing is enough of a test. Only the child's own settings are really written,
+      // so that a sandbox that fails does not damage the machine.
       const change = `
       find /proc/sys /proc/irq /proc/bus /proc/sysrq-trigger -type f 2>/dev/null |
         perl -ne 'chomp; if (open(my $file, ">", $_)) { print "can change $_\\n" }'
@@ -164,14 +171,16 @@ describe.skipIf(hostileMissing)(
         .trim()
         .split("\n");
       expect(changed.at(-1)).toBe("tried");
-      // Message queues, shared memory and process numbers are counted in namespaces of the child's own.
-      const OWN =
-        /^((can change|changed) \/proc\/sys\/(fs\/mqueue\/|kernel\/(auto_msgmni|msg\w+|sem\w*|shm\w+|pid_max|ns_last_pid|\w+_next_id)$)|tried$)/;
+      // Message queues, shared memory and process numbers have the child's own namespaces.
+      const OWN = new RegExp(
+        "^((can change|changed) /proc/sys/(fs/mqueue/|" +
+          "kernel/(auto_msgmni|msg\\w+|sem\\w*|shm\\w+|pid_max|ns_last_pid|\\w+_next_id)$)|tried$)",
+      );
       expect(changed.filter((line) => !OWN.test(line))).toEqual([]);
       expect(settings()).toEqual(before);
     });
 
-    test("a server with secrets in its environment, its arguments, and a descriptor that it was given, keeps them", async () => {
+    test("a server keeps secrets in its environment, arguments and descriptors", async () => {
       const [inFile, token, inArgument] = [
         secret("descriptor"),
         secret("token"),
@@ -206,10 +215,12 @@ describe.skipIf(hostileMissing)(
       const lines = createInterface({ input: server.stdout as NodeJS.ReadableStream });
       const [ready] = (await within("the server to be ready", once(lines, "line"))) as [string];
       const url = /^ready (\S+) member m1/.exec(ready)?.[1] as string;
-      // The descriptor has arrived where it could be inherited.
+      // The server has the descriptor, which a child could inherit.
       expect(readFileSync(`/proc/${server.pid}/fd/251`, "utf8")).toBe(inFile);
 
-      const readAll = `${READ_PROC.replace("exit 0", "")} cat /proc/self/fd/251 /dev/fd/251 /proc/1/fd/251 2>/dev/null; env; exit 0`;
+      const readAll =
+        `${READ_PROC.replace("exit 0", "")} cat /proc/self/fd/251 /dev/fd/251 ` +
+        "/proc/1/fd/251 2>/dev/null; env; exit 0";
       const shell = textOf(
         await callEvents(url, "/call", { pool: "pipeline", command: ["sh", "-c", readAll] }),
       );

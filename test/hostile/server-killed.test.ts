@@ -1,4 +1,4 @@
-/** The server is killed, with no chance to do anything about its children: nothing of them stays. */
+/** The server is killed, and cannot stop its children: no trace of them stays. */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -16,11 +16,11 @@ import { eventually } from "../helpers/wait.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const missing = hostileMissing ?? (existsSync(CLI) ? undefined : "dist/ has not been built");
-/** The janitor gives up by itself before. */
+/** The janitor gives up earlier by itself. */
 const CLEAN_MS = 15_000;
 const READY_MS = 30_000;
 
-/** A member in a process of its own, whose temporary folder is its own too. `ready` answers its URL. */
+/** A member in its own process, with its own temporary folder. `ready` resolves with its URL. */
 async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"]) {
   const folder = await mkdtemp(join(tmpdir(), "dpool-killed-"));
   const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", ...args], {
@@ -56,7 +56,9 @@ async function startDev(args?: readonly string[]) {
 
 type Dev = Awaited<ReturnType<typeof spawnDev>>;
 
-/** Processes that work for the member: its janitor, by the folder in its command line, and whatever runs for a child. */
+/**
+ * The member's processes: its janitor, by the folder in its command line, and those of children.
+ */
 async function helpersOf({ folder }: Dev): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
@@ -66,7 +68,7 @@ async function helpersOf({ folder }: Dev): Promise<string[]> {
   return found;
 }
 
-/** Nothing is left of the member: no process, no group, the folder of its groups included, no file. */
+/** Expects no trace of the member: no process, no group or folder of groups, and no file. */
 async function nothingLeft(dev: Dev): Promise<void> {
   await within("the member's end", dev.exited);
   await eventually(
@@ -85,18 +87,56 @@ async function nothingLeft(dev: Dev): Promise<void> {
 
 const ATTACKS: readonly (readonly [how: string, spec: ChildSpecInput])[] = [
   ["waits", { command: ["sh", "-c", "echo up; exec sleep 300"] }],
-  ["ignores TERM", { command: ["sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 0.05; done"] }],
-  ["is a fork bomb", { command: ["sh", "-c", "bomb() { bomb | bomb & }; echo up; bomb & exec sleep 300"], limits: { processes: 64 } }],
-  ["has daemons that hold its output", { command: ["sh", "-c", "setsid sh -c '(trap \"\" TERM HUP; while :; do sleep 0.05; done) &' & echo up; exec sleep 300"] }],
-  ["has daemons that hold nothing", { command: ["sh", "-c", "setsid sh -c '(while :; do sleep 0.05; done) &' <&- >&- 2>&- & echo up; exec sleep 300"] }],
+  [
+    "ignores TERM",
+    { command: ["sh", "-c", "trap '' TERM INT HUP; echo up; while :; do sleep 0.05; done"] },
+  ],
+  [
+    "is a fork bomb",
+    {
+      command: ["sh", "-c", "bomb() { bomb | bomb & }; echo up; bomb & exec sleep 300"],
+      limits: { processes: 64 },
+    },
+  ],
+  [
+    "has daemons that hold its output",
+    {
+      command: [
+        "sh",
+        "-c",
+        "setsid sh -c '(trap \"\" TERM HUP; while :; do sleep 0.05; done) &' & " +
+          "echo up; exec sleep 300",
+      ],
+    },
+  ],
+  [
+    "has daemons that hold nothing",
+    {
+      command: [
+        "sh",
+        "-c",
+        "setsid sh -c '(while :; do sleep 0.05; done) &' <&- >&- 2>&- & echo up; " +
+          "exec sleep 300",
+      ],
+    },
+  ],
   ["has stopped itself", { command: ["sh", "-c", "sh -c 'sleep 0.1; echo up' & kill -STOP $$"] }],
-  ["is a function", { function: { source: "() => { console.log('up'); return new Promise(() => setInterval(() => {}, 1000)); }" } }],
-]; // biome-ignore format: one attack, one line
+  [
+    "is a function",
+    {
+      function: {
+        source:
+          "() => { console.log('up'); return new Promise(() => setInterval(() => {}, " +
+          "1000)); }",
+      },
+    },
+  ],
+];
 
 describe.skipIf(missing)(
   `a server that is killed${missing ? ` (skipped: ${missing})` : ""}`,
   () => {
-    test("takes its children with it, whatever they are", async () => {
+    test("takes its children along, of any kind", async () => {
       const dev = await startDev();
       const up = async ([how, spec]: (typeof ATTACKS)[number]) => {
         const stream = streamOf(await post(dev.url, "/call", { pool: "pipeline", ...spec }));
@@ -120,7 +160,7 @@ describe.skipIf(missing)(
       await Promise.allSettled(streams.map((stream) => stream.return()));
     });
 
-    test("takes along the processes that wait, and those that are kept", async () => {
+    test("takes along waiting and reused processes", async () => {
       const folder = await mkdtemp(join(tmpdir(), "dpool-config-"));
       onTestFinished(() => rm(folder, { recursive: true, force: true }));
       const config = join(folder, "dpool.yaml");
@@ -145,7 +185,7 @@ describe.skipIf(missing)(
       await nothingLeft(dev);
     });
 
-    // From before the first child has been started until some are up.
+    // From before the start of the first child until some run.
     test.each([0, 10, 25, 60])(
       "in the middle of starting children, after %i ms, leaves none",
       async (ms) => {

@@ -1,4 +1,4 @@
-/** Attacks on other processes: the server, the children beside this one, and what holds this one. */
+/** Attacks on other processes: the server, sibling children, and the programs of the sandbox. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -14,10 +14,10 @@ const fixture = (name: string) =>
 const missing = hostileMissing ?? (onPath("perl") ? undefined : "perl is not installed");
 const { ESRCH, EPERM } = constants.errno;
 const X64 = process.arch === "x64";
-/** System calls that perl has no name for; arm64 has other numbers. */
+/** System calls without a name in perl; arm64 has other numbers. */
 const [PTRACE, READV, MQ_OPEN] = X64 ? [101, 310, 240] : [117, 270, 180];
 
-/** Tries each way to reach the processes whose numbers it is given. */
+/** Tries each way to reach the processes with the given pids. */
 const REACH = `
 for my $pid (@ARGV) {
   my @errno;
@@ -30,7 +30,7 @@ for my $pid (@ARGV) {
 }`;
 
 describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, () => {
-  test("the server and a process of the host are out of reach by their numbers", async () => {
+  test("the server and a process of the host cannot be reached by their pids", async () => {
     const { attack } = await startAttacked();
     const other = spawn("sleep", ["600"], { stdio: "ignore" });
     const ended = once(other, "exit");
@@ -39,21 +39,24 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
       await within("the other process's end", ended);
     });
     await once(other, "spawn");
-    // Numbers of the host that the child's own few processes do not have.
+    // Pids of the host that none of the child's few processes has.
     const pids = [process.pid, other.pid as number, process.ppid].filter((pid) => pid > 100);
     const events = await attack({ command: ["perl", "-e", REACH, ...pids.map(String)] });
     const [gone, refused] = [ESRCH, EPERM];
-    const expected = `kill ${gone} kill ${gone} kill ${gone} kill ${gone} group ${gone} ptrace ${refused} read ${refused}`;
+    const expected =
+      `kill ${gone} kill ${gone} kill ${gone} kill ${gone} group ${gone} ptrace ` +
+      `${refused} read ${refused}`;
     expect(textOf(events).trim().split("\n")).toEqual(pids.map((pid) => `${pid}: ${expected}`));
     expect([other.exitCode, other.signalCode]).toEqual([null, null]);
   });
 
-  test("a signal to every number, every group and everything ends the child's own processes at most", async () => {
+  test("a signal to every pid and group ends at most the child's own processes", async () => {
     const { script } = await startAttacked();
     const everyNumber = await script(
-      `sleep 600 & perl -e 'for my $pid (2 .. 4194304) { kill 9, $pid if $pid != $$; kill -9, $pid if $pid != getpgrp } print "over\\n"'`,
+      "sleep 600 & perl -e 'for my $pid (2 .. 4194304) { kill 9, $pid if $pid != " +
+        `$$; kill -9, $pid if $pid != getpgrp } print "over\\n"'`,
     );
-    // The shell that waits for it is one of them.
+    // The shell that waits for the attack is one of its targets.
     expect(lastOf(everyNumber, "failed").problem.code).toBe("worker_crashed");
     const everything = await script("sleep 600 & kill -KILL -1; echo over; jobs");
     expect(textOf(everything)).toMatch(/^over\n/);
@@ -76,7 +79,7 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
       expect(textOf(events, "stderr")).toBe("");
       expect(textOf(events)).toBe("overwritten\n");
       expect(lastOf(events, "result").exitCode).toBe(77);
-      // Numbers that no exit code has.
+      // Numbers that cannot be exit codes.
       for (const code of [255, 256, 2 ** 31, 2 ** 40]) {
         const last = (
           await attack({ command: ["perl", "-e", fixture("forge.pl"), String(code)] })
@@ -87,7 +90,8 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
         ).toEqual(["result", expect.any(Number)]);
       }
       const garbage = `open(my $memory, "+<", "/proc/1/mem"); open(my $maps, "<", "/proc/1/maps");
-      for (<$maps>) { next unless /^(\\w+)-(\\w+) r-xp/ && !/vsyscall|vdso/; sysseek($memory, hex $1, 0); syswrite($memory, "\\xcc" x (hex($2) - hex($1))) } exit 3`;
+      for (<$maps>) { next unless /^(\\w+)-(\\w+) r-xp/ && !/vsyscall|vdso/; sysseek($memory, \
+hex $1, 0); syswrite($memory, "\\xcc" x (hex($2) - hex($1))) } exit 3`;
       const last = (await attack({ command: ["perl", "-e", garbage] })).at(-1);
       expect(last).toMatchObject({ type: "failed", problem: { code: "worker_crashed" } });
       const killed = await script(
@@ -97,7 +101,7 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
     },
   );
 
-  test("memory, semaphores and queues that have a name or a number are the child's own", async () => {
+  test("named memory, semaphores and queues are the child's own", async () => {
     const key = String(0x4b000000 + process.pid);
     const share = (what: string, ...more: string[]) => [
       "perl",
@@ -133,10 +137,12 @@ describe.skipIf(missing)(`siblings${missing ? ` (skipped: ${missing})` : ""}`, (
     expect(textOf(await attack({ command: share("find") })), "the host's").toBe(NONE);
   });
 
-  test("what one child leaves in its writable places the next one does not find", async () => {
+  test("the next child does not find files in the writable folders", async () => {
     const { script } = await startAttacked();
     const leave =
-      "for place in /work /tmp /dev/shm; do echo mine >$place/left || exit 1; ln -s $place/left $place/link; mkfifo $place/pipe; mkdir -p $place/deep/er; done; echo left";
+      "for place in /work /tmp /dev/shm; do echo mine >$place/left || exit 1; ln " +
+      "-s $place/left $place/link; mkfifo $place/pipe; mkdir -p $place/deep/er; " +
+      "done; echo left";
     expect(textOf(await script(leave))).toBe("left\n");
     expect(textOf(await script("ls -A /work /tmp /dev/shm"))).toBe(
       "/dev/shm:\n\n/tmp:\n\n/work:\n",

@@ -1,4 +1,4 @@
-/** Functions with imports, and values that JSON has not, from the SDK to the child and back. */
+/** Functions with imports, and values that JSON lacks, from the SDK to the child and back. */
 import { createHash } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { bundle, DistributedPool, FunctionThrewError } from "../../sdk/typescript/index.ts";
@@ -7,7 +7,7 @@ import { collect, startMembers } from "../helpers/member.ts";
 const SUM = new URL("../fixtures/modules/sum.ts", import.meta.url);
 type Sum = typeof import("../fixtures/modules/sum.ts");
 
-/** Pools through a gateway that runs nothing of theirs. */
+/** Pools through a gateway that runs none of their children. */
 async function connect(): Promise<DistributedPool> {
   const [gateway] = await startMembers({ pools: { other: 1 } }, {});
   const pools = new DistributedPool({ url: gateway?.url ?? "" });
@@ -75,7 +75,7 @@ describe("values by devalue", () => {
     expect((await collect(child.events())).at(-1)).toMatchObject({ type: "result", value: VALUE });
   });
 
-  test("by default, and in a spec that says so, are JSON", async () => {
+  test("are JSON by default, and in a spec that asks for it", async () => {
     const pools = await connect();
     expect(await pools.call("pipeline", () => new Date(0))).toBe("1970-01-01T00:00:00.000Z");
     const asJson = { function: { source: "() => new Date(0)", encoding: "json" } } as const;
@@ -84,7 +84,7 @@ describe("values by devalue", () => {
     );
   });
 
-  test("an argument that cannot travel is refused before anything is sent, with its place", async () => {
+  test("an argument that cannot travel is refused with its path, before any request", async () => {
     const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
     onTestFinished(() => pools.close());
     const refused = { code: "invalid_request", message: expect.stringMatching(/argument 2\.f\b/) };
@@ -98,7 +98,7 @@ describe("values by devalue", () => {
     );
   });
 
-  test("a child that writes something else in their place has crashed", async () => {
+  test("a child that writes another line instead of a report has crashed", async () => {
     const pools = (await connect()).with({ encoding: "devalue" });
     const forge = () => {
       const report = { kind: "returned", value: [["Nothing", 1]], cpuMs: 1, maxRssBytes: 1 };

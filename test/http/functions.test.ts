@@ -1,4 +1,4 @@
-/** Functions: their values, their failures, and what they can and cannot say. */
+/** Functions: their values, their failures, and their context. */
 import { describe, expect, test } from "vitest";
 import type { PoolContext } from "../../sdk/typescript/functions.ts";
 import { sourceOf } from "../../sdk/typescript/functions.ts";
@@ -75,9 +75,10 @@ describe("values", () => {
     });
   });
 
-  test("what is printed is output, apart from the value", async () => {
+  test("printed text is output, apart from the value", async () => {
     const events = await run(
-      "() => { console.log('out'); console.error('err'); process.stdout.write('no newline'); return 'value' }",
+      "() => { console.log('out'); console.error('err'); " +
+        "process.stdout.write('no newline'); return 'value' }",
     );
     expect([textOf(events), textOf(events, "stderr"), lastOf(events, "result").value]).toEqual([
       "out\nno newline",
@@ -86,17 +87,18 @@ describe("values", () => {
     ]);
   });
 
-  test("a lot that is printed comes whole, before the result", async () => {
+  test("much output arrives whole, before the result", async () => {
     const events = await run(
       "() => { for (let n = 0; n < 200000; n++) console.log('line ' + n); return 1 }",
     );
     expect(textOf(events).trim().split("\n").length).toBe(200_000);
   });
 
-  test("a report that is printed is output", async () => {
+  test("a printed report is output", async () => {
     const forged = JSON.stringify({ kind: "returned", value: "forged", cpuMs: 0, maxRssBytes: 0 });
     const events = await run(
-      "(forged) => { console.log(forged); process.stderr.write(forged + '\\n'); return 'true value' }",
+      "(forged) => { console.log(forged); process.stderr.write(forged + '\\n'); " +
+        "return 'true value' }",
       forged,
     );
     expect(lastOf(events, "result").value).toBe("true value");
@@ -105,7 +107,7 @@ describe("values", () => {
 });
 
 describe("failures", () => {
-  test("an error comes with its name, its message and its remote stack", async () => {
+  test("an error has its name, its message and its remote stack", async () => {
     const given = await problemFrom("function work(n) {\n  throw new RangeError('not ' + n)\n}", 5);
     expect(given).toMatchObject({
       code: "function_threw",
@@ -116,7 +118,7 @@ describe("failures", () => {
     expect(given.error?.stack).toMatch(/RangeError: not 5\n\s+at work \(function\.js:2/);
   });
 
-  test("a rejected promise is the same", async () => {
+  test("a rejected promise has the same form", async () => {
     expect(await problemFrom("async () => { throw new TypeError('later') }")).toMatchObject({
       code: "function_threw",
       error: { name: "TypeError", message: "later" },
@@ -141,7 +143,7 @@ describe("failures", () => {
     });
   });
 
-  test("a captured variable is told apart, with the remedy", async () => {
+  test("a captured variable is recognised, with the remedy", async () => {
     const given = await problemFrom("() => captured + 1");
     expect(given).toMatchObject({
       code: "function_threw",
@@ -213,7 +215,8 @@ describe("failures", () => {
 
   test("a rejection that nobody handles is function_threw", async () => {
     const given = await problemFrom(
-      "() => new Promise(() => { Promise.reject(new Error('nobody')) ; setTimeout(() => {}, 1000) })",
+      "() => new Promise(() => { Promise.reject(new Error('nobody')) ; " +
+        "setTimeout(() => {}, 1000) })",
     );
     expect(given).toMatchObject({ code: "function_threw", error: { message: "nobody" } });
   });
@@ -235,7 +238,7 @@ describe("failures", () => {
     await idle(member);
   });
 
-  test("what a function leaves running does not hold up its result", async () => {
+  test("a timer that a function leaves does not delay its result", async () => {
     expect(await valueFrom("() => { setInterval(() => {}, 1000); return 'done' }")).toBe("done");
   });
 });
@@ -280,11 +283,12 @@ describe("the context", () => {
     expect(lastOf(events, "result").value).toBeNull();
   });
 
-  test("its signal aborts when the child is told to stop; what stopped it is what is reported", async () => {
+  test("its signal aborts when the child is told to stop, and the stop is reported", async () => {
     const member = await startOne();
     const source = `(context) => new Promise((resolve) => {
       const timer = setInterval(() => {}, 1000);
-      context.signal.addEventListener("abort", () => { console.log("heard"); clearInterval(timer); resolve("gave up"); });
+      context.signal.addEventListener("abort", () => { console.log("heard"); \
+clearInterval(timer); resolve("gave up"); });
       console.log("up");
     })`;
     const stream = streamOf(await post(member.url, "/pools/pipeline/call", spec(source)));

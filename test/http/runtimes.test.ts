@@ -29,11 +29,15 @@ const valueFrom = async (fn: Fn) => lastOf(await call(fn), "result").value as un
 const problemFrom = async (fn: Fn) => lastOf(await call(fn), "failed").problem;
 
 const js =
-  "(name, list) => ({ hello: name + '!', sum: list.reduce((a, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 }] })";
+  "(name, list) => ({ hello: name + '!', sum: list.reduce((a, b) => a + b, " +
+  "0), deep: [null, true, 'ü', { a: 1.5 }] })";
 const ts =
-  "(name: string, list: number[]) => ({ hello: name + '!', sum: list.reduce((a: number, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 }] as unknown[] })";
+  "(name: string, list: number[]) => ({ hello: name + '!', sum: " +
+  "list.reduce((a: number, b) => a + b, 0), deep: [null, true, 'ü', { a: 1.5 " +
+  "}] as unknown[] })";
 const py =
-  "def work(name, list):\n    return {'hello': f'{name}!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}\n";
+  "def work(name, list):\n    return {'hello': f'{name}!', 'sum': sum(list), " +
+  "'deep': [None, True, 'ü', {'a': 1.5}]}\n";
 
 describe("the same function", () => {
   test.each<[string, Fn]>([
@@ -80,7 +84,8 @@ describe("the same function", () => {
       "in Python, as an expression",
       {
         source:
-          "lambda name, list: {'hello': name + '!', 'sum': sum(list), 'deep': [None, True, 'ü', {'a': 1.5}]}",
+          "lambda name, list: {'hello': name + '!', 'sum': sum(list), 'deep': [None, " +
+          "True, 'ü', {'a': 1.5}]}",
       },
     ],
   ])("%s", async (_, fn) => {
@@ -117,7 +122,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       expect(given.error?.stack).toMatch(/function\.\w+:5:/);
     });
 
-    test("what a module throws at its load", async () => {
+    test("a module that throws while it is loaded", async () => {
       expect(
         await problemFrom({
           source: "throw new TypeError('load'); export const f = 1",
@@ -145,7 +150,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       });
     });
 
-    test("a lot that is printed comes whole", async () => {
+    test("much output arrives whole", async () => {
       const events = await call({
         source: "() => { for (let n = 0; n < 100000; n++) console.log('line ' + n); return 1 }",
         runtime,
@@ -177,7 +182,8 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       const args = JSON.parse(stringify([cycle, 10n ** 30n]));
       const events = await call({
         source:
-          "(given, big) => ({ given, big: big + 1n, isDate: given.date instanceof Date, own: given.self === given })",
+          "(given, big) => ({ given, big: big + 1n, isDate: given.date instanceof " +
+          "Date, own: given.self === given })",
         runtime,
         encoding: "devalue",
         args,
@@ -211,7 +217,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       });
     });
 
-    test("arguments that are no devalue are invalid_request", async () => {
+    test("arguments that are not devalue are invalid_request", async () => {
       expect(
         await problemFrom({ source: "() => 1", runtime, encoding: "devalue", args: [["Date"], 7] }),
       ).toMatchObject({
@@ -222,7 +228,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
   },
 );
 
-test("syntax that cannot be stripped is invalid_request in node, and says what it is", async () => {
+test("syntax that cannot be stripped is invalid_request in node, and is named", async () => {
   const given = {
     code: "invalid_request",
     detail: expect.stringMatching(/cannot be stripped: .*enum.*line 2.*bun/),
@@ -238,7 +244,7 @@ test("syntax that cannot be stripped is invalid_request in node, and says what i
 describe.skipIf(pythonMissing)("Python", () => {
   const runtime = "python";
 
-  test("an error comes with its name, its message and the function's own frames", async () => {
+  test("an error has its name, its message and the function's own frames", async () => {
     const given = await problemFrom({
       source: "def work(n):\n    raise ValueError(f'not {n}')\n",
       runtime,
@@ -250,11 +256,12 @@ describe.skipIf(pythonMissing)("Python", () => {
       error: { name: "ValueError", message: "not 5" },
     });
     expect(given.error?.stack).toBe(
-      "Traceback (most recent call last):\n  File \"function.py\", line 2, in work\n    raise ValueError(f'not {n}')\nValueError: not 5\n",
+      'Traceback (most recent call last):\n  File "function.py", line 2, in ' +
+        "work\n    raise ValueError(f'not {n}')\nValueError: not 5\n",
     );
   });
 
-  test("an error while the module is loaded is the same", async () => {
+  test("an error while the module is loaded has the same form", async () => {
     expect(await problemFrom({ source: "import nowhere\ndef f(): pass", runtime })).toMatchObject({
       code: "function_threw",
       error: { name: "ModuleNotFoundError" },
@@ -291,7 +298,7 @@ describe.skipIf(pythonMissing)("Python", () => {
     });
   });
 
-  test("an exit is worker_crashed, what it printed is there", async () => {
+  test("an exit is worker_crashed, and its output arrives", async () => {
     const events = await call({
       source: "def f():\n  import sys\n  print('out', end='')\n  sys.exit(3)",
       runtime,
@@ -303,10 +310,11 @@ describe.skipIf(pythonMissing)("Python", () => {
     expect(textOf(events)).toBe("out");
   });
 
-  test("print is output, whole and before the result", async () => {
+  test("print writes output, whole and before the result", async () => {
     const events = await call({
       source:
-        "def f():\n  import sys\n  print('err', file=sys.stderr)\n  for n in range(100000): print(n)\n  return 1",
+        "def f():\n  import sys\n  print('err', file=sys.stderr)\n  for n in " +
+        "range(100000): print(n)\n  return 1",
       runtime,
     });
     expect([textOf(events).trim().split("\n").length, textOf(events, "stderr")]).toEqual([
@@ -317,7 +325,9 @@ describe.skipIf(pythonMissing)("Python", () => {
 
   test("a context for a function that takes one", async () => {
     const source =
-      "def f(a, *, context):\n  return [a, context.member, context.pool, context.child_id[:3], context.deadline > 0, context.signal.aborted, context.signal.wait(0)]";
+      "def f(a, *, context):\n  return [a, context.member, context.pool, " +
+      "context.child_id[:3], context.deadline > 0, context.signal.aborted, " +
+      "context.signal.wait(0)]";
     expect(await valueFrom({ source, runtime, args: [1] })).toEqual([
       1,
       "m1",
@@ -330,7 +340,7 @@ describe.skipIf(pythonMissing)("Python", () => {
     expect(await valueFrom({ source: "lambda **all: list(all)", runtime })).toEqual(["context"]);
   });
 
-  test("devalue is not for it", async () => {
+  test("devalue is refused", async () => {
     const { url } = await startOne();
     const refused = await post(url, "/call", {
       pool: "pipeline",
@@ -345,7 +355,8 @@ describe.skipIf(pythonMissing)("Python", () => {
 
 const LISTEN = `(context) => new Promise((resolve) => {
   const timer = setTimeout(() => {}, 60_000);
-  context.signal.addEventListener("abort", () => { clearTimeout(timer); console.log(context.signal.reason.message); resolve(); });
+  context.signal.addEventListener("abort", () => { clearTimeout(timer); \
+console.log(context.signal.reason.message); resolve(); });
   console.log("up");
 })`;
 
@@ -377,7 +388,7 @@ describe.each([
     await idle(member);
   });
 
-  test.skipIf(missing)("aborts when the member drains, and the function goes on", async () => {
+  test.skipIf(missing)("aborts when the member drains, and the function runs on", async () => {
     const member = await startOne({ path, drainMs: 30_000 });
     const events: NumberedEvent[] = [];
     let stopped: Promise<void> | undefined;
@@ -407,7 +418,7 @@ describe("a configured runtime", () => {
     ],
   };
 
-  test("gets its source as a file, its arguments and context on descriptor 3, and answers there", async () => {
+  test("gets its source as a file, the rest on descriptor 3, and answers there", async () => {
     const events = await call(
       { source: "[1,2]", runtime: "echo", args: ["a"], export: "e" },
       { runtimes: { echo } },
@@ -431,7 +442,7 @@ describe("a configured runtime", () => {
     ).toMatchObject({ code, detail: expect.stringMatching(detail) });
   });
 
-  test("whose program is not there is not there", async () => {
+  test("whose program is missing is not offered", async () => {
     const { url } = await startOne({
       runtimes: { ghost: { command: ["no-such-program", "{source}"] }, echo },
     });
@@ -445,7 +456,7 @@ describe("a configured runtime", () => {
     });
   });
 
-  test("that makes no sense keeps the member from starting", async () => {
+  test("with an invalid configuration keeps the member from starting", async () => {
     await expect(startOne({ runtimes: { x: { command: ["sh"] } } })).rejects.toThrow(
       /runtimes\.x\.command: expected \{source\}/,
     );

@@ -1,4 +1,4 @@
-/** Tasks: functions of the operator's, by name, on members that have them. */
+/** Tasks: the operator's functions, called by name on members that have them. */
 import { chmod, mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,7 +26,7 @@ import { onPath } from "../helpers/programs.ts";
 import { record } from "../helpers/recording.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
-/** A folder of modules that only this user can read, as a home is. */
+/** A folder of modules that only this user can read, as in a home folder. */
 async function tasksIn(files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "dpool-tasks-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -45,14 +45,16 @@ function connect(url: string): DistributedPool {
 
 const HELLO = {
   "hello.ts":
-    "export default (name: string, { member }: { member: string }): string => 'hello ' + name + ' from ' + member;",
+    "export default (name: string, { member }: { member: string }): string => " +
+    "'hello ' + name + ' from ' + member;",
 };
 
 describe("a task", () => {
   test("imports what lies in the folder, and the packages in its node_modules", async () => {
     const tasks = await tasksIn({
       "sum.mts":
-        'import { add } from "./lib/add.ts"; import twice from "twice"; export default (a: number, b: number) => twice(add(a, b));',
+        'import { add } from "./lib/add.ts"; import twice from "twice"; export ' +
+        "default (a: number, b: number) => twice(add(a, b));",
       "lib/add.ts": "export const add = (a: number, b: number): number => a + b;",
       "node_modules/twice/package.json":
         '{"name": "twice", "type": "module", "exports": "./index.js"}',
@@ -67,10 +69,11 @@ describe("a task", () => {
     expect(await pools.pool("pipeline")).toMatchObject({ tasks: ["old", "sum"] });
   });
 
-  test("gets its context, carries values, streams its output, and throws with the place in its file", async () => {
+  test("gets its context, carries values, streams output, and throws with its line", async () => {
     const tasks = await tasksIn({
       "dates.ts":
-        "export default (at: Date, days: number) => { console.log('out'); return new Map([[days, new Date(at.getTime() + days * 86_400_000)]]); };",
+        "export default (at: Date, days: number) => { console.log('out'); return " +
+        "new Map([[days, new Date(at.getTime() + days * 86_400_000)]]); };",
       "broken.ts": "export default (n: number) => {\n  throw new RangeError('not ' + n);\n};",
     });
     const member = await startOne({ tasks });
@@ -94,11 +97,12 @@ describe("a task", () => {
   });
 
   test.skipIf(!onPath("python3"))(
-    "in Python is the function main, and finds nothing that came with the call",
+    "in Python is the function main, and finds no file of the call",
     async () => {
       const tasks = await tasksIn({
         "greet.py":
-          "import lib.words\n\ndef helper():\n    pass\n\ndef main(name, context):\n    return f'{lib.words.HELLO} {name} from {context.member}'\n",
+          "import lib.words\n\ndef helper():\n    pass\n\ndef main(name, context):\n " +
+          "   return f'{lib.words.HELLO} {name} from {context.member}'\n",
         "lib/words.py": "HELLO = 'hello'\n",
         "late.py": "def main():\n    import extra\n",
       });
@@ -129,7 +133,8 @@ describe("a task", () => {
   test("cannot write to its folder", async () => {
     const tasks = await tasksIn({
       "write.mjs":
-        'import { writeFileSync } from "node:fs"; export default () => writeFileSync(new URL("./new", import.meta.url), "");',
+        'import { writeFileSync } from "node:fs"; export default () => ' +
+        'writeFileSync(new URL("./new", import.meta.url), "");',
     });
     const member = await startOne({ tasks });
     if (member.sandbox !== "none")
@@ -139,7 +144,7 @@ describe("a task", () => {
     expect(await readdir(tasks)).toEqual(["write.mjs"]);
   });
 
-  test("runs where only some commands may, without the caller's variables and files", async () => {
+  test("runs in a pool of few commands, without the caller's variables and files", async () => {
     const pools = { pipeline: { maxChildren: 2, commands: ["true"] } };
     const { url } = await startOne({ tasks: await tasksIn(HELLO), pools });
     expect(await connect(url).call("pipeline", task("hello"), "ann")).toBe("hello ann from m1");
@@ -180,7 +185,7 @@ describe("members that differ", () => {
     return { registry, gateway, members };
   }
 
-  test("the one that has the task runs it; all together are listed", async () => {
+  test("the member that has the task runs it; all tasks are listed", async () => {
     const { gateway, members } = await startDiffering();
     const pools = connect(gateway.url);
     for (let round = 0; round < 4; round++)
@@ -195,7 +200,7 @@ describe("members that differ", () => {
     ]);
   });
 
-  test("who waits for a slot gets one of a member that has the task", async () => {
+  test("a caller that waits for a slot gets one of a member that has the task", async () => {
     const { gateway, members } = await startDiffering({ pipeline: 1 });
     const sleepers = await Promise.all(
       members.map(
@@ -212,7 +217,7 @@ describe("members that differ", () => {
       task: { name: "hello", args: ["ann"] },
       waitMs: 60_000,
     })) {
-      // Those without the task have a free slot first.
+      // The members without the task have a free slot first.
       if (events.length === 0)
         for (const child of [stopped[0], stopped[2], stopped[1]]) await child?.stop();
       events.push(event);
@@ -224,7 +229,7 @@ describe("members that differ", () => {
     ).rejects.toMatchObject({ code: "task_not_found" });
   });
 
-  test("a task or a runtime that nobody has is said so, after each was asked", async () => {
+  test("a task or a runtime that no member has fails after each member was asked", async () => {
     const { registry, gateway, members } = await startDiffering();
     const sent = await Promise.all(members.map((member) => record(member, registry)));
     const pools = connect(gateway.url);
@@ -292,7 +297,7 @@ describe("a member does not start", () => {
     });
   });
 
-  test("with a folder that is none", async () => {
+  test("with a folder that does not exist", async () => {
     const folder = await tasksIn({ "file.txt": "" });
     for (const tasks of [join(folder, "nowhere"), join(folder, "file.txt")])
       await expect(startOne({ tasks })).rejects.toMatchObject({
@@ -305,7 +310,7 @@ describe("a member does not start", () => {
 
   const copies = process.getuid?.() === 0 && HAS_BUBBLEWRAP;
   test.skipIf(!copies)(
-    `with more than can be copied for another user${copies ? "" : " (skipped: children run as this one)"}`,
+    `with too much to copy for another user${copies ? "" : " (skipped: children run as this one)"}`,
     async () => {
       const tasks = await tasksIn(HELLO);
       await writeFile(join(tasks, "big"), "");
@@ -322,7 +327,7 @@ describe("a member does not start", () => {
     },
   );
 
-  test("where the operator's own runtime has the place of the one that tasks want", async () => {
+  test("where a configured runtime replaces the one that tasks need", async () => {
     await (
       await refused(HELLO, { runtimes: { node: { command: ["sh", "{source}"] } } })
     ).toMatchObject({

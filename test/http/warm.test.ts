@@ -1,4 +1,4 @@
-/** A pool whose operator lets processes wait, and reuses them: what callers see of it, and what is left. */
+/** A pool with warm and reused processes, as its callers see it; and its traces after the end. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,12 +55,13 @@ async function start(pool: object, options: Options = {}) {
 }
 
 describe("reuse", () => {
-  test("is by token; each call has its own output, context and usage", async () => {
+  test("is separate for each token; each call has its own output, context and usage", async () => {
     const { call, valueFrom } = await start({ reuse: true });
     expect([await valueFrom(MARK), await valueFrom(MARK)]).toEqual([1, 2]);
     expect(await valueFrom(MARK, { token: BERT.token })).toBe(1);
     const events = await call(
-      "(context) => { console.log(globalThis.mark); return [context.childId, process.env.POOL_CHILD_ID] }",
+      "(context) => { console.log(globalThis.mark); return [context.childId, " +
+        "process.env.POOL_CHILD_ID] }",
     );
     const [placed] = events;
     const id = placed?.type === "placed" ? placed.child.id : "";
@@ -81,7 +82,7 @@ describe("reuse", () => {
     await free();
   });
 
-  test("a call that takes more memory than it may ends its process, and only that call", async (context) => {
+  test("a call that exceeds its memory ends its process, and only that call", async (context) => {
     context.skip(hostileMissing !== undefined, hostileMissing);
     const { call, valueFrom } = await start({ reuse: true, limits: { memoryBytes: 100_000_000 } });
     expect(await valueFrom(MARK)).toBe(1);
@@ -94,20 +95,21 @@ describe("reuse", () => {
     expect(await valueFrom(MARK)).toBe(1);
   });
 
-  test("as many as there are slots at a time, each in a process of its own", async () => {
+  test("there are as many calls as slots at a time, each in its own process", async () => {
     const { valueFrom } = await start({ maxChildren: 3, reuse: true });
     const both =
-      "() => new Promise((resolve) => setTimeout(() => { globalThis.mark = (globalThis.mark ?? 0) + 1; resolve(globalThis.mark) }, 100))";
+      "() => new Promise((resolve) => setTimeout(() => { globalThis.mark = " +
+      "(globalThis.mark ?? 0) + 1; resolve(globalThis.mark) }, 100))";
     expect(await Promise.all([1, 2, 3].map(() => valueFrom(both)))).toEqual([1, 1, 1]);
   });
 
-  test("is said in the log", async () => {
+  test("is announced in the log", async () => {
     const lines: string[] = [];
     await start({ reuse: true }, { log: (level, message) => lines.push(`${level} ${message}`) });
     expect(lines).toContainEqual(expect.stringMatching(/^warn pool pipeline reuses processes/));
   });
 
-  test("goes with no limit on processor time", async () => {
+  test("is refused together with a limit on processor time", async () => {
     await expect(start({ reuse: true, limits: { cpuMs: 1_000 } })).rejects.toThrow(
       /pools\.pipeline\.reuse: expected no limits\.cpuMs/,
     );
@@ -115,7 +117,7 @@ describe("reuse", () => {
 });
 
 describe("processes that wait", () => {
-  test("take calls as others do, more of them than wait", async () => {
+  test("take calls as others do, also more calls than processes", async () => {
     const { valueFrom, free } = await start({ maxChildren: 10, warm: { node: 2 } });
     expect(
       await Promise.all(
@@ -129,7 +131,7 @@ describe("processes that wait", () => {
     await free();
   });
 
-  test("are told of where there is no such runtime", async () => {
+  test("are reported where there is no such runtime", async () => {
     const lines: string[] = [];
     await start(
       { warm: { cobol: 1 } },
@@ -139,7 +141,7 @@ describe("processes that wait", () => {
   });
 
   test.each([[{ warm: -1 }], [{ warm: { node: 1.5 } }], [{ warm: "many" }]])(
-    "%j makes no sense",
+    "%j is invalid",
     async (pool) => {
       await expect(start(pool)).rejects.toMatchObject({
         code: "invalid_request",
@@ -148,7 +150,7 @@ describe("processes that wait", () => {
     },
   );
 
-  test("are gone with the member, those that are kept too, calls or no calls", async (context) => {
+  test("end with the member, reused ones too, with or without calls", async (context) => {
     context.skip(hostileMissing !== undefined, hostileMissing);
     const { member, valueFrom } = await start({ warm: 3, reuse: true }, { drainMs: 0 });
     await until("three to wait", () => survivors().length >= 9);
@@ -167,7 +169,7 @@ describe("processes that wait", () => {
   });
 });
 
-test("the waiting form tells what a process that is used again has printed", async () => {
+test("the waiting form includes the output of a reused process", async () => {
   const { member } = await start({ reuse: true });
   for (const n of [1, 2]) {
     const spec = {

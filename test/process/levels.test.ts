@@ -1,4 +1,4 @@
-/** What a member does where less than the whole sandbox can be had. */
+/** A member on a machine that does not allow the whole sandbox. */
 import { execFile, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,13 +19,13 @@ import { cleanEnvironment } from "../helpers/processes.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
 const COMMAND_MS = 30_000;
-/** Someone who is not root, and to whom nobody has delegated a control group. */
+/** A user who is not root and has no delegated control group. */
 const USER = 61_000;
 
 describe.skipIf(!HAS_BUBBLEWRAP)(
   "without control groups (skipped where bubblewrap is missing or not allowed)",
   () => {
-    test("commands and functions run when the operator opts in, and everything says so", async () => {
+    test("commands and functions run when the operator opts in, and report the level", async () => {
       const member = await startOne({ sandbox: "no-cgroup" });
       expect(member.sandbox).toBe("no-cgroup");
       expect(await getJson(`${member.url}/readyz`)).toMatchObject({
@@ -55,7 +55,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       await idle(member);
     });
 
-    test("a process still has its own bound of memory, and a fork bomb its number", async () => {
+    test("each process still has a limit on memory, and a fork bomb one on processes", async () => {
       const member = await startOne({ sandbox: "no-cgroup" });
       const limits = { memoryBytes: 64 * 1024 * 1024, processes: 32 };
       const hog = await callEvents(member.url, "/call", {
@@ -74,7 +74,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       await idle(member);
     });
 
-    test("a caller who demands more is refused by the member itself", async () => {
+    test("the member itself refuses a caller who demands more", async () => {
       const member = await startOne({ sandbox: "no-cgroup" });
       const refused = await problemOf(
         await post(member.url, "/call", { pool: "pipeline", command: ["true"], sandbox: "full" }),
@@ -96,7 +96,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)(
       await idle(member);
     });
 
-    test("and is placed on the members that will do", async () => {
+    test("such a call is placed on the members that suffice", async () => {
       const [weak, strong] = await startMembers({ sandbox: "off" }, { sandbox: "no-cgroup" });
       if (!weak || !strong) throw new Error("expected two members");
       for (let round = 0; round < 5; round++) {
@@ -141,7 +141,7 @@ describe.skipIf(!HAS_BUBBLEWRAP || unlessRoot !== "")(
     ];
     const env = { ...cleanEnvironment(), HOME: "/tmp" };
 
-    test("the member refuses to start, and prints the ways out", async () => {
+    test("the member refuses to start, and prints the remedies", async () => {
       const ran = new Promise<{ code: number | null; stdout: string; stderr: string }>(
         (resolve) => {
           const child = execFile(

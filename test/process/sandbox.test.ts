@@ -1,4 +1,4 @@
-/** What a child can see and do, and what is left of it. */
+/** The view and the rights of a child inside the sandbox, and its traces after its end. */
 import { readdirSync, readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -20,11 +20,11 @@ import { confinement, HAS_BUBBLEWRAP, open, openBubblewrap } from "../helpers/sa
 
 const SECRET = "kept-by-the-server";
 
-/** A duration for `sleep` that no other process has: by it the processes of a test are told from all others. */
+/** A duration for `sleep` that identifies the processes of one test. */
 let marks = 0;
 const mark = () => `86${process.pid}.${Date.now() % 100_000}${marks++}`;
 
-/** Processes of this machine with the mark in their command lines. */
+/** The processes of this machine with the mark in their command lines. */
 function marked(by: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -38,7 +38,7 @@ function marked(by: string): number[] {
     });
 }
 
-/** Ends what a test has failed to end. */
+/** Kills the processes that a failed test left. */
 function sweep(by: string): void {
   onTestFinished(() => {
     for (const pid of marked(by))
@@ -106,7 +106,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     },
   );
 
-  test("the workspace is empty, writable, private, and where the child starts", async () => {
+  test("the workspace is empty, writable, private, and the child's working folder", async () => {
     const sandbox = openBubblewrap();
     for (let child = 0; child < 2; child++) {
       const { stdout } = await run(
@@ -117,14 +117,15 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     }
   });
 
-  test("the server's environment is out of sight, in the first process too", async () => {
+  test("the server's environment is invisible, also in the first process", async () => {
     process.env.SECRET_FOR_TEST = SECRET;
     onTestFinished(() => {
       delete process.env.SECRET_FOR_TEST;
     });
     const { stdout } = await run(
       openBubblewrap(),
-      "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' '\\n' <$each/cmdline; done",
+      "env; for each in /proc/[0-9]*; do tr '\\0' '\\n' <$each/environ; tr '\\0' " +
+        "'\\n' <$each/cmdline; done",
     );
     expect(stdout).toContain("GIVEN=yes");
     expect(stdout).toContain("HOME=/work");
@@ -143,12 +144,12 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     ]);
   });
 
-  test("no process but the child's own is in sight", async () => {
+  test("only the child's own processes are visible", async () => {
     const { stdout } = await run(openBubblewrap(), "ls -d /proc/[0-9]* | wc -l");
     expect(Number(stdout)).toBeLessThanOrEqual(6);
   });
 
-  test("no file of the host is in sight beyond the system", async () => {
+  test("only the host's system files are visible", async () => {
     const { stdout } = await run(
       openBubblewrap(),
       "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null",
@@ -181,19 +182,21 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     expect(own.stdout).toBe("hidden\n");
   });
 
-  test("the child has no rights: another user, no capabilities, no new user namespace", async () => {
+  test("the child has no rights: its own user, no capabilities, no user namespace", async () => {
     const { stdout } = await run(
       openBubblewrap(),
-      "id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; unshare -U true 2>/dev/null && echo more || echo none; ulimit -c",
+      "id -u; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status; " +
+        "unshare -U true 2>/dev/null && echo more || echo none; ulimit -c",
     );
     expect(stdout).toBe("65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nnone\n0\n");
   });
 
-  test("only the standard descriptors come in", async () => {
+  test("the child inherits only the standard descriptors", async () => {
     const { stdout } = await run(openBubblewrap(), "ls -l /proc/$$/fd");
     const foreign = [...stdout.matchAll(/ (\d+) -> (.*)$/gm)]
       .map(([, fd, target]) => [fd, target])
-      // 10 and 255 are where shells keep their script. What the member inherited itself comes in as nothing.
+      // Shells keep their script at 10 and 255. A descriptor that the member inherited is
+      // /dev/null.
       .filter(
         ([fd, target]) =>
           Number(fd) > 2 && !["10", "255"].includes(fd ?? "") && !target?.endsWith("/null"),
@@ -201,16 +204,18 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     expect(foreign).toEqual([]);
   });
 
-  test("processes that turned into daemons end with the child", async () => {
+  test("daemons end with the child", async () => {
     const by = mark();
     sweep(by);
-    const script = `setsid sh -c 'echo up >/work/up; exec sleep ${by}' </dev/null >/dev/null 2>&1 & while [ ! -e /work/up ]; do :; done; echo done`;
+    const script =
+      `setsid sh -c 'echo up >/work/up; exec sleep ${by}' </dev/null >/dev/null ` +
+      "2>&1 & while [ ! -e /work/up ]; do :; done; echo done";
     const { stdout, exitCode } = await run(openBubblewrap(), script);
     expect([stdout, exitCode]).toEqual(["done\n", 0]);
     expect(marked(`sleep\0${by}`)).toEqual([]);
   });
 
-  test("a sandbox that cannot be set up is not taken for a program that failed", async () => {
+  test("a sandbox that cannot be set up is not mistaken for a program that failed", async () => {
     const sandbox = openBubblewrap();
     const unusable: Sandbox = {
       ...{ level: sandbox.level, folder: sandbox.folder, close: () => sandbox.close() },
@@ -248,17 +253,19 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     });
   });
 
-  test("a program that a signal ends is told by the signal", async () => {
+  test("a program that a signal ended is reported with the signal", async () => {
     expect(await run(openBubblewrap(), "kill -USR1 $$")).toMatchObject({
       exitCode: 138,
       signal: "SIGUSR1",
     });
   });
 
-  test("kill ends everything, whatever it ignores", async () => {
+  test("kill ends every process, also one that ignores signals", async () => {
     const by = mark();
     sweep(by);
-    const script = `trap '' TERM INT HUP; setsid sleep ${by} & sleep ${by} & echo up; while :; do sleep 0.05; done`;
+    const script =
+      `trap '' TERM INT HUP; setsid sleep ${by} & sleep ${by} & echo up; while ` +
+      ":; do sleep 0.05; done";
     const child = await launch(openBubblewrap(), script);
     expect(await firstLine(child)).toBe("up");
     child.kill();
@@ -284,7 +291,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
 describe("without a sandbox", () => {
   const OFF = { sandbox: "off", graceMs: 200 } as const;
 
-  test("commands and functions run, and children say so", async () => {
+  test("commands and functions run, and children report the level", async () => {
     const member = await startOne({ ...OFF, path: process.env.PATH });
     expect(member.sandbox).toBe("none");
     const events = await callEvents(member.url, "/call", {
@@ -323,7 +330,7 @@ describe("without a sandbox", () => {
     expect(stdout).not.toContain(SECRET);
   });
 
-  test("the workspace is gone with the child", async () => {
+  test("the workspace is removed with the child", async () => {
     const { stdout } = await run(open(new NoSandbox("/usr/bin:/bin")), "echo data > file; pwd");
     await until(
       "the workspace to be gone",
@@ -354,7 +361,7 @@ describe("without a sandbox", () => {
     await idle(member);
   });
 
-  test("what a command leaves running in its group ends with it", async () => {
+  test("a process that a command leaves in its group ends with it", async () => {
     const by = mark();
     sweep(by);
     const member = await startOne(OFF);
@@ -371,7 +378,7 @@ describe("without a sandbox", () => {
       read(),
       5_000,
     ).catch((error: unknown) => {
-      // Lets the member end: nothing else would.
+      // Ends the member, which nothing else would.
       for (const pid of marked(`sleep\0${by}`)) process.kill(pid, "SIGKILL");
       throw error;
     });

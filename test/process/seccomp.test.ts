@@ -1,4 +1,7 @@
-/** What the kernel answers under the filter. That the filter says so is in `test/unit/seccomp.test.ts`. */
+/**
+ * The kernel's answers under the filter. `test/unit/seccomp.test.ts` shows the filter's own
+ * answers.
+ */
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
@@ -21,7 +24,7 @@ import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
 const { EPERM, ENOSYS, EAFNOSUPPORT } = constants.errno;
-/** Of a shell and of bubblewrap: 128 and the signal, SIGSYS. */
+/** The exit code of a shell and of bubblewrap after SIGSYS: 128 and the signal. */
 const KILLED_BY_FILTER = 128 + constants.signals.SIGSYS;
 
 const arch = seccompArch(process.arch);
@@ -53,18 +56,22 @@ interface Options {
 }
 
 /**
- * Runs a program in bubblewrap to its end. It has every capability of its namespace: what refuses it is the filter, not the lack of one.
- * `ulimit`: a process that the filter ends would leave its core behind.
+ * Runs a program in bubblewrap to its end. The program has every capability of its namespace, so
+ * that only the filter refuses its calls. `ulimit` keeps a process that the filter kills from
+ * leaving a core.
  */
 async function run(argv: readonly string[], { filter = native, mounts = [] }: Options = {}) {
   const path = join(folder, "filter");
   writeFileSync(path, seccompProgram(filter ?? native));
   const fd = openSync(path, "r");
   const bwrap = [
-    "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534", "--die-with-parent", "--cap-add", "ALL",
+    "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "65534",
+    "--gid", "65534", "--die-with-parent", "--cap-add", "ALL",
     "--ro-bind", "/usr", "/usr",
-    ...[...readRoot()].flatMap(([path, target]) => (target === null ? ["--ro-bind", path, path] : ["--symlink", target, path])),
-    "--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+    ...[...readRoot()].flatMap(([path, target]) =>
+      target === null ? ["--ro-bind", path, path] : ["--symlink", target, path]),
+    "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
+    "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
     "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/work", "--chdir", "/work",
     ...mounts,
     ...(filter ? ["--seccomp", "3"] : []),
@@ -74,7 +81,7 @@ async function run(argv: readonly string[], { filter = native, mounts = [] }: Op
     stdio: ["ignore", "pipe", "pipe", fd],
   });
   closeSync(fd);
-  // The types know no fourth descriptor.
+  // The types end at descriptor 4.
   const [stdout, stderr] = [child.stdout as Readable, child.stderr as Readable];
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve).once("error", reject);
@@ -88,7 +95,7 @@ async function run(argv: readonly string[], { filter = native, mounts = [] }: Op
   }
 }
 
-/** Makes the calls given as arguments, numbers between commas, and prints for each its errno, or 0. */
+/** Makes the calls of its arguments, numbers between commas. Prints the errno of each, or 0. */
 const MAKE_CALLS = `
 for (@ARGV) {
   my ($number, @args) = map { 0 + $_ } split /,/;
@@ -111,14 +118,14 @@ interface Attempt {
   readonly name: string;
   readonly args: readonly number[];
   readonly errno: number;
-  /** Whether a kernel may answer the same by itself, as it is built or set. */
+  /** Whether a kernel may give the same answer without a filter. */
   readonly orKernel?: true;
 }
 
 const NOBODY = 999_999;
 const STREAM = 1;
 const RAW = 3;
-// Arguments by which a call that got through would fail in another way, or do no harm.
+// With these arguments, a call that passes the filter fails in another way or does no harm.
 const ATTEMPTS: readonly Attempt[] = [
   { name: "ptrace", args: [16, NOBODY, 0, 0], errno: EPERM },
   { name: "process_vm_readv", args: [1, 0, 0, 0, 0, 0], errno: EPERM },
@@ -127,7 +134,7 @@ const ATTEMPTS: readonly Attempt[] = [
   { name: "pidfd_getfd", args: [-1, 0, 0], errno: EPERM },
   { name: "unshare", args: [0x200], errno: EPERM },
   { name: "setns", args: [-1, 0], errno: EPERM },
-  // NEWUSER with CLONE_THREAD, which is invalid: no second process if it gets through.
+  // NEWUSER with CLONE_THREAD is invalid: a call that passes makes no process.
   { name: "clone", args: [0x10010000, 0, 0, 0, 0], errno: EPERM },
   { name: "clone3", args: [0, 0], errno: ENOSYS },
   { name: "mount", args: [0, 0, 0, 0, 0], errno: EPERM },
@@ -174,13 +181,13 @@ describe.skipIf(obstacle !== false)(
       );
     });
 
-    test("the same attempts fare otherwise without it", async () => {
+    test("the same attempts end differently without the filter", async () => {
       const telling = ATTEMPTS.filter(({ orKernel }) => !orKernel);
       const without = await errnos(telling.map(callOf), { filter: null });
       expect(telling.filter(({ errno }, index) => without[index] === errno).map(show)).toEqual([]);
     });
 
-    test("every call that is listed is refused", async () => {
+    test("every listed call is refused", async () => {
       const listed = [
         ...Object.keys(REFUSED).map((name) => ({
           name,
@@ -197,15 +204,15 @@ describe.skipIf(obstacle !== false)(
       expect(shown(listed, await errnos(listed.map(callOf)))).toEqual(shown(listed, expected));
     });
 
-    test("what programs need is not: sockets, terminals, the personality", async () => {
+    test("calls that programs need are allowed: sockets, terminals, the personality", async () => {
       const calls = [
         { name: "socket", args: [1, STREAM, 0] },
         { name: "socket", args: [2, STREAM, 0] },
         { name: "personality", args: [0xffffffff] },
         { name: "personality", args: [0] },
-        // TIOCGWINSZ of no terminal.
+        // TIOCGWINSZ of a descriptor that is not a terminal.
         { name: "ioctl", args: [0, 0x5413, 0] },
-        // A pair of nowhere.
+        // A socket pair without a buffer for its descriptors.
         { name: "socketpair", args: [1, STREAM, 0, 0] },
       ];
       const { ENOTTY, EFAULT } = constants.errno;
@@ -229,7 +236,7 @@ describe.skipIf(obstacle !== false)(
       },
     );
 
-    test("under the filter of another architecture nothing runs", async () => {
+    test("no program runs under the filter of another architecture", async () => {
       const { exitCode, stdout } = await run(["sh", "-c", "echo ran"], {
         filter: native === "x64" ? "arm64" : "x64",
       });
@@ -265,10 +272,12 @@ describe.skipIf(obstacle !== false)(
       const { execFileSync } = require("node:child_process");
       const net = require("node:net");
       (async () => {
-        const worker = new Worker("require('node:worker_threads').parentPort.postMessage(6 * 7)", { eval: true });
+        const worker = new Worker("require('node:worker_threads').parentPort.postMessage(6 * \
+7)", { eval: true });
         const [product] = await once(worker, "message");
         const greeting = execFileSync("echo", ["hello"], { encoding: "utf8" }).trim();
-        const file = await require("node:fs/promises").writeFile("file", "data").then(() => require("node:fs/promises").readFile("file", "utf8"));
+        const file = await require("node:fs/promises").writeFile("file", "data").then(() => \
+require("node:fs/promises").readFile("file", "utf8"));
         const server = net.createServer((socket) => socket.end("over")).listen("socket");
         await once(server, "listening");
         const [bytes] = await once(net.connect("socket"), "data");
@@ -293,7 +302,8 @@ describe.skipIf(obstacle !== false)(
           stdout: expect.stringContaining("ffmpeg version"),
         });
         const encode =
-          "ffmpeg -v error -threads 4 -f lavfi -i testsrc=size=64x64:rate=5:duration=1 -f rawvideo -pix_fmt gray pipe:1 | wc -c";
+          "ffmpeg -v error -threads 4 -f lavfi -i " +
+          "testsrc=size=64x64:rate=5:duration=1 -f rawvideo -pix_fmt gray pipe:1 | wc -c";
         expect(await run(["sh", "-c", encode])).toEqual({
           exitCode: 0,
           stdout: `${64 * 64 * 5}\n`,
@@ -304,14 +314,15 @@ describe.skipIf(obstacle !== false)(
   },
 );
 
-/** An ELF of x86-64 that makes the 32-bit `getpid` and, if it lives, exits with 0. */
+/** An ELF of x86-64 that makes the 32-bit `getpid`, and exits with 0 if it survives. */
 function int80Program(): Buffer {
   const base = 0x400000;
   const headers = 64 + 56;
   // mov eax, 20; int 0x80; xor edi, edi; mov eax, 60; syscall
   const code = Buffer.from("b814000000cd8031ffb83c0000000f05", "hex");
   const file = Buffer.alloc(headers + code.length);
-  // Header: 64 bits, little endian, version 1; executable, x86-64, version 1; entry, program headers; sizes and counts.
+  // Header: 64 bits, little endian, version 1; executable, x86-64, version 1; entry, program
+  // headers; sizes and counts.
   file.write("7f454c46020101", 0, "hex");
   file.writeUInt16LE(2, 16);
   file.writeUInt16LE(62, 18);

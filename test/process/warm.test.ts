@@ -1,4 +1,4 @@
-/** Processes that wait for a call, and processes that are used again, in the real sandbox. */
+/** Processes that wait for a call, and processes that are reused, in the real sandbox. */
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildSpec } from "../../openapi/spec.ts";
@@ -19,7 +19,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runtimes of a pool, closed with the test; and a call in it. */
+/** The runtimes of a pool, closed with the test; and a call in it. */
 async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
   const sandbox = openSandbox();
   const how = confinement();
@@ -39,7 +39,7 @@ async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
       client = "a",
       ...spec
     }: Partial<ChildSpec> & { runtime?: string; client?: string } = {},
-    place: Partial<ProcessSetup> = {},
+    setup: Partial<ProcessSetup> = {},
   ) => {
     const call = { runtime, source, args: [], encoding: "json" as const };
     const context = { member: "m", pool: "p", childId: "c", deadline: null };
@@ -52,7 +52,7 @@ async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
     };
     return runtimes
       .of(call)
-      .start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...place });
+      .start(work, { sandbox, confinement: how, files: undefined, artifacts: [], ...setup });
   };
   const end = async ({ process, outcome }: StartedWork): Promise<Ended> => {
     process.stdin?.end();
@@ -92,11 +92,11 @@ const RUNTIMES: [runtime: string, missing: string | undefined, marks: string, fi
 ];
 
 describe.each(RUNTIMES)("a process of %s that waits", (runtime, missing, marks, finds) => {
-  test.skipIf(missing)("takes one call, and is replaced", async () => {
+  test.skipIf(missing)("takes one call and is replaced", async () => {
     const { runtimes, start, end, valueFrom } = await open({ warm: { [runtime]: 1 } });
     await until("one to wait", () => runtimes.idle.warm[runtime] === 1);
     const started = await start(marks, { runtime });
-    // Nothing was started for the call: the one that waited has it.
+    // The waiting process took the call; no other was started for it.
     expect(runtimes.idle.warm[runtime]).toBe(0);
     expect(await end(started)).toMatchObject({ outcome: { kind: "returned", value: 1 } });
     await until("another one to wait", () => runtimes.idle.warm[runtime] === 1);
@@ -104,14 +104,16 @@ describe.each(RUNTIMES)("a process of %s that waits", (runtime, missing, marks, 
   });
 
   test.skipIf(missing)(
-    "is told its context's variables, its input and what it prints as any other",
+    "gets its variables and its input, and prints its output, as any other",
     async () => {
       const { runtimes, start } = await open({ warm: { [runtime]: 1 } });
       await until("one to wait", () => runtimes.idle.warm[runtime] === 1);
       const source =
         runtime === "python"
-          ? "def f():\n  import os, sys\n  print('out')\n  return [os.environ['POOL_NAME'], sys.stdin.read()]"
-          : "async () => { console.log('out'); return [process.env.POOL_NAME, require('node:fs').readFileSync(0, 'utf8')] }";
+          ? "def f():\n  import os, sys\n  print('out')\n  return " +
+            "[os.environ['POOL_NAME'], sys.stdin.read()]"
+          : "async () => { console.log('out'); return [process.env.POOL_NAME, " +
+            "require('node:fs').readFileSync(0, 'utf8')] }";
       const { process, outcome } = await start(source, { runtime, stdin: "in" });
       process.stdin?.end("in");
       expect(
@@ -128,10 +130,10 @@ test.each<[string, Partial<ChildSpec>, Partial<ProcessSetup>]>([
   ["variables of its own", { env: { A: "b" } }, {}],
   ["tighter limits", { limits: { processes: 64 } }, {}],
   ["artifacts", {}, { artifacts: ["*"] }],
-])("a call with %s gets a process of its own", async (_, spec, place) => {
+])("a call with %s gets a process of its own", async (_, spec, setup) => {
   const { runtimes, start, end } = await open({ warm: { node: 1 } });
   await until("one to wait", () => runtimes.idle.warm.node === 1);
-  const started = await start("() => process.env.A ?? null", spec, place);
+  const started = await start("() => process.env.A ?? null", spec, setup);
   started.process.artifacts?.resume();
   expect(runtimes.idle.warm.node).toBe(1);
   expect((await end(started)).outcome).toMatchObject({
@@ -140,7 +142,7 @@ test.each<[string, Partial<ChildSpec>, Partial<ProcessSetup>]>([
   });
 });
 
-test("what waits ends with the pool, and leaves nothing", async () => {
+test("waiting processes end with the pool, and leave nothing", async () => {
   const { runtimes, valueFrom } = await open({ warm: { node: 2 }, reuse: 2 });
   await until("both to wait", () => runtimes.idle.warm.node === 2);
   expect(await valueFrom("() => 1")).toBe(1);
@@ -152,26 +154,24 @@ test("what waits ends with the pool, and leaves nothing", async () => {
   expect(survivors()).toEqual([]);
 });
 
-describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing, marks, finds) => {
-  test.skipIf(missing)(
-    "has for the same caller what its last call left, and for nobody else",
-    async () => {
-      const { valueFrom, runtimes } = await open({ reuse: 5 });
-      expect(await valueFrom(marks, { runtime })).toBe(1);
-      expect(runtimes.idle.reusable).toBe(1);
-      expect(await valueFrom(marks, { runtime })).toBe(2);
-      expect(await valueFrom(finds, { runtime, client: "b" })).toBeNull();
-      expect(await valueFrom(finds, { runtime, env: { A: "b" } })).toBeNull();
-      expect(await valueFrom(marks, { runtime })).toBe(3);
-      expect(runtimes.idle.reusable).toBe(2);
-    },
-  );
+describe.each(RUNTIMES)("a process of %s that is reused", (runtime, missing, marks, finds) => {
+  test.skipIf(missing)("keeps the traces of its last call for the same caller only", async () => {
+    const { valueFrom, runtimes } = await open({ reuse: 5 });
+    expect(await valueFrom(marks, { runtime })).toBe(1);
+    expect(runtimes.idle.reusable).toBe(1);
+    expect(await valueFrom(marks, { runtime })).toBe(2);
+    expect(await valueFrom(finds, { runtime, client: "b" })).toBeNull();
+    expect(await valueFrom(finds, { runtime, env: { A: "b" } })).toBeNull();
+    expect(await valueFrom(marks, { runtime })).toBe(3);
+    expect(runtimes.idle.reusable).toBe(2);
+  });
 
-  test.skipIf(missing)("tells each call its own output", async () => {
+  test.skipIf(missing)("gives each call its own output", async () => {
     const { call } = await open({ reuse: 5 });
     const source = (n: number) =>
       runtime === "python"
-        ? `def f():\n  import sys\n  print(${n}, end='')\n  print(${n} * 'e', end='', file=sys.stderr)`
+        ? `def f():\n  import sys\n  print(${n}, end='')\n  print(${n} * 'e', ` +
+          "end='', file=sys.stderr)"
         : `() => { process.stdout.write("${n}"); process.stderr.write("e".repeat(${n})) }`;
     for (const n of [1, 2, 3])
       expect(await call(source(n), { runtime })).toMatchObject({
@@ -180,7 +180,7 @@ describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing,
       });
   });
 
-  test.skipIf(missing)("goes on after an error", async () => {
+  test.skipIf(missing)("takes a call after an error", async () => {
     const { call, valueFrom } = await open({ reuse: 5 });
     await valueFrom(marks, { runtime });
     const source =
@@ -195,7 +195,7 @@ describe.each(RUNTIMES)("a process of %s that is used again", (runtime, missing,
   });
 });
 
-describe("a process that is used again ends with a call that", () => {
+describe("a reused process ends with a call that", () => {
   test.each([
     [
       "leaves a timer",
@@ -203,18 +203,21 @@ describe("a process that is used again ends with a call that", () => {
     ],
     [
       "leaves a child",
-      "() => { globalThis.mark = 1; require('node:child_process').spawn('sleep', ['60']); return 1 }",
+      "() => { globalThis.mark = 1; require('node:child_process').spawn('sleep', " +
+        "['60']); return 1 }",
     ],
     [
       "throws later",
-      "() => new Promise(() => { globalThis.mark = 1; setTimeout(() => { throw new Error('later') }) })",
+      "() => new Promise(() => { globalThis.mark = 1; setTimeout(() => { throw " +
+        "new Error('later') }) })",
     ],
     ["exits", "() => process.exit(3)"],
     ["is killed", "() => process.kill(process.pid, 'SIGKILL') && new Promise(() => {})"],
     ["never settles", "() => new Promise(() => {})"],
     [
       "reports twice",
-      '() => { globalThis.mark = 1; require(\'node:fs\').writeSync(3, \'{"kind":"returned","value":1,"cpuMs":0,"maxRssBytes":0,"clean":true}\\n\') }',
+      "() => { globalThis.mark = 1; require('node:fs').writeSync(3, " +
+        '\'{"kind":"returned","value":1,"cpuMs":0,"maxRssBytes":0,"clean":true}\\n\') }',
     ],
   ])("%s", async (_, source) => {
     const { runtimes, call, valueFrom } = await open({ reuse: 5 });
@@ -237,11 +240,13 @@ describe("a process that is used again ends with a call that", () => {
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
   });
 
-  test("is told to stop, and returns all the same", async () => {
+  test("is told to stop, and returns nevertheless", async () => {
     const { start, end, valueFrom } = await open({ reuse: 5 });
     await valueFrom("() => { globalThis.mark = 1 }");
     const started = await start(
-      "({ signal }) => new Promise((resolve) => { const timer = setInterval(() => {}, 9e4); signal.addEventListener('abort', () => { clearInterval(timer); resolve(1) }); console.log('up') })",
+      "({ signal }) => new Promise((resolve) => { const timer = setInterval(() " +
+        "=> {}, 9e4); signal.addEventListener('abort', () => { " +
+        "clearInterval(timer); resolve(1) }); console.log('up') })",
     );
     await within(
       "its first output",
@@ -252,9 +257,9 @@ describe("a process that is used again ends with a call that", () => {
     expect(await valueFrom("() => globalThis.mark ?? 'fresh'")).toBe("fresh");
   });
 
-  test("hangs after its end, which costs the next call a new process and no more", async () => {
+  test("hangs after its end, which costs the next call only a new process", async () => {
     const { start, end, valueFrom } = await open({ reuse: 5 });
-    // A timer that holds nothing up is not seen.
+    // The runner does not see a timer that is not referenced.
     const started = await start("() => { setTimeout(() => { for (;;); }, 1).unref(); return 1 }");
     expect((await end(started)).outcome).toMatchObject({ kind: "returned" });
     const usedMs = started.process.usedMs() ?? 0;
@@ -267,10 +272,11 @@ describe("a process that is used again ends with a call that", () => {
 
   test("leaves output for later", async () => {
     const { runtimes, valueFrom } = await open({ reuse: 5 });
-    // A timer that holds nothing up is not seen; what it prints is.
+    // The runner does not see a timer that is not referenced; the member sees its output.
     expect(
       await valueFrom(
-        "() => { globalThis.mark = 1; setTimeout(() => console.log('late'), 50).unref(); return 1 }",
+        "() => { globalThis.mark = 1; setTimeout(() => console.log('late'), " +
+          "50).unref(); return 1 }",
       ),
     ).toBe(1);
     await until("its process to be ended", () => runtimes.idle.reusable === 0);
@@ -278,7 +284,7 @@ describe("a process that is used again ends with a call that", () => {
   });
 });
 
-test("no more processes are kept than allowed", async () => {
+test("no more processes wait than allowed", async () => {
   const { runtimes, valueFrom } = await open({ reuse: 2 });
   for (const client of ["a", "b", "c"])
     await valueFrom("() => { globalThis.mark = 1 }", { client });
@@ -287,7 +293,7 @@ test("no more processes are kept than allowed", async () => {
   expect(await valueFrom("() => globalThis.mark ?? 'fresh'", { client: "a" })).toBe("fresh");
 });
 
-test("output that its reader holds back is waited for", async () => {
+test("the end of a call waits for output that its reader holds back", async () => {
   const { start, valueFrom } = await open({ reuse: 2 });
   const { process, outcome } = await start(
     "() => { process.stdout.write('x'.repeat(3_000_000)); globalThis.mark = 1 }",

@@ -1,4 +1,6 @@
-/** What the sandbox's programs are told: each protection is there, and a grant adds what it says and no more. */
+/**
+ * The arguments of the sandbox's programs: each protection, and exactly the addition of each grant.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +35,7 @@ const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM, root
     root,
   );
 
-/** Options with their values, one text each: an option begins with two dashes. */
+/** Splits arguments into texts of an option and its values. An option begins with two dashes. */
 function options(words: readonly string[]): string[] {
   const all: string[][] = [];
   for (const word of words) {
@@ -43,7 +45,7 @@ function options(words: readonly string[]): string[] {
   return all.map((each) => each.join(" "));
 }
 const bare = options(argumentsOf());
-/** What is there with the options and not without them, and the other way round. */
+/** The texts that a pool's options add to the arguments, and those that they remove. */
 function change(given: Partial<PoolOptions>, program?: Program) {
   const now = options(argumentsOf(given, program));
   return {
@@ -52,7 +54,7 @@ function change(given: Partial<PoolOptions>, program?: Program) {
   };
 }
 
-/** A folder of the test's own. */
+/** A temporary folder, removed with the test. */
 function folder(): string {
   const made = mkdtempSync(join(tmpdir(), "dpool-unit-"));
   onTestFinished(() => rmSync(made, { recursive: true, force: true }));
@@ -61,15 +63,17 @@ function folder(): string {
 
 describe("bubblewrap's arguments", () => {
   test.each([
-    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try", "--disable-userns",
-    "--uid 65534", "--gid 65534", "--hostname child", "--die-with-parent", "--new-session", "--cap-drop ALL", "--clearenv",
-    "--proc /proc", "--dev /dev", "--tmpfs /tmp", "--tmpfs /dev/shm", "--tmpfs /work", "--remount-ro /", "--remount-ro /dev",
-    "--chdir /work", "--seccomp 6", "--json-status-fd 5", "--ro-bind /usr /usr", "--symlink usr/bin /bin", "--setenv OWN yes",
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
+    "--unshare-cgroup-try", "--disable-userns", "--uid 65534", "--gid 65534", "--hostname child",
+    "--die-with-parent", "--new-session", "--cap-drop ALL", "--clearenv", "--proc /proc",
+    "--dev /dev", "--tmpfs /tmp", "--tmpfs /dev/shm", "--tmpfs /work", "--remount-ro /",
+    "--remount-ro /dev", "--chdir /work", "--seccomp 6", "--json-status-fd 5",
+    "--ro-bind /usr /usr", "--symlink usr/bin /bin", "--setenv OWN yes",
   ])("%s", (option) => {
     expect(bare).toContain(option);
   }); // biome-ignore format: many small words
 
-  test("nothing of the host is shown writable, and nothing gives a right back", () => {
+  test("no path of the host is writable, and no option gives a right back", () => {
     expect(
       bare.filter((option) =>
         /^--(bind|dev-bind|share|cap-add|overlay|keep|args|userns|pidns|file)/.test(option),
@@ -77,7 +81,7 @@ describe("bubblewrap's arguments", () => {
     ).toEqual([]);
   });
 
-  test("each writable place has a size", () => {
+  test("each writable folder has a size", () => {
     for (const [index, option] of bare.entries()) {
       if (!option.startsWith("--tmpfs")) continue;
       expect(
@@ -88,7 +92,7 @@ describe("bubblewrap's arguments", () => {
     expect(bare).toContain(`--size ${DEFAULT_LIMITS.workspaceBytes}`);
   });
 
-  test("what is closed is closed after all that is laid into it", () => {
+  test("a folder becomes read-only after everything is mounted in it", () => {
     const all = options(
       argumentsOf(
         { readOnly: ["/a:/b"], devices: ["/dev/fuse"], root: "/r" },
@@ -104,7 +108,7 @@ describe("bubblewrap's arguments", () => {
     );
   });
 
-  test("a grant of the network takes its namespace away and shows what finds names", () => {
+  test("the network's grant removes its namespace and shows the files that resolve names", () => {
     const { more, less } = change({ network: "host" });
     expect(less).toEqual(["--unshare-net"]);
     expect(more).toEqual(
@@ -114,7 +118,7 @@ describe("bubblewrap's arguments", () => {
     );
   });
 
-  test("other grants add their own and take nothing", () => {
+  test("other grants add their own options and remove none", () => {
     expect(change({ devices: ["/dev/fuse"] })).toEqual({
       more: ["--dev-bind /dev/fuse /dev/fuse"],
       less: [],
@@ -131,7 +135,7 @@ describe("bubblewrap's arguments", () => {
     expect(change({ limits: { workspaceBytes: 65_536 } }).more).toEqual(["--size 65536"]);
   });
 
-  test("a curated root takes the place of the host's folders and files", () => {
+  test("a curated root replaces the host's folders and files", () => {
     const { more, less } = change({ root: "/curated" });
     expect(more).toEqual(["--ro-bind /curated/usr /usr"]);
     expect(less).toEqual([
@@ -140,19 +144,20 @@ describe("bubblewrap's arguments", () => {
     ]);
   });
 
-  test("the sandbox keeps its own places in a curated root", () => {
+  test("the sandbox keeps its own folders in a curated root", () => {
     const root = folder();
     for (const name of ["usr", "etc", "proc", "dev", "sys", "tmp", "run", "work"])
       mkdirSync(join(root, name));
     symlinkSync("usr/bin", join(root, "bin"));
-    expect(readRoot(root)).toEqual(new Map([["/bin", "usr/bin"], ["/etc", null], ["/usr", null]])); // biome-ignore format: pairs
+    const entries = [...readRoot(root)];
+    expect(Object.fromEntries(entries)).toEqual({ "/bin": "usr/bin", "/etc": null, "/usr": null });
     expect(
       [...readRoot().keys()].filter((path) => !/^\/(usr|s?bin|lib(32|64|x32)?)$/.test(path)),
     ).toEqual([]);
   });
 });
 
-describe("what runs around bubblewrap", () => {
+describe("the chain around bubblewrap", () => {
   test("as root: the group, another user, no rights, limits", () => {
     const chain = chainArguments(
       ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"],
@@ -167,7 +172,8 @@ describe("what runs around bubblewrap", () => {
       "--",
     ]);
     expect(chain.slice(7, chain.indexOf("prlimit"))).toEqual([
-      "setpriv", "--reuid=1900000001", "--regid=1900000001", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--",
+      "setpriv", "--reuid=1900000001", "--regid=1900000001", "--clear-groups",
+      "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--",
     ]); // biome-ignore format: one line
     const limits = chain.slice(chain.indexOf("prlimit"));
     for (const limit of [
@@ -190,7 +196,7 @@ describe("what runs around bubblewrap", () => {
     expect(chain).toContain("--cpu=2");
   });
 
-  test("inside, the number of processes is set, and the program's words are words", () => {
+  test("inside, the number of processes is limited, and arguments stay arguments", () => {
     const argv = ["sh", "-c", "; id", "--", "$(id)"];
     const inside = insideArguments(argv, DEFAULT_LIMITS);
     expect(inside.slice(0, 2)).toEqual(["/bin/sh", "-c"]);
@@ -207,7 +213,7 @@ describe("a setuid bubblewrap", () => {
     return made;
   };
 
-  test("is refused with the way to mend it", () => {
+  test("is refused with the remedy", () => {
     const setuid = bwrap(0o4755);
     expect(() => refuseSetuid([setuid])).toThrow(
       expect.objectContaining({
@@ -219,7 +225,7 @@ describe("a setuid bubblewrap", () => {
     expect(() => refuseSetuid([bwrap(0o644), setuid])).toThrow("setuid");
   });
 
-  test("behind another one is none of ours, and one that is missing is for others to say", () => {
+  test("counts only where it is the first one on the path; a missing one is no error here", () => {
     expect(() => refuseSetuid([bwrap(0o755), bwrap(0o4755)])).not.toThrow();
     expect(() => refuseSetuid([folder(), "/nowhere"])).not.toThrow();
   });

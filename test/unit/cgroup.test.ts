@@ -1,4 +1,4 @@
-/** Where this process's groups are, by the texts of kernels of many kinds. */
+/** The folders of this process's own groups, from the texts of many kinds of kernels. */
 import { describe, expect, test } from "vitest";
 import { type CgroupFiles, ownGroups } from "../../server/sandbox/hierarchy.ts";
 
@@ -8,7 +8,8 @@ const OTHERS = `22 27 0:21 / /proc rw,nosuid shared:12 - proc proc rw
 31 23 0:28 / /sys/fs/cgroup ro,nosuid shared:4 - tmpfs tmpfs ro,mode=755
 `;
 const V2 =
-  "32 23 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec shared:5 master:1 - cgroup2 cgroup2 rw,nsdelegate\n";
+  "32 23 0:29 / /sys/fs/cgroup rw,nosuid,nodev,noexec shared:5 master:1 - " +
+  "cgroup2 cgroup2 rw,nsdelegate\n";
 const v1 = (path: string, names: string, root = "/") =>
   `33 31 0:30 ${root} /sys/fs/cgroup/${path} rw,nosuid shared:9 - cgroup cgroup rw,${names}\n`;
 const UNIFIED = "41 31 0:38 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
@@ -60,7 +61,7 @@ describe("version 2", () => {
     );
   });
 
-  test("a path that is not to be found here: the mount itself", () => {
+  test("a path that does not exist here: the mount itself", () => {
     expect(
       found({ mountinfo: V2, cgroup: "0::/kubepods/pod1\n" }, only("/sys/fs/cgroup"))?.folders.pids,
     ).toBe("/sys/fs/cgroup");
@@ -77,7 +78,7 @@ describe("version 1", () => {
     v1("pids", "pids") +
     v1("systemd", "xattr,name=systemd");
 
-  test("a folder by controller; two that share a hierarchy share it", () => {
+  test("one folder for each controller; controllers of one hierarchy share it", () => {
     expect(found({ mountinfo, cgroup })).toEqual({
       version: 1,
       folders: {
@@ -89,7 +90,7 @@ describe("version 1", () => {
     });
   });
 
-  test("a group that is not to be found here: the mount itself", () => {
+  test("a group that does not exist here: the mount itself", () => {
     const own = found({ mountinfo, cgroup }, only("/sys/fs/cgroup/pids/user.slice"));
     expect(own?.folders).toMatchObject({
       memory: "/sys/fs/cgroup/memory",
@@ -113,7 +114,7 @@ describe("version 1", () => {
     });
   });
 
-  test("beside version 2, as systemd's hybrid has it: version 1 holds the controllers", () => {
+  test("beside version 2, as in systemd's hybrid mode: version 1 has the controllers", () => {
     expect(
       found({ mountinfo: mountinfo + UNIFIED, cgroup: `${cgroup}0::/user.slice\n` })?.version,
     ).toBe(1);

@@ -1,4 +1,4 @@
-/** Output that is cut at markers: no byte is lost, moved or kept waiting, however it arrives. */
+/** Splits output at markers: no byte is lost, moved or delayed, in whatever parts it arrives. */
 import { PassThrough } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
@@ -7,7 +7,7 @@ import { OutputSplitter } from "../../server/runtimes/functions/output-splitter.
 
 const MARKER = "0102";
 
-/** Writes in parts of these sizes, over and over. */
+/** Writes in parts of these sizes, which repeat. */
 async function write(source: PassThrough, bytes: Buffer, sizes: readonly number[]): Promise<void> {
   for (let at = 0, n = 0; at < bytes.length; n++) {
     const size = sizes[n % sizes.length] ?? 1;
@@ -17,8 +17,8 @@ async function write(source: PassThrough, bytes: Buffer, sizes: readonly number[
   }
 }
 
-test("each call has what was written before its marker, in whatever parts it comes", async () => {
-  // Of the marker's own characters, so that there are many false beginnings.
+test("each call gets the output before its marker, in whatever parts it arrives", async () => {
+  // The output consists of the marker's characters, so that it has many false beginnings.
   const output = fc
     .string({ unit: fc.constantFrom("0", "1", "2", "x"), maxLength: 30 })
     .filter((text) => !`${text}${MARKER}`.slice(0, -1).includes(MARKER));
@@ -44,7 +44,7 @@ test("each call has what was written before its marker, in whatever parts it com
   );
 });
 
-test("what cannot be the marker's beginning is not held back", async () => {
+test("output that cannot begin the marker is not held back", async () => {
   const source = new PassThrough();
   const { stream } = new OutputSplitter(source, () => {}).next(MARKER);
   source.write("prompt 01");
@@ -54,7 +54,7 @@ test("what cannot be the marker's beginning is not held back", async () => {
   expect(String(chunk)).toBe("prompt ");
 });
 
-test("what comes between two calls is told, and is nobody's", async () => {
+test("output between two calls is reported, and belongs to no call", async () => {
   const source = new PassThrough();
   const stray = vi.fn();
   const cut = new OutputSplitter(source, stray);
@@ -69,7 +69,7 @@ test("what comes between two calls is told, and is nobody's", async () => {
   await vi.waitFor(() => expect(stray).toHaveBeenCalledTimes(2));
 });
 
-test("the end of the output ends the call's, with all that came", async () => {
+test("the end of the output ends the call's piece, without losing a byte", async () => {
   const source = new PassThrough();
   const { stream, whole } = new OutputSplitter(source, () => {}).next(MARKER);
   source.end("cut off 01");

@@ -1,4 +1,4 @@
-/** What a member says is to be done where its sandbox does not hold. */
+/** The remedies that a member prints when its sandbox does not hold. */
 import { describe, expect, test } from "vitest";
 import { remedies } from "../../server/sandbox/probe.ts";
 
@@ -8,7 +8,8 @@ const MAX = "/proc/sys/user/max_user_namespaces";
 const DOCKER = "/.dockerenv";
 
 const NO_NAMESPACE =
-  "bwrap: No permissions to create new namespace, likely because the kernel does not allow non-privileged user namespaces.";
+  "bwrap: No permissions to create new namespace, likely because the kernel " +
+  "does not allow non-privileged user namespaces.";
 const said = (detail: string, files: Readonly<Record<string, string>> = {}) =>
   remedies(detail, (file) => files[file]).join("\n");
 
@@ -17,7 +18,7 @@ describe("remedies", () => {
     "spawn setpriv ENOENT",
     "prlimit: failed to execute bwrap: No such file or directory: not found",
     "sh: 1: exec: setpriv: not found",
-  ])("%s: what to install", (detail) => {
+  ])("%s: the packages to install", (detail) => {
     expect(said(detail, { [APPARMOR]: "1" })).toMatch(
       /^Install .*bubblewrap.*util-linux.*apt-get install bubblewrap util-linux coreutils$/,
     );
@@ -51,7 +52,7 @@ describe("remedies", () => {
     expect(said(NO_NAMESPACE, files)).toContain(words);
   });
 
-  test("nothing is advised without knowing", () => {
+  test("no remedy for an unknown failure", () => {
     expect(remedies(NO_NAMESPACE, () => undefined)).toEqual([]);
     expect(remedies("64 MiB could be held where 32 MiB are allowed", () => "0")).toEqual([]);
     expect(remedies("", () => "1")).toEqual([]);

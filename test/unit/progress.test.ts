@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
 import {
+  isProgressMessage,
   readProgress,
   readProgressLine,
   readProgressMessage,
@@ -22,7 +23,7 @@ describe("a line of progress", () => {
     expect(readProgressLine(line)).toEqual(progress);
   });
 
-  test("a message is cut, between two characters", () => {
+  test("a long message is cut between two characters", () => {
     expect(readProgressLine(`1 x${"😀".repeat(200)}`)?.message).toBe(`x${"😀".repeat(99)}`);
   });
 
@@ -45,11 +46,23 @@ describe("a line of progress", () => {
     '{"done":1e999}',
     "{}",
     "{",
-  ])("%j is none", (line) => {
+  ])("%j is not progress", (line) => {
     expect(readProgressLine(line)).toBeUndefined();
   });
 
-  test("whatever comes is dropped, or is what the contract says", () => {
+  test.each([
+    ['{"kind":"progress","progress":{"done":1}}', true],
+    ['{"kind": "progress", "progress": {"done": 1}}', true],
+    ['{"progress":{"done":1}}', true],
+    ['{ "progress":1}', true],
+    ['{"kind":"returned","value":1}', false],
+    ['{"value":{"progress":1}}', false],
+    ["", false],
+  ])("%s is a message of progress: %s", (line, is) => {
+    expect(isProgressMessage(line)).toBe(is);
+  });
+
+  test("any value is ignored or is progress of the contract", () => {
     const line = fc.oneof(
       fc.string({ unit: "binary", maxLength: 300 }),
       fc.json(),
@@ -82,7 +95,7 @@ describe("a line of progress", () => {
     );
   });
 
-  test("a stream of them tells the last one, however it is cut, and whatever stands between", async () => {
+  test("the last progress of a stream is reported, in whatever parts it arrives", async () => {
     const piece = fc.oneof(
       fc.nat(99).map(String),
       fc.constantFrom("x", "{", "", "é".repeat(3_000), "3/x"),
@@ -114,7 +127,7 @@ describe("a line of progress", () => {
     );
   });
 
-  test("what comes without an end is read slowly, and not kept", async () => {
+  test("an endless line is read slowly, and not stored", async () => {
     const stream = new PassThrough();
     const read = readProgress(stream, new Promise(() => {}), () => {});
     let taken = 0;
@@ -125,7 +138,7 @@ describe("a line of progress", () => {
   });
 });
 
-describe("thinning", () => {
+describe("the progress throttle", () => {
   beforeEach(() => {
     vi.useFakeTimers();
   });
@@ -139,7 +152,7 @@ describe("thinning", () => {
     return { told, thinner };
   };
 
-  test("the first comes at once, of the rest the latest, the last one at the end", () => {
+  test("reports the first at once, then the latest, and the last one at the end", () => {
     const { told, thinner } = thinned();
     for (const done of [1, 2, 3]) thinner.push({ done });
     expect(told).toEqual([1]);
@@ -155,7 +168,7 @@ describe("thinning", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("where there is no room it waits, and tells the latest", () => {
+  test("waits where there is no room, and then reports the latest", () => {
     let room = false;
     const { told, thinner } = thinned(() => room);
     thinner.push({ done: 1 });
@@ -168,7 +181,7 @@ describe("thinning", () => {
     thinner.end();
   });
 
-  test("a day of it is some thousands", () => {
+  test("reports some thousands in a day", () => {
     const { told, thinner } = thinned();
     const day = 24 * 60 * 60 * 1_000;
     for (let at = 0; at < day; at += THROTTLE_MS) {
@@ -180,7 +193,7 @@ describe("thinning", () => {
     expect(told.length).toBeLessThan(8_000);
   });
 
-  test("whatever comes when: in order, never twice, the first and the last, and not too many", () => {
+  test("keeps the order, the first and the last, repeats none, and reports few", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 200 }), (pauses) => {
         const { told, thinner } = thinned();

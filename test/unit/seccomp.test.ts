@@ -1,4 +1,7 @@
-/** What the filter answers, by an interpreter of classic BPF; that the kernel agrees is in `test/process/seccomp.test.ts`. */
+/**
+ * The filter's answers, in an interpreter of classic BPF. `test/process/seccomp.test.ts` shows that
+ * the kernel agrees.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -21,7 +24,7 @@ const ENOSYS = "errno 38";
 const EAFNOSUPPORT = "errno 97";
 
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 };
-/** `AUDIT_ARCH_I386`, `AUDIT_ARCH_ARM`: what the 32-bit calls of the two come with. */
+/** `AUDIT_ARCH_I386` and `AUDIT_ARCH_ARM`, the architectures of 32-bit calls. */
 const FOREIGN = [0x40000003, 0x40000028];
 const X32 = 0x40000000;
 
@@ -91,13 +94,13 @@ const uint64 = () => fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const high = () => fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }).map((bits) => bits << 32n);
 const anyArguments = () => fc.array(uint64(), { minLength: 6, maxLength: 6 });
 
-/** Where a call's numbers are in `linux-libc-dev`; the first that is there. */
+/** Headers of `linux-libc-dev` with the numbers of calls; the first that exists counts. */
 const HEADERS: Readonly<Record<SeccompArch, readonly string[]>> = {
   x64: ["/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"],
   arm64: ["/usr/include/asm-generic/unistd.h"],
 };
 
-test("other architectures have none", () => {
+test("other architectures have no filter", () => {
   expect(["x64", "arm64", "ia32", "arm", "riscv64", "s390x", ""].map(seccompArch)).toEqual([
     "x64",
     "arm64",
@@ -129,7 +132,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
       );
       expect(known.size).toBeGreaterThan(250);
       const calls = Object.entries<Numbers>({ ...REFUSED, ...ABSENT, ...CHECKED });
-      // A header may be older than a call.
+      // An old header may lack a new call.
       const inHeader = calls.filter(
         ([name, numbers]) => known.has(name) || (numbers[column] ?? Number.POSITIVE_INFINITY) < 424,
       );
@@ -146,7 +149,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     expect(listed.size).toBe([REFUSED, ABSENT, CHECKED].flatMap(numbersOf).length);
   });
 
-  test("every jump stays inside, every instruction is reached, every path ends in an answer", () => {
+  test("jumps stay inside, each instruction is reached, each path ends in an answer", () => {
     const targets = program.flatMap(({ code, ifTrue, ifFalse }, at) => {
       if (code === RET) return [];
       return JUMPS[code] ? [at + 1 + ifTrue, at + 1 + ifFalse] : [at + 1];
@@ -155,19 +158,19 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     expect(program.at(-1)?.code).toBe(RET);
   });
 
-  test("what is loaded is aligned and inside of what there is", () => {
+  test("loads are aligned and inside the data", () => {
     const offsets = program.filter(({ code }) => code === LD_W_ABS).map(({ k }) => k);
     expect(offsets.filter((offset) => offset % 4 !== 0 || offset > 60)).toEqual([]);
   });
 
-  test("it is small", () => {
+  test("the filter is small", () => {
     expect(bytes.length % 8).toBe(0);
     expect(program.length).toBeLessThan(MAX_INSTRUCTIONS);
     expect(bytes.length).toBeGreaterThan(1_000);
     expect(bytes.length).toBeLessThan(2_048);
   });
 
-  test("the numbers of another architecture end the process, whatever the call", () => {
+  test("any call of another architecture ends the process", () => {
     const foreign = fc
       .oneof(uint32(), fc.constantFrom(...FOREIGN, ...Object.values(AUDIT)))
       .filter((audit) => audit !== AUDIT[arch]);
@@ -181,7 +184,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     );
   });
 
-  test(`x32 calls are ${arch === "x64" ? "refused" : "nothing here"}`, () => {
+  test(`x32 calls are ${arch === "x64" ? "refused" : "unknown"}`, () => {
     const number = fc.integer({ min: 0, max: X32 - 1 }).map((low) => X32 + low);
     fc.assert(
       fc.property(
@@ -193,7 +196,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     expect(ask({ number: X32 + 39 })).toBe(arch === "x64" ? EPERM : ALLOW);
   });
 
-  test("what is not listed is allowed", () => {
+  test("a call that is not listed is allowed", () => {
     const unlisted = [...Array(1_024).keys()].filter((number) => !listed.has(number));
     expect(unlisted.filter((number) => ask({ number }) !== ALLOW)).toEqual([]);
     const number = fc
@@ -204,7 +207,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     );
   });
 
-  test("what is listed is refused, with any arguments", () => {
+  test("a listed call is refused with any arguments", () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...numbersOf(REFUSED)),
@@ -225,7 +228,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
 
   test("clone makes processes and threads", () => {
     const SIGCHLD = 17;
-    // The flags of glibc's `fork`, of `posix_spawn` (CLONE_VM, CLONE_VFORK) and of `pthread_create`.
+    // The flags of glibc's `fork`, `posix_spawn` (CLONE_VM, CLONE_VFORK) and `pthread_create`.
     for (const flags of [0x01200000 | SIGCHLD, 0x4100 | SIGCHLD, 0x3d0f00])
       expect(call("clone", flags)).toBe(ALLOW);
   });
@@ -248,7 +251,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   test.each([
     ["TIOCSTI", 0x5412],
     ["TIOCLINUX", 0x541c],
-  ])("ioctl puts nothing into a terminal: %s, whatever the high bits", (_, command) => {
+  ])("ioctl puts no input into a terminal: %s, with any high bits", (_, command) => {
     fc.assert(
       fc.property(
         uint64(),
@@ -258,15 +261,15 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     );
   });
 
-  test("ioctl does all else", () => {
-    // TCGETS, TIOCGWINSZ, FIONREAD, FIOCLEX, and what is beside the two.
+  test("ioctl does everything else", () => {
+    // TCGETS, TIOCGWINSZ, FIONREAD, FIOCLEX, and the neighbours of the refused two.
     for (const command of [0x5401, 0x5413, 0x541b, 0x5451, 0x5411, 0x541d, 0])
       expect(call("ioctl", 0, command)).toBe(ALLOW);
-    // The command in another argument.
+    // A refused command as another argument.
     expect(call("ioctl", 0x5412, 0, 0x5412)).toBe(ALLOW);
   });
 
-  test("personality tells, and sets none but the common one", () => {
+  test("personality answers queries, and sets only the common one", () => {
     fc.assert(
       fc.property(
         high(),
@@ -287,7 +290,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     );
   });
 
-  test("sockets are local or IP, whatever the high bits", () => {
+  test("sockets are local or IP, with any high bits", () => {
     const STREAM_CLOEXEC_NONBLOCK = 1 | 0x80000 | 0x800;
     const families = [1, 2, 10];
     for (const family of families)

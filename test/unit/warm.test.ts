@@ -1,4 +1,4 @@
-/** The bookkeeping of processes that wait, with processes that are none and a clock that is moved by hand. */
+/** The pool of waiting processes, with fake processes and a fake clock. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
 import {
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A process that is none. */
+/** A fake process. */
 function fake(name: number) {
   let end = () => {};
   const exited = new Promise<void>((resolve) => {
@@ -42,15 +42,15 @@ function opened(options: Partial<WarmPoolOptions<Fake>> = {}) {
   return { warm, started, troubles };
 }
 
-/** Lets what is due happen. */
+/** Runs the timers that are due. */
 const settle = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
-test("as many as wanted wait; each is taken once, the first one first, and replaced", async () => {
+test("the pool fills; each process is taken once, in order, and replaced", async () => {
   const { warm, started } = opened();
   await settle();
   expect(warm.idle).toBe(2);
   expect([warm.take()?.name, warm.take()?.name, warm.take()]).toEqual([0, 1, undefined]);
-  // Not in the moment of the call.
+  // The pool does not refill at the moment of the call.
   await settle();
   expect(started.length).toBe(2);
   await settle(10);
@@ -58,13 +58,13 @@ test("as many as wanted wait; each is taken once, the first one first, and repla
   expect(warm.take()?.name).toBe(2);
 });
 
-test("none wait where none are wanted", async () => {
+test("a pool of size 0 starts none", async () => {
   const { warm, started } = opened({ size: 0 });
   await settle(1_000);
   expect([warm.take(), started.length]).toEqual([undefined, 0]);
 });
 
-test("one that ends while it waits is replaced, and not handed out", async () => {
+test("a process that ends while it waits is replaced, and not handed out", async () => {
   const { warm, started } = opened();
   await settle(20_000);
   started[0]?.end();
@@ -73,7 +73,7 @@ test("one that ends while it waits is replaced, and not handed out", async () =>
   expect([warm.take()?.name, warm.take()?.name]).toEqual([1, 2]);
 });
 
-test("those that end at once are started less and less often, and the operator is told once", async () => {
+test("the pool backs off from processes that end at once, and reports that once", async () => {
   const starts: number[] = [];
   const { troubles } = opened({
     size: 1,
@@ -92,7 +92,7 @@ test("those that end at once are started less and less often, and the operator i
   expect(troubles).toEqual(["it ended while it waited"]);
 });
 
-test("one that cannot be started is tried again, and what it says is told", async () => {
+test("a start that fails is retried, and its error is reported", async () => {
   let failures = 2;
   const { warm, troubles } = opened({
     size: 1,
@@ -107,7 +107,7 @@ test("one that cannot be started is tried again, and what it says is told", asyn
   expect([warm.idle, troubles]).toEqual([1, ["no such program"]]);
 });
 
-test("after one that was well the pause begins anew", async () => {
+test("after a process that worked, the pause begins at its shortest again", async () => {
   const { warm, started } = opened({ size: 1 });
   await settle();
   started[0]?.end();
@@ -123,7 +123,7 @@ test("after one that was well the pause begins anew", async () => {
   expect(warm.idle).toBe(1);
 });
 
-test("while memory is short none is started", async () => {
+test("no process is started while memory is short", async () => {
   let memory = false;
   const { warm, started } = opened({ hasMemory: () => memory });
   await settle(10_000);
@@ -133,7 +133,7 @@ test("while memory is short none is started", async () => {
   expect(warm.idle).toBe(2);
 });
 
-test("one is started at a time, and none while an admitted child is", async () => {
+test("spare processes start one at a time, and none while an admitted child starts", async () => {
   const startQueue = new StartQueue();
   const starting: (() => void)[] = [];
   const start = () =>
@@ -158,7 +158,7 @@ test("one is started at a time, and none while an admitted child is", async () =
 });
 
 describe("after close", () => {
-  test("what waits has ended, and none is started", async () => {
+  test("the waiting processes have ended, and none is started", async () => {
     const { warm, started } = opened();
     await settle();
     await warm.close();
@@ -167,7 +167,7 @@ describe("after close", () => {
     expect([warm.take(), warm.idle, started.length]).toEqual([undefined, 0, 2]);
   });
 
-  test("one that was being started ends too, and one that waits for its turn is not started", async () => {
+  test("a process that was starting ends too, and one in the queue does not start", async () => {
     const startQueue = new StartQueue();
     let come: (one: Fake) => void = () => {};
     const first = opened({
@@ -183,7 +183,7 @@ describe("after close", () => {
     expect([late.process.kill.mock.calls.length, second.started.length]).toEqual([1, 0]);
   });
 
-  test("a pause is over", async () => {
+  test("a pause ends", async () => {
     const { warm } = opened({ start: async () => Promise.reject(new Error("no")) });
     await settle();
     await warm.close();
@@ -195,6 +195,6 @@ test.each([
   [500, 1_000, false],
   [2_000, 32_000, false],
   [4_000, 32_000, true],
-])("with %i of %i MiB free there is memory to spare: %s", (available, total, spare) => {
+])("with %i of %i MiB free there is spare memory: %s", (available, total, spare) => {
   expect(hasSpareMemory(available * 1024 * 1024, total * 1024 * 1024)).toBe(spare);
 });

@@ -15,13 +15,11 @@ export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 export type Received = { readonly line: string } | "ended" | "too long";
 
 export class Channel {
-  /** Resolves with true when the runner waits for a job, and with false when it ended before. */
-  readonly ready: Promise<boolean>;
   /** Called for bytes that arrive while nothing is being received. */
   onStray: () => void = () => {};
   readonly #stream: Duplex;
   readonly #flow: FlowLimit;
-  #settleReady: (isReady: boolean) => void = () => {};
+  readonly #ready = Promise.withResolvers<boolean>();
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
   #isExpected: (line: string) => boolean = () => false;
@@ -33,17 +31,19 @@ export class Channel {
   constructor(stream: Duplex) {
     this.#stream = stream;
     this.#flow = new FlowLimit(stream);
-    this.ready = new Promise((resolve) => {
-      this.#settleReady = resolve;
-    });
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
     stream.once("close", () => {
       this.#isClosed = true;
-      this.#settleReady(false);
+      this.#ready.resolve(false);
       // A line without its newline counts as a line.
       if (this.#bytes > 0) this.#endLine();
       this.#answer("ended");
     });
+  }
+
+  /** Resolves with true when the runner waits for a job, and with false when it ended before. */
+  get ready(): Promise<boolean> {
+    return this.#ready.promise;
   }
 
   send(message: ServerMessage): void {
@@ -58,8 +58,9 @@ export class Channel {
   /**
    * The next line that is not progress.
    *
-   * @param onProgress is called for the progress before the line.
-   * @param isExpected returns true for a line that it has taken itself, which is passed over.
+   * @param onProgress called for each progress before the line.
+   * @param isExpected called for each line before it is returned; a line for which it returns true
+   *   is skipped.
    */
   receive(
     onProgress: (progress: Progress) => void,
@@ -107,7 +108,7 @@ export class Channel {
       if (progress) this.#onProgress?.(progress);
     } else if (!this.#isUp && line === READY_LINE) {
       this.#isUp = true;
-      this.#settleReady(true);
+      this.#ready.resolve(true);
     } else if (!this.#settle || !this.#isExpected(line)) this.#answer({ line });
   }
 

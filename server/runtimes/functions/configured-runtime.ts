@@ -1,6 +1,6 @@
 /**
- * Runs functions by a configured command, which finds the source in a file. The command reads one line
- * of JSON from descriptor 3, `{args, context, export?}`, and answers with one line there:
+ * Runs functions by a configured command, which finds the source in a file. The command reads one
+ * line of JSON from descriptor 3, `{args, context, export?}`, and answers with one line there:
  *
  *     {"value": …}
  *     {"error": {"name", "message", "stack"?}}

@@ -44,9 +44,8 @@ export class OutputSplitter {
       },
     });
     this.#piece = stream;
-    const whole = new Promise<void>((resolve) => {
-      this.#settleWhole = resolve;
-    });
+    const { promise: whole, resolve } = Promise.withResolvers<void>();
+    this.#settleWhole = resolve;
     if (source.closed) this.#finish();
     return { stream, whole };
   }

@@ -1,6 +1,6 @@
 /**
  * Keeps processes after their call for further calls of the same caller in the same runtime. A call
- * finds the globals and files that the call before left. A process in which a call left something
+ * finds the globals and files of the call before it. A process in which a call left something
  * running is killed.
  */
 import type { StartedWork, Work } from "../runtime.ts";

@@ -46,9 +46,10 @@ export function hasSpareMemory(
 export class WarmPool<P extends Startable> {
   readonly #options: WarmPoolOptions<P>;
   readonly #idle = new Set<P>();
-  readonly #closing = new AbortController();
+  #closed = false;
   #filling: Promise<void> | undefined;
   #pauseMs = 0;
+  #endPause: () => void = () => {};
 
   constructor(options: WarmPoolOptions<P>) {
     this.#options = options;
@@ -72,7 +73,8 @@ export class WarmPool<P extends Startable> {
 
   /** Kills the waiting processes and starts no more. Resolves when they have ended. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closed = true;
+    this.#endPause();
     const idle = [...this.#idle];
     this.#idle.clear();
     for (const { process } of idle) process.kill();
@@ -80,30 +82,29 @@ export class WarmPool<P extends Startable> {
   }
 
   #fill(): void {
-    const { signal } = this.#closing;
-    if (signal.aborted) return;
-    this.#filling ??= this.#refill(signal).finally(() => {
+    if (this.#closed) return;
+    this.#filling ??= this.#refill().finally(() => {
       this.#filling = undefined;
       // A process may have been taken in this moment.
-      if (!signal.aborted && this.#idle.size < this.#options.size) this.#fill();
+      if (this.#idle.size < this.#options.size) this.#fill();
     });
   }
 
-  async #refill(signal: AbortSignal): Promise<void> {
+  async #refill(): Promise<void> {
     const { size, startQueue, hasMemory = hasSpareMemory } = this.#options;
-    while (!signal.aborted && this.#idle.size < size) {
-      if (this.#pauseMs > 0) await pause(this.#pauseMs, signal);
-      if (hasMemory()) await startQueue.spare(() => this.#start(signal));
-      else await pause(MEMORY_POLL_MS, signal);
+    while (!this.#closed && this.#idle.size < size) {
+      if (this.#pauseMs > 0) await this.#pause(this.#pauseMs);
+      if (hasMemory()) await startQueue.spare(() => this.#start());
+      else await this.#pause(MEMORY_POLL_MS);
     }
   }
 
-  async #start(signal: AbortSignal): Promise<void> {
+  async #start(): Promise<void> {
     // The pool may have been closed while the start waited in the queue.
-    if (signal.aborted) return;
+    if (this.#closed) return;
     try {
       const worker = await this.#options.start();
-      if (!signal.aborted) return this.#add(worker);
+      if (!this.#closed) return this.#add(worker);
       worker.process.kill();
       await worker.process.exited;
     } catch (error) {
@@ -129,18 +130,12 @@ export class WarmPool<P extends Startable> {
       this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2,
     );
   }
-}
 
-/** Waits, until the signal aborts at the latest. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms).unref();
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
+  /** Waits `ms` milliseconds, or until the pool is closed. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#endPause = resolve;
+      setTimeout(resolve, this.#closed ? 0 : ms).unref();
+    });
+  }
 }

@@ -17,15 +17,11 @@ export const SILENT_END_TIMEOUT_MS = 5_000;
 
 /** @param marker of the job, for a runner that stays for further jobs. */
 export function createJob({ call, context }: Work, marker?: string): Job {
-  const { source, file, export: name, loadOnly, args = [], encoding = "json" } = call ?? {};
   return {
     kind: "job",
-    source,
-    file,
-    export: name,
-    loadOnly,
-    args,
-    encoding,
+    args: [],
+    encoding: "json",
+    ...call,
     context,
     env: contextEnvironment(context),
     marker,
@@ -60,7 +56,7 @@ export class Worker {
   }
 
   /**
-   * The next line that `isExpected` does not take. Stops a second after the process has ended,
+   * The next line, as {@link Channel.receive} gives it. Stops a second after the process has ended,
    * because a stray process may keep the channel open.
    */
   receive(

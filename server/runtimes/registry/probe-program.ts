@@ -8,17 +8,16 @@ const PROBE_TIMEOUT_MS = 10_000;
 /** Answers of this process by program and confinement: the machine does not change meanwhile. */
 const answers = new Map<string, Promise<boolean>>();
 
-export interface ProgramProbe {
-  readonly argv: readonly string[];
-  /** The program's own file, where the sandbox's system does not have it. */
-  readonly program?: ReadOnlyBind | undefined;
-}
-
-/** Whether a program exits with 0 in a sandbox. @throws {PoolError} `sandbox_unavailable`. */
+/**
+ * Whether a command line exits with 0 in a sandbox.
+ *
+ * @param program the file of the program, where the sandbox's system does not have it.
+ * @throws {PoolError} `sandbox_unavailable`.
+ */
 export function works(
-  { argv, program }: ProgramProbe,
-  sandbox: Sandbox,
-  confinement: Confinement,
+  { sandbox, confinement }: { readonly sandbox: Sandbox; readonly confinement: Confinement },
+  argv: readonly string[],
+  program?: ReadOnlyBind,
 ): Promise<boolean> {
   const key = JSON.stringify([argv, program?.from, sandbox.level, confinement]);
   let answer = answers.get(key);

@@ -10,7 +10,7 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { bun } from "../bun.ts";
 import { commandRuntime } from "../command.ts";
 import type { ConfiguredRuntimes } from "../configured.ts";
-import type { Definition, Runner } from "../definition.ts";
+import type { Definition } from "../definition.ts";
 import { configuredRuntime } from "../functions/configured-runtime.ts";
 import { FunctionRuntime } from "../functions/function-runtime.ts";
 import { ReusePool } from "../functions/reuse.ts";
@@ -178,37 +178,24 @@ export class RuntimeRegistry {
 }
 
 /** The built-in runtimes whose programs work in the sandbox. */
-async function workingRunners({
-  sandbox,
-  confinement,
-  path,
-  configured,
-}: RuntimeRegistryOptions): Promise<[name: string, Runner][]> {
-  const runners = Object.entries(DEFINITIONS).map(
-    async ([name, definition]): Promise<[string, Runner][]> => {
-      // A configured runtime replaces the built-in one of its name.
-      if (Object.hasOwn(configured, name)) return [];
-      const runner = await definition({ path, folder: sandbox.folder });
-      if (!runner) return [];
-      const { probe: argv, program } = runner;
-      return (await works({ argv, program }, sandbox, confinement)) ? [[name, runner]] : [];
-    },
-  );
+async function workingRunners(options: RuntimeRegistryOptions) {
+  const { path, configured, sandbox } = options;
+  const runners = Object.entries(DEFINITIONS).map(async ([name, definition]) => {
+    // A configured runtime replaces the built-in one of its name.
+    if (Object.hasOwn(configured, name)) return [];
+    const runner = await definition({ path, folder: sandbox.folder });
+    if (!runner || !(await works(options, runner.probe, runner.program))) return [];
+    return [[name, runner] as const];
+  });
   return (await Promise.all(runners)).flat();
 }
 
 /** The configured runtimes whose programs the sandbox finds. */
-async function workingCommands({
-  sandbox,
-  confinement,
-  configured,
-}: RuntimeRegistryOptions): Promise<[name: string, command: readonly string[]][]> {
-  const commands = Object.entries(configured).map(
-    async ([name, { command }]): Promise<[string, string[]][]> => {
-      const argv = ["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""];
-      return (await works({ argv }, sandbox, confinement)) ? [[name, command]] : [];
-    },
-  );
+async function workingCommands(options: RuntimeRegistryOptions) {
+  const commands = Object.entries(options.configured).map(async ([name, { command }]) => {
+    const argv = ["/bin/sh", "-c", 'command -v "$1"', "sh", command[0] ?? ""];
+    return (await works(options, argv)) ? [[name, command] as const] : [];
+  });
   return (await Promise.all(commands)).flat();
 }
 

@@ -82,7 +82,7 @@ function textOf(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
-    return "what cannot be told";
+    return "a value without a text";
   }
 }
 

@@ -1,4 +1,4 @@
-/** The committed contract, what a member serves of it, and the table of problems. */
+/** The committed contract, its operations on a member, and the table of codes. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
@@ -21,7 +21,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
 
-test("openapi.json is what the routes say", () => {
+test("openapi.json matches the routes", () => {
   expect(
     JSON.parse(readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8")),
   ).toEqual(document);
@@ -53,7 +53,8 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
   "a member serves %s",
   async (_, { method, path }) => {
     const { url } = await startOne();
-    const target = `${url}${path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`)}`;
+    const filled = path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`);
+    const target = `${url}${filled}`;
     const response = await within(
       "the answer",
       fetch(target, {
@@ -68,7 +69,7 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
     else {
       const given = await problemOf(response);
       expect(given.code).not.toBe("not_found");
-      // What comes is among what the document says can come.
+      // The document lists the status.
       expect(Object.keys(document.paths[path]?.[method]?.responses ?? {})).toContain(
         String(response.status),
       );
@@ -84,12 +85,12 @@ test("every code has a status, a title, and makes a valid problem", () => {
     expect(given.status).toBeGreaterThanOrEqual(400);
     expect(given.title).not.toBe("");
     expect(given.type).toBe(`urn:distributed-pool:problem:${code}`);
-    // Whoever may send again is told so by the status too.
+    // The status alone tells a client whether it may send the request again.
     expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(given.status));
   }
 });
 
-test("what a stream carries is what the schemas say", async () => {
+test("the events of a stream match the schemas", async () => {
   const { url } = await startOne();
   for (const spec of [
     { command: ["sh", "-c", "echo out; echo err >&2"] },

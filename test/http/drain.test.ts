@@ -1,4 +1,4 @@
-/** A member that drains: it admits nothing more, and loses nothing that it has. */
+/** A member that drains admits no more children and loses none that it has. */
 import { expect, onTestFinished, test } from "vitest";
 import type { Count } from "../../openapi/resources.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
@@ -18,9 +18,9 @@ import {
   within,
 } from "../helpers/member.ts";
 
-/** Ends when it is stopped. */
+/** A command that ends when it is stopped. */
 const WAITS = { command: ["sleep", "600"], deadlineMs: 60_000 };
-/** Ends by itself, after the drain has begun. */
+/** A command that ends by itself after the drain has begun. */
 const PAUSES = { command: ["sh", "-c", "echo begun; sleep 1; echo finished"], deadlineMs: 60_000 };
 
 async function begin(url: string, path: string, spec: unknown) {
@@ -37,7 +37,7 @@ const drains = ({ url }: RunningMember) =>
     async () => (await fetch(`${url}/readyz`)).status === 503,
   );
 
-test("what runs finishes and is delivered, through other members too; then the port is closed", async () => {
+test("children finish and are delivered, through other members too; then the port closes", async () => {
   const [m1, m2] = (await startMembers({ drainMs: 20_000 }, { pools: { other: 1 } })) as [
     RunningMember,
     RunningMember,
@@ -64,7 +64,7 @@ test("what runs finishes and is delivered, through other members too; then the p
   expect(
     (await problemOf(await post(m1.url, "/slots", { pool: "pipeline", waitMs: 1_000 }))).code,
   ).toBe("draining");
-  // It is no longer in the pool, and its children are still to be found by their ids, at any member.
+  // The member has left the pool. Every member still finds its children by their ids.
   expect(
     (await problemOf(await post(m2.url, "/pools/pipeline/call", { command: ["true"] }))).code,
   ).toBe("no_members_available");
@@ -82,7 +82,7 @@ test("what runs finishes and is delivered, through other members too; then the p
   expect((await fetch(`${m2.url}/livez`)).status).toBe(200);
 });
 
-test("those that wait are sent elsewhere, and lose no time of their wait", async () => {
+test("callers that wait go to another member, and keep the rest of their wait", async () => {
   const [m1, m2, m3] = (await startMembers(
     { pools: { pipeline: 1 }, drainMs: 20_000 },
     { pools: { pipeline: 1 } },
@@ -106,7 +106,7 @@ test("those that wait are sent elsewhere, and lose no time of their wait", async
   lastOf(await first.rest(), "result");
 });
 
-test("a call that passes through a member that drains goes on to its end", async () => {
+test("a call through a gateway that drains continues to its end", async () => {
   const [m1, m2] = (await startMembers(
     { pools: { other: 1 }, drainMs: 20_000 },
     { pools: { pipeline: 1 } },
@@ -118,7 +118,7 @@ test("a call that passes through a member that drains goes on to its end", async
   expect((await fetch(`${m2.url}/readyz`)).status).toBe(200);
 });
 
-test("what is still running after drainMs is stopped and says so; a placed child too", async () => {
+test("children that still run after drainMs are stopped, placed ones too", async () => {
   const member = await startOne({ drainMs: 100, graceMs: 100 });
   const call = await begin(member.url, "/call", { pool: "pipeline", ...WAITS });
   const placed = (await (
@@ -138,7 +138,7 @@ test("what is still running after drainMs is stopped and says so; a placed child
   await within("the member to leave", member.stopped);
 });
 
-test("stop() of an embedded member is the same, and resolves when it has left", async () => {
+test("stop() of an embedded member drains it, and resolves when it has left", async () => {
   const member = await startOne({ drainMs: 20_000 });
   const call = await begin(member.url, "/call", { pool: "pipeline", ...PAUSES });
   const stopped = member.stop();
@@ -148,7 +148,7 @@ test("stop() of an embedded member is the same, and resolves when it has left", 
   await member.stop();
 });
 
-test("the SDK asks the one member that it was given", async () => {
+test("drain of the SDK drains the member at its URL", async () => {
   const member = await startOne();
   const pools = new DistributedPool({ url: member.url });
   onTestFinished(() => pools.close());

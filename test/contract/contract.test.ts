@@ -67,8 +67,8 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
     expect(response.headers.get("pool-member")).toBe("m1");
     if (response.status < 400) await response.body?.cancel();
     else {
-      const given = await problemOf(response);
-      expect(given.code).not.toBe("not_found");
+      const refusal = await problemOf(response);
+      expect(refusal.code).not.toBe("not_found");
       // The document lists the status.
       expect(Object.keys(document.paths[path]?.[method]?.responses ?? {})).toContain(
         String(response.status),
@@ -80,13 +80,13 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
 test("every code has a status, a title, and makes a valid problem", () => {
   expect(Object.keys(ERRORS).toSorted()).toEqual([...ERROR_CODES].toSorted());
   for (const code of ERROR_CODES) {
-    const given = problem(code, "for the test");
-    expect(ProblemSchema.safeParse(given).success, code).toBe(true);
-    expect(given.status).toBeGreaterThanOrEqual(400);
-    expect(given.title).not.toBe("");
-    expect(given.type).toBe(`urn:distributed-pool:problem:${code}`);
+    const refusal = problem(code, "for the test");
+    expect(ProblemSchema.safeParse(refusal).success, code).toBe(true);
+    expect(refusal.status).toBeGreaterThanOrEqual(400);
+    expect(refusal.title).not.toBe("");
+    expect(refusal.type).toBe(`urn:distributed-pool:problem:${code}`);
     // The status alone tells a client whether it may send the request again.
-    expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(given.status));
+    expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(refusal.status));
   }
 });
 

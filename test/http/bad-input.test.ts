@@ -13,19 +13,19 @@ import {
   within,
 } from "../helpers/member.ts";
 
-const NOBODY = "0".repeat(32);
+const NO_CHILD = "0".repeat(32);
 
 /** Checks a refusal and returns its detail. */
 async function refused(response: Response, code: ErrorCode, detail: RegExp): Promise<string> {
-  const given = await problemOf(response);
-  expect(given).toMatchObject({
+  const refusal = await problemOf(response);
+  expect(refusal).toMatchObject({
     code,
     status: ERRORS[code].status,
     detail: expect.stringMatching(detail),
   });
   expect(response.status).toBe(ERRORS[code].status);
   expect(response.headers.get("retry-after")).toBe(response.status === 503 ? "1" : null);
-  return given.detail;
+  return refusal.detail;
 }
 
 const MANY_BYTES = "x".repeat(131_072);
@@ -118,10 +118,10 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       const member = await startOne();
       for (const [what, spec, detail] of SPECS) {
         const response = await post(member.url, path, { ...own, ...spec });
-        const given = await refused(response, "invalid_request", detail).catch((error: Error) => {
+        const refusal = await refused(response, "invalid_request", detail).catch((error: Error) => {
           throw new Error(`${what}: ${error.message}`, { cause: error });
         });
-        expect(given.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
+        expect(refusal.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
       }
       await idle(member);
     });
@@ -276,7 +276,7 @@ describe("a child", () => {
       for (const owner of ["m1", "m2", "nobody"]) {
         const response = await within(
           "the answer",
-          fetch(`${m1?.url}/children/${owner}.${NOBODY}${rest}`, { method }),
+          fetch(`${m1?.url}/children/${owner}.${NO_CHILD}${rest}`, { method }),
         );
         await refused(response, "child_not_found", new RegExp(owner));
       }
@@ -289,8 +289,8 @@ describe("a child", () => {
         "nonsense",
         `m1.${"0".repeat(31)}`,
         `m1.${"G".repeat(32)}`,
-        `.${NOBODY}`,
-        `a%2Fb.${NOBODY}`,
+        `.${NO_CHILD}`,
+        `a%2Fb.${NO_CHILD}`,
       ]) {
         const response = await within(
           "the answer",

@@ -56,7 +56,7 @@ describe.skipIf(!hasOpenssl)(
     });
 
     async function start(...options: Options[]): Promise<RunningMember[]> {
-      return startMembers(...options.map((given) => ({ tls: tls(), ...given })));
+      return startMembers(...options.map((more) => ({ tls: tls(), ...more })));
     }
 
     async function startWith(
@@ -67,8 +67,8 @@ describe.skipIf(!hasOpenssl)(
       return { member, session: await connectTo(member.url, trusting(client)) };
     }
 
-    const json = async <T>(...given: Parameters<typeof open>) =>
-      JSON.parse((await ask(...given)).text) as T;
+    const json = async <T>(...request: Parameters<typeof open>) =>
+      JSON.parse((await ask(...request)).text) as T;
     const countOn = async (session: ClientHttp2Session) =>
       (await json<Count>(session, "/children/count")).pools.pipeline;
     const idleOn = (session: ClientHttp2Session) =>

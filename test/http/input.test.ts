@@ -103,13 +103,13 @@ test("a call's input is empty unless the spec opens it", async () => {
   if (placed?.type !== "placed") throw new Error("expected placed");
   await pools.child(placed.child.id).write("fed", { end: true });
   expect(text(await within("the end", collect(events)))).toBe("fed");
-  const given = await pools.placeChild("pipeline", {
+  const fed = await pools.placeChild("pipeline", {
     command: ["sh", "-c", "cat; sleep 60"],
     stdin: "given",
   });
-  await output(given, "given");
-  await expect(given.write("more")).rejects.toMatchObject({ code: "stdin_closed" });
-  await given.stop({ graceMs: 0 });
+  await output(fed, "given");
+  await expect(fed.write("more")).rejects.toMatchObject({ code: "stdin_closed" });
+  await fed.stop({ graceMs: 0 });
   await idle(far);
 });
 

@@ -38,7 +38,7 @@ function form(...parts: [disposition: string, content: string][]): string {
   return `${written.join("")}--${BOUNDARY}--\r\n`;
 }
 
-const spec = (given: object): [string, string] => ['name="spec"', JSON.stringify(given)];
+const spec = (json: object): [string, string] => ['name="spec"', JSON.stringify(json)];
 
 function send(
   url: string,

@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildIdSchema } from "../names.ts";
 import { ChildSchema, SignalSchema } from "../resources.ts";
-import { problems, stream } from "./responses.ts";
+import { ok, problems, stream } from "./responses.ts";
 
 const tags = ["Children"];
 const params = z.object({ id: ChildIdSchema });
@@ -17,10 +17,7 @@ export const getChild = createRoute({
   tags,
   summary: "Get one child; any member answers",
   request: { params },
-  responses: {
-    200: { description: "The child.", content: json(ChildSchema) },
-    ...problems(unreachable),
-  },
+  responses: ok("The child.", ChildSchema, unreachable),
 });
 
 export const stopChild = createRoute({

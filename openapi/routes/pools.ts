@@ -1,11 +1,11 @@
 /** Operations on pools. Any member answers for any pool. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { json, jsonBody } from "../bodies.ts";
+import { jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../names.ts";
 import { PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
 import { ChildSpecSchema } from "../spec.ts";
 import { childFilter } from "./parameters.ts";
-import { callDocs, callResponses, placedResponses, problems, unknownWork } from "./responses.ts";
+import { callDocs, callResponses, ok, placedResponses, unknownWork } from "./responses.ts";
 
 const tags = ["Pools"];
 const params = z.object({ pool: PoolNameSchema });
@@ -44,10 +44,7 @@ export const listPools = createRoute({
   path: "/pools",
   tags,
   summary: "List the pools that have members",
-  responses: {
-    200: { description: "The pools.", content: json(PoolListSchema) },
-    ...problems(["no_members_available"]),
-  },
+  responses: ok("The pools.", PoolListSchema, ["no_members_available"]),
 });
 
 export const getPool = createRoute({
@@ -57,10 +54,11 @@ export const getPool = createRoute({
   tags,
   summary: "Get a pool's members and their load",
   request: { params },
-  responses: {
-    200: { description: "The pool.", content: json(PoolSchema) },
-    ...problems(["invalid_request", "pool_not_found", "no_members_available"]),
-  },
+  responses: ok("The pool.", PoolSchema, [
+    "invalid_request",
+    "pool_not_found",
+    "no_members_available",
+  ]),
 });
 
 export const listPoolChildren = createRoute({
@@ -70,8 +68,9 @@ export const listPoolChildren = createRoute({
   tags,
   summary: "List a pool's children on all its members",
   request: { params, query: z.strictObject(childFilter) },
-  responses: {
-    200: { description: "The children.", content: json(PoolChildListSchema) },
-    ...problems(["invalid_request", "pool_not_found", "no_members_available"]),
-  },
+  responses: ok("The children.", PoolChildListSchema, [
+    "invalid_request",
+    "pool_not_found",
+    "no_members_available",
+  ]),
 });

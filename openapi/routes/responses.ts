@@ -52,6 +52,15 @@ export function problems(codes: readonly ErrorCode[], schema: z.ZodType = Proble
   );
 }
 
+/** The answers of an operation whose one success is 200 with JSON. */
+export function ok<S extends z.ZodType>(
+  description: string,
+  schema: S,
+  codes: readonly ErrorCode[],
+) {
+  return { 200: { description, content: json(schema) }, ...problems(codes) };
+}
+
 export const stream = {
   description:
     "The child's events; each `data` line is one `PoolEvent`. A stream that ends without a " +

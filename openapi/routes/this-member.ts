@@ -9,6 +9,7 @@ import { childFilter } from "./parameters.ts";
 import {
   callDocs,
   callResponses,
+  ok,
   placedResponses,
   problems,
   unknownWork,
@@ -47,10 +48,7 @@ export const listChildren = createRoute({
   tags,
   summary: "List this member's children, with those that ended a short time ago",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
-  responses: {
-    200: { description: "The children.", content: json(ChildListSchema) },
-    ...problems(["invalid_request"]),
-  },
+  responses: ok("The children.", ChildListSchema, ["invalid_request"]),
 });
 
 export const countChildren = createRoute({
@@ -59,10 +57,7 @@ export const countChildren = createRoute({
   path: "/children/count",
   tags,
   summary: "Get this member's load by pool: the probe of placement",
-  responses: {
-    200: { description: "The load.", content: json(CountSchema) },
-    ...problems([]),
-  },
+  responses: ok("The load.", CountSchema, []),
 });
 
 export const requestSlot = createRoute({
@@ -111,8 +106,5 @@ export const listTasks = createRoute({
   tags,
   summary: "List this member's tasks and runtimes, in one pool or in all",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
-  responses: {
-    200: { description: "Their names.", content: json(TasksSchema) },
-    ...problems(["invalid_request"]),
-  },
+  responses: ok("Their names.", TasksSchema, ["invalid_request"]),
 });

@@ -55,7 +55,7 @@ export const EnvironmentSchema = record(
   }
 });
 
-/** What is wrong with a command and its variables taken together, if anything. */
+/** The faults of a command and its variables taken together. */
 export function* commandIssues(
   command: readonly string[],
   variables: Readonly<Record<string, string>>,

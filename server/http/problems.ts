@@ -88,7 +88,7 @@ export async function problemOf(
       );
     return problem("invalid_request", await malformed(c, error.message));
   }
-  // Nobody reads this answer: the client went away while the server worked on it.
+  // The client went away while the server worked, so no one reads this answer.
   if (error instanceof Error && (error.name === "AbortError" || wasCutOff(c)))
     return problem("cancelled", "the caller went away");
   // `JSON.parse` throws this for JSON that nests too deep for the stack.

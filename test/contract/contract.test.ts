@@ -1,4 +1,4 @@
-/** The committed contract, what a member serves of it, and the table of problems. */
+/** The committed contract, its operations on a member, and the table of codes. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
@@ -21,7 +21,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
 
-test("openapi.json is what the routes say", () => {
+test("openapi.json matches the routes", () => {
   expect(
     JSON.parse(readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8")),
   ).toEqual(document);
@@ -53,7 +53,8 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
   "a member serves %s",
   async (_, { method, path }) => {
     const { url } = await startOne();
-    const target = `${url}${path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`)}`;
+    const filled = path.replace("{pool}", "pipeline").replace("{id}", `m1.${"0".repeat(32)}`);
+    const target = `${url}${filled}`;
     const response = await within(
       "the answer",
       fetch(target, {
@@ -66,9 +67,9 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
     expect(response.headers.get("pool-member")).toBe("m1");
     if (response.status < 400) await response.body?.cancel();
     else {
-      const given = await problemOf(response);
-      expect(given.code).not.toBe("not_found");
-      // What comes is among what the document says can come.
+      const refusal = await problemOf(response);
+      expect(refusal.code).not.toBe("not_found");
+      // The document lists the status.
       expect(Object.keys(document.paths[path]?.[method]?.responses ?? {})).toContain(
         String(response.status),
       );
@@ -79,17 +80,17 @@ test.each(ROUTES.map((route) => [route.operationId, route] as const))(
 test("every code has a status, a title, and makes a valid problem", () => {
   expect(Object.keys(ERRORS).toSorted()).toEqual([...ERROR_CODES].toSorted());
   for (const code of ERROR_CODES) {
-    const given = problem(code, "for the test");
-    expect(ProblemSchema.safeParse(given).success, code).toBe(true);
-    expect(given.status).toBeGreaterThanOrEqual(400);
-    expect(given.title).not.toBe("");
-    expect(given.type).toBe(`urn:distributed-pool:problem:${code}`);
-    // Whoever may send again is told so by the status too.
-    expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(given.status));
+    const refusal = problem(code, "for the test");
+    expect(ProblemSchema.safeParse(refusal).success, code).toBe(true);
+    expect(refusal.status).toBeGreaterThanOrEqual(400);
+    expect(refusal.title).not.toBe("");
+    expect(refusal.type).toBe(`urn:distributed-pool:problem:${code}`);
+    // The status alone tells a client whether it may send the request again.
+    expect(ERRORS[code].retryable, code).toBe([408, 429, 503].includes(refusal.status));
   }
 });
 
-test("what a stream carries is what the schemas say", async () => {
+test("the events of a stream match the schemas", async () => {
   const { url } = await startOne();
   for (const spec of [
     { command: ["sh", "-c", "echo out; echo err >&2"] },

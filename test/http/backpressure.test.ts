@@ -32,7 +32,7 @@ import { confinement } from "../helpers/sandbox.ts";
 const MIB = 1024 * 1024;
 const zeros = (bytes: number) => ["head", "-c", String(bytes), "/dev/zero"];
 
-/** A caller on a bare socket: it reads only what it is asked to. */
+/** A caller on a bare socket, which reads only what the test reads. */
 async function openCall(url: string, path: string, spec: object): Promise<Socket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -42,14 +42,15 @@ async function openCall(url: string, path: string, spec: object): Promise<Socket
   await within("the connection", once(socket, "connect"));
   const body = JSON.stringify(spec);
   socket.pause();
-  // HTTP/1.0, so that the answer comes without chunks and ends with the connection.
+  // Over HTTP/1.0 the answer has no chunks and ends with the connection.
   socket.write(
-    `POST ${path} HTTP/1.0\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `POST ${path} HTTP/1.0\r\nhost: ${hostname}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   return socket;
 }
 
-/** The bytes behind the head of an answer. */
+/** The bytes after the head of an answer. */
 async function* bodyOf(socket: Socket): AsyncGenerator<Uint8Array> {
   let head: Buffer | undefined = Buffer.alloc(0);
   for await (const chunk of socket as AsyncIterable<Buffer>) {
@@ -91,11 +92,11 @@ const infoOf = (url: string, id: string) => getJson<ChildInfo>(`${url}/children/
 
 describe("a caller that does not read", () => {
   test.each(["/call", "/pools/pipeline/call"])(
-    "of %s holds its child back, at little cost, and misses nothing",
+    "of %s stops its child, costs little memory and misses nothing",
     async (path) => {
       const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
       if (!m1 || !m2) throw new Error("expected two members");
-      // Through the gateway the call comes in at the member that does not serve the pool.
+      // The call enters at the member that does not serve the pool.
       const [door, own] = path === "/call" ? [m1, { pool: "pipeline" }] : [m2, {}];
       const bytes = 100 * MIB;
       const before = await heldBytes();
@@ -110,7 +111,7 @@ describe("a caller that does not read", () => {
           (await getJson<{ children: ChildInfo[] }>(`${m1.url}/children`)).children.length === 1,
       );
       const [slow] = (await getJson<{ children: [ChildInfo] }>(`${m1.url}/children`)).children;
-      // The measure of time: the same work, begun later, with nobody to wait for.
+      // A child without a reader does the same work later: its end shows that enough time passed.
       const free = await place(m1.url, zeros(bytes));
       await until(
         "the child without a reader to end",
@@ -129,7 +130,7 @@ describe("a caller that does not read", () => {
     },
   );
 
-  test("and never will, can be stopped: the child ends and its slot is free", async () => {
+  test("and never will, can be stopped: its child ends and the slot is free", async () => {
     const member = await startOne();
     await openCall(member.url, "/call", { pool: "pipeline", command: ["yes"], deadlineMs: 500 });
     await until(
@@ -140,7 +141,7 @@ describe("a caller that does not read", () => {
     await idle(member);
   });
 
-  test("and leaves, lets its child go on", async () => {
+  test("and leaves, lets its child continue", async () => {
     const member = await startOne();
     const socket = await openCall(member.url, "/call", {
       pool: "pipeline",
@@ -165,7 +166,7 @@ describe("a caller that does not read", () => {
 });
 
 describe("a child without a reader", () => {
-  test("ends by itself; who comes late finds a gap and the rest, which add up", async () => {
+  test("ends by itself; a late reader finds a gap and the rest, which add up", async () => {
     const [m1, m2] = await startMembers({}, {});
     if (!m1 || !m2) throw new Error("expected two members");
     const bytes = 50 * MIB;
@@ -195,14 +196,14 @@ describe("a child without a reader", () => {
   });
 });
 
-/** A child whose output is a stream of this test's, so that what is taken of it can be counted. */
+/** The test provides the child's output, so it can count the bytes that are taken. */
 test("a lossless reader that stops keeps the child's pipe unread", async () => {
   const taken = { bytes: 0 };
   const stdout = new Readable({
     highWaterMark: 65_536,
     read() {
       taken.bytes += 65_536;
-      // Later, as a pipe would: at once would leave nobody else a turn.
+      // A pipe answers later too. At once, nothing else would get a turn.
       setImmediate(() => this.push(Buffer.alloc(65_536, "x")));
     },
   });

@@ -1,4 +1,4 @@
-/** What is wrong is refused with the code of the contract and a word on what was expected, and costs no slot. */
+/** Bad requests get a code and the expected value, and take no slot. */
 import { describe, expect, test } from "vitest";
 import { ERRORS, type ErrorCode } from "../../openapi/errors.ts";
 import {
@@ -13,19 +13,19 @@ import {
   within,
 } from "../helpers/member.ts";
 
-const NOBODY = "0".repeat(32);
+const NO_CHILD = "0".repeat(32);
 
-/** Checks a refusal; answers its detail. */
+/** Checks a refusal and returns its detail. */
 async function refused(response: Response, code: ErrorCode, detail: RegExp): Promise<string> {
-  const given = await problemOf(response);
-  expect(given).toMatchObject({
+  const refusal = await problemOf(response);
+  expect(refusal).toMatchObject({
     code,
     status: ERRORS[code].status,
     detail: expect.stringMatching(detail),
   });
   expect(response.status).toBe(ERRORS[code].status);
   expect(response.headers.get("retry-after")).toBe(response.status === 503 ? "1" : null);
-  return given.detail;
+  return refusal.detail;
 }
 
 const MANY_BYTES = "x".repeat(131_072);
@@ -33,7 +33,7 @@ const MANY_BYTES = "x".repeat(131_072);
 const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegExp][] = [
   ["an unknown key", { command: ["true"], cmd: 1 }, /expected no such key; got "cmd"/],
   [
-    "an unknown key deeper down",
+    "an unknown key in an object",
     { function: { source: "() => 1", arguments: [] } },
     /\/function: expected no such key; got "arguments"/,
   ],
@@ -98,7 +98,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   ],
   ["an empty source", { function: { source: "" } }, /\/function\/source: /],
   [
-    "arguments that are no list",
+    "arguments that are no array",
     { function: { source: "() => 1", args: {} } },
     /\/function\/args: .*expected array/,
   ],
@@ -118,10 +118,10 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       const member = await startOne();
       for (const [what, spec, detail] of SPECS) {
         const response = await post(member.url, path, { ...own, ...spec });
-        const given = await refused(response, "invalid_request", detail).catch((error: Error) => {
+        const refusal = await refused(response, "invalid_request", detail).catch((error: Error) => {
           throw new Error(`${what}: ${error.message}`, { cause: error });
         });
-        expect(given.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
+        expect(refusal.length, `${what}: the input is not sent back`).toBeLessThan(1_000);
       }
       await idle(member);
     });
@@ -136,7 +136,7 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       await idle(member);
     });
 
-    test("refuses a body over the limit, told beforehand or not", async () => {
+    test("refuses a body over the limit, with and without content-length", async () => {
       const member = await startOne({ maxBodyBytes: 2_048 });
       const body = JSON.stringify({ ...own, command: ["echo", "x".repeat(4_096)] });
       await refused(
@@ -150,7 +150,7 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
         "payload_too_large",
         /expected a body of at most 2048 bytes/,
       );
-      // JSON by another name, which the routes read too, is no child's input.
+      // The routes read JSON of every name, so it is no child's input.
       const named = await post(member.url, `${path}?spec=1`, body, {
         "content-type": "application/vnd.1+json",
       });
@@ -158,7 +158,7 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       await idle(member);
     });
 
-    test("refuses what is not JSON", async () => {
+    test("refuses bodies that are not JSON", async () => {
       const member = await startOne();
       const send = (body: string | undefined, type?: string) =>
         post(member.url, path, body, type === undefined ? {} : { "content-type": type });
@@ -180,7 +180,7 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       await idle(member);
     });
 
-    test("survives JSON that is nested deep", async () => {
+    test("survives JSON that nests deep", async () => {
       const member = await startOne();
       for (const depth of [1_000, 10_000, 200_000]) {
         const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
@@ -192,7 +192,7 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
         if (response.status >= 400) await refused(response, "invalid_request", /nested|expected/);
         else if (path.endsWith("/call")) {
           const last = (await eventsOf(response)).at(-1);
-          // Carried, or refused as the caller's mistake; never a fault of the member.
+          // The member carries the value or refuses it as invalid: it never fails.
           if (last?.type === "failed")
             expect(last.problem.code, `${depth} deep: ${last.problem.detail}`).toMatch(
               /^(invalid_request|function_threw)$/,
@@ -216,7 +216,7 @@ describe("a pool", () => {
     await idle(member);
   });
 
-  test("that nobody serves: calling is no_members_available, looking is pool_not_found", async () => {
+  test("that no member serves: a call is no_members_available, a GET pool_not_found", async () => {
     const member = await startOne();
     for (const path of ["/pools/video/call", "/pools/video/children"]) {
       await refused(
@@ -270,13 +270,13 @@ describe("a child", () => {
     ["GET", "/events"],
   ] as const;
 
-  test("that is not there, here or on another member", async () => {
+  test("that does not exist, here or on another member", async () => {
     const [m1] = await startMembers({}, {});
     for (const [method, rest] of asks)
       for (const owner of ["m1", "m2", "nobody"]) {
         const response = await within(
           "the answer",
-          fetch(`${m1?.url}/children/${owner}.${NOBODY}${rest}`, { method }),
+          fetch(`${m1?.url}/children/${owner}.${NO_CHILD}${rest}`, { method }),
         );
         await refused(response, "child_not_found", new RegExp(owner));
       }
@@ -289,8 +289,8 @@ describe("a child", () => {
         "nonsense",
         `m1.${"0".repeat(31)}`,
         `m1.${"G".repeat(32)}`,
-        `.${NOBODY}`,
-        `a%2Fb.${NOBODY}`,
+        `.${NO_CHILD}`,
+        `a%2Fb.${NO_CHILD}`,
       ]) {
         const response = await within(
           "the answer",
@@ -304,7 +304,7 @@ describe("a child", () => {
       }
   });
 
-  test("with a Last-Event-ID that is malformed, or still to come", async () => {
+  test("with a Last-Event-ID that is malformed or in the future", async () => {
     const [m1, m2] = await startMembers({}, {});
     const events = await callEvents(m1?.url ?? "", "/call", {
       pool: "pipeline",
@@ -357,7 +357,10 @@ describe("everything else", () => {
       await refused(
         await post(member.url, path, { ...own, command: ["true"] }, { accept: "image/png" }),
         "invalid_request",
-        /expected Accept: text\/event-stream or application\/json or application\/octet-stream; got image\/png/,
+        new RegExp(
+          "expected Accept: text/event-stream or application/json or " +
+            "application/octet-stream; got image/png",
+        ),
       );
     await idle(member);
   });

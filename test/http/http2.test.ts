@@ -1,4 +1,4 @@
-/** HTTP/2 of members that serve https: everything that HTTP/1.1 does, and its own ways to be rude. */
+/** HTTP/2 of members that serve https: all that HTTP/1.1 does, and the attacks that only it has. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -56,7 +56,7 @@ describe.skipIf(!hasOpenssl)(
     });
 
     async function start(...options: Options[]): Promise<RunningMember[]> {
-      return startMembers(...options.map((given) => ({ tls: tls(), ...given })));
+      return startMembers(...options.map((more) => ({ tls: tls(), ...more })));
     }
 
     async function startWith(
@@ -67,8 +67,8 @@ describe.skipIf(!hasOpenssl)(
       return { member, session: await connectTo(member.url, trusting(client)) };
     }
 
-    const json = async <T>(...given: Parameters<typeof open>) =>
-      JSON.parse((await ask(...given)).text) as T;
+    const json = async <T>(...request: Parameters<typeof open>) =>
+      JSON.parse((await ask(...request)).text) as T;
     const countOn = async (session: ClientHttp2Session) =>
       (await json<Count>(session, "/children/count")).pools.pipeline;
     const idleOn = (session: ClientHttp2Session) =>
@@ -95,7 +95,7 @@ describe.skipIf(!hasOpenssl)(
       return { socket, authority: new URL(member.url).host };
     }
 
-    test("is spoken with those who ask for it; all others go on with HTTP/1.1 on the same port", async () => {
+    test("serves clients that ask for it; others get HTTP/1.1 on the same port", async () => {
       const { member, session } = await startWith();
       expect(session.alpnProtocol).toBe("h2");
       expect(await json(session, "/livez")).toMatchObject({ status: "ok", member: "m1" });
@@ -120,7 +120,7 @@ describe.skipIf(!hasOpenssl)(
       ]);
     });
 
-    test("carries calls in each form, children and their files, through other members too", async () => {
+    test("carries calls in each form, children and files, also through other members", async () => {
       const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
       const spec = {
         command: ["sh", "-c", "echo out; echo err >&2; printf film > a.bin"],
@@ -155,7 +155,7 @@ describe.skipIf(!hasOpenssl)(
         expect(
           await json(session, path, { ...spec, ...more }, { accept: "application/json" }),
         ).toMatchObject({ stdout: "out\n", exitCode: 0 });
-        // The reader comes back for what it has missed.
+        // The reader resumes after its last event.
         const again = await headOf(
           open(session, `${at}/events`, undefined, { "last-event-id": "1" }),
         );
@@ -178,7 +178,7 @@ describe.skipIf(!hasOpenssl)(
       }
     });
 
-    test("carries the raw form with its trailer, and resets the stream where it is no success", async () => {
+    test("carries the raw form with its trailer, and resets the stream on a failure", async () => {
       const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
       for (const [member, path, more] of [
         [m1, "/call", { pool: "pipeline" }],
@@ -222,7 +222,7 @@ describe.skipIf(!hasOpenssl)(
       }
     });
 
-    test("raw bytes whose stream is reset again and again go on where they were, through other members too", async () => {
+    test("raw bytes resume after each reset of their stream, also through other members", async () => {
       const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
       const bytes = 32 * MIB;
       const command = [
@@ -271,7 +271,7 @@ describe.skipIf(!hasOpenssl)(
     });
 
     test.each(["/call", "/pools/pipeline/call"])(
-      "a reader of %s that does not read holds its child back, and no other stream of its connection",
+      "a reader of %s that does not read stops its child, and no other stream of its connection",
       async (path) => {
         const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [
           RunningMember,
@@ -289,7 +289,7 @@ describe.skipIf(!hasOpenssl)(
             outputEncoding: "base64",
           }),
         );
-        // The measure of time: the same work, begun later, with nobody to wait for.
+        // A child without a reader does the same work later: its end shows that enough time passed.
         const free = await place(other, ["head", "-c", String(bytes), "/dev/zero"]);
         await until(
           "the child without a reader to end",
@@ -315,7 +315,7 @@ describe.skipIf(!hasOpenssl)(
       },
     );
 
-    test("a stream that is reset, or whose connection goes, is a caller that went away", async () => {
+    test("a reset stream or a closed connection is a caller that went away", async () => {
       const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
       const watcher = await connectTo(m1.url, trusting());
       const linked = { command: ["sleep", "600"], link: true, deadlineMs: 600_000 };
@@ -334,7 +334,7 @@ describe.skipIf(!hasOpenssl)(
             if (leave === "reset") stream.close(constants.NGHTTP2_CANCEL);
             else session.destroy();
             await idleOn(watcher);
-            // The others of the connection are unharmed.
+            // The other streams of the connection are unharmed.
             if (leave === "reset")
               expect(await json(session, "/livez")).toMatchObject({ status: "ok" });
           }
@@ -344,12 +344,12 @@ describe.skipIf(!hasOpenssl)(
       const [placed] = [(await within("placed", eventsIn(stream).next())).value as NumberedEvent];
       stream.close(constants.NGHTTP2_CANCEL);
       if (placed.type !== "placed") throw new Error("expected placed");
-      // Its life is its own, unless it is linked.
+      // The child outlives its caller unless it is linked.
       const events = await headOf(open(watcher, `/children/${placed.child.id}/events`));
       expect(textOf(await within("its events", collect(eventsIn(events.stream))))).toBe("on\n");
     });
 
-    test("input goes to a child piece by piece, also while its output comes; input that is broken off starts nothing", async () => {
+    test("input reaches a child piece by piece; input that breaks off starts nothing", async () => {
       const { member, session } = await startWith();
       const child = await json<ChildInfo>(session, "/children", {
         pool: "pipeline",
@@ -366,7 +366,7 @@ describe.skipIf(!hasOpenssl)(
       let text = "";
       const talk = async () => {
         for await (const event of events) {
-          // The next piece is sent when the last one has come back.
+          // The client sends the next piece when the last one has come back.
           if (event.type === "placed") input.write("one ");
           if (event.type === "stdout") text += event.text;
           if (text === "one ") input.write("two ");
@@ -419,7 +419,7 @@ describe.skipIf(!hasOpenssl)(
       expect(curl.stdout).toBe(pki.pem("ours.pem"));
     });
 
-    test("streams of one connection are counted for their client, and counted off", async () => {
+    test("the streams of one connection count for their client until they end", async () => {
       const { session } = await startWith({ maxStreams: 3 });
       const child = await place(session, ["sleep", "600"]);
       const attach = () => headOf(open(session, `/children/${child.id}/events`));
@@ -434,7 +434,7 @@ describe.skipIf(!hasOpenssl)(
       await until("a place for another", async () => (await attach()).status === 200);
     });
 
-    test("a client certificate is wanted here too", async () => {
+    test("a client certificate is required here too", async () => {
       const { member, session } = await startWith(
         { tls: { ...tls(), clientCaFile: pki.at("ours.pem") } },
         { cert: pki.pem("client.pem"), key: pki.pem("client.key") },
@@ -451,8 +451,8 @@ describe.skipIf(!hasOpenssl)(
       expect(answered).toBe(false);
     });
 
-    describe("the door", () => {
-      test("looks at :authority", async () => {
+    describe("admission", () => {
+      test("checks :authority", async () => {
         const { session } = await startWith();
         const status = async (headers: Record<string, string>) =>
           (await ask(session, "/pools", undefined, headers)).status;
@@ -460,7 +460,7 @@ describe.skipIf(!hasOpenssl)(
         expect(await status({ ":authority": "localhost:1" })).toBe(200);
         for (const authority of ["evil.example", "evil.example:7400", "localhost.evil.example"])
           expect(await status({ ":authority": authority })).toBe(403);
-        // The name that a proxy would go by must be the one that is looked at.
+        // The checked name must be the one that a proxy would use.
         expect(await status({ ":authority": "localhost", host: "evil.example" })).toBe(400);
         expect(
           await status({ ":authority": "evil.example", host: "localhost" }),
@@ -469,7 +469,7 @@ describe.skipIf(!hasOpenssl)(
         expect(await status({ ":path": "/..\\x" })).toBe(400);
       });
 
-      test("bodies that are too large, too slow, or broken off", async () => {
+      test("refuses bodies that are too large, too slow or broken off", async () => {
         const log: string[] = [];
         const { member, session } = await startWith({
           maxBodyBytes: 1_000,
@@ -500,7 +500,7 @@ describe.skipIf(!hasOpenssl)(
           408,
           "request_timeout",
         ]);
-        // One that may take longer has to go on.
+        // An upload that makes progress may take longer.
         const upload = session.request({
           ":path": "/call",
           ":method": "POST",
@@ -527,7 +527,7 @@ describe.skipIf(!hasOpenssl)(
         socket.write(
           frame("data", 0, 1, Buffer.from('{"pool":"pipeline","command":["sleep","600"]}')),
         );
-        // A body that would be whole, but was never said to be.
+        // The body is complete, but the client never ended it.
         socket.write(
           Buffer.concat([
             frame("reset", 0, 1, CANCEL),
@@ -539,7 +539,7 @@ describe.skipIf(!hasOpenssl)(
         expect(log).toEqual([]);
       });
 
-      test("curl is told while it still sends", async () => {
+      test("curl gets a refusal while it still sends", async () => {
         const [member] = (await start({ maxBodyBytes: 1_000 })) as [RunningMember];
         const args = [
           "-s",
@@ -559,7 +559,7 @@ describe.skipIf(!hasOpenssl)(
         expect(stdout).toMatch(/payload_too_large.* 413$/);
       });
 
-      test("heads that are too large, and floods of CONTINUATION", async () => {
+      test("refuses heads that are too large, and floods of CONTINUATION", async () => {
         const { member, session } = await startWith();
         expect(await json(session, "/livez")).toMatchObject({ status: "ok" });
         const large = open(session, "/livez", undefined, { x: "x".repeat(20_000) });
@@ -588,7 +588,7 @@ describe.skipIf(!hasOpenssl)(
         expect((await heldBytes()) - before).toBeLessThan(8 * MIB);
       });
 
-      test("streams that are opened and reset at once, by the thousand", async () => {
+      test("survives thousands of streams that are opened and reset at once", async () => {
         const { member, session } = await startWith({ pools: { pipeline: 2 } });
         const before = await heldBytes();
         const { socket, authority } = await speak(member);
@@ -620,9 +620,9 @@ describe.skipIf(!hasOpenssl)(
         );
       });
 
-      test("more streams at a time than a connection may have are refused before they are begun", async () => {
+      test("refuses more streams than a connection may have, before they begin", async () => {
         const { session } = await startWith({ maxStreams: 10_000, maxRate: 100_000 });
-        // It comes behind the settings.
+        // The refusal comes after the settings.
         await ask(session, "/livez");
         expect(session.remoteSettings).toMatchObject({
           maxConcurrentStreams: 256,
@@ -630,7 +630,7 @@ describe.skipIf(!hasOpenssl)(
         });
       });
 
-      test("a connection on which no request comes is closed, whatever else comes on it", async () => {
+      test("closes a connection without requests, even if other frames come on it", async () => {
         const [member] = (await start({ requestTimeoutMs: 300 })) as [RunningMember];
         const silent = await openSocket(member);
         await within("the silent one to be closed", once(silent, "close"));
@@ -655,7 +655,7 @@ describe.skipIf(!hasOpenssl)(
         "pool-spec": JSON.stringify({ command }),
       });
 
-      /** A member that only forwards, and the one behind it. */
+      /** A gateway and the member behind it. */
       async function startBoth(options: Options = {}) {
         const [gate, far] = (await start({ pools: { gate: 1 }, ...options }, options)) as [
           RunningMember,
@@ -677,7 +677,7 @@ describe.skipIf(!hasOpenssl)(
         return stream;
       };
 
-      test("is answered while it goes in, and may be silent", async () => {
+      test("is answered while the input arrives, and its sender may be silent", async () => {
         const { session } = await startBoth({ requestTimeoutMs: 300 });
         const stream = begin(session, [
           "sh",
@@ -689,7 +689,7 @@ describe.skipIf(!hasOpenssl)(
         expect(await next()).toMatchObject({ type: "placed" });
         stream.write("one\n");
         expect(await next()).toMatchObject({ text: "got one\n" });
-        // What is kept is given up in the same time.
+        // A stored input that makes no progress is refused in the same time.
         const upload = session.request({
           ":path": "/pools/pipeline/children",
           ":method": "POST",
@@ -702,7 +702,7 @@ describe.skipIf(!hasOpenssl)(
         expect(await next()).toMatchObject({ type: "result" });
       });
 
-      test("ends well where the child reads no more: the rest is not wanted", async () => {
+      test("succeeds when the child stops reading: the rest is not needed", async () => {
         const { session, behind } = await startBoth();
         const stream = begin(session, ["head", "-c", "10"]);
         const more = () => {
@@ -714,7 +714,7 @@ describe.skipIf(!hasOpenssl)(
         await idleOn(behind);
       });
 
-      test("takes the child along when it is reset", async () => {
+      test("ends its child when it is reset", async () => {
         const { gate, behind } = await startBoth();
         const { socket, authority } = await speak(gate);
         socket.write(
@@ -743,7 +743,7 @@ describe.skipIf(!hasOpenssl)(
       });
     });
 
-    test("a member that drains sends GOAWAY: what is under way ends well, what comes next goes elsewhere", async () => {
+    test("a member that drains sends GOAWAY: answers complete, new calls go elsewhere", async () => {
       const { member, session } = await startWith({ drainMs: 20_000 });
       const call = eventsIn(
         open(session, "/call", {
@@ -765,7 +765,7 @@ describe.skipIf(!hasOpenssl)(
       await within("the member to leave", member.stopped);
     });
 
-    test("a member that stops cuts a reader that takes nothing, and a client that keeps its connection", async () => {
+    test("a member that stops cuts off a stalled reader and an idle connection", async () => {
       const { member, session } = await startWith({ drainMs: 0, graceMs: 50 });
       const { stream } = await headOf(
         open(session, "/call", { pool: "pipeline", command: ["yes"] }),

@@ -1,4 +1,4 @@
-/** What is sent to a child while it runs: its input, in bodies one after the other, and signals. */
+/** Input and signals for a child that runs. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
@@ -26,10 +26,10 @@ import {
 } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
-/** Hundreds of megabytes take their time on a machine that has other work. */
+/** Time for hundreds of megabytes on a busy machine. */
 const LARGE_MS = 180_000;
 
-/** Two members, of which the first only forwards, and the second's pool through it. */
+/** A gateway, the member behind it, and the pool of that member through the gateway. */
 async function throughGateway(options: Options = {}) {
   const [gate, far] = (await startMembers(
     { pools: { gate: 1 } },
@@ -46,7 +46,7 @@ function text(events: readonly PoolEvent[]): string {
   ).toString();
 }
 
-/** Reads a child's events until its output so far is as expected. */
+/** Reads a child's events until its output is the expected one. */
 async function output(child: Child, expected: string): Promise<void> {
   const read = async () => {
     let sofar = "";
@@ -59,7 +59,7 @@ async function output(child: Child, expected: string): Promise<void> {
   await within(`output ${JSON.stringify(expected)}`, read());
 }
 
-test("bodies come one after the other, and the last one ends the input", async () => {
+test("bodies reach the child one after the other, and the last one ends the input", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["cat"] });
   expect(await child.write("one ")).toBe(4);
@@ -76,7 +76,7 @@ test("bodies come one after the other, and the last one ends the input", async (
   await idle(far);
 });
 
-test("those sent at once wait for each other, and are not mixed", async () => {
+test("bodies that are sent at the same time wait for each other", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["tr", "-s", "abcd"] });
   await within(
@@ -84,7 +84,7 @@ test("those sent at once wait for each other, and are not mixed", async () => {
     Promise.all(["a", "b", "c", "d"].map((letter) => child.write(letter.repeat(MIB)))),
   );
   await child.write("", { end: true });
-  // Each letter in one run.
+  // Each letter is in one run.
   expect([...text(await within("the end", collect(child.events())))].toSorted()).toEqual([
     "a",
     "b",
@@ -94,7 +94,7 @@ test("those sent at once wait for each other, and are not mixed", async () => {
   await idle(far);
 });
 
-test("a call's input is empty unless it is asked to be open", async () => {
+test("a call's input is empty unless the spec opens it", async () => {
   const { far, pools } = await throughGateway();
   const empty = await within("the end", collect(pools.stream("pipeline", { command: ["cat"] })));
   expect(empty.at(-1)).toMatchObject({ type: "result", exitCode: 0 });
@@ -103,17 +103,17 @@ test("a call's input is empty unless it is asked to be open", async () => {
   if (placed?.type !== "placed") throw new Error("expected placed");
   await pools.child(placed.child.id).write("fed", { end: true });
   expect(text(await within("the end", collect(events)))).toBe("fed");
-  const given = await pools.placeChild("pipeline", {
+  const fed = await pools.placeChild("pipeline", {
     command: ["sh", "-c", "cat; sleep 60"],
     stdin: "given",
   });
-  await output(given, "given");
-  await expect(given.write("more")).rejects.toMatchObject({ code: "stdin_closed" });
-  await given.stop({ graceMs: 0 });
+  await output(fed, "given");
+  await expect(fed.write("more")).rejects.toMatchObject({ code: "stdin_closed" });
+  await fed.stop({ graceMs: 0 });
   await idle(far);
 });
 
-test("a large one passes through in little memory, no faster than the child reads", {
+test("a large input passes in little memory, no faster than the child reads", {
   timeout: LARGE_MS,
 }, async () => {
   const { far, pools } = await throughGateway();
@@ -141,7 +141,7 @@ test("a large one passes through in little memory, no faster than the child read
   await idle(far);
 });
 
-test("a child that reads nothing holds up who feeds it, in little memory; its end tells them what it took", {
+test("a child that reads nothing stops its sender, and its end tells how much it took", {
   timeout: LARGE_MS,
 }, async () => {
   const { far, pools } = await throughGateway();
@@ -163,7 +163,7 @@ test("a child that reads nothing holds up who feeds it, in little memory; its en
   });
   const writing = child.write(body).catch((error: unknown) => error);
   const waiting = child.write("after").catch((error: unknown) => error);
-  // In the time in which another child takes as much as this one must not.
+  // Another child takes in this time what this child must not take.
   const other = await pools.placeChild("pipeline", { command: ["wc", "-c"] });
   expect(
     await within(
@@ -187,7 +187,7 @@ test("a child that reads nothing holds up who feeds it, in little memory; its en
   await idle(far);
 });
 
-test("what a child that closes its input has not taken is refused, at its end at the latest", async () => {
+test("input that a child does not take is refused, at its end at the latest", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", {
     command: ["sh", "-c", "exec <&-; echo closed; sleep 60"],
@@ -200,7 +200,7 @@ test("what a child that closes its input has not taken is refused, at its end at
 });
 
 test.each(["directly", "through another member"])(
-  "what came of a body whose sender goes is written, %s, and the input stays open",
+  "the child gets the part of a body whose sender goes away, %s, and its input stays open",
   async (how) => {
     const { gate, far, pools } = await throughGateway();
     const child = await pools.placeChild("pipeline", { command: ["cat"] });
@@ -221,7 +221,7 @@ test.each(["directly", "through another member"])(
   },
 );
 
-test("a sender that goes while it waits for its turn changes nothing", async () => {
+test("a sender that goes away while it waits for its turn changes nothing", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["cat"] });
   const first = request(`${far.url}/children/${child.id}/stdin`, { method: "POST" });
@@ -243,12 +243,12 @@ test("a sender that goes while it waits for its turn changes nothing", async () 
   await idle(far);
 });
 
-test("a sender may be silent for longer than a request may take", async () => {
+test("a sender may be silent for longer than the timeout of requests", async () => {
   const { gate, far, pools } = await throughGateway({ requestTimeoutMs: 300 });
   const child = await pools.placeChild("pipeline", { command: ["cat"] });
   const sent = request(`${far.url}/children/${child.id}/stdin?end=true`, { method: "POST" });
   sent.write("half");
-  // An upload that began later is given up meanwhile.
+  // An upload that began later is refused meanwhile.
   const upload = request(`${far.url}/children`, {
     method: "POST",
     headers: { "content-type": "application/octet-stream", "pool-spec": "{}" },
@@ -265,7 +265,7 @@ test("a sender may be silent for longer than a request may take", async () => {
   await idle(far);
 });
 
-test("too many that wait are refused", async () => {
+test("too many waiting bodies are refused", async () => {
   const { far, pools } = await throughGateway();
   const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
   const full = Buffer.alloc(MIB);
@@ -308,7 +308,7 @@ test("a signal reaches the program, through any member", async () => {
   await idle(far);
 });
 
-test("a stopped program goes on when it is told to, and does not outlive its deadline or a DELETE", async () => {
+test("a stopped program continues on SIGCONT, and a deadline or DELETE ends it", async () => {
   const { far, pools } = await throughGateway({ graceMs: 100 });
   const child = await pools.placeChild("pipeline", { command: ["cat"] });
   await child.write("a");
@@ -326,7 +326,7 @@ test("a stopped program goes on when it is told to, and does not outlive its dea
   await idle(far);
 });
 
-test("a shorter grace shortens one under way, a longer one does not prolong it", async () => {
+test("a second DELETE may shorten the grace, and never prolongs it", async () => {
   const { far, pools } = await throughGateway({ graceMs: 600_000 });
   const child = await pools.placeChild("pipeline", {
     command: ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"],
@@ -349,7 +349,7 @@ test("a shorter grace shortens one under way, a longer one does not prolong it",
   await idle(far);
 });
 
-test("children are listed by their labels and status, with how they ended", async () => {
+test("children are listed by labels and status, with their endings", async () => {
   const { gate, far, pools } = await throughGateway({ pools: { pipeline: 4 } });
   const sleep = await pools.placeChild("pipeline", {
     command: ["sleep", "60"],
@@ -400,7 +400,7 @@ test("children are listed by their labels and status, with how they ended", asyn
   await idle(far);
 });
 
-test("an ended child is remembered for as long as the member is told to", async () => {
+test("a member remembers an ended child for the configured time", async () => {
   const { far, pools } = await throughGateway({ rememberMs: 0 });
   const child = await pools.placeChild("pipeline", { command: ["true"] });
   await until(

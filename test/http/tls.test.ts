@@ -1,4 +1,4 @@
-/** Members that serve https, ask each other so, and may want a client certificate. */
+/** Members that serve https, call each other over it, and may require a client certificate. */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -60,7 +60,7 @@ describe.skipIf(!hasOpenssl)(
       return socket;
     }
 
-    test("members call each other, and the SDK and the command line call them, with tokens", async () => {
+    test("members, the SDK and the command line call members, with tokens", async () => {
       const { token, line } = newToken("ann", ["call", "observe"], ["*"]);
       writeFileSync(at("tokens"), `${line}\n`, { mode: 0o600 });
       const [gate, far] = (await startMembers(
@@ -91,7 +91,7 @@ describe.skipIf(!hasOpenssl)(
         ).stdout,
       ).toBe("hi\n");
       expect((await dpool(["members"], { DPOOL_CA: at("ours.pem") })).stdout).toContain(far.url);
-      // Whom it does not trust it sends nothing.
+      // A member sends nothing to a server that it does not trust.
       await expect(dpool(["members"])).rejects.toMatchObject({
         code: 125,
         stderr: expect.stringMatching(/no_members_available: cannot reach a member/),
@@ -109,7 +109,7 @@ describe.skipIf(!hasOpenssl)(
       });
     });
 
-    test("without a client certificate of the authority nobody gets in, where one is wanted", async () => {
+    test("a required client certificate must be of the right authority", async () => {
       const tls = { ...files(), clientCaFile: at("ours.pem") };
       const [gate] = (await startMembers({ pools: { gate: 1 }, tls }, { tls })) as [RunningMember];
       const known = poolsOf({
@@ -145,7 +145,7 @@ describe.skipIf(!hasOpenssl)(
       }
     });
 
-    test("nothing older than TLS 1.2, and nothing plain", async () => {
+    test("TLS 1.1 and plain HTTP are refused", async () => {
       const member = await startOne({ tls: files() });
       expect((await handshake(member)).getProtocol()).toBe("TLSv1.3");
       expect((await handshake(member, { maxVersion: "TLSv1.2" })).getProtocol()).toBe("TLSv1.2");
@@ -169,7 +169,7 @@ describe.skipIf(!hasOpenssl)(
       expect(text).not.toContain("HTTP/1.1 200");
     });
 
-    test("a certificate that is renewed is shown from then on; one that does not fit its key is not", async () => {
+    test("a renewed certificate is used at once, one that does not fit its key never", async () => {
       pki.certificate("renewed", "ours");
       const [certFile, keyFile] = [at("current.pem"), at("current.key")];
       writeFileSync(certFile, pem("member.pem"));
@@ -188,7 +188,7 @@ describe.skipIf(!hasOpenssl)(
       expect(await shown()).toBe("member");
       writeFileSync(keyFile, pem("renewed.key"));
       await until("the new certificate", async () => (await shown()) === "renewed");
-      // The member itself shows the new one too.
+      // The member also shows the new certificate as a client.
       expect(
         await poolsOf({ url: member.url, ca: pem("ours.pem") }).call(
           "pipeline",
@@ -197,7 +197,7 @@ describe.skipIf(!hasOpenssl)(
       ).toBe("still here");
     });
 
-    test("files that make no certificate are told at the start", async () => {
+    test("a member does not start with files that are no certificate", async () => {
       const options = { pools: { pipeline: 1 }, port: 0, sandbox: "off" } as const;
       const refused = (tls: Record<string, string>) =>
         expect(startMember({ ...options, tls })).rejects;

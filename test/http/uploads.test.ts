@@ -1,4 +1,4 @@
-/** Files that come beside a child spec, as multipart/form-data. */
+/** Files beside a child spec, as multipart/form-data. */
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -25,16 +25,20 @@ import {
 } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
-/** Hundreds of megabytes take their time on a machine that has other work. */
+/** Time for hundreds of megabytes on a busy machine. */
 const LARGE_MS = 180_000;
 const BOUNDARY = "b0undary";
 
-/** A body as a client writes it by hand. */
+const headOf = (disposition: string) =>
+  `--${BOUNDARY}\r\ncontent-disposition: form-data; ${disposition}\r\n\r\n`;
+
+/** A body as a client may write it by hand. */
 function form(...parts: [disposition: string, content: string][]): string {
-  return `${parts.map(([disposition, content]) => `--${BOUNDARY}\r\ncontent-disposition: form-data; ${disposition}\r\n\r\n${content}\r\n`).join("")}--${BOUNDARY}--\r\n`;
+  const written = parts.map(([disposition, content]) => `${headOf(disposition)}${content}\r\n`);
+  return `${written.join("")}--${BOUNDARY}--\r\n`;
 }
 
-const spec = (given: object): [string, string] => ['name="spec"', JSON.stringify(given)];
+const spec = (json: object): [string, string] => ['name="spec"', JSON.stringify(json)];
 
 function send(
   url: string,
@@ -55,7 +59,7 @@ function makeFolder(): string {
   return folder;
 }
 
-/** How many files without a name this process holds open: the spools. */
+/** The number of spools: files without a name that this process has open. */
 function spools(): number {
   return readdirSync("/proc/self/fd").filter((fd) => {
     try {
@@ -68,7 +72,7 @@ function spools(): number {
   }).length;
 }
 
-/** Runs a test with a count of spools before, and waits for the same afterwards. */
+/** Starts a member. `over` waits until it is idle and has closed its spools. */
 async function started(
   options: Options = {},
 ): Promise<{ member: RunningMember; over(): Promise<void> }> {
@@ -84,7 +88,7 @@ async function started(
   return { member, over };
 }
 
-test.each(["/pools/pipeline/call", "/call"])("curl sends them to %s", async (path) => {
+test.each(["/pools/pipeline/call", "/call"])("curl sends files to %s", async (path) => {
   const { member, over } = await started();
   const folder = makeFolder();
   writeFileSync(join(folder, "birds.mp4"), "birds");
@@ -111,7 +115,7 @@ test.each(["/pools/pipeline/call", "/call"])("curl sends them to %s", async (pat
   await over();
 });
 
-test("a placed child gets them, and its input is that of the part", async () => {
+test("a placed child gets the files, and its input from the part `stdin`", async () => {
   const { member, over } = await started();
   const body = form(
     spec({ command: ["sh", "-c", "cat - a"] }),
@@ -132,7 +136,7 @@ test("a placed child gets them, and its input is that of the part", async () => 
 });
 
 test.each(["/pools/pipeline/children", "/children"])(
-  "a raw body is the input of a child placed at %s, whole before it starts",
+  "a raw body is the input of a child placed at %s, complete before the child starts",
   async (path) => {
     const { member, over } = await started({ maxBodyBytes: 2_000 });
     const own = path === "/children" ? { pool: "pipeline" } : {};
@@ -158,7 +162,7 @@ test.each(["/pools/pipeline/children", "/children"])(
   },
 );
 
-test("names come as they are, whatever they hold", async () => {
+test("file names arrive unchanged, whatever characters they have", async () => {
   const [gate] = await startMembers({ pools: { gate: 1 } }, {});
   if (!gate) throw new Error("expected a member");
   const pools = new DistributedPool({ url: gate.url });
@@ -192,7 +196,7 @@ test("names come as they are, whatever they hold", async () => {
   );
 });
 
-test("bytes and files of this machine travel as they are, text and base64 in the spec", async () => {
+test("bytes and local files travel beside the spec, text and base64 in it", async () => {
   const [gate, far] = await startMembers({ pools: { gate: 1 } }, {});
   if (!gate || !far) throw new Error("expected two members");
   const folder = makeFolder();
@@ -236,7 +240,7 @@ test("bytes and files of this machine travel as they are, text and base64 in the
   await idle(far);
 });
 
-test("a large one goes through a gateway in little memory", { timeout: LARGE_MS }, async () => {
+test("a large upload passes a gateway in little memory", { timeout: LARGE_MS }, async () => {
   const [gate, far] = await startMembers({ pools: { gate: 1 } }, { pools: { pipeline: 1 } });
   if (!gate || !far) throw new Error("expected two members");
   const piece = randomBytes(MIB);
@@ -263,7 +267,7 @@ test("a large one goes through a gateway in little memory", { timeout: LARGE_MS 
     if (!open.write(piece)) await within("the gateway to take more", once(open, "drain"), LARGE_MS);
   }
   open.end(tail);
-  // It is sent on, received again, and packed, while nothing is written here.
+  // The gateway forwards it, the other member receives and packs it.
   const watch = setInterval(
     () => void heldBytes().then((held) => (most = Math.max(most, held - before))),
     500,
@@ -349,7 +353,7 @@ test.each<[string, string, RegExp | string]>([
   await over();
 });
 
-test("more than may be kept is refused: of one, of a spec, and of all together", async () => {
+test("the limits of an upload, of its spec and of all uploads together hold", async () => {
   const { member, over } = await started({
     maxUploadBytes: 100_000,
     maxBodyBytes: 2_000,
@@ -376,12 +380,10 @@ test("more than may be kept is refused: of one, of a spec, and of all together",
       headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
     });
     open.on("error", () => {}).on("response", ({ statusCode }) => answers.push(statusCode));
-    open.write(
-      `--${BOUNDARY}\r\ncontent-disposition: form-data; name="a"\r\n\r\n${"x".repeat(95_000)}`,
-    );
+    open.write(`${headOf('name="a"')}${"x".repeat(95_000)}`);
     return open;
   });
-  // There is room for four times the largest.
+  // All uploads together may take four times the largest.
   await until("the fifth to be refused", () => answers.length > 0);
   expect(answers).toEqual([429]);
   for (const open of others) open.destroy();
@@ -397,11 +399,11 @@ test("more than may be kept is refused: of one, of a spec, and of all together",
   await over();
 });
 
-test("a sender that goes, or goes silent, leaves nothing", async () => {
+test("a sender that goes away or silent leaves nothing behind", async () => {
   const { member, over } = await started({ requestTimeoutMs: 300 });
   const headers = { "content-type": `multipart/form-data; boundary=${BOUNDARY}` };
   const before = spools();
-  const start = `--${BOUNDARY}\r\ncontent-disposition: form-data; name="a"\r\n\r\n${"x".repeat(100_000)}`;
+  const start = `${headOf('name="a"')}${"x".repeat(100_000)}`;
   const leaves = request(`${member.url}/pools/pipeline/call`, { method: "POST", headers });
   leaves.on("error", () => {});
   leaves.write(start);
@@ -416,7 +418,7 @@ test("a sender that goes, or goes silent, leaves nothing", async () => {
   await over();
 });
 
-test("what is too slow for its size is refused, what is only long is not", async () => {
+test("an upload that is too slow is refused, one that is only long is not", async () => {
   const { member, over } = await started({ requestTimeoutMs: 300 });
   const headers = {
     "content-type": `multipart/form-data; boundary=${BOUNDARY}`,
@@ -452,7 +454,7 @@ test("what is too slow for its size is refused, what is only long is not", async
   await over();
 });
 
-test("nothing is kept any more once a child has it, however long it lives", async () => {
+test("the spool is closed once the child has its files, however long it lives", async () => {
   const { member, over } = await started();
   const before = spools();
   const body = form(
@@ -469,7 +471,7 @@ test("nothing is kept any more once a child has it, however long it lives", asyn
   await over();
 });
 
-test("who may not call is refused before anything is kept", async () => {
+test("a caller without permission is refused before anything is stored", async () => {
   const folder = makeFolder();
   const file = join(folder, "tokens");
   writeFileSync(file, "");
@@ -491,7 +493,7 @@ test("other operations take no multipart", async () => {
   await over();
 });
 
-test("a result follows the events of an upload", async () => {
+test("content that looks like a delimiter reaches the child", async () => {
   const { member, over } = await started();
   const events = await eventsOf(
     await send(

@@ -77,10 +77,10 @@ const lengths = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLen
 describe("multipart/form-data", () => {
   test("is read as busboy reads it, however its bytes are cut", async () => {
     await fc.assert(
-      fc.asyncProperty(parts, lengths, async (given, cuts) => {
-        const body = bodyOf(given);
-        expect(await byUs(body, cuts)).toEqual(given);
-        expect(await byBusboy(body, cuts)).toEqual(given);
+      fc.asyncProperty(parts, lengths, async (sent, cuts) => {
+        const body = bodyOf(sent);
+        expect(await byUs(body, cuts)).toEqual(sent);
+        expect(await byBusboy(body, cuts)).toEqual(sent);
       }),
       { numRuns: 300 },
     );
@@ -88,8 +88,8 @@ describe("multipart/form-data", () => {
 
   test("that is cut anywhere is an error", async () => {
     await fc.assert(
-      fc.asyncProperty(parts, lengths, fc.nat(), async (given, cuts, at) => {
-        const body = bodyOf(given);
+      fc.asyncProperty(parts, lengths, fc.nat(), async (sent, cuts, at) => {
+        const body = bodyOf(sent);
         // The line break after the last delimiter may be missing.
         const cutShort = body.subarray(0, at % (body.length - 3));
         await expect(byUs(cutShort, cuts)).rejects.toThrow(MultipartError);
@@ -106,9 +106,9 @@ describe("multipart/form-data", () => {
       byte: fc.constantFrom(..."\r\n-x"),
     });
     await fc.assert(
-      fc.asyncProperty(parts, lengths, damage, async (given, cuts, { segment, at, byte }) => {
-        const segments = segmentsOf(given);
-        const delimiter = segments[3 * (segment % (given.length + 1))] as Buffer;
+      fc.asyncProperty(parts, lengths, damage, async (sent, cuts, { segment, at, byte }) => {
+        const segments = segmentsOf(sent);
+        const delimiter = segments[3 * (segment % (sent.length + 1))] as Buffer;
         delimiter[at % delimiter.length] = byte.charCodeAt(0);
         const body = Buffer.concat(segments).subarray(2);
         const ours = await byUs(body, cuts).catch((error: unknown) => error);

@@ -11,9 +11,9 @@ import { within as withinMs } from "../helpers/wait.ts";
 const within = <T>(label: string, promise: PromiseLike<T>) => withinMs(label, 10_000, promise);
 
 interface Exchange {
-  /** Over HTTP/2 one of its own kind, with the same methods. */
+  /** HTTP/2 has a class of its own with the same methods. */
   readonly outgoing: ServerResponse;
-  /** The answer as the client has it; nothing of it has been read. */
+  /** The answer on the client's side, unread. */
   readonly answer: Readable;
   /** The client goes away. */
   leave(): void;
@@ -68,7 +68,7 @@ async function serve(
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }
 
-/** Writes until the client, which reads nothing, takes no more. */
+/** Writes until a client that does not read takes no more. */
 async function fill(outgoing: ServerResponse): Promise<void> {
   for (let quiet = 0; quiet < 20; ) {
     if (!isFull(outgoing)) {
@@ -85,7 +85,7 @@ afterEach(() => {
 });
 
 describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
-  test("is over when it has been sent, and says so once, early or late", async () => {
+  test("is over when it has been sent, and tells early and late listeners once", async () => {
     const { outgoing, answer } = await within("the exchange", begin());
     expect([isOver(outgoing), isFull(outgoing), await drained(outgoing)]).toEqual([
       false,
@@ -102,7 +102,7 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
     );
   });
 
-  test("has not been sent to a client that left, whether or not it took what was written", async () => {
+  test("has not been sent to a client that left, with or without backpressure", async () => {
     for (const full of [false, true]) {
       const { outgoing, leave } = await within("the exchange", begin());
       if (full) await fill(outgoing);
@@ -117,7 +117,7 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
     }
   });
 
-  test("goes on when its reader does", async () => {
+  test("continues when its reader does", async () => {
     const { outgoing, answer } = await within("the exchange", begin());
     await fill(outgoing);
     const wait = drained(outgoing);
@@ -125,7 +125,7 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
     expect(await within("the wait", wait)).toBe(true);
   });
 
-  test("is cut off where the reader takes nothing for a minute", async () => {
+  test("is cut off when the reader takes nothing for a minute", async () => {
     const { outgoing } = await within("the exchange", begin());
     await fill(outgoing);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -138,7 +138,7 @@ describe.each(Object.entries(PROTOCOLS))("an answer over %s", (_, begin) => {
     expect(isOver(outgoing)).toBe(true);
   });
 
-  test("that is cut off is an error to its reader, not an end", async () => {
+  test("that is cut off is an error for its reader, not an end", async () => {
     const { outgoing, answer } = await within("the exchange", begin());
     outgoing.write("part");
     await within("the part", once(answer.resume(), "data"));

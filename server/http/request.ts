@@ -5,7 +5,9 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { onOver } from "./response.ts";
 
-export type NodeContext = Context<{ Bindings: HttpBindings }>;
+/** The context of a handler on Node, whatever variables its routes set. */
+// biome-ignore lint/suspicious/noExplicitAny: contexts with other variables are assignable to no other type.
+export type NodeContext = Context<{ Bindings: HttpBindings; Variables: any }>;
 
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
 export function onClientGone(c: NodeContext, gone: () => void): void {

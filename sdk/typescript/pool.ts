@@ -109,7 +109,7 @@ class Connection {
     this.client = new Client(options, token === undefined ? undefined : `Bearer ${token}`);
     if (options.url !== undefined) this.access = new GatewayAccess(this.client, options.url);
     else
-      this.access = new DirectAccess(
+      this.access = new DirectAccess<never>(
         this.client,
         new ConsulMembers(
           typeof options.consul === "string" ? { address: options.consul } : options.consul,

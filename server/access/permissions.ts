@@ -11,10 +11,10 @@ interface Need {
   /** One of these, in the pool that is concerned; any token will do when there are none. */
   readonly scopes: readonly Scope[];
   /**
-   * Whether it holds the caller's connection open: served here, relayed from another member, or feeding a child. Counted apart, as a call
-   * that a member places on itself, with its input, is all of them.
+   * Which way the operation holds the caller's connection open. Each way has its own count: a call that
+   * comes through another member, with its input on a connection of its own, opens one stream each way.
    */
-  readonly stream?: "served" | "relayed" | "feeding";
+  readonly stream?: "output" | "input";
 }
 
 type Route = (typeof ROUTES)[number];
@@ -23,23 +23,23 @@ type OperationOf<R> = R extends { method: infer M extends string; path: infer P 
   : never;
 
 const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
-  "post /pools/{pool}/call": { scopes: ["call"], stream: "relayed" },
+  "post /pools/{pool}/call": { scopes: ["call"], stream: "output" },
   "post /pools/{pool}/children": { scopes: ["call"] },
   "get /pools": { scopes: [] },
   "get /pools/{pool}": { scopes: ["observe"] },
   "get /pools/{pool}/children": { scopes: ["call", "observe"] },
-  "post /call": { scopes: ["call"], stream: "served" },
+  "post /call": { scopes: ["call"], stream: "output" },
   "post /children": { scopes: ["call"] },
   "get /children": { scopes: ["call", "observe"] },
   "get /children/count": { scopes: [] },
-  "post /slots": { scopes: ["call"], stream: "served" },
+  "post /slots": { scopes: ["call"], stream: "output" },
   "delete /slots/{id}": { scopes: ["call"] },
   "get /tasks": { scopes: ["call", "observe"] },
   "get /children/{id}": { scopes: ["call", "observe"] },
   "delete /children/{id}": { scopes: ["call"] },
-  "get /children/{id}/events": { scopes: ["call", "observe"], stream: "served" },
+  "get /children/{id}/events": { scopes: ["call", "observe"], stream: "output" },
   "get /children/{id}/files/{path}": { scopes: ["call", "observe"] },
-  "post /children/{id}/stdin": { scopes: ["call"], stream: "feeding" },
+  "post /children/{id}/stdin": { scopes: ["call"], stream: "input" },
   "post /children/{id}/signal": { scopes: ["call"] },
   "post /drain": { scopes: ["admin"] },
   "get /livez": { scopes: [] },

@@ -1,4 +1,4 @@
-/** Answers with server-sent events: those of a child's log, and those that come before there is a child. */
+/** Server-sent events: those of a child's log, and those of a wait that comes before there is a child. */
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -9,6 +9,7 @@ import type { NodeContext } from "../http/request.ts";
 import { cutOff, isFull } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
+import type { Waiter } from "../supervisor/slots.ts";
 import { send } from "./send.ts";
 
 /** The head of a call's answer names its child in this header, for clients that reach it another way. */
@@ -121,4 +122,25 @@ export function sendEvents(
       gone?.();
     },
   });
+}
+
+/** The positions of a waiter, then its slot, up to the end of the hold. @throws {PoolError} why there is no slot. */
+export async function* slotEvents(
+  waiter: Pick<Waiter, "granted" | "over" | "onPosition">,
+): AsyncGenerator<SlotEvent, void, undefined> {
+  let position = 0;
+  let moved = Promise.withResolvers<void>();
+  waiter.onPosition((now) => {
+    position = now;
+    moved.resolve();
+  });
+  for (;;) {
+    const slot = await Promise.race([moved.promise, waiter.granted]);
+    if (slot) {
+      yield { type: "granted", slot };
+      return waiter.over;
+    }
+    moved = Promise.withResolvers();
+    yield { type: "queued", position };
+  }
 }

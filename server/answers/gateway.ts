@@ -1,14 +1,16 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
 import type { Readable } from "node:stream";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import type { Answer, Client } from "../../sdk/typescript/http/client.ts";
-import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
 import { resumeEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import { Child } from "../supervisor/child.ts";
+import type { Uploads } from "../workspace/uploads.ts";
 import type { Form } from "./accept.ts";
+import { answerCall } from "./call.ts";
 import { CHILD_HEADER, withEarlyStream } from "./events.ts";
 import { relayEvents } from "./relay-events.ts";
 import { relayStdout } from "./relay-stdout.ts";
@@ -41,30 +43,34 @@ export function through(c: NodeContext, { client, access }: GatewayOptions): Thr
 /** A call as it came. */
 export interface PoolCall {
   readonly pool: string;
-  readonly spec: ChildSpecInput;
+  readonly spec: ChildSpec;
   readonly form: Form;
-  readonly parts: readonly Part[] | undefined;
+  /** The members of the pool, this one among them. */
+  readonly access: DirectAccess<Child>;
+  readonly uploads: Uploads | undefined;
   /** The child's input as it comes. */
   readonly input: Readable | undefined;
 }
 
-/** Places a call and passes its stream on, or answers at its end. */
+/** Places a call, and answers with what its child does: here, or on another member. */
 export function callThrough(
   c: NodeContext,
   options: GatewayOptions,
-  { pool, spec, form, parts, input }: PoolCall,
+  { pool, spec, form, access, uploads, input }: PoolCall,
 ): Promise<Response> {
   const way = through(c, options);
-  const { signal, client, access } = way;
+  const { signal, client } = way;
   return withEarlyStream(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, {
       signal,
-      parts,
+      parts: uploads?.parts,
       ...(form === "raw" ? { accept: "application/octet-stream" } : {}),
       ...(form === "stream"
         ? { onPosition: (position) => stream.write({ type: "queued", position }) }
         : {}),
     });
+    if (answer instanceof Child)
+      return answerCall(c, answer, { form, link: spec.link, input, stream });
     const childId = childOf(c, answer);
     // The body can be sent only once, but placement may ask several members: so the input has a
     // connection of its own.

@@ -2,15 +2,14 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
+import { countOf } from "../supervisor/this-member.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { docsAsset, docsPage } from "./docs.ts";
 import type { Register } from "./register.ts";
-import { countOf } from "./this-member.ts";
 
-export function operationRoutes(
-  on: Register,
-  { name, sandbox, supervisors, drain, trouble }: AppOptions,
-): void {
+export function operationRoutes(on: Register, options: AppOptions): void {
+  const { name, sandbox, drain, trouble } = options;
+
   on.route(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
 
   on.route(routes.readyz, (c) => {
@@ -22,7 +21,7 @@ export function operationRoutes(
 
   on.route(routes.drain, (c) => {
     drain();
-    return c.json(countOf(name, supervisors), 202);
+    return c.json(countOf(options), 202);
   });
 }
 

@@ -1,9 +1,12 @@
 /** The pools, over all members: this member as the gateway. */
+import type { Context } from "hono";
 import * as routes from "../../openapi/routes.ts";
 import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
-import { callThrough, through } from "../answers/gateway.ts";
-import type { AppOptions } from "./context.ts";
+import { callThrough } from "../answers/gateway.ts";
+import { SupervisedMember } from "../answers/own-member.ts";
+import { whileClientIsThere } from "../http/request.ts";
+import type { AppOptions, Bindings } from "./context.ts";
 import { fedBy } from "./receive-uploads.ts";
 import type { Register } from "./register.ts";
 import { refuseLink } from "./this-member.ts";
@@ -17,7 +20,8 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     const { pool } = c.req.valid("param");
     const { uploads, input, caller } = c.var;
     const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
-    return callThrough(c, options, { pool, spec, form, parts: uploads?.parts, input });
+    const access = accessFor(c, options);
+    return callThrough(c, options, { pool, spec, form, access, uploads, input });
   });
 
   on.upload(routes.placeChildInPool, async (c) => {
@@ -26,24 +30,31 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     const spec = sourceCache.complete(c.req.valid("json"), caller.name);
     refuseLink(spec);
     inFlight.add(c.env.outgoing);
-    const { access, signal } = through(c, options);
-    const child = await access.placeChild(pool, spec, { signal, parts: uploads?.parts });
+    const placing = { signal: whileClientIsThere(c), parts: uploads?.parts };
+    const child = await accessFor(c, options).placeChild(pool, spec, placing);
     return c.json(child, 201, { location: child.url });
   });
 
   on.route(routes.listPools, async (c) => {
-    const { pools } = await through(c, options).access.pools();
+    const { pools } = await accessFor(c, options).pools();
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
   on.route(routes.getPool, async (c) =>
-    c.json(await through(c, options).access.pool(c.req.valid("param").pool), 200),
+    c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
   );
 
   on.route(routes.listPoolChildren, async (c) => {
     const { label = [], status } = c.req.valid("query");
     const { pool } = c.req.valid("param");
     const filter = { labels: [label].flat(), status };
-    return c.json(await through(c, options).access.children(pool, filter), 200);
+    return c.json(await accessFor(c, options).children(pool, filter), 200);
   });
+}
+
+/** The pools as the caller reaches them. Other members are shown what the caller shows; this one is asked in process. */
+function accessFor(c: Context<Bindings>, options: AppOptions) {
+  const { caller, uploads } = c.var;
+  const own = new SupervisedMember(options, { client: caller.name, uploads });
+  return options.access.as(c.req.header("authorization"), own);
 }

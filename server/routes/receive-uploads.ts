@@ -85,7 +85,7 @@ export function fedBy<S extends Pick<ChildSpec, "stdin">>(input: Readable | unde
   return { ...spec, stdin: { open: true, once: true } };
 }
 
-/** So many of the largest have room at a time. One that a gateway places on itself is there twice. */
+/** The uploads of a moment have room for 4 of the largest size. */
 const ROOM = 4;
 
 export class UploadReceiver {

@@ -4,12 +4,12 @@ import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
 import { permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
-import { EarlyStream } from "../answers/events.ts";
+import { EarlyStream, slotEvents } from "../answers/events.ts";
 import { problemOf } from "../http/problems.ts";
 import { onClientGone } from "../http/request.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
-import { supervisorOf } from "./this-member.ts";
+import { permittedSupervisor } from "./this-member.ts";
 
 export function slotRoutes(on: Register, options: AppOptions): void {
   const { name, supervisors, logError } = options;
@@ -17,22 +17,25 @@ export function slotRoutes(on: Register, options: AppOptions): void {
   on.route(routes.requestSlot, async (c) => {
     const form = acceptOf(c);
     const { pool, waitMs, sandbox } = c.req.valid("json");
-    const waiter = supervisorOf(c, pool, options).request(waitMs, c.var.caller.name, sandbox);
+    const waiter = permittedSupervisor(c, pool, options).request(
+      waitMs,
+      c.var.caller.name,
+      sandbox,
+    );
     onClientGone(c, () => waiter.leave());
     if (form === "json") {
       const slot = await waiter.granted;
       return c.json(slot, 201, { location: `/slots/${slot.id}` });
     }
     const stream = new EarlyStream(c);
-    waiter.onPosition((position) => stream.write({ type: "queued", position }));
+    const tell = async () => {
+      for await (const event of slotEvents(waiter)) stream.write(event);
+    };
     // The stream is open while the slot is held: a holder that is killed gives the slot back at once.
-    void waiter.granted
-      .then((slot) => stream.write({ type: "granted", slot }))
-      .then(() => waiter.over)
-      .then(
-        () => stream.end(),
-        async (error) => stream.end(await problemOf(error, c, logError)),
-      );
+    void tell().then(
+      () => stream.end(),
+      async (error) => stream.end(await problemOf(error, c, logError)),
+    );
     return RESPONSE_ALREADY_SENT;
   });
 

@@ -1,7 +1,7 @@
 /** Reads a child's stream over cuts of the connection: no event is lost, and none comes twice. */
 import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
-import type { Access } from "../placement/access.ts";
+import type { ChildLocator } from "./child-locator.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { pause } from "./pause.ts";
 import { type NumberedEvent, readEvents } from "./read-events.ts";
@@ -18,7 +18,7 @@ export interface Position {
 }
 
 interface ReopenOptions {
-  readonly access: Pick<Access, "asksOwners" | "childUrl">;
+  readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -51,9 +51,10 @@ export interface PlaceOptions {
   readonly parts?: readonly Part[] | undefined;
 }
 
-export interface Access {
+/** `Own` is a child that runs in this process, where a member of this process may admit. */
+export interface Access<Own = never> {
   /** Places a call; answers with its open event stream. The call is never sent twice once it may have been admitted. */
-  call(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<Answer>;
+  call(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<Answer | Own>;
   placeChild(pool: string, spec: ChildSpecInput, placing?: PlaceOptions): Promise<ChildInfo>;
   pools(): Promise<PoolList>;
   pool(pool: string): Promise<PoolInfo>;

@@ -1,11 +1,10 @@
 /** Placing without a gateway: members from a watched list, the least loaded of them asked directly. The gateway itself works so. */
-import type { z } from "@hono/zod-openapi";
 import type { Load } from "../../../openapi/errors.ts";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
 import type { ChildInfo, Count, PoolMember, Tasks } from "../../../openapi/resources.ts";
-import type { ChildSpecInput, SlotRequestSchema } from "../../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
 import { readSlotEvents } from "../http/read-events.ts";
 import { postSpec } from "../http/send-spec.ts";
@@ -20,6 +19,7 @@ import {
   queryOf,
 } from "./access.ts";
 import type { Member, Members } from "./members.ts";
+import type { OwnChild, OwnMember, SlotRequest } from "./own-member.ts";
 import { type Admission, type PlacementPorts, place, sample } from "./place.ts";
 import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./wait-for-slot.ts";
 
@@ -47,22 +47,28 @@ const TRY_ELSEWHERE = new Set([
 /** Of these, the ones that tell of a member that is there. */
 const FULL = new Set(["at_capacity", "draining"]);
 
-export class DirectAccess implements Access {
+export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   readonly asksOwners = true;
   readonly #client: Client;
   readonly #members: Members;
+  readonly #own: OwnMember<Own> | undefined;
 
-  constructor(client: Client, members: Members) {
+  /** @param own the member of this process, which is asked without a connection. Default: none. */
+  constructor(client: Client, members: Members, own?: OwnMember<Own>) {
     this.#client = client;
     this.#members = members;
+    this.#own = own;
   }
 
   /** The same members, asked for a caller who shows this `Authorization`. */
-  as(authorization: string | undefined): DirectAccess {
-    return new DirectAccess(this.#client.as(authorization), this.#members);
+  as<Child extends OwnChild = never>(
+    authorization: string | undefined,
+    own?: OwnMember<Child>,
+  ): DirectAccess<Child> {
+    return new DirectAccess(this.#client.as(authorization), this.#members, own);
   }
 
-  call(pool: string, spec: ChildSpecInput, placing: PlaceOptions = {}): Promise<Answer> {
+  call(pool: string, spec: ChildSpecInput, placing: PlaceOptions = {}): Promise<Answer | Own> {
     return this.#place(pool, spec, "/call", placing.accept ?? "text/event-stream", placing);
   }
 
@@ -71,8 +77,8 @@ export class DirectAccess implements Access {
     spec: ChildSpecInput,
     placing: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const answer = await this.#place(pool, spec, "/children", "application/json", placing);
-    return (await answer.body.json()) as ChildInfo;
+    const placed = await this.#place(pool, spec, "/children", "application/json", placing);
+    return "info" in placed ? placed.info : ((await placed.body.json()) as ChildInfo);
   }
 
   async pools(): Promise<PoolList> {
@@ -90,6 +96,8 @@ export class DirectAccess implements Access {
 
   async pool(pool: string): Promise<PoolInfo> {
     const asked = await this.#each(pool, async (member) => {
+      const own = this.#ownAt(member);
+      if (own) return { load: own.load(pool), names: own.tasks(pool) };
       const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
       const names = this.#client
         .json<Tasks>(`${member.url}/tasks?pool=${encodeURIComponent(pool)}`, { signal })
@@ -112,10 +120,15 @@ export class DirectAccess implements Access {
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const query = queryOf(filter, [["pool", pool]]);
-    const lists = await this.#each(pool, (member) => {
-      return this.#client.json<{ children: ChildInfo[] }>(`${member.url}/children${query}`, {
-        signal: AbortSignal.timeout(LIST_TIMEOUT_MS),
-      });
+    const lists = await this.#each(pool, async (member) => {
+      const own = this.#ownAt(member);
+      if (own) return { children: own.children(pool, filter) };
+      return this.#client.json<{ children: readonly ChildInfo[] }>(
+        `${member.url}/children${query}`,
+        {
+          signal: AbortSignal.timeout(LIST_TIMEOUT_MS),
+        },
+      );
     });
     return {
       children: lists.flatMap(({ answer }) => answer?.children ?? []),
@@ -151,7 +164,7 @@ export class DirectAccess implements Access {
     path: string,
     accept: NonNullable<RequestOptions["accept"]>,
     { signal, onPosition, parts }: PlaceOptions,
-  ): Promise<Answer> {
+  ): Promise<Answer | Own> {
     // Both are fixed once, here at the door; what is passed on is the remainder.
     const deadlineAt =
       spec.deadlineMs === undefined ? undefined : performance.now() + spec.deadlineMs;
@@ -177,22 +190,27 @@ export class DirectAccess implements Access {
     };
     const probe = (member: Member, probeSignal: AbortSignal) =>
       this.#probe(member, pool, signal ? AbortSignal.any([probeSignal, signal]) : probeSignal);
-    const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
+    const admit = async (member: Member, slot?: string): Promise<Admission<Answer | Own>> => {
       signal?.throwIfAborted();
       // It may have begun to leave since the list was read: what is sent to a port that is being closed may get lost on the way.
       if (!(await this.#members.in(pool)).some(({ name }) => name === member.name))
         return { unreachable: `member ${member.name} has left the pool` };
-      const body = { ...spec, ...remainder(), waitMs: 0, pool, slot };
-      let answer: Answer | PoolError;
+      const now = { ...spec, ...remainder(), waitMs: 0 };
+      const own = this.#ownAt(member);
+      const lifetime = path === "/call" ? "call" : "placed";
+      const body = { ...now, pool, slot };
+      let answer: Answer | Own | PoolError;
       try {
-        answer = await postSpec(this.#client, `${member.url}${path}`, body, {
-          parts,
-          accept,
-          signal,
-          timeoutMs: ADMIT_TIMEOUT_MS,
-        });
+        answer = own
+          ? await own.admit({ pool, spec: now, lifetime, slot })
+          : await postSpec(this.#client, `${member.url}${path}`, body, {
+              parts,
+              accept,
+              signal,
+              timeoutMs: ADMIT_TIMEOUT_MS,
+            });
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (own || signal?.aborted) throw error;
         if (neverSent(error)) return { unreachable: error };
         throw PoolError.of(
           "member_lost",
@@ -205,7 +223,7 @@ export class DirectAccess implements Access {
       if (UNFIT.has(answer.code)) unfit.set(member.name, answer);
       return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
     };
-    const placed = placeOrWait<Answer>(
+    const placed = placeOrWait<Answer | Own>(
       {
         tryNow: async (effort) =>
           place(pool, await members(), { probe, admit: (member) => admit(member), effort }),
@@ -226,9 +244,11 @@ export class DirectAccess implements Access {
 
   async *#requestSlot(
     member: Member,
-    body: z.input<typeof SlotRequestSchema>,
+    body: SlotRequest,
     signal: AbortSignal,
   ): AsyncGenerator<SlotEvent, void, undefined> {
+    const own = this.#ownAt(member);
+    if (own) return yield* own.requestSlot(body, signal);
     const answer = await this.#client.send(`${member.url}/slots`, {
       method: "POST",
       body,
@@ -240,11 +260,17 @@ export class DirectAccess implements Access {
   }
 
   async #probe(member: Member, pool: string, signal: AbortSignal): Promise<Load> {
+    const own = this.#ownAt(member);
+    if (own) return own.load(pool);
     const count = await this.#client.json<Count>(`${member.url}/children/count`, { signal });
     const load = count.pools && Object.hasOwn(count.pools, pool) ? count.pools[pool] : undefined;
     if (!load)
       throw PoolError.of("pool_not_found", `member ${member.name} does not serve pool ${pool}`);
     return load;
+  }
+
+  #ownAt({ name }: Member): OwnMember<Own> | undefined {
+    return name === this.#own?.name ? this.#own : undefined;
   }
 
   /** Asks every member of a pool, so many at a time. Null for those that did not answer. */

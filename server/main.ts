@@ -83,7 +83,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const client = new Client(tls?.client);
   onFailure(() => client.close());
   tls?.onChange((changed) => client.identify(changed.client));
-  const access = new DirectAccess(client, membership);
+  const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
   const closedLast = [access, auth, tls, client];
   const parts = { options, self, pools, runtimes, sandbox, listener, membership, closedLast };

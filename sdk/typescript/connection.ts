@@ -42,7 +42,7 @@ export class Connection {
     this.access =
       consul === undefined
         ? new GatewayAccess(this.client, url)
-        : new DirectAccess(this.client, membersIn(consul));
+        : new DirectAccess<never>(this.client, membersIn(consul));
   }
 }
 

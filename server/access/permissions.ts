@@ -14,11 +14,10 @@ interface Need {
    */
   readonly scopes: readonly Scope[];
   /**
-   * How the operation holds the caller's connection open: this member serves the stream, relays it
-   * from another member, or feeds a child with it. Each kind has its own count, because a member
-   * that places a call on itself opens one stream of each kind.
+   * Which way the operation holds the caller's connection open. Each way has its own count: a call that
+   * comes through another member, with its input on a connection of its own, opens one stream each way.
    */
-  readonly stream?: "served" | "relayed" | "feeding";
+  readonly stream?: "output" | "input";
 }
 
 type Route = (typeof ROUTES)[number];
@@ -28,23 +27,23 @@ type OperationOf<R> = R extends { method: infer M extends string; path: infer P 
 
 /** The needs by operation. An operation that is missing here does not compile. */
 const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
-  "post /pools/{pool}/call": { scopes: ["call"], stream: "relayed" },
+  "post /pools/{pool}/call": { scopes: ["call"], stream: "output" },
   "post /pools/{pool}/children": { scopes: ["call"] },
   "get /pools": { scopes: [] },
   "get /pools/{pool}": { scopes: ["observe"] },
   "get /pools/{pool}/children": { scopes: ["call", "observe"] },
-  "post /call": { scopes: ["call"], stream: "served" },
+  "post /call": { scopes: ["call"], stream: "output" },
   "post /children": { scopes: ["call"] },
   "get /children": { scopes: ["call", "observe"] },
   "get /children/count": { scopes: [] },
-  "post /slots": { scopes: ["call"], stream: "served" },
+  "post /slots": { scopes: ["call"], stream: "output" },
   "delete /slots/{id}": { scopes: ["call"] },
   "get /tasks": { scopes: ["call", "observe"] },
   "get /children/{id}": { scopes: ["call", "observe"] },
   "delete /children/{id}": { scopes: ["call"] },
-  "get /children/{id}/events": { scopes: ["call", "observe"], stream: "served" },
+  "get /children/{id}/events": { scopes: ["call", "observe"], stream: "output" },
   "get /children/{id}/files/{path}": { scopes: ["call", "observe"] },
-  "post /children/{id}/stdin": { scopes: ["call"], stream: "feeding" },
+  "post /children/{id}/stdin": { scopes: ["call"], stream: "input" },
   "post /children/{id}/signal": { scopes: ["call"] },
   "post /drain": { scopes: ["admin"] },
   "get /livez": { scopes: [] },

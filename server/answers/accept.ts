@@ -1,20 +1,25 @@
-/** The form of answer that a caller wants. */
-
+/** The form of answer that a caller accepts. */
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 import { hasEnd } from "../http/response.ts";
 
 export type Form = "stream" | "json" | "raw";
-/** Those of a call. */
 
+/** The forms of a call. */
 export const CALL_FORMS = ["stream", "json", "raw"] as const satisfies readonly Form[];
-export const MEDIA_TYPES: Readonly<Record<Form, string>> = {
+
+const MEDIA_TYPES: Readonly<Record<Form, string>> = {
   stream: "text/event-stream",
   raw: "application/octet-stream",
   json: "application/json",
 };
-/** @param forms those that there are, the stream among them. */
 
+/**
+ * The form that the request's `Accept` header names; the stream where it names none.
+ *
+ * @param forms those that the operation has, the stream among them.
+ * @throws {PoolError} `invalid_request` when the operation has none of those that the caller accepts.
+ */
 export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";
   const named = (["stream", "raw", "json"] as const).find(
@@ -23,7 +28,8 @@ export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]
   if (named === "raw" && c.env.outgoing && !hasEnd(c.env.outgoing))
     throw PoolError.of(
       "invalid_request",
-      `expected HTTP/1.1 or HTTP/2 for ${MEDIA_TYPES.raw}; got a request of HTTP/1.0, which knows no trailers`,
+      `expected HTTP/1.1 or HTTP/2 for ${MEDIA_TYPES.raw}; got a request of HTTP/1.0, ` +
+        "which knows no trailers",
     );
   if (named) return named;
   if (forms.includes("json") && accept.includes("application/*")) return "json";

@@ -1,20 +1,33 @@
-/** Server-sent events on the Node response: written no faster than the reader takes them, ended after the terminal event. */
-import type { Readable } from "node:stream";
+/** Server-sent events: those of a child's log, and those of a wait that comes before there is a child. */
+import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
-import { type NodeContext, onClientGone } from "../http/request.ts";
-import { cutOff, drained, isFull } from "../http/response.ts";
+import { problemOf } from "../http/problems.ts";
+import type { NodeContext } from "../http/request.ts";
+import { cutOff, isFull } from "../http/response.ts";
+import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
+import type { Waiter } from "../supervisor/waiter.ts";
+import { send } from "./send.ts";
 
-/** In the head of a call's answer: which child it is, for whoever goes on with it by another way. */
+/** The head of a call's answer names its child in this header, for clients that reach it another way. */
 export const CHILD_HEADER = "pool-child-id";
 
+export const EVENTS_TYPE = { "content-type": "text/event-stream" };
+
 export type { Session };
-/** A session whose data is JSON already, on one line. Fields are written as `event: placed`, with the space that most people expect. */
+
+/**
+ * Opens an answer of events. Its data is JSON on one line already. Fields are written with a space, as
+ * in `event: placed`: most people expect one.
+ *
+ * @param keepAlive milliseconds between heartbeats; null for none.
+ */
 export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
-  // The end of a body would be taken for that of its client, which may be sent the answer meanwhile, and after it.
+  // The session would take the end of the request's body for the end of its client. But a client may
+  // send a body while it reads the answer.
   const request: typeof c.env.incoming = Object.create(c.env.incoming, {
     once: { value: () => request },
   });
@@ -24,108 +37,110 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
     serializer: (data) => data as string,
     sanitizer: (text) => ` ${text}`,
     trustClientEventId: false,
-    // HTTP/2 forbids it, and HTTP/1.1 means it anyway.
+    // HTTP/2 forbids this header, and HTTP/1.1 means it anyway.
     headers: { connection: undefined },
   });
 }
 
-/** Answers HEAD, which the router takes for a GET whose answer it then empties: it must not be sent already. */
-export function headOnly(
-  unread: Readable | undefined,
-  headers: Readonly<Record<string, string>>,
-  status = 200,
-): Response {
-  // What is let go before its end may call that an error.
-  unread?.on("error", () => {}).destroy();
-  return new Response(null, { status, headers });
-}
-
 /**
- * The stream of a call that may have to wait before there is a child. It is opened by the first thing that is said in it: until then
- * the answer can still be a problem with its own status. Its events carry no id.
+ * A stream that may begin before there is a child. Its first event opens it: until then the answer can
+ * still be a problem with a status of its own. Its events carry no id.
  */
-export class WaitingStream {
+export class EarlyStream {
   readonly #c: NodeContext;
   #session: Promise<Session> | undefined;
-  #said: Promise<unknown> = Promise.resolve();
+  #written: Promise<unknown> = Promise.resolve();
 
   constructor(c: NodeContext) {
     this.#c = c;
   }
 
-  /** The session, once something has been said. */
+  /** The open session; undefined before the first event. Resolves when the events are written. */
   get session(): Promise<Session> | undefined {
     const session = this.#session;
-    return session && this.#said.then(() => session);
+    return session && this.#written.then(() => session);
   }
 
-  say(event: PoolEvent | SlotEvent): void {
+  /** Writes an event. A client that reads nothing is not sent positions, which would be old by then. */
+  write(event: PoolEvent | SlotEvent): void {
     this.#session ??= openSession(this.#c, HEARTBEAT_MS);
     const { outgoing } = this.#c.env;
     const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-    // What a reader that takes nothing is not told costs it a position that is old by then.
-    this.#said = this.#session
+    this.#written = this.#session
       .then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame)))
       .catch(() => cutOff(outgoing));
   }
 
   /** Ends the stream, with its failure where there is one. */
   end(failure?: Problem): Response {
-    if (failure) this.say({ type: "failed", problem: failure });
-    void this.#said.then(() => this.#c.env.outgoing.end());
+    if (failure) this.write({ type: "failed", problem: failure });
+    void this.#written.then(() => this.#c.env.outgoing.end());
     return RESPONSE_ALREADY_SENT;
   }
 }
 
-export const STREAM_TYPE = { "content-type": "text/event-stream" };
-
-/** Streams a child's log to its end, in a stream that has been opened where there is one. `gone` runs if the reader leaves before. */
-export async function streamLog(
+/**
+ * Runs what may write events before there is a child. Before the first event a failure is the answer
+ * itself; behind it, a failure ends the stream.
+ */
+export async function withEarlyStream(
   c: NodeContext,
-  reader: LogReader,
-  gone?: () => void,
-  opened?: Promise<Session>,
+  logError: (message: string) => void,
+  run: (stream: EarlyStream) => Promise<Response>,
 ): Promise<Response> {
-  if (c.req.method === "HEAD") {
-    reader.cut();
-    return headOnly(undefined, STREAM_TYPE);
+  const stream = new EarlyStream(c);
+  try {
+    return await run(stream);
+  } catch (error) {
+    if (!stream.session) throw error;
+    return stream.end(await problemOf(error, c, logError));
   }
-  onClientGone(c, () => {
-    // Whoever was cut off comes back in a moment.
-    reader.cut();
-    gone?.();
-  });
-  const { outgoing } = c.env;
-  const session = await (opened ?? openSession(c, HEARTBEAT_MS));
-  void (async () => {
-    for await (const { frame } of reader) {
-      if (!session.isConnected) return;
-      outgoing.write(frame);
-      if (!(await drained(outgoing))) return;
-    }
-    outgoing.end();
-  })().catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
 }
 
-/** Answers with bytes, no faster than they are taken. One that is cut has fewer of them than its content-length says. */
-export function sendFile(
+export interface EventsOptions {
+  /** Runs when the client goes before the end. */
+  readonly gone?: (() => void) | undefined;
+  /** The session of a stream that is open already. */
+  readonly opened?: Promise<Session> | undefined;
+}
+
+/** Sends the events of a child's log, to its end. */
+export function sendEvents(
   c: NodeContext,
-  bytes: Readable,
-  headers: Readonly<Record<string, string>>,
-  status = 200,
-): Response {
-  // A browser must not take a child's file for a page of ours.
-  const safe = { ...headers, "x-content-type-options": "nosniff" };
-  if (c.req.method === "HEAD") return headOnly(bytes, safe, status);
-  const { outgoing } = c.env;
-  outgoing.writeHead(status, safe);
-  void (async () => {
-    for await (const chunk of bytes) {
-      outgoing.write(chunk);
-      if (!(await drained(outgoing))) return;
+  reader: LogReader,
+  { gone, opened }: EventsOptions = {},
+): Promise<Response> {
+  return send<LogEntry>(c, {
+    headers: EVENTS_TYPE,
+    pieces: reader,
+    discard: () => reader.cut(),
+    open: () => opened ?? openSession(c, HEARTBEAT_MS),
+    write: (outgoing: ServerResponse, { frame }) => outgoing.write(frame),
+    gone: () => {
+      // A client that was cut off reconnects in a moment.
+      reader.cut();
+      gone?.();
+    },
+  });
+}
+
+/** The positions of a waiter, then its slot, up to the end of the hold. @throws {PoolError} why there is no slot. */
+export async function* slotEvents(
+  waiter: Pick<Waiter, "granted" | "settled" | "onPosition">,
+): AsyncGenerator<SlotEvent, void, undefined> {
+  let position = 0;
+  let moved = Promise.withResolvers<void>();
+  waiter.onPosition((now) => {
+    position = now;
+    moved.resolve();
+  });
+  for (;;) {
+    const slot = await Promise.race([moved.promise, waiter.granted]);
+    if (slot) {
+      yield { type: "granted", slot };
+      return waiter.settled;
     }
-    outgoing.end();
-  })().catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
+    moved = Promise.withResolvers();
+    yield { type: "queued", position };
+  }
 }

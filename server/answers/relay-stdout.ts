@@ -1,52 +1,85 @@
-/** The raw form of another member's child: passed on as it comes, over cuts of the connection to it. */
+/** Passes on the raw form of another member's child, over cuts of the connection to that member. */
 import type { Readable } from "node:stream";
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { PoolError } from "../../openapi/errors.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
-import { Reconnect, type ResumeOptions } from "../../sdk/typescript/http/resume.ts";
+import { type ResumeOptions, resumed } from "../../sdk/typescript/http/resume.ts";
 import type { NodeContext } from "../http/request.ts";
-import { cutOff, drained } from "../http/response.ts";
-import { headOnly } from "./events.ts";
-import { ENDING_TRAILER, headersFor, open, statusFor } from "./stdout.ts";
+import { discard, send } from "./send.ts";
+import { ENDING_TRAILER, stdoutHead } from "./stdout.ts";
 
-/** Stdout of another member's child, which is passed on. */
-export interface RelayedRaw {
-  readonly answer: Answer;
-  /** The byte of stdout that was asked for. */
-  readonly from?: number | undefined;
-  /** Opens it anew at a byte. @throws {PoolError} where there is nothing more to be had. */
-  reopen(from: number): Promise<Answer>;
-  /** Where the pools are, and what ends the waiting. */
-  readonly options: Pick<ResumeOptions, "access" | "signal">;
+/** Where a reader of stdout begins. */
+export interface StdoutStart {
+  /** Behind the event of this id. */
+  readonly after?: number | undefined;
+  /** With this byte of stdout. */
+  readonly stdoutFrom?: number | undefined;
 }
 
-/** Passes another member's raw answer on, over cuts, its ending too. */
-export function relayRaw(c: NodeContext, { answer, from, reopen, options }: RelayedRaw): Response {
-  const { outgoing } = c.env;
-  if (c.req.method === "HEAD") return headOnly(answer.body, headersFor(from), statusFor(from));
-  open(outgoing, from);
-  let at = from ?? 0;
-  const reopening = new Reconnect(() => reopen(at), options);
-  void (async () => {
-    for (let source = answer; ; ) {
-      let cut: unknown = new Error("the child's ending is missing");
-      try {
-        for await (const chunk of source.body as Readable) {
-          reopening.progressed();
-          at += chunk.length;
-          outgoing.write(chunk);
-          if (!(await drained(outgoing))) return;
-        }
-        const ending = (source.trailers as Record<string, string>)[ENDING_TRAILER];
-        if (ending !== undefined) {
-          outgoing.addTrailers({ [ENDING_TRAILER]: ending });
-          outgoing.end();
-          return;
-        }
-      } catch (error) {
-        cut = error;
-      }
-      source = await reopening.after(cut);
-    }
-  })().catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
+/** The stdout of another member's child. */
+export interface StdoutRelay {
+  readonly childId: string;
+  readonly answer: Answer;
+  readonly start: StdoutStart;
+  readonly through: ResumeOptions;
+}
+
+/** Opens a child's stdout. @throws {PoolError} the problem that came back; the transport's own error. */
+export async function openStdout(
+  childId: string,
+  { after, stdoutFrom }: StdoutStart,
+  { client, access, signal }: ResumeOptions,
+): Promise<Answer> {
+  const answer = await client.send(`${await access.childUrl(childId)}/events`, {
+    accept: "application/octet-stream",
+    headers: {
+      ...(after === undefined ? {} : { "last-event-id": String(after) }),
+      ...(stdoutFrom === undefined ? {} : { range: `bytes=${stdoutFrom}-` }),
+    },
+    signal,
+  });
+  if (answer.statusCode >= 400) throw await client.problem(answer);
+  return answer;
+}
+
+/** Passes on stdout and the child's ending. */
+export function relayStdout(c: NodeContext, relay: StdoutRelay): Promise<Response> {
+  const { childId, answer, start, through } = relay;
+  let at = start.stdoutFrom ?? 0;
+  return send<Buffer>(c, {
+    ...stdoutHead(start.stdoutFrom),
+    pieces: resumed(answer, {
+      ...through,
+      read: ({ body }) => body as Readable as AsyncIterable<Buffer>,
+      advance: (chunk) => {
+        at += chunk.length;
+        return true;
+      },
+      isComplete: ({ trailers }) => {
+        const ending = (trailers as Record<string, string>)[ENDING_TRAILER];
+        if (ending !== undefined) c.env.outgoing.addTrailers({ [ENDING_TRAILER]: ending });
+        return ending !== undefined;
+      },
+      // Only the child's member knows which byte comes behind an event.
+      canReopen: () => start.after === undefined,
+      reopen: () => reopenStdout(childId, at, through),
+    }),
+    discard: () => discard(answer.body),
+    write: (outgoing, chunk) => outgoing.write(chunk),
+  });
+}
+
+/** Opens a child's stdout again at a byte. Rejects where the stream was cut because the child failed. */
+async function reopenStdout(
+  childId: string,
+  stdoutFrom: number,
+  through: ResumeOptions,
+): Promise<Answer> {
+  const { client, access, signal } = through;
+  const answer = await client.send(await access.childUrl(childId), { signal });
+  if (answer.statusCode >= 400) throw await client.problem(answer);
+  const { code, exitCode } = (await answer.body.json()) as ChildInfo;
+  if (code !== null || (exitCode ?? 0) !== 0)
+    throw PoolError.of("worker_crashed", `child ${childId} has failed`);
+  return openStdout(childId, { stdoutFrom }, through);
 }

@@ -1,45 +1,53 @@
 /**
- * The raw form: a child's stdout as it is, in a body that ends as the child did. Its ending is in a trailer; where it is no success the
- * connection is broken instead, so that a program that knows nothing of trailers, such as curl, does not take a part for the whole.
+ * The raw form: a child's stdout as it is, in a body that ends as the child did. The trailer holds the
+ * child's ending. Where the child failed the connection is cut instead, so that a program that knows
+ * nothing of trailers, such as curl, does not take a part for the whole.
  *
- * A body that was cut goes on with `Range: bytes=N-`. Where it will end is not known yet: the answer says so with a last byte that is never
- * reached, as RFC 8673 has it for what still grows.
+ * A body that was cut resumes with `Range: bytes=N-`. Its end is not known yet: the answer names a last
+ * byte that is never reached, as RFC 8673 has it for content that still grows.
  */
 import type { ServerResponse } from "node:http";
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { PoolEvent } from "../../openapi/events.ts";
-import { type NodeContext, onClientGone } from "../http/request.ts";
-import { cutOff, drained } from "../http/response.ts";
+import type { NodeContext } from "../http/request.ts";
+import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
-import { headOnly } from "./events.ts";
+import { type StreamedAnswer, send } from "./send.ts";
 
 /** The terminal event as JSON, without a function's value. */
 export const ENDING_TRAILER = "pool-ending";
 
-/** The first byte that a `Range` asks for; undefined without one. */
+/** The first byte that a `Range` header asks for; undefined without the header. */
 export function firstByteOf(range: string | undefined): number | undefined {
   return range === undefined ? undefined : Number(/\d+/.exec(range)?.[0]);
 }
 
-export const statusFor = (from: number | undefined) => (from === undefined ? 200 : 206);
-
-/** @param from the byte that was asked for. */
-export function headersFor(from: number | undefined): Record<string, string> {
-  return {
+/**
+ * The head of a raw answer.
+ *
+ * @param from the byte that the client asked for.
+ */
+export function stdoutHead(
+  from: number | undefined,
+): Required<Pick<StreamedAnswer<never>, "status" | "headers" | "open">> {
+  const status = from === undefined ? 200 : 206;
+  const headers = {
     "content-type": "application/octet-stream",
     "x-content-type-options": "nosniff",
     ...(from === undefined
       ? {}
       : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
   };
+  return {
+    status,
+    headers,
+    open: (outgoing) => {
+      outgoing.writeHead(status, { ...headers, trailer: ENDING_TRAILER });
+      outgoing.flushHeaders();
+    },
+  };
 }
 
-export function open(outgoing: ServerResponse, from: number | undefined): void {
-  outgoing.writeHead(statusFor(from), { ...headersFor(from), trailer: ENDING_TRAILER });
-  outgoing.flushHeaders();
-}
-
-/** Headers are ASCII. */
+/** JSON in ASCII, as headers need it. */
 const ascii = (json: string) =>
   json.replaceAll(
     /[\u007f-\uffff]/g,
@@ -48,46 +56,41 @@ const ascii = (json: string) =>
 
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
-/** Where the sending begins, and what runs if its reader leaves before the end. */
-export interface RawOptions {
-  /** The byte of stdout that was asked for. */
+export interface StdoutOptions {
+  /** The byte of stdout that the client asked for. */
   readonly from?: number | undefined;
+  /** Runs when the client goes before the end. */
   readonly gone?: () => void;
 }
 
 /** Sends a child's stdout, to its end. */
-export function streamRaw(
+export function sendStdout(
   c: NodeContext,
   reader: LogReader,
-  { from, gone }: RawOptions = {},
-): Response {
-  const { outgoing } = c.env;
-  if (c.req.method === "HEAD") {
-    reader.cut();
-    return headOnly(undefined, headersFor(from), statusFor(from));
-  }
-  onClientGone(c, () => {
-    // Whoever was cut off comes back in a moment.
-    reader.cut();
-    gone?.();
+  { from, gone }: StdoutOptions = {},
+): Promise<Response> {
+  return send<LogEntry>(c, {
+    ...stdoutHead(from),
+    pieces: reader,
+    discard: () => reader.cut(),
+    write: (outgoing, entry) => writeEntry(outgoing, entry, from ?? 0),
+    gone: () => {
+      // A client that was cut off reconnects in a moment.
+      reader.cut();
+      gone?.();
+    },
   });
-  open(outgoing, from);
-  void (async () => {
-    for await (const entry of reader) {
-      // What is missing cannot be said here.
-      if (entry.type === "gap") throw new Error("the reader fell behind");
-      if (entry.type === "stdout") {
-        // The first one may begin before the byte that was asked for.
-        outgoing.write(entry.bytes?.subarray(Math.max(0, (from ?? 0) - entry.stdoutFrom)));
-        if (!(await drained(outgoing))) return;
-      }
-      if (entry.type !== "result" && entry.type !== "failed") continue;
-      const { event } = entry;
-      if (!isSuccess(event)) throw new Error("the child failed");
-      const { value: _, ...ending } = event as PoolEvent & { value?: unknown };
-      outgoing.addTrailers({ [ENDING_TRAILER]: ascii(JSON.stringify(ending)) });
-      outgoing.end();
-    }
-  })().catch(() => cutOff(outgoing));
-  return RESPONSE_ALREADY_SENT;
+}
+
+function writeEntry(outgoing: ServerResponse, entry: LogEntry, from: number): void {
+  const { type, bytes, stdoutFrom } = entry;
+  // A raw body has no way to say that something is missing.
+  if (type === "gap") throw new Error("the reader fell behind");
+  // The first entry may begin before the byte that the client asked for.
+  if (type === "stdout") outgoing.write(bytes?.subarray(Math.max(0, from - stdoutFrom)));
+  if (type !== "result" && type !== "failed") return;
+  const { event } = entry;
+  if (!isSuccess(event)) throw new Error("the child failed");
+  const { value: _, ...ending } = event as PoolEvent & { value?: unknown };
+  outgoing.addTrailers({ [ENDING_TRAILER]: ascii(JSON.stringify(ending)) });
 }

@@ -1,13 +1,12 @@
-/** A call that has to wait for its slot, and the waiting form of a call: the same events, gathered into one answer. */
+/** The JSON form of a call: its events, gathered into one answer. */
 import type { Context } from "hono";
 import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { CallResult, ChildReference } from "../../openapi/resources.ts";
-import { problemOf, problemResponse } from "../http/problems.ts";
-import type { NodeContext } from "../http/request.ts";
-import { WaitingStream } from "./events.ts";
+import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import { problemResponse } from "../http/problems.ts";
 
-/** So much of stdout, and of stderr, an answer holds. */
+/** 1 MiB of stdout, and as much of stderr, fit into an answer. */
 export const MAX_COLLECTED_BYTES = 1024 * 1024;
 
 class Collected {
@@ -18,10 +17,7 @@ class Collected {
 
   add(event: { text?: string | undefined; base64?: string | undefined }): void {
     this.#base64 ||= event.base64 !== undefined;
-    const bytes =
-      event.base64 === undefined
-        ? Buffer.from(event.text ?? "")
-        : Buffer.from(event.base64, "base64");
+    const bytes = outputBytes(event);
     const room = MAX_COLLECTED_BYTES - this.#bytes;
     this.truncated ||= bytes.length > room;
     if (room <= 0) return;
@@ -34,23 +30,8 @@ class Collected {
   }
 }
 
-/** Runs what may tell a position before there is a child. A failure after that ends the stream; before, it is the answer itself. */
-export async function withWaiting(
-  c: NodeContext,
-  logError: (message: string) => void,
-  run: (stream: WaitingStream) => Promise<Response>,
-): Promise<Response> {
-  const stream = new WaitingStream(c);
-  try {
-    return await run(stream);
-  } catch (error) {
-    if (!stream.session) throw error;
-    return stream.end(await problemOf(error, c, logError));
-  }
-}
-
-/** Reads the events to the terminal one and answers. */
-export async function answerAtEnd(c: Context, events: AsyncIterable<PoolEvent>): Promise<Response> {
+/** Reads the events up to the terminal one, and answers with all of them. */
+export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>): Promise<Response> {
   const stdout = new Collected();
   const stderr = new Collected();
   let child: ChildReference | undefined;
@@ -71,6 +52,6 @@ export async function answerAtEnd(c: Context, events: AsyncIterable<PoolEvent>):
     return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
   if (!("problem" in ending)) return c.json({ ...output, ...ending } as CallResult, 200);
-  const { problem: given, ...rest } = ending;
-  return problemResponse(c, { ...given, ...output, ...rest } as Problem);
+  const { problem: cause, ...rest } = ending;
+  return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
 }

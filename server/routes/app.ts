@@ -7,10 +7,12 @@ import { ANYONE } from "../access/caller.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
-import { childRoutes } from "./children.ts";
+import { childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
-import { operationRoutes } from "./operations.ts";
+import { documentRoutes, operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
+import { registerAt } from "./register.ts";
+import { slotRoutes } from "./slots.ts";
 import { thisMemberRoutes } from "./this-member.ts";
 
 /** Asked by load balancers and supervisors of the process, which have no token and any name for this host. */
@@ -88,9 +90,13 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     ),
   );
   // Longer paths first where a parameter could swallow a word: `/children/count` before `/children/{id}`.
-  thisMemberRoutes(app, options);
-  poolRoutes(app, options);
-  childRoutes(app, options);
-  operationRoutes(app, options);
+  const on = registerAt(app, options);
+  thisMemberRoutes(on, options);
+  slotRoutes(on, options);
+  poolRoutes(on, options);
+  childRoutes(on, options);
+  childOutputRoutes(on, options);
+  operationRoutes(on, options);
+  documentRoutes(app);
   return app;
 }

@@ -7,19 +7,15 @@ import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
 import type { InFlight } from "../http/in-flight.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
 
-export interface AppOptions extends GatewayOptions {
-  /** The member's name. */
-  readonly name: string;
+export interface AppOptions extends GatewayOptions, ThisMember {
   /** What holds its children. */
   readonly sandbox: SandboxLevel;
-  /** The supervisors by pool. */
-  readonly supervisors: ReadonlyMap<string, Supervisor>;
   /** Sources that callers may name by their hashes. */
   readonly sourceCache: SourceCache;
   /** A larger request body is refused. */

@@ -2,31 +2,31 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
-import { guarded } from "../access/permissions.ts";
+import { countOf } from "../supervisor/this-member.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { docsAsset, docsPage } from "./docs.ts";
-import { countOf } from "./this-member.ts";
+import type { Register } from "./register.ts";
 
-export function operationRoutes(
-  app: OpenAPIHono<Bindings>,
-  { name, sandbox, streamLimit, supervisors, drain, trouble }: AppOptions,
-): void {
-  app.openapi(guarded(routes.livez, streamLimit), (c) =>
-    c.json({ status: "ok" as const, member: name, sandbox }, 200),
-  );
+export function operationRoutes(on: Register, options: AppOptions): void {
+  const { name, sandbox, drain, trouble } = options;
 
-  app.openapi(guarded(routes.readyz, streamLimit), (c) => {
+  on.route(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
+
+  on.route(routes.readyz, (c) => {
     const detail = trouble();
     return detail === undefined
       ? c.json({ status: "ok" as const, member: name, sandbox }, 200)
       : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
   });
 
-  app.openapi(guarded(routes.drain, streamLimit), (c) => {
+  on.route(routes.drain, (c) => {
     drain();
-    return c.json(countOf(name, supervisors), 202);
+    return c.json(countOf(options), 202);
   });
+}
 
+/** The contract as a document and as pages. */
+export function documentRoutes(app: OpenAPIHono<Bindings>): void {
   let document: string | undefined;
   app.get("/openapi.json", (c) => {
     document ??= JSON.stringify(buildDocument());

@@ -1,67 +1,60 @@
 /** The pools, over all members: this member as the gateway. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import { PoolError } from "../../openapi/errors.ts";
+import type { Context } from "hono";
 import * as routes from "../../openapi/routes.ts";
-import { guarded, isPermitted } from "../access/permissions.ts";
+import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
-import { accessFor, callThrough } from "../answers/gateway.ts";
-import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import { callThrough } from "../answers/gateway.ts";
+import { SupervisedMember } from "../answers/own-member.ts";
+import { whileClientIsThere } from "../http/request.ts";
 import type { AppOptions, Bindings } from "./context.ts";
-import { fedBy, withUploads } from "./receive-uploads.ts";
+import { fedBy } from "./receive-uploads.ts";
+import type { Register } from "./register.ts";
+import { refuseLink } from "./this-member.ts";
 
-export function poolRoutes(app: OpenAPIHono<Bindings>, options: AppOptions): void {
-  const { sourceCache, streamLimit, uploadReceiver } = options;
+export function poolRoutes(on: Register, options: AppOptions): void {
+  const { sourceCache, inFlight } = options;
 
-  app.openapi(withUploads(guarded(routes.callInPool, streamLimit), uploadReceiver), async (c) => {
-    const accept = acceptOf(c, CALL_FORMS);
-    options.inFlight.add(c.env.outgoing);
+  on.upload(routes.callInPool, (c) => {
+    const form = acceptOf(c, CALL_FORMS);
+    inFlight.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
-    const { uploads, input } = c.var;
-    const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), c.var.caller.name));
-    return (await callThrough(
-      c as unknown as NodeContext,
-      options,
-      { pool, spec, parts: uploads?.parts, input },
-      accept,
-    )) as never;
+    const { uploads, input, caller } = c.var;
+    const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
+    const access = accessFor(c, options);
+    return callThrough(c, options, { pool, spec, form, access, uploads, input });
   });
 
-  app.openapi(
-    withUploads(guarded(routes.placeChildInPool, streamLimit), uploadReceiver),
-    async (c) => {
-      const { pool } = c.req.valid("param");
-      const spec = sourceCache.complete(c.req.valid("json"), c.var.caller.name);
-      if (spec.link)
-        throw PoolError.of(
-          "invalid_request",
-          "expected link to be false for a placed child: it has no caller's connection to be tied to",
-        );
-      options.inFlight.add(c.env.outgoing);
-      const child = await accessFor(c, options).placeChild(pool, spec, {
-        signal: whileClientIsThere(c as unknown as NodeContext),
-        parts: c.var.uploads?.parts,
-      });
-      return c.json(child, 201, { location: child.url });
-    },
-  );
+  on.upload(routes.placeChildInPool, async (c) => {
+    const { pool } = c.req.valid("param");
+    const { uploads, caller } = c.var;
+    const spec = sourceCache.complete(c.req.valid("json"), caller.name);
+    refuseLink(spec);
+    inFlight.add(c.env.outgoing);
+    const placing = { signal: whileClientIsThere(c), parts: uploads?.parts };
+    const child = await accessFor(c, options).placeChild(pool, spec, placing);
+    return c.json(child, 201, { location: child.url });
+  });
 
-  app.openapi(guarded(routes.listPools, streamLimit), async (c) => {
+  on.route(routes.listPools, async (c) => {
     const { pools } = await accessFor(c, options).pools();
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
-  app.openapi(guarded(routes.getPool, streamLimit), async (c) =>
+  on.route(routes.getPool, async (c) =>
     c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
   );
 
-  app.openapi(guarded(routes.listPoolChildren, streamLimit), async (c) => {
+  on.route(routes.listPoolChildren, async (c) => {
     const { label = [], status } = c.req.valid("query");
-    return c.json(
-      await accessFor(c, options).children(c.req.valid("param").pool, {
-        labels: [label].flat(),
-        status,
-      }),
-      200,
-    );
+    const { pool } = c.req.valid("param");
+    const filter = { labels: [label].flat(), status };
+    return c.json(await accessFor(c, options).children(pool, filter), 200);
   });
+}
+
+/** The pools as the caller reaches them. Other members are shown what the caller shows; this one is asked in process. */
+function accessFor(c: Context<Bindings>, options: AppOptions) {
+  const { caller, uploads } = c.var;
+  const own = new SupervisedMember(options, { client: caller.name, uploads });
+  return options.access.as(c.req.header("authorization"), own);
 }

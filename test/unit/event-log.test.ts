@@ -3,8 +3,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
-import { streamLog } from "../../server/answers/events.ts";
-import { streamRaw } from "../../server/answers/stdout.ts";
+import { sendEvents } from "../../server/answers/events.ts";
+import { sendStdout } from "../../server/answers/stdout.ts";
 import type { NodeContext } from "../../server/http/request.ts";
 import { EventLog, RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
 import type { LogEntry } from "../../server/supervisor/output/log-entry.ts";
@@ -260,8 +260,8 @@ describe("a lossless reader that is cut", () => {
 });
 
 test.each([
-  ["events", streamLog],
-  ["raw bytes", streamRaw],
+  ["events", sendEvents],
+  ["raw bytes", sendStdout],
 ] as const)("a request for the head of an answer of %s takes no position", async (_, answer) => {
   const log = new EventLog();
   const reader = log.read({ lossless: true });

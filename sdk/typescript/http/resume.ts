@@ -1,4 +1,4 @@
-/** A child's events over cuts of the connection: read on after the last one that came, so that none is lost and none comes twice. */
+/** Reads a child's stream over cuts of the connection: no event is lost, and none comes twice. */
 import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
@@ -6,9 +6,9 @@ import type { ChildLocator } from "./child-locator.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
 import { type NumberedEvent, readEvents } from "./read-events.ts";
 
-/** So many tries after a cut until the child counts as lost. */
+/** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
 const TRIES = 6;
-/** The pause before the first try, in milliseconds; each further one is twice as long, give or take a half. */
+/** 100 ms pass before the first try, give or take a half; each further pause is twice as long. */
 const FIRST_PAUSE_MS = 100;
 
 /** A child, and the last of its events that was read. */
@@ -17,13 +17,90 @@ export interface Position {
   readonly after?: number | undefined;
 }
 
-export interface ResumeOptions {
-  readonly client: Client;
+interface ReopenOptions {
   readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Opens a child's events after one of them; the answer is a 204 where that was the terminal one. @throws {PoolError} the problem that came back; the transport's own error. */
+export interface ResumeOptions extends ReopenOptions {
+  readonly client: Client;
+}
+
+/** A stream that can be reopened where a cut ended it. `T` is one piece of it. */
+export interface Resumable<T> extends ReopenOptions {
+  /** The pieces of one answer, up to the end of the child or to the cut. */
+  read(answer: Answer): AsyncIterable<T> | Iterable<T>;
+  /** Notes where the stream resumes after this piece. Only pieces that move it count as progress. */
+  advance(piece: T): boolean;
+  /** Whether an answer that was read to its end was the whole rest. Default: it always is. */
+  isComplete?(answer: Answer): boolean;
+  /** Whether it is known where the stream resumes. Default: it always is. */
+  canReopen?(): boolean;
+  /** Opens the stream behind the last piece that was noted. */
+  reopen(): Promise<Answer>;
+}
+
+/**
+ * The pieces of a stream, from its first answer on and over every cut. Each cut is followed by up to
+ * 6 tries to reopen the stream, with pauses that double from 100 ms. Progress resets the tries.
+ *
+ * @throws what cut the stream, once the tries are used up or the child's member is gone; the problem
+ *   that came instead of the stream; the reason of the signal.
+ */
+export async function* resumed<T>(
+  first: Answer,
+  stream: Resumable<T>,
+): AsyncGenerator<T, void, undefined> {
+  const { signal } = stream;
+  let tries = 0;
+  for (let answer = first; ; ) {
+    const openedAt = performance.now();
+    let cut: unknown = new Error("the stream ended before the end of the child");
+    try {
+      for await (const piece of stream.read(answer)) {
+        if (stream.advance(piece)) tries = 0;
+        yield piece;
+      }
+      if (stream.isComplete?.(answer) ?? true) return;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      cut = error;
+    }
+    if (stream.canReopen?.() === false) throw cut;
+    // A child may be silent for longer than any connection lasts.
+    if (performance.now() - openedAt > HEARTBEAT_MS) tries = 0;
+    let reopened: Answer | undefined;
+    while (!reopened) {
+      if (tries === TRIES) throw cut;
+      await pause(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random()), signal);
+      tries += 1;
+      reopened = await tryToReopen(stream, cut);
+    }
+    answer = reopened;
+  }
+}
+
+/** The reopened stream; undefined where another try may help. @throws what makes further tries useless. */
+async function tryToReopen(
+  { reopen, access, signal }: Pick<Resumable<never>, "reopen" | keyof ReopenOptions>,
+  cut: unknown,
+): Promise<Answer | undefined> {
+  try {
+    return await reopen();
+  } catch (error) {
+    if (signal?.aborted || (error instanceof PoolError && !error.retryable)) throw error;
+    // A member whose port is closed took its children along.
+    if (access.asksOwners && neverSent(error)) throw cut;
+    return undefined;
+  }
+}
+
+/**
+ * Opens a child's events behind one of them. The answer is a 204 where that one was the terminal event.
+ *
+ * @param after the id of the last event that was read; undefined for all that the member still keeps.
+ * @throws {PoolError} the problem that came back; the transport's own error.
+ */
 export async function openEvents(
   id: string,
   after: number | undefined,
@@ -38,79 +115,29 @@ export async function openEvents(
   return answer;
 }
 
-/** Opens a child's stream anew after a cut: a few times, with pauses that grow. */
-export class Reconnect {
-  readonly #open: () => Promise<Answer>;
-  readonly #options: Pick<ResumeOptions, "access" | "signal">;
-  #tries = 0;
-  #openedAt = performance.now();
-
-  /** @param open opens the stream where the reading was cut. */
-  constructor(open: () => Promise<Answer>, options: Pick<ResumeOptions, "access" | "signal">) {
-    this.#open = open;
-    this.#options = options;
-  }
-
-  /** An event, or output, has come: the tries begin anew. */
-  progressed(): void {
-    this.#tries = 0;
-  }
-
-  /**
-   * The stream, opened anew.
-   *
-   * @throws what cut it, when it has been tried often enough or its member is gone; the problem that came instead; the signal's reason.
-   */
-  async after(cut: unknown): Promise<Answer> {
-    const { access, signal } = this.#options;
-    // A child may be silent for longer than any connection lasts.
-    if (performance.now() - this.#openedAt > HEARTBEAT_MS) this.#tries = 0;
-    while (this.#tries < TRIES) {
-      await pause(FIRST_PAUSE_MS * 2 ** this.#tries * (0.5 + Math.random()), signal);
-      this.#tries += 1;
-      try {
-        const answer = await this.#open();
-        this.#openedAt = performance.now();
-        return answer;
-      } catch (error) {
-        if (signal?.aborted || (error instanceof PoolError && !error.retryable)) throw error;
-        // A member whose port is closed took its children along.
-        if (access.asksOwners && neverSent(error)) throw cut;
-      }
-    }
-    throw cut;
-  }
-}
-
 /**
- * The events of an answer, and where it is cut, of the child that it told of, up to and with the terminal one. What placed the child is
- * never sent again.
+ * The events of a child up to and with the terminal one, from an answer that has been opened. After a
+ * cut they are read from the child; the request that placed the child is never sent again.
  *
- * @param known the child and the last event that was read, where the answer does not begin with them.
- * @throws {PoolError} `member_lost` when the stream was cut and cannot be gone on with; `events_expired` when what is missing is no longer kept.
+ * @param known the child and its last event that was read, where the answer does not begin with them.
+ * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired` when
+ *   the member no longer keeps the events that are missing.
  */
-export async function* resumeEvents(
+export function resumeEvents(
   answer: Answer,
   options: ResumeOptions,
   known: Position = {},
 ): AsyncGenerator<NumberedEvent, void, undefined> {
   let { id, after } = known;
-  const reopening = new Reconnect(() => openEvents(id as string, after, options), options);
-  for (let opened = answer; opened.statusCode !== 204; ) {
-    let cut: unknown;
-    try {
-      for await (const event of readEvents(opened.body)) {
-        reopening.progressed();
-        if (event.type === "placed") id = event.child.id;
-        after = event.id ?? after;
-        yield event;
-      }
-      return;
-    } catch (error) {
-      if (options.signal?.aborted) throw error;
-      cut = error;
-    }
-    if (id === undefined) throw cut;
-    opened = await reopening.after(cut);
-  }
+  return resumed<NumberedEvent>(answer, {
+    ...options,
+    read: ({ statusCode, body }) => (statusCode === 204 ? [] : readEvents(body)),
+    advance: (event) => {
+      if (event.type === "placed") id = event.child.id;
+      after = event.id ?? after;
+      return true;
+    },
+    canReopen: () => id !== undefined,
+    reopen: () => openEvents(id as string, after, options),
+  });
 }

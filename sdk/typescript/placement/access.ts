@@ -57,12 +57,13 @@ export interface PlaceOptions {
   readonly parts?: readonly Part[] | undefined;
 }
 
-export interface Access extends ChildLocator {
+/** `Own` is a child that runs in this very process: only a member can place one there. */
+export interface Access<Own = never> extends ChildLocator {
   /**
    * Places a call, and resolves to its open stream. A call that may have been admitted is never
    * sent again.
    */
-  call(pool: string, spec: ChildSpecInput, options?: PlaceOptions): Promise<Answer>;
+  call(pool: string, spec: ChildSpecInput, options?: PlaceOptions): Promise<Answer | Own>;
   /** Places a child that lives on its own. */
   placeChild(pool: string, spec: ChildSpecInput, options?: PlaceOptions): Promise<ChildInfo>;
   pools(): Promise<PoolList>;

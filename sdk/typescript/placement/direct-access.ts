@@ -11,11 +11,11 @@ import {
   type PoolChildList,
   type PoolInfo,
   type PoolList,
-  queryOf,
 } from "./access.ts";
 import { type PoolMembers, placeDirectly, refusalIn } from "./direct-placement.ts";
 import { MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
+import type { OwnChild, OwnMember } from "./own-member.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
@@ -28,26 +28,33 @@ interface ListAnswer<T> {
   readonly answer: T | null;
 }
 
-export class DirectAccess implements Access {
+export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   readonly asksOwners = true;
-  readonly #client: MemberClient;
+  readonly #client: MemberClient<Own>;
   readonly #members: Members;
 
-  constructor(client: Client | MemberClient, members: Members) {
+  constructor(client: Client | MemberClient<Own>, members: Members) {
     this.#client = client instanceof MemberClient ? client : new MemberClient(client);
     this.#members = members;
   }
 
-  get #asking(): PoolMembers {
+  get #asking(): PoolMembers<Own> {
     return { members: this.#members, client: this.#client };
   }
 
-  /** The same members, asked for a caller with this `Authorization`. */
-  as(authorization: string | undefined): DirectAccess {
-    return new DirectAccess(this.#client.as(authorization), this.#members);
+  /**
+   * The same members, asked for a caller with this `Authorization`.
+   *
+   * @param own the member of this process, which is asked without a connection. Default: none.
+   */
+  as<Child extends OwnChild = never>(
+    authorization: string | undefined,
+    own?: OwnMember<Child>,
+  ): DirectAccess<Child> {
+    return new DirectAccess(this.#client.as(authorization, own), this.#members);
   }
 
-  call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer> {
+  call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer | Own> {
     const { accept = "text/event-stream" } = options;
     return placeDirectly(this.#asking, { ...options, pool, spec, path: "/call", accept });
   }
@@ -64,8 +71,8 @@ export class DirectAccess implements Access {
       path: "/children",
       accept: "application/json",
     } as const;
-    const answer = await placeDirectly(this.#asking, request);
-    return (await answer.body.json()) as ChildInfo;
+    const placed = await placeDirectly(this.#asking, request);
+    return "info" in placed ? placed.info : ((await placed.body.json()) as ChildInfo);
   }
 
   async pools(): Promise<PoolList> {
@@ -101,9 +108,8 @@ export class DirectAccess implements Access {
   }
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
-    const query = queryOf(filter, [["pool", pool]]);
     const list = await this.#askAll(pool, (member, signal) =>
-      this.#client.children(member, query, signal),
+      this.#client.children(member, { ...filter, pool }, signal),
     );
     return {
       children: list.flatMap(({ answer }) => answer ?? []),

@@ -7,6 +7,7 @@ import { Deadline } from "../time/deadline.ts";
 import type { PlaceOptions } from "./access.ts";
 import type { AdmitOptions, MemberClient, PlacingPath } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
+import type { OwnChild } from "./own-member.ts";
 import { type Admission, place } from "./place.ts";
 import { type Probe, sample } from "./sample.ts";
 import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO, type WaitingPorts } from "./wait-for-slot.ts";
@@ -33,23 +34,23 @@ export interface PlacementRequest extends Pick<PlaceOptions, "signal" | "onPosit
   readonly accept: NonNullable<RequestOptions["accept"]>;
 }
 
-export interface PoolMembers {
+export interface PoolMembers<Own extends OwnChild> {
   readonly members: Members;
-  readonly client: MemberClient;
+  readonly client: MemberClient<Own>;
 }
 
 /**
- * Places a child, and resolves to the open answer of its member. The deadline of the spec starts
+ * Places a child, and resolves to the open answer of its member, or to a child of this process. The deadline of the spec starts
  * here, and covers the wait for a slot.
  *
  * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was
  *   lost while it may have admitted; the errors of `placeOrWait`; a refusal that concerns the
  *   caller.
  */
-export async function placeDirectly(
-  { members, client }: PoolMembers,
+export async function placeDirectly<Own extends OwnChild>(
+  { members, client }: PoolMembers<Own>,
   request: PlacementRequest,
-): Promise<Answer> {
+): Promise<Answer | Own> {
   const { pool, spec, signal, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
   const deadline = new Deadline(spec.deadlineMs);
@@ -65,7 +66,7 @@ export async function placeDirectly(
   };
   const probe: Probe = (member, timeout) =>
     client.load(member, pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
-  const admit = async (member: Member, slot?: string): Promise<Admission<Answer>> => {
+  const admit = async (member: Member, slot?: string): Promise<Admission<Answer | Own>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
     // nobody knows whether it was admitted.
@@ -77,7 +78,7 @@ export async function placeDirectly(
     if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
     return admission;
   };
-  const ports: WaitingPorts<Answer> = {
+  const ports: WaitingPorts<Answer | Own> = {
     tryNow: async (effort) => place(pool, await candidates(), { probe, admit, effort }),
     choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
     request: (member, ms, leaving) =>
@@ -105,16 +106,16 @@ function remainderOf(deadline: Deadline, { deadlineMs }: ChildSpecInput): { dead
 }
 
 /** Asks one member to admit the child: the only step that can start it. */
-async function tryMember(
-  client: MemberClient,
+async function tryMember<Own extends OwnChild>(
+  client: MemberClient<Own>,
   member: Member,
   options: AdmitOptions,
-): Promise<Admission<Answer>> {
-  let answer: Answer | PoolError;
+): Promise<Admission<Answer | Own>> {
+  let answer: Answer | Own | PoolError;
   try {
     answer = await client.admit(member, options);
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (options.signal?.aborted || client.ownAt(member)) throw error;
     if (neverSent(error)) return { unreachable: error };
     throw PoolError.of(
       "member_lost",

@@ -1,0 +1,87 @@
+/** Sends a streamed answer: the one loop that writes no faster than the client reads. */
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { type NodeContext, onClientGone } from "../http/request.ts";
+import { cutOff, drained, isFull, isOver } from "../http/response.ts";
+
+/** A streamed answer of pieces `T`. */
+export interface StreamedAnswer<T> {
+  /** Default 200. */
+  readonly status?: number;
+  /** What a HEAD request is answered with. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly pieces: AsyncIterable<T>;
+  /** Lets go of the pieces without reading them, as for a HEAD request. */
+  discard(): void;
+  /** Sends the head of the answer. Default: status and headers. */
+  open?(outgoing: ServerResponse): unknown;
+  /** Writes one piece. */
+  write(outgoing: ServerResponse, piece: T): void;
+  /** Runs when the client goes before the end of the answer. */
+  gone?: (() => void) | undefined;
+  /**
+   * Says in the answer why the pieces ended early. Default: the connection is cut, so that nobody takes
+   * a part for the whole.
+   */
+  failed?(outgoing: ServerResponse, why: unknown): void;
+}
+
+/**
+ * Sends a streamed answer to its end. Resolves once the head is sent; the pieces follow.
+ *
+ * A HEAD request is answered with the head alone. The router takes it for a GET and empties the
+ * answer, which therefore must not have been sent yet.
+ */
+export async function send<T>(c: NodeContext, answer: StreamedAnswer<T>): Promise<Response> {
+  const { status = 200, headers, gone } = answer;
+  if (c.req.method === "HEAD") {
+    answer.discard();
+    return new Response(null, { status, headers });
+  }
+  if (gone) onClientGone(c, gone);
+  const { outgoing } = c.env;
+  if (answer.open) await answer.open(outgoing);
+  else outgoing.writeHead(status, headers);
+  void writeAll(outgoing, answer).catch(() => cutOff(outgoing));
+  return RESPONSE_ALREADY_SENT;
+}
+
+async function writeAll<T>(outgoing: ServerResponse, answer: StreamedAnswer<T>): Promise<void> {
+  try {
+    for await (const piece of answer.pieces) {
+      if (isOver(outgoing)) return;
+      answer.write(outgoing, piece);
+      if (isFull(outgoing) && !(await drained(outgoing))) return;
+    }
+  } catch (error) {
+    if (!answer.failed) throw error;
+    if (isOver(outgoing)) return;
+    answer.failed(outgoing, error);
+  }
+  outgoing.end();
+}
+
+/** Lets go of bytes that nobody reads. A stream may call that an error. */
+export function discard(bytes: Readable): void {
+  bytes.on("error", () => {}).destroy();
+}
+
+/** The bytes of a file, whose headers name their length: a client sees when the answer was cut. */
+export interface FileAnswer {
+  readonly bytes: Readable;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly status?: number;
+}
+
+/** Answers with the bytes of a file. */
+export function sendFile(c: NodeContext, { bytes, headers, status = 200 }: FileAnswer) {
+  return send<Uint8Array>(c, {
+    status,
+    // A browser must not take a child's file for a page of the member's.
+    headers: { ...headers, "x-content-type-options": "nosniff" },
+    pieces: bytes,
+    discard: () => discard(bytes),
+    write: (outgoing, chunk) => outgoing.write(chunk),
+  });
+}

@@ -1,0 +1,66 @@
+/** What this member says of its pools: their load, their children, and what they can run. */
+import { PoolError } from "../../openapi/errors.ts";
+import type { ChildInfo, Count, Tasks } from "../../openapi/resources.ts";
+import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** This member's supervisors by pool. */
+export type Supervisors = ReadonlyMap<string, Supervisor>;
+
+export interface ThisMember {
+  /** The member's name. */
+  readonly name: string;
+  readonly supervisors: Supervisors;
+}
+
+/** The load by pool. */
+export function countOf({ name, supervisors }: ThisMember): Count {
+  return {
+    member: name,
+    pools: Object.fromEntries(
+      [...supervisors].map(([pool, supervisor]) => [pool, supervisor.count()]),
+    ),
+  };
+}
+
+/** The tasks and the runtimes of these pools together. */
+export function tasksOf({ name, supervisors }: ThisMember, pools: readonly string[]): Tasks {
+  const all = pools.flatMap((pool) => supervisors.get(pool)?.options.runtimes ?? []);
+  const union = (names: string[][]) => [...new Set(names.flat())].sort();
+  return {
+    member: name,
+    tasks: union(all.map(({ tasks }) => tasks)),
+    runtimes: union(all.map(({ names }) => names)),
+  };
+}
+
+/** The children of these pools that pass the filter. */
+export function childrenOf(
+  { supervisors }: ThisMember,
+  pools: readonly string[],
+  { labels = [], status }: ChildFilter,
+): ChildInfo[] {
+  return pools
+    .flatMap((pool) => supervisors.get(pool)?.which() ?? [])
+    .filter((child) => (status === undefined || child.status === status) && carries(child, labels));
+}
+
+/** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
+function carries(child: ChildInfo, labels: readonly string[]): boolean {
+  return labels.every((label) =>
+    Object.entries(child.labels).some(
+      ([name, value]) => label === name || label === `${name}=${value}`,
+    ),
+  );
+}
+
+/** @throws {PoolError} `pool_not_found` where this member does not serve the pool. */
+export function supervisorOf({ name, supervisors }: ThisMember, pool: string): Supervisor {
+  const supervisor = supervisors.get(pool);
+  if (supervisor) return supervisor;
+  const served = [...supervisors.keys()].join(", ");
+  throw PoolError.of(
+    "pool_not_found",
+    `member ${name} does not serve pool ${pool}; it serves ${served}`,
+  );
+}

@@ -5,7 +5,14 @@ import { onPath } from "../programs.ts";
 import { matches, parseCommands } from "./console-block.ts";
 import type { Block, Page } from "./markdown.ts";
 import { endShell, runBlock, startServers } from "./shell.ts";
-import { copyExamples, freePorts, makePackable, makeWorkshop, type Workshop, withPorts } from "./workshop.ts";
+import {
+  copyExamples,
+  freePorts,
+  makePackable,
+  makeWorkshop,
+  type Workshop,
+  withPorts,
+} from "./workshop.ts";
 
 const PROGRAM_TIMEOUT_MS = 30_000;
 

@@ -36,7 +36,9 @@ export async function endShell(shell: ChildProcess): Promise<void> {
 /** The script reports each command's exit code behind a mark, on the same pipe as its output. */
 function scriptOf(commands: readonly Command[], withStderr: boolean): string {
   const report = `{ __code=$?; printf '\\036%s\\n' "$__code"; (exit "$__code"); }`;
-  return [withStderr ? "exec 2>&1" : "", ...commands.flatMap(({ text }) => [text, report])].join("\n");
+  return [withStderr ? "exec 2>&1" : "", ...commands.flatMap(({ text }) => [text, report])].join(
+    "\n",
+  );
 }
 
 interface Running {
@@ -48,11 +50,7 @@ interface Running {
   until(what: string, done: (output: string) => boolean): Promise<void>;
 }
 
-function start(
-  commands: readonly Command[],
-  { cwd, env }: Session,
-  withStderr: boolean,
-): Running {
+function start(commands: readonly Command[], { cwd, env }: Session, withStderr: boolean): Running {
   const script = scriptOf(commands, withStderr);
   const shell = spawn("bash", ["--noprofile", "--norc", "-c", script], {
     cwd,

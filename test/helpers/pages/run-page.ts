@@ -39,17 +39,20 @@ class PageRun {
   private readonly page: Page;
   private readonly shared: Shared;
   private readonly workshop: Workshop;
-  private readonly firstPort: number;
+  /** First port of the page's own servers; until it starts some, its blocks ask the shared members. */
+  private readonly ownPort: number;
   private readonly servers: ChildProcess[] = [];
+  private hasServers = false;
 
-  constructor(page: Page, shared: Shared, workshop: Workshop, firstPort: number) {
+  constructor(page: Page, shared: Shared, workshop: Workshop, ownPort: number) {
     this.page = page;
     this.shared = shared;
     this.workshop = workshop;
-    this.firstPort = firstPort;
+    this.ownPort = ownPort;
   }
 
   async block(block: Block, next: Block | undefined): Promise<void> {
+    if (block.tags.includes("serves")) this.hasServers = true;
     const text = this.withPorts(block.text);
     const file = block.tags.find((tag) => tag.startsWith("file="))?.slice("file=".length);
     if (file !== undefined) this.workshop.write(file, text);
@@ -71,6 +74,10 @@ class PageRun {
   async end(): Promise<void> {
     await Promise.all(this.servers.map(endShell));
     this.workshop.remove();
+  }
+
+  private get firstPort(): number {
+    return this.hasServers ? this.ownPort : this.shared.firstPort;
   }
 
   private withPorts(text: string): string {

@@ -1,7 +1,8 @@
 #!/bin/sh
-# as-user.sh COMMAND...: as root, runs a command as an ordinary user (DPOOL_TEST_UID, default 1000) who has been given a
-# cgroup to divide, as systemd's Delegate=yes would. Ends with the command's exit code, and removes the cgroup.
-# 77: it cannot be done here; the reason is on stderr.
+# as-user.sh COMMAND...: as root, runs a command as an ordinary user (DPOOL_TEST_UID, default 1000)
+# with a cgroup that the user may divide, as systemd's Delegate=yes gives one. Exits with the
+# command's exit code and removes the cgroup. Exit code 77: this machine cannot do it; the reason is
+# on stderr.
 set -u
 uid=${DPOOL_TEST_UID:-1000}
 name=dpool-user-$$
@@ -14,7 +15,8 @@ as_user() { setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all
 as_user test -r . -a -x . || cannot "user $uid cannot reach $PWD: check it out where everybody may go"
 as_user test -r package.json -a -r node_modules/.package-lock.json || cannot "user $uid cannot read what is in $PWD"
 
-# Where this shell is, by controller: on version 1 each has a tree of its own, on version 2 all have one.
+# The folder of this shell's group, by controller. On version 1 each controller has a tree of its
+# own; on version 2 all controllers share one.
 own_folder() {
   mount=$(awk -v want="$1" '{
     for (i = 7; $i != "-"; i++);
@@ -28,7 +30,8 @@ own_folder() {
 made=
 clean() {
   for folder in $made; do
-    # Back to where this shell was, then what is left of the command, then the folders, the deepest first.
+    # This shell leaves the group, then the command's processes end, then the folders go, deepest
+    # first.
     echo $$ >"${folder%/*}/cgroup.procs" 2>/dev/null
     n=0
     while [ -d "$folder" ] && [ $n -lt 100 ]; do
@@ -58,7 +61,8 @@ if own_folder memory >/dev/null; then
   done
 else
   folder=$(own_folder v2) || cannot "no cgroup hierarchy is mounted"
-  # A group that has processes gives its controllers to no group in it: up to one that can.
+  # A group with processes gives its controllers to no group in it. The loop climbs to one that
+  # can give them.
   until [ ! -f "$folder/cgroup.subtree_control" ] || echo "+memory +pids +cpu" >"$folder/cgroup.subtree_control" 2>/dev/null; do folder=${folder%/*}; done
   [ -f "$folder/cgroup.subtree_control" ] || cannot "no group gives memory, pids and cpu to the groups in it"
   delegate "$folder"

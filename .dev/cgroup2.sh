@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs the tests that test/cgroup2/tests.sh lists on a real cgroup v2: in a virtual machine with Debian's kernel and
-# this machine's files, of which it changes none. Needs no KVM, nor a cgroup v2 here. Exit code 0: every test passed.
-# What it fetches and writes is in .tools/cgroup2: kernel/, console.log, result/.
+# Runs the tests that test/cgroup2/tests.sh lists on a real cgroup v2, in a virtual machine with
+# Debian's kernel. The machine sees the files of this one and changes none of them. It needs neither
+# KVM nor a cgroup v2 here. Exit code 0: every test passed.
+# Everything that it fetches and writes is in .tools/cgroup2: kernel/, console.log, result/.
 set -eu
 cd "$(dirname "$0")/.."
-# Emulated, the tests take twenty to forty times as long as they do natively.
+# Under emulation the tests take twenty to forty times as long.
 minutes=${MINUTES:-80}
 home=.tools/cgroup2
 say() { echo "cgroup2: $*" >&2; }
@@ -19,12 +20,13 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
   update
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null
 fi
-# Held by qemu too, which inherits it.
+# qemu inherits the lock and holds it too.
 mkdir -p $home
 exec 9>$home/lock
 flock -n 9 || fail "another run has $home"
 
-# The kernel with all drivers: the smaller one for clouds has no 9p, by which the machine sees the files of this one.
+# The kernel with all drivers. The smaller one for clouds has no 9p, which shows this machine's files
+# to the virtual one.
 if [ ! -f $home/kernel/done ]; then
   update
   kernel=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: //p' | head -n 1)
@@ -60,7 +62,7 @@ chmod +x $home/kernel/initramfs/init
 printf %s "$PWD" >$home/kernel/initramfs/checkout
 (cd $home/kernel/initramfs && find . | "$busybox" cpio -o -H newc 2>/dev/null | gzip -1) >$home/kernel/initramfs.gz
 
-# Not qemu's own choice of either: a /dev/kvm that opens may still be one that cannot run anything.
+# qemu's own choice is not enough: a /dev/kvm that opens may still be unable to run anything.
 accel=tcg
 if [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo; then accel=kvm; fi
 say "booting with $accel, for at most $minutes minutes"
@@ -75,7 +77,7 @@ timeout -k 10 "${minutes}m" qemu-system-x86_64 -accel $accel -cpu max -smp 2 -m 
 qemu=$!
 trap 'kill $qemu 2>/dev/null || true' EXIT
 trap 'exit 1' INT TERM HUP
-# In the background both, so that a signal is heard at once. tail ends after qemu.
+# Both run in the background, so that this shell handles a signal at once. tail ends after qemu.
 tail -s 0.2 -n +1 -f --pid=$qemu $home/console.log >&2 9>&- &
 tail=$!
 ended=0
@@ -99,7 +101,7 @@ PATH="$PWD/node_modules/.bin:$PATH" node -e '
     const count = (status) => tests.filter((test) => test.status === status).length;
     for (const { status, fullName } of tests) if (status !== "passed") console.log(`${run}: ${status}: ${fullName}`);
     console.log(`${run}: ${count("passed")} of ${tests.length} passed, ${count("failed")} failed; exit code: ${code}`);
-    // Where all are skipped, nothing has been shown.
+    // A run whose tests are all skipped shows nothing.
     passed &&= code === "0" && count("passed") > 0;
   }
   process.exitCode = passed ? 0 : 1;

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Installs what is missing and builds. `run`: what a member needs. `test`: also what the tests need.
-# Says in one line what to install where it may not install it itself.
+# Installs missing programs and builds. `run`: for a member. `test`: also for the tests. A script
+# that may not install a program says in one line what to install.
 set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "setup: installing npm packages" >&2
-  # Not `npm ci`: it wants every platform's optional packages in the lock file, which a registry without them cannot give.
+  # Not `npm ci`, which requires every platform's optional packages in the lock file. A registry
+  # without them cannot give such a file.
   npm install --no-save --no-fund --no-audit --loglevel=error >&2
   touch node_modules/.package-lock.json
 fi
@@ -34,12 +35,13 @@ if [ -n "$missing" ]; then
   fi
 fi
 
-# Consul: from PATH, else from Debian's bullseye suite, unpacked here without touching the system.
+# Consul comes from PATH, else from Debian's bullseye suite, unpacked here without touching the
+# system.
 if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]; then
   key=/usr/share/keyrings/debian-archive-keyring.gpg
   if command -v apt-get >/dev/null && [ -f "$key" ]; then
     echo "setup: unpacking consul into .tools" >&2
-    # The mirror that this machine is set up for.
+    # The mirror of this machine's own package sources.
     mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
     mkdir -p .tools/apt/lists/partial
     echo "deb [signed-by=$key] $mirror bullseye main" > .tools/apt/bullseye.list

@@ -9,8 +9,8 @@ let dev;
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => dev.kill(signal));
 
 /**
- * Runs the members to their end. Resolves with the exit code, and with the log up to the moment when
- * the first member served.
+ * Runs the members to their end. Resolves with the exit code, and with the log up to the moment
+ * when the first member served.
  */
 async function run(args) {
   dev = spawn(process.execPath, [CLI, "dev", ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -47,8 +47,8 @@ The contract: ${url}/docs    Stop: Ctrl-C`);
 }
 
 let { code, said } = await run(extra);
-// To try it out on loopback, limits on each process are enough. The operator of a member that serves
-// others has to choose this.
+// To try it out on loopback, limits on each process are enough. The operator of a member that
+// serves others has to choose this.
 if (code !== 0 && said.includes("--sandbox no-cgroup") && !extra.includes("--sandbox")) {
   console.error(
     "\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n",

@@ -1,5 +1,4 @@
 /** Type-checks the TypeScript blocks of the pages, as modules beside this package. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import type { Page } from "./markdown.ts";
@@ -37,6 +36,3 @@ export function typeErrors(root: string, pages: readonly Page[]): string[] {
     workshop.remove();
   }
 }
-
-/** Whether the build that the blocks import is there. */
-export const hasBuild = (root: string) => existsSync(join(root, "dist/index.d.ts"));

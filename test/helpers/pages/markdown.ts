@@ -1,4 +1,4 @@
-/** Reads a page of the documentation: its code blocks, its headings, its links and the paths it names. */
+/** Reads a page of the documentation: its blocks, headings, links, and the paths that it names. */
 import { readFileSync } from "node:fs";
 
 export interface Block {
@@ -31,7 +31,7 @@ export interface Page {
 const FENCE = /^(`{3,})(\S*)\s*(.*)$/;
 const LINK = /\[[^\]]*\]\(([^)\s]+)\)/g;
 const HEADING = /^#{1,6}\s+(.*)$/;
-/** `server/member/options.ts`, and a folder such as `server/routes/`; not a pattern with `*` or `{`. */
+/** A file or folder in backticks, such as `server/routes/`; not a pattern with `*` or `{`. */
 const PATH = /`((?:server|sdk|openapi|test|examples|\.dev)\/[\w./-]*)`/g;
 
 /** GitHub's name of a heading: lower case, no punctuation, hyphens for spaces. */

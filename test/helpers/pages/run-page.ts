@@ -1,4 +1,4 @@
-/** Runs a page of the documentation: its console blocks, its configurations and its programs, in order. */
+/** Runs a page of the documentation: its commands, configurations and programs, in order. */
 import { type ChildProcess, execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { onPath } from "../programs.ts";
@@ -39,20 +39,23 @@ class PageRun {
   private readonly page: Page;
   private readonly shared: Shared;
   private readonly workshop: Workshop;
-  /** First port of the page's own servers; until it starts some, its blocks ask the shared members. */
+  /** First port of the page's own servers. Before it starts any, its blocks ask the shared ones. */
   private readonly ownPort: number;
   private readonly servers: ChildProcess[] = [];
   private hasServers = false;
 
-  constructor(page: Page, shared: Shared, workshop: Workshop, ownPort: number) {
+  constructor(page: Page, shared: Shared, own: { workshop: Workshop; port: number }) {
     this.page = page;
     this.shared = shared;
-    this.workshop = workshop;
-    this.ownPort = ownPort;
+    this.workshop = own.workshop;
+    this.ownPort = own.port;
   }
 
   async block(block: Block, next: Block | undefined): Promise<void> {
-    if (block.tags.includes("serves")) this.hasServers = true;
+    if (block.tags.includes("serves") && !this.hasServers) {
+      this.hasServers = true;
+      copyExamples(this.workshop, this.shared.root, this.firstPort);
+    }
     const text = this.withPorts(block.text);
     const file = block.tags.find((tag) => tag.startsWith("file="))?.slice("file=".length);
     if (file !== undefined) this.workshop.write(file, text);
@@ -60,14 +63,20 @@ class PageRun {
     else if (block.language === "json") JSON.parse(text);
     else if (block.language === "yaml" && block.tags.includes("config")) {
       this.workshop.write("page.yaml", text);
-      const line = ["dpool", "check-config", "page.yaml", "--pool", "pipeline=5"];
-      await this.program(block, "npx", line, undefined);
+      await this.program(block, [
+        "npx",
+        "dpool",
+        "check-config",
+        "page.yaml",
+        "--pool",
+        "pipeline=5",
+      ]);
     } else if (block.tags.includes("run")) {
       const name = `run-${block.line}.${block.language}`;
       this.workshop.write(name, text);
       const promised = next?.tags.includes("output") ? this.withPorts(next.text) : undefined;
       const program = block.language === "python" ? "python3" : "node";
-      await this.program(block, program, [name], promised);
+      await this.program(block, [program, name], promised);
     }
   }
 
@@ -113,9 +122,8 @@ class PageRun {
 
   private async program(
     block: Block,
-    file: string,
-    args: readonly string[],
-    promised: string | undefined,
+    [file = "", ...args]: readonly string[],
+    promised?: string,
   ): Promise<void> {
     const options = {
       cwd: this.workshop.folder,
@@ -140,8 +148,8 @@ export async function runPage(
     ? makePackable(shared.root)
     : makeWorkshop(shared.root, { realNpx: page.file === "README.md" });
   const firstPort = has("serves") ? await freePorts() : shared.firstPort;
-  copyExamples(workshop, shared.root, firstPort);
-  const run = new PageRun(page, shared, workshop, firstPort);
+  copyExamples(workshop, shared.root, shared.firstPort);
+  const run = new PageRun(page, shared, { workshop, port: firstPort });
   const failures: string[] = [];
   const skipped: string[] = [];
   try {

@@ -1,4 +1,4 @@
-/** Runs the commands of a console block in one bash, each with a deadline, and compares their output. */
+/** Runs the commands of a console block in one bash and compares their output. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { within } from "../wait.ts";

@@ -1,4 +1,4 @@
-/** A folder that looks like a fresh checkout, in which a page's commands run without changing this one. */
+/** A folder that looks like a fresh checkout, in which a page's commands run. */
 import {
   chmodSync,
   cpSync,
@@ -92,7 +92,7 @@ export function makeWorkshop(root: string, { realNpx = false } = {}): Workshop {
 
 /** Replaces the link to the examples by copies whose default port is the one of this run. */
 export function copyExamples({ folder, write }: Workshop, root: string, firstPort: number): void {
-  rmSync(join(folder, "examples"));
+  rmSync(join(folder, "examples"), { recursive: true, force: true });
   cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
   for (const file of globSync("examples/*/*.ts", { cwd: root }))
     write(file, withPorts(readFileSync(join(root, file), "utf8"), firstPort));

@@ -146,7 +146,7 @@ export async function runPage(
   const has = (tag: string) => page.blocks.some(({ tags }) => tags.includes(tag));
   const workshop = has("install")
     ? makePackable(shared.root)
-    : makeWorkshop(shared.root, { realNpx: page.file === "README.md" });
+    : makeWorkshop(shared.root, page.file === "README.md" ? "npx" : "shim");
   const firstPort = has("serves") ? await freePorts() : shared.firstPort;
   copyExamples(workshop, shared.root, shared.firstPort);
   const run = new PageRun(page, shared, { workshop, port: firstPort });

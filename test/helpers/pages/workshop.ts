@@ -61,9 +61,10 @@ export interface Workshop {
 /**
  * Makes the folder: links to everything in the checkout.
  *
- * @param realNpx Run npm's own `npx`, which takes half a second for each command.
+ * @param npx `npx` runs npm's own, which takes half a second for each command; `shim` runs a script
+ *   that takes `dpool` from this checkout.
  */
-export function makeWorkshop(root: string, { realNpx = false } = {}): Workshop {
+export function makeWorkshop(root: string, npx: "npx" | "shim" = "shim"): Workshop {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dpool-pages-")));
   for (const name of readdirSync(root))
     if (name !== ".git" && !name.endsWith(".tgz"))
@@ -72,7 +73,7 @@ export function makeWorkshop(root: string, { realNpx = false } = {}): Workshop {
   mkdirSync(bin);
   // A page that lists the folder's files must not depend on what Node this machine has first.
   symlinkSync(process.execPath, join(bin, "node"));
-  if (!realNpx) {
+  if (npx === "shim") {
     const cli = join(root, "dist/cli.js");
     writeFileSync(join(bin, "npx"), `#!/bin/sh\nshift\nexec node ${cli} "$@"\n`);
     chmodSync(join(bin, "npx"), 0o755);
@@ -100,10 +101,13 @@ export function copyExamples({ folder, write }: Workshop, root: string, firstPor
 
 /** Makes a folder with the files that `npm pack` takes, as files and not as links. */
 export function makePackable(root: string): Workshop {
-  const workshop = makeWorkshop(root);
+  const workshop = makeWorkshop(root, "npx");
   for (const name of ["dist", "openapi", "package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
     rmSync(join(workshop.folder, name));
-    cpSync(join(root, name), join(workshop.folder, name), { recursive: true });
+    cpSync(join(root, name), join(workshop.folder, name), {
+      recursive: true,
+      preserveTimestamps: true,
+    });
   }
   return workshop;
 }

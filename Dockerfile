@@ -1,21 +1,23 @@
 # A member in a container. Build: docker build -t distributed-pool .
 #
-# Children run under bubblewrap, which makes user namespaces, and in control groups. A container engine's defaults forbid both:
-# the container needs a seccomp and an AppArmor profile that allow unshare and mount, an unmasked /proc, and writable groups
-# (Docker 28 or newer):
+# Children run under bubblewrap, which makes user namespaces, and in control groups. The defaults
+# of container engines forbid both. The container needs a seccomp and an AppArmor profile that
+# allow unshare and mount, an unmasked /proc, and writable control groups (Docker 28 or newer):
 #
-#   --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined \
-#   --security-opt writable-cgroups=true
+#   --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+#   --security-opt systempaths=unconfined --security-opt writable-cgroups=true
 #
-# It runs as root, so that each child gets a user of its own; children themselves never are root. A member whose sandbox does
-# not hold says so and does not start. `--init` gives the container a first process that reaps what children leave behind.
-# Inside a network of its own a member has to listen beyond loopback, which wants --host 0.0.0.0 and --token-file, and
-# --advertise with an address that the other members reach.
+# The member runs as root, so that each child gets a user of its own; children are never root. A
+# member whose sandbox does not hold says so and does not start. `--init` gives the container a
+# first process, which reaps the processes that children leave behind. In a container's network a
+# member has to listen beyond loopback: --host 0.0.0.0, --token-file, and --advertise with an
+# address that the other members reach.
 
 FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Not `npm ci`: it refuses a lock file without the optional packages of other platforms. The locked versions are used all the same.
+# Not `npm ci`, which refuses a lock file without the optional packages of other platforms.
+# `npm install` uses the locked versions too.
 RUN npm install --no-save --no-audit --no-fund
 COPY tsconfig.json ./
 COPY openapi openapi

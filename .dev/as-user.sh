@@ -1,7 +1,8 @@
 #!/bin/sh
-# as-user.sh COMMAND...: as root, runs a command as an ordinary user (DPOOL_TEST_UID, default 1000) who has been given a
-# cgroup to divide, as systemd's Delegate=yes would. Ends with the command's exit code, and removes the cgroup.
-# 77: it cannot be done here; the reason is on stderr.
+# as-user.sh COMMAND...: as root, runs a command as an ordinary user (DPOOL_TEST_UID, default 1000)
+# with a cgroup that the user may divide, as systemd's Delegate=yes gives one. Exits with the
+# command's exit code and removes the cgroup. Exit code 77: this machine cannot do it; the reason is
+# on stderr.
 set -u
 uid=${DPOOL_TEST_UID:-1000}
 name=dpool-user-$$
@@ -9,26 +10,35 @@ name=dpool-user-$$
 cannot() { echo "as-user: $*" >&2; exit 77; }
 [ $# -gt 0 ] || { echo "usage: as-user.sh COMMAND..." >&2; exit 2; }
 [ "$(id -u)" = 0 ] || cannot "only root can become another user"
-command -v setpriv >/dev/null || cannot "setpriv is not installed (on Debian or Ubuntu: apt-get install util-linux)"
+command -v setpriv >/dev/null ||
+  cannot "setpriv is not installed (on Debian or Ubuntu: apt-get install util-linux)"
 as_user() { setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all -- "$@"; }
-as_user test -r . -a -x . || cannot "user $uid cannot reach $PWD: check it out where everybody may go"
-as_user test -r package.json -a -r node_modules/.package-lock.json || cannot "user $uid cannot read what is in $PWD"
+as_user test -r . -a -x . ||
+  cannot "user $uid cannot reach $PWD: check it out where everybody may go"
+as_user test -r package.json -a -r node_modules/.package-lock.json ||
+  cannot "user $uid cannot read what is in $PWD"
 
-# Where this shell is, by controller: on version 1 each has a tree of its own, on version 2 all have one.
+# The folder of this shell's group, by controller. On version 1 each controller has a tree of its
+# own; on version 2 all controllers share one.
 own_folder() {
   mount=$(awk -v want="$1" '{
     for (i = 7; $i != "-"; i++);
-    if ((want == "v2" && $(i + 1) == "cgroup2") || ($(i + 1) == "cgroup" && ("," $(i + 3) ",") ~ ("," want ","))) { print $5; exit }
+    v2 = want == "v2" && $(i + 1) == "cgroup2"
+    v1 = $(i + 1) == "cgroup" && ("," $(i + 3) ",") ~ ("," want ",")
+    if (v1 || v2) { print $5; exit }
   }' /proc/self/mountinfo)
   [ -n "$mount" ] || return 1
-  path=$(awk -F: -v want="$1" '(want == "v2" && $1 == "0") || ("," $2 ",") ~ ("," want ",") { print $3; exit }' /proc/self/cgroup)
+  path=$(awk -F: -v want="$1" '
+    (want == "v2" && $1 == "0") || ("," $2 ",") ~ ("," want ",") { print $3; exit }
+  ' /proc/self/cgroup)
   if [ -d "$mount$path" ]; then echo "${mount%/}${path%/}"; else echo "$mount"; fi
 }
 
 made=
 clean() {
   for folder in $made; do
-    # Back to where this shell was, then what is left of the command, then the folders, the deepest first.
+    # This shell leaves the group, then the command's processes end, then the folders go, deepest
+    # first.
     echo $$ >"${folder%/*}/cgroup.procs" 2>/dev/null
     n=0
     while [ -d "$folder" ] && [ $n -lt 100 ]; do
@@ -58,12 +68,18 @@ if own_folder memory >/dev/null; then
   done
 else
   folder=$(own_folder v2) || cannot "no cgroup hierarchy is mounted"
-  # A group that has processes gives its controllers to no group in it: up to one that can.
-  until [ ! -f "$folder/cgroup.subtree_control" ] || echo "+memory +pids +cpu" >"$folder/cgroup.subtree_control" 2>/dev/null; do folder=${folder%/*}; done
-  [ -f "$folder/cgroup.subtree_control" ] || cannot "no group gives memory, pids and cpu to the groups in it"
+  # A group with processes gives its controllers to no group in it. The loop climbs to one that
+  # can give them.
+  until
+    [ ! -f "$folder/cgroup.subtree_control" ] ||
+      echo "+memory +pids +cpu" >"$folder/cgroup.subtree_control" 2>/dev/null
+  do folder=${folder%/*}; done
+  [ -f "$folder/cgroup.subtree_control" ] ||
+    cannot "no group gives memory, pids and cpu to the groups in it"
   delegate "$folder"
   mkdir "$folder/$name/command" && chown -R "$uid:$uid" "$folder/$name"
-  echo "+memory +pids +cpu" >"$folder/$name/cgroup.subtree_control" || cannot "$folder/$name has no memory, pids and cpu"
+  echo "+memory +pids +cpu" >"$folder/$name/cgroup.subtree_control" ||
+    cannot "$folder/$name has no memory, pids and cpu"
   echo $$ >"$folder/$name/command/cgroup.procs" || cannot "$folder/$name takes no process"
 fi
 

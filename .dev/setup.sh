@@ -1,15 +1,17 @@
 #!/bin/sh
-# Installs what is missing and builds. `run`: what a member needs. `test`: also what the tests need.
-# Says in one line what to install where it may not install it itself.
+# Installs missing programs and builds. `run`: for a member. `test`: also for the tests. A script
+# that may not install a program says in one line what to install.
 set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
 
-if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+installed=node_modules/.package-lock.json
+if [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
   echo "setup: installing npm packages" >&2
-  # Not `npm ci`: it wants every platform's optional packages in the lock file, which a registry without them cannot give.
+  # Not `npm ci`, which requires every platform's optional packages in the lock file. A registry
+  # without them cannot give such a file.
   npm install --no-save --no-fund --no-audit --loglevel=error >&2
-  touch node_modules/.package-lock.json
+  touch $installed
 fi
 PATH="$PWD/node_modules/.bin:$PATH"
 
@@ -19,41 +21,61 @@ can_install() { command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 
 
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
-if [ "$(uname -s)" = Linux ]; then need bwrap bubblewrap; need prlimit util-linux; need setpriv util-linux; need mkfifo coreutils; fi
-if [ "$purpose" = test ]; then need ffmpeg ffmpeg; need curl curl; need busybox busybox; need openssl openssl; need perl perl; [ -x /usr/bin/python3 ] || missing="$missing python3"; fi
+if [ "$(uname -s)" = Linux ]; then
+  need bwrap bubblewrap; need prlimit util-linux; need setpriv util-linux; need mkfifo coreutils
+fi
+if [ "$purpose" = test ]; then
+  for program in ffmpeg curl busybox openssl perl; do need $program $program; done
+  [ -x /usr/bin/python3 ] || missing="$missing python3"
+fi
 if [ -n "$missing" ]; then
   if can_install; then
     echo "setup: installing$missing" >&2
     $sudo apt-get update -qq >/dev/null
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive \
+      $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
   elif [ "$purpose" = test ]; then
-    echo "setup: not installed, and no root or sudo to install it:$missing; the tests that need it are skipped" >&2
+    echo "setup: not installed, and no root or sudo to install it:$missing" >&2
+    echo "setup: the tests that need it are skipped" >&2
   else
-    echo "setup: please install$missing (on Debian or Ubuntu: apt-get install$missing), then run this again" >&2
+    echo "setup: please install$missing, then run this again" >&2
+    echo "setup: on Debian or Ubuntu: apt-get install$missing" >&2
     exit 1
   fi
 fi
 
-# Consul: from PATH, else from Debian's bullseye suite, unpacked here without touching the system.
-if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]; then
+# Consul comes from PATH, else from Debian's bullseye suite, unpacked here without touching the
+# system.
+needs_consul() {
+  [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]
+}
+if needs_consul; then
   key=/usr/share/keyrings/debian-archive-keyring.gpg
   if command -v apt-get >/dev/null && [ -f "$key" ]; then
     echo "setup: unpacking consul into .tools" >&2
-    # The mirror that this machine is set up for.
+    # The mirror of this machine's own package sources.
     mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
     mkdir -p .tools/apt/lists/partial
     echo "deb [signed-by=$key] $mirror bullseye main" > .tools/apt/bullseye.list
-    apt="apt-get -qq -o Dir::Etc::SourceList=$PWD/.tools/apt/bullseye.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/.tools/apt/lists -o APT::Sandbox::User=root"
+    apt="apt-get -qq -o Dir::Etc::SourceList=$PWD/.tools/apt/bullseye.list"
+    apt="$apt -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/.tools/apt/lists"
+    apt="$apt -o APT::Sandbox::User=root"
     (cd .tools/apt && $apt update && $apt download consul && dpkg -x consul_*.deb ..) >&2
     rm -rf .tools/apt
   else
-    echo "setup: consul is not on PATH, and this is not Debian: please install it; the tests that need it are skipped" >&2
+    echo "setup: consul is not on PATH, and this is not Debian: please install it" >&2
+    echo "setup: the tests that need it are skipped" >&2
   fi
 fi
 
-newest=$(find openapi server sdk package.json tsconfig.json -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
-if [ ! -f dist/docs/swagger-ui.css ] || [ ! -f dist/cli.js ] || [ ! -f dist/server.d.ts ] || [ -n "$newest" ]; then
+sources="openapi server sdk package.json tsconfig.json"
+newest=$(find $sources -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
+for built in dist/docs/swagger-ui.css dist/cli.js dist/server.d.ts; do
+  [ -f $built ] || newest=$built
+done
+if [ -n "$newest" ]; then
   echo "setup: building" >&2
-  npm run --silent build > /tmp/distributed-pool-build.$$ 2>&1 || { cat "/tmp/distributed-pool-build.$$" >&2; rm -f "/tmp/distributed-pool-build.$$"; exit 1; }
-  rm -f "/tmp/distributed-pool-build.$$"
+  log=/tmp/distributed-pool-build.$$
+  trap 'rm -f "$log"' EXIT
+  npm run --silent build >$log 2>&1 || { cat $log >&2; exit 1; }
 fi

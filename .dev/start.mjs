@@ -9,8 +9,8 @@ let dev;
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => dev.kill(signal));
 
 /**
- * Runs the members to their end. Answers the exit code, and what they said on stderr before the
- * first of them served.
+ * Runs the members to their end. Resolves with the exit code, and with the log up to the moment
+ * when the first member served.
  */
 async function run(args) {
   dev = spawn(process.execPath, [CLI, "dev", ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -40,15 +40,15 @@ function firstCall(url, pool) {
     if (code !== 0) return void dev.kill("SIGTERM");
     console.log(`
 Call it yourself:
-  curl -N -X POST ${url}/pools/${pool}/call \\
+  curl -N ${url}/pools/${pool}/call \\
     -H 'content-type: application/json' -d '{"command":["uname","-a"]}'
 The contract: ${url}/docs    Stop: Ctrl-C`);
   });
 }
 
 let { code, said } = await run(extra);
-// On loopback, for trying it out, limits on each process will do; a member that serves others has
-// to be told so.
+// To try it out on loopback, limits on each process are enough. The operator of a member that
+// serves others has to choose this.
 if (code !== 0 && said.includes("--sandbox no-cgroup") && !extra.includes("--sandbox")) {
   console.error(
     "\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n",

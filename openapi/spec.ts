@@ -77,8 +77,8 @@ const specFields = {
     .openapi({
       description:
         "Milliseconds from the arrival of the request until the child is stopped; the wait for a " +
-        "slot counts. By default a call has the operator's deadline (5 minutes) and a placed child " +
-        "has none.",
+        "slot counts. By default a call has the operator's deadline (5 minutes), and a placed " +
+        "child has none.",
     }),
   link: z
     .boolean()

@@ -111,8 +111,8 @@ export const writeStdin = createRoute({
   summary: "Send bytes to a child's standard input, no faster than the child reads",
   description:
     "The child gets the bodies one after the other. The input stays open for the next body " +
-    "unless `end` is true. With `stdin: {open: true, once: true}` there is one body: its end is the " +
-    "end of the input, and the child is stopped when it breaks off.",
+    "unless `end` is true. With `stdin: {open: true, once: true}` there is one body: its " +
+    "end is the end of the input, and the child is stopped when it breaks off.",
   request: {
     params,
     query: z.strictObject({

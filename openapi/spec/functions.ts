@@ -23,8 +23,8 @@ const argumentFields = {
     .default("json")
     .openapi({
       description:
-        "How `args` and the `value` of the result are written. `devalue` is the flattened form of " +
-        "the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed " +
+        "How `args` and the `value` of the result are written. `devalue` is the flattened form " +
+        "of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed " +
         "arrays, undefined and cycles.",
     }),
 };

@@ -14,8 +14,10 @@ interface Need {
    */
   readonly scopes: readonly Scope[];
   /**
-   * Which way the operation holds the caller's connection open. Each way has its own count: a call that
-   * comes through another member, with its input on a connection of its own, opens one stream each way.
+   * Which way the operation holds the caller's connection open. Each way has its own count: a call
+   * that
+   * comes through another member, with its input on a connection of its own, opens one stream each
+   * way.
    */
   readonly stream?: "output" | "input";
 }

@@ -18,7 +18,8 @@ const MEDIA_TYPES: Readonly<Record<Form, string>> = {
  * The form that the request's `Accept` header names; the stream where it names none.
  *
  * @param forms those that the operation has, the stream among them.
- * @throws {PoolError} `invalid_request` when the operation has none of those that the caller accepts.
+ * @throws {PoolError} `invalid_request` when the operation has none of those that the caller
+ * accepts.
  */
 export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";

@@ -9,7 +9,7 @@ import { CHILD_HEADER, type EarlyStream, sendEvents } from "./events.ts";
 import { sendStdout } from "./stdout.ts";
 import { answerWhole } from "./whole.ts";
 
-/** What the caller asked for. */
+/** The form of answer, and the parts of the request that concern the stream. */
 export interface CallAnswer {
   readonly form: Form;
   /** Whether the child stops when the caller goes. */

@@ -1,4 +1,7 @@
-/** Server-sent events: those of a child's log, and those of a wait that comes before there is a child. */
+/**
+ * Server-sent events: those of a child's log, and those of a wait that comes before there is a
+ * child.
+ */
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
@@ -12,7 +15,10 @@ import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/waiter.ts";
 import { send } from "./send.ts";
 
-/** The head of a call's answer names its child in this header, for clients that reach it another way. */
+/**
+ * The head of a call's answer names its child in this header, for clients that reach it another
+ * way.
+ */
 export const CHILD_HEADER = "pool-child-id";
 
 export const EVENTS_TYPE = { "content-type": "text/event-stream" };
@@ -20,13 +26,15 @@ export const EVENTS_TYPE = { "content-type": "text/event-stream" };
 export type { Session };
 
 /**
- * Opens an answer of events. Its data is JSON on one line already. Fields are written with a space, as
+ * Opens an answer of events. Its data is JSON on one line already. Fields are written with a space,
+ * as
  * in `event: placed`: most people expect one.
  *
  * @param keepAlive milliseconds between heartbeats; null for none.
  */
 export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
-  // The session would take the end of the request's body for the end of its client. But a client may
+  // The session would take the end of the request's body for the end of its client. But a client
+  // may
   // send a body while it reads the answer.
   const request: typeof c.env.incoming = Object.create(c.env.incoming, {
     once: { value: () => request },
@@ -43,7 +51,8 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
 }
 
 /**
- * A stream that may begin before there is a child. Its first event opens it: until then the answer can
+ * A stream that may begin before there is a child. Its first event opens it: until then the answer
+ * can
  * still be a problem with a status of its own. Its events carry no id.
  */
 export class EarlyStream {
@@ -61,7 +70,9 @@ export class EarlyStream {
     return session && this.#written.then(() => session);
   }
 
-  /** Writes an event. A client that reads nothing is not sent positions, which would be old by then. */
+  /**
+   * Writes an event. A client that reads nothing is not sent positions, which would be old by then.
+   */
   write(event: PoolEvent | SlotEvent): void {
     this.#session ??= openSession(this.#c, HEARTBEAT_MS);
     const { outgoing } = this.#c.env;
@@ -80,7 +91,8 @@ export class EarlyStream {
 }
 
 /**
- * Runs what may write events before there is a child. Before the first event a failure is the answer
+ * Runs what may write events before there is a child. Before the first event a failure is the
+ * answer
  * itself; behind it, a failure ends the stream.
  */
 export async function withEarlyStream(
@@ -124,7 +136,10 @@ export function sendEvents(
   });
 }
 
-/** The positions of a waiter, then its slot, up to the end of the hold. @throws {PoolError} why there is no slot. */
+/**
+ * The positions of a waiter, then its slot, up to the end of the hold. @throws {PoolError} why
+ * there is no slot.
+ */
 export async function* slotEvents(
   waiter: Pick<Waiter, "granted" | "settled" | "onPosition">,
 ): AsyncGenerator<SlotEvent, void, undefined> {

@@ -25,13 +25,18 @@ export class Forward {
     this.#through = through(c, options);
   }
 
-  /** Asks the child's member, and answers with its JSON. @param path what follows the child's URL. */
+  /**
+   * Asks the child's member, and answers with its JSON. @param path what follows the child's URL.
+   */
   async json(path = "", request: RequestOptions = {}): Promise<Response> {
     const answer = await this.#send(path, request);
     return this.#c.json((await answer.body.json()) as object, answer.statusCode as 200);
   }
 
-  /** Passes a body on to the child's input, no faster than the child reads. A body that breaks off here breaks off there. */
+  /**
+   * Passes a body on to the child's input, no faster than the child reads. A body that breaks off
+   * here breaks off there.
+   */
   stdin(body: Readable, end: string): Promise<Response> {
     // The child may leave the body unread for as long as it lives.
     return this.json(`/stdin?end=${end}`, { method: "POST", body, timeoutMs: 0 });

@@ -1,4 +1,7 @@
-/** Splits a stream of server-sent events into whole frames, without a copy and without reading their data. */
+/**
+ * Splits a stream of server-sent events into whole frames, without a copy and without reading their
+ * data.
+ */
 
 /** A result of 16 MiB whose bytes are all escaped fits: no frame is longer. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;

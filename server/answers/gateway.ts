@@ -83,7 +83,10 @@ export function callThrough(
   });
 }
 
-/** The child of a call, named in the head of its member's answer, and in the head of ours if still possible. */
+/**
+ * The child of a call, named in the head of its member's answer, and in the head of ours if still
+ * possible.
+ */
 function childOf({ env: { outgoing } }: NodeContext, answer: Answer): string {
   const id = String(answer.headers[CHILD_HEADER] ?? "");
   if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);

@@ -1,4 +1,7 @@
-/** This member, when it places a child on itself as the gateway: it asks its supervisors, not its own port. */
+/**
+ * This member, when it places a child on itself as the gateway: it asks its supervisors, not its
+ * own port.
+ */
 import { PoolError } from "../../openapi/errors.ts";
 import type { SlotEvent } from "../../openapi/events.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";

@@ -1,4 +1,7 @@
-/** Passes on the events of another member's child as bytes, over cuts of the connection to that member. */
+/**
+ * Passes on the events of another member's child as bytes, over cuts of the connection to that
+ * member.
+ */
 import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
 import { memberOfChild } from "../../openapi/names.ts";
@@ -16,7 +19,10 @@ const HEARTBEAT = ":\n\n";
 export interface EventsRelay {
   readonly childId: string;
   readonly answer: Answer;
-  /** The id of the event behind which the answer begins; undefined where the first one kept comes first. */
+  /**
+   * The id of the event behind which the answer begins; undefined where the first one kept comes
+   * first.
+   */
   readonly after: number | undefined;
   readonly through: ResumeOptions;
   /** The session of a stream that is open already. */
@@ -24,7 +30,8 @@ export interface EventsRelay {
 }
 
 /**
- * Passes on whole frames only, so that a cut stream resumes behind the last one. Where it cannot resume,
+ * Passes on whole frames only, so that a cut stream resumes behind the last one. Where it cannot
+ * resume,
  * it ends with a `failed` event of the gateway's own: `member_lost`, or `events_expired`.
  */
 export function relayEvents(c: NodeContext, relay: EventsRelay): Promise<Response> {

@@ -24,7 +24,10 @@ export interface StdoutRelay {
   readonly through: ResumeOptions;
 }
 
-/** Opens a child's stdout. @throws {PoolError} the problem that came back; the transport's own error. */
+/**
+ * Opens a child's stdout. @throws {PoolError} the problem that came back; the transport's own
+ * error.
+ */
 export async function openStdout(
   childId: string,
   { after, stdoutFrom }: StdoutStart,
@@ -69,7 +72,10 @@ export function relayStdout(c: NodeContext, relay: StdoutRelay): Promise<Respons
   });
 }
 
-/** Opens a child's stdout again at a byte. Rejects where the stream was cut because the child failed. */
+/**
+ * Opens a child's stdout again at a byte. Rejects where the stream was cut because the child
+ * failed.
+ */
 async function reopenStdout(
   childId: string,
   stdoutFrom: number,

@@ -9,7 +9,7 @@ import { cutOff, drained, isFull, isOver } from "../http/response.ts";
 export interface StreamedAnswer<T> {
   /** Default 200. */
   readonly status?: number;
-  /** What a HEAD request is answered with. */
+  /** The head of the answer; a HEAD request gets nothing else. */
   readonly headers: Readonly<Record<string, string>>;
   readonly pieces: AsyncIterable<T>;
   /** Lets go of the pieces without reading them, as for a HEAD request. */
@@ -21,7 +21,8 @@ export interface StreamedAnswer<T> {
   /** Runs when the client goes before the end of the answer. */
   gone?: (() => void) | undefined;
   /**
-   * Says in the answer why the pieces ended early. Default: the connection is cut, so that nobody takes
+   * Says in the answer why the pieces ended early. Default: the connection is cut, so that nobody
+   * takes
    * a part for the whole.
    */
   failed?(outgoing: ServerResponse, why: unknown): void;

@@ -1,9 +1,12 @@
 /**
- * The raw form: a child's stdout as it is, in a body that ends as the child did. The trailer holds the
- * child's ending. Where the child failed the connection is cut instead, so that a program that knows
+ * The raw form: a child's stdout as it is, in a body that ends as the child did. The trailer holds
+ * the
+ * child's ending. Where the child failed the connection is cut instead, so that a program that
+ * knows
  * nothing of trailers, such as curl, does not take a part for the whole.
  *
- * A body that was cut resumes with `Range: bytes=N-`. Its end is not known yet: the answer names a last
+ * A body that was cut resumes with `Range: bytes=N-`. Its end is not known yet: the answer names a
+ * last
  * byte that is never reached, as RFC 8673 has it for content that still grows.
  */
 import type { ServerResponse } from "node:http";

@@ -216,7 +216,9 @@ export const CLI_OPTIONS = {
   },
   scope: {
     value: "SCOPE",
-    doc: "`call`: place, stop and follow children. `observe`: see. `admin`: everything. Repeatable.",
+    doc:
+      "`call`: place, stop and follow children. `observe`: see. `admin`: everything. " +
+      "Repeatable.",
     otherwise: "call and observe",
     schema: z.array(z.enum(SCOPES)),
     commands: ["token"],

@@ -15,7 +15,10 @@ import { registerAt } from "./register.ts";
 import { slotRoutes } from "./slots.ts";
 import { thisMemberRoutes } from "./this-member.ts";
 
-/** Asked by load balancers and supervisors of the process, which have no token and any name for this host. */
+/**
+ * Asked by load balancers and supervisors of the process, which have no token and any name for this
+ * host.
+ */
 const PROBES = new Set(["/livez", "/readyz"]);
 /** Placement asks this of many members for one call. */
 const LOAD_PROBE = "/children/count";
@@ -85,11 +88,13 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
       c,
       problem(
         "not_found",
-        `there is nothing at ${c.req.method} ${c.req.path}; the contract is at /openapi.json and /docs`,
+        `there is nothing at ${c.req.method} ${c.req.path}; ` +
+          "the contract is at /openapi.json and /docs",
       ),
     ),
   );
-  // Longer paths first where a parameter could swallow a word: `/children/count` before `/children/{id}`.
+  // Longer paths first where a parameter could swallow a word: `/children/count` before
+  // `/children/{id}`.
   const on = registerAt(app, options);
   thisMemberRoutes(on, options);
   slotRoutes(on, options);

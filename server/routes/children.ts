@@ -14,7 +14,7 @@ import type { Child } from "../supervisor/child.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
-/** What a child is, what ends it, and what it reads. */
+/** The operations on a child itself: look at it, stop it, signal it, feed it. */
 export function childRoutes(on: Register, options: AppOptions): void {
   const own = ownChildren(options);
 
@@ -60,7 +60,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
   });
 }
 
-/** What a child writes: its events, its stdout, and the files that it leaves. */
+/** The operations on the output of a child: its events, its stdout and its artifacts. */
 export function childOutputRoutes(on: Register, options: AppOptions): void {
   const own = ownChildren(options);
 
@@ -109,7 +109,8 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * Looks up this member's children, each for a caller who may use its pool. A child of another member is
+ * Looks up this member's children, each for a caller who may use its pool. A child of another
+ * member is
  * undefined: that member decides.
  */
 function ownChildren({ name, supervisors }: AppOptions) {

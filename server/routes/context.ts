@@ -1,4 +1,4 @@
-/** What the handlers of all routes share: the member's parts, and what is known of a request. */
+/** The context of the handlers: the parts of the member, and the variables of a request. */
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { SandboxLevel } from "../../openapi/limits.ts";
@@ -14,7 +14,7 @@ import type { SourceCache } from "./source-cache.ts";
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
-  /** What holds its children. */
+  /** The sandbox level of the member. */
   readonly sandbox: SandboxLevel;
   /** Sources that callers may name by their hashes. */
   readonly sourceCache: SourceCache;
@@ -32,7 +32,10 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly inFlight: InFlight;
   /** Begins to drain, if it has not yet. */
   drain(): void;
-  /** Whether it drains: connections are not kept then, so that nothing is sent on one that is about to be closed. */
+  /**
+   * Whether it drains: connections are not kept then, so that nothing is sent on one that is about
+   * to be closed.
+   */
   isDraining(): boolean;
   /** Why the member is not ready; undefined when it is. */
   trouble(): string | undefined;

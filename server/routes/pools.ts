@@ -52,7 +52,10 @@ export function poolRoutes(on: Register, options: AppOptions): void {
   });
 }
 
-/** The pools as the caller reaches them. Other members are shown what the caller shows; this one is asked in process. */
+/**
+ * The pools as the caller reaches them. Other members are shown what the caller shows; this one is
+ * asked in process.
+ */
 function accessFor(c: Context<Bindings>, options: AppOptions) {
   const { caller, uploads } = c.var;
   const own = new SupervisedMember(options, { client: caller.name, uploads });

@@ -8,7 +8,10 @@ import { withUploads } from "./receive-uploads.ts";
 type Route = (typeof ROUTES)[number];
 type Handler<R extends Route> = RouteHandler<R, Bindings>;
 
-/** An answer whose form the types of the contract do not describe, such as a stream. `c.json` gives none. */
+/**
+ * An answer whose form the types of the contract do not describe, such as a stream. `c.json` gives
+ * none.
+ */
 type PlainResponse = Response & { readonly _data?: never };
 
 type Answer<R extends Route> = Awaited<ReturnType<Handler<R>>> | PlainResponse;

@@ -1,4 +1,6 @@
-/** Slots of this member: a caller waits for one, and holds it for the moment until a child takes it. */
+/**
+ * Slots of this member: a caller waits for one, and holds it for the moment until a child takes it.
+ */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
@@ -31,7 +33,8 @@ export function slotRoutes(on: Register, options: AppOptions): void {
     const tell = async () => {
       for await (const event of slotEvents(waiter)) stream.write(event);
     };
-    // The stream is open while the slot is held: a holder that is killed gives the slot back at once.
+    // The stream is open while the slot is held: a holder that is killed gives the slot back at
+    // once.
     void tell().then(
       () => stream.end(),
       async (error) => stream.end(await problemOf(error, c, logError)),

@@ -65,7 +65,9 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
   });
 }
 
-/** The supervisor of a pool. @throws {PoolError} `forbidden` for other callers; `pool_not_found`. */
+/**
+ * The supervisor of a pool. @throws {PoolError} `forbidden` for other callers; `pool_not_found`.
+ */
 export function permittedSupervisor(
   c: CallerContext,
   pool: string,
@@ -86,7 +88,10 @@ function poolsFor(
   return [pool];
 }
 
-/** @throws {PoolError} `invalid_request` for a placed child that is linked: its caller keeps no connection. */
+/**
+ * @throws {PoolError} `invalid_request` for a placed child that is linked: its caller keeps no
+ * connection.
+ */
 export function refuseLink({ link }: { readonly link: boolean }): void {
   if (link)
     throw PoolError.of(

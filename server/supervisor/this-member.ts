@@ -1,4 +1,4 @@
-/** What this member says of its pools: their load, their children, and what they can run. */
+/** The pools of this member: their load, their children, their tasks and runtimes. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, Count, Tasks } from "../../openapi/resources.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";

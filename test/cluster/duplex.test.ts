@@ -14,7 +14,7 @@ const WAIT_MS = 20_000;
 describe.skipIf(consulMissing !== undefined)(
   `a gateway that is killed${consulMissing ? ` (${consulMissing})` : ""}`,
   () => {
-    test("takes the child along whose input it passed on: the child is never told that its input has ended", {
+    test("stops the child whose input it relays; the child never reads an end of its input", {
       timeout: 120_000,
     }, async () => {
       const consul = await startConsul();

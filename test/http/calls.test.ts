@@ -216,7 +216,8 @@ describe("what comes out", () => {
 
   test("text is what TextDecoder makes of all the bytes, however they were written", async () => {
     const { url } = await startOne();
-    // Characters split over writes, bytes that are none, a byte order mark, and one left open at the end.
+    // Characters split over writes, bytes that are none, a byte order mark, and one left open at
+    // the end.
     const writes = [
       "\\357\\273\\277\\303",
       "\\251 \\360\\237",
@@ -305,7 +306,7 @@ describe("the waiting form", () => {
 });
 
 describe("capacity", () => {
-  test("a full member answers at_capacity with its load, a full pool all_members_at_capacity", async () => {
+  test("a full member answers at_capacity, a full pool all_members_at_capacity", async () => {
     const [m1, m2] = await pair({ pools: { pipeline: 1 } });
     const calls = [
       await callUntilOutput(m1.url, "/pools/pipeline/call", RUNS_ON),

@@ -1,4 +1,7 @@
-/** A gigabyte over a network that cuts it a hundred times: every byte once, in each form, at the child's own member and through another one. */
+/**
+ * A gigabyte over a network that cuts it a hundred times: every byte once, in each form, at the
+ * child's own member and through another one.
+ */
 import { createHash } from "node:crypto";
 import { request } from "undici";
 import { expect, onTestFinished, test } from "vitest";

@@ -1,4 +1,7 @@
-/** A call whose body is its child's input: it goes in while the output comes back, on one connection, and nothing of it is kept. */
+/**
+ * A call whose body is its child's input: it goes in while the output comes back, on one
+ * connection, and nothing of it is kept.
+ */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -255,7 +258,7 @@ test.skipIf(process.platform !== "linux")(
 );
 
 test.each(WAYS)(
-  "a body that is no HTTP any more takes the child along, %s, though its caller keeps the connection",
+  "a body with broken framing stops the child, %s, though its caller keeps the connection",
   async (way) => {
     const members = await startBoth();
     const [{ url }, path, own] =
@@ -267,7 +270,8 @@ test.each(WAYS)(
     onTestFinished(() => void socket.destroy());
     const spec = JSON.stringify({ command: ["sleep", "60"], ...own });
     socket.write(
-      `POST ${path} HTTP/1.1\r\nhost: ${host}\r\naccept: application/json\r\npool-spec: ${spec}\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n`,
+      `POST ${path} HTTP/1.1\r\nhost: ${host}\r\naccept: application/json\r\n` +
+        `pool-spec: ${spec}\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n`,
     );
     await until(
       "the child to run",
@@ -384,7 +388,8 @@ test("the spec is in the query or in the header, one of the two", async () => {
   expect(await (await send(path, { ...header, accept: "application/octet-stream" })).text()).toBe(
     "ébody",
   );
-  const inQuery = `?spec=${encodeURIComponent(JSON.stringify({ command: ["sh", "-c", "printf %s é; cat"] }))}`;
+  const command = ["sh", "-c", "printf %s é; cat"];
+  const inQuery = `?spec=${encodeURIComponent(JSON.stringify({ command }))}`;
   expect(
     await (await send(`${path}${inQuery}`, { accept: "application/octet-stream" })).text(),
   ).toBe("ébody");
@@ -394,7 +399,9 @@ test("the spec is in the query or in the header, one of the two", async () => {
   ] as const)
     expect(await problemOf(await send(url, headers))).toMatchObject({
       code: "invalid_request",
-      detail: `expected the child spec of a body that is the child's input in the query, ?spec=, or in the header pool-spec; got ${got}`,
+      detail:
+        "expected the child spec of a body that is the child's input in the query, ?spec=, " +
+        `or in the header pool-spec; got ${got}`,
     });
   for (const url of [path, `${path.replace(/call$/, "children")}`]) {
     expect(
@@ -402,7 +409,8 @@ test("the spec is in the query or in the header, one of the two", async () => {
     ).toMatchObject({
       code: "invalid_request",
       detail:
-        "expected the child spec in the body, or beside a body that is the child's input; got it beside one that is application/json",
+        "expected the child spec in the body, or beside a body that is the child's input; " +
+        "got it beside one that is application/json",
     });
     const form = new FormData();
     form.set("spec", "{}");
@@ -521,7 +529,7 @@ async function curl(
   return { code, out };
 }
 
-test("curl sends a file, whatever it says that it is, and what has no end to a child that takes the beginning of it", async () => {
+test("curl sends a file of any content-type, and an endless body to a child that ends", async () => {
   const [gate, far] = await startBoth();
   const folder = mkdtempSync(join(tmpdir(), "dpool-duplex-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -222,7 +222,7 @@ describe.skipIf(!hasOpenssl)(
       }
     });
 
-    test("raw bytes resume after each reset of their stream, also through other members", async () => {
+    test("raw bytes resume after each reset of their stream, through a gateway too", async () => {
       const [m1, m2] = (await start({}, { pools: { other: 1 } })) as [RunningMember, RunningMember];
       const bytes = 32 * MIB;
       const command = [
@@ -743,7 +743,7 @@ describe.skipIf(!hasOpenssl)(
       });
     });
 
-    test("a member that drains sends GOAWAY: answers complete, new calls go elsewhere", async () => {
+    test("a draining member sends GOAWAY: answers complete, new calls go elsewhere", async () => {
       const { member, session } = await startWith({ drainMs: 20_000 });
       const call = eventsIn(
         open(session, "/call", {

@@ -1,4 +1,7 @@
-/** Calls that a member, as the gateway, places on itself: in process, without a connection to its own port. */
+/**
+ * Calls that a member, as the gateway, places on itself: in process, without a connection to its
+ * own port.
+ */
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
@@ -29,7 +32,8 @@ import {
 import { cuttingProxy } from "../helpers/proxy.ts";
 
 /**
- * A member of which the registry says that it serves at a port that nobody listens on. So every request
+ * A member of which the registry says that it serves at a port that nobody listens on. So every
+ * request
  * that it sent to itself would fail.
  */
 async function startUnreachable(options: Options = {}): Promise<RunningMember> {
@@ -117,7 +121,7 @@ test("no connection reaches the member but those of its callers", async () => {
   await idle(member);
 });
 
-test("a call waits in the member's queue, hears its position, and is placed when a slot is free", async () => {
+test("a call waits in the member's queue, reads its position, and gets the next slot", async () => {
   const member = await startUnreachable({ pools: { pipeline: 1 } });
   const holder = (await (
     await post(member.url, "/pools/pipeline/children", { command: ["sleep", "60"] })
@@ -158,7 +162,7 @@ test("a caller that leaves while its call waits leaves the queue", async () => {
   await until("the queue to be empty", async () => (await queued()) === 0);
 });
 
-test("a refusal of the member is the answer: full, an unknown task, more than the pool's limits", async () => {
+test("a refusal of the member is the answer, in each of its forms", async () => {
   const member = await startUnreachable({ pools: { pipeline: 1 } });
   const refused = async (spec: object) =>
     (await problemOf(await post(member.url, "/pools/pipeline/call", spec))).code;
@@ -223,7 +227,7 @@ test("a body that is the child's input goes in while the output comes back", asy
   await idle(member);
 });
 
-test("files and input beside the spec are kept once: they fit although they are as large as may be", async () => {
+test("uploads of the largest size fit, because the member keeps them once", async () => {
   const member = await startUnreachable({ maxUploadBytes: 100_000 });
   for (const path of ["/pools/pipeline/call", "/pools/pipeline/children"]) {
     const form = new FormData();
@@ -242,7 +246,7 @@ test("files and input beside the spec are kept once: they fit although they are 
   await idle(member);
 });
 
-test("one caller's call is one stream and one request, and takes the turn of that caller", async () => {
+test("a call counts as one stream and one request of its caller, and takes its turn", async () => {
   const folder = mkdtempSync(join(tmpdir(), "dpool-own-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const [one, two] = [newToken("one", ["call"], ["*"]), newToken("two", ["call"], ["*"])];
@@ -286,7 +290,7 @@ test("one caller's call is one stream and one request, and takes the turn of tha
   expect(order.indexOf("two's first")).toBeLessThan(order.indexOf("one's second"));
 });
 
-test("a member that drains lets the calls that it placed on itself finish, and takes no more", async () => {
+test("a draining member finishes the calls placed on itself, and takes no more", async () => {
   const [member] = (await startMembers({ drainMs: 20_000 })) as [RunningMember];
   const events = streamOf(
     await post(member.url, "/pools/pipeline/call", {

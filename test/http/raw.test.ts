@@ -49,12 +49,13 @@ async function places(): Promise<[name: string, url: string, spec: object][]> {
 }
 
 describe("the raw form", () => {
-  test("is the bytes of stdout, whatever they are; stderr is not in it, and the ending is a trailer", async () => {
+  test("holds the bytes of stdout, without stderr; the ending is a trailer", async () => {
     for (const [place, url, spec] of await places()) {
       const command = [
         "sh",
         "-c",
-        "head -c 3000000 /dev/zero | tr '\\0' '\\377'; printf 'caf\\303\\251 \\303\\n\\0'; echo no >&2",
+        "head -c 3000000 /dev/zero | tr '\\0' '\\377'; " +
+          "printf 'caf\\303\\251 \\303\\n\\0'; echo no >&2",
       ];
       const { answer, body, ending } = await raw(url, { ...spec, command });
       const expected = Buffer.concat([
@@ -70,7 +71,7 @@ describe("the raw form", () => {
     }
   });
 
-  test("of a function is what it prints; its value is not in the trailer, which a name of any language is", async () => {
+  test("of a function holds its prints; the trailer has names of any script, but no value", async () => {
     for (const [place, url, spec] of await places()) {
       const source = '() => { console.log("printed"); return "x".repeat(100_000); }';
       const { body, ending } = await raw(url, { ...spec, function: { source } });
@@ -133,7 +134,7 @@ describe("the raw form", () => {
   });
 });
 
-test("over HTTP/1.0 raw bytes are refused before anything is run: their end could not be told from a cut", async () => {
+test("raw bytes over HTTP/1.0 are refused: their end would look like a cut", async () => {
   const [m1, m2] = (await startMembers({}, { pools: { other: 1 } })) as [
     RunningMember,
     RunningMember,
@@ -142,7 +143,8 @@ test("over HTTP/1.0 raw bytes are refused before anything is run: their end coul
   for (const { url } of [m1, m2]) {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     socket.write(
-      `POST /pools/pipeline/call HTTP/1.0\r\nhost: ${new URL(url).host}\r\naccept: ${ACCEPT.accept}\r\ncontent-type: application/json\r\n`,
+      `POST /pools/pipeline/call HTTP/1.0\r\nhost: ${new URL(url).host}\r\n` +
+        `accept: ${ACCEPT.accept}\r\ncontent-type: application/json\r\n`,
     );
     socket.write(`content-length: ${sent.length}\r\n\r\n${sent}`);
     const answer = Buffer.concat(await within("the answer", collect<Buffer>(socket))).toString();

@@ -1,4 +1,7 @@
-/** Readers that leave, drip, or come with what is not theirs; and output that would be taken for events. */
+/**
+ * Readers that leave, drip, or come with what is not theirs; and output that would be taken for
+ * events.
+ */
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -41,7 +44,10 @@ async function socketTo({ url }: { url: string }): Promise<Socket> {
   return socket;
 }
 
-test("a Last-Event-ID of another child that has come further is refused; one that this child had is taken", async () => {
+/** The types of events of a command that prints to stdout. */
+const TYPE = "(placed|stdout|result)";
+
+test("a Last-Event-ID beyond the child's events is refused; an earlier one resumes", async () => {
   const [m1, m2] = await pair();
   const events = await callEvents(m1.url, "/call", {
     pool: "pipeline",
@@ -70,9 +76,8 @@ test.each([
   "output that looks like events with %s is output, through another member too",
   async (_, newline) => {
     const forged =
-      '\n\nevent: result\ndata: {}\n\nevent: failed\nid: 99\ndata: {"type":"failed"}\n\n: comment\nretry: 1\n'
-        .replaceAll("\n", newline)
-        .repeat(3);
+      "\n\nevent: result\ndata: {}\n\nevent: failed\nid: 99\n" +
+      'data: {"type":"failed"}\n\n: comment\nretry: 1\n'.replaceAll("\n", newline).repeat(3);
     const [m1, m2] = await pair();
     for (const [url, path, own] of [
       [m1.url, "/call", { pool: "pipeline" }],
@@ -97,7 +102,7 @@ test.each([
           expect(lastOf(events, "result").exitCode).toBe(0);
           for (const line of text.split(/[\r\n]+/))
             expect(line).toMatch(
-              /^(|:.*|event: (placed|stdout|result)|id: \d+|data: \{"type":"(placed|stdout|result)",.*\})$/s,
+              new RegExp(`^(|:.*|event: ${TYPE}|id: \\d+|data: \\{"type":"${TYPE}",.*\\})$`, "s"),
             );
         }
     }
@@ -198,7 +203,7 @@ test.each(["its own member", "another member"])(
   },
 );
 
-test("readers of a child that has ended are answered from its log, and the connection goes on", async () => {
+test("readers of an ended child are answered from its log; the connection stays open", async () => {
   const member = await startOne();
   const events = await callEvents(member.url, "/call", {
     pool: "pipeline",

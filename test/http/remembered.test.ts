@@ -22,7 +22,7 @@ test("only the last hundred ended children are remembered", async () => {
   expect(children.map(({ id }) => id)).toContain(ids.at(-1));
 });
 
-test("what ended children keep is bounded in size, and the last one is always there to read", async () => {
+test("ended children are kept within a bound in bytes, and the last one always", async () => {
   const member = await startOne({ pools: { pipeline: 1 } });
   // Each value is a third of what all ended children together may keep.
   const spec = { pool: "pipeline", function: { source: "() => 'x'.repeat(11 * 1024 * 1024)" } };

@@ -1,4 +1,7 @@
-/** Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read twice. */
+/**
+ * Streams over a network that cuts them: the SDK goes on where it was, and nothing is run or read
+ * twice.
+ */
 import { createHash } from "node:crypto";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -25,7 +28,8 @@ const PRINTS = {
   command: [
     "sh",
     "-c",
-    `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; [ $((n % 3)) = 0 ] && sleep 0.005; done`,
+    `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; ` +
+      "[ $((n % 3)) = 0 ] && sleep 0.005; done",
   ],
 };
 const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
@@ -96,7 +100,7 @@ test("a child that is followed through a network that cuts: each byte once", asy
   expect(proxy.cuts).toBeGreaterThan(3);
 });
 
-test("where nothing comes through any more it gives up: member_lost, after a few tries", async () => {
+test("gives up with member_lost after a few tries when nothing comes through", async () => {
   const member = await startOne();
   let requests = 0;
   const proxy = await cuttingProxy(member.url, () => (requests++ === 0 ? 600 : 1));
@@ -242,7 +246,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
     await idle(own);
   });
 
-  test("says that the events have expired where the child has ended and is forgotten meanwhile", async () => {
+  test("ends with events_expired when the child was forgotten meanwhile", async () => {
     let passes = true;
     const { own, gateway, proxy } = await behindCuts(() => (passes ? undefined : 1), 0, {
       rememberMs: 1,
@@ -292,7 +296,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
   });
 });
 
-test("output that was lost on the way is no success: stream tells of the gap, call rejects unless nobody wants it", async () => {
+test("lost output: stream yields the gap, call rejects unless it ignores output", async () => {
   const member = await startOne();
   const bytes = 60 * 1024 * 1024;
   const spec = {

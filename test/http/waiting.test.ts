@@ -83,7 +83,7 @@ async function openSlot(url: string, body: unknown, headers: Record<string, stri
 }
 
 describe("at one member", () => {
-  test("a call waits: queued without an id, then placed as the first event of its log", async () => {
+  test("a call waits: queued has no id, placed is the first event of its log", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     const free = await hold(member);
     const waiting = await begin(member.url, "/call", {
@@ -171,7 +171,7 @@ describe("at one member", () => {
     ).toBe("all_members_at_capacity");
   });
 
-  test("those that wait are served in the order of their requests, and hear their positions", async () => {
+  test("waiters are served in the order of their requests, and read their positions", async () => {
     const member = await startOne({ pools: { pipeline: 1 } });
     const free = await hold(member);
     const order: number[] = [];
@@ -470,7 +470,7 @@ describe("between callers with tokens", () => {
 });
 
 describe("in a pool", () => {
-  test("a full pool makes the caller wait, and the first slot that comes free anywhere is taken", async () => {
+  test("a full pool makes the caller wait for the first free slot of any member", async () => {
     const [m1, m2, m3] = (await startMembers(
       { pools: { pipeline: 1 } },
       { pools: { pipeline: 1 } },
@@ -552,7 +552,7 @@ describe("in a pool", () => {
     expect([(await loadOf(m1)).queued, (await loadOf(m2)).queued]).toEqual([0, 0]);
   });
 
-  test("more callers than slots: every one finishes, no member has more than its slots, and nothing is left", async () => {
+  test("more callers than slots: all finish, members keep to their slots", async () => {
     const members = await startMembers(
       { pools: { pipeline: 2 } },
       { pools: { pipeline: 2 } },
@@ -578,7 +578,7 @@ describe("in a pool", () => {
     }
   });
 
-  test("callers that come and go while others wait: whoever stays is served, and nothing is left", async () => {
+  test("callers come and go while others wait: those that stay are served", async () => {
     const members = await startMembers({ pools: { pipeline: 1 } }, { pools: { pipeline: 1 } });
     const callers = Array.from({ length: 40 }, async (_, index) => {
       const { url } = members[index % members.length] as RunningMember;

@@ -579,7 +579,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     });
   });
 
-  test("a placed child gets input and a signal; ps finds it by its label and its ending", async () => {
+  test("a placed child gets input and a signal; ps finds it by label and ending", async () => {
     const command = ["sh", "-c", "trap 'echo usr1' USR1; cat; exit 3"];
     const id = (
       await ask("place", "pipeline", "--label", "job=fed", "--", ...command)

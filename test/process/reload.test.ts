@@ -190,7 +190,8 @@ describe("SIGHUP", () => {
       (at) => writeFileSync(at, "prot: 1\npools:\n  pipeline: 0\n"),
       new RegExp(
         "pool\\.yaml:1: prot: .*did you mean port\\?\\n" +
-          ".*error \\S*pool\\.yaml:3: pools\\.pipeline\\.maxChildren: expected at least 1; got 0\\n",
+          ".*error \\S*pool\\.yaml:3: pools\\.pipeline\\.maxChildren: " +
+          "expected at least 1; got 0\\n",
       ),
     ],
     [

@@ -74,7 +74,9 @@ const show = ({ file, target }: Import) => `${file} imports ${target}`;
 const resolved = ({ folder, target }: Import) => posix.join(folder, target);
 const OWN = IMPORTS.filter(({ target }) => target.startsWith(".") && target.endsWith(".ts"));
 
-/** Whether an import is of one of the packages, with or without a path in it or `node:` before it. */
+/**
+ * Whether an import is of one of the packages, with or without a path in it or `node:` before it.
+ */
 const isOf =
   (...names: string[]) =>
   ({ target }: Import) =>

@@ -18,7 +18,7 @@ const streams = fc.record({
   rest: fc.constantFrom("", "event: stdout\nid: 99", ":\n"),
 });
 
-test("whatever the chunks: frames are passed on whole, as soon as they are, and the last event is known", () =>
+test("passes frames on whole and at once, however they are chunked, and knows the last event", () =>
   fc.assert(
     fc.asyncProperty(streams, async ({ frames, sizes, rest }) => {
       let id = 0;

@@ -30,7 +30,9 @@ export interface ResumeOptions extends ReopenOptions {
 export interface Resumable<T> extends ReopenOptions {
   /** The pieces of one answer, up to the end of the child or to the cut. */
   read(answer: Answer): AsyncIterable<T> | Iterable<T>;
-  /** Notes where the stream resumes after this piece. Only pieces that move it count as progress. */
+  /**
+   * Notes where the stream resumes after this piece. Only pieces that move it count as progress.
+   */
   advance(piece: T): boolean;
   /** Whether an answer that was read to its end was the whole rest. Default: it always is. */
   isComplete?(answer: Answer): boolean;
@@ -41,10 +43,12 @@ export interface Resumable<T> extends ReopenOptions {
 }
 
 /**
- * The pieces of a stream, from its first answer on and over every cut. Each cut is followed by up to
+ * The pieces of a stream, from its first answer on and over every cut. Each cut is followed by up
+ * to
  * 6 tries to reopen the stream, with pauses that double from 100 ms. Progress resets the tries.
  *
- * @throws what cut the stream, once the tries are used up or the child's member is gone; the problem
+ * @throws what cut the stream, once the tries are used up or the child's member is gone; the
+ * problem
  *   that came instead of the stream; the reason of the signal.
  */
 export async function* resumed<T>(
@@ -80,7 +84,10 @@ export async function* resumed<T>(
   }
 }
 
-/** The reopened stream; undefined where another try may help. @throws what makes further tries useless. */
+/**
+ * The reopened stream; undefined where another try may help. @throws what makes further tries
+ * useless.
+ */
 async function tryToReopen(
   { reopen, access, signal }: Pick<Resumable<never>, "reopen" | keyof ReopenOptions>,
   cut: unknown,
@@ -96,9 +103,11 @@ async function tryToReopen(
 }
 
 /**
- * Opens a child's events behind one of them. The answer is a 204 where that one was the terminal event.
+ * Opens a child's events behind one of them. The answer is a 204 where that one was the terminal
+ * event.
  *
- * @param after the id of the last event that was read; undefined for all that the member still keeps.
+ * @param after the id of the last event that was read; undefined for all that the member still
+ * keeps.
  * @throws {PoolError} the problem that came back; the transport's own error.
  */
 export async function openEvents(
@@ -116,11 +125,14 @@ export async function openEvents(
 }
 
 /**
- * The events of a child up to and with the terminal one, from an answer that has been opened. After a
+ * The events of a child up to and with the terminal one, from an answer that has been opened. After
+ * a
  * cut they are read from the child; the request that placed the child is never sent again.
  *
- * @param known the child and its last event that was read, where the answer does not begin with them.
- * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired` when
+ * @param known the child and its last event that was read, where the answer does not begin with
+ * them.
+ * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired`
+ * when
  *   the member no longer keeps the events that are missing.
  */
 export function resumeEvents(

@@ -40,7 +40,8 @@ export interface PoolMembers<Own extends OwnChild> {
 }
 
 /**
- * Places a child, and resolves to the open answer of its member, or to a child of this process. The deadline of the spec starts
+ * Places a child, and resolves to the open answer of its member, or to a child of this process. The
+ * deadline of the spec starts
  * here, and covers the wait for a slot.
  *
  * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was

@@ -23,7 +23,7 @@ export interface OwnAdmission {
   readonly slot: string | undefined;
 }
 
-/** What a member answers to one caller. Each method does what its request over HTTP would do. */
+/** The answers of a member to one caller. Each method does the same as its request over HTTP. */
 export interface OwnMember<Child extends OwnChild> {
   readonly name: string;
   /** @throws {PoolError} `pool_not_found`. */

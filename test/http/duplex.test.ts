@@ -529,7 +529,7 @@ async function curl(
   return { code, out };
 }
 
-test("curl sends a file of any content-type, and an endless body to a child that ends", async () => {
+test("curl sends any content-type, and an endless body to a child that ends", async () => {
   const [gate, far] = await startBoth();
   const folder = mkdtempSync(join(tmpdir(), "dpool-duplex-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -71,7 +71,7 @@ describe("the raw form", () => {
     }
   });
 
-  test("of a function holds its prints; the trailer has names of any script, but no value", async () => {
+  test("of a function holds its prints; the trailer has names of any script", async () => {
     for (const [place, url, spec] of await places()) {
       const source = '() => { console.log("printed"); return "x".repeat(100_000); }';
       const { body, ending } = await raw(url, { ...spec, function: { source } });

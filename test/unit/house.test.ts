@@ -13,9 +13,15 @@ const MAX_COLUMNS = 100;
 const LARGE_FOLDERS = ["server/sandbox", "server/runtimes"];
 
 /** Functions and files that may be longer, by `file` or `file name`, each with its reason. */
-const EXCEPTIONS: Readonly<Record<string, string>> = {};
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  "server/runtimes/runners/python/runner.py":
+    "the sandbox shows a child one file, and no bundler joins Python modules",
+};
 
-const ALL = [...PRODUCT, ...sourcesIn("examples/**/*.ts", "test/**/*.ts")];
+/** Files with code in any language. Only the lines of a Python file are looked at. */
+const FILES = [...PRODUCT, ...sourcesIn("server/**/*.py")];
+const ALL = [...FILES, ...sourcesIn("examples/**/*.ts", "test/**/*.ts")];
+const linesOf = ({ text }: Source) => text.split("\n").length - 1;
 
 interface Measured {
   readonly name: string;
@@ -51,10 +57,8 @@ describe("the size of the rooms", () => {
   });
 
   test("a file is short", () => {
-    const long = PRODUCT.map(({ file, text }) => ({ file, lines: text.split("\n").length - 1 }))
-      .filter(({ file, lines }) => lines > MAX_FILE_LINES && !isExcepted(file))
-      .map(({ file, lines }) => `${file}: ${lines} lines`);
-    expect(long).toEqual([]);
+    const long = FILES.filter((each) => linesOf(each) > MAX_FILE_LINES && !isExcepted(each.file));
+    expect(long.map((each) => `${each.file}: ${linesOf(each)} lines`)).toEqual([]);
   });
 
   test("a function is short", () => {
@@ -73,9 +77,7 @@ describe("the size of the rooms", () => {
 
   test("every exception is still needed", () => {
     const names = new Set([
-      ...PRODUCT.filter(({ text }) => text.split("\n").length - 1 > MAX_FILE_LINES).map(
-        ({ file }) => file,
-      ),
+      ...FILES.filter((each) => linesOf(each) > MAX_FILE_LINES).map(({ file }) => file),
       ...FUNCTIONS.filter(
         ({ lines, parameters }) => lines > MAX_FUNCTION_LINES || parameters > MAX_PARAMETERS,
       ).map(({ name }) => name.replace(/:\d+/, "")),

@@ -1,6 +1,6 @@
 /**
- * Generates the tables of the pages, and the types of options, from the code. With `--check` it only
- * compares.
+ * Generates the tables of the pages, and the types of options, from the code. With `--check` it
+ * only compares.
  */
 import { readFileSync } from "node:fs";
 import { emit, fillTables } from "../openapi/emit.ts";

@@ -5,7 +5,7 @@ import {
   type JsonSchema,
   poolSchemaOf,
 } from "../server/cli/commands/config-schema.ts";
-import type { MemberOption } from "../server/member/options/option.ts";
+import type { MemberOption } from "../server/member/options/table.ts";
 import { MEMBER_OPTIONS } from "../server/member/options/table.ts";
 
 const COLUMNS = 100;

@@ -6,8 +6,7 @@ import {
   type JsonSchema,
   poolSchemaOf,
 } from "../server/cli/commands/config-schema.ts";
-import type { Option } from "../server/member/options/option.ts";
-import { RELOADABLE } from "../server/member/options.ts";
+import type { Option } from "../server/member/options/table.ts";
 
 const UNITS = [
   [1024 ** 3, "GiB"],
@@ -24,7 +23,7 @@ export function optionsTable(): string {
       code(variableOf(key)),
       keyOf(key),
       defaultOf(key, option),
-      key === "pool" || RELOADABLE.some((name) => name === key) ? "yes" : "",
+      option.reload ? "yes" : "",
       meaningOf(key, option),
     ]),
   );

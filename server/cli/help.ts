@@ -1,8 +1,8 @@
 /** Help texts, from the tables of commands and options. */
-import type { Option } from "../member/options/option.ts";
+import type { Option } from "../member/options/table.ts";
 import { flagOf, optionsOf, variableOf } from "./command-options.ts";
-import { COMMANDS } from "./commands/table.ts";
-import { type Command, HELP } from "./options.ts";
+import { COMMANDS, type Command } from "./command-table.ts";
+import { HELP } from "./options.ts";
 
 function column(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -18,23 +18,20 @@ function overview(): string {
   const rows = Object.values(COMMANDS).map(
     ({ usage, summary }) => [usage.replace(" [options]", ""), summary] as const,
   );
-  return [
-    "dpool: run a piece of work on the least loaded machine of a named pool.",
-    "",
-    column(rows),
-    "",
-    "  dpool COMMAND --help tells a command's options. " +
-      "Each option can also be set by a variable: --port by DPOOL_PORT.",
-    "",
-    "Try it, in two terminals:",
-    "  dpool dev --pool pipeline=5",
-    "  dpool call pipeline -- uname -a",
-    "",
-    "Exit codes of call and logs -f: " +
-      "the child's own (128 + n when signal n ended it); " +
-      "125 when the pool failed; 2 for a mistake here.",
-    "",
-  ].join("\n");
+  return `dpool: run a piece of work on the least loaded machine of a named pool.
+
+${column(rows)}
+
+  dpool COMMAND --help tells a command's options. \
+Each option can also be set by a variable: --port by DPOOL_PORT.
+
+Try it, in two terminals:
+  dpool dev --pool pipeline=5
+  dpool call pipeline -- uname -a
+
+Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); \
+125 when the pool failed; 2 for a mistake here.
+`;
 }
 
 function helpOf(command: Command): string {

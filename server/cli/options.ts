@@ -2,28 +2,10 @@
 import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/resources.ts";
 import { SCOPES } from "../access/caller.ts";
-import { type Option, whole } from "../member/options/option.ts";
-import { MEMBER_OPTIONS } from "../member/options/table.ts";
+import { shown } from "../member/options/faults.ts";
+import { MEMBER_OPTIONS, type Option, whole } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
-import { jsonList, poolFlag } from "./option-syntax.ts";
-
-export const COMMAND_NAMES = [
-  "serve",
-  "dev",
-  "call",
-  "place",
-  "ps",
-  "logs",
-  "stop",
-  "stdin",
-  "signal",
-  "members",
-  "drain",
-  "check-config",
-  "config-schema",
-  "token",
-] as const;
-export type Command = (typeof COMMAND_NAMES)[number];
+import type { Command } from "./command-table.ts";
 
 export interface CliOption extends Option {
   readonly commands: readonly Command[];
@@ -32,11 +14,35 @@ export interface CliOption extends Option {
 /** The commands that ask a member, or find one through Consul. */
 const PLACING = ["call", "place", "ps", "logs", "stop", "stdin", "signal", "members"] as const;
 const ASKING = [...PLACING, "drain"] as const;
-const SPEC = ["call", "place"] as const;
+/** The commands that take a child spec, and a command behind `--`. */
+export const SPEC = ["call", "place"] as const;
 
 const DAY_MS = 86_400_000;
 
 const text = z.string();
+
+const MAX_CHILDREN = 10_000;
+
+/** `NAME=MAX`, or `NAME` with the default number of children. */
+const poolFlag = z.string().transform((text, context): [name: string, maxChildren: number] => {
+  const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = text.split("=");
+  if (name === "" || rest.length > 0) context.addIssue("expected NAME=MAX, such as pipeline=5");
+  else if (!/^\d+$/.test(max) || Number(max) < 1 || Number(max) > MAX_CHILDREN)
+    context.addIssue(`expected a whole number from 1 to ${MAX_CHILDREN}; got ${shown(max)}`);
+  return [name, Number(max)];
+});
+
+/** A JSON array. */
+const jsonList = z.string().transform((text, context): unknown[] => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value)) return value;
+  } catch {
+    // The message below covers it.
+  }
+  context.addIssue('expected a JSON array, such as [1, "two"]');
+  return z.NEVER;
+});
 
 export const CLI_OPTIONS = {
   dev: {
@@ -65,6 +71,7 @@ export const CLI_OPTIONS = {
       "A pool to serve, and how many children at most at a time " +
       `(default ${DEFAULTS.maxChildren}). Repeatable.`,
     schema: z.array(poolFlag),
+    reload: true,
     commands: ["serve", "dev", "check-config"],
   },
   follow: {

@@ -6,7 +6,7 @@ import { configSchema } from "../../server/cli/commands/config-schema.ts";
 import { CLI_OPTIONS } from "../../server/cli/options.ts";
 import { poolFaults } from "../../server/member/check-options.ts";
 import { unknownKey } from "../../server/member/options/faults.ts";
-import type { MemberOption, Option } from "../../server/member/options/option.ts";
+import type { MemberOption, Option } from "../../server/member/options/table.ts";
 import { MEMBER_OPTIONS } from "../../server/member/options/table.ts";
 import { DEFAULTS, fromKeys, keyOfPath, RELOADABLE } from "../../server/member/options.ts";
 

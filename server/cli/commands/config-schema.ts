@@ -7,14 +7,11 @@ import { PoolOptionsSchema } from "../../member/pool-options.ts";
 import { RuntimesSchema } from "../../runtimes/configured.ts";
 import { DEFAULT_LIMITS } from "../../sandbox/confinement.ts";
 import { configurationOf } from "../command-options.ts";
-import type { Parsed } from "../parse.ts";
-import { UsageError } from "../usage-error.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
 import { write } from "./print-events.ts";
 
-export async function printConfigSchema({ positionals, rest }: Parsed): Promise<number> {
-  const unexpected = [...positionals, ...(rest ?? [])];
-  if (unexpected.length > 0)
-    throw new UsageError(`expected no arguments; got ${unexpected.join(" ")}`);
+export async function printConfigSchema(parsed: Parsed): Promise<number> {
+  argumentsOf(parsed);
   await write(process.stdout, `${JSON.stringify(configSchema(), null, 2)}\n`);
   return 0;
 }

@@ -7,7 +7,7 @@ import {
   type RunningMember,
   startMember,
 } from "../../main.ts";
-import { configured, devOptions, log, serveOptions } from "../member-options.ts";
+import { configured, log, memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
 import { UsageError } from "../usage-error.ts";
@@ -61,7 +61,8 @@ async function run(
 }
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
-async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Promise<number> {
+export async function serve(line: Parsed, env: Environment): Promise<number> {
+  const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
   const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
@@ -70,21 +71,13 @@ async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Prom
   process.stderr.on("error", () => {});
   const started = await configured(line);
   const members: RunningMember[] = [];
+  const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
   try {
     for (const options of optionsOf(started)) members.push(await start(options));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     throw error;
   }
-  resolve({ line, started, members, optionsOf });
+  resolve({ line, started, members, memberOptions: optionsOf });
   return run(members, ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])]);
-}
-
-export async function serve(line: Parsed, env: Environment): Promise<number> {
-  return serveMembers(line, (parsed) => [serveOptions(parsed, env)]);
-}
-
-export async function dev(line: Parsed, env: Environment): Promise<number> {
-  const registry = new EmbeddedRegistry();
-  return serveMembers(line, (parsed) => devOptions(parsed, env, registry));
 }

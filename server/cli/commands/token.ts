@@ -1,12 +1,11 @@
 /** `dpool token`: a new token, and its line for a token file. */
 import { PoolError } from "../../../openapi/errors.ts";
 import { newToken } from "../../access/tokens.ts";
-import type { Parsed } from "../parse.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
-import { onePositional } from "./connect.ts";
 
 export async function token(parsed: Parsed): Promise<number> {
-  const name = onePositional(parsed, "name for the token's holder");
+  const [name] = argumentsOf(parsed, "one name for the token's holder");
   const { scope = ["call", "observe"], in: pools = ["*"] } = parsed.values;
   try {
     const { token, line } = newToken(name, scope, pools);

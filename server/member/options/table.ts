@@ -1,6 +1,33 @@
-/** Every option that a member is started with, by its key in the configuration file. */
+/** The options of a member: one entry is the source of flag, variable, key, check and text. */
 import { z } from "zod";
-import { type MemberOption, whole } from "./option.ts";
+
+export interface Option {
+  /** Checks the value. A list is an option that can be repeated, a boolean is a switch. */
+  readonly schema: z.ZodType;
+  /** Stands for the value in help texts; a switch has none. `FILE` names a file of this machine. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly doc: string;
+  readonly default?: string | number;
+  /** Says in words what happens without the option, where no constant is the default. */
+  readonly otherwise?: string;
+  /** A member that runs takes a changed value at once. Without it, a change needs a restart. */
+  readonly reload?: true;
+}
+
+/** An option that a member is started with. */
+export interface MemberOption extends Option {
+  /** Path in `MemberOptions`, where it is not the configuration key: `name`, `tls.certFile`. */
+  readonly path?: string;
+  /** The command that alone takes the option. Without it, `serve` and `dev` take it. */
+  readonly only?: "serve";
+}
+
+/** A whole number from `min` to `max`, both included. */
+export function whole(min: number, max: number): z.ZodInt {
+  const error = `expected a whole number from ${min} to ${max}`;
+  return z.int(error).min(min, error).max(max, error);
+}
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -9,6 +36,7 @@ const GIB = 1024 * MIB;
 
 const file = { value: "FILE", schema: z.string() } as const;
 
+/** Every option that a member is started with, by its key in the configuration file. */
 export const MEMBER_OPTIONS = {
   port: {
     value: "PORT",

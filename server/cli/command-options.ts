@@ -7,7 +7,7 @@ import { CLI_OPTIONS, type CliOption } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
 
 type Values<T extends Readonly<Record<string, Option>>> = {
-  readonly [K in keyof T]?: z.output<T[K]["schema"]>;
+  readonly [K in keyof T]?: T[K] extends { readonly schema: infer S } ? z.output<S> : string;
 };
 
 /** Options by their keys, as a command line, the environment and a file give them. */
@@ -42,19 +42,19 @@ export const flagOf = (key: string) =>
 export const variableOf = (key: string) =>
   `DPOOL_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
 
-export const isSwitch = (schema: z.ZodType) => schema instanceof z.ZodBoolean;
-export const isList = (schema: z.ZodType): schema is z.ZodArray<z.ZodType> =>
-  schema instanceof z.ZodArray;
+export const isSwitch = ({ schema }: Option) => schema instanceof z.ZodBoolean;
+export const isList = ({ schema }: Option) => schema instanceof z.ZodArray;
 
 /**
  * The value that a text of a flag, a variable or a file stands for, in a list one of its values.
  *
  * @throws {UsageError} `expected …; got …`
  */
-export function parseOption({ schema }: Option, text: string): unknown {
-  const one = isList(schema) ? schema.element : schema;
+export function parseOption({ schema = z.string() }: Option, text: string): unknown {
+  const one = schema instanceof z.ZodArray ? (schema.element as z.ZodType) : schema;
   const isNumber = one instanceof z.ZodNumber && /^\d+$/.test(text);
-  const parsed = one.safeParse(isSwitch(one) ? true : isNumber ? Number(text) : text);
+  const value = one instanceof z.ZodBoolean ? true : isNumber ? Number(text) : text;
+  const parsed = one.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new UsageError(faultsIn(one, text)[0]?.message);
 }

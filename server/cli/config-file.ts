@@ -5,6 +5,7 @@ import { buffer } from "node:stream/consumers";
 import { messageOf } from "../../openapi/errors.ts";
 import { poolFaults, runtimeFaults } from "../member/check-options.ts";
 import { type Fault, shown, unknownKey } from "../member/options/faults.ts";
+import { withoutUndefined } from "../sandbox/confinement.ts";
 import { configurationOf, isSwitch, parseOption } from "./command-options.ts";
 import type { Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
@@ -79,14 +80,12 @@ export class ConfigFile {
     const { pools, runtimes, ...nodes }: Record<string, YamlNode> = Object.fromEntries(
       entries ?? [],
     );
-    const values = Object.entries(nodes)
-      .map(([key, node]) => [key, this.#readOption(key, node)] as const)
-      .filter(([, value]) => value !== undefined);
+    const values = Object.entries(nodes).map(([key, node]) => [key, this.#readOption(key, node)]);
     this.parsed = {
       ...line,
       pools: this.#readPools(pools),
       runtimes: this.#readRuntimes(runtimes),
-      values: { ...Object.fromEntries(values), ...line.values },
+      values: { ...withoutUndefined(Object.fromEntries(values)), ...line.values },
     };
   }
 
@@ -144,7 +143,7 @@ export class ConfigFile {
     const option = configurationOf(this.#line.command).get(key);
     if (option === undefined) return this.#report([key], this.#unknownOption(key));
     const value = this.#document.valueOf(node);
-    const [types, expected] = isSwitch(option.schema)
+    const [types, expected] = isSwitch(option)
       ? [["boolean"], "true or false"]
       : [["string", "number"], "a text or a number"];
     if (!types.includes(typeof value))

@@ -19,8 +19,6 @@ export const SPEC = ["call", "place"] as const;
 
 const DAY_MS = 86_400_000;
 
-const text = z.string();
-
 const MAX_CHILDREN = 10_000;
 
 /** `NAME=MAX`, or `NAME` with the default number of children. */
@@ -62,7 +60,6 @@ export const CLI_OPTIONS = {
     doc:
       "A YAML file: the words of the flags in camelCase, and pools with their limits and grants. " +
       "Flags and variables win over it.",
-    schema: text,
     commands: ["serve", "dev"],
   },
   pool: {
@@ -102,7 +99,6 @@ export const CLI_OPTIONS = {
     value: "URL",
     doc: "A member to ask; any one will do.",
     otherwise: `http://127.0.0.1:${DEFAULTS.port}`,
-    schema: text,
     commands: ASKING,
   },
   token: {
@@ -110,26 +106,22 @@ export const CLI_OPTIONS = {
     doc:
       "The token to show. Better in the variable: " +
       "other users of this machine can see a command's arguments.",
-    schema: text,
     commands: ASKING,
   },
   ca: {
     value: "FILE",
     doc: "The authority of the members' certificates (PEM).",
     otherwise: "the well-known ones",
-    schema: text,
     commands: ASKING,
   },
   cert: {
     value: "FILE",
     doc: "A client certificate (PEM), with --key, for members that require one.",
-    schema: text,
     commands: ASKING,
   },
   key: {
     value: "FILE",
     doc: "The client certificate's key (PEM).",
-    schema: text,
     commands: ASKING,
   },
   consul: {
@@ -138,7 +130,6 @@ export const CLI_OPTIONS = {
       "A Consul agent, such as http://127.0.0.1:8500. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, " +
       "CONSUL_CACERT and the rest of that family are honoured.",
     otherwise: "CONSUL_HTTP_ADDR; without it the command asks --url",
-    schema: text,
     commands: PLACING,
   },
   json: {
@@ -146,13 +137,11 @@ export const CLI_OPTIONS = {
     doc:
       'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; ' +
       "instead of a command, or beside it.",
-    schema: text,
     commands: SPEC,
   },
   task: {
     value: "NAME",
     doc: "Run this task of the members instead of a command.",
-    schema: text,
     commands: SPEC,
   },
   args: {
@@ -167,7 +156,6 @@ export const CLI_OPTIONS = {
     doc:
       "A file for the child's standard input; - for this command's own. " +
       "A call streams it while its child reads, and stops when the child ends.",
-    schema: text,
     commands: SPEC,
   },
   file: {
@@ -175,25 +163,25 @@ export const CLI_OPTIONS = {
     doc:
       "A file for the child's workspace: its path there, " +
       "and the file of this machine where its name differs. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   artifact: {
     value: "PATTERN",
     doc: "Files that the child leaves and the member keeps, such as '*.png'. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   env: {
     value: "NAME=VALUE",
     doc: "A variable for the child. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   label: {
     value: "NAME=VALUE",
     doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: [...SPEC, "ps"],
   },
   waitMs: {
@@ -213,7 +201,6 @@ export const CLI_OPTIONS = {
   out: {
     value: "FOLDER",
     doc: "Where the child's artifacts go on this machine.",
-    schema: text,
     commands: ["call"],
   },
   link: {
@@ -234,7 +221,7 @@ export const CLI_OPTIONS = {
     value: "POOL",
     doc: "A pool that the token is for. Repeatable.",
     otherwise: "all pools",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: ["token"],
   },
 } as const satisfies Readonly<Record<string, CliOption>>;

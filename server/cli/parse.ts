@@ -1,11 +1,9 @@
 /** Reads a command line and the environment; a flag wins over its variable. */
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
-import {
-  type ConsulOptions,
-  consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul/consul-options.ts";
+import { consulOptionsFrom } from "../../sdk/typescript/placement/consul/consul-options.ts";
 import type { Option } from "../member/options/table.ts";
+import { withoutUndefined } from "../sandbox/confinement.ts";
 import {
   flagOf,
   isList,
@@ -33,11 +31,11 @@ export interface Parsed {
   readonly pools?: Readonly<Record<string, unknown>>;
   /** Runtimes of the configuration file, likewise. */
   readonly runtimes?: Readonly<Record<string, unknown>>;
-  /** Keys of the options that came by a flag; a flag wins over every variable. */
+  /** The flags that the line names, without their hyphens; a flag wins over every variable. */
   readonly flagged: ReadonlySet<string>;
 }
 
-type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+type Flags = ReturnType<typeof parseArgs>["values"];
 
 /**
  * Reads a command line and the environment.
@@ -64,15 +62,13 @@ export function parse(
     command,
   );
   if (flags.help) return { help: command };
-  const values = options
-    .map(([key, option]) => [key, optionValue(key, option, { flags, env })] as const)
-    .filter(([, value]) => value !== undefined);
+  const values = options.map(([key, option]) => [key, optionValue(key, option, { flags, env })]);
   return {
     command,
     positionals,
     rest: end < 0 ? undefined : others.slice(end + 1),
-    values: Object.fromEntries(values),
-    flagged: new Set(options.map(([key]) => key).filter((key) => flagOf(key) in flags)),
+    values: withoutUndefined(Object.fromEntries(values)),
+    flagged: new Set(Object.keys(flags)),
   };
 }
 
@@ -84,12 +80,12 @@ function readFlags(
   args: string[],
   command: Command,
 ): { values: Flags; positionals: string[] } {
-  const config = options.map(([key, { schema, short }]) => [
+  const config = options.map(([key, option]) => [
     flagOf(key),
     {
-      type: isSwitch(schema) ? ("boolean" as const) : ("string" as const),
-      multiple: isList(schema),
-      ...(short && { short }),
+      type: isSwitch(option) ? ("boolean" as const) : ("string" as const),
+      multiple: isList(option),
+      ...(option.short && { short: option.short }),
     },
   ]);
   try {
@@ -105,15 +101,14 @@ function optionValue(
   option: Option,
   { flags, env }: { readonly flags: Flags; readonly env: Environment },
 ): unknown {
-  const { schema } = option;
   const [flag, variable] = [flags[flagOf(key)], env[variableOf(key)]];
-  if (flag === undefined && isSwitch(schema))
+  if (flag === undefined && isSwitch(option))
     return ["1", "true"].includes(variable ?? "") || undefined;
-  const given = flag ?? (isList(schema) ? variable?.split(",") : variable);
+  const given = flag ?? (isList(option) ? variable?.split(",") : variable);
   if (given === undefined) return undefined;
   try {
     const values = [given].flat().map((text) => parseOption(option, String(text)));
-    return isList(schema) ? values : values[0];
+    return isList(option) ? values : values[0];
   } catch (error) {
     const source = flag === undefined ? variableOf(key) : `--${flagOf(key)}`;
     throw new UsageError(`${source}: ${messageOf(error)}`);
@@ -121,7 +116,7 @@ function optionValue(
 }
 
 /** The Consul that a command uses; undefined when nothing names one. */
-export function consulOf(values: OptionValues, env: Environment): ConsulOptions | undefined {
+export function consulOf(values: OptionValues, env: Environment) {
   const address = values.consul ?? env.CONSUL_HTTP_ADDR;
   return address === undefined ? undefined : consulOptionsFrom(env, address);
 }

@@ -8,8 +8,6 @@ import { configured, log } from "./member-options.ts";
 import type { Parsed } from "./parse.ts";
 
 export interface Serving {
-  /** The command line, which wins over the file at each reload. */
-  readonly line: Parsed;
   /** The command line with the file as it was at the start. */
   readonly started: Parsed;
   readonly members: readonly RunningMember[];
@@ -18,7 +16,8 @@ export interface Serving {
 }
 
 /**
- * Reloads on SIGHUP, which no longer ends the process from now on. A signal that comes before the
+ * Reloads on SIGHUP, which no longer ends the process from now on. The command line wins over the
+ * file at each reload. A signal that comes before the
  * members serve, or during a reload, causes one more reload afterwards.
  *
  * @param serving resolves once the members have started.
@@ -34,13 +33,13 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
     reloading = reloading
       .then(async () => {
         again = false;
-        await reload(await serving);
+        await reload(line, await serving);
       })
       .catch(() => {});
   });
 }
 
-async function reload({ line, started, members, memberOptions }: Serving): Promise<void> {
+async function reload(line: Parsed, { started, members, memberOptions }: Serving): Promise<void> {
   try {
     const parsed = await configured(line);
     const options = memberOptions({

@@ -53,9 +53,11 @@ export interface Reloaded {
   readonly restart: readonly string[];
 }
 
-type DefaultKey = {
-  [K in keyof Table]: Table[K] extends { default: unknown } ? K : never;
-}[keyof Table];
+type Defaults = {
+  readonly [K in keyof Table as Table[K] extends { default: unknown }
+    ? K
+    : never]: Table[K] extends { default: infer Value } ? Value : never;
+};
 
 const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEMBER_OPTIONS);
 
@@ -65,7 +67,7 @@ export const DEFAULTS = {
     entries
       .filter(([, option]) => "default" in option)
       .map(([key, option]) => [key, option.default]),
-  ) as { readonly [K in DefaultKey]: Table[K]["default"] }),
+  ) as Defaults),
   /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
   path: DEFAULT_PATH,

@@ -1,6 +1,5 @@
 /** `dpool config-schema`: the JSON Schema of the configuration file. */
 import { z } from "zod";
-import { buildDocument } from "../../../openapi/document.ts";
 import { LimitsSchema } from "../../../openapi/limits.ts";
 import { PoolNameSchema } from "../../../openapi/names.ts";
 import { PoolOptionsSchema } from "../../member/pool-options.ts";
@@ -35,7 +34,9 @@ export function configSchema(): JsonSchema {
     ...Object.fromEntries(
       [...options].map(([key, option]) => [
         key,
-        option.schema.meta({ description: option.doc, ...constant(option.default) }).optional(),
+        (option.schema ?? z.string())
+          .meta({ description: option.doc, ...constant(option.default) })
+          .optional(),
       ]),
     ),
     pools: z
@@ -46,7 +47,7 @@ export function configSchema(): JsonSchema {
       "Programs that run functions, by the name of the runtime; `{source}` is the function's file.",
     ),
   });
-  const limits = limitTexts();
+  const limits = defaultLimits();
   return z.toJSONSchema(file.meta({ title: "Configuration of distributed-pool" }), {
     io: "input",
     override: ({ zodSchema, jsonSchema }) => {
@@ -67,15 +68,12 @@ export function poolSchemaOf({ properties }: JsonSchema): JsonSchema {
 
 const constant = (value: unknown) => (value === undefined ? {} : { default: value });
 
-/** The contract's description of each limit, and the limit of a pool that sets none. */
-function limitTexts(): ReadonlyMap<unknown, object> {
-  const { Limits } = buildDocument().components?.schemas ?? {};
-  const { properties = {} } = Limits as JsonSchema;
+/** The limits of a pool that sets none. */
+function defaultLimits(): ReadonlyMap<unknown, object> {
   return new Map(
     Object.entries(LimitsSchema.shape).map(([name, schema]) => {
       const limit = DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS];
-      const value = Number.isFinite(limit) ? limit : undefined;
-      return [schema, { description: properties[name]?.description, ...constant(value) }];
+      return [schema, constant(Number.isFinite(limit) ? limit : undefined)];
     }),
   );
 }

@@ -1,10 +1,10 @@
 /** The client of a command: it asks one member, or finds members through Consul. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../../openapi/errors.ts";
-import { DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../../sdk/typescript/index.ts";
 import { DEFAULTS } from "../../member/options.ts";
 import { consulOf, type Environment, type Parsed } from "../parse.ts";
-import { UsageError } from "../usage-error.ts";
+import { blamingUsage, UsageError } from "../usage-error.ts";
 
 /** The first member of `dpool dev`. */
 const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
@@ -16,7 +16,7 @@ const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
  */
 export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promise<number>) {
   return async (parsed: Parsed, env: Environment): Promise<number> => {
-    const pools = connect(parsed, env);
+    const pools = await blamingUsage(() => connect(parsed, env));
     try {
       return await run(pools, parsed);
     } finally {
@@ -41,13 +41,7 @@ function connect({ command, values, flagged }: Parsed, env: Environment): Distri
     }
   };
   const identity = { token: values.token, ca: read("ca"), cert: read("cert"), key: read("key") };
-  try {
-    return new DistributedPool(
-      consul ? { consul, ...identity } : { url: url ?? DEFAULT_URL, ...identity },
-    );
-  } catch (error) {
-    if (error instanceof PoolError && error.code === "invalid_request")
-      throw new UsageError(error.message);
-    throw error;
-  }
+  return new DistributedPool(
+    consul ? { consul, ...identity } : { url: url ?? DEFAULT_URL, ...identity },
+  );
 }

@@ -1,27 +1,10 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
-import { PoolError } from "../../../openapi/errors.ts";
-import {
-  EmbeddedRegistry,
-  type MemberOptions,
-  type RunningMember,
-  startMember,
-} from "../../main.ts";
+import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
 import { configured, log, memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
-import { UsageError } from "../usage-error.ts";
-
-/** Starts a member. The person at the command line gets its faults as a {@link UsageError}. */
-async function start(options: MemberOptions): Promise<RunningMember> {
-  try {
-    return await startMember(options);
-  } catch (error) {
-    if (error instanceof PoolError && error.code === "invalid_request")
-      throw new UsageError(error.message);
-    throw error;
-  }
-}
+import { blamingUsage } from "../usage-error.ts";
 
 function announce({ url, name, pools }: RunningMember): void {
   process.stdout.write(
@@ -73,11 +56,12 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   const members: RunningMember[] = [];
   const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
   try {
-    for (const options of optionsOf(started)) members.push(await start(options));
+    for (const options of optionsOf(started))
+      members.push(await blamingUsage(() => startMember(options)));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     throw error;
   }
-  resolve({ line, started, members, memberOptions: optionsOf });
+  resolve({ started, members, memberOptions: optionsOf });
   return run(members, ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])]);
 }

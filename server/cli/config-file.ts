@@ -9,7 +9,7 @@ import { withoutUndefined } from "../sandbox/confinement.ts";
 import { configurationOf, isSwitch, parseOption } from "./command-options.ts";
 import type { Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
-import { type Path, YamlDocument, type YamlNode } from "./yaml-document.ts";
+import { type Path, YamlDocument, type YamlNode, type YamlProblem } from "./yaml-document.ts";
 
 /** 64 KiB: a member parses the file while it serves, and a longer one is a mistake. */
 const MAX_BYTES = 64 * 1024;
@@ -63,7 +63,7 @@ export class ConfigFile {
   readonly #line: Parsed;
   readonly #file: string;
   readonly #document: YamlDocument;
-  readonly #problems: { readonly line: number; readonly text: string }[] = [];
+  readonly #problems: YamlProblem[];
 
   /**
    * @param line the command line of `serve` or `dev`. Its pools may give the `maxChildren` that the
@@ -75,7 +75,7 @@ export class ConfigFile {
     this.#file = file;
     this.#document = new YamlDocument(content);
     const { problems, entries } = this.#document;
-    for (const problem of problems) this.#add(problem.line, problem.message);
+    this.#problems = [...problems];
     if (!entries) this.#report([], "expected options by name, such as port: 7400");
     const { pools, runtimes, ...nodes }: Record<string, YamlNode> = Object.fromEntries(
       entries ?? [],
@@ -91,7 +91,9 @@ export class ConfigFile {
 
   /** Every problem on a line of its own, by line: `file:line: key: expected …; got …`. */
   get problems(): readonly string[] {
-    const lines = this.#problems.toSorted((a, b) => a.line - b.line).map(({ text }) => text);
+    const lines = this.#problems
+      .toSorted((a, b) => a.line - b.line)
+      .map(({ line, message }) => `${this.#file}:${line}: ${message}`);
     const more = lines.length - MAX_PROBLEMS;
     return more > 0 ? [...lines.slice(0, MAX_PROBLEMS), `${this.#file}: and ${more} more`] : lines;
   }
@@ -101,13 +103,9 @@ export class ConfigFile {
     return `${this.#file}:${this.#document.lineOf(path)}`;
   }
 
-  #add(line: number, message: string): void {
-    this.#problems.push({ line, text: `${this.#file}:${line}: ${message}` });
-  }
-
   #report(path: Path, message: string): void {
-    const key = path.map(String).join(".");
-    this.#add(this.#document.lineOf(path), key === "" ? message : `${key}: ${message}`);
+    const key = path.length > 0 ? `${path.map(String).join(".")}: ` : "";
+    this.#problems.push({ line: this.#document.lineOf(path), message: key + message });
   }
 
   #reportAll(faults: readonly Fault[]): void {

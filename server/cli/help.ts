@@ -11,7 +11,12 @@ function column(rows: readonly (readonly [string, string])[]): string {
 
 /** The help text of a command, or of all commands. */
 export function help(command?: Command): string {
-  return command === undefined ? overview() : helpOf(command);
+  if (command === undefined) return overview();
+  const { usage, summary } = COMMANDS[command];
+  const rows = [...optionsOf(command)].map(
+    ([key, option]) => [flags(key, option), `${textOf(option)} [${variableOf(key)}]`] as const,
+  );
+  return `dpool ${usage}\n\n${summary}\n\n${column([...rows, [flags("help", HELP), HELP.doc]])}\n`;
 }
 
 function overview(): string {
@@ -32,14 +37,6 @@ Try it, in two terminals:
 Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); \
 125 when the pool failed; 2 for a mistake here.
 `;
-}
-
-function helpOf(command: Command): string {
-  const { usage, summary } = COMMANDS[command];
-  const rows = [...optionsOf(command)].map(
-    ([key, option]) => [flags(key, option), `${textOf(option)} [${variableOf(key)}]`] as const,
-  );
-  return `dpool ${usage}\n\n${summary}\n\n${column([...rows, [flags("help", HELP), HELP.doc]])}\n`;
 }
 
 function flags(key: string, { short, value }: Option): string {

@@ -129,7 +129,7 @@ export function consulOf(values: OptionValues, env: Environment) {
 export function argumentsOf<const Nouns extends readonly string[]>(
   { positionals }: Parsed,
   ...nouns: Nouns
-): { readonly [Index in keyof Nouns]: string } {
+) {
   if (positionals.length === nouns.length)
     return positionals as { readonly [Index in keyof Nouns]: string };
   const expected = nouns.join(" and ") || "options only";

@@ -20,16 +20,20 @@ export type Path = readonly PropertyKey[];
 /** A mapping, a list, a scalar or an alias; null for a key without a value. */
 export type YamlNode = Node | null;
 
+export interface YamlProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
 export class YamlDocument {
   readonly #lines = new LineCounter();
   readonly #document: Document | undefined;
   /** The reasons why the text is no YAML. A document that has one reads as empty. */
-  readonly problems: readonly { readonly line: number; readonly message: string }[];
+  readonly problems: YamlProblem[] = [];
 
   /** Never throws, whatever the text holds. */
   constructor(content: string) {
-    const problems: { line: number; message: string }[] = [];
-    this.problems = problems;
+    const { problems } = this;
     const add = (offset: number, message: string) =>
       problems.push({ line: this.#lineAt(offset), message: `expected YAML: ${message}` });
     try {

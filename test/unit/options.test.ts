@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { CONFIG_SCHEMA as schema } from "../../.dev/json-schema.ts";
 import { optionsTable, poolOptionsTable } from "../../.dev/options-page.ts";
 import { configurationOf, optionsOf, parseOption } from "../../server/cli/command-options.ts";
-import { configSchema } from "../../server/cli/commands/config-schema.ts";
 import { CLI_OPTIONS } from "../../server/cli/options.ts";
 import { poolFaults } from "../../server/member/check-options.ts";
 import { unknownKey } from "../../server/member/options/faults.ts";
@@ -63,7 +63,6 @@ test("the defaults are those of the table, and two that no flag has", () => {
 });
 
 describe("the JSON Schema of the file", () => {
-  const schema = configSchema();
   const check = (file: unknown) =>
     z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]).safeParse(file).success;
 

@@ -15,20 +15,8 @@ export async function printConfigSchema(parsed: Parsed): Promise<number> {
   return 0;
 }
 
-/** The parts of a JSON Schema that the configuration file's has. */
-export interface JsonSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly items?: JsonSchema;
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: JsonSchema | false;
-}
-
 /** Builds the JSON Schema, draft 2020-12, of the files that `serve` and `dev` take. */
-export function configSchema(): JsonSchema {
+export function configSchema() {
   const options = new Map([...configurationOf("dev"), ...configurationOf("serve")]);
   const file = z.strictObject({
     ...Object.fromEntries(
@@ -57,13 +45,7 @@ export function configSchema(): JsonSchema {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       Object.assign(jsonSchema, limits.get(zodSchema));
     },
-  }) as JsonSchema;
-}
-
-/** The schema of a pool that is written with all its options. */
-export function poolSchemaOf({ properties }: JsonSchema): JsonSchema {
-  const { anyOf = [] }: JsonSchema = properties?.pools?.additionalProperties || {};
-  return anyOf.at(-1) ?? {};
+  });
 }
 
 const constant = (value: unknown) => (value === undefined ? {} : { default: value });

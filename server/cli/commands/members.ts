@@ -67,8 +67,8 @@ async function poolNames(
 function labelsOf(values: readonly string[] = []): Record<string, string | true> {
   return Object.fromEntries(
     values.map((label) => {
-      const equals = label.indexOf("=");
-      return equals < 0 ? [label, true] : [label.slice(0, equals), label.slice(equals + 1)];
+      const [name = "", value = true] = label.split(/=(.*)/s);
+      return [name, value];
     }),
   );
 }

@@ -43,10 +43,10 @@ function specFromJson(json: string): ChildSpecInput {
 function pairs(flag: string, values: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     values.map((pair) => {
-      const equals = pair.indexOf("=");
-      if (equals < 1)
+      const [name, value] = pair.split(/=(.*)/s);
+      if (!name || value === undefined)
         throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
+      return [name, value];
     }),
   );
 }
@@ -54,8 +54,8 @@ function pairs(flag: string, values: readonly string[]): Record<string, string> 
 /** `PATH[=FILE]`: files of this machine, by their paths in the workspace. */
 async function filesOf(values: readonly string[]): Promise<Record<string, { path: string }>> {
   const named = values.map(async (file) => {
-    const [path = ""] = file.split("=", 1);
-    return [path, await localFile("--file", file.slice(file.indexOf("=") + 1))] as const;
+    const [path = "", local = path] = file.split(/=(.*)/s);
+    return [path, await localFile("--file", local)] as const;
   });
   return Object.fromEntries(await Promise.all(named));
 }

@@ -23,7 +23,7 @@ export function configSchema() {
       [...options].map(([key, option]) => [
         key,
         (option.schema ?? z.string())
-          .meta({ description: option.doc, ...constant(option.default) })
+          .meta({ description: option.doc, default: option.default })
           .optional(),
       ]),
     ),
@@ -48,14 +48,12 @@ export function configSchema() {
   });
 }
 
-const constant = (value: unknown) => (value === undefined ? {} : { default: value });
-
 /** The limits of a pool that sets none. */
 function defaultLimits(): ReadonlyMap<unknown, object> {
   return new Map(
     Object.entries(LimitsSchema.shape).map(([name, schema]) => {
       const limit = DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS];
-      return [schema, constant(Number.isFinite(limit) ? limit : undefined)];
+      return [schema, Number.isFinite(limit) ? { default: limit } : {}];
     }),
   );
 }

@@ -11,7 +11,10 @@ export function optionTypes(): string {
   const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
     // A path with a dot is a part of an option that `MemberOptions` writes out.
     .filter(([, { path }]) => !path?.includes("."))
-    .map(([key, { path = key }]) => [path, CONFIG_SCHEMA.properties?.[key] ?? {}] as const);
+    .map(([key, { path = key, doc, reload }]) => {
+      const description = reload ? `${doc} A reload takes it.` : doc;
+      return [path, { ...CONFIG_SCHEMA.properties?.[key], description }] as const;
+    });
   return [
     "/** Generated from the tables of options by `npm run docs`. */",
     "",

@@ -15,10 +15,8 @@ const MAX_POOLS = 60;
 
 const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/;
 
-const RUNTIMES = { runtimes: RuntimesSchema.optional() };
-
 const MemberSchema = z.looseObject({
-  ...RUNTIMES,
+  runtimes: RuntimesSchema.optional(),
   name: z.string().regex(NAME, "expected a member name of letters, digits, _ and -").optional(),
   advertise: z.string().regex(ADDRESS, "expected the advertised address as HOST:PORT").optional(),
 });
@@ -71,7 +69,7 @@ export function poolFaults(pool: string, options: unknown): Fault[] {
 
 /** The faults of the configured runtimes; each path begins with `runtimes`. */
 export function runtimeFaults(runtimes: unknown): Fault[] {
-  return faultsIn(z.object(RUNTIMES), { runtimes });
+  return faultsIn(MemberSchema, { runtimes });
 }
 
 /** The options in force: those that are given, and the defaults of all others. */

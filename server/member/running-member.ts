@@ -29,9 +29,8 @@ export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
   /**
-   * Changes options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`,
-   * `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`, and the pools
-   * with their options. All other options keep their values until a restart.
+   * Changes options without a restart: the pools with their options, and each option that says in
+   * its text that a reload takes it. All other options keep their values until a restart.
    *
    * Children that run keep what they were started with, and a lower `maxChildren` ends none of
    * them. A pool that is left out admits nothing more; its children run to their ends. Reloads run

@@ -3,8 +3,8 @@
  * only compares.
  */
 import { readFileSync } from "node:fs";
-import { emit, fillTables } from "../openapi/emit.ts";
 import { codesTable, eventsTable } from "./contract-page.ts";
+import { emit, fillTables } from "./generated.ts";
 import { optionTypes } from "./option-types.ts";
 import { optionsTable, poolOptionsTable } from "./options-page.ts";
 

@@ -1,23 +1,20 @@
 /** TypeScript interfaces of the options, from their JSON Schema, for those who embed a member. */
 
-import {
-  configSchema,
-  type JsonSchema,
-  poolSchemaOf,
-} from "../server/cli/commands/config-schema.ts";
-import type { MemberOption } from "../server/member/options/option.ts";
-import { MEMBER_OPTIONS } from "../server/member/options/table.ts";
+import { MEMBER_OPTIONS, type MemberOption } from "../server/member/options/table.ts";
+import { CONFIG_SCHEMA, type JsonSchema, poolSchema } from "./json-schema.ts";
 
 const COLUMNS = 100;
 
 /** The text of `server/member/options/types.gen.ts`. */
 export function optionTypes(): string {
-  const schema = configSchema();
-  const pool = poolSchemaOf(schema);
+  const pool = poolSchema();
   const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
     // A path with a dot is a part of an option that `MemberOptions` writes out.
     .filter(([, { path }]) => !path?.includes("."))
-    .map(([key, { path = key }]) => [path, schema.properties?.[key] ?? {}] as const);
+    .map(([key, { path = key, doc, reload }]) => {
+      const description = reload ? `${doc} A reload takes it.` : doc;
+      return [path, { ...CONFIG_SCHEMA.properties?.[key], description }] as const;
+    });
   return [
     "/** Generated from the tables of options by `npm run docs`. */",
     "",

@@ -1,13 +1,8 @@
 /** The tables of `server/docs/configuration.md`, from the tables of options. */
 
 import { configurationOf, flagOf, optionsOf, variableOf } from "../server/cli/command-options.ts";
-import {
-  configSchema,
-  type JsonSchema,
-  poolSchemaOf,
-} from "../server/cli/commands/config-schema.ts";
-import type { Option } from "../server/member/options/option.ts";
-import { RELOADABLE } from "../server/member/options.ts";
+import type { Option } from "../server/member/options/table.ts";
+import { type JsonSchema, poolSchema } from "./json-schema.ts";
 
 const UNITS = [
   [1024 ** 3, "GiB"],
@@ -24,7 +19,7 @@ export function optionsTable(): string {
       code(variableOf(key)),
       keyOf(key),
       defaultOf(key, option),
-      key === "pool" || RELOADABLE.some((name) => name === key) ? "yes" : "",
+      option.reload ? "yes" : "",
       meaningOf(key, option),
     ]),
   );
@@ -32,7 +27,7 @@ export function optionsTable(): string {
 
 /** Every option of a pool, as a Markdown table; those of `limits` with their own rows. */
 export function poolOptionsTable(): string {
-  const { properties = {} } = poolSchemaOf(configSchema());
+  const { properties = {} } = poolSchema();
   return table(["key", "default", "meaning"], Object.entries(properties).flatMap(rowsOf));
 }
 

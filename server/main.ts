@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
+import type { SandboxLevel } from "../openapi/limits.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import { openAuth } from "./access/auth.ts";
@@ -10,14 +11,12 @@ import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
-import { allOrNothing } from "./member/all-or-nothing.ts";
-import { checkedOptions } from "./member/check-options.ts";
+import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
+import { type Settings, settingsOf } from "./member/check-options.ts";
 import { MemberPools } from "./member/member-pools.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
-import { maxChildrenOf, selfOf } from "./member/self.ts";
-import { type Settings, settingsOf } from "./member/settings.ts";
-import { warnOfRisks } from "./member/warnings.ts";
+import { selfOf } from "./member/self.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import { createApp } from "./routes/app.ts";
@@ -26,6 +25,7 @@ import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
 
 export {
   type ConsulOptions,
@@ -50,79 +50,70 @@ export function startMember(options: MemberOptions): Promise<RunningMember> {
   return allOrNothing((onFailure) => construct(options, onFailure));
 }
 
-type OnFailure = (close: () => unknown) => void;
-
 async function construct(options: MemberOptions, onFailure: OnFailure): Promise<LocalMember> {
-  const checked = checkedOptions(options);
   const settings = settingsOf(options);
   const { host, log } = settings;
   const logError = (message: string) => log("error", message);
-  const tasks = new Tasks(options.tasks);
-  const tls = openTls(options.tls, logError);
+  const tls = openTls(settings.tls, logError);
   onFailure(() => tls?.close());
-  const auth = openAuth(options, log);
+  const auth = openAuth(settings, log);
   onFailure(() => auth?.close());
-  const authenticated = auth !== undefined;
-  const { sandbox, runtimes } = await openRuntimes(settings, tasks, onFailure);
+  // The pools prove the sandbox, each under its own limits and grants.
+  const sandbox = await openSandbox(settings, []);
+  onFailure(() => sandbox.close());
+  const runtimes = runtimesOf(settings, sandbox);
+  onFailure(() => runtimes.close());
   const pools = new MemberPools(sandbox, runtimes);
-  const prepared = await pools.prepare(checked);
+  const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
     fetch: (request, env) => app.fetch(request, env),
     tls,
     requestTimeoutMs: settings.requestTimeoutMs,
     logError,
   });
-  const address = await listen(listener, settings);
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
-  const self = selfOf(settings, address, { pools: maxChildrenOf(checked), sandbox: sandbox.level });
+  const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
-  const membership = options.consul
-    ? new ConsulMembership(options.consul, log)
-    : (options.registry ?? new EmbeddedRegistry()).membership();
+  const membership = settings.consul
+    ? new ConsulMembership(settings.consul, log)
+    : (settings.registry ?? new EmbeddedRegistry()).membership();
   const client = new Client(tls?.client);
   onFailure(() => client.close());
   tls?.onChange((changed) => client.identify(changed.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
+  const limits = {
+    rateLimit: new RateLimit(settings.maxRate),
+    streamLimit: new StreamLimit(settings.maxStreams),
+    inFlight: new InFlight(),
+  };
   const closedLast = [access, auth, tls, client];
-  const parts = { options, self, pools, runtimes, sandbox, listener, membership, closedLast };
-  const rateLimit = new RateLimit(settings.maxRate);
-  const streamLimit = new StreamLimit(settings.maxStreams);
-  const inFlight = new InFlight();
-  const member = new LocalMember({ ...parts, rateLimit, streamLimit, inFlight });
+  const parts = { settings, self, pools, runtimes, sandbox, listener, membership, closedLast };
+  const member = new LocalMember({ ...parts, ...limits });
   const app = createApp({
     ...member.hooks,
+    ...limits,
     client,
     access,
     auth,
-    rateLimit,
-    streamLimit,
-    inFlight,
     supervisors: pools.supervisors,
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
-      authenticated,
+      authenticated: auth !== undefined,
       loopback: isLoopback(host),
-      advertise: options.advertise,
+      advertise: settings.advertise,
       secure: tls !== undefined,
     }),
   });
-  warnOfRisks(settings, sandbox.level, authenticated);
+  warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
 }
 
-/** Opens what runs the children of all pools. */
-async function openRuntimes(settings: Settings, tasks: Tasks, onFailure: OnFailure) {
-  const { path, runtimes: configured = {}, log } = settings;
-  // The pools prove the sandbox, each under its own limits and grants.
-  const sandbox = await openSandbox(settings, []);
-  onFailure(() => sandbox.close());
+function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {
   const logWarning = (message: string) => log("warn", message);
-  const runtimes = new PoolRuntimes({ sandbox, path, configured, tasks, log: logWarning });
-  onFailure(() => runtimes.close());
-  return { sandbox, runtimes };
+  return new PoolRuntimes({ sandbox, path, configured, tasks: new Tasks(tasks), log: logWarning });
 }
 
 /** @throws {PoolError} `invalid_request` for an address that cannot be listened on. */
@@ -136,4 +127,21 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
     });
   }
   return server.address() as AddressInfo;
+}
+
+/** Warns the operator of options that give up protection. */
+function warnOfRisks({ host, log }: Settings, sandbox: SandboxLevel, authenticated: boolean) {
+  const warn = (message: string) => log("warn", message);
+  if (sandbox === "no-cgroup")
+    warn(
+      "without control groups: nothing limits the memory and cpu of a whole child, " +
+        "only of each of its processes",
+    );
+  if (sandbox === "none")
+    warn("the sandbox is off: children are plain processes with this server's rights");
+  if (!isLoopback(host) && !authenticated)
+    warn(
+      `listening on ${host} without authentication (--insecure): ` +
+        "whoever reaches this port runs programs here",
+    );
 }

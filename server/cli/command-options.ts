@@ -1,13 +1,13 @@
 /** Finds a command's options, and the values that texts stand for. */
 import { z } from "zod";
 import { faultsIn } from "../member/options/faults.ts";
-import type { MemberOption, Option } from "../member/options/option.ts";
-import { MEMBER_OPTIONS } from "../member/options/table.ts";
-import { CLI_OPTIONS, type CliOption, type Command } from "./options.ts";
+import { MEMBER_OPTIONS, type MemberOption, type Option } from "../member/options/table.ts";
+import type { Command } from "./command-table.ts";
+import { CLI_OPTIONS, type CliOption } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
 
 type Values<T extends Readonly<Record<string, Option>>> = {
-  readonly [K in keyof T]?: z.output<T[K]["schema"]>;
+  readonly [K in keyof T]?: T[K] extends { readonly schema: infer S } ? z.output<S> : string;
 };
 
 /** Options by their keys, as a command line, the environment and a file give them. */
@@ -26,9 +26,13 @@ export function optionsOf(command: Command): ReadonlyMap<string, Option> {
 }
 
 /** The options that `serve` or `dev` takes from a configuration file, by their keys there. */
-export function configurationOf(command: "serve" | "dev"): ReadonlyMap<string, Option> {
+export function configurationOf(command: Command): ReadonlyMap<string, Option> {
   return new Map([...optionsOf(command)].filter(([key]) => key !== "pool" && key !== "config"));
 }
+
+/** An option's value, or else its default. */
+export const valueInForce = (values: OptionValues, key: string, option: Option): unknown =>
+  values[key as keyof OptionValues] ?? option.default;
 
 /** `--grace-ms` is the flag of `graceMs`; without its hyphens here. */
 export const flagOf = (key: string) =>
@@ -38,21 +42,19 @@ export const flagOf = (key: string) =>
 export const variableOf = (key: string) =>
   `DPOOL_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
 
-export const isSwitch = (schema: z.ZodType) => schema instanceof z.ZodBoolean;
-export const isList = (schema: z.ZodType): schema is z.ZodArray<z.ZodType> =>
-  schema instanceof z.ZodArray;
+export const isSwitch = ({ schema }: Option) => schema instanceof z.ZodBoolean;
+export const isList = ({ schema }: Option) => schema instanceof z.ZodArray;
 
 /**
  * The value that a text of a flag, a variable or a file stands for, in a list one of its values.
  *
- * @param source the flag or variable, for the message.
- * @throws {UsageError} `SOURCE: expected …; got …`
+ * @throws {UsageError} `expected …; got …`
  */
-export function parseOption({ schema }: Option, text: string, source?: string): unknown {
-  const one = isList(schema) ? schema.element : schema;
+export function parseOption({ schema = z.string() }: Option, text: string): unknown {
+  const one = schema instanceof z.ZodArray ? (schema.element as z.ZodType) : schema;
   const isNumber = one instanceof z.ZodNumber && /^\d+$/.test(text);
-  const parsed = one.safeParse(isSwitch(one) ? true : isNumber ? Number(text) : text);
+  const value = one instanceof z.ZodBoolean ? true : isNumber ? Number(text) : text;
+  const parsed = one.safeParse(value);
   if (parsed.success) return parsed.data;
-  const message = faultsIn(one, text)[0]?.message;
-  throw new UsageError(source === undefined ? message : `${source}: ${message}`);
+  throw new UsageError(faultsIn(one, text)[0]?.message);
 }

@@ -1,8 +1,8 @@
 /** Help texts, from the tables of commands and options. */
-import type { Option } from "../member/options/option.ts";
+import type { Option } from "../member/options/table.ts";
 import { flagOf, optionsOf, variableOf } from "./command-options.ts";
-import { COMMANDS } from "./commands/table.ts";
-import { type Command, HELP } from "./options.ts";
+import { COMMANDS, type Command } from "./command-table.ts";
+import { HELP } from "./options.ts";
 
 function column(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -11,38 +11,32 @@ function column(rows: readonly (readonly [string, string])[]): string {
 
 /** The help text of a command, or of all commands. */
 export function help(command?: Command): string {
-  return command === undefined ? overview() : helpOf(command);
+  if (command === undefined) return overview();
+  const { usage, summary } = COMMANDS[command];
+  const rows = [...optionsOf(command)].map(
+    ([key, option]) => [flags(key, option), `${textOf(option)} [${variableOf(key)}]`] as const,
+  );
+  return `dpool ${usage}\n\n${summary}\n\n${column([...rows, [flags("help", HELP), HELP.doc]])}\n`;
 }
 
 function overview(): string {
   const rows = Object.values(COMMANDS).map(
     ({ usage, summary }) => [usage.replace(" [options]", ""), summary] as const,
   );
-  return [
-    "dpool: run a piece of work on the least loaded machine of a named pool.",
-    "",
-    column(rows),
-    "",
-    "  dpool COMMAND --help tells a command's options. " +
-      "Each option can also be set by a variable: --port by DPOOL_PORT.",
-    "",
-    "Try it, in two terminals:",
-    "  dpool dev --pool pipeline=5",
-    "  dpool call pipeline -- uname -a",
-    "",
-    "Exit codes of call and logs -f: " +
-      "the child's own (128 + n when signal n ended it); " +
-      "125 when the pool failed; 2 for a mistake here.",
-    "",
-  ].join("\n");
-}
+  return `dpool: run a piece of work on the least loaded machine of a named pool.
 
-function helpOf(command: Command): string {
-  const { usage, summary } = COMMANDS[command];
-  const rows = [...optionsOf(command)].map(
-    ([key, option]) => [flags(key, option), `${textOf(option)} [${variableOf(key)}]`] as const,
-  );
-  return `dpool ${usage}\n\n${summary}\n\n${column([...rows, [flags("help", HELP), HELP.doc]])}\n`;
+${column(rows)}
+
+  dpool COMMAND --help tells a command's options. \
+Each option can also be set by a variable: --port by DPOOL_PORT.
+
+Try it, in two terminals:
+  dpool dev --pool pipeline=5
+  dpool call pipeline -- uname -a
+
+Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); \
+125 when the pool failed; 2 for a mistake here.
+`;
 }
 
 function flags(key: string, { short, value }: Option): string {

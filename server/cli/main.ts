@@ -1,14 +1,40 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { PoolError } from "../../openapi/errors.ts";
+import type { Command } from "./command-table.ts";
+import { call, place } from "./commands/call.ts";
+import { checkConfig } from "./commands/check-config.ts";
+import { logs, signal, stdin, stop } from "./commands/child.ts";
+import { printConfigSchema } from "./commands/config-schema.ts";
+import { withPools } from "./commands/connect.ts";
+import { drain, members, ps } from "./commands/members.ts";
 import { FAILED, problemText } from "./commands/print-events.ts";
-import { COMMANDS } from "./commands/table.ts";
+import { serve } from "./commands/serve.ts";
+import { token } from "./commands/token.ts";
 import { help } from "./help.ts";
-import { parse } from "./parse.ts";
+import { type Environment, type Parsed, parse } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** 2: a mistake at the command line. */
 const USAGE = 2;
+
+/** Runs each command. Resolves with the exit code of the process. */
+const RUN: Readonly<Record<Command, (parsed: Parsed, env: Environment) => Promise<number>>> = {
+  serve,
+  dev: serve,
+  call: withPools(call),
+  place: withPools(place),
+  ps: withPools(ps),
+  logs: withPools(logs),
+  stop: withPools(stop),
+  stdin: withPools(stdin),
+  signal: withPools(signal),
+  members: withPools(members),
+  drain: withPools(drain),
+  "check-config": checkConfig,
+  "config-schema": printConfigSchema,
+  token,
+};
 
 async function main(): Promise<number> {
   try {
@@ -17,7 +43,7 @@ async function main(): Promise<number> {
       process.stdout.write(help(parsed.help));
       return 0;
     }
-    return await COMMANDS[parsed.command].run(parsed, process.env);
+    return await RUN[parsed.command](parsed, process.env);
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(`dpool: ${error.message}\n`);

@@ -1,9 +1,9 @@
 /** Turns a command line and its configuration file into the options of members. */
 import { DEFAULTS, fromKeys, type MemberOptions } from "../member/options.ts";
-import { EmbeddedRegistry } from "../membership/embedded.ts";
+import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import { readText, withFile } from "./config-file.ts";
 import { CLI_OPTIONS } from "./options.ts";
-import { consulOf, type Environment, type Parsed } from "./parse.ts";
+import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
 export function log(level: string, message: string): void {
@@ -11,24 +11,10 @@ export function log(level: string, message: string): void {
 }
 
 /** Adds the configuration file that the command line names to it. @throws {UsageError} */
-export async function configured(parsed: Parsed): Promise<Parsed> {
-  const unexpected = [...parsed.positionals, ...(parsed.rest ?? [])];
-  if (unexpected.length > 0)
-    throw new UsageError(`expected options only; got ${unexpected.join(" ")}`);
-  const file = parsed.values.config;
-  if (file === undefined) return parsed;
-  return withFile(parsed, await readText(file), file);
-}
-
-/** The options that `serve` and `dev` have in common. */
-function common({ values, runtimes = {} }: Parsed, env: Environment): Omit<MemberOptions, "pools"> {
-  const options = fromKeys(values);
-  // A token that was made for somebody else passes unless issuer and audience are both checked.
-  if (options.jwks !== undefined && Object.keys(options.jwks).length < 3)
-    throw new UsageError(
-      "expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them",
-    );
-  return { ...options, runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH, log };
+export async function configured(line: Parsed): Promise<Parsed> {
+  argumentsOf(line);
+  const file = line.values.config;
+  return file === undefined ? line : withFile(line, await readText(file), file);
 }
 
 /** The pools of the file and of the flags; a flag changes only a pool's `maxChildren`. */
@@ -41,30 +27,37 @@ function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undef
   return Object.keys(merged).length > 0 ? (merged as MemberOptions["pools"]) : undefined;
 }
 
-/** The member of `dpool serve`. @throws {UsageError} */
-export function serveOptions(parsed: Parsed, env: Environment): MemberOptions {
-  const pools = poolsOf(parsed);
-  if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
-  const consul = parsed.values.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500";
-  return {
-    ...common(parsed, env),
-    pools,
-    consul: consulOf({ consul }, env),
-  };
-}
-
-/** The members of `dpool dev`, on consecutive ports. @throws {UsageError} */
-export function devOptions(
+/**
+ * The options of the member of `dpool serve`, or of those of `dpool dev`, on consecutive ports.
+ *
+ * @param registry connects the members of `dev`.
+ * @throws {UsageError}
+ */
+export function memberOptions(
   parsed: Parsed,
   env: Environment,
-  registry = new EmbeddedRegistry(),
+  registry?: EmbeddedRegistry,
 ): MemberOptions[] {
-  const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = parsed.values;
-  return Array.from({ length: members }, (_, index) => ({
-    ...common(parsed, env),
-    pools: poolsOf(parsed) ?? { pipeline: DEFAULTS.maxChildren },
-    name: `m${index + 1}`,
-    port: port === 0 ? 0 : port + index,
-    registry,
-  }));
+  const { command, values, runtimes = {} } = parsed;
+  const own = fromKeys(values);
+  // A token that was made for somebody else passes unless issuer and audience are both checked.
+  if (own.jwks !== undefined && Object.keys(own.jwks).length < 3)
+    throw new UsageError(
+      "expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them",
+    );
+  const pools = poolsOf(parsed);
+  const options = { ...own, runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH, log };
+  if (command === "dev") {
+    const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = values;
+    return Array.from({ length: members }, (_, index) => ({
+      ...options,
+      pools: pools ?? { pipeline: DEFAULTS.maxChildren },
+      name: `m${index + 1}`,
+      port: port === 0 ? 0 : port + index,
+      registry,
+    }));
+  }
+  if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
+  const consul = values.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500";
+  return [{ ...options, pools, consul: consulOf({ consul }, env) }];
 }

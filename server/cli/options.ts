@@ -2,28 +2,10 @@
 import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/resources.ts";
 import { SCOPES } from "../access/caller.ts";
-import { type Option, whole } from "../member/options/option.ts";
-import { MEMBER_OPTIONS } from "../member/options/table.ts";
+import { shown } from "../member/options/faults.ts";
+import { MEMBER_OPTIONS, type Option, whole } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
-import { jsonList, poolFlag } from "./option-syntax.ts";
-
-export const COMMAND_NAMES = [
-  "serve",
-  "dev",
-  "call",
-  "place",
-  "ps",
-  "logs",
-  "stop",
-  "stdin",
-  "signal",
-  "members",
-  "drain",
-  "check-config",
-  "config-schema",
-  "token",
-] as const;
-export type Command = (typeof COMMAND_NAMES)[number];
+import type { Command } from "./command-table.ts";
 
 export interface CliOption extends Option {
   readonly commands: readonly Command[];
@@ -32,11 +14,33 @@ export interface CliOption extends Option {
 /** The commands that ask a member, or find one through Consul. */
 const PLACING = ["call", "place", "ps", "logs", "stop", "stdin", "signal", "members"] as const;
 const ASKING = [...PLACING, "drain"] as const;
-const SPEC = ["call", "place"] as const;
+/** The commands that take a child spec, and a command behind `--`. */
+export const SPEC = ["call", "place"] as const;
 
 const DAY_MS = 86_400_000;
 
-const text = z.string();
+const MAX_CHILDREN = 10_000;
+
+/** `NAME=MAX`, or `NAME` with the default number of children. */
+const poolFlag = z.string().transform((text, context): [name: string, maxChildren: number] => {
+  const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = text.split("=");
+  if (name === "" || rest.length > 0) context.addIssue("expected NAME=MAX, such as pipeline=5");
+  else if (!/^\d+$/.test(max) || Number(max) < 1 || Number(max) > MAX_CHILDREN)
+    context.addIssue(`expected a whole number from 1 to ${MAX_CHILDREN}; got ${shown(max)}`);
+  return [name, Number(max)];
+});
+
+/** A JSON array. */
+const jsonList = z.string().transform((text, context): unknown[] => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value)) return value;
+  } catch {
+    // The message below covers it.
+  }
+  context.addIssue('expected a JSON array, such as [1, "two"]');
+  return z.NEVER;
+});
 
 export const CLI_OPTIONS = {
   dev: {
@@ -56,7 +60,6 @@ export const CLI_OPTIONS = {
     doc:
       "A YAML file: the words of the flags in camelCase, and pools with their limits and grants. " +
       "Flags and variables win over it.",
-    schema: text,
     commands: ["serve", "dev"],
   },
   pool: {
@@ -65,6 +68,7 @@ export const CLI_OPTIONS = {
       "A pool to serve, and how many children at most at a time " +
       `(default ${DEFAULTS.maxChildren}). Repeatable.`,
     schema: z.array(poolFlag),
+    reload: true,
     commands: ["serve", "dev", "check-config"],
   },
   follow: {
@@ -95,7 +99,6 @@ export const CLI_OPTIONS = {
     value: "URL",
     doc: "A member to ask; any one will do.",
     otherwise: `http://127.0.0.1:${DEFAULTS.port}`,
-    schema: text,
     commands: ASKING,
   },
   token: {
@@ -103,26 +106,22 @@ export const CLI_OPTIONS = {
     doc:
       "The token to show. Better in the variable: " +
       "other users of this machine can see a command's arguments.",
-    schema: text,
     commands: ASKING,
   },
   ca: {
     value: "FILE",
     doc: "The authority of the members' certificates (PEM).",
     otherwise: "the well-known ones",
-    schema: text,
     commands: ASKING,
   },
   cert: {
     value: "FILE",
     doc: "A client certificate (PEM), with --key, for members that require one.",
-    schema: text,
     commands: ASKING,
   },
   key: {
     value: "FILE",
     doc: "The client certificate's key (PEM).",
-    schema: text,
     commands: ASKING,
   },
   consul: {
@@ -131,7 +130,6 @@ export const CLI_OPTIONS = {
       "A Consul agent, such as http://127.0.0.1:8500. CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, " +
       "CONSUL_CACERT and the rest of that family are honoured.",
     otherwise: "CONSUL_HTTP_ADDR; without it the command asks --url",
-    schema: text,
     commands: PLACING,
   },
   json: {
@@ -139,13 +137,11 @@ export const CLI_OPTIONS = {
     doc:
       'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; ' +
       "instead of a command, or beside it.",
-    schema: text,
     commands: SPEC,
   },
   task: {
     value: "NAME",
     doc: "Run this task of the members instead of a command.",
-    schema: text,
     commands: SPEC,
   },
   args: {
@@ -160,7 +156,6 @@ export const CLI_OPTIONS = {
     doc:
       "A file for the child's standard input; - for this command's own. " +
       "A call streams it while its child reads, and stops when the child ends.",
-    schema: text,
     commands: SPEC,
   },
   file: {
@@ -168,25 +163,25 @@ export const CLI_OPTIONS = {
     doc:
       "A file for the child's workspace: its path there, " +
       "and the file of this machine where its name differs. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   artifact: {
     value: "PATTERN",
     doc: "Files that the child leaves and the member keeps, such as '*.png'. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   env: {
     value: "NAME=VALUE",
     doc: "A variable for the child. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: SPEC,
   },
   label: {
     value: "NAME=VALUE",
     doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: [...SPEC, "ps"],
   },
   waitMs: {
@@ -206,7 +201,6 @@ export const CLI_OPTIONS = {
   out: {
     value: "FOLDER",
     doc: "Where the child's artifacts go on this machine.",
-    schema: text,
     commands: ["call"],
   },
   link: {
@@ -227,7 +221,7 @@ export const CLI_OPTIONS = {
     value: "POOL",
     doc: "A pool that the token is for. Repeatable.",
     otherwise: "all pools",
-    schema: z.array(text),
+    schema: z.array(z.string()),
     commands: ["token"],
   },
 } as const satisfies Readonly<Record<string, CliOption>>;

@@ -1,11 +1,9 @@
 /** Reads a command line and the environment; a flag wins over its variable. */
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
-import {
-  type ConsulOptions,
-  consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul/consul-options.ts";
-import type { Option } from "../member/options/option.ts";
+import { consulOptionsFrom } from "../../sdk/typescript/placement/consul/consul-options.ts";
+import type { Option } from "../member/options/table.ts";
+import { withoutUndefined } from "../sandbox/confinement.ts";
 import {
   flagOf,
   isList,
@@ -15,16 +13,17 @@ import {
   parseOption,
   variableOf,
 } from "./command-options.ts";
-import { COMMAND_NAMES, type Command, HELP } from "./options.ts";
+import { COMMANDS, type Command } from "./command-table.ts";
+import { HELP, SPEC } from "./options.ts";
 import { UsageError } from "./usage-error.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Parsed {
   readonly command: Command;
-  /** Arguments before `--` that are no options. */
+  /** Arguments that are no options; for `call` and `place` those before `--`. */
   readonly positionals: readonly string[];
-  /** Arguments behind `--`; undefined without one. */
+  /** Arguments of `call` and `place` behind `--`; undefined without one. */
   readonly rest: readonly string[] | undefined;
   /** Values of the options, by key. */
   readonly values: OptionValues;
@@ -32,11 +31,11 @@ export interface Parsed {
   readonly pools?: Readonly<Record<string, unknown>>;
   /** Runtimes of the configuration file, likewise. */
   readonly runtimes?: Readonly<Record<string, unknown>>;
-  /** Keys of the options that came by a flag; a flag wins over every variable. */
+  /** The flags that the line names, without their hyphens; a flag wins over every variable. */
   readonly flagged: ReadonlySet<string>;
 }
 
-type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+type Flags = ReturnType<typeof parseArgs>["values"];
 
 /**
  * Reads a command line and the environment.
@@ -53,46 +52,44 @@ export function parse(
     return { help: others.slice(0, 1).find(isCommand) };
   if (!isCommand(command))
     throw new UsageError(
-      `expected one of ${COMMAND_NAMES.join(", ")}; got ${JSON.stringify(command)}`,
+      `expected one of ${Object.keys(COMMANDS).join(", ")}; got ${JSON.stringify(command)}`,
     );
-  const end = others.indexOf("--");
+  const end = SPEC.some((name) => name === command) ? others.indexOf("--") : -1;
+  const options = [...optionsOf(command)];
   const { values: flags, positionals } = readFlags(
-    command,
+    [...options, ["help", HELP]],
     end < 0 ? others : others.slice(0, end),
+    command,
   );
   if (flags.help) return { help: command };
-  const options = [...optionsOf(command)];
-  const values = options
-    .map((option) => [option[0], optionValue(option, flags, env)] as const)
-    .filter(([, value]) => value !== undefined);
+  const values = options.map(([key, option]) => [key, optionValue(key, option, { flags, env })]);
   return {
     command,
     positionals,
     rest: end < 0 ? undefined : others.slice(end + 1),
-    values: Object.fromEntries(values),
-    flagged: new Set(options.map(([key]) => key).filter((key) => flagOf(key) in flags)),
+    values: withoutUndefined(Object.fromEntries(values)),
+    flagged: new Set(Object.keys(flags)),
   };
 }
 
-function isCommand(word: string): word is Command {
-  return COMMAND_NAMES.some((name) => name === word);
-}
+const isCommand = (word: string): word is Command => Object.hasOwn(COMMANDS, word);
 
 /** Reads a command's flags. A name that is no flag of the command is refused. */
-function readFlags(command: Command, args: string[]): { values: Flags; positionals: string[] } {
-  const options = [...optionsOf(command), ["help", HELP] as const].map(
-    ([key, { schema, short }]) =>
-      [
-        flagOf(key),
-        {
-          type: isSwitch(schema) ? ("boolean" as const) : ("string" as const),
-          multiple: isList(schema),
-          ...(short && { short }),
-        },
-      ] as const,
-  );
+function readFlags(
+  options: readonly (readonly [string, Option])[],
+  args: string[],
+  command: Command,
+): { values: Flags; positionals: string[] } {
+  const config = options.map(([key, option]) => [
+    flagOf(key),
+    {
+      type: isSwitch(option) ? ("boolean" as const) : ("string" as const),
+      multiple: isList(option),
+      ...(option.short && { short: option.short }),
+    },
+  ]);
   try {
-    return parseArgs({ args, allowPositionals: true, options: Object.fromEntries(options) });
+    return parseArgs({ args, allowPositionals: true, options: Object.fromEntries(config) });
   } catch (error) {
     throw new UsageError(`${messageOf(error).split(". ")[0]}; see dpool ${command} --help`);
   }
@@ -100,26 +97,41 @@ function readFlags(command: Command, args: string[]): { values: Flags; positiona
 
 /** An option's value from its flag, or else from its variable; undefined without both. */
 function optionValue(
-  [key, option]: readonly [string, Option],
-  flags: Flags,
-  env: Environment,
+  key: string,
+  option: Option,
+  { flags, env }: { readonly flags: Flags; readonly env: Environment },
 ): unknown {
   const [flag, variable] = [flags[flagOf(key)], env[variableOf(key)]];
-  if (flag !== undefined) {
-    const values = [flag]
-      .flat()
-      .map((text) => parseOption(option, String(text), `--${flagOf(key)}`));
-    return isList(option.schema) ? values : values[0];
+  if (flag === undefined && isSwitch(option))
+    return ["1", "true"].includes(variable ?? "") || undefined;
+  const given = flag ?? (isList(option) ? variable?.split(",") : variable);
+  if (given === undefined) return undefined;
+  try {
+    const values = [given].flat().map((text) => parseOption(option, String(text)));
+    return isList(option) ? values : values[0];
+  } catch (error) {
+    const source = flag === undefined ? variableOf(key) : `--${flagOf(key)}`;
+    throw new UsageError(`${source}: ${messageOf(error)}`);
   }
-  if (variable === undefined) return undefined;
-  if (isSwitch(option.schema)) return ["1", "true"].includes(variable) || undefined;
-  return isList(option.schema)
-    ? variable.split(",").map((text) => parseOption(option, text, variableOf(key)))
-    : parseOption(option, variable, variableOf(key));
 }
 
 /** The Consul that a command uses; undefined when nothing names one. */
-export function consulOf(values: OptionValues, env: Environment): ConsulOptions | undefined {
+export function consulOf(values: OptionValues, env: Environment) {
   const address = values.consul ?? env.CONSUL_HTTP_ADDR;
   return address === undefined ? undefined : consulOptionsFrom(env, address);
+}
+
+/**
+ * The arguments of a command, one for each noun.
+ *
+ * @throws {UsageError} for more and for fewer.
+ */
+export function argumentsOf<const Nouns extends readonly string[]>(
+  { positionals }: Parsed,
+  ...nouns: Nouns
+) {
+  if (positionals.length === nouns.length)
+    return positionals as { readonly [Index in keyof Nouns]: string };
+  const expected = nouns.join(" and ") || "options only";
+  throw new UsageError(`expected ${expected}; got ${positionals.join(" ") || "none"}`);
 }

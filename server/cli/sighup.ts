@@ -1,24 +1,23 @@
 /** On SIGHUP the members take what they can of the changed configuration file. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { DEFAULTS, type MemberOptions, RELOADABLE } from "../member/options.ts";
+import type { MemberOptions } from "../member/options.ts";
 import type { RunningMember } from "../member/running-member.ts";
-import { optionsOf } from "./command-options.ts";
+import { optionsOf, valueInForce } from "./command-options.ts";
 import { configured, log } from "./member-options.ts";
 import type { Parsed } from "./parse.ts";
 
 export interface Serving {
-  /** The command line, which wins over the file at each reload. */
-  readonly line: Parsed;
   /** The command line with the file as it was at the start. */
   readonly started: Parsed;
   readonly members: readonly RunningMember[];
   /** The options of each member. */
-  optionsOf(parsed: Parsed): readonly MemberOptions[];
+  memberOptions(parsed: Parsed): readonly MemberOptions[];
 }
 
 /**
- * Reloads on SIGHUP, which no longer ends the process from now on. A signal that comes before the
+ * Reloads on SIGHUP, which no longer ends the process from now on. The command line wins over the
+ * file at each reload. A signal that comes before the
  * members serve, or during a reload, causes one more reload afterwards.
  *
  * @param serving resolves once the members have started.
@@ -34,16 +33,19 @@ export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
     reloading = reloading
       .then(async () => {
         again = false;
-        await reload(await serving);
+        await reload(line, await serving);
       })
       .catch(() => {});
   });
 }
 
-async function reload({ line, started, members, optionsOf }: Serving): Promise<void> {
+async function reload(line: Parsed, { started, members, memberOptions }: Serving): Promise<void> {
   try {
     const parsed = await configured(line);
-    const options = optionsOf({ ...parsed, values: { ...parsed.values, members: members.length } });
+    const options = memberOptions({
+      ...parsed,
+      values: { ...parsed.values, members: members.length },
+    });
     const changed = new Set<string>();
     const restart = keysOfRestart(started, parsed);
     for (const [index, member] of members.entries()) {
@@ -66,11 +68,10 @@ function unlessDraining(error: unknown): undefined {
 
 /** Keys of the options that differ from those at the start, and that only a restart changes. */
 function keysOfRestart(started: Parsed, now: Parsed): string[] {
-  const defaults: Readonly<Record<string, unknown>> = DEFAULTS;
-  return [...optionsOf(started.command).keys()].filter((key) => {
-    const [before, after] = [started, now].map(
-      ({ values }) => values[key as keyof typeof values] ?? defaults[key],
-    );
-    return !RELOADABLE.some((name) => name === key) && !isDeepStrictEqual(before, after);
-  });
+  return [...optionsOf(started.command)]
+    .filter(([key, option]) => {
+      const [before, after] = [started, now].map(({ values }) => valueInForce(values, key, option));
+      return !option.reload && !isDeepStrictEqual(before, after);
+    })
+    .map(([key]) => key);
 }

@@ -3,11 +3,11 @@ import {
   type Document,
   isAlias,
   isMap,
+  isPair,
   isScalar,
   isSeq,
   LineCounter,
   type Node,
-  type Pair,
   parseDocument,
 } from "yaml";
 import { messageOf } from "../../openapi/errors.ts";
@@ -20,7 +20,7 @@ export type Path = readonly PropertyKey[];
 /** A mapping, a list, a scalar or an alias; null for a key without a value. */
 export type YamlNode = Node | null;
 
-interface YamlProblem {
+export interface YamlProblem {
   readonly line: number;
   readonly message: string;
 }
@@ -29,11 +29,11 @@ export class YamlDocument {
   readonly #lines = new LineCounter();
   readonly #document: Document | undefined;
   /** The reasons why the text is no YAML. A document that has one reads as empty. */
-  readonly problems: readonly YamlProblem[];
+  readonly problems: YamlProblem[] = [];
 
   /** Never throws, whatever the text holds. */
   constructor(content: string) {
-    const problems: YamlProblem[] = [];
+    const { problems } = this;
     const add = (offset: number, message: string) =>
       problems.push({ line: this.#lineAt(offset), message: `expected YAML: ${message}` });
     try {
@@ -50,13 +50,12 @@ export class YamlDocument {
     } catch (error) {
       if (problems.length === 0) add(0, messageOf(error).split("\n")[0] ?? "");
     }
-    this.problems = problems;
   }
 
   /** The keys and values of the text; none of an empty text, undefined if it is no mapping. */
   get entries(): readonly (readonly [key: string, value: YamlNode])[] | undefined {
     const root = this.#document?.contents ?? null;
-    if (isMap(root)) return root.items.map((pair) => [keyOf(pair), pair.value as YamlNode]);
+    if (isMap(root)) return root.items.map((pair) => [String(pair.key), pair.value as YamlNode]);
     return root === null || (isScalar(root) && root.value === null) ? [] : undefined;
   }
 
@@ -68,10 +67,8 @@ export class YamlDocument {
   /** A scalar as its author wrote it: 007 may be a name. */
   textOf(node: YamlNode): string {
     const scalar = isAlias(node) ? node.resolve(this.#document as Document) : node;
-    const value = this.valueOf(node);
-    return typeof value === "number" && isScalar(scalar)
-      ? (scalar.source ?? String(value))
-      : String(value);
+    const isNumber = isScalar(scalar) && typeof scalar.value === "number";
+    return (isNumber && scalar.source) || String(this.valueOf(node));
   }
 
   /** The line of a key, or of the nearest key around it. */
@@ -80,10 +77,13 @@ export class YamlDocument {
     let offset = 0;
     for (const key of path) {
       if (isAlias(node)) node = node.resolve(this.#document as Document);
-      const found = childOf(node, key);
-      if (found === undefined) break;
-      offset = found.key?.range?.[0] ?? offset;
-      node = found.value;
+      const item: unknown = isMap(node)
+        ? node.items.find((pair) => String(pair.key) === String(key))
+        : isSeq(node) && node.items[Number(key)];
+      if (!item) break;
+      const [named, value] = isPair(item) ? [item.key, item.value] : [item, item];
+      offset = (named as Node).range?.[0] ?? offset;
+      node = value;
     }
     return this.#lineAt(offset);
   }
@@ -91,18 +91,4 @@ export class YamlDocument {
   #lineAt(offset: number): number {
     return this.#lines.linePos(offset).line;
   }
-}
-
-/** The node of a mapping's key, or of a list's index, with the node that stands for its line. */
-function childOf(node: unknown, key: PropertyKey): { key: YamlNode; value: unknown } | undefined {
-  if (isMap(node)) {
-    const pair = node.items.find((item) => keyOf(item) === String(key));
-    return pair && { key: pair.key as YamlNode, value: pair.value };
-  }
-  const item = isSeq(node) ? node.items[Number(key)] : undefined;
-  return item === undefined ? undefined : { key: item as YamlNode, value: item };
-}
-
-function keyOf({ key }: Pair): string {
-  return isScalar(key) ? String(key.value) : String(key);
 }

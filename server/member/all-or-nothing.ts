@@ -1,17 +1,14 @@
 /** Opens several things together: if one of them fails, those that are already open are closed. */
 
-type Close = () => unknown;
+/** Registers the function that closes the thing opened last. */
+export type OnFailure = (close: () => unknown) => void;
 
 /**
  * Runs `open`. If it throws, closes what it has registered, the latest first, and throws the same
  * error.
- *
- * @param open is passed `onFailure`, which registers what closes the thing opened last.
  */
-export async function allOrNothing<T>(
-  open: (onFailure: (close: Close) => void) => Promise<T>,
-): Promise<T> {
-  const closers: Close[] = [];
+export async function allOrNothing<T>(open: (onFailure: OnFailure) => Promise<T>): Promise<T> {
+  const closers: (() => unknown)[] = [];
   try {
     return await open((close) => void closers.unshift(close));
   } catch (error) {

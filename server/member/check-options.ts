@@ -1,35 +1,35 @@
-/** Checks a member's options and finds every fault, with its path. */
-import type { z } from "zod";
+/** Checks a member's options, finds every fault with its path, and fills in the defaults. */
+import { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { MemberNameSchema, PoolNameSchema } from "../../openapi/names.ts";
+import { NAME, PoolNameSchema } from "../../openapi/names.ts";
 import { isLoopback } from "../access/browser-guard.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";
-import { type Fault, faultsIn, shown } from "./options/faults.ts";
-import type { MemberOptions } from "./options.ts";
-import { type PoolOptions, PoolOptionsSchema } from "./pool-options.ts";
-
-export type CheckedPool = z.output<typeof PoolOptionsSchema>;
+import { withoutUndefined } from "../sandbox/confinement.ts";
+import { type Fault, faultsIn } from "./options/faults.ts";
+import { DEFAULTS, type MemberOptions } from "./options.ts";
+import { type CheckedPool, PoolOptionsSchema } from "./pool-options.ts";
 
 /** 60 pools: Consul's meta holds 64 pairs, and a member takes four for itself. */
 const MAX_POOLS = 60;
 
 const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/;
 
+const MemberSchema = z.looseObject({
+  runtimes: RuntimesSchema.optional(),
+  name: z.string().regex(NAME, "expected a member name of letters, digits, _ and -").optional(),
+  advertise: z.string().regex(ADDRESS, "expected the advertised address as HOST:PORT").optional(),
+});
+
 /** The faults of the options, except those of each pool: {@link poolFaults}. */
 export function memberFaults(options: MemberOptions): Fault[] {
-  const { pools, name, advertise, runtimes = {}, tasks } = options;
-  const faults = runtimeFaults(runtimes);
+  const faults = faultsIn(MemberSchema, options);
   const add = (key: keyof MemberOptions, message: string) => faults.push({ path: [key], message });
-  const count = Object.keys(pools).length;
+  const count = Object.keys(options.pools).length;
   if (count === 0) add("pools", "expected at least one pool, such as pipeline=5; got none");
   if (count > MAX_POOLS) add("pools", `expected at most ${MAX_POOLS} pools; got ${count}`);
-  if (name !== undefined && !MemberNameSchema.safeParse(name).success)
-    add("name", `expected a member name of letters, digits, _ and -; got ${shown(name)}`);
-  if (advertise !== undefined && !ADDRESS.test(advertise))
-    add("advertise", `expected the advertised address as HOST:PORT; got ${shown(advertise)}`);
   try {
-    new Tasks(tasks);
+    new Tasks(options.tasks);
   } catch (error) {
     add("tasks", messageOf(error));
   }
@@ -60,38 +60,39 @@ const withNumber = (pool: unknown) => (typeof pool === "number" ? { maxChildren:
 
 /** The faults of a pool; each path begins with `pools` and the pool's name. */
 export function poolFaults(pool: string, options: unknown): Fault[] {
-  const path = ["pools", pool];
   const faults = [
     ...faultsIn(PoolNameSchema, pool),
     ...faultsIn(PoolOptionsSchema, withNumber(options)),
   ];
-  return faults.map((fault) => ({ ...fault, path: [...path, ...fault.path] }));
+  return faults.map(({ path, message }) => ({ path: ["pools", pool, ...path], message }));
 }
 
 /** The faults of the configured runtimes; each path begins with `runtimes`. */
 export function runtimeFaults(runtimes: unknown): Fault[] {
-  return faultsIn(RuntimesSchema, runtimes).map((fault) => ({
-    ...fault,
-    path: ["runtimes", ...fault.path],
-  }));
+  return faultsIn(MemberSchema, { runtimes });
 }
 
-/**
- * The pools' options with their defaults.
- *
- * @throws {PoolError} `invalid_request` that names every fault of all the options.
- */
-export function checkedOptions(options: MemberOptions): ReadonlyMap<string, CheckedPool> {
-  const pools = Object.entries(options.pools);
-  const faults = [...memberFaults(options), ...pools.flatMap((pool) => poolFaults(...pool))].map(
-    ({ path, message }) =>
-      path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message,
+/** The options in force: those that are given, and the defaults of all others. */
+export type Settings = ReturnType<typeof settingsOf>;
+
+const logNothing = () => {};
+
+/** @throws {PoolError} `invalid_request` that names every fault of all the options. */
+export function settingsOf(options: MemberOptions) {
+  const faults = [
+    ...memberFaults(options),
+    ...Object.entries(options.pools).flatMap((pool) => poolFaults(...pool)),
+  ].map(({ path, message }) =>
+    path.length > 1 ? `${path.map(String).join(".")}: ${message}` : message,
   );
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
-  return new Map(pools.map(([name, pool]) => [name, checkedPool(pool)]));
+  const pools = checkedPools(options.pools);
+  return { log: logNothing, ...DEFAULTS, ...withoutUndefined(options), pools };
 }
 
-/** A pool's options with their defaults; for options without {@link poolFaults}. */
-export function checkedPool(pool: number | PoolOptions): CheckedPool {
-  return PoolOptionsSchema.parse(withNumber(pool));
+/** The pools' options with their defaults; for options without {@link poolFaults}. */
+export function checkedPools(pools: MemberOptions["pools"]): ReadonlyMap<string, CheckedPool> {
+  return new Map(
+    Object.entries(pools).map(([name, pool]) => [name, PoolOptionsSchema.parse(withNumber(pool))]),
+  );
 }

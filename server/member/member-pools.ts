@@ -8,16 +8,11 @@ import { probeConfinements } from "../sandbox/open-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
-import type { CheckedPool } from "./check-options.ts";
+import type { Settings } from "./check-options.ts";
 import { confinementOf } from "./pool-options.ts";
-import type { Settings } from "./settings.ts";
 
-type Pools = ReadonlyMap<string, CheckedPool>;
-
-interface PreparedPools {
-  readonly pools: Pools;
-  readonly runtimes: ReadonlyMap<string, RuntimeRegistry>;
-}
+type Pools = Settings["pools"];
+type Runtimes = ReadonlyMap<string, RuntimeRegistry>;
 
 export class MemberPools {
   /**
@@ -41,9 +36,9 @@ export class MemberPools {
    * @throws {PoolError} `sandbox_unavailable`; `invalid_request` for a task that does not load.
    *   Nothing has changed then.
    */
-  async prepare(pools: Pools): Promise<PreparedPools> {
+  async prepare(pools: Pools): Promise<Runtimes> {
     await probeConfinements(this.#sandbox, [...pools.values()].map(confinementOf));
-    const runtimes = await this.#runtimes.open(
+    return this.#runtimes.open(
       new Map(
         [...pools].map(([pool, options]) => [
           pool,
@@ -55,30 +50,37 @@ export class MemberPools {
         ]),
       ),
     );
-    return { pools, runtimes };
   }
 
   /**
    * Serves these pools from now on. Children of all other pools may end, and be read afterwards.
+   *
+   * @param runtimes those that `prepare` opened for the pools.
    */
-  serve({ pools, runtimes }: PreparedPools, settings: Settings, { name, url }: Member): void {
+  serve(runtimes: Runtimes, settings: Settings, { name, url }: Member): void {
     const before = this.#served;
+    const { pools, graceMs, rememberMs, deadlineMs: defaultDeadlineMs } = settings;
     this.#served = pools;
-    for (const [pool, registry] of runtimes) {
-      const options = changeableOf(pools.get(pool) as CheckedPool, settings, registry);
+    const sandbox = this.#sandbox;
+    const { folder } = sandbox;
+    for (const [pool, options] of pools) {
+      const changeable: ChangeableOptions = {
+        maxChildren: options.maxChildren,
+        maxQueue: options.maxQueue,
+        confinement: confinementOf(options),
+        fetchRules: fetchRulesOf(options),
+        maxDeadlineMs: options.limits.deadlineMs,
+        defaultDeadlineMs,
+        runtimes: runtimes.get(pool) as RuntimeRegistry,
+        graceMs,
+        rememberMs,
+      };
       const supervisor = this.supervisors.get(pool);
-      if (supervisor) supervisor.update(options);
+      if (supervisor) supervisor.update(changeable);
       else
         this.supervisors.set(
           pool,
-          new Supervisor({
-            pool,
-            member: name,
-            url,
-            sandbox: this.#sandbox,
-            folder: this.#sandbox.folder,
-            ...options,
-          }),
+          new Supervisor({ pool, member: name, url, sandbox, folder, ...changeable }),
         );
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
@@ -120,23 +122,4 @@ export class MemberPools {
     // A reload may have brought the pool back in the meantime.
     if (!this.#served.has(pool)) this.supervisors.delete(pool);
   }
-}
-
-/** The options of a supervisor that may change while it runs. */
-function changeableOf(
-  pool: CheckedPool,
-  { graceMs, rememberMs, deadlineMs }: Settings,
-  runtimes: RuntimeRegistry,
-): ChangeableOptions {
-  return {
-    maxChildren: pool.maxChildren,
-    maxQueue: pool.maxQueue,
-    confinement: confinementOf(pool),
-    fetchRules: fetchRulesOf(pool),
-    maxDeadlineMs: pool.limits.deadlineMs,
-    defaultDeadlineMs: deadlineMs,
-    runtimes,
-    graceMs,
-    rememberMs,
-  };
 }

@@ -5,8 +5,7 @@ import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
-import type { MemberOption } from "./options/option.ts";
-import { MEMBER_OPTIONS } from "./options/table.ts";
+import { MEMBER_OPTIONS, type MemberOption } from "./options/table.ts";
 import type { TableOptions } from "./options/types.gen.ts";
 import type { PoolOptions } from "./pool-options.ts";
 
@@ -54,9 +53,11 @@ export interface Reloaded {
   readonly restart: readonly string[];
 }
 
-type DefaultKey = {
-  [K in keyof Table]: Table[K] extends { default: unknown } ? K : never;
-}[keyof Table];
+type Defaults = {
+  readonly [K in keyof Table as Table[K] extends { default: unknown }
+    ? K
+    : never]: Table[K] extends { default: infer Value } ? Value : never;
+};
 
 const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEMBER_OPTIONS);
 
@@ -66,7 +67,7 @@ export const DEFAULTS = {
     entries
       .filter(([, option]) => "default" in option)
       .map(([key, option]) => [key, option.default]),
-  ) as { readonly [K in DefaultKey]: Table[K]["default"] }),
+  ) as Defaults),
   /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
   path: DEFAULT_PATH,

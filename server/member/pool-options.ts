@@ -132,10 +132,16 @@ export const PoolOptionsSchema = z
   })
   .refine(({ reuse, limits }) => !reuse || limits.cpuMs === undefined, {
     path: ["reuse"],
-    message: "expected no limits.cpuMs beside it: a process's time is counted over all its calls",
+    message:
+      "expected no limits.cpuMs beside it: " +
+      "a process's time is counted over all its calls; got true",
   });
+
+/** A pool's options with their defaults. */
+export type CheckedPool = z.output<typeof PoolOptionsSchema>;
+
 /** The limits and grants of a pool's children. */
-export function confinementOf(options: z.output<typeof PoolOptionsSchema>): Confinement {
+export function confinementOf(options: CheckedPool): Confinement {
   const { readOnly, env, network, devices, commands, root } = options;
   const { deadlineMs: _, ...limits } = options.limits;
   return {

@@ -9,12 +9,11 @@ import type { Listener } from "../http/listener.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { checkedOptions } from "./check-options.ts";
+import { type Settings, settingsOf } from "./check-options.ts";
 import type { MemberPools } from "./member-pools.ts";
-import { DEFAULTS, type MemberOptions, type Reloaded } from "./options.ts";
+import type { MemberOptions, Reloaded } from "./options.ts";
 import { difference, merged } from "./reload.ts";
 import { maxChildrenOf } from "./self.ts";
-import { type Settings, settingsOf } from "./settings.ts";
 
 /** At the end, the last events have 5 seconds to reach their readers. */
 const DELIVER_TIMEOUT_MS = 5_000;
@@ -30,9 +29,8 @@ export interface RunningMember extends Member {
   /** Resolves when the member is in its pools. */
   readonly joined: Promise<void>;
   /**
-   * Changes options without a restart: `drainMs`, `graceMs`, `rememberMs`, `deadlineMs`,
-   * `maxBodyBytes`, `maxUploadBytes`, `requestTimeoutMs`, `maxRate`, `maxStreams`, and the pools
-   * with their options. All other options keep their values until a restart.
+   * Changes options without a restart: the pools with their options, and each option that says in
+   * its text that a reload takes it. All other options keep their values until a restart.
    *
    * Children that run keep what they were started with, and a lower `maxChildren` ends none of
    * them. A pool that is left out admits nothing more; its children run to their ends. Reloads run
@@ -55,7 +53,7 @@ export interface RunningMember extends Member {
 }
 
 export interface MemberParts {
-  readonly options: MemberOptions;
+  readonly settings: Settings;
   readonly self: Member;
   readonly pools: MemberPools;
   readonly runtimes: PoolRuntimes;
@@ -80,17 +78,15 @@ export class LocalMember implements RunningMember {
   readonly #stopped = Promise.withResolvers<void>();
   readonly stopped = this.#stopped.promise;
   readonly #parts: MemberParts;
-  #options: MemberOptions;
   /** The options in force, defaults included. */
   #settings: Settings;
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
   constructor(parts: MemberParts) {
-    const { options, self, membership } = parts;
+    const { settings, self, membership } = parts;
     this.#parts = parts;
-    this.#options = options;
-    this.#settings = settingsOf(options);
+    this.#settings = settings;
     this.name = self.name;
     this.url = self.url;
     this.sandbox = self.sandbox;
@@ -113,8 +109,8 @@ export class LocalMember implements RunningMember {
     };
   }
 
-  reload = (wanted: MemberOptions): Promise<Reloaded> => {
-    const reloaded = this.#reloading.then(() => this.#reload(wanted));
+  reload = (options: MemberOptions): Promise<Reloaded> => {
+    const reloaded = this.#reloading.then(() => this.#reload(options));
     this.#reloading = reloaded.catch(() => {});
     return reloaded;
   };
@@ -124,24 +120,23 @@ export class LocalMember implements RunningMember {
     return this.#stopping;
   };
 
-  async #reload(wanted: MemberOptions): Promise<Reloaded> {
-    const { pools, rateLimit, streamLimit, listener, membership } = this.#parts;
-    const checked = checkedOptions(wanted);
-    const reloaded = difference(this.#options, wanted, DEFAULTS);
-    const prepared = await pools.prepare(checked);
+  async #reload(options: MemberOptions): Promise<Reloaded> {
+    const { self, pools, rateLimit, streamLimit, listener, membership } = this.#parts;
+    const next = settingsOf(options);
+    const reloaded = difference(this.#settings, next);
+    const runtimes = await pools.prepare(next.pools);
     if (this.#stopping) throw PoolError.of("draining", "the member drains");
-    this.#options = merged(this.#options, wanted);
-    this.#settings = settingsOf(this.#options);
-    pools.serve(prepared, this.#settings, this);
-    rateLimit.perSecond = this.#settings.maxRate;
-    streamLimit.max = this.#settings.maxStreams;
-    listener.limitRequests(this.#settings.requestTimeoutMs);
-    const maxChildren = maxChildrenOf(checked);
+    const settings = merged(this.#settings, next);
+    this.#settings = settings;
+    pools.serve(runtimes, settings, this);
+    rateLimit.perSecond = settings.maxRate;
+    streamLimit.max = settings.maxStreams;
+    listener.limitRequests(settings.requestTimeoutMs);
+    const maxChildren = maxChildrenOf(settings.pools);
     if (!isDeepStrictEqual(maxChildren, this.pools)) {
       this.pools = maxChildren;
-      const { name, url, sandbox, version } = this;
       // The membership retries with its heartbeat, because the registry may be away.
-      membership.update({ name, url, sandbox, version, pools: maxChildren });
+      membership.update({ ...self, pools: maxChildren });
     }
     return reloaded;
   }

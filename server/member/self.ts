@@ -1,18 +1,16 @@
 /** Describes a member as the registry shows it to the others. */
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
+import manifest from "../../package.json" with { type: "json" };
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import type { CheckedPool } from "./check-options.ts";
-import type { Settings } from "./settings.ts";
-import { VERSION } from "./version.ts";
+import type { Settings } from "./check-options.ts";
 
 /** @param address where the member listens. The options may have asked for any free port. */
 export function selfOf(
-  { host, advertise, name, tls }: Settings,
-  address: AddressInfo,
-  facts: Pick<Member, "pools" | "sandbox">,
+  { host, advertise, name, tls, pools }: Settings,
+  { port }: AddressInfo,
+  sandbox: Member["sandbox"],
 ): Member {
-  const { port } = address;
   const machine = hostname()
     .replaceAll(/[^A-Za-z0-9_-]/g, "-")
     .slice(0, 50);
@@ -20,12 +18,13 @@ export function selfOf(
   return {
     name: name ?? `${machine}-${port}`,
     url: `${tls?.certFile === undefined ? "http" : "https"}://${authority}`,
-    ...facts,
-    version: VERSION,
+    pools: maxChildrenOf(pools),
+    sandbox,
+    version: manifest.version,
   };
 }
 
 /** The largest number of children by pool. */
-export function maxChildrenOf(pools: ReadonlyMap<string, CheckedPool>): Member["pools"] {
+export function maxChildrenOf(pools: Settings["pools"]): Member["pools"] {
   return Object.fromEntries([...pools].map(([pool, { maxChildren }]) => [pool, maxChildren]));
 }

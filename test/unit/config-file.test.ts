@@ -7,12 +7,7 @@ import { UsageError } from "../../server/cli/usage-error.ts";
 
 const line = (text: string) => parse(text.split(" "), {}) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>
-  new ConfigFile({
-    content,
-    file: "f.yaml",
-    command: flags.startsWith("dev") ? "dev" : "serve",
-    flags: line(flags).values.pool,
-  }).problems;
+  new ConfigFile(line(flags), content, "f.yaml").problems;
 
 describe("the configuration file", () => {
   test("gives the options that the command line leaves out", () => {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { optionsOf } from "../../server/cli/command-options.ts";
-import { COMMANDS } from "../../server/cli/commands/table.ts";
+import { COMMANDS, type Command } from "../../server/cli/command-table.ts";
 import { help } from "../../server/cli/help.ts";
-import type { Command } from "../../server/cli/options.ts";
 import { consulOf, type Parsed, parse } from "../../server/cli/parse.ts";
 import { UsageError } from "../../server/cli/usage-error.ts";
 

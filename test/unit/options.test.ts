@@ -1,14 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { CONFIG_SCHEMA as schema } from "../../.dev/json-schema.ts";
 import { optionsTable, poolOptionsTable } from "../../.dev/options-page.ts";
 import { configurationOf, optionsOf, parseOption } from "../../server/cli/command-options.ts";
-import { configSchema } from "../../server/cli/commands/config-schema.ts";
 import { CLI_OPTIONS } from "../../server/cli/options.ts";
-import { poolFaults } from "../../server/member/check-options.ts";
+import { poolFaults, settingsOf } from "../../server/member/check-options.ts";
 import { unknownKey } from "../../server/member/options/faults.ts";
-import type { MemberOption, Option } from "../../server/member/options/option.ts";
+import type { MemberOption, Option } from "../../server/member/options/table.ts";
 import { MEMBER_OPTIONS } from "../../server/member/options/table.ts";
-import { DEFAULTS, fromKeys, keyOfPath, RELOADABLE } from "../../server/member/options.ts";
+import {
+  DEFAULTS,
+  fromKeys,
+  keyOfPath,
+  type MemberOptions,
+  RELOADABLE,
+} from "../../server/member/options.ts";
+import { difference, merged } from "../../server/member/reload.ts";
 
 const memberOptions = Object.entries<MemberOption>(MEMBER_OPTIONS);
 const all: [string, Option][] = [...memberOptions, ...Object.entries<Option>(CLI_OPTIONS)];
@@ -40,8 +47,8 @@ test("an option without a value leaves the member's option unset", () => {
   expect(fromKeys({ port: undefined, tlsCert: undefined })).toEqual({});
 });
 
-test("a member takes the same options as before while it runs", () => {
-  expect(RELOADABLE.toSorted()).toEqual([
+test("a member still takes the options that it ever took while it runs", () => {
+  const promised = [
     "deadlineMs",
     "drainMs",
     "graceMs",
@@ -51,7 +58,26 @@ test("a member takes the same options as before while it runs", () => {
     "maxUploadBytes",
     "rememberMs",
     "requestTimeoutMs",
-  ]);
+  ];
+  expect(RELOADABLE).toEqual(expect.arrayContaining(promised));
+});
+
+describe("a reload", () => {
+  const settings = (pools: MemberOptions["pools"]) => settingsOf({ pools, port: 7400 });
+
+  test("names a pool that comes or goes, also one called `constructor`", () => {
+    const [one, two] = [settings({ a: 1 }), settings({ a: 1, constructor: 2 })];
+    const changed = ["pools.constructor"];
+    expect(difference(one, two)).toEqual({ changed, restart: [] });
+    expect(difference(two, one)).toEqual({ changed, restart: [] });
+  });
+
+  test("compares with the defaults, and keeps what only a restart changes", () => {
+    const current = settings({ a: 1 });
+    const next = settingsOf({ pools: { a: { maxChildren: 1 } }, graceMs: 5, host: "::1" });
+    expect(difference(current, next)).toEqual({ changed: ["graceMs"], restart: ["host"] });
+    expect(merged(current, next)).toMatchObject({ graceMs: 5, host: DEFAULTS.host });
+  });
 });
 
 test("the defaults are those of the table, and two that no flag has", () => {
@@ -63,7 +89,6 @@ test("the defaults are those of the table, and two that no flag has", () => {
 });
 
 describe("the JSON Schema of the file", () => {
-  const schema = configSchema();
   const check = (file: unknown) =>
     z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]).safeParse(file).success;
 

@@ -1,7 +1,7 @@
 /** The generated tables of the contract's page. */
 import { expect, test } from "vitest";
 import { codesTable, eventsTable } from "../../.dev/contract-page.ts";
-import { fillTables } from "../../openapi/emit.ts";
+import { fillTables } from "../../.dev/generated.ts";
 import { ERROR_CODES } from "../../openapi/errors.ts";
 import { PoolEventSchema, SlotEventSchema } from "../../openapi/events.ts";
 

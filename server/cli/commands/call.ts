@@ -5,22 +5,19 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { isWorkspacePath } from "../../../openapi/values.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
-import { type Child, PoolError } from "../../../sdk/typescript/index.ts";
-import type { Environment, Parsed } from "../parse.ts";
-import { onePositional, withPools } from "./connect.ts";
+import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
 import { printEvents, write } from "./print-events.ts";
 import { specOf } from "./spec.ts";
 
-export async function call(parsed: Parsed, env: Environment): Promise<number> {
-  const pool = onePositional(parsed, "pool");
+export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
+  const [pool] = argumentsOf(parsed, "one pool");
   const spec = await specOf(parsed);
   const { out } = parsed.values;
-  return withPools(parsed, env, (pools) =>
-    printEvents(requireWhole(pools.stream(pool, spec)), async (event, id) => {
-      if (out !== undefined && (event.type === "result" || event.type === "failed"))
-        for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
-    }),
-  );
+  return printEvents(requireWhole(pools.stream(pool, spec)), async (event, id) => {
+    if (out !== undefined && (event.type === "result" || event.type === "failed"))
+      for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
+  });
 }
 
 /** Saves an artifact into a folder. The child chose the path, which could lead out of it. */
@@ -35,10 +32,9 @@ async function save(child: Child, path: string, folder: string): Promise<void> {
   await pipeline(await child.file(path), createWriteStream(file));
 }
 
-export async function place(parsed: Parsed, env: Environment): Promise<number> {
-  const pool = onePositional(parsed, "pool");
-  const spec = await specOf(parsed);
-  const child = await withPools(parsed, env, (pools) => pools.placeChild(pool, spec));
+export async function place(pools: DistributedPool, parsed: Parsed): Promise<number> {
+  const [pool] = argumentsOf(parsed, "one pool");
+  const child = await pools.placeChild(pool, await specOf(parsed));
   await write(process.stdout, `${child.id}\n`);
   return 0;
 }

@@ -1,14 +1,14 @@
 /** `dpool check-config`: whether a member would take a configuration file, and what it serves. */
 import { stringify } from "yaml";
 import { messageOf } from "../../../openapi/errors.ts";
-import { type CheckedPool, checkedPool, memberFaults } from "../../member/check-options.ts";
+import { checkedPools, memberFaults } from "../../member/check-options.ts";
 import type { Fault } from "../../member/options/faults.ts";
 import { fileFaults } from "../../member/options/file-faults.ts";
 import { keyOfPath, type MemberOptions } from "../../member/options.ts";
-import { confinementOf } from "../../member/pool-options.ts";
-import { configurationOf, flagOf } from "../command-options.ts";
+import { type CheckedPool, confinementOf } from "../../member/pool-options.ts";
+import { configurationOf, flagOf, valueInForce } from "../command-options.ts";
 import { ConfigFile, readText } from "../config-file.ts";
-import { devOptions, serveOptions } from "../member-options.ts";
+import { memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -16,26 +16,17 @@ import { UsageError } from "../usage-error.ts";
 const PROBLEMS = 2;
 
 export async function checkConfig(line: Parsed, env: Environment): Promise<number> {
-  const [file, ...more] = [...line.positionals, ...(line.rest ?? [])];
+  const [file, ...more] = line.positionals;
   if (file === undefined || more.length > 0)
     throw new UsageError(
-      `expected one configuration file; got ${file === undefined ? "none" : more.length + 1}`,
+      `expected one configuration file; got ${line.positionals.length || "none"}`,
     );
   const command = line.values.dev ? "dev" : "serve";
-  const content = await readText(file);
-  const config = new ConfigFile({ content, file, command, flags: line.values.pool });
-  const { pools, runtimes } = config;
-  const parsed: Parsed = {
-    ...line,
-    command,
-    pools,
-    runtimes,
-    values: { ...config.values, ...line.values },
-  };
+  const config = new ConfigFile({ ...line, command }, await readText(file), file);
   const problems = [...config.problems];
   let options: MemberOptions | undefined;
   try {
-    options = command === "dev" ? devOptions(parsed, env)[0] : serveOptions(parsed, env);
+    [options] = memberOptions(config.parsed, env);
   } catch (error) {
     // A file with mistakes may say in them what seems to be missing.
     if (problems.length === 0) problems.push(`${file}: ${messageOf(error)}`);
@@ -46,7 +37,7 @@ export async function checkConfig(line: Parsed, env: Environment): Promise<numbe
       problems.push(located(fault, config, line));
   }
   if (problems.length === 0 && options) {
-    process.stdout.write(stringify(summary(parsed, options)));
+    process.stdout.write(stringify(summary(config.parsed, options)));
     return 0;
   }
   process.stdout.write(`${problems.join("\n")}\n`);
@@ -67,30 +58,21 @@ function located({ path, message }: Fault, config: ConfigFile, line: Parsed): st
 }
 
 /** The options that would be in force, as a configuration file that says all of them. */
-function summary({ command, values }: Parsed, options: MemberOptions): object {
-  const keys = configurationOf(command === "dev" ? "dev" : "serve");
-  return {
-    ...Object.fromEntries(
-      [...keys].map(([key, option]) => [key, values[key as keyof typeof values] ?? option.default]),
-    ),
-    pools: Object.fromEntries(
-      Object.entries(options.pools).map(([pool, values]) => [
-        pool,
-        poolSummary(checkedPool(values)),
-      ]),
-    ),
-    runtimes: options.runtimes,
-  };
+function summary({ command, values }: Parsed, { pools, runtimes }: MemberOptions): object {
+  const options = [...configurationOf(command)].map(([key, option]) => [
+    key,
+    valueInForce(values, key, option),
+  ]);
+  const written = [...checkedPools(pools)].map(([pool, checked]) => [pool, poolSummary(checked)]);
+  return { ...Object.fromEntries(options), pools: Object.fromEntries(written), runtimes };
 }
 
 function poolSummary(pool: CheckedPool): object {
   const { limits } = confinementOf(pool);
+  const finite = Object.entries(limits).filter(([, limit]) => Number.isFinite(limit));
   return {
     ...pool,
-    limits: {
-      ...Object.fromEntries(Object.entries(limits).filter(([, limit]) => Number.isFinite(limit))),
-      deadlineMs: pool.limits.deadlineMs,
-    },
+    limits: { ...Object.fromEntries(finite), deadlineMs: pool.limits.deadlineMs },
     fetch: pool.fetch.map(({ text }) => text),
     readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
   };

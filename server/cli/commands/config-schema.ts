@@ -1,44 +1,30 @@
 /** `dpool config-schema`: the JSON Schema of the configuration file. */
 import { z } from "zod";
-import { buildDocument } from "../../../openapi/document.ts";
 import { LimitsSchema } from "../../../openapi/limits.ts";
 import { PoolNameSchema } from "../../../openapi/names.ts";
 import { PoolOptionsSchema } from "../../member/pool-options.ts";
 import { RuntimesSchema } from "../../runtimes/configured.ts";
 import { DEFAULT_LIMITS } from "../../sandbox/confinement.ts";
 import { configurationOf } from "../command-options.ts";
-import type { Parsed } from "../parse.ts";
-import { UsageError } from "../usage-error.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
 import { write } from "./print-events.ts";
 
-export async function printConfigSchema({ positionals, rest }: Parsed): Promise<number> {
-  const unexpected = [...positionals, ...(rest ?? [])];
-  if (unexpected.length > 0)
-    throw new UsageError(`expected no arguments; got ${unexpected.join(" ")}`);
+export async function printConfigSchema(parsed: Parsed): Promise<number> {
+  argumentsOf(parsed);
   await write(process.stdout, `${JSON.stringify(configSchema(), null, 2)}\n`);
   return 0;
 }
 
-/** The parts of a JSON Schema that the configuration file's has. */
-export interface JsonSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly items?: JsonSchema;
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: JsonSchema | false;
-}
-
 /** Builds the JSON Schema, draft 2020-12, of the files that `serve` and `dev` take. */
-export function configSchema(): JsonSchema {
+export function configSchema() {
   const options = new Map([...configurationOf("dev"), ...configurationOf("serve")]);
   const file = z.strictObject({
     ...Object.fromEntries(
       [...options].map(([key, option]) => [
         key,
-        option.schema.meta({ description: option.doc, ...constant(option.default) }).optional(),
+        (option.schema ?? z.string())
+          .meta({ description: option.doc, default: option.default })
+          .optional(),
       ]),
     ),
     pools: z
@@ -49,7 +35,7 @@ export function configSchema(): JsonSchema {
       "Programs that run functions, by the name of the runtime; `{source}` is the function's file.",
     ),
   });
-  const limits = limitTexts();
+  const limits = defaultLimits();
   return z.toJSONSchema(file.meta({ title: "Configuration of distributed-pool" }), {
     io: "input",
     override: ({ zodSchema, jsonSchema }) => {
@@ -59,26 +45,15 @@ export function configSchema(): JsonSchema {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       Object.assign(jsonSchema, limits.get(zodSchema));
     },
-  }) as JsonSchema;
+  });
 }
 
-/** The schema of a pool that is written with all its options. */
-export function poolSchemaOf({ properties }: JsonSchema): JsonSchema {
-  const { anyOf = [] }: JsonSchema = properties?.pools?.additionalProperties || {};
-  return anyOf.at(-1) ?? {};
-}
-
-const constant = (value: unknown) => (value === undefined ? {} : { default: value });
-
-/** The contract's description of each limit, and the limit of a pool that sets none. */
-function limitTexts(): ReadonlyMap<unknown, object> {
-  const { Limits } = buildDocument().components?.schemas ?? {};
-  const { properties = {} } = Limits as JsonSchema;
+/** The limits of a pool that sets none. */
+function defaultLimits(): ReadonlyMap<unknown, object> {
   return new Map(
     Object.entries(LimitsSchema.shape).map(([name, schema]) => {
       const limit = DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS];
-      const value = Number.isFinite(limit) ? limit : undefined;
-      return [schema, { description: properties[name]?.description, ...constant(value) }];
+      return [schema, Number.isFinite(limit) ? { default: limit } : {}];
     }),
   );
 }

@@ -43,28 +43,27 @@ export async function printEvent(event: PoolEvent): Promise<number | undefined> 
       // Only a terminal gets the line, because a script's stderr is the child's.
       if (process.stderr.isTTY)
         await write(process.stderr, `dpool: waiting for a slot, position ${event.position}\n`);
-      return undefined;
+      break;
     case "stdout":
       await write(process.stdout, outputBytes(event));
-      return undefined;
+      break;
     case "stderr":
       await write(process.stderr, outputBytes(event));
-      return undefined;
+      break;
     case "gap":
       await write(
         process.stderr,
         `dpool: ${event.droppedBytes} bytes of output are no longer kept\n`,
       );
-      return undefined;
+      break;
     case "result":
       if (event.exitCode === undefined) await write(process.stdout, `${valueText(event.value)}\n`);
       return event.exitCode ?? 0;
     case "failed":
       await write(process.stderr, problemText(event.problem));
       return event.exitCode ?? FAILED;
-    default:
-      return undefined;
   }
+  return undefined;
 }
 
 /**

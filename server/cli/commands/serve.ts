@@ -1,27 +1,10 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
-import { PoolError } from "../../../openapi/errors.ts";
-import {
-  EmbeddedRegistry,
-  type MemberOptions,
-  type RunningMember,
-  startMember,
-} from "../../main.ts";
-import { configured, devOptions, log, serveOptions } from "../member-options.ts";
+import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
+import { configured, log, memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
-import { UsageError } from "../usage-error.ts";
-
-/** Starts a member. The person at the command line gets its faults as a {@link UsageError}. */
-async function start(options: MemberOptions): Promise<RunningMember> {
-  try {
-    return await startMember(options);
-  } catch (error) {
-    if (error instanceof PoolError && error.code === "invalid_request")
-      throw new UsageError(error.message);
-    throw error;
-  }
-}
+import { blamingUsage } from "../usage-error.ts";
 
 function announce({ url, name, pools }: RunningMember): void {
   process.stdout.write(
@@ -61,7 +44,8 @@ async function run(
 }
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
-async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Promise<number> {
+export async function serve(line: Parsed, env: Environment): Promise<number> {
+  const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
   const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
@@ -70,21 +54,14 @@ async function serveMembers(line: Parsed, optionsOf: Serving["optionsOf"]): Prom
   process.stderr.on("error", () => {});
   const started = await configured(line);
   const members: RunningMember[] = [];
+  const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
   try {
-    for (const options of optionsOf(started)) members.push(await start(options));
+    for (const options of optionsOf(started))
+      members.push(await blamingUsage(() => startMember(options)));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     throw error;
   }
-  resolve({ line, started, members, optionsOf });
+  resolve({ started, members, memberOptions: optionsOf });
   return run(members, ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])]);
-}
-
-export async function serve(line: Parsed, env: Environment): Promise<number> {
-  return serveMembers(line, (parsed) => [serveOptions(parsed, env)]);
-}
-
-export async function dev(line: Parsed, env: Environment): Promise<number> {
-  const registry = new EmbeddedRegistry();
-  return serveMembers(line, (parsed) => devOptions(parsed, env, registry));
 }

@@ -16,18 +16,14 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
   else if (values.args) throw new UsageError("--args: expected --task beside it");
   if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
-  const env = pairs("--env", values.env);
-  const labels = pairs("--label", values.label);
-  const files = await filesOf(values.file);
-  const stdin =
-    values.stdin === undefined ? undefined : await stdinOf(values.stdin, command === "call");
+  const { env, label, file, artifact, stdin } = values;
   return {
     ...base,
-    ...(env && { env: { ...base.env, ...env } }),
-    ...(labels && { labels: { ...base.labels, ...labels } }),
-    ...(files && { files: { ...base.files, ...files } }),
-    ...(values.artifact && { artifacts: [...(base.artifacts ?? []), ...values.artifact] }),
-    ...(stdin && { stdin }),
+    ...(env && { env: { ...base.env, ...pairs("--env", env) } }),
+    ...(label && { labels: { ...base.labels, ...pairs("--label", label) } }),
+    ...(file && { files: { ...base.files, ...(await filesOf(file)) } }),
+    ...(artifact && { artifacts: [...(base.artifacts ?? []), ...artifact] }),
+    ...(stdin !== undefined && { stdin: await stdinOf(stdin, command === "call") }),
     ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
     ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
     ...(values.link && { link: true }),
@@ -44,28 +40,24 @@ function specFromJson(json: string): ChildSpecInput {
   }
 }
 
-function pairs(
-  flag: string,
-  values: readonly string[] | undefined,
-): Record<string, string> | undefined {
-  const split = (pair: string) => {
-    const equals = pair.indexOf("=");
-    if (equals < 1)
-      throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
-    return [pair.slice(0, equals), pair.slice(equals + 1)] as const;
-  };
-  return values && Object.fromEntries(values.map(split));
+function pairs(flag: string, values: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    values.map((pair) => {
+      const [name, value] = pair.split(/=(.*)/s);
+      if (!name || value === undefined)
+        throw new UsageError(`${flag}: expected NAME=VALUE; got ${JSON.stringify(pair)}`);
+      return [name, value];
+    }),
+  );
 }
 
 /** `PATH[=FILE]`: files of this machine, by their paths in the workspace. */
-async function filesOf(
-  values: readonly string[] | undefined,
-): Promise<Record<string, { path: string }> | undefined> {
-  const named = values?.map(async (file) => {
-    const [path = ""] = file.split("=", 1);
-    return [path, await localFile("--file", file.slice(file.indexOf("=") + 1))] as const;
+async function filesOf(values: readonly string[]): Promise<Record<string, { path: string }>> {
+  const named = values.map(async (file) => {
+    const [path = "", local = path] = file.split(/=(.*)/s);
+    return [path, await localFile("--file", local)] as const;
   });
-  return named && Object.fromEntries(await Promise.all(named));
+  return Object.fromEntries(await Promise.all(named));
 }
 
 async function localFile(flag: string, path: string): Promise<{ path: string }> {

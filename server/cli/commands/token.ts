@@ -1,21 +1,14 @@
 /** `dpool token`: a new token, and its line for a token file. */
-import { PoolError } from "../../../openapi/errors.ts";
 import { newToken } from "../../access/tokens.ts";
-import type { Parsed } from "../parse.ts";
-import { UsageError } from "../usage-error.ts";
-import { onePositional } from "./connect.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
+import { blamingUsage } from "../usage-error.ts";
 
 export async function token(parsed: Parsed): Promise<number> {
-  const name = onePositional(parsed, "name for the token's holder");
+  const [name] = argumentsOf(parsed, "one name for the token's holder");
   const { scope = ["call", "observe"], in: pools = ["*"] } = parsed.values;
-  try {
-    const { token, line } = newToken(name, scope, pools);
-    // On stderr, so that `dpool token NAME >> FILE` adds the line and shows the token, this once.
-    process.stderr.write(`${token}\n`);
-    process.stdout.write(`${line}\n`);
-  } catch (error) {
-    if (error instanceof PoolError) throw new UsageError(error.message);
-    throw error;
-  }
+  const { token, line } = await blamingUsage(() => newToken(name, scope, pools));
+  // On stderr, so that `dpool token NAME >> FILE` adds the line and shows the token, this once.
+  process.stderr.write(`${token}\n`);
+  process.stdout.write(`${line}\n`);
   return 0;
 }

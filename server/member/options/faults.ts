@@ -46,25 +46,19 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
 
 /** Every fault that a schema finds in a value; none of a value that it takes. */
 export function faultsIn(schema: z.ZodType, value: unknown): Fault[] {
-  const issues = schema.safeParse(value, { error: expectation }).error?.issues ?? [];
-  return issues.flatMap((issue) => faultsOf(issue, value));
-}
-
-function faultsOf(issue: z.core.$ZodIssue, value: unknown): Fault[] {
-  const { path } = issue;
-  if (issue.code === "unrecognized_keys")
-    return issue.message
-      .split("\n")
-      .map((message, index) => ({ path: [...path, issue.keys[index] ?? ""], message }));
-  const message = whatWasExpected(issue);
-  if (message.includes("; got ")) return [{ path, message }];
-  const got = path.reduce<unknown>(
-    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-    value,
-  );
-  return [
-    { path, message: `${message}; got ${shown(issue.code === "invalid_key" ? path.at(-1) : got)}` },
-  ];
+  const { error } = schema.safeParse(value, { error: expectation, reportInput: true });
+  return (error?.issues ?? []).flatMap((issue) => {
+    const { path, input } = issue;
+    if (issue.code === "unrecognized_keys")
+      return issue.message
+        .split("\n")
+        .map((message, index) => ({ path: [...path, issue.keys[index] ?? ""], message }));
+    const message = whatWasExpected(issue);
+    return {
+      path,
+      message: message.includes("; got ") ? message : `${message}; got ${shown(input)}`,
+    };
+  });
 }
 
 /** Names the known keys for an unknown one, or the one that was probably meant. */

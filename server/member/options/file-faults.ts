@@ -5,85 +5,77 @@ import { messageOf } from "../../../openapi/errors.ts";
 import { Jwks } from "../../access/jwks.ts";
 import { TokenFile } from "../../access/tokens.ts";
 import { openTls } from "../../http/tls.ts";
-import { checkedPool, poolFaults } from "../check-options.ts";
+import { checkedPools, poolFaults } from "../check-options.ts";
 import { type MemberOptions, optionAt } from "../options.ts";
+import type { CheckedPool } from "../pool-options.ts";
 import type { Fault } from "./faults.ts";
-import type { MemberOption } from "./option.ts";
-import { MEMBER_OPTIONS } from "./table.ts";
-
-const FILE_OPTIONS = Object.entries<MemberOption>(MEMBER_OPTIONS).filter(
-  ([, { value }]) => value === "FILE",
-);
+import { MEMBER_OPTIONS, type MemberOption } from "./table.ts";
 
 /** @param warn receives what is doubtful, such as a token file that others can read. */
 export function fileFaults(options: MemberOptions, warn: (message: string) => void): Fault[] {
-  const { faults, attempt } = collected();
-  for (const [key, { path = key }] of FILE_OPTIONS)
-    attempt([key], () => expectFile(optionAt(options, path)));
+  const faults = Object.entries<MemberOption>(MEMBER_OPTIONS).flatMap(
+    ([key, { value, path = key }]) => {
+      const file = value === "FILE" ? optionAt(options, path) : undefined;
+      return file === undefined
+        ? []
+        : faultOf([key], () =>
+            // A named pipe would block the member that reads it.
+            expectAt(String(file), "a regular file", { fits: (found) => found.isFile() }),
+          );
+    },
+  );
   const { tokenFile, jwks, tls } = options;
   const wrong = faults.map(({ path }) => path[0]);
   if (wrong.every((key) => key === "tokenFile"))
-    attempt(["tlsCert"], () => openTls(tls, warn)?.close());
+    faults.push(...faultOf(["tlsCert"], () => openTls(tls, warn)?.close()));
   if (tokenFile !== undefined && !wrong.includes("tokenFile"))
-    attempt(["tokenFile"], () => new TokenFile(tokenFile, (_, message) => warn(message)).close());
-  if (jwks) attempt(["jwks"], () => new Jwks(jwks, warn));
+    faults.push(
+      ...faultOf(["tokenFile"], () =>
+        new TokenFile(tokenFile, (_, message) => warn(message)).close(),
+      ),
+    );
+  if (jwks) faults.push(...faultOf(["jwks"], () => new Jwks(jwks, warn)));
   const pools = Object.entries(options.pools).filter((pool) => poolFaults(...pool).length === 0);
-  return [...faults, ...pools.flatMap(([name, pool]) => pathFaults(name, pool))];
+  return [...faults, ...[...checkedPools(Object.fromEntries(pools))].flatMap(pathFaults)];
 }
 
-function pathFaults(name: string, pool: MemberOptions["pools"][string]): Fault[] {
-  const { faults, attempt } = collected();
-  const { readOnly, devices, root } = checkedPool(pool);
-  for (const [index, { from }] of readOnly.entries())
-    attempt(["pools", name, "readOnly", index], () =>
-      expectAt(from, { expected: "a file or folder" }),
-    );
-  for (const [index, device] of devices.entries())
-    attempt(["pools", name, "devices", index], () =>
-      expectAt(device, {
-        expected: "a device",
-        fits: (found) => found.isCharacterDevice() || found.isBlockDevice(),
-      }),
-    );
-  if (root !== undefined)
-    attempt(["pools", name, "root"], () =>
+function pathFaults([name, { readOnly, devices, root }]: [string, CheckedPool]): Fault[] {
+  const path = ["pools", name];
+  return [
+    ...readOnly.flatMap(({ from }, index) =>
+      faultOf([...path, "readOnly", index], () => expectAt(from, "a file or folder")),
+    ),
+    ...devices.flatMap((device, index) =>
+      faultOf([...path, "devices", index], () =>
+        expectAt(device, "a device", {
+          fits: (found) => found.isCharacterDevice() || found.isBlockDevice(),
+        }),
+      ),
+    ),
+    ...faultOf([...path, "root"], () => {
       // Without following links: an absolute one leads to the host's files from here.
-      expectAt(join(root, "bin/sh"), {
-        expected: "a root file system with /bin/sh",
-        stat: lstatSync,
-      }),
-    );
-  return faults;
+      if (root !== undefined)
+        expectAt(join(root, "bin/sh"), "a root file system with /bin/sh", { stat: lstatSync });
+    }),
+  ];
 }
 
-/** Collects the errors of checks as faults. */
-function collected(): { faults: Fault[]; attempt(path: Fault["path"], run: () => unknown): void } {
-  const faults: Fault[] = [];
-  return {
-    faults,
-    attempt(path, run) {
-      try {
-        run();
-      } catch (error) {
-        faults.push({ path, message: messageOf(error) });
-      }
-    },
-  };
-}
-
-/** A named pipe would block the member that reads it. */
-function expectFile(path: unknown): void {
-  if (path !== undefined)
-    expectAt(String(path), { expected: "a regular file", fits: (found) => found.isFile() });
+/** The error of a check as a fault; none when it passes. */
+function faultOf(path: Fault["path"], check: () => unknown): Fault[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    return [{ path, message: messageOf(error) }];
+  }
 }
 
 interface Expectation {
-  readonly expected: string;
   fits?(found: Stats): boolean;
   stat?(path: string): Stats;
 }
 
-function expectAt(path: string, { expected, fits, stat = statSync }: Expectation): void {
+function expectAt(path: string, expected: string, { fits, stat = statSync }: Expectation = {}) {
   let found: Stats;
   try {
     found = stat(path);

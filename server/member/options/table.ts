@@ -1,14 +1,43 @@
-/** Every option that a member is started with, by its key in the configuration file. */
+/** The options of a member: one entry is the source of flag, variable, key, check and text. */
 import { z } from "zod";
-import { type MemberOption, whole } from "./option.ts";
+
+export interface Option {
+  /**
+   * Checks the value. A list is an option that can be repeated, a boolean is a switch. Default: any
+   * text.
+   */
+  readonly schema?: z.ZodType;
+  /** Stands for the value in help texts; a switch has none. `FILE` names a file of this machine. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly doc: string;
+  readonly default?: string | number;
+  /** Says in words what happens without the option, where no constant is the default. */
+  readonly otherwise?: string;
+  /** A member that runs takes a changed value at once. Without it, a change needs a restart. */
+  readonly reload?: true;
+}
+
+/** An option that a member is started with. */
+export interface MemberOption extends Option {
+  /** Path in `MemberOptions`, where it is not the configuration key: `name`, `tls.certFile`. */
+  readonly path?: string;
+  /** The command that alone takes the option. Without it, `serve` and `dev` take it. */
+  readonly only?: "serve";
+}
+
+/** A whole number from `min` to `max`, both included. */
+export function whole(min: number, max: number): z.ZodInt {
+  const error = `expected a whole number from ${min} to ${max}`;
+  return z.int(error).min(min, error).max(max, error);
+}
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
-const file = { value: "FILE", schema: z.string() } as const;
-
+/** Every option that a member is started with, by its key in the configuration file. */
 export const MEMBER_OPTIONS = {
   port: {
     value: "PORT",
@@ -30,7 +59,6 @@ export const MEMBER_OPTIONS = {
     doc:
       "A folder of modules that callers may run by name: " +
       "each NAME.js, .mjs, .ts, .mts or .py in it is the task NAME. Read once, at the start.",
-    schema: z.string(),
   },
   drainMs: {
     value: "MS",
@@ -65,7 +93,7 @@ export const MEMBER_OPTIONS = {
     reload: true,
   },
   tokenFile: {
-    ...file,
+    value: "FILE",
     doc:
       "The tokens that callers have to show, as `dpool token` prints them; " +
       "read again when it changes.",
@@ -75,36 +103,33 @@ export const MEMBER_OPTIONS = {
     doc:
       "Take JWTs that are signed with a key found here, at an https URL or http on loopback; " +
       "with --jwt-issuer and --jwt-audience.",
-    schema: z.string(),
     path: "jwks.url",
   },
   jwtIssuer: {
     value: "ISSUER",
     doc: "`iss` that a JWT must have.",
-    schema: z.string(),
     path: "jwks.issuer",
   },
   jwtAudience: {
     value: "AUDIENCE",
     doc: "`aud` that a JWT must have.",
-    schema: z.string(),
     path: "jwks.audience",
   },
   tlsCert: {
-    ...file,
+    value: "FILE",
     doc:
       "Serve https with this certificate (PEM); also shown to other members. " +
       "Read again when it changes.",
     path: "tls.certFile",
   },
-  tlsKey: { ...file, doc: "The certificate's key (PEM).", path: "tls.keyFile" },
+  tlsKey: { value: "FILE", doc: "The certificate's key (PEM).", path: "tls.keyFile" },
   tlsClientCa: {
-    ...file,
+    value: "FILE",
     doc: "Let in only clients that show a certificate of this authority (PEM).",
     path: "tls.clientCaFile",
   },
   tlsCa: {
-    ...file,
+    value: "FILE",
     doc: "The authority of the other members' certificates (PEM).",
     otherwise: "the well-known ones",
     path: "tls.caFile",
@@ -163,7 +188,6 @@ export const MEMBER_OPTIONS = {
     doc:
       "Address to listen on. " +
       "Anything but loopback requires --token-file, --jwks-url or --insecure.",
-    schema: z.string(),
     default: "127.0.0.1",
     only: "serve",
   },
@@ -171,14 +195,12 @@ export const MEMBER_OPTIONS = {
     value: "HOST:PORT",
     doc: "Where other machines reach this member.",
     otherwise: "where it listens",
-    schema: z.string(),
     only: "serve",
   },
   member: {
     value: "NAME",
     doc: "This member's name, unique among the members.",
     otherwise: "HOSTNAME-PORT",
-    schema: z.string(),
     path: "name",
     only: "serve",
   },
@@ -188,7 +210,6 @@ export const MEMBER_OPTIONS = {
       "The Consul agent to register with, such as http://127.0.0.1:8500. CONSUL_HTTP_ADDR, " +
       "CONSUL_HTTP_TOKEN, CONSUL_CACERT and the rest of that family are honoured.",
     otherwise: "CONSUL_HTTP_ADDR; without it http://127.0.0.1:8500",
-    schema: z.string(),
     path: "consul.address",
     only: "serve",
   },

@@ -17,19 +17,19 @@ export interface TableOptions {
   readonly tasks?: string | undefined;
   /**
    * Milliseconds for which children may run on after TERM, INT or POST /drain, while the
-   * member admits nothing more. Default 30000.
+   * member admits nothing more. A reload takes it. Default 30000.
    */
   readonly drainMs?: number | undefined;
-  /** Milliseconds between TERM and KILL. Default 5000. */
+  /** Milliseconds between TERM and KILL. A reload takes it. Default 5000. */
   readonly graceMs?: number | undefined;
   /**
    * Milliseconds for which the member remembers a child after its end, with its events and
-   * artifacts; at most the last 100 of each pool. Default 60000.
+   * artifacts; at most the last 100 of each pool. A reload takes it. Default 60000.
    */
   readonly rememberMs?: number | undefined;
   /**
-   * Deadline in milliseconds of calls that name none. Placed children have none. Default
-   * 300000.
+   * Deadline in milliseconds of calls that name none. Placed children have none. A reload
+   * takes it. Default 300000.
    */
   readonly deadlineMs?: number | undefined;
   /**
@@ -39,12 +39,12 @@ export interface TableOptions {
   readonly tokenFile?: string | undefined;
   /**
    * Largest request body, or child spec in a multipart one. Multipart bodies and a child's
-   * input have limits of their own. Default 16777216.
+   * input have limits of their own. A reload takes it. Default 16777216.
    */
   readonly maxBodyBytes?: number | undefined;
   /**
    * Largest multipart body, or input of a placed child that comes with it. The member keeps at
-   * most four times as much at a time, on disk. Default 1073741824.
+   * most four times as much at a time, on disk. A reload takes it. Default 1073741824.
    */
   readonly maxUploadBytes?: number | undefined;
   /**
@@ -54,15 +54,15 @@ export interface TableOptions {
   readonly sourceCacheBytes?: number | undefined;
   /**
    * Milliseconds in which a request has to arrive, its body included, and an upload has to
-   * make progress. A child's input may take its time. Default 60000.
+   * make progress. A child's input may take its time. A reload takes it. Default 60000.
    */
   readonly requestTimeoutMs?: number | undefined;
   /**
    * Requests a second from each token, or from each address where there are no tokens; twice
-   * as many at once. Default 1000.
+   * as many at once. A reload takes it. Default 1000.
    */
   readonly maxRate?: number | undefined;
-  /** Streams open at a time for each token, or address. Default 1000. */
+  /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
    * Address to listen on. Anything but loopback requires --token-file, --jwks-url or

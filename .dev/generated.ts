@@ -1,6 +1,5 @@
-/** Generates `openapi.json`. */
+/** Writes generated files, or compares them with the code. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { buildDocument } from "./document.ts";
 
 /**
  * Puts each table between `<!-- generated: NAME -->` and the next `<!-- /generated -->` of a page.
@@ -28,6 +27,3 @@ export function emit(file: URL, text: string): void {
     process.exitCode = 1;
   }
 }
-
-if (import.meta.main)
-  emit(new URL("openapi.json", import.meta.url), `${JSON.stringify(buildDocument(), null, 2)}\n`);

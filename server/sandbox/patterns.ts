@@ -19,7 +19,7 @@ export type Token =
   | { readonly kind: "name" | "path" | "folders" };
 
 export const SLASH = codeOf("/");
-export const LAST_ASCII = 0x7f;
+const LAST_ASCII = 0x7f;
 const ANY_OF_NAME: Token = { kind: "class", negated: true, ranges: [] };
 /** Characters with a meaning of their own inside a POSIX class, where they cannot be escaped. */
 const SPECIAL_IN_CLASS = new Set(["[", "]", "^", "-", "\\"].map(codeOf));

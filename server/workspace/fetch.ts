@@ -10,7 +10,7 @@ import { isIP, type TcpSocketConnectOpts } from "node:net";
 import { Agent, type Dispatcher, request } from "undici";
 import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
 import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
-import type { Spool, SpoolRange } from "./spool.ts";
+import type { Spool, Spooled } from "./spool.ts";
 
 /** A file that a caller names by its URL. */
 export interface RemoteFile {
@@ -69,7 +69,7 @@ export async function fetchFile(
   file: RemoteFile,
   spool: Spool,
   options: FetchOptions,
-): Promise<SpoolRange> {
+): Promise<Spooled> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   const signal = AbortSignal.any([options.signal, timeout]);
   let current = file;
@@ -168,7 +168,7 @@ async function store(
   file: RemoteFile,
   { statusCode, headers, body }: Dispatcher.ResponseData,
   { spool, maxBytes }: { readonly spool: Spool; readonly maxBytes: number },
-): Promise<SpoolRange> {
+): Promise<Spooled> {
   const checkSize = (bytes: number) => {
     if (bytes > maxBytes)
       throw fault(
@@ -180,10 +180,13 @@ async function store(
   if (statusCode !== 200)
     throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
   checkSize(Number(headers["content-length"] ?? 0));
-  const start = spool.end;
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    checkSize(spool.end - start + piece.length);
-    await spool.append(piece);
+  async function* bounded() {
+    let bytes = 0;
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      checkSize(bytes);
+      yield piece;
+    }
   }
-  return { start, bytes: spool.end - start };
+  return spool.add(bounded());
 }

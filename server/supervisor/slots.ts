@@ -32,16 +32,10 @@ export interface SlotLease {
   free(): void;
 }
 
-interface GrantedSlot {
-  readonly waiter: Waiter;
-  /** Returns the slot at the end of its time. */
-  readonly timer: NodeJS.Timeout;
-}
-
 export class Slots {
   readonly #options: SlotsOptions;
   readonly #queue = new Queue<Waiter>();
-  readonly #granted = new Map<string, GrantedSlot>();
+  readonly #granted = new Map<string, Waiter>();
   #max: number;
   #maxQueue: number;
   #taken = 0;
@@ -123,7 +117,7 @@ export class Slots {
     waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
     this.#serve();
     // The new waiter hears its position at once. The positions of the others are unchanged.
-    if (this.#queue.size > 0) this.#moveWaiters((each) => each === waiter);
+    waiter.moveTo([...this.#queue.inOrder()].indexOf(waiter) + 1);
     return waiter;
   }
 
@@ -179,7 +173,9 @@ export class Slots {
         this.#return(id);
         this.#serve();
       };
-      this.#granted.set(id, { waiter, timer: setTimeout(giveBack, HOLD_MS) });
+      this.#granted.set(id, waiter);
+      const timer = setTimeout(giveBack, HOLD_MS);
+      void waiter.settled.then(() => clearTimeout(timer));
       waiter.leave = giveBack;
       waiter.grant({ id, pool, member, heldUntil: new Date(Date.now() + HOLD_MS).toISOString() });
       this.#reportPositions();
@@ -187,7 +183,7 @@ export class Slots {
   }
 
   #holderOf(id: string, client: string): Waiter {
-    const waiter = this.#granted.get(id)?.waiter;
+    const waiter = this.#granted.get(id);
     if (!waiter)
       throw PoolError.of(
         "slot_not_found",
@@ -200,19 +196,8 @@ export class Slots {
   }
 
   #return(id: string): void {
-    const granted = this.#granted.get(id);
+    this.#granted.get(id)?.settle();
     this.#granted.delete(id);
-    clearTimeout(granted?.timer);
-    granted?.waiter.settle();
-  }
-
-  /** Gives waiters their positions: all of them, or the chosen ones. */
-  #moveWaiters(isChosen: (waiter: Waiter) => boolean = () => true): void {
-    let position = 0;
-    for (const waiter of this.#queue.inOrder()) {
-      position += 1;
-      if (isChosen(waiter)) waiter.moveTo(position);
-    }
   }
 
   /** Reports the positions soon, once for all changes until then. */
@@ -220,7 +205,8 @@ export class Slots {
     if (this.#positionTimer || this.#queue.size === 0) return;
     this.#positionTimer = setTimeout(() => {
       this.#positionTimer = undefined;
-      this.#moveWaiters();
+      let position = 0;
+      for (const waiter of this.#queue.inOrder()) waiter.moveTo(++position);
     }, POSITION_INTERVAL_MS);
   }
 

@@ -1,5 +1,6 @@
 /** Starts a contained process tree, and gives its starter the streams, the signals and the exit. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
@@ -99,30 +100,21 @@ function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Contai
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
-    if (!hasEnded) signalGroup(child.pid, signal);
+    if (!hasEnded) send(signal, child.pid && -child.pid);
   };
-  const spawned = new Promise<void>((resolve, reject) =>
-    child.once("spawn", resolve).once("error", (error) => {
-      watch?.end();
-      reject(error);
-    }),
-  );
+  const spawned = once(child, "spawn");
+  spawned.catch(() => watch?.end());
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
-      signalGroup(child.pid, "SIGKILL");
-      const counted = watch?.end();
+      send("SIGKILL", child.pid && -child.pid);
+      const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
       const started =
         bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
       hasEnded = true;
-      resolve({
-        ...exitOf(code, signal),
-        started,
-        exceeded: counted?.exceeded,
-        usage: counted?.usage,
-      });
+      resolve({ ...exitOf(code, signal), started, ...counted });
     }),
   );
   return {
@@ -134,20 +126,16 @@ function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Contai
       const firstPid = await bubblewrap?.firstPid;
       if (firstPid === undefined) return killGroup(signal);
       const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
-      if (hasEnded || pid === undefined) return;
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // It has ended in this moment.
-      }
+      if (!hasEnded) send(signal, pid);
     },
   };
 }
 
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** @param pid of a process, or of a process group as a negative number. */
+function send(signal: NodeJS.Signals, pid: number | undefined): void {
   if (pid === undefined) return;
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch {
     // It has ended already.
   }

@@ -15,11 +15,7 @@ import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog } from "./output/event-log.ts";
 import { ChildStdin } from "./stdin.ts";
 
-export interface ChildOptions
-  extends Pick<
-    CheckedSpec,
-    "spec" | "uploads" | "confinement" | "runtime" | "call" | "deadlineMs"
-  > {
+export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly reference: ChildReference;
   /** The caller that asked for the child. */
   readonly client: string;

@@ -33,26 +33,22 @@ export interface SlotLease {
 }
 
 export class Slots {
-  readonly #options: SlotsOptions;
+  #options: SlotsOptions;
   readonly #queue = new Queue<Waiter>();
   readonly #granted = new Map<string, Waiter>();
-  #max: number;
-  #maxQueue: number;
   #taken = 0;
   #draining = false;
   #positionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
-    this.#max = options.max;
-    this.#maxQueue = options.maxQueue;
   }
 
   /** The load of the pool here. Its `max` is 0 during a drain. */
   load(): Load {
     return {
       active: this.#taken + this.#granted.size,
-      max: this.#draining ? 0 : this.#max,
+      max: this.#draining ? 0 : this.#options.max,
       queued: this.#queue.size,
     };
   }
@@ -102,7 +98,8 @@ export class Slots {
    */
   request(client: string, waitMs: number): Waiter {
     this.#checkAdmitting();
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= this.#maxQueue)) throw this.#full();
+    const { pool, member, maxQueue } = this.#options;
+    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
     const waiter = new Waiter(client);
     this.#queue.push(client, waiter);
     const endWait = (error: PoolError) => {
@@ -110,7 +107,6 @@ export class Slots {
       waiter.refuse(error);
       this.#reportPositions();
     };
-    const { pool, member } = this.#options;
     const timeout = `no slot of pool ${pool} came free on member ${member} in ${waitMs} ms`;
     const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
     void waiter.settled.then(() => clearTimeout(timer));
@@ -126,10 +122,9 @@ export class Slots {
    * children and waiting clients stay, even where they are too many. More room serves waiting
    * clients at once.
    */
-  resize(max: number, maxQueue = this.#maxQueue): void {
+  resize(max: number, maxQueue = this.#options.maxQueue): void {
     this.#draining = false;
-    this.#max = max;
-    this.#maxQueue = maxQueue;
+    this.#options = { ...this.#options, max, maxQueue };
     this.#serve();
   }
 
@@ -144,7 +139,7 @@ export class Slots {
 
   /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
   get #isFree(): boolean {
-    return this.#taken + this.#granted.size < this.#max;
+    return this.#taken + this.#granted.size < this.#options.max;
   }
 
   #lease(requestedAt: number): SlotLease {

@@ -2,7 +2,7 @@
  * The files that a child left. They come as the tar stream of its sandbox, are stored in one file
  * without a name, and are read by path.
  */
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
@@ -41,18 +41,15 @@ export class Artifacts {
   static async receive(tar: Readable, options: ArtifactOptions): Promise<Artifacts> {
     const artifacts = new Artifacts(options.folder);
     const { signal } = options;
-    const stop = () => tar.destroy();
     // A stream that is destroyed while nobody reads it may still emit an error.
     tar.on("error", () => {});
-    signal?.addEventListener("abort", stop, { once: true });
+    if (signal) addAbortSignal(signal, tar);
     try {
-      signal?.throwIfAborted();
       await artifacts.#keep(readArchive(tar), options);
     } catch (error) {
       const reason = signal?.aborted ? "it took too long" : reasonOf(error);
       artifacts.#problem = `the artifacts were not read to their end: ${reason}`;
     } finally {
-      signal?.removeEventListener("abort", stop);
       tar.destroy();
     }
     return artifacts;

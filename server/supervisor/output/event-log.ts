@@ -18,7 +18,7 @@ import {
   type PoolEvent,
 } from "../../../openapi/events.ts";
 import { LogEntry, type OutputEncoding, outputEvent } from "./log-entry.ts";
-import { LogReader } from "./log-reader.ts";
+import { type LogAccess, LogReader } from "./log-reader.ts";
 import { Ring } from "./ring.ts";
 
 /** 1 MiB: the default bound of a ring, in bytes of output. */
@@ -54,6 +54,11 @@ export class EventLog {
   readonly #maxBytes: number;
   readonly #ring = new Ring();
   readonly #readers = new Set<LogReader>();
+  readonly #access: LogAccess = {
+    readers: this.#readers,
+    next: (reader) => this.#next(reader),
+    onMoved: () => this.#onReadersMoved(),
+  };
   #closed = false;
   #writableWaiters: (() => void)[] = [];
 
@@ -136,20 +141,14 @@ export class EventLog {
       ? [...this.#readers].find((reader) => reader.isCut && reader.sentId >= cursor)
       : undefined;
     const reader = new LogReader(
-      { cursor, position, lossless: lossless || cut !== undefined },
       {
+        cursor,
+        position,
+        lossless: lossless || cut !== undefined,
         takeoverUntilMs: isResumed ? performance.now() + CUT_DETECTION_MS : 0,
-        handOver: ({ sentId }) => [...this.#readers].some((heir) => heir.takeOver(sentId)),
-        isShared: () => this.#readers.size > 1,
-        next: (cursor, position) => this.#next(cursor, position),
-        onRead: () => this.#onReadersMoved(),
-        onClose: () => {
-          this.#readers.delete(reader);
-          this.#onReadersMoved();
-        },
       },
+      this.#access,
     );
-    this.#readers.add(reader);
     cut?.close();
     return reader;
   }
@@ -189,7 +188,7 @@ export class EventLog {
   }
 
   /** The entry after a cursor: a gap if evicted, undefined if it may come, null at the end. */
-  #next(cursor: number, position: number): LogEntry | undefined | null {
+  #next({ cursor, position }: LogReader): LogEntry | undefined | null {
     const { oldest, nextId } = this.#ring;
     if (!oldest || cursor + 1 >= nextId) return this.#closed ? null : undefined;
     if (cursor + 1 >= oldest.id) return this.#ring.get(cursor + 1);

@@ -18,12 +18,10 @@ import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 export interface Container {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Data that the container reads at {@link ARGUMENTS_FD} when it starts. */
-  readonly arguments?: Buffer;
+  /** Data that the container reads when it starts, by descriptor. */
+  readonly inputs?: ReadonlyMap<number, Buffer>;
   /** Whether the container is bubblewrap, which writes its status to {@link STATUS_FD}. */
   readonly status: boolean;
-  /** An open file that the container reads at {@link FILTER_FD}. The caller closes it. */
-  readonly filterFd?: number;
   /** How many processes stand between the child of the sandbox's first process and the program. */
   readonly depth?: number;
   /** The group that the tree joins, which counts its usage. It is removed when the tree ends. */
@@ -47,9 +45,9 @@ export async function launchProcess(
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
     const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = container.arguments ? "pipe" : "ignore";
+    stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
     stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
-    stdio[FILTER_FD] = container.filterFd ?? "ignore";
+    stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
     const [file = "", ...args] = container.argv;
@@ -64,7 +62,7 @@ export async function launchProcess(
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
     const { spawned, ...controls } = controlsOf(child, container);
-    if (container.arguments) (streams[ARGUMENTS_FD] as Writable).end(container.arguments);
+    for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
     await spawned;

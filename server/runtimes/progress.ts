@@ -22,13 +22,8 @@ const ProgressSchema = ProgressEventSchema.omit({ type: true });
  */
 function checkProgress(value: unknown): Progress | undefined {
   const { message, ...rest } = { ...(value as { message?: unknown } | null) };
-  const line =
-    typeof message === "string"
-      ? { message: printable(message) }
-      : message === undefined
-        ? {}
-        : { message };
-  return ProgressSchema.safeParse({ ...rest, ...line }).data;
+  const line = typeof message === "string" ? printable(message) : message;
+  return ProgressSchema.safeParse({ ...rest, message: line }).data;
 }
 
 function printable(message: string): string {
@@ -60,8 +55,8 @@ export function readProgressLine(line: string): Progress | undefined {
   if (done === undefined) return undefined;
   return checkProgress({
     done: Number(done),
-    ...(total && { total: Number(total) }),
-    ...(message && { message }),
+    total: total && Number(total),
+    message,
   });
 }
 

@@ -60,7 +60,8 @@ export class EventLog {
     onMoved: () => this.#onReadersMoved(),
   };
   #closed = false;
-  #writableWaiters: (() => void)[] = [];
+  /** Resolves when the log is writable again. */
+  #writableAgain: PromiseWithResolvers<void> | undefined;
 
   /** @param maxBytes the bound of the ring, in bytes of output. */
   constructor(maxBytes = RING_BYTES) {
@@ -82,8 +83,10 @@ export class EventLog {
 
   /** Resolves when the log is writable. */
   async untilWritable(): Promise<void> {
-    while (!this.writable)
-      await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
+    while (!this.writable) {
+      this.#writableAgain ??= Promise.withResolvers();
+      await this.#writableAgain.promise;
+    }
   }
 
   /** Whether the terminal event is in the log. */
@@ -209,10 +212,9 @@ export class EventLog {
 
   #onReadersMoved(): void {
     this.#evict();
-    if (this.#writableWaiters.length === 0 || !this.writable) return;
-    const waiters = this.#writableWaiters;
-    this.#writableWaiters = [];
-    for (const wake of waiters) wake();
+    if (!this.#writableAgain || !this.writable) return;
+    this.#writableAgain.resolve();
+    this.#writableAgain = undefined;
   }
 
   /** Evicts entries beyond the ring, unless a lossless reader needs them, or may again. */

@@ -81,9 +81,7 @@ export class Artifacts {
 
   /** Bytes of all files together. */
   get bytes(): number {
-    let sum = 0;
-    for (const { bytes } of this.#files.values()) sum += bytes;
-    return sum;
+    return [...this.#files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** All files, by path. */

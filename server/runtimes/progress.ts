@@ -22,13 +22,8 @@ const ProgressSchema = ProgressEventSchema.omit({ type: true });
  */
 function checkProgress(value: unknown): Progress | undefined {
   const { message, ...rest } = { ...(value as { message?: unknown } | null) };
-  const line =
-    typeof message === "string"
-      ? { message: printable(message) }
-      : message === undefined
-        ? {}
-        : { message };
-  return ProgressSchema.safeParse({ ...rest, ...line }).data;
+  const line = typeof message === "string" ? printable(message) : message;
+  return ProgressSchema.safeParse({ ...rest, message: line }).data;
 }
 
 function printable(message: string): string {
@@ -60,8 +55,8 @@ export function readProgressLine(line: string): Progress | undefined {
   if (done === undefined) return undefined;
   return checkProgress({
     done: Number(done),
-    ...(total && { total: Number(total) }),
-    ...(message && { message }),
+    total: total && Number(total),
+    message,
   });
 }
 
@@ -77,23 +72,20 @@ export function readProgressMessage(line: string): Progress | undefined {
     : checkProgress((parseJson(line) as { progress?: unknown } | undefined)?.progress);
 }
 
-/** Throttles a stream: pauses it for 50 ms after each 64 KiB. */
-export class FlowLimit {
-  readonly #stream: Readable;
-  #bytes = 0;
-
-  constructor(stream: Readable) {
-    this.#stream = stream;
-  }
-
-  /** Counts bytes that the caller has read. */
-  count(bytes: number): void {
-    this.#bytes += bytes;
-    if (this.#bytes < BURST_BYTES) return;
-    this.#bytes = 0;
-    this.#stream.pause();
-    setTimeout(() => this.#stream.resume(), PAUSE_MS);
-  }
+/**
+ * Throttles a stream: pauses it for 50 ms after each 64 KiB.
+ *
+ * @returns counts bytes that the caller has read.
+ */
+export function limitFlow(stream: Readable): (bytes: number) => void {
+  let sum = 0;
+  return (bytes) => {
+    sum += bytes;
+    if (sum < BURST_BYTES) return;
+    sum = 0;
+    stream.pause();
+    setTimeout(() => stream.resume(), PAUSE_MS);
+  };
 }
 
 /**
@@ -107,7 +99,7 @@ export async function readProgress(
   exited: Promise<unknown>,
   onProgress: (progress: Progress) => void,
 ): Promise<void> {
-  const flow = new FlowLimit(stream);
+  const countRead = limitFlow(stream);
   let rest: Buffer = Buffer.alloc(0);
   const report = (text: string) => {
     for (const line of text.split("\n").toReversed()) {
@@ -116,7 +108,7 @@ export async function readProgress(
     }
   };
   stream.on("data", (chunk: Buffer) => {
-    flow.count(chunk.length);
+    countRead(chunk.length);
     const end = chunk.lastIndexOf(NEWLINE);
     if (end >= 0) report(Buffer.concat([rest, chunk.subarray(0, end)]).toString("utf8"));
     rest = Buffer.concat([end < 0 ? rest : Buffer.alloc(0), chunk.subarray(end + 1)]).subarray(

@@ -28,13 +28,15 @@ export interface Work {
   readonly onProgress: (progress: Progress) => void;
 }
 
-/** A function and its arguments: `source`, or a `file` inside the sandbox. */
+/** A function and its arguments. It has a source, or is in a module. */
 export interface FunctionCall {
   readonly runtime: string;
   readonly source?: string | undefined;
+  /** The path of the module inside the sandbox. */
   readonly file?: string | undefined;
   readonly export?: string | undefined;
   readonly args: readonly unknown[];
+  /** The encoding of `args` and of the returned value. */
   readonly encoding: "json" | "devalue";
   /** Whether the runtime only loads the function, and does not call it. */
   readonly loadOnly?: boolean | undefined;

@@ -3,7 +3,7 @@
  * The last one, bubblewrap, makes the namespaces and loads the seccomp filter.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, mkdirSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PoolError } from "../../openapi/errors.ts";
@@ -12,7 +12,7 @@ import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubble
 import { type Cgroup, Cgroups } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
-import { ARGUMENTS_FD } from "./fds.ts";
+import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { Pipes } from "./pipes.ts";
@@ -32,8 +32,7 @@ export class Bubblewrap implements Sandbox {
   readonly #copies: ReadableCopies;
   readonly #pipes: Pipes;
   readonly #janitor: Janitor;
-  /** The seccomp filter, in an open file whose name is removed. */
-  readonly #filterFd: number;
+  readonly #filter: Buffer;
   readonly #roots = new Map<string | undefined, RootEntries>();
   readonly #running = new Set<SandboxedProcess>();
   #closing: Promise<void> | undefined;
@@ -69,30 +68,20 @@ export class Bubblewrap implements Sandbox {
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
     this.#pipes = new Pipes(this.folder);
-    const file = join(this.folder, "filter");
-    writeFileSync(file, seccompProgram(arch), { mode: 0o600 });
-    this.#filterFd = openSync(file, "r");
-    unlinkSync(file);
+    this.#filter = seccompProgram(arch);
   }
 
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
     const readable = await this.#readable(program);
     const uid = this.#uids.acquire();
     let group: Cgroup | undefined;
-    let filterFd: number | undefined;
     try {
       group = this.#groups?.create(confinement.limits);
-      // An open file of its own: each has its own position, and bubblewrap reads to the end.
-      filterFd = openSync(`/proc/self/fd/${this.#filterFd}`, "r");
-      const container = {
-        ...this.#container(readable, confinement),
-        filterFd,
-        group,
-      };
+      const container = this.#container(readable, confinement);
       const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
       const child = await launchProcess(
         program,
-        { ...container, argv: [...chain, ...container.argv] },
+        { ...container, argv: [...chain, ...container.argv], group },
         this.#pipes,
       );
       this.#running.add(child);
@@ -105,8 +94,6 @@ export class Bubblewrap implements Sandbox {
       this.#uids.release(uid);
       await group?.remove();
       throw startProblem(error);
-    } finally {
-      if (filterFd !== undefined) closeSync(filterFd);
     }
   }
 
@@ -132,7 +119,10 @@ export class Bubblewrap implements Sandbox {
       // /proc/1/environ.
       env: { PATH: BASE_ENVIRONMENT.PATH },
       // A descriptor keeps the environment and the paths out of the process list.
-      arguments: Buffer.from(flags.map((flag) => `${flag}\0`).join("")),
+      inputs: new Map([
+        [ARGUMENTS_FD, Buffer.from(flags.map((flag) => `${flag}\0`).join(""))],
+        [FILTER_FD, this.#filter],
+      ]),
       status: true,
       depth: artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0,
       cpuMs: limits.cpuMs,
@@ -148,7 +138,6 @@ export class Bubblewrap implements Sandbox {
     for (const child of this.#running) child.kill();
     await Promise.all([...this.#running].map((child) => child.exited));
     await this.#pipes.close();
-    closeSync(this.#filterFd);
     await this.#janitor.clean();
   }
 

@@ -110,9 +110,13 @@ export class Cgroups {
   create(limits: ChildLimits): Cgroup {
     const name = String(this.#created++);
     const folders = this.folders.map((folder) => join(folder, name));
-    const of = (controller: Controller) => join(this.#folderOf.get(controller) as string, name);
+    const fileOf: FileOf = (controller, file) =>
+      join(this.#folderOf.get(controller) as string, name, file);
     const write = (controller: Controller, file: string, value: string | number) =>
-      writeFileSync(join(of(controller), file), String(value));
+      writeFileSync(fileOf(controller, file), String(value));
+    const limitMemoryIfCounted = (file: string, bytes: number) => {
+      if (existsSync(fileOf("memory", file))) write("memory", file, bytes);
+    };
     try {
       for (const folder of folders) mkdirSync(folder);
       const processes = limits.processes + OWN_PROCESSES;
@@ -125,24 +129,20 @@ export class Cgroups {
         // Stops many processes, tmpfs or page cache from taking memory together. Swap would only
         // make the limit slow.
         write("memory", "memory.max", limits.memoryBytes);
-        if (existsSync(join(of("memory"), "memory.swap.max")))
-          write("memory", "memory.swap.max", 0);
+        limitMemoryIfCounted("memory.swap.max", 0);
         // Makes the kernel end the whole child, not one process that it picks.
         write("memory", "memory.oom.group", 1);
         // Stops a child from keeping the processors from others.
         if (quota !== undefined) write("cpu", "cpu.max", `${quota} ${CPU_PERIOD_US}`);
       } else {
         write("memory", "memory.limit_in_bytes", limits.memoryBytes);
-        if (existsSync(join(of("memory"), "memory.memsw.limit_in_bytes")))
-          write("memory", "memory.memsw.limit_in_bytes", limits.memoryBytes);
+        limitMemoryIfCounted("memory.memsw.limit_in_bytes", limits.memoryBytes);
         // Stops TCP and UDP sockets from taking memory: version 1 counts theirs apart, and only
         // with a limit.
-        if (existsSync(join(of("memory"), "memory.kmem.tcp.limit_in_bytes")))
-          write(
-            "memory",
-            "memory.kmem.tcp.limit_in_bytes",
-            Math.floor(limits.memoryBytes / SOCKETS_PART),
-          );
+        limitMemoryIfCounted(
+          "memory.kmem.tcp.limit_in_bytes",
+          Math.floor(limits.memoryBytes / SOCKETS_PART),
+        );
         if (quota !== undefined) {
           write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
           write("cpu", "cpu.cfs_quota_us", quota);
@@ -152,9 +152,12 @@ export class Cgroups {
       for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
       throw error;
     }
-    return new Cgroup(this.version, folders, of);
+    return new Cgroup(this.version, folders, fileOf);
   }
 }
+
+/** The path of a controller's file in a group. */
+type FileOf = (controller: Controller, file: string) => string;
 
 /** One child's group. */
 export class Cgroup {
@@ -162,49 +165,38 @@ export class Cgroup {
   readonly joinFiles: readonly string[];
   readonly #version: 1 | 2;
   readonly #folders: readonly string[];
-  readonly #folderOf: (controller: Controller) => string;
+  readonly #fileOf: FileOf;
 
-  constructor(
-    version: 1 | 2,
-    folders: readonly string[],
-    folderOf: (controller: Controller) => string,
-  ) {
+  constructor(version: 1 | 2, folders: readonly string[], fileOf: FileOf) {
     this.#version = version;
     this.#folders = folders;
-    this.#folderOf = folderOf;
+    this.#fileOf = fileOf;
     this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
   }
 
   /** Whether the kernel has killed a process of the group because its memory was full. */
   get outOfMemory(): boolean {
-    const file = join(
-      this.#folderOf("memory"),
-      this.#version === 2 ? "memory.events" : "memory.oom_control",
-    );
-    return /^oom_kill [1-9]/m.test(readFileSync(file, "utf8"));
+    const file = this.#version === 2 ? "memory.events" : "memory.oom_control";
+    return /^oom_kill [1-9]/m.test(this.#read("memory", file));
   }
 
   /** Processor time so far, in milliseconds. */
   get cpuMs(): number {
-    if (this.#version === 1)
-      return Number(readFileSync(join(this.#folderOf("cpuacct"), "cpuacct.usage"), "utf8")) / 1e6;
-    const stat = readFileSync(join(this.#folderOf("cpu"), "cpu.stat"), "utf8");
-    return Number(/^usage_usec (\d+)/m.exec(stat)?.[1] ?? 0) / 1e3;
+    if (this.#version === 1) return Number(this.#read("cpuacct", "cpuacct.usage")) / 1e6;
+    return Number(/^usage_usec (\d+)/m.exec(this.#read("cpu", "cpu.stat"))?.[1] ?? 0) / 1e3;
   }
 
   /** Peak memory in bytes; null on version 2 before Linux 5.19, which does not report it. */
   get peakBytes(): number | null {
-    const file = join(
-      this.#folderOf("memory"),
-      this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes",
-    );
-    return existsSync(file) ? Number(readFileSync(file, "utf8")) : null;
+    const file = this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes";
+    return existsSync(this.#fileOf("memory", file)) ? Number(this.#read("memory", file)) : null;
   }
 
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */
   kill(): void {
-    if (this.#version === 2 && isWritable(join(this.#folderOf("memory"), "cgroup.kill"))) {
-      writeFileSync(join(this.#folderOf("memory"), "cgroup.kill"), "1");
+    const killFile = this.#fileOf("memory", "cgroup.kill");
+    if (this.#version === 2 && isWritable(killFile)) {
+      writeFileSync(killFile, "1");
       return;
     }
     for (const file of this.joinFiles) {
@@ -234,6 +226,10 @@ export class Cgroup {
       }
       await pause(REMOVE_PAUSE_MS[attempt] ?? 50);
     }
+  }
+
+  #read(controller: Controller, file: string): string {
+    return readFileSync(this.#fileOf(controller, file), "utf8");
   }
 
   async #removed(): Promise<boolean> {

@@ -71,11 +71,10 @@ export function tightened(pool: ChildLimits, requested: Limits = {}): ChildLimit
   return { ...pool, ...limits };
 }
 
+type Defined<T> = { [K in keyof T]?: NonNullable<T[K]> };
+
 /** A copy of an object without the keys whose value is undefined. */
-export function withoutUndefined<T extends object>(
-  value: T,
-): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
-    [K in keyof T]?: NonNullable<T[K]>;
-  };
+export function withoutUndefined<T extends object>(value: T): Defined<T> {
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries) as Defined<T>;
 }

@@ -9,7 +9,7 @@ export const CHANNEL_FD = 3;
 export const ARGUMENTS_FD = 4;
 /** Pipe to which bubblewrap writes its status as JSON. */
 export const STATUS_FD = 5;
-/** File from which bubblewrap reads the seccomp filter. */
+/** Pipe from which bubblewrap reads the seccomp filter. */
 export const FILTER_FD = 6;
 /** Pipe from which the shell around the program unpacks the workspace's files. */
 export const FILES_FD = 7;

@@ -36,7 +36,7 @@ export class GroupWatch {
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);
     const usage = attempt(() => ({
-      cpuMs: Math.round(this.#group.cpuMs * 1_000) / 1_000,
+      cpuMs: this.#group.cpuMs,
       maxRssBytes: this.#group.peakBytes,
     }));
     return { exceeded: this.#exceeded ?? this.#exceededNow(), usage };

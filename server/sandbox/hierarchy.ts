@@ -24,6 +24,11 @@ export interface CgroupFiles {
   readonly cgroup: string;
 }
 
+/** A line of mountinfo: `ID PARENT MAJOR:MINOR ROOT PATH … - TYPE SOURCE OPTIONS` (proc(5)). */
+const MOUNT = /^\S+ \S+ \S+ (\S+) (\S+) .* - (cgroup2?) \S+ (\S+)/gm;
+/** A line of cgroup: `ID:CONTROLLERS:PATH` (cgroups(7)). */
+const OWN_GROUP = /^\d+:([^:]*):(.*)$/gm;
+
 /**
  * The folders of this process's own groups. Pure. Undefined when the controllers are not mounted.
  */
@@ -31,26 +36,18 @@ export function ownGroups(
   { mountinfo, cgroup }: CgroupFiles,
   exists: (path: string) => boolean,
 ): Hierarchy | undefined {
-  const mounts = mountinfo
-    .split("\n")
-    .map((line) => {
-      const [fields = "", tail = ""] = line.split(" - ");
-      const [type = "", , options = ""] = tail.split(" ");
-      return {
-        root: fields.split(" ")[3] ?? "/",
-        path: fields.split(" ")[4] ?? "",
-        type,
-        options: options.split(","),
-      };
-    })
-    .filter(({ type }) => type === "cgroup" || type === "cgroup2");
-  const paths = cgroup
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => {
-      const [, names = "", ...path] = line.split(":");
-      return { names: names.split(","), path: path.join(":") };
-    });
+  const mounts = [...mountinfo.matchAll(MOUNT)].map(
+    ([, root = "", path = "", type, options = ""]) => ({
+      root,
+      path,
+      type,
+      options: options.split(","),
+    }),
+  );
+  const paths = [...cgroup.matchAll(OWN_GROUP)].map(([, names = "", path = ""]) => ({
+    names: names.split(","),
+    path,
+  }));
   const folder = (mount: { root: string; path: string }, own: string) => {
     // A container may see only its own part of the tree, which it does not know the path of.
     const inside =

@@ -6,8 +6,6 @@
 import { ARTIFACTS_FD, CHANNEL_FD, FILES_FD, SAVED_STDERR_FD } from "./fds.ts";
 import { findExpression } from "./patterns.ts";
 
-export { ARTIFACTS_FD, FILES_FD };
-
 /**
  * How the shell ends when it cannot unpack the files: the line follows tar's own on stderr. The
  * program has not been started.

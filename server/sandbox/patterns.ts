@@ -19,10 +19,8 @@ export type Token =
   | { readonly kind: "name" | "path" | "folders" };
 
 export const SLASH = codeOf("/");
-export const LAST_ASCII = 0x7f;
+const LAST_ASCII = 0x7f;
 const ANY_OF_NAME: Token = { kind: "class", negated: true, ranges: [] };
-/** Characters with a meaning of their own inside a POSIX class, where they cannot be escaped. */
-const SPECIAL_IN_CLASS = new Set(["[", "]", "^", "-", "\\"].map(codeOf));
 
 export function codeOf(character: string): number {
   return character.codePointAt(0) ?? 0;
@@ -106,46 +104,34 @@ export function parsePatterns(patterns: readonly string[]): Token[][] {
   return patterns.map(parse);
 }
 
-/** Separates special characters from the ends of a range. */
-function split([from, to]: Range): { readonly plain?: Range; readonly special: readonly number[] } {
-  const special: number[] = [];
-  while (from <= to && SPECIAL_IN_CLASS.has(from)) special.push(from++);
-  while (to >= from && SPECIAL_IN_CLASS.has(to)) special.push(to--);
-  return from <= to ? { plain: [from, to], special } : { special };
-}
-
+/** The range without the slash, which is no end of a range. */
 function withoutSlash([from, to]: Range): Range[] {
-  if (from > SLASH || to < SLASH) return [[from, to]];
-  const sides: Range[] = [
-    [from, SLASH - 1],
-    [SLASH + 1, to],
-  ];
-  return sides.filter(([start, end]) => start <= end);
+  return from < SLASH && SLASH < to
+    ? [
+        [from, SLASH - 1],
+        [SLASH + 1, to],
+      ]
+    : [[from, to]];
 }
 
-/** A POSIX bracket expression. Each special character stands where it is a literal. */
+/** A POSIX bracket expression. */
 function bracket(negated: boolean, ranges: readonly Range[]): string {
-  const parts = (negated ? ranges : ranges.flatMap(withoutSlash)).map(split);
-  const special = new Set(parts.flatMap((part) => part.special));
-  const take = (text: string) => (special.has(codeOf(text)) ? text : "");
-  const plain = parts
-    .flatMap((part) => (part.plain ? [part.plain] : []))
-    .map(([from, to]) => character(from) + (from === to ? "" : `-${character(to)}`));
-  const body = `${take("]")}${negated ? "/" : ""}${plain.join("")}${take("\\")}`;
-  if (body !== "") return `[${negated ? "^" : ""}${body}${take("^")}${take("[")}${take("-")}]`;
-  // A `^` in front negates the class, so a lone one is escaped outside of it.
-  const rest = `${take("-")}${take("[")}${take("^")}`;
-  return rest === "^" ? "\\^" : `[${rest}]`;
+  const parts = (negated ? ranges : ranges.flatMap(withoutSlash)).map(
+    ([from, to]) => symbol(from) + (from === to ? "" : `-${symbol(to)}`),
+  );
+  return `[${negated ? "^/" : ""}${parts.join("")}]`;
 }
 
-function character(code: number): string {
-  return String.fromCodePoint(code);
+/** A character in a bracket expression, where `[.` and `.]` stand for an escape. */
+function symbol(code: number): string {
+  const character = String.fromCodePoint(code);
+  return "[]^-\\".includes(character) ? `[.${character}.]` : character;
 }
 
 function expression(token: Token): string {
   switch (token.kind) {
     case "literal":
-      return character(token.code).replace(/[\\.[()*+?{|^$]/, "\\$&");
+      return String.fromCodePoint(token.code).replace(/[\\.[()*+?{|^$]/, "\\$&");
     case "class":
       return bracket(token.negated, token.ranges);
     case "name":

@@ -166,12 +166,11 @@ export function remedies(
   }
   if (!/namespace|uid map|Operation not permitted|Permission denied/i.test(detail)) return [];
   if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
+  const off = "User namespaces are switched off. As root: sysctl -w";
   if (setting("/proc/sys/kernel/unprivileged_userns_clone") === "0")
-    return [
-      "User namespaces are switched off. As root: sysctl -w kernel.unprivileged_userns_clone=1",
-    ];
+    return [`${off} kernel.unprivileged_userns_clone=1`];
   if (setting("/proc/sys/user/max_user_namespaces") === "0")
-    return ["User namespaces are switched off. As root: sysctl -w user.max_user_namespaces=10000"];
+    return [`${off} user.max_user_namespaces=10000`];
   if (setting("/.dockerenv") !== undefined)
     return [
       "In a container: run it with --security-opt seccomp=unconfined " +

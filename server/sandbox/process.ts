@@ -1,5 +1,6 @@
 /** Starts a contained process tree, and gives its starter the streams, the signals and the exit. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
@@ -17,12 +18,10 @@ import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 export interface Container {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Data that the container reads at {@link ARGUMENTS_FD} when it starts. */
-  readonly arguments?: Buffer;
+  /** Data that the container reads when it starts, by descriptor. */
+  readonly inputs?: ReadonlyMap<number, Buffer>;
   /** Whether the container is bubblewrap, which writes its status to {@link STATUS_FD}. */
   readonly status: boolean;
-  /** An open file that the container reads at {@link FILTER_FD}. The caller closes it. */
-  readonly filterFd?: number;
   /** How many processes stand between the child of the sandbox's first process and the program. */
   readonly depth?: number;
   /** The group that the tree joins, which counts its usage. It is removed when the tree ends. */
@@ -46,9 +45,9 @@ export async function launchProcess(
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
     const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = container.arguments ? "pipe" : "ignore";
+    stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
     stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
-    stdio[FILTER_FD] = container.filterFd ?? "ignore";
+    stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
     const [file = "", ...args] = container.argv;
@@ -63,7 +62,7 @@ export async function launchProcess(
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
     const { spawned, ...controls } = controlsOf(child, container);
-    if (container.arguments) (streams[ARGUMENTS_FD] as Writable).end(container.arguments);
+    for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
     await spawned;
@@ -99,30 +98,21 @@ function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Contai
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
-    if (!hasEnded) signalGroup(child.pid, signal);
+    if (!hasEnded) send(signal, child.pid && -child.pid);
   };
-  const spawned = new Promise<void>((resolve, reject) =>
-    child.once("spawn", resolve).once("error", (error) => {
-      watch?.end();
-      reject(error);
-    }),
-  );
+  const spawned = once(child, "spawn");
+  spawned.catch(() => watch?.end());
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
-      signalGroup(child.pid, "SIGKILL");
-      const counted = watch?.end();
+      send("SIGKILL", child.pid && -child.pid);
+      const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
       const started =
         bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
       hasEnded = true;
-      resolve({
-        ...exitOf(code, signal),
-        started,
-        exceeded: counted?.exceeded,
-        usage: counted?.usage,
-      });
+      resolve({ ...exitOf(code, signal), started, ...counted });
     }),
   );
   return {
@@ -134,20 +124,16 @@ function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Contai
       const firstPid = await bubblewrap?.firstPid;
       if (firstPid === undefined) return killGroup(signal);
       const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
-      if (hasEnded || pid === undefined) return;
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // It has ended in this moment.
-      }
+      if (!hasEnded) send(signal, pid);
     },
   };
 }
 
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** @param pid of a process, or of a process group as a negative number. */
+function send(signal: NodeJS.Signals, pid: number | undefined): void {
   if (pid === undefined) return;
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch {
     // It has ended already.
   }

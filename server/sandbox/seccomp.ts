@@ -125,16 +125,15 @@ const KILL = answer(0x80000000);
 const refuse = (errno: number) => answer(0x00050000 | errno);
 
 // A condition jumps over its own block only: a jump has 8 bits.
-const ifEqual = (k: number, ...block: Instruction[]): Instruction[] => [
-  [0x15, 0, block.length, k],
-  ...block,
-];
+const condition =
+  (code: number) =>
+  (k: number, ...block: Instruction[]): Instruction[] => [[code, 0, block.length, k], ...block];
+const ifEqual = condition(0x15);
+const ifAnyBit = condition(0x45);
+const ifOneOf = (values: readonly number[], block: Instruction) =>
+  values.flatMap((value) => ifEqual(value, block));
 const unlessEqual = (k: number, ...block: Instruction[]): Instruction[] => [
   [0x15, block.length, 0, k],
-  ...block,
-];
-const ifAnyBit = (bits: number, ...block: Instruction[]): Instruction[] => [
-  [0x45, 0, block.length, bits],
   ...block,
 ];
 
@@ -145,8 +144,9 @@ const ifAnyBit = (bits: number, ...block: Instruction[]): Instruction[] => [
 export function seccompProgram(arch: SeccompArch): Buffer {
   const column = arch === "x64" ? 0 : 1;
   const each = (calls: Readonly<Record<string, Numbers>>, errno: number) =>
-    Object.values(calls).flatMap(({ [column]: number }) =>
-      number === null ? [] : ifEqual(number, refuse(errno)),
+    ifOneOf(
+      Object.values(calls).flatMap(({ [column]: number }) => number ?? []),
+      refuse(errno),
     );
   const checked = (call: keyof typeof CHECKED, ...block: Instruction[]) =>
     ifEqual(CHECKED[call][column], ...block);
@@ -159,25 +159,15 @@ export function seccompProgram(arch: SeccompArch): Buffer {
     ...each(REFUSED, EPERM),
     ...each(ABSENT, ENOSYS),
     ...checked("clone", load(argument(0)), ...ifAnyBit(NEW_NAMESPACES, refuse(EPERM)), ALLOW),
-    ...checked(
-      "ioctl",
-      load(argument(1)),
-      ...TERMINAL_INPUT.flatMap((command) => ifEqual(command, refuse(EPERM))),
-      ALLOW,
-    ),
-    ...checked(
-      "personality",
-      load(argument(0)),
-      ...PERSONALITIES.flatMap((allowed) => ifEqual(allowed, ALLOW)),
-      refuse(EPERM),
-    ),
+    ...checked("ioctl", load(argument(1)), ...ifOneOf(TERMINAL_INPUT, refuse(EPERM)), ALLOW),
+    ...checked("personality", load(argument(0)), ...ifOneOf(PERSONALITIES, ALLOW), refuse(EPERM)),
     ...checked(
       "socket",
       load(argument(1)),
       mask(SOCKET_TYPE),
       ...ifEqual(SOCK_PACKET, refuse(EAFNOSUPPORT)),
       load(argument(0)),
-      ...FAMILIES.flatMap((family) => ifEqual(family, ALLOW)),
+      ...ifOneOf(FAMILIES, ALLOW),
       refuse(EAFNOSUPPORT),
     ),
     ...checked("socketpair", load(argument(0)), ...ifEqual(AF_UNIX, ALLOW), refuse(EAFNOSUPPORT)),

@@ -18,10 +18,7 @@ function isMapped(uid: number): boolean {
   return readFileSync("/proc/self/uid_map", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/).map(Number))
-    .some(
-      ([inside, , count]) =>
-        inside !== undefined && count !== undefined && uid >= inside && uid < inside + count,
-    );
+    .some(([inside = 0, , count = 0]) => uid >= inside && uid < inside + count);
 }
 
 /** Lends a uid to each child. A server that is not root has only its own user. */

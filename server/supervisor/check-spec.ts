@@ -4,7 +4,7 @@ import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
-import { type ChildLimits, type Confinement, tightened } from "../sandbox/confinement.ts";
+import { type Confinement, tightened } from "../sandbox/confinement.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetch-rules.ts";
@@ -43,7 +43,8 @@ export interface ChildRequest {
 export interface CheckedSpec extends ChildRequest {
   /** The rules at the time of the check. A reload replaces them. */
   readonly rules: PoolRules;
-  readonly limits: ChildLimits;
+  /** The pool's confinement, tightened by the limits that the caller requests. */
+  readonly confinement: Confinement;
   readonly runtime: Runtime;
   /** The function to call; undefined for a command. */
   readonly call: FunctionCall | undefined;
@@ -58,12 +59,12 @@ export interface CheckedSpec extends ChildRequest {
  */
 export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec {
   const { spec, uploads } = request;
-  const { confinement, fetchRules, runtimes } = rules;
+  const { runtimes, fetchRules } = rules;
   checkSandbox(spec.sandbox, rules);
   checkCommand(spec, rules);
   const call = runtimes.callOf(spec);
   const runtime = call ? runtimes.of(call) : runtimes.command;
-  const limits = tightened(confinement.limits, spec.limits);
+  const limits = tightened(rules.confinement.limits, spec.limits);
   if (uploads?.stdin && spec.stdin !== undefined)
     throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
   checkFiles(spec, {
@@ -71,7 +72,8 @@ export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec 
     maxBytes: limits.workspaceBytes,
     rules: fetchRules,
   });
-  return { ...request, rules, limits, runtime, call, deadlineMs: deadlineOf(request, rules) };
+  const confinement = { ...rules.confinement, limits };
+  return { ...request, rules, confinement, runtime, call, deadlineMs: deadlineOf(request, rules) };
 }
 
 /** @throws {PoolError} `sandbox_unavailable` when the member's sandbox is weaker than demanded. */

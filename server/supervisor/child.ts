@@ -2,31 +2,24 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildReference, ChildStatus } from "../../openapi/resources.ts";
-import type { ChildKind } from "../../openapi/spec.ts";
+import type { ChildInfo, ChildReference } from "../../openapi/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
-import type { Confinement } from "../sandbox/confinement.ts";
-import type { Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
-import type { FetchRules } from "../workspace/fetch-rules.ts";
 import { packWorkspace } from "../workspace/pack.ts";
-import type { CheckedSpec } from "./check-spec.ts";
+import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog } from "./output/event-log.ts";
 import { ChildStdin } from "./stdin.ts";
 
-export interface ChildOptions
-  extends Pick<CheckedSpec, "spec" | "uploads" | "runtime" | "call" | "deadlineMs"> {
+export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly reference: ChildReference;
   /** The caller that asked for the child. */
   readonly client: string;
-  readonly sandbox: Sandbox;
-  readonly confinement: Confinement;
-  /** The URLs from which files are fetched. */
-  readonly fetchRules: FetchRules;
+  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules">;
   /** A folder private to the server, for bytes on their way into the child and out of it. */
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
@@ -42,18 +35,11 @@ export class Child {
   /** Resolves when the terminal event is in the log. */
   readonly finished: Promise<void>;
   readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
-  readonly #kind: ChildKind;
-  readonly #labels: Record<string, string>;
-  readonly #startedAt = new Date();
   readonly #startedMs = performance.now();
-  readonly #deadlineAt: Date | null;
   readonly #fetching = new AbortController();
   readonly #launched = Promise.withResolvers<SandboxedProcess | undefined>();
-  #status: ChildStatus = "running";
-  #endedAt: Date | null = null;
-  #ending: Pick<ChildInfo, "exitCode" | "code"> = { exitCode: null, code: null };
+  #info: ChildInfo;
   #cause: Cause | undefined;
-  #process: SandboxedProcess | undefined;
   #started: StartedWork | undefined;
   #draining = false;
   #artifacts: Artifacts | undefined;
@@ -65,14 +51,25 @@ export class Child {
     // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
-    this.#kind = spec.command ? "command" : spec.task ? "task" : "function";
-    this.#labels = spec.labels ?? {};
+    const { deadlineMs, reference, rules } = options;
+    const startedMs = Date.now();
+    const deadlineAt =
+      deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString();
+    this.#info = {
+      ...reference,
+      status: "running",
+      kind: spec.command ? "command" : spec.task ? "task" : "function",
+      startedAt: new Date(startedMs).toISOString(),
+      deadlineAt,
+      endedAt: null,
+      exitCode: null,
+      code: null,
+      labels: spec.labels ?? {},
+      sandbox: rules.sandbox.level,
+    };
     this.stdin = new ChildStdin(options, (why) => this.stop("cancelled", why));
-    const { deadlineMs, reference } = options;
-    this.#deadlineAt =
-      deadlineMs === undefined ? null : new Date(this.#startedAt.getTime() + deadlineMs);
     this.log.append({ type: "placed", child: reference });
-    const detail = `the child was stopped at its deadline, ${this.#deadlineAt?.toISOString()}`;
+    const detail = `the child was stopped at its deadline, ${deadlineAt}`;
     if (deadlineMs !== undefined)
       this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", detail), deadlineMs);
     this.finished = this.#run(options);
@@ -87,18 +84,7 @@ export class Child {
   }
 
   get info(): ChildInfo {
-    const { reference, sandbox } = this.#options;
-    return {
-      ...reference,
-      status: this.#status,
-      kind: this.#kind,
-      startedAt: this.#startedAt.toISOString(),
-      deadlineAt: this.#deadlineAt?.toISOString() ?? null,
-      endedAt: this.#endedAt?.toISOString() ?? null,
-      ...this.#ending,
-      labels: this.#labels,
-      sandbox: sandbox.level,
-    };
+    return this.#info;
   }
 
   /** The files that the child left, once it has finished; undefined if the spec asked for none. */
@@ -113,23 +99,24 @@ export class Child {
    * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
    */
   stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
-    if (this.#status === "ended") return;
-    if (this.#status === "running") {
+    const { status } = this.#info;
+    if (status === "ended") return;
+    if (status === "running") {
       this.#cause = { code, detail };
-      this.#status = "stopping";
+      this.#info = { ...this.#info, status: "stopping" };
       this.#fetching.abort();
-      if (graceMs > 0) void this.#process?.signal("SIGTERM");
+      if (graceMs > 0) void this.#started?.process.signal("SIGTERM");
     }
     if (graceMs >= this.#killDeadline.remainingMs) return;
     this.#killDeadline = new Deadline(graceMs);
     clearTimeout(this.#killTimer);
-    this.#killTimer = setTimeout(() => this.#process?.kill(), graceMs);
+    this.#killTimer = setTimeout(() => this.#started?.process.kill(), graceMs);
   }
 
   /** Sends a signal to the program once it has been started. An ended child stays as it is. */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const process = await this.#launched.promise;
-    if (this.#status !== "ended") await process?.signal(signal);
+    if (this.#info.status !== "ended") await process?.signal(signal);
   }
 
   /** Notifies a function that the member drains, by its abort signal. The function goes on. */
@@ -144,7 +131,7 @@ export class Child {
   }
 
   async #run(options: ChildOptions): Promise<void> {
-    const { spec, uploads, confinement, folder } = options;
+    const { spec, uploads, confinement, folder, rules } = options;
     const streams = new ChildStreams({
       log: this.log,
       spec,
@@ -158,7 +145,7 @@ export class Child {
     try {
       files = await packWorkspace(spec.files ?? {}, {
         uploaded: uploads?.files ?? [],
-        rules: options.fetchRules,
+        rules: rules.fetchRules,
         maxBytes: confinement.limits.workspaceBytes,
         folder,
         signal: this.#fetching.signal,
@@ -175,8 +162,7 @@ export class Child {
       ending = await this.#abandon(error);
     }
     files?.destroy();
-    this.#status = "ended";
-    this.#endedAt = new Date();
+    this.#info = { ...this.#info, status: "ended", endedAt: new Date().toISOString() };
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#killTimer);
     this.#launched.resolve(undefined);
@@ -184,10 +170,10 @@ export class Child {
     this.#exit.resolve();
     release?.();
     this.#artifacts = await streams.end();
-    this.#process = undefined;
     this.#started = undefined;
     const terminal = terminalEvent(ending, this.#artifacts);
-    this.#ending = {
+    this.#info = {
+      ...this.#info,
       exitCode: terminal.exitCode ?? null,
       code: terminal.type === "failed" ? terminal.problem.code : null,
     };
@@ -195,23 +181,20 @@ export class Child {
   }
 
   async #start(
-    { runtime, reference, spec, call, client, sandbox, confinement }: ChildOptions,
+    { runtime, reference, spec, call, client, rules, confinement }: ChildOptions,
     files: Readable | undefined,
     streams: ChildStreams,
   ): Promise<StartedWork> {
-    const context = {
-      member: reference.member,
-      pool: reference.pool,
-      childId: reference.id,
-      deadline: this.#deadlineAt?.getTime() ?? null,
-    };
+    const { id: childId, pool, member } = reference;
+    const { deadlineAt } = this.#info;
+    const deadline = deadlineAt === null ? null : Date.parse(deadlineAt);
+    const context = { member, pool, childId, deadline };
     const started = await runtime.start(
       { spec, call, context, client, onProgress: streams.onProgress },
-      { sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
+      { sandbox: rules.sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
     );
-    this.#process = started.process;
-    this.#launched.resolve(started.process);
     this.#started = started;
+    this.#launched.resolve(started.process);
     if (this.#draining) started.drain?.();
     // A stop may have come during the start.
     if (this.#cause) started.process.kill();
@@ -233,15 +216,16 @@ export class Child {
 
   /** Ends a child that cannot be started or followed: its process would run on without a slot. */
   async #abandon(error: unknown): Promise<Ending> {
-    this.#process?.kill();
-    await this.#process?.exited;
+    const process = this.#started?.process;
+    process?.kill();
+    await process?.exited;
     const detail = error instanceof PoolError ? error.message : String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
       this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
     return {
       outcome: { kind: "unavailable", detail },
-      cause: this.#process ? undefined : cause,
+      cause: process ? undefined : cause,
       usage: usageOf(this.#startedMs),
     };
   }

@@ -68,40 +68,40 @@ function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }
 
+/** The codes of outcomes without a result. */
+const FAILURES = {
+  threw: "function_threw",
+  invalid: "invalid_request",
+  unavailable: "sandbox_unavailable",
+  crashed: "worker_crashed",
+} as const;
+
+interface Failure {
+  readonly detail: string;
+  readonly exitCode?: number | undefined;
+  readonly error?: FunctionError;
+}
+
 /** The terminal event: the server's cause if there is one, else the work's own outcome. */
 export function terminalEvent(
   { outcome, cause, usage }: Ending,
   artifacts: Artifacts | undefined,
 ): EventOf<"result"> | EventOf<"failed"> {
   const base = { usage, artifacts: artifacts?.list() ?? [] };
-  const failed = (
-    code: ErrorCode,
-    detail: string,
-    { exitCode, error }: { exitCode?: number | undefined; error?: FunctionError } = {},
-  ) => ({
+  const failed = (code: ErrorCode, { detail, exitCode, error }: Failure) => ({
     type: "failed" as const,
     problem: problem(code, detail, error ? { error } : {}),
     ...(exitCode !== undefined && { exitCode }),
     ...base,
   });
-  if (cause) return failed(cause.code, cause.detail);
-  const exitCode = outcome.kind === "exited" ? outcome.exit.exitCode : undefined;
-  if (artifacts?.problem !== undefined && (exitCode !== undefined || outcome.kind === "returned"))
-    return failed("payload_too_large", `artifacts: ${artifacts.problem}`, { exitCode });
-  switch (outcome.kind) {
-    case "returned": {
-      const { value, encoding } = outcome;
-      return { type: "result", value, ...(encoding && { encoding }), ...base };
-    }
-    case "exited":
-      return { type: "result", exitCode: outcome.exit.exitCode, ...base };
-    case "threw":
-      return failed("function_threw", outcome.detail, { error: outcome.error });
-    case "invalid":
-      return failed("invalid_request", outcome.detail);
-    case "unavailable":
-      return failed("sandbox_unavailable", outcome.detail);
-    case "crashed":
-      return failed("worker_crashed", outcome.detail, { exitCode: outcome.exitCode });
-  }
+  if (cause) return failed(cause.code, cause);
+  if (outcome.kind !== "exited" && outcome.kind !== "returned")
+    return failed(FAILURES[outcome.kind], outcome);
+  const result =
+    outcome.kind === "exited"
+      ? { exitCode: outcome.exit.exitCode }
+      : { value: outcome.value, ...(outcome.encoding && { encoding: outcome.encoding }) };
+  if (artifacts?.problem !== undefined)
+    return failed("payload_too_large", { detail: `artifacts: ${artifacts.problem}`, ...result });
+  return { type: "result", ...result, ...base };
 }

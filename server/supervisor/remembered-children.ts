@@ -27,13 +27,10 @@ export class RememberedChildren {
    */
   add(child: Child, rememberMs: number): void {
     this.#timers.set(child, setTimeout(() => this.#forget(child), rememberMs).unref());
-    let eventBytes = 0;
-    let artifactBytes = 0;
-    for (const { log, artifacts } of this.#timers.keys()) {
-      eventBytes += log.heldBytes;
-      artifactBytes += artifacts?.bytes ?? 0;
-    }
-    for (const oldest of [...this.#timers.keys()]) {
+    const children = [...this.#timers.keys()];
+    let eventBytes = children.reduce((sum, { log }) => sum + log.heldBytes, 0);
+    let artifactBytes = children.reduce((sum, { artifacts }) => sum + (artifacts?.bytes ?? 0), 0);
+    for (const oldest of children) {
       const isWithinBounds =
         this.#timers.size <= MAX_CHILDREN &&
         eventBytes <= MAX_EVENT_BYTES &&

@@ -32,33 +32,23 @@ export interface SlotLease {
   free(): void;
 }
 
-interface GrantedSlot {
-  readonly waiter: Waiter;
-  /** Returns the slot at the end of its time. */
-  readonly timer: NodeJS.Timeout;
-}
-
 export class Slots {
-  readonly #options: SlotsOptions;
+  #options: SlotsOptions;
   readonly #queue = new Queue<Waiter>();
-  readonly #granted = new Map<string, GrantedSlot>();
-  #max: number;
-  #maxQueue: number;
+  readonly #granted = new Map<string, Waiter>();
   #taken = 0;
   #draining = false;
   #positionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
-    this.#max = options.max;
-    this.#maxQueue = options.maxQueue;
   }
 
   /** The load of the pool here. Its `max` is 0 during a drain. */
   load(): Load {
     return {
       active: this.#taken + this.#granted.size,
-      max: this.#draining ? 0 : this.#max,
+      max: this.#draining ? 0 : this.#options.max,
       queued: this.#queue.size,
     };
   }
@@ -108,7 +98,8 @@ export class Slots {
    */
   request(client: string, waitMs: number): Waiter {
     this.#checkAdmitting();
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= this.#maxQueue)) throw this.#full();
+    const { pool, member, maxQueue } = this.#options;
+    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
     const waiter = new Waiter(client);
     this.#queue.push(client, waiter);
     const endWait = (error: PoolError) => {
@@ -116,14 +107,13 @@ export class Slots {
       waiter.refuse(error);
       this.#reportPositions();
     };
-    const { pool, member } = this.#options;
     const timeout = `no slot of pool ${pool} came free on member ${member} in ${waitMs} ms`;
     const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
     void waiter.settled.then(() => clearTimeout(timer));
     waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
     this.#serve();
     // The new waiter hears its position at once. The positions of the others are unchanged.
-    if (this.#queue.size > 0) this.#moveWaiters((each) => each === waiter);
+    waiter.moveTo([...this.#queue.inOrder()].indexOf(waiter) + 1);
     return waiter;
   }
 
@@ -132,10 +122,9 @@ export class Slots {
    * children and waiting clients stay, even where they are too many. More room serves waiting
    * clients at once.
    */
-  resize(max: number, maxQueue = this.#maxQueue): void {
+  resize(max: number, maxQueue = this.#options.maxQueue): void {
     this.#draining = false;
-    this.#max = max;
-    this.#maxQueue = maxQueue;
+    this.#options = { ...this.#options, max, maxQueue };
     this.#serve();
   }
 
@@ -150,7 +139,7 @@ export class Slots {
 
   /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
   get #isFree(): boolean {
-    return this.#taken + this.#granted.size < this.#max;
+    return this.#taken + this.#granted.size < this.#options.max;
   }
 
   #lease(requestedAt: number): SlotLease {
@@ -179,7 +168,9 @@ export class Slots {
         this.#return(id);
         this.#serve();
       };
-      this.#granted.set(id, { waiter, timer: setTimeout(giveBack, HOLD_MS) });
+      this.#granted.set(id, waiter);
+      const timer = setTimeout(giveBack, HOLD_MS);
+      void waiter.settled.then(() => clearTimeout(timer));
       waiter.leave = giveBack;
       waiter.grant({ id, pool, member, heldUntil: new Date(Date.now() + HOLD_MS).toISOString() });
       this.#reportPositions();
@@ -187,7 +178,7 @@ export class Slots {
   }
 
   #holderOf(id: string, client: string): Waiter {
-    const waiter = this.#granted.get(id)?.waiter;
+    const waiter = this.#granted.get(id);
     if (!waiter)
       throw PoolError.of(
         "slot_not_found",
@@ -200,19 +191,8 @@ export class Slots {
   }
 
   #return(id: string): void {
-    const granted = this.#granted.get(id);
+    this.#granted.get(id)?.settle();
     this.#granted.delete(id);
-    clearTimeout(granted?.timer);
-    granted?.waiter.settle();
-  }
-
-  /** Gives waiters their positions: all of them, or the chosen ones. */
-  #moveWaiters(isChosen: (waiter: Waiter) => boolean = () => true): void {
-    let position = 0;
-    for (const waiter of this.#queue.inOrder()) {
-      position += 1;
-      if (isChosen(waiter)) waiter.moveTo(position);
-    }
   }
 
   /** Reports the positions soon, once for all changes until then. */
@@ -220,7 +200,8 @@ export class Slots {
     if (this.#positionTimer || this.#queue.size === 0) return;
     this.#positionTimer = setTimeout(() => {
       this.#positionTimer = undefined;
-      this.#moveWaiters();
+      let position = 0;
+      for (const waiter of this.#queue.inOrder()) waiter.moveTo(++position);
     }, POSITION_INTERVAL_MS);
   }
 

@@ -89,9 +89,16 @@ export class ChildStdin {
     this.#lastTurn = before.then(() => turn.promise);
     this.#waiting += 1;
     try {
-      await inTime(before).finally(() => {
-        this.#waiting -= 1;
-      });
+      const isOver = await within(
+        TURN_TIMEOUT_MS,
+        before.then(() => true),
+      );
+      this.#waiting -= 1;
+      if (!isOver)
+        throw PoolError.of(
+          "request_timeout",
+          `another body is still being written after ${TURN_TIMEOUT_MS} ms`,
+        );
       return await this.#put(body, end);
     } finally {
       turn.resolve();
@@ -154,17 +161,4 @@ function closed(bytes: number): PoolError {
       ? `the child took ${bytes} bytes of this body and no more`
       : "the child's input was never open, or has ended",
   );
-}
-
-/** Waits for the turn before, for 60 s at most. @throws {PoolError} `request_timeout`. */
-async function inTime(before: Promise<unknown>): Promise<void> {
-  const isOver = await within(
-    TURN_TIMEOUT_MS,
-    before.then(() => true),
-  );
-  if (!isOver)
-    throw PoolError.of(
-      "request_timeout",
-      `another body is still being written after ${TURN_TIMEOUT_MS} ms`,
-    );
 }

@@ -39,7 +39,7 @@ export type ChangeableOptions = Omit<
   "pool" | "member" | "url" | "sandbox" | "folder"
 >;
 
-/** Who asks for a child, and with what. */
+/** A caller's claim to a slot. */
 export interface Claim {
   /** The caller: the name of its token, or else its address. The queue serves callers in turn. */
   readonly client: string;
@@ -47,9 +47,6 @@ export interface Claim {
   readonly slot?: string | undefined;
   /** The parts that came beside the spec. */
   readonly uploads?: Uploads | undefined;
-}
-
-export interface Wait extends Claim {
   /** Is called with the caller's position in the queue, at first and when it changes. */
   readonly onPosition?: ((position: number) => void) | undefined;
   /** Aborts when the caller leaves, which ends the wait. */
@@ -90,20 +87,20 @@ export class Supervisor {
   async admitWhenFree(
     spec: ChildSpec,
     lifetime: Lifetime,
-    { onPosition, signal, ...claim }: Wait,
+    { client, slot, uploads, onPosition, signal }: Claim,
   ): Promise<Child> {
-    const checked = checkSpec({ spec, lifetime, uploads: claim.uploads }, this.options);
-    if (spec.waitMs === 0 || claim.slot !== undefined) return this.#admit(checked, claim);
+    const checked = checkSpec({ spec, lifetime, uploads }, this.options);
+    if (spec.waitMs === 0 || slot !== undefined) return this.#admit(checked, client, slot);
     const deadline = new Deadline(spec.deadlineMs);
     const { deadlineMs = Number.POSITIVE_INFINITY } = checked;
-    const waiter = this.slots.request(claim.client, Math.min(spec.waitMs, deadlineMs));
+    const waiter = this.slots.request(client, Math.min(spec.waitMs, deadlineMs));
     if (onPosition) waiter.onPosition(onPosition);
     const leave = () => waiter.leave();
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
     try {
       const { id } = await waiter.granted;
-      return this.#admit(this.#afterWait(checked, deadline), { ...claim, slot: id });
+      return this.#admit(this.#afterWait(checked, deadline), client, id);
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
         throw PoolError.of(
@@ -179,29 +176,23 @@ export class Supervisor {
   }
 
   /** @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`. */
-  #admit(checked: CheckedSpec, { client, slot }: Claim): Child {
-    const { spec, lifetime, uploads, runtime, call, limits } = checked;
+  #admit(checked: CheckedSpec, client: string, slot: string | undefined): Child {
+    const { spec, lifetime, uploads, deadlineMs } = checked;
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
-    const { pool, member, url, sandbox, graceMs, confinement, fetchRules, folder } = this.options;
+    const { pool, member, url, graceMs, folder } = this.options;
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
+      ...checked,
       reference: { id, pool, member, url: `${url}/children/${id}` },
       // The input of a placed child stays open. A call's input is empty unless its spec says more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
-      uploads,
-      runtime,
-      call,
       client,
-      sandbox,
-      confinement: { ...confinement, limits },
-      fetchRules,
       folder,
       // A caller that claims a slot names what remains of its deadline. The default counts from its
       // request for the slot.
       deadlineMs:
         spec.deadlineMs ??
-        (checked.deadlineMs &&
-          Math.max(1, checked.deadlineMs - (performance.now() - lease.requestedAt))),
+        (deadlineMs && Math.max(1, deadlineMs - (performance.now() - lease.requestedAt))),
       graceMs,
     });
     this.#children.set(id, child);

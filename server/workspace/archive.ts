@@ -74,9 +74,9 @@ function textOf(bytes: Buffer): string | undefined {
  */
 function checkSum(header: Buffer): void {
   const expected = Number.parseInt(header.toString("latin1", 148, 156).replace(/\0.*$/s, ""), 8);
-  let sum = 8 * 32;
-  for (const [index, byte] of header.entries()) if (index < 148 || index >= 156) sum += byte;
-  if (expected !== sum) throw new ArchiveError("a header has a wrong checksum");
+  const summed = Buffer.from(header).fill(" ", 148, 156);
+  if (expected !== summed.reduce((sum, byte) => sum + byte))
+    throw new ArchiveError("a header has a wrong checksum");
 }
 
 function sizeOf(header: Buffer): number {

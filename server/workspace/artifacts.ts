@@ -2,12 +2,12 @@
  * The files that a child left. They come as the tar stream of its sandbox, are stored in one file
  * without a name, and are read by path.
  */
-import { Readable } from "node:stream";
+import { addAbortSignal, Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
 import { pathMatcher } from "./path-matcher.ts";
-import { READ_BYTES, Spool, type SpoolRange } from "./spool.ts";
+import { READ_BYTES, Spool, type Spooled } from "./spool.ts";
 
 export interface ArtifactOptions {
   /** The patterns of the paths to keep; see `server/sandbox/patterns.ts`. */
@@ -24,7 +24,7 @@ export interface ArtifactOptions {
 
 export class Artifacts {
   readonly #spool: Spool;
-  readonly #ranges = new Map<string, SpoolRange>();
+  readonly #files = new Map<string, Spooled>();
   readonly #streams = new Set<Promise<void>>();
   #problem: string | undefined;
   #closing: Promise<void> | undefined;
@@ -41,18 +41,15 @@ export class Artifacts {
   static async receive(tar: Readable, options: ArtifactOptions): Promise<Artifacts> {
     const artifacts = new Artifacts(options.folder);
     const { signal } = options;
-    const stop = () => tar.destroy();
     // A stream that is destroyed while nobody reads it may still emit an error.
     tar.on("error", () => {});
-    signal?.addEventListener("abort", stop, { once: true });
+    if (signal) addAbortSignal(signal, tar);
     try {
-      signal?.throwIfAborted();
       await artifacts.#keep(readArchive(tar), options);
     } catch (error) {
       const reason = signal?.aborted ? "it took too long" : reasonOf(error);
       artifacts.#problem = `the artifacts were not read to their end: ${reason}`;
     } finally {
-      signal?.removeEventListener("abort", stop);
       tar.destroy();
     }
     return artifacts;
@@ -71,10 +68,9 @@ export class Artifacts {
       if (count > maxFiles) throw new ArchiveError(`there are more than ${maxFiles} files`);
       if (bytes > maxBytes) throw new ArchiveError(`they are larger than ${maxBytes} bytes`);
       const path = pathOf(entry);
-      const isKept = path !== undefined && !this.#ranges.has(path) && matches(path);
-      const start = this.#spool.end;
-      for await (const piece of entry.body) if (isKept) await this.#spool.append(piece);
-      if (isKept) this.#ranges.set(path, { start, bytes: entry.bytes });
+      if (path !== undefined && !this.#files.has(path) && matches(path))
+        this.#files.set(path, await this.#spool.add(entry.body));
+      else for await (const _ of entry.body);
     }
   }
 
@@ -85,14 +81,12 @@ export class Artifacts {
 
   /** Bytes of all files together. */
   get bytes(): number {
-    let sum = 0;
-    for (const { bytes } of this.#ranges.values()) sum += bytes;
-    return sum;
+    return [...this.#files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** All files, by path. */
   list(): { readonly path: string; readonly bytes: number }[] {
-    return [...this.#ranges]
+    return [...this.#files]
       .map(([path, { bytes }]) => ({ path, bytes }))
       .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -102,17 +96,14 @@ export class Artifacts {
    * or destroy the stream.
    */
   open(path: string): { readonly bytes: number; readonly stream: Readable } | undefined {
-    const range = this.#ranges.get(path);
-    if (!range || this.#closing) return undefined;
-    const stream = Readable.from(this.#spool.read(range), {
-      objectMode: false,
-      highWaterMark: READ_BYTES,
-    });
+    const file = this.#files.get(path);
+    if (!file || this.#closing) return undefined;
+    const stream = Readable.from(file.read(), { objectMode: false, highWaterMark: READ_BYTES });
     const streamClosed = new Promise<void>((resolve) => stream.once("close", resolve)).then(() => {
       this.#streams.delete(streamClosed);
     });
     this.#streams.add(streamClosed);
-    return { bytes: range.bytes, stream };
+    return { bytes: file.bytes, stream };
   }
 
   /** Removes the content once no stream is open, and resolves then. Idempotent. */

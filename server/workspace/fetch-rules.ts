@@ -50,26 +50,21 @@ export const UrlRuleSchema = z.string().transform((text, context): UrlRule => {
 
 /** `ADDRESS` or `ADDRESS/BITS`. */
 export const NetworkSchema = z.string().refine((text) => {
-  const [address = "", bits, ...more] = text.split("/");
-  const size = isIPv4(address) ? 32 : 128;
-  return (
-    isIP(address) > 0 &&
-    !address.includes("%") &&
-    more.length === 0 &&
-    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= size))
-  );
+  try {
+    listOf([text]);
+    return /^[^/%]+(\/\d{1,3})?$/.test(text);
+  } catch {
+    return false;
+  }
 }, "expected an IP address or a network, such as 10.0.0.0/8");
 
+/** @throws for a text that is no network. */
 function listOf(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {
     const [address = "", bits] = network.split("/");
-    const family = isIPv4(address) ? "ipv4" : "ipv6";
-    list.addSubnet(
-      address,
-      bits === undefined ? (family === "ipv4" ? 32 : 128) : Number(bits),
-      family,
-    );
+    const isV4 = isIPv4(address);
+    list.addSubnet(address, Number(bits ?? (isV4 ? 32 : 128)), isV4 ? "ipv4" : "ipv6");
   }
   return list;
 }
@@ -108,9 +103,10 @@ export function allowsUrl(
 }
 
 /**
- * IPv4 that is not public: this network, private, shared, loopback, link-local (where clouds serve
- * their metadata), protocols, tests, relays, multicast and reserved ones (IANA special-purpose
- * registry, RFC 6890).
+ * Addresses that are not public (IANA special-purpose registry, RFC 6890). IPv4: this network,
+ * private, shared, loopback, link-local (where clouds serve their metadata), protocols, tests,
+ * relays, multicast and reserved ones. IPv6: protocols (Teredo), documentation, and 6to4, which
+ * carries any IPv4 address.
  */
 const SPECIAL = listOf([
   "0.0.0.0/8",
@@ -127,24 +123,22 @@ const SPECIAL = listOf([
   "198.51.100.0/24",
   "203.0.113.0/24",
   "224.0.0.0/3",
+  "2001::/23",
+  "2001:db8::/32",
+  "2002::/16",
+  "3fff::/20",
 ]);
 /**
  * Public IPv6. Loopback, unique-local, link-local, multicast, mapped IPv4 and NAT64 lie outside.
  */
 const PUBLIC_6 = listOf(["2000::/3"]);
-/**
- * Exceptions within it: protocols (Teredo), documentation, and 6to4, which carries any IPv4
- * address.
- */
-const SPECIAL_6 = listOf(["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]);
 
 /** Whether the server may connect to the address for a caller. */
 export function allowsAddress({ addresses }: FetchRules, address: string): boolean {
   // An address with a zone is link-local.
   if (isIP(address) === 0 || address.includes("%")) return false;
-  if (isIPv4(address)) return addresses.check(address, "ipv4") || !SPECIAL.check(address, "ipv4");
-  return (
-    addresses.check(address, "ipv6") ||
-    (PUBLIC_6.check(address, "ipv6") && !SPECIAL_6.check(address, "ipv6"))
-  );
+  const isV4 = isIPv4(address);
+  const family = isV4 ? "ipv4" : "ipv6";
+  if (addresses.check(address, family)) return true;
+  return (isV4 || PUBLIC_6.check(address, family)) && !SPECIAL.check(address, family);
 }

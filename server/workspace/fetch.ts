@@ -5,12 +5,12 @@
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
-import { once } from "node:events";
+import { addAbortListener } from "node:events";
 import { isIP, type TcpSocketConnectOpts } from "node:net";
 import { Agent, type Dispatcher, request } from "undici";
 import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
 import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
-import type { Spool, SpoolRange } from "./spool.ts";
+import type { Spool, Spooled } from "./spool.ts";
 
 /** A file that a caller names by its URL. */
 export interface RemoteFile {
@@ -69,17 +69,21 @@ export async function fetchFile(
   file: RemoteFile,
   spool: Spool,
   options: FetchOptions,
-): Promise<SpoolRange> {
+): Promise<Spooled> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   const signal = AbortSignal.any([options.signal, timeout]);
   let current = file;
   for (let redirects = 0; ; redirects++) {
     const url = checkUrl(current, options.rules);
-    const addresses = await addressesOf(current, url, { ...options, signal });
     const agent = new Agent({
-      connect: { lookup: pinnedTo(addresses), timeout: CONNECT_TIMEOUT_MS },
+      connect: { lookup: checkedLookup(current, options), timeout: CONNECT_TIMEOUT_MS },
     });
+    // The signal of a request has no effect before its connection is there.
+    const listener = addAbortListener(signal, () => void agent.destroy());
     try {
+      // An address is connected to without a lookup.
+      const host = url.hostname.replace(/^\[|\]$/g, "");
+      if (isIP(host) > 0) checkAddresses(current, [host], options.rules);
       const answer = await request(url, {
         dispatcher: agent,
         headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
@@ -102,6 +106,7 @@ export async function fetchFile(
         ? fault(current, "fetch_failed", `it took longer than ${FETCH_TIMEOUT_MS} ms`)
         : fault(current, "fetch_failed", error);
     } finally {
+      listener[Symbol.dispose]();
       await agent.destroy();
     }
   }
@@ -120,55 +125,46 @@ function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolEr
   );
 }
 
-/** The addresses of a URL's host. Each has to be allowed: the connection may go to any of them. */
-async function addressesOf(
+/** @throws {PoolError} `forbidden` unless each address is allowed. */
+function checkAddresses(file: RemoteFile, addresses: readonly string[], rules: FetchRules): void {
+  if (!addresses.every((address) => allowsAddress(rules, address)))
+    throw fault(
+      file,
+      "forbidden",
+      "expected a public address, or one that the pool's operator allows in its option " +
+        "`fetchAddresses`; it has another one",
+    );
+}
+
+/** A lookup that checks every address of a name: the connection may go to any of them. */
+function checkedLookup(
   file: RemoteFile,
-  { hostname }: URL,
-  { rules, signal, resolve = systemResolve }: FetchOptions,
-): Promise<readonly LookupAddress[]> {
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const family = isIP(host);
-  const addresses =
-    family > 0
-      ? [{ address: host, family }]
-      : await orAborted(resolve(host), signal).catch(() => []);
-  if (addresses.length === 0) throw fault(file, "fetch_failed", "its name is not known");
-  if (addresses.every(({ address }) => allowsAddress(rules, address))) return addresses;
-  throw fault(
-    file,
-    "forbidden",
-    "expected a public address, or one that the pool's operator allows in its option " +
-      "`fetchAddresses`; it has another one",
-  );
-}
-
-/** The work's value. Rejects when the signal aborts first: a name server may never answer. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const settled = new AbortController();
-  const aborted = once(signal, "abort", { signal: settled.signal }).then(() =>
-    Promise.reject(signal.reason),
-  );
-  aborted.catch(() => {});
-  return Promise.race([work, aborted]).finally(() => settled.abort());
-}
-
-/** A lookup that gives these addresses for any name. */
-function pinnedTo(
-  addresses: readonly LookupAddress[],
+  { rules, resolve = systemResolve }: FetchOptions,
 ): NonNullable<TcpSocketConnectOpts["lookup"]> {
-  return (_name, options, callback) => {
+  const addressesOf = async (name: string) => {
+    const addresses = await resolve(name).catch(() => []);
     const [first] = addresses;
-    if (options.all) callback(null, [...addresses]);
-    else callback(null, first?.address ?? "", first?.family);
+    if (!first) throw fault(file, "fetch_failed", "its name is not known");
+    checkAddresses(
+      file,
+      addresses.map(({ address }) => address),
+      rules,
+    );
+    return { addresses: [...addresses], first };
   };
+  return (name, { all }, callback) =>
+    void addressesOf(name).then(
+      ({ addresses, first }) =>
+        all ? callback(null, addresses) : callback(null, first.address, first.family),
+      (error) => callback(error, ""),
+    );
 }
 
 async function store(
   file: RemoteFile,
   { statusCode, headers, body }: Dispatcher.ResponseData,
   { spool, maxBytes }: { readonly spool: Spool; readonly maxBytes: number },
-): Promise<SpoolRange> {
+): Promise<Spooled> {
   const checkSize = (bytes: number) => {
     if (bytes > maxBytes)
       throw fault(
@@ -180,10 +176,13 @@ async function store(
   if (statusCode !== 200)
     throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
   checkSize(Number(headers["content-length"] ?? 0));
-  const start = spool.end;
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    checkSize(spool.end - start + piece.length);
-    await spool.append(piece);
+  async function* bounded() {
+    let bytes = 0;
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      checkSize(bytes);
+      yield piece;
+    }
   }
-  return { start, bytes: spool.end - start };
+  return spool.add(bounded());
 }

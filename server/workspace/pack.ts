@@ -76,9 +76,9 @@ export async function packWorkspace(
   try {
     let remainingBytes = maxBytes - bytesOfAll(parts);
     for (const file of remote) {
-      const range = await fetchFile(file, spool, { ...options, maxBytes: remainingBytes });
-      remainingBytes -= range.bytes;
-      parts.push({ name: file.path, bytes: range.bytes, read: () => spool.read(range) });
+      const content = await fetchFile(file, spool, { ...options, maxBytes: remainingBytes });
+      remainingBytes -= content.bytes;
+      parts.push({ name: file.path, ...content });
     }
     const tar = packFiles(parts);
     tar.once("close", () => void spool.close());

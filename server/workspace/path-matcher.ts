@@ -5,82 +5,63 @@
  * and `/proc/PID/fd` opens it. Without this check `--artifact '*.png' --out .` would write a
  * `Makefile` on the caller's machine.
  */
-import {
-  codeOf,
-  LAST_ASCII,
-  parsePatterns,
-  type Range,
-  SLASH,
-  type Token,
-} from "../sandbox/patterns.ts";
+import { codeOf, parsePatterns, type Range, SLASH, type Token } from "../sandbox/patterns.ts";
 
 /**
  * Whether a path matches one of the patterns.
  *
  * A RegExp would backtrack, and pattern and path come from the same stranger: `*a*a*a*a*b` takes
- * minutes. This simulates a nondeterministic automaton (Thompson 1968): some 10 ms for the longest
- * patterns and the longest path.
+ * minutes. This simulates a nondeterministic automaton (Thompson 1968), one token after the other:
+ * some milliseconds for the longest patterns and the longest path.
  *
  * @throws {RangeError} see {@link parsePatterns}.
  */
 export function pathMatcher(patterns: readonly string[]): (path: string) => boolean {
-  const matchers = parsePatterns(patterns).map(matcher);
+  const parsed = parsePatterns(patterns);
   return (path) => {
     const codes = Array.from(path, codeOf);
-    return matchers.some((matches) => matches(codes));
+    const end = 1n << BigInt(codes.length);
+    const step = stepper(codes);
+    return parsed.some((tokens) => (tokens.reduce(step, 1n) & end) !== 0n);
   };
 }
 
-/** The states of a match are bits: bit n is set when the first n tokens may have matched. */
-function bitsWhere(tokens: readonly Token[], is: (token: Token) => boolean): bigint {
-  const bits = tokens.toReversed().map((token) => (is(token) ? "1" : "0"));
-  return BigInt(`0b0${bits.join("")}`);
-}
-
-function rangesOf(token: Token): readonly Range[] {
-  if (token.kind === "literal") return [[token.code, token.code]];
-  return token.kind === "class" ? token.ranges : [];
-}
-
-function takes(token: Token, code: number): boolean {
-  const isInside = rangesOf(token).some(([from, to]) => from <= code && code <= to);
-  if (token.kind === "class") return code !== SLASH && isInside !== token.negated;
-  return isInside;
-}
-
-function matcher(tokens: readonly Token[]): (codes: readonly number[]) => boolean {
-  const [name, path, folders] = (["name", "path", "folders"] as const).map((kind) =>
-    bitsWhere(tokens, (token) => token.kind === kind),
-  ) as [bigint, bigint, bigint];
-  const optional = name | path | folders;
-  // Two tokens that match nothing stand side by side in `**/*`; three never do.
-  const enter = (states: bigint) => {
-    const past = states | ((states & optional) << 1n);
-    return past | ((past & optional) << 1n);
-  };
-  const end = 1n << BigInt(tokens.length);
-  // Ranges are ASCII, so all other characters that the tokens do not name are alike: one stands for
-  // them.
-  const named = new Set(tokens.flatMap((token) => rangesOf(token).map(([from]) => from)));
-  const kindOf = (code: number) => (code <= LAST_ASCII || named.has(code) ? code : -1);
-  const takers = new Map<number, bigint>();
-  return (codes) => {
-    let states = enter(1n);
-    for (const code of codes) {
-      const kind = kindOf(code);
-      let taking = takers.get(kind);
-      if (taking === undefined) {
-        taking = bitsWhere(tokens, (token) => takes(token, kind));
-        takers.set(kind, taking);
+/**
+ * Takes one token of a pattern on one path. Bit n of the states is set when the tokens so far may
+ * match the first n characters.
+ */
+function stepper(codes: readonly number[]): (states: bigint, token: Token) => bigint {
+  /** By character: bit n is set where the character stands at index n. */
+  const bits = new Map<number, bigint>();
+  for (const [index, code] of codes.entries())
+    bits.set(code, (bits.get(code) ?? 0n) | (1n << BigInt(index)));
+  const bitsOf = (code: number) => bits.get(code) ?? 0n;
+  const all = (1n << BigInt(codes.length)) - 1n;
+  const slashes = bitsOf(SLASH);
+  const others = all ^ slashes;
+  // The bits of a negative number go on for ever above its lowest one.
+  const fromLowest = (states: bigint) => states | -states;
+  return (states, token) => {
+    switch (token.kind) {
+      case "literal":
+        return (states & bitsOf(token.code)) << 1n;
+      case "class": {
+        const inside = token.ranges.reduce((sum, range) => sum | bitsWithin(range, bitsOf), 0n);
+        return (states & others & (token.negated ? ~inside : inside)) << 1n;
       }
-      const stay = states & (code === SLASH ? path : name | path);
-      const inFolders = states & folders;
-      // A match inside folders leaves them behind a slash only.
-      states =
-        enter(((states & taking) << 1n) | stay | (code === SLASH ? inFolders << 1n : 0n)) |
-        inFolders;
-      if (states === 0n) return false;
+      case "name":
+        // The carry of the sum runs from each state to the end of its name.
+        return states | (((states & others) + others) ^ others);
+      case "path":
+        return fromLowest(states) & ((all << 1n) | 1n);
+      case "folders":
+        return states | ((fromLowest(states) & slashes) << 1n);
     }
-    return (states & end) !== 0n;
   };
+}
+
+function bitsWithin([from, to]: Range, bitsOf: (code: number) => bigint): bigint {
+  let sum = 0n;
+  for (let code = from; code <= to; code++) sum |= bitsOf(code);
+  return sum;
 }

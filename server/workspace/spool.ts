@@ -1,26 +1,21 @@
-/**
- * Keeps bytes that are too many for memory in a file without a name, and gives them out by range.
- */
+/** Keeps bytes that are too many for memory in a file without a name. */
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import type { Part } from "../../sdk/typescript/http/multipart.ts";
 
 export const READ_BYTES = 65_536;
 
-/** Some of the bytes, by their offset in the file. */
-export interface SpoolRange {
-  readonly start: number;
-  readonly bytes: number;
-}
+/** Bytes in the spool, as long as it is open. */
+export type Spooled = Omit<Part, "name">;
 
 /**
  * A file without a name, made when the first bytes come. The system removes it however the process
  * ends.
  */
 export class Spool {
-  /** The number of bytes in it. */
-  end = 0;
   readonly #folder: string;
+  #end = 0;
   #file: FileHandle | undefined;
 
   /** @param folder a folder private to the server. */
@@ -28,34 +23,31 @@ export class Spool {
     this.#folder = folder;
   }
 
-  /** Adds bytes at the end. The caller waits for one call before the next. */
-  async append(piece: Uint8Array): Promise<void> {
-    this.#file ??= await this.#create();
-    for (let written = 0; written < piece.length; ) {
-      const { bytesWritten } = await this.#file.write(
-        piece,
-        written,
-        piece.length - written,
-        this.end,
-      );
-      written += bytesWritten;
-      this.end += bytesWritten;
+  /** Adds a body at the end. The caller waits for one call before the next. */
+  async add(body: AsyncIterable<Uint8Array>): Promise<Spooled> {
+    const start = this.#end;
+    for await (const piece of body) {
+      this.#file ??= await this.#create();
+      await this.#file.appendFile(piece);
+      this.#end += piece.length;
     }
-  }
-
-  async *read({ start, bytes }: SpoolRange): AsyncGenerator<Buffer, void, undefined> {
-    for (let offset = start; offset < start + bytes; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, start + bytes - offset));
-      const read = await this.#file?.read(buffer, 0, buffer.length, offset);
-      if (!read?.bytesRead) throw new Error("the content ends too early");
-      offset += read.bytesRead;
-      yield buffer.subarray(0, read.bytesRead);
-    }
+    const end = this.#end;
+    return { bytes: end - start, read: () => this.#read(start, end) };
   }
 
   /** Removes the bytes. Idempotent. */
   async close(): Promise<void> {
     await this.#file?.close();
+  }
+
+  async *#read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    for (let offset = start; offset < end; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, end - offset));
+      const read = await this.#file?.read(buffer, 0, buffer.length, offset);
+      if (!read?.bytesRead) throw new Error("the content ends too early");
+      offset += read.bytesRead;
+      yield buffer.subarray(0, read.bytesRead);
+    }
   }
 
   async #create(): Promise<FileHandle> {

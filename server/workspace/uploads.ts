@@ -37,10 +37,7 @@ export class Uploads {
 
   /** Keeps a part. The caller is a holder, and keeps one part at a time. */
   async keep(name: string, body: AsyncIterable<Buffer>): Promise<void> {
-    const start = this.#spool.end;
-    for await (const piece of body) await this.#spool.append(piece);
-    const range = { start, bytes: this.#spool.end - start };
-    this.#parts.set(name, { name, bytes: range.bytes, read: () => this.#spool.read(range) });
+    this.#parts.set(name, { name, ...(await this.#spool.add(body)) });
   }
 
   /** Makes the caller a holder until it calls the returned function. */

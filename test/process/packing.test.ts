@@ -9,13 +9,8 @@ import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Data } from "../../openapi/values.ts";
-import {
-  ARTIFACTS_FD,
-  DEPTH_WITH_ARTIFACTS,
-  FILES_FAILED,
-  FILES_FD,
-  packed,
-} from "../../server/sandbox/packing.ts";
+import { ARTIFACTS_FD, FILES_FD } from "../../server/sandbox/fds.ts";
+import { DEPTH_WITH_ARTIFACTS, FILES_FAILED, packed } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/workspace/artifacts.ts";
 import { fileOf, packFiles } from "../../server/workspace/pack.ts";
 import { within } from "../helpers/member.ts";

@@ -50,14 +50,16 @@ function play(outcome: Promise<Outcome>) {
     },
     call: undefined,
     client: "127.0.0.1",
-    sandbox: {
-      level: "none",
-      folder: "/nowhere",
-      launch: async () => process,
-      close: async () => {},
+    rules: {
+      sandbox: {
+        level: "none",
+        folder: "/nowhere",
+        launch: async () => process,
+        close: async () => {},
+      },
+      fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     },
     confinement: confinement(),
-    fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
     folder: "/nowhere",
     deadlineMs: undefined,
     graceMs: 0,

@@ -48,7 +48,7 @@ async function fetched(
   const folder = await mkdtemp(join(tmpdir(), "fetching-"));
   const spool = new Spool(folder);
   try {
-    const range = await within(
+    const content = await within(
       "the file",
       fetchFile({ path: "in", url }, spool, {
         rules: given,
@@ -58,7 +58,7 @@ async function fetched(
       }),
     );
     expect(await readdir(folder)).toEqual([]);
-    return await buffer(spool.read(range));
+    return await buffer(content.read());
   } finally {
     await spool.close();
     await rm(folder, { recursive: true });

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FILES_FD, packed } from "../../server/sandbox/packing.ts";
+import { FILES_FD } from "../../server/sandbox/fds.ts";
+import { packed } from "../../server/sandbox/packing.ts";
 import { findExpression, MAX_PATTERN_BYTES } from "../../server/sandbox/patterns.ts";
 import { pathMatcher } from "../../server/workspace/path-matcher.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
-import { FlowLimit, isProgressMessage, readProgressMessage } from "../progress.ts";
+import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
 import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
 const NEWLINE = 10;
@@ -18,7 +18,7 @@ export class Channel {
   /** Called for bytes that arrive while nothing is being received. */
   onStray: () => void = () => {};
   readonly #stream: Duplex;
-  readonly #flow: FlowLimit;
+  readonly #countProgress: (bytes: number) => void;
   readonly #ready = Promise.withResolvers<boolean>();
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
@@ -30,7 +30,7 @@ export class Channel {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    this.#flow = new FlowLimit(stream);
+    this.#countProgress = limitFlow(stream);
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
     stream.once("close", () => {
       this.#isClosed = true;
@@ -103,7 +103,7 @@ export class Channel {
     const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
     this.#reset();
     if (isProgressMessage(line)) {
-      this.#flow.count(bytes);
+      this.#countProgress(bytes);
       const progress = readProgressMessage(line);
       if (progress) this.#onProgress?.(progress);
     } else if (!this.#isUp && line === READY_LINE) {

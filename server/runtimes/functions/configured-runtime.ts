@@ -54,7 +54,7 @@ export function configuredRuntime(command: readonly string[]): Runtime {
         void worker.process.exited.then(remove);
         return {
           process: worker.process,
-          outcome: callOnce(worker, work, { packs: artifacts.length > 0 }),
+          outcome: callOnce(worker, work, artifacts.length > 0),
         };
       } catch (error) {
         await remove();
@@ -68,7 +68,7 @@ export function configuredRuntime(command: readonly string[]): Runtime {
 async function callOnce(
   worker: Worker,
   { call, context, onProgress }: Work,
-  { packs }: { readonly packs: boolean },
+  packs: boolean,
 ): Promise<Outcome> {
   const { process, channel } = worker;
   channel.end({ args: call?.args ?? [], context, export: call?.export });

@@ -46,6 +46,11 @@ export class FunctionRuntime implements Runtime {
     });
   }
 
+  /** Whether devalue, which is for JavaScript alone, can encode the runtime's values. */
+  get javascript(): boolean {
+    return this.#options.runner.javascript;
+  }
+
   /** The number of processes that wait for a call now. */
   get idle(): number {
     return this.#warm.idle;

@@ -4,29 +4,15 @@
  */
 import type { FunctionError } from "../../../openapi/errors.ts";
 import type { Progress } from "../../../openapi/events.ts";
+import type { ChildContext, FunctionCall } from "../runtime.ts";
 
 export type ServerMessage = Job | Drain;
 export type RunnerMessage = Ready | Accepted | ProgressMessage | Report;
 
 /** A function to call. */
-export interface Job {
+export interface Job extends Omit<FunctionCall, "runtime"> {
   readonly kind: "job";
-  /** The function's source. A job has either this or `file`. */
-  readonly source?: string | undefined;
-  /** The path of a module inside the sandbox. */
-  readonly file?: string | undefined;
-  readonly export?: string | undefined;
-  /** Whether the runner only loads the function, and does not call it. */
-  readonly loadOnly?: boolean | undefined;
-  readonly args: readonly unknown[];
-  /** The encoding of `args` and of the report's value. */
-  readonly encoding: "json" | "devalue";
-  readonly context: {
-    readonly member: string;
-    readonly pool: string;
-    readonly childId: string;
-    readonly deadline: number | null;
-  };
+  readonly context: ChildContext;
   /** Variables that the server did not know when it started the process. */
   readonly env: Readonly<Record<string, string>>;
   /**

@@ -125,10 +125,7 @@ export class WarmPool<P extends Startable> {
 
   #failed(reason: string): void {
     if (this.#pauseMs === 0) this.#options.onTrouble?.(reason);
-    this.#pauseMs = Math.min(
-      LAST_PAUSE_MS,
-      this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2,
-    );
+    this.#pauseMs = Math.min(LAST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2));
   }
 
   /** Waits `ms` milliseconds, or until the pool is closed. */

@@ -23,14 +23,6 @@ import { works } from "./probe-program.ts";
 
 const DEFINITIONS: Readonly<Record<string, Definition>> = { node, python, bun };
 
-interface Entry {
-  readonly runtime: Runtime;
-  readonly javascript: boolean;
-  /** The number of its processes that wait for a call; undefined where none ever waits. */
-  readonly idle?: () => number;
-  readonly close?: () => Promise<void>;
-}
-
 export interface RuntimeRegistryOptions {
   readonly sandbox: Sandbox;
   readonly confinement: Confinement;
@@ -48,77 +40,65 @@ export interface RuntimeRegistryOptions {
   readonly log?: (message: string) => void;
 }
 
-interface RegistryParts {
-  readonly entries: ReadonlyMap<string, Entry>;
-  readonly tasks: Tasks;
-  readonly reuse?: ReusePool | undefined;
-}
-
 export class RuntimeRegistry {
   /** The runtime of commands. */
   readonly command: Runtime;
-  readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #builtIn = new Map<string, FunctionRuntime>();
+  readonly #configured = new Map<string, Runtime>();
   readonly #reuse: ReusePool | undefined;
   readonly #tasks: Tasks;
   readonly #level: SandboxLevel;
 
-  private constructor(
-    { entries, tasks, reuse }: RegistryParts,
-    { sandbox, startQueue }: RuntimeRegistryOptions,
-  ) {
-    this.#entries = entries;
-    this.#tasks = tasks;
+  private constructor({ sandbox, startQueue, tasks, reuse }: RuntimeRegistryOptions) {
+    this.#tasks = tasks ?? new Tasks(undefined);
     this.#level = sandbox.level;
-    this.#reuse = reuse;
+    this.#reuse = reuse === undefined ? undefined : new ReusePool(reuse);
     this.command = urgent(commandRuntime, startQueue);
   }
 
   /** Finds the pool's runtimes, and begins to start the processes that wait. */
   static async open(options: RuntimeRegistryOptions): Promise<RuntimeRegistry> {
-    const { confinement, startQueue, tasks = new Tasks(undefined), warm = {} } = options;
-    const { log = () => {} } = options;
+    const registry = new RuntimeRegistry(options);
     // A pool that allows only some commands allows no functions but the operator's own.
-    if (confinement.grants.commands !== undefined && tasks.names.length === 0)
-      return new RuntimeRegistry({ entries: new Map(), tasks }, options);
-    const reuse = options.reuse === undefined ? undefined : new ReusePool(options.reuse);
+    const hasFunctions =
+      options.confinement.grants.commands === undefined || registry.tasks.length > 0;
+    if (hasFunctions) await registry.#find(options);
+    return registry;
+  }
+
+  async #find(options: RuntimeRegistryOptions): Promise<void> {
+    const { startQueue, warm = {}, log = () => {} } = options;
     const [runners, commands] = await Promise.all([
       workingRunners(options),
       workingCommands(options),
     ]);
-    const entries = new Map<string, Entry>();
-    for (const [name, runner] of runners) {
-      const runtime = new FunctionRuntime({
-        ...options,
+    const { readOnly } = this.#tasks;
+    for (const [name, runner] of runners)
+      this.#builtIn.set(
         name,
-        runner,
-        readOnly: tasks.readOnly,
-        warm: warm[name] ?? 0,
-        reuse,
-        log,
-      });
-      entries.set(name, {
-        runtime,
-        javascript: runner.javascript,
-        idle: () => runtime.idle,
-        close: () => runtime.close(),
-      });
-    }
-    for (const [name, command] of commands) {
-      const runtime = urgent(configuredRuntime(command), startQueue);
-      entries.set(name, { runtime, javascript: false });
-    }
+        new FunctionRuntime({
+          ...options,
+          name,
+          runner,
+          readOnly,
+          warm: warm[name] ?? 0,
+          reuse: this.#reuse,
+          log,
+        }),
+      );
+    for (const [name, command] of commands)
+      this.#configured.set(name, urgent(configuredRuntime(command), startQueue));
     for (const name of Object.keys(warm))
-      if (!entries.get(name)?.idle)
+      if (!this.#builtIn.has(name))
         log(
           `expected processes of runtime ${name} to wait; ` +
             "there is no such runtime here, or it is a configured one",
         );
-    return new RuntimeRegistry({ entries, tasks, reuse }, options);
   }
 
   /** The names of the runtimes. */
   get names(): string[] {
-    return [...this.#entries.keys()];
+    return [...this.#builtIn.keys(), ...this.#configured.keys()];
   }
 
   /** The names of the tasks. */
@@ -133,18 +113,14 @@ export class RuntimeRegistry {
 
   /** The numbers of waiting processes: by runtime for any caller, and for the same caller. */
   get idle(): { readonly warm: Readonly<Record<string, number>>; readonly reusable: number } {
-    const warm = Object.fromEntries(
-      [...this.#entries].flatMap(([name, { idle }]) => (idle ? [[name, idle()]] : [])),
-    );
+    const warm = Object.fromEntries([...this.#builtIn].map(([name, { idle }]) => [name, idle]));
     return { warm, reusable: this.#reuse?.idle ?? 0 };
   }
 
   /** Kills the waiting processes, and starts no more of them. Calls run on. Idempotent. */
   async close(): Promise<void> {
-    await Promise.all([
-      ...[...this.#entries.values()].map(({ close }) => close?.()),
-      this.#reuse?.close(),
-    ]);
+    const pools = [...this.#builtIn.values(), this.#reuse];
+    await Promise.all(pools.map((pool) => pool?.close()));
   }
 
   /**
@@ -154,26 +130,27 @@ export class RuntimeRegistry {
    *   cannot carry.
    */
   of({ runtime: name, encoding, file }: FunctionCall): Runtime {
-    const entry = this.#entries.get(name);
-    if (!entry) {
+    const builtIn = this.#builtIn.get(name);
+    const runtime = builtIn ?? this.#configured.get(name);
+    if (!runtime) {
       const expected =
         this.names.length > 0
           ? `expected one of ${this.names.join(", ")}`
           : "expected no function: the pool's sandbox has no runtime";
       throw PoolError.of("runtime_not_found", `${expected}; got ${name}`);
     }
-    if (file !== undefined && !entry.idle)
+    if (file !== undefined && !builtIn)
       throw PoolError.of(
         "runtime_not_found",
         `tasks run in the built-in ${name}; here it is a configured one`,
       );
-    if (encoding === "devalue" && !entry.javascript) {
+    if (encoding === "devalue" && !builtIn?.javascript) {
       const other = `runtime ${name} is another language's`;
       const message = `expected json: devalue is for JavaScript; ${other}`;
       const path = `/${file === undefined ? "function" : "task"}/encoding`;
       throw PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
     }
-    return entry.runtime;
+    return runtime;
   }
 }
 
@@ -184,8 +161,8 @@ async function workingRunners(options: RuntimeRegistryOptions) {
     // A configured runtime replaces the built-in one of its name.
     if (Object.hasOwn(configured, name)) return [];
     const runner = await definition({ path, folder: sandbox.folder });
-    if (!runner || !(await works(options, runner.probe, runner.program))) return [];
-    return [[name, runner] as const];
+    const isThere = runner && (await works(options, runner.probe, runner.program));
+    return isThere ? [[name, runner] as const] : [];
   });
   return (await Promise.all(runners)).flat();
 }

@@ -18,7 +18,7 @@ import {
   type PoolEvent,
 } from "../../../openapi/events.ts";
 import { LogEntry, type OutputEncoding, outputEvent } from "./log-entry.ts";
-import { LogReader } from "./log-reader.ts";
+import { type LogAccess, LogReader } from "./log-reader.ts";
 import { Ring } from "./ring.ts";
 
 /** 1 MiB: the default bound of a ring, in bytes of output. */
@@ -54,8 +54,14 @@ export class EventLog {
   readonly #maxBytes: number;
   readonly #ring = new Ring();
   readonly #readers = new Set<LogReader>();
+  readonly #access: LogAccess = {
+    readers: this.#readers,
+    next: (reader) => this.#next(reader),
+    onMoved: () => this.#onReadersMoved(),
+  };
   #closed = false;
-  #writableWaiters: (() => void)[] = [];
+  /** Resolves when the log is writable again. */
+  #writableAgain: PromiseWithResolvers<void> | undefined;
 
   /** @param maxBytes the bound of the ring, in bytes of output. */
   constructor(maxBytes = RING_BYTES) {
@@ -77,8 +83,10 @@ export class EventLog {
 
   /** Resolves when the log is writable. */
   async untilWritable(): Promise<void> {
-    while (!this.writable)
-      await new Promise<void>((resolve) => this.#writableWaiters.push(resolve));
+    while (!this.writable) {
+      this.#writableAgain ??= Promise.withResolvers();
+      await this.#writableAgain.promise;
+    }
   }
 
   /** Whether the terminal event is in the log. */
@@ -136,20 +144,14 @@ export class EventLog {
       ? [...this.#readers].find((reader) => reader.isCut && reader.sentId >= cursor)
       : undefined;
     const reader = new LogReader(
-      { cursor, position, lossless: lossless || cut !== undefined },
       {
+        cursor,
+        position,
+        lossless: lossless || cut !== undefined,
         takeoverUntilMs: isResumed ? performance.now() + CUT_DETECTION_MS : 0,
-        handOver: ({ sentId }) => [...this.#readers].some((heir) => heir.takeOver(sentId)),
-        isShared: () => this.#readers.size > 1,
-        next: (cursor, position) => this.#next(cursor, position),
-        onRead: () => this.#onReadersMoved(),
-        onClose: () => {
-          this.#readers.delete(reader);
-          this.#onReadersMoved();
-        },
       },
+      this.#access,
     );
-    this.#readers.add(reader);
     cut?.close();
     return reader;
   }
@@ -189,7 +191,7 @@ export class EventLog {
   }
 
   /** The entry after a cursor: a gap if evicted, undefined if it may come, null at the end. */
-  #next(cursor: number, position: number): LogEntry | undefined | null {
+  #next({ cursor, position }: LogReader): LogEntry | undefined | null {
     const { oldest, nextId } = this.#ring;
     if (!oldest || cursor + 1 >= nextId) return this.#closed ? null : undefined;
     if (cursor + 1 >= oldest.id) return this.#ring.get(cursor + 1);
@@ -210,10 +212,9 @@ export class EventLog {
 
   #onReadersMoved(): void {
     this.#evict();
-    if (this.#writableWaiters.length === 0 || !this.writable) return;
-    const waiters = this.#writableWaiters;
-    this.#writableWaiters = [];
-    for (const wake of waiters) wake();
+    if (!this.#writableAgain || !this.writable) return;
+    this.#writableAgain.resolve();
+    this.#writableAgain = undefined;
   }
 
   /** Evicts entries beyond the ring, unless a lossless reader needs them, or may again. */

@@ -4,18 +4,13 @@ import type { LogEntry } from "./log-entry.ts";
 /** 5 s: how long the position of a lossless reader is kept after its connection was cut. */
 const RESUME_MS = 5_000;
 
-/** The log, as its reader sees it. */
-interface LogAccess {
-  /** Until when this reader may take over a position, by `performance.now()`; 0 for never. */
-  readonly takeoverUntilMs: number;
-  /** Gives the position of a cut reader to one that has resumed for it. False if there is none. */
-  handOver(reader: LogReader): boolean;
-  /** Whether there are other readers. */
-  isShared(): boolean;
+/** The log, as its readers see it. */
+export interface LogAccess {
+  readonly readers: Set<LogReader>;
   /** The entry after a cursor; undefined where it is still to come, null at the end. */
-  next(cursor: number, position: number): LogEntry | undefined | null;
-  onRead(): void;
-  onClose(): void;
+  next(reader: LogReader): LogEntry | undefined | null;
+  /** Called when a reader has read an entry, or has left. */
+  onMoved(): void;
 }
 
 /** Reads a log once. An entry counts as read when the loop asks for the next one. */
@@ -28,6 +23,8 @@ export class LogReader implements AsyncIterable<LogEntry> {
   lossless: boolean;
   /** The id of the last entry that was sent: it may not have been read. */
   sentId: number;
+  /** Until when this reader may take over a position, by `performance.now()`; 0 for never. */
+  readonly takeoverUntilMs: number;
   readonly #startId: number;
   readonly #log: LogAccess;
   #wake: (() => void) | undefined;
@@ -35,15 +32,22 @@ export class LogReader implements AsyncIterable<LogEntry> {
   #closed = false;
 
   constructor(
-    { cursor, position, lossless }: Pick<LogReader, "cursor" | "position" | "lossless">,
+    {
+      cursor,
+      position,
+      lossless,
+      takeoverUntilMs,
+    }: Pick<LogReader, "cursor" | "position" | "lossless" | "takeoverUntilMs">,
     log: LogAccess,
   ) {
     this.cursor = cursor;
     this.position = position;
     this.lossless = lossless;
     this.sentId = cursor;
+    this.takeoverUntilMs = takeoverUntilMs;
     this.#startId = cursor;
     this.#log = log;
+    log.readers.add(this);
   }
 
   /** Makes the loop look for the next entry again. */
@@ -60,7 +64,8 @@ export class LogReader implements AsyncIterable<LogEntry> {
   /** Ends a loop over the reader. A lossless reader's position waits 5 s for one that resumes. */
   cut(): void {
     if (this.#closed || this.isCut) return;
-    if (this.lossless && !this.#log.handOver(this))
+    const { readers } = this.#log;
+    if (this.lossless && ![...readers].some((heir) => heir.takeOver(this.sentId)))
       this.#resumeTimer = setTimeout(() => this.close(), RESUME_MS).unref();
     else this.close();
     this.wake();
@@ -68,7 +73,7 @@ export class LogReader implements AsyncIterable<LogEntry> {
 
   /** Takes over the position of a reader that was cut, if this one has come to resume for it. */
   takeOver(sentId: number): boolean {
-    if (this.lossless || this.#startId > sentId || performance.now() > this.#log.takeoverUntilMs)
+    if (this.lossless || this.#startId > sentId || performance.now() > this.takeoverUntilMs)
       return false;
     this.lossless = true;
     return true;
@@ -79,14 +84,15 @@ export class LogReader implements AsyncIterable<LogEntry> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#resumeTimer);
-    this.#log.onClose();
+    this.#log.readers.delete(this);
+    this.#log.onMoved();
     this.wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
     try {
       while (!this.#closed && !this.isCut) {
-        const entry = this.#log.next(this.cursor, this.position);
+        const entry = this.#log.next(this);
         if (entry === null) return;
         if (entry === undefined) {
           await new Promise<void>((resolve) => {
@@ -94,12 +100,12 @@ export class LogReader implements AsyncIterable<LogEntry> {
           });
           continue;
         }
-        if (this.#log.isShared()) entry.keepFrame();
+        if (this.#log.readers.size > 1) entry.keepFrame();
         this.sentId = entry.id;
         yield entry;
         this.cursor = entry.id;
         this.position = entry.to;
-        this.#log.onRead();
+        this.#log.onMoved();
       }
     } finally {
       if (!this.isCut) this.close();

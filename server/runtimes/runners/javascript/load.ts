@@ -16,7 +16,6 @@ export class InvalidSource extends Error {}
 
 /** Bun runs TypeScript itself, and its errors name the lines of the original. */
 const IS_BUN = process.versions.bun !== undefined;
-const ONE_EXPRESSION = "function.source: expected one function expression";
 
 /**
  * The function that a job names.
@@ -32,20 +31,15 @@ export async function load({
   if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
   if (name !== undefined) {
     const module = IS_BUN
-      ? await importSource("function.ts", source)
-      : await importSource("function.mjs", javascriptOf(source, parseModule));
-    return exportOf(module, name, "function.source");
+      ? importSource("function.ts", source)
+      : importSource("function.mjs", javascriptOf(source, parseModule));
+    return exportOf(await module, name, "function.source");
   }
   const expression = `(${source}\n)`;
-  if (IS_BUN)
-    return expectFunction(
-      (await importSource("function.ts", `export default ${expression}`)).default,
-      ONE_EXPRESSION,
-    );
-  return expectFunction(
-    scriptOf(javascriptOf(expression, scriptOf)).runInThisContext(),
-    ONE_EXPRESSION,
-  );
+  const value = IS_BUN
+    ? (await importSource("function.ts", `export default ${expression}`)).default
+    : scriptOf(javascriptOf(expression, scriptOf)).runInThisContext();
+  return expectFunction(value, "function.source: expected one function expression");
 }
 
 function importFile(file: string): Promise<Module> {

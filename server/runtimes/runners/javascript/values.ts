@@ -35,43 +35,23 @@ function cannotTravel(message: string): ReportBody {
   };
 }
 
+/** The classes whose instances lose their contents in JSON, beside views of buffers. */
+const EMPTY_IN_JSON = [Map, Set, Promise, RegExp, Error, ArrayBuffer];
+
 /** The part of a value that JSON would change or drop silently; undefined for none. */
 function lossIn(value: unknown, path: string, within: ReadonlySet<object>): string | undefined {
-  if (
-    value === null ||
-    value === undefined ||
-    typeof value === "string" ||
-    typeof value === "boolean"
-  )
-    return undefined;
+  if (value === null || ["undefined", "string", "boolean"].includes(typeof value)) return undefined;
   if (typeof value === "number") return Number.isFinite(value) ? undefined : `${path} is ${value}`;
   if (typeof value !== "object") return `${path} is a ${typeof value}`;
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") return undefined;
   if (within.has(value)) return `${path} is part of a cycle`;
-  const inside = new Set(within).add(value);
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      const loss =
-        item === undefined
-          ? `${path}[${index}] is undefined`
-          : lossIn(item, `${path}[${index}]`, inside);
-      if (loss) return loss;
-    }
-    return undefined;
-  }
-  if (
-    value instanceof Map ||
-    value instanceof Set ||
-    value instanceof Promise ||
-    value instanceof RegExp ||
-    value instanceof Error ||
-    ArrayBuffer.isView(value) ||
-    value instanceof ArrayBuffer
-  ) {
+  if (ArrayBuffer.isView(value) || EMPTY_IN_JSON.some((type) => value instanceof type))
     return `${path} is an instance of ${value.constructor.name}`;
-  }
-  for (const [key, item] of Object.entries(value)) {
-    const loss = lossIn(item, `${path}.${key}`, inside);
+  const inside = new Set(within).add(value);
+  const isArray = Array.isArray(value);
+  for (const [key, item] of isArray ? value.entries() : Object.entries(value)) {
+    const at = isArray ? `${path}[${key}]` : `${path}.${key}`;
+    const loss = isArray && item === undefined ? `${at} is undefined` : lossIn(item, at, inside);
     if (loss) return loss;
   }
   return undefined;

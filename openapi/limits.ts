@@ -12,42 +12,39 @@ export const LimitsSchema = z
     memoryBytes: z
       .int()
       .min(16_777_216)
-      .openapi({
-        description:
-          "Memory of all processes of the child together, without swap. Its workspace and " +
+      .describe(
+        "Memory of all processes of the child together, without swap. Its workspace and " +
           "temporary files count. A child that takes more is killed: `out_of_memory`.",
-      }),
+      ),
     processes: z
       .int()
       .min(32)
       .max(32_768)
-      .openapi({ description: "Processes and threads at the same time. Node alone takes 11." }),
+      .describe("Processes and threads at the same time. Node alone takes 11."),
     cpus: z
       .number()
       .min(0.01)
-      .openapi({ description: "Share of the processors: 1.5 is one and a half processors." }),
+      .describe("Share of the processors: 1.5 is one and a half processors."),
     cpuMs: z
       .int()
       .min(1)
-      .openapi({
-        description:
-          "Milliseconds of processor time of all processes of the child together. A child that " +
+      .describe(
+        "Milliseconds of processor time of all processes of the child together. A child that " +
           "takes more is stopped: `deadline_exceeded`.",
-      }),
+      ),
     workspaceBytes: z
       .int()
       .min(65_536)
-      .openapi({ description: "Bytes of the workspace, and of its largest file." }),
-    openFiles: z.int().min(32).openapi({ description: "Open file descriptors of each process." }),
+      .describe("Bytes of the workspace, and of its largest file."),
+    openFiles: z.int().min(32).describe("Open file descriptors of each process."),
     outputBytes: z
       .int()
       .min(0)
-      .openapi({
-        description:
-          "Bytes of stdout and stderr together. A child that writes more is stopped: " +
+      .describe(
+        "Bytes of stdout and stderr together. A child that writes more is stopped: " +
           "`payload_too_large`.",
-      }),
-    artifactBytes: z.int().min(0).openapi({ description: "Bytes of all artifacts together." }),
+      ),
+    artifactBytes: z.int().min(0).describe("Bytes of all artifacts together."),
   })
   .partial()
   .openapi("Limits", {

@@ -4,8 +4,11 @@ import { z } from "@hono/zod-openapi";
 /** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
 export const SPEC_HEADER = "pool-spec";
 
-interface Upload {
-  /** The schema of the child spec. Its files may come with it, as multipart/form-data. */
+export interface Upload {
+  /**
+   * The schema of the child spec. Its files may come with it, as multipart/form-data. Undefined for
+   * an operation whose body is nothing but the input.
+   */
   readonly spec?: string;
   /** The child gets a streamed input while it is sent. It starts when a stored one is complete. */
   readonly input: "streamed" | "stored";
@@ -25,14 +28,13 @@ const PATTERNS = UPLOADS.map(
     [new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
 );
 
-/** @param path a path of the contract, or that of a request, with or without its query. */
-function uploadAt(path: string): Upload | undefined {
+/**
+ * The upload that the operation at a path takes; undefined for an operation that takes JSON alone.
+ *
+ * @param path a path of the contract, or that of a request, with or without its query.
+ */
+export function uploadAt(path: string): Upload | undefined {
   return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
-}
-
-/** Whether the operation at a path takes a child's input while it is sent. */
-export function streamsInput(path: string): boolean {
-  return uploadAt(path)?.input === "streamed";
 }
 
 /** The head of a request, as far as it tells which body follows. Header names are lower case. */

@@ -18,13 +18,13 @@ import type { Register } from "./register.ts";
 export function childRoutes(on: Register, options: AppOptions): void {
   const own = ownChildren(options);
 
-  on.route(routes.getChild, (c) => {
+  on(routes.getChild, (c) => {
     const { id } = c.req.valid("param");
     const child = own(c, id);
     return child ? c.json(child.info, 200) : new Forward(c, options, id).json();
   });
 
-  on.route(routes.stopChild, (c) => {
+  on(routes.stopChild, (c) => {
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
     const child = own(c, id);
@@ -37,7 +37,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
     return c.json(child.info, 202);
   });
 
-  on.route(routes.signalChild, async (c) => {
+  on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
     const child = own(c, id);
@@ -46,7 +46,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
     return c.json(child.info, 202);
   });
 
-  on.route(routes.writeStdin, async (c) => {
+  on(routes.writeStdin, async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");
     const child = own(c, id);
@@ -64,7 +64,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
 export function childOutputRoutes(on: Register, options: AppOptions): void {
   const own = ownChildren(options);
 
-  on.route(routes.childEvents, (c) => {
+  on(routes.childEvents, (c) => {
     const { id } = c.req.valid("param");
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
@@ -84,7 +84,7 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     return sendStdout(c, reader, { from });
   });
 
-  on.route(routes.getChildFile, (c) => {
+  on(routes.getChildFile, (c) => {
     const { id, path } = c.req.valid("param");
     if (!isWorkspacePath(path))
       throw PoolError.of(

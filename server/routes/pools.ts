@@ -14,7 +14,7 @@ import { refuseLink } from "./this-member.ts";
 export function poolRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, inFlight } = options;
 
-  on.upload(routes.callInPool, (c) => {
+  on(routes.callInPool, (c) => {
     const form = acceptOf(c, CALL_FORMS);
     inFlight.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
@@ -24,7 +24,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     return callThrough(c, options, { pool, spec, form, access, uploads, input });
   });
 
-  on.upload(routes.placeChildInPool, async (c) => {
+  on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");
     const { uploads, caller } = c.var;
     const spec = sourceCache.complete(c.req.valid("json"), caller.name);
@@ -35,16 +35,16 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     return c.json(child, 201, { location: child.url });
   });
 
-  on.route(routes.listPools, async (c) => {
+  on(routes.listPools, async (c) => {
     const { pools } = await accessFor(c, options).pools();
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
-  on.route(routes.getPool, async (c) =>
+  on(routes.getPool, async (c) =>
     c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
   );
 
-  on.route(routes.listPoolChildren, async (c) => {
+  on(routes.listPoolChildren, async (c) => {
     const { label = [], status } = c.req.valid("query");
     const { pool } = c.req.valid("param");
     const filter = { labels: [label].flat(), status };

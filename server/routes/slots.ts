@@ -16,7 +16,7 @@ import { permittedSupervisor } from "./this-member.ts";
 export function slotRoutes(on: Register, options: AppOptions): void {
   const { name, supervisors, logError } = options;
 
-  on.route(routes.requestSlot, async (c) => {
+  on(routes.requestSlot, async (c) => {
     const form = acceptOf(c);
     const { pool, waitMs, sandbox } = c.req.valid("json");
     const waiter = permittedSupervisor(c, pool, options).request(
@@ -42,7 +42,7 @@ export function slotRoutes(on: Register, options: AppOptions): void {
     return RESPONSE_ALREADY_SENT;
   });
 
-  on.route(routes.releaseSlot, (c) => {
+  on(routes.releaseSlot, (c) => {
     const { id } = c.req.valid("param");
     for (const { slots, options } of supervisors.values()) {
       if (!slots.holds(id)) continue;

@@ -21,7 +21,7 @@ import type { Register } from "./register.ts";
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, logError } = options;
 
-  on.upload(routes.call, async (c) => {
+  on(routes.call, async (c) => {
     const form = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = permittedSupervisor(c, pool, options);
@@ -40,7 +40,7 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
     });
   });
 
-  on.upload(routes.placeChild, async (c) => {
+  on(routes.placeChild, async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
     refuseLink(given);
     const signal = whileClientIsThere(c);
@@ -52,13 +52,13 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
-  on.route(routes.countChildren, (c) => c.json(countOf(options), 200));
+  on(routes.countChildren, (c) => c.json(countOf(options), 200));
 
-  on.route(routes.listTasks, (c) =>
+  on(routes.listTasks, (c) =>
     c.json(tasksOf(options, poolsFor(c, c.req.valid("query").pool, options)), 200),
   );
 
-  on.route(routes.listChildren, (c) => {
+  on(routes.listChildren, (c) => {
     const { pool, label = [], status } = c.req.valid("query");
     const filter = { labels: [label].flat(), status };
     return c.json({ children: childrenOf(options, poolsFor(c, pool, options), filter) }, 200);

@@ -4,7 +4,7 @@ import * as routes from "../../openapi/routes.ts";
 import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough } from "../answers/gateway.ts";
-import { SupervisedMember } from "../answers/own-member.ts";
+import { ownMember } from "../answers/own-member.ts";
 import { whileClientIsThere } from "../http/request.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { fedBy } from "./receive-uploads.ts";
@@ -53,11 +53,11 @@ export function poolRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * The pools as the caller reaches them. Other members are shown what the caller shows; this one is
- * asked in process.
+ * The pools as the caller reaches them. Other members get the caller's token; this one is asked in
+ * process.
  */
 function accessFor(c: Context<Bindings>, options: AppOptions) {
   const { caller, uploads } = c.var;
-  const own = new SupervisedMember(options, { client: caller.name, uploads });
+  const own = ownMember(options, { client: caller.name, uploads });
   return options.access.as(c.req.header("authorization"), own);
 }

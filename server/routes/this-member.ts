@@ -36,7 +36,7 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
           form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
         signal: whileClientIsThere(c),
       });
-      return answerCall(c, child, { form, link: spec.link, input, stream });
+      return answerCall(c, child, { spec, form, input, opened: stream.session });
     });
   });
 

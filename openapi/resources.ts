@@ -11,6 +11,9 @@ import {
 } from "./names.ts";
 import { KINDS } from "./spec.ts";
 
+/** A value that may be absent; its key is always there. */
+const orNull = <S extends z.ZodType>(schema: S) => z.union([schema, z.null()]);
+
 export const SlotSchema = z
   .object({
     id: SlotIdSchema,
@@ -49,6 +52,20 @@ export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openap
 
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
 
+/** The query parameters that choose the children of a listing. */
+export const childFilter = {
+  label: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .openapi({
+      description:
+        "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
+        "selects children that have all of the labels.",
+      example: "job=nightly",
+    }),
+  status: ChildStatusSchema.optional(),
+};
+
 export const ChildReferenceSchema = z
   .object({
     id: ChildIdSchema,
@@ -64,18 +81,16 @@ export const ChildSchema = ChildReferenceSchema.extend({
   status: ChildStatusSchema,
   kind: z.enum(KINDS),
   startedAt: z.iso.datetime(),
-  deadlineAt: z
-    .union([z.iso.datetime(), z.null()])
-    .describe("The time when the child will be stopped; null if it has no deadline."),
-  endedAt: z
-    .union([z.iso.datetime(), z.null()])
-    .describe("The time when the child's process ended; null while it runs."),
-  exitCode: z
-    .union([z.int(), z.null()])
-    .describe("The exit code of a command that has ended; 128 + n when signal n ended it."),
-  code: z
-    .union([ErrorCodeSchema, z.null()])
-    .describe("The code of the problem of a child that failed."),
+  deadlineAt: orNull(z.iso.datetime()).describe(
+    "The time when the child will be stopped; null if it has no deadline.",
+  ),
+  endedAt: orNull(z.iso.datetime()).describe(
+    "The time when the child's process ended; null while it runs.",
+  ),
+  exitCode: orNull(z.int()).describe(
+    "The exit code of a command that has ended; 128 + n when signal n ended it.",
+  ),
+  code: orNull(ErrorCodeSchema).describe("The code of the problem of a child that failed."),
   labels: z.record(z.string(), z.string()),
   sandbox: SandboxLevelSchema,
 }).openapi("Child");
@@ -104,9 +119,7 @@ export const PoolMemberSchema = z
     url: z.string(),
     version: z.string(),
     sandbox: SandboxLevelSchema,
-    load: z
-      .union([LoadSchema, z.null()])
-      .describe("The member's load; null when it did not answer in time."),
+    load: orNull(LoadSchema).describe("The member's load; null when it did not answer in time."),
   })
   .openapi("PoolMember");
 
@@ -146,18 +159,14 @@ export const PoolListSchema = z
 export const UsageSchema = z
   .object({
     wallMs: z.number().describe("Milliseconds from placement to the end of the process."),
-    cpuMs: z
-      .union([z.number(), z.null()])
-      .describe(
-        "Milliseconds of user and system time of all processes of the child, with the start of " +
-          "its sandbox; null when the member cannot measure it (a command without a cgroup).",
-      ),
-    maxRssBytes: z
-      .union([z.int(), z.null()])
-      .describe(
-        "The most memory that all processes of the child and its workspace took at any time; " +
-          "null when the member cannot measure it (a command without a cgroup).",
-      ),
+    cpuMs: orNull(z.number()).describe(
+      "Milliseconds of user and system time of all processes of the child, with the start of " +
+        "its sandbox; null when the member cannot measure it (a command without a cgroup).",
+    ),
+    maxRssBytes: orNull(z.int()).describe(
+      "The most memory that all processes of the child and its workspace took at any time; " +
+        "null when the member cannot measure it (a command without a cgroup).",
+    ),
   })
   .openapi("Usage");
 

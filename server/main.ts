@@ -82,7 +82,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     : (options.registry ?? new EmbeddedRegistry()).membership();
   const client = new Client(tls?.client);
   onFailure(() => client.close());
-  tls?.onChange((changed) => client.identify(changed.client));
+  tls?.onChange(() => client.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
   const closedLast = [access, auth, tls, client];

@@ -3,9 +3,14 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
 import { SlotEventSchema } from "../events.ts";
 import { PoolNameSchema, SlotIdSchema } from "../names.ts";
-import { ChildListSchema, CountSchema, SlotSchema, TasksSchema } from "../resources.ts";
+import {
+  ChildListSchema,
+  CountSchema,
+  childFilter,
+  SlotSchema,
+  TasksSchema,
+} from "../resources.ts";
 import { MemberChildSpecSchema, SlotRequestSchema } from "../spec.ts";
-import { childFilter } from "./parameters.ts";
 import {
   callDocs,
   callResponses,

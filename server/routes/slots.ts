@@ -1,6 +1,4 @@
-/**
- * Slots of this member: a caller waits for one, and holds it for the moment until a child takes it.
- */
+/** Slots of this member: a caller waits for one, and holds it until a child takes it. */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
@@ -30,12 +28,11 @@ export function slotRoutes(on: Register, options: AppOptions): void {
       return c.json(slot, 201, { location: `/slots/${slot.id}` });
     }
     const stream = new EarlyStream(c);
-    const tell = async () => {
+    const writeAll = async () => {
       for await (const event of slotEvents(waiter)) stream.write(event);
     };
-    // The stream is open while the slot is held: a holder that is killed gives the slot back at
-    // once.
-    void tell().then(
+    // The stream stays open while the slot is held, so a holder that is killed returns it at once.
+    void writeAll().then(
       () => stream.end(),
       async (error) => stream.end(await problemOf(error, c, logError)),
     );

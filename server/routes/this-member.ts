@@ -66,7 +66,9 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * The supervisor of a pool. @throws {PoolError} `forbidden` for other callers; `pool_not_found`.
+ * The supervisor of a pool.
+ *
+ * @throws {PoolError} `forbidden` where the caller may not use the pool; `pool_not_found`.
  */
 export function permittedSupervisor(
   c: CallerContext,
@@ -77,7 +79,7 @@ export function permittedSupervisor(
   return supervisorOf(member, pool);
 }
 
-/** The pool that the caller names, or all those that the caller may see. */
+/** The pool that the caller names, or all pools that the caller may see. */
 function poolsFor(
   c: CallerContext,
   pool: string | undefined,
@@ -89,8 +91,9 @@ function poolsFor(
 }
 
 /**
- * @throws {PoolError} `invalid_request` for a placed child that is linked: its caller keeps no
- * connection.
+ * Refuses to place a linked child, whose caller keeps no connection.
+ *
+ * @throws {PoolError} `invalid_request`.
  */
 export function refuseLink({ link }: { readonly link: boolean }): void {
   if (link)

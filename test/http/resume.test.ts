@@ -23,26 +23,23 @@ import {
 } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
-const LINES = 300;
+/** In all forms several times as much as a connection brings. */
+const LINES = 80_000;
 const PRINTS = {
   command: [
     "sh",
     "-c",
     `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; ` +
-      "[ $((n % 3)) = 0 ] && sleep 0.005; done",
+      "[ $((n % 400)) = 0 ] && sleep 0.005; done; true",
   ],
 };
 const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
 
-/** In all forms more than a connection brings. */
-const LONGER = {
-  command: [
-    "sh",
-    "-c",
-    "for n in 1 2 3 4 5 6; do head -c 2000 /dev/zero | tr '\\0' $n; sleep 0.02; done",
-  ],
-};
-const LONGER_EXPECTED = ["1", "2", "3", "4", "5", "6"].map((digit) => digit.repeat(2_000)).join("");
+/**
+ * A connection brings at least one event, however slowly the member reads the output: a batch has
+ * less than 128 KiB, and its frame a tenth more. A frame that never fits would never pass.
+ */
+const cutAfter = () => 160_000 + Math.floor(Math.random() * 40_000);
 
 function open(url: string): DistributedPool {
   const pools = new DistributedPool({ url }, { stdout: null, stderr: null });
@@ -69,11 +66,7 @@ test.each(["its own member", "another member"])(
       RunningMember,
       RunningMember,
     ];
-    // The head, `placed` and a few lines: less would never get on.
-    const proxy = await cuttingProxy(
-      place === "its own member" ? m1.url : m2.url,
-      () => 900 + Math.floor(Math.random() * 1_500),
-    );
+    const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, cutAfter);
     const { ids, text } = await within(
       "the call",
       read(open(proxy.url).stream("pipeline", PRINTS)),
@@ -89,7 +82,7 @@ test.each(["its own member", "another member"])(
 
 test("a child that is followed through a network that cuts: each byte once", async () => {
   const member = await startOne();
-  const proxy = await cuttingProxy(member.url, () => 900 + Math.floor(Math.random() * 1_500));
+  const proxy = await cuttingProxy(member.url, cutAfter);
   const placed = await open(member.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
   const { text } = await within(
     "the events",
@@ -150,8 +143,6 @@ async function behindCuts(cutAfter: () => number | undefined, lost = 0, options:
 }
 
 describe("a gateway whose connections to the member are cut again and again", () => {
-  const cutAfter = () => 3_000 + Math.floor(Math.random() * 1_500);
-
   test("gives each byte of a call once, in each form", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
     const { ids, text } = await within(
@@ -165,7 +156,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(cuts).toBeGreaterThan(1);
     const forms = await Promise.all(
       ["application/json", "application/octet-stream"].map((accept) =>
-        post(gateway.url, "/pools/pipeline/call", LONGER, { accept }),
+        post(gateway.url, "/pools/pipeline/call", PRINTS, { accept }),
       ),
     );
     const [json, raw] = await within(
@@ -173,8 +164,8 @@ describe("a gateway whose connections to the member are cut again and again", ()
       Promise.all(forms.map((answer) => answer.text())),
       60_000,
     );
-    expect(JSON.parse(json as string)).toMatchObject({ stdout: LONGER_EXPECTED, exitCode: 0 });
-    expect(raw).toBe(LONGER_EXPECTED);
+    expect(JSON.parse(json as string)).toMatchObject({ stdout: EXPECTED, exitCode: 0 });
+    expect(raw).toBe(EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(cuts + 1);
     expect(proxy.requests("POST")).toBe(3);
     await idle(own);
@@ -182,7 +173,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("gives each byte of a child that is attached to once", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
-    const { id } = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const { id } = await open(own.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
     const answer = (accept: string) =>
       within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers: { accept } }));
     const [events, raw] = await Promise.all([
@@ -190,8 +181,8 @@ describe("a gateway whose connections to the member are cut again and again", ()
       answer("application/octet-stream"),
     ]);
     const { text } = await within("the events", read(streamOf(events)), 60_000);
-    expect(text).toBe(LONGER_EXPECTED);
-    expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
+    expect(text).toBe(EXPECTED);
+    expect(await within("the bytes", raw.text(), 60_000)).toBe(EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(3);
     await idle(own);
   });
@@ -218,10 +209,10 @@ describe("a gateway whose connections to the member are cut again and again", ()
     let requests = 0;
     // The load, the call, and how the child is.
     const { own, gateway } = await behindCuts(() => [undefined, 3_000, 1][requests++]);
-    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, {
+    const answer = await post(gateway.url, "/pools/pipeline/call", PRINTS, {
       accept: "application/octet-stream",
     });
-    expect(await within("the bytes", answer.text())).toBe(LONGER_EXPECTED);
+    expect(await within("the bytes", answer.text())).toBe(EXPECTED);
     await idle(own);
   });
 
@@ -267,7 +258,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {
     const { own, gateway } = await behindCuts(cutAfter);
-    const child = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const child = await open(own.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
     const { id } = child;
     // Up to the first output.
     for await (const event of child.events()) if (event.type === "stdout") break;
@@ -285,7 +276,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
     // The load, and the call.
     const { own, gateway } = await behindCuts(() => (requests++ < 2 ? 4_000 : 1));
     const events = await eventsOf(
-      await post(gateway.url, "/pools/pipeline/call", LONGER),
+      await post(gateway.url, "/pools/pipeline/call", PRINTS),
       "the stream's end",
     );
     expect(lastOf(events, "failed").problem).toMatchObject({

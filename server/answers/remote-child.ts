@@ -64,15 +64,6 @@ export class RemoteChild {
     return this.#c.json((await answer.body.json()) as object, answer.statusCode as 200);
   }
 
-  /**
-   * Passes a body on to the child's input, no faster than the child reads. When the body breaks off
-   * here, it breaks off at the child's member too.
-   */
-  stdin(body: Readable, end: string): Promise<Response> {
-    // The child may leave the body unread for as long as it lives.
-    return this.json(`/stdin?end=${end}`, { method: "POST", body, timeoutMs: 0 });
-  }
-
   /** Passes on the bytes of an artifact. */
   async file(path: string): Promise<Response> {
     const url = `/files/${path.split("/").map(encodeURIComponent).join("/")}`;

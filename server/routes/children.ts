@@ -52,7 +52,9 @@ export function childRoutes(on: Register, options: AppOptions): void {
     const child = find(c, id);
     const body = bodyOf(c);
     try {
-      if (child instanceof RemoteChild) return await child.stdin(body, end);
+      // No limit: the child may leave the body unread for as long as it lives.
+      if (child instanceof RemoteChild)
+        return await child.json(`/stdin?end=${end}`, { method: "POST", body, timeoutMs: 0 });
       return c.json({ bytes: await child.stdin.write(body, end === "true") }, 200);
     } finally {
       body.destroy();

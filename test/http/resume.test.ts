@@ -3,6 +3,9 @@
  * twice.
  */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
@@ -185,6 +188,28 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(await within("the bytes", raw.text(), 60_000)).toBe(EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(3);
     await idle(own);
+  });
+
+  test("adds nothing to a stream whose connection breaks behind the terminal event", async () => {
+    const registry = new EmbeddedRegistry();
+    const gateway = await startOne({ registry });
+    const frame = 'event: result\nid: 1\ndata: {"type":"result"}\n\n';
+    const owner = createServer((_, answer) => {
+      owner.close();
+      answer.writeHead(200, { "content-type": "text/event-stream" });
+      answer.write(frame, () => answer.destroy());
+    }).listen(0, "127.0.0.1");
+    await once(owner, "listening");
+    const { port } = owner.address() as AddressInfo;
+    const membership = registry.membership();
+    const [listed] = await membership.all();
+    await membership.join({
+      ...(listed as Member),
+      name: "owner",
+      url: `http://127.0.0.1:${port}`,
+    });
+    const answer = await fetch(`${gateway.url}/children/owner.${"0".repeat(32)}/events`);
+    expect(await within("the events", answer.text())).toBe(frame);
   });
 
   test("goes on behind the event that was asked for, where none has come yet", async () => {

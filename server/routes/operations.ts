@@ -1,4 +1,4 @@
-/** For load balancers, supervisors of the process, and readers of the contract. */
+/** Operations for load balancers and supervisors of the process, and the contract as pages. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";

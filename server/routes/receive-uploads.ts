@@ -80,7 +80,7 @@ export class UploadReceiver {
     this.#options = options;
   }
 
-  /** Receives what the bodies of an operation bring beside the spec. */
+  /** Receives the bodies of an operation that bring more than the spec. */
   receiving({ input }: Upload): MiddlewareHandler {
     return (c, next) =>
       input === "streamed" && kindOf(c) === "input" ? this.#stream(c, next) : this.#store(c, next);

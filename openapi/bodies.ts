@@ -63,8 +63,7 @@ export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipar
 /** Whether the body of a `POST` goes to a child while it is sent. */
 export function isLiveInput(head: RequestHead): boolean {
   const upload = uploadAt(head.url ?? "");
-  if (upload?.input !== "streamed") return false;
-  return upload.spec === undefined || bodyKind(head) === "input";
+  return upload?.input === "streamed" && (!upload.spec || bodyKind(head) === "input");
 }
 
 export const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
@@ -98,13 +97,13 @@ const INPUT_DOCS = {
  * them and hands the route JSON, so only the document lists them. Undefined for other operations.
  */
 export function formsOf(path: string) {
-  const { spec, input } = uploadAt(path) ?? {};
-  if (spec === undefined || input === undefined) return undefined;
+  const upload = uploadAt(path);
+  if (!upload?.spec) return undefined;
   const form = {
     type: "object" as const,
     required: ["spec"],
     properties: {
-      spec: { $ref: `#/components/schemas/${spec}` },
+      spec: { $ref: `#/components/schemas/${upload.spec}` },
       stdin: {
         ...binary,
         description: "The child's standard input. It is stored until it is complete.",
@@ -120,6 +119,6 @@ export function formsOf(path: string) {
       schema: form,
       encoding: { spec: { contentType: "application/json" } },
     },
-    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[input] } },
+    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[upload.input] } },
   };
 }

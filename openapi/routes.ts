@@ -31,3 +31,6 @@ export const ROUTES = [
   thisMember.livez,
   thisMember.readyz,
 ] as const;
+
+/** An operation of the contract. */
+export type Route = (typeof ROUTES)[number];

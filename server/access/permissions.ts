@@ -2,7 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ROUTES } from "../../openapi/routes.ts";
+import type { Route } from "../../openapi/routes.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
 import type { StreamLimit } from "./rate-limit.ts";
@@ -20,7 +20,6 @@ interface Need {
   readonly stream?: "output" | "input";
 }
 
-type Route = (typeof ROUTES)[number];
 type OperationOf<R> = R extends Route ? `${R["method"]} ${R["path"]}` : never;
 
 /** The needs by operation. An operation that is missing here does not compile. */

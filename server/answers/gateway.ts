@@ -35,10 +35,9 @@ export function callThrough(
     const answer = await access.call(pool, spec, {
       signal: way.signal,
       parts: uploads?.parts,
-      ...(form === "raw" ? { accept: "application/octet-stream" } : {}),
-      ...(form === "stream"
-        ? { onPosition: (position) => stream.write({ type: "queued", position }) }
-        : {}),
+      accept: form === "raw" ? "application/octet-stream" : undefined,
+      onPosition:
+        form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
     });
     if (answer instanceof Child) return answerCall(c, answer, { ...call, opened: stream.session });
     const id = String(answer.headers[CHILD_HEADER] ?? "");

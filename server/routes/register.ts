@@ -1,11 +1,10 @@
 /** Registers the routes of the contract, each behind the checks that all of them share. */
 import type { OpenAPIHono, RouteHandler } from "@hono/zod-openapi";
 import { uploadAt } from "../../openapi/bodies.ts";
-import type { ROUTES } from "../../openapi/routes.ts";
+import type { Route } from "../../openapi/routes.ts";
 import { checkCaller } from "../access/permissions.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 
-type Route = (typeof ROUTES)[number];
 type Handler<R extends Route> = RouteHandler<R, Bindings>;
 
 /**
@@ -24,7 +23,7 @@ export type Register = <R extends Route>(
 
 export function registerAt(
   app: OpenAPIHono<Bindings>,
-  { streamLimit, uploadReceiver }: Pick<AppOptions, "streamLimit" | "uploadReceiver">,
+  { streamLimit, uploadReceiver }: AppOptions,
 ): Register {
   return (route, handler) => {
     const upload = uploadAt(route.path);

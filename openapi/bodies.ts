@@ -4,8 +4,11 @@ import { z } from "@hono/zod-openapi";
 /** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
 export const SPEC_HEADER = "pool-spec";
 
-interface Upload {
-  /** The schema of the child spec. Its files may come with it, as multipart/form-data. */
+export interface Upload {
+  /**
+   * The schema of the child spec. Its files may come with it, as multipart/form-data. Undefined for
+   * an operation whose body is nothing but the input.
+   */
   readonly spec?: string;
   /** The child gets a streamed input while it is sent. It starts when a stored one is complete. */
   readonly input: "streamed" | "stored";
@@ -25,14 +28,13 @@ const PATTERNS = UPLOADS.map(
     [new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
 );
 
-/** @param path a path of the contract, or that of a request, with or without its query. */
-function uploadAt(path: string): Upload | undefined {
+/**
+ * The upload that the operation at a path takes; undefined for an operation that takes JSON alone.
+ *
+ * @param path a path of the contract, or that of a request, with or without its query.
+ */
+export function uploadAt(path: string): Upload | undefined {
   return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
-}
-
-/** Whether the operation at a path takes a child's input while it is sent. */
-export function streamsInput(path: string): boolean {
-  return uploadAt(path)?.input === "streamed";
 }
 
 /** The head of a request, as far as it tells which body follows. Header names are lower case. */
@@ -61,8 +63,7 @@ export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipar
 /** Whether the body of a `POST` goes to a child while it is sent. */
 export function isLiveInput(head: RequestHead): boolean {
   const upload = uploadAt(head.url ?? "");
-  if (upload?.input !== "streamed") return false;
-  return upload.spec === undefined || bodyKind(head) === "input";
+  return upload?.input === "streamed" && (!upload.spec || bodyKind(head) === "input");
 }
 
 export const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
@@ -96,13 +97,13 @@ const INPUT_DOCS = {
  * them and hands the route JSON, so only the document lists them. Undefined for other operations.
  */
 export function formsOf(path: string) {
-  const { spec, input } = uploadAt(path) ?? {};
-  if (spec === undefined || input === undefined) return undefined;
+  const upload = uploadAt(path);
+  if (!upload?.spec) return undefined;
   const form = {
     type: "object" as const,
     required: ["spec"],
     properties: {
-      spec: { $ref: `#/components/schemas/${spec}` },
+      spec: { $ref: `#/components/schemas/${upload.spec}` },
       stdin: {
         ...binary,
         description: "The child's standard input. It is stored until it is complete.",
@@ -118,6 +119,6 @@ export function formsOf(path: string) {
       schema: form,
       encoding: { spec: { contentType: "application/json" } },
     },
-    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[input] } },
+    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[upload.input] } },
   };
 }

@@ -14,14 +14,12 @@ export const ErrorCodeSchema = z.enum(ERROR_CODES).openapi("ErrorCode");
 
 export const LoadSchema = z
   .object({
-    active: z.int().min(0).openapi({ description: "Children that hold a slot now." }),
-    max: z.int().min(0).openapi({
-      description: "Slots of this pool on this member (`maxChildren`); 0 while it drains.",
-    }),
-    queued: z
+    active: z.int().min(0).describe("Children that hold a slot now."),
+    max: z
       .int()
       .min(0)
-      .openapi({ description: "Callers that wait for a slot of this pool on this member." }),
+      .describe("Slots of this pool on this member (`maxChildren`); 0 while it drains."),
+    queued: z.int().min(0).describe("Callers that wait for a slot of this pool on this member."),
   })
   .openapi("Load");
 export type Load = z.infer<typeof LoadSchema>;
@@ -36,7 +34,7 @@ export type FunctionError = z.infer<typeof FunctionErrorSchema>;
 const InvalidFieldSchema = z
   .object({
     path: z.string().openapi({ description: "JSON Pointer to the field.", example: "/command/0" }),
-    message: z.string().openapi({ description: "The expected value, and the one that came." }),
+    message: z.string().describe("The expected value, and the one that came."),
   })
   .openapi("InvalidField");
 
@@ -45,18 +43,14 @@ export const ProblemSchema = z
     type: z.string().openapi({ example: "urn:distributed-pool:problem:at_capacity" }),
     title: z.string(),
     status: z.int(),
-    detail: z.string().openapi({ description: "For people: what was expected, and what came." }),
+    detail: z.string().describe("For people: what was expected, and what came."),
     code: ErrorCodeSchema,
     fields: z
       .array(InvalidFieldSchema)
       .optional()
-      .openapi({ description: "With `invalid_request`: each field at fault." }),
-    load: LoadSchema.optional().openapi({
-      description: "With `at_capacity`: the member's load at that moment.",
-    }),
-    error: FunctionErrorSchema.optional().openapi({
-      description: "With `function_threw`: the error.",
-    }),
+      .describe("With `invalid_request`: each field at fault."),
+    load: LoadSchema.optional().describe("With `at_capacity`: the member's load at that moment."),
+    error: FunctionErrorSchema.optional().describe("With `function_threw`: the error."),
   })
   .openapi("Problem", { description: "RFC 9457 problem details with a stable `code`." });
 export type Problem = z.infer<typeof ProblemSchema>;

@@ -9,7 +9,7 @@ import { ChildReferenceSchema, endingFields, SlotSchema } from "./resources.ts";
 export const QueuedEventSchema = z
   .object({
     type: z.literal("queued"),
-    position: z.int().min(1).openapi({ description: "1 for the next caller to be served." }),
+    position: z.int().min(1).describe("1 for the next caller to be served."),
   })
   .openapi("QueuedEvent", {
     description: "The caller waits for a slot. There is no child yet, and the event carries no id.",
@@ -27,7 +27,7 @@ const outputFields = {
   lossy: z
     .literal(true)
     .optional()
-    .openapi({ description: "True when U+FFFD replaces bytes of `text` that were not UTF-8." }),
+    .describe("True when U+FFFD replaces bytes of `text` that were not UTF-8."),
 };
 const outputDocs = {
   description: "Output of the child: `text`, or `base64` when the spec asks for it.",
@@ -49,17 +49,20 @@ export const ProgressEventSchema = z
     done: z
       .number()
       .min(0)
-      .openapi({
-        description:
-          "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
+      .describe(
+        "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
           "exceed a `total` that was a guess.",
-      }),
-    total: z.number().min(0).optional().openapi({
-      description: "The whole amount, in the same unit; absent when the child did not report it.",
-    }),
-    message: z.string().max(MAX_PROGRESS_MESSAGE).optional().openapi({
-      description: "One line for people, without control characters. The child wrote it.",
-    }),
+      ),
+    total: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("The whole amount, in the same unit; absent when the child did not report it."),
+    message: z
+      .string()
+      .max(MAX_PROGRESS_MESSAGE)
+      .optional()
+      .describe("One line for people, without control characters. The child wrote it."),
   })
   .openapi("ProgressEvent", {
     description:

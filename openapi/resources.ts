@@ -11,6 +11,9 @@ import {
 } from "./names.ts";
 import { KINDS } from "./spec.ts";
 
+/** A value that may be absent; its key is always there. */
+const orNull = <S extends z.ZodType>(schema: S) => z.union([schema, z.null()]);
+
 export const SlotSchema = z
   .object({
     id: SlotIdSchema,
@@ -18,7 +21,7 @@ export const SlotSchema = z
     member: MemberNameSchema,
     heldUntil: z.iso
       .datetime()
-      .openapi({ description: "The slot becomes free at this time unless a child has taken it." }),
+      .describe("The slot becomes free at this time unless a child has taken it."),
   })
   .openapi("Slot", {
     description: "The right to run one child on this member. It is held for a short time.",
@@ -49,12 +52,26 @@ export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openap
 
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
 
+/** The query parameters that choose the children of a listing. */
+export const childFilter = {
+  label: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .openapi({
+      description:
+        "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
+        "selects children that have all of the labels.",
+      example: "job=nightly",
+    }),
+  status: ChildStatusSchema.optional(),
+};
+
 export const ChildReferenceSchema = z
   .object({
     id: ChildIdSchema,
     pool: PoolNameSchema,
     member: MemberNameSchema,
-    url: z.string().openapi({ description: "The URL of the child on its own member." }),
+    url: z.string().describe("The URL of the child on its own member."),
   })
   .openapi("ChildReference");
 
@@ -64,18 +81,16 @@ export const ChildSchema = ChildReferenceSchema.extend({
   status: ChildStatusSchema,
   kind: z.enum(KINDS),
   startedAt: z.iso.datetime(),
-  deadlineAt: z.union([z.iso.datetime(), z.null()]).openapi({
-    description: "The time when the child will be stopped; null if it has no deadline.",
-  }),
-  endedAt: z
-    .union([z.iso.datetime(), z.null()])
-    .openapi({ description: "The time when the child's process ended; null while it runs." }),
-  exitCode: z.union([z.int(), z.null()]).openapi({
-    description: "The exit code of a command that has ended; 128 + n when signal n ended it.",
-  }),
-  code: z
-    .union([ErrorCodeSchema, z.null()])
-    .openapi({ description: "The code of the problem of a child that failed." }),
+  deadlineAt: orNull(z.iso.datetime()).describe(
+    "The time when the child will be stopped; null if it has no deadline.",
+  ),
+  endedAt: orNull(z.iso.datetime()).describe(
+    "The time when the child's process ended; null while it runs.",
+  ),
+  exitCode: orNull(z.int()).describe(
+    "The exit code of a command that has ended; 128 + n when signal n ended it.",
+  ),
+  code: orNull(ErrorCodeSchema).describe("The code of the problem of a child that failed."),
   labels: z.record(z.string(), z.string()),
   sandbox: SandboxLevelSchema,
 }).openapi("Child");
@@ -85,9 +100,9 @@ export type ChildInfo = z.infer<typeof ChildSchema>;
 export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).openapi("ChildList");
 
 export const PoolChildListSchema = ChildListSchema.extend({
-  unreachable: z.array(MemberNameSchema).openapi({
-    description: "Members that did not answer in time. Their children are missing from the list.",
-  }),
+  unreachable: z
+    .array(MemberNameSchema)
+    .describe("Members that did not answer in time. Their children are missing from the list."),
 }).openapi("PoolChildList");
 
 export const CountSchema = z
@@ -104,9 +119,7 @@ export const PoolMemberSchema = z
     url: z.string(),
     version: z.string(),
     sandbox: SandboxLevelSchema,
-    load: z
-      .union([LoadSchema, z.null()])
-      .openapi({ description: "The member's load; null when it did not answer in time." }),
+    load: orNull(LoadSchema).describe("The member's load; null when it did not answer in time."),
   })
   .openapi("PoolMember");
 
@@ -126,12 +139,8 @@ export const PoolSchema = z
   .object({
     pool: PoolNameSchema,
     members: z.array(PoolMemberSchema),
-    tasks: z
-      .array(TaskNameSchema)
-      .openapi({ description: "Tasks that at least one member of the pool has." }),
-    runtimes: z
-      .array(z.string())
-      .openapi({ description: "Runtimes that at least one member of the pool has." }),
+    tasks: z.array(TaskNameSchema).describe("Tasks that at least one member of the pool has."),
+    runtimes: z.array(z.string()).describe("Runtimes that at least one member of the pool has."),
   })
   .openapi("Pool");
 
@@ -140,8 +149,8 @@ export const PoolListSchema = z
     pools: z.array(
       z.object({
         pool: PoolNameSchema,
-        members: z.int().openapi({ description: "The number of its members." }),
-        max: z.int().openapi({ description: "The number of slots of all its members together." }),
+        members: z.int().describe("The number of its members."),
+        max: z.int().describe("The number of slots of all its members together."),
       }),
     ),
   })
@@ -149,19 +158,15 @@ export const PoolListSchema = z
 
 export const UsageSchema = z
   .object({
-    wallMs: z
-      .number()
-      .openapi({ description: "Milliseconds from placement to the end of the process." }),
-    cpuMs: z.union([z.number(), z.null()]).openapi({
-      description:
-        "Milliseconds of user and system time of all processes of the child, with the start of " +
+    wallMs: z.number().describe("Milliseconds from placement to the end of the process."),
+    cpuMs: orNull(z.number()).describe(
+      "Milliseconds of user and system time of all processes of the child, with the start of " +
         "its sandbox; null when the member cannot measure it (a command without a cgroup).",
-    }),
-    maxRssBytes: z.union([z.int(), z.null()]).openapi({
-      description:
-        "The most memory that all processes of the child and its workspace took at any time; " +
+    ),
+    maxRssBytes: orNull(z.int()).describe(
+      "The most memory that all processes of the child and its workspace took at any time; " +
         "null when the member cannot measure it (a command without a cgroup).",
-    }),
+    ),
   })
   .openapi("Usage");
 
@@ -171,17 +176,15 @@ export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).ope
 
 /** The ending of a child: the fields that `result`, `failed` and the JSON answer share. */
 export const endingFields = {
-  value: z.any().optional().openapi({
-    description: "The value that the function returned; null for undefined. `encoding` says how.",
-  }),
+  value: z
+    .any()
+    .optional()
+    .describe("The value that the function returned; null for undefined. `encoding` says how."),
   encoding: z
     .literal("devalue")
     .optional()
-    .openapi({ description: "How `value` is written; absent for plain JSON." }),
-  exitCode: z
-    .int()
-    .optional()
-    .openapi({ description: "The command's exit code; 128 + n when signal n ended it." }),
+    .describe("How `value` is written; absent for plain JSON."),
+  exitCode: z.int().optional().describe("The command's exit code; 128 + n when signal n ended it."),
   usage: UsageSchema,
   artifacts: z.array(ArtifactSchema),
 };
@@ -191,10 +194,11 @@ const waitedFields = {
   child: ChildReferenceSchema,
   stdout: z.string(),
   stderr: z.string(),
-  truncated: z.boolean().openapi({
-    description:
+  truncated: z
+    .boolean()
+    .describe(
       "True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr.",
-  }),
+    ),
 };
 
 export const CallResultSchema = z

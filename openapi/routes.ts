@@ -1,11 +1,9 @@
 /** The operations that every member serves. The handlers stand in the server's routes. */
 import * as children from "./routes/children.ts";
-import * as operations from "./routes/operations.ts";
 import * as pools from "./routes/pools.ts";
 import * as thisMember from "./routes/this-member.ts";
 
 export * from "./routes/children.ts";
-export * from "./routes/operations.ts";
 export * from "./routes/pools.ts";
 export * from "./routes/this-member.ts";
 
@@ -29,7 +27,10 @@ export const ROUTES = [
   children.writeStdin,
   children.signalChild,
   children.getChildFile,
-  operations.drain,
-  operations.livez,
-  operations.readyz,
+  thisMember.drain,
+  thisMember.livez,
+  thisMember.readyz,
 ] as const;
+
+/** An operation of the contract. */
+export type Route = (typeof ROUTES)[number];

@@ -18,14 +18,13 @@ const specFields = {
   }),
   function: FunctionSchema.optional(),
   task: TaskSchema.optional(),
-  env: EnvironmentSchema.optional().openapi({
-    description: "Variables that are added to the child's minimal environment.",
-  }),
-  stdin: StdinSchema.optional().openapi({
-    description:
-      "The child's standard input: data, or `{open: true}` for what callers send to " +
+  env: EnvironmentSchema.optional().describe(
+    "Variables that are added to the child's minimal environment.",
+  ),
+  stdin: StdinSchema.optional().describe(
+    "The child's standard input: data, or `{open: true}` for what callers send to " +
       "`/children/{id}/stdin`. By default a call's input is empty and a placed child's is open.",
-  }),
+  ),
   files: record(WorkspacePathSchema, FileSchema)
     .refine(
       (files) => Object.keys(files).length <= MAX_FILES,
@@ -48,45 +47,39 @@ const specFields = {
       example: ["*.png"],
     }),
   limits: LimitsSchema.optional(),
-  sandbox: SandboxLevelSchema.optional().openapi({
-    description: "The weakest sandbox that is acceptable. Members with a weaker one are skipped.",
-  }),
+  sandbox: SandboxLevelSchema.optional().describe(
+    "The weakest sandbox that is acceptable. Members with a weaker one are skipped.",
+  ),
   outputEncoding: z
     .enum(["text", "base64"])
     .default("text")
-    .openapi({
-      description:
-        "How `stdout` and `stderr` events carry bytes: as UTF-8 text in which U+FFFD replaces " +
+    .describe(
+      "How `stdout` and `stderr` events carry bytes: as UTF-8 text in which U+FFFD replaces " +
         "invalid bytes, or as base64.",
-    }),
+    ),
   waitMs: z
     .int()
     .min(0)
     .max(MAX_WAIT_MS)
     .default(0)
-    .openapi({
-      description:
-        "Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes " +
+    .describe(
+      "Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes " +
         "longer ends with `queue_timeout`.",
-    }),
+    ),
   deadlineMs: z
     .int()
     .min(1)
     .max(MAX_DEADLINE_MS)
     .optional()
-    .openapi({
-      description:
-        "Milliseconds from the arrival of the request until the child is stopped; the wait for a " +
+    .describe(
+      "Milliseconds from the arrival of the request until the child is stopped; the wait for a " +
         "slot counts. By default a call has the operator's deadline (5 minutes), and a placed " +
         "child has none.",
-    }),
-  link: z
-    .boolean()
-    .default(false)
-    .openapi({ description: "Stop the child when its caller's connection closes." }),
-  labels: record(z.string().max(63), z.string().max(255)).optional().openapi({
-    description: "The caller's own names and values. Answers show them with the child.",
-  }),
+    ),
+  link: z.boolean().default(false).describe("Stop the child when its caller's connection closes."),
+  labels: record(z.string().max(63), z.string().max(255))
+    .optional()
+    .describe("The caller's own names and values. Answers show them with the child."),
 };
 
 export const KINDS = ["command", "function", "task"] as const;
@@ -128,9 +121,9 @@ export const MemberChildSpecSchema = z
   .strictObject({
     pool: PoolNameSchema,
     ...specFields,
-    slot: SlotIdSchema.optional().openapi({
-      description: "A slot that this member granted to the same caller. The child takes it.",
-    }),
+    slot: SlotIdSchema.optional().describe(
+      "A slot that this member granted to the same caller. The child takes it.",
+    ),
   })
   .superRefine(checkKind)
   .openapi("MemberChildSpec", {

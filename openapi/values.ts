@@ -38,7 +38,7 @@ const Base64Schema = z.base64("expected base64");
 const DataSchema = z
   .union(
     [
-      z.string().openapi({ description: "The text itself." }),
+      z.string().describe("The text itself."),
       z.strictObject({ text: z.string() }),
       z.strictObject({ base64: Base64Schema }),
     ],
@@ -72,11 +72,10 @@ export const StdinSchema = z
         once: z
           .literal(true)
           .optional()
-          .openapi({
-            description:
-              "One body is the whole input. A body that breaks off, or does not begin within " +
+          .describe(
+            "One body is the whole input. A body that breaks off, or does not begin within " +
               "10 seconds, stops the child: `cancelled`.",
-          }),
+          ),
       }),
     ],
     'expected a string, {"text": ...}, {"base64": ...}, {"open": true} or ' +

@@ -80,7 +80,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     : (settings.registry ?? new EmbeddedRegistry()).membership();
   const client = new Client(tls?.client);
   onFailure(() => client.close());
-  tls?.onChange((changed) => client.identify(changed.client));
+  tls?.onChange(() => client.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
   const limits = {

@@ -54,7 +54,7 @@ const eventsHeaders = z.object({
     .string()
     .regex(/^\d{1,15}$/, "expected the id of an event: a number")
     .optional()
-    .openapi({ description: "The id of the last event that the reader has." }),
+    .describe("The id of the last event that the reader has."),
   range: z
     .string()
     .regex(
@@ -119,7 +119,7 @@ export const writeStdin = createRoute({
       end: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Whether the input ends after this body." }),
+        .describe("Whether the input ends after this body."),
     }),
     body: { content: bytes },
   },
@@ -153,9 +153,7 @@ export const getChildFile = createRoute({
   summary: "Get an artifact that the child left, while its member remembers the child",
   request: {
     params: params.extend({
-      path: z.string().openapi({
-        description: "The artifact's path in the workspace. Slashes need no escape.",
-      }),
+      path: z.string().describe("The artifact's path in the workspace. Slashes need no escape."),
     }),
   },
   responses: {

@@ -2,9 +2,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../names.ts";
-import { PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
+import { childFilter, PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
 import { ChildSpecSchema } from "../spec.ts";
-import { childFilter } from "./parameters.ts";
 import { callDocs, callResponses, ok, placedResponses, unknownWork } from "./responses.ts";
 
 const tags = ["Pools"];

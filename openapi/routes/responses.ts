@@ -30,7 +30,7 @@ const endings = [
 ] as const;
 
 const retryHeaders = z.object({
-  "Retry-After": z.string().openapi({ description: "Seconds to wait before the next try." }),
+  "Retry-After": z.string().describe("Seconds to wait before the next try."),
 });
 
 /** One response for each status of the codes. Its description lists the codes. */

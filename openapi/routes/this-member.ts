@@ -1,11 +1,17 @@
-/** Operations on the member that is asked, and on no other. */
+/** Operations on the member that is asked: its children, slots and tasks, its health and drain. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
 import { SlotEventSchema } from "../events.ts";
 import { PoolNameSchema, SlotIdSchema } from "../names.ts";
-import { ChildListSchema, CountSchema, SlotSchema, TasksSchema } from "../resources.ts";
+import {
+  ChildListSchema,
+  CountSchema,
+  childFilter,
+  HealthSchema,
+  SlotSchema,
+  TasksSchema,
+} from "../resources.ts";
 import { MemberChildSpecSchema, SlotRequestSchema } from "../spec.ts";
-import { childFilter } from "./parameters.ts";
 import {
   callDocs,
   callResponses,
@@ -107,4 +113,48 @@ export const listTasks = createRoute({
   summary: "List this member's tasks and runtimes, in one pool or in all",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
   responses: ok("Their names.", TasksSchema, ["invalid_request"]),
+});
+
+export const drain = createRoute({
+  operationId: "drain",
+  method: "post",
+  path: "/drain",
+  tags: ["Operations"],
+  summary: "Admit no more children, finish and deliver those that run, leave, and end the process",
+  description:
+    "The member answers at once, and repeated requests change nothing. Children that still run " +
+    "after its `--drain-ms` are stopped: `cancelled`.",
+  responses: {
+    202: {
+      description: "The member drains. The counts show what still runs.",
+      content: json(CountSchema),
+    },
+    ...problems([]),
+  },
+});
+
+export const livez = createRoute({
+  operationId: "livez",
+  method: "get",
+  path: "/livez",
+  tags: ["Operations"],
+  security: [],
+  summary: "Check whether the process answers",
+  responses: { 200: { description: "The process answers.", content: json(HealthSchema) } },
+});
+
+export const readyz = createRoute({
+  operationId: "readyz",
+  method: "get",
+  path: "/readyz",
+  tags: ["Operations"],
+  security: [],
+  summary: "Check whether the member is in its pools and admits children",
+  responses: {
+    200: { description: "The member is ready.", content: json(HealthSchema) },
+    503: {
+      description: "The member is not ready; `detail` gives the reason.",
+      content: json(HealthSchema),
+    },
+  },
 });

@@ -21,12 +21,11 @@ const argumentFields = {
   encoding: z
     .enum(["json", "devalue"])
     .default("json")
-    .openapi({
-      description:
-        "How `args` and the `value` of the result are written. `devalue` is the flattened form " +
+    .describe(
+      "How `args` and the `value` of the result are written. `devalue` is the flattened form " +
         "of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed " +
         "arrays, undefined and cycles.",
-    }),
+    ),
 };
 
 /** Runtimes differ in the identifiers they take: this is the part that all of them take. */
@@ -47,24 +46,21 @@ export const FunctionSchema = z
           "else. Another runtime takes source of its own language.",
         example: "(a, b) => a + b",
       }),
-    hash: SourceHashSchema.optional().openapi({
-      description:
-        "The hash of the source. A member that has this source needs no `source`; another one " +
+    hash: SourceHashSchema.optional().describe(
+      "The hash of the source. A member that has this source needs no `source`; another one " +
         "answers `source_unknown`. A request with both must have the hash of its source.",
-    }),
-    export: ExportSchema.optional().openapi({
-      description:
-        "The function's name among the exports of a module; in Python the function's own name.",
-    }),
+    ),
+    export: ExportSchema.optional().describe(
+      "The function's name among the exports of a module; in Python the function's own name.",
+    ),
     runtime: z
       .string()
       .regex(NAME, `expected the name of a runtime: ${NAME_RULE}`)
       .default("node")
-      .openapi({
-        description:
-          "The runtime of the function: `node`, `bun`, `python`, or one that the operator " +
+      .describe(
+        "The runtime of the function: `node`, `bun`, `python`, or one that the operator " +
           "configured. `GET /pools/{pool}` lists them.",
-      }),
+      ),
     ...argumentFields,
   })
   .refine(

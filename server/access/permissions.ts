@@ -2,7 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ROUTES } from "../../openapi/routes.ts";
+import type { Route } from "../../openapi/routes.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
 import type { StreamLimit } from "./rate-limit.ts";
@@ -14,18 +14,13 @@ interface Need {
    */
   readonly scopes: readonly Scope[];
   /**
-   * Which way the operation holds the caller's connection open. Each way has its own count: a call
-   * that
-   * comes through another member, with its input on a connection of its own, opens one stream each
-   * way.
+   * The direction of the stream that the operation keeps open. Each direction has its own count: a
+   * call through another member opens one stream for its output, and one for its input.
    */
   readonly stream?: "output" | "input";
 }
 
-type Route = (typeof ROUTES)[number];
-type OperationOf<R> = R extends { method: infer M extends string; path: infer P extends string }
-  ? `${M} ${P}`
-  : never;
+type OperationOf<R> = R extends Route ? `${R["method"]} ${R["path"]}` : never;
 
 /** The needs by operation. An operation that is missing here does not compile. */
 const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
@@ -72,15 +67,13 @@ function refusal({ var: { caller, need } }: CallerContext, pool?: string): PoolE
   return PoolError.of("forbidden", `${caller.name} may not: expected scope ${scopes}${where}`);
 }
 
-/**
- * Adds the check of the caller in front of a route's handler, and lets `{path}` contain slashes.
- */
-export function guarded<R extends Route>(route: R, streams: StreamLimit): R {
-  const need = NEEDS[`${route.method} ${route.path}` as OperationOf<Route>];
-  const middleware: MiddlewareHandler<{
-    Bindings: HttpBindings;
-    Variables: CallerVariables;
-  }> = async (c, next) => {
+/** The check of the caller, which runs in front of a route's handler. */
+export function checkCaller(
+  { method, path }: Route,
+  streams: StreamLimit,
+): MiddlewareHandler<{ Bindings: HttpBindings; Variables: CallerVariables }> {
+  const need = NEEDS[`${method} ${path}` as OperationOf<Route>];
+  return async (c, next) => {
     c.set("need", need);
     const { caller, client } = c.var;
     if (need.scopes.length > 0 && !caller.has(need.scopes)) throw refusal(c);
@@ -97,7 +90,6 @@ export function guarded<R extends Route>(route: R, streams: StreamLimit): R {
     }
     await next();
   };
-  return { ...route, path: route.path.replace("/{path}", "/:path{[\\s\\S]+}"), middleware };
 }
 
 /** Whether the caller has a scope that the operation needs, in this pool. */

@@ -3,23 +3,22 @@ import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
 import { hasEnd } from "../http/response.ts";
 
-export type Form = "stream" | "json" | "raw";
-
-/** The forms of a call. */
-export const CALL_FORMS = ["stream", "json", "raw"] as const satisfies readonly Form[];
-
-const MEDIA_TYPES: Readonly<Record<Form, string>> = {
+const MEDIA_TYPES = {
   stream: "text/event-stream",
   raw: "application/octet-stream",
   json: "application/json",
-};
+} as const;
+
+export type Form = keyof typeof MEDIA_TYPES;
+
+/** The forms of a call. */
+export const CALL_FORMS: readonly Form[] = ["stream", "json", "raw"];
 
 /**
- * The form that the request's `Accept` header names; the stream where it names none.
+ * The form that the request's `Accept` header names. Default: the stream.
  *
- * @param forms those that the operation has, the stream among them.
- * @throws {PoolError} `invalid_request` when the operation has none of those that the caller
- * accepts.
+ * @param forms the forms that the operation has, the stream among them.
+ * @throws {PoolError} `invalid_request` when the caller accepts none of them.
  */
 export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
   const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";

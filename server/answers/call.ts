@@ -1,44 +1,44 @@
 /** Answers a call whose child runs on this member, in the form that the caller accepts. */
 import type { Readable } from "node:stream";
 import type { PoolEvent } from "../../openapi/events.ts";
+import type { ChildSpec } from "../../openapi/spec.ts";
 import { type NodeContext, onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Form } from "./accept.ts";
-import { CHILD_HEADER, type EarlyStream, sendEvents } from "./events.ts";
+import { nameChild, type Session, sendEvents } from "./events.ts";
 import { sendStdout } from "./stdout.ts";
 import { answerWhole } from "./whole.ts";
 
-/** The form of answer, and the parts of the request that concern the stream. */
-export interface CallAnswer {
+export interface Call {
+  readonly spec: ChildSpec;
   readonly form: Form;
-  /** Whether the child stops when the caller goes. */
-  readonly link: boolean;
-  /** The child's input as it comes. */
+  /** The child's input, sent while the child runs; undefined when the spec has the input. */
   readonly input: Readable | undefined;
-  /** Where the caller may have read positions of a queue already. */
-  readonly stream: EarlyStream;
+  /** The session of an answer that told positions before there was a child. */
+  readonly opened?: Promise<Session> | undefined;
 }
 
 /** Reads the child's log from its first event on, lossless: a slow caller slows the child down. */
-export function answerCall(c: NodeContext, child: Child, call: CallAnswer): Promise<Response> {
-  const { form, link, input, stream } = call;
-  const { outgoing } = c.env;
-  // Where the input breaks off, the child's ending says so.
+export function answerCall(
+  c: NodeContext,
+  child: Child,
+  { spec: { link }, form, input, opened }: Call,
+): Promise<Response> {
+  // When the input breaks off, the child is stopped, and its ending says so.
   if (input)
     void child.stdin
       .write(input, true)
       .catch(() => {})
       .finally(() => input.destroy());
   const reader = child.log.read({ lossless: true });
-  const gone = () => {
+  nameChild(c, child.id);
+  onClientGone(c, () => {
     if (link || form === "json") reader.close();
     if (link) child.stop("cancelled", "the caller that the child was linked to went away");
-  };
-  if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, child.id);
-  if (form === "stream") return sendEvents(c, reader, { gone, opened: stream.session });
-  if (form === "raw") return sendStdout(c, reader, { gone });
-  onClientGone(c, gone);
+  });
+  if (form === "stream") return sendEvents(c, reader, opened);
+  if (form === "raw") return sendStdout(c, reader);
   return answerWhole(c, eventsOf(reader));
 }
 

@@ -1,8 +1,4 @@
-/**
- * Server-sent events: those of a child's log, and those of a wait that comes before there is a
- * child.
- */
-import type { ServerResponse } from "node:http";
+/** Server-sent events: those of a child's log, and those of the wait for a slot. */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
@@ -15,27 +11,27 @@ import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/waiter.ts";
 import { send } from "./send.ts";
 
-/**
- * The head of a call's answer names its child in this header, for clients that reach it another
- * way.
- */
+/** The header that names the child of an answer, for clients that also reach it by its id. */
 export const CHILD_HEADER = "pool-child-id";
+
+/** Names the child in the head of an answer, unless a wait has opened the answer already. */
+export function nameChild({ env: { outgoing } }: NodeContext, id: string): void {
+  if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
+}
 
 export const EVENTS_TYPE = { "content-type": "text/event-stream" };
 
 export type { Session };
 
 /**
- * Opens an answer of events. Its data is JSON on one line already. Fields are written with a space,
- * as
- * in `event: placed`: most people expect one.
+ * Opens an answer of events. Their data is JSON on one line already. Fields are written with a
+ * space, as in `event: placed`: most people expect one.
  *
  * @param keepAlive milliseconds between heartbeats; null for none.
  */
 export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
   // The session would take the end of the request's body for the end of its client. But a client
-  // may
-  // send a body while it reads the answer.
+  // may end its body long before it has read the answer.
   const request: typeof c.env.incoming = Object.create(c.env.incoming, {
     once: { value: () => request },
   });
@@ -52,8 +48,7 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
 
 /**
  * A stream that may begin before there is a child. Its first event opens it: until then the answer
- * can
- * still be a problem with a status of its own. Its events carry no id.
+ * can still be a problem with a status of its own. Its events carry no id.
  */
 export class EarlyStream {
   readonly #c: NodeContext;
@@ -70,9 +65,7 @@ export class EarlyStream {
     return session && this.#written.then(() => session);
   }
 
-  /**
-   * Writes an event. A client that reads nothing is not sent positions, which would be old by then.
-   */
+  /** Writes an event. A slow client gets no positions, which would be old when it reads them. */
   write(event: PoolEvent | SlotEvent): void {
     this.#session ??= openSession(this.#c, HEARTBEAT_MS);
     const { outgoing } = this.#c.env;
@@ -91,9 +84,8 @@ export class EarlyStream {
 }
 
 /**
- * Runs what may write events before there is a child. Before the first event a failure is the
- * answer
- * itself; behind it, a failure ends the stream.
+ * Runs a call that may write events before there is a child. A failure before the first event is
+ * the answer itself; a later one ends the stream.
  */
 export async function withEarlyStream(
   c: NodeContext,
@@ -109,36 +101,29 @@ export async function withEarlyStream(
   }
 }
 
-export interface EventsOptions {
-  /** Runs when the client goes before the end. */
-  readonly gone?: (() => void) | undefined;
-  /** The session of a stream that is open already. */
-  readonly opened?: Promise<Session> | undefined;
-}
-
-/** Sends the events of a child's log, to its end. */
+/**
+ * Sends the events of a child's log, to its end.
+ *
+ * @param opened the session of an answer that is open already.
+ */
 export function sendEvents(
   c: NodeContext,
   reader: LogReader,
-  { gone, opened }: EventsOptions = {},
+  opened?: Promise<Session>,
 ): Promise<Response> {
   return send<LogEntry>(c, {
     headers: EVENTS_TYPE,
     pieces: reader,
     discard: () => reader.cut(),
     open: () => opened ?? openSession(c, HEARTBEAT_MS),
-    write: (outgoing: ServerResponse, { frame }) => outgoing.write(frame),
-    gone: () => {
-      // A client that was cut off reconnects in a moment.
-      reader.cut();
-      gone?.();
-    },
+    write: (outgoing, { frame }) => outgoing.write(frame),
   });
 }
 
 /**
- * The positions of a waiter, then its slot, up to the end of the hold. @throws {PoolError} why
- * there is no slot.
+ * The positions of a waiter, then its slot. The events end when the slot is no longer held.
+ *
+ * @throws {PoolError} the reason why the waiter gets no slot.
  */
 export async function* slotEvents(
   waiter: Pick<Waiter, "granted" | "settled" | "onPosition">,

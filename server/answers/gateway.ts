@@ -1,94 +1,54 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
-import type { Readable } from "node:stream";
-import type { ChildSpec } from "../../openapi/spec.ts";
-import type { Answer, Client } from "../../sdk/typescript/http/client.ts";
 import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
 import { resumeEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
-import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import type { NodeContext } from "../http/request.ts";
 import { Child } from "../supervisor/child.ts";
 import type { Uploads } from "../workspace/uploads.ts";
-import type { Form } from "./accept.ts";
-import { answerCall } from "./call.ts";
-import { CHILD_HEADER, withEarlyStream } from "./events.ts";
-import { relayEvents } from "./relay-events.ts";
-import { relayStdout } from "./relay-stdout.ts";
+import { answerCall, type Call } from "./call.ts";
+import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
+import { type OtherMembers, RemoteChild, through } from "./remote-child.ts";
 import { answerWhole } from "./whole.ts";
 
-export interface GatewayOptions {
-  readonly client: Client;
-  readonly access: DirectAccess;
+export interface GatewayOptions extends OtherMembers {
   logError(message: string): void;
 }
 
-/** The other members, as one caller reaches them. */
-export interface Through {
-  readonly client: Client;
-  readonly access: DirectAccess;
-  /** Aborts when the caller goes before its answer has been sent. */
-  readonly signal: AbortSignal;
-}
-
-/** The other members are shown what the caller shows: this member has no token of its own. */
-export function through(c: NodeContext, { client, access }: GatewayOptions): Through {
-  const authorization = c.req.header("authorization");
-  return {
-    client: client.as(authorization),
-    access: access.as(authorization),
-    signal: whileClientIsThere(c),
-  };
-}
-
-/** A call as it came. */
-export interface PoolCall {
+/** A call in a pool. */
+export interface PoolCall extends Call {
   readonly pool: string;
-  readonly spec: ChildSpec;
-  readonly form: Form;
   /** The members of the pool, this one among them. */
   readonly access: DirectAccess<Child>;
   readonly uploads: Uploads | undefined;
-  /** The child's input as it comes. */
-  readonly input: Readable | undefined;
 }
 
-/** Places a call, and answers with what its child does: here, or on another member. */
+/** Places a call, and answers with the output of its child: here, or on another member. */
 export function callThrough(
   c: NodeContext,
   options: GatewayOptions,
-  { pool, spec, form, access, uploads, input }: PoolCall,
+  call: PoolCall,
 ): Promise<Response> {
+  const { pool, spec, form, access, uploads, input } = call;
   const way = through(c, options);
-  const { signal, client } = way;
   return withEarlyStream(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, {
-      signal,
+      signal: way.signal,
       parts: uploads?.parts,
-      ...(form === "raw" ? { accept: "application/octet-stream" } : {}),
-      ...(form === "stream"
-        ? { onPosition: (position) => stream.write({ type: "queued", position }) }
-        : {}),
+      accept: form === "raw" ? "application/octet-stream" : undefined,
+      onPosition:
+        form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
     });
-    if (answer instanceof Child)
-      return answerCall(c, answer, { form, link: spec.link, input, stream });
-    const childId = childOf(c, answer);
-    // The body can be sent only once, but placement may ask several members: so the input has a
+    if (answer instanceof Child) return answerCall(c, answer, { ...call, opened: stream.session });
+    const id = String(answer.headers[CHILD_HEADER] ?? "");
+    nameChild(c, id);
+    // The body can be sent only once, but placement may ask several members. So the input has a
     // connection of its own.
-    if (input) void sendStdin(access.childUrl(childId), input, { client }).catch(() => {});
-    if (form === "raw") return relayStdout(c, { childId, answer, start: {}, through: way });
+    if (input) void sendStdin(access.childUrl(id), input, way).catch(() => {});
+    const child = new RemoteChild(c, id, way);
+    if (form === "raw") return child.relayStdout(answer);
     if (form === "json")
-      return answerWhole(c, requireWhole(resumeEvents(answer, way, { id: childId, after: 0 })));
-    const { session: opened } = stream;
-    return relayEvents(c, { childId, answer, after: 0, through: way, opened });
+      return answerWhole(c, requireWhole(resumeEvents(answer, way, { id, after: 0 })));
+    return child.relayEvents(answer, 0, stream.session);
   });
-}
-
-/**
- * The child of a call, named in the head of its member's answer, and in the head of ours if still
- * possible.
- */
-function childOf({ env: { outgoing } }: NodeContext, answer: Answer): string {
-  const id = String(answer.headers[CHILD_HEADER] ?? "");
-  if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
-  return id;
 }

@@ -1,80 +1,49 @@
-/**
- * This member, when it places a child on itself as the gateway: it asks its supervisors, not its
- * own port.
- */
+/** This member, when it places on itself: it asks its supervisors, not its own port. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { SlotEvent } from "../../openapi/events.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";
-import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
-import type {
-  OwnAdmission,
-  OwnMember,
-  SlotRequest,
-} from "../../sdk/typescript/placement/own-member.ts";
+import type { OwnMember } from "../../sdk/typescript/placement/own-member.ts";
 import type { Child } from "../supervisor/child.ts";
+import type { Claim } from "../supervisor/supervisor.ts";
 import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
-import type { Uploads } from "../workspace/uploads.ts";
 import { slotEvents } from "./events.ts";
 
-/** Whose request it is, and what came beside its spec. */
-export interface Caller {
-  /** The caller's name: the queue serves callers in turn. */
-  readonly client: string;
-  readonly uploads: Uploads | undefined;
-}
-
-/** The route has checked by then that the caller may use the pool, and that the spec is valid. */
-export class SupervisedMember implements OwnMember<Child> {
-  readonly #member: ThisMember;
-  readonly #caller: Caller;
-
-  constructor(member: ThisMember, caller: Caller) {
-    this.#member = member;
-    this.#caller = caller;
-  }
-
-  get name() {
-    return this.#member.name;
-  }
-
-  load(pool: string) {
-    return supervisorOf(this.#member, pool).count();
-  }
-
-  tasks(pool: string) {
-    return tasksOf(this.#member, [pool]);
-  }
-
-  children(pool: string, filter: ChildFilter) {
-    return childrenOf(this.#member, [pool], filter);
-  }
-
-  async *requestSlot(
-    { pool, waitMs = 0, sandbox }: SlotRequest,
-    signal: AbortSignal,
-  ): AsyncGenerator<SlotEvent, void, undefined> {
-    const waiter = supervisorOf(this.#member, pool).request(waitMs, this.#caller.client, sandbox);
-    const leave = () => waiter.leave();
-    signal.addEventListener("abort", leave, { once: true });
-    if (signal.aborted) leave();
-    try {
-      yield* slotEvents(waiter);
-    } finally {
-      signal.removeEventListener("abort", leave);
-      leave();
-    }
-  }
-
-  async admit({ pool, spec, lifetime, slot }: OwnAdmission): Promise<Child | PoolError> {
-    try {
-      // The route's schema has filled in the defaults.
-      return await supervisorOf(this.#member, pool).admitWhenFree(spec as ChildSpec, lifetime, {
-        ...this.#caller,
-        slot,
-      });
-    } catch (error) {
-      if (error instanceof PoolError) return error;
-      throw error;
-    }
-  }
+/**
+ * The member as one caller asks it. The route has checked that the caller may use the pool, and
+ * that the spec is valid.
+ *
+ * @param caller the name by which the queue takes turns, and the uploads of the request.
+ */
+export function ownMember(
+  member: ThisMember,
+  caller: Pick<Claim, "client" | "uploads">,
+): OwnMember<Child> {
+  return {
+    name: member.name,
+    load: (pool) => supervisorOf(member, pool).count(),
+    tasks: (pool) => tasksOf(member, [pool]),
+    children: (pool, filter) => childrenOf(member, [pool], filter),
+    async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
+      const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);
+      const leave = () => waiter.leave();
+      signal.addEventListener("abort", leave, { once: true });
+      if (signal.aborted) leave();
+      try {
+        yield* slotEvents(waiter);
+      } finally {
+        signal.removeEventListener("abort", leave);
+        leave();
+      }
+    },
+    async admit({ pool, spec, lifetime, slot }) {
+      try {
+        // The route's schema has filled in the defaults.
+        const complete = spec as ChildSpec;
+        const claim = { ...caller, slot };
+        return await supervisorOf(member, pool).admitWhenFree(complete, lifetime, claim);
+      } catch (error) {
+        if (error instanceof PoolError) return error;
+        throw error;
+      }
+    },
+  };
 }

@@ -8,22 +8,19 @@ import { cutOff, drained, isFull, isOver } from "../http/response.ts";
 /** A streamed answer of pieces `T`. */
 export interface StreamedAnswer<T> {
   /** Default 200. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** The head of the answer; a HEAD request gets nothing else. */
   readonly headers: Readonly<Record<string, string>>;
   readonly pieces: AsyncIterable<T>;
-  /** Lets go of the pieces without reading them, as for a HEAD request. */
+  /** Stops reading the pieces: for a HEAD request, and when the client goes before the end. */
   discard(): void;
   /** Sends the head of the answer. Default: status and headers. */
   open?(outgoing: ServerResponse): unknown;
   /** Writes one piece. */
   write(outgoing: ServerResponse, piece: T): void;
-  /** Runs when the client goes before the end of the answer. */
-  gone?: (() => void) | undefined;
   /**
-   * Says in the answer why the pieces ended early. Default: the connection is cut, so that nobody
-   * takes
-   * a part for the whole.
+   * Writes into the answer why the pieces ended early. Default: the connection is cut, so that no
+   * client takes a part for the whole.
    */
   failed?(outgoing: ServerResponse, why: unknown): void;
 }
@@ -31,16 +28,16 @@ export interface StreamedAnswer<T> {
 /**
  * Sends a streamed answer to its end. Resolves once the head is sent; the pieces follow.
  *
- * A HEAD request is answered with the head alone. The router takes it for a GET and empties the
- * answer, which therefore must not have been sent yet.
+ * A HEAD request gets the head alone. The router takes it for a GET and empties the answer, so the
+ * answer must not have been sent yet.
  */
 export async function send<T>(c: NodeContext, answer: StreamedAnswer<T>): Promise<Response> {
-  const { status = 200, headers, gone } = answer;
+  const { status = 200, headers } = answer;
   if (c.req.method === "HEAD") {
     answer.discard();
     return new Response(null, { status, headers });
   }
-  if (gone) onClientGone(c, gone);
+  onClientGone(c, () => answer.discard());
   const { outgoing } = c.env;
   if (answer.open) await answer.open(outgoing);
   else outgoing.writeHead(status, headers);
@@ -63,20 +60,17 @@ async function writeAll<T>(outgoing: ServerResponse, answer: StreamedAnswer<T>):
   outgoing.end();
 }
 
-/** Lets go of bytes that nobody reads. A stream may call that an error. */
+/** Destroys bytes that are not read to their end, which some streams report as an error. */
 export function discard(bytes: Readable): void {
   bytes.on("error", () => {}).destroy();
 }
 
-/** The bytes of a file, whose headers name their length: a client sees when the answer was cut. */
-export interface FileAnswer {
-  readonly bytes: Readable;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly status?: number;
-}
-
-/** Answers with the bytes of a file. */
-export function sendFile(c: NodeContext, { bytes, headers, status = 200 }: FileAnswer) {
+/** Answers with a file. The headers name its length, so a client sees when the answer was cut. */
+export function sendFile(
+  c: NodeContext,
+  bytes: Readable,
+  { headers, status }: Pick<StreamedAnswer<never>, "headers" | "status">,
+): Promise<Response> {
   return send<Uint8Array>(c, {
     status,
     // A browser must not take a child's file for a page of the member's.

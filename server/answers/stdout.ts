@@ -1,13 +1,10 @@
 /**
- * The raw form: a child's stdout as it is, in a body that ends as the child did. The trailer holds
- * the
- * child's ending. Where the child failed the connection is cut instead, so that a program that
- * knows
- * nothing of trailers, such as curl, does not take a part for the whole.
+ * The raw form: a child's stdout, byte for byte. A trailer carries the child's ending. When the
+ * child fails, the server cuts the connection instead. So a program that ignores trailers, such as
+ * curl, does not take a part for the whole.
  *
- * A body that was cut resumes with `Range: bytes=N-`. Its end is not known yet: the answer names a
- * last
- * byte that is never reached, as RFC 8673 has it for content that still grows.
+ * A body that was cut resumes with `Range: bytes=N-`. The length of the whole is unknown, so the
+ * answer names a last byte that is never reached (RFC 8673, for content that still grows).
  */
 import type { ServerResponse } from "node:http";
 import type { PoolEvent } from "../../openapi/events.ts";
@@ -31,7 +28,7 @@ export function firstByteOf(range: string | undefined): number | undefined {
  */
 export function stdoutHead(
   from: number | undefined,
-): Required<Pick<StreamedAnswer<never>, "status" | "headers" | "open">> {
+): Pick<StreamedAnswer<never>, "status" | "headers" | "open"> {
   const status = from === undefined ? 200 : 206;
   const headers = {
     "content-type": "application/octet-stream",
@@ -59,35 +56,23 @@ const ascii = (json: string) =>
 
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
-export interface StdoutOptions {
-  /** The byte of stdout that the client asked for. */
-  readonly from?: number | undefined;
-  /** Runs when the client goes before the end. */
-  readonly gone?: () => void;
-}
-
-/** Sends a child's stdout, to its end. */
-export function sendStdout(
-  c: NodeContext,
-  reader: LogReader,
-  { from, gone }: StdoutOptions = {},
-): Promise<Response> {
+/**
+ * Sends a child's stdout, to its end.
+ *
+ * @param from the byte of stdout that the client asked for.
+ */
+export function sendStdout(c: NodeContext, reader: LogReader, from?: number): Promise<Response> {
   return send<LogEntry>(c, {
     ...stdoutHead(from),
     pieces: reader,
     discard: () => reader.cut(),
     write: (outgoing, entry) => writeEntry(outgoing, entry, from ?? 0),
-    gone: () => {
-      // A client that was cut off reconnects in a moment.
-      reader.cut();
-      gone?.();
-    },
   });
 }
 
 function writeEntry(outgoing: ServerResponse, entry: LogEntry, from: number): void {
   const { type, bytes, stdoutFrom } = entry;
-  // A raw body has no way to say that something is missing.
+  // A raw body cannot carry a gap.
   if (type === "gap") throw new Error("the reader fell behind");
   // The first entry may begin before the byte that the client asked for.
   if (type === "stdout") outgoing.write(bytes?.subarray(Math.max(0, from - stdoutFrom)));

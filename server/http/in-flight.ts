@@ -1,11 +1,11 @@
 /** Requests in flight, so that a member that drains cuts off no caller. */
 import { setTimeout as pause } from "node:timers/promises";
-import { isOver, type Outgoing, onOver } from "./response.ts";
+import { type Outgoing, onOver } from "./response.ts";
 
 export class InFlight {
   #lastMs = Number.NEGATIVE_INFINITY;
-  readonly #answers = new Set<Outgoing>();
-  #waiting: (() => void)[] = [];
+  /** Each resolves once its answer has been sent or cut off. */
+  readonly #answers = new Set<Promise<unknown>>();
 
   /** Notes that a request has come. */
   touch(): void {
@@ -23,19 +23,13 @@ export class InFlight {
 
   /** Counts an answer until it has been sent or cut off. */
   add(outgoing: Outgoing): void {
-    if (isOver(outgoing)) return;
-    this.#answers.add(outgoing);
-    onOver(outgoing, () => {
-      this.#answers.delete(outgoing);
-      if (this.#answers.size > 0) return;
-      for (const wake of this.#waiting) wake();
-      this.#waiting = [];
-    });
+    const over = new Promise((resolve) => onOver(outgoing, resolve));
+    this.#answers.add(over);
+    void over.then(() => this.#answers.delete(over));
   }
 
   /** Resolves when no answer is under way. */
   async none(): Promise<void> {
-    while (this.#answers.size > 0)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#answers.size > 0) await Promise.all(this.#answers);
   }
 }

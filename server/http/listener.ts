@@ -153,7 +153,7 @@ function secureServer(
     { ...options, ...tls.server, minVersion, ALPNProtocols, handshakeTimeout: HEAD_TIMEOUT_MS },
     listener,
   );
-  tls.onChange((changed) => server.setSecureContext({ ...changed.server, minVersion }));
+  tls.onChange(() => server.setSecureContext({ ...tls.server, minVersion }));
   return server;
 }
 

@@ -7,22 +7,15 @@ import {
   ERRORS,
   PoolError,
   type Problem,
-  type ProblemStatus,
   problem,
   RETRY_AFTER_SECONDS,
 } from "../../openapi/errors.ts";
-
-interface ProblemAnswer {
-  readonly status: ProblemStatus;
-  readonly headers: Record<string, string>;
-  readonly body: string;
-}
 
 /**
  * A problem as every answer of the server writes it: with `Retry-After` where a new try may help,
  * and with `WWW-Authenticate` where a token is required.
  */
-export function problemAnswer(answer: Problem): ProblemAnswer {
+export function problemAnswer(answer: Problem) {
   const { status } = ERRORS[answer.code];
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
@@ -89,18 +82,13 @@ export async function problemOf(
     return problem("invalid_request", await malformed(c, error.message));
   }
   // The client went away while the server worked, so no one reads this answer.
-  if (error instanceof Error && (error.name === "AbortError" || wasCutOff(c)))
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
+  if (error instanceof Error && (error.name === "AbortError" || incoming?.errored))
     return problem("cancelled", "the caller went away");
   // `JSON.parse` throws this for JSON that nests too deep for the stack.
   if (error instanceof RangeError && error.message.includes("call stack"))
     return problem("invalid_request", "expected JSON that is nested less deep");
   return internalError(error, log, `${c.req.method} ${c.req.path}: `);
-}
-
-/** Whether the rest of the request's body will never come. */
-function wasCutOff(c: Context): boolean {
-  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
-  return incoming?.errored != null;
 }
 
 /** Parses the JSON body again, for a message that says where it is malformed. */

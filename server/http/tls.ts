@@ -1,5 +1,5 @@
 /** The certificates of a member, for serving and for requests to others; reloaded on change. */
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type TlsOptions as ServerOptions } from "node:tls";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { TlsIdentity } from "../../sdk/typescript/http/connections.ts";
 import { watchFiles } from "./file-watcher.ts";
@@ -15,54 +15,38 @@ export interface TlsOptions {
   readonly caFile?: string | undefined;
 }
 
-interface ServerCertificates {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca?: string;
-  readonly requestCert?: true;
-  readonly rejectUnauthorized?: true;
-}
-
-interface Certificates {
-  readonly server: ServerCertificates;
-  readonly client: TlsIdentity;
-}
-
-export class TlsFiles implements Certificates {
-  #current!: Certificates;
-  readonly #changed: ((certificates: Certificates) => void)[] = [];
-  readonly #close: () => void;
+export class TlsFiles {
+  /** For the server's socket. */
+  server!: Pick<ServerOptions, "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized">;
+  /** For requests to other members. */
+  client!: TlsIdentity;
+  /** Stops watching the files. */
+  readonly close: () => void;
+  readonly #changed: (() => void)[] = [];
 
   /** @throws {PoolError} `invalid_request` for files that are unreadable or no certificate. */
   constructor(
     { certFile, keyFile, clientCaFile, caFile }: TlsOptions & { certFile: string; keyFile: string },
     log: (message: string) => void,
   ) {
-    const files = [
-      certFile,
-      keyFile,
-      ...(clientCaFile === undefined ? [] : [clientCaFile]),
-      ...(caFile === undefined ? [] : [caFile]),
-    ];
-    const take = ([cert = "", key = "", ...authorities]: readonly string[]) => {
-      const clientCa = clientCaFile === undefined ? undefined : authorities[0];
-      const ca = caFile === undefined ? undefined : authorities.at(-1);
-      for (const authority of [clientCa, ca])
-        createSecureContext({ cert, key, ...(authority === undefined ? {} : { ca: authority }) });
-      this.#current = {
-        server: {
-          cert,
-          key,
-          ...(clientCa === undefined
-            ? {}
-            : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
-        },
-        client: { cert, key, ca },
+    const files = [certFile, keyFile, clientCaFile, caFile].filter((file) => file !== undefined);
+    const take = (texts: readonly string[]) => {
+      const textOf = (file: string | undefined) => texts[files.indexOf(file ?? "")];
+      const [cert, key] = texts;
+      const [clientCa, ca] = [textOf(clientCaFile), textOf(caFile)];
+      for (const authority of [clientCa, ca]) createSecureContext({ cert, key, ca: authority });
+      this.server = {
+        cert,
+        key,
+        ...(clientCaFile === undefined
+          ? {}
+          : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
       };
-      for (const tell of this.#changed) tell(this.#current);
+      this.client = { cert, key, ca };
+      for (const changed of this.#changed) changed();
     };
     try {
-      this.#close = watchFiles(files, take, (message) =>
+      this.close = watchFiles(files, take, (message) =>
         log(`certificates: ${message}; those before stay`),
       );
     } catch (error) {
@@ -74,20 +58,9 @@ export class TlsFiles implements Certificates {
     }
   }
 
-  get server(): ServerCertificates {
-    return this.#current.server;
-  }
-
-  get client(): TlsIdentity {
-    return this.#current.client;
-  }
-
-  onChange(tell: (certificates: Certificates) => void): void {
-    this.#changed.push(tell);
-  }
-
-  close(): void {
-    this.#close();
+  /** Calls back after each change of the files. */
+  onChange(changed: () => void): void {
+    this.#changed.push(changed);
   }
 }
 

@@ -1,4 +1,4 @@
-/** The HTTP face of a member: the contract's routes, one place for limits, one for errors. */
+/** The HTTP application of a member: the contract's routes behind the checks of all requests. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -16,14 +16,14 @@ import { slotRoutes } from "./slots.ts";
 import { thisMemberRoutes } from "./this-member.ts";
 
 /**
- * Asked by load balancers and supervisors of the process, which have no token and any name for this
- * host.
+ * These paths need no token and accept any `Host`, because load balancers and supervisors of the
+ * process ask them.
  */
 const PROBES = new Set(["/livez", "/readyz"]);
-/** Placement asks this of many members for one call. */
+/** This path does not count in a caller's rate: placement asks many members for one call. */
 const LOAD_PROBE = "/children/count";
 
-/** Lets in who may call, as often as they may. */
+/** Admits a request whose caller is known and stays within its rate. */
 function admission({
   auth,
   browserGuard,
@@ -57,7 +57,7 @@ function admission({
   };
 }
 
-/** The header by which a member says who it is. */
+/** The header that names the member which answers. */
 const MEMBER_HEADER = "pool-member";
 
 export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
@@ -93,8 +93,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
       ),
     ),
   );
-  // Longer paths first where a parameter could swallow a word: `/children/count` before
-  // `/children/{id}`.
+  // `/children/count` comes before `/children/{id}`, whose parameter would match `count` too.
   const on = registerAt(app, options);
   thisMemberRoutes(on, options);
   slotRoutes(on, options);

@@ -5,54 +5,56 @@ import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
 import { type CallerContext, permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
-import { CHILD_HEADER, sendEvents } from "../answers/events.ts";
-import { Forward } from "../answers/forward.ts";
+import { nameChild, sendEvents } from "../answers/events.ts";
+import { RemoteChild, through } from "../answers/remote-child.ts";
 import { sendFile } from "../answers/send.ts";
 import { firstByteOf, sendStdout } from "../answers/stdout.ts";
-import { bodyOf } from "../http/request.ts";
+import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
 /** The operations on a child itself: look at it, stop it, signal it, feed it. */
 export function childRoutes(on: Register, options: AppOptions): void {
-  const own = ownChildren(options);
+  const find = finder(options);
 
-  on.route(routes.getChild, (c) => {
+  on(routes.getChild, (c) => {
     const { id } = c.req.valid("param");
-    const child = own(c, id);
-    return child ? c.json(child.info, 200) : new Forward(c, options, id).json();
+    const child = find(c, id);
+    return child instanceof RemoteChild ? child.json() : c.json(child.info, 200);
   });
 
-  on.route(routes.stopChild, (c) => {
+  on(routes.stopChild, (c) => {
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
-    const child = own(c, id);
-    if (!child) {
+    const child = find(c, id);
+    if (child instanceof RemoteChild) {
       const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
-      return new Forward(c, options, id).json(query, { method: "DELETE" });
+      return child.json(query, { method: "DELETE" });
     }
     const grace = graceMs === undefined ? undefined : Number(graceMs);
     child.stop("cancelled", "the child was stopped on request", grace);
     return c.json(child.info, 202);
   });
 
-  on.route(routes.signalChild, async (c) => {
+  on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
-    const child = own(c, id);
-    if (!child) return new Forward(c, options, id).json("/signal", { method: "POST", body });
+    const child = find(c, id);
+    if (child instanceof RemoteChild) return child.json("/signal", { method: "POST", body });
     await child.signal(body.signal);
     return c.json(child.info, 202);
   });
 
-  on.route(routes.writeStdin, async (c) => {
+  on(routes.writeStdin, async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");
-    const child = own(c, id);
+    const child = find(c, id);
     const body = bodyOf(c);
     try {
-      if (!child) return await new Forward(c, options, id).stdin(body, end);
+      // No limit: the child may leave the body unread for as long as it lives.
+      if (child instanceof RemoteChild)
+        return await child.json(`/stdin?end=${end}`, { method: "POST", body, timeoutMs: 0 });
       return c.json({ bytes: await child.stdin.write(body, end === "true") }, 200);
     } finally {
       body.destroy();
@@ -62,43 +64,42 @@ export function childRoutes(on: Register, options: AppOptions): void {
 
 /** The operations on the output of a child: its events, its stdout and its artifacts. */
 export function childOutputRoutes(on: Register, options: AppOptions): void {
-  const own = ownChildren(options);
+  const find = finder(options);
 
-  on.route(routes.childEvents, (c) => {
+  on(routes.childEvents, (c) => {
     const { id } = c.req.valid("param");
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
     const form = acceptOf(c, ["stream", "raw"]);
-    const child = own(c, id, "events_expired");
+    const child = find(c, id, "events_expired");
     if (form === "stream") {
-      if (!child) return new Forward(c, options, id).events(after);
+      if (child instanceof RemoteChild) return child.events(after);
       if (after !== undefined && child.log.endsWith(after)) return c.body(null, 204);
       return sendEvents(c, child.log.read({ after }));
     }
     const from = firstByteOf(range);
     if (from !== undefined && after !== undefined)
       throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
-    if (!child) return new Forward(c, options, id).stdout({ after, stdoutFrom: from });
+    if (child instanceof RemoteChild) return child.stdout({ after, stdoutFrom: from });
     const reader = child.log.read({ after, stdoutFrom: from, whole: true });
-    c.env.outgoing.setHeader(CHILD_HEADER, id);
-    return sendStdout(c, reader, { from });
+    nameChild(c, id);
+    return sendStdout(c, reader, from);
   });
 
-  on.route(routes.getChildFile, (c) => {
+  on(routes.getChildFile, (c) => {
     const { id, path } = c.req.valid("param");
     if (!isWorkspacePath(path))
       throw PoolError.of(
         "invalid_request",
         "/path: expected a path in the workspace: relative, without empty names, . and ..",
       );
-    const child = own(c, id);
-    if (!child) return new Forward(c, options, id).file(path);
+    const child = find(c, id);
+    if (child instanceof RemoteChild) return child.file(path);
     const file = child.artifacts?.open(path);
     if (!file)
       throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
     const name = encodeURIComponent(path.slice(path.lastIndexOf("/") + 1)).replaceAll("'", "%27");
-    return sendFile(c, {
-      bytes: file.stream,
+    return sendFile(c, file.stream, {
       headers: {
         "content-type": "application/octet-stream",
         "content-length": String(file.bytes),
@@ -109,18 +110,18 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * Looks up this member's children, each for a caller who may use its pool. A child of another
- * member is
- * undefined: that member decides.
+ * Finds a child of this member, for a caller who may use its pool. For a child of another member,
+ * that member checks the caller.
  */
-function ownChildren({ name, supervisors }: AppOptions) {
-  /** @param forgotten the code for a child that the member has forgotten. */
+function finder(options: AppOptions) {
+  const { name, supervisors } = options;
+  /** @param forgotten the code for a child that this member no longer remembers. */
   return (
-    c: CallerContext,
+    c: CallerContext & NodeContext,
     id: string,
     forgotten: ErrorCode = "child_not_found",
-  ): Child | undefined => {
-    if (memberOfChild(id) !== name) return undefined;
+  ): Child | RemoteChild => {
+    if (memberOfChild(id) !== name) return new RemoteChild(c, id, through(c, options));
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
       if (!child && !supervisor.hasForgotten(id)) continue;

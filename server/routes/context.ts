@@ -18,25 +18,25 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly sandbox: SandboxLevel;
   /** Sources that callers may name by their hashes. */
   readonly sourceCache: SourceCache;
-  /** A larger request body is refused. */
+  /** The most bytes of a JSON body. */
   maxBodyBytes(): number;
-  /** Takes files that come beside a spec. */
+  /** Receives files that come beside a spec. */
   readonly uploadReceiver: UploadReceiver;
-  /** Who is calling; without it, anyone. */
+  /** Identifies the caller of a request; undefined when the member serves anyone. */
   readonly auth: Auth | undefined;
-  /** Refuses what comes from other sites' pages. */
+  /** Refuses requests of other sites' pages. */
   readonly browserGuard: (c: Context) => void;
   readonly rateLimit: RateLimit;
   readonly streamLimit: StreamLimit;
-  /** Calls that pass through this member, and when the last request came. */
+  /** The calls that pass through this member, and the time of the last request. */
   readonly inFlight: InFlight;
-  /** Begins to drain, if it has not yet. */
+  /** Begins to drain the member. A repeated call changes nothing. */
   drain(): void;
   /**
-   * Whether it drains: connections are not kept then, so that nothing is sent on one that is about
-   * to be closed.
+   * Whether the member drains. It then closes each connection after its answer, so no client sends
+   * on a connection that is about to close.
    */
   isDraining(): boolean;
-  /** Why the member is not ready; undefined when it is. */
+  /** The reason why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
 }

@@ -36,19 +36,11 @@ const SETTINGS = {
 };
 const START = `SwaggerUIBundle(${JSON.stringify(SETTINGS)});\n`;
 
-const ASSETS: Readonly<
-  Record<string, { readonly type: string; read(): Promise<Buffer<ArrayBuffer> | string> }>
-> = {
-  "swagger-ui.css": {
-    type: "text/css",
-    read: () => readFile(new URL("swagger-ui.css", FOLDER)) as Promise<Buffer<ArrayBuffer>>,
-  },
-  "swagger-ui-bundle.js": {
-    type: "text/javascript",
-    read: () => readFile(new URL("swagger-ui-bundle.js", FOLDER)) as Promise<Buffer<ArrayBuffer>>,
-  },
-  "start.js": { type: "text/javascript", read: async () => START },
-};
+const ASSETS = new Map([
+  ["swagger-ui.css", "text/css"],
+  ["swagger-ui-bundle.js", "text/javascript"],
+  ["start.js", "text/javascript"],
+]);
 
 /**
  * Scripts run only from our own files, and no other site may frame the page (clickjacking).
@@ -65,13 +57,13 @@ export function docsPage(c: Context): Response {
 
 export async function docsAsset(c: Context): Promise<Response> {
   const name = c.req.param("asset") ?? "";
-  const asset = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
-  if (!asset)
+  const type = ASSETS.get(name);
+  if (!type)
     throw PoolError.of(
       "not_found",
-      `expected one of ${Object.keys(ASSETS).join(", ")}; got ${name}`,
+      `expected one of ${[...ASSETS.keys()].join(", ")}; got ${name}`,
     );
-  c.header("content-type", `${asset.type}; charset=utf-8`);
+  c.header("content-type", `${type}; charset=utf-8`);
   c.header("cache-control", "max-age=3600");
-  return c.body(await asset.read());
+  return c.body(name === "start.js" ? START : await readFile(new URL(name, FOLDER)));
 }

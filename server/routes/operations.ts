@@ -1,4 +1,4 @@
-/** For load balancers, supervisors of the process, and readers of the contract. */
+/** Operations for load balancers and supervisors of the process, and the contract as pages. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
 import * as routes from "../../openapi/routes.ts";
@@ -10,16 +10,16 @@ import type { Register } from "./register.ts";
 export function operationRoutes(on: Register, options: AppOptions): void {
   const { name, sandbox, drain, trouble } = options;
 
-  on.route(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
+  on(routes.livez, (c) => c.json({ status: "ok" as const, member: name, sandbox }, 200));
 
-  on.route(routes.readyz, (c) => {
+  on(routes.readyz, (c) => {
     const detail = trouble();
     return detail === undefined
       ? c.json({ status: "ok" as const, member: name, sandbox }, 200)
       : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
   });
 
-  on.route(routes.drain, (c) => {
+  on(routes.drain, (c) => {
     drain();
     return c.json(countOf(options), 202);
   });

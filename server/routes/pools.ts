@@ -4,7 +4,7 @@ import * as routes from "../../openapi/routes.ts";
 import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough } from "../answers/gateway.ts";
-import { SupervisedMember } from "../answers/own-member.ts";
+import { ownMember } from "../answers/own-member.ts";
 import { whileClientIsThere } from "../http/request.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { fedBy } from "./receive-uploads.ts";
@@ -14,7 +14,7 @@ import { refuseLink } from "./this-member.ts";
 export function poolRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, inFlight } = options;
 
-  on.upload(routes.callInPool, (c) => {
+  on(routes.callInPool, (c) => {
     const form = acceptOf(c, CALL_FORMS);
     inFlight.add(c.env.outgoing);
     const { pool } = c.req.valid("param");
@@ -24,7 +24,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     return callThrough(c, options, { pool, spec, form, access, uploads, input });
   });
 
-  on.upload(routes.placeChildInPool, async (c) => {
+  on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");
     const { uploads, caller } = c.var;
     const spec = sourceCache.complete(c.req.valid("json"), caller.name);
@@ -35,16 +35,16 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     return c.json(child, 201, { location: child.url });
   });
 
-  on.route(routes.listPools, async (c) => {
+  on(routes.listPools, async (c) => {
     const { pools } = await accessFor(c, options).pools();
     return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
   });
 
-  on.route(routes.getPool, async (c) =>
+  on(routes.getPool, async (c) =>
     c.json(await accessFor(c, options).pool(c.req.valid("param").pool), 200),
   );
 
-  on.route(routes.listPoolChildren, async (c) => {
+  on(routes.listPoolChildren, async (c) => {
     const { label = [], status } = c.req.valid("query");
     const { pool } = c.req.valid("param");
     const filter = { labels: [label].flat(), status };
@@ -53,11 +53,11 @@ export function poolRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * The pools as the caller reaches them. Other members are shown what the caller shows; this one is
- * asked in process.
+ * The pools as the caller reaches them. Other members get the caller's token; this one is asked in
+ * process.
  */
 function accessFor(c: Context<Bindings>, options: AppOptions) {
   const { caller, uploads } = c.var;
-  const own = new SupervisedMember(options, { client: caller.name, uploads });
+  const own = ownMember(options, { client: caller.name, uploads });
   return options.access.as(c.req.header("authorization"), own);
 }

@@ -1,7 +1,7 @@
 /** Receives child specs that come with files, or with the child's input, beside them. */
 import type { Readable } from "node:stream";
 import type { MiddlewareHandler, Next } from "hono";
-import { bodyKind, SPEC_HEADER, streamsInput } from "../../openapi/bodies.ts";
+import { bodyKind, SPEC_HEADER, type Upload } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
 import { isWorkspacePath } from "../../openapi/values.ts";
@@ -26,16 +26,6 @@ export interface UploadVariables {
   readonly uploads: Uploads | undefined;
   /** The unread input of a call whose whole body is that input. */
   readonly input: Readable | undefined;
-}
-
-/** A route whose body may bring more than the spec. */
-export function withUploads<R extends { path: string }>(route: R, receiver: UploadReceiver): R {
-  const { middleware } = route as { middleware?: MiddlewareHandler };
-  const receive: MiddlewareHandler = (c, next) =>
-    kindOf(c) === "input" && streamsInput(route.path)
-      ? receiver.stream(c, next)
-      : receiver.receive(c, next);
-  return { ...route, middleware: middleware ? [middleware, receive] : receive };
 }
 
 const kindOf = ({ req }: NodeContext) => bodyKind({ url: req.url, headers: req.header() });
@@ -90,8 +80,14 @@ export class UploadReceiver {
     this.#options = options;
   }
 
+  /** Receives the bodies of an operation that bring more than the spec. */
+  receiving({ input }: Upload): MiddlewareHandler {
+    return (c, next) =>
+      input === "streamed" && kindOf(c) === "input" ? this.#stream(c, next) : this.#store(c, next);
+  }
+
   /** Leaves the body to the call as its input. The handler sees a request with the spec alone. */
-  async stream(c: NodeContext, next: Next): Promise<void> {
+  async #stream(c: NodeContext, next: Next): Promise<void> {
     const spec = specBeside(c);
     const body = bodyOf(c);
     c.set("input", body);
@@ -111,7 +107,7 @@ export class UploadReceiver {
    * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when all
    * uploads together are too large.
    */
-  async receive(c: NodeContext, next: Next): Promise<void> {
+  async #store(c: NodeContext, next: Next): Promise<void> {
     const kind = kindOf(c);
     const type = c.req.header("content-type");
     const isBeside = c.req.query("spec") !== undefined || c.req.header(SPEC_HEADER) !== undefined;

@@ -1,6 +1,4 @@
-/**
- * Slots of this member: a caller waits for one, and holds it for the moment until a child takes it.
- */
+/** Slots of this member: a caller waits for one, and holds it until a child takes it. */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
@@ -16,7 +14,7 @@ import { permittedSupervisor } from "./this-member.ts";
 export function slotRoutes(on: Register, options: AppOptions): void {
   const { name, supervisors, logError } = options;
 
-  on.route(routes.requestSlot, async (c) => {
+  on(routes.requestSlot, async (c) => {
     const form = acceptOf(c);
     const { pool, waitMs, sandbox } = c.req.valid("json");
     const waiter = permittedSupervisor(c, pool, options).request(
@@ -30,19 +28,18 @@ export function slotRoutes(on: Register, options: AppOptions): void {
       return c.json(slot, 201, { location: `/slots/${slot.id}` });
     }
     const stream = new EarlyStream(c);
-    const tell = async () => {
+    const writeAll = async () => {
       for await (const event of slotEvents(waiter)) stream.write(event);
     };
-    // The stream is open while the slot is held: a holder that is killed gives the slot back at
-    // once.
-    void tell().then(
+    // The stream stays open while the slot is held, so a holder that is killed returns it at once.
+    void writeAll().then(
       () => stream.end(),
       async (error) => stream.end(await problemOf(error, c, logError)),
     );
     return RESPONSE_ALREADY_SENT;
   });
 
-  on.route(routes.releaseSlot, (c) => {
+  on(routes.releaseSlot, (c) => {
     const { id } = c.req.valid("param");
     for (const { slots, options } of supervisors.values()) {
       if (!slots.holds(id)) continue;

@@ -38,7 +38,8 @@ export class SourceCache {
    * Completes a spec whose function has only a hash with the source that the same caller sent
    * before. Caches the source of a function that has both.
    *
-   * @param caller the only one who may name its sources by hash, because a hash is no secret.
+   * @param caller the name of the caller. It cannot name other callers' sources, because a hash is
+   *   no secret.
    * @throws {PoolError} `source_unknown` if the spec has only the hash and its source is not
    *   cached; `invalid_request` if the hash is not that of the source.
    */

@@ -21,7 +21,7 @@ import type { Register } from "./register.ts";
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, logError } = options;
 
-  on.upload(routes.call, async (c) => {
+  on(routes.call, async (c) => {
     const form = acceptOf(c, CALL_FORMS);
     const { pool, slot, ...given } = c.req.valid("json");
     const supervisor = permittedSupervisor(c, pool, options);
@@ -36,11 +36,11 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
           form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
         signal: whileClientIsThere(c),
       });
-      return answerCall(c, child, { form, link: spec.link, input, stream });
+      return answerCall(c, child, { spec, form, input, opened: stream.session });
     });
   });
 
-  on.upload(routes.placeChild, async (c) => {
+  on(routes.placeChild, async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
     refuseLink(given);
     const signal = whileClientIsThere(c);
@@ -52,13 +52,13 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
     return c.json(child.info, 201, { location: child.reference.url });
   });
 
-  on.route(routes.countChildren, (c) => c.json(countOf(options), 200));
+  on(routes.countChildren, (c) => c.json(countOf(options), 200));
 
-  on.route(routes.listTasks, (c) =>
+  on(routes.listTasks, (c) =>
     c.json(tasksOf(options, poolsFor(c, c.req.valid("query").pool, options)), 200),
   );
 
-  on.route(routes.listChildren, (c) => {
+  on(routes.listChildren, (c) => {
     const { pool, label = [], status } = c.req.valid("query");
     const filter = { labels: [label].flat(), status };
     return c.json({ children: childrenOf(options, poolsFor(c, pool, options), filter) }, 200);
@@ -66,7 +66,9 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * The supervisor of a pool. @throws {PoolError} `forbidden` for other callers; `pool_not_found`.
+ * The supervisor of a pool.
+ *
+ * @throws {PoolError} `forbidden` where the caller may not use the pool; `pool_not_found`.
  */
 export function permittedSupervisor(
   c: CallerContext,
@@ -77,7 +79,7 @@ export function permittedSupervisor(
   return supervisorOf(member, pool);
 }
 
-/** The pool that the caller names, or all those that the caller may see. */
+/** The pool that the caller names, or all pools that the caller may see. */
 function poolsFor(
   c: CallerContext,
   pool: string | undefined,
@@ -89,8 +91,9 @@ function poolsFor(
 }
 
 /**
- * @throws {PoolError} `invalid_request` for a placed child that is linked: its caller keeps no
- * connection.
+ * Refuses to place a linked child, whose caller keeps no connection.
+ *
+ * @throws {PoolError} `invalid_request`.
  */
 export function refuseLink({ link }: { readonly link: boolean }): void {
   if (link)

@@ -1,7 +1,6 @@
 /**
  * A network that fails: a proxy that cuts connections after a number of bytes of the answer, or
- * that
- * keeps them open and passes nothing on.
+ * that keeps them open and passes nothing on.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";

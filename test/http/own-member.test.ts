@@ -33,8 +33,7 @@ import { cuttingProxy } from "../helpers/proxy.ts";
 
 /**
  * A member of which the registry says that it serves at a port that nobody listens on. So every
- * request
- * that it sent to itself would fail.
+ * request that it sent to itself would fail.
  */
 async function startUnreachable(options: Options = {}): Promise<RunningMember> {
   const registry = new EmbeddedRegistry();

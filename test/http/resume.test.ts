@@ -3,6 +3,9 @@
  * twice.
  */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
@@ -23,26 +26,23 @@ import {
 } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
-const LINES = 300;
+/** In all forms several times as much as a connection brings. */
+const LINES = 80_000;
 const PRINTS = {
   command: [
     "sh",
     "-c",
     `n=0; while [ $n -lt ${LINES} ]; do n=$((n+1)); echo "line $n"; ` +
-      "[ $((n % 3)) = 0 ] && sleep 0.005; done",
+      "[ $((n % 400)) = 0 ] && sleep 0.005; done; true",
   ],
 };
 const EXPECTED = Array.from({ length: LINES }, (_, index) => `line ${index + 1}\n`).join("");
 
-/** In all forms more than a connection brings. */
-const LONGER = {
-  command: [
-    "sh",
-    "-c",
-    "for n in 1 2 3 4 5 6; do head -c 2000 /dev/zero | tr '\\0' $n; sleep 0.02; done",
-  ],
-};
-const LONGER_EXPECTED = ["1", "2", "3", "4", "5", "6"].map((digit) => digit.repeat(2_000)).join("");
+/**
+ * A connection brings at least one event, however slowly the member reads the output: a batch has
+ * less than 128 KiB, and its frame a tenth more. A frame that never fits would never pass.
+ */
+const cutAfter = () => 160_000 + Math.floor(Math.random() * 40_000);
 
 function open(url: string): DistributedPool {
   const pools = new DistributedPool({ url }, { stdout: null, stderr: null });
@@ -69,11 +69,7 @@ test.each(["its own member", "another member"])(
       RunningMember,
       RunningMember,
     ];
-    // The head, `placed` and a few lines: less would never get on.
-    const proxy = await cuttingProxy(
-      place === "its own member" ? m1.url : m2.url,
-      () => 900 + Math.floor(Math.random() * 1_500),
-    );
+    const proxy = await cuttingProxy(place === "its own member" ? m1.url : m2.url, cutAfter);
     const { ids, text } = await within(
       "the call",
       read(open(proxy.url).stream("pipeline", PRINTS)),
@@ -89,7 +85,7 @@ test.each(["its own member", "another member"])(
 
 test("a child that is followed through a network that cuts: each byte once", async () => {
   const member = await startOne();
-  const proxy = await cuttingProxy(member.url, () => 900 + Math.floor(Math.random() * 1_500));
+  const proxy = await cuttingProxy(member.url, cutAfter);
   const placed = await open(member.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
   const { text } = await within(
     "the events",
@@ -150,8 +146,6 @@ async function behindCuts(cutAfter: () => number | undefined, lost = 0, options:
 }
 
 describe("a gateway whose connections to the member are cut again and again", () => {
-  const cutAfter = () => 3_000 + Math.floor(Math.random() * 1_500);
-
   test("gives each byte of a call once, in each form", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
     const { ids, text } = await within(
@@ -165,7 +159,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
     expect(cuts).toBeGreaterThan(1);
     const forms = await Promise.all(
       ["application/json", "application/octet-stream"].map((accept) =>
-        post(gateway.url, "/pools/pipeline/call", LONGER, { accept }),
+        post(gateway.url, "/pools/pipeline/call", PRINTS, { accept }),
       ),
     );
     const [json, raw] = await within(
@@ -173,8 +167,8 @@ describe("a gateway whose connections to the member are cut again and again", ()
       Promise.all(forms.map((answer) => answer.text())),
       60_000,
     );
-    expect(JSON.parse(json as string)).toMatchObject({ stdout: LONGER_EXPECTED, exitCode: 0 });
-    expect(raw).toBe(LONGER_EXPECTED);
+    expect(JSON.parse(json as string)).toMatchObject({ stdout: EXPECTED, exitCode: 0 });
+    expect(raw).toBe(EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(cuts + 1);
     expect(proxy.requests("POST")).toBe(3);
     await idle(own);
@@ -182,7 +176,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("gives each byte of a child that is attached to once", async () => {
     const { own, gateway, proxy } = await behindCuts(cutAfter);
-    const { id } = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const { id } = await open(own.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
     const answer = (accept: string) =>
       within("the answer", fetch(`${gateway.url}/children/${id}/events`, { headers: { accept } }));
     const [events, raw] = await Promise.all([
@@ -190,10 +184,32 @@ describe("a gateway whose connections to the member are cut again and again", ()
       answer("application/octet-stream"),
     ]);
     const { text } = await within("the events", read(streamOf(events)), 60_000);
-    expect(text).toBe(LONGER_EXPECTED);
-    expect(await within("the bytes", raw.text(), 60_000)).toBe(LONGER_EXPECTED);
+    expect(text).toBe(EXPECTED);
+    expect(await within("the bytes", raw.text(), 60_000)).toBe(EXPECTED);
     expect(proxy.cuts).toBeGreaterThan(3);
     await idle(own);
+  });
+
+  test("adds nothing to a stream whose connection breaks behind the terminal event", async () => {
+    const registry = new EmbeddedRegistry();
+    const gateway = await startOne({ registry });
+    const frame = 'event: result\nid: 1\ndata: {"type":"result"}\n\n';
+    const owner = createServer((_, answer) => {
+      owner.close();
+      answer.writeHead(200, { "content-type": "text/event-stream" });
+      answer.write(frame, () => answer.destroy());
+    }).listen(0, "127.0.0.1");
+    await once(owner, "listening");
+    const { port } = owner.address() as AddressInfo;
+    const membership = registry.membership();
+    const [listed] = await membership.all();
+    await membership.join({
+      ...(listed as Member),
+      name: "owner",
+      url: `http://127.0.0.1:${port}`,
+    });
+    const answer = await fetch(`${gateway.url}/children/owner.${"0".repeat(32)}/events`);
+    expect(await within("the events", answer.text())).toBe(frame);
   });
 
   test("goes on behind the event that was asked for, where none has come yet", async () => {
@@ -218,10 +234,10 @@ describe("a gateway whose connections to the member are cut again and again", ()
     let requests = 0;
     // The load, the call, and how the child is.
     const { own, gateway } = await behindCuts(() => [undefined, 3_000, 1][requests++]);
-    const answer = await post(gateway.url, "/pools/pipeline/call", LONGER, {
+    const answer = await post(gateway.url, "/pools/pipeline/call", PRINTS, {
       accept: "application/octet-stream",
     });
-    expect(await within("the bytes", answer.text())).toBe(LONGER_EXPECTED);
+    expect(await within("the bytes", answer.text())).toBe(EXPECTED);
     await idle(own);
   });
 
@@ -267,7 +283,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
 
   test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {
     const { own, gateway } = await behindCuts(cutAfter);
-    const child = await open(own.url).placeChild("pipeline", { ...LONGER, stdin: "" });
+    const child = await open(own.url).placeChild("pipeline", { ...PRINTS, stdin: "" });
     const { id } = child;
     // Up to the first output.
     for await (const event of child.events()) if (event.type === "stdout") break;
@@ -285,7 +301,7 @@ describe("a gateway whose connections to the member are cut again and again", ()
     // The load, and the call.
     const { own, gateway } = await behindCuts(() => (requests++ < 2 ? 4_000 : 1));
     const events = await eventsOf(
-      await post(gateway.url, "/pools/pipeline/call", LONGER),
+      await post(gateway.url, "/pools/pipeline/call", PRINTS),
       "the stream's end",
     );
     expect(lastOf(events, "failed").problem).toMatchObject({

@@ -1,6 +1,6 @@
 /** Which body follows the head of a request. */
 import { expect, test } from "vitest";
-import { bodyKind, formsOf, isLiveInput, streamsInput } from "../../openapi/bodies.ts";
+import { bodyKind, formsOf, isLiveInput, uploadAt } from "../../openapi/bodies.ts";
 import { ROUTES } from "../../openapi/routes.ts";
 
 const head = (url: string, contentType?: string, spec?: string) => ({
@@ -48,6 +48,8 @@ test("the operations that take a child spec have the other forms, and no others 
     "placeChild",
   ]);
   expect(
-    posts.filter(({ path }) => streamsInput(path)).map(({ operationId }) => operationId),
+    posts
+      .filter(({ path }) => uploadAt(path)?.input === "streamed")
+      .map(({ operationId }) => operationId),
   ).toEqual(["callInPool", "call", "writeStdin"]);
 });

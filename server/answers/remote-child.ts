@@ -1,0 +1,214 @@
+/** A child of another member: what its member answers passes through this one. */
+import type { Readable } from "node:stream";
+import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
+import { isTerminalType } from "../../openapi/events.ts";
+import { memberOfChild } from "../../openapi/names.ts";
+import type { ChildInfo } from "../../openapi/resources.ts";
+import type { Answer, Client, RequestOptions } from "../../sdk/typescript/http/client.ts";
+import { openEvents, resumed } from "../../sdk/typescript/http/resume.ts";
+import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
+import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import { isOver } from "../http/response.ts";
+import { EVENTS_TYPE, nameChild, openSession, type Session } from "./events.ts";
+import { type Frames, wholeFrames } from "./frames.ts";
+import { discard, send, sendFile } from "./send.ts";
+import { ENDING_TRAILER, stdoutHead } from "./stdout.ts";
+
+const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
+const HEARTBEAT = ":\n\n";
+
+export interface OtherMembers {
+  readonly client: Client;
+  readonly access: DirectAccess;
+}
+
+/** The other members, as one caller reaches them. */
+export interface Through extends OtherMembers {
+  /** Aborts when the caller goes before its answer has been sent. */
+  readonly signal: AbortSignal;
+}
+
+/** Other members get the token that the caller sent: this member has none of its own. */
+export function through(c: NodeContext, { client, access }: OtherMembers): Through {
+  const authorization = c.req.header("authorization");
+  return {
+    client: client.as(authorization),
+    access: access.as(authorization),
+    signal: whileClientIsThere(c),
+  };
+}
+
+/** The position where a reader of stdout begins. Default: the first byte that is kept. */
+export interface StdoutStart {
+  /** Behind the event of this id. */
+  readonly after?: number | undefined;
+  /** At this byte of stdout. */
+  readonly stdoutFrom?: number | undefined;
+}
+
+/** The child, as the caller of one request reaches it. */
+export class RemoteChild {
+  readonly #c: NodeContext;
+  readonly #id: string;
+  readonly #through: Through;
+
+  constructor(c: NodeContext, id: string, through: Through) {
+    this.#c = c;
+    this.#id = id;
+    this.#through = through;
+  }
+
+  /** Asks the child's member, and answers with its JSON. @param path below the child's URL. */
+  async json(path = "", request: RequestOptions = {}): Promise<Response> {
+    const answer = await this.#reach(this.#send(path, request));
+    return this.#c.json((await answer.body.json()) as object, answer.statusCode as 200);
+  }
+
+  /** Passes on the bytes of an artifact. */
+  async file(path: string): Promise<Response> {
+    const url = `/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const { signal } = this.#through;
+    const { headers, body, statusCode } = await this.#reach(
+      this.#send(url, { accept: "application/octet-stream", signal }),
+    );
+    const passed = FILE_HEADERS.flatMap((name) =>
+      typeof headers[name] === "string" ? [[name, headers[name]] as const] : [],
+    );
+    return sendFile(this.#c, body as Readable, {
+      headers: Object.fromEntries(passed),
+      status: statusCode,
+    });
+  }
+
+  /** Attaches to the child's events, behind the one of this id. */
+  async events(after: number | undefined): Promise<Response> {
+    const answer = await this.#reach(openEvents(this.#id, after, this.#through));
+    return answer.statusCode === 204 ? this.#c.body(null, 204) : this.relayEvents(answer, after);
+  }
+
+  /** Attaches to the child's stdout. */
+  async stdout(start: StdoutStart): Promise<Response> {
+    const answer = await this.#reach(this.#openStdout(start));
+    nameChild(this.#c, this.#id);
+    return this.relayStdout(answer, start);
+  }
+
+  /**
+   * Passes on the events of an open answer as bytes, and resumes them when the connection is cut.
+   * Only whole frames pass, so the stream resumes behind the last one. A stream that cannot resume
+   * ends with a `failed` event of this member: `member_lost`, or `events_expired`.
+   *
+   * @param after the id of the event behind which the answer begins. Default: it begins with the
+   *   first event that is kept.
+   * @param opened the session of an answer to the caller that is open already.
+   */
+  relayEvents(answer: Answer, after?: number, opened?: Promise<Session>): Promise<Response> {
+    const { outgoing } = this.#c.env;
+    let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
+    const hasEnded = () => isTerminalType(last.type);
+    return send<Frames>(this.#c, {
+      headers: EVENTS_TYPE,
+      pieces: resumed(answer, {
+        ...this.#through,
+        read: ({ body }) => wholeFrames(body),
+        advance: (frames) => {
+          last = frames.last ?? last;
+          return frames.last !== undefined;
+        },
+        isComplete: hasEnded,
+        // A connection may break behind the terminal event.
+        canReopen: () => !hasEnded(),
+        reopen: () => {
+          if (!isOver(outgoing)) outgoing.write(HEARTBEAT);
+          return openEvents(this.#id, last.id, this.#through);
+        },
+      }),
+      discard: () => discard(answer.body),
+      // The heartbeats of the other member pass through.
+      open: () => opened ?? openSession(this.#c, null),
+      write: (_, { pieces }) => {
+        for (const piece of pieces) outgoing.write(piece);
+      },
+      failed: (_, why) => {
+        if (hasEnded()) return;
+        const failure =
+          why instanceof PoolError && why.code === "events_expired"
+            ? why.problem
+            : problem(
+                "member_lost",
+                `member ${memberOfChild(this.#id)} was lost while the child ran: ${messageOf(why)}`,
+              );
+        const data = JSON.stringify({ type: "failed", problem: failure });
+        outgoing.write(`event: failed\nid: ${(last.id ?? 0) + 1}\ndata: ${data}\n\n`);
+      },
+    });
+  }
+
+  /** Passes on the stdout and the ending of an open answer, and resumes them after a cut. */
+  relayStdout(answer: Answer, { after, stdoutFrom }: StdoutStart = {}): Promise<Response> {
+    let at = stdoutFrom ?? 0;
+    return send<Buffer>(this.#c, {
+      ...stdoutHead(stdoutFrom),
+      pieces: resumed(answer, {
+        ...this.#through,
+        read: ({ body }) => body as Readable as AsyncIterable<Buffer>,
+        advance: (chunk) => {
+          at += chunk.length;
+          return true;
+        },
+        isComplete: ({ trailers }) => {
+          const ending = (trailers as Record<string, string>)[ENDING_TRAILER];
+          if (ending !== undefined) this.#c.env.outgoing.addTrailers({ [ENDING_TRAILER]: ending });
+          return ending !== undefined;
+        },
+        // Only the child's member knows which byte comes behind an event.
+        canReopen: () => after === undefined,
+        reopen: () => this.#reopenStdout(at),
+      }),
+      discard: () => discard(answer.body),
+      write: (outgoing, chunk) => outgoing.write(chunk),
+    });
+  }
+
+  #openStdout({ after, stdoutFrom }: StdoutStart): Promise<Answer> {
+    return this.#send("/events", {
+      accept: "application/octet-stream",
+      headers: {
+        ...(after === undefined ? {} : { "last-event-id": String(after) }),
+        ...(stdoutFrom === undefined ? {} : { range: `bytes=${stdoutFrom}-` }),
+      },
+      signal: this.#through.signal,
+    });
+  }
+
+  /** Rejects where the child's member broke the connection because the child failed. */
+  async #reopenStdout(stdoutFrom: number): Promise<Answer> {
+    const answer = await this.#send("", { signal: this.#through.signal });
+    const { code, exitCode } = (await answer.body.json()) as ChildInfo;
+    if (code !== null || (exitCode ?? 0) !== 0)
+      throw PoolError.of("worker_crashed", `child ${this.#id} has failed`);
+    return this.#openStdout({ stdoutFrom });
+  }
+
+  /** @throws {PoolError} the problem that came back; the transport's own error. */
+  async #send(path: string, request: RequestOptions): Promise<Answer> {
+    const { client, access } = this.#through;
+    const answer = await client.send(`${await access.childUrl(this.#id)}${path}`, request);
+    if (answer.statusCode >= 400) throw await client.problem(answer);
+    return answer;
+  }
+
+  /** @throws {PoolError} `member_lost` where the child's member does not answer. */
+  async #reach(asked: Promise<Answer>): Promise<Answer> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof PoolError) throw error;
+      throw PoolError.of(
+        "member_lost",
+        `member ${memberOfChild(this.#id)} does not answer: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+}

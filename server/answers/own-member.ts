@@ -7,10 +7,10 @@ import type { SlotEvent } from "../../openapi/events.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
 import type {
-  OwnAdmission,
-  OwnMember,
+  AdmissionRequest,
+  MemberClient,
   SlotRequest,
-} from "../../sdk/typescript/placement/own-member.ts";
+} from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
 import type { Uploads } from "../workspace/uploads.ts";
@@ -24,7 +24,7 @@ export interface Caller {
 }
 
 /** The route has checked by then that the caller may use the pool, and that the spec is valid. */
-export class SupervisedMember implements OwnMember<Child> {
+export class SupervisedMember implements MemberClient<Child> {
   readonly #member: ThisMember;
   readonly #caller: Caller;
 
@@ -37,15 +37,15 @@ export class SupervisedMember implements OwnMember<Child> {
     return this.#member.name;
   }
 
-  load(pool: string) {
+  async load(pool: string) {
     return supervisorOf(this.#member, pool).count();
   }
 
-  tasks(pool: string) {
+  async tasks(pool: string) {
     return tasksOf(this.#member, [pool]);
   }
 
-  children(pool: string, filter: ChildFilter) {
+  async children(pool: string, filter: ChildFilter) {
     return childrenOf(this.#member, [pool], filter);
   }
 
@@ -65,7 +65,7 @@ export class SupervisedMember implements OwnMember<Child> {
     }
   }
 
-  async admit({ pool, spec, lifetime, slot }: OwnAdmission): Promise<Child | PoolError> {
+  async admit({ pool, spec, lifetime, slot }: AdmissionRequest): Promise<Child | PoolError> {
     try {
       // The route's schema has filled in the defaults.
       return await supervisorOf(this.#member, pool).admitWhenFree(spec as ChildSpec, lifetime, {

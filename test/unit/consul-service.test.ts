@@ -10,7 +10,7 @@ import {
   memberOf,
 } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { registrationOf } from "../../server/membership/consul-registration.ts";
+import { registrationOf } from "../../server/membership/consul.ts";
 
 const MEMBER: Member = {
   name: "web1",

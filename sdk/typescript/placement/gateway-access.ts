@@ -37,23 +37,22 @@ export class GatewayAccess implements Access {
   call(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts, accept = "text/event-stream" }: PlaceOptions = {},
+    { accept = "text/event-stream", ...options }: PlaceOptions = {},
   ): Promise<Answer> {
-    const timeoutMs = PLACE_TIMEOUT_MS;
-    return this.#post(`${this.#of(pool)}/call`, { spec, accept, parts, signal, timeoutMs });
+    const request = { ...options, spec, accept, timeoutMs: PLACE_TIMEOUT_MS };
+    return this.#post(`${this.#of(pool)}/call`, request);
   }
 
   async placeChild(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts }: PlaceOptions = {},
+    options: PlaceOptions = {},
   ): Promise<ChildInfo> {
     const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
-    const url = `${this.#of(pool)}/children`;
-    const answer = await this.#post(url, { spec, parts, signal, timeoutMs });
-    return (await answer.body
-      .json()
-      .catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
+    const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
+    return answer.body.json().catch((error: unknown) => {
+      throw this.#lost(error);
+    }) as Promise<ChildInfo>;
   }
 
   pools(): Promise<PoolList> {
@@ -80,13 +79,10 @@ export class GatewayAccess implements Access {
   close(): void {}
 
   async #post(url: string, request: SpecRequest): Promise<Answer> {
-    let answer: Answer | PoolError;
-    try {
-      answer = await postSpec(this.#client, url, request);
-    } catch (error) {
+    const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
       if (request.signal?.aborted) throw error;
       throw this.#unreachable(error) ?? this.#lost(error);
-    }
+    });
     if (answer instanceof PoolError) throw answer;
     return answer;
   }
@@ -115,7 +111,7 @@ export class GatewayAccess implements Access {
     );
   }
 
-  #of(pool: string): string {
+  #of(pool: string) {
     return `${this.#url}/pools/${encodeURIComponent(pool)}`;
   }
 }

@@ -10,25 +10,16 @@ export const PROBE_TIMEOUT_MS = 250;
 /** Asks a member for its load in the pool. Rejects when the member does not answer. */
 export type Probe = (member: Member, signal: AbortSignal) => Promise<Load>;
 
-export interface ProbedMember {
-  readonly member: Member;
-  readonly load: Load;
-}
-
 /** A random sample of the members, with the loads of those that answer in time. */
-export async function sample(
-  members: readonly Member[],
-  probe: Probe,
-): Promise<readonly ProbedMember[]> {
-  const { answered } = await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
-  return answered;
+export async function sample(members: readonly Member[], probe: Probe) {
+  return (await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe)).answered;
 }
 
 /** Asks all of `members` at once. Tells slow members from those that fail at once. */
 export async function probeAll(members: readonly Member[], timeoutMs: number, probe: Probe) {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
-  const answered: ProbedMember[] = [];
+  const answered: { member: Member; load: Load }[] = [];
   const slow: Member[] = [];
   let lastError: unknown;
   await Promise.all(

@@ -10,49 +10,41 @@ export type ConsulClient = Consul;
 
 /** @throws {PoolError} `invalid_request` for an address that is not an http or https one. */
 export function consulClient(options: ConsulOptions): ConsulClient {
+  const { token, auth, namespace } = options;
   const url = addressOf(options);
   const secure = url.protocol === "https:";
   // The types of the client leave out `headers`, which is an option of its base class.
   const withHeaders = {
     host: url.hostname,
-    port: url.port === "" ? (secure ? 443 : 80) : Number(url.port),
+    port: Number(url.port || (secure ? 443 : 80)),
     secure,
     agent: secure ? httpsAgent(options) : new HttpAgent({ keepAlive: true }),
-    defaults: options.token === undefined ? {} : { token: options.token },
+    defaults: token === undefined ? {} : { token },
     headers: {
-      ...(options.auth === undefined
-        ? {}
-        : { authorization: `Basic ${Buffer.from(options.auth).toString("base64")}` }),
-      ...(options.namespace === undefined ? {} : { "x-consul-namespace": options.namespace }),
+      ...(auth && { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
+      ...(namespace && { "x-consul-namespace": namespace }),
     },
   };
   return new Consul(withHeaders);
 }
 
 function addressOf({ address }: ConsulOptions): URL {
-  const url = address.includes("://") ? address : `http://${address}`;
-  if (!URL.canParse(url))
-    throw PoolError.of(
-      "invalid_request",
-      "expected Consul's address as http://HOST:PORT or HOST:PORT; " +
-        `got ${JSON.stringify(address)}`,
-    );
-  if (!/^https?:$/.test(new URL(url).protocol))
-    throw PoolError.of(
-      "invalid_request",
-      `expected an http or https address of Consul; got ${address}`,
-    );
-  return new URL(url);
+  const url = URL.parse(address.includes("://") ? address : `http://${address}`);
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  const problem = url
+    ? `expected an http or https address of Consul; got ${address}`
+    : `expected Consul's address as http://HOST:PORT or HOST:PORT; got "${address}"`;
+  throw PoolError.of("invalid_request", problem);
 }
 
 function httpsAgent(options: ConsulOptions): HttpsAgent {
-  const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file));
+  const read = (file: string | undefined) => file && readFileSync(file);
   return new HttpsAgent({
     keepAlive: true,
     ca: read(options.caFile),
     cert: read(options.certFile),
     key: read(options.keyFile),
-    ...(options.tlsServerName ? { servername: options.tlsServerName } : {}),
+    ...(options.tlsServerName && { servername: options.tlsServerName }),
     rejectUnauthorized: options.verify !== false,
   });
 }

@@ -175,7 +175,7 @@ export class Child {
     return (await this.#client.json<{ bytes: number }>(url, request)).bytes;
   }
 
-  async #url(path = ""): Promise<string> {
+  async #url(path = "") {
     return `${await this.#access.childUrl(this.id)}${path}`;
   }
 }

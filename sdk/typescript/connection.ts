@@ -3,8 +3,8 @@ import { PoolError } from "../../openapi/errors.ts";
 import { Client } from "./http/client.ts";
 import type { TlsIdentity } from "./http/connections.ts";
 import type { Access } from "./placement/access.ts";
+import type { ConsulOptions } from "./placement/consul/consul-client.ts";
 import { ConsulMembers } from "./placement/consul/consul-members.ts";
-import type { ConsulOptions } from "./placement/consul/consul-options.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
 import { GatewayAccess } from "./placement/gateway-access.ts";
 

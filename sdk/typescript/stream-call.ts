@@ -19,7 +19,7 @@ export async function* streamCall(
   { client, access }: Connection,
   pool: string,
   { spec, signal: callerSignal }: { spec: SpecWithFiles; signal: AbortSignal | undefined },
-): AsyncGenerator<NumberedEvent, void, undefined> {
+) {
   const leaving = new AbortController();
   const signal = callerSignal ? AbortSignal.any([callerSignal, leaving.signal]) : leaving.signal;
   /** The reason why the child lacks input. It takes precedence over the errors that follow. */

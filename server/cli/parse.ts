@@ -4,7 +4,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul/consul-options.ts";
+} from "../../sdk/typescript/placement/consul/consul-client.ts";
 import type { Option } from "../member/options/option.ts";
 import {
   flagOf,

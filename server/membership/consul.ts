@@ -4,9 +4,9 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../../openapi/errors.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
-import { META, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
+import { metaOf, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 
@@ -28,30 +28,23 @@ const LISTED_TIMEOUT_MS = 5_000;
 const LISTED_POLL_MS = 50;
 
 /** The id of a member's instance of the service, which is unique on its agent. */
-export const serviceId = (member: string): string => `${SERVICE}-${member}`;
+const serviceId = (member: string) => `${SERVICE}-${member}`;
 /** The id of the check that the member passes at each heartbeat. */
-export const checkId = (member: string): string => `${serviceId(member)}-ttl`;
+const checkId = (member: string) => `${serviceId(member)}-ttl`;
 
 /** The facts of a member as Consul's agent takes them. Load is never among them. */
-export function registrationOf({ name, url, pools, sandbox, version }: Member) {
-  const { protocol, hostname, port } = new URL(url);
-  const names = Object.keys(pools);
+export function registrationOf(member: Member) {
+  const { protocol, hostname, port } = new URL(member.url);
   return {
-    id: serviceId(name),
+    id: serviceId(member.name),
     name: SERVICE,
     address: hostname.replace(/^\[|\]$/g, ""),
     port: Number(port || (protocol === "https:" ? 443 : 80)),
     // Without this tag, Traefik would route requests from outside to every service that it finds.
-    tags: [...names, "traefik.enable=false"],
-    meta: {
-      [META.member]: name,
-      [META.version]: version,
-      [META.sandbox]: sandbox,
-      [META.scheme]: protocol.slice(0, -1),
-      ...Object.fromEntries(names.map((pool) => [META.maxChildren(pool), String(pools[pool])])),
-    },
+    tags: [...Object.keys(member.pools), "traefik.enable=false"],
+    meta: metaOf(member),
     check: {
-      checkid: checkId(name),
+      checkid: checkId(member.name),
       name: "heartbeat of the member",
       ttl: TTL,
       status: "passing",
@@ -174,7 +167,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const complaint = `Consul at ${this.#address}: ${messageOf(error)}`;
     if (complaint !== this.#complaint) this.#log("warn", `${complaint}; trying again`);
     this.#complaint = complaint;
-    // A registered member stays ready: it goes on serving with the members that it knows.
+    // A registered member stays ready: it keeps serving with the members that it knows.
     if (this.#trouble !== undefined) this.#trouble = complaint;
   }
 

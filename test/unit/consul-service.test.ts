@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { consulClient } from "../../sdk/typescript/placement/consul/consul-client.ts";
-import { consulOptionsFrom } from "../../sdk/typescript/placement/consul/consul-options.ts";
+import {
+  consulClient,
+  consulOptionsFrom,
+} from "../../sdk/typescript/placement/consul/consul-client.ts";
 import {
   type HealthEntry,
   memberOf,

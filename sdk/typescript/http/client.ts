@@ -39,6 +39,12 @@ export function neverSent(error: unknown): boolean {
   return NEVER_SENT.has(code) || HANDSHAKE.test(code);
 }
 
+/** The error of a request that may have reached the member. */
+export function noAnswer(url: string, cause: unknown): PoolError {
+  const { origin } = new URL(url);
+  return PoolError.of("member_lost", `no answer from ${origin}: ${messageOf(cause)}`, { cause });
+}
+
 export interface RequestOptions {
   /** Default `GET`. */
   readonly method?: "GET" | "POST" | "DELETE";
@@ -150,11 +156,7 @@ export class Client {
       return (await answer.body.json()) as T;
     } catch (error) {
       if (error instanceof PoolError || options.signal?.aborted) throw error;
-      throw PoolError.of(
-        "member_lost",
-        `no answer from ${new URL(url).origin}: ${messageOf(error)}`,
-        { cause: error },
-      );
+      throw noAnswer(url, error);
     }
   }
 

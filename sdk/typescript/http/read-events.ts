@@ -22,12 +22,10 @@ export type NumberedEvent = PoolEvent & { readonly id?: number };
  *
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
-export async function* readEvents(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<NumberedEvent, void, undefined> {
+export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
   try {
     for await (const { data, id } of frames(bytes)) {
-      const event = {
+      const event: NumberedEvent = {
         ...(JSON.parse(data) as PoolEvent),
         ...(id !== undefined && { id: Number(id) }),
       };
@@ -46,9 +44,7 @@ export async function* readEvents(
 }
 
 /** The events of a wait for a slot. The slot is held until the stream ends. */
-export async function* readSlotEvents(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<SlotEvent, void, undefined> {
+export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>) {
   for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
 }
 
@@ -106,16 +102,18 @@ export function outputBytes(event: {
     : Buffer.from(event.base64, "base64");
 }
 
+/** Receives the output of a child. */
 export interface OutputStreams {
-  /** Default: stdout is dropped. */
+  /** Receives the child's stdout; null drops it. Default for a `call`: `process.stdout`. */
   readonly stdout?: Writable | null;
-  /** Default: stderr is dropped. */
+  /** Receives the child's stderr; null drops it. Default for a `call`: `process.stderr`. */
   readonly stderr?: Writable | null;
+  /** Called with the progress of a `call`. An error that it throws ends the wait. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /**
- * Reads a child's events to the end.
+ * Reads a child's events to the end. By default it drops the output.
  *
  * @returns the terminal event.
  * @throws {PoolError} `member_lost` when the events end without one.

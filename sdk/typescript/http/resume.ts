@@ -3,7 +3,7 @@ import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
-import { type NumberedEvent, readEvents } from "./read-events.ts";
+import { readEvents } from "./read-events.ts";
 
 /** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
 const TRIES = 6;
@@ -48,10 +48,7 @@ interface Resumable<T> extends Omit<ResumeOptions, "client"> {
  * @throws what cut the stream, once the tries are used up or the child's member is gone; the
  *   problem that came instead of the stream; the reason of the signal.
  */
-export async function* resumed<T>(
-  first: Answer,
-  stream: Resumable<T>,
-): AsyncGenerator<T, void, undefined> {
+export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
   const { access, signal } = stream;
   let tries = 0;
   for (let answer: Answer | undefined = first; answer; ) {
@@ -118,7 +115,7 @@ export function resumeEvents(
   answer: Answer,
   options: ResumeOptions,
   known?: { readonly id: string; readonly after: number | undefined },
-): AsyncGenerator<NumberedEvent, void, undefined> {
+) {
   let { id, after } = known ?? {};
   return resumed(answer, {
     ...options,

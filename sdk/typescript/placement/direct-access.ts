@@ -41,10 +41,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   }
 
   /** The same members, asked for a caller with this `Authorization`. */
-  as<Child extends OwnChild = never>(
-    authorization: string | undefined,
-    own?: MemberClient<Child>,
-  ): DirectAccess<Child> {
+  as<Child extends OwnChild = never>(authorization: string | undefined, own?: MemberClient<Child>) {
     return new DirectAccess(this.#client.as(authorization), this.#directory.members, own);
   }
 

@@ -4,16 +4,17 @@ import { isAtLeast } from "../../../openapi/limits.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import { neverSent } from "../http/client.ts";
 import { Deadline } from "../time/deadline.ts";
-import type { PlaceOptions } from "./access.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
-import { type Admission, place } from "./place.ts";
-import { type Probe, sample } from "./sample.ts";
-import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO } from "./wait-for-slot.ts";
+import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
+import { placeOrWait } from "./wait-for-slot.ts";
+
+/** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
+const WAIT_AT = 2;
 
 /** Refusals of a member that lacks the task or the runtime. */
 const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
-/** Refusals that concern the caller. It is told of them when no member answers anything better. */
+/** Refusals that concern the caller. The caller gets one when no member answers better. */
 const ABOUT_CALLER = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 /** Refusals of a member that has no slot to give now. */
 const FULL = new Set(["at_capacity", "draining"]);
@@ -42,11 +43,16 @@ export interface Directory<Admitted> {
  */
 export async function placeDirectly<Admitted>(
   { members, clientOf }: Directory<Admitted>,
-  request: AdmissionRequest & PlaceOptions,
+  request: AdmissionRequest,
 ): Promise<Admitted> {
   const { pool, spec, signal, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
-  const deadline = new Deadline(spec.deadlineMs);
+  const deadline = new Deadline(deadlineMs);
+  const remainder = () => {
+    if (!deadline.hasPassed) return deadline.forSpec;
+    const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
+    throw PoolError.of("deadline_exceeded", detail);
+  };
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
   const unfit = new Map<string, PoolError>();
 
@@ -65,7 +71,7 @@ export async function placeDirectly<Admitted>(
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
-    const remaining = { ...spec, ...remainderOf(deadline, spec), waitMs: 0 };
+    const remaining = { ...spec, ...remainder(), waitMs: 0 };
     const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
     const refusal = "unreachable" in admission ? admission.unreachable : undefined;
     if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
@@ -85,18 +91,9 @@ export async function placeDirectly<Admitted>(
     );
   } catch (error) {
     // The deadline may have cut the wait short.
-    if (error instanceof PoolError && error.code === "queue_timeout") remainderOf(deadline, spec);
+    if (error instanceof PoolError && error.code === "queue_timeout") remainder();
     throw refusalIn((error as Error).cause) ?? error;
   }
-}
-
-/** The rest of the deadline for the spec. @throws {PoolError} `deadline_exceeded`. */
-function remainderOf(deadline: Deadline, { deadlineMs }: ChildSpecInput) {
-  if (!deadline.hasPassed) return deadline.forSpec;
-  throw PoolError.of(
-    "deadline_exceeded",
-    `the deadline of ${deadlineMs} ms passed before a member admitted`,
-  );
 }
 
 /** Asks one member to admit the child: the only step that can start it. */
@@ -124,16 +121,6 @@ async function tryMember<Admitted>(
 /** The error itself, if it is a refusal that concerns the caller. */
 export function refusalIn(error: unknown): PoolError | undefined {
   return error instanceof PoolError && ABOUT_CALLER.has(error.code) ? error : undefined;
-}
-
-/** The `count` members with the shortest queues of a sample; all members of a small pool. */
-async function shortestQueues(members: readonly Member[], count: number, probe: Probe) {
-  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
-  if (count <= 0) return [];
-  return (await sample(members, probe))
-    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
-    .slice(0, count)
-    .map(({ member }) => member);
 }
 
 /** The members whose sandbox has the demanded level, or a stronger one. */

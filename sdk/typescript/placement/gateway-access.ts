@@ -2,7 +2,13 @@
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { ChildInfo, Count } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
+import {
+  type Answer,
+  type Client,
+  neverSent,
+  noAnswer,
+  type RequestOptions,
+} from "../http/client.ts";
 import { postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
@@ -51,7 +57,7 @@ export class GatewayAccess implements Access {
     const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
     const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
     return answer.body.json().catch((error: unknown) => {
-      throw this.#lost(error);
+      throw noAnswer(this.#url, error);
     }) as Promise<ChildInfo>;
   }
 
@@ -81,7 +87,7 @@ export class GatewayAccess implements Access {
   async #post(url: string, request: SpecRequest): Promise<Answer> {
     const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
       if (request.signal?.aborted) throw error;
-      throw this.#unreachable(error) ?? this.#lost(error);
+      throw this.#unreachable(error) ?? noAnswer(this.#url, error);
     });
     if (answer instanceof PoolError) throw answer;
     return answer;
@@ -93,12 +99,6 @@ export class GatewayAccess implements Access {
     } catch (error) {
       throw this.#unreachable((error as Error).cause) ?? error;
     }
-  }
-
-  #lost(error: unknown): PoolError {
-    return PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, {
-      cause: error,
-    });
   }
 
   /** The error of a request that no member received; the caller may try again. */

@@ -16,7 +16,7 @@ const ADMIT_TIMEOUT_MS = 10_000;
 export type SlotRequest = Pick<ChildSpecInput, "waitMs" | "sandbox"> & { readonly pool: string };
 
 /** One try to be admitted. */
-export interface AdmissionRequest extends Omit<PlaceOptions, "onPosition"> {
+export interface AdmissionRequest extends PlaceOptions {
   readonly pool: string;
   /** With what remains of its deadline, and without a wait. */
   readonly spec: ChildSpecInput;

@@ -9,16 +9,28 @@
  */
 import { type Load, messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Member } from "./members.ts";
-import { PROBE_TIMEOUT_MS, type Probe, probeAll, SAMPLE, shuffled, take } from "./sample.ts";
 
 /** In a pool of up to 20 members, all are asked at once. */
 const ASK_ALL_UP_TO = 20;
+/** 5 members of a larger pool in the first sample. */
+const SAMPLE = 5;
 /** Each further sample is 4 times as large as the last one. */
 const SAMPLE_GROWTH = 4;
 /** 3 passes over the members, because slots come free and are taken during one pass. */
 const PASSES = 3;
+/** 250 ms for a member to tell its load. */
+const PROBE_TIMEOUT_MS = 250;
 /** 2 seconds for a slow member to tell its load, when no other member admits. */
 const PATIENT_PROBE_TIMEOUT_MS = 2_000;
+
+/**
+ * In a pool of up to 5 members, a caller waits at all of them. At fewer, some would idle while the
+ * last callers wait elsewhere.
+ */
+const WAIT_AT_ALL_UP_TO = 5;
+
+/** Asks a member for its load in the pool. Rejects when the member does not answer. */
+export type Probe = (member: Member, signal: AbortSignal) => Promise<Load>;
 
 /** The outcome of one try to be admitted. */
 export type Admission<T> =
@@ -117,4 +129,67 @@ function noneAnswers(pool: string, count: number, cause: unknown): PoolError {
   return PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(cause)}`, {
     cause,
   });
+}
+
+/** The `count` members with the shortest queues of a random sample; all members of a small pool. */
+export async function shortestQueues(members: readonly Member[], count: number, probe: Probe) {
+  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
+  if (count <= 0) return [];
+  const { answered } = await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
+  return answered
+    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
+    .slice(0, count)
+    .map(({ member }) => member);
+}
+
+/** Asks all of `members` at once. Tells slow members from those that fail at once. */
+async function probeAll(members: readonly Member[], timeoutMs: number, probe: Probe) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const answered: { member: Member; load: Load }[] = [];
+  const slow: Member[] = [];
+  let lastError: unknown;
+  await Promise.all(
+    members.map(async (member) => {
+      try {
+        answered.push({ member, load: await probe(member, timeout.signal) });
+      } catch (error) {
+        lastError = error;
+        if (timeout.signal.aborted) slow.push(member);
+      }
+    }),
+  );
+  clearTimeout(timer);
+  return { answered, slow, lastError };
+}
+
+/**
+ * The items in random order. Each is made as it is drawn: k of them take time in proportion to k.
+ * This is the Fisher-Yates shuffle on a sparse copy, which holds only the items that it swapped.
+ *
+ * @param random returns a number in [0, 1). Default `Math.random`.
+ */
+export function* shuffled<T>(
+  items: readonly T[],
+  random: () => number = Math.random,
+): Generator<T, void, undefined> {
+  const moved = new Map<number, T>();
+  const at = (index: number) => moved.get(index) ?? (items[index] as T);
+  for (let index = 0; index < items.length; index++) {
+    const other = index + Math.floor(random() * (items.length - index));
+    const chosen = at(other);
+    moved.set(other, at(index));
+    yield chosen;
+  }
+}
+
+/** The next `count` items of an iterator, which can be read on afterwards. */
+function take<T>(draw: Iterator<T, void>, count: number): T[] {
+  const taken: T[] = [];
+  while (taken.length < count) {
+    const next = draw.next();
+    if (next.done) break;
+    taken.push(next.value);
+  }
+  return taken;
 }

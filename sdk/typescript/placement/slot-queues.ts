@@ -83,10 +83,9 @@ export class SlotQueues {
     if (!this.#granted && this.count > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const wake = () => resolve();
-      signal?.addEventListener("abort", wake, { once: true });
+      signal?.addEventListener("abort", this.#wake);
       await within(Math.max(0, ms), promise);
-      signal?.removeEventListener("abort", wake);
+      signal?.removeEventListener("abort", this.#wake);
     }
     const granted = this.#granted;
     this.#granted = undefined;

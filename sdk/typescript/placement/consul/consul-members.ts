@@ -2,8 +2,7 @@
 import { PoolError } from "../../../../openapi/errors.ts";
 import { PoolNameSchema } from "../../../../openapi/names.ts";
 import type { Member, Members } from "../members.ts";
-import { type ConsulClient, consulClient } from "./consul-client.ts";
-import type { ConsulOptions } from "./consul-options.ts";
+import { type ConsulClient, type ConsulOptions, consulClient } from "./consul-client.ts";
 import { ConsulWatch } from "./consul-watch.ts";
 
 export class ConsulMembers implements Members {

@@ -1,6 +1,6 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count, PoolMember } from "../../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import type { Answer, Client } from "../http/client.ts";
 import {
@@ -78,15 +78,13 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
       const tasks = member.tasks(pool, signal).catch(() => undefined);
       return { load: await member.load(pool, signal), tasks: await tasks };
     });
-    const members = list.map(
-      ({ member: { name, url, version, sandbox }, answer }): PoolMember => ({
-        member: name,
-        url,
-        version,
-        sandbox,
-        load: answer?.load ?? null,
-      }),
-    );
+    const members = list.map(({ member: { name, url, version, sandbox }, answer }) => ({
+      member: name,
+      url,
+      version,
+      sandbox,
+      load: answer?.load ?? null,
+    }));
     const union = (key: "tasks" | "runtimes") =>
       [...new Set(list.flatMap(({ answer }) => answer?.tasks?.[key] ?? []))].sort();
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
@@ -102,7 +100,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     };
   }
 
-  async childUrl(id: string): Promise<string> {
+  async childUrl(id: string) {
     const owner = ownerOf(id);
     const member = await this.#directory.members.find(owner);
     if (!member)

@@ -56,7 +56,7 @@ export async function placeDirectly<Admitted>(
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
   const unfit = new Map<string, PoolError>();
 
-  const candidates = async (): Promise<readonly Member[]> => {
+  const candidates = async () => {
     const strong = strongEnough(pool, sandbox, await members.in(pool));
     const fit = strong.filter(({ name }) => !unfit.has(name));
     const [refusal] = unfit.values();

@@ -73,7 +73,7 @@ export class GatewayAccess implements Access {
     return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
   }
 
-  async childUrl(id: string): Promise<string> {
+  async childUrl(id: string) {
     ownerOf(id);
     return `${this.#url}/children/${encodeURIComponent(id)}`;
   }
@@ -84,7 +84,7 @@ export class GatewayAccess implements Access {
 
   close(): void {}
 
-  async #post(url: string, request: SpecRequest): Promise<Answer> {
+  async #post(url: string, request: SpecRequest) {
     const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
       if (request.signal?.aborted) throw error;
       throw this.#unreachable(error) ?? noAnswer(this.#url, error);
@@ -102,7 +102,7 @@ export class GatewayAccess implements Access {
   }
 
   /** The error of a request that no member received; the caller may try again. */
-  #unreachable(error: unknown): PoolError | undefined {
+  #unreachable(error: unknown) {
     if (!neverSent(error)) return undefined;
     return PoolError.of(
       "no_members_available",

@@ -56,7 +56,7 @@ export class RemoteMember implements MemberClient<Answer> {
     this.#client = client;
   }
 
-  async load(pool: string, signal: AbortSignal): Promise<Load> {
+  async load(pool: string, signal: AbortSignal) {
     const { pools } = await this.#client.json<Count>(`${this.#url}/children/count`, { signal });
     const load = pools && Object.hasOwn(pools, pool) ? pools[pool] : undefined;
     if (load) return load;
@@ -67,7 +67,7 @@ export class RemoteMember implements MemberClient<Answer> {
     return this.#client.json(`${this.#url}/tasks${queryOf({ pool })}`, { signal });
   }
 
-  async children(pool: string, filter: ChildFilter, signal: AbortSignal): Promise<ChildInfo[]> {
+  async children(pool: string, filter: ChildFilter, signal: AbortSignal) {
     const url = `${this.#url}/children${queryOf({ ...filter, pool })}`;
     return (await this.#client.json<{ children: ChildInfo[] }>(url, { signal })).children;
   }

@@ -60,7 +60,7 @@ export interface PlacementPorts<T> {
 export type Effort = "thorough" | "once" | "sample";
 
 /** The members with a free slot, lowest active/max first; equals keep their random order. */
-export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]): T[] {
+export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]) {
   return probed
     .filter(({ load }) => load.active < load.max)
     .sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
@@ -123,7 +123,7 @@ export async function place<T>(
   );
 }
 
-function noneAnswers(pool: string, count: number, cause: unknown): PoolError {
+function noneAnswers(pool: string, count: number, cause: unknown) {
   const tried =
     count === 1 ? "its one member does not answer" : `none of its ${count} members answers`;
   return PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(cause)}`, {

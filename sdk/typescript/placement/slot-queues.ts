@@ -94,10 +94,10 @@ export class SlotQueues {
 
   /** Leaves the queues, and returns the slots that were granted and not taken. */
   close(): void {
-    this.#leaveAllBut(undefined);
+    this.#leaveAllBut();
   }
 
-  #leaveAllBut(chosen: Queue | undefined): void {
+  #leaveAllBut(chosen?: Queue) {
     for (const [name, queue] of this.#queues) {
       if (queue === chosen) continue;
       queue.leaving.abort();

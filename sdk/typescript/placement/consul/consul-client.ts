@@ -86,7 +86,7 @@ export function consulClient(options: ConsulOptions): ConsulClient {
   return new Consul(withHeaders);
 }
 
-function addressOf({ address }: ConsulOptions): URL {
+function addressOf({ address }: ConsulOptions) {
   const url = URL.parse(address.includes("://") ? address : `http://${address}`);
   if (url && /^https?:$/.test(url.protocol)) return url;
   const problem = url
@@ -95,7 +95,7 @@ function addressOf({ address }: ConsulOptions): URL {
   throw PoolError.of("invalid_request", problem);
 }
 
-function httpsAgent(options: ConsulOptions): HttpsAgent {
+function httpsAgent(options: ConsulOptions) {
   const read = (file: string | undefined) => file && readFileSync(file);
   return new HttpsAgent({
     keepAlive: true,

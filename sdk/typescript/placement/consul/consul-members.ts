@@ -17,7 +17,7 @@ export class ConsulMembers implements Members {
     this.consul = consulClient(options);
   }
 
-  async in(pool: string): Promise<readonly Member[]> {
+  async in(pool: string) {
     const whole = this.#watches.get(undefined);
     if (!whole) return this.#watch(pool).members();
     // A member watches the whole service. So it needs one connection to its agent for all pools.
@@ -30,11 +30,11 @@ export class ConsulMembers implements Members {
     return members;
   }
 
-  all(): Promise<readonly Member[]> {
+  all() {
     return this.#watch(undefined).members();
   }
 
-  find(name: string): Promise<Member | undefined> {
+  find(name: string) {
     return this.#watch(undefined).find(name);
   }
 
@@ -44,7 +44,7 @@ export class ConsulMembers implements Members {
     this.consul.destroy();
   }
 
-  #watch(pool: string | undefined): ConsulWatch {
+  #watch(pool: string | undefined) {
     let watch = this.#watches.get(pool);
     if (!watch) {
       if (pool !== undefined && !PoolNameSchema.safeParse(pool).success)

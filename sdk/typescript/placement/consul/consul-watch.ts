@@ -56,7 +56,7 @@ export class ConsulWatch {
   }
 
   /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
-  async find(name: string): Promise<Member | undefined> {
+  async find(name: string) {
     return (await this.#awaitList()).find((member) => member.name === name);
   }
 

@@ -24,10 +24,10 @@ const MEMBER: Member = {
 
 /** The entry of Consul's health list after a registration. */
 function entryOf(member: Member, status = "passing"): HealthEntry {
-  const { id, address, port, meta } = registrationOf(member);
+  const { address, port, meta } = registrationOf(member);
   return {
     Node: { Address: "10.0.0.9" },
-    Service: { ID: id, Address: address, Port: port, Meta: meta },
+    Service: { Address: address, Port: port, Meta: meta },
     Checks: [{ Status: "passing" }, { Status: status }],
   };
 }

@@ -23,7 +23,6 @@ export function metaOf({ name, url, pools, sandbox, version }: Member): Record<s
 export interface HealthEntry {
   readonly Node: { readonly Address: string };
   readonly Service: {
-    readonly ID: string;
     readonly Address: string;
     readonly Port: number;
     readonly Meta: Record<string, string> | null;

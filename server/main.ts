@@ -30,7 +30,7 @@ import type { Sandbox } from "./sandbox/sandbox.ts";
 export {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../sdk/typescript/placement/consul/consul-options.ts";
+} from "../sdk/typescript/placement/consul/consul-client.ts";
 export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export type { RunningMember } from "./member/running-member.ts";

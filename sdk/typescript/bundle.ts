@@ -15,11 +15,10 @@ export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {
   readonly export: string;
 }
 
-type BundleOptions<K extends string> = { readonly export: K };
 /** The options as a parameter, which only a bundle of the default export may leave out. */
 type OptionsOf<K extends string> = K extends "default"
-  ? [options?: Partial<BundleOptions<K>>]
-  : [options: BundleOptions<K>];
+  ? [options?: { readonly export?: K }]
+  : [options: { readonly export: K }];
 
 /**
  * Bundles a module and its dependencies for {@link DistributedPool.call}. Bundle once and call

@@ -1,12 +1,10 @@
 /** The spec of a call as a program writes it, and its translation to the spec of the contract. */
-import type { Writable } from "node:stream";
-import type { Progress } from "../../openapi/events.ts";
 import type { ChildSpecInput } from "../../openapi/spec.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Ending } from "./child.ts";
 import type { SpecWithFiles } from "./files.ts";
-import { type PoolFunction, sourceOf } from "./functions.ts";
-import type { Task } from "./tasks.ts";
+import { type PoolFunction, sourceOf, type Task } from "./functions.ts";
+import type { OutputStreams } from "./http/read-events.ts";
 import { type Encoding, encodeArguments } from "./values.ts";
 
 /**
@@ -61,13 +59,7 @@ export interface TaskSpec extends SpecFields, ValueFields {
 export type Spec = CommandSpec | FunctionSpec | TaskSpec;
 
 /** Options of the caller's side, and defaults for the keys of the spec. */
-export interface CallOptions extends SpecFields, ValueFields {
-  /** Receives the child's stdout. Default `process.stdout`; null drops it. */
-  readonly stdout?: Writable | null;
-  /** Receives the child's stderr. Default `process.stderr`; null drops it. */
-  readonly stderr?: Writable | null;
-  /** Called with the progress of a `call`. An error that it throws ends the wait. */
-  readonly onProgress?: (progress: Progress) => void;
+export interface CallOptions extends SpecFields, ValueFields, OutputStreams {
   /** Ends the wait. The child lives on, unless it is linked. */
   readonly signal?: AbortSignal;
 }

@@ -4,8 +4,8 @@ import { errorFor } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
 import type { Client } from "./http/client.ts";
-import { copyOutput } from "./http/copy-output.ts";
-import type { NumberedEvent } from "./http/read-events.ts";
+
+import { copyOutput, type NumberedEvent } from "./http/read-events.ts";
 import { openEvents, resumeEvents } from "./http/resume.ts";
 import type { Access } from "./placement/access.ts";
 import { withValues } from "./values.ts";
@@ -175,7 +175,7 @@ export class Child {
     return (await this.#client.json<{ bytes: number }>(url, request)).bytes;
   }
 
-  async #url(path = ""): Promise<string> {
+  async #url(path = "") {
     return `${await this.#access.childUrl(this.id)}${path}`;
   }
 }

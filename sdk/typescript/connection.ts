@@ -3,9 +3,8 @@ import { PoolError } from "../../openapi/errors.ts";
 import { Client } from "./http/client.ts";
 import type { TlsIdentity } from "./http/connections.ts";
 import type { Access } from "./placement/access.ts";
-import { consulClient } from "./placement/consul/consul-client.ts";
+import type { ConsulOptions } from "./placement/consul/consul-client.ts";
 import { ConsulMembers } from "./placement/consul/consul-members.ts";
-import type { ConsulOptions } from "./placement/consul/consul-options.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
 import { GatewayAccess } from "./placement/gateway-access.ts";
 
@@ -42,10 +41,9 @@ export class Connection {
     this.access =
       consul === undefined
         ? new GatewayAccess(this.client, url)
-        : new DirectAccess<never>(this.client, membersIn(consul));
+        : new DirectAccess<never>(
+            this.client,
+            new ConsulMembers(typeof consul === "string" ? { address: consul } : consul),
+          );
   }
-}
-
-function membersIn(consul: string | ConsulOptions): ConsulMembers {
-  return new ConsulMembers(consulClient(typeof consul === "string" ? { address: consul } : consul));
 }

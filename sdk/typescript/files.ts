@@ -41,15 +41,15 @@ export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
  *
  * @throws {PoolError} `invalid_request` for a stream or a file that cannot be read.
  */
-export async function splitInput({
-  stdin,
-  ...rest
-}: SpecWithFiles): Promise<{ spec: SpecWithFiles; source: Readable | undefined }> {
+export async function splitInput({ stdin, ...rest }: SpecWithFiles) {
   const source = await sourceOf(stdin);
-  return { spec: { ...rest, stdin: source ? { open: true, once: true } : stdin }, source };
+  return {
+    spec: { ...rest, stdin: source ? ({ open: true, once: true } as const) : stdin },
+    source,
+  };
 }
 
-async function sourceOf(stdin: SpecWithFiles["stdin"]): Promise<Readable | undefined> {
+async function sourceOf(stdin: SpecWithFiles["stdin"]) {
   if (isStreamed(stdin)) {
     if (stdin instanceof Readable ? !stdin.readable || stdin.readableFlowing : stdin.locked)
       throw PoolError.of(
@@ -76,11 +76,7 @@ function isLocalFile(file: FileInput | SpecWithFiles["stdin"]): file is LocalFil
  *
  * @throws {PoolError} `invalid_request` for a file that cannot be read.
  */
-export async function splitFiles({
-  files = {},
-  stdin,
-  ...rest
-}: SpecWithFiles): Promise<{ spec: ChildSpecInput; parts: Part[] }> {
+export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles) {
   if (isStreamed(stdin))
     throw PoolError.of(
       "invalid_request",
@@ -107,9 +103,8 @@ async function partOf(
   name: string,
   file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
 ): Promise<Part | undefined> {
-  if (file instanceof Uint8Array) {
+  if (file instanceof Uint8Array)
     return { name, bytes: file.byteLength, read: () => Readable.from([file]) };
-  }
   if (file instanceof Blob)
     return {
       name,

@@ -1,5 +1,6 @@
-/** Functions that run elsewhere: their types, and their source, which is what travels. */
+/** Functions that run elsewhere: their types, their source, and those of the operator. */
 import { PoolError } from "../../openapi/errors.ts";
+import { TaskNameSchema } from "../../openapi/names.ts";
 
 /** The context, which a function receives after its arguments. */
 export interface PoolContext {
@@ -62,8 +63,6 @@ export type ArgumentsOf<F extends PoolFunction> = F extends (
   ? Arguments<F>
   : never;
 
-const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the function");
-
 /**
  * The source of a function, as one expression.
  *
@@ -73,9 +72,10 @@ const describe = (fn: PoolFunction) => (fn.name ? `function ${fn.name}` : "the f
 export function sourceOf(fn: PoolFunction): string {
   const source = Function.prototype.toString.call(fn);
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    const name = fn.name ? `function ${fn.name}` : "the function";
     throw PoolError.of(
       "invalid_request",
-      `expected a function with JavaScript source; ${describe(fn)} is native or bound and has none`,
+      `expected a function with JavaScript source; ${name} is native or bound and has none`,
     );
   }
   if (/^class\b/.test(source))
@@ -94,4 +94,33 @@ function isExpression(source: string): boolean {
     // assumes an expression, which most functions are.
     return !(error instanceof SyntaxError);
   }
+}
+
+/** Names a function of the operator's. Only the compiler knows the function's type. */
+export interface Task<F extends PoolFunction = PoolFunction> extends Runs<F> {
+  readonly task: string;
+}
+
+/**
+ * Names a task for {@link DistributedPool.call}. It sends no request: when no member has the task,
+ * the call fails with `task_not_found`.
+ *
+ * @typeParam M the task's module, whose default export gives the types of the arguments and the
+ *   value. Default: they are unknown.
+ * @param name the file name of the task on the members, without its ending.
+ * @throws {PoolError} `invalid_request` for a string that cannot be the name of a task.
+ * @example
+ * const thumbnails = task<typeof import("../tasks/thumbnails.ts")>("thumbnails");
+ * const images = await pools.call("pipeline", thumbnails, film);
+ */
+export function task<M extends object = { default: PoolFunction }>(
+  name: string,
+): Task<FunctionAt<M, "default">> {
+  const checked = TaskNameSchema.safeParse(name);
+  if (!checked.success)
+    throw PoolError.of(
+      "invalid_request",
+      `${checked.error.issues[0]?.message}; got ${JSON.stringify(name)}`,
+    );
+  return { task: name };
 }

@@ -1,6 +1,12 @@
 /** The package `distributed-pool`: runs work on the least loaded machine of a named pool. */
-export type { ErrorCode, FunctionError, Load, Problem } from "../../openapi/errors.ts";
-export { FunctionThrewError, PoolError } from "../../openapi/errors.ts";
+export {
+  type ErrorCode,
+  type FunctionError,
+  FunctionThrewError,
+  type Load,
+  PoolError,
+  type Problem,
+} from "../../openapi/errors.ts";
 export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
 export type {
   ChildInfo,
@@ -27,11 +33,10 @@ export {
 } from "./child.ts";
 export type { DistributedPoolOptions } from "./connection.ts";
 export type { FileInput } from "./files.ts";
-export type { PoolContext, PoolFunction } from "./functions.ts";
+export { type PoolContext, type PoolFunction, type Task, task } from "./functions.ts";
 export type { TlsIdentity } from "./http/connections.ts";
 export { type NumberedEvent, outputBytes } from "./http/read-events.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
-export { type ConsulOptions, consulOptionsFrom } from "./placement/consul/consul-options.ts";
+export { type ConsulOptions, consulOptionsFrom } from "./placement/consul/consul-client.ts";
 export { type ChildrenFilter, DistributedPool } from "./pool.ts";
-export { type Task, task } from "./tasks.ts";
 export type { Encoding } from "./values.ts";

@@ -15,12 +15,10 @@ import {
 import { Child, endingOf } from "./child.ts";
 import { Connection, type DistributedPoolOptions } from "./connection.ts";
 import { splitFiles } from "./files.ts";
-import type { ArgumentsOf, PoolContext, PoolFunction } from "./functions.ts";
-import { copyOutput } from "./http/copy-output.ts";
-import { type NumberedEvent, requireWhole } from "./http/read-events.ts";
+import type { ArgumentsOf, PoolContext, PoolFunction, Task } from "./functions.ts";
+import { copyOutput, type NumberedEvent, requireWhole } from "./http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { streamCall } from "./stream-call.ts";
-import type { Task } from "./tasks.ts";
 
 /** The children that a listing shows. Default: all of them. */
 export interface ChildrenFilter {

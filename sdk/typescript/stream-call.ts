@@ -4,15 +4,11 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { isTerminal } from "../../openapi/events.ts";
 import type { Connection } from "./connection.ts";
 import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
+import type { Answer } from "./http/client.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import { resumeEvents } from "./http/resume.ts";
 import { sendStdin, watchSource } from "./http/send-stdin.ts";
 import { withValues } from "./values.ts";
-
-export interface StreamCallOptions {
-  readonly spec: SpecWithFiles;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * Places a call and yields its events. Leaving the loop closes the connection.
@@ -22,8 +18,8 @@ export interface StreamCallOptions {
 export async function* streamCall(
   { client, access }: Connection,
   pool: string,
-  { spec, signal: callerSignal }: StreamCallOptions,
-): AsyncGenerator<NumberedEvent, void, undefined> {
+  { spec, signal: callerSignal }: { spec: SpecWithFiles; signal: AbortSignal | undefined },
+) {
   const leaving = new AbortController();
   const signal = callerSignal ? AbortSignal.any([callerSignal, leaving.signal]) : leaving.signal;
   /** The reason why the child lacks input. It takes precedence over the errors that follow. */
@@ -44,15 +40,10 @@ export async function* streamCall(
         leaving.abort();
       });
     const request = await splitFiles(split.spec);
-    const positions = new Latest<number>();
-    const onPosition = (position: number) => positions.push(position);
-    const { parts } = request;
-    const answer = access
-      .call(pool, request.spec, { signal, onPosition, parts })
-      .finally(() => positions.end());
-    answer.catch(() => {});
-    for await (const position of positions) yield { type: "queued", position };
-    for await (const event of withValues(resumeEvents(await answer, { client, access, signal }))) {
+    const answer = yield* whileQueued((onPosition) =>
+      access.call(pool, request.spec, { signal, onPosition, parts: request.parts }),
+    );
+    for await (const event of withValues(resumeEvents(answer, { client, access, signal }))) {
       if (event.type === "placed" && input)
         sendStdin(access.childUrl(event.child.id), input, { client, ended: () => ended }).catch(
           (error: PoolError) => {
@@ -74,32 +65,23 @@ export async function* streamCall(
   }
 }
 
-/** Pushed values as an iteration. It holds one value: a new one replaces one that was not read. */
-class Latest<T> implements AsyncIterable<T> {
-  #last: { readonly value: T } | undefined;
-  #ended = false;
-  #wake: () => void = () => {};
-
-  push(value: T): void {
-    this.#last = { value };
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      const last = this.#last;
-      this.#last = undefined;
-      if (last) yield last.value;
-      else if (this.#ended) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-    }
+/**
+ * Yields the positions in the queue until the call is placed, and returns the answer. A position
+ * that was not read is replaced by the next one.
+ */
+async function* whileQueued(
+  place: (onPosition: (position: number) => void) => Promise<Answer>,
+): AsyncGenerator<NumberedEvent, Answer, undefined> {
+  let position = 0;
+  let moved = Promise.withResolvers<undefined>();
+  const placing = place((next) => {
+    position = next;
+    moved.resolve(undefined);
+  });
+  for (;;) {
+    const answer = await Promise.race([moved.promise, placing]);
+    if (answer) return answer;
+    moved = Promise.withResolvers();
+    yield { type: "queued", position };
   }
 }

@@ -79,23 +79,21 @@ function flawOf(value: unknown): string | undefined {
  * The events, with values decoded. A hostile child can send any JSON as its value. A value that is
  * not valid devalue turns the result into `failed` with `worker_crashed`.
  */
-export async function* withValues(
-  events: AsyncIterable<NumberedEvent>,
-): AsyncGenerator<NumberedEvent, void, undefined> {
+export async function* withValues(events: AsyncIterable<NumberedEvent>) {
   for await (const event of events)
     yield isTerminal(event) && event.encoding === "devalue" ? withValue(event) : event;
 }
 
 function withValue({
   encoding: _,
+  value,
   ...event
 }: Extract<NumberedEvent, { type: "result" | "failed" }>): NumberedEvent {
   try {
-    return { ...event, value: unflatten(event.value) };
+    return { ...event, value: unflatten(value) };
   } catch (error) {
-    const { value: _value, ...rest } = event;
     return {
-      ...rest,
+      ...event,
       type: "failed",
       problem: problem(
         "worker_crashed",

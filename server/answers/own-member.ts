@@ -1,7 +1,7 @@
 /** This member, when it places on itself: it asks its supervisors, not its own port. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { ChildSpec } from "../../openapi/spec.ts";
-import type { OwnMember } from "../../sdk/typescript/placement/own-member.ts";
+import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/supervisor.ts";
 import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
@@ -16,12 +16,12 @@ import { slotEvents } from "./events.ts";
 export function ownMember(
   member: ThisMember,
   caller: Pick<Claim, "client" | "uploads">,
-): OwnMember<Child> {
+): MemberClient<Child> {
   return {
     name: member.name,
-    load: (pool) => supervisorOf(member, pool).count(),
-    tasks: (pool) => tasksOf(member, [pool]),
-    children: (pool, filter) => childrenOf(member, [pool], filter),
+    load: async (pool) => supervisorOf(member, pool).count(),
+    tasks: async (pool) => tasksOf(member, [pool]),
+    children: async (pool, filter) => childrenOf(member, [pool], filter),
     async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
       const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);
       const leave = () => waiter.leave();

@@ -4,16 +4,15 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../../openapi/errors.ts";
-import {
-  type ConsulClient,
-  consulClient,
-} from "../../sdk/typescript/placement/consul/consul-client.ts";
+import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-options.ts";
-import { SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
+import { metaOf, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
 import type { Membership } from "./membership.ts";
+
+const TTL = "15s";
+/** Consul removes an instance one minute after its check fails; it takes less as one minute too. */
+const DEREGISTER_AFTER = "1m";
 
 const HEARTBEAT_MS = 5_000;
 /** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
@@ -28,12 +27,37 @@ const DRAIN_NOTICE_MS = 500;
 const LISTED_TIMEOUT_MS = 5_000;
 const LISTED_POLL_MS = 50;
 
+/** The id of a member's instance of the service, which is unique on its agent. */
+const serviceId = (member: string) => `${SERVICE}-${member}`;
+/** The id of the check that the member passes at each heartbeat. */
+const checkId = (member: string) => `${serviceId(member)}-ttl`;
+
+/** The facts of a member as Consul's agent takes them. Load is never among them. */
+export function registrationOf(member: Member) {
+  const { protocol, hostname, port } = new URL(member.url);
+  return {
+    id: serviceId(member.name),
+    name: SERVICE,
+    address: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || (protocol === "https:" ? 443 : 80)),
+    // Without this tag, Traefik would route requests from outside to every service that it finds.
+    tags: [...Object.keys(member.pools), "traefik.enable=false"],
+    meta: metaOf(member),
+    check: {
+      checkid: checkId(member.name),
+      name: "heartbeat of the member",
+      ttl: TTL,
+      status: "passing",
+      deregistercriticalserviceafter: DEREGISTER_AFTER,
+      // The client's types demand a timeout of every check, although a TTL check has none.
+      timeout: TTL,
+    },
+  };
+}
+
 type Log = (level: "info" | "warn", message: string) => void;
 
-export class ConsulMembership implements Membership {
-  /** The member's one client. Watches and heartbeats have connections of their own in it. */
-  readonly #consul: ConsulClient;
-  readonly #members: ConsulMembers;
+export class ConsulMembership extends ConsulMembers implements Membership {
   readonly #address: string;
   readonly #log: Log;
   #self: Member | undefined;
@@ -49,22 +73,9 @@ export class ConsulMembership implements Membership {
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: Log) {
-    this.#consul = consulClient(options);
-    this.#members = new ConsulMembers(this.#consul);
+    super(options);
     this.#address = options.address;
     this.#log = log;
-  }
-
-  in(pool: string): Promise<readonly Member[]> {
-    return this.#members.in(pool);
-  }
-
-  all(): Promise<readonly Member[]> {
-    return this.#members.all();
-  }
-
-  find(name: string): Promise<Member | undefined> {
-    return this.#members.find(name);
   }
 
   get trouble(): string | undefined {
@@ -78,7 +89,7 @@ export class ConsulMembership implements Membership {
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
     // Maintenance outlives restarts: an operator may have put a former process of this name there.
     if (!this.#draining)
-      await this.#agent.service
+      await this.consul.agent.service
         .maintenance({ id: serviceId(self.name), enable: false, ...timeout })
         .catch(() => {});
     await list;
@@ -114,7 +125,7 @@ export class ConsulMembership implements Membership {
     this.#trouble = "left Consul";
     await this.#underWay;
     if (!this.#registered) return;
-    await this.#agent.service
+    await this.consul.agent.service
       .deregister({ id: serviceId(this.#registered.name), ...timeout })
       .catch((error) =>
         this.#log(
@@ -124,14 +135,6 @@ export class ConsulMembership implements Membership {
       );
   }
 
-  close(): void {
-    this.#members.close();
-  }
-
-  get #agent(): ConsulClient["agent"] {
-    return this.#consul.agent;
-  }
-
   get #left(): boolean {
     return this.#leaving.signal.aborted;
   }
@@ -139,7 +142,7 @@ export class ConsulMembership implements Membership {
   async #register(): Promise<boolean> {
     const self = this.#self as Member;
     try {
-      await this.#agent.service.register({ ...registrationOf(self), ...timeout });
+      await this.consul.agent.service.register({ ...registrationOf(self), ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
@@ -155,7 +158,7 @@ export class ConsulMembership implements Membership {
 
   async #maintain({ name }: Member): Promise<void> {
     const reason = "the member drains";
-    await this.#agent.service
+    await this.consul.agent.service
       .maintenance({ id: serviceId(name), enable: true, reason, ...timeout })
       .catch((error) => this.#log("warn", `Consul was not told of the drain: ${messageOf(error)}`));
   }
@@ -164,7 +167,7 @@ export class ConsulMembership implements Membership {
     const complaint = `Consul at ${this.#address}: ${messageOf(error)}`;
     if (complaint !== this.#complaint) this.#log("warn", `${complaint}; trying again`);
     this.#complaint = complaint;
-    // A registered member stays ready: it goes on serving with the members that it knows.
+    // A registered member stays ready: it keeps serving with the members that it knows.
     if (this.#trouble !== undefined) this.#trouble = complaint;
   }
 
@@ -190,7 +193,7 @@ export class ConsulMembership implements Membership {
     const { name } = this.#self as Member;
     if (this.#registered !== this.#self) return void (await this.#register());
     try {
-      await this.#agent.check.pass({ id: checkId(name), ...timeout });
+      await this.consul.agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
     } catch {
       // The agent is away, or has forgotten the member. Registering again tells which.

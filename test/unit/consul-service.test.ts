@@ -3,14 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { consulClient } from "../../sdk/typescript/placement/consul/consul-client.ts";
-import { consulOptionsFrom } from "../../sdk/typescript/placement/consul/consul-options.ts";
+import {
+  consulClient,
+  consulOptionsFrom,
+} from "../../sdk/typescript/placement/consul/consul-client.ts";
 import {
   type HealthEntry,
   memberOf,
 } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { registrationOf } from "../../server/membership/consul-registration.ts";
+import { registrationOf } from "../../server/membership/consul.ts";
 
 const MEMBER: Member = {
   name: "web1",
@@ -22,10 +24,10 @@ const MEMBER: Member = {
 
 /** The entry of Consul's health list after a registration. */
 function entryOf(member: Member, status = "passing"): HealthEntry {
-  const { id, address, port, meta } = registrationOf(member);
+  const { address, port, meta } = registrationOf(member);
   return {
     Node: { Address: "10.0.0.9" },
-    Service: { ID: id, Address: address, Port: port, Meta: meta },
+    Service: { Address: address, Port: port, Meta: meta },
     Checks: [{ Status: "passing" }, { Status: status }],
   };
 }

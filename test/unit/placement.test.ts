@@ -7,8 +7,7 @@ import { type Load, PoolError, problem } from "../../openapi/errors.ts";
 import { Client } from "../../sdk/typescript/http/client.ts";
 import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { type Admission, byLoad, place } from "../../sdk/typescript/placement/place.ts";
-import { shuffled } from "../../sdk/typescript/placement/sample.ts";
+import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
 
 const member = (index: number, max = 5): Member => ({
   name: `m${index}`,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import { pause } from "../../sdk/typescript/time/pause.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
@@ -6,7 +6,9 @@ import { within } from "../../sdk/typescript/time/within.ts";
 describe("a deadline", () => {
   test("passes on what remains, as whole milliseconds of a spec", () => {
     let now = 1_000;
-    const deadline = new Deadline(100, () => now);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+    onTestFinished(() => clock.mockRestore());
+    const deadline = new Deadline(100);
     expect([deadline.remainingMs, deadline.hasPassed]).toEqual([100, false]);
     now += 99.5;
     expect([deadline.remainingMs, deadline.forSpec]).toEqual([0.5, { deadlineMs: 1 }]);

@@ -39,15 +39,25 @@ export function neverSent(error: unknown): boolean {
   return NEVER_SENT.has(code) || HANDSHAKE.test(code);
 }
 
+/** The error of a request that may have reached the member. */
+export function noAnswer(url: string, cause: unknown): PoolError {
+  const { origin } = new URL(url);
+  return PoolError.of("member_lost", `no answer from ${origin}: ${messageOf(cause)}`, { cause });
+}
+
 export interface RequestOptions {
   /** Default `GET`. */
   readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON; a string is JSON already. A stream is sent as the bytes that it yields. */
+  /** Sent as JSON. A stream is sent as the bytes that it yields. */
   readonly body?: unknown;
   /** Sent beside the body, which is an object then, as multipart/form-data. */
   readonly parts?: readonly Part[] | undefined;
   /** Default `application/json`. */
-  readonly accept?: "text/event-stream" | "application/json" | "application/octet-stream";
+  readonly accept?:
+    | "text/event-stream"
+    | "application/json"
+    | "application/octet-stream"
+    | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Ends the request, and closes its connection. */
   readonly signal?: AbortSignal | undefined;
@@ -65,7 +75,7 @@ export class Client {
    * @param authorization the header `Authorization` of each request. Default: no such header.
    * @throws {PoolError} `invalid_request` for certificates that make no sense.
    */
-  constructor(identity: TlsIdentity | Connections = {}, authorization?: string | undefined) {
+  constructor(identity: TlsIdentity | Connections = {}, authorization?: string) {
     this.#connections = identity instanceof Connections ? identity : new Connections(identity);
     this.#authorization = authorization;
   }
@@ -87,28 +97,23 @@ export class Client {
   send(url: string, options: RequestOptions = {}): Promise<Answer> {
     const { method = "GET", body, parts = [], accept = "application/json", headers } = options;
     if (parts.length > 0) return this.#upload(url, options, parts);
+    const isStream = body instanceof Readable;
     return request(url, {
       dispatcher: this.#connections.agent,
       method,
       headers: {
         accept,
-        ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
-        ...(body === undefined
-          ? {}
-          : {
-              "content-type":
-                body instanceof Readable ? "application/octet-stream" : "application/json",
-            }),
+        authorization: this.#authorization,
+        ...(body !== undefined && {
+          "content-type": isStream ? "application/octet-stream" : "application/json",
+        }),
         ...headers,
       },
-      body:
-        body === undefined || typeof body === "string" || body instanceof Readable
-          ? (body ?? null)
-          : JSON.stringify(body),
+      body: isStream || body === undefined ? (body ?? null) : JSON.stringify(body),
       signal: options.signal ?? null,
       headersTimeout: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
       // Raw bytes have no heartbeat, so their silence does not mean a lost stream.
-      ...(accept === "application/octet-stream" ? { bodyTimeout: 0 } : {}),
+      bodyTimeout: accept === "application/octet-stream" ? 0 : null,
     });
   }
 
@@ -151,11 +156,7 @@ export class Client {
       return (await answer.body.json()) as T;
     } catch (error) {
       if (error instanceof PoolError || options.signal?.aborted) throw error;
-      throw PoolError.of(
-        "member_lost",
-        `no answer from ${new URL(url).origin}: ${messageOf(error)}`,
-        { cause: error },
-      );
+      throw noAnswer(url, error);
     }
   }
 
@@ -170,7 +171,7 @@ export class Client {
     try {
       body = JSON.parse(text);
     } catch {
-      body = undefined;
+      // Another program's answer need not be JSON.
     }
     const parsed = ProblemSchema.safeParse(body);
     if (parsed.success) return errorFor(parsed.data as Problem);

@@ -51,12 +51,13 @@ function connectorFor({ ca, cert, key }: TlsIdentity): buildConnector.connector 
   if ((cert === undefined) !== (key === undefined))
     throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
   try {
-    const tls = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
-    createSecureContext(tls);
+    createSecureContext({ ca, cert, key });
     return buildConnector({
       timeout: CONNECT_TIMEOUT_MS,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-      ...tls,
+      ca,
+      cert,
+      key,
     });
   } catch (error) {
     throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, {

@@ -92,7 +92,7 @@ async function scan(): Promise<void> {
 const gone = (code: string, message: string) => Object.assign(new Error(message), { code });
 
 /** A table of the kernel: empty where the system has none, undefined when a read fails. */
-async function read(path: string): Promise<string | undefined> {
+function read(path: string) {
   return readFile(path, "latin1").catch(({ code }: NodeJS.ErrnoException) =>
     code === "ENOENT" ? "" : undefined,
   );

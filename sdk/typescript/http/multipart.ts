@@ -15,41 +15,31 @@ export interface Part {
 export const SPEC_PART = "spec";
 export const STDIN_PART = "stdin";
 
-export interface Multipart {
-  readonly body: Readable;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
 /**
  * The body of an admission request: the spec as JSON, then the other parts byte for byte. The body
  * can be read once.
  *
  * @param onPiece called for each piece that the sender reads.
  */
-export function multipart(spec: object, parts: readonly Part[], onPiece: () => void): Multipart {
+export function multipart(spec: object, parts: readonly Part[], onPiece: () => void) {
   const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
-  const head = ({ name }: Pick<Part, "name">, more: string) =>
+  const head = (name: string, more: string) =>
     Buffer.from(
       `--${boundary}\r\ncontent-disposition: form-data; ` +
         `name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
     );
-  const json = Buffer.from(JSON.stringify(spec));
   const pieces: (Buffer | Part)[] = [
-    head({ name: SPEC_PART }, "\r\ncontent-type: application/json"),
-    json,
-    Buffer.from("\r\n"),
-  ];
-  for (const part of parts)
-    pieces.push(
-      head(part, '; filename="file"\r\ncontent-type: application/octet-stream'),
+    head(SPEC_PART, "\r\ncontent-type: application/json"),
+    Buffer.from(`${JSON.stringify(spec)}\r\n`),
+    ...parts.flatMap((part) => [
+      head(part.name, '; filename="file"\r\ncontent-type: application/octet-stream'),
       part,
       Buffer.from("\r\n"),
-    );
-  pieces.push(Buffer.from(`--${boundary}--\r\n`));
-  const bytes = pieces.reduce(
-    (sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.bytes),
-    0,
-  );
+    ]),
+    Buffer.from(`--${boundary}--\r\n`),
+  ];
+  let length = 0;
+  for (const piece of pieces) length += Buffer.isBuffer(piece) ? piece.length : piece.bytes;
   async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
     for (const piece of pieces) {
       for await (const bytes of Buffer.isBuffer(piece) ? [piece] : piece.read()) {
@@ -62,7 +52,7 @@ export function multipart(spec: object, parts: readonly Part[], onPiece: () => v
     body: Readable.from(read(), { objectMode: false }),
     headers: {
       "content-type": `multipart/form-data; boundary=${boundary}`,
-      "content-length": String(bytes),
+      "content-length": String(length),
     },
   };
 }

@@ -1,7 +1,14 @@
-/** Reads server-sent events as the events of the contract. */
+/** Reads server-sent events as the events of the contract, and the output that is in them. */
+import type { Writable } from "node:stream";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import { isTerminal, type PoolEvent, type SlotEvent } from "../../../openapi/events.ts";
+import {
+  isTerminal,
+  type PoolEvent,
+  type Progress,
+  type SlotEvent,
+  type TerminalEvent,
+} from "../../../openapi/events.ts";
 
 /** 128 Mi characters: more than a result of 16 MiB in which every byte is escaped. */
 const MAX_EVENT_CHARS = 128 * 1024 * 1024;
@@ -15,14 +22,12 @@ export type NumberedEvent = PoolEvent & { readonly id?: number };
  *
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
-export async function* readEvents(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<NumberedEvent, void, undefined> {
+export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
   try {
     for await (const { data, id } of frames(bytes)) {
-      const event = {
+      const event: NumberedEvent = {
         ...(JSON.parse(data) as PoolEvent),
-        ...(id === undefined ? {} : { id: Number(id) }),
+        ...(id !== undefined && { id: Number(id) }),
       };
       yield event;
       if (isTerminal(event)) return;
@@ -39,15 +44,11 @@ export async function* readEvents(
 }
 
 /** The events of a wait for a slot. The slot is held until the stream ends. */
-export async function* readSlotEvents(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<SlotEvent, void, undefined> {
+export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>) {
   for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
 }
 
-async function* frames(
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<EventSourceMessage, void, undefined> {
+async function* frames(bytes: AsyncIterable<Uint8Array>) {
   let ready: EventSourceMessage[] = [];
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARS,
@@ -71,9 +72,7 @@ async function* frames(
  * @throws {PoolError} `events_expired` instead of a result when output was lost, because a cut
  *   connection was resumed too late.
  */
-export async function* requireWhole<E extends PoolEvent>(
-  events: AsyncIterable<E>,
-): AsyncGenerator<E, void, undefined> {
+export async function* requireWhole<E extends PoolEvent>(events: AsyncIterable<E>) {
   let droppedBytes = 0;
   for await (const event of events) {
     if (event.type === "gap") droppedBytes += event.droppedBytes;
@@ -101,4 +100,47 @@ export function outputBytes(event: {
   return event.base64 === undefined
     ? Buffer.from(event.text ?? "")
     : Buffer.from(event.base64, "base64");
+}
+
+/** Receives the output of a child. */
+export interface OutputStreams {
+  /** Receives the child's stdout; null drops it. Default for a `call`: `process.stdout`. */
+  readonly stdout?: Writable | null;
+  /** Receives the child's stderr; null drops it. Default for a `call`: `process.stderr`. */
+  readonly stderr?: Writable | null;
+  /** Called with the progress of a `call`. An error that it throws ends the wait. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * Reads a child's events to the end. By default it drops the output.
+ *
+ * @returns the terminal event.
+ * @throws {PoolError} `member_lost` when the events end without one.
+ */
+export async function copyOutput(
+  events: AsyncIterable<NumberedEvent>,
+  { stdout = null, stderr = null, onProgress }: OutputStreams = {},
+): Promise<TerminalEvent> {
+  for await (const event of events) {
+    if (event.type === "stdout") await write(stdout, outputBytes(event));
+    else if (event.type === "stderr") await write(stderr, outputBytes(event));
+    else if (event.type === "progress") {
+      const { type: _, id: _id, ...progress } = event;
+      onProgress?.(progress);
+    } else if (isTerminal(event)) return event;
+  }
+  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}
+
+/** Writes, and waits until the stream has room again. A closed stream takes no bytes. */
+async function write(stream: Writable | null, bytes: Buffer): Promise<void> {
+  if (stream === null || stream.destroyed || stream.writableEnded || stream.write(bytes)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      stream.off("drain", done).off("close", done).off("error", done);
+      resolve();
+    };
+    stream.on("drain", done).on("close", done).on("error", done);
+  });
 }

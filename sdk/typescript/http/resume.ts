@@ -2,37 +2,36 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
-import type { ChildLocator } from "./child-locator.ts";
 import { type Answer, type Client, neverSent } from "./client.ts";
-import { type NumberedEvent, readEvents } from "./read-events.ts";
+import { readEvents } from "./read-events.ts";
 
 /** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
 const TRIES = 6;
 /** 100 ms pass before the first try, give or take a half; each further pause is twice as long. */
 const FIRST_PAUSE_MS = 100;
 
-/** A child, and the last of its events that was read. */
-export interface Position {
-  readonly id?: string | undefined;
-  readonly after?: number | undefined;
+/** Where to ask for a child. */
+export interface ChildLocator {
+  /**
+   * Whether a child's own member is asked for it. If so, a refused connection means that the child
+   * is gone with its member; a gateway that refuses one says nothing about the child.
+   */
+  readonly asksOwners: boolean;
+  /** The URL of the child, at its own member or at the gateway. */
+  childUrl(id: string): Promise<string>;
 }
 
-interface ReopenOptions {
+export interface ResumeOptions {
+  readonly client: Client;
   readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ResumeOptions extends ReopenOptions {
-  readonly client: Client;
-}
-
 /** A stream that can be reopened where a cut ended it. `T` is one piece of it. */
-export interface Resumable<T> extends ReopenOptions {
+interface Resumable<T> extends Omit<ResumeOptions, "client"> {
   /** The pieces of one answer, up to the end of the child or to the cut. */
   read(answer: Answer): AsyncIterable<T> | Iterable<T>;
-  /**
-   * Notes where the stream resumes after this piece. Only pieces that move it count as progress.
-   */
+  /** Notes where the stream resumes after this piece. Only pieces that move it are progress. */
   advance(piece: T): boolean;
   /** Whether an answer that was read to its end was the whole rest. Default: it always is. */
   isComplete?(answer: Answer): boolean;
@@ -44,20 +43,15 @@ export interface Resumable<T> extends ReopenOptions {
 
 /**
  * The pieces of a stream, from its first answer on and over every cut. Each cut is followed by up
- * to
- * 6 tries to reopen the stream, with pauses that double from 100 ms. Progress resets the tries.
+ * to 6 tries to reopen the stream, with pauses that double from 100 ms. Progress resets the tries.
  *
  * @throws what cut the stream, once the tries are used up or the child's member is gone; the
- * problem
- *   that came instead of the stream; the reason of the signal.
+ *   problem that came instead of the stream; the reason of the signal.
  */
-export async function* resumed<T>(
-  first: Answer,
-  stream: Resumable<T>,
-): AsyncGenerator<T, void, undefined> {
-  const { signal } = stream;
+export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
+  const { access, signal } = stream;
   let tries = 0;
-  for (let answer = first; ; ) {
+  for (let answer: Answer | undefined = first; answer; ) {
     const openedAt = performance.now();
     let cut: unknown = new Error("the stream ended before the end of the child");
     try {
@@ -73,32 +67,16 @@ export async function* resumed<T>(
     if (stream.canReopen?.() === false) throw cut;
     // A child may be silent for longer than any connection lasts.
     if (performance.now() - openedAt > HEARTBEAT_MS) tries = 0;
-    let reopened: Answer | undefined;
-    while (!reopened) {
+    for (answer = undefined; !answer; tries++) {
       if (tries === TRIES) throw cut;
       await pause(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random()), signal);
-      tries += 1;
-      reopened = await tryToReopen(stream, cut);
+      answer = await stream.reopen().catch((error: unknown) => {
+        if (signal?.aborted || (error instanceof PoolError && !error.retryable)) throw error;
+        // A member whose port is closed took its children along.
+        if (access.asksOwners && neverSent(error)) throw cut;
+        return undefined;
+      });
     }
-    answer = reopened;
-  }
-}
-
-/**
- * The reopened stream; undefined where another try may help. @throws what makes further tries
- * useless.
- */
-async function tryToReopen(
-  { reopen, access, signal }: Pick<Resumable<never>, "reopen" | keyof ReopenOptions>,
-  cut: unknown,
-): Promise<Answer | undefined> {
-  try {
-    return await reopen();
-  } catch (error) {
-    if (signal?.aborted || (error instanceof PoolError && !error.retryable)) throw error;
-    // A member whose port is closed took its children along.
-    if (access.asksOwners && neverSent(error)) throw cut;
-    return undefined;
   }
 }
 
@@ -107,7 +85,7 @@ async function tryToReopen(
  * event.
  *
  * @param after the id of the last event that was read; undefined for all that the member still
- * keeps.
+ *   keeps.
  * @throws {PoolError} the problem that came back; the transport's own error.
  */
 export async function openEvents(
@@ -118,7 +96,7 @@ export async function openEvents(
   const answer = await client.send(`${await access.childUrl(id)}/events`, {
     accept: "text/event-stream",
     signal,
-    ...(after === undefined ? {} : { headers: { "last-event-id": String(after) } }),
+    ...(after !== undefined && { headers: { "last-event-id": String(after) } }),
   });
   if (answer.statusCode >= 400) throw await client.problem(answer);
   return answer;
@@ -126,22 +104,20 @@ export async function openEvents(
 
 /**
  * The events of a child up to and with the terminal one, from an answer that has been opened. After
- * a
- * cut they are read from the child; the request that placed the child is never sent again.
+ * a cut they are read from the child; the request that placed the child is never sent again.
  *
  * @param known the child and its last event that was read, where the answer does not begin with
- * them.
+ *   them.
  * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired`
- * when
- *   the member no longer keeps the events that are missing.
+ *   when the member no longer keeps the events that are missing.
  */
 export function resumeEvents(
   answer: Answer,
   options: ResumeOptions,
-  known: Position = {},
-): AsyncGenerator<NumberedEvent, void, undefined> {
-  let { id, after } = known;
-  return resumed<NumberedEvent>(answer, {
+  known?: { readonly id: string; readonly after: number | undefined },
+) {
+  let { id, after } = known ?? {};
+  return resumed(answer, {
     ...options,
     read: ({ statusCode, body }) => (statusCode === 204 ? [] : readEvents(body)),
     advance: (event) => {

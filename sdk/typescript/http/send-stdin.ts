@@ -11,7 +11,7 @@ import type { Client } from "./client.ts";
  *   destroyed, or yields objects instead of bytes.
  */
 export function watchSource(source: Readable, broken: (why: Error) => void): Readable {
-  async function* read(): AsyncGenerator<string | Uint8Array, void, undefined> {
+  async function* read() {
     for await (const chunk of source.iterator({ destroyOnReturn: false })) {
       if (typeof chunk !== "string" && !(chunk instanceof Uint8Array))
         throw breakOff(new Error("expected a stream of bytes or text; got one of objects"));
@@ -31,23 +31,19 @@ export function watchSource(source: Readable, broken: (why: Error) => void): Rea
   return bytes;
 }
 
-export interface SendStdinOptions {
-  readonly client: Client;
-  /** Whether the child is known to have ended; then it need not be stopped. Default: it is not. */
-  readonly ended?: () => boolean;
-}
-
 /**
  * Sends a whole stream to a child whose input takes one body, and destroys the stream. Resolves
  * when the child has all of it, or takes no more.
  *
  * @param url of the child.
+ * @param options `ended` says whether the child is known to have ended; then it need not be
+ *   stopped. Default: it is not.
  * @throws {PoolError} the reason why the child lacks input. The child is stopped then.
  */
 export async function sendStdin(
   url: Promise<string>,
   input: Readable,
-  { client, ended = () => false }: SendStdinOptions,
+  { client, ended = () => false }: { client: Client; ended?: () => boolean },
 ): Promise<void> {
   try {
     // No limit: the child may leave its input unread for as long as it lives.

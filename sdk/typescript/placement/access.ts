@@ -11,9 +11,8 @@ import type {
   PoolSchema,
 } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import type { ChildLocator } from "../http/child-locator.ts";
-import type { Answer } from "../http/client.ts";
-import type { Part } from "../http/multipart.ts";
+import type { Answer, RequestOptions } from "../http/client.ts";
+import type { ChildLocator } from "../http/resume.ts";
 
 /** A pool: its members with their load, and the tasks and runtimes of all members together. */
 export type PoolInfo = z.infer<typeof PoolSchema>;
@@ -29,32 +28,28 @@ export interface ChildFilter {
   readonly status?: ChildStatus | undefined;
 }
 
-/** A filter as the query of a listing, behind the parameters of `more`. */
-export function queryOf(
-  { labels = [], status }: ChildFilter,
-  more: readonly [string, string][] = [],
-): string {
-  const query = new URLSearchParams([
-    ...more,
-    ...labels.map((label): [string, string] => ["label", label]),
-  ]);
+/** A filter as the query of a listing, or of the part of it that concerns one pool. */
+export function queryOf({
+  labels = [],
+  status,
+  pool,
+}: ChildFilter & { readonly pool?: string }): string {
+  const query = new URLSearchParams(labels.map((label) => ["label", label]));
+  if (pool) query.append("pool", pool);
   if (status) query.append("status", status);
   return query.size > 0 ? `?${query}` : "";
 }
 
-/** The caller's side of being placed. */
-export interface PlaceOptions {
-  /** Ends the wait, and closes the connection. */
-  readonly signal?: AbortSignal | undefined;
+/**
+ * The caller's side of being placed. The signal ends the wait. The default `accept` of a call is
+ * `text/event-stream`.
+ */
+export interface PlaceOptions extends Pick<RequestOptions, "accept" | "parts" | "signal"> {
   /**
    * Called with the position in the queue of a full pool: first, and at each change. A gateway
    * sends positions as events of the stream instead.
    */
   readonly onPosition?: ((position: number) => void) | undefined;
-  /** The form of the answer to a call. Default `text/event-stream`. */
-  readonly accept?: "text/event-stream" | "application/octet-stream" | undefined;
-  /** Files and input that travel beside the spec, byte for byte. Default: none. */
-  readonly parts?: readonly Part[] | undefined;
 }
 
 /** `Own` is a child that runs in this very process: only a member can place one there. */

@@ -1,6 +1,6 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count, PoolMember } from "../../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
 import type { Answer, Client } from "../http/client.ts";
 import {
@@ -12,51 +12,42 @@ import {
   type PoolInfo,
   type PoolList,
 } from "./access.ts";
-import { type PoolMembers, placeDirectly, refusalIn } from "./direct-placement.ts";
-import { MemberClient } from "./member-client.ts";
+import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts";
+import { type MemberClient, RemoteMember } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
-import type { OwnChild, OwnMember } from "./own-member.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
 /** 64 members at a time are asked for a listing. */
 const LIST_CONCURRENCY = 64;
 
-/** A member's answer for a listing; null when it did not answer. */
-interface ListAnswer<T> {
-  readonly member: Member;
-  readonly answer: T | null;
+/** A child that runs in this very process. */
+interface OwnChild {
+  readonly info: ChildInfo;
 }
 
+/** `Own` is a child of this process: only a member can place one there. */
 export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   readonly asksOwners = true;
-  readonly #client: MemberClient<Own>;
-  readonly #members: Members;
+  readonly #client: Client;
+  readonly #directory: Directory<Answer | Own>;
 
-  constructor(client: Client | MemberClient<Own>, members: Members) {
-    this.#client = client instanceof MemberClient ? client : new MemberClient(client);
-    this.#members = members;
+  /** @param own the member of this process, which is asked without a connection. Default: none. */
+  constructor(client: Client, members: Members, own?: MemberClient<Own>) {
+    this.#client = client;
+    const clientOf = (member: Member) =>
+      own?.name === member.name ? own : new RemoteMember(member, client);
+    this.#directory = { members, clientOf };
   }
 
-  get #asking(): PoolMembers<Own> {
-    return { members: this.#members, client: this.#client };
-  }
-
-  /**
-   * The same members, asked for a caller with this `Authorization`.
-   *
-   * @param own the member of this process, which is asked without a connection. Default: none.
-   */
-  as<Child extends OwnChild = never>(
-    authorization: string | undefined,
-    own?: OwnMember<Child>,
-  ): DirectAccess<Child> {
-    return new DirectAccess(this.#client.as(authorization, own), this.#members);
+  /** The same members, asked for a caller with this `Authorization`. */
+  as<Child extends OwnChild = never>(authorization: string | undefined, own?: MemberClient<Child>) {
+    return new DirectAccess(this.#client.as(authorization), this.#directory.members, own);
   }
 
   call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer | Own> {
     const { accept = "text/event-stream" } = options;
-    return placeDirectly(this.#asking, { ...options, pool, spec, path: "/call", accept });
+    return placeDirectly(this.#directory, { ...options, pool, spec, lifetime: "call", accept });
   }
 
   async placeChild(
@@ -64,20 +55,14 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     spec: ChildSpecInput,
     options: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const request = {
-      ...options,
-      pool,
-      spec,
-      path: "/children",
-      accept: "application/json",
-    } as const;
-    const placed = await placeDirectly(this.#asking, request);
+    const request = { ...options, pool, spec, lifetime: "placed" } as const;
+    const placed = await placeDirectly(this.#directory, request);
     return "info" in placed ? placed.info : ((await placed.body.json()) as ChildInfo);
   }
 
   async pools(): Promise<PoolList> {
     const pools = new Map<string, { pool: string; members: number; max: number }>();
-    for (const member of await this.#members.all()) {
+    for (const member of await this.#directory.members.all()) {
       for (const [pool, max] of Object.entries(member.pools)) {
         const entry = pools.get(pool) ?? { pool, members: 0, max: 0 };
         entry.members += 1;
@@ -90,18 +75,16 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   async pool(pool: string): Promise<PoolInfo> {
     const list = await this.#askAll(pool, async (member, signal) => {
-      const tasks = this.#client.tasks(member, pool, signal).catch(() => undefined);
-      return { load: await this.#client.load(member, pool, signal), tasks: await tasks };
+      const tasks = member.tasks(pool, signal).catch(() => undefined);
+      return { load: await member.load(pool, signal), tasks: await tasks };
     });
-    const members = list.map(
-      ({ member: { name, url, version, sandbox }, answer }): PoolMember => ({
-        member: name,
-        url,
-        version,
-        sandbox,
-        load: answer?.load ?? null,
-      }),
-    );
+    const members = list.map(({ member: { name, url, version, sandbox }, answer }) => ({
+      member: name,
+      url,
+      version,
+      sandbox,
+      load: answer?.load ?? null,
+    }));
     const union = (key: "tasks" | "runtimes") =>
       [...new Set(list.flatMap(({ answer }) => answer?.tasks?.[key] ?? []))].sort();
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
@@ -109,7 +92,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const list = await this.#askAll(pool, (member, signal) =>
-      this.#client.children(member, { ...filter, pool }, signal),
+      member.children(pool, filter, signal),
     );
     return {
       children: list.flatMap(({ answer }) => answer ?? []),
@@ -117,15 +100,15 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     };
   }
 
-  async childUrl(id: string): Promise<string> {
+  async childUrl(id: string) {
     const owner = ownerOf(id);
-    const member = await this.#members.find(owner);
+    const member = await this.#directory.members.find(owner);
     if (!member)
       throw PoolError.of(
         "child_not_found",
         `no member is called ${owner}, so there is no child ${id}`,
       );
-    return this.#client.childUrl(member, id);
+    return `${member.url}/children/${id}`;
   }
 
   async drain(): Promise<Count> {
@@ -136,34 +119,34 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   }
 
   close(): void {
-    this.#members.close();
+    this.#directory.members.close();
   }
 
   /**
-   * Asks every member of a pool.
+   * Asks every member of a pool. The answer of a member that fails or is slow is null.
    *
    * @throws {PoolError} `pool_not_found` without members; a refusal that concerns the caller, when
    *   no member answers.
    */
   async #askAll<T>(
     pool: string,
-    ask: (member: Member, signal: AbortSignal) => Promise<T>,
-  ): Promise<readonly ListAnswer<T>[]> {
-    const members = await this.#members.in(pool);
-    if (members.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
-    const answers: ListAnswer<T>[] = [];
+    ask: (member: MemberClient<unknown>, signal: AbortSignal) => Promise<T>,
+  ) {
+    const { members, clientOf } = this.#directory;
+    const all = await members.in(pool);
+    if (all.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
+    const answers: { member: Member; answer: T | null }[] = [];
     let refusal: PoolError | undefined;
     const askOne = async (member: Member) => {
-      const answer = await ask(member, AbortSignal.timeout(LIST_TIMEOUT_MS)).catch(
-        (error: unknown) => {
-          refusal = refusalIn(error) ?? refusal;
-          return null;
-        },
-      );
+      const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
+      const answer = await ask(clientOf(member), signal).catch((error: unknown) => {
+        refusal = refusalIn(error) ?? refusal;
+        return null;
+      });
       return { member, answer };
     };
-    for (let from = 0; from < members.length; from += LIST_CONCURRENCY) {
-      const batch = members.slice(from, from + LIST_CONCURRENCY);
+    for (let from = 0; from < all.length; from += LIST_CONCURRENCY) {
+      const batch = all.slice(from, from + LIST_CONCURRENCY);
       answers.push(...(await Promise.all(batch.map(askOne))));
     }
     if (refusal && answers.every(({ answer }) => answer === null)) throw refusal;

@@ -2,19 +2,19 @@
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import { type Answer, neverSent, type RequestOptions } from "../http/client.ts";
+import { neverSent } from "../http/client.ts";
 import { Deadline } from "../time/deadline.ts";
-import type { PlaceOptions } from "./access.ts";
-import type { AdmitOptions, MemberClient, PlacingPath } from "./member-client.ts";
+import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
-import type { OwnChild } from "./own-member.ts";
-import { type Admission, place } from "./place.ts";
-import { type Probe, sample } from "./sample.ts";
-import { placeOrWait, WAIT_AT, WAIT_AT_ALL_UP_TO, type WaitingPorts } from "./wait-for-slot.ts";
+import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
+import { placeOrWait } from "./wait-for-slot.ts";
+
+/** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
+const WAIT_AT = 2;
 
 /** Refusals of a member that lacks the task or the runtime. */
 const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
-/** Refusals that concern the caller. It is told of them when no member answers anything better. */
+/** Refusals that concern the caller. The caller gets one when no member answers better. */
 const ABOUT_CALLER = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 /** Refusals of a member that has no slot to give now. */
 const FULL = new Set(["at_capacity", "draining"]);
@@ -27,38 +27,36 @@ const TRY_ELSEWHERE = new Set([
   "too_many_requests",
 ]);
 
-export interface PlacementRequest extends Pick<PlaceOptions, "signal" | "onPosition" | "parts"> {
-  readonly pool: string;
-  readonly spec: ChildSpecInput;
-  readonly path: PlacingPath;
-  readonly accept: NonNullable<RequestOptions["accept"]>;
-}
-
-export interface PoolMembers<Own extends OwnChild> {
+/** The members of the pools, and the way to ask each of them. */
+export interface Directory<Admitted> {
   readonly members: Members;
-  readonly client: MemberClient<Own>;
+  clientOf(member: Member): MemberClient<Admitted>;
 }
 
 /**
- * Places a child, and resolves to the open answer of its member, or to a child of this process. The
- * deadline of the spec starts
- * here, and covers the wait for a slot.
+ * Places a child at one of the members. The deadline of the spec starts here, and covers the wait
+ * for a slot.
  *
  * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was
  *   lost while it may have admitted; the errors of `placeOrWait`; a refusal that concerns the
  *   caller.
  */
-export async function placeDirectly<Own extends OwnChild>(
-  { members, client }: PoolMembers<Own>,
-  request: PlacementRequest,
-): Promise<Answer | Own> {
+export async function placeDirectly<Admitted>(
+  { members, clientOf }: Directory<Admitted>,
+  request: AdmissionRequest,
+): Promise<Admitted> {
   const { pool, spec, signal, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
-  const deadline = new Deadline(spec.deadlineMs);
+  const deadline = new Deadline(deadlineMs);
+  const remainder = () => {
+    if (!deadline.hasPassed) return deadline.forSpec;
+    const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
+    throw PoolError.of("deadline_exceeded", detail);
+  };
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
   const unfit = new Map<string, PoolError>();
 
-  const candidates = async (): Promise<readonly Member[]> => {
+  const candidates = async () => {
     const strong = strongEnough(pool, sandbox, await members.in(pool));
     const fit = strong.filter(({ name }) => !unfit.has(name));
     const [refusal] = unfit.values();
@@ -66,57 +64,51 @@ export async function placeDirectly<Own extends OwnChild>(
     return fit;
   };
   const probe: Probe = (member, timeout) =>
-    client.load(member, pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
-  const admit = async (member: Member, slot?: string): Promise<Admission<Answer | Own>> => {
+    clientOf(member).load(pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
+  const admit = async (member: Member, slot?: string): Promise<Admission<Admitted>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
-    const rest = { ...remainderOf(deadline, spec), waitMs: 0, pool, ...(slot && { slot }) };
-    const admission = await tryMember(client, member, { ...request, spec: { ...spec, ...rest } });
+    const remaining = { ...spec, ...remainder(), waitMs: 0 };
+    const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
     const refusal = "unreachable" in admission ? admission.unreachable : undefined;
     if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
     return admission;
   };
-  const ports: WaitingPorts<Answer | Own> = {
-    tryNow: async (effort) => place(pool, await candidates(), { probe, admit, effort }),
-    choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
-    request: (member, ms, leaving) =>
-      client.requestSlot(member, { pool, waitMs: ms, sandbox }, leaving),
-    claim: ({ member, slot }) => admit(member, slot),
-    onPosition,
-  };
   try {
-    return await placeOrWait(ports, { pool, waitMs: Math.min(waitMs, deadlineMs), signal });
+    return await placeOrWait(
+      {
+        tryNow: async (effort) => place(pool, await candidates(), { probe, admit, effort }),
+        choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
+        request: (member, ms, leaving) =>
+          clientOf(member).requestSlot({ pool, waitMs: ms, sandbox }, leaving),
+        claim: ({ member, slot }) => admit(member, slot),
+        onPosition,
+      },
+      { pool, waitMs: Math.min(waitMs, deadlineMs), signal },
+    );
   } catch (error) {
     // The deadline may have cut the wait short.
-    if (error instanceof PoolError && error.code === "queue_timeout") remainderOf(deadline, spec);
+    if (error instanceof PoolError && error.code === "queue_timeout") remainder();
     throw refusalIn((error as Error).cause) ?? error;
   }
 }
 
-/** The rest of the deadline for the spec. @throws {PoolError} `deadline_exceeded`. */
-function remainderOf(deadline: Deadline, { deadlineMs }: ChildSpecInput): { deadlineMs?: number } {
-  if (deadline.hasPassed)
-    throw PoolError.of(
-      "deadline_exceeded",
-      `the deadline of ${deadlineMs} ms passed before a member admitted`,
-    );
-  return deadline.forSpec;
-}
-
 /** Asks one member to admit the child: the only step that can start it. */
-async function tryMember<Own extends OwnChild>(
-  client: MemberClient<Own>,
-  member: Member,
-  options: AdmitOptions,
-): Promise<Admission<Answer | Own>> {
-  let answer: Answer | Own | PoolError;
+async function tryMember<Admitted>(
+  member: MemberClient<Admitted>,
+  request: AdmissionRequest,
+): Promise<Admission<Admitted>> {
   try {
-    answer = await client.admit(member, options);
+    const answer = await member.admit(request);
+    if (!(answer instanceof PoolError)) return { admitted: answer };
+    if (FULL.has(answer.code)) return { full: true };
+    if (TRY_ELSEWHERE.has(answer.code)) return { unreachable: answer };
+    throw answer;
   } catch (error) {
-    if (options.signal?.aborted || client.ownAt(member)) throw error;
+    if (error instanceof PoolError || request.signal?.aborted) throw error;
     if (neverSent(error)) return { unreachable: error };
     throw PoolError.of(
       "member_lost",
@@ -124,28 +116,11 @@ async function tryMember<Own extends OwnChild>(
       { cause: error },
     );
   }
-  if (!(answer instanceof PoolError)) return { admitted: answer };
-  if (!TRY_ELSEWHERE.has(answer.code)) throw answer;
-  return FULL.has(answer.code) ? { full: true } : { unreachable: answer };
 }
 
 /** The error itself, if it is a refusal that concerns the caller. */
 export function refusalIn(error: unknown): PoolError | undefined {
   return error instanceof PoolError && ABOUT_CALLER.has(error.code) ? error : undefined;
-}
-
-/** The `count` members with the shortest queues of a sample; all members of a small pool. */
-async function shortestQueues(
-  members: readonly Member[],
-  count: number,
-  probe: Probe,
-): Promise<readonly Member[]> {
-  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
-  if (count <= 0) return [];
-  return (await sample(members, probe))
-    .toSorted((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
-    .slice(0, count)
-    .map(({ member }) => member);
 }
 
 /** The members whose sandbox has the demanded level, or a stronger one. */

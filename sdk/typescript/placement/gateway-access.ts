@@ -2,7 +2,13 @@
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { ChildInfo, Count } from "../../../openapi/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import { type Answer, type Client, neverSent, type RequestOptions } from "../http/client.ts";
+import {
+  type Answer,
+  type Client,
+  neverSent,
+  noAnswer,
+  type RequestOptions,
+} from "../http/client.ts";
 import { postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
@@ -37,23 +43,22 @@ export class GatewayAccess implements Access {
   call(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts, accept = "text/event-stream" }: PlaceOptions = {},
+    { accept = "text/event-stream", ...options }: PlaceOptions = {},
   ): Promise<Answer> {
-    const timeoutMs = PLACE_TIMEOUT_MS;
-    return this.#post(`${this.#of(pool)}/call`, { spec, accept, parts, signal, timeoutMs });
+    const request = { ...options, spec, accept, timeoutMs: PLACE_TIMEOUT_MS };
+    return this.#post(`${this.#of(pool)}/call`, request);
   }
 
   async placeChild(
     pool: string,
     spec: ChildSpecInput,
-    { signal, parts }: PlaceOptions = {},
+    options: PlaceOptions = {},
   ): Promise<ChildInfo> {
     const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
-    const url = `${this.#of(pool)}/children`;
-    const answer = await this.#post(url, { spec, parts, signal, timeoutMs });
-    return (await answer.body
-      .json()
-      .catch((error: unknown) => Promise.reject(this.#lost(error)))) as ChildInfo;
+    const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
+    return answer.body.json().catch((error: unknown) => {
+      throw noAnswer(this.#url, error);
+    }) as Promise<ChildInfo>;
   }
 
   pools(): Promise<PoolList> {
@@ -68,7 +73,7 @@ export class GatewayAccess implements Access {
     return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
   }
 
-  async childUrl(id: string): Promise<string> {
+  async childUrl(id: string) {
     ownerOf(id);
     return `${this.#url}/children/${encodeURIComponent(id)}`;
   }
@@ -79,14 +84,11 @@ export class GatewayAccess implements Access {
 
   close(): void {}
 
-  async #post(url: string, request: SpecRequest): Promise<Answer> {
-    let answer: Answer | PoolError;
-    try {
-      answer = await postSpec(this.#client, url, request);
-    } catch (error) {
+  async #post(url: string, request: SpecRequest) {
+    const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
       if (request.signal?.aborted) throw error;
-      throw this.#unreachable(error) ?? this.#lost(error);
-    }
+      throw this.#unreachable(error) ?? noAnswer(this.#url, error);
+    });
     if (answer instanceof PoolError) throw answer;
     return answer;
   }
@@ -99,14 +101,8 @@ export class GatewayAccess implements Access {
     }
   }
 
-  #lost(error: unknown): PoolError {
-    return PoolError.of("member_lost", `no answer from ${this.#url}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-
   /** The error of a request that no member received; the caller may try again. */
-  #unreachable(error: unknown): PoolError | undefined {
+  #unreachable(error: unknown) {
     if (!neverSent(error)) return undefined;
     return PoolError.of(
       "no_members_available",
@@ -115,7 +111,7 @@ export class GatewayAccess implements Access {
     );
   }
 
-  #of(pool: string): string {
+  #of(pool: string) {
     return `${this.#url}/pools/${encodeURIComponent(pool)}`;
   }
 }

@@ -7,19 +7,30 @@
  * sample of the others is asked, until none is left. So N simultaneous callers find N free slots,
  * wherever those are.
  */
-import type { Load } from "../../../openapi/errors.ts";
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { type Load, messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Member } from "./members.ts";
-import { PROBE_TIMEOUT_MS, type Probe, probeAll, SAMPLE, shuffled, take } from "./sample.ts";
 
 /** In a pool of up to 20 members, all are asked at once. */
 const ASK_ALL_UP_TO = 20;
+/** 5 members of a larger pool in the first sample. */
+const SAMPLE = 5;
 /** Each further sample is 4 times as large as the last one. */
 const SAMPLE_GROWTH = 4;
 /** 3 passes over the members, because slots come free and are taken during one pass. */
 const PASSES = 3;
+/** 250 ms for a member to tell its load. */
+const PROBE_TIMEOUT_MS = 250;
 /** 2 seconds for a slow member to tell its load, when no other member admits. */
 const PATIENT_PROBE_TIMEOUT_MS = 2_000;
+
+/**
+ * In a pool of up to 5 members, a caller waits at all of them. At fewer, some would idle while the
+ * last callers wait elsewhere.
+ */
+const WAIT_AT_ALL_UP_TO = 5;
+
+/** Asks a member for its load in the pool. Rejects when the member does not answer. */
+export type Probe = (member: Member, signal: AbortSignal) => Promise<Load>;
 
 /** The outcome of one try to be admitted. */
 export type Admission<T> =
@@ -49,7 +60,7 @@ export interface PlacementPorts<T> {
 export type Effort = "thorough" | "once" | "sample";
 
 /** The members with a free slot, lowest active/max first; equals keep their random order. */
-export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]): T[] {
+export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]) {
   return probed
     .filter(({ load }) => load.active < load.max)
     .sort((a, b) => a.load.active / a.load.max - b.load.active / b.load.max);
@@ -65,84 +76,120 @@ export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]):
 export async function place<T>(
   pool: string,
   members: readonly Member[],
-  ports: PlacementPorts<T>,
+  { probe, admit, random, effort = "thorough" }: PlacementPorts<T>,
 ): Promise<T> {
-  if (members.length === 0)
-    throw PoolError.of("no_members_available", `pool ${pool} has no members`);
-  const search = new Search(members, ports);
-  for (let pass = 0; pass < (search.effort === "thorough" ? PASSES : 1); pass++) {
-    const admission = await search.pass(pass === 0);
-    if (admission) return admission.admitted;
-    if (search.full > 0) continue;
-    const tried =
-      members.length === 1
-        ? "its one member does not answer"
-        : `none of its ${members.length} members answers`;
-    const { lastError: cause } = search;
-    throw PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-  throw PoolError.of(
-    "all_members_at_capacity",
-    `pool ${pool}: all ${members.length} members are at capacity`,
-  );
-}
-
-type Admitted<T> = { readonly admitted: T } | undefined;
-
-/** One caller's search for a member that admits. */
-class Search<T> {
-  readonly effort: Effort;
-  /** The members of this pass that are at capacity. */
-  full = 0;
-  /** The last reason why a member could not be tried. */
-  lastError: unknown;
-  readonly #members: readonly Member[];
-  readonly #ports: PlacementPorts<T>;
-
-  constructor(members: readonly Member[], ports: PlacementPorts<T>) {
-    this.#members = members;
-    this.#ports = ports;
-    this.effort = ports.effort ?? "thorough";
-  }
-
-  /** Goes over the members once, in a new random order. The first pass leaves no member out. */
-  async pass(isFirst: boolean): Promise<Admitted<T>> {
-    const { length } = this.#members;
-    const sampleOnly = this.effort === "sample";
-    const enough = sampleOnly ? SAMPLE : isFirst ? length : Math.min(length, ASK_ALL_UP_TO);
-    const draw = shuffled(this.#members, this.#ports.random);
-    const slow: Member[] = [];
-    this.full = 0;
+  const { length } = members;
+  if (length === 0) throw PoolError.of("no_members_available", `pool ${pool} has no members`);
+  const slow: Member[] = [];
+  let full = 0;
+  let lastError: unknown;
+  /** Tries the candidates by their load. */
+  const tryEach = async (candidates: readonly Member[], timeoutMs: number) => {
+    const probed = await probeAll(candidates, timeoutMs, probe);
+    slow.push(...probed.slow);
+    lastError = probed.lastError ?? lastError;
+    const free = byLoad(probed.answered);
+    full += probed.answered.length - free.length;
+    for (const { member } of free) {
+      const admission = await admit(member);
+      if ("admitted" in admission) return admission;
+      if ("full" in admission) full += 1;
+      else lastError = admission.unreachable;
+    }
+    return undefined;
+  };
+  const sampleOnly = effort === "sample";
+  for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
+    // The first pass leaves no member out.
+    const enough = sampleOnly ? SAMPLE : pass === 0 ? length : Math.min(length, ASK_ALL_UP_TO);
+    const draw = shuffled(members, random);
+    full = 0;
     let size = length <= ASK_ALL_UP_TO && !sampleOnly ? length : SAMPLE;
     for (let asked = 0; asked < enough; size *= SAMPLE_GROWTH) {
-      const admission = await this.#tryEach(take(draw, size), PROBE_TIMEOUT_MS, slow);
-      if (admission) return admission;
+      const admission = await tryEach(take(draw, size), PROBE_TIMEOUT_MS);
+      if (admission) return admission.admitted;
       asked += size;
     }
     // A slow member is not lost. When no other one admits, it gets a longer wait, once.
-    if (!isFirst || sampleOnly || slow.length === 0) return undefined;
-    return this.#tryEach(slow, PATIENT_PROBE_TIMEOUT_MS);
-  }
-
-  /** Tries the candidates by their load, and adds those that are slow to tell it to `slow`. */
-  async #tryEach(
-    candidates: readonly Member[],
-    timeoutMs: number,
-    slow: Member[] = [],
-  ): Promise<Admitted<T>> {
-    const probed = await probeAll(candidates, timeoutMs, this.#ports.probe);
-    slow.push(...probed.slow);
-    this.lastError = probed.lastError ?? this.lastError;
-    const free = byLoad(probed.answered);
-    this.full += probed.answered.length - free.length;
-    for (const { member } of free) {
-      const admission = await this.#ports.admit(member);
-      if ("admitted" in admission) return admission;
-      if ("full" in admission) this.full += 1;
-      else this.lastError = admission.unreachable;
+    if (pass === 0 && !sampleOnly && slow.length > 0) {
+      const admission = await tryEach(slow, PATIENT_PROBE_TIMEOUT_MS);
+      if (admission) return admission.admitted;
     }
-    return undefined;
+    if (full === 0) throw noneAnswers(pool, length, lastError);
   }
+  throw PoolError.of(
+    "all_members_at_capacity",
+    `pool ${pool}: all ${length} members are at capacity`,
+  );
+}
+
+function noneAnswers(pool: string, count: number, cause: unknown) {
+  const tried =
+    count === 1 ? "its one member does not answer" : `none of its ${count} members answers`;
+  return PoolError.of("no_members_available", `pool ${pool}: ${tried}: ${messageOf(cause)}`, {
+    cause,
+  });
+}
+
+/** The `count` members with the shortest queues of a random sample; all members of a small pool. */
+export async function shortestQueues(members: readonly Member[], count: number, probe: Probe) {
+  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
+  if (count <= 0) return [];
+  const { answered } = await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
+  return answered
+    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
+    .slice(0, count)
+    .map(({ member }) => member);
+}
+
+/** Asks all of `members` at once. Tells slow members from those that fail at once. */
+async function probeAll(members: readonly Member[], timeoutMs: number, probe: Probe) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const answered: { member: Member; load: Load }[] = [];
+  const slow: Member[] = [];
+  let lastError: unknown;
+  await Promise.all(
+    members.map(async (member) => {
+      try {
+        answered.push({ member, load: await probe(member, timeout.signal) });
+      } catch (error) {
+        lastError = error;
+        if (timeout.signal.aborted) slow.push(member);
+      }
+    }),
+  );
+  clearTimeout(timer);
+  return { answered, slow, lastError };
+}
+
+/**
+ * The items in random order. Each is made as it is drawn: k of them take time in proportion to k.
+ * This is the Fisher-Yates shuffle on a sparse copy, which holds only the items that it swapped.
+ *
+ * @param random returns a number in [0, 1). Default `Math.random`.
+ */
+export function* shuffled<T>(
+  items: readonly T[],
+  random: () => number = Math.random,
+): Generator<T, void, undefined> {
+  const moved = new Map<number, T>();
+  const at = (index: number) => moved.get(index) ?? (items[index] as T);
+  for (let index = 0; index < items.length; index++) {
+    const other = index + Math.floor(random() * (items.length - index));
+    const chosen = at(other);
+    moved.set(other, at(index));
+    yield chosen;
+  }
+}
+
+/** The next `count` items of an iterator, which can be read on afterwards. */
+function take<T>(draw: Iterator<T, void>, count: number): T[] {
+  const taken: T[] = [];
+  while (taken.length < count) {
+    const next = draw.next();
+    if (next.done) break;
+    taken.push(next.value);
+  }
+  return taken;
 }

@@ -1,6 +1,5 @@
 /** The queues of several members that one caller stands in at the same time. */
-import type { Problem } from "../../../openapi/errors.ts";
-import { errorFor, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
 import type { Deadline } from "../time/deadline.ts";
 import { within } from "../time/within.ts";
@@ -25,6 +24,12 @@ export interface GrantedSlot {
   readonly slot: string;
 }
 
+/** One queue, and what leaves it. The position is `Infinity` until the member tells it. */
+interface Queue {
+  readonly leaving: AbortController;
+  position: number;
+}
+
 export class SlotQueues {
   /** The last refusal of a queue; undefined when the queues were lost or timed out. */
   refusal: PoolError | undefined;
@@ -34,11 +39,10 @@ export class SlotQueues {
   readonly #options: SlotQueuesOptions;
   readonly #deadline: Deadline;
   /**
-   * Leaves each queue, by the member's name. A member is not the key, because each change of the
-   * list makes new objects of the members.
+   * The queues by the member's name. A member is not the key, because each change of the list makes
+   * new objects of the members.
    */
-  readonly #open = new Map<string, AbortController>();
-  readonly #positions = new Map<string, number>();
+  readonly #queues = new Map<string, Queue>();
   #bestPosition = 0;
   #wake: () => void = () => {};
 
@@ -50,12 +54,12 @@ export class SlotQueues {
 
   /** The number of queues, including that of a member whose slot is held. */
   get count(): number {
-    return this.#open.size;
+    return this.#queues.size;
   }
 
   /** Whether the caller stands in no queue and holds no slot. */
   get isEmpty(): boolean {
-    return this.#open.size === 0 && !this.#granted;
+    return this.count === 0 && !this.#granted;
   }
 
   /** Joins the queues of these members, beside those that were joined before. */
@@ -63,13 +67,12 @@ export class SlotQueues {
     const waitMs = Math.max(1, Math.ceil(this.#deadline.remainingMs));
     for (const member of members) {
       const { name } = member;
-      if (this.#open.has(name)) continue;
-      const leaving = new AbortController();
-      this.#open.set(name, leaving);
-      const events = this.#options.request(member, waitMs, leaving.signal);
-      void this.#wait(member, events, leaving).finally(() => {
-        if (this.#open.get(name) !== leaving) return;
-        this.#forget(name);
+      if (this.#queues.has(name)) continue;
+      const queue = { leaving: new AbortController(), position: Number.POSITIVE_INFINITY };
+      this.#queues.set(name, queue);
+      void this.#wait(member, queue, waitMs).finally(() => {
+        if (this.#queues.get(name) !== queue) return;
+        this.#queues.delete(name);
         this.#wake();
       });
     }
@@ -77,13 +80,12 @@ export class SlotQueues {
 
   /** The next granted slot; undefined when none is granted in `ms`, or no queue is left. */
   async next(ms: number, signal: AbortSignal | undefined): Promise<GrantedSlot | undefined> {
-    if (!this.#granted && !this.isEmpty) {
+    if (!this.#granted && this.count > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const wake = () => resolve();
-      signal?.addEventListener("abort", wake, { once: true });
+      signal?.addEventListener("abort", this.#wake);
       await within(Math.max(0, ms), promise);
-      signal?.removeEventListener("abort", wake);
+      signal?.removeEventListener("abort", this.#wake);
     }
     const granted = this.#granted;
     this.#granted = undefined;
@@ -92,38 +94,33 @@ export class SlotQueues {
 
   /** Leaves the queues, and returns the slots that were granted and not taken. */
   close(): void {
-    for (const [name, leaving] of this.#open) this.#leave(name, leaving);
+    this.#leaveAllBut();
   }
 
-  #leave(name: string, leaving: AbortController): void {
-    leaving.abort();
-    this.#forget(name);
+  #leaveAllBut(chosen?: Queue) {
+    for (const [name, queue] of this.#queues) {
+      if (queue === chosen) continue;
+      queue.leaving.abort();
+      this.#queues.delete(name);
+    }
   }
 
-  #forget(name: string): void {
-    this.#open.delete(name);
-    this.#positions.delete(name);
-  }
-
-  async #wait(
-    member: Member,
-    events: AsyncIterable<SlotEvent>,
-    leaving: AbortController,
-  ): Promise<void> {
+  async #wait(member: Member, queue: Queue, waitMs: number): Promise<void> {
+    const { signal } = queue.leaving;
     try {
-      for await (const event of events) {
-        if (leaving.signal.aborted) return;
+      for await (const event of this.#options.request(member, waitMs, signal)) {
+        if (signal.aborted) return;
         this.reached = true;
-        if (event.type === "queued") this.#moveTo(member.name, event.position);
+        if (event.type === "queued") this.#moveTo(queue, event.position);
         else if (event.type === "granted") {
           // The caller leaves the other queues at once, so that none of them holds a slot in vain.
-          for (const [name, other] of this.#open) if (other !== leaving) this.#leave(name, other);
+          this.#leaveAllBut(queue);
           this.#granted = { member, slot: event.slot.id };
           this.#wake();
         } else this.#refuse(errorFor(event.problem as Problem));
       }
     } catch (error) {
-      if (!leaving.signal.aborted)
+      if (!signal.aborted)
         this.#refuse(
           error instanceof PoolError
             ? error
@@ -138,9 +135,9 @@ export class SlotQueues {
     if (error.code !== "queue_timeout") this.refusal = error;
   }
 
-  #moveTo(member: string, position: number): void {
-    this.#positions.set(member, position);
-    const best = Math.min(...this.#positions.values());
+  #moveTo(queue: Queue, position: number): void {
+    queue.position = position;
+    const best = Math.min(...[...this.#queues.values()].map((each) => each.position));
     if (best === this.#bestPosition) return;
     this.#bestPosition = best;
     this.#options.onPosition?.(best);

@@ -11,13 +11,6 @@ import type { Admission, Effort } from "./place.ts";
 import { type GrantedSlot, SlotQueues, type SlotQueuesOptions } from "./slot-queues.ts";
 
 /**
- * In a pool of up to 5 members, the caller waits at all of them. At fewer, some would idle while
- * the last callers wait elsewhere.
- */
-export const WAIT_AT_ALL_UP_TO = 5;
-/** In a larger pool it waits at the 2 members with the shortest queues of a sample. */
-export const WAIT_AT = 2;
-/**
  * After 1 second, give or take a half, a waiting caller looks at the pool again: members join, and
  * slots come free at members where it does not wait.
  */
@@ -39,13 +32,6 @@ export interface WaitingPorts<T> extends SlotQueuesOptions {
   claim(granted: GrantedSlot): Promise<Admission<T>>;
 }
 
-export interface WaitingOptions {
-  readonly pool: string;
-  /** Milliseconds to wait; with 0, a full pool refuses the caller at once. */
-  readonly waitMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** Refusals that a later try may not get. */
 const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
 const isNotNow = (error: unknown): error is PoolError =>
@@ -54,12 +40,13 @@ const isNotNow = (error: unknown): error is PoolError =>
 /**
  * Is admitted at once, or as soon as a slot is granted.
  *
+ * @param options `waitMs`: milliseconds to wait; with 0, a full pool refuses the caller at once.
  * @throws {PoolError} `queue_timeout` after `waitMs`; `all_members_at_capacity` when `waitMs` is 0,
  *   or when the queues are full too; and the errors of `place`.
  */
 export async function placeOrWait<T>(
   ports: WaitingPorts<T>,
-  { pool, waitMs, signal }: WaitingOptions,
+  { pool, waitMs, signal }: { pool: string; waitMs: number; signal: AbortSignal | undefined },
 ): Promise<T> {
   const deadline = new Deadline(waitMs);
   const unreachableUntil = new Deadline(UNREACHABLE_MS);

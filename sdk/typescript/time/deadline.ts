@@ -1,20 +1,15 @@
 /** A deadline, which is fixed once when a request arrives. Later steps are given what remains. */
 export class Deadline {
   readonly #at: number;
-  readonly #now: () => number;
 
-  /**
-   * @param ms milliseconds from now; undefined for no deadline.
-   * @param now a clock in milliseconds that never goes back. Default: `performance.now`.
-   */
-  constructor(ms: number | undefined, now: () => number = () => performance.now()) {
-    this.#now = now;
-    this.#at = ms === undefined ? Number.POSITIVE_INFINITY : now() + ms;
+  /** @param ms milliseconds from now. Default: no deadline. */
+  constructor(ms = Number.POSITIVE_INFINITY) {
+    this.#at = performance.now() + ms;
   }
 
   /** Milliseconds that remain: 0 or less once it has passed, `Infinity` without a deadline. */
   get remainingMs(): number {
-    return this.#at - this.#now();
+    return this.#at - performance.now();
   }
 
   get hasPassed(): boolean {

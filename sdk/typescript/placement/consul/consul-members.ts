@@ -2,22 +2,22 @@
 import { PoolError } from "../../../../openapi/errors.ts";
 import { PoolNameSchema } from "../../../../openapi/names.ts";
 import type { Member, Members } from "../members.ts";
-import type { ConsulClient } from "./consul-client.ts";
+import { type ConsulClient, type ConsulOptions, consulClient } from "./consul-client.ts";
 import { ConsulWatch } from "./consul-watch.ts";
 
 export class ConsulMembers implements Members {
-  readonly #consul: ConsulClient;
+  protected readonly consul: ConsulClient;
   /** The watches by pool; the watch of the whole service under undefined. */
   readonly #watches = new Map<string | undefined, ConsulWatch>();
   /** Pools that were read from the whole list, until it changes. */
   readonly #byPool = new Map<string, readonly Member[]>();
 
-  /** @param consul a client that nobody else closes: `close()` destroys its connections. */
-  constructor(consul: ConsulClient) {
-    this.#consul = consul;
+  /** @throws {PoolError} `invalid_request` for an address that is not an http or https one. */
+  constructor(options: ConsulOptions) {
+    this.consul = consulClient(options);
   }
 
-  async in(pool: string): Promise<readonly Member[]> {
+  async in(pool: string) {
     const whole = this.#watches.get(undefined);
     if (!whole) return this.#watch(pool).members();
     // A member watches the whole service. So it needs one connection to its agent for all pools.
@@ -30,29 +30,27 @@ export class ConsulMembers implements Members {
     return members;
   }
 
-  all(): Promise<readonly Member[]> {
+  all() {
     return this.#watch(undefined).members();
   }
 
-  find(name: string): Promise<Member | undefined> {
+  find(name: string) {
     return this.#watch(undefined).find(name);
   }
 
   close(): void {
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
-    this.#consul.destroy();
+    this.consul.destroy();
   }
 
-  #watch(pool: string | undefined): ConsulWatch {
+  #watch(pool: string | undefined) {
     let watch = this.#watches.get(pool);
     if (!watch) {
       if (pool !== undefined && !PoolNameSchema.safeParse(pool).success)
         throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
-      watch = new ConsulWatch(this.#consul, {
-        filter: pool === undefined ? undefined : `"${pool}" in Service.Tags`,
-        onChange: () => this.#byPool.clear(),
-      });
+      const filter = pool === undefined ? {} : { filter: `"${pool}" in Service.Tags` };
+      watch = new ConsulWatch(this.consul, filter, () => this.#byPool.clear());
       this.#watches.set(pool, watch);
     }
     return watch;

@@ -1,4 +1,4 @@
-/** A member as Consul shows it: the service's name, the keys of its meta, and how both are read. */
+/** A member as Consul shows it: the service's name, and its meta as it is written and read. */
 import { SandboxLevelSchema } from "../../../../openapi/limits.ts";
 import { PoolNameSchema } from "../../../../openapi/names.ts";
 import type { Member } from "../members.ts";
@@ -6,21 +6,23 @@ import type { Member } from "../members.ts";
 /** The name of the service that every member is an instance of. */
 export const SERVICE = "distributed-pool";
 
-/** Keys of the service's meta. Consul allows letters, digits, `_` and `-` in a key. */
-export const META = {
-  member: "member",
-  version: "version",
-  sandbox: "sandbox",
-  scheme: "scheme",
-  maxChildren: (pool: string) => `maxChildren-${pool}`,
-} as const;
-const MAX_CHILDREN_PREFIX = META.maxChildren("");
+/** Begins the key of the meta that holds `maxChildren` of a pool. */
+const MAX_CHILDREN = "maxChildren-";
+
+/**
+ * The facts of a member as the meta of its service, which {@link memberOf} reads. Consul allows
+ * letters, digits, `_` and `-` in a key.
+ */
+export function metaOf({ name, url, pools, sandbox, version }: Member): Record<string, string> {
+  const scheme = new URL(url).protocol.slice(0, -1);
+  const maxChildren = Object.entries(pools).map(([pool, max]) => [MAX_CHILDREN + pool, `${max}`]);
+  return { member: name, version, sandbox, scheme, ...Object.fromEntries(maxChildren) };
+}
 
 /** An entry of Consul's health list. */
 export interface HealthEntry {
   readonly Node: { readonly Address: string };
   readonly Service: {
-    readonly ID: string;
     readonly Address: string;
     readonly Port: number;
     readonly Meta: Record<string, string> | null;
@@ -39,22 +41,22 @@ export interface RegisteredMember extends Member {
 /** The member that an entry describes; undefined for an entry of another program. */
 export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMember | undefined {
   const meta = Service.Meta ?? {};
-  const name = meta[META.member];
+  const name = meta.member;
   if (name === undefined || !Service.Port) return undefined;
   const pools: Record<string, number> = {};
   for (const [key, value] of Object.entries(meta)) {
-    const pool = key.startsWith(MAX_CHILDREN_PREFIX) ? key.slice(MAX_CHILDREN_PREFIX.length) : "";
+    const pool = key.startsWith(MAX_CHILDREN) ? key.slice(MAX_CHILDREN.length) : "";
     if (PoolNameSchema.safeParse(pool).success) pools[pool] = Number(value);
   }
-  const scheme = meta[META.scheme] === "https" ? "https" : "http";
+  const scheme = meta.scheme === "https" ? "https" : "http";
   const address = Service.Address || Node.Address;
   const host = address.includes(":") ? `[${address}]` : address;
   return {
     name,
     url: `${scheme}://${host}:${Service.Port}`,
     pools,
-    sandbox: SandboxLevelSchema.safeParse(meta[META.sandbox]).data ?? "none",
-    version: meta[META.version] ?? "unknown",
+    sandbox: SandboxLevelSchema.safeParse(meta.sandbox).data ?? "none",
+    version: meta.version ?? "unknown",
     passing: Checks.every(({ Status }) => Status === "passing"),
   };
 }

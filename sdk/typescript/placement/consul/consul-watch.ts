@@ -19,46 +19,45 @@ const SETTLE_MS = 15_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 
-export interface WatchOptions {
-  /** A filter expression of Consul's, such as `"pipeline" in Service.Tags`. Default: no filter. */
-  readonly filter?: string | undefined;
-  /** Called after each change of the list. */
-  readonly onChange: () => void;
-}
-
 export class ConsulWatch {
   readonly #consul: ConsulClient;
-  readonly #options: WatchOptions;
+  readonly #filter: { readonly filter?: string };
+  readonly #onChange: () => void;
   /** The members of Consul's last answer. */
   #answered: readonly RegisteredMember[] = [];
   /** Members that went missing while Consul was away, until they are back or `SETTLE_MS` ends. */
   readonly #missing = new Map<string, RegisteredMember>();
-  #listed: readonly RegisteredMember[] = [];
-  #synced = false;
+  /** Both together; undefined until the first answer. */
+  #listed: readonly RegisteredMember[] | undefined;
+  #passing: readonly Member[] = [];
   /** Resolves at the first list, and at `close()`. */
   readonly #firstList = Promise.withResolvers<void>();
-  #lastError: string | undefined;
+  /** The last error since the last answer. */
+  #error: string | undefined;
   #retryMs = RETRY_MIN_MS;
-  #hadError = false;
   #watch: ReturnType<ConsulClient["watch"]> | undefined;
   readonly #closing = new AbortController();
 
-  constructor(consul: ConsulClient, options: WatchOptions) {
+  /**
+   * @param filter a filter expression of Consul's, such as `"pipeline" in Service.Tags`.
+   * @param onChange called after each change of the list.
+   */
+  constructor(consul: ConsulClient, filter: { readonly filter?: string }, onChange: () => void) {
     this.#consul = consul;
-    this.#options = options;
+    this.#filter = filter;
+    this.#onChange = onChange;
     this.#start();
   }
 
   /** The members whose checks pass. @throws {PoolError} `no_members_available` without a list. */
   async members(): Promise<readonly Member[]> {
     await this.#awaitList();
-    return this.#listed.filter(({ passing }) => passing);
+    return this.#passing;
   }
 
   /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
-  async find(name: string): Promise<Member | undefined> {
-    await this.#awaitList();
-    return this.#listed.find((member) => member.name === name);
+  async find(name: string) {
+    return (await this.#awaitList()).find((member) => member.name === name);
   }
 
   close(): void {
@@ -67,12 +66,11 @@ export class ConsulWatch {
     this.#firstList.resolve();
   }
 
-  async #awaitList(): Promise<void> {
-    if (!this.#synced) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList.promise);
-    if (!this.#synced) {
-      const reason = this.#lastError ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;
-      throw PoolError.of("no_members_available", `Consul has not answered yet: ${reason}`);
-    }
+  async #awaitList() {
+    if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList.promise);
+    if (this.#listed) return this.#listed;
+    const reason = this.#error ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;
+    throw PoolError.of("no_members_available", `Consul has not answered yet: ${reason}`);
   }
 
   #after(ms: number, run: () => void): void {
@@ -81,10 +79,9 @@ export class ConsulWatch {
   }
 
   #start(): void {
-    const { filter } = this.#options;
     const watch = this.#consul.watch({
       method: this.#consul.health.service,
-      options: { service: SERVICE, wait: WAIT, ...(filter ? { filter } : {}) },
+      options: { service: SERVICE, wait: WAIT, ...this.#filter },
     });
     this.#watch = watch;
     watch.on("change", (entries: HealthEntry[]) => {
@@ -98,8 +95,7 @@ export class ConsulWatch {
       // wait. A new watch begins without an index.
       watch.end();
       this.#watch = undefined;
-      this.#hadError = true;
-      this.#lastError = messageOf(error);
+      this.#error = messageOf(error);
       this.#after(this.#retryMs, () => this.#start());
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
     });
@@ -107,24 +103,22 @@ export class ConsulWatch {
 
   #accept(answered: readonly RegisteredMember[]): void {
     this.#answered = answered;
-    const names = new Set(answered.map((member) => member.name));
-    if (this.#hadError) {
-      this.#hadError = false;
-      for (const member of this.#listed)
-        if (!names.has(member.name)) this.#missing.set(member.name, member);
+    if (this.#error !== undefined) {
+      this.#error = undefined;
+      for (const member of this.#listed ?? []) this.#missing.set(member.name, member);
       this.#after(SETTLE_MS, () => {
         this.#missing.clear();
-        this.#list(this.#answered);
+        this.#update();
       });
     }
-    for (const name of names) this.#missing.delete(name);
-    this.#list([...answered, ...this.#missing.values()]);
+    for (const { name } of answered) this.#missing.delete(name);
+    this.#update();
   }
 
-  #list(listed: readonly RegisteredMember[]): void {
-    this.#listed = listed;
-    this.#synced = true;
+  #update(): void {
+    this.#listed = [...this.#answered, ...this.#missing.values()];
+    this.#passing = this.#listed.filter(({ passing }) => passing);
     this.#firstList.resolve();
-    this.#options.onChange();
+    this.#onChange();
   }
 }

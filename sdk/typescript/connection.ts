@@ -4,6 +4,7 @@ import { Client } from "./http/client.ts";
 import type { TlsIdentity } from "./http/connections.ts";
 import type { Access } from "./placement/access.ts";
 import type { ConsulOptions } from "./placement/consul/consul-client.ts";
+import { consulClient } from "./placement/consul/consul-client.ts";
 import { ConsulMembers } from "./placement/consul/consul-members.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
 import { GatewayAccess } from "./placement/gateway-access.ts";
@@ -43,7 +44,9 @@ export class Connection {
         ? new GatewayAccess(this.client, url)
         : new DirectAccess<never>(
             this.client,
-            new ConsulMembers(typeof consul === "string" ? { address: consul } : consul),
+            new ConsulMembers(
+              consulClient(typeof consul === "string" ? { address: consul } : consul),
+            ),
           );
   }
 }

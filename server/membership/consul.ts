@@ -4,7 +4,11 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf } from "../../openapi/errors.ts";
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-client.ts";
+import {
+  type ConsulClient,
+  type ConsulOptions,
+  consulClient,
+} from "../../sdk/typescript/placement/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
 import { metaOf, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
@@ -57,7 +61,9 @@ export function registrationOf(member: Member) {
 
 type Log = (level: "info" | "warn", message: string) => void;
 
-export class ConsulMembership extends ConsulMembers implements Membership {
+export class ConsulMembership implements Membership {
+  readonly #consul: ConsulClient;
+  readonly #members: ConsulMembers;
   readonly #address: string;
   readonly #log: Log;
   #self: Member | undefined;
@@ -73,13 +79,30 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConsulOptions, log: Log) {
-    super(options);
+    this.#consul = consulClient(options);
+    this.#members = new ConsulMembers(this.#consul);
     this.#address = options.address;
     this.#log = log;
   }
 
   get trouble(): string | undefined {
     return this.#trouble;
+  }
+
+  in(pool: string) {
+    return this.#members.in(pool);
+  }
+
+  all() {
+    return this.#members.all();
+  }
+
+  find(name: string) {
+    return this.#members.find(name);
+  }
+
+  close(): void {
+    this.#members.close();
   }
 
   async join(self: Member): Promise<void> {
@@ -89,7 +112,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
     // Maintenance outlives restarts: an operator may have put a former process of this name there.
     if (!this.#draining)
-      await this.consul.agent.service
+      await this.#consul.agent.service
         .maintenance({ id: serviceId(self.name), enable: false, ...timeout })
         .catch(() => {});
     await list;
@@ -125,7 +148,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     this.#trouble = "left Consul";
     await this.#underWay;
     if (!this.#registered) return;
-    await this.consul.agent.service
+    await this.#consul.agent.service
       .deregister({ id: serviceId(this.#registered.name), ...timeout })
       .catch((error) =>
         this.#log(
@@ -142,7 +165,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
   async #register(): Promise<boolean> {
     const self = this.#self as Member;
     try {
-      await this.consul.agent.service.register({ ...registrationOf(self), ...timeout });
+      await this.#consul.agent.service.register({ ...registrationOf(self), ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
@@ -158,9 +181,9 @@ export class ConsulMembership extends ConsulMembers implements Membership {
 
   async #maintain({ name }: Member): Promise<void> {
     const reason = "the member drains";
-    await this.consul.agent.service
+    await this.#consul.agent.service
       .maintenance({ id: serviceId(name), enable: true, reason, ...timeout })
-      .catch((error) => this.#log("warn", `Consul was not told of the drain: ${messageOf(error)}`));
+      .catch((error) => this.#log("warn", `Consul did not take the drain: ${messageOf(error)}`));
   }
 
   #complain(error: unknown): void {
@@ -193,7 +216,7 @@ export class ConsulMembership extends ConsulMembers implements Membership {
     const { name } = this.#self as Member;
     if (this.#registered !== this.#self) return void (await this.#register());
     try {
-      await this.consul.agent.check.pass({ id: checkId(name), ...timeout });
+      await this.#consul.agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
     } catch {
       // The agent is away, or has forgotten the member. Registering again tells which.

@@ -2,19 +2,19 @@
 import { PoolError } from "../../../../openapi/errors.ts";
 import { PoolNameSchema } from "../../../../openapi/names.ts";
 import type { Member, Members } from "../members.ts";
-import { type ConsulClient, type ConsulOptions, consulClient } from "./consul-client.ts";
+import type { ConsulClient } from "./consul-client.ts";
 import { ConsulWatch } from "./consul-watch.ts";
 
 export class ConsulMembers implements Members {
-  protected readonly consul: ConsulClient;
+  readonly #consul: ConsulClient;
   /** The watches by pool; the watch of the whole service under undefined. */
   readonly #watches = new Map<string | undefined, ConsulWatch>();
   /** Pools that were read from the whole list, until it changes. */
   readonly #byPool = new Map<string, readonly Member[]>();
 
-  /** @throws {PoolError} `invalid_request` for an address that is not an http or https one. */
-  constructor(options: ConsulOptions) {
-    this.consul = consulClient(options);
+  /** @param consul the client of the agent; `close()` ends its connections. */
+  constructor(consul: ConsulClient) {
+    this.#consul = consul;
   }
 
   async in(pool: string) {
@@ -41,7 +41,7 @@ export class ConsulMembers implements Members {
   close(): void {
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
-    this.consul.destroy();
+    this.#consul.destroy();
   }
 
   #watch(pool: string | undefined) {
@@ -50,7 +50,7 @@ export class ConsulMembers implements Members {
       if (pool !== undefined && !PoolNameSchema.safeParse(pool).success)
         throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
       const filter = pool === undefined ? {} : { filter: `"${pool}" in Service.Tags` };
-      watch = new ConsulWatch(this.consul, filter, () => this.#byPool.clear());
+      watch = new ConsulWatch(this.#consul, filter, () => this.#byPool.clear());
       this.#watches.set(pool, watch);
     }
     return watch;

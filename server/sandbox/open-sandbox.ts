@@ -34,18 +34,14 @@ export interface SandboxOptions {
 }
 
 /**
- * Opens the sandbox, and tries the attacks in each of these confinements.
+ * Opens the sandbox. It is proven by {@link probeConfinements}, under each pool's confinement.
  *
  * @throws {PoolError} `sandbox_unavailable` with the remedy.
  */
-export async function openSandbox(
-  { sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions,
-  confinements: readonly Confinement[],
-): Promise<Sandbox> {
+export function openSandbox({ sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions): Sandbox {
   if (sandbox === "off") return new NoSandbox(path);
-  let opened: Sandbox;
   try {
-    opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
+    return new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
   } catch (error) {
     const text = messageOf(error);
     throw PoolError.of(
@@ -53,13 +49,6 @@ export async function openSandbox(
       text.includes("cgroup") ? `${text}\n${NO_CGROUP}` : `${text}\n${WITHOUT}`,
       { cause: error },
     );
-  }
-  try {
-    await probeConfinements(opened, confinements);
-    return opened;
-  } catch (error) {
-    await opened.close();
-    throw error;
   }
 }
 

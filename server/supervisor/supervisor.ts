@@ -41,7 +41,10 @@ export type ChangeableOptions = Omit<
 
 /** A caller's claim to a slot. */
 export interface Claim {
-  /** The caller: the name of its token, or else its address. The queue serves callers in turn. */
+  /**
+   * The caller: the name of its token. Without tokens all callers count as one. The queue serves
+   * callers in turn.
+   */
   readonly client: string;
   /** A slot that the caller was granted; undefined to take a free one. */
   readonly slot?: string | undefined;

@@ -1,8 +1,8 @@
 /** Operations on one child. Its id names its member, so any member can forward to the owner. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
-import { ChildIdSchema } from "../names.ts";
-import { ChildSchema, SignalSchema } from "../resources.ts";
+import { ChildIdSchema } from "../schemas/names.ts";
+import { ChildSchema, SignalSchema } from "../schemas/resources.ts";
 import { ok, problems, stream } from "./responses.ts";
 
 const tags = ["Children"];

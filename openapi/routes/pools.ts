@@ -1,9 +1,14 @@
 /** Operations on pools. Any member answers for any pool. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { jsonBody } from "../bodies.ts";
-import { PoolNameSchema } from "../names.ts";
-import { childFilter, PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
-import { ChildSpecSchema } from "../spec.ts";
+import { PoolNameSchema } from "../schemas/names.ts";
+import {
+  childFilter,
+  PoolChildListSchema,
+  PoolListSchema,
+  PoolSchema,
+} from "../schemas/resources.ts";
+import { ChildSpecSchema } from "../schemas/spec.ts";
 import { callDocs, callResponses, ok, placedResponses, unknownWork } from "./responses.ts";
 
 const tags = ["Pools"];

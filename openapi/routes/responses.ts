@@ -1,9 +1,10 @@
 /** The answers that several operations share. */
 import { z } from "@hono/zod-openapi";
 import { bytes, json } from "../bodies.ts";
-import { ERRORS, type ErrorCode, ProblemSchema, type ProblemStatus } from "../errors.ts";
-import { PoolEventSchema } from "../events.ts";
-import { CallProblemSchema, CallResultSchema, ChildSchema } from "../resources.ts";
+import { ERRORS, type ErrorCode, type ProblemStatus } from "../errors.ts";
+import { PoolEventSchema } from "../schemas/events.ts";
+import { ProblemSchema } from "../schemas/problem.ts";
+import { CallProblemSchema, CallResultSchema, ChildSchema } from "../schemas/resources.ts";
 
 /** Codes of requests that are refused before any operation sees them. */
 const ADMISSION = [

@@ -1,8 +1,8 @@
 /** Operations on the member that is asked: its children, slots and tasks, its health and drain. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
-import { SlotEventSchema } from "../events.ts";
-import { PoolNameSchema, SlotIdSchema } from "../names.ts";
+import { SlotEventSchema } from "../schemas/events.ts";
+import { PoolNameSchema, SlotIdSchema } from "../schemas/names.ts";
 import {
   ChildListSchema,
   CountSchema,
@@ -10,8 +10,8 @@ import {
   HealthSchema,
   SlotSchema,
   TasksSchema,
-} from "../resources.ts";
-import { MemberChildSpecSchema, SlotRequestSchema } from "../spec.ts";
+} from "../schemas/resources.ts";
+import { MemberChildSpecSchema, SlotRequestSchema } from "../schemas/spec.ts";
 import {
   callDocs,
   callResponses,

@@ -1,5 +1,5 @@
 /** The spec of a call as a program writes it, and its translation to the spec of the contract. */
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Ending } from "./child.ts";
 import type { SpecWithFiles } from "./files.ts";

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { errorFor } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
-import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
+import type { ChildInfo, SIGNALS } from "../../openapi/schemas/resources.ts";
 import type { Client } from "./http/client.ts";
 
 import { copyOutput, type NumberedEvent } from "./http/read-events.ts";

@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];

@@ -1,6 +1,6 @@
 /** Functions that run elsewhere: their types, their source, and those of the operator. */
 import { PoolError } from "../../openapi/errors.ts";
-import { TaskNameSchema } from "../../openapi/names.ts";
+import { TaskNameSchema } from "../../openapi/schemas/names.ts";
 
 /** The context, which a function receives after its arguments. */
 export interface PoolContext {

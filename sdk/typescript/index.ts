@@ -14,7 +14,7 @@ export type {
   Count,
   PoolMember,
   Usage,
-} from "../../openapi/resources.ts";
+} from "../../openapi/schemas/resources.ts";
 export { type Bundle, bundle } from "./bundle.ts";
 export type {
   CallOptions,

@@ -1,5 +1,5 @@
 /** The public verbs: call, stream, placeChild, and the listings of pools and children. */
-import type { ChildInfo, Count } from "../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
 import type { Bundle } from "./bundle.ts";
 import {
   type CallOptions,

@@ -90,7 +90,7 @@ function withValue({
   ...event
 }: Extract<NumberedEvent, { type: "result" | "failed" }>): NumberedEvent {
   try {
-    return { ...event, value: unflatten(value) };
+    return { ...event, value: unflatten(value as unknown[]) };
   } catch (error) {
     return {
       ...event,

@@ -1,6 +1,6 @@
 /** This member, when it places on itself: it asks its supervisors, not its own port. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/supervisor.ts";

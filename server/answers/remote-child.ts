@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
 import { memberOfChild } from "../../openapi/names.ts";
-import type { ChildInfo } from "../../openapi/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { Answer, Client, RequestOptions } from "../../sdk/typescript/http/client.ts";
 import { openEvents, resumed } from "../../sdk/typescript/http/resume.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";

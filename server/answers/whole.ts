@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
-import type { CallResult, ChildReference } from "../../openapi/resources.ts";
+import type { CallResult, ChildReference } from "../../openapi/schemas/resources.ts";
 import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import { problemResponse } from "../http/problems.ts";
 

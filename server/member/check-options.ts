@@ -1,7 +1,8 @@
 /** Checks a member's options, finds every fault with its path, and fills in the defaults. */
 import { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { NAME, PoolNameSchema } from "../../openapi/names.ts";
+import { NAME } from "../../openapi/names.ts";
+import { PoolNameSchema } from "../../openapi/schemas/names.ts";
 import { isLoopback } from "../access/browser-guard.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";

@@ -2,7 +2,7 @@
 import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import { isWorkspacePath } from "../../openapi/values.ts";
+import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { type CallerContext, permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";

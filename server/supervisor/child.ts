@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildReference } from "../../openapi/resources.ts";
+import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";

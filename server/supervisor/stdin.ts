@@ -5,7 +5,7 @@
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { bytesOf } from "../workspace/pack.ts";
 import type { ChildRequest } from "./check-spec.ts";

@@ -1,6 +1,6 @@
 /** The pools of this member: their load, their children, their tasks and runtimes. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, Count, Tasks } from "../../openapi/resources.ts";
+import type { ChildInfo, Count, Tasks } from "../../openapi/schemas/resources.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
 import type { Supervisor } from "./supervisor.ts";
 

@@ -10,8 +10,8 @@ import {
   type PoolEvent,
   type TerminalEvent,
 } from "../../openapi/events.ts";
-import type { Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { type CommandSpec, DistributedPool } from "../../sdk/typescript/index.ts";
 import { type ConsulAgent, consulMissing, startConsul } from "../helpers/consul.ts";

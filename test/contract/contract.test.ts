@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
-import { ERROR_CODES, ERRORS, ProblemSchema, problem } from "../../openapi/errors.ts";
-import { PoolEventSchema } from "../../openapi/events.ts";
+import { ERROR_CODES, ERRORS, problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
+import { PoolEventSchema } from "../../openapi/schemas/events.ts";
+import { ProblemSchema } from "../../openapi/schemas/problem.ts";
 import { callEvents, getJson, problemOf, startOne, within } from "../helpers/member.ts";
 
 const document = JSON.parse(JSON.stringify(buildDocument())) as {

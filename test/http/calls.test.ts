@@ -1,7 +1,7 @@
 /** Commands, called and placed, over members that know each other. */
 import { request } from "node:http";
 import { describe, expect, test } from "vitest";
-import type { CallResult, ChildInfo, Count } from "../../openapi/resources.ts";
+import type { CallResult, ChildInfo, Count } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "../../sdk/typescript/placement/access.ts";
 import type { RunningMember } from "../../server/main.ts";

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo, Count } from "../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { newToken } from "../../server/access/tokens.ts";

@@ -13,7 +13,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Problem } from "../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { CANCEL, END_HEADERS, END_STREAM, field, frame, head, PREFACE } from "../helpers/frames.ts";

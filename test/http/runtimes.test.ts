@@ -1,7 +1,7 @@
 /** The same functions in every runtime: values, failures, exports, the context. */
 import { stringify, unflatten } from "devalue";
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import {
   callEvents,
@@ -190,7 +190,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       });
       const { value, encoding } = lastOf(events, "result");
       expect(encoding).toBe("devalue");
-      const back = unflatten(value) as {
+      const back = unflatten(value as unknown[]) as {
         given: typeof cycle;
         big: bigint;
         isDate: boolean;
@@ -201,7 +201,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       expect(
         unflatten(
           lastOf(await call({ source: "() => undefined", runtime, encoding: "devalue" }), "result")
-            .value,
+            .value as unknown[],
         ),
       ).toBe(undefined);
     });

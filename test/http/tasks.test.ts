@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Tasks } from "../../openapi/resources.ts";
+import type { Tasks } from "../../openapi/schemas/resources.ts";
 import {
   DistributedPool,
   type PoolEvent,

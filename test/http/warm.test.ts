@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { groupsLeft, hostileMissing, survivors } from "../helpers/hostile.ts";
 import {

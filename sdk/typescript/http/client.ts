@@ -1,13 +1,8 @@
 /** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
 import { Readable } from "node:stream";
 import { type Dispatcher, request } from "undici";
-import {
-  errorFor,
-  messageOf,
-  PoolError,
-  type Problem,
-  ProblemSchema,
-} from "../../../openapi/errors.ts";
+import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { ProblemSchema } from "../../../openapi/schemas/problem.ts";
 import { Connections, type TlsIdentity } from "./connections.ts";
 import { multipart, type Part } from "./multipart.ts";
 

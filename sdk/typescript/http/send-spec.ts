@@ -1,7 +1,7 @@
 /** Sends a child spec. A source that has a hash is named by it, and sent where it is not known. */
 import { createHash } from "node:crypto";
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { Answer, Client, RequestOptions } from "./client.ts";
 

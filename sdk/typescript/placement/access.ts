@@ -9,8 +9,8 @@ import type {
   PoolChildListSchema,
   PoolListSchema,
   PoolSchema,
-} from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+} from "../../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Answer, RequestOptions } from "../http/client.ts";
 import type { ChildLocator } from "../http/resume.ts";
 

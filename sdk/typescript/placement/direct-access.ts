@@ -1,7 +1,7 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildInfo, Count } from "../../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Answer, Client } from "../http/client.ts";
 import {
   type Access,

@@ -1,7 +1,7 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import { neverSent } from "../http/client.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";

@@ -1,7 +1,7 @@
 /** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildInfo, Count } from "../../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import {
   type Answer,
   type Client,

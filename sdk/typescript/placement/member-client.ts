@@ -1,8 +1,8 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import type { ChildInfo, Count, Tasks } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { ChildInfo, Count, Tasks } from "../../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { readSlotEvents } from "../http/read-events.ts";
 import { postSpec } from "../http/send-spec.ts";

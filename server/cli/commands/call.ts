@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { isWorkspacePath } from "../../../openapi/values.ts";
+import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";

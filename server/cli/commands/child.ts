@@ -1,5 +1,5 @@
 /** The commands about one child: logs, stop, stdin, signal. */
-import { SignalSchema } from "../../../openapi/resources.ts";
+import { SignalSchema } from "../../../openapi/schemas/resources.ts";
 import { type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";

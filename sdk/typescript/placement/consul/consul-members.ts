@@ -1,6 +1,6 @@
 /** The members of pools as Consul lists them, with one watch per pool that is asked for. */
 import { PoolError } from "../../../../openapi/errors.ts";
-import { PoolNameSchema } from "../../../../openapi/names.ts";
+import { PoolNameSchema } from "../../../../openapi/schemas/names.ts";
 import type { Member, Members } from "../members.ts";
 import type { ConsulClient } from "./consul-client.ts";
 import { ConsulWatch } from "./consul-watch.ts";

@@ -1,6 +1,6 @@
 /** A member as Consul shows it: the service's name, and its meta as it is written and read. */
-import { SandboxLevelSchema } from "../../../../openapi/limits.ts";
-import { PoolNameSchema } from "../../../../openapi/names.ts";
+import { SandboxLevelSchema } from "../../../../openapi/schemas/limits.ts";
+import { PoolNameSchema } from "../../../../openapi/schemas/names.ts";
 import type { Member } from "../members.ts";
 
 /** The name of the service that every member is an instance of. */

@@ -1,6 +1,6 @@
 /** Arguments and variables of a command, within the limits of Linux and bubblewrap. */
 import { z } from "@hono/zod-openapi";
-import { noNul, record, utf8Bytes } from "../values.ts";
+import { noNul, record, utf8Bytes } from "./values.ts";
 
 /** Linux refuses a longer argument (MAX_ARG_STRLEN: 32 pages of 4 KiB, with the final NUL). */
 const MAX_ARGUMENT_BYTES = 131_071;

@@ -1,9 +1,10 @@
 /** The child spec: what a caller asks to be run, and how. */
 import { z } from "@hono/zod-openapi";
-import { LimitsSchema, MAX_DEADLINE_MS, MAX_WAIT_MS, SandboxLevelSchema } from "./limits.ts";
+import { MAX_DEADLINE_MS, MAX_WAIT_MS } from "../limits.ts";
+import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
+import { FunctionSchema, TaskSchema } from "./functions.ts";
+import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
 import { PoolNameSchema, SlotIdSchema } from "./names.ts";
-import { CommandSchema, commandIssues, EnvironmentSchema } from "./spec/arguments.ts";
-import { FunctionSchema, TaskSchema } from "./spec/functions.ts";
 import { FileSchema, PATH_RULE, record, StdinSchema, WorkspacePathSchema } from "./values.ts";
 
 /** The most files that go in with one child. */

@@ -1,6 +1,5 @@
 /** The resources in answers: children, slots, pools, members and endings. */
 import { z } from "@hono/zod-openapi";
-import { ErrorCodeSchema, FunctionErrorSchema, LoadSchema, ProblemSchema } from "./errors.ts";
 import { SandboxLevelSchema } from "./limits.ts";
 import {
   ChildIdSchema,
@@ -9,6 +8,7 @@ import {
   SlotIdSchema,
   TaskNameSchema,
 } from "./names.ts";
+import { ErrorCodeSchema, FunctionErrorSchema, LoadSchema, ProblemSchema } from "./problem.ts";
 import { KINDS } from "./spec.ts";
 
 /** A value that may be absent; its key is always there. */

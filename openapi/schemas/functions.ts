@@ -1,7 +1,8 @@
 /** Functions and tasks: a function comes by its source or hash, a task by its name. */
 import { z } from "@hono/zod-openapi";
-import { NAME, NAME_RULE, SourceHashSchema, TaskNameSchema } from "../names.ts";
-import { MAX_NESTING, nestsAtMost } from "../values.ts";
+import { NAME, NAME_RULE } from "../names.ts";
+import { SourceHashSchema, TaskNameSchema } from "./names.ts";
+import { MAX_NESTING, nestsAtMost } from "./values.ts";
 
 const argumentFields = {
   args: z

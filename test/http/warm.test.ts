@@ -169,6 +169,22 @@ describe("processes that wait", () => {
   });
 });
 
+test.each([{ reuse: true }, { warm: 2 }, {}])(
+  "in a pool with %j, the context and a value are judged alike in each call",
+  async (pool) => {
+    const { call, valueFrom } = await start(pool);
+    for (const _ of [1, 2]) {
+      const function_ = { source: "(n, base = 10) => n.toString(base)", args: [12] };
+      expect(await valueFrom("", { function: function_ })).toBe("12");
+      expect(await valueFrom("({ pool }) => pool")).toBe("pipeline");
+      expect(lastOf(await call("() => [new Date()]"), "failed").problem).toMatchObject({
+        code: "function_threw",
+        detail: expect.stringContaining("value[0] is an instance of Date"),
+      });
+    }
+  },
+);
+
 test("the waiting form includes the output of a reused process", async () => {
   const { member } = await start({ reuse: true });
   for (const n of [1, 2]) {

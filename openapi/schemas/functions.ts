@@ -14,7 +14,8 @@ const argumentFields = {
     .default([])
     .openapi({
       description:
-        "Values that the function gets in this order, and a context object after them. " +
+        "Values that the function gets in this order. A context object follows them where the " +
+        "function declares one more parameter without a default. " +
         "`encoding` says how they are written.",
       type: "array",
       items: {},

@@ -292,7 +292,7 @@ export interface components {
              * @default node
              */
             runtime: string;
-            /** @description Values that the function gets in this order, and a context object after them. `encoding` says how they are written. */
+            /** @description Values that the function gets in this order. A context object follows them where the function declares one more parameter without a default. `encoding` says how they are written. */
             args?: unknown[] | undefined;
             /**
              * @description How `args` and the `value` of the result are written. `devalue` is the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.
@@ -306,7 +306,7 @@ export interface components {
         /** @description A function that the operator installed on the members. `GET /pools/{pool}` lists them. */
         Task: {
             name: components["schemas"]["TaskName"];
-            /** @description Values that the function gets in this order, and a context object after them. `encoding` says how they are written. */
+            /** @description Values that the function gets in this order. A context object follows them where the function declares one more parameter without a default. `encoding` says how they are written. */
             args?: unknown[] | undefined;
             /**
              * @description How `args` and the `value` of the result are written. `devalue` is the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.

@@ -228,7 +228,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
         await call({ source: "(n, base = 10) => n.toString(base)", runtime, ...decoded }),
         "result",
       );
-      expect(unflatten(value)).toBe("12");
+      expect(unflatten(value as unknown[])).toBe("12");
     });
 
     test("a value that JSON would change is function_threw", async () => {
@@ -245,7 +245,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
     test("devalue carries a Buffer as its bytes alone, and a subclass as its base", async () => {
       const source = "() => [Buffer.from('abc'), new (class Own extends Map {})([[1, 2]])]";
       const { value } = lastOf(await call({ source, runtime, encoding: "devalue" }), "result");
-      const [bytes, map] = unflatten(value) as [Uint8Array, unknown];
+      const [bytes, map] = unflatten(value as unknown[]) as [Uint8Array, unknown];
       expect([bytes, bytes.buffer.byteLength, map]).toEqual([
         new Uint8Array([97, 98, 99]),
         3,

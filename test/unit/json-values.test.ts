@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MAX_NESTING } from "../../openapi/values.ts";
+import { MAX_NESTING } from "../../openapi/schemas/values.ts";
 import { flawIn } from "../../sdk/typescript/json-values.ts";
 import { valueReport } from "../../server/runtimes/runners/javascript/values.ts";
 

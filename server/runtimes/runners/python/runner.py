@@ -24,7 +24,7 @@ import types
 CHANNEL = 3
 SOURCE = "function.py"
 SAFE_INTEGER = 2**53 - 1
-# MAX_NESTING in openapi/values.ts.
+# MAX_NESTING in openapi/schemas/values.ts.
 MAX_NESTING = 1_000
 # Python's default is 1,000, and reading or writing JSON takes one of it for each level.
 sys.setrecursionlimit(sys.getrecursionlimit() + MAX_NESTING)

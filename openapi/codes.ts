@@ -5,10 +5,14 @@ export type ProblemStatus =
   | 401
   | 403
   | 404
+  | 405
+  | 406
   | 408
   | 409
   | 410
   | 413
+  | 415
+  | 416
   | 422
   | 429
   | 500
@@ -56,8 +60,8 @@ const TABLE = {
   ),
   pool_not_found: entry(
     404,
-    "There is no such pool here",
-    "The member that was asked does not serve this pool, or no member does.",
+    "There is no such pool",
+    "Nobody registered a pool of this name; `detail` names the pools that exist.",
   ),
   child_not_found: entry(
     404,
@@ -71,6 +75,16 @@ const TABLE = {
   ),
   task_not_found: entry(404, "There is no such task here", "No member has the task."),
   runtime_not_found: entry(404, "There is no such runtime here", "No member has the runtime."),
+  method_not_allowed: entry(
+    405,
+    "This path does not take this method",
+    "The path takes other methods; the header `Allow` lists them.",
+  ),
+  not_acceptable: entry(
+    406,
+    "There is no such form of the answer",
+    "The operation has no form of answer that `Accept` allows; `detail` names its forms.",
+  ),
   source_unknown: entry(
     409,
     "The source with this hash has to be sent along",
@@ -95,6 +109,16 @@ const TABLE = {
     413,
     "The payload is too large",
     "The body, the headers, the child's output or its artifacts are too large.",
+  ),
+  unsupported_media_type: entry(
+    415,
+    "The operation does not take a body of this type",
+    "The operation does not take a body of this `Content-Type`; `detail` names those it takes.",
+  ),
+  range_not_satisfiable: entry(
+    416,
+    "There are no such bytes",
+    "The `Range` begins behind the last byte of the output.",
   ),
   request_timeout: entry(
     408,
@@ -124,7 +148,7 @@ const TABLE = {
   no_members_available: entry(
     503,
     "The pool has no member that answers",
-    "The pool has no member that answers.",
+    "The pool has registered members, but none that is healthy and answers.",
   ),
   queue_timeout: entry(503, "No slot came free in time", "No slot came free in `waitMs`."),
   draining: entry(

@@ -66,14 +66,22 @@ function withForms(route: RouteConfig): RouteConfig {
   return { ...route, request: { ...request, body: { ...request.body, content } } };
 }
 
+/** Names and lists of words come before the objects that describe them for one use. */
+const order = ([name, schema]: readonly [string, z.ZodType]) =>
+  `${schema instanceof z.ZodString || schema instanceof z.ZodEnum ? 0 : 1}${name}`;
+
 /**
  * Registers each schema under its name in the code, without `Schema`. So none takes its description
  * from the place of its first use. A schema that no operation uses goes from the document again.
  */
 function registerSchemas({ openAPIRegistry: registry }: OpenAPIHono): void {
-  for (const file of SCHEMAS)
-    for (const [name, schema] of Object.entries(file))
-      if (schema instanceof z.ZodType) registry.register(name.replace(/Schema$/, ""), schema);
+  for (const file of SCHEMAS) {
+    const schemas = Object.entries<unknown>(file).flatMap(([name, schema]) =>
+      schema instanceof z.ZodType ? [[name.replace(/Schema$/, ""), schema] as const] : [],
+    );
+    for (const entry of schemas.toSorted((a, b) => (order(a) < order(b) ? -1 : 1)))
+      registry.register(...entry);
+  }
   for (const [name, schema] of Object.entries(events.EVENT_MESSAGES))
     registry.registerComponent("schemas", name, schema as object);
 }

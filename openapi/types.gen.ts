@@ -70,6 +70,12 @@ export interface components {
          */
         TaskName: string;
         /**
+         * @description How `stdout` and `stderr` events carry bytes. `text`: as UTF-8 in which U+FFFD replaces invalid bytes. `base64`: as base64.
+         * @example text
+         * @enum {string}
+         */
+        OutputEncoding: "text" | "base64";
+        /**
          * @description Bytes.
          * @example {
          *       "base64": "aGVsbG8K"
@@ -119,18 +125,18 @@ export interface components {
             once?: boolean | undefined;
         };
         /**
-         * @description How `stdout` and `stderr` events carry bytes. `text`: as UTF-8 in which U+FFFD replaces invalid bytes. `base64`: as base64.
-         * @example text
-         * @enum {string}
-         */
-        OutputEncoding: "text" | "base64";
-        /**
          * @description The standard input of a child: text, bytes in base64, or what callers send while it runs.
          * @example {
          *       "text": "hello\n"
          *     }
          */
         Stdin: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["OpenStdin"];
+        /**
+         * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
+         * @example full
+         * @enum {string}
+         */
+        SandboxLevel: "full" | "no-cgroup" | "none";
         /**
          * @description Limits of a child that are tighter than the pool's own, which are the defaults. A request for more than the pool allows is `invalid_request`.
          * @example {
@@ -181,11 +187,11 @@ export interface components {
             artifactBytes?: number | undefined;
         };
         /**
-         * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
-         * @example full
+         * @description How values are written. `json`: as they are. `devalue`: in the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.
+         * @example json
          * @enum {string}
          */
-        SandboxLevel: "full" | "no-cgroup" | "none";
+        ValueEncoding: "json" | "devalue";
         /**
          * @description A function whose source the member has from an earlier call.
          * @example {
@@ -208,15 +214,12 @@ export interface components {
             runtime?: components["schemas"]["RuntimeName"] | undefined;
             /** @description The arguments of the function, in this order. `encoding` says how they are written. Default: none. */
             args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
         };
-        /**
-         * @description How `args` and the `value` of the result are written. Default `json`.
-         * @default json
-         * @example json
-         * @enum {string}
-         */
-        ValueEncoding: "json" | "devalue";
         /**
          * @description A function whose source comes along.
          * @example {
@@ -244,6 +247,10 @@ export interface components {
             runtime?: components["schemas"]["RuntimeName"] | undefined;
             /** @description The arguments of the function, in this order. `encoding` says how they are written. Default: none. */
             args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
         };
         /**
@@ -273,6 +280,10 @@ export interface components {
             name: components["schemas"]["TaskName"];
             /** @description The arguments of the function, in this order. `encoding` says how they are written. Default: none. */
             args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
         };
         /**
@@ -912,35 +923,23 @@ export interface components {
             error?: components["schemas"]["FunctionError"] | undefined;
         };
         /**
-         * @description Children of one member.
-         * @example {
-         *       "children": [
-         *         {
-         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "pool": "pipeline",
-         *           "member": "m1",
-         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "status": "running",
-         *           "kind": "command",
-         *           "startedAt": "2026-01-31T12:00:00.000Z",
-         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
-         *           "endedAt": null,
-         *           "exitCode": null,
-         *           "code": null,
-         *           "labels": {
-         *             "job": "nightly"
-         *           },
-         *           "sandbox": "full"
-         *         }
-         *       ]
-         *     }
+         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone.
+         * @example running
+         * @enum {string}
          */
-        ChildList: {
-            /** @description The children of this page. */
-            children: components["schemas"]["Child"][];
-            /** @description The `cursor` of the next page; absent on the last one. */
-            nextCursor?: string | undefined;
-        };
+        ChildStatus: "running" | "stopping" | "ended";
+        /**
+         * @description Whether the member does its work.
+         * @example ok
+         * @enum {string}
+         */
+        HealthStatus: "ok" | "unavailable";
+        /**
+         * @description The name of a signal of Linux.
+         * @example SIGUSR1
+         * @enum {string}
+         */
+        SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
         /**
          * @description One sandboxed process of a pool.
          * @example {
@@ -1001,11 +1000,35 @@ export interface components {
             sandbox: components["schemas"]["SandboxLevel"];
         };
         /**
-         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone.
-         * @example running
-         * @enum {string}
+         * @description Children of one member.
+         * @example {
+         *       "children": [
+         *         {
+         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "pool": "pipeline",
+         *           "member": "m1",
+         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "status": "running",
+         *           "kind": "command",
+         *           "startedAt": "2026-01-31T12:00:00.000Z",
+         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
+         *           "endedAt": null,
+         *           "exitCode": null,
+         *           "code": null,
+         *           "labels": {
+         *             "job": "nightly"
+         *           },
+         *           "sandbox": "full"
+         *         }
+         *       ]
+         *     }
          */
-        ChildStatus: "running" | "stopping" | "ended";
+        ChildList: {
+            /** @description The children of this page. */
+            children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+        };
         /**
          * @description A child, and where it runs.
          * @example {
@@ -1063,12 +1086,6 @@ export interface components {
             detail?: string | undefined;
         };
         /**
-         * @description Whether the member does its work.
-         * @example ok
-         * @enum {string}
-         */
-        HealthStatus: "ok" | "unavailable";
-        /**
          * @description Children of one pool, on all its members.
          * @example {
          *       "children": [
@@ -1101,12 +1118,6 @@ export interface components {
             /** @description Members that did not answer in time. Their children are missing from the list. */
             unreachable: components["schemas"]["MemberName"][];
         };
-        /**
-         * @description The name of a signal of Linux.
-         * @example SIGUSR1
-         * @enum {string}
-         */
-        SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
         /**
          * @description A signal for a child's program.
          * @example {
@@ -1171,6 +1182,53 @@ export interface components {
             bytes: number;
         };
         /**
+         * @description A pool with its members.
+         * @example {
+         *       "pool": "pipeline",
+         *       "members": [],
+         *       "tasks": [
+         *         "thumbnails"
+         *       ],
+         *       "runtimes": [
+         *         "node"
+         *       ]
+         *     }
+         */
+        Pool: {
+            pool: components["schemas"]["PoolName"];
+            /** @description The members of the pool. */
+            members: components["schemas"]["PoolMember"][];
+            /** @description Tasks that at least one member of the pool has. */
+            tasks: components["schemas"]["TaskName"][];
+            /** @description Runtimes that at least one member of the pool has. */
+            runtimes: components["schemas"]["RuntimeName"][];
+        };
+        /**
+         * @description A member of a pool.
+         * @example {
+         *       "member": "m1",
+         *       "url": "http://127.0.0.1:7400",
+         *       "version": "0.2.0",
+         *       "sandbox": "full",
+         *       "load": {
+         *         "active": 2,
+         *         "max": 5,
+         *         "queued": 0
+         *       }
+         *     }
+         */
+        PoolMember: {
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the member. */
+            url: string;
+            /** @description The version of the member's program. */
+            version: string;
+            /** @description The level of the member's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+            /** @description The member's load; null when it did not answer in time. */
+            load: components["schemas"]["Load"] | null;
+        };
+        /**
          * @description The pools that have members.
          * @example {
          *       "pools": [
@@ -1208,53 +1266,6 @@ export interface components {
              * @description The number of slots of all its members together.
              */
             max: number;
-        };
-        /**
-         * @description A member of a pool.
-         * @example {
-         *       "member": "m1",
-         *       "url": "http://127.0.0.1:7400",
-         *       "version": "0.2.0",
-         *       "sandbox": "full",
-         *       "load": {
-         *         "active": 2,
-         *         "max": 5,
-         *         "queued": 0
-         *       }
-         *     }
-         */
-        PoolMember: {
-            member: components["schemas"]["MemberName"];
-            /** @description The URL of the member. */
-            url: string;
-            /** @description The version of the member's program. */
-            version: string;
-            /** @description The level of the member's sandbox. */
-            sandbox: components["schemas"]["SandboxLevel"];
-            /** @description The member's load; null when it did not answer in time. */
-            load: components["schemas"]["Load"] | null;
-        };
-        /**
-         * @description A pool with its members.
-         * @example {
-         *       "pool": "pipeline",
-         *       "members": [],
-         *       "tasks": [
-         *         "thumbnails"
-         *       ],
-         *       "runtimes": [
-         *         "node"
-         *       ]
-         *     }
-         */
-        Pool: {
-            pool: components["schemas"]["PoolName"];
-            /** @description The members of the pool. */
-            members: components["schemas"]["PoolMember"][];
-            /** @description Tasks that at least one member of the pool has. */
-            tasks: components["schemas"]["TaskName"][];
-            /** @description Runtimes that at least one member of the pool has. */
-            runtimes: components["schemas"]["RuntimeName"][];
         };
         /**
          * @description A file that a child left. `/children/{id}/files/{path}` has its bytes.
@@ -1641,17 +1652,17 @@ export type RuntimeName = components['schemas']['RuntimeName'];
 export type SlotId = components['schemas']['SlotId'];
 export type SourceHash = components['schemas']['SourceHash'];
 export type TaskName = components['schemas']['TaskName'];
+export type OutputEncoding = components['schemas']['OutputEncoding'];
 export type Base64Data = components['schemas']['Base64Data'];
 export type FileContent = components['schemas']['FileContent'];
 export type TextData = components['schemas']['TextData'];
 export type UrlFile = components['schemas']['UrlFile'];
 export type OpenStdin = components['schemas']['OpenStdin'];
-export type OutputEncoding = components['schemas']['OutputEncoding'];
 export type Stdin = components['schemas']['Stdin'];
-export type Limits = components['schemas']['Limits'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
-export type FunctionByHash = components['schemas']['FunctionByHash'];
+export type Limits = components['schemas']['Limits'];
 export type ValueEncoding = components['schemas']['ValueEncoding'];
+export type FunctionByHash = components['schemas']['FunctionByHash'];
 export type FunctionBySource = components['schemas']['FunctionBySource'];
 export type FunctionWork = components['schemas']['FunctionWork'];
 export type TaskWork = components['schemas']['TaskWork'];
@@ -1670,23 +1681,23 @@ export type FunctionError = components['schemas']['FunctionError'];
 export type InvalidField = components['schemas']['InvalidField'];
 export type Load = components['schemas']['Load'];
 export type Problem = components['schemas']['Problem'];
-export type ChildList = components['schemas']['ChildList'];
-export type Child = components['schemas']['Child'];
 export type ChildStatus = components['schemas']['ChildStatus'];
+export type HealthStatus = components['schemas']['HealthStatus'];
+export type SignalName = components['schemas']['SignalName'];
+export type Child = components['schemas']['Child'];
+export type ChildList = components['schemas']['ChildList'];
 export type ChildReference = components['schemas']['ChildReference'];
 export type Count = components['schemas']['Count'];
 export type Health = components['schemas']['Health'];
-export type HealthStatus = components['schemas']['HealthStatus'];
 export type PoolChildList = components['schemas']['PoolChildList'];
-export type SignalName = components['schemas']['SignalName'];
 export type SignalRequest = components['schemas']['SignalRequest'];
 export type Slot = components['schemas']['Slot'];
 export type Tasks = components['schemas']['Tasks'];
 export type Written = components['schemas']['Written'];
+export type Pool = components['schemas']['Pool'];
+export type PoolMember = components['schemas']['PoolMember'];
 export type PoolList = components['schemas']['PoolList'];
 export type PoolSummary = components['schemas']['PoolSummary'];
-export type PoolMember = components['schemas']['PoolMember'];
-export type Pool = components['schemas']['Pool'];
 export type Artifact = components['schemas']['Artifact'];
 export type RunProblem = components['schemas']['RunProblem'];
 export type Usage = components['schemas']['Usage'];

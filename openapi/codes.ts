@@ -77,13 +77,23 @@ const TABLE = {
   runtime_not_found: entry(404, "There is no such runtime here", "No member has the runtime."),
   method_not_allowed: entry(
     405,
-    "This path does not take this method",
-    "The path takes other methods; the header `Allow` lists them.",
+    "The path has no such method",
+    "The path has other methods; the header `Allow` names them.",
   ),
   not_acceptable: entry(
     406,
-    "There is no such form of the answer",
-    "The operation has no form of answer that `Accept` allows; `detail` names its forms.",
+    "The answer has no such form",
+    "The operation has no form of answer that `Accept` names.",
+  ),
+  unsupported_media_type: entry(
+    415,
+    "The operation takes no such body",
+    "The operation takes no body of this `content-type`; the detail names those that it takes.",
+  ),
+  range_not_satisfiable: entry(
+    416,
+    "There is no such range",
+    "The range is malformed, or begins behind the last byte; `Content-Range` has the length.",
   ),
   source_unknown: entry(
     409,
@@ -109,16 +119,6 @@ const TABLE = {
     413,
     "The payload is too large",
     "The body, the headers, the child's output or its artifacts are too large.",
-  ),
-  unsupported_media_type: entry(
-    415,
-    "The operation does not take a body of this type",
-    "The operation does not take a body of this `Content-Type`; `detail` names those it takes.",
-  ),
-  range_not_satisfiable: entry(
-    416,
-    "There are no such bytes",
-    "The `Range` begins behind the last byte of the output.",
   ),
   request_timeout: entry(
     408,

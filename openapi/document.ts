@@ -82,8 +82,6 @@ function registerSchemas({ openAPIRegistry: registry }: OpenAPIHono): void {
     for (const entry of schemas.toSorted((a, b) => (order(a) < order(b) ? -1 : 1)))
       registry.register(...entry);
   }
-  for (const [name, schema] of Object.entries(events.EVENT_MESSAGES))
-    registry.registerComponent("schemas", name, schema as object);
 }
 
 /** Builds the canonical document, OpenAPI 3.1. */
@@ -105,5 +103,5 @@ export function buildDocument() {
     security: [{ bearer: [] }],
     tags: TAGS,
   });
-  return canonical(document as typeof document & Node);
+  return canonical(document as typeof document & Node, events.EVENT_MESSAGES);
 }

@@ -5,36 +5,6 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description One server-sent event in UTF-8, whose `data` is a `PoolEvent`. The stream has no `retry`. A comment line comes after 10 seconds of silence.
-         * @example {
-         *       "event": "queued",
-         *       "data": "{\"type\":\"queued\",\"position\":1}"
-         *     }
-         */
-        PoolEventMessage: {
-            /** @description The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. Absent for events that are not kept. */
-            id?: string | undefined;
-            /** @description The `type` of the event. More types may come. */
-            event: "queued" | "placed" | "stdout" | "stderr" | "progress" | "gap" | "result" | "failed" | (string & {});
-            /** @description The event as one line of JSON. */
-            data: string;
-        };
-        /**
-         * @description One server-sent event in UTF-8, whose `data` is a `SlotEvent`. The stream has no `retry`. A comment line comes after 10 seconds of silence.
-         * @example {
-         *       "event": "queued",
-         *       "data": "{\"type\":\"queued\",\"position\":1}"
-         *     }
-         */
-        SlotEventMessage: {
-            /** @description The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. Absent for events that are not kept. */
-            id?: string | undefined;
-            /** @description The `type` of the event. More types may come. */
-            event: "queued" | "granted" | "failed" | (string & {});
-            /** @description The event as one line of JSON. */
-            data: string;
-        };
-        /**
          * @description The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
          * @example m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e
          */
@@ -833,7 +803,7 @@ export interface components {
          * @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status.
          * @example at_capacity
          */
-        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
         /**
          * @description An error that a function threw, as its child saw it.
          * @example {
@@ -1643,8 +1613,6 @@ export interface components {
     headers: never;
     pathItems: never;
 }
-export type PoolEventMessage = components['schemas']['PoolEventMessage'];
-export type SlotEventMessage = components['schemas']['SlotEventMessage'];
 export type ChildId = components['schemas']['ChildId'];
 export type MemberName = components['schemas']['MemberName'];
 export type PoolName = components['schemas']['PoolName'];

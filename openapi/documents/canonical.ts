@@ -8,12 +8,13 @@ const isAnnotation = (schema: Node) => Object.keys(schema).every((key) => ANNOTA
 
 /**
  * @param document that the library built from the routes.
+ * @param messages the framing of the events of a stream, by the name of the events' schema.
  */
-export function canonical<T extends Node>(document: T): T {
+export function canonical<T extends Node>(document: T, messages: Node): T {
   const schemas = (document.components as Node).schemas as Node;
   const own = (ref: unknown) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
   const change = (schema: Node) => formatted(exemplified(exclusive(besideRef(schema, own))));
-  return pruned(framed(mapSchemas(document, change)));
+  return pruned(mapSchemas(framed({ ...document, webhooks: undefined }, messages), change));
 }
 
 /** A reference with a description beside it, in place of `allOf` with both. */
@@ -52,12 +53,12 @@ function formatted(schema: Node): Node {
 }
 
 /** Names the framing of every stream of events: `itemSchema`, which 3.1 does not have yet. */
-function framed<T>(part: T): T {
-  if (Array.isArray(part)) return part.map(framed) as T;
+function framed<T>(part: T, messages: Node): T {
+  if (Array.isArray(part)) return part.map((item) => framed(item, messages)) as T;
   if (!isNode(part)) return part;
-  const node: Node = mapValues(part, framed);
+  const node: Node = mapValues(part, (value) => framed(value, messages));
   const { schema } = (node["text/event-stream"] ?? {}) as { readonly schema?: Node };
   if (!schema?.$ref) return node as T;
-  const item = { "x-itemSchema": { $ref: `${schema.$ref}Message` } };
-  return { ...node, "text/event-stream": { schema, ...item } } as T;
+  const item = messages[String(schema.$ref).split("/").at(-1) ?? ""];
+  return { ...node, "text/event-stream": { schema, "x-itemSchema": item } } as T;
 }

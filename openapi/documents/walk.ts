@@ -9,6 +9,7 @@ export type Change = (schema: Node) => Node;
 const SCHEMA = new Set([
   "schema",
   "itemSchema",
+  "x-itemSchema",
   "items",
   "additionalProperties",
   "propertyNames",

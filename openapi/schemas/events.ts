@@ -156,13 +156,13 @@ export const SlotEventSchema = z
 const MESSAGES = { PoolEvent: PoolEventSchema, SlotEvent: SlotEventSchema } as const;
 
 /**
- * The framing of an event, as JSON Schema: one server-sent event, before its data is parsed. Only
- * the document has it.
+ * The framing of the events, as JSON Schema: one server-sent event, before its data is parsed. Only
+ * the documents have it.
  */
 export const EVENT_MESSAGES = Object.fromEntries(
   Object.entries(MESSAGES).map(([name, { options }]) => {
     const types = options.map(({ shape }) => shape.type.value);
-    return [`${name}Message`, messageOf(name, types)];
+    return [name, messageOf(name, types)];
   }),
 );
 

@@ -38,8 +38,8 @@ export class PoolError extends Error {
     this.problem = problem;
   }
 
-  /** The stable code of the problem. */
-  get code(): ErrorCode {
+  /** The stable code of the problem. A newer member may send one that this version lacks. */
+  get code(): Problem["code"] {
     return this.problem.code;
   }
 
@@ -48,7 +48,7 @@ export class PoolError extends Error {
    * False for a code that this version does not know.
    */
   get retryable(): boolean {
-    return ERRORS[this.code]?.retryable ?? false;
+    return isErrorCode(this.code) && ERRORS[this.code].retryable;
   }
 
   static of(code: ErrorCode, detail: string, extras?: ProblemExtras & ErrorOptions): PoolError {
@@ -78,6 +78,11 @@ export function errorFor(problem: Problem): PoolError {
   return problem.code === "function_threw" && problem.error
     ? new FunctionThrewError({ ...problem, error: problem.error })
     : new PoolError(problem);
+}
+
+/** Whether this version knows the code. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
 }
 
 /** The message of any thrown value. */

@@ -2,7 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
-import { ChildSchema, SignalSchema } from "../schemas/resources.ts";
+import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
 import { ok, problems, stream } from "./responses.ts";
 
 const tags = ["Children"];
@@ -126,7 +126,7 @@ export const writeStdin = createRoute({
   responses: {
     200: {
       description: "The child's pipe took the whole body.",
-      content: json(z.object({ bytes: z.int() }).openapi("Written")),
+      content: json(WrittenSchema),
     },
     ...problems(["invalid_request", "child_not_found", "stdin_closed", "member_lost"]),
   },
@@ -138,7 +138,7 @@ export const signalChild = createRoute({
   path: "/children/{id}/signal",
   tags,
   summary: "Send a signal to the child's program",
-  request: { params, body: jsonBody(SignalSchema) },
+  request: { params, body: jsonBody(SignalRequestSchema) },
   responses: {
     202: { description: "The child.", content: json(ChildSchema) },
     ...problems(unreachable),

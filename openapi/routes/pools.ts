@@ -2,12 +2,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../schemas/names.ts";
-import {
-  childFilter,
-  PoolChildListSchema,
-  PoolListSchema,
-  PoolSchema,
-} from "../schemas/resources.ts";
+import { PoolListSchema, PoolSchema } from "../schemas/pools.ts";
+import { childFilter, PoolChildListSchema } from "../schemas/resources.ts";
 import { ChildSpecSchema } from "../schemas/spec.ts";
 import { callDocs, callResponses, ok, placedResponses, unknownWork } from "./responses.ts";
 

@@ -2,9 +2,10 @@
 import { z } from "@hono/zod-openapi";
 import { bytes, json } from "../bodies.ts";
 import { ERRORS, type ErrorCode, type ProblemStatus } from "../errors.ts";
+import { RunProblemSchema, RunResultSchema } from "../schemas/endings.ts";
 import { PoolEventSchema } from "../schemas/events.ts";
 import { ProblemSchema } from "../schemas/problem.ts";
-import { CallProblemSchema, CallResultSchema, ChildSchema } from "../schemas/resources.ts";
+import { ChildSchema } from "../schemas/resources.ts";
 
 /** Codes of requests that are refused before any operation sees them. */
 const ADMISSION = [
@@ -85,9 +86,9 @@ export function callResponses(codes: readonly ErrorCode[]) {
         "terminal event as JSON in the trailer `pool-ending`. The server breaks that connection " +
         "when a command exits with another code than 0 or the child fails. HTTP/1.0 cannot tell " +
         "such a break from an end, so it gets a refusal.",
-      content: { ...stream.content, ...json(CallResultSchema), ...bytes },
+      content: { ...stream.content, ...json(RunResultSchema), ...bytes },
     },
-    ...problems([...malformed, ...codes, ...endings], CallProblemSchema),
+    ...problems([...malformed, ...codes, ...endings], RunProblemSchema),
   };
 }
 

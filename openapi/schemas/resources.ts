@@ -1,18 +1,21 @@
-/** The resources in answers: children, slots, pools, members and endings. */
+/** The resources in answers: children, slots and members. */
 import { z } from "@hono/zod-openapi";
 import { SandboxLevelSchema } from "./limits.ts";
 import {
   ChildIdSchema,
   MemberNameSchema,
   PoolNameSchema,
+  RuntimeNameSchema,
   SlotIdSchema,
   TaskNameSchema,
 } from "./names.ts";
-import { ErrorCodeSchema, FunctionErrorSchema, LoadSchema, ProblemSchema } from "./problem.ts";
-import { KINDS } from "./spec.ts";
+import { ErrorCodeSchema, LoadSchema } from "./problem.ts";
+import { ChildKindSchema } from "./spec.ts";
+import { documented, orNull } from "./values.ts";
 
-/** A value that may be absent; its key is always there. */
-const orNull = <S extends z.ZodType>(schema: S) => z.union([schema, z.null()]);
+export const MEMBER_URL = "http://127.0.0.1:7400";
+const CHILD_ID = "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e";
+export const LOAD_EXAMPLE = { active: 2, max: 5, queued: 0 };
 
 export const SlotSchema = z
   .object({
@@ -24,7 +27,13 @@ export const SlotSchema = z
       .describe("The slot becomes free at this time unless a child has taken it."),
   })
   .openapi("Slot", {
-    description: "The right to run one child on this member. It is held for a short time.",
+    description: "The right to run one child on one member. It is held for a short time.",
+    example: {
+      id: "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
+      pool: "pipeline",
+      member: "m1",
+      heldUntil: "2026-01-31T12:00:05.000Z",
+    },
   });
 
 export type Slot = z.infer<typeof SlotSchema>;
@@ -44,181 +53,182 @@ export const SIGNALS = [
   "SIGWINCH",
 ] as const;
 
-export const SignalSchema = z
-  .strictObject({ signal: z.enum(SIGNALS, `expected one of ${SIGNALS.join(", ")}`) })
-  .openapi("Signal");
+export const SignalNameSchema = z
+  .enum(SIGNALS, `expected one of ${SIGNALS.join(", ")}`)
+  .openapi("SignalName", { description: "The name of a signal of Linux.", example: "SIGUSR1" });
 
-export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus");
+export const SignalRequestSchema = z
+  .strictObject({ signal: SignalNameSchema.describe("The signal to send.") })
+  .openapi("SignalRequest", {
+    description: "A signal for a child's program.",
+    example: { signal: "SIGUSR1" },
+  });
+
+export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus", {
+  description:
+    "What a child does. `running`: its program runs or is being started. `stopping`: it is being " +
+    "stopped. `ended`: its process is gone.",
+  example: "running",
+});
 
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
 
+/** A query parameter that came once is a string. */
+const listOf = (value: unknown) => (typeof value === "string" ? [value] : value);
+
 /** The query parameters that choose the children of a listing. */
 export const childFilter = {
-  label: z
-    .union([z.string(), z.array(z.string())])
-    .optional()
-    .openapi({
+  label: documented(
+    z.preprocess(
+      listOf,
+      z.array(z.string().describe("`NAME=VALUE`, or `NAME` for any value.")).optional(),
+    ),
+    {
       description:
-        "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
-        "selects children that have all of the labels.",
-      example: "job=nightly",
-    }),
-  status: ChildStatusSchema.optional(),
+        "Children that have this label: `NAME=VALUE`, or `NAME` for any value. A repeated " +
+        "parameter chooses children that have all of the labels. Default: any children.",
+      example: ["job=nightly"],
+    },
+  ),
+  status: ChildStatusSchema.optional().describe("Children with this status. Default: any."),
 };
 
-export const ChildReferenceSchema = z
-  .object({
-    id: ChildIdSchema,
-    pool: PoolNameSchema,
-    member: MemberNameSchema,
-    url: z.string().describe("The URL of the child on its own member."),
-  })
-  .openapi("ChildReference");
+const referenceFields = {
+  id: ChildIdSchema,
+  pool: PoolNameSchema.describe("The pool of the child."),
+  member: MemberNameSchema.describe("The member that runs the child."),
+  url: z.string().describe("The URL of the child on its own member."),
+};
+
+export const REFERENCE_EXAMPLE = {
+  id: CHILD_ID,
+  pool: "pipeline",
+  member: "m1",
+  url: `${MEMBER_URL}/children/${CHILD_ID}`,
+} as const;
+
+export const ChildReferenceSchema = z.object(referenceFields).openapi("ChildReference", {
+  description: "A child, and where it runs.",
+  example: REFERENCE_EXAMPLE,
+});
 
 export type ChildReference = z.infer<typeof ChildReferenceSchema>;
 
-export const ChildSchema = ChildReferenceSchema.extend({
-  status: ChildStatusSchema,
-  kind: z.enum(KINDS),
-  startedAt: z.iso.datetime(),
-  deadlineAt: orNull(z.iso.datetime()).describe(
-    "The time when the child will be stopped; null if it has no deadline.",
-  ),
-  endedAt: orNull(z.iso.datetime()).describe(
-    "The time when the child's process ended; null while it runs.",
-  ),
-  exitCode: orNull(z.int()).describe(
-    "The exit code of a command that has ended; 128 + n when signal n ended it.",
-  ),
-  code: orNull(ErrorCodeSchema).describe("The code of the problem of a child that failed."),
-  labels: z.record(z.string(), z.string()),
-  sandbox: SandboxLevelSchema,
-}).openapi("Child");
+const CHILD = {
+  ...REFERENCE_EXAMPLE,
+  status: "running",
+  kind: "command",
+  startedAt: "2026-01-31T12:00:00.000Z",
+  deadlineAt: "2026-01-31T12:05:00.000Z",
+  endedAt: null,
+  exitCode: null,
+  code: null,
+  labels: { job: "nightly" },
+  sandbox: "full",
+} as const;
+
+export const ChildSchema = z
+  .object({
+    ...referenceFields,
+    status: ChildStatusSchema,
+    kind: ChildKindSchema,
+    startedAt: z.iso.datetime().describe("The time when the child got its slot."),
+    deadlineAt: orNull(z.iso.datetime()).describe(
+      "The time when the child will be stopped; null if it has no deadline.",
+    ),
+    endedAt: orNull(z.iso.datetime()).describe(
+      "The time when the child's process ended; null while it runs.",
+    ),
+    exitCode: orNull(z.int()).openapi({
+      description:
+        "The exit code of a command that has ended; 128 + n when signal n ended it. Null " +
+        "otherwise.",
+      format: "int32",
+    }),
+    code: orNull(ErrorCodeSchema).describe(
+      "The code of the problem of a child that failed; null otherwise.",
+    ),
+    labels: z
+      .record(z.string(), z.string().describe("The label's value."))
+      .describe("The names and values that the caller gave the child."),
+    sandbox: SandboxLevelSchema.describe("The level of the child's sandbox."),
+  })
+  .openapi("Child", { description: "One sandboxed process of a pool.", example: CHILD });
 
 export type ChildInfo = z.infer<typeof ChildSchema>;
 
-export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).openapi("ChildList");
+export const nextCursor = z
+  .string()
+  .optional()
+  .describe("The `cursor` of the next page; absent on the last one.");
 
-export const PoolChildListSchema = ChildListSchema.extend({
-  unreachable: z
-    .array(MemberNameSchema)
-    .describe("Members that did not answer in time. Their children are missing from the list."),
-}).openapi("PoolChildList");
+const childListFields = {
+  children: z.array(ChildSchema).describe("The children of this page."),
+  nextCursor,
+};
+
+export const ChildListSchema = z.object(childListFields).openapi("ChildList", {
+  description: "Children of one member.",
+  example: { children: [CHILD] },
+});
+
+export const PoolChildListSchema = z
+  .object({
+    ...childListFields,
+    unreachable: z
+      .array(MemberNameSchema)
+      .describe("Members that did not answer in time. Their children are missing from the list."),
+  })
+  .openapi("PoolChildList", {
+    description: "Children of one pool, on all its members.",
+    example: { children: [CHILD], unreachable: [] },
+  });
 
 export const CountSchema = z
-  .object({ member: MemberNameSchema, pools: z.record(z.string(), LoadSchema) })
+  .object({
+    member: MemberNameSchema.describe("The member that answers."),
+    pools: z.record(z.string(), LoadSchema).describe("The load of the member, by pool."),
+  })
   .openapi("Count", {
-    example: { member: "m1", pools: { pipeline: { active: 2, max: 5, queued: 0 } } },
+    description: "The load of one member.",
+    example: { member: "m1", pools: { pipeline: LOAD_EXAMPLE } },
   });
 
 export type Count = z.infer<typeof CountSchema>;
 
-export const PoolMemberSchema = z
-  .object({
-    member: MemberNameSchema,
-    url: z.string(),
-    version: z.string(),
-    sandbox: SandboxLevelSchema,
-    load: orNull(LoadSchema).describe("The member's load; null when it did not answer in time."),
-  })
-  .openapi("PoolMember");
-
-export type PoolMember = z.infer<typeof PoolMemberSchema>;
-
 export const TasksSchema = z
   .object({
-    member: MemberNameSchema,
-    tasks: z.array(TaskNameSchema),
-    runtimes: z.array(z.string()),
+    member: MemberNameSchema.describe("The member that answers."),
+    tasks: z.array(TaskNameSchema).describe("The tasks that the operator installed."),
+    runtimes: z.array(RuntimeNameSchema).describe("The runtimes that work on the member."),
   })
-  .openapi("Tasks", { description: "The tasks and runtimes of this member." });
+  .openapi("Tasks", {
+    description: "The tasks and runtimes of one member.",
+    example: { member: "m1", tasks: ["thumbnails"], runtimes: ["node", "python"] },
+  });
 
 export type Tasks = z.infer<typeof TasksSchema>;
 
-export const PoolSchema = z
-  .object({
-    pool: PoolNameSchema,
-    members: z.array(PoolMemberSchema),
-    tasks: z.array(TaskNameSchema).describe("Tasks that at least one member of the pool has."),
-    runtimes: z.array(z.string()).describe("Runtimes that at least one member of the pool has."),
-  })
-  .openapi("Pool");
+export const WrittenSchema = z
+  .object({ bytes: z.int().min(0).describe("The number of bytes that the child's pipe took.") })
+  .openapi("Written", {
+    description: "The receipt for a body that a child took.",
+    example: { bytes: 1_048_576 },
+  });
 
-export const PoolListSchema = z
-  .object({
-    pools: z.array(
-      z.object({
-        pool: PoolNameSchema,
-        members: z.int().describe("The number of its members."),
-        max: z.int().describe("The number of slots of all its members together."),
-      }),
-    ),
-  })
-  .openapi("PoolList");
-
-export const UsageSchema = z
-  .object({
-    wallMs: z.number().describe("Milliseconds from placement to the end of the process."),
-    cpuMs: orNull(z.number()).describe(
-      "Milliseconds of user and system time of all processes of the child, with the start of " +
-        "its sandbox; null when the member cannot measure it (a command without a cgroup).",
-    ),
-    maxRssBytes: orNull(z.int()).describe(
-      "The most memory that all processes of the child and its workspace took at any time; " +
-        "null when the member cannot measure it (a command without a cgroup).",
-    ),
-  })
-  .openapi("Usage");
-
-export type Usage = z.infer<typeof UsageSchema>;
-
-export const ArtifactSchema = z.object({ path: z.string(), bytes: z.int() }).openapi("Artifact");
-
-/** The ending of a child: the fields that `result`, `failed` and the JSON answer share. */
-export const endingFields = {
-  value: z
-    .any()
-    .optional()
-    .describe("The value that the function returned; null for undefined. `encoding` says how."),
-  encoding: z
-    .literal("devalue")
-    .optional()
-    .describe("How `value` is written; absent for plain JSON."),
-  exitCode: z.int().optional().describe("The command's exit code; 128 + n when signal n ended it."),
-  usage: UsageSchema,
-  artifacts: z.array(ArtifactSchema),
-};
-
-/** The JSON answer adds the child and its output to the ending. */
-const waitedFields = {
-  child: ChildReferenceSchema,
-  stdout: z.string(),
-  stderr: z.string(),
-  truncated: z
-    .boolean()
-    .describe(
-      "True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr.",
-    ),
-};
-
-export const CallResultSchema = z
-  .object({ ...waitedFields, ...endingFields })
-  .openapi("CallResult");
-
-export type CallResult = z.infer<typeof CallResultSchema>;
-
-export const CallProblemSchema = ProblemSchema.extend(
-  z.object({ ...waitedFields, ...endingFields, error: FunctionErrorSchema }).partial().shape,
-).openapi("CallProblem", {
-  description:
-    "A problem. When a child had been placed, the fields of a result that it left are beside it.",
+export const HealthStatusSchema = z.enum(["ok", "unavailable"]).openapi("HealthStatus", {
+  description: "Whether the member does its work.",
+  example: "ok",
 });
 
 export const HealthSchema = z
   .object({
-    status: z.enum(["ok", "unavailable"]),
-    member: MemberNameSchema,
-    sandbox: SandboxLevelSchema,
-    detail: z.string().optional(),
+    status: HealthStatusSchema,
+    member: MemberNameSchema.describe("The member that answers."),
+    sandbox: SandboxLevelSchema.describe("The level of the member's sandbox."),
+    detail: z.string().optional().describe("For people: the reason why it is unavailable."),
   })
-  .openapi("Health");
+  .openapi("Health", {
+    description: "The health of one member.",
+    example: { status: "ok", member: "m1", sandbox: "full" },
+  });

@@ -8,12 +8,12 @@ export {
   type Problem,
 } from "../../openapi/errors.ts";
 export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
+export type { Usage } from "../../openapi/schemas/endings.ts";
+export type { PoolMember } from "../../openapi/schemas/pools.ts";
 export type {
   ChildInfo,
   ChildReference,
   Count,
-  PoolMember,
-  Usage,
 } from "../../openapi/schemas/resources.ts";
 export { type Bundle, bundle } from "./bundle.ts";
 export type {

@@ -5,8 +5,10 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import {
   ERRORS,
+  isErrorCode,
   PoolError,
   type Problem,
+  type ProblemStatus,
   problem,
   RETRY_AFTER_SECONDS,
 } from "../../openapi/errors.ts";
@@ -16,7 +18,8 @@ import {
  * and with `WWW-Authenticate` where a token is required.
  */
 export function problemAnswer(answer: Problem) {
-  const { status } = ERRORS[answer.code];
+  // A member of a newer version may have answered with a code that this one lacks.
+  const status = (isErrorCode(answer.code) ? ERRORS[answer.code] : answer).status as ProblemStatus;
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
   if (status === 401) headers["www-authenticate"] = "Bearer";

@@ -1,7 +1,7 @@
 /** One child: its process, its log, and its one ending, whatever goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { PoolError } from "../../openapi/errors.ts";
+import { isErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
@@ -222,7 +222,10 @@ export class Child {
     const detail = error instanceof PoolError ? error.message : String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
-      this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      this.#cause ??
+      (error instanceof PoolError && isErrorCode(error.code)
+        ? { code: error.code, detail }
+        : undefined);
     return {
       outcome: { kind: "unavailable", detail },
       cause: process ? undefined : cause,

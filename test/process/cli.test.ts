@@ -707,7 +707,7 @@ describe.skipIf(!hasSandbox)(`the package${unlessSandbox}`, () => {
     );
     expect(packed.code, packed.stderr).toBe(0);
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
-    expect(tarball).toBe("distributed-pool-0.1.0.tgz");
+    expect(tarball).toBe("distributed-pool-0.2.0.tgz");
 
     await writeFile(join(folder, "package.json"), '{"name":"user","private":true,"type":"module"}');
     const options = { cwd: folder, timeout: INSTALL_TIMEOUT_MS };

@@ -2,13 +2,12 @@
 import type { z } from "@hono/zod-openapi";
 import { PoolError } from "../../../openapi/errors.ts";
 import { memberOfChild } from "../../../openapi/names.ts";
+import type { PoolListSchema, PoolSchema } from "../../../openapi/schemas/pools.ts";
 import type {
   ChildInfo,
   ChildStatus,
   Count,
   PoolChildListSchema,
-  PoolListSchema,
-  PoolSchema,
 } from "../../../openapi/schemas/resources.ts";
 import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Answer, RequestOptions } from "../http/client.ts";

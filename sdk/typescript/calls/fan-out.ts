@@ -135,7 +135,8 @@ class FanOut<I, R> {
       this.#waiting.set(index, await this.#work(input, this.#stop.signal));
       this.#done += 1;
     } catch (error) {
-      if (error instanceof Error)
+      // A call that was stopped rejects with the reason of the stop, which is not its own.
+      if (error instanceof Error && !this.#stop.signal.aborted)
         Reflect.defineProperty(error, "index", { value: index, enumerable: true });
       this.#fail(error);
     }

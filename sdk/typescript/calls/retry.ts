@@ -34,7 +34,7 @@ export class Retries {
     this.#signal = signal;
   }
 
-  /** What remains of the deadline, as a key of the spec; no key for the first try. */
+  /** The rest of the deadline, as a key of the spec; no key for the first try. */
   get forSpec(): { deadlineMs?: number } {
     return this.#made === 0 ? {} : this.#deadline.forSpec;
   }

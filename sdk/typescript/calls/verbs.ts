@@ -141,8 +141,7 @@ export abstract class Verbs {
   map(
     pool: string,
     work: Work,
-    inputs: Inputs<unknown>,
-    options: MapOptions = {},
+    ...[inputs, options]: [inputs: Inputs<unknown>, options?: MapOptions]
   ): MapResults<unknown> {
     const { onProgress: _, ...defaults } = this.defaults;
     return mapped(this, { ...MAP_DEFAULTS, ...defaults, ...options, pool, work, inputs });

@@ -61,7 +61,17 @@ export type Spec = CommandSpec | FunctionSpec | TaskSpec;
 /** Options of the caller's side, and defaults for the keys of the spec. */
 export interface CallOptions extends SpecFields, ValueFields, OutputStreams {
   /** Ends the wait. The child lives on, unless it is linked. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Further tries for what certainly started nothing: the pool was full, no member could be
+   * reached, or the member refused because of its load. What may have run is never tried again.
+   * The pauses are random: up to 100 ms before the first, and twice as long before each next one,
+   * up to 10 seconds, behind the time of `Retry-After`. No try starts after `deadlineMs`. Default
+   * 0; 5 for each input of a `map`.
+   */
+  readonly retries?: number | undefined;
+  /** The bytes of stdout, and of stderr, that `run` keeps. Default 1,048,576 (1 MiB). */
+  readonly maxOutputBytes?: number | undefined;
 }
 
 /** How a command ended. */
@@ -85,7 +95,8 @@ export function specOf(work: Work, rest: unknown[]): [spec: Spec, options: CallO
  * @throws {PoolError} `invalid_request` for a function or an argument that cannot travel.
  */
 export function contractSpec(spec: Spec, options: CallOptions): SpecWithFiles {
-  const { stdout, stderr, onProgress, signal, encoding: usual, ...defaults } = options;
+  const { stdout, stderr, onProgress, maxOutputBytes, ...ours } = options;
+  const { signal, retries, encoding: usual, ...defaults } = ours;
   const {
     function: fn,
     task,

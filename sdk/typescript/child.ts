@@ -10,8 +10,15 @@ import { openEvents, resumeEvents } from "./http/resume.ts";
 import type { Access } from "./placement/access.ts";
 import { withValues } from "./values.ts";
 
-/** How a child ended by itself: the `exitCode` of a command, the `value` of a function. */
-export type Ending = Omit<EventOf<"result">, "type">;
+/**
+ * How a child ended by itself: the `exitCode` of a command, the `value` of a function, its `usage`
+ * and its `artifacts`.
+ */
+export interface Ending extends Omit<EventOf<"result">, "type" | "encoding"> {
+  readonly child: Child;
+  /** Reads an artifact, as {@link Child.file} does. */
+  file(path: string): ReturnType<Child["file"]>;
+}
 
 export interface EventsOptions {
   /** The id of an event: only later ones are read. Default: from the first one that is kept. */
@@ -35,10 +42,13 @@ export interface WriteOptions {
 type Signal = (typeof SIGNALS)[number];
 
 /** The ending in a terminal event. @throws {PoolError} the problem of a `failed` event. */
-export function endingOf(event: EventOf<"result" | "failed">): Ending {
+export function endingOf(
+  event: EventOf<"result" | "failed"> & { readonly id?: number },
+  child: Child,
+): Ending {
   if (event.type === "failed") throw errorFor(event.problem);
-  const { type: _, ...ending } = event;
-  return ending;
+  const { type: _, id: _id, encoding: _encoding, ...ending } = event;
+  return { child, file: (path) => child.file(path), ...ending };
 }
 
 /**
@@ -119,7 +129,7 @@ export class Child {
    * const { exitCode } = await child.exit;
    */
   get exit(): Promise<Ending> {
-    this.#exit ??= copyOutput(this.events()).then(endingOf);
+    this.#exit ??= copyOutput(this.events()).then((event) => endingOf(event, this));
     return this.#exit;
   }
 

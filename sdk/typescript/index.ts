@@ -24,6 +24,9 @@ export type {
   Spec,
   TaskSpec,
 } from "./call-spec.ts";
+export type { Inputs } from "./calls/fan-out.ts";
+export type { MapOptions, MapProgress, MapResults } from "./calls/map.ts";
+export type { CommandRun, FunctionRun, Output } from "./calls/results.ts";
 export {
   Child,
   type Ending,

@@ -12,11 +12,14 @@ import {
   type TaskSpec,
   type Work,
 } from "./call-spec.ts";
-import { Child, endingOf } from "./child.ts";
+import { copied } from "./calls/results.ts";
+import { Retries, retried } from "./calls/retry.ts";
+import { Verbs } from "./calls/verbs.ts";
+import { Child } from "./child.ts";
 import { Connection, type DistributedPoolOptions } from "./connection.ts";
 import { splitFiles } from "./files.ts";
 import type { ArgumentsOf, PoolContext, PoolFunction, Task } from "./functions.ts";
-import { copyOutput, type NumberedEvent, requireWhole } from "./http/read-events.ts";
+import type { NumberedEvent } from "./http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { streamCall } from "./stream-call.ts";
 
@@ -35,9 +38,8 @@ export interface ChildrenFilter {
  * const sum = await pools.call("pipeline", (a: number, b: number) => a + b, 1211, 1);
  * await pools.close();
  */
-export class DistributedPool {
+export class DistributedPool extends Verbs {
   readonly #connection: Connection;
-  readonly #defaults: CallOptions;
 
   /**
    * Opens no connection; the first request does.
@@ -54,8 +56,8 @@ export class DistributedPool {
    * const pools = new DistributedPool({ consul: consulOptionsFrom(process.env), token });
    */
   constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
+    super(defaults);
     this.#connection = options instanceof Connection ? options : new Connection(options);
-    this.#defaults = defaults;
   }
 
   /**
@@ -66,7 +68,7 @@ export class DistributedPool {
    * await pools.with({ deadlineMs: 1_000, stdout: null }).call("pipeline", work, 42);
    */
   with(defaults: CallOptions): DistributedPool {
-    return new DistributedPool(this.#connection, { ...this.#defaults, ...defaults });
+    return new DistributedPool(this.#connection, { ...this.defaults, ...defaults });
   }
 
   /**
@@ -118,8 +120,8 @@ export class DistributedPool {
    * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not
    * an error.
    *
-   * @returns `exitCode`, `usage` (`wallMs`, `cpuMs`, `maxRssBytes`) and `artifacts`, the files that
-   *   the child left.
+   * @returns `child`, a handle; `exitCode`; `usage` (`wallMs`, `cpuMs`, `maxRssBytes`);
+   *   `artifacts`, the files that the child left, and `file(path)` to read one.
    * @throws {PoolError} as above, but for `function_threw`; `worker_crashed` when a signal ended
    *   the command.
    * @example
@@ -142,11 +144,11 @@ export class DistributedPool {
       stdout = process.stdout,
       stderr = process.stderr,
       onProgress,
-    } = { ...this.#defaults, ...options };
+    } = { ...this.defaults, ...options };
     // As base64, the bytes that are copied here are the bytes that the child wrote.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
-    const needed = stdout === null && stderr === null ? events : requireWhole(events);
-    const ending = endingOf(await copyOutput(needed, { stdout, stderr, onProgress }));
+    const childOf = (id: string) => this.child(id);
+    const ending = await copied(events, { stdout, stderr, onProgress, childOf });
     return spec.function === undefined && spec.task === undefined ? ending : ending.value;
   }
 
@@ -169,8 +171,9 @@ export class DistributedPool {
     spec: Spec,
     options: CallOptions = {},
   ): AsyncGenerator<NumberedEvent, void, undefined> {
-    const all = { ...this.#defaults, ...options };
-    const call = { spec: contractSpec(spec, all), signal: all.signal };
+    const all = { ...this.defaults, ...options };
+    const { signal, retries } = all;
+    const call = { spec: contractSpec(spec, all), signal, retries };
     yield* streamCall(this.#connection, pool, call);
   }
 
@@ -186,10 +189,14 @@ export class DistributedPool {
    * console.log(child.id);
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
-    const all = { ...this.#defaults, ...options };
+    const all = { ...this.defaults, ...options };
     const { spec: wire, parts } = await splitFiles(contractSpec(spec, all));
-    const placing = { signal: all.signal, parts };
-    const { id } = await this.#connection.access.placeChild(pool, wire, placing);
+    const { signal } = all;
+    const retries = new Retries({ ...wire, retries: all.retries, signal });
+    const { access } = this.#connection;
+    const { id } = await retried(retries, () =>
+      access.placeChild(pool, { ...wire, ...retries.forSpec }, { signal, parts }),
+    );
     return this.child(id);
   }
 

@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { isTerminal } from "../../openapi/events.ts";
+import { Retries, retriedUntilPlaced } from "./calls/retry.ts";
 import type { Connection } from "./connection.ts";
 import { type SpecWithFiles, splitFiles, splitInput } from "./files.ts";
 import type { Answer } from "./http/client.ts";
@@ -9,6 +10,13 @@ import type { NumberedEvent } from "./http/read-events.ts";
 import { resumeEvents } from "./http/resume.ts";
 import { sendStdin, watchSource } from "./http/send-stdin.ts";
 import { withValues } from "./values.ts";
+
+interface StreamedCall {
+  readonly spec: SpecWithFiles;
+  readonly signal: AbortSignal | undefined;
+  /** Further tries for what certainly started nothing. */
+  readonly retries: number | undefined;
+}
 
 /**
  * Places a call and yields its events. Leaving the loop closes the connection.
@@ -18,7 +26,7 @@ import { withValues } from "./values.ts";
 export async function* streamCall(
   { client, access }: Connection,
   pool: string,
-  { spec, signal: callerSignal }: { spec: SpecWithFiles; signal: AbortSignal | undefined },
+  { spec, signal: callerSignal, retries }: StreamedCall,
 ) {
   const leaving = new AbortController();
   const signal = callerSignal ? AbortSignal.any([callerSignal, leaving.signal]) : leaving.signal;
@@ -40,10 +48,18 @@ export async function* streamCall(
         leaving.abort();
       });
     const request = await splitFiles(split.spec);
-    const answer = yield* whileQueued((onPosition) =>
-      access.call(pool, request.spec, { signal, onPosition, parts: request.parts }),
-    );
-    for await (const event of withValues(resumeEvents(answer, { client, access, signal }))) {
+    const tries = new Retries({ ...request.spec, retries, signal });
+    const open = async function* () {
+      const answer = yield* whileQueued((onPosition) =>
+        access.call(
+          pool,
+          { ...request.spec, ...tries.forSpec },
+          { signal, onPosition, parts: request.parts },
+        ),
+      );
+      yield* withValues(resumeEvents(answer, { client, access, signal }));
+    };
+    for await (const event of retriedUntilPlaced(tries, open)) {
       if (event.type === "placed" && input)
         sendStdin(access.childUrl(event.child.id), input, { client, ended: () => ended }).catch(
           (error: PoolError) => {

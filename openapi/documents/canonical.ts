@@ -13,7 +13,8 @@ const isAnnotation = (schema: Node) => Object.keys(schema).every((key) => ANNOTA
 export function canonical<T extends Node>(document: T, messages: Node): T {
   const schemas = (document.components as Node).schemas as Node;
   const own = (ref: unknown) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
-  const change = (schema: Node) => formatted(exemplified(exclusive(besideRef(schema, own))));
+  const change = (schema: Node) =>
+    formatted(portable(exemplified(exclusive(besideRef(schema, own)))));
   return pruned(mapSchemas(framed({ ...document, webhooks: undefined }, messages), change));
 }
 
@@ -42,6 +43,14 @@ const untyped = (value: unknown, key: string) => (key === "type" ? undefined : v
 /** The keyword of 3.1 for examples. */
 function exemplified({ example, ...schema }: Node): Node {
   return example === undefined ? schema : { ...schema, examples: [example] };
+}
+
+/** `\\d` is any digit of Unicode in some languages. */
+function portable(schema: Node): Node {
+  const { pattern } = schema;
+  return typeof pattern === "string"
+    ? { ...schema, pattern: pattern.replaceAll("\\d", "[0-9]") }
+    : schema;
 }
 
 /** A format for every number: generators take it for the type. */

@@ -10,7 +10,7 @@ type Find = (ref: unknown) => Node;
 export function version30(document: Node): Node {
   const { schemas } = document.components as { readonly schemas: Node };
   const find: Find = (ref) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
-  const plain = openSecurity(textStreams(document)) as Node;
+  const plain = openSecurity(document) as Node;
   const { info, ...rest } = mapSchemas(plain, (schema) => schema30(schema, find));
   const about = { ...without(info as Node, "summary"), license: LICENSE };
   return pruned({ ...rest, openapi: "3.0.3", info: about });
@@ -35,15 +35,6 @@ function nullable(schema: Node, find: Find): Node {
   // A reference would refuse null, so a simple value stands here itself.
   const value = referred.properties ? { type: "object", allOf: [reference] } : referred;
   return { ...value, ...without(schema, "oneOf"), nullable: true };
-}
-
-/** A stream of events is text: a client of 3.0 reads it as a whole, or line by line. */
-function textStreams(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(textStreams);
-  if (!isNode(part)) return part;
-  return mapValues(part, (value, key) =>
-    key === "text/event-stream" ? { schema: { type: "string" } } : textStreams(value),
-  );
 }
 
 /** 3.0 names no scopes of a bearer token. */

@@ -123,8 +123,9 @@ export interface PoolOptions {
 /** The most that a child of a pool may use. */
 export interface PoolLimits {
   /**
-   * Memory of all processes of the child together, without swap. Its workspace and temporary
-   * files count. A child that takes more is killed: `out_of_memory`. Default 1073741824.
+   * Memory of all processes of the child together in bytes, without swap. Its workspace and
+   * temporary files count. A child that takes more is killed: `out_of_memory`. Default
+   * 1073741824.
    */
   readonly memoryBytes?: number | undefined;
   /** Processes and threads at the same time. Node alone takes 11. Default 256. */

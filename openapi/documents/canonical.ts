@@ -15,7 +15,22 @@ export function canonical<T extends Node>(document: T, messages: Node): T {
   const own = (ref: unknown) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
   const change = (schema: Node) =>
     formatted(portable(exemplified(exclusive(besideRef(schema, own)))));
-  return pruned(mapSchemas(framed({ ...document, webhooks: undefined }, messages), change));
+  const paths = mapValues(document.paths as Node, (methods) =>
+    mapValues(methods as Node, (operation) => scoped(operation as Node)),
+  );
+  const whole = { ...document, paths, webhooks: undefined };
+  return pruned(mapSchemas(framed(whole, messages), change));
+}
+
+/** The scopes of a bearer token beside the need for one: linters know scopes of OAuth alone. */
+function scoped(operation: Node): Node {
+  const { security } = operation;
+  if (!Array.isArray(security)) return operation;
+  const needs: readonly (readonly [string, readonly string[]])[] = security.flatMap(Object.entries);
+  const scopes = needs.flatMap(([, each]) => each);
+  const names = [...new Set(needs.map(([name]) => name))];
+  const plain = { ...operation, security: names.map((name) => ({ [name]: [] })) };
+  return scopes.length > 0 ? { ...plain, "x-scopes": scopes } : plain;
 }
 
 /** A reference with a description beside it, in place of `allOf` with both. */

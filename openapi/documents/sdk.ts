@@ -8,7 +8,14 @@ import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./wal
 const ANSWERS = ["application/json", "text/event-stream", "application/octet-stream"];
 
 /** Keywords that refuse values but give no type: some generators stop at them. */
-const REFUSALS = ["prefixItems", "propertyNames", "not", "contentEncoding"];
+const REFUSALS = [
+  "prefixItems",
+  "propertyNames",
+  "not",
+  "contentEncoding",
+  "contentMediaType",
+  "contentSchema",
+];
 
 /**
  * Most generators take the schema for that of the whole answer, and wait for its end. As text, it

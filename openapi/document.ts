@@ -24,6 +24,7 @@ const INFO = {
     "call in any pool, on the least loaded of its members, and streams the child's output and " +
     "its ending as server-sent events. Problems are RFC 9457 with a stable `code`. Unknown keys " +
     "are refused.",
+  contact: { name: "The operator of the member" },
   license: { name: "MIT", identifier: "MIT" },
 };
 

@@ -13,8 +13,24 @@ const isAnnotation = (schema: Node) => Object.keys(schema).every((key) => ANNOTA
 export function canonical<T extends Node>(document: T, messages: Node): T {
   const schemas = (document.components as Node).schemas as Node;
   const own = (ref: unknown) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
-  const change = (schema: Node) => formatted(exemplified(exclusive(besideRef(schema, own))));
-  return pruned(mapSchemas(framed({ ...document, webhooks: undefined }, messages), change));
+  const change = (schema: Node) =>
+    formatted(portable(exemplified(exclusive(besideRef(schema, own)))));
+  const paths = mapValues(document.paths as Node, (methods) =>
+    mapValues(methods as Node, (operation) => scoped(operation as Node)),
+  );
+  const whole = { ...document, paths, webhooks: undefined };
+  return pruned(mapSchemas(framed(whole, messages), change));
+}
+
+/** The scopes of a bearer token beside the need for one: linters know scopes of OAuth alone. */
+function scoped(operation: Node): Node {
+  const { security } = operation;
+  if (!Array.isArray(security)) return operation;
+  const needs: readonly (readonly [string, readonly string[]])[] = security.flatMap(Object.entries);
+  const scopes = needs.flatMap(([, each]) => each);
+  const names = [...new Set(needs.map(([name]) => name))];
+  const plain = { ...operation, security: names.map((name) => ({ [name]: [] })) };
+  return scopes.length > 0 ? { ...plain, "x-scopes": scopes } : plain;
 }
 
 /** A reference with a description beside it, in place of `allOf` with both. */
@@ -42,6 +58,14 @@ const untyped = (value: unknown, key: string) => (key === "type" ? undefined : v
 /** The keyword of 3.1 for examples. */
 function exemplified({ example, ...schema }: Node): Node {
   return example === undefined ? schema : { ...schema, examples: [example] };
+}
+
+/** `\\d` is any digit of Unicode in some languages. */
+function portable(schema: Node): Node {
+  const { pattern } = schema;
+  return typeof pattern === "string"
+    ? { ...schema, pattern: pattern.replaceAll("\\d", "[0-9]") }
+    : schema;
 }
 
 /** A format for every number: generators take it for the type. */

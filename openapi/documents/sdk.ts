@@ -8,15 +8,39 @@ import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./wal
 const ANSWERS = ["application/json", "text/event-stream", "application/octet-stream"];
 
 /** Keywords that refuse values but give no type: some generators stop at them. */
-const REFUSALS = ["prefixItems", "propertyNames", "not", "contentEncoding"];
+const REFUSALS = [
+  "prefixItems",
+  "propertyNames",
+  "not",
+  "contentEncoding",
+  "contentMediaType",
+  "contentSchema",
+];
+
+/**
+ * Most generators take the schema for that of the whole answer, and wait for its end. As text, it
+ * can be read line by line. The schemas of the events stay, for those who read them.
+ */
+const STREAM = {
+  type: "string",
+  description: "Server-sent events, whose `data` lines are JSON: see `x-itemSchema`.",
+};
 
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {
   const paths = mapValues(document.paths as Node, (methods) =>
     mapValues(methods as Node, (operation) => singleForms(operation as Node)),
   );
-  const schemas = mapSchemas({ ...document, paths }, (schema) => without(schema, ...REFUSALS));
-  return pruned(schemas);
+  return pruned(mapSchemas({ ...document, paths }, schemaForm));
+}
+
+/** A schema without what some generators cannot take: see `REFUSALS`, and text beside objects. */
+function schemaForm(schema: Node): Node {
+  const { oneOf } = schema;
+  const plain = without(schema, ...REFUSALS);
+  if (!Array.isArray(oneOf) || !oneOf.some(({ $ref }) => $ref)) return plain;
+  // `{"text": ...}` says the same as the text.
+  return { ...plain, oneOf: oneOf.filter(({ type }) => type !== "string") };
 }
 
 function singleForms(operation: Node): Node {
@@ -44,5 +68,6 @@ function oneAnswer(responses: Node): Node {
 /** The content of the first of these types that there is, or else of its own first one. */
 function preferred(content: Node, types: readonly string[]): Node {
   const type = types.find((each) => content[each]) ?? Object.keys(content)[0] ?? "";
-  return { [type]: without(content[type] as Node, "x-itemSchema") };
+  const media = content[type] as Node;
+  return { [type]: type === "text/event-stream" ? { ...media, schema: STREAM } : media };
 }

@@ -1,5 +1,5 @@
 /** The form for generators that read OpenAPI 3.0 only. */
-import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./walk.ts";
+import { mapSchemas, type Node, pruned, without } from "./walk.ts";
 
 const LICENSE = { name: "MIT", url: "https://spdx.org/licenses/MIT.html" };
 
@@ -10,8 +10,7 @@ type Find = (ref: unknown) => Node;
 export function version30(document: Node): Node {
   const { schemas } = document.components as { readonly schemas: Node };
   const find: Find = (ref) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
-  const plain = openSecurity(textStreams(document)) as Node;
-  const { info, ...rest } = mapSchemas(plain, (schema) => schema30(schema, find));
+  const { info, ...rest } = mapSchemas(document, (schema) => schema30(schema, find));
   const about = { ...without(info as Node, "summary"), license: LICENSE };
   return pruned({ ...rest, openapi: "3.0.3", info: about });
 }
@@ -35,24 +34,4 @@ function nullable(schema: Node, find: Find): Node {
   // A reference would refuse null, so a simple value stands here itself.
   const value = referred.properties ? { type: "object", allOf: [reference] } : referred;
   return { ...value, ...without(schema, "oneOf"), nullable: true };
-}
-
-/** A stream of events is text: a client of 3.0 reads it as a whole, or line by line. */
-function textStreams(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(textStreams);
-  if (!isNode(part)) return part;
-  return mapValues(part, (value, key) =>
-    key === "text/event-stream" ? { schema: { type: "string" } } : textStreams(value),
-  );
-}
-
-/** 3.0 names no scopes of a bearer token. */
-function openSecurity(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(openSecurity);
-  if (!isNode(part)) return part;
-  return mapValues(part, (value, key) => {
-    if (key !== "security" || !Array.isArray(value)) return openSecurity(value);
-    const names = new Set(value.flatMap((need: Node) => Object.keys(need)));
-    return [...names].map((name) => ({ [name]: [] }));
-  });
 }

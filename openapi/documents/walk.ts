@@ -9,7 +9,6 @@ export type Change = (schema: Node) => Node;
 const SCHEMA = new Set([
   "schema",
   "itemSchema",
-  "x-itemSchema",
   "items",
   "additionalProperties",
   "propertyNames",
@@ -18,8 +17,8 @@ const SCHEMA = new Set([
 ]);
 const SCHEMA_LISTS = new Set(["oneOf", "anyOf", "allOf", "prefixItems"]);
 const SCHEMA_MAPS = new Set(["schemas", "properties"]);
-/** Their values are data, in which a key means nothing. */
-const DATA = new Set(["example", "examples", "default", "enum", "mapping"]);
+/** Their values are data, in which a key means nothing, or keep their form in every document. */
+const DATA = new Set(["example", "examples", "default", "enum", "mapping", "x-itemSchema"]);
 
 export const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && !Array.isArray(value);

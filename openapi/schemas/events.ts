@@ -193,6 +193,6 @@ function messageOf(event: string, types: readonly string[]) {
         contentSchema: { $ref: `#/components/schemas/${event}` },
       },
     },
-    example: { event: "queued", data: '{"type":"queued","position":1}' },
+    examples: [{ event: "queued", data: '{"type":"queued","position":1}' }],
   };
 }

@@ -11,6 +11,8 @@ export async function contractTypes(document: ReturnType<typeof buildDocument>):
   const nodes = await openapiTS({ ...schemas, paths: {} } as OpenAPI3, {
     rootTypes: true,
     rootTypesNoSchemaPrefix: true,
+    // A key that has a default may be left out of a request.
+    defaultNonNullable: false,
     // An optional key may also be there and be undefined, as callers write it.
     transformProperty: (property) =>
       property.questionToken && property.type

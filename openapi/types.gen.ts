@@ -260,19 +260,19 @@ export interface components {
              * @default text
              * @enum {string}
              */
-            outputEncoding: "text" | "base64";
+            outputEncoding?: ("text" | "base64") | undefined;
             /**
              * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`.
              * @default 0
              */
-            waitMs: number;
+            waitMs?: number | undefined;
             /** @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. By default a call has the operator's deadline (5 minutes), and a placed child has none. */
             deadlineMs?: number | undefined;
             /**
              * @description Stop the child when its caller's connection closes.
              * @default false
              */
-            link: boolean;
+            link?: boolean | undefined;
             /** @description The caller's own names and values. Answers show them with the child. */
             labels?: {
                 [key: string]: string;
@@ -291,7 +291,7 @@ export interface components {
              * @description The runtime of the function: `node`, `bun`, `python`, or one that the operator configured. `GET /pools/{pool}` lists them.
              * @default node
              */
-            runtime: string;
+            runtime?: string | undefined;
             /** @description Values that the function gets in this order, and a context object after them. `encoding` says how they are written. */
             args?: unknown[] | undefined;
             /**
@@ -299,7 +299,7 @@ export interface components {
              * @default json
              * @enum {string}
              */
-            encoding: "json" | "devalue";
+            encoding?: ("json" | "devalue") | undefined;
         };
         /** @description The hash of the source. A member that has this source needs no `source`; another one answers `source_unknown`. A request with both must have the hash of its source. */
         SourceHash: string;
@@ -313,7 +313,7 @@ export interface components {
              * @default json
              * @enum {string}
              */
-            encoding: "json" | "devalue";
+            encoding?: ("json" | "devalue") | undefined;
         };
         /** @example thumbnails */
         TaskName: string;
@@ -460,19 +460,19 @@ export interface components {
              * @default text
              * @enum {string}
              */
-            outputEncoding: "text" | "base64";
+            outputEncoding?: ("text" | "base64") | undefined;
             /**
              * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`.
              * @default 0
              */
-            waitMs: number;
+            waitMs?: number | undefined;
             /** @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. By default a call has the operator's deadline (5 minutes), and a placed child has none. */
             deadlineMs?: number | undefined;
             /**
              * @description Stop the child when its caller's connection closes.
              * @default false
              */
-            link: boolean;
+            link?: boolean | undefined;
             /** @description The caller's own names and values. Answers show them with the child. */
             labels?: {
                 [key: string]: string;
@@ -528,7 +528,7 @@ export interface components {
              * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`.
              * @default 0
              */
-            waitMs: number;
+            waitMs?: number | undefined;
             sandbox?: components["schemas"]["SandboxLevel"] | undefined;
         };
         /** @description The tasks and runtimes of this member. */

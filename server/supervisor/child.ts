@@ -222,7 +222,7 @@ export class Child {
     const detail = error instanceof PoolError ? error.message : String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
-      this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      this.#cause ?? (error instanceof PoolError ? { code: error.problem.code, detail } : undefined);
     return {
       outcome: { kind: "unavailable", detail },
       cause: process ? undefined : cause,

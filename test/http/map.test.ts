@@ -1,6 +1,6 @@
 /** A map over real members: more inputs than slots, failures, and a stop that leaves no child. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import { DistributedPool, type MapProgress, PoolError } from "../../sdk/typescript/index.ts";
+import { DistributedPool, type MapProgress, PoolError } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { idle, type Options, startMembers, within } from "../helpers/member.ts";
 

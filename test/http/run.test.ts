@@ -1,6 +1,6 @@
 /** A call whose output is returned, and the handle in every result. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { startMembers, within } from "../helpers/member.ts";
 
 async function connected() {

@@ -23,24 +23,60 @@ export function problem(code: ErrorCode, detail: string, extras: ProblemExtras =
   return { type: `urn:distributed-pool:problem:${code}`, title, status, detail, code, ...extras };
 }
 
+export interface PoolErrorOptions extends ErrorOptions {
+  /** Milliseconds to pause before the same call is made again. Default: unknown. */
+  readonly retryAfter?: number | undefined;
+}
+
+/**
+ * Lets `instanceof` hold across copies of a class, such as those of ESM and CommonJS in one
+ * process: all copies mark their errors with one symbol.
+ */
+function mark(Class: { readonly prototype: PoolError }, name: string): void {
+  const symbol = Symbol.for(`distributed-pool.${name}`);
+  Object.defineProperty(Class.prototype, symbol, { value: true });
+  Object.defineProperty(Class, Symbol.hasInstance, {
+    // A subclass of a caller's inherits this, and has no mark.
+    value(this: unknown, error: unknown) {
+      return this === Class
+        ? typeof error === "object" && error !== null && symbol in error
+        : Function.prototype[Symbol.hasInstance].call(this, error);
+    },
+  });
+}
+
 /**
  * The one class of errors that the SDK and the server throw: a problem that ended a request or a
- * child.
+ * child. Its subclasses are the errors that callers catch separately.
  *
  * Match on {@link PoolError.code}; `message` is for people.
  */
 export class PoolError extends Error {
   override readonly name: string = "PoolError";
   readonly problem: Problem;
+  /**
+   * Milliseconds to pause before the same call is made again, as the member asked by `Retry-After`;
+   * undefined when it did not.
+   */
+  readonly retryAfter: number | undefined;
 
-  constructor(problem: Problem, options?: ErrorOptions) {
+  constructor(problem: Problem, { retryAfter, ...options }: PoolErrorOptions = {}) {
     super(problem.detail, options);
     this.problem = problem;
+    this.retryAfter = retryAfter;
   }
 
-  /** The stable code of the problem. A newer member may send one that this version lacks. */
+  /**
+   * The stable code of the problem: an {@link ErrorCode}, or a code of a newer member, which this
+   * version does not know.
+   */
   get code(): Problem["code"] {
     return this.problem.code;
+  }
+
+  /** The HTTP status of the problem. */
+  get status(): number {
+    return this.problem.status;
   }
 
   /**
@@ -51,15 +87,15 @@ export class PoolError extends Error {
     return isErrorCode(this.code) && ERRORS[this.code].retryable;
   }
 
-  static of(code: ErrorCode, detail: string, extras?: ProblemExtras & ErrorOptions): PoolError {
-    const { cause, ...rest } = extras ?? {};
-    return create(problem(code, detail, rest), cause === undefined ? undefined : { cause });
+  static of(code: ErrorCode, detail: string, extras: ProblemExtras & ErrorOptions = {}): PoolError {
+    const { cause, ...rest } = extras;
+    return errorFor(problem(code, detail, rest), cause === undefined ? {} : { cause });
   }
 }
 
-/** Stands outside the class: a bundler renames a class that refers to itself inside. */
-function create(problem: Problem, options?: ErrorOptions): PoolError {
-  return new PoolError(problem, options);
+/** No slot was free: `at_capacity`, `all_members_at_capacity` or `queue_timeout`. */
+export class CapacityError extends PoolError {
+  override readonly name = "CapacityError";
 }
 
 /** The function threw inside its child. `error` is the remote error, `error.stack` its stack. */
@@ -67,17 +103,35 @@ export class FunctionThrewError extends PoolError {
   override readonly name = "FunctionThrewError";
   readonly error: FunctionError;
 
-  constructor(problem: Problem & { error: FunctionError }) {
-    super(problem);
+  constructor(problem: Problem & { error: FunctionError }, options?: PoolErrorOptions) {
+    super(problem, options);
     this.error = problem.error;
   }
 }
 
-/** The error for a problem that came over the wire. */
-export function errorFor(problem: Problem): PoolError {
-  return problem.code === "function_threw" && problem.error
-    ? new FunctionThrewError({ ...problem, error: problem.error })
-    : new PoolError(problem);
+/** The member was lost, or does not answer. It is unknown whether the child still runs. */
+export class MemberLostError extends PoolError {
+  override readonly name = "MemberLostError";
+}
+
+mark(PoolError, "PoolError");
+mark(CapacityError, "CapacityError");
+mark(FunctionThrewError, "FunctionThrewError");
+mark(MemberLostError, "MemberLostError");
+
+const CLASSES: Readonly<Partial<Record<string, typeof PoolError>>> = {
+  at_capacity: CapacityError,
+  all_members_at_capacity: CapacityError,
+  queue_timeout: CapacityError,
+  member_lost: MemberLostError,
+};
+
+/** The error for a problem, of the class that its code has. */
+export function errorFor(problem: Problem, options?: PoolErrorOptions): PoolError {
+  if (problem.code === "function_threw" && problem.error)
+    return new FunctionThrewError({ ...problem, error: problem.error }, options);
+  const Class = (Object.hasOwn(CLASSES, problem.code) && CLASSES[problem.code]) || PoolError;
+  return new Class(problem, options);
 }
 
 /** Whether this version knows the code. */

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
 import type { SandboxLevel } from "../openapi/limits.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
+import { NodeTransport } from "../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
@@ -30,7 +31,7 @@ import type { Sandbox } from "./sandbox/sandbox.ts";
 export {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../sdk/typescript/placement/consul/consul-client.ts";
+} from "../sdk/typescript/node/consul/consul-client.ts";
 export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export type { RunningMember } from "./member/running-member.ts";
@@ -78,9 +79,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const membership = settings.consul
     ? new ConsulMembership(settings.consul, log)
     : (settings.registry ?? new EmbeddedRegistry()).membership();
-  const client = new Client(tls?.client);
-  onFailure(() => client.close());
-  tls?.onChange(() => client.identify(tls.client));
+  const transport = new NodeTransport(tls?.client);
+  onFailure(() => transport.close());
+  tls?.onChange(() => transport.identify(tls.client));
+  const client = new Client(transport);
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
   const limits = {

@@ -1,10 +1,9 @@
 /** The spec of a call as a program writes it, and its translation to the spec of the contract. */
-import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
-import type { Bundle } from "./bundle.ts";
 import type { Ending } from "./child.ts";
 import type { SpecWithFiles } from "./files.ts";
-import { type PoolFunction, sourceOf, type Task } from "./functions.ts";
-import type { OutputStreams } from "./http/read-events.ts";
+import { type Bundle, type PoolFunction, sourceOf, type Task } from "./functions.ts";
+import type { OutputStreams } from "./http/output.ts";
+import type { ChildSpecInput } from "./http/send-spec.ts";
 import { type Encoding, encodeArguments } from "./values.ts";
 
 /**
@@ -30,7 +29,7 @@ interface ValueFields {
 
 /** Runs a program with its arguments; no shell reads them. */
 export interface CommandSpec extends SpecFields {
-  readonly command: string[];
+  readonly command: readonly string[];
   readonly function?: never;
   readonly task?: never;
 }
@@ -42,7 +41,7 @@ type FunctionSource = NonNullable<ChildSpecInput["function"]>;
 export interface FunctionSpec extends SpecFields, ValueFields {
   readonly function: PoolFunction | Bundle | FunctionSource;
   /** The arguments, unless the source has its own `args`. Default: none. */
-  readonly args?: unknown[];
+  readonly args?: readonly unknown[];
   readonly command?: never;
   readonly task?: never;
 }
@@ -51,7 +50,7 @@ export interface FunctionSpec extends SpecFields, ValueFields {
 export interface TaskSpec extends SpecFields, ValueFields {
   readonly task: NonNullable<ChildSpecInput["task"]>;
   /** The arguments, unless the task has its own `args`. Default: none. */
-  readonly args?: unknown[];
+  readonly args?: readonly unknown[];
   readonly command?: never;
   readonly function?: never;
 }
@@ -75,7 +74,9 @@ export interface CallOptions extends SpecFields, ValueFields, OutputStreams {
 }
 
 /** How a command ended. */
-export type CommandResult = Ending & { readonly exitCode: number };
+export type CommandResult<Stream = ReadableStream<Uint8Array>> = Ending<Stream> & {
+  readonly exitCode: number;
+};
 
 /** Anything that `call` runs. */
 export type Work = PoolFunction | Bundle | Task | Spec;

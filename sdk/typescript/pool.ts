@@ -1,6 +1,5 @@
 /** The public verbs: call, stream, placeChild, and the listings of pools and children. */
-import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
-import type { Bundle } from "./bundle.ts";
+import type { Child as ChildInfo, Count } from "../../openapi/types.gen.ts";
 import {
   type CallOptions,
   type CommandResult,
@@ -16,9 +15,10 @@ import { copied } from "./calls/results.ts";
 import { Retries, retried } from "./calls/retry.ts";
 import { Verbs } from "./calls/verbs.ts";
 import { Child } from "./child.ts";
-import { Connection, type DistributedPoolOptions } from "./connection.ts";
+import { Connection, connectByFetch, type DistributedPoolOptions } from "./connection.ts";
 import { splitFiles } from "./files.ts";
-import type { ArgumentsOf, PoolContext, PoolFunction, Task } from "./functions.ts";
+import type { ArgumentsOf, Bundle, PoolContext, PoolFunction, Task } from "./functions.ts";
+import { ownStreams } from "./http/output.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { streamCall } from "./stream-call.ts";
@@ -31,33 +31,30 @@ export interface ChildrenFilter {
 }
 
 /**
- * Pools of machines, found through any one member or through Consul.
+ * Pools of machines, found through any one member.
  *
  * @example
  * const pools = new DistributedPool({ url: "http://127.0.0.1:7400" });
  * const sum = await pools.call("pipeline", (a: number, b: number) => a + b, 1211, 1);
  * await pools.close();
  */
-export class DistributedPool extends Verbs {
-  readonly #connection: Connection;
+export class DistributedPool<Stream = ReadableStream<Uint8Array>> extends Verbs<Stream> {
+  readonly #connection: Connection<Stream>;
 
   /**
    * Opens no connection; the first request does.
    *
-   * @param options exactly one of `url` and `consul`. `url` is that of one member, which places and
-   *   forwards. `consul` is an address or {@link ConsulOptions}: this process watches Consul and
-   *   asks the members itself, which saves one hop. `token` says who calls (default: no token).
-   *   `ca`, `cert` and `key` are for https, as PEM text or bytes (default: the well-known
-   *   authorities, no client certificate).
+   * @param options `url` is that of one member, which places and forwards. `token` says who calls
+   *   (default: no token). `fetch` sends each request (default: that of the platform).
    * @param defaults as for {@link DistributedPool.with}. Default: none.
-   * @throws {PoolError} `invalid_request` for neither or both of the two, a malformed address or
-   *   token, or certificates that make no sense.
+   * @throws {PoolError} `invalid_request` for a malformed URL or token.
    * @example
-   * const pools = new DistributedPool({ consul: consulOptionsFrom(process.env), token });
+   * const pools = new DistributedPool({ url: "https://m1.example:7400", token });
    */
-  constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
+  constructor(options: DistributedPoolOptions | Connection<Stream>, defaults: CallOptions = {}) {
     super(defaults);
-    this.#connection = options instanceof Connection ? options : new Connection(options);
+    this.#connection =
+      options instanceof Connection ? options : (connectByFetch(options) as Connection<Stream>);
   }
 
   /**
@@ -67,7 +64,7 @@ export class DistributedPool extends Verbs {
    * @example
    * await pools.with({ deadlineMs: 1_000, stdout: null }).call("pipeline", work, 42);
    */
-  with(defaults: CallOptions): DistributedPool {
+  with(defaults: CallOptions): DistributedPool<Stream> {
     return new DistributedPool(this.#connection, { ...this.defaults, ...defaults });
   }
 
@@ -75,8 +72,8 @@ export class DistributedPool extends Verbs {
    * Runs a function on the least loaded member of the pool and returns its value. What it prints
    * is copied to this process.
    *
-   * The function travels as source. It sees its arguments and, after them, a {@link PoolContext};
-   * it sees no variable that it captured. Arguments and the value travel as JSON, or with
+   * The function travels as source. It sees its arguments; behind them a {@link PoolContext}, where
+   * it declares a parameter for it, without a default; and no variable that it captured. Arguments and the value travel as JSON, or with
    * `with({ encoding: "devalue" })` by devalue.
    *
    * The options and their defaults are those of {@link CallOptions}; a function takes them by
@@ -128,7 +125,7 @@ export class DistributedPool extends Verbs {
    * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
    * await pools.call("pipeline", { command: ["sha256sum"], stdin: createReadStream("in.mp4") });
    */
-  call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
+  call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult<Stream>>;
   /**
    * Runs a function or a task by a spec, and returns its value.
    *
@@ -140,11 +137,9 @@ export class DistributedPool extends Verbs {
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
   async call(pool: string, work: Work, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
-    const {
-      stdout = process.stdout,
-      stderr = process.stderr,
-      onProgress,
-    } = { ...this.defaults, ...options };
+    const given = { ...this.defaults, ...options };
+    const own = ownStreams();
+    const { stdout = own.stdout, stderr = own.stderr, onProgress } = given;
     // As base64, the bytes that are copied here are the bytes that the child wrote.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
     const childOf = (id: string) => this.child(id);
@@ -188,12 +183,12 @@ export class DistributedPool extends Verbs {
    * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
    * console.log(child.id);
    */
-  async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
+  async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child<Stream>> {
     const all = { ...this.defaults, ...options };
-    const { spec: wire, parts } = await splitFiles(contractSpec(spec, all));
+    const { access, localFiles } = this.#connection;
+    const { spec: wire, parts } = await splitFiles(contractSpec(spec, all), localFiles);
     const { signal } = all;
     const retries = new Retries({ ...wire, retries: all.retries, signal });
-    const { access } = this.#connection;
     const { id } = await retried(retries, () =>
       access.placeChild(pool, { ...wire, ...retries.forSpec }, { signal, parts }),
     );
@@ -201,8 +196,8 @@ export class DistributedPool extends Verbs {
   }
 
   /** A handle on a child by its id. It sends no request yet. */
-  child(id: string): Child {
-    return new Child(id, this.#connection.client, this.#connection.access);
+  child(id: string): Child<Stream> {
+    return new Child(id, this.#connection);
   }
 
   /** The pools that have members. @throws {PoolError} `no_members_available`. */
@@ -243,6 +238,11 @@ export class DistributedPool extends Verbs {
   /** Closes the connections and the watch. Calls that are under way end with `member_lost`. */
   async close(): Promise<void> {
     this.#connection.access.close();
-    await this.#connection.client.close();
+    this.#connection.client.close();
+  }
+
+  /** Closes at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

@@ -4,14 +4,14 @@ import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
-import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import { outputBytes } from "../../sdk/typescript/http/output.ts";
 import { problemResponse } from "../http/problems.ts";
 
 /** 1 MiB of stdout, and as much of stderr, fit into an answer. */
 export const MAX_COLLECTED_BYTES = 1024 * 1024;
 
 class Collected {
-  readonly #parts: Buffer[] = [];
+  readonly #parts: Uint8Array[] = [];
   #bytes = 0;
   #base64 = false;
   truncated = false;

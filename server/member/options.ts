@@ -1,5 +1,5 @@
 /** The options of a member and their defaults. */
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-client.ts";
+import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";

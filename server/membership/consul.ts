@@ -8,9 +8,9 @@ import {
   type ConsulClient,
   type ConsulOptions,
   consulClient,
-} from "../../sdk/typescript/placement/consul/consul-client.ts";
-import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
-import { metaOf, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
+} from "../../sdk/typescript/node/consul/consul-client.ts";
+import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
+import { metaOf, SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 

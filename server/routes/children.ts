@@ -99,7 +99,10 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     if (!file)
       throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
     const name = encodeURIComponent(path.slice(path.lastIndexOf("/") + 1)).replaceAll("'", "%27");
-    return sendFile(c, file.stream, {
+    return sendFile(c, {
+      pieces: file.stream,
+      // A body that is destroyed before its end may report that as an error.
+      discard: () => void file.stream.on("error", () => {}).destroy(),
       headers: {
         "content-type": "application/octet-stream",
         "content-length": String(file.bytes),

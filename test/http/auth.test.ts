@@ -14,7 +14,7 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ROUTES } from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
 import {

@@ -1,7 +1,7 @@
 /** Functions with imports, and values that JSON lacks, from the SDK to the child and back. */
 import { createHash } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { bundle, DistributedPool, FunctionThrewError } from "../../sdk/typescript/index.ts";
+import { bundle, DistributedPool, FunctionThrewError } from "../../sdk/typescript/node.ts";
 import { collect, startMembers } from "../helpers/member.ts";
 
 const SUM = new URL("../fixtures/modules/sum.ts", import.meta.url);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
-import { DistributedPool, type NumberedEvent, outputBytes } from "../../sdk/typescript/index.ts";
+import { DistributedPool, type NumberedEvent, outputBytes } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,

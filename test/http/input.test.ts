@@ -10,7 +10,7 @@ import {
   DistributedPool,
   outputBytes,
   type PoolEvent,
-} from "../../sdk/typescript/index.ts";
+} from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,

@@ -4,12 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Tasks } from "../../openapi/schemas/resources.ts";
-import {
-  DistributedPool,
-  type PoolEvent,
-  type PoolInfo,
-  task,
-} from "../../sdk/typescript/index.ts";
+import { DistributedPool, type PoolEvent, type PoolInfo, task } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import {
   callEvents,

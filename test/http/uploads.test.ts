@@ -7,7 +7,7 @@ import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   eventsOf,

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";

@@ -7,7 +7,7 @@ import {
   type PoolContext,
   type Task,
   task,
-} from "../../sdk/typescript/index.ts";
+} from "../../sdk/typescript/node.ts";
 
 // The compiler checks these types. Nothing listens at this address, and no call is made.
 const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
@@ -35,6 +35,10 @@ describe("the types of call", () => {
   });
 
   it("answers a command with its exit code", () => {
+    const command: readonly string[] = ["true"];
+    expectTypeOf(() =>
+      pools.call("p", { command }),
+    ).returns.resolves.toEqualTypeOf<CommandResult>();
     expectTypeOf(() =>
       pools.call("p", { command: ["true"] }),
     ).returns.resolves.toEqualTypeOf<CommandResult>();
@@ -82,15 +86,22 @@ describe("the types of call", () => {
     ).returns.resolves.toEqualTypeOf<unknown>();
   });
 
-  it("demands every argument, since the context follows the last one", () => {
+  it("lets optional arguments be left out", () => {
     const later = {} as Bundle<Sum["later"]>;
+    expectTypeOf(() => pools.call("p", later, new Date())).returns.resolves.toEqualTypeOf<Date>();
     expectTypeOf(() =>
       pools.call("p", later, new Date(), 2),
     ).returns.resolves.toEqualTypeOf<Date>();
-    // @ts-expect-error the function would take the context for its second argument
-    void (() => pools.call("p", later, new Date()));
-    // @ts-expect-error the function would take the context for one of the numbers
-    void (() => pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2));
+    // @ts-expect-error the function takes a number
+    void (() => pools.call("p", later, new Date(), "2"));
+    expectTypeOf(() =>
+      pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2),
+    ).returns.resolves.toEqualTypeOf<Map<string, number[]>>();
+    const add = (n: number, base = 10) => n + base;
+    expectTypeOf(() => pools.call("p", add, 1)).returns.resolves.toEqualTypeOf<number>();
+    expectTypeOf(() => pools.call("p", add, 1, 2)).returns.resolves.toEqualTypeOf<number>();
+    // @ts-expect-error the function takes two arguments
+    void (() => pools.call("p", add, 1, 2, 3));
     expectTypeOf(() =>
       pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1),
     ).returns.resolves.toEqualTypeOf<string>();

@@ -2,13 +2,8 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { isTerminal, type Progress } from "../../../openapi/events.ts";
 import { type Child, type Ending, endingOf } from "../child.ts";
-import {
-  copyOutput,
-  type NumberedEvent,
-  type OutputStreams,
-  outputBytes,
-  requireWhole,
-} from "../http/read-events.ts";
+import { copyOutput, type OutputStreams, outputBytes } from "../http/output.ts";
+import { type NumberedEvent, requireWhole } from "../http/read-events.ts";
 import { wholeNumber } from "./retry.ts";
 
 /** 1 MiB each of stdout and stderr is kept. */
@@ -23,10 +18,15 @@ export interface Output {
 }
 
 /** How a command ended, with its output. */
-export type CommandRun = Ending & Output & { readonly exitCode: number };
+export type CommandRun<Stream = ReadableStream<Uint8Array>> = Ending<Stream> &
+  Output & { readonly exitCode: number };
 
 /** How a function ended, with its value and its output. */
-export type FunctionRun<R> = Omit<Ending, "exitCode" | "value"> & Output & { readonly value: R };
+export type FunctionRun<R, Stream = ReadableStream<Uint8Array>> = Omit<
+  Ending<Stream>,
+  "exitCode" | "value"
+> &
+  Output & { readonly value: R };
 
 class Collected {
   truncated = false;
@@ -50,11 +50,11 @@ class Collected {
   }
 }
 
-interface Reading {
+interface Reading<Stream> {
   readonly maxOutputBytes?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** The handle on the child of this id. */
-  childOf(id: string): Child;
+  childOf(id: string): Child<Stream>;
 }
 
 /**
@@ -62,10 +62,10 @@ interface Reading {
  *
  * @throws {PoolError} the problem of a `failed` event; `events_expired` when output was lost.
  */
-export async function collected(
+export async function collected<Stream>(
   events: AsyncIterable<NumberedEvent>,
-  { maxOutputBytes = MAX_OUTPUT_BYTES, onProgress, childOf }: Reading,
-): Promise<Ending & Output> {
+  { maxOutputBytes = MAX_OUTPUT_BYTES, onProgress, childOf }: Reading<Stream>,
+): Promise<Ending<Stream> & Output> {
   wholeNumber("maxOutputBytes", maxOutputBytes, 0);
   const stdout = new Collected(maxOutputBytes);
   const stderr = new Collected(maxOutputBytes);
@@ -88,10 +88,10 @@ export async function collected(
   throw PoolError.of("member_lost", "the stream ended before its terminal event");
 }
 
-interface Copying extends Required<Pick<OutputStreams, "stdout" | "stderr">> {
+interface Copying<Stream> extends Required<Pick<OutputStreams, "stdout" | "stderr">> {
   readonly onProgress: OutputStreams["onProgress"];
   /** The handle on the child of this id. */
-  childOf(id: string): Child;
+  childOf(id: string): Child<Stream>;
 }
 
 /**
@@ -100,10 +100,10 @@ interface Copying extends Required<Pick<OutputStreams, "stdout" | "stderr">> {
  * @throws {PoolError} the problem of a `failed` event; `events_expired` when output was lost that
  *   someone reads.
  */
-export async function copied(
+export async function copied<Stream>(
   events: AsyncIterable<NumberedEvent>,
-  { childOf, ...output }: Copying,
-): Promise<Ending> {
+  { childOf, ...output }: Copying<Stream>,
+): Promise<Ending<Stream>> {
   const isRead = output.stdout !== null || output.stderr !== null;
   let id = "";
   const watched = async function* () {

@@ -1,5 +1,4 @@
 /** The verbs that are built on a call: `run`, which returns the output, and `map`. */
-import type { Bundle } from "../bundle.ts";
 import {
   type CallOptions,
   type CommandSpec,
@@ -10,7 +9,7 @@ import {
   type Work,
 } from "../call-spec.ts";
 import type { Child } from "../child.ts";
-import type { ArgumentsOf, PoolContext, PoolFunction, Task } from "../functions.ts";
+import type { ArgumentsOf, Bundle, PoolContext, PoolFunction, Task } from "../functions.ts";
 import type { NumberedEvent } from "../http/read-events.ts";
 import type { PoolInfo } from "../placement/access.ts";
 import type { Inputs } from "./fan-out.ts";
@@ -20,7 +19,7 @@ import { type CommandRun, collected, type FunctionRun } from "./results.ts";
 /** A function that takes one input and, after it, the context. */
 type MapFunction<I, R> = (input: I, context: PoolContext) => R;
 
-export abstract class Verbs {
+export abstract class Verbs<Stream> {
   /** The options of every call, unless the call has its own. */
   protected readonly defaults: CallOptions;
 
@@ -38,7 +37,7 @@ export abstract class Verbs {
     spec: Spec,
     options?: CallOptions,
   ): AsyncGenerator<NumberedEvent, void, undefined>;
-  abstract child(id: string): Child;
+  abstract child(id: string): Child<Stream>;
   abstract pool(pool: string): Promise<PoolInfo>;
 
   /**
@@ -53,31 +52,31 @@ export abstract class Verbs {
    * @example
    * const { exitCode, stdout } = await pools.run("pipeline", { command: ["uname", "-a"] });
    */
-  run(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandRun>;
+  run(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandRun<Stream>>;
   /** The same, for a function or a task by a spec. */
   run(
     pool: string,
     spec: FunctionSpec | TaskSpec,
     options?: CallOptions,
-  ): Promise<FunctionRun<unknown>>;
+  ): Promise<FunctionRun<unknown, Stream>>;
   /** The same, for a function, which takes its options by `with`. */
   run<A extends unknown[], R>(
     pool: string,
     fn: (...args: [...A, PoolContext]) => R,
     ...args: A
-  ): Promise<FunctionRun<Awaited<R>>>;
+  ): Promise<FunctionRun<Awaited<R>, Stream>>;
   /** The same, for a function that does not use the context. */
   run<A extends unknown[], R>(
     pool: string,
     fn: (...args: A) => R,
     ...args: A
-  ): Promise<FunctionRun<Awaited<R>>>;
+  ): Promise<FunctionRun<Awaited<R>, Stream>>;
   /** The same, for a bundle or a task. */
   run<F extends PoolFunction>(
     pool: string,
     work: Bundle<F> | Task<F>,
     ...args: ArgumentsOf<F>
-  ): Promise<FunctionRun<Awaited<ReturnType<F>>>>;
+  ): Promise<FunctionRun<Awaited<ReturnType<F>>, Stream>>;
   async run(pool: string, work: Work, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
     const { maxOutputBytes, onProgress } = { ...this.defaults, ...options };

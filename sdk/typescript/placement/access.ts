@@ -1,24 +1,22 @@
 /** The way to a pool: by a member as the gateway, or by placing directly. */
-import type { z } from "@hono/zod-openapi";
 import { PoolError } from "../../../openapi/errors.ts";
 import { memberOfChild } from "../../../openapi/names.ts";
-import type { PoolListSchema, PoolSchema } from "../../../openapi/schemas/pools.ts";
 import type {
-  ChildInfo,
+  Child as ChildInfo,
   ChildStatus,
   Count,
-  PoolChildListSchema,
-} from "../../../openapi/schemas/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
+  Pool,
+  PoolChildList,
+  PoolList,
+} from "../../../openapi/types.gen.ts";
 import type { Answer, RequestOptions } from "../http/client.ts";
 import type { ChildLocator } from "../http/resume.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
 
 /** A pool: its members with their load, and the tasks and runtimes of all members together. */
-export type PoolInfo = z.infer<typeof PoolSchema>;
-/** The pools, each with the number of its members and the sum of their `maxChildren`. */
-export type PoolList = z.infer<typeof PoolListSchema>;
-/** The children of a pool, and the names of the members that did not answer. */
-export type PoolChildList = z.infer<typeof PoolChildListSchema>;
+export type PoolInfo = Pool;
+/** The pools; the children of a pool, and the names of the members that did not answer. */
+export type { PoolChildList, PoolList } from "../../../openapi/types.gen.ts";
 
 /** The children that a listing shows. Default: all of them. */
 export interface ChildFilter {

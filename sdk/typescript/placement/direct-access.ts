@@ -1,8 +1,8 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/schemas/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
-import type { Answer, Client } from "../http/client.ts";
+import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import { type Answer, type Client, jsonOf } from "../http/client.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
 import {
   type Access,
   type ChildFilter,
@@ -57,7 +57,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   ): Promise<ChildInfo> {
     const request = { ...options, pool, spec, lifetime: "placed" } as const;
     const placed = await placeDirectly(this.#directory, request);
-    return "info" in placed ? placed.info : ((await placed.body.json()) as ChildInfo);
+    return "info" in placed ? placed.info : jsonOf<ChildInfo>(placed);
   }
 
   async pools(): Promise<PoolList> {

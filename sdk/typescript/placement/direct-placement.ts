@@ -1,8 +1,8 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
-import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
-import { neverSent } from "../http/client.ts";
+import { neverSent } from "../http/faults.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import type { Member, Members } from "./members.ts";
@@ -92,7 +92,7 @@ export async function placeDirectly<Admitted>(
   } catch (error) {
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
-    throw refusalIn((error as Error).cause) ?? error;
+    throw refusalIn((error as Error | undefined)?.cause) ?? error;
   }
 }
 

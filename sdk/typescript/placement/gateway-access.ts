@@ -1,15 +1,9 @@
 /** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/schemas/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
-import {
-  type Answer,
-  type Client,
-  neverSent,
-  noAnswer,
-  type RequestOptions,
-} from "../http/client.ts";
-import { postSpec, type SpecRequest } from "../http/send-spec.ts";
+import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
+import { neverSent } from "../http/faults.ts";
+import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
   type ChildFilter,
@@ -56,9 +50,9 @@ export class GatewayAccess implements Access {
   ): Promise<ChildInfo> {
     const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
     const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
-    return answer.body.json().catch((error: unknown) => {
-      throw noAnswer(this.#url, error);
-    }) as Promise<ChildInfo>;
+    return jsonOf<ChildInfo>(answer).catch((error: unknown) => {
+      throw options.signal?.aborted ? error : noAnswer(this.#url, error);
+    });
   }
 
   pools(): Promise<PoolList> {
@@ -86,7 +80,7 @@ export class GatewayAccess implements Access {
 
   async #post(url: string, request: SpecRequest) {
     const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
-      if (request.signal?.aborted) throw error;
+      if (error instanceof PoolError || request.signal?.aborted) throw error;
       throw this.#unreachable(error) ?? noAnswer(this.#url, error);
     });
     if (answer instanceof PoolError) throw answer;
@@ -97,7 +91,7 @@ export class GatewayAccess implements Access {
     try {
       return await this.#client.json<T>(url, options);
     } catch (error) {
-      throw this.#unreachable((error as Error).cause) ?? error;
+      throw this.#unreachable((error as Error | undefined)?.cause) ?? error;
     }
   }
 

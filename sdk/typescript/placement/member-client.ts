@@ -1,11 +1,10 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import type { ChildInfo, Count, Tasks } from "../../../openapi/schemas/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
+import type { Child as ChildInfo, Count, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { readSlotEvents } from "../http/read-events.ts";
-import { postSpec } from "../http/send-spec.ts";
+import { type ChildSpecInput, postSpec } from "../http/send-spec.ts";
 import { type ChildFilter, type PlaceOptions, queryOf } from "./access.ts";
 import type { Member } from "./members.ts";
 
@@ -79,7 +78,7 @@ export class RemoteMember implements MemberClient<Answer> {
       accept: "text/event-stream",
       signal,
     });
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    if (answer.status !== 200) throw await this.#client.problem(answer);
     yield* readSlotEvents(answer.body);
   }
 

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
-import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
+import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { printEvents, write } from "./print-events.ts";
 import { specOf } from "./spec.ts";

@@ -1,6 +1,6 @@
 /** The commands about one child: logs, stop, stdin, signal. */
 import { SignalRequestSchema } from "../../../openapi/schemas/resources.ts";
-import { type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
+import { type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 import { printEvent, printEvents } from "./print-events.ts";

@@ -1,7 +1,7 @@
 /** The members of pools as Consul lists them, with one watch per pool that is asked for. */
 import { PoolError } from "../../../../openapi/errors.ts";
-import { PoolNameSchema } from "../../../../openapi/schemas/names.ts";
-import type { Member, Members } from "../members.ts";
+import { NAME } from "../../../../openapi/names.ts";
+import type { Member, Members } from "../../placement/members.ts";
 import type { ConsulClient } from "./consul-client.ts";
 import { ConsulWatch } from "./consul-watch.ts";
 
@@ -47,7 +47,7 @@ export class ConsulMembers implements Members {
   #watch(pool: string | undefined) {
     let watch = this.#watches.get(pool);
     if (!watch) {
-      if (pool !== undefined && !PoolNameSchema.safeParse(pool).success)
+      if (pool !== undefined && !NAME.test(pool))
         throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
       const filter = pool === undefined ? {} : { filter: `"${pool}" in Service.Tags` };
       watch = new ConsulWatch(this.#consul, filter, () => this.#byPool.clear());

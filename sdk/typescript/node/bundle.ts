@@ -2,18 +2,9 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { FunctionAt, PoolFunction, Runs } from "./functions.ts";
-import { hashOf } from "./http/send-spec.ts";
-
-/** An ES module with a function and everything that it needs, apart from Node's own modules. */
-export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {
-  readonly source: string;
-  /** Names the source. A member that keeps the source is sent this hash alone. */
-  readonly hash: string;
-  /** The function's name among the module's exports. */
-  readonly export: string;
-}
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import type { Bundle, FunctionAt, PoolFunction } from "../functions.ts";
+import { hashOf } from "./hash.ts";
 
 /** The options as a parameter, which only a bundle of the default export may leave out. */
 type OptionsOf<K extends string> = K extends "default"

@@ -1,7 +1,7 @@
 /** A member as Consul shows it: the service's name, and its meta as it is written and read. */
-import { SandboxLevelSchema } from "../../../../openapi/schemas/limits.ts";
-import { PoolNameSchema } from "../../../../openapi/schemas/names.ts";
-import type { Member } from "../members.ts";
+import { SANDBOX_LEVELS } from "../../../../openapi/limits.ts";
+import { NAME } from "../../../../openapi/names.ts";
+import type { Member } from "../../placement/members.ts";
 
 /** The name of the service that every member is an instance of. */
 export const SERVICE = "distributed-pool";
@@ -46,7 +46,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
   const pools: Record<string, number> = {};
   for (const [key, value] of Object.entries(meta)) {
     const pool = key.startsWith(MAX_CHILDREN) ? key.slice(MAX_CHILDREN.length) : "";
-    if (PoolNameSchema.safeParse(pool).success) pools[pool] = Number(value);
+    if (NAME.test(pool)) pools[pool] = Number(value);
   }
   const scheme = meta.scheme === "https" ? "https" : "http";
   const address = Service.Address || Node.Address;
@@ -55,7 +55,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
     name,
     url: `${scheme}://${host}:${Service.Port}`,
     pools,
-    sandbox: SandboxLevelSchema.safeParse(meta.sandbox).data ?? "none",
+    sandbox: SANDBOX_LEVELS.find((level) => level === meta.sandbox) ?? "none",
     version: meta.version ?? "unknown",
     passing: Checks.every(({ Status }) => Status === "passing"),
   };

@@ -1,8 +1,8 @@
 /** One watch on the service in Consul, which keeps the last good list while Consul is away. */
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../../../openapi/errors.ts";
+import type { Member } from "../../placement/members.ts";
 import { within } from "../../time/within.ts";
-import type { Member } from "../members.ts";
 import type { ConsulClient } from "./consul-client.ts";
 import { type HealthEntry, memberOf, type RegisteredMember, SERVICE } from "./consul-service.ts";
 
@@ -31,7 +31,8 @@ export class ConsulWatch {
   #listed: readonly RegisteredMember[] | undefined;
   #passing: readonly Member[] = [];
   /** Resolves at the first list, and at `close()`. */
-  readonly #firstList = Promise.withResolvers<void>();
+  readonly #firstList: Promise<void>;
+  #settle!: () => void;
   /** The last error since the last answer. */
   #error: string | undefined;
   #retryMs = RETRY_MIN_MS;
@@ -46,6 +47,9 @@ export class ConsulWatch {
     this.#consul = consul;
     this.#filter = filter;
     this.#onChange = onChange;
+    this.#firstList = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
     this.#start();
   }
 
@@ -63,11 +67,11 @@ export class ConsulWatch {
   close(): void {
     this.#closing.abort();
     this.#watch?.end();
-    this.#firstList.resolve();
+    this.#settle();
   }
 
   async #awaitList() {
-    if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList.promise);
+    if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList);
     if (this.#listed) return this.#listed;
     const reason = this.#error ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;
     throw PoolError.of("no_members_available", `Consul has not answered yet: ${reason}`);
@@ -118,7 +122,7 @@ export class ConsulWatch {
   #update(): void {
     this.#listed = [...this.#answered, ...this.#missing.values()];
     this.#passing = this.#listed.filter(({ passing }) => passing);
-    this.#firstList.resolve();
+    this.#settle();
     this.#onChange();
   }
 }

@@ -87,7 +87,8 @@ export function consulClient(options: ConsulOptions): ConsulClient {
 }
 
 function addressOf({ address }: ConsulOptions) {
-  const url = URL.parse(address.includes("://") ? address : `http://${address}`);
+  const text = address.includes("://") ? address : `http://${address}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol)) return url;
   const problem = url
     ? `expected an http or https address of Consul; got ${address}`

@@ -219,10 +219,10 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const detail = error instanceof PoolError ? error.message : String(error);
+    const known = error instanceof PoolError ? error.problem : undefined;
+    const detail = known?.detail ?? String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
-    const cause =
-      this.#cause ?? (error instanceof PoolError ? { code: error.problem.code, detail } : undefined);
+    const cause = this.#cause ?? (known && { code: known.code, detail });
     return {
       outcome: { kind: "unavailable", detail },
       cause: process ? undefined : cause,

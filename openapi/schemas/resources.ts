@@ -50,8 +50,6 @@ export const SignalSchema = z
 
 export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus");
 
-export type ChildStatus = z.infer<typeof ChildStatusSchema>;
-
 /** The query parameters that choose the children of a listing. */
 export const childFilter = {
   label: z
@@ -122,8 +120,6 @@ export const PoolMemberSchema = z
     load: orNull(LoadSchema).describe("The member's load; null when it did not answer in time."),
   })
   .openapi("PoolMember");
-
-export type PoolMember = z.infer<typeof PoolMemberSchema>;
 
 export const TasksSchema = z
   .object({

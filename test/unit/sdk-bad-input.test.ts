@@ -10,7 +10,11 @@ import { collect, within } from "../helpers/member.ts";
 import { hasOpenssl, Pki } from "../helpers/pki.ts";
 
 const ID = "m1.0123456789abcdef0123456789abcdef";
-const PLACED = `id: 1\ndata: {"type":"placed","child":{"id":"${ID}","pool":"p","member":"m1","url":"u"}}\n\n`;
+const CHILD = { id: ID, pool: "p", member: "m1", url: "u" };
+const PLACED = `id: 1
+data: ${JSON.stringify({ type: "placed", child: CHILD })}
+
+`;
 const RESULT = 'id: 3\ndata: {"type":"result","exitCode":0}\n\n';
 const SPEC = { command: ["true"] };
 const QUIET = { stdout: null, stderr: null };

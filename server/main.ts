@@ -80,16 +80,14 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ? new ConsulMembership(settings.consul, log)
     : (settings.registry ?? new EmbeddedRegistry()).membership();
   const transport = new NodeTransport(tls?.client);
-  onFailure(() => transport.close());
-  tls?.onChange(() => transport.identify(tls.client));
   const client = new Client(transport);
+  onFailure(() => client.close());
+  tls?.onChange(() => transport.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
-  const limits = {
-    rateLimit: new RateLimit(settings.maxRate),
-    streamLimit: new StreamLimit(settings.maxStreams),
-    inFlight: new InFlight(),
-  };
+  const { maxRate, maxStreams } = settings;
+  const rateLimit = new RateLimit(maxRate);
+  const limits = { rateLimit, streamLimit: new StreamLimit(maxStreams), inFlight: new InFlight() };
   const closedLast = [access, auth, tls, client];
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, closedLast };
   const member = new LocalMember({ ...parts, ...limits });

@@ -71,8 +71,6 @@ export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openap
   example: "running",
 });
 
-export type ChildStatus = z.infer<typeof ChildStatusSchema>;
-
 /** A query parameter that came once is a string. */
 const listOf = (value: unknown) => (typeof value === "string" ? [value] : value);
 

@@ -72,9 +72,9 @@ export class DistributedPool<Stream = ReadableStream<Uint8Array>> extends Verbs<
    * Runs a function on the least loaded member of the pool and returns its value. What it prints
    * is copied to this process.
    *
-   * The function travels as source. It sees its arguments; behind them a {@link PoolContext}, where
-   * it declares a parameter for it, without a default; and no variable that it captured. Arguments and the value travel as JSON, or with
-   * `with({ encoding: "devalue" })` by devalue.
+   * The function travels as source, and sees no variable that it captured. Behind its arguments it
+   * receives a {@link PoolContext}, if it declares a parameter for it without a default. Arguments
+   * and the value travel as JSON, or with `with({ encoding: "devalue" })` by devalue.
    *
    * The options and their defaults are those of {@link CallOptions}; a function takes them by
    * `with`. The child lives on when this caller goes away, unless `link` is set. A call that may

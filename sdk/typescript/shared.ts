@@ -29,8 +29,18 @@ export type { Inputs } from "./calls/fan-out.ts";
 export type { MapOptions, MapProgress, MapResults } from "./calls/map.ts";
 export type { CommandRun, FunctionRun, Output } from "./calls/results.ts";
 export type { Ending, EventsOptions, StopOptions, WriteOptions } from "./child.ts";
+export type { Credentials } from "./connection.ts";
 export type { FileInput } from "./files.ts";
-export { type Bundle, type PoolContext, type PoolFunction, type Task, task } from "./functions.ts";
+export {
+  type ArgumentsOf,
+  type Bundle,
+  type FunctionAt,
+  type PoolContext,
+  type PoolFunction,
+  type Runs,
+  type Task,
+  task,
+} from "./functions.ts";
 export type { OutputStream } from "./http/output.ts";
 export type { NumberedEvent } from "./http/read-events.ts";
 export type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";

@@ -219,13 +219,11 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const detail = error instanceof PoolError ? error.message : String(error);
+    const known = error instanceof PoolError ? error.problem : undefined;
+    const detail = known?.detail ?? String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
-      this.#cause ??
-      (error instanceof PoolError && isErrorCode(error.code)
-        ? { code: error.code, detail }
-        : undefined);
+      this.#cause ?? (known && isErrorCode(known.code) ? { code: known.code, detail } : undefined);
     return {
       outcome: { kind: "unavailable", detail },
       cause: process ? undefined : cause,

@@ -69,8 +69,7 @@ export class NodeTransport implements Transport {
     const answered = headOf(started);
     // A body that cannot be read ends the request, which rejects with that error.
     void write(started, body, () => timer?.refresh()).catch((error) => started.destroy(error));
-    const answer = await answered.finally(() => clearTimeout(timer));
-    return answer;
+    return answered.finally(() => clearTimeout(timer));
   }
 
   close(): void {
@@ -130,6 +129,10 @@ function answerOf(started: ClientRequest, message: IncomingMessage): Answer {
   const { headers, statusCode = 0 } = message;
   // Without a listener it would end the process.
   message.on("error", () => {});
+  // The error of the connection says more than that the answer was cut.
+  started.on("error", (error) => {
+    if (!message.complete) message.destroy(error);
+  });
   // A connection is free again when its answer has been read. These answers have nothing to read.
   if (statusCode === 204 || statusCode === 304) message.resume();
   // The rest of a body is of no use behind the whole answer.

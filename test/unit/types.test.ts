@@ -3,7 +3,9 @@ import {
   type Bundle,
   bundle,
   type CommandResult,
+  type CommandRun,
   DistributedPool,
+  type MapResults,
   type PoolContext,
   type Task,
   task,
@@ -121,5 +123,48 @@ describe("the types of call", () => {
     const nothing = () => bundle<Sum, "nothing">(url, { export: "nothing" });
     // @ts-expect-error there is no such export
     void (async () => pools.call("p", await nothing()));
+  });
+});
+
+describe("the types of run", () => {
+  it("types the value by the function, and a command by its exit code", () => {
+    expectTypeOf(() => pools.run("p", (x: number, y: number) => x + y, 1, 2))
+      .returns.resolves.toHaveProperty("value")
+      .toEqualTypeOf<number>();
+    expectTypeOf(() =>
+      pools.run("p", { command: ["true"] }),
+    ).returns.resolves.toEqualTypeOf<CommandRun>();
+    // @ts-expect-error the function takes a number
+    void (() => pools.run("p", (x: number) => x, "one"));
+  });
+});
+
+describe("the types of map", () => {
+  type Sum = typeof import("../fixtures/modules/sum.ts");
+
+  it("infers inputs and results from the function", () => {
+    expectTypeOf(pools.map("p", async (x: number) => `${x}`, [1])).toEqualTypeOf<
+      MapResults<string>
+    >();
+    expectTypeOf(pools.map("p", (x: number, _: PoolContext) => x, new Set([1]))).toEqualTypeOf<
+      MapResults<number>
+    >();
+    expectTypeOf(pools.map("p", (x: number, base = 10) => x + base, [1])).toEqualTypeOf<
+      MapResults<number>
+    >();
+    // @ts-expect-error the function takes a number
+    void (() => pools.map("p", (x: number) => x, ["one"]));
+  });
+
+  it("infers them of a bundle and a task of one argument", () => {
+    const work = {} as Bundle<Sum["default"]>;
+    expectTypeOf(() => pools.map("p", work, [{ a: 1, b: 2 }])).returns.toEqualTypeOf<
+      MapResults<string>
+    >();
+    expectTypeOf(() => pools.map("p", task("sum"), [1, "two"])).returns.toEqualTypeOf<
+      MapResults<unknown>
+    >();
+    // @ts-expect-error the function takes a pair
+    void (() => pools.map("p", work, [1]));
   });
 });

@@ -16,9 +16,6 @@ import type { Inputs } from "./fan-out.ts";
 import { type InputOf, MAP_DEFAULTS, type MapOptions, type MapResults, mapped } from "./map.ts";
 import { type CommandRun, collected, type FunctionRun } from "./results.ts";
 
-/** A function that takes one input and, after it, the context. */
-type MapFunction<I, R> = (input: I, context: PoolContext) => R;
-
 export abstract class Verbs<Stream> {
   /** The options of every call, unless the call has its own. */
   protected readonly defaults: CallOptions;
@@ -112,14 +109,14 @@ export abstract class Verbs<Stream> {
    */
   map<I, R>(
     pool: string,
-    fn: MapFunction<I, R>,
+    fn: (input: I) => R,
     inputs: Inputs<I>,
     options?: MapOptions,
   ): MapResults<Awaited<R>>;
-  /** The same, for a function that does not use the context. */
+  /** The same, for a function that uses the context. */
   map<I, R>(
     pool: string,
-    fn: (input: I) => R,
+    fn: (input: I, context: PoolContext) => R,
     inputs: Inputs<I>,
     options?: MapOptions,
   ): MapResults<Awaited<R>>;

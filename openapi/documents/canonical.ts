@@ -81,8 +81,9 @@ function framed<T>(part: T, messages: Node): T {
   if (Array.isArray(part)) return part.map((item) => framed(item, messages)) as T;
   if (!isNode(part)) return part;
   const node: Node = mapValues(part, (value) => framed(value, messages));
-  const { schema } = (node["text/event-stream"] ?? {}) as { readonly schema?: Node };
+  const stream = (node["text/event-stream"] ?? {}) as { readonly schema?: Node };
+  const { schema } = stream;
   if (!schema?.$ref) return node as T;
   const item = messages[String(schema.$ref).split("/").at(-1) ?? ""];
-  return { ...node, "text/event-stream": { schema, "x-itemSchema": item } } as T;
+  return { ...node, "text/event-stream": { ...stream, "x-itemSchema": item } } as T;
 }

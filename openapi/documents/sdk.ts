@@ -69,5 +69,7 @@ function oneAnswer(responses: Node): Node {
 function preferred(content: Node, types: readonly string[]): Node {
   const type = types.find((each) => content[each]) ?? Object.keys(content)[0] ?? "";
   const media = content[type] as Node;
-  return { [type]: type === "text/event-stream" ? { ...media, schema: STREAM } : media };
+  // Examples of single events are none of the text.
+  const text = { ...without(media, "examples"), schema: STREAM };
+  return { [type]: type === "text/event-stream" ? text : media };
 }

@@ -1,7 +1,8 @@
 /** The OpenAPI document of the contract, built from the routes. */
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import { formsOf } from "./bodies.ts";
-import { ROUTES } from "./routes.ts";
+import { bodyOfUpload } from "./bodies.ts";
+import { HEADERS } from "./routes/headers.ts";
+import { ROUTES, type Route } from "./routes.ts";
 
 const INFO = {
   title: "distributed-pool",
@@ -32,12 +33,21 @@ const TAGS = [
   { name: "Operations", description: "For load balancers and supervisors of the process." },
 ];
 
-function withForms(route: RouteConfig): RouteConfig {
-  const { request } = route;
-  const forms = formsOf(route.path);
-  if (!request?.body || !forms) return route;
-  const content = { ...request.body.content, ...forms };
-  return { ...route, request: { ...request, body: { ...request.body, content } } };
+/** The scope of a token that the operation needs, in words. */
+function scopeOf({ security }: Route): string {
+  const scopes = security.flatMap((need) => ("bearer" in need ? need.bearer : []));
+  if (security.length === 0) return "Needs no token.";
+  if (scopes.length === 0) return "Any token will do.";
+  return `Needs the scope ${scopes.map((scope) => `\`${scope}\``).join(" or ")}.`;
+}
+
+/** The route as the document shows it. */
+function documented(route: Route): RouteConfig {
+  const { request } = route as RouteConfig;
+  const description = `${route.description}\n\n${scopeOf(route)}`;
+  if (!request?.body) return { ...route, description };
+  const body = bodyOfUpload(route.path, request.body);
+  return { ...route, description, request: { ...request, body } };
 }
 
 /** Builds the canonical document, OpenAPI 3.1. */
@@ -48,9 +58,12 @@ export function buildDocument() {
     scheme: "bearer",
     description:
       "Members with a token file or JWTs require it: a token of the file, or a JWT with `sub`, " +
-      "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`.",
+      "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`. An operation that lists several " +
+      "scopes needs one of them; `admin` stands for each.",
   });
-  for (const route of ROUTES) app.openAPIRegistry.registerPath(withForms(route));
+  for (const [name, header] of Object.entries(HEADERS))
+    app.openAPIRegistry.registerComponent("headers", name, header);
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(documented(route));
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,

@@ -156,7 +156,7 @@ export interface components {
             error?: components["schemas"]["FunctionError"] | undefined;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error";
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error";
         InvalidField: {
             /**
              * @description JSON Pointer to the field.
@@ -180,44 +180,6 @@ export interface components {
             name: string;
             message: string;
             stack?: string | undefined;
-        };
-        CallResult: {
-            child: components["schemas"]["ChildReference"];
-            stdout: string;
-            stderr: string;
-            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
-            truncated: boolean;
-            /** @description The value that the function returned; null for undefined. `encoding` says how. */
-            value?: unknown | undefined;
-            /**
-             * @description How `value` is written; absent for plain JSON.
-             * @enum {string}
-             */
-            encoding?: "devalue" | undefined;
-            /** @description The command's exit code; 128 + n when signal n ended it. */
-            exitCode?: number | undefined;
-            usage: components["schemas"]["Usage"];
-            artifacts: components["schemas"]["Artifact"][];
-        };
-        /** @description A problem. When a child had been placed, the fields of a result that it left are beside it. */
-        CallProblem: components["schemas"]["Problem"] & {
-            error?: (components["schemas"]["FunctionError"] & unknown) | undefined;
-            child?: components["schemas"]["ChildReference"] | undefined;
-            stdout?: string | undefined;
-            stderr?: string | undefined;
-            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
-            truncated?: boolean | undefined;
-            /** @description The value that the function returned; null for undefined. `encoding` says how. */
-            value?: unknown | undefined;
-            /**
-             * @description How `value` is written; absent for plain JSON.
-             * @enum {string}
-             */
-            encoding?: "devalue" | undefined;
-            /** @description The command's exit code; 128 + n when signal n ended it. */
-            exitCode?: number | undefined;
-            usage?: components["schemas"]["Usage"] | undefined;
-            artifacts?: components["schemas"]["Artifact"][] | undefined;
         };
         ChildSpec: {
             /**
@@ -364,6 +326,44 @@ export interface components {
          * @enum {string}
          */
         SandboxLevel: "full" | "no-cgroup" | "none";
+        CallResult: {
+            child: components["schemas"]["ChildReference"];
+            stdout: string;
+            stderr: string;
+            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
+            truncated: boolean;
+            /** @description The value that the function returned; null for undefined. `encoding` says how. */
+            value?: unknown | undefined;
+            /**
+             * @description How `value` is written; absent for plain JSON.
+             * @enum {string}
+             */
+            encoding?: "devalue" | undefined;
+            /** @description The command's exit code; 128 + n when signal n ended it. */
+            exitCode?: number | undefined;
+            usage: components["schemas"]["Usage"];
+            artifacts: components["schemas"]["Artifact"][];
+        };
+        /** @description A problem. When a child had been placed, the fields of a result that it left are beside it. */
+        CallProblem: components["schemas"]["Problem"] & {
+            error?: (components["schemas"]["FunctionError"] & unknown) | undefined;
+            child?: components["schemas"]["ChildReference"] | undefined;
+            stdout?: string | undefined;
+            stderr?: string | undefined;
+            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
+            truncated?: boolean | undefined;
+            /** @description The value that the function returned; null for undefined. `encoding` says how. */
+            value?: unknown | undefined;
+            /**
+             * @description How `value` is written; absent for plain JSON.
+             * @enum {string}
+             */
+            encoding?: "devalue" | undefined;
+            /** @description The command's exit code; 128 + n when signal n ended it. */
+            exitCode?: number | undefined;
+            usage?: components["schemas"]["Usage"] | undefined;
+            artifacts?: components["schemas"]["Artifact"][] | undefined;
+        };
         Child: components["schemas"]["ChildReference"] & {
             status: components["schemas"]["ChildStatus"];
             /** @enum {string} */
@@ -393,6 +393,8 @@ export interface components {
                 /** @description The number of slots of all its members together. */
                 max: number;
             }[];
+            /** @description The `cursor` of the next page; absent on the last page. */
+            nextCursor?: string | undefined;
         };
         Pool: {
             pool: components["schemas"]["PoolName"];
@@ -416,6 +418,8 @@ export interface components {
         };
         ChildList: {
             children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last page. */
+            nextCursor?: string | undefined;
         };
         /** @description A child spec that names its pool, for this member only. */
         MemberChildSpec: {
@@ -555,7 +559,24 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The name of the member that answers. */
+        "pool-member": string;
+        /** @description The id of the child. A stream that waits for a slot has none; its event `placed` does. */
+        "pool-child-id": string;
+        /** @description A trailer: it follows the bytes. The terminal event of the child as JSON in ASCII, without a function's value. */
+        "pool-ending": string;
+        /** @description The URL of what was made. */
+        location: string;
+        /** @description With 206, the first byte that follows, and a last one that is never reached, because the length is not known yet: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes *\/13`. */
+        "content-range": string;
+        /** @description Seconds to wait before the next try. */
+        "retry-after": number;
+        /** @description The kind of token that the member requires: `Bearer`. */
+        "www-authenticate": string;
+        /** @description The methods that the path has, such as `GET, HEAD`. */
+        allow: string;
+    };
     pathItems: never;
 }
 export type PoolEvent = components['schemas']['PoolEvent'];
@@ -578,8 +599,6 @@ export type ErrorCode = components['schemas']['ErrorCode'];
 export type InvalidField = components['schemas']['InvalidField'];
 export type Load = components['schemas']['Load'];
 export type FunctionError = components['schemas']['FunctionError'];
-export type CallResult = components['schemas']['CallResult'];
-export type CallProblem = components['schemas']['CallProblem'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type Function = components['schemas']['Function'];
 export type SourceHash = components['schemas']['SourceHash'];
@@ -589,6 +608,8 @@ export type Stdin = components['schemas']['Stdin'];
 export type File = components['schemas']['File'];
 export type Limits = components['schemas']['Limits'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
+export type CallResult = components['schemas']['CallResult'];
+export type CallProblem = components['schemas']['CallProblem'];
 export type Child = components['schemas']['Child'];
 export type ChildStatus = components['schemas']['ChildStatus'];
 export type PoolList = components['schemas']['PoolList'];
@@ -607,5 +628,13 @@ export type Tasks = components['schemas']['Tasks'];
 export type Written = components['schemas']['Written'];
 export type Signal = components['schemas']['Signal'];
 export type Health = components['schemas']['Health'];
+export type HeaderPoolMember = components['headers']['pool-member'];
+export type HeaderPoolChildId = components['headers']['pool-child-id'];
+export type HeaderPoolEnding = components['headers']['pool-ending'];
+export type HeaderLocation = components['headers']['location'];
+export type HeaderContentRange = components['headers']['content-range'];
+export type HeaderRetryAfter = components['headers']['retry-after'];
+export type HeaderWwwAuthenticate = components['headers']['www-authenticate'];
+export type HeaderAllow = components['headers']['allow'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -52,20 +52,6 @@ export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openap
 
 export type ChildStatus = z.infer<typeof ChildStatusSchema>;
 
-/** The query parameters that choose the children of a listing. */
-export const childFilter = {
-  label: z
-    .union([z.string(), z.array(z.string())])
-    .optional()
-    .openapi({
-      description:
-        "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
-        "selects children that have all of the labels.",
-      example: "job=nightly",
-    }),
-  status: ChildStatusSchema.optional(),
-};
-
 export const ChildReferenceSchema = z
   .object({
     id: ChildIdSchema,
@@ -97,7 +83,15 @@ export const ChildSchema = ChildReferenceSchema.extend({
 
 export type ChildInfo = z.infer<typeof ChildSchema>;
 
-export const ChildListSchema = z.object({ children: z.array(ChildSchema) }).openapi("ChildList");
+/** Where the next page of a listing begins. */
+const nextCursor = z
+  .string()
+  .optional()
+  .describe("The `cursor` of the next page; absent on the last page.");
+
+export const ChildListSchema = z
+  .object({ children: z.array(ChildSchema), nextCursor })
+  .openapi("ChildList");
 
 export const PoolChildListSchema = ChildListSchema.extend({
   unreachable: z
@@ -153,6 +147,7 @@ export const PoolListSchema = z
         max: z.int().describe("The number of slots of all its members together."),
       }),
     ),
+    nextCursor,
   })
   .openapi("PoolList");
 

@@ -9,6 +9,7 @@ import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
 import { childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
+import { checkMethod } from "./methods.ts";
 import { documentRoutes, operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
 import { registerAt } from "./register.ts";
@@ -72,6 +73,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     await next();
   });
   app.use(admission(options));
+  app.use(checkMethod);
   app.use((c, next) => {
     if (c.env.incoming && isStreamed(c.env.incoming)) return next();
     const maxSize = options.maxBodyBytes();
@@ -82,7 +84,9 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
       );
     return bodyLimit({ maxSize, onError })(c, next);
   });
-  app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
+  app.onError(async (error, c) =>
+    problemResponse(c, await problemOf(error, c, options.logError), error),
+  );
   app.notFound((c) =>
     problemResponse(
       c,

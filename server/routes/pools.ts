@@ -14,15 +14,21 @@ import { refuseLink } from "./this-member.ts";
 export function poolRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, inFlight } = options;
 
-  on(routes.callInPool, (c) => {
-    const form = acceptOf(c, CALL_FORMS);
-    inFlight.add(c.env.outgoing);
-    const { pool } = c.req.valid("param");
-    const { uploads, input, caller } = c.var;
-    const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
-    const access = accessFor(c, options);
-    return callThrough(c, options, { pool, spec, form, access, uploads, input });
-  });
+  const called = [
+    [routes.callInPool, CALL_FORMS],
+    [routes.runInPool, ["json"]],
+    [routes.pipeInPool, ["raw"]],
+  ] as const;
+  for (const [route, forms] of called)
+    on(route, (c) => {
+      const form = acceptOf(c, forms);
+      inFlight.add(c.env.outgoing);
+      const { pool } = c.req.valid("param");
+      const { uploads, input, caller } = c.var;
+      const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
+      const access = accessFor(c, options);
+      return callThrough(c, options, { pool, spec, form, access, uploads, input });
+    });
 
   on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");

@@ -21,24 +21,32 @@ import type { Register } from "./register.ts";
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, logError } = options;
 
-  on(routes.call, async (c) => {
-    const form = acceptOf(c, CALL_FORMS);
-    const { pool, slot, ...given } = c.req.valid("json");
-    const supervisor = permittedSupervisor(c, pool, options);
-    const { input, uploads, caller } = c.var;
-    const spec = fedBy(input, sourceCache.complete(given, caller.name));
-    return withEarlyStream(c, logError, async (stream) => {
-      const child = await supervisor.admitWhenFree(spec, "call", {
-        client: caller.name,
-        slot,
-        uploads,
-        onPosition:
-          form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
-        signal: whileClientIsThere(c),
+  const called = [
+    [routes.call, CALL_FORMS],
+    [routes.run, ["json"]],
+    [routes.pipe, ["raw"]],
+  ] as const;
+  for (const [route, forms] of called)
+    on(route, async (c) => {
+      const form = acceptOf(c, forms);
+      const { pool, slot, ...given } = c.req.valid("json");
+      const supervisor = permittedSupervisor(c, pool, options);
+      const { input, uploads, caller } = c.var;
+      const spec = fedBy(input, sourceCache.complete(given, caller.name));
+      return withEarlyStream(c, logError, async (stream) => {
+        const child = await supervisor.admitWhenFree(spec, "call", {
+          client: caller.name,
+          slot,
+          uploads,
+          onPosition:
+            form === "stream"
+              ? (position) => stream.write({ type: "queued", position })
+              : undefined,
+          signal: whileClientIsThere(c),
+        });
+        return answerCall(c, child, { spec, form, input, opened: stream.session });
       });
-      return answerCall(c, child, { spec, form, input, opened: stream.session });
     });
-  });
 
   on(routes.placeChild, async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");

@@ -74,8 +74,8 @@ const eventsHeaders = z.object({
     .optional()
     .openapi({
       description:
-        "With the raw form: `bytes=N-`, N being the first byte of stdout to send. The first of all " +
-        "is 0. A child that has ended answers for its last byte + 1 with an empty body.",
+        "With the raw form: `bytes=N-`, N being the first byte of stdout to send. The first of " +
+        "all is 0. A child that has ended answers for its last byte + 1 with an empty body.",
       pattern: "^bytes=[0-9]{1,15}-$",
     }),
 });

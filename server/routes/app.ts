@@ -4,6 +4,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { PoolError, problem } from "../../openapi/errors.ts";
 import { ANYONE } from "../access/caller.ts";
+import { cors } from "../access/cors.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
@@ -72,6 +73,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
     await next();
   });
+  app.use(cors(options.corsOrigins));
   app.use(admission(options));
   app.use(checkMethod);
   app.use((c, next) => {

@@ -1,6 +1,7 @@
 /** The OpenAPI document of the contract, built from the routes. */
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { bodyOfUpload } from "./bodies.ts";
+import { EXAMPLES } from "./routes/examples.ts";
 import { HEADERS } from "./routes/headers.ts";
 import { ROUTES, type Route } from "./routes.ts";
 
@@ -41,13 +42,41 @@ function scopeOf({ security }: Route): string {
   return `Needs the scope ${scopes.map((scope) => `\`${scope}\``).join(" or ")}.`;
 }
 
+type Content = Readonly<Record<string, object>>;
+
+/** The content with its examples. */
+function withExamples(content: Content = {}, examples: Content = {}): Content {
+  const withOwn = Object.entries(content).map(([type, media]) => {
+    const own = Object.entries(examples[type] ?? {}).map(([name, value]) => [name, { value }]);
+    return [type, own.length > 0 ? { ...media, examples: Object.fromEntries(own) } : media];
+  });
+  return Object.fromEntries(withOwn);
+}
+
 /** The route as the document shows it. */
 function documented(route: Route): RouteConfig {
-  const { request } = route as RouteConfig;
+  const { request, responses } = route as RouteConfig;
+  const { request: ofRequest, answers = {} } = EXAMPLES[route.operationId] ?? {};
   const description = `${route.description}\n\n${scopeOf(route)}`;
-  if (!request?.body) return { ...route, description };
-  const body = bodyOfUpload(route.path, request.body);
-  return { ...route, description, request: { ...request, body } };
+  const withAnswers = Object.entries(responses).map(([status, answer]) => {
+    const content = "content" in answer ? (answer.content as Content) : undefined;
+    return [
+      status,
+      content
+        ? { ...answer, content: withExamples(content, answers[Number(status)] as Content) }
+        : answer,
+    ];
+  });
+  const shown = { ...route, description, responses: Object.fromEntries(withAnswers) };
+  if (!request?.body) return shown;
+  const { content, ...body } = bodyOfUpload(route.path, request.body);
+  return {
+    ...shown,
+    request: {
+      ...request,
+      body: { ...body, content: withExamples(content as Content, ofRequest as Content) },
+    },
+  } as RouteConfig;
 }
 
 /** Builds the canonical document, OpenAPI 3.1. */

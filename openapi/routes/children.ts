@@ -173,7 +173,10 @@ export const getChildFile = createRoute({
   description: "The child kept its artifacts by the patterns of its spec.",
   request: {
     params: params.extend({
-      path: z.string().describe("The artifact's path in the workspace. Slashes need no escape."),
+      path: z.string().openapi({
+        description: "The artifact's path in the workspace. Slashes need no escape.",
+        example: "film.txt",
+      }),
     }),
   },
   responses: {

@@ -20,23 +20,25 @@ interface Need {
   readonly stream?: "output" | "input" | undefined;
 }
 
-/** The operations that keep a stream open, by their ids. */
-const STREAMS: Readonly<Partial<Record<Route["operationId"], Need["stream"]>>> = {
-  callInPool: "output",
-  runInPool: "output",
-  pipeInPool: "output",
-  call: "output",
-  run: "output",
-  pipe: "output",
-  requestSlot: "output",
-  childEvents: "output",
-  writeStdin: "input",
+type OperationOf<R> = R extends Route ? `${R["method"]} ${R["path"]}` : never;
+
+/** The operations that keep a stream open. */
+const STREAMS: Readonly<Partial<Record<OperationOf<Route>, Need["stream"]>>> = {
+  "post /pools/{pool}/call": "output",
+  "post /pools/{pool}/run": "output",
+  "post /pools/{pool}/pipe": "output",
+  "post /call": "output",
+  "post /run": "output",
+  "post /pipe": "output",
+  "post /slots": "output",
+  "get /children/{id}/events": "output",
+  "post /children/{id}/stdin": "input",
 };
 
 /** The needs of an operation. The contract states its scopes. */
-function needOf({ operationId, security }: Route): Need {
+function needOf({ method, path, security }: Route): Need {
   const scopes = security.flatMap((need) => ("bearer" in need ? need.bearer : []));
-  return { scopes, stream: STREAMS[operationId] };
+  return { scopes, stream: STREAMS[`${method} ${path}` as OperationOf<Route>] };
 }
 
 /** The variables of a request that has passed the check of its caller. */

@@ -10,5 +10,5 @@ function withItems(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(withItems);
   if (!isNode(part)) return part;
   const { "x-itemSchema": itemSchema, schema, ...rest } = part;
-  return itemSchema ? { ...rest, itemSchema } : mapValues(part, withItems);
+  return itemSchema ? { itemSchema, ...rest } : mapValues(part, withItems);
 }

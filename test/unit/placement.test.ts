@@ -332,6 +332,7 @@ describe("DirectAccess", () => {
         in: async () => members,
         find: async () => undefined,
         all: async () => members,
+        registered: async () => members,
         close: () => {},
       }).as("Bearer x"),
     };

@@ -55,6 +55,11 @@ export class ConsulWatch {
     return this.#passing;
   }
 
+  /** All members, passing or not. @throws {PoolError} as `members()` does. */
+  registered(): Promise<readonly Member[]> {
+    return this.#awaitList();
+  }
+
   /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
   async find(name: string) {
     return (await this.#awaitList()).find((member) => member.name === name);
@@ -66,7 +71,7 @@ export class ConsulWatch {
     this.#firstList.resolve();
   }
 
-  async #awaitList() {
+  async #awaitList(): Promise<readonly RegisteredMember[]> {
     if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList.promise);
     if (this.#listed) return this.#listed;
     const reason = this.#error ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;

@@ -1,9 +1,11 @@
 /** The OpenAPI document of the contract, built from the routes. */
 import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
-import { formsOf } from "./bodies.ts";
+import { bodyOfUpload } from "./bodies.ts";
 import { canonical } from "./documents/canonical.ts";
 import type { Node } from "./documents/walk.ts";
-import { ROUTES } from "./routes.ts";
+import { EXAMPLES } from "./routes/examples.ts";
+import { HEADERS } from "./routes/headers.ts";
+import { ROUTES, type Route } from "./routes.ts";
 import * as endings from "./schemas/endings.ts";
 import * as events from "./schemas/events.ts";
 import * as functions from "./schemas/functions.ts";
@@ -59,12 +61,49 @@ const SCHEMAS = [
   events,
 ];
 
-function withForms(route: RouteConfig): RouteConfig {
-  const { request } = route;
-  const forms = formsOf(route.path);
-  if (!request?.body || !forms) return route;
-  const content = { ...request.body.content, ...forms };
-  return { ...route, request: { ...request, body: { ...request.body, content } } };
+/** The scope of a token that the operation needs, in words. */
+function scopeOf({ security }: Route): string {
+  const scopes = security.flatMap((need) => ("bearer" in need ? need.bearer : []));
+  if (security.length === 0) return "Needs no token.";
+  if (scopes.length === 0) return "Any token will do.";
+  return `Needs the scope ${scopes.map((scope) => `\`${scope}\``).join(" or ")}.`;
+}
+
+type Content = Readonly<Record<string, object>>;
+
+/** The content with its examples. */
+function withExamples(content: Content = {}, examples: Content = {}): Content {
+  const withOwn = Object.entries(content).map(([type, media]) => {
+    const own = Object.entries(examples[type] ?? {}).map(([name, value]) => [name, { value }]);
+    return [type, own.length > 0 ? { ...media, examples: Object.fromEntries(own) } : media];
+  });
+  return Object.fromEntries(withOwn);
+}
+
+/** The route as the document shows it. */
+function documented(route: Route): RouteConfig {
+  const { request, responses } = route as RouteConfig;
+  const { request: ofRequest, answers = {} } = EXAMPLES[route.operationId] ?? {};
+  const description = `${route.description}\n\n${scopeOf(route)}`;
+  const withAnswers = Object.entries(responses).map(([status, answer]) => {
+    const content = "content" in answer ? (answer.content as Content) : undefined;
+    return [
+      status,
+      content
+        ? { ...answer, content: withExamples(content, answers[Number(status)] as Content) }
+        : answer,
+    ];
+  });
+  const shown = { ...route, description, responses: Object.fromEntries(withAnswers) };
+  if (!request?.body) return shown;
+  const { content, ...body } = bodyOfUpload(route.path, request.body);
+  return {
+    ...shown,
+    request: {
+      ...request,
+      body: { ...body, content: withExamples(content as Content, ofRequest as Content) },
+    },
+  } as RouteConfig;
 }
 
 /** Names and lists of words come before the objects that describe them for one use. */
@@ -94,9 +133,12 @@ export function buildDocument() {
     scheme: "bearer",
     description:
       "Members with a token file or JWTs require it: a token of the file, or a JWT with `sub`, " +
-      "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`.",
+      "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`. An operation that lists several " +
+      "scopes needs one of them; `admin` stands for each.",
   });
-  for (const route of ROUTES) app.openAPIRegistry.registerPath(withForms(route));
+  for (const [name, header] of Object.entries(HEADERS))
+    app.openAPIRegistry.registerComponent("headers", name, header);
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(documented(route));
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,

@@ -1610,7 +1610,24 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The name of the member that answers. */
+        "pool-member": string;
+        /** @description The id of the child. A stream that waits for a slot has none; its event `placed` does. */
+        "pool-child-id": string;
+        /** @description A trailer: it follows the bytes. The terminal event of the child as JSON in ASCII, without a function's value. */
+        "pool-ending": string;
+        /** @description The URL of what was made. */
+        location: string;
+        /** @description With 206, the first byte that follows, and a last one that is never reached, because the length is not known yet: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes *\/13`. */
+        "content-range": string;
+        /** @description Seconds to wait before the next try. */
+        "retry-after": number;
+        /** @description The kind of token that the member requires: `Bearer`. */
+        "www-authenticate": string;
+        /** @description The methods that the path has, such as `GET, HEAD`. */
+        allow: string;
+    };
     pathItems: never;
 }
 export type ChildId = components['schemas']['ChildId'];
@@ -1681,5 +1698,13 @@ export type StderrEvent = components['schemas']['StderrEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type ResultEvent = components['schemas']['ResultEvent'];
 export type SlotEvent = components['schemas']['SlotEvent'];
+export type HeaderPoolMember = components['headers']['pool-member'];
+export type HeaderPoolChildId = components['headers']['pool-child-id'];
+export type HeaderPoolEnding = components['headers']['pool-ending'];
+export type HeaderLocation = components['headers']['location'];
+export type HeaderContentRange = components['headers']['content-range'];
+export type HeaderRetryAfter = components['headers']['retry-after'];
+export type HeaderWwwAuthenticate = components['headers']['www-authenticate'];
+export type HeaderAllow = components['headers']['allow'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

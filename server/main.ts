@@ -20,6 +20,7 @@ import { LocalMember, type RunningMember } from "./member/running-member.ts";
 import { selfOf } from "./member/self.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import type { Membership } from "./membership/membership.ts";
 import { createApp } from "./routes/app.ts";
 import { UploadReceiver } from "./routes/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
@@ -76,21 +77,21 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => listener.closeAll());
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
-  const membership = settings.consul
-    ? new ConsulMembership(settings.consul, log)
-    : (settings.registry ?? new EmbeddedRegistry()).membership();
+  const membership = membershipOf(settings);
   const transport = new NodeTransport(tls?.client);
   const client = new Client(transport);
   onFailure(() => client.close());
   tls?.onChange(() => transport.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
-  const { maxRate, maxStreams } = settings;
-  const rateLimit = new RateLimit(maxRate);
-  const limits = { rateLimit, streamLimit: new StreamLimit(maxStreams), inFlight: new InFlight() };
+  const limits = {
+    rateLimit: new RateLimit(settings.maxRate),
+    streamLimit: new StreamLimit(settings.maxStreams),
+    inFlight: new InFlight(),
+  };
+  const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const closedLast = [access, auth, tls, client];
-  const parts = { settings, self, pools, runtimes, sandbox, listener, membership, closedLast };
-  const member = new LocalMember({ ...parts, ...limits });
+  const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -101,6 +102,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
+      ...member.hooks,
       authenticated: auth !== undefined,
       loopback: isLoopback(host),
       advertise: settings.advertise,
@@ -109,6 +111,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
+}
+
+function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
+  return consul ? new ConsulMembership(consul, log) : registry.membership();
 }
 
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {

@@ -11,7 +11,7 @@ import {
 } from "./names.ts";
 import { ErrorCodeSchema, LoadSchema } from "./problem.ts";
 import { ChildKindSchema } from "./spec.ts";
-import { documented, orNull } from "./values.ts";
+import { orNull } from "./values.ts";
 
 export const MEMBER_URL = "http://127.0.0.1:7400";
 const CHILD_ID = "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e";
@@ -70,26 +70,6 @@ export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openap
     "stopped. `ended`: its process is gone.",
   example: "running",
 });
-
-/** A query parameter that came once is a string. */
-const listOf = (value: unknown) => (typeof value === "string" ? [value] : value);
-
-/** The query parameters that choose the children of a listing. */
-export const childFilter = {
-  label: documented(
-    z.preprocess(
-      listOf,
-      z.array(z.string().describe("`NAME=VALUE`, or `NAME` for any value.")).optional(),
-    ),
-    {
-      description:
-        "Children that have this label: `NAME=VALUE`, or `NAME` for any value. A repeated " +
-        "parameter chooses children that have all of the labels. Default: any children.",
-      example: ["job=nightly"],
-    },
-  ),
-  status: ChildStatusSchema.optional().describe("Children with this status. Default: any."),
-};
 
 const referenceFields = {
   id: ChildIdSchema,

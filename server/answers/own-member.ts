@@ -21,7 +21,10 @@ export function ownMember(
     name: member.name,
     load: async (pool) => supervisorOf(member, pool).count(),
     tasks: async (pool) => tasksOf(member, [pool]),
-    children: async (pool, filter) => childrenOf(member, [pool], filter),
+    children: async (pool, filter) => {
+      supervisorOf(member, pool);
+      return childrenOf(member, [pool], filter);
+    },
     async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
       const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);
       const leave = () => waiter.leave();

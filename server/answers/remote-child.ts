@@ -11,12 +11,13 @@ import {
 } from "../../sdk/typescript/http/client.ts";
 import { openEvents, resumed } from "../../sdk/typescript/http/resume.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
+import { HeadedError } from "../http/problems.ts";
 import { type NodeContext, whileClientIsThere } from "../http/request.ts";
 import { isOver } from "../http/response.ts";
 import { EVENTS_TYPE, nameChild, openSession, type Session } from "./events.ts";
 import { type Frames, wholeFrames } from "./frames.ts";
 import { send, sendFile } from "./send.ts";
-import { ENDING_TRAILER, stdoutHead } from "./stdout.ts";
+import { ENDING_TRAILER, firstByteOf, stdoutHead } from "./stdout.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
 const HEARTBEAT = ":\n\n";
@@ -46,8 +47,8 @@ export function through(c: NodeContext, { client, access }: OtherMembers): Throu
 export interface StdoutStart {
   /** Behind the event of this id. */
   readonly after?: number | undefined;
-  /** At this byte of stdout. */
-  readonly stdoutFrom?: number | undefined;
+  /** A header `Range`, as the caller wrote it. */
+  readonly range?: string | undefined;
 }
 
 /** The child, as the caller of one request reaches it. */
@@ -152,10 +153,12 @@ export class RemoteChild {
   }
 
   /** Passes on the stdout and the ending of an open answer, and resumes them after a cut. */
-  relayStdout(answer: Answer, { after, stdoutFrom }: StdoutStart = {}): Promise<Response> {
-    let at = stdoutFrom ?? 0;
+  relayStdout(answer: Answer, { after, range }: StdoutStart = {}): Promise<Response> {
+    // The child's member has refused a malformed range.
+    const from = firstByteOf(range) ?? undefined;
+    let at = from ?? 0;
     return send<Uint8Array>(this.#c, {
-      ...stdoutHead(stdoutFrom),
+      ...stdoutHead(from),
       pieces: resumed(answer, {
         ...this.#through,
         read: ({ body }) => body,
@@ -177,32 +180,36 @@ export class RemoteChild {
     });
   }
 
-  #openStdout({ after, stdoutFrom }: StdoutStart): Promise<Answer> {
+  #openStdout({ after, range }: StdoutStart): Promise<Answer> {
     return this.#send("/events", {
       accept: "application/octet-stream",
       headers: {
         ...(after === undefined ? {} : { "last-event-id": String(after) }),
-        ...(stdoutFrom === undefined ? {} : { range: `bytes=${stdoutFrom}-` }),
+        ...(range === undefined ? {} : { range }),
       },
       signal: this.#through.signal,
     });
   }
 
   /** Rejects where the child's member broke the connection because the child failed. */
-  async #reopenStdout(stdoutFrom: number): Promise<Answer> {
+  async #reopenStdout(from: number): Promise<Answer> {
     const answer = await this.#send("", { signal: this.#through.signal });
     const { code, exitCode } = await jsonOf<ChildInfo>(answer);
     if (code !== null || (exitCode ?? 0) !== 0)
       throw PoolError.of("worker_crashed", `child ${this.#id} has failed`);
-    return this.#openStdout({ stdoutFrom });
+    return this.#openStdout({ range: `bytes=${from}-` });
   }
 
   /** @throws {PoolError} the problem that came back; the transport's own error. */
   async #send(path: string, request: RequestOptions): Promise<Answer> {
     const { client, access } = this.#through;
     const answer = await client.send(`${await access.childUrl(this.#id)}${path}`, request);
-    if (answer.status >= 400) throw await client.problem(answer);
-    return answer;
+    if (answer.status < 400) return answer;
+    const error = await client.problem(answer);
+    const contentRange = answer.headers.get("content-range");
+    throw contentRange === null
+      ? error
+      : new HeadedError(error.problem, { "content-range": contentRange });
   }
 
   /** @throws {PoolError} `member_lost` where the child's member does not answer. */

@@ -3,6 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { bodiesTakenAt } from "../../openapi/bodies.ts";
 import {
   ERRORS,
   isErrorCode,
@@ -12,6 +13,16 @@ import {
   problem,
   RETRY_AFTER_SECONDS,
 } from "../../openapi/errors.ts";
+
+/** A problem whose answer has headers of its own, such as `Content-Range`. */
+export class HeadedError extends PoolError {
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(problem: Problem, headers: Readonly<Record<string, string>>) {
+    super(problem);
+    this.headers = headers;
+  }
+}
 
 /**
  * A problem as every answer of the server writes it: with `Retry-After` where a new try may help,
@@ -26,9 +37,11 @@ export function problemAnswer(answer: Problem) {
   return { status, headers, body: JSON.stringify(answer) };
 }
 
-export function problemResponse(c: Context, answer: Problem): Response {
+/** @param error the error that carried the problem; it may have headers for the answer. */
+export function problemResponse(c: Context, answer: Problem, error?: unknown): Response {
   const { status, headers, body } = problemAnswer(answer);
-  return c.body(body, status, headers);
+  const more = error instanceof HeadedError ? error.headers : {};
+  return c.body(body, status, { ...headers, ...more });
 }
 
 /** The findings of validation as one problem that names each field at fault. */
@@ -79,8 +92,9 @@ export async function problemOf(
     if (error.status === 413) return problem("payload_too_large", error.message);
     if (error.status === 415)
       return problem(
-        "invalid_request",
-        `expected content-type application/json; got ${c.req.header("content-type") ?? "none"}`,
+        "unsupported_media_type",
+        `expected content-type: ${bodiesTakenAt(c.req.path)}; ` +
+          `got ${c.req.header("content-type")?.slice(0, 255) ?? "none"}`,
       );
     return problem("invalid_request", await malformed(c, error.message));
   }

@@ -76,7 +76,7 @@ export const DEFAULTS = {
 /** The options, beside `pools`, that a member takes while it runs. */
 export const RELOADABLE = entries
   .filter(([, option]) => option.reload)
-  .map(([key]) => key as keyof TableOptions);
+  .map(([key, option]) => (option.path ?? key) as keyof TableOptions);
 
 /** The configuration key of an option, by its path in {@link MemberOptions}. */
 export function keyOfPath(path: string): string {

@@ -97,6 +97,15 @@ export class ConsulMembership implements Membership {
     return this.#members.all();
   }
 
+  async registered(): Promise<readonly Member[]> {
+    const listed = await this.#members.registered();
+    const self = this.#self;
+    // A registration takes a while to appear on the list.
+    return self && !this.#left && listed.every(({ name }) => name !== self.name)
+      ? [...listed, self]
+      : listed;
+  }
+
   find(name: string) {
     return this.#members.find(name);
   }

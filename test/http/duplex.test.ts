@@ -394,14 +394,14 @@ test("the spec is in the query or in the header, one of the two", async () => {
     await (await send(`${path}${inQuery}`, { accept: "application/octet-stream" })).text(),
   ).toBe("ébody");
   for (const [url, headers, got] of [
-    [path, {}, "neither"],
-    [`${path}${query}`, header, "both"],
+    [path, {}, "none"],
+    [`${path}${query}`, header, "more than one"],
   ] as const)
     expect(await problemOf(await send(url, headers))).toMatchObject({
       code: "invalid_request",
       detail:
-        "expected the child spec of a body that is the child's input in the query, ?spec=, " +
-        `or in the header pool-spec; got ${got}`,
+        "expected the child spec beside a body that is the child's input, in ?spec= or in the " +
+        `header pool-spec; got ${got}`,
     });
   for (const url of [path, `${path.replace(/call$/, "children")}`]) {
     expect(

@@ -246,7 +246,7 @@ test("pools come and go, and the children of a pool that goes live on", async ()
   });
   lastOf(await callEvents(member.url, "/pools/crawler/call", TRUE), "result");
   expect(await problemOf(await post(member.url, "/pools/pipeline/call", TRUE))).toMatchObject({
-    code: "no_members_available",
+    code: "pool_not_found",
   });
   expect(
     await problemOf(await post(member.url, "/call", { pool: "pipeline", ...TRUE })),

@@ -488,7 +488,7 @@ test("other operations take no multipart", async () => {
   const { member, over } = await started();
   for (const path of ["/slots", `/children/m1.${"0".repeat(32)}/signal`])
     expect(await problemOf(await send(member.url, path, form(TRUE)))).toMatchObject({
-      code: "invalid_request",
+      code: "unsupported_media_type",
     });
   await over();
 });

@@ -333,6 +333,7 @@ describe("DirectAccess", () => {
         in: async () => members,
         find: async () => undefined,
         all: async () => members,
+        registered: async () => members,
         close: () => {},
       }).as("Bearer x"),
     };

@@ -12,6 +12,7 @@ import type {
 import type { Answer, RequestOptions } from "../http/client.ts";
 import type { ChildLocator } from "../http/resume.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
+import { allPages, type Page } from "./pages.ts";
 
 /** A pool: its members with their load, and the tasks and runtimes of all members together. */
 export type PoolInfo = Pool;
@@ -28,12 +29,11 @@ export interface ChildFilter {
 /** A filter as the query of a listing, or of the part of it that concerns one pool. */
 export function queryOf({
   labels = [],
-  status,
-  pool,
-}: ChildFilter & { readonly pool?: string }): string {
+  ...single
+}: ChildFilter & Partial<Page> & { readonly pool?: string }): string {
   const query = new URLSearchParams(labels.map((label) => ["label", label]));
-  if (pool) query.append("pool", pool);
-  if (status) query.append("status", status);
+  for (const [name, value] of Object.entries(single))
+    if (value !== undefined) query.append(name, String(value));
   return query.size > 0 ? `?${query}` : "";
 }
 
@@ -64,6 +64,19 @@ export interface Access<Own = never> extends ChildLocator {
   /** Lets the gateway drain. */
   drain(): Promise<Count>;
   close(): void;
+}
+
+/** All children of a pool, page by page. @param read reads one page. */
+export async function allChildren(
+  read: (page: Page) => Promise<PoolChildList>,
+): Promise<PoolChildList> {
+  const children: PoolChildList["children"] = [];
+  const unreachable = new Set<string>();
+  for await (const page of allPages(read)) {
+    children.push(...page.children);
+    for (const member of page.unreachable) unreachable.add(member);
+  }
+  return { children, unreachable: [...unreachable] };
 }
 
 /** The member's name in a child id. @throws {PoolError} `invalid_request` for another string. */

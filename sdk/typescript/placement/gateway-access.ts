@@ -6,6 +6,7 @@ import { neverSent } from "../http/faults.ts";
 import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
+  allChildren,
   type ChildFilter,
   ownerOf,
   type PlaceOptions,
@@ -14,6 +15,7 @@ import {
   type PoolList,
   queryOf,
 } from "./access.ts";
+import { allPages } from "./pages.ts";
 
 /** 30 seconds for the gateway, which may have to try many members, to answer a placement. */
 const PLACE_TIMEOUT_MS = 30_000;
@@ -55,8 +57,13 @@ export class GatewayAccess implements Access {
     });
   }
 
-  pools(): Promise<PoolList> {
-    return this.#ask(`${this.#url}/pools`);
+  async pools(): Promise<PoolList> {
+    const pools: PoolList["pools"] = [];
+    for await (const page of allPages((at) =>
+      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`),
+    ))
+      pools.push(...page.pools);
+    return { pools };
   }
 
   pool(pool: string): Promise<PoolInfo> {
@@ -64,7 +71,8 @@ export class GatewayAccess implements Access {
   }
 
   children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
-    return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
+    const url = `${this.#of(pool)}/children`;
+    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`));
   }
 
   async childUrl(id: string) {

@@ -65,6 +65,12 @@ export interface TableOptions {
   /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
+   * An origin whose web pages may call from a browser, such as https://app.example.org; http
+   * only on loopback. Each is named in full: there are no patterns. Repeatable. A reload takes
+   * it.
+   */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /**
    * Address to listen on. Anything but loopback requires --token-file, --jwks-url or
    * --insecure. Default "127.0.0.1".
    */

@@ -34,6 +34,10 @@ export class ConsulMembers implements Members {
     return this.#watch(undefined).members();
   }
 
+  registered() {
+    return this.#watch(undefined).registered();
+  }
+
   find(name: string) {
     return this.#watch(undefined).find(name);
   }

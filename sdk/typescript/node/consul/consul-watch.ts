@@ -59,6 +59,11 @@ export class ConsulWatch {
     return this.#passing;
   }
 
+  /** All members, passing or not. @throws {PoolError} as `members()` does. */
+  registered(): Promise<readonly Member[]> {
+    return this.#awaitList();
+  }
+
   /** The member of this name, passing or not. @throws {PoolError} as `members()` does. */
   async find(name: string) {
     return (await this.#awaitList()).find((member) => member.name === name);
@@ -70,7 +75,7 @@ export class ConsulWatch {
     this.#settle();
   }
 
-  async #awaitList() {
+  async #awaitList(): Promise<readonly RegisteredMember[]> {
     if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList);
     if (this.#listed) return this.#listed;
     const reason = this.#error ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;

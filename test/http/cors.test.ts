@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { request } from "undici";
 import { expect, onTestFinished, test } from "vitest";
 import { newToken } from "../../server/access/tokens.ts";
 import { eventsOf, lastOf, post, problemOf, startOne, within } from "../helpers/member.ts";

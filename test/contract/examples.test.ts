@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { getJson, post, startOne, until, within } from "../helpers/member.ts";
+import { eventsOf, post, startOne, within } from "../helpers/member.ts";
 
 interface Media {
   readonly schema?: object;
@@ -165,9 +165,10 @@ describe("a member", () => {
       // These examples are of a child that has ended.
       if (/^(getChildFile|childEvents)$/.test(operation.operation.operationId)) {
         await post(member.url, `/children/${id}/stdin?end=true`, "");
-        await until("the child's end", async () => {
-          const child = await getJson<{ status: string }>(`${member.url}/children/${id}`);
-          return child.status === "ended";
+        const events = await eventsOf(await fetch(`${member.url}/children/${id}/events`));
+        expect(events.at(-1)).toMatchObject({
+          type: "result",
+          artifacts: [{ path: "film.txt" }],
         });
       }
       await expectDocumented(operation, await ask(operation, body, { id }));

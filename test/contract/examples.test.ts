@@ -1,11 +1,11 @@
-/** Every example of the contract fits its schema, and a member answers it as documented. */
+/** Every example of the contract fits its schema, and a member answers it as the contract says. */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
-import { getJson, post, startOne, until, within } from "../helpers/member.ts";
+import { eventsOf, post, startOne, within } from "../helpers/member.ts";
 
 interface Media {
   readonly schema?: object;
@@ -97,11 +97,9 @@ async function placed({ url }: RunningMember): Promise<string> {
 
 describe("a member", () => {
   let member: RunningMember;
-  const startMember = async () => {
+  beforeEach(async () => {
     member = await startOne({ pools: { pipeline: 20 } });
-  };
-  // Each test stops its member; see `startOne`.
-  beforeAll(() => {});
+  });
 
   /** Asks for what an example of a request says. */
   async function ask(
@@ -113,7 +111,6 @@ describe("a member", () => {
     for (const { name, in: place, required, schema } of operation.parameters ?? []) {
       const example = name === "id" ? more.id : name === "pool" ? "pipeline" : schema.examples?.[0];
       if (example === undefined && !required) continue;
-      // A whole spec stands instead of a command and its pool.
       if (place === "path") url.pathname = url.pathname.replace(`%7B${name}%7D`, String(example));
       else if (place === "query")
         for (const value of [example].flat()) url.searchParams.append(name, String(value));
@@ -153,8 +150,6 @@ describe("a member", () => {
     response.ok ? "" : `${response.url}: ${await response.clone().text()}`;
 
   test.each(OPERATIONS)("answers the examples of $operation.operationId", async (operation) => {
-    await startMember();
-    onTestFinished(() => member.stop());
     const requests = Object.entries(operation.operation.requestBody?.content ?? {}).flatMap(
       ([type, { examples = {} }]) =>
         Object.values(examples).map(({ value }) => ({ type, value: value as unknown })),
@@ -167,15 +162,15 @@ describe("a member", () => {
             ).json()) as { id: string }
           ).id
         : await placed(member);
-      if (operation.operation.operationId === "getChildFile") {
+      // These examples are of a child that has ended.
+      if (/^(getChildFile|childEvents)$/.test(operation.operation.operationId)) {
         await post(member.url, `/children/${id}/stdin?end=true`, "");
-        await until("the child's end", async () => {
-          const child = await getJson<{ status: string }>(`${member.url}/children/${id}`);
-          return child.status === "ended";
+        const events = await eventsOf(await fetch(`${member.url}/children/${id}/events`));
+        expect(events.at(-1)).toMatchObject({
+          type: "result",
+          artifacts: [{ path: "film.txt" }],
         });
       }
-      if (operation.operation.operationId === "childEvents")
-        await post(member.url, `/children/${id}/stdin?end=true`, "");
       await expectDocumented(operation, await ask(operation, body, { id }));
     }
   });

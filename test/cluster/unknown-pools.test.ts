@@ -1,6 +1,6 @@
 /** In Consul, a pool that nobody registered differs from one whose members are away. */
 import { expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { startMember } from "../../server/main.ts";
 import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { getJson, post, problemOf, until } from "../helpers/member.ts";

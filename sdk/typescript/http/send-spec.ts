@@ -5,8 +5,8 @@ import { Deadline } from "../time/deadline.ts";
 import type { Answer, Client, RequestOptions } from "./client.ts";
 
 /**
- * The spec of a child, as a request has it: a key that has a default may be left out. It has exactly
- * one of `command`, `function` and `task`.
+ * The spec of a child as a request has it, with exactly one of `command`, `function` and `task`. A
+ * key that has a default may be left out.
  */
 export interface ChildSpecInput extends Omit<CommandSpec, "command"> {
   readonly command?: CommandSpec["command"] | undefined;

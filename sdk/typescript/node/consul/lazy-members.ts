@@ -20,6 +20,10 @@ export class LazyMembers implements Members {
     return (await this.#load()).all();
   }
 
+  async registered() {
+    return (await this.#load()).registered();
+  }
+
   async find(name: string) {
     return (await this.#load()).find(name);
   }

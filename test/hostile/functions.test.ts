@@ -158,7 +158,10 @@ const ENDINGS: Readonly<
     "() => [{ toJSON() { throw new Error('json') } }]",
     { code: "function_threw" },
   ],
-  "returns by toJSON another value": ["() => ({ toJSON: () => 1212 })", { value: 1212 }],
+  "returns by toJSON another value": [
+    "() => ({ toJSON: () => 1212 })",
+    { code: "function_threw", detail: /value\.toJSON is a function/ },
+  ],
   "returns by toJSON a large integer": ["() => ({ toJSON: () => 1n })", { code: "function_threw" }],
   "returns a large integer": ["() => 1n", { code: "function_threw", detail: /bigint/ }],
   "returns a symbol": ["() => Symbol('x')", { code: "function_threw" }],

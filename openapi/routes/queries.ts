@@ -8,8 +8,8 @@ export const MAX_PAGE = 1_000;
 
 const DEFAULT_PAGE = 100;
 
-/** The longest cursor: a time, an id and their encoding fit. */
-const MAX_CURSOR_LENGTH = 512;
+/** The longest cursor, in characters: a time and an id fit. */
+const MAX_CURSOR_LENGTH = 255;
 
 /** A whole number from `min` to `max`, both included. */
 export function wholeNumber(min: number, max: number) {
@@ -45,9 +45,15 @@ export const page = {
     }),
   cursor: z
     .string()
-    .max(MAX_CURSOR_LENGTH)
+    .refine(
+      (text) => [...text].length <= MAX_CURSOR_LENGTH,
+      `expected the nextCursor of a page, of at most ${MAX_CURSOR_LENGTH} characters`,
+    )
     .optional()
-    .describe("The `nextCursor` of the page before. Default: the first page."),
+    .openapi({
+      description: "The `nextCursor` of the page before. Default: the first page.",
+      maxLength: MAX_CURSOR_LENGTH,
+    }),
 };
 
 /** Chooses the children of a listing, and one page of them. */

@@ -94,9 +94,7 @@ test.each([
   ["limit=1001", /\/limit: expected a whole number from 1 to 1000/],
   ["limit=1.5", /\/limit: /],
   ["limit=1&limit=2", /\/limit: /],
-  ["cursor=!", /\/cursor: expected the nextCursor of a page/],
-  ["cursor=", /\/cursor: expected the nextCursor of a page/],
-  [`cursor=${"a".repeat(513)}`, /\/cursor: /],
+  [`cursor=${"a".repeat(256)}`, /\/cursor: expected the nextCursor of a page/],
   ["page=2", /expected no such key; got "page"/],
 ])("%s is refused by every listing", async (query, detail) => {
   const { url } = await startOne();

@@ -1,6 +1,6 @@
 /**
  * Pages of a listing. A cursor is the key of the last entry, so a page stays right when entries
- * come and go meanwhile. Clients take it as it is.
+ * come and go meanwhile. Clients take it as it is; any text is a place in the order of the keys.
  */
 import { PoolError } from "../../../openapi/errors.ts";
 
@@ -25,7 +25,7 @@ const MAX_PAGES = 1_000;
 
 /** A child's place in a listing: by its start, then by its id. */
 export function keyOfChild({ startedAt, id }: { startedAt: string; id: string }): string {
-  return `${startedAt} ${id}`;
+  return `${startedAt}_${id}`;
 }
 
 function compare(a: string, b: string): number {
@@ -36,47 +36,27 @@ function compare(a: string, b: string): number {
  * The page of these entries, sorted by their keys.
  *
  * @param more whether more entries follow than are given.
- * @throws {PoolError} `invalid_request` for a cursor that no listing gave.
  */
 export function pageOf<T>(
   entries: readonly T[],
   {
     limit,
-    cursor,
+    cursor = "",
     keyOf,
     more = false,
   }: Page & { keyOf(entry: NoInfer<T>): string; more?: boolean },
 ): PageOf<T> {
-  const after = cursor === undefined ? "" : keyIn(cursor);
   const keyed = entries
     .map((entry) => ({ entry, key: keyOf(entry) }))
-    .filter(({ key }) => key > after)
+    .filter(({ key }) => key > cursor)
     .sort((a, b) => compare(a.key, b.key));
   const page = keyed.slice(0, limit);
   const last = page.at(-1);
   const isLast = keyed.length <= limit && !more;
   return {
     entries: page.map(({ entry }) => entry),
-    nextCursor: isLast || !last ? undefined : cursorOf(last.key),
+    nextCursor: isLast || !last ? undefined : last.key,
   };
-}
-
-/** The cursor of a key, in the characters that a query takes as they are. */
-function cursorOf(key: string): string {
-  return btoa(key).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function keyIn(cursor: string): string {
-  try {
-    const key = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
-    if (key !== "") return key;
-  } catch {
-    // The message below covers it.
-  }
-  throw PoolError.of(
-    "invalid_request",
-    "/cursor: expected the nextCursor of a page; got another text",
-  );
 }
 
 /** The cursor of the next page as an answer has it: absent on the last page. */

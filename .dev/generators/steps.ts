@@ -50,8 +50,9 @@ export async function step({ argv, env }: Command, { folder, log }: Place): Prom
   if (failure) throw new Error(`${argv.join(" ")}: ${failure}\n${tailOf(log)}`);
 }
 
-/** Runs a command and gives its lines. */
+/** Runs a command and gives the lines of its output. */
 export async function linesOf(command: Command, place: Place): Promise<string[]> {
+  const before = readFileSync(place.log).length;
   await step(command, place);
-  return readFileSync(place.log, "utf8").split("\n");
+  return readFileSync(place.log).subarray(before).toString().split("\n");
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -110,14 +111,15 @@ func refusals() error {
 }
 
 func stream() error {
-	text, _, err := client().PoolsAPI.CallInPool(ctx, "pipeline").
+	file, _, err := client().PoolsAPI.CallInPool(ctx, "pipeline").
 		ChildSpec(command("echo", "hi")).Execute()
 	if err != nil {
 		return err
 	}
+	defer os.Remove(file.Name())
 	var types []string
-	for _, line := range strings.Split(text, "\n") {
-		data, found := strings.CutPrefix(line, "data: ")
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		data, found := strings.CutPrefix(lines.Text(), "data: ")
 		if !found {
 			continue
 		}

@@ -1,9 +1,8 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
+import java.io.File;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import pool.client.ApiClient;
 import pool.client.ApiException;
 import pool.client.api.ChildrenApi;
@@ -67,26 +66,13 @@ public class Call {
     expect(full, "all_members_at_capacity");
   }
 
-  /** The generated call decodes a text as JSON, so an interceptor reads the events before. */
   static void stream() throws Exception {
     List<Class<?>> types = new ArrayList<>();
-    ApiClient client = new ApiClient();
-    client.updateBaseUri(System.getenv("POOL_URL"));
-    client.setResponseInterceptor(
-        response -> {
-          Stream<String> lines = new BufferedReader(new InputStreamReader(response.body())).lines();
-          lines.filter(line -> line.startsWith("data: ")).map(Call::event).forEach(types::add);
-        });
-    new PoolsApi(client).callInPool("pipeline", command("echo", "hi"));
+    File text = POOLS.callInPool("pipeline", command("echo", "hi"));
+    for (String line : Files.readAllLines(text.toPath()))
+      if (line.startsWith("data: "))
+        types.add(MAPPER.readValue(line.substring(6), PoolEvent.class).getActualInstance().getClass());
     expect(types, List.of(PlacedEvent.class, StdoutEvent.class, ResultEvent.class));
-  }
-
-  static Class<?> event(String line) {
-    try {
-      return MAPPER.readValue(line.substring(6), PoolEvent.class).getActualInstance().getClass();
-    } catch (Exception error) {
-      throw new AssertionError(error);
-    }
   }
 
   static void print(String name, Check check) {

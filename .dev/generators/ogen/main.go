@@ -9,21 +9,21 @@ import (
 	"reflect"
 
 	"github.com/go-faster/jx"
-	"github.com/ogen-go/ogen/ogenerrors"
 
 	pc "calls/client"
 )
 
 var ctx = context.Background()
 
-type noToken struct{}
+// The member of the harness wants no token, and the client cannot leave it out.
+type anyToken struct{}
 
-func (noToken) Bearer(context.Context, pc.OperationName) (pc.Bearer, error) {
-	return pc.Bearer{}, ogenerrors.ErrSkipClientSecurity
+func (anyToken) Bearer(context.Context, pc.OperationName) (pc.Bearer, error) {
+	return pc.Bearer{Token: "any"}, nil
 }
 
 // A call must not be sent twice, so the stream never connects again.
-var client, _ = pc.NewClient(os.Getenv("POOL_URL"), noToken{},
+var client, _ = pc.NewClient(os.Getenv("POOL_URL"), anyToken{},
 	pc.WithSSEClientOptions(pc.WithSSEMaxRetries(0)))
 
 func command(argv ...string) pc.ChildSpec {

@@ -16,10 +16,12 @@
 FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY sdk/typescript/package.json sdk/typescript/
 # Not `npm ci`, which refuses a lock file without the optional packages of other platforms.
 # `npm install` uses the locked versions too.
 RUN npm install --no-save --no-audit --no-fund
 COPY tsconfig.json ./
+COPY .dev/root-entry.mjs .dev/
 COPY openapi openapi
 COPY sdk sdk
 COPY server server
@@ -32,6 +34,8 @@ RUN apt-get update \
 WORKDIR /app
 ENV NODE_ENV=production
 COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/sdk/typescript/package.json sdk/typescript/
+COPY --from=build /app/sdk/typescript/dist sdk/typescript/dist
 COPY --from=build /app/dist dist
 COPY --from=build /app/openapi/openapi.json openapi/openapi.json
 COPY package.json LICENSE ./

@@ -1,6 +1,11 @@
-/** Generates `openapi.json` from the code. With `--check` it only compares. */
+/** Generates the documents and types of the contract. With `--check` it only compares. */
 import { buildDocument } from "../openapi/document.ts";
+import { forms } from "../openapi/documents/forms.ts";
+import { contractTypes } from "./contract-types.ts";
 import { emit } from "./generated.ts";
 
-const text = `${JSON.stringify(buildDocument(), null, 2)}\n`;
-emit(new URL("../openapi/openapi.json", import.meta.url), text);
+const at = (name) => new URL(`../openapi/${name}`, import.meta.url);
+const document = buildDocument();
+for (const [name, form] of Object.entries(forms(document)))
+  emit(at(name), `${JSON.stringify(form, null, 2)}\n`);
+emit(at("types.gen.ts"), await contractTypes(document));

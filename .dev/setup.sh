@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 purpose=${1:-run}
 
 installed=node_modules/.package-lock.json
-if [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
+if [ ! -e node_modules/@distributed-pool/sdk ] || [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
   echo "setup: installing npm packages" >&2
   # Not `npm ci`, which requires every platform's optional packages in the lock file. A registry
   # without them cannot give such a file.
@@ -26,6 +26,7 @@ if [ "$(uname -s)" = Linux ]; then
 fi
 if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
+  need chromium chromium
   [ -x /usr/bin/python3 ] || missing="$missing python3"
 fi
 if [ -n "$missing" ]; then
@@ -70,7 +71,7 @@ fi
 
 sources="openapi server sdk package.json tsconfig.json"
 newest=$(find $sources -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
-for built in dist/docs/swagger-ui.css dist/cli.js dist/server.d.ts; do
+for built in dist/docs/swagger-ui.css dist/cli.js dist/index.d.ts sdk/typescript/dist/index.js; do
   [ -f $built ] || newest=$built
 done
 if [ -n "$newest" ]; then

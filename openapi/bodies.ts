@@ -12,26 +12,32 @@ export interface Upload {
   readonly spec?: string;
   /** The child gets a streamed input while it is sent. It starts when a stored one is complete. */
   readonly input: "streamed" | "stored";
+  /** Every body is the input, whatever its content type. Default: JSON and multipart are not. */
+  readonly inputOnly?: true;
 }
 
 /** The operations, all of them `POST`, whose body may be a child's input instead of JSON. */
 const UPLOADS: readonly (readonly [path: string, upload: Upload])[] = [
   ["/pools/{pool}/call", { spec: "ChildSpec", input: "streamed" }],
+  ["/pools/{pool}/run", { spec: "ChildSpec", input: "streamed" }],
+  ["/pools/{pool}/pipe", { spec: "ChildSpec", input: "streamed", inputOnly: true }],
   ["/pools/{pool}/children", { spec: "ChildSpec", input: "stored" }],
   ["/call", { spec: "MemberChildSpec", input: "streamed" }],
+  ["/run", { spec: "MemberChildSpec", input: "streamed" }],
+  ["/pipe", { spec: "MemberChildSpec", input: "streamed", inputOnly: true }],
   ["/children", { spec: "MemberChildSpec", input: "stored" }],
   ["/children/{id}/stdin", { input: "streamed" }],
 ];
 
 const PATTERNS = UPLOADS.map(
   ([path, upload]) =>
-    [new RegExp(`^${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
+    [new RegExp(`^(https?://[^/]+)?${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
 );
 
 /**
  * The upload that the operation at a path takes; undefined for an operation that takes JSON alone.
  *
- * @param path a path of the contract, or that of a request, with or without its query.
+ * @param path a path of the contract, or that of a request, with or without its origin and query.
  */
 export function uploadAt(path: string): Upload | undefined {
   return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
@@ -54,10 +60,19 @@ const JSON_TYPE = /^application\/([\w.-]+\+)?json/i;
  */
 export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipart" | "input" {
   const type = String(headers["content-type"] ?? "");
+  if (uploadAt(url)?.inputOnly) return "input";
   if (/^multipart\/form-data\b/i.test(type)) return "multipart";
   if (/^application\/octet-stream\b/i.test(type)) return "input";
   if (JSON_TYPE.test(type)) return "json";
   return headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url) ? "input" : "json";
+}
+
+/** The content types that an operation takes, as a refusal names them. */
+export function bodiesTakenAt(path: string): string {
+  return uploadAt(path)
+    ? "application/json, multipart/form-data, or any other with the child spec beside it in " +
+        `?spec= or ${SPEC_HEADER}`
+    : "application/json";
 }
 
 /** Whether the body of a `POST` goes to a child while it is sent. */
@@ -80,25 +95,29 @@ export const jsonBody = <S extends z.ZodType>(schema: S) => ({
   required: true as const,
 });
 
-const BESIDE =
-  "The child spec is beside it, as JSON: in the header `pool-spec`, in ASCII, or in the query, " +
-  '`?spec={"command":["cat"]}`.';
-
 const INPUT_DOCS = {
   streamed:
     "The child's input, byte for byte. The child gets it while the answer comes; nothing of it " +
-    `is stored. ${BESIDE} The client must read the answer while it sends. The child is stopped ` +
-    "when the client goes away before the end of the body.",
-  stored: `The child's input, byte for byte. It is stored until it is complete. ${BESIDE}`,
+    "is stored. The child spec is beside it. The child is stopped when the client goes away " +
+    "before the end of the body.",
+  stored:
+    "The child's input, byte for byte. It is stored until it is complete. The child spec is " +
+    "beside it.",
 } as const;
 
 /**
- * The forms, besides JSON, of the body of an operation that takes a child spec. The server receives
- * them and hands the route JSON, so only the document lists them. Undefined for other operations.
+ * The body of an operation that takes a child spec, as callers send it. The server receives every
+ * form and hands the route JSON, so only the document lists them.
+ *
+ * @param body the JSON body of the route.
  */
-export function formsOf(path: string) {
+export function bodyOfUpload<B extends { readonly content: object }>(path: string, body: B) {
   const upload = uploadAt(path);
-  if (!upload?.spec) return undefined;
+  if (!upload?.spec) return body;
+  const input = {
+    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[upload.input] } },
+  };
+  if (upload.inputOnly) return { content: input, required: false };
   const form = {
     type: "object" as const,
     required: ["spec"],
@@ -114,11 +133,11 @@ export function formsOf(path: string) {
       description: "A file for the workspace. The part's name is its path there.",
     },
   };
-  return {
+  const multipart = {
     "multipart/form-data": {
       schema: form,
       encoding: { spec: { contentType: "application/json" } },
     },
-    "application/octet-stream": { schema: { ...binary, description: INPUT_DOCS[upload.input] } },
   };
+  return { ...body, content: { ...body.content, ...multipart, ...input } };
 }

@@ -5,10 +5,14 @@ export type ProblemStatus =
   | 401
   | 403
   | 404
+  | 405
+  | 406
   | 408
   | 409
   | 410
   | 413
+  | 415
+  | 416
   | 422
   | 429
   | 500
@@ -56,8 +60,8 @@ const TABLE = {
   ),
   pool_not_found: entry(
     404,
-    "There is no such pool here",
-    "The member that was asked does not serve this pool, or no member does.",
+    "There is no such pool",
+    "Nobody registered a pool of this name; `detail` names the pools that exist.",
   ),
   child_not_found: entry(
     404,
@@ -71,6 +75,26 @@ const TABLE = {
   ),
   task_not_found: entry(404, "There is no such task here", "No member has the task."),
   runtime_not_found: entry(404, "There is no such runtime here", "No member has the runtime."),
+  method_not_allowed: entry(
+    405,
+    "The path has no such method",
+    "The path has other methods; the header `Allow` names them.",
+  ),
+  not_acceptable: entry(
+    406,
+    "The answer has no such form",
+    "The operation has no form of answer that `Accept` names.",
+  ),
+  unsupported_media_type: entry(
+    415,
+    "The operation takes no such body",
+    "The operation takes no body of this `content-type`; the detail names those that it takes.",
+  ),
+  range_not_satisfiable: entry(
+    416,
+    "There is no such range",
+    "The range is malformed, or begins behind the last byte; `Content-Range` has the length.",
+  ),
   source_unknown: entry(
     409,
     "The source with this hash has to be sent along",
@@ -124,7 +148,7 @@ const TABLE = {
   no_members_available: entry(
     503,
     "The pool has no member that answers",
-    "The pool has no member that answers.",
+    "The pool has registered members, but none that is healthy and answers.",
   ),
   queue_timeout: entry(503, "No slot came free in time", "No slot came free in `waitMs`."),
   draining: entry(

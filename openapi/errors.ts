@@ -1,6 +1,6 @@
-/** Problems: how the contract describes what ended a request or a child, and `PoolError`. */
-import { z } from "@hono/zod-openapi";
-import { ERROR_CODES, ERRORS, type ErrorCode } from "./codes.ts";
+/** Problems: what ended a request or a child, and `PoolError`, their one class of errors. */
+import { ERRORS, type ErrorCode } from "./codes.ts";
+import type { FunctionError, Problem } from "./types.gen.ts";
 
 export {
   ERROR_CODES,
@@ -9,51 +9,7 @@ export {
   type ProblemStatus,
   RETRY_AFTER_SECONDS,
 } from "./codes.ts";
-
-export const ErrorCodeSchema = z.enum(ERROR_CODES).openapi("ErrorCode");
-
-export const LoadSchema = z
-  .object({
-    active: z.int().min(0).describe("Children that hold a slot now."),
-    max: z
-      .int()
-      .min(0)
-      .describe("Slots of this pool on this member (`maxChildren`); 0 while it drains."),
-    queued: z.int().min(0).describe("Callers that wait for a slot of this pool on this member."),
-  })
-  .openapi("Load");
-export type Load = z.infer<typeof LoadSchema>;
-
-export const FunctionErrorSchema = z
-  .object({ name: z.string(), message: z.string(), stack: z.string().optional() })
-  .openapi("FunctionError", {
-    description: "The error that the function threw, as the child saw it.",
-  });
-export type FunctionError = z.infer<typeof FunctionErrorSchema>;
-
-const InvalidFieldSchema = z
-  .object({
-    path: z.string().openapi({ description: "JSON Pointer to the field.", example: "/command/0" }),
-    message: z.string().describe("The expected value, and the one that came."),
-  })
-  .openapi("InvalidField");
-
-export const ProblemSchema = z
-  .object({
-    type: z.string().openapi({ example: "urn:distributed-pool:problem:at_capacity" }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().describe("For people: what was expected, and what came."),
-    code: ErrorCodeSchema,
-    fields: z
-      .array(InvalidFieldSchema)
-      .optional()
-      .describe("With `invalid_request`: each field at fault."),
-    load: LoadSchema.optional().describe("With `at_capacity`: the member's load at that moment."),
-    error: FunctionErrorSchema.optional().describe("With `function_threw`: the error."),
-  })
-  .openapi("Problem", { description: "RFC 9457 problem details with a stable `code`." });
-export type Problem = z.infer<typeof ProblemSchema>;
+export type { FunctionError, Load, Problem } from "./types.gen.ts";
 
 export type ProblemExtras = Pick<Problem, "fields" | "load" | "error">;
 
@@ -67,24 +23,60 @@ export function problem(code: ErrorCode, detail: string, extras: ProblemExtras =
   return { type: `urn:distributed-pool:problem:${code}`, title, status, detail, code, ...extras };
 }
 
+export interface PoolErrorOptions extends ErrorOptions {
+  /** Milliseconds to pause before the same call is made again. Default: unknown. */
+  readonly retryAfter?: number | undefined;
+}
+
+/**
+ * Lets `instanceof` hold across copies of a class, such as those of ESM and CommonJS in one
+ * process: all copies mark their errors with one symbol.
+ */
+function mark(Class: { readonly prototype: PoolError }, name: string): void {
+  const symbol = Symbol.for(`distributed-pool.${name}`);
+  Object.defineProperty(Class.prototype, symbol, { value: true });
+  Object.defineProperty(Class, Symbol.hasInstance, {
+    // A subclass of a caller's inherits this, and has no mark.
+    value(this: unknown, error: unknown) {
+      return this === Class
+        ? typeof error === "object" && error !== null && symbol in error
+        : Function.prototype[Symbol.hasInstance].call(this, error);
+    },
+  });
+}
+
 /**
  * The one class of errors that the SDK and the server throw: a problem that ended a request or a
- * child.
+ * child. Its subclasses are the errors that callers catch separately.
  *
  * Match on {@link PoolError.code}; `message` is for people.
  */
 export class PoolError extends Error {
   override readonly name: string = "PoolError";
   readonly problem: Problem;
+  /**
+   * Milliseconds to pause before the same call is made again, as the member asked by `Retry-After`;
+   * undefined when it did not.
+   */
+  readonly retryAfter: number | undefined;
 
-  constructor(problem: Problem, options?: ErrorOptions) {
+  constructor(problem: Problem, { retryAfter, ...options }: PoolErrorOptions = {}) {
     super(problem.detail, options);
     this.problem = problem;
+    this.retryAfter = retryAfter;
   }
 
-  /** The stable code of the problem. */
-  get code(): ErrorCode {
+  /**
+   * The stable code of the problem: an {@link ErrorCode}, or a code of a newer member, which this
+   * version does not know.
+   */
+  get code(): Problem["code"] {
     return this.problem.code;
+  }
+
+  /** The HTTP status of the problem. */
+  get status(): number {
+    return this.problem.status;
   }
 
   /**
@@ -92,18 +84,18 @@ export class PoolError extends Error {
    * False for a code that this version does not know.
    */
   get retryable(): boolean {
-    return ERRORS[this.code]?.retryable ?? false;
+    return isErrorCode(this.code) && ERRORS[this.code].retryable;
   }
 
-  static of(code: ErrorCode, detail: string, extras?: ProblemExtras & ErrorOptions): PoolError {
-    const { cause, ...rest } = extras ?? {};
-    return create(problem(code, detail, rest), cause === undefined ? undefined : { cause });
+  static of(code: ErrorCode, detail: string, extras: ProblemExtras & ErrorOptions = {}): PoolError {
+    const { cause, ...rest } = extras;
+    return errorFor(problem(code, detail, rest), cause === undefined ? {} : { cause });
   }
 }
 
-/** Stands outside the class: a bundler renames a class that refers to itself inside. */
-function create(problem: Problem, options?: ErrorOptions): PoolError {
-  return new PoolError(problem, options);
+/** No slot was free: `at_capacity`, `all_members_at_capacity` or `queue_timeout`. */
+export class CapacityError extends PoolError {
+  override readonly name = "CapacityError";
 }
 
 /** The function threw inside its child. `error` is the remote error, `error.stack` its stack. */
@@ -111,17 +103,40 @@ export class FunctionThrewError extends PoolError {
   override readonly name = "FunctionThrewError";
   readonly error: FunctionError;
 
-  constructor(problem: Problem & { error: FunctionError }) {
-    super(problem);
+  constructor(problem: Problem & { error: FunctionError }, options?: PoolErrorOptions) {
+    super(problem, options);
     this.error = problem.error;
   }
 }
 
-/** The error for a problem that came over the wire. */
-export function errorFor(problem: Problem): PoolError {
-  return problem.code === "function_threw" && problem.error
-    ? new FunctionThrewError({ ...problem, error: problem.error })
-    : new PoolError(problem);
+/** The member was lost, or does not answer. It is unknown whether the child still runs. */
+export class MemberLostError extends PoolError {
+  override readonly name = "MemberLostError";
+}
+
+mark(PoolError, "PoolError");
+mark(CapacityError, "CapacityError");
+mark(FunctionThrewError, "FunctionThrewError");
+mark(MemberLostError, "MemberLostError");
+
+const CLASSES: Readonly<Partial<Record<string, typeof PoolError>>> = {
+  at_capacity: CapacityError,
+  all_members_at_capacity: CapacityError,
+  queue_timeout: CapacityError,
+  member_lost: MemberLostError,
+};
+
+/** The error for a problem, of the class that its code has. */
+export function errorFor(problem: Problem, options?: PoolErrorOptions): PoolError {
+  if (problem.code === "function_threw" && problem.error)
+    return new FunctionThrewError({ ...problem, error: problem.error }, options);
+  const Class = (Object.hasOwn(CLASSES, problem.code) && CLASSES[problem.code]) || PoolError;
+  return new Class(problem, options);
+}
+
+/** Whether this version knows the code. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
 }
 
 /** The message of any thrown value. */

@@ -1,5 +1,7 @@
-/** Limits of a child: resources, the level of its sandbox, and how long it may wait and run. */
-import { z } from "@hono/zod-openapi";
+/** Limits that every member has, and the levels of a sandbox. */
+import type { SandboxLevel } from "./types.gen.ts";
+
+export type { SandboxLevel } from "./types.gen.ts";
 
 /** One day. A longer wait is most likely a mistake of units. */
 export const MAX_WAIT_MS = 86_400_000;
@@ -7,64 +9,8 @@ export const MAX_WAIT_MS = 86_400_000;
 /** One week. A longer deadline is most likely a mistake of units. */
 export const MAX_DEADLINE_MS = 604_800_000;
 
-export const LimitsSchema = z
-  .strictObject({
-    memoryBytes: z
-      .int()
-      .min(16_777_216)
-      .describe(
-        "Memory of all processes of the child together, without swap. Its workspace and " +
-          "temporary files count. A child that takes more is killed: `out_of_memory`.",
-      ),
-    processes: z
-      .int()
-      .min(32)
-      .max(32_768)
-      .describe("Processes and threads at the same time. Node alone takes 11."),
-    cpus: z
-      .number()
-      .min(0.01)
-      .describe("Share of the processors: 1.5 is one and a half processors."),
-    cpuMs: z
-      .int()
-      .min(1)
-      .describe(
-        "Milliseconds of processor time of all processes of the child together. A child that " +
-          "takes more is stopped: `deadline_exceeded`.",
-      ),
-    workspaceBytes: z
-      .int()
-      .min(65_536)
-      .describe("Bytes of the workspace, and of its largest file."),
-    openFiles: z.int().min(32).describe("Open file descriptors of each process."),
-    outputBytes: z
-      .int()
-      .min(0)
-      .describe(
-        "Bytes of stdout and stderr together. A child that writes more is stopped: " +
-          "`payload_too_large`.",
-      ),
-    artifactBytes: z.int().min(0).describe("Bytes of all artifacts together."),
-  })
-  .partial()
-  .openapi("Limits", {
-    description:
-      "Limits that are tighter than the pool's own. A request for more than the pool allows is " +
-      "`invalid_request`.",
-  });
-
-export type Limits = z.infer<typeof LimitsSchema>;
-
 /** The levels of a sandbox, the strongest first. */
 export const SANDBOX_LEVELS = ["full", "no-cgroup", "none"] as const;
-
-export const SandboxLevelSchema = z.enum(SANDBOX_LEVELS).openapi("SandboxLevel", {
-  description:
-    "`full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on " +
-    "memory and processor time of the whole child. `none`: a plain process.",
-});
-
-export type SandboxLevel = z.infer<typeof SandboxLevelSchema>;
 
 /** Whether a level is at least as strong as the demanded one. */
 export function isAtLeast(level: SandboxLevel, demanded: SandboxLevel): boolean {

@@ -10,11 +10,15 @@ export * from "./routes/this-member.ts";
 /** Every operation, in the order of the reference page. */
 export const ROUTES = [
   pools.callInPool,
+  pools.runInPool,
+  pools.pipeInPool,
   pools.placeChildInPool,
   pools.listPools,
   pools.getPool,
   pools.listPoolChildren,
   thisMember.call,
+  thisMember.run,
+  thisMember.pipe,
   thisMember.placeChild,
   thisMember.listChildren,
   thisMember.countChildren,

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
 import type { SandboxLevel } from "../openapi/limits.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
+import { NodeTransport } from "../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
@@ -19,6 +20,7 @@ import { LocalMember, type RunningMember } from "./member/running-member.ts";
 import { selfOf } from "./member/self.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
+import type { Membership } from "./membership/membership.ts";
 import { createApp } from "./routes/app.ts";
 import { UploadReceiver } from "./routes/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
@@ -30,7 +32,7 @@ import type { Sandbox } from "./sandbox/sandbox.ts";
 export {
   type ConsulOptions,
   consulOptionsFrom,
-} from "../sdk/typescript/placement/consul/consul-client.ts";
+} from "../sdk/typescript/node/consul/consul-client.ts";
 export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export type { RunningMember } from "./member/running-member.ts";
@@ -75,12 +77,11 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => listener.closeAll());
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
-  const membership = settings.consul
-    ? new ConsulMembership(settings.consul, log)
-    : (settings.registry ?? new EmbeddedRegistry()).membership();
-  const client = new Client(tls?.client);
+  const membership = membershipOf(settings);
+  const transport = new NodeTransport(tls?.client);
+  const client = new Client(transport);
   onFailure(() => client.close());
-  tls?.onChange(() => client.identify(tls.client));
+  tls?.onChange(() => transport.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
   const limits = {
@@ -88,9 +89,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     streamLimit: new StreamLimit(settings.maxStreams),
     inFlight: new InFlight(),
   };
+  const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const closedLast = [access, auth, tls, client];
-  const parts = { settings, self, pools, runtimes, sandbox, listener, membership, closedLast };
-  const member = new LocalMember({ ...parts, ...limits });
+  const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -101,6 +102,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
+      ...member.hooks,
       authenticated: auth !== undefined,
       loopback: isLoopback(host),
       advertise: settings.advertise,
@@ -109,6 +111,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
+}
+
+function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
+  return consul ? new ConsulMembership(consul, log) : registry.membership();
 }
 
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {

@@ -12,7 +12,7 @@
  *     node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID
  */
 // Outside this repository: import { DistributedPool, outputBytes } from "distributed-pool";
-import { DistributedPool, outputBytes } from "../../sdk/typescript/index.ts";
+import { DistributedPool, outputBytes } from "../../sdk/typescript/node.ts";
 
 const COUNTDOWN =
   'for n in 3 2 1; do echo "$POOL_MEMBER: $n"; sleep 1; done; echo "$POOL_MEMBER: done"';

@@ -4,7 +4,7 @@
  *     node examples/says-foo/says-foo.ts [URL of a member]
  */
 // Outside this repository: import { DistributedPool, type PoolContext } from "distributed-pool";
-import { DistributedPool, type PoolContext } from "../../sdk/typescript/index.ts";
+import { DistributedPool, type PoolContext } from "../../sdk/typescript/node.ts";
 
 const [url = "http://127.0.0.1:7400"] = process.argv.slice(2);
 const pools = new DistributedPool({ url });

@@ -9,7 +9,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 // Outside this repository: import { bundle, DistributedPool, task } from "distributed-pool";
-import { bundle, DistributedPool, task } from "../../sdk/typescript/index.ts";
+import { bundle, DistributedPool, task } from "../../sdk/typescript/node.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,21 +1,30 @@
 /** Operations on one child. Its id names its member, so any member can forward to the owner. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
-import { ChildIdSchema } from "../names.ts";
-import { ChildSchema, SignalSchema } from "../resources.ts";
-import { ok, problems, stream } from "./responses.ts";
+import { ChildIdSchema } from "../schemas/names.ts";
+import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
+import { headers } from "./headers.ts";
+import { wholeNumber } from "./queries.ts";
+import { needs, ok, problems, rawStdout, stream } from "./responses.ts";
 
 const tags = ["Children"];
 const params = z.object({ id: ChildIdSchema });
 
-const unreachable = ["invalid_request", "child_not_found", "member_lost"] as const;
+/** One day. A longer grace is most likely a mistake of units. */
+const MAX_GRACE_MS = 86_400_000;
+
+const unreachable = ["child_not_found", "member_lost"] as const;
 
 export const getChild = createRoute({
   operationId: "getChild",
   method: "get",
   path: "/children/{id}",
   tags,
+  security: needs("call", "observe"),
   summary: "Get one child; any member answers",
+  description:
+    "A child that has ended is remembered for a minute, unless the operator says otherwise. Then " +
+    "its answer is `child_not_found`.",
   request: { params },
   responses: ok("The child.", ChildSchema, unreachable),
 });
@@ -25,6 +34,7 @@ export const stopChild = createRoute({
   method: "delete",
   path: "/children/{id}",
   tags,
+  security: needs("call"),
   summary: "Stop a child: TERM, grace, KILL",
   description:
     "The member answers at once. The child's stream ends with `failed` / `cancelled`. A child " +
@@ -32,19 +42,22 @@ export const stopChild = createRoute({
   request: {
     params,
     query: z.strictObject({
-      graceMs: z
-        .string()
-        .regex(/^\d{1,9}$/, "expected a whole number of milliseconds")
-        .optional()
-        .openapi({
-          description:
-            "Milliseconds between TERM and KILL; 0 kills at once. Default: the member's grace.",
-          type: "integer",
-        }),
+      graceMs: wholeNumber(0, MAX_GRACE_MS).optional().openapi({
+        description:
+          "Milliseconds between TERM and KILL; 0 kills at once. Default: the member's grace.",
+        type: "integer",
+        minimum: 0,
+        maximum: MAX_GRACE_MS,
+        example: 1_000,
+      }),
     }),
   },
   responses: {
-    202: { description: "The child, which is being stopped.", content: json(ChildSchema) },
+    202: {
+      description: "The child, which is being stopped.",
+      content: json(ChildSchema),
+      headers: headers(),
+    },
     ...problems(unreachable),
   },
 });
@@ -55,16 +68,15 @@ const eventsHeaders = z.object({
     .regex(/^\d{1,15}$/, "expected the id of an event: a number")
     .optional()
     .describe("The id of the last event that the reader has."),
+  // The handler refuses another form, because only it knows the length for `Content-Range`.
   range: z
     .string()
-    .regex(
-      /^bytes=\d{1,15}-$/,
-      "expected bytes=N-, N being the first byte of stdout that is wanted",
-    )
     .optional()
     .openapi({
-      description: "With the raw form: the first byte of stdout to send. The first of all is 0.",
-      example: "bytes=1048576-",
+      description:
+        "With the raw form: `bytes=N-`, N being the first byte of stdout to send. The first of " +
+        "all is 0. A child that has ended answers for its last byte + 1 with an empty body.",
+      pattern: "^bytes=[0-9]{1,15}-$",
     }),
 });
 
@@ -73,33 +85,33 @@ export const childEvents = createRoute({
   method: "get",
   path: "/children/{id}/events",
   tags,
-  summary:
-    "Attach to a child: read its events from the first one that is kept, or after " +
-    "`Last-Event-ID`; or read its stdout",
+  security: needs("call", "observe"),
+  summary: "Attach to a child's events, or to its stdout",
   description:
-    "The event `gap` reports output that the reader has missed. The raw form has no events: it " +
+    "The events begin with the first one that is kept, or behind `Last-Event-ID`. With " +
+    "`Accept: application/octet-stream` the answer is the raw form: the child's stdout. The " +
+    "event `gap` reports output that the reader has missed. The raw form has no events: it " +
     "answers `events_expired` when its first byte is no longer kept, and breaks the connection " +
     "of a reader that falls behind.",
   request: { params, headers: eventsHeaders },
   responses: {
     200: {
-      description:
-        `${stream.description} \`Accept: application/octet-stream\` gives the child's stdout; it ` +
-        "ends like the raw form of a call.",
+      description: `${stream.description} In the raw form: ${rawStdout}`,
       content: { ...stream.content, ...bytes },
+      headers: headers("pool-child-id", "pool-ending"),
     },
     204: {
       description:
         "`Last-Event-ID` is the id of the terminal event, so no more events come. An " +
         "`EventSource` stops here.",
+      headers: headers(),
     },
     206: {
-      description:
-        "With `Range`: stdout from that byte on. The end is not known yet, so `Content-Range` " +
-        "names a last byte that is never reached.",
+      description: "With `Range`: stdout from that byte on, in the raw form.",
       content: bytes,
+      headers: headers("pool-child-id", "pool-ending", "content-range"),
     },
-    ...problems(["invalid_request", "child_not_found", "events_expired", "member_lost"]),
+    ...problems([...unreachable, "not_acceptable", "events_expired", "range_not_satisfiable"]),
   },
 });
 
@@ -108,6 +120,7 @@ export const writeStdin = createRoute({
   method: "post",
   path: "/children/{id}/stdin",
   tags,
+  security: needs("call"),
   summary: "Send bytes to a child's standard input, no faster than the child reads",
   description:
     "The child gets the bodies one after the other. The input stays open for the next body " +
@@ -126,9 +139,10 @@ export const writeStdin = createRoute({
   responses: {
     200: {
       description: "The child's pipe took the whole body.",
-      content: json(z.object({ bytes: z.int() }).openapi("Written")),
+      content: json(WrittenSchema),
+      headers: headers(),
     },
-    ...problems(["invalid_request", "child_not_found", "stdin_closed", "member_lost"]),
+    ...problems([...unreachable, "stdin_closed", "cancelled"]),
   },
 });
 
@@ -137,11 +151,15 @@ export const signalChild = createRoute({
   method: "post",
   path: "/children/{id}/signal",
   tags,
+  security: needs("call"),
   summary: "Send a signal to the child's program",
-  request: { params, body: jsonBody(SignalSchema) },
+  description:
+    "The signal goes to the program, not to its descendants. A child that has ended stays as it " +
+    "is.",
+  request: { params, body: jsonBody(SignalRequestSchema) },
   responses: {
-    202: { description: "The child.", content: json(ChildSchema) },
-    ...problems(unreachable),
+    202: { description: "The child.", content: json(ChildSchema), headers: headers() },
+    ...problems([...unreachable, "unsupported_media_type"]),
   },
 });
 
@@ -150,14 +168,19 @@ export const getChildFile = createRoute({
   method: "get",
   path: "/children/{id}/files/{path}",
   tags,
+  security: needs("call", "observe"),
   summary: "Get an artifact that the child left, while its member remembers the child",
+  description: "The child kept its artifacts by the patterns of its spec.",
   request: {
     params: params.extend({
-      path: z.string().describe("The artifact's path in the workspace. Slashes need no escape."),
+      path: z.string().openapi({
+        description: "The artifact's path in the workspace. Slashes need no escape.",
+        example: "film.txt",
+      }),
     }),
   },
   responses: {
-    200: { description: "The bytes of the artifact.", content: bytes },
-    ...problems(["invalid_request", "child_not_found", "not_found", "member_lost"]),
+    200: { description: "The bytes of the artifact.", content: bytes, headers: headers() },
+    ...problems([...unreachable, "not_found"]),
   },
 });

@@ -1,30 +1,74 @@
 /** Operations on pools. Any member answers for any pool. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { jsonBody } from "../bodies.ts";
-import { PoolNameSchema } from "../names.ts";
-import { childFilter, PoolChildListSchema, PoolListSchema, PoolSchema } from "../resources.ts";
-import { ChildSpecSchema } from "../spec.ts";
-import { callDocs, callResponses, ok, placedResponses, unknownWork } from "./responses.ts";
+import { PoolNameSchema } from "../schemas/names.ts";
+import { PoolListSchema, PoolSchema } from "../schemas/pools.ts";
+import { PoolChildListSchema } from "../schemas/resources.ts";
+import { ChildSpecSchema } from "../schemas/spec.ts";
+import { beside, childFilter, commandInQuery, page } from "./queries.ts";
+import {
+  callDocs,
+  callResponses,
+  needs,
+  ok,
+  pipeDocs,
+  pipeResponses,
+  placedResponses,
+  runDocs,
+  runResponses,
+} from "./responses.ts";
 
 const tags = ["Pools"];
 const params = z.object({ pool: PoolNameSchema });
 
 const placing = [
+  "pool_not_found",
   "all_members_at_capacity",
   "no_members_available",
   "queue_timeout",
-  ...unknownWork,
 ] as const;
+
+const noPool = ["pool_not_found", "no_members_available"] as const;
 
 export const callInPool = createRoute({
   operationId: "callInPool",
   method: "post",
   path: "/pools/{pool}/call",
   tags,
-  summary: "Run a command or a function on the least loaded member of the pool",
-  description: callDocs,
-  request: { params, body: jsonBody(ChildSpecSchema) },
+  security: needs("call"),
+  summary: "Run a command or a function in a pool, and stream its output",
+  description: `The child runs on the least loaded member of the pool. ${callDocs}`,
+  request: { params, ...beside, body: jsonBody(ChildSpecSchema) },
   responses: callResponses(placing),
+});
+
+export const runInPool = createRoute({
+  operationId: "runInPool",
+  method: "post",
+  path: "/pools/{pool}/run",
+  tags,
+  security: needs("call"),
+  summary: "Run a command or a function in a pool, and wait for its result",
+  description: `The child runs on the least loaded member of the pool. ${runDocs}`,
+  request: { params, ...beside, body: jsonBody(ChildSpecSchema) },
+  responses: runResponses(placing),
+});
+
+export const pipeInPool = createRoute({
+  operationId: "pipeInPool",
+  method: "post",
+  path: "/pools/{pool}/pipe",
+  tags,
+  security: needs("call"),
+  summary: "Send bytes through a command in a pool",
+  description: `The child runs on the least loaded member of the pool. ${pipeDocs}`,
+  request: {
+    params,
+    query: beside.query.extend({ command: commandInQuery }),
+    headers: beside.headers,
+    body: jsonBody(ChildSpecSchema),
+  },
+  responses: pipeResponses(placing),
 });
 
 export const placeChildInPool = createRoute({
@@ -32,9 +76,13 @@ export const placeChildInPool = createRoute({
   method: "post",
   path: "/pools/{pool}/children",
   tags,
-  summary: "Place a child that lives on its own, on the least loaded member of the pool",
-  request: { params, body: jsonBody(ChildSpecSchema) },
-  responses: placedResponses([...placing, "member_lost"]),
+  security: needs("call"),
+  summary: "Place a child that lives on its own in a pool",
+  description:
+    "The child runs on the least loaded member of the pool. It outlives its caller, and has no " +
+    "deadline unless the spec or the pool sets one. Its input stays open unless the spec has one.",
+  request: { params, ...beside, body: jsonBody(ChildSpecSchema) },
+  responses: placedResponses(placing),
 });
 
 export const listPools = createRoute({
@@ -42,8 +90,11 @@ export const listPools = createRoute({
   method: "get",
   path: "/pools",
   tags,
+  security: needs(),
   summary: "List the pools that have members",
-  responses: ok("The pools.", PoolListSchema, ["no_members_available"]),
+  description: "The pools that the token is for, sorted by name, in pages.",
+  request: { query: z.strictObject(page) },
+  responses: ok("One page of the pools.", PoolListSchema, ["no_members_available"]),
 });
 
 export const getPool = createRoute({
@@ -51,13 +102,11 @@ export const getPool = createRoute({
   method: "get",
   path: "/pools/{pool}",
   tags,
+  security: needs("observe"),
   summary: "Get a pool's members and their load",
+  description: "Each member is asked for its load, and has 2 seconds to answer.",
   request: { params },
-  responses: ok("The pool.", PoolSchema, [
-    "invalid_request",
-    "pool_not_found",
-    "no_members_available",
-  ]),
+  responses: ok("The pool.", PoolSchema, noPool),
 });
 
 export const listPoolChildren = createRoute({
@@ -65,11 +114,11 @@ export const listPoolChildren = createRoute({
   method: "get",
   path: "/pools/{pool}/children",
   tags,
+  security: needs("call", "observe"),
   summary: "List a pool's children on all its members",
+  description:
+    "Each member is asked, and has 2 seconds to answer. The children are sorted by `startedAt`, " +
+    "then by `id`, in pages. A child that has ended stays on the list while it is remembered.",
   request: { params, query: z.strictObject(childFilter) },
-  responses: ok("The children.", PoolChildListSchema, [
-    "invalid_request",
-    "pool_not_found",
-    "no_members_available",
-  ]),
+  responses: ok("One page of the children.", PoolChildListSchema, noPool),
 });

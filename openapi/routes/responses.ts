@@ -1,21 +1,47 @@
-/** The answers that several operations share. */
-import { z } from "@hono/zod-openapi";
+/** The answers and the needs that several operations share. */
+import type { z } from "@hono/zod-openapi";
 import { bytes, json } from "../bodies.ts";
-import { ERRORS, type ErrorCode, ProblemSchema, type ProblemStatus } from "../errors.ts";
-import { PoolEventSchema } from "../events.ts";
-import { CallProblemSchema, CallResultSchema, ChildSchema } from "../resources.ts";
+import { ERRORS, type ErrorCode, type ProblemStatus } from "../errors.ts";
+import { RunProblemSchema, RunResultSchema } from "../schemas/endings.ts";
+import { PoolEventSchema } from "../schemas/events.ts";
+import { ProblemSchema } from "../schemas/problem.ts";
+import { ChildSchema } from "../schemas/resources.ts";
+import { type HeaderName, headers } from "./headers.ts";
+
+export type Scope = "call" | "observe" | "admin";
+
+/**
+ * The scopes of a token of which an operation needs one. `admin` stands for each of them. Without
+ * scopes, any token will do.
+ */
+export function needs(...scopes: readonly Scope[]): { bearer: Scope[] }[] {
+  return scopes.length === 0 ? [{ bearer: [] }] : scopes.map((scope) => ({ bearer: [scope] }));
+}
 
 /** Codes of requests that are refused before any operation sees them. */
-const ADMISSION = [
+const BEFORE = ["invalid_request", "request_timeout", "payload_too_large"] as const;
+
+/** Codes that every operation for callers may answer. */
+const COMMON = [
+  ...BEFORE,
   "unauthorized",
   "forbidden",
-  "request_timeout",
+  "method_not_allowed",
   "too_many_requests",
+  "internal_error",
 ] as const satisfies readonly ErrorCode[];
 
-export const malformed = ["invalid_request", "payload_too_large"] as const;
 export const unknownWork = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
 export const waiting = ["pool_not_found", "at_capacity", "queue_timeout", "draining"] as const;
+
+/** Codes of a body that brings a child spec, and of its way to a slot. */
+const placing = [
+  "unsupported_media_type",
+  "sandbox_unavailable",
+  "deadline_exceeded",
+  "member_lost",
+  ...unknownWork,
+] as const;
 
 /** Codes of a child that was placed and failed. */
 const endings = [
@@ -24,33 +50,50 @@ const endings = [
   "worker_crashed",
   "out_of_memory",
   "cancelled",
-  "member_lost",
-  "deadline_exceeded",
-  "sandbox_unavailable",
+  "events_expired",
 ] as const;
 
-const retryHeaders = z.object({
-  "Retry-After": z.string().describe("Seconds to wait before the next try."),
-});
+/** The headers of problems by their status. */
+const OF_STATUS: Readonly<Partial<Record<ProblemStatus, HeaderName>>> = {
+  401: "www-authenticate",
+  405: "allow",
+  416: "content-range",
+  429: "retry-after",
+  503: "retry-after",
+};
 
-/** One response for each status of the codes. Its description lists the codes. */
-export function problems(codes: readonly ErrorCode[], schema: z.ZodType = ProblemSchema) {
-  const byStatus = new Map<ProblemStatus, ErrorCode[]>();
-  for (const code of [...ADMISSION, ...codes]) {
-    const { status } = ERRORS[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
+/**
+ * One response for each status of the codes. Its description lists the codes.
+ *
+ * @param options `schema` of the problems; `child`: whether the answer may name a child.
+ */
+export function problems(
+  codes: readonly ErrorCode[],
+  {
+    schema = ProblemSchema,
+    common = COMMON,
+    child = false,
+  }: { schema?: z.ZodType; common?: readonly ErrorCode[]; child?: boolean } = {},
+) {
+  const byStatus = Map.groupBy(new Set([...common, ...codes]), (code) => ERRORS[code].status);
+  const sorted = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
-    [...byStatus].map(([status, names]) => [
-      status,
-      {
-        description: names.map((name) => `\`${name}\``).join(", "),
-        content: { "application/problem+json": { schema } },
-        ...(status === 503 || status === 429 ? { headers: retryHeaders } : {}),
-      },
-    ]),
+    sorted.map(([status, names]) => {
+      const more = [OF_STATUS[status], child ? ("pool-child-id" as const) : undefined];
+      return [
+        status,
+        {
+          description: names.map((name) => `\`${name}\``).join(", "),
+          content: { "application/problem+json": { schema } },
+          headers: headers(...more.filter((name) => name !== undefined)),
+        },
+      ];
+    }),
   );
 }
+
+/** The problems of an operation that every caller may ask, without a token. */
+export const probeProblems = problems(["internal_error"], { common: BEFORE });
 
 /** The answers of an operation whose one success is 200 with JSON. */
 export function ok<S extends z.ZodType>(
@@ -58,35 +101,56 @@ export function ok<S extends z.ZodType>(
   schema: S,
   codes: readonly ErrorCode[],
 ) {
-  return { 200: { description, content: json(schema) }, ...problems(codes) };
+  return { 200: { description, content: json(schema), headers: headers() }, ...problems(codes) };
 }
 
 export const stream = {
   description:
-    "The child's events; each `data` line is one `PoolEvent`. A stream that ends without a " +
-    "terminal event was cut: treat it as `member_lost`.",
+    "The child's events as server-sent events. Each `data` line is one `PoolEvent`, `event` " +
+    "equals its `type`, and `id` counts up from 1. A comment comes every 10 seconds. A stream " +
+    "that ends without a terminal event was cut: resume it, or treat it as `member_lost`.",
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
 
-export const callDocs =
-  "The child outlives its caller unless `link` is true. In a stream, a child that fails ends " +
-  "with the event `failed`. In the JSON form, the answer has the status of its problem, and the " +
-  "output beside it.";
+/** The child's stdout, and how its end tells success from failure. */
+export const rawStdout =
+  "The child's stdout, byte for byte. The trailer `pool-ending` has the terminal event. The " +
+  "server breaks the connection when a command exits with another code than 0, or the child " +
+  "fails. HTTP/1.0 cannot tell such a break from an end, so it gets a refusal.";
 
-/** The answers of a call. */
+/** The answers of a call: a stream of events. */
 export function callResponses(codes: readonly ErrorCode[]) {
   return {
+    200: { ...stream, headers: headers("pool-child-id") },
+    ...problems(["not_acceptable", ...placing, ...codes, ...endings], { child: true }),
+  };
+}
+
+/** The answers of a run: one result at the end. */
+export function runResponses(codes: readonly ErrorCode[]) {
+  return {
     200: {
-      description:
-        "`Accept: text/event-stream`, `*/*` or none gives a stream. " +
-        `${stream.description} \`Accept: application/json\` gives one answer at the end. ` +
-        "`Accept: application/octet-stream` gives the child's stdout byte for byte, and the " +
-        "terminal event as JSON in the trailer `pool-ending`. The server breaks that connection " +
-        "when a command exits with another code than 0 or the child fails. HTTP/1.0 cannot tell " +
-        "such a break from an end, so it gets a refusal.",
-      content: { ...stream.content, ...json(CallResultSchema), ...bytes },
+      description: "The child has ended by itself. A command's `exitCode` may be any.",
+      content: json(RunResultSchema),
+      headers: headers("pool-child-id"),
     },
-    ...problems([...malformed, ...codes, ...endings], CallProblemSchema),
+    ...problems(["not_acceptable", ...placing, ...codes, ...endings], {
+      schema: RunProblemSchema,
+      child: true,
+    }),
+  };
+}
+
+/** The answers of a pipe: the child's stdout. */
+export function pipeResponses(codes: readonly ErrorCode[]) {
+  const refusals = placing.filter((code) => code !== "unsupported_media_type");
+  return {
+    200: {
+      description: rawStdout,
+      content: bytes,
+      headers: headers("pool-child-id", "pool-ending"),
+    },
+    ...problems(["not_acceptable", ...refusals, ...codes, "cancelled"], { child: true }),
   };
 }
 
@@ -96,8 +160,25 @@ export function placedResponses(codes: readonly ErrorCode[]) {
     201: {
       description: "The child. `Location` is its URL.",
       content: json(ChildSchema),
-      headers: z.object({ Location: z.string() }),
+      headers: headers("location"),
     },
-    ...problems([...malformed, ...codes]),
+    ...problems([...placing, ...codes]),
   };
 }
+
+export const callDocs =
+  "The answer streams the child's output and ends with its result. A child that fails ends the " +
+  "stream with the event `failed`. The child outlives its caller unless `link` is true. The " +
+  "header `Accept` goes on choosing two other forms: `application/json` answers as `run` does, " +
+  "and `application/octet-stream` as `pipe` does.";
+
+export const runDocs =
+  "The answer comes at the end: the value or the exit code, with up to 1 MiB each of stdout and " +
+  "stderr. A child that fails is answered with the status of its problem, and the output beside " +
+  "it. The child outlives its caller unless `link` is true.";
+
+export const pipeDocs =
+  "The body, of any content type, is the child's input; the answer is its stdout. Both are " +
+  "streamed, and nothing is stored. Without a body the input is empty. The child spec is in " +
+  "exactly one of the query `command`, the query `spec`, and the header `pool-spec`. The client " +
+  "must read the answer while it sends.";

@@ -1,40 +1,80 @@
 /** Operations on the member that is asked: its children, slots and tasks, its health and drain. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
-import { SlotEventSchema } from "../events.ts";
-import { PoolNameSchema, SlotIdSchema } from "../names.ts";
+import { SlotEventSchema } from "../schemas/events.ts";
+import { PoolNameSchema, SlotIdSchema } from "../schemas/names.ts";
 import {
   ChildListSchema,
   CountSchema,
-  childFilter,
   HealthSchema,
   SlotSchema,
   TasksSchema,
-} from "../resources.ts";
-import { MemberChildSpecSchema, SlotRequestSchema } from "../spec.ts";
+} from "../schemas/resources.ts";
+import { MemberChildSpecSchema, SlotRequestSchema } from "../schemas/spec.ts";
+import { headers } from "./headers.ts";
+import { beside, childFilter, commandInQuery } from "./queries.ts";
 import {
   callDocs,
   callResponses,
+  needs,
   ok,
+  pipeDocs,
+  pipeResponses,
   placedResponses,
+  probeProblems,
   problems,
-  unknownWork,
+  runDocs,
+  runResponses,
   waiting,
 } from "./responses.ts";
 
 const tags = ["This member"];
 
-const admitting = [...waiting, "slot_not_found", ...unknownWork] as const;
+const admitting = [...waiting, "slot_not_found"] as const;
 
 export const call = createRoute({
   operationId: "call",
   method: "post",
   path: "/call",
   tags,
-  summary: "Run a command or a function on this member",
+  security: needs("call"),
+  summary: "Run a command or a function on this member, and stream its output",
   description: callDocs,
-  request: { body: jsonBody(MemberChildSpecSchema) },
+  request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
   responses: callResponses(admitting),
+});
+
+export const run = createRoute({
+  operationId: "run",
+  method: "post",
+  path: "/run",
+  tags,
+  security: needs("call"),
+  summary: "Run a command or a function on this member, and wait for its result",
+  description: runDocs,
+  request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
+  responses: runResponses(admitting),
+});
+
+export const pipe = createRoute({
+  operationId: "pipe",
+  method: "post",
+  path: "/pipe",
+  tags,
+  security: needs("call"),
+  summary: "Send bytes through a command on this member",
+  description: pipeDocs,
+  request: {
+    query: beside.query.extend({
+      command: commandInQuery,
+      pool: PoolNameSchema.optional().openapi({
+        description: "The pool of the query `command`. A spec names its pool itself.",
+      }),
+    }),
+    headers: beside.headers,
+    body: jsonBody(MemberChildSpecSchema),
+  },
+  responses: pipeResponses(admitting),
 });
 
 export const placeChild = createRoute({
@@ -42,8 +82,12 @@ export const placeChild = createRoute({
   method: "post",
   path: "/children",
   tags,
-  summary: "Place a child on this member",
-  request: { body: jsonBody(MemberChildSpecSchema) },
+  security: needs("call"),
+  summary: "Place a child that lives on its own on this member",
+  description:
+    "The child outlives its caller, and has no deadline unless the spec or the pool sets one. " +
+    "Its input stays open unless the spec has one.",
+  request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
   responses: placedResponses(admitting),
 });
 
@@ -52,9 +96,14 @@ export const listChildren = createRoute({
   method: "get",
   path: "/children",
   tags,
-  summary: "List this member's children, with those that ended a short time ago",
+  security: needs("call", "observe"),
+  summary: "List this member's children",
+  description:
+    "The children of one pool, or of all pools that the token is for. They are sorted by " +
+    "`startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is " +
+    "remembered.",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
-  responses: ok("The children.", ChildListSchema, ["invalid_request"]),
+  responses: ok("One page of the children.", ChildListSchema, ["pool_not_found"]),
 });
 
 export const countChildren = createRoute({
@@ -62,7 +111,11 @@ export const countChildren = createRoute({
   method: "get",
   path: "/children/count",
   tags,
+  security: needs(),
   summary: "Get this member's load by pool: the probe of placement",
+  description:
+    "The load of every pool: its running children, its slots and its queue. Placement asks for " +
+    "it before each call, so the answer is small.",
   responses: ok("The load.", CountSchema, []),
 });
 
@@ -71,6 +124,7 @@ export const requestSlot = createRoute({
   method: "post",
   path: "/slots",
   tags,
+  security: needs("call"),
   summary: "Wait for a slot of this member and hold it for a short time",
   description:
     "Callers take turns, and each caller's requests are served in the order of their arrival. A " +
@@ -83,12 +137,20 @@ export const requestSlot = createRoute({
         "`Accept: text/event-stream` or none gives a stream: `queued` with each change of the " +
         "position, then `granted` or `failed`.",
       content: { "text/event-stream": { schema: SlotEventSchema } },
+      headers: headers(),
     },
     201: {
       description: "`Accept: application/json` gives the slot once it is granted.",
       content: json(SlotSchema),
+      headers: headers("location"),
     },
-    ...problems(["invalid_request", ...waiting, "sandbox_unavailable"]),
+    ...problems([
+      ...waiting,
+      "not_acceptable",
+      "unsupported_media_type",
+      "sandbox_unavailable",
+      "cancelled",
+    ]),
   },
 });
 
@@ -97,11 +159,13 @@ export const releaseSlot = createRoute({
   method: "delete",
   path: "/slots/{id}",
   tags,
+  security: needs("call"),
   summary: "Return a slot that this member holds",
+  description: "Only the caller that holds a slot may return it before its time is over.",
   request: { params: z.object({ id: SlotIdSchema }) },
   responses: {
-    204: { description: "The slot is free." },
-    ...problems(["invalid_request", "slot_not_found"]),
+    204: { description: "The slot is free.", headers: headers() },
+    ...problems(["slot_not_found"]),
   },
 });
 
@@ -110,9 +174,11 @@ export const listTasks = createRoute({
   method: "get",
   path: "/tasks",
   tags,
+  security: needs("call", "observe"),
   summary: "List this member's tasks and runtimes, in one pool or in all",
+  description: "The names that this member knows, in one pool, or in all that the token is for.",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional() }) },
-  responses: ok("Their names.", TasksSchema, ["invalid_request"]),
+  responses: ok("Their names.", TasksSchema, ["pool_not_found"]),
 });
 
 export const drain = createRoute({
@@ -120,6 +186,7 @@ export const drain = createRoute({
   method: "post",
   path: "/drain",
   tags: ["Operations"],
+  security: needs("admin"),
   summary: "Admit no more children, finish and deliver those that run, leave, and end the process",
   description:
     "The member answers at once, and repeated requests change nothing. Children that still run " +
@@ -128,6 +195,7 @@ export const drain = createRoute({
     202: {
       description: "The member drains. The counts show what still runs.",
       content: json(CountSchema),
+      headers: headers(),
     },
     ...problems([]),
   },
@@ -140,7 +208,11 @@ export const livez = createRoute({
   tags: ["Operations"],
   security: [],
   summary: "Check whether the process answers",
-  responses: { 200: { description: "The process answers.", content: json(HealthSchema) } },
+  description: "The probe of liveness. It needs no token and has no limit of rate.",
+  responses: {
+    200: { description: "The process answers.", content: json(HealthSchema), headers: headers() },
+    ...probeProblems,
+  },
 });
 
 export const readyz = createRoute({
@@ -150,11 +222,14 @@ export const readyz = createRoute({
   tags: ["Operations"],
   security: [],
   summary: "Check whether the member is in its pools and admits children",
+  description: "The probe of readiness. It needs no token and has no limit of rate.",
   responses: {
-    200: { description: "The member is ready.", content: json(HealthSchema) },
+    200: { description: "The member is ready.", content: json(HealthSchema), headers: headers() },
+    ...probeProblems,
     503: {
       description: "The member is not ready; `detail` gives the reason.",
       content: json(HealthSchema),
+      headers: headers(),
     },
   },
 });

@@ -1,10 +1,9 @@
 /** The spec of a call as a program writes it, and its translation to the spec of the contract. */
-import type { ChildSpecInput } from "../../openapi/spec.ts";
-import type { Bundle } from "./bundle.ts";
 import type { Ending } from "./child.ts";
 import type { SpecWithFiles } from "./files.ts";
-import { type PoolFunction, sourceOf, type Task } from "./functions.ts";
-import type { OutputStreams } from "./http/read-events.ts";
+import { type Bundle, type PoolFunction, sourceOf, type Task } from "./functions.ts";
+import type { OutputStreams } from "./http/output.ts";
+import type { ChildSpecInput } from "./http/send-spec.ts";
 import { type Encoding, encodeArguments } from "./values.ts";
 
 /**
@@ -30,7 +29,7 @@ interface ValueFields {
 
 /** Runs a program with its arguments; no shell reads them. */
 export interface CommandSpec extends SpecFields {
-  readonly command: string[];
+  readonly command: readonly string[];
   readonly function?: never;
   readonly task?: never;
 }
@@ -42,7 +41,7 @@ type FunctionSource = NonNullable<ChildSpecInput["function"]>;
 export interface FunctionSpec extends SpecFields, ValueFields {
   readonly function: PoolFunction | Bundle | FunctionSource;
   /** The arguments, unless the source has its own `args`. Default: none. */
-  readonly args?: unknown[];
+  readonly args?: readonly unknown[];
   readonly command?: never;
   readonly task?: never;
 }
@@ -51,7 +50,7 @@ export interface FunctionSpec extends SpecFields, ValueFields {
 export interface TaskSpec extends SpecFields, ValueFields {
   readonly task: NonNullable<ChildSpecInput["task"]>;
   /** The arguments, unless the task has its own `args`. Default: none. */
-  readonly args?: unknown[];
+  readonly args?: readonly unknown[];
   readonly command?: never;
   readonly function?: never;
 }
@@ -61,11 +60,23 @@ export type Spec = CommandSpec | FunctionSpec | TaskSpec;
 /** Options of the caller's side, and defaults for the keys of the spec. */
 export interface CallOptions extends SpecFields, ValueFields, OutputStreams {
   /** Ends the wait. The child lives on, unless it is linked. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Further tries for what certainly started nothing: the pool was full, no member could be
+   * reached, or the member refused because of its load. What may have run is never tried again.
+   * The pauses are random: up to 100 ms before the first, and twice as long before each next one,
+   * up to 10 seconds, behind the time of `Retry-After`. No try starts after `deadlineMs`. Default
+   * 0; 5 for each input of a `map`.
+   */
+  readonly retries?: number | undefined;
+  /** The bytes of stdout, and of stderr, that `run` keeps. Default 1,048,576 (1 MiB). */
+  readonly maxOutputBytes?: number | undefined;
 }
 
 /** How a command ended. */
-export type CommandResult = Ending & { readonly exitCode: number };
+export type CommandResult<Stream = ReadableStream<Uint8Array>> = Ending<Stream> & {
+  readonly exitCode: number;
+};
 
 /** Anything that `call` runs. */
 export type Work = PoolFunction | Bundle | Task | Spec;
@@ -85,7 +96,8 @@ export function specOf(work: Work, rest: unknown[]): [spec: Spec, options: CallO
  * @throws {PoolError} `invalid_request` for a function or an argument that cannot travel.
  */
 export function contractSpec(spec: Spec, options: CallOptions): SpecWithFiles {
-  const { stdout, stderr, onProgress, signal, encoding: usual, ...defaults } = options;
+  const { stdout, stderr, onProgress, maxOutputBytes, ...ours } = options;
+  const { signal, retries, encoding: usual, ...defaults } = ours;
   const {
     function: fn,
     task,

@@ -1,17 +1,25 @@
 /** A handle on a child, which any process can make from the child's id. */
-import { Readable } from "node:stream";
 import { errorFor } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
-import type { ChildInfo, SIGNALS } from "../../openapi/resources.ts";
-import type { Client } from "./http/client.ts";
-
-import { copyOutput, type NumberedEvent } from "./http/read-events.ts";
+import type { Child as ChildInfo, SignalName } from "../../openapi/types.gen.ts";
+import type { Connection } from "./connection.ts";
+import { copyOutput } from "./http/output.ts";
+import type { NumberedEvent } from "./http/read-events.ts";
 import { openEvents, resumeEvents } from "./http/resume.ts";
-import type { Access } from "./placement/access.ts";
+import { writeStdin } from "./http/send-stdin.ts";
+import { Source, type Streamed } from "./http/source.ts";
 import { withValues } from "./values.ts";
 
-/** How a child ended by itself: the `exitCode` of a command, the `value` of a function. */
-export type Ending = Omit<EventOf<"result">, "type">;
+/**
+ * How a child ended by itself: the `exitCode` of a command, the `value` of a function, its `usage`
+ * and its `artifacts`.
+ */
+export interface Ending<Stream = ReadableStream<Uint8Array>>
+  extends Omit<EventOf<"result">, "type" | "encoding"> {
+  readonly child: Child<Stream>;
+  /** Reads an artifact, as {@link Child.file} does. */
+  file(path: string): Promise<Stream>;
+}
 
 export interface EventsOptions {
   /** The id of an event: only later ones are read. Default: from the first one that is kept. */
@@ -32,13 +40,14 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-type Signal = (typeof SIGNALS)[number];
-
 /** The ending in a terminal event. @throws {PoolError} the problem of a `failed` event. */
-export function endingOf(event: EventOf<"result" | "failed">): Ending {
+export function endingOf<Stream>(
+  event: EventOf<"result" | "failed"> & { readonly id?: number },
+  child: Child<Stream>,
+): Ending<Stream> {
   if (event.type === "failed") throw errorFor(event.problem);
-  const { type: _, ...ending } = event;
-  return ending;
+  const { type: _, id: _id, encoding: _encoding, ...ending } = event;
+  return { child, file: (path) => child.file(path), ...ending };
 }
 
 /**
@@ -49,16 +58,14 @@ export function endingOf(event: EventOf<"result" | "failed">): Ending {
  * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
  * await child.stop();
  */
-export class Child {
+export class Child<Stream = ReadableStream<Uint8Array>> {
   readonly id: string;
-  readonly #client: Client;
-  readonly #access: Access;
-  #exit: Promise<Ending> | undefined;
+  readonly #connection: Connection<Stream>;
+  #exit: Promise<Ending<Stream>> | undefined;
 
-  constructor(id: string, client: Client, access: Access) {
+  constructor(id: string, connection: Connection<Stream>) {
     this.id = id;
-    this.#client = client;
-    this.#access = access;
+    this.#connection = connection;
   }
 
   /**
@@ -70,7 +77,7 @@ export class Child {
    * if ((await child.info()).status === "running") await child.stop();
    */
   async info(): Promise<ChildInfo> {
-    return this.#client.json(await this.#url());
+    return this.#connection.client.json(await this.#url());
   }
 
   /**
@@ -86,14 +93,14 @@ export class Child {
   async *events(options: EventsOptions = {}): AsyncGenerator<NumberedEvent, void, undefined> {
     const { id } = this;
     const { after, signal } = options;
-    const reading = { client: this.#client, access: this.#access, signal };
+    const reading = { client: this.#connection.client, access: this.#connection.access, signal };
     const answer = await openEvents(id, after, reading);
     yield* withValues(resumeEvents(answer, reading, { id, after }));
   }
 
   /**
-   * The bytes of an artifact, a file that the child left, as a stream.
-   * `Buffer.concat(await stream.toArray())` reads them at once.
+   * The bytes of an artifact, a file that the child left, as a web stream; with the entry `./node`,
+   * as a Node stream. `new Response(stream).bytes()` reads a web stream at once.
    *
    * @param path the path of the file in the workspace.
    * @throws {PoolError} `not_found` without such an artifact; `child_not_found` once the child is
@@ -101,13 +108,13 @@ export class Child {
    * @example
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
-  async file(path: string): Promise<Readable> {
+  async file(path: string): Promise<Stream> {
     const file = path.split("/").map(encodeURIComponent).join("/");
-    const answer = await this.#client.send(await this.#url(`/files/${file}`), {
+    const answer = await this.#connection.client.send(await this.#url(`/files/${file}`), {
       accept: "application/octet-stream",
     });
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
-    return answer.body;
+    if (answer.status !== 200) throw await this.#connection.client.problem(answer);
+    return this.#connection.streamOf(answer.body);
   }
 
   /**
@@ -118,8 +125,8 @@ export class Child {
    * @example
    * const { exitCode } = await child.exit;
    */
-  get exit(): Promise<Ending> {
-    this.#exit ??= copyOutput(this.events()).then(endingOf);
+  get exit(): Promise<Ending<Stream>> {
+    this.#exit ??= copyOutput(this.events()).then((event) => endingOf(event, this));
     return this.#exit;
   }
 
@@ -134,7 +141,7 @@ export class Child {
    */
   async stop({ graceMs }: StopOptions = {}): Promise<ChildInfo> {
     const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
-    return this.#client.json(await this.#url(query), { method: "DELETE" });
+    return this.#connection.client.json(await this.#url(query), { method: "DELETE" });
   }
 
   /**
@@ -144,8 +151,11 @@ export class Child {
    * @example
    * await child.signal("SIGUSR1");
    */
-  async signal(signal: Signal): Promise<ChildInfo> {
-    return this.#client.json(await this.#url("/signal"), { method: "POST", body: { signal } });
+  async signal(signal: SignalName): Promise<ChildInfo> {
+    return this.#connection.client.json(await this.#url("/signal"), {
+      method: "POST",
+      body: { signal },
+    });
   }
 
   /**
@@ -163,19 +173,25 @@ export class Child {
    * await child.write(createReadStream("in.mp4"), { end: true });
    */
   async write(
-    data: string | Uint8Array | Readable,
+    data: string | Uint8Array | Streamed,
     { end = false, signal }: WriteOptions = {},
   ): Promise<number> {
-    const body =
-      data instanceof Readable
-        ? data
-        : Readable.from([Buffer.from(data as Uint8Array)], { objectMode: false });
-    const request = { method: "POST", body, signal, timeoutMs: 0 } as const;
-    const url = await this.#url(`/stdin?end=${end}`);
-    return (await this.#client.json<{ bytes: number }>(url, request)).bytes;
+    const url = await this.#url("/stdin");
+    const { client } = this.#connection;
+    if (typeof data === "string" || data instanceof Uint8Array) {
+      const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+      return writeStdin(client, url, { bytes, end, signal });
+    }
+    // A stream that fails rejects the write with its own error.
+    const bytes = new Source(data, () => {});
+    try {
+      return await writeStdin(client, url, { bytes, end, signal });
+    } finally {
+      bytes.destroy();
+    }
   }
 
   async #url(path = "") {
-    return `${await this.#access.childUrl(this.id)}${path}`;
+    return `${await this.#connection.access.childUrl(this.id)}${path}`;
   }
 }

@@ -1,51 +1,87 @@
 /** The connection to the pools that a `DistributedPool` shares with those made by its `with`. */
 import { PoolError } from "../../openapi/errors.ts";
+import { type LocalFiles, noLocalFiles } from "./files.ts";
 import { Client } from "./http/client.ts";
-import type { TlsIdentity } from "./http/connections.ts";
+import { type Fetch, FetchTransport } from "./http/fetch-transport.ts";
+import type { Transport } from "./http/transport.ts";
 import type { Access } from "./placement/access.ts";
-import { type ConsulOptions, consulClient } from "./placement/consul/consul-client.ts";
-import { ConsulMembers } from "./placement/consul/consul-members.ts";
-import { DirectAccess } from "./placement/direct-access.ts";
 import { GatewayAccess } from "./placement/gateway-access.ts";
 
-/** The way to the pools: a member that acts as the gateway, or Consul. */
-type Address =
-  | { readonly url: string; readonly consul?: never }
-  | { readonly consul: string | ConsulOptions; readonly url?: never };
+/** Who is calling. */
+export interface Credentials {
+  /**
+   * Sent to members as `Authorization: Bearer`: a token of their token file, or a JWT. Default: no
+   * token.
+   */
+  readonly token?: string | undefined;
+}
 
 /** The way to the pools, and who is calling. */
-export type DistributedPoolOptions = Address &
-  TlsIdentity & {
-    /**
-     * Sent to members as `Authorization: Bearer`: a token of their token file, or a JWT. Default:
-     * no token.
-     */
-    readonly token?: string | undefined;
-  };
+export interface DistributedPoolOptions extends Credentials {
+  /** The URL of a member, which acts as the gateway. */
+  readonly url: string;
+  /** Sends each request. Default: the platform's `fetch`. */
+  readonly fetch?: Fetch | undefined;
+}
 
-export class Connection {
+/** The bytes of a file, as an entry of this package gives them to callers. */
+type StreamOf<Stream> = (bytes: AsyncIterable<Uint8Array>) => Stream;
+
+/** `Stream` is the kind of stream that callers get. */
+export class Connection<Stream> {
   readonly client: Client;
   readonly access: Access;
+  readonly localFiles: LocalFiles;
+  readonly streamOf: StreamOf<Stream>;
 
-  /** @throws {PoolError} `invalid_request` for options that make no sense. */
-  constructor(options: DistributedPoolOptions) {
-    const { url, consul, token } = options ?? {};
-    if ((url === undefined) === (consul === undefined))
-      throw PoolError.of("invalid_request", "expected exactly one of url, consul");
-    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-      throw PoolError.of(
-        "invalid_request",
-        "expected a token of printable characters without spaces",
-      );
-    this.client = new Client(options, token === undefined ? undefined : `Bearer ${token}`);
-    this.access =
-      consul === undefined
-        ? new GatewayAccess(this.client, url)
-        : new DirectAccess<never>(
-            this.client,
-            new ConsulMembers(
-              consulClient(typeof consul === "string" ? { address: consul } : consul),
-            ),
-          );
+  constructor(
+    client: Client,
+    access: Access,
+    platform: { readonly localFiles: LocalFiles; readonly streamOf: StreamOf<Stream> },
+  ) {
+    this.client = client;
+    this.access = access;
+    this.localFiles = platform.localFiles;
+    this.streamOf = platform.streamOf;
   }
+}
+
+/** @throws {PoolError} `invalid_request` for a token that no header can carry. */
+export function clientFor(transport: Transport, { token }: Credentials): Client {
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw PoolError.of(
+      "invalid_request",
+      "expected a token of printable characters without spaces",
+    );
+  return new Client(transport, token === undefined ? undefined : `Bearer ${token}`);
+}
+
+/** @throws {PoolError} `invalid_request` for options that make no sense. */
+export function connectByFetch(
+  options: DistributedPoolOptions,
+): Connection<ReadableStream<Uint8Array>> {
+  const { url, fetch } = options ?? {};
+  if (typeof url !== "string" || "consul" in options)
+    throw PoolError.of(
+      "invalid_request",
+      "expected a url; @distributed-pool/sdk/node also takes consul",
+    );
+  const client = clientFor(new FetchTransport(fetch), options);
+  const platform = { localFiles: noLocalFiles, streamOf: webStreamOf };
+  return new Connection(client, new GatewayAccess(client, url), platform);
+}
+
+/** Not every browser has `ReadableStream.from`. */
+function webStreamOf(bytes: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const pieces = bytes[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await pieces.return?.();
+    },
+  });
 }

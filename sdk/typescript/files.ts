@@ -1,11 +1,8 @@
 /** The files and the input of a spec. Bytes, which JSON does not carry, travel beside the spec. */
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { Readable } from "node:stream";
-import type { ReadableStream } from "node:stream/web";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
+import type { ChildSpecInput } from "./http/send-spec.ts";
+import { isStreamed, type Streamed } from "./http/source.ts";
 
 type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 
@@ -13,11 +10,9 @@ type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 type LocalFile = { readonly path: string };
 /** Contents of a known size, which travel beside the spec. */
 type Sized = Uint8Array | Blob | LocalFile;
-/** Input of any length, which travels while the child runs. */
-type Streamed = Readable | ReadableStream<Uint8Array>;
 /**
- * A file for the child: text, `{ base64 }` or `{ url }` as in the contract; bytes; or `{ path }`, a
- * file of this machine, which is read while it is sent.
+ * A file for the child: text, `{ base64 }` or `{ url }` as in the contract; bytes; a `Blob`; or,
+ * with the entry `./node`, `{ path }`, a file of this machine, which is read while it is sent.
  */
 export type FileInput = WireFile | Sized;
 type FilesInput = Readonly<Record<string, FileInput>>;
@@ -37,38 +32,35 @@ export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
 }
 
 /**
+ * Opens a file of this machine as a part of a request.
+ *
+ * @throws {PoolError} `invalid_request` for a file that cannot be read.
+ */
+export type LocalFiles = (name: string, path: string) => Promise<Part>;
+
+/** The local files of the portable entry, which has none. */
+export const noLocalFiles: LocalFiles = async (name) => {
+  throw PoolError.of(
+    "invalid_request",
+    `files: ${JSON.stringify(name)}: expected bytes or a Blob; ` +
+      "got a path, which only @distributed-pool/sdk/node reads",
+  );
+};
+
+/**
  * Takes the streamed input out of the spec of a call.
  *
- * @throws {PoolError} `invalid_request` for a stream or a file that cannot be read.
+ * @throws {PoolError} `invalid_request` for a file that cannot be read.
  */
-export async function splitInput({ stdin, ...rest }: SpecWithFiles) {
-  const source = await sourceOf(stdin);
-  return {
-    spec: { ...rest, stdin: source ? ({ open: true, once: true } as const) : stdin },
-    source,
-  };
+export async function splitInput({ stdin, ...rest }: SpecWithFiles, localFiles: LocalFiles) {
+  const source = isStreamed(stdin)
+    ? stdin
+    : isLocalFile(stdin) && (await localFiles(STDIN_PART, stdin.path)).read();
+  return source ? { spec: rest, source } : { spec: { ...rest, stdin }, source: undefined };
 }
 
-async function sourceOf(stdin: SpecWithFiles["stdin"]) {
-  if (isStreamed(stdin)) {
-    if (stdin instanceof Readable ? !stdin.readable || stdin.readableFlowing : stdin.locked)
-      throw PoolError.of(
-        "invalid_request",
-        "stdin: expected a stream that nobody else reads, and that has not ended",
-      );
-    return stdin instanceof Readable ? stdin : Readable.fromWeb(stdin);
-  }
-  if (!isLocalFile(stdin)) return undefined;
-  const part = await partOf(STDIN_PART, stdin);
-  return part && Readable.from(part.read(), { objectMode: false });
-}
-
-function isStreamed(stdin: SpecWithFiles["stdin"]): stdin is Streamed {
-  return stdin instanceof Readable || stdin instanceof globalThis.ReadableStream;
-}
-
-function isLocalFile(file: FileInput | SpecWithFiles["stdin"]): file is LocalFile {
-  return typeof file === "object" && "path" in file;
+function isLocalFile(file: unknown): file is LocalFile {
+  return typeof file === "object" && file !== null && "path" in file;
 }
 
 /**
@@ -76,18 +68,21 @@ function isLocalFile(file: FileInput | SpecWithFiles["stdin"]): file is LocalFil
  *
  * @throws {PoolError} `invalid_request` for a file that cannot be read.
  */
-export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles) {
+export async function splitFiles(
+  { files = {}, stdin, ...rest }: SpecWithFiles,
+  localFiles: LocalFiles,
+) {
   if (isStreamed(stdin))
     throw PoolError.of(
       "invalid_request",
       "stdin: expected no stream for a placed child: child.write() takes one",
     );
   const inSpec: [string, WireFile][] = [];
-  const input = stdin === undefined ? undefined : await partOf(STDIN_PART, stdin);
+  const input = stdin === undefined ? undefined : await partOf(STDIN_PART, stdin, localFiles);
   const parts = input ? [input] : [];
   const spec: ChildSpecInput = input ? rest : { ...rest, stdin: stdin as ChildSpecInput["stdin"] };
   for (const [name, file] of Object.entries(files)) {
-    const part = await partOf(name, file);
+    const part = await partOf(name, file, localFiles);
     if (!part) inSpec.push([name, file as WireFile]);
     else if (name === SPEC_PART || name === STDIN_PART)
       throw PoolError.of(
@@ -102,32 +97,16 @@ export async function splitFiles({ files = {}, stdin, ...rest }: SpecWithFiles) 
 async function partOf(
   name: string,
   file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
+  localFiles: LocalFiles,
 ): Promise<Part | undefined> {
-  if (file instanceof Uint8Array)
-    return { name, bytes: file.byteLength, read: () => Readable.from([file]) };
-  if (file instanceof Blob)
-    return {
-      name,
-      bytes: file.size,
-      read: () => Readable.fromWeb(file.stream()),
-    };
-  if (!isLocalFile(file)) return undefined;
-  const { path } = file;
-  const found = await stat(path).catch((error: unknown) => {
-    throw PoolError.of("invalid_request", `files: ${JSON.stringify(name)}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  });
-  if (!found.isFile())
-    throw PoolError.of(
-      "invalid_request",
-      `files: ${JSON.stringify(name)}: expected a file; ${path} is something else`,
-    );
-  // A file that grows while it is sent is cut at the size that was announced.
-  return {
-    name,
-    bytes: found.size,
-    read: () =>
-      found.size === 0 ? Readable.from([]) : createReadStream(path, { end: found.size - 1 }),
-  };
+  if (isLocalFile(file)) return localFiles(name, file.path);
+  const isBytes = file instanceof Uint8Array;
+  if (!isBytes && !(file instanceof Blob)) return undefined;
+  const blob = isBytes ? new Blob([file as Uint8Array<ArrayBuffer>]) : file;
+  const read = isBytes
+    ? async function* () {
+        yield file;
+      }
+    : () => blob.stream() as unknown as AsyncIterable<Uint8Array>;
+  return { name, bytes: blob.size, blob, read };
 }

@@ -1,6 +1,6 @@
 /** Functions that run elsewhere: their types, their source, and those of the operator. */
 import { PoolError } from "../../openapi/errors.ts";
-import { TaskNameSchema } from "../../openapi/names.ts";
+import { NAME, NAME_RULE } from "../../openapi/names.ts";
 
 /** The context, which a function receives after its arguments. */
 export interface PoolContext {
@@ -45,23 +45,19 @@ export type FunctionAt<M, K extends string> = K extends keyof M
   : never;
 
 type IsContext<T> = 0 extends T & 1 ? false : T extends PoolContext ? true : false;
-type WithoutContext<P extends unknown[]> = P extends [...infer A, infer L]
-  ? IsContext<L> extends true
-    ? A
-    : P
-  : P;
-/** All parameters but the context. None is optional, because the context follows the last one. */
-type Arguments<F extends PoolFunction> = WithoutContext<Required<Parameters<F>>>;
+type WithoutLast<P extends unknown[]> = P extends [...infer A, _?: unknown] ? A : P;
 
 /**
- * The arguments of a call; `never` for a function that would receive the context in a parameter of
- * another type.
+ * The arguments of a call: all parameters but the context. A parameter that has a default may be
+ * left out. The member passes the context behind the given arguments where the function has more
+ * parameters without a default than that.
  */
-export type ArgumentsOf<F extends PoolFunction> = F extends (
-  ...args: [...Arguments<F>, PoolContext]
-) => unknown
-  ? Arguments<F>
-  : never;
+export type ArgumentsOf<F extends PoolFunction> =
+  Required<Parameters<F>> extends [...infer _, infer L]
+    ? IsContext<L> extends true
+      ? WithoutLast<Parameters<F>>
+      : Parameters<F>
+    : Parameters<F>;
 
 /**
  * The source of a function, as one expression.
@@ -96,6 +92,15 @@ function isExpression(source: string): boolean {
   }
 }
 
+/** An ES module with a function and everything that it needs, apart from Node's own modules. */
+export interface Bundle<F extends PoolFunction = PoolFunction> extends Runs<F> {
+  readonly source: string;
+  /** Names the source. A member that keeps the source is sent this hash alone. */
+  readonly hash: string;
+  /** The function's name among the module's exports. */
+  readonly export: string;
+}
+
 /** Names a function of the operator's. Only the compiler knows the function's type. */
 export interface Task<F extends PoolFunction = PoolFunction> extends Runs<F> {
   readonly task: string;
@@ -116,11 +121,10 @@ export interface Task<F extends PoolFunction = PoolFunction> extends Runs<F> {
 export function task<M extends object = { default: PoolFunction }>(
   name: string,
 ): Task<FunctionAt<M, "default">> {
-  const checked = TaskNameSchema.safeParse(name);
-  if (!checked.success)
+  if (typeof name !== "string" || !NAME.test(name))
     throw PoolError.of(
       "invalid_request",
-      `${checked.error.issues[0]?.message}; got ${JSON.stringify(name)}`,
+      `expected a task name: ${NAME_RULE}; got ${JSON.stringify(name)}`,
     );
   return { task: name };
 }

@@ -1,42 +1,10 @@
-/** The package `distributed-pool`: runs work on the least loaded machine of a named pool. */
-export {
-  type ErrorCode,
-  type FunctionError,
-  FunctionThrewError,
-  type Load,
-  PoolError,
-  type Problem,
-} from "../../openapi/errors.ts";
-export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
-export type {
-  ChildInfo,
-  ChildReference,
-  Count,
-  PoolMember,
-  Usage,
-} from "../../openapi/resources.ts";
-export { type Bundle, bundle } from "./bundle.ts";
-export type {
-  CallOptions,
-  CommandResult,
-  CommandSpec,
-  FunctionSpec,
-  Spec,
-  TaskSpec,
-} from "./call-spec.ts";
-export {
-  Child,
-  type Ending,
-  type EventsOptions,
-  type StopOptions,
-  type WriteOptions,
-} from "./child.ts";
+/**
+ * The portable entry of the package `@distributed-pool/sdk`, on fetch: for browsers, Node, Bun and
+ * Deno. It runs work on the least loaded machine of a named pool.
+ */
+export { Child } from "./child.ts";
 export type { DistributedPoolOptions } from "./connection.ts";
-export type { FileInput } from "./files.ts";
-export { type PoolContext, type PoolFunction, type Task, task } from "./functions.ts";
-export type { TlsIdentity } from "./http/connections.ts";
-export { type NumberedEvent, outputBytes } from "./http/read-events.ts";
-export type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
-export { type ConsulOptions, consulOptionsFrom } from "./placement/consul/consul-client.ts";
-export { type ChildrenFilter, DistributedPool } from "./pool.ts";
-export type { Encoding } from "./values.ts";
+export type { Fetch } from "./http/fetch-transport.ts";
+export { outputBytes } from "./http/output.ts";
+export { DistributedPool } from "./pool.ts";
+export * from "./shared.ts";

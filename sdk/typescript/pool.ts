@@ -1,6 +1,5 @@
 /** The public verbs: call, stream, placeChild, and the listings of pools and children. */
-import type { ChildInfo, Count } from "../../openapi/resources.ts";
-import type { Bundle } from "./bundle.ts";
+import type { Child as ChildInfo, Count } from "../../openapi/types.gen.ts";
 import {
   type CallOptions,
   type CommandResult,
@@ -12,11 +11,15 @@ import {
   type TaskSpec,
   type Work,
 } from "./call-spec.ts";
-import { Child, endingOf } from "./child.ts";
-import { Connection, type DistributedPoolOptions } from "./connection.ts";
+import { copied } from "./calls/results.ts";
+import { Retries, retried } from "./calls/retry.ts";
+import { Verbs } from "./calls/verbs.ts";
+import { Child } from "./child.ts";
+import { Connection, connectByFetch, type DistributedPoolOptions } from "./connection.ts";
 import { splitFiles } from "./files.ts";
-import type { ArgumentsOf, PoolContext, PoolFunction, Task } from "./functions.ts";
-import { copyOutput, type NumberedEvent, requireWhole } from "./http/read-events.ts";
+import type { ArgumentsOf, Bundle, PoolContext, PoolFunction, Task } from "./functions.ts";
+import { ownStreams } from "./http/output.ts";
+import type { NumberedEvent } from "./http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { streamCall } from "./stream-call.ts";
 
@@ -28,34 +31,30 @@ export interface ChildrenFilter {
 }
 
 /**
- * Pools of machines, found through any one member or through Consul.
+ * Pools of machines, found through any one member.
  *
  * @example
  * const pools = new DistributedPool({ url: "http://127.0.0.1:7400" });
  * const sum = await pools.call("pipeline", (a: number, b: number) => a + b, 1211, 1);
  * await pools.close();
  */
-export class DistributedPool {
-  readonly #connection: Connection;
-  readonly #defaults: CallOptions;
+export class DistributedPool<Stream = ReadableStream<Uint8Array>> extends Verbs<Stream> {
+  readonly #connection: Connection<Stream>;
 
   /**
    * Opens no connection; the first request does.
    *
-   * @param options exactly one of `url` and `consul`. `url` is that of one member, which places and
-   *   forwards. `consul` is an address or {@link ConsulOptions}: this process watches Consul and
-   *   asks the members itself, which saves one hop. `token` says who calls (default: no token).
-   *   `ca`, `cert` and `key` are for https, as PEM text or bytes (default: the well-known
-   *   authorities, no client certificate).
+   * @param options `url` is that of one member, which places and forwards. `token` says who calls
+   *   (default: no token). `fetch` sends each request (default: that of the platform).
    * @param defaults as for {@link DistributedPool.with}. Default: none.
-   * @throws {PoolError} `invalid_request` for neither or both of the two, a malformed address or
-   *   token, or certificates that make no sense.
+   * @throws {PoolError} `invalid_request` for a malformed URL or token.
    * @example
-   * const pools = new DistributedPool({ consul: consulOptionsFrom(process.env), token });
+   * const pools = new DistributedPool({ url: "https://m1.example:7400", token });
    */
-  constructor(options: DistributedPoolOptions | Connection, defaults: CallOptions = {}) {
-    this.#connection = options instanceof Connection ? options : new Connection(options);
-    this.#defaults = defaults;
+  constructor(options: DistributedPoolOptions | Connection<Stream>, defaults: CallOptions = {}) {
+    super(defaults);
+    this.#connection =
+      options instanceof Connection ? options : (connectByFetch(options) as Connection<Stream>);
   }
 
   /**
@@ -65,17 +64,17 @@ export class DistributedPool {
    * @example
    * await pools.with({ deadlineMs: 1_000, stdout: null }).call("pipeline", work, 42);
    */
-  with(defaults: CallOptions): DistributedPool {
-    return new DistributedPool(this.#connection, { ...this.#defaults, ...defaults });
+  with(defaults: CallOptions): DistributedPool<Stream> {
+    return new DistributedPool(this.#connection, { ...this.defaults, ...defaults });
   }
 
   /**
    * Runs a function on the least loaded member of the pool and returns its value. What it prints
    * is copied to this process.
    *
-   * The function travels as source. It sees its arguments and, after them, a {@link PoolContext};
-   * it sees no variable that it captured. Arguments and the value travel as JSON, or with
-   * `with({ encoding: "devalue" })` by devalue.
+   * The function travels as source, and sees no variable that it captured. Behind its arguments it
+   * receives a {@link PoolContext}, if it declares a parameter for it without a default. Arguments
+   * and the value travel as JSON, or with `with({ encoding: "devalue" })` by devalue.
    *
    * The options and their defaults are those of {@link CallOptions}; a function takes them by
    * `with`. The child lives on when this caller goes away, unless `link` is set. A call that may
@@ -118,15 +117,15 @@ export class DistributedPool {
    * Runs a command on the least loaded member of the pool. A non-zero exit code is a result, not
    * an error.
    *
-   * @returns `exitCode`, `usage` (`wallMs`, `cpuMs`, `maxRssBytes`) and `artifacts`, the files that
-   *   the child left.
+   * @returns `child`, a handle; `exitCode`; `usage` (`wallMs`, `cpuMs`, `maxRssBytes`);
+   *   `artifacts`, the files that the child left, and `file(path)` to read one.
    * @throws {PoolError} as above, but for `function_threw`; `worker_crashed` when a signal ended
    *   the command.
    * @example
    * const { exitCode } = await pools.call("pipeline", { command: ["uname", "-a"] });
    * await pools.call("pipeline", { command: ["sha256sum"], stdin: createReadStream("in.mp4") });
    */
-  call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult>;
+  call(pool: string, spec: CommandSpec, options?: CallOptions): Promise<CommandResult<Stream>>;
   /**
    * Runs a function or a task by a spec, and returns its value.
    *
@@ -138,15 +137,13 @@ export class DistributedPool {
   call(pool: string, spec: FunctionSpec | TaskSpec, options?: CallOptions): Promise<unknown>;
   async call(pool: string, work: Work, ...rest: unknown[]): Promise<unknown> {
     const [spec, options] = specOf(work, rest);
-    const {
-      stdout = process.stdout,
-      stderr = process.stderr,
-      onProgress,
-    } = { ...this.#defaults, ...options };
+    const given = { ...this.defaults, ...options };
+    const own = ownStreams();
+    const { stdout = own.stdout, stderr = own.stderr, onProgress } = given;
     // As base64, the bytes that are copied here are the bytes that the child wrote.
     const events = this.stream(pool, { outputEncoding: "base64", ...spec } as Spec, options);
-    const needed = stdout === null && stderr === null ? events : requireWhole(events);
-    const ending = endingOf(await copyOutput(needed, { stdout, stderr, onProgress }));
+    const childOf = (id: string) => this.child(id);
+    const ending = await copied(events, { stdout, stderr, onProgress, childOf });
     return spec.function === undefined && spec.task === undefined ? ending : ending.value;
   }
 
@@ -169,8 +166,9 @@ export class DistributedPool {
     spec: Spec,
     options: CallOptions = {},
   ): AsyncGenerator<NumberedEvent, void, undefined> {
-    const all = { ...this.#defaults, ...options };
-    const call = { spec: contractSpec(spec, all), signal: all.signal };
+    const all = { ...this.defaults, ...options };
+    const { signal, retries } = all;
+    const call = { spec: contractSpec(spec, all), signal, retries };
     yield* streamCall(this.#connection, pool, call);
   }
 
@@ -185,17 +183,21 @@ export class DistributedPool {
    * const child = await pools.placeChild("pipeline", { command: ["sleep", "60"] });
    * console.log(child.id);
    */
-  async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child> {
-    const all = { ...this.#defaults, ...options };
-    const { spec: wire, parts } = await splitFiles(contractSpec(spec, all));
-    const placing = { signal: all.signal, parts };
-    const { id } = await this.#connection.access.placeChild(pool, wire, placing);
+  async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child<Stream>> {
+    const all = { ...this.defaults, ...options };
+    const { access, localFiles } = this.#connection;
+    const { spec: wire, parts } = await splitFiles(contractSpec(spec, all), localFiles);
+    const { signal } = all;
+    const retries = new Retries({ ...wire, retries: all.retries, signal });
+    const { id } = await retried(retries, () =>
+      access.placeChild(pool, { ...wire, ...retries.forSpec }, { signal, parts }),
+    );
     return this.child(id);
   }
 
   /** A handle on a child by its id. It sends no request yet. */
-  child(id: string): Child {
-    return new Child(id, this.#connection.client, this.#connection.access);
+  child(id: string): Child<Stream> {
+    return new Child(id, this.#connection);
   }
 
   /** The pools that have members. @throws {PoolError} `no_members_available`. */
@@ -236,6 +238,11 @@ export class DistributedPool {
   /** Closes the connections and the watch. Calls that are under way end with `member_lost`. */
   async close(): Promise<void> {
     this.#connection.access.close();
-    await this.#connection.client.close();
+    this.#connection.client.close();
+  }
+
+  /** Closes at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

@@ -3,6 +3,7 @@ import { DevalueError, stringify, unflatten } from "devalue";
 import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminal } from "../../openapi/events.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
+import { flawIn } from "./json-values.ts";
 
 /**
  * `json` refuses values that JSON would change. `devalue` also carries dates, maps, sets, big
@@ -43,36 +44,11 @@ function flattened(args: readonly unknown[]): unknown[] {
  * @throws {PoolError} `invalid_request` for a value that JSON would change or lose, with its path.
  */
 export function checkArguments(args: readonly unknown[]): void {
-  const ancestors = new Set<unknown>();
-  const visit = (value: unknown, path: string): void => {
-    const flaw = ancestors.has(value) ? "part of a cycle" : flawOf(value);
+  for (const [index, value] of args.entries()) {
+    const flaw = flawIn(value, `argument ${index + 1}`);
     if (flaw !== undefined)
-      throw PoolError.of(
-        "invalid_request",
-        `expected arguments that JSON can carry; ${path} is ${flaw}`,
-      );
-    if (typeof value !== "object" || value === null) return;
-    ancestors.add(value);
-    if (Array.isArray(value))
-      for (const [index, item] of value.entries()) visit(item, `${path}[${index}]`);
-    else
-      for (const [key, item] of Object.entries(value))
-        if (item !== undefined) visit(item, `${path}.${key}`);
-    ancestors.delete(value);
-  };
-  for (const [index, value] of args.entries()) visit(value, `argument ${index + 1}`);
-}
-
-/** The reason why JSON does not carry a value, apart from its items; undefined when it does. */
-function flawOf(value: unknown): string | undefined {
-  if (value === undefined || (typeof value === "number" && !Number.isFinite(value)))
-    return String(value);
-  if (typeof value === "function") return "a function: send its source or a name instead";
-  if (typeof value === "bigint" || typeof value === "symbol") return `a ${typeof value}`;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return undefined;
-  return `an instance of ${value.constructor?.name ?? "a class"}`;
+      throw PoolError.of("invalid_request", `expected arguments that JSON can carry; ${flaw}`);
+  }
 }
 
 /**
@@ -90,7 +66,7 @@ function withValue({
   ...event
 }: Extract<NumberedEvent, { type: "result" | "failed" }>): NumberedEvent {
   try {
-    return { ...event, value: unflatten(value) };
+    return { ...event, value: unflatten(value as unknown[]) };
   } catch (error) {
     return {
       ...event,

@@ -21,6 +21,8 @@ export interface BrowserGuardOptions {
   readonly advertise?: string | undefined;
   /** Whether the member serves https. */
   readonly secure: boolean;
+  /** The origins whose pages may call. */
+  corsOrigins(): readonly string[];
 }
 
 /** Whether the host is a loopback address or `localhost`, which only this machine can reach. */
@@ -65,6 +67,7 @@ export function createBrowserGuard({
   loopback,
   advertise,
   secure,
+  corsOrigins,
 }: BrowserGuardOptions): (c: Context) => void {
   const names = new Set([
     advertise === undefined ? undefined : nameIn(advertise),
@@ -90,6 +93,7 @@ export function createBrowserGuard({
         : "an IP address, localhost, this machine's name";
       throw refusal(`expected Host to be ${expected} or the advertised host; got ${shown(host)}`);
     }
+    if (origin !== undefined && corsOrigins().includes(origin)) return;
     const own = `${secure ? "https" : "http"}://${host.toLowerCase()}`;
     if (origin !== undefined && origin.toLowerCase() !== own)
       throw refusal(`expected no Origin, or ${own}; got ${shown(origin)}`);

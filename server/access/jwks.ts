@@ -11,7 +11,7 @@ import {
   type RemoteJWKSet,
 } from "jose";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { PoolNameSchema } from "../../openapi/names.ts";
+import { PoolNameSchema } from "../../openapi/schemas/names.ts";
 import { isLoopback } from "./browser-guard.ts";
 import { Caller, SCOPES } from "./caller.ts";
 

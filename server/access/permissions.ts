@@ -17,35 +17,29 @@ interface Need {
    * The direction of the stream that the operation keeps open. Each direction has its own count: a
    * call through another member opens one stream for its output, and one for its input.
    */
-  readonly stream?: "output" | "input";
+  readonly stream?: "output" | "input" | undefined;
 }
 
 type OperationOf<R> = R extends Route ? `${R["method"]} ${R["path"]}` : never;
 
-/** The needs by operation. An operation that is missing here does not compile. */
-const NEEDS: Readonly<Record<OperationOf<Route>, Need>> = {
-  "post /pools/{pool}/call": { scopes: ["call"], stream: "output" },
-  "post /pools/{pool}/children": { scopes: ["call"] },
-  "get /pools": { scopes: [] },
-  "get /pools/{pool}": { scopes: ["observe"] },
-  "get /pools/{pool}/children": { scopes: ["call", "observe"] },
-  "post /call": { scopes: ["call"], stream: "output" },
-  "post /children": { scopes: ["call"] },
-  "get /children": { scopes: ["call", "observe"] },
-  "get /children/count": { scopes: [] },
-  "post /slots": { scopes: ["call"], stream: "output" },
-  "delete /slots/{id}": { scopes: ["call"] },
-  "get /tasks": { scopes: ["call", "observe"] },
-  "get /children/{id}": { scopes: ["call", "observe"] },
-  "delete /children/{id}": { scopes: ["call"] },
-  "get /children/{id}/events": { scopes: ["call", "observe"], stream: "output" },
-  "get /children/{id}/files/{path}": { scopes: ["call", "observe"] },
-  "post /children/{id}/stdin": { scopes: ["call"], stream: "input" },
-  "post /children/{id}/signal": { scopes: ["call"] },
-  "post /drain": { scopes: ["admin"] },
-  "get /livez": { scopes: [] },
-  "get /readyz": { scopes: [] },
+/** The operations that keep a stream open. */
+const STREAMS: Readonly<Partial<Record<OperationOf<Route>, Need["stream"]>>> = {
+  "post /pools/{pool}/call": "output",
+  "post /pools/{pool}/run": "output",
+  "post /pools/{pool}/pipe": "output",
+  "post /call": "output",
+  "post /run": "output",
+  "post /pipe": "output",
+  "post /slots": "output",
+  "get /children/{id}/events": "output",
+  "post /children/{id}/stdin": "input",
 };
+
+/** The needs of an operation. The contract states its scopes. */
+function needOf({ method, path, security }: Route): Need {
+  const scopes = security.flatMap((need) => ("bearer" in need ? need.bearer : []));
+  return { scopes, stream: STREAMS[`${method} ${path}` as OperationOf<Route>] };
+}
 
 /** The variables of a request that has passed the check of its caller. */
 export interface CallerVariables {
@@ -69,10 +63,10 @@ function refusal({ var: { caller, need } }: CallerContext, pool?: string): PoolE
 
 /** The check of the caller, which runs in front of a route's handler. */
 export function checkCaller(
-  { method, path }: Route,
+  route: Route,
   streams: StreamLimit,
 ): MiddlewareHandler<{ Bindings: HttpBindings; Variables: CallerVariables }> {
-  const need = NEEDS[`${method} ${path}` as OperationOf<Route>];
+  const need = needOf(route);
   return async (c, next) => {
     c.set("need", need);
     const { caller, client } = c.var;

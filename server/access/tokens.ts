@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { PoolNameSchema } from "../../openapi/names.ts";
+import { PoolNameSchema } from "../../openapi/schemas/names.ts";
 import { watchFiles } from "../http/file-watcher.ts";
 import { Caller, SCOPES, type Scope } from "./caller.ts";
 

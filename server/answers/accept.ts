@@ -15,27 +15,37 @@ export type Form = keyof typeof MEDIA_TYPES;
 export const CALL_FORMS: readonly Form[] = ["stream", "json", "raw"];
 
 /**
- * The form that the request's `Accept` header names. Default: the stream.
+ * The form that the request's `Accept` header names. Default: the first of the forms.
  *
- * @param forms the forms that the operation has, the stream among them.
- * @throws {PoolError} `invalid_request` when the caller accepts none of them.
+ * @param forms the forms that the operation has.
+ * @throws {PoolError} `not_acceptable` when the caller accepts none of them; `invalid_request` for
+ *   raw bytes over HTTP/1.0.
  */
-export function acceptOf(c: Context, forms: readonly Form[] = ["stream", "json"]): Form {
-  const accept = c.req.header("accept")?.toLowerCase() ?? "*/*";
-  const named = (["stream", "raw", "json"] as const).find(
-    (form) => forms.includes(form) && accept.includes(MEDIA_TYPES[form]),
-  );
-  if (named === "raw" && c.env.outgoing && !hasEnd(c.env.outgoing))
+export function acceptOf(c: Context, forms: readonly Form[]): Form {
+  const accept = c.req.header("accept")?.toLowerCase() || "*/*";
+  const form = formIn(accept, forms);
+  if (!form)
+    throw PoolError.of(
+      "not_acceptable",
+      `expected Accept: ${forms.map((each) => MEDIA_TYPES[each]).join(" or ")}; ` +
+        `got ${accept.slice(0, 255)}`,
+    );
+  if (form === "raw" && c.env.outgoing && !hasEnd(c.env.outgoing))
     throw PoolError.of(
       "invalid_request",
       `expected HTTP/1.1 or HTTP/2 for ${MEDIA_TYPES.raw}; got a request of HTTP/1.0, ` +
         "which knows no trailers",
     );
-  if (named) return named;
-  if (forms.includes("json") && accept.includes("application/*")) return "json";
-  if (accept.includes("*/*") || accept.includes("text/*")) return "stream";
-  throw PoolError.of(
-    "invalid_request",
-    `expected Accept: ${forms.map((form) => MEDIA_TYPES[form]).join(" or ")}; got ${accept}`,
+  return form;
+}
+
+function formIn(accept: string, forms: readonly Form[]): Form | undefined {
+  const named = (["stream", "raw", "json"] as const).find(
+    (form) => forms.includes(form) && accept.includes(MEDIA_TYPES[form]),
   );
+  if (named) return named;
+  if (accept.includes("application/*"))
+    return (["json", "raw"] as const).find((form) => forms.includes(form));
+  if (accept.includes("text/*") && forms.includes("stream")) return "stream";
+  return accept.includes("*/*") ? forms[0] : undefined;
 }

@@ -1,7 +1,7 @@
 /** Answers a call whose child runs on this member, in the form that the caller accepts. */
 import type { Readable } from "node:stream";
 import type { PoolEvent } from "../../openapi/events.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { type NodeContext, onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";

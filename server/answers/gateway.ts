@@ -40,11 +40,11 @@ export function callThrough(
         form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
     });
     if (answer instanceof Child) return answerCall(c, answer, { ...call, opened: stream.session });
-    const id = String(answer.headers[CHILD_HEADER] ?? "");
+    const id = answer.headers.get(CHILD_HEADER) ?? "";
     nameChild(c, id);
     // The body can be sent only once, but placement may ask several members. So the input has a
     // connection of its own.
-    if (input) void sendStdin(access.childUrl(id), input, way).catch(() => {});
+    if (input) void sendStdin(access.childUrl(id), input, { client: way.client }).catch(() => {});
     const child = new RemoteChild(c, id, way);
     if (form === "raw") return child.relayStdout(answer);
     if (form === "json")

@@ -1,6 +1,6 @@
 /** This member, when it places on itself: it asks its supervisors, not its own port. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/supervisor.ts";
@@ -21,7 +21,10 @@ export function ownMember(
     name: member.name,
     load: async (pool) => supervisorOf(member, pool).count(),
     tasks: async (pool) => tasksOf(member, [pool]),
-    children: async (pool, filter) => childrenOf(member, [pool], filter),
+    children: async (pool, filter) => {
+      supervisorOf(member, pool);
+      return childrenOf(member, [pool], filter);
+    },
     async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
       const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);
       const leave = () => waiter.leave();

@@ -1,18 +1,23 @@
 /** A child of another member: what its member answers passes through this one. */
-import type { Readable } from "node:stream";
 import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
 import { memberOfChild } from "../../openapi/names.ts";
-import type { ChildInfo } from "../../openapi/resources.ts";
-import type { Answer, Client, RequestOptions } from "../../sdk/typescript/http/client.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import {
+  type Answer,
+  type Client,
+  jsonOf,
+  type RequestOptions,
+} from "../../sdk/typescript/http/client.ts";
 import { openEvents, resumed } from "../../sdk/typescript/http/resume.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
+import { HeadedError } from "../http/problems.ts";
 import { type NodeContext, whileClientIsThere } from "../http/request.ts";
 import { isOver } from "../http/response.ts";
 import { EVENTS_TYPE, nameChild, openSession, type Session } from "./events.ts";
 import { type Frames, wholeFrames } from "./frames.ts";
-import { discard, send, sendFile } from "./send.ts";
-import { ENDING_TRAILER, stdoutHead } from "./stdout.ts";
+import { send, sendFile } from "./send.ts";
+import { ENDING_TRAILER, firstByteOf, stdoutHead } from "./stdout.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
 const HEARTBEAT = ":\n\n";
@@ -42,8 +47,8 @@ export function through(c: NodeContext, { client, access }: OtherMembers): Throu
 export interface StdoutStart {
   /** Behind the event of this id. */
   readonly after?: number | undefined;
-  /** At this byte of stdout. */
-  readonly stdoutFrom?: number | undefined;
+  /** A header `Range`, as the caller wrote it. */
+  readonly range?: string | undefined;
 }
 
 /** The child, as the caller of one request reaches it. */
@@ -61,29 +66,32 @@ export class RemoteChild {
   /** Asks the child's member, and answers with its JSON. @param path below the child's URL. */
   async json(path = "", request: RequestOptions = {}): Promise<Response> {
     const answer = await this.#reach(this.#send(path, request));
-    return this.#c.json((await answer.body.json()) as object, answer.statusCode as 200);
+    return this.#c.json(await jsonOf<object>(answer), answer.status as 200);
   }
 
   /** Passes on the bytes of an artifact. */
   async file(path: string): Promise<Response> {
     const url = `/files/${path.split("/").map(encodeURIComponent).join("/")}`;
     const { signal } = this.#through;
-    const { headers, body, statusCode } = await this.#reach(
+    const answer = await this.#reach(
       this.#send(url, { accept: "application/octet-stream", signal }),
     );
-    const passed = FILE_HEADERS.flatMap((name) =>
-      typeof headers[name] === "string" ? [[name, headers[name]] as const] : [],
-    );
-    return sendFile(this.#c, body as Readable, {
+    const passed = FILE_HEADERS.flatMap((name) => {
+      const value = answer.headers.get(name);
+      return value === null ? [] : [[name, value] as const];
+    });
+    return sendFile(this.#c, {
       headers: Object.fromEntries(passed),
-      status: statusCode,
+      status: answer.status,
+      pieces: answer.body,
+      discard: () => answer.cancel(),
     });
   }
 
   /** Attaches to the child's events, behind the one of this id. */
   async events(after: number | undefined): Promise<Response> {
     const answer = await this.#reach(openEvents(this.#id, after, this.#through));
-    return answer.statusCode === 204 ? this.#c.body(null, 204) : this.relayEvents(answer, after);
+    return answer.status === 204 ? this.#c.body(null, 204) : this.relayEvents(answer, after);
   }
 
   /** Attaches to the child's stdout. */
@@ -123,7 +131,7 @@ export class RemoteChild {
           return openEvents(this.#id, last.id, this.#through);
         },
       }),
-      discard: () => discard(answer.body),
+      discard: () => answer.cancel(),
       // The heartbeats of the other member pass through.
       open: () => opened ?? openSession(this.#c, null),
       write: (_, { pieces }) => {
@@ -145,19 +153,21 @@ export class RemoteChild {
   }
 
   /** Passes on the stdout and the ending of an open answer, and resumes them after a cut. */
-  relayStdout(answer: Answer, { after, stdoutFrom }: StdoutStart = {}): Promise<Response> {
-    let at = stdoutFrom ?? 0;
-    return send<Buffer>(this.#c, {
-      ...stdoutHead(stdoutFrom),
+  relayStdout(answer: Answer, { after, range }: StdoutStart = {}): Promise<Response> {
+    // The child's member has refused a malformed range.
+    const from = firstByteOf(range) ?? undefined;
+    let at = from ?? 0;
+    return send<Uint8Array>(this.#c, {
+      ...stdoutHead(from),
       pieces: resumed(answer, {
         ...this.#through,
-        read: ({ body }) => body as Readable as AsyncIterable<Buffer>,
+        read: ({ body }) => body,
         advance: (chunk) => {
           at += chunk.length;
           return true;
         },
         isComplete: ({ trailers }) => {
-          const ending = (trailers as Record<string, string>)[ENDING_TRAILER];
+          const ending = trailers[ENDING_TRAILER];
           if (ending !== undefined) this.#c.env.outgoing.addTrailers({ [ENDING_TRAILER]: ending });
           return ending !== undefined;
         },
@@ -165,37 +175,41 @@ export class RemoteChild {
         canReopen: () => after === undefined,
         reopen: () => this.#reopenStdout(at),
       }),
-      discard: () => discard(answer.body),
+      discard: () => answer.cancel(),
       write: (outgoing, chunk) => outgoing.write(chunk),
     });
   }
 
-  #openStdout({ after, stdoutFrom }: StdoutStart): Promise<Answer> {
+  #openStdout({ after, range }: StdoutStart): Promise<Answer> {
     return this.#send("/events", {
       accept: "application/octet-stream",
       headers: {
         ...(after === undefined ? {} : { "last-event-id": String(after) }),
-        ...(stdoutFrom === undefined ? {} : { range: `bytes=${stdoutFrom}-` }),
+        ...(range === undefined ? {} : { range }),
       },
       signal: this.#through.signal,
     });
   }
 
   /** Rejects where the child's member broke the connection because the child failed. */
-  async #reopenStdout(stdoutFrom: number): Promise<Answer> {
+  async #reopenStdout(from: number): Promise<Answer> {
     const answer = await this.#send("", { signal: this.#through.signal });
-    const { code, exitCode } = (await answer.body.json()) as ChildInfo;
+    const { code, exitCode } = await jsonOf<ChildInfo>(answer);
     if (code !== null || (exitCode ?? 0) !== 0)
       throw PoolError.of("worker_crashed", `child ${this.#id} has failed`);
-    return this.#openStdout({ stdoutFrom });
+    return this.#openStdout({ range: `bytes=${from}-` });
   }
 
   /** @throws {PoolError} the problem that came back; the transport's own error. */
   async #send(path: string, request: RequestOptions): Promise<Answer> {
     const { client, access } = this.#through;
     const answer = await client.send(`${await access.childUrl(this.#id)}${path}`, request);
-    if (answer.statusCode >= 400) throw await client.problem(answer);
-    return answer;
+    if (answer.status < 400) return answer;
+    const error = await client.problem(answer);
+    const contentRange = answer.headers.get("content-range");
+    throw contentRange === null
+      ? error
+      : new HeadedError(error.problem, { "content-range": contentRange });
   }
 
   /** @throws {PoolError} `member_lost` where the child's member does not answer. */

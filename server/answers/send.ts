@@ -1,6 +1,5 @@
 /** Sends a streamed answer: the one loop that writes no faster than the client reads. */
 import type { ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type NodeContext, onClientGone } from "../http/request.ts";
 import { cutOff, drained, isFull, isOver } from "../http/response.ts";
@@ -60,23 +59,15 @@ async function writeAll<T>(outgoing: ServerResponse, answer: StreamedAnswer<T>):
   outgoing.end();
 }
 
-/** Destroys bytes that are not read to their end, which some streams report as an error. */
-export function discard(bytes: Readable): void {
-  bytes.on("error", () => {}).destroy();
-}
-
 /** Answers with a file. The headers name its length, so a client sees when the answer was cut. */
 export function sendFile(
   c: NodeContext,
-  bytes: Readable,
-  { headers, status }: Pick<StreamedAnswer<never>, "headers" | "status">,
+  file: Pick<StreamedAnswer<Uint8Array>, "headers" | "status" | "pieces" | "discard">,
 ): Promise<Response> {
   return send<Uint8Array>(c, {
-    status,
+    ...file,
     // A browser must not take a child's file for a page of the member's.
-    headers: { ...headers, "x-content-type-options": "nosniff" },
-    pieces: bytes,
-    discard: () => discard(bytes),
+    headers: { ...file.headers, "x-content-type-options": "nosniff" },
     write: (outgoing, chunk) => outgoing.write(chunk),
   });
 }

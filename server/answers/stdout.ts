@@ -7,7 +7,9 @@
  * answer names a last byte that is never reached (RFC 8673, for content that still grows).
  */
 import type { ServerResponse } from "node:http";
+import { problem } from "../../openapi/errors.ts";
 import type { PoolEvent } from "../../openapi/events.ts";
+import { HeadedError } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
@@ -16,9 +18,30 @@ import { type StreamedAnswer, send } from "./send.ts";
 /** The terminal event as JSON, without a function's value. */
 export const ENDING_TRAILER = "pool-ending";
 
-/** The first byte that a `Range` header asks for; undefined without the header. */
-export function firstByteOf(range: string | undefined): number | undefined {
-  return range === undefined ? undefined : Number(/\d+/.exec(range)?.[0]);
+/**
+ * The first byte that a `Range` header asks for; undefined without the header. Null for every form
+ * but `bytes=N-`, such as a suffix or several ranges.
+ */
+export function firstByteOf(range: string | undefined): number | null | undefined {
+  if (range === undefined) return undefined;
+  const first = /^bytes=(\d{1,15})-$/.exec(range)?.[1];
+  return first === undefined ? null : Number(first);
+}
+
+/**
+ * The error for a range that a child's stdout does not have.
+ *
+ * @param range the header's value.
+ * @param bytes the bytes of stdout so far.
+ */
+export function noSuchRange(range: string, bytes: number): HeadedError {
+  return new HeadedError(
+    problem(
+      "range_not_satisfiable",
+      `expected Range: bytes=N-, N being at most ${bytes}; got ${range.slice(0, 255)}`,
+    ),
+    { "content-range": `bytes */${bytes}` },
+  );
 }
 
 /**

@@ -2,15 +2,16 @@
 import type { Context } from "hono";
 import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
-import type { CallResult, ChildReference } from "../../openapi/resources.ts";
-import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import type { RunResult } from "../../openapi/schemas/endings.ts";
+import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import { outputBytes } from "../../sdk/typescript/http/output.ts";
 import { problemResponse } from "../http/problems.ts";
 
 /** 1 MiB of stdout, and as much of stderr, fit into an answer. */
 export const MAX_COLLECTED_BYTES = 1024 * 1024;
 
 class Collected {
-  readonly #parts: Buffer[] = [];
+  readonly #parts: Uint8Array[] = [];
   #bytes = 0;
   #base64 = false;
   truncated = false;
@@ -51,7 +52,7 @@ export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>):
   if (!terminal)
     return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
-  if (!("problem" in ending)) return c.json({ ...output, ...ending } as CallResult, 200);
+  if (!("problem" in ending)) return c.json({ ...output, ...ending } as RunResult, 200);
   const { problem: cause, ...rest } = ending;
   return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
 }

@@ -1,6 +1,6 @@
 /** The options of commands, one entry each; the options of a member are in `member/`. */
 import { z } from "zod";
-import { ChildStatusSchema } from "../../openapi/resources.ts";
+import { ChildStatusSchema } from "../../openapi/schemas/resources.ts";
 import { SCOPES } from "../access/caller.ts";
 import { shown } from "../member/options/faults.ts";
 import { MEMBER_OPTIONS, type Option, whole } from "../member/options/table.ts";

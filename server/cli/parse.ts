@@ -1,7 +1,7 @@
 /** Reads a command line and the environment; a flag wins over its variable. */
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
-import { consulOptionsFrom } from "../../sdk/typescript/placement/consul/consul-client.ts";
+import { consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { Option } from "../member/options/table.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
 import {

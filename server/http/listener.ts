@@ -12,7 +12,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { type Problem, problem } from "../../openapi/errors.ts";
-import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../../sdk/typescript/http/dead-peers.ts";
+import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../../sdk/typescript/node/dead-peers.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
 import { Http2Listener } from "./http2.ts";
 import { internalError, problemAnswer } from "./problems.ts";

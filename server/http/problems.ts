@@ -3,29 +3,45 @@ import type { HttpBindings } from "@hono/node-server";
 import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { bodiesTakenAt } from "../../openapi/bodies.ts";
 import {
   ERRORS,
+  isErrorCode,
   PoolError,
   type Problem,
+  type ProblemStatus,
   problem,
   RETRY_AFTER_SECONDS,
 } from "../../openapi/errors.ts";
+
+/** A problem whose answer has headers of its own, such as `Content-Range`. */
+export class HeadedError extends PoolError {
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(problem: Problem, headers: Readonly<Record<string, string>>) {
+    super(problem);
+    this.headers = headers;
+  }
+}
 
 /**
  * A problem as every answer of the server writes it: with `Retry-After` where a new try may help,
  * and with `WWW-Authenticate` where a token is required.
  */
 export function problemAnswer(answer: Problem) {
-  const { status } = ERRORS[answer.code];
+  // A member of a newer version may have answered with a code that this one lacks.
+  const status = (isErrorCode(answer.code) ? ERRORS[answer.code] : answer).status as ProblemStatus;
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return { status, headers, body: JSON.stringify(answer) };
 }
 
-export function problemResponse(c: Context, answer: Problem): Response {
+/** @param error the error that carried the problem; it may have headers for the answer. */
+export function problemResponse(c: Context, answer: Problem, error?: unknown): Response {
   const { status, headers, body } = problemAnswer(answer);
-  return c.body(body, status, headers);
+  const more = error instanceof HeadedError ? error.headers : {};
+  return c.body(body, status, { ...headers, ...more });
 }
 
 /** The findings of validation as one problem that names each field at fault. */
@@ -76,8 +92,9 @@ export async function problemOf(
     if (error.status === 413) return problem("payload_too_large", error.message);
     if (error.status === 415)
       return problem(
-        "invalid_request",
-        `expected content-type application/json; got ${c.req.header("content-type") ?? "none"}`,
+        "unsupported_media_type",
+        `expected content-type: ${bodiesTakenAt(c.req.path)}; ` +
+          `got ${c.req.header("content-type")?.slice(0, 255) ?? "none"}`,
       );
     return problem("invalid_request", await malformed(c, error.message));
   }

@@ -1,7 +1,7 @@
 /** The certificates of a member, for serving and for requests to others; reloaded on change. */
 import { createSecureContext, type TlsOptions as ServerOptions } from "node:tls";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { TlsIdentity } from "../../sdk/typescript/http/connections.ts";
+import type { TlsIdentity } from "../../sdk/typescript/node/transport.ts";
 import { watchFiles } from "./file-watcher.ts";
 
 /** Paths of PEM files. */

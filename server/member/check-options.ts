@@ -1,12 +1,14 @@
 /** Checks a member's options, finds every fault with its path, and fills in the defaults. */
 import { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { NAME, PoolNameSchema } from "../../openapi/names.ts";
+import { NAME } from "../../openapi/names.ts";
+import { PoolNameSchema } from "../../openapi/schemas/names.ts";
 import { isLoopback } from "../access/browser-guard.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
 import { type Fault, faultsIn } from "./options/faults.ts";
+import { MEMBER_OPTIONS } from "./options/table.ts";
 import { DEFAULTS, type MemberOptions } from "./options.ts";
 import { type CheckedPool, PoolOptionsSchema } from "./pool-options.ts";
 
@@ -17,6 +19,7 @@ const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/;
 
 const MemberSchema = z.looseObject({
   runtimes: RuntimesSchema.optional(),
+  corsOrigins: MEMBER_OPTIONS.corsOrigin.schema.optional(),
   name: z.string().regex(NAME, "expected a member name of letters, digits, _ and -").optional(),
   advertise: z.string().regex(ADDRESS, "expected the advertised address as HOST:PORT").optional(),
 });

@@ -1,5 +1,5 @@
 /** The options of a member and their defaults. */
-import type { ConsulOptions } from "../../sdk/typescript/placement/consul/consul-client.ts";
+import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
@@ -76,7 +76,7 @@ export const DEFAULTS = {
 /** The options, beside `pools`, that a member takes while it runs. */
 export const RELOADABLE = entries
   .filter(([, option]) => option.reload)
-  .map(([key]) => key as keyof TableOptions);
+  .map(([key, option]) => (option.path ?? key) as keyof TableOptions);
 
 /** The configuration key of an option, by its path in {@link MemberOptions}. */
 export function keyOfPath(path: string): string {

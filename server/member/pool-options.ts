@@ -1,7 +1,8 @@
 /** The options of a pool: its number of children, their limits, and what the pool grants them. */
 import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
-import { LimitsSchema, MAX_DEADLINE_MS } from "../../openapi/limits.ts";
+import { MAX_DEADLINE_MS } from "../../openapi/limits.ts";
+import { LimitsSchema } from "../../openapi/schemas/limits.ts";
 import {
   type Confinement,
   DEFAULT_LIMITS,

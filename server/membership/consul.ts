@@ -8,9 +8,9 @@ import {
   type ConsulClient,
   type ConsulOptions,
   consulClient,
-} from "../../sdk/typescript/placement/consul/consul-client.ts";
-import { ConsulMembers } from "../../sdk/typescript/placement/consul/consul-members.ts";
-import { metaOf, SERVICE } from "../../sdk/typescript/placement/consul/consul-service.ts";
+} from "../../sdk/typescript/node/consul/consul-client.ts";
+import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
+import { metaOf, SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Membership } from "./membership.ts";
 
@@ -95,6 +95,15 @@ export class ConsulMembership implements Membership {
 
   all() {
     return this.#members.all();
+  }
+
+  async registered(): Promise<readonly Member[]> {
+    const listed = await this.#members.registered();
+    const self = this.#self;
+    // A registration takes a while to appear on the list.
+    return self && !this.#left && listed.every(({ name }) => name !== self.name)
+      ? [...listed, self]
+      : listed;
   }
 
   find(name: string) {

@@ -41,6 +41,7 @@ export class EmbeddedRegistry {
       in: async (pool) =>
         registry.#admitting().filter((member) => Object.hasOwn(member.pools, pool)),
       all: async () => registry.#admitting(),
+      registered: async () => registry.#members,
       find: async (name) => registry.#members.find((member) => member.name === name),
       close() {},
     };

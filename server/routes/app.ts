@@ -4,11 +4,13 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { PoolError, problem } from "../../openapi/errors.ts";
 import { ANYONE } from "../access/caller.ts";
+import { cors } from "../access/cors.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
 import { childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
+import { checkMethod } from "./methods.ts";
 import { documentRoutes, operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
 import { registerAt } from "./register.ts";
@@ -71,7 +73,9 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
     await next();
   });
+  app.use(cors(options.corsOrigins));
   app.use(admission(options));
+  app.use(checkMethod);
   app.use((c, next) => {
     if (c.env.incoming && isStreamed(c.env.incoming)) return next();
     const maxSize = options.maxBodyBytes();
@@ -82,7 +86,9 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
       );
     return bodyLimit({ maxSize, onError })(c, next);
   });
-  app.onError(async (error, c) => problemResponse(c, await problemOf(error, c, options.logError)));
+  app.onError(async (error, c) =>
+    problemResponse(c, await problemOf(error, c, options.logError), error),
+  );
   app.notFound((c) =>
     problemResponse(
       c,

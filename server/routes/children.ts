@@ -2,13 +2,13 @@
 import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import { isWorkspacePath } from "../../openapi/values.ts";
+import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { type CallerContext, permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";
 import { RemoteChild, through } from "../answers/remote-child.ts";
 import { sendFile } from "../answers/send.ts";
-import { firstByteOf, sendStdout } from "../answers/stdout.ts";
+import { firstByteOf, noSuchRange, sendStdout } from "../answers/stdout.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { AppOptions } from "./context.ts";
@@ -32,8 +32,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
       const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
       return child.json(query, { method: "DELETE" });
     }
-    const grace = graceMs === undefined ? undefined : Number(graceMs);
-    child.stop("cancelled", "the child was stopped on request", grace);
+    child.stop("cancelled", "the child was stopped on request", graceMs);
     return c.json(child.info, 202);
   });
 
@@ -77,13 +76,17 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
       if (after !== undefined && child.log.endsWith(after)) return c.body(null, 204);
       return sendEvents(c, child.log.read({ after }));
     }
-    const from = firstByteOf(range);
-    if (from !== undefined && after !== undefined)
+    if (range !== undefined && after !== undefined)
       throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
-    if (child instanceof RemoteChild) return child.stdout({ after, stdoutFrom: from });
-    const reader = child.log.read({ after, stdoutFrom: from, whole: true });
+    if (child instanceof RemoteChild) return child.stdout({ after, range });
+    const { log } = child;
+    const from = firstByteOf(range);
+    if (range !== undefined && (from ?? Number.POSITIVE_INFINITY) > log.stdoutBytes)
+      throw noSuchRange(range, log.stdoutBytes);
+    const stdoutFrom = from ?? undefined;
+    const reader = log.read({ after, stdoutFrom, whole: true });
     nameChild(c, id);
-    return sendStdout(c, reader, from);
+    return sendStdout(c, reader, stdoutFrom);
   });
 
   on(routes.getChildFile, (c) => {
@@ -99,7 +102,10 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     if (!file)
       throw PoolError.of("not_found", `child ${id} left no artifact ${JSON.stringify(path)}`);
     const name = encodeURIComponent(path.slice(path.lastIndexOf("/") + 1)).replaceAll("'", "%27");
-    return sendFile(c, file.stream, {
+    return sendFile(c, {
+      pieces: file.stream,
+      // A body that is destroyed before its end may report that as an error.
+      discard: () => void file.stream.on("error", () => {}).destroy(),
       headers: {
         "content-type": "application/octet-stream",
         "content-length": String(file.bytes),

@@ -24,6 +24,8 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly uploadReceiver: UploadReceiver;
   /** Identifies the caller of a request; undefined when the member serves anyone. */
   readonly auth: Auth | undefined;
+  /** The origins whose pages may call. */
+  corsOrigins(): readonly string[];
   /** Refuses requests of other sites' pages. */
   readonly browserGuard: (c: Context) => void;
   readonly rateLimit: RateLimit;

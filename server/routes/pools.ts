@@ -1,6 +1,7 @@
 /** The pools, over all members: this member as the gateway. */
 import type { Context } from "hono";
 import * as routes from "../../openapi/routes.ts";
+import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
 import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough } from "../answers/gateway.ts";
@@ -14,15 +15,21 @@ import { refuseLink } from "./this-member.ts";
 export function poolRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, inFlight } = options;
 
-  on(routes.callInPool, (c) => {
-    const form = acceptOf(c, CALL_FORMS);
-    inFlight.add(c.env.outgoing);
-    const { pool } = c.req.valid("param");
-    const { uploads, input, caller } = c.var;
-    const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
-    const access = accessFor(c, options);
-    return callThrough(c, options, { pool, spec, form, access, uploads, input });
-  });
+  const called = [
+    [routes.callInPool, CALL_FORMS],
+    [routes.runInPool, ["json"]],
+    [routes.pipeInPool, ["raw"]],
+  ] as const;
+  for (const [route, forms] of called)
+    on(route, (c) => {
+      const form = acceptOf(c, forms);
+      inFlight.add(c.env.outgoing);
+      const { pool } = c.req.valid("param");
+      const { uploads, input, caller } = c.var;
+      const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
+      const access = accessFor(c, options);
+      return callThrough(c, options, { pool, spec, form, access, uploads, input });
+    });
 
   on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");
@@ -37,7 +44,9 @@ export function poolRoutes(on: Register, options: AppOptions): void {
 
   on(routes.listPools, async (c) => {
     const { pools } = await accessFor(c, options).pools();
-    return c.json({ pools: pools.filter(({ pool }) => isPermitted(c, pool)) }, 200);
+    const permitted = pools.filter(({ pool }) => isPermitted(c, pool));
+    const page = pageOf(permitted, { ...c.req.valid("query"), keyOf: ({ pool }) => pool });
+    return c.json({ pools: [...page.entries], ...nextOf(page) }, 200);
   });
 
   on(routes.getPool, async (c) =>
@@ -45,10 +54,10 @@ export function poolRoutes(on: Register, options: AppOptions): void {
   );
 
   on(routes.listPoolChildren, async (c) => {
-    const { label = [], status } = c.req.valid("query");
+    const { label: labels, ...filter } = c.req.valid("query");
     const { pool } = c.req.valid("param");
-    const filter = { labels: [label].flat(), status };
-    return c.json(await accessFor(c, options).children(pool, filter), 200);
+    const access = accessFor(c, options);
+    return c.json(await access.childrenPage(pool, { ...filter, labels }), 200);
   });
 }
 

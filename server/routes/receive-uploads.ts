@@ -3,8 +3,8 @@ import type { Readable } from "node:stream";
 import type { MiddlewareHandler, Next } from "hono";
 import { bodyKind, SPEC_HEADER, type Upload } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
-import { isWorkspacePath } from "../../openapi/values.ts";
+import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
+import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { SPEC_PART, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
 import { boundaryOf, type FormPart, MultipartError, readMultipart } from "../http/multipart.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
@@ -28,22 +28,35 @@ export interface UploadVariables {
   readonly input: Readable | undefined;
 }
 
-const kindOf = ({ req }: NodeContext) => bodyKind({ url: req.url, headers: req.header() });
-
-/** The child spec beside a body that is the child's input. */
-function specBeside(c: NodeContext): string {
+/**
+ * The child spec beside a body that is the child's input: a command in the query, where every body
+ * is the input, or a whole spec.
+ */
+function specBeside(c: NodeContext, { inputOnly }: Upload): string {
+  const command = inputOnly ? c.req.queries("command") : undefined;
+  const pool = inputOnly ? c.req.query("pool") : undefined;
   const inQuery = c.req.query("spec");
   const inHeader = c.req.header(SPEC_HEADER);
-  if ((inQuery === undefined) === (inHeader === undefined)) {
-    const got = inQuery === undefined ? "neither" : "both";
+  const given = [command, inQuery, inHeader].filter((each) => each !== undefined).length;
+  if (given !== 1 || (pool !== undefined && !command)) {
+    const places = `${inputOnly ? "?command=, in " : ""}?spec= or in the header ${SPEC_HEADER}`;
+    const got = given === 0 ? "none" : given > 1 ? "more than one" : "?pool= beside a whole spec";
     throw refusal(
-      "the child spec of a body that is the child's input in the query, ?spec=, or in the header " +
-        `${SPEC_HEADER}; got ${got}`,
+      `the child spec beside a body that is the child's input, in ${places}; got ${got}`,
     );
   }
   if (inHeader !== undefined && /[^\t -~]/.test(inHeader))
     throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
-  return (inQuery ?? inHeader) as string;
+  return inQuery ?? inHeader ?? JSON.stringify({ pool, command });
+}
+
+/** @throws {PoolError} `invalid_request` for a spec beside a body that has one itself. */
+function refuseBeside(c: NodeContext): void {
+  if (c.req.query("spec") === undefined && c.req.header(SPEC_HEADER) === undefined) return;
+  throw refusal(
+    "the child spec in the body, or beside a body that is the child's input; " +
+      `got it beside one that is ${c.req.header("content-type")}`,
+  );
 }
 
 /** Replaces the request by one whose body is the spec alone. */
@@ -81,14 +94,22 @@ export class UploadReceiver {
   }
 
   /** Receives the bodies of an operation that bring more than the spec. */
-  receiving({ input }: Upload): MiddlewareHandler {
-    return (c, next) =>
-      input === "streamed" && kindOf(c) === "input" ? this.#stream(c, next) : this.#store(c, next);
+  receiving(upload: Upload): MiddlewareHandler {
+    return (c, next) => {
+      const { req } = c;
+      const kind = upload.inputOnly ? "input" : bodyKind({ url: req.url, headers: req.header() });
+      if (kind !== "input") refuseBeside(c);
+      // The handler reads JSON itself.
+      if (kind === "json") return next();
+      const spec = kind === "input" ? specBeside(c, upload) : undefined;
+      return spec !== undefined && upload.input === "streamed"
+        ? this.#stream(c, next, spec)
+        : this.#store(c, next, spec);
+    };
   }
 
   /** Leaves the body to the call as its input. The handler sees a request with the spec alone. */
-  async #stream(c: NodeContext, next: Next): Promise<void> {
-    const spec = specBeside(c);
+  async #stream(c: NodeContext, next: Next, spec: string): Promise<void> {
     const body = bodyOf(c);
     c.set("input", body);
     replaceBody(c, spec);
@@ -102,29 +123,21 @@ export class UploadReceiver {
 
   /**
    * Stores a multipart body, or one that is the child's input, on disk. The handler sees a request
-   * with the spec alone. A JSON body is left to the handler.
+   * with the spec alone.
    *
+   * @param spec the spec beside the body; undefined for a multipart body, which has it.
    * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when all
    * uploads together are too large.
    */
-  async #store(c: NodeContext, next: Next): Promise<void> {
-    const kind = kindOf(c);
-    const type = c.req.header("content-type");
-    const isBeside = c.req.query("spec") !== undefined || c.req.header(SPEC_HEADER) !== undefined;
-    if (kind !== "input" && isBeside)
-      throw refusal(
-        "the child spec in the body, or beside a body that is the child's input; " +
-          `got it beside one that is ${type}`,
-      );
-    if (kind === "json") return next();
-    const spec = kind === "input" ? specBeside(c) : undefined;
+  async #store(c: NodeContext, next: Next, spec: string | undefined): Promise<void> {
     const { uploads, count } = this.#open(Number(c.req.header("content-length")));
     const release = uploads.hold();
     const body = bodyOf(c);
     try {
       const arriving = counted(body, count);
       if (spec !== undefined) await uploads.keep(STDIN_PART, arriving);
-      const parts = () => readMultipart(arriving, boundaryOf(type));
+      const boundary = () => boundaryOf(c.req.header("content-type"));
+      const parts = () => readMultipart(arriving, boundary());
       replaceBody(c, spec ?? (await this.#readParts(parts(), uploads)));
       c.set("uploads", uploads);
       await next();

@@ -15,7 +15,7 @@ export function slotRoutes(on: Register, options: AppOptions): void {
   const { name, supervisors, logError } = options;
 
   on(routes.requestSlot, async (c) => {
-    const form = acceptOf(c);
+    const form = acceptOf(c, ["stream", "json"]);
     const { pool, waitMs, sandbox } = c.req.valid("json");
     const waiter = permittedSupervisor(c, pool, options).request(
       waitMs,

@@ -3,7 +3,7 @@
  */
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
-import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
+import { hashOf } from "../../sdk/typescript/node/hash.ts";
 
 /** 512 bytes per entry are counted beside its source, so that many tiny sources are bounded too. */
 const ENTRY_BYTES = 512;

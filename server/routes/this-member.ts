@@ -1,6 +1,7 @@
 /** Calls and children on this member alone. */
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
+import { nextOf } from "../../sdk/typescript/placement/pages.ts";
 import { type CallerContext, isPermitted, permit } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { answerCall } from "../answers/call.ts";
@@ -21,24 +22,32 @@ import type { Register } from "./register.ts";
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, logError } = options;
 
-  on(routes.call, async (c) => {
-    const form = acceptOf(c, CALL_FORMS);
-    const { pool, slot, ...given } = c.req.valid("json");
-    const supervisor = permittedSupervisor(c, pool, options);
-    const { input, uploads, caller } = c.var;
-    const spec = fedBy(input, sourceCache.complete(given, caller.name));
-    return withEarlyStream(c, logError, async (stream) => {
-      const child = await supervisor.admitWhenFree(spec, "call", {
-        client: caller.name,
-        slot,
-        uploads,
-        onPosition:
-          form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
-        signal: whileClientIsThere(c),
+  const called = [
+    [routes.call, CALL_FORMS],
+    [routes.run, ["json"]],
+    [routes.pipe, ["raw"]],
+  ] as const;
+  for (const [route, forms] of called)
+    on(route, async (c) => {
+      const form = acceptOf(c, forms);
+      const { pool, slot, ...given } = c.req.valid("json");
+      const supervisor = permittedSupervisor(c, pool, options);
+      const { input, uploads, caller } = c.var;
+      const spec = fedBy(input, sourceCache.complete(given, caller.name));
+      return withEarlyStream(c, logError, async (stream) => {
+        const child = await supervisor.admitWhenFree(spec, "call", {
+          client: caller.name,
+          slot,
+          uploads,
+          onPosition:
+            form === "stream"
+              ? (position) => stream.write({ type: "queued", position })
+              : undefined,
+          signal: whileClientIsThere(c),
+        });
+        return answerCall(c, child, { spec, form, input, opened: stream.session });
       });
-      return answerCall(c, child, { spec, form, input, opened: stream.session });
     });
-  });
 
   on(routes.placeChild, async (c) => {
     const { pool, slot, ...given } = c.req.valid("json");
@@ -59,9 +68,9 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
   );
 
   on(routes.listChildren, (c) => {
-    const { pool, label = [], status } = c.req.valid("query");
-    const filter = { labels: [label].flat(), status };
-    return c.json({ children: childrenOf(options, poolsFor(c, pool, options), filter) }, 200);
+    const { pool, label: labels, ...filter } = c.req.valid("query");
+    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels });
+    return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
   });
 }
 
@@ -79,14 +88,15 @@ export function permittedSupervisor(
   return supervisorOf(member, pool);
 }
 
-/** The pool that the caller names, or all pools that the caller may see. */
-function poolsFor(
-  c: CallerContext,
-  pool: string | undefined,
-  { supervisors }: ThisMember,
-): string[] {
-  if (pool === undefined) return [...supervisors.keys()].filter((each) => isPermitted(c, each));
-  permit(c, pool);
+/**
+ * The pool that the caller names, or all pools that the caller may see.
+ *
+ * @throws {PoolError} as {@link permittedSupervisor} does.
+ */
+function poolsFor(c: CallerContext, pool: string | undefined, member: ThisMember): string[] {
+  if (pool === undefined)
+    return [...member.supervisors.keys()].filter((each) => isPermitted(c, each));
+  permittedSupervisor(c, pool, member);
   return [pool];
 }
 

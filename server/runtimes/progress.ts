@@ -3,7 +3,8 @@
  * ignored. A child that writes too fast is throttled.
  */
 import type { Readable } from "node:stream";
-import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
+import { MAX_PROGRESS_MESSAGE, type Progress } from "../../openapi/events.ts";
+import { ProgressEventSchema } from "../../openapi/schemas/events.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 
 /** 64 KiB are read between two pauses, in which a child that writes on must wait. */

@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream";
 import type { FunctionError } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
-import type { Usage } from "../../openapi/resources.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { Usage } from "../../openapi/schemas/endings.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 

@@ -6,8 +6,8 @@ import { extname, join, resolve } from "node:path";
 import type { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import { TaskNameSchema } from "../../openapi/names.ts";
-import type { TaskSchema } from "../../openapi/spec/functions.ts";
+import type { TaskWorkSchema } from "../../openapi/schemas/functions.ts";
+import { TaskNameSchema } from "../../openapi/schemas/names.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 import type { FunctionCall, ProcessSetup, Runtime, StartedWork } from "./runtime.ts";
@@ -54,7 +54,10 @@ export class Tasks {
   }
 
   /** The function of a task. @throws {PoolError} `task_not_found`. */
-  callOf({ name, args, encoding }: z.output<typeof TaskSchema>, level: SandboxLevel): FunctionCall {
+  callOf(
+    { name, args, encoding }: z.output<typeof TaskWorkSchema>,
+    level: SandboxLevel,
+  ): FunctionCall {
     const file = this.#files.get(name);
     if (file === undefined)
       throw PoolError.of(

@@ -1,6 +1,6 @@
 /** The limits and grants of a pool: the operator sets them, and callers can only tighten them. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { Limits } from "../../openapi/limits.ts";
+import type { Limits } from "../../openapi/schemas/limits.ts";
 
 /** Every limit of a child; `Infinity` for none. */
 export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<Limits[K]> }>>;

@@ -1,7 +1,7 @@
 /** The interface of a sandbox, which launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import type { Usage } from "../../openapi/resources.ts";
+import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** A program to run, and the host files that it sees beyond the sandbox's own system. */

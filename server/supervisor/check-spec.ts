@@ -1,7 +1,7 @@
 /** Checks a child spec against the rules of its pool: once, when its request arrives. */
 import { PoolError } from "../../openapi/errors.ts";
 import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";

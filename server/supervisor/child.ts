@@ -1,8 +1,8 @@
 /** One child: its process, its log, and its one ending, whatever goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, ChildReference } from "../../openapi/resources.ts";
+import { isErrorCode, PoolError } from "../../openapi/errors.ts";
+import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -219,10 +219,11 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const detail = error instanceof PoolError ? error.message : String(error);
+    const known = error instanceof PoolError ? error.problem : undefined;
+    const detail = known?.detail ?? String(error);
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
-      this.#cause ?? (error instanceof PoolError ? { code: error.code, detail } : undefined);
+      this.#cause ?? (known && isErrorCode(known.code) ? { code: known.code, detail } : undefined);
     return {
       outcome: { kind: "unavailable", detail },
       cause: process ? undefined : cause,

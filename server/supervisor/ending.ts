@@ -1,7 +1,7 @@
 /** How a child ends: one event, made of the first cause, the work's outcome and the artifacts. */
 import { type ErrorCode, type FunctionError, problem } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
-import type { Usage } from "../../openapi/resources.ts";
+import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { MeasuredUsage, Outcome } from "../runtimes/runtime.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";
 import type { Exit } from "../sandbox/sandbox.ts";

@@ -5,7 +5,7 @@
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { bytesOf } from "../workspace/pack.ts";
 import type { ChildRequest } from "./check-spec.ts";
@@ -41,7 +41,7 @@ export class ChildStdin {
    */
   constructor({ spec: { stdin }, uploads }: StdinSource, onBroken: (why: string) => void) {
     this.#open = isOpen(stdin) && !uploads?.stdin;
-    if (!this.#open || !isOpen(stdin) || !stdin.once) return;
+    if (!this.#open || !hasOpen(stdin) || !stdin.once) return;
     this.#onBroken = onBroken;
     this.#beginTimer = setTimeout(
       () => onBroken(`nobody began to send the child's input in ${BEGIN_TIMEOUT_MS} ms`),
@@ -52,7 +52,8 @@ export class ChildStdin {
   /** Connects the child's pipe. Resolves when the child has the uploaded part, if there is one. */
   async attach(pipe: Writable, { spec: { stdin }, uploads }: StdinSource): Promise<void> {
     if (uploads?.stdin) return pipeline(uploads.stdin.read(), pipe);
-    if (!isOpen(stdin)) return void pipe.end(stdin === undefined ? undefined : bytesOf(stdin));
+    if (!isOpen(stdin))
+      return void pipe.end(stdin === undefined || hasOpen(stdin) ? undefined : bytesOf(stdin));
     this.#stream = pipe;
     this.#pipe.resolve(pipe);
   }
@@ -150,8 +151,14 @@ export class ChildStdin {
 }
 
 /** Whether the input takes bodies while the child runs. */
-function isOpen(stdin: ChildSpec["stdin"]): stdin is Extract<ChildSpec["stdin"], { open: true }> {
+type OpenStdin = Extract<ChildSpec["stdin"], { open: boolean }>;
+
+function hasOpen(stdin: ChildSpec["stdin"]): stdin is OpenStdin {
   return typeof stdin === "object" && "open" in stdin;
+}
+
+function isOpen(stdin: ChildSpec["stdin"]): boolean {
+  return hasOpen(stdin) && stdin.open;
 }
 
 function closed(bytes: number): PoolError {

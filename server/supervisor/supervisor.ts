@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import type { ChildInfo } from "../../openapi/resources.ts";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import {

@@ -1,7 +1,14 @@
 /** The pools of this member: their load, their children, their tasks and runtimes. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, Count, Tasks } from "../../openapi/resources.ts";
+import type { ChildInfo, Count, Tasks } from "../../openapi/schemas/resources.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
+import { listed } from "../../sdk/typescript/placement/members.ts";
+import {
+  keyOfChild,
+  type Page,
+  type PageOf,
+  pageOf,
+} from "../../sdk/typescript/placement/pages.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** This member's supervisors by pool. */
@@ -34,15 +41,16 @@ export function tasksOf({ name, supervisors }: ThisMember, pools: readonly strin
   };
 }
 
-/** The children of these pools that pass the filter. */
+/** One page of the children of these pools that pass the filter. */
 export function childrenOf(
   { supervisors }: ThisMember,
   pools: readonly string[],
-  { labels = [], status }: ChildFilter,
-): ChildInfo[] {
-  return pools
+  { labels = [], status, ...page }: ChildFilter & Page,
+): PageOf<ChildInfo> {
+  const children = pools
     .flatMap((pool) => supervisors.get(pool)?.which() ?? [])
     .filter((child) => (status === undefined || child.status === status) && carries(child, labels));
+  return pageOf(children, { ...page, keyOf: keyOfChild });
 }
 
 /** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
@@ -58,9 +66,8 @@ function carries(child: ChildInfo, labels: readonly string[]): boolean {
 export function supervisorOf({ name, supervisors }: ThisMember, pool: string): Supervisor {
   const supervisor = supervisors.get(pool);
   if (supervisor) return supervisor;
-  const served = [...supervisors.keys()].join(", ");
   throw PoolError.of(
     "pool_not_found",
-    `member ${name} does not serve pool ${pool}; it serves ${served}`,
+    `member ${name} does not serve pool ${pool}; it serves ${listed(supervisors.keys())}`,
   );
 }

@@ -1,6 +1,6 @@
 /** A client that waits for a slot. */
 import type { PoolError } from "../../openapi/errors.ts";
-import type { Slot } from "../../openapi/resources.ts";
+import type { Slot } from "../../openapi/schemas/resources.ts";
 
 /**
  * The client looks at `granted`, `settled` and `onPosition`, and may leave. The slots call the

@@ -1,6 +1,6 @@
 /** Refuses a spec whose files cannot be put into the workspace, before its child has a slot. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES } from "../../openapi/spec.ts";
+import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import { findExpression } from "../sandbox/patterns.ts";
 import { checkUrl } from "./fetch.ts";

@@ -5,9 +5,10 @@
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
-import { addAbortListener } from "node:events";
+import { once } from "node:events";
+import { type IncomingMessage, type RequestOptions, request } from "node:http";
+import { request as secureRequest } from "node:https";
 import { isIP, type TcpSocketConnectOpts } from "node:net";
-import { Agent, type Dispatcher, request } from "undici";
 import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
 import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
 import type { Spool, Spooled } from "./spool.ts";
@@ -31,8 +32,7 @@ export interface FetchOptions {
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const CONNECT_TIMEOUT_MS = 10_000;
-/** The longest silence before the head of the answer, and between two pieces of its body. */
+/** The longest silence: of a connection, before the head of the answer, and in its body. */
 const SILENCE_TIMEOUT_MS = 30_000;
 /** The longest time for one file. The child's deadline counts as well. */
 const FETCH_TIMEOUT_MS = 300_000;
@@ -75,26 +75,14 @@ export async function fetchFile(
   let current = file;
   for (let redirects = 0; ; redirects++) {
     const url = checkUrl(current, options.rules);
-    const agent = new Agent({
-      connect: { lookup: checkedLookup(current, options), timeout: CONNECT_TIMEOUT_MS },
-    });
-    // The signal of a request has no effect before its connection is there.
-    const listener = addAbortListener(signal, () => void agent.destroy());
+    let answer: IncomingMessage | undefined;
     try {
       // An address is connected to without a lookup.
       const host = url.hostname.replace(/^\[|\]$/g, "");
       if (isIP(host) > 0) checkAddresses(current, [host], options.rules);
-      const answer = await request(url, {
-        dispatcher: agent,
-        headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
-        headersTimeout: SILENCE_TIMEOUT_MS,
-        bodyTimeout: SILENCE_TIMEOUT_MS,
-        signal,
-      });
-      // A body that is destroyed before its end may report that as an error.
-      answer.body.on("error", () => {});
-      const location = REDIRECTS.has(answer.statusCode) ? answer.headers.location : undefined;
-      if (typeof location !== "string") return await store(current, answer, { ...options, spool });
+      answer = await ask(url, { lookup: checkedLookup(current, options), signal });
+      const location = REDIRECTS.has(answer.statusCode ?? 0) ? answer.headers.location : undefined;
+      if (location === undefined) return await store(current, answer, { ...options, spool });
       if (redirects === MAX_REDIRECTS)
         throw fault(current, "fetch_failed", `expected at most ${MAX_REDIRECTS} redirects`);
       const next = URL.parse(location, url);
@@ -106,10 +94,27 @@ export async function fetchFile(
         ? fault(current, "fetch_failed", `it took longer than ${FETCH_TIMEOUT_MS} ms`)
         : fault(current, "fetch_failed", error);
     } finally {
-      listener[Symbol.dispose]();
-      await agent.destroy();
+      answer?.destroy();
     }
   }
+}
+
+/** Sends one request, on a connection of its own. Resolves at the head of the answer. */
+async function ask(url: URL, options: Pick<RequestOptions, "lookup" | "signal">) {
+  const asked = (url.protocol === "https:" ? secureRequest : request)(url, {
+    ...options,
+    agent: false,
+    headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
+    timeout: SILENCE_TIMEOUT_MS,
+  });
+  asked.on("timeout", () => asked.destroy(new Error(`nothing came for ${SILENCE_TIMEOUT_MS} ms`)));
+  const answered = once(asked, "response");
+  asked.end();
+  const [answer] = (await answered) as [IncomingMessage];
+  // The connection may break while nothing is read from it, which is no fault by then.
+  asked.on("error", () => {});
+  answer.on("error", () => {});
+  return answer;
 }
 
 /**
@@ -162,7 +167,7 @@ function checkedLookup(
 
 async function store(
   file: RemoteFile,
-  { statusCode, headers, body }: Dispatcher.ResponseData,
+  answer: IncomingMessage,
   { spool, maxBytes }: { readonly spool: Spool; readonly maxBytes: number },
 ): Promise<Spooled> {
   const checkSize = (bytes: number) => {
@@ -173,12 +178,12 @@ async function store(
         `expected at most ${maxBytes} bytes, what is left of the workspace; it has more`,
       );
   };
-  if (statusCode !== 200)
-    throw fault(file, "fetch_failed", `expected status 200; got ${statusCode}`);
-  checkSize(Number(headers["content-length"] ?? 0));
+  if (answer.statusCode !== 200)
+    throw fault(file, "fetch_failed", `expected status 200; got ${answer.statusCode}`);
+  checkSize(Number(answer.headers["content-length"] ?? 0));
   async function* bounded() {
     let bytes = 0;
-    for await (const piece of body as AsyncIterable<Buffer>) {
+    for await (const piece of answer as AsyncIterable<Buffer>) {
       bytes += piece.length;
       checkSize(bytes);
       yield piece;

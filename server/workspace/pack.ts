@@ -1,8 +1,8 @@
 /** The files of a child, from wherever they come, as the tar stream that its sandbox unpacks. */
 import { Readable } from "node:stream";
 import { type Pack, pack } from "tar-stream";
-import type { ChildSpec } from "../../openapi/spec.ts";
-import type { Data } from "../../openapi/values.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
+import type { Data } from "../../openapi/schemas/values.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import { type FetchOptions, fetchFile } from "./fetch.ts";
 import { Spool } from "./spool.ts";

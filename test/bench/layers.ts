@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";

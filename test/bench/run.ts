@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { bubblewrapArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
 import { readRoot } from "../../server/sandbox/root.ts";

@@ -10,10 +10,10 @@ import {
   type PoolEvent,
   type TerminalEvent,
 } from "../../openapi/events.ts";
-import type { Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { readEvents } from "../../sdk/typescript/http/read-events.ts";
-import { type CommandSpec, DistributedPool } from "../../sdk/typescript/index.ts";
+import { type CommandSpec, DistributedPool } from "../../sdk/typescript/node.ts";
 import { type ConsulAgent, consulMissing, startConsul } from "../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
 import { HAS_BUBBLEWRAP, LEVEL, SANDBOX_OPTION } from "../helpers/sandbox.ts";
@@ -24,7 +24,7 @@ const { version } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
-type Command = Pick<CommandSpec, "command" | "link">;
+type Command = Pick<CommandSpec, "link"> & { readonly command: string[] };
 /** Runs longer than any test, so it is the test that ends it. */
 const BLOCK: Command = { command: ["sleep", "60"], link: true };
 const TRUE: Command = { command: ["true"] };

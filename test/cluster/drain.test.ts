@@ -1,6 +1,6 @@
 /** A rolling restart of every member of a pool under load. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
 import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";

@@ -2,9 +2,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
-import { ERROR_CODES, ERRORS, ProblemSchema, problem } from "../../openapi/errors.ts";
-import { PoolEventSchema } from "../../openapi/events.ts";
+import { forms } from "../../openapi/documents/forms.ts";
+import { ERROR_CODES, ERRORS, problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
+import { PoolEventSchema } from "../../openapi/schemas/events.ts";
+import { ProblemSchema } from "../../openapi/schemas/problem.ts";
 import { callEvents, getJson, problemOf, startOne, within } from "../helpers/member.ts";
 
 const document = JSON.parse(JSON.stringify(buildDocument())) as {
@@ -13,7 +15,11 @@ const document = JSON.parse(JSON.stringify(buildDocument())) as {
     string,
     Record<
       string,
-      { operationId: string; responses: Record<string, { content?: Record<string, unknown> }> }
+      {
+        operationId: string;
+        requestBody?: { content: Record<string, unknown> };
+        responses: Record<string, { content?: Record<string, unknown> }>;
+      }
     >
   >;
 };
@@ -21,11 +27,54 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
 
-test("openapi.json matches the routes", () => {
-  expect(
-    JSON.parse(readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8")),
-  ).toEqual(document);
-  expect(document.openapi).toMatch(/^3\.1\./);
+const read = (path: string) =>
+  JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), "utf8"));
+const FORMS = forms(buildDocument());
+
+test.each([
+  ["openapi.json", "3.1.0"],
+  ["openapi.sdk.json", "3.1.0"],
+  ["openapi.3.0.json", "3.0.3"],
+  ["openapi.3.2.json", "3.2.0"],
+])("%s matches the routes, and has the version of the package", (name, openapi) => {
+  const committed = read(`openapi/${name}`);
+  expect(committed).toEqual(JSON.parse(JSON.stringify(FORMS[name])));
+  expect(committed.openapi).toBe(openapi);
+  expect(committed.info.version).toBe(read("package.json").version);
+  const published = read("package.json").exports[`./${name}`];
+  expect(published).toBe(`./openapi/${name}`);
+});
+
+test.each(["openapi.sdk.json", "openapi.3.0.json"])(
+  "in %s, each operation of the contract takes one type and gives one type",
+  (name) => {
+    const { paths } = read(`openapi/${name}`) as typeof document;
+    const found = Object.values(paths).flatMap((methods) => Object.values(methods));
+    expect(found.map(({ operationId }) => operationId)).toEqual(
+      operations.map(({ operation }) => operation.operationId),
+    );
+    for (const { operationId, requestBody, responses } of found) {
+      expect(Object.keys(requestBody?.content ?? { none: 1 }), operationId).toHaveLength(1);
+      const successes = Object.entries(responses).filter(([status]) => Number(status) < 400);
+      expect(successes, operationId).toHaveLength(1);
+      expect(Object.keys(successes[0]?.[1].content ?? {}).length, operationId).toBeLessThan(2);
+    }
+  },
+);
+
+test("the form of 3.0 has no construct of 3.1", () => {
+  const { components } = FORMS["openapi.3.0.json"] as { components: unknown };
+  const text = JSON.stringify(components);
+  const keys = "examples|propertyNames|prefixItems|const|contentEncoding|contentSchema";
+  expect(text).not.toMatch(new RegExp(`"(${keys})":`));
+  expect(text).not.toMatch(/"type":(\[|"null")|"\$ref":"[^"]*",/);
+});
+
+test("the form of 3.2 says what each stream consists of", () => {
+  const { paths } = FORMS["openapi.3.2.json"] as { paths: unknown };
+  const streams = [...JSON.stringify(paths).matchAll(/"text\/event-stream":\{"(\w+)"/g)];
+  expect(streams.length).toBeGreaterThan(2);
+  for (const [, key] of streams) expect(key).toBe("itemSchema");
 });
 
 test("the document holds each route once, under an id of its own", () => {

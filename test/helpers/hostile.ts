@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {

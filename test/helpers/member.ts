@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { onTestFinished } from "vitest";
 import type { Problem } from "../../openapi/errors.ts";
-import type { Count } from "../../openapi/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import {
   EmbeddedRegistry,

@@ -2,17 +2,23 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Whether a program is on PATH. */
-export function onPath(program: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+/** The path of a program that is on PATH. */
+export function whereIs(program: string): string | undefined {
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
+
+/** Whether a program is on PATH. */
+export const onPath = (program: string) => whereIs(program) !== undefined;
 
 /** Why there is no Python inside the sandbox, which shows `/usr`; undefined where there is. */
 export const pythonMissing = existsSync("/usr/bin/python3")

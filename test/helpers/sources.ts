@@ -16,7 +16,7 @@ export interface Source {
 
 /** The sources that match the patterns, in the order of their paths. */
 export function sourcesIn(...patterns: readonly string[]): Source[] {
-  return globSync([...patterns], { cwd: ROOT })
+  return globSync([...patterns], { cwd: ROOT, exclude: ["**/dist/**"] })
     .toSorted()
     .map((file) => {
       const text = readFileSync(`${ROOT}${file}`, "utf8");

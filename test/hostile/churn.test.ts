@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, heldBytes, streamOf, within } from "../helpers/member.ts";
 import { eventually } from "../helpers/wait.ts";

@@ -3,7 +3,7 @@
  * stays.
  */
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { type Attacked, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { RunningMember } from "../../server/main.ts";
 import type { PoolOptions } from "../../server/member/pool-options.ts";
 import { attemptScript, each, outcomesOf } from "../helpers/attempts.ts";

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { groupsLeft, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, post, problemOf, streamOf, textOf, within } from "../helpers/member.ts";

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import { outputBytes } from "../../sdk/typescript/node.ts";
 import { RING_ENTRIES } from "../../server/supervisor/output/event-log.ts";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import {

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { groupsOf, hostileMissing, survivors } from "../helpers/hostile.ts";
 import { post, streamOf, until, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";

@@ -12,9 +12,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/resources.ts";
 import { ROUTES } from "../../openapi/routes.ts";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
 import {

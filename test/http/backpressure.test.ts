@@ -4,12 +4,9 @@ import { connect, type Socket } from "node:net";
 import { PassThrough, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/resources.ts";
-import {
-  type NumberedEvent,
-  outputBytes,
-  readEvents,
-} from "../../sdk/typescript/http/read-events.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
+import { outputBytes } from "../../sdk/typescript/node.ts";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";

@@ -165,13 +165,13 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       const valid = JSON.stringify({ ...own, command: ["true"] });
       await refused(
         await send(valid, "text/plain"),
-        "invalid_request",
-        /expected content-type application\/json; got text\/plain/,
+        "unsupported_media_type",
+        /expected content-type: application\/json, multipart\/form-data.*; got text\/plain/,
       );
       await refused(
         await send(valid, "application/x-www-form-urlencoded"),
-        "invalid_request",
-        /expected content-type application\/json/,
+        "unsupported_media_type",
+        /expected content-type: application\/json/,
       );
       await refused(await send(undefined), "invalid_request", /expected a JSON body; got none/);
       await refused(await send('{"command":["true"'), "invalid_request", /expected JSON: /);
@@ -216,18 +216,74 @@ describe("a pool", () => {
     await idle(member);
   });
 
-  test("that no member serves: a call is no_members_available, a GET pool_not_found", async () => {
-    const member = await startOne();
-    for (const path of ["/pools/video/call", "/pools/video/children"]) {
-      await refused(
-        await post(member.url, path, { command: ["true"] }),
-        "no_members_available",
-        /video/,
-      );
+  test("that nobody registered is pool_not_found everywhere, and names the pools", async () => {
+    const [member] = await startMembers({}, { pools: { film: 1, sound: 2 } });
+    const url = member?.url ?? "";
+    const named = /no member serves pool video; the pools are: film, pipeline, sound$/;
+    for (const operation of ["call", "run", "children"]) {
+      const path = `/pools/video/${operation}`;
+      const spec = { command: ["true"], waitMs: 20_000 };
+      await refused(await post(url, path, spec), "pool_not_found", named);
     }
+    await refused(await post(url, "/pools/video/pipe?command=cat"), "pool_not_found", named);
     for (const path of ["/pools/video", "/pools/video/children"])
-      await refused(await fetch(`${member.url}${path}`), "pool_not_found", /video/);
-    await idle(member);
+      await refused(await fetch(`${url}${path}`), "pool_not_found", named);
+    const here = /member m1 does not serve pool video; it serves pipeline$/;
+    for (const path of ["/tasks?pool=video", "/children?pool=video"])
+      await refused(await fetch(`${url}${path}`), "pool_not_found", here);
+    for (const operation of ["call", "run", "children", "slots"])
+      await refused(
+        await post(
+          url,
+          `/${operation}`,
+          operation === "slots" ? { pool: "video" } : { pool: "video", command: ["true"] },
+        ),
+        "pool_not_found",
+        here,
+      );
+    await refused(await post(url, "/pipe?pool=video&command=cat"), "pool_not_found", here);
+  });
+
+  test("whose refusal names at most 20 others", async () => {
+    const pools = Array.from({ length: 30 }, (_, index) => [`p${index + 10}`, 1] as const);
+    const { url } = await startOne({ pools: Object.fromEntries(pools) });
+    const detail = await refused(
+      await post(url, "/pools/video/call", { command: ["true"] }),
+      "pool_not_found",
+      /: p10, .*, p29 and 10 more$/,
+    );
+    expect(detail).not.toContain("p30");
+  });
+
+  test("whose members all drain is no_members_available", async () => {
+    const [m1, m2] = await startMembers({ drainMs: 20_000 }, { pools: { other: 1 } });
+    const held = await post(m1?.url ?? "", "/call", {
+      pool: "pipeline",
+      command: ["sleep", "60"],
+      link: true,
+    });
+    const stopped = m1?.stop();
+    await within(
+      "the drain to be known",
+      (async () => {
+        for (;;) {
+          const { pools } = (await (await fetch(`${m2?.url}/pools`)).json()) as {
+            pools: { pool: string }[];
+          };
+          if (pools.every(({ pool }) => pool !== "pipeline")) return;
+        }
+      })(),
+    );
+    for (const operation of ["call", "run", "children"])
+      await refused(
+        await post(m2?.url ?? "", `/pools/pipeline/${operation}`, { command: ["true"] }),
+        "no_members_available",
+        /none of its 1 members is ready/,
+      );
+    for (const path of ["/pools/pipeline", "/pools/pipeline/children"])
+      await refused(await fetch(`${m2?.url}${path}`), "no_members_available", /pipeline/);
+    await held.body?.cancel();
+    await within("the member's stop", stopped ?? Promise.resolve());
   });
 
   test("with a bad name", async () => {
@@ -350,22 +406,26 @@ describe("a child", () => {
 describe("everything else", () => {
   test("an Accept that cannot be met", async () => {
     const member = await startOne();
-    for (const [path, own] of [
-      ["/call", { pool: "pipeline" }],
-      ["/pools/pipeline/call", {}],
+    const all = "text/event-stream or application/json or application/octet-stream";
+    for (const [operation, accept, forms] of [
+      ["call", "image/png", all],
+      ["run", "text/event-stream", "application/json"],
+      ["run", "application/problem+json", "application/json"],
+      ["pipe?command=true&", "application/json", "application/octet-stream"],
+      ["pipe?command=true&", "text/*", "application/octet-stream"],
     ] as const)
-      await refused(
-        await post(member.url, path, { ...own, command: ["true"] }, { accept: "image/png" }),
-        "invalid_request",
-        new RegExp(
-          "expected Accept: text/event-stream or application/json or " +
-            "application/octet-stream; got image/png",
-        ),
-      );
+      for (const path of [`/pools/pipeline/${operation}`, `/${operation}pool=pipeline`]) {
+        if (path.startsWith("/run") || path.startsWith("/call")) continue;
+        await refused(
+          await post(member.url, path, { command: ["true"] }, { accept }),
+          "not_acceptable",
+          new RegExp(`expected Accept: ${forms}; got ${accept.replace(/[*+]/g, ".")}$`),
+        );
+      }
     await idle(member);
   });
 
-  test("an unknown path or method", async () => {
+  test("an unknown path, and a method that a path does not have", async () => {
     const { url } = await startOne();
     for (const path of [
       "/nowhere",
@@ -374,6 +434,25 @@ describe("everything else", () => {
       "/children/a/b/c",
     ])
       await refused(await fetch(`${url}${path}`), "not_found", /./);
-    await refused(await fetch(`${url}/call`, { method: "PUT" }), "not_found", /PUT \/call/);
+    for (const [method, path, allow] of [
+      ["PUT", "/call", "POST"],
+      ["GET", "/pools/pipeline/run", "POST"],
+      ["OPTIONS", "/pipe", "POST"],
+      ["PATCH", "/children", "POST, GET, HEAD"],
+      ["DELETE", "/children/count", "GET, HEAD"],
+      ["POST", `/children/m1.${NO_CHILD}`, "GET, HEAD, DELETE"],
+      ["DELETE", `/children/m1.${NO_CHILD}/files/a/b`, "GET, HEAD"],
+      ["POST", "/openapi.json", "GET, HEAD"],
+      ["POST", "/livez", "GET, HEAD"],
+    ] as const) {
+      const answer = await within("the refusal", fetch(`${url}${path}`, { method }));
+      expect([answer.status, answer.headers.get("allow")], `${method} ${path}`).toEqual([
+        405,
+        allow,
+      ]);
+      await refused(answer, "method_not_allowed", new RegExp(`; got ${method}$`));
+    }
+    const head = await within("the head", fetch(`${url}/pools`, { method: "HEAD" }));
+    expect(head.status).toBe(200);
   });
 });

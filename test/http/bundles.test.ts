@@ -1,7 +1,7 @@
 /** Functions with imports, and values that JSON lacks, from the SDK to the child and back. */
 import { createHash } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { bundle, DistributedPool, FunctionThrewError } from "../../sdk/typescript/index.ts";
+import { bundle, DistributedPool, FunctionThrewError } from "../../sdk/typescript/node.ts";
 import { collect, startMembers } from "../helpers/member.ts";
 
 const SUM = new URL("../fixtures/modules/sum.ts", import.meta.url);
@@ -77,11 +77,15 @@ describe("values by devalue", () => {
 
   test("are JSON by default, and in a spec that asks for it", async () => {
     const pools = await connect();
-    expect(await pools.call("pipeline", () => new Date(0))).toBe("1970-01-01T00:00:00.000Z");
+    const refused = {
+      code: "function_threw",
+      message: expect.stringContaining("value is an instance of Date"),
+    };
+    await expect(pools.call("pipeline", () => new Date(0))).rejects.toMatchObject(refused);
     const asJson = { function: { source: "() => new Date(0)", encoding: "json" } } as const;
-    expect(await pools.with({ encoding: "devalue" }).call("pipeline", asJson)).toBe(
-      "1970-01-01T00:00:00.000Z",
-    );
+    const all = pools.with({ encoding: "devalue" });
+    await expect(all.call("pipeline", asJson)).rejects.toMatchObject(refused);
+    expect(await all.call("pipeline", () => new Date(0))).toEqual(new Date(0));
   });
 
   test("an argument that cannot travel is refused with its path, before any request", async () => {

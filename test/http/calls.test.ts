@@ -1,8 +1,10 @@
 /** Commands, called and placed, over members that know each other. */
 import { request } from "node:http";
 import { describe, expect, test } from "vitest";
-import type { CallResult, ChildInfo, Count } from "../../openapi/resources.ts";
-import { type NumberedEvent, outputBytes } from "../../sdk/typescript/http/read-events.ts";
+import type { RunResult } from "../../openapi/schemas/endings.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
+import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
+import { outputBytes } from "../../sdk/typescript/node.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "../../sdk/typescript/placement/access.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
@@ -254,7 +256,7 @@ describe("the waiting form", () => {
       JSON_FORM,
     );
     expect(response.status).toBe(200);
-    const answer = (await response.json()) as CallResult;
+    const answer = (await response.json()) as RunResult;
     expect(answer).toEqual({
       child: {
         id: expect.any(String),
@@ -280,7 +282,7 @@ describe("the waiting form", () => {
         sh("head -c 1500000 /dev/zero | tr '\\0' x"),
         JSON_FORM,
       )
-    ).json()) as CallResult;
+    ).json()) as RunResult;
     expect([cut.truncated, cut.stdout.length, cut.exitCode]).toEqual([true, 1_048_576, 0]);
     const failed = await post(
       url,

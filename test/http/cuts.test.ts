@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { request } from "undici";
 import { expect, onTestFinished, test } from "vitest";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { DistributedPool, outputBytes } from "../../sdk/typescript/index.ts";
+import { DistributedPool, outputBytes } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { collect, idle, startMembers, startOne, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";

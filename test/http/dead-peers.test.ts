@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo, Count } from "../../openapi/resources.ts";
+import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { farMissing, startFarMachine } from "../helpers/far.ts";
 import { ask, connectTo } from "../helpers/http2.ts";
@@ -49,11 +49,12 @@ for (const [protocol, url, body, accept] of JSON.parse(process.argv[1])) {
 const SDK = `
 import { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-const { DistributedPool } = await import(process.argv[1] + "index.ts");
+const { DistributedPool } = await import(process.argv[1] + "node.ts");
+const { NodeTransport } = await import(process.argv[1] + "node/transport.ts");
 const { Client } = await import(process.argv[1] + "http/client.ts");
 const [url, followed, fed, idle] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
-const client = new Client();
+const client = new Client(new NodeTransport());
 const say = console.log;
 const lost = (what) => (error) => say(what, "lost:", error.cause?.code ?? error.code);
 async function* typed(pauseMs) {
@@ -67,7 +68,9 @@ pools.child(idle).write(Readable.from(typed(3600_000), { objectMode: false })).c
 const body = { pool: "raw", command: ["sh", "-c", "echo raw; sleep 300"], link: true };
 const accept = "application/octet-stream";
 const answer = await client.send(url + "/call", { method: "POST", accept, body });
-answer.body.on("data", (bytes) => say("raw", String(bytes).trim())).on("error", lost("raw"));
+(async () => {
+  for await (const bytes of answer.body) say("raw", String(bytes).trim());
+})().catch(lost("raw"));
 let after;
 for (let cuts = 0; ; cuts++) {
   try {

@@ -1,8 +1,8 @@
 /** A member that drains admits nothing more, and loses no call that it has admitted. */
 import { expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,

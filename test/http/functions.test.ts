@@ -36,8 +36,9 @@ describe("values", () => {
     ["() => undefined", [], null],
     ["() => null", [], null],
     ["() => {}", [], null],
-    ["() => new Date(0)", [], "1970-01-01T00:00:00.000Z"],
-    ["(...args) => args.length", [1, 2, 3], 4],
+    ["() => Object.assign(Object.create(null), { a: [1] })", [], { a: [1] }],
+    ["() => require('node:vm').runInNewContext('({ a: [1] })')", [], { a: [1] }],
+    ["(...args) => args.length", [1, 2, 3], 3],
     ["() => { return 1 } // a last comment", [], 1],
     ["async () => (await import('node:os')).EOL", [], "\n"],
     ["() => require('node:os').EOL", [], "\n"],
@@ -168,23 +169,66 @@ describe("failures", () => {
   });
 
   test.each<[string, RegExp]>([
-    ["() => 1n", /bigint/],
-    ["() => ({ deep: [1, 2n] })", /deep\[1\].*bigint/],
-    ["() => { const a = {}; a.a = a; return a }", /cycle/],
+    ["() => 1n", /value is a bigint, which encoding: "devalue" carries/],
+    ["() => ({ deep: [1, 2n] })", /value\.deep\[1\] is a bigint/],
+    ["() => { const a = {}; a.a = a; return a }", /value\.a is part of a cycle/],
+    [
+      "() => ({ rows: [{ at: new Date() }] })",
+      /value\.rows\[0\]\.at is an instance of Date, which/,
+    ],
+    ["() => Buffer.from('a')", /an instance of Buffer, which encoding: "devalue" .* Uint8Array/],
     ["() => new Map([[1, 2]])", /Map/],
     ["() => new Set([1])", /Set/],
+    [
+      "() => ({ 'a b': new URL('http://127.0.0.1') })",
+      /value\["a b"\] is an instance of URL, which/,
+    ],
+    ["() => new Error('e')", /an instance of Error: send a plain object/],
+    ["() => new (class Point {})()", /an instance of Point: send a plain object/],
+    ["() => [Promise.resolve(1)]", /value\[0\] is an instance of Promise: await it/],
     ["() => NaN", /NaN/],
     ["() => ({ n: 1 / 0 })", /\.n is Infinity/],
     ["() => () => 1", /function/],
     ["() => Symbol('s')", /symbol/],
     ["() => [undefined]", /\[0\] is undefined/],
+    ["() => [1, , 3]", /\[1\] is undefined/],
     ["() => new Uint8Array(3)", /Uint8Array/],
-    ["() => ({ toJSON() { throw new Error('no JSON') } })", /no JSON/],
+    [
+      "() => require('node:vm').runInNewContext('[new Date()]')",
+      /value\[0\] is an instance of Date/,
+    ],
+    ["() => ({ toJSON() { throw new Error('no JSON') } })", /value\.toJSON is a function/],
+    [
+      "() => Object.defineProperty({}, 'toJSON', { value() { throw new Error('no JSON') } })",
+      /reading it threw Error: no JSON/,
+    ],
+    ["() => ({ get a() { throw new Error('no a') } })", /reading it threw Error: no a/],
+    ["() => ({ get a() { throw null } })", /reading it threw null/],
+    [
+      "() => { const { proxy, revoke } = Proxy.revocable([], {}); revoke(); return proxy }",
+      /revoked/,
+    ],
+    [
+      "() => { const endless = () => new Proxy({ a: 1 }, { get: endless }); return endless() }",
+      /nested more than 1000 levels deep/,
+    ],
+    [
+      "() => { let a = 1; for (let n = 0; n < 1e6; n++) a = [a]; return a }",
+      /nested more than 1000/,
+    ],
   ])("%s returns what JSON cannot carry", async (source, detail) => {
     expect(await problemFrom(source)).toMatchObject({
       code: "function_threw",
+      error: { name: "TypeError" },
       detail: expect.stringMatching(detail),
     });
+  });
+
+  test("1,000 levels are a value", async () => {
+    const source = "() => { let a = 1; for (let n = 0; n < 1000; n++) a = [a]; return a }";
+    expect(JSON.stringify(await valueFrom(source))).toBe(
+      `${"[".repeat(1_000)}1${"]".repeat(1_000)}`,
+    );
   });
 
   test.each([0, 1, 7])("process.exit(%i) is worker_crashed", async (code) => {
@@ -268,6 +312,26 @@ describe("the context", () => {
       deadline: expect.any(Number),
     });
     expect(Math.abs((value.deadline ?? 0) - Date.now())).toBeLessThan(120_000);
+  });
+
+  test.each<[string, unknown[], unknown]>([
+    ["(a, b) => [a, b.pool]", [1], [1, "pipeline"]],
+    ["async (a, b) => [a, b.pool]", [1], [1, "pipeline"]],
+    ["(a, b) => [a, b]", [1, 2], [1, 2]],
+    ["(a, b) => [a, b]", [1, 2, 3], [1, 2]],
+    ["(n, base = 10) => n.toString(base)", [12], "12"],
+    ["(n, base = 10) => n.toString(base)", [12, 16], "c"],
+    ["(a, b = 2, c) => [a, b, typeof c]", [1], [1, 2, "undefined"]],
+    ["(a, ...rest) => [a, rest]", [1], [1, []]],
+    ["function () { return arguments.length }", [], 0],
+    ["function (a) { return [arguments.length, a.pool] }", [], [1, "pipeline"]],
+    ["(function (a, b, c) { return [a, b, c.pool] }).bind(null, 0)", [1], [0, 1, "pipeline"]],
+    ["new Proxy((a, b) => [a, b.pool], {})", [1], [1, "pipeline"]],
+    ["Object.defineProperty((a) => typeof a, 'length', { value: 'x' })", [], "undefined"],
+    ["Object.defineProperty((...all) => all.length, 'length', { value: 2 })", [1], 2],
+    ["Math.max", [1, 2], 2],
+  ])("comes only in a parameter without a default: %s with %j", async (source, args, expected) => {
+    expect(await valueFrom(source, ...args)).toEqual(expected);
   });
 
   test("has no deadline when the child has none", async () => {

@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import {
   type Child,
   DistributedPool,
   outputBytes,
   type PoolEvent,
-} from "../../sdk/typescript/index.ts";
+} from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,
@@ -58,6 +58,21 @@ async function output(child: Child, expected: string): Promise<void> {
   };
   await within(`output ${JSON.stringify(expected)}`, read());
 }
+
+test("a placed child whose input is not open gets an empty one", async () => {
+  const { gate } = await throughGateway();
+  const spec = { command: ["cat"], stdin: { open: false } };
+  const placed = await post(gate.url, "/pools/pipeline/children", spec);
+  const child = (await placed.json()) as ChildInfo;
+  expect(
+    await problemOf(await post(gate.url, `/children/${child.id}/stdin`, "late")),
+  ).toMatchObject({ code: "stdin_closed" });
+  const events = await within(
+    "the events",
+    fetch(`${gate.url}/children/${child.id}/events`).then((answer) => answer.text()),
+  );
+  expect(events).toContain('"exitCode":0');
+});
 
 test("bodies reach the child one after the other, and the last one ends the input", async () => {
   const { far, pools } = await throughGateway();

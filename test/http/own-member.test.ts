@@ -8,8 +8,8 @@ import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/resources.ts";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import {

@@ -3,9 +3,9 @@
  * work.
  */
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { DistributedPool, type PoolContext, type Progress } from "../../sdk/typescript/index.ts";
+import { DistributedPool, type PoolContext, type Progress } from "../../sdk/typescript/node.ts";
 import {
   callEvents,
   idle,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,
@@ -235,19 +235,29 @@ describe("stdout of a child that is attached to", () => {
       expect(await refused(url, { "last-event-id": "2" })).toMatchObject({
         code: "events_expired",
       });
-      for (const headers of [
-        { range: `bytes=${bytes + 1}-` },
-        { range: "bytes=1-2" },
-        { range: "lines=1-" },
-        { range: "bytes=2900000-", "last-event-id": "2" },
+      for (const range of [
+        `bytes=${bytes + 1}-`,
+        "bytes=1-2",
+        "bytes=-5",
+        "bytes=1-2,4-5",
+        "lines=1-",
+        "",
       ]) {
-        expect(
-          await refused(url, headers as Record<string, string>),
-          JSON.stringify(headers),
-        ).toMatchObject({ code: "invalid_request" });
+        const answer = await within(
+          "the refusal",
+          request(`${url}/children/${id}/events`, { headers: { accept: ACCEPT.accept, range } }),
+        );
+        expect([answer.statusCode, answer.headers["content-range"]], range).toEqual([
+          416,
+          `bytes */${bytes}`,
+        ]);
+        expect(await answer.body.json()).toMatchObject({ code: "range_not_satisfiable" });
       }
-      expect(await refused(url, { accept: "application/json" })).toMatchObject({
+      expect(await refused(url, { range: "bytes=2900000-", "last-event-id": "2" })).toMatchObject({
         code: "invalid_request",
+      });
+      expect(await refused(url, { accept: "application/json" })).toMatchObject({
+        code: "not_acceptable",
       });
     }
   });

@@ -230,7 +230,7 @@ describe("a page of another site is refused", () => {
         { "content-type": type },
         TRUE,
       );
-      expect([status, (JSON.parse(body) as Problem).code]).toEqual([400, "invalid_request"]);
+      expect([status, (JSON.parse(body) as Problem).code]).toEqual([415, "unsupported_media_type"]);
     }
     await idle(member);
   });

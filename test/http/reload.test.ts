@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
 import {
   EmbeddedRegistry,
   type MemberOptions,
@@ -246,7 +246,7 @@ test("pools come and go, and the children of a pool that goes live on", async ()
   });
   lastOf(await callEvents(member.url, "/pools/crawler/call", TRUE), "result");
   expect(await problemOf(await post(member.url, "/pools/pipeline/call", TRUE))).toMatchObject({
-    code: "no_members_available",
+    code: "pool_not_found",
   });
   expect(
     await problemOf(await post(member.url, "/call", { pool: "pipeline", ...TRUE })),

@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/index.ts";
+import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/node.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import {

@@ -1,7 +1,7 @@
 /** The same functions in every runtime: values, failures, exports, the context. */
 import { stringify, unflatten } from "devalue";
 import { describe, expect, test } from "vitest";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import {
   callEvents,
@@ -190,7 +190,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       });
       const { value, encoding } = lastOf(events, "result");
       expect(encoding).toBe("devalue");
-      const back = unflatten(value) as {
+      const back = unflatten(value as unknown[]) as {
         given: typeof cycle;
         big: bigint;
         isDate: boolean;
@@ -201,7 +201,7 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
       expect(
         unflatten(
           lastOf(await call({ source: "() => undefined", runtime, encoding: "devalue" }), "result")
-            .value,
+            .value as unknown[],
         ),
       ).toBe(undefined);
     });
@@ -215,6 +215,42 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
         code: "function_threw",
         detail: expect.stringMatching(detail),
       });
+    });
+
+    test("the context comes only in a parameter without a default", async () => {
+      const given = async (fn: Fn) => valueFrom({ ...fn, runtime });
+      expect(await given({ source: "(n, base = 10) => n.toString(base)", args: [12] })).toBe("12");
+      expect(await given({ source: "(n, { pool }) => n + pool", args: [1] })).toBe("1pipeline");
+      const module = "export const radix = async (n: number, base = 10) => n.toString(base)";
+      expect(await given({ source: module, export: "radix", args: [12] })).toBe("12");
+      const decoded = { encoding: "devalue", args: JSON.parse(stringify([12n])) } as const;
+      const { value } = lastOf(
+        await call({ source: "(n, base = 10) => n.toString(base)", runtime, ...decoded }),
+        "result",
+      );
+      expect(unflatten(value as unknown[])).toBe("12");
+    });
+
+    test("a value that JSON would change is function_threw", async () => {
+      const source = "() => ({ rows: [{ at: new Date() }], bytes: Buffer.from('a') })";
+      expect(await problemFrom({ source, runtime })).toMatchObject({
+        code: "function_threw",
+        error: { name: "TypeError" },
+        detail: expect.stringMatching(
+          /value\.rows\[0\]\.at is an instance of Date, which encoding/,
+        ),
+      });
+    });
+
+    test("devalue carries a Buffer as its bytes alone, and a subclass as its base", async () => {
+      const source = "() => [Buffer.from('abc'), new (class Own extends Map {})([[1, 2]])]";
+      const { value } = lastOf(await call({ source, runtime, encoding: "devalue" }), "result");
+      const [bytes, map] = unflatten(value as unknown[]) as [Uint8Array, unknown];
+      expect([bytes, bytes.buffer.byteLength, map]).toEqual([
+        new Uint8Array([97, 98, 99]),
+        3,
+        new Map([[1, 2]]),
+      ]);
     });
 
     test("arguments that are not devalue are invalid_request", async () => {
@@ -283,13 +319,21 @@ describe.skipIf(pythonMissing)("Python", () => {
   });
 
   test.each<[string, RegExp]>([
-    ["lambda: float('nan')", /the value is nan/],
-    ["lambda: {'a': [1, float('inf')]}", /\['a'\]\[1\] is inf/],
-    ["lambda: {1}", /a set/],
-    ["lambda: {1: 2}", /key 1, which is no string/],
-    ["lambda: b'bytes'", /a bytes/],
+    ["lambda: float('nan')", /value is nan: return None or text/],
+    ["lambda: {'a': [1, float('inf')]}", /value\['a'\]\[1\] is inf/],
+    ["lambda: {1}", /value is an instance of set: return a list/],
+    ["lambda: {1: 2}", /value is a dict with the key 1, which is not a string/],
+    ["lambda: [{None: 2}]", /value\[0\] is a dict with the key None/],
+    ["lambda: b'bytes'", /an instance of bytes: return text, such as base64/],
+    ["lambda: (n for n in [1])", /an instance of generator: return a list/],
+    [
+      "def f():\n  import datetime\n  return {'rows': [{'at': datetime.datetime.now()}]}",
+      /value\['rows'\]\[0\]\['at'\] is an instance of datetime: return its isoformat\(\)/,
+    ],
     ["lambda: 2**53 + 1", /beyond 2\*\*53/],
-    ["def f():\n  a = []\n  a.append(a)\n  return a", /cycle/],
+    ["def f():\n  a = []\n  a.append(a)\n  return a", /value\[0\] is part of a cycle/],
+    ["def f():\n  a = 1\n  for _ in range(1001): a = [a]\n  return a", /nested more than 1000/],
+    ["def f():\n  a = 1\n  for _ in range(9999): a = {'a': a}\n  return a", /nested more/],
   ])("%s returns what JSON cannot carry", async (source, detail) => {
     expect(await problemFrom({ source, runtime })).toMatchObject({
       code: "function_threw",
@@ -337,7 +381,32 @@ describe.skipIf(pythonMissing)("Python", () => {
       false,
       false,
     ]);
-    expect(await valueFrom({ source: "lambda **all: list(all)", runtime })).toEqual(["context"]);
+  });
+
+  test.each<[string, unknown[], unknown[]]>([
+    ["lambda a, b: [a, b.pool]", [1], [1, "pipeline"]],
+    ["lambda a, b, /: [a, b.pool]", [1], [1, "pipeline"]],
+    ["lambda a, b: [a, b]", [1, 2], [1, 2]],
+    ["lambda n, base=10: [n, base]", [1], [1, 10]],
+    ["lambda n, context=None: [n, context]", [1], [1, null]],
+    ["lambda n, *, context: [n, context.pool]", [1], [1, "pipeline"]],
+    ["lambda n, *, context=None: [n, context]", [1], [1, null]],
+    ["lambda n, base=10, *, context: [n, base, context.pool]", [1], [1, 10, "pipeline"]],
+    ["lambda *all: list(all)", [1], [1]],
+    ["lambda **all: list(all)", [], []],
+    ["__import__('functools').partial(lambda a, b, c: [a, b, c.pool], 1)", [2], [1, 2, "pipeline"]],
+    ["type('F', (), {'__call__': lambda self, a, b: [a, b.pool]})()", [1], [1, "pipeline"]],
+    ["max", [[1, 2]], [2]],
+  ])("the context of %s with %j", async (expression, args, expected) => {
+    const source = `given = ${expression}`;
+    const value = await valueFrom({ source, runtime, args, export: "given" });
+    expect([value].flat()).toEqual(expected);
+  });
+
+  test("values and arguments of 1,000 levels arrive, and a tuple is an array", async () => {
+    let deep: unknown = [];
+    for (let level = 1; level < 999; level++) deep = [deep];
+    expect(await valueFrom({ source: "lambda a: (a,)", runtime, args: [deep] })).toEqual([deep]);
   });
 
   test("devalue is refused", async () => {

@@ -5,8 +5,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { hashOf } from "../../sdk/typescript/node/hash.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { idle, type Options, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 import { type Recorded, record } from "../helpers/recording.ts";

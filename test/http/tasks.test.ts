@@ -3,13 +3,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Tasks } from "../../openapi/resources.ts";
-import {
-  DistributedPool,
-  type PoolEvent,
-  type PoolInfo,
-  task,
-} from "../../sdk/typescript/index.ts";
+import type { Tasks } from "../../openapi/schemas/resources.ts";
+import { DistributedPool, type PoolEvent, type PoolInfo, task } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import {
   callEvents,
@@ -74,6 +69,7 @@ describe("a task", () => {
       "dates.ts":
         "export default (at: Date, days: number) => { console.log('out'); return " +
         "new Map([[days, new Date(at.getTime() + days * 86_400_000)]]); };",
+      "radix.ts": "export default (n: number, base = 10) => n.toString(base);",
       "broken.ts": "export default (n: number) => {\n  throw new RangeError('not ' + n);\n};",
     });
     const member = await startOne({ tasks });
@@ -87,6 +83,10 @@ describe("a task", () => {
     const { error, code } = lastOf(events, "failed").problem;
     expect([code, error?.name, error?.message]).toEqual(["function_threw", "RangeError", "not 5"]);
     expect(error?.stack).toMatch(/broken\.ts:2/);
+    const radix = { task: { name: "radix", args: [12] } };
+    expect(
+      lastOf(await callEvents(member.url, "/pools/pipeline/call", radix), "result").value,
+    ).toBe("12");
     const child = await pools.placeChild("pipeline", {
       task: { name: "dates" },
       args: [new Date(0), 2],

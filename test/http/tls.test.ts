@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { DistributedPool, type DistributedPoolOptions } from "../../sdk/typescript/index.ts";
+import { DistributedPool, type DistributedPoolOptions } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
 import { startMembers, startOne, until, within } from "../helpers/member.ts";

@@ -7,7 +7,7 @@ import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   eventsOf,
@@ -488,7 +488,7 @@ test("other operations take no multipart", async () => {
   const { member, over } = await started();
   for (const path of ["/slots", `/children/m1.${"0".repeat(32)}/signal`])
     expect(await problemOf(await send(member.url, path, form(TRUE)))).toMatchObject({
-      code: "invalid_request",
+      code: "unsupported_media_type",
     });
   await over();
 });

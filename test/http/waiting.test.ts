@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { SlotEvent } from "../../openapi/events.ts";
-import type { Slot } from "../../openapi/resources.ts";
+import type { Slot } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, readSlotEvents } from "../../sdk/typescript/http/read-events.ts";
-import { DistributedPool, PoolError } from "../../sdk/typescript/index.ts";
+import { DistributedPool, PoolError } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../openapi/spec.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { groupsLeft, hostileMissing, survivors } from "../helpers/hostile.ts";
 import {
@@ -18,6 +18,7 @@ import {
   until,
   within,
 } from "../helpers/member.ts";
+import { pythonMissing } from "../helpers/programs.ts";
 
 const [ANNE, BERT] = [newToken("anne", ["call"], ["*"]), newToken("bert", ["call"], ["*"])];
 const MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark }";
@@ -168,6 +169,40 @@ describe("processes that wait", () => {
     expect([survivors(), groupsLeft()]).toEqual([[], []]);
   });
 });
+
+test.skipIf(pythonMissing).each([{ reuse: true }, { warm: { python: 2 } }, {}])(
+  "in a pool with %j, Python judges the context and a value alike in each call",
+  async (pool) => {
+    const { call, valueFrom } = await start(pool);
+    const python = (source: string, ...args: unknown[]) => ({
+      function: { runtime: "python", source, args },
+    });
+    for (const _ of [1, 2]) {
+      expect(await valueFrom("", python("lambda n, base=10: [n, base]", 12))).toEqual([12, 10]);
+      expect(await valueFrom("", python("lambda given: given.pool"))).toBe("pipeline");
+      expect(lastOf(await call("", python("lambda: [{1}]")), "failed").problem).toMatchObject({
+        code: "function_threw",
+        detail: expect.stringContaining("value[0] is an instance of set"),
+      });
+    }
+  },
+);
+
+test.each([{ reuse: true }, { warm: 2 }, {}])(
+  "in a pool with %j, the context and a value are judged alike in each call",
+  async (pool) => {
+    const { call, valueFrom } = await start(pool);
+    for (const _ of [1, 2]) {
+      const function_ = { source: "(n, base = 10) => n.toString(base)", args: [12] };
+      expect(await valueFrom("", { function: function_ })).toBe("12");
+      expect(await valueFrom("({ pool }) => pool")).toBe("pipeline");
+      expect(lastOf(await call("() => [new Date()]"), "failed").problem).toMatchObject({
+        code: "function_threw",
+        detail: expect.stringContaining("value[0] is an instance of Date"),
+      });
+    }
+  },
+);
 
 test("the waiting form includes the output of a reused process", async () => {
   const { member } = await start({ reuse: true });

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { DistributedPool } from "../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 import { onPath } from "../helpers/programs.ts";
@@ -707,7 +707,7 @@ describe.skipIf(!hasSandbox)(`the package${unlessSandbox}`, () => {
     );
     expect(packed.code, packed.stderr).toBe(0);
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
-    expect(tarball).toBe("distributed-pool-0.1.0.tgz");
+    expect(tarball).toBe("distributed-pool-0.2.0.tgz");
 
     await writeFile(join(folder, "package.json"), '{"name":"user","private":true,"type":"module"}');
     const options = { cwd: folder, timeout: INSTALL_TIMEOUT_MS };

@@ -8,7 +8,7 @@ import type { Readable, Writable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Data } from "../../openapi/values.ts";
+import type { Data } from "../../openapi/schemas/values.ts";
 import { ARTIFACTS_FD, FILES_FD } from "../../server/sandbox/fds.ts";
 import { DEPTH_WITH_ARTIFACTS, FILES_FAILED, packed } from "../../server/sandbox/packing.ts";
 import { Artifacts } from "../../server/workspace/artifacts.ts";

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Count } from "../../openapi/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
 import {
   callEvents,
   getJson,

@@ -1,7 +1,7 @@
 /** Processes that wait for a call, and processes that are reused, in the real sandbox. */
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
 import {
   RuntimeRegistry,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { bundle } from "../../sdk/typescript/index.ts";
+import { bundle } from "../../sdk/typescript/node.ts";
 
 const SUM = new URL("../fixtures/modules/sum.ts", import.meta.url);
 
@@ -117,7 +117,7 @@ describe("bundle", () => {
       throw new Error("Cannot find package 'esbuild'");
     });
     vi.resetModules();
-    const { bundle: without } = await import("../../sdk/typescript/bundle.ts");
+    const { bundle: without } = await import("../../sdk/typescript/node/bundle.ts");
     await expect(without(SUM)).rejects.toMatchObject({
       code: "invalid_request",
       message: expect.stringMatching(/npm install esbuild/),

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PoolError } from "../../openapi/errors.ts";
-import type { Limits } from "../../openapi/limits.ts";
+import type { Limits } from "../../openapi/schemas/limits.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { type ChildLimits, DEFAULT_LIMITS, tightened } from "../../server/sandbox/confinement.ts";
 

@@ -3,14 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import {
-  consulClient,
-  consulOptionsFrom,
-} from "../../sdk/typescript/placement/consul/consul-client.ts";
-import {
-  type HealthEntry,
-  memberOf,
-} from "../../sdk/typescript/placement/consul/consul-service.ts";
+import { consulClient, consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
+import { type HealthEntry, memberOf } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { registrationOf } from "../../server/membership/consul.ts";
 

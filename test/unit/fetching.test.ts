@@ -217,16 +217,16 @@ test("a fetch reveals nothing about the caller", async () => {
     ).toString(),
   ).toBe("content");
   expect(seen).toEqual([
-    "host",
-    `127.0.0.1:${port}`,
-    "connection",
-    "keep-alive",
     "accept",
     "*/*",
     "accept-encoding",
     "identity",
     "user-agent",
     "distributed-pool",
+    "host",
+    `127.0.0.1:${port}`,
+    "connection",
+    "close",
   ]);
 });
 

@@ -156,14 +156,19 @@ describe("packages with one place", () => {
       "server/routes",
       "server/member",
     ];
-    const stray = strays(
-      isOf("hono", "@hono/node-server", "@hono/zod-openapi"),
-      ({ folder, target, typeOnly }) => {
-        if (rooms.some((room) => isIn(folder, room))) return true;
-        return isIn(folder, "sdk/typescript") && typeOnly && target === "@hono/zod-openapi";
-      },
+    const stray = strays(isOf("hono", "@hono/node-server", "@hono/zod-openapi"), ({ folder }) =>
+      rooms.some((room) => isIn(folder, room)),
     );
     expect(stray).toEqual([]);
+  });
+
+  test("Node's own modules, in the SDK", () => {
+    const isPortable = ({ file, folder }: Import) =>
+      isIn(folder, "sdk/typescript") &&
+      !isIn(folder, "sdk/typescript/node") &&
+      file !== "sdk/typescript/node.ts";
+    const stray = IMPORTS.filter((each) => isPortable(each) && each.target.startsWith("node:"));
+    expect(stray.map(show)).toEqual([]);
   });
 
   test("child_process", () => {
@@ -174,9 +179,7 @@ describe("packages with one place", () => {
 
   test("consul", () => {
     expect(filesOf(isOf("consul")).size).toBe(1);
-    expect(
-      strays(isOf("consul"), ({ folder }) => isIn(folder, "sdk/typescript/placement")),
-    ).toEqual([]);
+    expect(strays(isOf("consul"), ({ folder }) => isIn(folder, "sdk/typescript/node"))).toEqual([]);
   });
 
   test("better-sse", () => {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Load, PoolError, problem } from "../../openapi/errors.ts";
 import { Client } from "../../sdk/typescript/http/client.ts";
+import { NodeTransport } from "../../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
@@ -323,7 +324,7 @@ describe("DirectAccess", () => {
         };
       }),
     );
-    const client = new Client();
+    const client = new Client(new NodeTransport());
     onTestFinished(() => client.close());
     return {
       asked,
@@ -332,6 +333,7 @@ describe("DirectAccess", () => {
         in: async () => members,
         find: async () => undefined,
         all: async () => members,
+        registered: async () => members,
         close: () => {},
       }).as("Bearer x"),
     };

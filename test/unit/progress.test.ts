@@ -1,7 +1,8 @@
 import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { MAX_PROGRESS_MESSAGE, type Progress, ProgressEventSchema } from "../../openapi/events.ts";
+import { MAX_PROGRESS_MESSAGE, type Progress } from "../../openapi/events.ts";
+import { ProgressEventSchema } from "../../openapi/schemas/events.ts";
 import {
   isProgressMessage,
   readProgress,

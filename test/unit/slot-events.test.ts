@@ -1,7 +1,7 @@
 /** A wait for a slot, as the events that its caller reads. */
 import { expect, test } from "vitest";
 import { PoolError } from "../../openapi/errors.ts";
-import type { Slot } from "../../openapi/resources.ts";
+import type { Slot } from "../../openapi/schemas/resources.ts";
 import { slotEvents } from "../../server/answers/events.ts";
 
 const SLOT: Slot = {

@@ -1,14 +1,14 @@
 /** The slots of a pool on one member, with a fake clock. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ErrorCode, PoolError } from "../../openapi/errors.ts";
+import type { PoolError } from "../../openapi/errors.ts";
 import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots.ts";
 import type { Waiter } from "../../server/supervisor/waiter.ts";
 
 const slotsOf = (max: number, maxQueue = 100) =>
   new Slots({ pool: "p", member: "m", max, maxQueue });
 
-const codeOf = (run: () => unknown): ErrorCode | undefined => {
+const codeOf = (run: () => unknown): string | undefined => {
   try {
     run();
     return undefined;

@@ -1,7 +1,7 @@
 /** The cache of sources: by caller and hash, bounded in bytes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hashOf } from "../../sdk/typescript/http/send-spec.ts";
+import { hashOf } from "../../sdk/typescript/node/hash.ts";
 import { SourceCache } from "../../server/routes/source-cache.ts";
 
 const give = (sources: SourceCache, source: string, caller = "ann") =>

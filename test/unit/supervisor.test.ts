@@ -1,7 +1,7 @@
 /** Admission by a supervisor whose children are played by the test. */
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { ChildSpec } from "../../openapi/spec.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Supervisor } from "../../server/supervisor/supervisor.ts";

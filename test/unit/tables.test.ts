@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { codesTable, eventsTable } from "../../.dev/contract-page.ts";
 import { fillTables } from "../../.dev/generated.ts";
 import { ERROR_CODES } from "../../openapi/errors.ts";
-import { PoolEventSchema, SlotEventSchema } from "../../openapi/events.ts";
+import { PoolEventSchema, SlotEventSchema } from "../../openapi/schemas/events.ts";
 
 const firstCells = (table: string) =>
   table

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { endianness, networkInterfaces } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
-import { connectionOf, unansweredIn } from "../../sdk/typescript/http/tcp-table.ts";
+import { connectionOf, unansweredIn } from "../../sdk/typescript/node/tcp-table.ts";
 
 const HEAD =
   "  sl  local_address rem_address   st tx_queue rx_queue " +

@@ -3,11 +3,13 @@ import {
   type Bundle,
   bundle,
   type CommandResult,
+  type CommandRun,
   DistributedPool,
+  type MapResults,
   type PoolContext,
   type Task,
   task,
-} from "../../sdk/typescript/index.ts";
+} from "../../sdk/typescript/node.ts";
 
 // The compiler checks these types. Nothing listens at this address, and no call is made.
 const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
@@ -35,6 +37,10 @@ describe("the types of call", () => {
   });
 
   it("answers a command with its exit code", () => {
+    const command: readonly string[] = ["true"];
+    expectTypeOf(() =>
+      pools.call("p", { command }),
+    ).returns.resolves.toEqualTypeOf<CommandResult>();
     expectTypeOf(() =>
       pools.call("p", { command: ["true"] }),
     ).returns.resolves.toEqualTypeOf<CommandResult>();
@@ -82,15 +88,22 @@ describe("the types of call", () => {
     ).returns.resolves.toEqualTypeOf<unknown>();
   });
 
-  it("demands every argument, since the context follows the last one", () => {
+  it("lets optional arguments be left out", () => {
     const later = {} as Bundle<Sum["later"]>;
+    expectTypeOf(() => pools.call("p", later, new Date())).returns.resolves.toEqualTypeOf<Date>();
     expectTypeOf(() =>
       pools.call("p", later, new Date(), 2),
     ).returns.resolves.toEqualTypeOf<Date>();
-    // @ts-expect-error the function would take the context for its second argument
-    void (() => pools.call("p", later, new Date()));
-    // @ts-expect-error the function would take the context for one of the numbers
-    void (() => pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2));
+    // @ts-expect-error the function takes a number
+    void (() => pools.call("p", later, new Date(), "2"));
+    expectTypeOf(() =>
+      pools.call("p", {} as Bundle<Sum["tail"]>, new Date(), 1, 2),
+    ).returns.resolves.toEqualTypeOf<Map<string, number[]>>();
+    const add = (n: number, base = 10) => n + base;
+    expectTypeOf(() => pools.call("p", add, 1)).returns.resolves.toEqualTypeOf<number>();
+    expectTypeOf(() => pools.call("p", add, 1, 2)).returns.resolves.toEqualTypeOf<number>();
+    // @ts-expect-error the function takes two arguments
+    void (() => pools.call("p", add, 1, 2, 3));
     expectTypeOf(() =>
       pools.call("p", {} as Bundle<(a: number, context?: PoolContext) => string>, 1),
     ).returns.resolves.toEqualTypeOf<string>();
@@ -110,5 +123,48 @@ describe("the types of call", () => {
     const nothing = () => bundle<Sum, "nothing">(url, { export: "nothing" });
     // @ts-expect-error there is no such export
     void (async () => pools.call("p", await nothing()));
+  });
+});
+
+describe("the types of run", () => {
+  it("types the value by the function, and a command by its exit code", () => {
+    expectTypeOf(() => pools.run("p", (x: number, y: number) => x + y, 1, 2))
+      .returns.resolves.toHaveProperty("value")
+      .toEqualTypeOf<number>();
+    expectTypeOf(() =>
+      pools.run("p", { command: ["true"] }),
+    ).returns.resolves.toEqualTypeOf<CommandRun>();
+    // @ts-expect-error the function takes a number
+    void (() => pools.run("p", (x: number) => x, "one"));
+  });
+});
+
+describe("the types of map", () => {
+  type Sum = typeof import("../fixtures/modules/sum.ts");
+
+  it("infers inputs and results from the function", () => {
+    expectTypeOf(pools.map("p", async (x: number) => `${x}`, [1])).toEqualTypeOf<
+      MapResults<string>
+    >();
+    expectTypeOf(pools.map("p", (x: number, _: PoolContext) => x, new Set([1]))).toEqualTypeOf<
+      MapResults<number>
+    >();
+    expectTypeOf(pools.map("p", (x: number, base = 10) => x + base, [1])).toEqualTypeOf<
+      MapResults<number>
+    >();
+    // @ts-expect-error the function takes a number
+    void (() => pools.map("p", (x: number) => x, ["one"]));
+  });
+
+  it("infers them of a bundle and a task of one argument", () => {
+    const work = {} as Bundle<Sum["default"]>;
+    expectTypeOf(() => pools.map("p", work, [{ a: 1, b: 2 }])).returns.toEqualTypeOf<
+      MapResults<string>
+    >();
+    expectTypeOf(() => pools.map("p", task("sum"), [1, "two"])).returns.toEqualTypeOf<
+      MapResults<unknown>
+    >();
+    // @ts-expect-error the function takes a pair
+    void (() => pools.map("p", work, [1]));
   });
 });

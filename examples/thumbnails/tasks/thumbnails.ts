@@ -1,7 +1,7 @@
 /** Makes ten thumbnails of a film. This function runs on a member, which needs ffmpeg. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 // Outside this repository: import type { PoolContext } from "distributed-pool";
-import type { PoolContext } from "../../../sdk/typescript/index.ts";
+import type { PoolContext } from "../../../sdk/typescript/node.ts";
 import { ffmpeg } from "./lib/ffmpeg.ts";
 
 export default async function thumbnails(

@@ -1,43 +1,17 @@
 /** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
-import { Readable } from "node:stream";
-import { type Dispatcher, request } from "undici";
-import {
-  errorFor,
-  messageOf,
-  PoolError,
-  type Problem,
-  ProblemSchema,
-} from "../../../openapi/errors.ts";
-import { Connections, type TlsIdentity } from "./connections.ts";
-import { multipart, type Part } from "./multipart.ts";
+import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { HEARTBEAT_MS } from "../../../openapi/events.ts";
+import { Multipart, type Part } from "./multipart.ts";
+import type { Answer, Body, Transport } from "./transport.ts";
+
+export type { Answer } from "./transport.ts";
 
 /** 10 seconds for the head of an answer to arrive. */
 const ANSWER_TIMEOUT_MS = 10_000;
+/** A body that is silent for a heartbeat and a half (15 seconds) is lost. */
+const SILENCE_TIMEOUT_MS = HEARTBEAT_MS * 1.5;
 /** 64 KiB: a longer body is no problem of the contract. */
-const MAX_PROBLEM_BYTES = 65_536;
-
-const NEVER_SENT = new Set([
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-
-/** Errors of a TLS handshake, which ends before any request is sent. */
-const HANDSHAKE = new RegExp(
-  "^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|" +
-    "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)",
-);
-
-/** Whether the request certainly never reached the member, because no connection was made. */
-export function neverSent(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(neverSent);
-  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
-  return NEVER_SENT.has(code) || HANDSHAKE.test(code);
-}
+const MAX_PROBLEM_CHARS = 65_536;
 
 /** The error of a request that may have reached the member. */
 export function noAnswer(url: string, cause: unknown): PoolError {
@@ -48,8 +22,8 @@ export function noAnswer(url: string, cause: unknown): PoolError {
 export interface RequestOptions {
   /** Default `GET`. */
   readonly method?: "GET" | "POST" | "DELETE";
-  /** Sent as JSON. A stream is sent as the bytes that it yields. */
-  readonly body?: unknown;
+  /** An object is sent as JSON; bytes, or a stream of them, as they are. */
+  readonly body?: object | undefined;
   /** Sent beside the body, which is an object then, as multipart/form-data. */
   readonly parts?: readonly Part[] | undefined;
   /** Default `application/json`. */
@@ -65,83 +39,69 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
-export type Answer = Dispatcher.ResponseData;
-
 export class Client {
-  readonly #connections: Connections;
+  readonly #transport: Transport;
   readonly #authorization: string | undefined;
 
-  /**
-   * @param authorization the header `Authorization` of each request. Default: no such header.
-   * @throws {PoolError} `invalid_request` for certificates that make no sense.
-   */
-  constructor(identity: TlsIdentity | Connections = {}, authorization?: string) {
-    this.#connections = identity instanceof Connections ? identity : new Connections(identity);
+  /** @param authorization the header `Authorization` of each request. Default: no such header. */
+  constructor(transport: Transport, authorization?: string) {
+    this.#transport = transport;
     this.#authorization = authorization;
+  }
+
+  /** Whether a body may be a stream. */
+  get streamsBodies(): boolean {
+    return this.#transport.streamsBodies;
   }
 
   /** A client on the same connections, for a caller with another `Authorization`. */
   as(authorization: string | undefined): Client {
-    return new Client(this.#connections, authorization);
-  }
-
-  /** Shows other certificates on later connections. */
-  identify(identity: TlsIdentity): void {
-    this.#connections.identify(identity);
+    return new Client(this.#transport, authorization);
   }
 
   /**
-   * Sends a request. Resolves at the head of the answer; the caller reads the body, or dumps it.
-   * Rejects with the transport's own error.
+   * Sends a request. Resolves at the head of the answer; the caller reads the body, or cancels it.
+   *
+   * @throws the reason of the signal; the transport's own error.
+   * @throws {PoolError} `invalid_request` for a redirect, which is not followed; `member_lost` for
+   *   an answer of another type than `accept`.
    */
-  send(url: string, options: RequestOptions = {}): Promise<Answer> {
-    const { method = "GET", body, parts = [], accept = "application/json", headers } = options;
-    if (parts.length > 0) return this.#upload(url, options, parts);
-    const isStream = body instanceof Readable;
-    return request(url, {
-      dispatcher: this.#connections.agent,
-      method,
-      headers: {
-        accept,
-        authorization: this.#authorization,
-        ...(body !== undefined && {
-          "content-type": isStream ? "application/octet-stream" : "application/json",
-        }),
-        ...headers,
-      },
-      body: isStream || body === undefined ? (body ?? null) : JSON.stringify(body),
-      signal: options.signal ?? null,
-      headersTimeout: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
-      // Raw bytes have no heartbeat, so their silence does not mean a lost stream.
-      bodyTimeout: accept === "application/octet-stream" ? 0 : null,
-    });
-  }
-
-  /** Sends parts, which may be large: the time for the answer starts again with each piece. */
-  async #upload(
-    url: string,
-    { timeoutMs = ANSWER_TIMEOUT_MS, signal, body, headers, ...rest }: RequestOptions,
-    parts: readonly Part[],
-  ): Promise<Answer> {
-    const silence = new AbortController();
-    const timer = setTimeout(
-      () => silence.abort(new Error(`nothing came for ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-    const form = multipart(body as object, parts, () => timer.refresh());
-    try {
-      return await this.send(url, {
-        ...rest,
-        parts: [],
-        body: form.body,
-        headers: { ...headers, ...form.headers },
-        signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
-        timeoutMs: 0,
+  async send(url: string, options: RequestOptions = {}): Promise<Answer> {
+    const { method = "GET", accept = "application/json", signal } = options;
+    signal?.throwIfAborted();
+    const { body, headers } = encoded(options);
+    const answer = await this.#transport
+      .send(url, {
+        method,
+        headers: {
+          accept,
+          ...(this.#authorization !== undefined && { authorization: this.#authorization }),
+          ...headers,
+          ...options.headers,
+        },
+        body,
+        signal,
+        timeoutMs: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
+      })
+      .catch((error: unknown) => {
+        throw signal?.aborted ? signal.reason : error;
       });
-    } finally {
-      clearTimeout(timer);
-      form.body.destroy();
-    }
+    if (answer.status === 0 || (answer.status >= 300 && answer.status < 400))
+      throw redirected(url, answer);
+    const type = answer.headers.get("content-type")?.split(";")[0]?.trim();
+    const isTyped = answer.status < 300 && answer.status !== 204 && !isRaw(accept);
+    if (isTyped && type !== accept) throw foreign(answer, accept);
+    // Raw bytes have no heartbeat, so their silence does not mean a lost stream.
+    const silenceMs = isRaw(accept) ? 0 : SILENCE_TIMEOUT_MS;
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: heard(answer, silenceMs, signal),
+      get trailers() {
+        return answer.trailers;
+      },
+      cancel: (reason) => answer.cancel(reason),
+    };
   }
 
   /**
@@ -152,8 +112,8 @@ export class Client {
   async json<T>(url: string, options: RequestOptions = {}): Promise<T> {
     try {
       const answer = await this.send(url, options);
-      if (answer.statusCode >= 400) throw await this.problem(answer);
-      return (await answer.body.json()) as T;
+      if (answer.status >= 400) throw await this.problem(answer);
+      return await jsonOf<T>(answer);
     } catch (error) {
       if (error instanceof PoolError || options.signal?.aborted) throw error;
       throw noAnswer(url, error);
@@ -162,28 +122,117 @@ export class Client {
 
   /** The error that an answer of 400 or more carries. */
   async problem(answer: Answer): Promise<PoolError> {
-    let text = "";
-    for await (const chunk of answer.body) {
-      text += chunk;
-      if (text.length > MAX_PROBLEM_BYTES) break;
-    }
+    const { headers } = answer;
+    const text = await textOf(answer, MAX_PROBLEM_CHARS);
     let body: unknown;
     try {
       body = JSON.parse(text);
     } catch {
       // Another program's answer need not be JSON.
     }
-    const parsed = ProblemSchema.safeParse(body);
-    if (parsed.success) return errorFor(parsed.data as Problem);
+    if (isProblem(body)) return errorFor(body, { retryAfter: pauseOf(headers.get("retry-after")) });
     return PoolError.of(
       "member_lost",
-      "expected a problem of distributed-pool; " +
-        `got HTTP ${answer.statusCode}: ${text.slice(0, 200)}`,
+      `expected a problem of distributed-pool; got ${formOf(answer)}: ${text.slice(0, 200)}`,
     );
   }
 
   /** Closes the connections, and ends the requests that are under way. */
-  close(): Promise<void> {
-    return this.#connections.agent.destroy();
+  close(): void {
+    this.#transport.close();
   }
+}
+
+const isRaw = (accept: string) => accept === "application/octet-stream";
+
+const formOf = ({ status, headers }: Answer) =>
+  `HTTP ${status} with ${headers.get("content-type") ?? "no content type"}`;
+
+/** The error of an answer of another type, such as the page of a proxy. */
+function foreign(answer: Answer, accept: string): PoolError {
+  answer.cancel();
+  return PoolError.of("member_lost", `expected ${accept} of a member; got ${formOf(answer)}`);
+}
+
+/** The JSON in an answer. */
+export async function jsonOf<T>(answer: Answer): Promise<T> {
+  return JSON.parse(await textOf(answer)) as T;
+}
+
+async function textOf({ body }: Answer, maxChars = Number.POSITIVE_INFINITY): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > maxChars) break;
+  }
+  return text;
+}
+
+function encoded({ body, parts = [] }: RequestOptions): {
+  readonly body: Body | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+} {
+  if (body === undefined) return { body };
+  if (parts.length > 0) {
+    const form = new Multipart(body, parts);
+    return { body: form, headers: form.headers };
+  }
+  if (body instanceof Uint8Array || Symbol.asyncIterator in body)
+    return { body: body as Body, headers: { "content-type": "application/octet-stream" } };
+  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+}
+
+/** A redirect is not followed: it would carry the token to another server. */
+function redirected(url: string, answer: Answer): PoolError {
+  const location = answer.headers.get("location") ?? "a place that the browser does not tell";
+  answer.cancel();
+  return PoolError.of(
+    "invalid_request",
+    `expected the URL of a member; ${new URL(url).origin} redirects to ${location}`,
+  );
+}
+
+/**
+ * The bytes of an answer, which is lost after `silenceMs` without one; 0 for no limit.
+ *
+ * @throws the reason of the signal; the transport's own error.
+ */
+async function* heard(
+  answer: Answer,
+  silenceMs: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const silent = () => answer.cancel(new Error(`nothing came for ${silenceMs} ms`));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const listen = () => {
+    if (silenceMs > 0) timer = setTimeout(silent, silenceMs);
+  };
+  try {
+    listen();
+    for await (const piece of answer.body) {
+      clearTimeout(timer);
+      yield piece;
+      listen();
+    }
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isProblem(body: unknown): body is Problem {
+  const { type, title, status, detail, code } = (body ?? {}) as { [key: string]: unknown };
+  return (
+    [type, title, detail, code].every((each) => typeof each === "string") &&
+    Number.isInteger(status)
+  );
+}
+
+/** Milliseconds from a `Retry-After` header: seconds, or a date. */
+function pauseOf(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }

@@ -1,12 +1,12 @@
 /** A child spec and files as one multipart body, whose files are read while they are sent. */
-import { randomBytes } from "node:crypto";
-import { Readable } from "node:stream";
 
 /** A part of a body, such as a file, whose size is known before it is read. */
 export interface Part {
   /** The path of a file in the workspace, or the name of another part. */
   readonly name: string;
   readonly bytes: number;
+  /** The contents, where they are in memory or the platform keeps them. Fetch sends only such. */
+  readonly blob?: Blob;
   /** Reads the bytes; each call starts at the first one. */
   read(): AsyncIterable<Uint8Array>;
 }
@@ -15,44 +15,49 @@ export interface Part {
 export const SPEC_PART = "spec";
 export const STDIN_PART = "stdin";
 
-/**
- * The body of an admission request: the spec as JSON, then the other parts byte for byte. The body
- * can be read once.
- *
- * @param onPiece called for each piece that the sender reads.
- */
-export function multipart(spec: object, parts: readonly Part[], onPiece: () => void) {
-  const boundary = `distributed-pool-${randomBytes(16).toString("hex")}`;
-  const head = (name: string, more: string) =>
-    Buffer.from(
-      `--${boundary}\r\ncontent-disposition: form-data; ` +
-        `name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
-    );
-  const pieces: (Buffer | Part)[] = [
-    head(SPEC_PART, "\r\ncontent-type: application/json"),
-    Buffer.from(`${JSON.stringify(spec)}\r\n`),
-    ...parts.flatMap((part) => [
-      head(part.name, '; filename="file"\r\ncontent-type: application/octet-stream'),
-      part,
-      Buffer.from("\r\n"),
-    ]),
-    Buffer.from(`--${boundary}--\r\n`),
-  ];
-  let length = 0;
-  for (const piece of pieces) length += Buffer.isBuffer(piece) ? piece.length : piece.bytes;
-  async function* read(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (const piece of pieces) {
-      for await (const bytes of Buffer.isBuffer(piece) ? [piece] : piece.read()) {
-        onPiece();
-        yield bytes;
-      }
+const utf8 = new TextEncoder();
+
+/** The body of an admission request: the spec as JSON, then the other parts byte for byte. */
+export class Multipart {
+  readonly headers: Readonly<Record<string, string>>;
+  /** The size of the body. */
+  readonly bytes: number = 0;
+  readonly #pieces: readonly (Uint8Array<ArrayBuffer> | Part)[];
+
+  constructor(spec: object, parts: readonly Part[]) {
+    const boundary = `distributed-pool-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
+    const head = (name: string, more: string) =>
+      utf8.encode(
+        `--${boundary}\r\ncontent-disposition: form-data; ` +
+          `name*=UTF-8''${encodeURIComponent(name)}${more}\r\n\r\n`,
+      );
+    this.#pieces = [
+      head(SPEC_PART, "\r\ncontent-type: application/json"),
+      utf8.encode(`${JSON.stringify(spec)}\r\n`),
+      ...parts.flatMap((part) => [
+        head(part.name, '; filename="file"\r\ncontent-type: application/octet-stream'),
+        part,
+        utf8.encode("\r\n"),
+      ]),
+      utf8.encode(`--${boundary}--\r\n`),
+    ];
+    for (const piece of this.#pieces)
+      this.bytes += piece instanceof Uint8Array ? piece.length : piece.bytes;
+    this.headers = { "content-type": `multipart/form-data; boundary=${boundary}` };
+  }
+
+  /** The body, read while it is sent. */
+  async *read(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (const piece of this.#pieces) {
+      if (piece instanceof Uint8Array) yield piece;
+      else yield* piece.read();
     }
   }
-  return {
-    body: Readable.from(read(), { objectMode: false }),
-    headers: {
-      "content-type": `multipart/form-data; boundary=${boundary}`,
-      "content-length": String(length),
-    },
-  };
+
+  /** The body for fetch. */
+  blob(): Blob {
+    return new Blob(
+      this.#pieces.map((piece) => (piece instanceof Uint8Array ? piece : (piece.blob as Blob))),
+    );
+  }
 }

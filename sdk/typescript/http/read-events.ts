@@ -1,24 +1,36 @@
 /** Reads server-sent events as the events of the contract, and the output that is in them. */
-import type { Writable } from "node:stream";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import {
+  type EventType,
   isTerminal,
   type PoolEvent,
-  type Progress,
   type SlotEvent,
-  type TerminalEvent,
 } from "../../../openapi/events.ts";
 
 /** 128 Mi characters: more than a result of 16 MiB in which every byte is escaped. */
 const MAX_EVENT_CHARS = 128 * 1024 * 1024;
 
+/** The events that this version knows. It skips those of a newer member. */
+const KNOWN: Readonly<Record<EventType | SlotEvent["type"], true>> = {
+  queued: true,
+  placed: true,
+  stdout: true,
+  stderr: true,
+  progress: true,
+  gap: true,
+  result: true,
+  failed: true,
+  granted: true,
+};
+const isKnown = ({ type }: { readonly type: string }) => Object.hasOwn(KNOWN, type);
+
 /** An event with its number in the child's log, from 1 on; a `queued` event has none. */
 export type NumberedEvent = PoolEvent & { readonly id?: number };
 
 /**
- * The events in `bytes`, up to and including the terminal one. Leaving the loop early destroys the
- * source.
+ * The events in `bytes`, up to and including the terminal one, without those that this version does
+ * not know. Leaving the loop early destroys the source.
  *
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
@@ -29,6 +41,7 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
         ...(JSON.parse(data) as PoolEvent),
         ...(id !== undefined && { id: Number(id) }),
       };
+      if (!isKnown(event)) continue;
       yield event;
       if (isTerminal(event)) return;
     }
@@ -45,7 +58,10 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
 
 /** The events of a wait for a slot. The slot is held until the stream ends. */
 export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>) {
-  for await (const { data } of frames(bytes)) yield JSON.parse(data) as SlotEvent;
+  for await (const { data } of frames(bytes)) {
+    const event = JSON.parse(data) as SlotEvent;
+    if (isKnown(event)) yield event;
+  }
 }
 
 async function* frames(bytes: AsyncIterable<Uint8Array>) {
@@ -84,63 +100,4 @@ export async function* requireWhole<E extends PoolEvent>(events: AsyncIterable<E
       );
     yield event;
   }
-}
-
-/**
- * The bytes of a `stdout` or `stderr` event, whichever encoding it has.
- *
- * @example
- * for await (const event of pools.stream("pipeline", { command: ["date"] }))
- *   if (event.type === "stdout") process.stdout.write(outputBytes(event));
- */
-export function outputBytes(event: {
-  text?: string | undefined;
-  base64?: string | undefined;
-}): Buffer {
-  return event.base64 === undefined
-    ? Buffer.from(event.text ?? "")
-    : Buffer.from(event.base64, "base64");
-}
-
-/** Receives the output of a child. */
-export interface OutputStreams {
-  /** Receives the child's stdout; null drops it. Default for a `call`: `process.stdout`. */
-  readonly stdout?: Writable | null;
-  /** Receives the child's stderr; null drops it. Default for a `call`: `process.stderr`. */
-  readonly stderr?: Writable | null;
-  /** Called with the progress of a `call`. An error that it throws ends the wait. */
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
-
-/**
- * Reads a child's events to the end. By default it drops the output.
- *
- * @returns the terminal event.
- * @throws {PoolError} `member_lost` when the events end without one.
- */
-export async function copyOutput(
-  events: AsyncIterable<NumberedEvent>,
-  { stdout = null, stderr = null, onProgress }: OutputStreams = {},
-): Promise<TerminalEvent> {
-  for await (const event of events) {
-    if (event.type === "stdout") await write(stdout, outputBytes(event));
-    else if (event.type === "stderr") await write(stderr, outputBytes(event));
-    else if (event.type === "progress") {
-      const { type: _, id: _id, ...progress } = event;
-      onProgress?.(progress);
-    } else if (isTerminal(event)) return event;
-  }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
-}
-
-/** Writes, and waits until the stream has room again. A closed stream takes no bytes. */
-async function write(stream: Writable | null, bytes: Buffer): Promise<void> {
-  if (stream === null || stream.destroyed || stream.writableEnded || stream.write(bytes)) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      stream.off("drain", done).off("close", done).off("error", done);
-      resolve();
-    };
-    stream.on("drain", done).on("close", done).on("error", done);
-  });
 }

@@ -2,7 +2,8 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
-import { type Answer, type Client, neverSent } from "./client.ts";
+import type { Answer, Client } from "./client.ts";
+import { neverSent } from "./faults.ts";
 import { readEvents } from "./read-events.ts";
 
 /** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
@@ -61,7 +62,7 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
       }
       if (stream.isComplete?.(answer) ?? true) return;
     } catch (error) {
-      if (signal?.aborted) throw error;
+      if (signal?.aborted) throw signal.reason;
       cut = error;
     }
     if (stream.canReopen?.() === false) throw cut;
@@ -71,7 +72,8 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
       if (tries === TRIES) throw cut;
       await pause(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random()), signal);
       answer = await stream.reopen().catch((error: unknown) => {
-        if (signal?.aborted || (error instanceof PoolError && !error.retryable)) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (error instanceof PoolError && !error.retryable) throw error;
         // A member whose port is closed took its children along.
         if (access.asksOwners && neverSent(error)) throw cut;
         return undefined;
@@ -98,7 +100,7 @@ export async function openEvents(
     signal,
     ...(after !== undefined && { headers: { "last-event-id": String(after) } }),
   });
-  if (answer.statusCode >= 400) throw await client.problem(answer);
+  if (answer.status >= 400) throw await client.problem(answer);
   return answer;
 }
 
@@ -119,7 +121,7 @@ export function resumeEvents(
   let { id, after } = known ?? {};
   return resumed(answer, {
     ...options,
-    read: ({ statusCode, body }) => (statusCode === 204 ? [] : readEvents(body)),
+    read: ({ status, body }) => (status === 204 ? [] : readEvents(body)),
     advance: (event) => {
       if (event.type === "placed") id = event.child.id;
       after = event.id ?? after;

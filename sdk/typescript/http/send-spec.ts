@@ -1,14 +1,21 @@
 /** Sends a child spec. A source that has a hash is named by it, and sent where it is not known. */
-import { createHash } from "node:crypto";
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { CommandSpec, FunctionBySource, TaskSpec } from "../../../openapi/types.gen.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { Answer, Client, RequestOptions } from "./client.ts";
 
-/** The hash that names a source: SHA-256 of its UTF-8 bytes. */
-export function hashOf(source: string): string {
-  return `sha256:${createHash("sha256").update(source).digest("hex")}`;
+/**
+ * The spec of a child as a request has it, with exactly one of `command`, `function` and `task`. A
+ * key that has a default may be left out.
+ */
+export interface ChildSpecInput extends Omit<CommandSpec, "command"> {
+  readonly command?: CommandSpec["command"] | undefined;
+  readonly function?: FunctionInput | undefined;
+  readonly task?: TaskSpec["task"] | undefined;
 }
+
+/** A function by its source, by the hash of a source, or by both. */
+type FunctionInput = Omit<FunctionBySource, "source"> & { readonly source?: string | undefined };
 
 export interface SpecRequest extends Omit<RequestOptions, "method" | "body"> {
   readonly spec: ChildSpecInput;
@@ -29,7 +36,7 @@ export async function postSpec(
   const deadline = new Deadline(deadlineMs);
   const post = async (body: ChildSpecInput) => {
     const answer = await client.send(url, { ...options, method: "POST", body });
-    return answer.statusCode < 300 ? answer : client.problem(answer);
+    return answer.status < 300 ? answer : client.problem(answer);
   };
   // Parts may be far larger than any source, so a spec with parts is sent once, with its source.
   if (fn?.source === undefined || fn.hash === undefined || options.parts?.length) return post(spec);

@@ -1,25 +1,23 @@
 /** The way to a pool: by a member as the gateway, or by placing directly. */
-import type { z } from "@hono/zod-openapi";
 import { PoolError } from "../../../openapi/errors.ts";
 import { memberOfChild } from "../../../openapi/names.ts";
 import type {
-  ChildInfo,
+  Child as ChildInfo,
   ChildStatus,
   Count,
-  PoolChildListSchema,
-  PoolListSchema,
-  PoolSchema,
-} from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+  Pool,
+  PoolChildList,
+  PoolList,
+} from "../../../openapi/types.gen.ts";
 import type { Answer, RequestOptions } from "../http/client.ts";
 import type { ChildLocator } from "../http/resume.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
+import { allPages, type Page } from "./pages.ts";
 
 /** A pool: its members with their load, and the tasks and runtimes of all members together. */
-export type PoolInfo = z.infer<typeof PoolSchema>;
-/** The pools, each with the number of its members and the sum of their `maxChildren`. */
-export type PoolList = z.infer<typeof PoolListSchema>;
-/** The children of a pool, and the names of the members that did not answer. */
-export type PoolChildList = z.infer<typeof PoolChildListSchema>;
+export type PoolInfo = Pool;
+/** The pools; the children of a pool, and the names of the members that did not answer. */
+export type { PoolChildList, PoolList } from "../../../openapi/types.gen.ts";
 
 /** The children that a listing shows. Default: all of them. */
 export interface ChildFilter {
@@ -31,12 +29,11 @@ export interface ChildFilter {
 /** A filter as the query of a listing, or of the part of it that concerns one pool. */
 export function queryOf({
   labels = [],
-  status,
-  pool,
-}: ChildFilter & { readonly pool?: string }): string {
+  ...single
+}: ChildFilter & Partial<Page> & { readonly pool?: string }): string {
   const query = new URLSearchParams(labels.map((label) => ["label", label]));
-  if (pool) query.append("pool", pool);
-  if (status) query.append("status", status);
+  for (const [name, value] of Object.entries(single))
+    if (value !== undefined) query.append(name, String(value));
   return query.size > 0 ? `?${query}` : "";
 }
 
@@ -67,6 +64,19 @@ export interface Access<Own = never> extends ChildLocator {
   /** Lets the gateway drain. */
   drain(): Promise<Count>;
   close(): void;
+}
+
+/** All children of a pool, page by page. @param read reads one page. */
+export async function allChildren(
+  read: (page: Page) => Promise<PoolChildList>,
+): Promise<PoolChildList> {
+  const children: PoolChildList["children"] = [];
+  const unreachable = new Set<string>();
+  for await (const page of allPages(read)) {
+    children.push(...page.children);
+    for (const member of page.unreachable) unreachable.add(member);
+  }
+  return { children, unreachable: [...unreachable] };
 }
 
 /** The member's name in a child id. @throws {PoolError} `invalid_request` for another string. */

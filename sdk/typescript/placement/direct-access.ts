@@ -1,10 +1,11 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import type { Answer, Client } from "../http/client.ts";
+import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import { type Answer, type Client, jsonOf } from "../http/client.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
 import {
   type Access,
+  allChildren,
   type ChildFilter,
   ownerOf,
   type PlaceOptions,
@@ -14,7 +15,8 @@ import {
 } from "./access.ts";
 import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts";
 import { type MemberClient, RemoteMember } from "./member-client.ts";
-import type { Member, Members } from "./members.ts";
+import { type Member, type Members, nobodyIn } from "./members.ts";
+import { keyOfChild, nextOf, type Page, type PageOf, pageOf } from "./pages.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
@@ -57,9 +59,10 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   ): Promise<ChildInfo> {
     const request = { ...options, pool, spec, lifetime: "placed" } as const;
     const placed = await placeDirectly(this.#directory, request);
-    return "info" in placed ? placed.info : ((await placed.body.json()) as ChildInfo);
+    return "info" in placed ? placed.info : jsonOf<ChildInfo>(placed);
   }
 
+  /** All pools, sorted by name. */
   async pools(): Promise<PoolList> {
     const pools = new Map<string, { pool: string; members: number; max: number }>();
     for (const member of await this.#directory.members.all()) {
@@ -74,10 +77,12 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    const list = await this.#askAll(pool, async (member, signal) => {
+    const ask = async (member: MemberClient<unknown>, signal: AbortSignal) => {
       const tasks = member.tasks(pool, signal).catch(() => undefined);
       return { load: await member.load(pool, signal), tasks: await tasks };
-    });
+    };
+    const list: Answered<Awaited<ReturnType<typeof ask>>>[] = [];
+    for await (const batch of this.#askInBatches(pool, ask)) list.push(...batch);
     const members = list.map(({ member: { name, url, version, sandbox }, answer }) => ({
       member: name,
       url,
@@ -90,14 +95,26 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     return { pool, members, tasks: union("tasks"), runtimes: union("runtimes") };
   }
 
-  async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
-    const list = await this.#askAll(pool, (member, signal) =>
-      member.children(pool, filter, signal),
-    );
-    return {
-      children: list.flatMap(({ answer }) => answer ?? []),
-      unreachable: list.filter(({ answer }) => answer === null).map(({ member }) => member.name),
-    };
+  children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+    return allChildren((page) => this.childrenPage(pool, { ...filter, ...page }));
+  }
+
+  /** One page of the children of a pool, merged from a page of each member. */
+  async childrenPage(pool: string, filter: ChildFilter & Page): Promise<PoolChildList> {
+    const ask = (member: MemberClient<unknown>, signal: AbortSignal) =>
+      member.children(pool, filter, signal);
+    const unreachable: string[] = [];
+    let merged: PageOf<ChildInfo> = { entries: [], nextCursor: undefined };
+    // Each batch is merged at once, so that no more than one batch of pages is held.
+    for await (const batch of this.#askInBatches(pool, ask)) {
+      const pages = batch.flatMap(({ answer }) => answer ?? []);
+      unreachable.push(...batch.filter(({ answer }) => !answer).map(({ member }) => member.name));
+      const all = [merged, ...pages];
+      const more = all.some(({ nextCursor }) => nextCursor !== undefined);
+      const entries = all.flatMap((each) => each.entries);
+      merged = pageOf(entries, { ...filter, keyOf: keyOfChild, more });
+    }
+    return { children: [...merged.entries], unreachable, ...nextOf(merged) };
   }
 
   async childUrl(id: string) {
@@ -123,33 +140,40 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   }
 
   /**
-   * Asks every member of a pool. The answer of a member that fails or is slow is null.
+   * Asks every member of a pool. The answer of a member that fails or is slow is null. A member
+   * that has just left the pool is left out.
    *
-   * @throws {PoolError} `pool_not_found` without members; a refusal that concerns the caller, when
-   *   no member answers.
+   * @throws {PoolError} as {@link nobodyIn} without members; a refusal that concerns the caller,
+   *   when no member answers.
    */
-  async #askAll<T>(
-    pool: string,
-    ask: (member: MemberClient<unknown>, signal: AbortSignal) => Promise<T>,
-  ) {
+  async *#askInBatches<T>(pool: string, ask: Ask<T>): AsyncGenerator<Answered<T>[], void> {
     const { members, clientOf } = this.#directory;
     const all = await members.in(pool);
-    if (all.length === 0) throw PoolError.of("pool_not_found", `no member serves pool ${pool}`);
-    const answers: { member: Member; answer: T | null }[] = [];
+    if (all.length === 0) throw await nobodyIn(pool, members);
     let refusal: PoolError | undefined;
-    const askOne = async (member: Member) => {
-      const signal = AbortSignal.timeout(LIST_TIMEOUT_MS);
-      const answer = await ask(clientOf(member), signal).catch((error: unknown) => {
+    let hasAnswer = false;
+    const askOne = async (member: Member): Promise<Answered<T>[]> => {
+      try {
+        const answer = await ask(clientOf(member), AbortSignal.timeout(LIST_TIMEOUT_MS));
+        hasAnswer = true;
+        return [{ member, answer }];
+      } catch (error) {
+        if (error instanceof PoolError && error.code === "pool_not_found") return [];
         refusal = refusalIn(error) ?? refusal;
-        return null;
-      });
-      return { member, answer };
+        return [{ member, answer: null }];
+      }
     };
     for (let from = 0; from < all.length; from += LIST_CONCURRENCY) {
       const batch = all.slice(from, from + LIST_CONCURRENCY);
-      answers.push(...(await Promise.all(batch.map(askOne))));
+      yield (await Promise.all(batch.map(askOne))).flat();
     }
-    if (refusal && answers.every(({ answer }) => answer === null)) throw refusal;
-    return answers;
+    if (refusal && !hasAnswer) throw refusal;
   }
+}
+
+type Ask<T> = (member: MemberClient<unknown>, signal: AbortSignal) => Promise<T>;
+
+interface Answered<T> {
+  readonly member: Member;
+  readonly answer: T | null;
 }

@@ -1,11 +1,11 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import { neverSent } from "../http/client.ts";
+import { neverSent } from "../http/faults.ts";
+import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
-import type { Member, Members } from "./members.ts";
+import { type Member, type Members, nobodyIn } from "./members.ts";
 import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 
@@ -37,7 +37,8 @@ export interface Directory<Admitted> {
  * Places a child at one of the members. The deadline of the spec starts here, and covers the wait
  * for a slot.
  *
- * @throws {PoolError} `deadline_exceeded` before a member admits; `member_lost` when a member was
+ * @throws {PoolError} `pool_not_found` for a pool that nobody registered; `deadline_exceeded`
+ *   before a member admits; `member_lost` when a member was
  *   lost while it may have admitted; the errors of `placeOrWait`; a refusal that concerns the
  *   caller.
  */
@@ -80,7 +81,12 @@ export async function placeDirectly<Admitted>(
   try {
     return await placeOrWait(
       {
-        tryNow: async (effort) => place(pool, await candidates(), { probe, admit, effort }),
+        tryNow: async (effort) => {
+          const fit = await candidates();
+          // A caller that waits already goes on waiting: the members may be about to be back.
+          if (fit.length === 0 && effort !== "sample") throw await nobodyIn(pool, members);
+          return place(pool, fit, { probe, admit, effort });
+        },
         choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
         request: (member, ms, leaving) =>
           clientOf(member).requestSlot({ pool, waitMs: ms, sandbox }, leaving),
@@ -92,7 +98,7 @@ export async function placeDirectly<Admitted>(
   } catch (error) {
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
-    throw refusalIn((error as Error).cause) ?? error;
+    throw refusalIn((error as Error | undefined)?.cause) ?? error;
   }
 }
 

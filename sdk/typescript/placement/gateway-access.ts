@@ -1,17 +1,12 @@
 /** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import type { ChildInfo, Count } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import {
-  type Answer,
-  type Client,
-  neverSent,
-  noAnswer,
-  type RequestOptions,
-} from "../http/client.ts";
-import { postSpec, type SpecRequest } from "../http/send-spec.ts";
+import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
+import { neverSent } from "../http/faults.ts";
+import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
 import {
   type Access,
+  allChildren,
   type ChildFilter,
   ownerOf,
   type PlaceOptions,
@@ -20,6 +15,7 @@ import {
   type PoolList,
   queryOf,
 } from "./access.ts";
+import { allPages } from "./pages.ts";
 
 /** 30 seconds for the gateway, which may have to try many members, to answer a placement. */
 const PLACE_TIMEOUT_MS = 30_000;
@@ -56,13 +52,18 @@ export class GatewayAccess implements Access {
   ): Promise<ChildInfo> {
     const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
     const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
-    return answer.body.json().catch((error: unknown) => {
-      throw noAnswer(this.#url, error);
-    }) as Promise<ChildInfo>;
+    return jsonOf<ChildInfo>(answer).catch((error: unknown) => {
+      throw options.signal?.aborted ? error : noAnswer(this.#url, error);
+    });
   }
 
-  pools(): Promise<PoolList> {
-    return this.#ask(`${this.#url}/pools`);
+  async pools(): Promise<PoolList> {
+    const pools: PoolList["pools"] = [];
+    for await (const page of allPages((at) =>
+      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`),
+    ))
+      pools.push(...page.pools);
+    return { pools };
   }
 
   pool(pool: string): Promise<PoolInfo> {
@@ -70,7 +71,8 @@ export class GatewayAccess implements Access {
   }
 
   children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
-    return this.#ask(`${this.#of(pool)}/children${queryOf(filter)}`);
+    const url = `${this.#of(pool)}/children`;
+    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`));
   }
 
   async childUrl(id: string) {
@@ -86,7 +88,7 @@ export class GatewayAccess implements Access {
 
   async #post(url: string, request: SpecRequest) {
     const answer = await postSpec(this.#client, url, request).catch((error: unknown) => {
-      if (request.signal?.aborted) throw error;
+      if (error instanceof PoolError || request.signal?.aborted) throw error;
       throw this.#unreachable(error) ?? noAnswer(this.#url, error);
     });
     if (answer instanceof PoolError) throw answer;
@@ -97,7 +99,7 @@ export class GatewayAccess implements Access {
     try {
       return await this.#client.json<T>(url, options);
     } catch (error) {
-      throw this.#unreachable((error as Error).cause) ?? error;
+      throw this.#unreachable((error as Error | undefined)?.cause) ?? error;
     }
   }
 

@@ -1,16 +1,18 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import type { ChildInfo, Count, Tasks } from "../../../openapi/resources.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
+import type { Child as ChildInfo, Count, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { readSlotEvents } from "../http/read-events.ts";
-import { postSpec } from "../http/send-spec.ts";
-import { type ChildFilter, type PlaceOptions, queryOf } from "./access.ts";
+import { type ChildSpecInput, postSpec } from "../http/send-spec.ts";
+import { type ChildFilter, type PlaceOptions, type PoolChildList, queryOf } from "./access.ts";
 import type { Member } from "./members.ts";
+import type { Page, PageOf } from "./pages.ts";
 
 /** 10 seconds for an admission; a member that says nothing for this long is lost. */
 const ADMIT_TIMEOUT_MS = 10_000;
+
+type ChildList = Pick<PoolChildList, "children" | "nextCursor">;
 
 /** A wait in a member's queue. */
 export type SlotRequest = Pick<ChildSpecInput, "waitMs" | "sandbox"> & { readonly pool: string };
@@ -32,8 +34,12 @@ export interface MemberClient<Admitted> {
   load(pool: string, signal: AbortSignal): Promise<Load>;
   /** The tasks and runtimes of the member's pool. */
   tasks(pool: string, signal: AbortSignal): Promise<Tasks>;
-  /** The children of the member's pool that fit the filter. */
-  children(pool: string, filter: ChildFilter, signal: AbortSignal): Promise<readonly ChildInfo[]>;
+  /** One page of the children of the member's pool that fit the filter. */
+  children(
+    pool: string,
+    filter: ChildFilter & Page,
+    signal: AbortSignal,
+  ): Promise<PageOf<ChildInfo>>;
   /**
    * Waits in the member's queue, and holds the slot that it grants, until the signal aborts.
    *
@@ -67,9 +73,10 @@ export class RemoteMember implements MemberClient<Answer> {
     return this.#client.json(`${this.#url}/tasks${queryOf({ pool })}`, { signal });
   }
 
-  async children(pool: string, filter: ChildFilter, signal: AbortSignal) {
+  async children(pool: string, filter: ChildFilter & Page, signal: AbortSignal) {
     const url = `${this.#url}/children${queryOf({ ...filter, pool })}`;
-    return (await this.#client.json<{ children: ChildInfo[] }>(url, { signal })).children;
+    const { children, nextCursor } = await this.#client.json<ChildList>(url, { signal });
+    return { entries: children, nextCursor };
   }
 
   async *requestSlot(body: SlotRequest, signal: AbortSignal) {
@@ -79,7 +86,7 @@ export class RemoteMember implements MemberClient<Answer> {
       accept: "text/event-stream",
       signal,
     });
-    if (answer.statusCode !== 200) throw await this.#client.problem(answer);
+    if (answer.status !== 200) throw await this.#client.problem(answer);
     yield* readSlotEvents(answer.body);
   }
 

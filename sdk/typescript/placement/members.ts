@@ -1,4 +1,5 @@
 /** The members of pools: the seam between placement and the registry that lists them. */
+import { PoolError } from "../../../openapi/errors.ts";
 import type { SandboxLevel } from "../../../openapi/limits.ts";
 
 /** A server process that belongs to pools. These facts are static; its load is not among them. */
@@ -18,8 +19,37 @@ export interface Members {
   in(pool: string): Promise<readonly Member[]>;
   /** The members of all pools that may admit children. */
   all(): Promise<readonly Member[]>;
+  /** The members of all pools, also while they drain or are lost, until the registry drops them. */
+  registered(): Promise<readonly Member[]>;
   /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
   /** Stops watching. */
   close(): void;
+}
+
+/** A refusal names at most 20 pools. */
+const MAX_NAMES = 20;
+
+/** Names of pools for a message. */
+export function listed(pools: Iterable<string>): string {
+  const names = [...new Set(pools)].sort();
+  const rest = names.length - MAX_NAMES;
+  const shown = names.slice(0, MAX_NAMES).join(", ") || "none";
+  return rest > 0 ? `${shown} and ${rest} more` : shown;
+}
+
+/**
+ * The error for a pool in which no member may admit children: `pool_not_found` when nobody has
+ * registered it; `no_members_available` when its members drain or are lost.
+ */
+export async function nobodyIn(pool: string, members: Members): Promise<PoolError> {
+  const registered = await members.registered();
+  const count = registered.filter(({ pools }) => Object.hasOwn(pools, pool)).length;
+  if (count > 0)
+    return PoolError.of(
+      "no_members_available",
+      `pool ${pool}: none of its ${count} members is ready; they start, drain, or are lost`,
+    );
+  const pools = listed(registered.flatMap((member) => Object.keys(member.pools)));
+  return PoolError.of("pool_not_found", `no member serves pool ${pool}; the pools are: ${pools}`);
 }

@@ -81,10 +81,11 @@ export class SlotQueues {
   /** The next granted slot; undefined when none is granted in `ms`, or no queue is left. */
   async next(ms: number, signal: AbortSignal | undefined): Promise<GrantedSlot | undefined> {
     if (!this.#granted && this.count > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
       signal?.addEventListener("abort", this.#wake);
-      await within(Math.max(0, ms), promise);
+      await within(Math.max(0, ms), woken);
       signal?.removeEventListener("abort", this.#wake);
     }
     const granted = this.#granted;

@@ -1,9 +1,16 @@
 /** A pause that a signal ends early. */
-import { setTimeout } from "node:timers/promises";
 
 /** Waits this many milliseconds. @throws the signal's own reason as soon as it aborts. */
-export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  // The timer rejects with an AbortError of its own, where callers expect the reason.
-  await setTimeout(ms, undefined, signal ? { signal } : {}).catch(() => {});
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  await new Promise<void>((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    signal?.addEventListener("abort", over);
+  });
   signal?.throwIfAborted();
 }

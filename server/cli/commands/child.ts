@@ -1,6 +1,6 @@
 /** The commands about one child: logs, stop, stdin, signal. */
-import { SignalSchema } from "../../../openapi/resources.ts";
-import { type DistributedPool, PoolError } from "../../../sdk/typescript/index.ts";
+import { SignalRequestSchema } from "../../../openapi/schemas/resources.ts";
+import { type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 import { printEvent, printEvents } from "./print-events.ts";
@@ -52,7 +52,7 @@ export async function stdin(pools: DistributedPool, parsed: Parsed): Promise<num
 
 export async function signal(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const [id, name] = argumentsOf(parsed, "a child id", "a signal");
-  const checked = SignalSchema.safeParse({ signal: name });
+  const checked = SignalRequestSchema.safeParse({ signal: name });
   if (!checked.success) throw new UsageError(`${checked.error.issues[0]?.message}; got ${name}`);
   await pools.child(id).signal(checked.data.signal);
   return 0;

@@ -1,7 +1,7 @@
 /** `dpool config-schema`: the JSON Schema of the configuration file. */
 import { z } from "zod";
-import { LimitsSchema } from "../../../openapi/limits.ts";
-import { PoolNameSchema } from "../../../openapi/names.ts";
+import { LimitsSchema } from "../../../openapi/schemas/limits.ts";
+import { PoolNameSchema } from "../../../openapi/schemas/names.ts";
 import { PoolOptionsSchema } from "../../member/pool-options.ts";
 import { RuntimesSchema } from "../../runtimes/configured.ts";
 import { DEFAULT_LIMITS } from "../../sandbox/confinement.ts";

@@ -1,7 +1,7 @@
 /** The client of a command: it asks one member, or finds members through Consul. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../../openapi/errors.ts";
-import { DistributedPool } from "../../../sdk/typescript/index.ts";
+import { DistributedPool } from "../../../sdk/typescript/node.ts";
 import { DEFAULTS } from "../../member/options.ts";
 import { consulOf, type Environment, type Parsed } from "../parse.ts";
 import { blamingUsage, UsageError } from "../usage-error.ts";

@@ -1,6 +1,6 @@
 /** The commands about members and their children: ps, members, drain. */
-import type { ChildInfo } from "../../../openapi/resources.ts";
-import type { DistributedPool } from "../../../sdk/typescript/index.ts";
+import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
+import type { DistributedPool } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 import { write } from "./print-events.ts";

@@ -1,7 +1,7 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
 import { inspect } from "node:util";
 import { PoolError, type Problem } from "../../../openapi/errors.ts";
-import { outputBytes, type PoolEvent } from "../../../sdk/typescript/index.ts";
+import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
 import { checkArguments } from "../../../sdk/typescript/values.ts";
 import { ProgressBar } from "../progress-bar.ts";
 

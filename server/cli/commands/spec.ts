@@ -2,8 +2,8 @@
 import { access } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { messageOf } from "../../../openapi/errors.ts";
-import type { ChildSpecInput } from "../../../openapi/spec.ts";
-import type { Spec } from "../../../sdk/typescript/index.ts";
+import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
+import type { Spec } from "../../../sdk/typescript/node.ts";
 import type { Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 

@@ -1,5 +1,6 @@
 /** The options of a member: one entry is the source of flag, variable, key, check and text. */
 import { z } from "zod";
+import { isLoopback } from "../../access/browser-guard.ts";
 
 export interface Option {
   /**
@@ -30,6 +31,13 @@ export interface MemberOption extends Option {
 export function whole(min: number, max: number): z.ZodInt {
   const error = `expected a whole number from ${min} to ${max}`;
   return z.int(error).min(min, error).max(max, error);
+}
+
+/** Whether a text is an exact origin as a browser sends it: https, or http on this machine. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (url?.origin !== text || text.includes("*")) return false;
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
 }
 
 const DAY_MS = 86_400_000;
@@ -181,6 +189,20 @@ export const MEMBER_OPTIONS = {
     doc: "Streams open at a time for each token, or address.",
     schema: whole(1, 1_000_000),
     default: 1_000,
+    reload: true,
+  },
+  corsOrigin: {
+    value: "ORIGIN",
+    doc:
+      "An origin whose web pages may call from a browser, such as https://app.example.org; " +
+      "http only on loopback. Each is named in full: there are no patterns. Repeatable.",
+    otherwise: "none",
+    schema: z.array(
+      z
+        .string()
+        .refine(isOrigin, "expected an origin, such as https://app.example.org, without path or *"),
+    ),
+    path: "corsOrigins",
     reload: true,
   },
   host: {

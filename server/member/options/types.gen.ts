@@ -65,6 +65,12 @@ export interface TableOptions {
   /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
+   * An origin whose web pages may call from a browser, such as https://app.example.org; http
+   * only on loopback. Each is named in full: there are no patterns. Repeatable. A reload takes
+   * it.
+   */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /**
    * Address to listen on. Anything but loopback requires --token-file, --jwks-url or
    * --insecure. Default "127.0.0.1".
    */
@@ -123,8 +129,9 @@ export interface PoolOptions {
 /** The most that a child of a pool may use. */
 export interface PoolLimits {
   /**
-   * Memory of all processes of the child together, without swap. Its workspace and temporary
-   * files count. A child that takes more is killed: `out_of_memory`. Default 1073741824.
+   * Memory of all processes of the child together in bytes, without swap. Its workspace and
+   * temporary files count. A child that takes more is killed: `out_of_memory`. Default
+   * 1073741824.
    */
   readonly memoryBytes?: number | undefined;
   /** Processes and threads at the same time. Node alone takes 11. Default 256. */

@@ -13,7 +13,7 @@ import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { FunctionErrorSchema } from "../../../openapi/errors.ts";
+import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import { SOURCE_PLACEHOLDER } from "../configured.ts";
 import { contextEnvironment, type Outcome, type Runtime, type Work } from "../runtime.ts";

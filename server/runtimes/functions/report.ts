@@ -1,7 +1,7 @@
 /** Reads how a job ended from the runner's report, which the function may have forged. */
 import { z } from "zod";
-import { FunctionErrorSchema } from "../../../openapi/errors.ts";
-import { MAX_NESTING, nestsAtMost } from "../../../openapi/values.ts";
+import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
+import { MAX_NESTING, nestsAtMost } from "../../../openapi/schemas/values.ts";
 import type { Exit } from "../../sandbox/sandbox.ts";
 import { NOT_STARTED, type Outcome, type StartedWork } from "../runtime.ts";
 import { MAX_LINE_BYTES, type Received } from "./channel.ts";

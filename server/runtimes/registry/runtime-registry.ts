@@ -4,7 +4,7 @@
  */
 import { PoolError } from "../../../openapi/errors.ts";
 import type { SandboxLevel } from "../../../openapi/limits.ts";
-import type { ChildSpec } from "../../../openapi/spec.ts";
+import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
 import type { Confinement } from "../../sandbox/confinement.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { bun } from "../bun.ts";

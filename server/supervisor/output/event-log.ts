@@ -99,6 +99,11 @@ export class EventLog {
     return this.#closed && id === this.#ring.nextId - 1;
   }
 
+  /** Bytes of stdout that the child has written so far. */
+  get stdoutBytes(): number {
+    return this.#ring.stdoutBytes;
+  }
+
   /** Bytes of memory that the log holds. */
   get heldBytes(): number {
     return this.#ring.heldBytes;

@@ -86,11 +86,9 @@ async function run(job: Job): Promise<void> {
         `function.args: expected what devalue.stringify gives; ${String(error)}`,
       );
     }
-    const value = await fn(...args, {
-      ...job.context,
-      signal: stop.signal,
-      progress: progress.progress,
-    });
+    const context = { ...job.context, signal: stop.signal, progress: progress.progress };
+    // `length` counts the parameters before the first one that has a default or is a rest.
+    const value = await (fn.length > args.length ? fn(...args, context) : fn(...args));
     reportOnce(valueReport(value, job.encoding));
   } catch (error) {
     reportOnce(

@@ -1,5 +1,6 @@
 /** Decodes a function's arguments, and encodes its value or error into a report. */
 import { stringify, unflatten } from "devalue";
+import { flawIn } from "../../../../sdk/typescript/json-values.ts";
 import type { Job, ReportBody } from "../../functions/messages.ts";
 
 /** The arguments of a job. @throws {Error} for arguments that are not in the job's encoding. */
@@ -15,14 +16,14 @@ export function argumentsOf({ args, encoding }: Job): unknown[] {
 export function valueReport(value: unknown, encoding: Job["encoding"]): ReportBody {
   try {
     if (encoding === "devalue") return { kind: "returned", value: JSON.parse(stringify(value)) };
-    const loss = lossIn(value, "the value", new Set());
-    const json = loss === undefined ? JSON.stringify(value ?? null) : undefined;
+    const flaw = flawIn(value ?? null, "value");
+    const json = flaw === undefined ? JSON.stringify(value ?? null) : undefined;
     if (json !== undefined) return { kind: "returned", value: JSON.parse(json) };
-    return cannotTravel(`expected a value that JSON can carry; ${loss ?? "it has none"}`);
+    return cannotTravel(`expected a value that JSON can carry; ${flaw ?? "it has none"}`);
   } catch (error) {
-    const { path, name, message } = error as { path?: unknown; name?: unknown; message?: unknown };
+    const { path, name, message } = (error ?? {}) as Record<string, unknown>;
     if (name === "DevalueError")
-      return cannotTravel(`expected a value that devalue can carry; the value${path}: ${message}`);
+      return cannotTravel(`expected a value that devalue can carry; value${path}: ${message}`);
     return cannotTravel(`expected a value that can be read; reading it threw ${textOf(error)}`);
   }
 }
@@ -33,28 +34,6 @@ function cannotTravel(message: string): ReportBody {
     error: { name: "TypeError", message },
     detail: `the function returned what cannot travel: ${message}`,
   };
-}
-
-/** The classes whose instances lose their contents in JSON, beside views of buffers. */
-const EMPTY_IN_JSON = [Map, Set, Promise, RegExp, Error, ArrayBuffer];
-
-/** The part of a value that JSON would change or drop silently; undefined for none. */
-function lossIn(value: unknown, path: string, within: ReadonlySet<object>): string | undefined {
-  if (value === null || ["undefined", "string", "boolean"].includes(typeof value)) return undefined;
-  if (typeof value === "number") return Number.isFinite(value) ? undefined : `${path} is ${value}`;
-  if (typeof value !== "object") return `${path} is a ${typeof value}`;
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function") return undefined;
-  if (within.has(value)) return `${path} is part of a cycle`;
-  if (ArrayBuffer.isView(value) || EMPTY_IN_JSON.some((type) => value instanceof type))
-    return `${path} is an instance of ${value.constructor.name}`;
-  const inside = new Set(within).add(value);
-  const isArray = Array.isArray(value);
-  for (const [key, item] of isArray ? value.entries() : Object.entries(value)) {
-    const at = isArray ? `${path}[${key}]` : `${path}.${key}`;
-    const loss = isArray && item === undefined ? `${at} is undefined` : lossIn(item, at, inside);
-    if (loss) return loss;
-  }
-  return undefined;
 }
 
 /** A thrown value as text, whose conversion may throw again. */

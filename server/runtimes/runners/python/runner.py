@@ -24,6 +24,10 @@ import types
 CHANNEL = 3
 SOURCE = "function.py"
 SAFE_INTEGER = 2**53 - 1
+# MAX_NESTING in openapi/schemas/values.ts.
+MAX_NESTING = 1_000
+# Python's default is 1,000, and reading or writing JSON takes one of it for each level.
+sys.setrecursionlimit(sys.getrecursionlimit() + MAX_NESTING)
 # The least number of seconds between two messages, so that they do not slow a tight loop down.
 PROGRESS_PAUSE = 0.05
 # 200 characters: the server shows no more of a message.
@@ -164,54 +168,95 @@ def function_of(job):
     return found
 
 
-def takes_context(function):
-    """Whether a function has a parameter for the context."""
+def with_context(function, args, context):
+    """The positional and named arguments of a call, with the context where the function takes it.
+
+    It takes the context in a parameter without a default: the positional one behind the
+    arguments, or a keyword-only one named `context`.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return False
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return any(
-        each.kind is inspect.Parameter.VAR_KEYWORD
-        or (each.name == "context" and each.kind in kinds)
-        for each in parameters
-    )
+        return args, {}
+    required = [each for each in parameters if each.default is inspect.Parameter.empty]
+    if any(each.name == "context" and each.kind is each.KEYWORD_ONLY for each in required):
+        return args, {"context": context}
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    takes = sum(each.kind in positional for each in required) > len(args)
+    return [*args, context] if takes else args, {}
 
 
-def loss_in(value, path, within):
-    """The part of a value that JSON would change or cannot carry; None for none."""
-    if value is None or isinstance(value, (bool, str)):
+def instead_of(value):
+    """The form in which a function can return a value of a class."""
+    if hasattr(value, "isoformat"):
+        return "its isoformat()"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "text, such as base64"
+    if isinstance(value, (set, frozenset)) or hasattr(value, "__next__"):
+        return "a list"
+    return "a dict, a list, text or a number"
+
+
+def flaw_of(value):
+    """The reason why JSON does not carry a value, apart from its items; None when it does."""
+    if value is None or isinstance(value, (bool, str, list, tuple)):
         return None
     if isinstance(value, int):
         if abs(value) <= SAFE_INTEGER:
             return None
-        return f"{path} is an integer beyond 2**53, which readers of JSON change"
+        return "an integer beyond 2**53, which readers of JSON change: return text instead"
     if isinstance(value, float):
-        return None if math.isfinite(value) else f"{path} is {value}"
-    if not isinstance(value, (list, tuple, dict)):
-        return f"{path} is a {type(value).__name__}"
-    if id(value) in within:
-        return f"{path} is part of a cycle"
-    inside = within | {id(value)}
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in pairs:
-        if isinstance(value, dict) and not isinstance(key, str):
-            return f"{path} has the key {key!r}, which is no string"
-        loss = loss_in(item, f"{path}[{key!r}]", inside)
-        if loss:
-            return loss
-    return None
+        return None if math.isfinite(value) else f"{value}: return None or text instead"
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                return f"a dict with the key {key!r}, which is not a string"
+        return None
+    return f"an instance of {type(value).__name__}: return {instead_of(value)} instead"
+
+
+def flaw_in(value):
+    """The first part of a value that JSON would change or lose, with its path; None for none.
+
+    Does not recurse. A level is a container, its items, and the key of the current item.
+    """
+    levels = []
+    ancestors = set()
+
+    def look(item):
+        """The flaw of one item. An item that contains others becomes the innermost level."""
+        flaw = flaw_of(item)
+        if flaw is not None or not isinstance(item, (list, tuple, dict)):
+            return flaw
+        if id(item) in ancestors:
+            return "part of a cycle"
+        if len(levels) == MAX_NESTING:
+            return f"nested more than {MAX_NESTING} levels deep"
+        ancestors.add(id(item))
+        pairs = item.items() if isinstance(item, dict) else enumerate(item)
+        levels.append([item, iter(pairs), None])
+        return None
+
+    flaw = look(value)
+    while flaw is None and levels:
+        level = levels[-1]
+        pair = next(level[1], None)
+        if pair is None:
+            levels.pop()
+            ancestors.discard(id(level[0]))
+        else:
+            level[2], item = pair
+            flaw = look(item)
+    path = "".join(f"[{key!r}]" for _, _, key in levels)
+    return flaw and f"value{path} is {flaw}"
 
 
 def value_report(value):
     """The report of a returned value. A value that JSON would change or lose is an error."""
-    try:
-        loss = loss_in(value, "the value", frozenset())
-        if loss is None:
-            return {"kind": "returned", "value": json.loads(json.dumps(value, allow_nan=False))}
-    except RecursionError:
-        loss = "it is nested too deep"
-    message = f"expected a value that JSON can carry; {loss}"
+    flaw = flaw_in(value)
+    if flaw is None:
+        return {"kind": "returned", "value": json.loads(json.dumps(value, allow_nan=False))}
+    message = f"expected a value that JSON can carry; {flaw}"
     return {
         "kind": "threw",
         "error": {"name": "TypeError", "message": message},
@@ -297,8 +342,9 @@ class Runner:
             if job.get("loadOnly"):
                 return value_report(None)
             self.signal = context.signal
-            self.heeds_signal = takes_context(function)
-            value = function(*job["args"], **({"context": context} if self.heeds_signal else {}))
+            args, named = with_context(function, job["args"], context)
+            self.heeds_signal = args is not job["args"] or named != {}
+            value = function(*args, **named)
             if inspect.isawaitable(value):
 
                 async def awaited():

@@ -1,0 +1,75 @@
+/**
+ * The form for generators, OpenAPI 3.1: each operation has one type of request and one of answer,
+ * so a generated client needs no `Accept` of its own. The operations keep their names.
+ */
+import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./walk.ts";
+
+/** The media types of an answer, the preferred one first. */
+const ANSWERS = ["application/json", "text/event-stream", "application/octet-stream"];
+
+/** Keywords that refuse values but give no type: some generators stop at them. */
+const REFUSALS = [
+  "prefixItems",
+  "propertyNames",
+  "not",
+  "contentEncoding",
+  "contentMediaType",
+  "contentSchema",
+];
+
+/**
+ * Most generators take the schema for that of the whole answer, and wait for its end. As text, it
+ * can be read line by line. The schemas of the events stay, for those who read them.
+ */
+const STREAM = {
+  type: "string",
+  description: "Server-sent events, whose `data` lines are JSON: see `x-itemSchema`.",
+};
+
+/** @param document in its canonical form. */
+export function sdkForm(document: Node): Node {
+  const paths = mapValues(document.paths as Node, (methods) =>
+    mapValues(methods as Node, (operation) => singleForms(operation as Node)),
+  );
+  return pruned(mapSchemas({ ...document, paths }, schemaForm));
+}
+
+/** A schema without what some generators cannot take: see `REFUSALS`, and text beside objects. */
+function schemaForm(schema: Node): Node {
+  const { oneOf } = schema;
+  const plain = without(schema, ...REFUSALS);
+  if (!Array.isArray(oneOf) || !oneOf.some(({ $ref }) => $ref)) return plain;
+  // `{"text": ...}` says the same as the text.
+  return { ...plain, oneOf: oneOf.filter(({ type }) => type !== "string") };
+}
+
+function singleForms(operation: Node): Node {
+  const responses = oneAnswer(operation.responses as Node);
+  const body = operation.requestBody;
+  if (!isNode(body)) return { ...operation, responses };
+  const content = preferred(body.content as Node, ["application/json"]);
+  return { ...operation, requestBody: { ...body, content }, responses };
+}
+
+/** The refusals, and the success whose media type is preferred, in that type alone. */
+function oneAnswer(responses: Node): Node {
+  const successes = Object.entries(responses).filter(([status]) => Number(status) < 400);
+  const contentOf = (answer: unknown) => ((answer as Node).content ?? {}) as Node;
+  const type = ANSWERS.find((each) => successes.some(([, answer]) => contentOf(answer)[each]));
+  const [chosen] = successes.find(([, answer]) => !type || contentOf(answer)[type]) ?? [];
+  return mapValues(responses, (answer, status) => {
+    if (Number(status) >= 400) return answer;
+    if (status !== chosen) return undefined;
+    const content = type && preferred(contentOf(answer), [type]);
+    return content ? { ...(answer as Node), content } : answer;
+  });
+}
+
+/** The content of the first of these types that there is, or else of its own first one. */
+function preferred(content: Node, types: readonly string[]): Node {
+  const type = types.find((each) => content[each]) ?? Object.keys(content)[0] ?? "";
+  const media = content[type] as Node;
+  // Examples of single events are none of the text.
+  const text = { ...without(media, "examples"), schema: STREAM };
+  return { [type]: type === "text/event-stream" ? text : media };
+}

@@ -1,0 +1,37 @@
+/** The form for generators that read OpenAPI 3.0 only. */
+import { mapSchemas, type Node, pruned, without } from "./walk.ts";
+
+const LICENSE = { name: "MIT", url: "https://spdx.org/licenses/MIT.html" };
+
+/** Gives a schema by its reference. */
+type Find = (ref: unknown) => Node;
+
+/** @param document in the form for generators; see `sdkForm`. */
+export function version30(document: Node): Node {
+  const { schemas } = document.components as { readonly schemas: Node };
+  const find: Find = (ref) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
+  const { info, ...rest } = mapSchemas(document, (schema) => schema30(schema, find));
+  const about = { ...without(info as Node, "summary"), license: LICENSE };
+  return pruned({ ...rest, openapi: "3.0.3", info: about });
+}
+
+/** A reference without keywords beside it; `nullable` for null; `example` for `examples`. */
+function schema30(schema: Node, find: Find): Node {
+  if (schema.$ref) return { $ref: schema.$ref };
+  const { examples, ...rest } = nullable(schema, find);
+  return Array.isArray(examples) ? { ...rest, example: examples[0] } : rest;
+}
+
+const isNull = (schema: Node) => schema.type === "null";
+
+function nullable(schema: Node, find: Find): Node {
+  const { type, oneOf } = schema;
+  if (Array.isArray(type) && type.includes("null"))
+    return { ...schema, type: type.find((each) => each !== "null"), nullable: true };
+  if (!Array.isArray(oneOf) || !oneOf.some(isNull)) return schema;
+  const reference = oneOf.find((each) => !isNull(each));
+  const referred = find(reference.$ref);
+  // A reference would refuse null, so a simple value stands here itself.
+  const value = referred.properties ? { type: "object", allOf: [reference] } : referred;
+  return { ...value, ...without(schema, "oneOf"), nullable: true };
+}

@@ -1,0 +1,95 @@
+/** The query parameters that several operations share. Every value of a query is text. */
+import { z } from "@hono/zod-openapi";
+import { SPEC_HEADER } from "../bodies.ts";
+import { ChildStatusSchema } from "../schemas/resources.ts";
+
+/** The most entries that one page of a listing has. */
+export const MAX_PAGE = 1_000;
+
+const DEFAULT_PAGE = 100;
+
+/** The longest cursor: a time, an id and their encoding fit. */
+const MAX_CURSOR_LENGTH = 512;
+
+/** A whole number from `min` to `max`, both included. */
+export function wholeNumber(min: number, max: number) {
+  return z
+    .string()
+    .refine(
+      (text) => /^[0-9]{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max,
+      `expected a whole number from ${min} to ${max}`,
+    )
+    .transform(Number)
+    .openapi({ type: "integer", minimum: min, maximum: max });
+}
+
+/** A parameter that may be repeated. */
+export function repeatable<S extends z.ZodType>(value: S) {
+  return z.preprocess(
+    (given) => (given === undefined ? given : [given].flat()),
+    z.array(value).optional(),
+  );
+}
+
+/** Chooses one page of a listing. */
+export const page = {
+  limit: wholeNumber(1, MAX_PAGE)
+    .default(DEFAULT_PAGE)
+    .openapi({
+      description: "The most entries of this page.",
+      type: "integer",
+      minimum: 1,
+      maximum: MAX_PAGE,
+      default: DEFAULT_PAGE as unknown as string,
+      example: DEFAULT_PAGE,
+    }),
+  cursor: z
+    .string()
+    .max(MAX_CURSOR_LENGTH)
+    .optional()
+    .describe("The `nextCursor` of the page before. Default: the first page."),
+};
+
+/** Chooses the children of a listing, and one page of them. */
+export const childFilter = {
+  label: repeatable(z.string()).openapi({
+    description:
+      "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
+      "selects children that have all of the labels.",
+    type: "array",
+    items: { type: "string" },
+    example: ["job=nightly"],
+  }),
+  status: ChildStatusSchema.optional().openapi({
+    description: "Only children with this status. Default: all.",
+  }),
+  ...page,
+};
+
+const specDocs = {
+  description:
+    "The child spec as JSON, beside a body that is the child's input. A body that is JSON or " +
+    "multipart has the spec itself.",
+  contentMediaType: "application/json",
+};
+
+/** A child spec beside a body that is the child's input. */
+export const beside = {
+  query: z.strictObject({ spec: z.string().optional().openapi(specDocs) }),
+  headers: z.object({
+    [SPEC_HEADER]: z
+      .string()
+      .optional()
+      .openapi({ ...specDocs, description: `${specDocs.description} In ASCII: \\u00e9 for é.` }),
+  }),
+};
+
+/** The command of a pipe. The child spec checks its words. */
+export const commandInQuery = repeatable(z.string()).openapi({
+  description:
+    "The program and its arguments, one a parameter: `?command=gzip&command=-9`. It is a whole " +
+    "child spec; nothing else stands beside it.",
+  type: "array",
+  items: { type: "string" },
+  example: ["tr", "a-z", "A-Z"],
+});

@@ -1,0 +1,198 @@
+/**
+ * The events of a child's stream: `event:` equals `data.type`, `id:` counts up from 1, and exactly
+ * one event is terminal.
+ */
+import { z } from "@hono/zod-openapi";
+import { MAX_PROGRESS_MESSAGE } from "../events.ts";
+import { endingFields, RESULT_EXAMPLE } from "./endings.ts";
+import { PROBLEM_EXAMPLE, ProblemSchema } from "./problem.ts";
+import { ChildReferenceSchema, REFERENCE_EXAMPLE, SlotSchema } from "./resources.ts";
+
+/** The type of an event, which its other fields follow. */
+const typed = <T extends string>(type: T) =>
+  z.literal(type).openapi({ description: `The type of the event: \`${type}\`.` });
+
+export const QueuedEventSchema = z
+  .object({
+    type: typed("queued"),
+    position: z.int().min(1).describe("1 for the next caller to be served."),
+  })
+  .openapi("QueuedEvent", {
+    description: "The caller waits for a slot. There is no child yet, and the event carries no id.",
+    example: { type: "queued", position: 1 },
+  });
+
+export const PlacedEventSchema = z
+  .object({ type: typed("placed"), child: ChildReferenceSchema })
+  .openapi("PlacedEvent", {
+    description: "The child has a slot. Always the first event with an id.",
+    example: { type: "placed", child: REFERENCE_EXAMPLE },
+  });
+
+const outputFields = {
+  text: z.string().optional().describe("The output as text; absent for base64."),
+  base64: z.string().optional().describe("The output in base64; absent for text."),
+  lossy: z
+    .boolean()
+    .optional()
+    .describe(
+      "True when U+FFFD replaces bytes of `text` that were not UTF-8. Default false: `text` is " +
+        "all of it.",
+    ),
+};
+const outputDocs = {
+  description: "Output of the child: `text`, or `base64` when the spec asks for it.",
+};
+
+export const StdoutEventSchema = z
+  .object({ type: typed("stdout"), ...outputFields })
+  .openapi("StdoutEvent", { ...outputDocs, example: { type: "stdout", text: "Linux\n" } });
+export const StderrEventSchema = z
+  .object({ type: typed("stderr"), ...outputFields })
+  .openapi("StderrEvent", { ...outputDocs, example: { type: "stderr", text: "no such file\n" } });
+
+export const ProgressEventSchema = z
+  .object({
+    type: typed("progress"),
+    done: z
+      .number()
+      .min(0)
+      .describe(
+        "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
+          "exceed a `total` that was a guess.",
+      ),
+    total: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("The whole amount, in the same unit; absent when the child did not report it."),
+    message: z
+      .string()
+      .max(MAX_PROGRESS_MESSAGE)
+      .optional()
+      .describe(
+        "One line for people, without control characters. The child wrote it. Absent when it did " +
+          "not.",
+      ),
+  })
+  .openapi("ProgressEvent", {
+    description:
+      "Progress that the child reports itself: a command by lines such as `3/10 words` on its " +
+      "file descriptor 3, a function by its context. Events are throttled to five a second, and " +
+      "to fewer after some minutes; the last report before the end always comes.",
+    example: { type: "progress", done: 3, total: 10, message: "words" },
+  });
+
+export const GapEventSchema = z
+  .object({
+    type: typed("gap"),
+    droppedBytes: z.int().min(0).describe("The number of bytes that the reader missed."),
+  })
+  .openapi("GapEvent", {
+    description: "The reader missed this many bytes of output: they are no longer kept.",
+    example: { type: "gap", droppedBytes: 65_536 },
+  });
+
+export const ResultEventSchema = z
+  .object({ type: typed("result"), ...endingFields })
+  .openapi("ResultEvent", {
+    description: "Terminal: the child ended by itself.",
+    example: { type: "result", ...RESULT_EXAMPLE },
+  });
+
+export const FailedEventSchema = z
+  .object({
+    type: typed("failed"),
+    problem: ProblemSchema,
+    ...z.object(endingFields).partial().shape,
+  })
+  .openapi("FailedEvent", {
+    description: "Terminal: the child, or its placement, failed.",
+    example: { type: "failed", problem: PROBLEM_EXAMPLE },
+  });
+
+export const PoolEventSchema = z
+  .discriminatedUnion("type", [
+    QueuedEventSchema,
+    PlacedEventSchema,
+    StdoutEventSchema,
+    StderrEventSchema,
+    ProgressEventSchema,
+    GapEventSchema,
+    ResultEventSchema,
+    FailedEventSchema,
+  ])
+  .openapi("PoolEvent", {
+    description:
+      "An event of a child's stream. More types may come, so a client skips a type that it does " +
+      "not know.",
+    example: { type: "stdout", text: "Linux\n" },
+  });
+
+export const GrantedEventSchema = z
+  .object({ type: typed("granted"), slot: SlotSchema })
+  .openapi("GrantedEvent", {
+    description: "Terminal: the slot is held until `heldUntil`.",
+    example: {
+      type: "granted",
+      slot: {
+        id: "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
+        pool: "pipeline",
+        member: "m1",
+        heldUntil: "2026-01-31T12:00:05.000Z",
+      },
+    },
+  });
+
+export const SlotEventSchema = z
+  .discriminatedUnion("type", [QueuedEventSchema, GrantedEventSchema, FailedEventSchema])
+  .openapi("SlotEvent", {
+    description:
+      "An event of a wait for a slot. It carries no id. More types may come, so a client skips a " +
+      "type that it does not know.",
+    example: { type: "queued", position: 1 },
+  });
+
+const MESSAGES = { PoolEvent: PoolEventSchema, SlotEvent: SlotEventSchema } as const;
+
+/**
+ * The framing of the events, as JSON Schema: one server-sent event, before its data is parsed. Only
+ * the documents have it.
+ */
+export const EVENT_MESSAGES = Object.fromEntries(
+  Object.entries(MESSAGES).map(([name, { options }]) => {
+    const types = options.map(({ shape }) => shape.type.value);
+    return [name, messageOf(name, types)];
+  }),
+);
+
+function messageOf(event: string, types: readonly string[]) {
+  return {
+    type: "object",
+    description:
+      `One server-sent event in UTF-8, whose \`data\` is a \`${event}\`. The stream has no ` +
+      "`retry`. A comment line comes after 10 seconds of silence.",
+    required: ["event", "data"],
+    properties: {
+      id: {
+        type: "string",
+        description:
+          "The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. " +
+          "Absent for events that are not kept.",
+        pattern: "^[1-9][0-9]*$",
+      },
+      event: {
+        type: "string",
+        description: "The `type` of the event. More types may come.",
+        "x-extensible-enum": types,
+      },
+      data: {
+        type: "string",
+        description: "The event as one line of JSON.",
+        contentMediaType: "application/json",
+        contentSchema: { $ref: `#/components/schemas/${event}` },
+      },
+    },
+    examples: [{ event: "queued", data: '{"type":"queued","position":1}' }],
+  };
+}

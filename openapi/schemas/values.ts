@@ -1,0 +1,197 @@
+/** Values that callers send: text, bytes, files with their paths, nested JSON. */
+import { z } from "@hono/zod-openapi";
+
+/** Keywords of JSON Schema, which the types of the generator do not all know. */
+type Keywords = NonNullable<Parameters<z.ZodString["openapi"]>[0]> & object;
+
+/** Adds keywords to the documented schema. */
+export function documented<S extends z.ZodType>(schema: S, keywords: Record<string, unknown>): S {
+  return schema.openapi(keywords as Keywords);
+}
+
+/** A string that matches. The document has the pattern without the flags of JavaScript. */
+export function matching(pattern: RegExp, message: string): z.ZodString {
+  return z.string().regex(pattern, message).openapi({ pattern: pattern.source });
+}
+
+/** A string of at most `max` code points, as JSON Schema counts them. */
+export function shortText(max: number): z.ZodString {
+  return z
+    .string()
+    .refine(
+      (value) => value.length <= max || [...value].length <= max,
+      `expected at most ${max} characters`,
+    )
+    .openapi({ maxLength: max });
+}
+
+/** A whole number that a double holds exactly. */
+export const whole = () => z.int().max(Number.MAX_SAFE_INTEGER);
+
+/** A value that may be absent; its key is always there. */
+export const orNull = <S extends z.ZodType>(schema: S) => z.union([schema, z.null()]);
+
+export const noNul = (value: string) => !value.includes("\0");
+
+/** Text without NUL characters. */
+export const NO_NUL_PATTERN = "^[^\\x00]*$";
+
+export const utf8Bytes = (value: string) => new TextEncoder().encode(value).length;
+
+/**
+ * A record that refuses the key `__proto__`, which zod would drop silently.
+ *
+ * @param keywords of the documented schema of its keys.
+ */
+export function record<V extends z.ZodType>(
+  key: z.ZodString,
+  value: V,
+  keywords: Readonly<Record<string, unknown>>,
+): z.ZodRecord<z.ZodString, V> {
+  const refuse = (input: unknown, context: z.RefinementCtx) => {
+    if (typeof input === "object" && input !== null && Object.hasOwn(input, "__proto__"))
+      context.addIssue({ code: "custom", message: "expected no key __proto__" });
+    return input;
+  };
+  const propertyNames = { type: "string", ...keywords, not: { enum: ["__proto__"] } };
+  // The step before the record changes nothing, so the whole has the type of the record.
+  return documented(z.preprocess(refuse, z.record(key, value)), {
+    propertyNames,
+  }) as unknown as z.ZodRecord<z.ZodString, V>;
+}
+
+/** `JSON.stringify` fails for deeper values where little of the stack remains. */
+export const MAX_NESTING = 1_000;
+
+/** Whether a JSON value nests arrays and objects at most `levels` deep. Does not recurse. */
+export function nestsAtMost(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; ; depth++) {
+    level = level.filter((item) => typeof item === "object" && item !== null);
+    if (level.length === 0) return true;
+    if (depth === levels) return false;
+    level = level.flatMap((item) => Object.values(item as object));
+  }
+}
+
+const PlainTextSchema = z.string().describe("The text itself, which becomes UTF-8.");
+
+export const TextDataSchema = z
+  .strictObject({ text: z.string().describe("The text, which becomes UTF-8.") })
+  .openapi("TextData", { description: "Text.", example: { text: "hello\n" } });
+
+export const Base64DataSchema = z
+  .strictObject({
+    base64: documented(z.base64("expected base64"), {
+      description: "The bytes in base64, with its padding.",
+      pattern: "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+      format: undefined,
+      contentEncoding: "base64",
+    }),
+  })
+  .openapi("Base64Data", { description: "Bytes.", example: { base64: "aGVsbG8K" } });
+
+const DATA = [PlainTextSchema, TextDataSchema, Base64DataSchema] as const;
+
+const DataSchema = z.union(DATA);
+
+export type Data = z.output<typeof DataSchema>;
+
+const URL_RULE = "expected an http or https URL";
+
+export const UrlFileSchema = z
+  .strictObject({
+    url: matching(/^[Hh][Tt][Tt][Pp][Ss]?:\/\/[!-~]+$/, URL_RULE)
+      .refine((url) => URL.canParse(url), URL_RULE)
+      .describe("The http or https URL of the content, in ASCII."),
+  })
+  .openapi("UrlFile", {
+    description: "Content that the member fetches, where its operator allows the URL.",
+    example: { url: "https://example.com/in.csv" },
+  });
+
+export const FileContentSchema = z
+  .union(
+    [...DATA, UrlFileSchema],
+    'expected a string, {"text": ...}, {"base64": ...} or {"url": ...}',
+  )
+  .openapi("FileContent", {
+    description: "The content of a file: text, bytes in base64, or a URL that the member fetches.",
+    example: { text: "hello\n" },
+  });
+
+export const OpenStdinSchema = z
+  .strictObject({
+    open: z
+      .boolean()
+      .describe(
+        "True keeps the input open for what callers send to `/children/{id}/stdin`; false makes " +
+          "it empty.",
+      ),
+    once: z
+      .boolean()
+      .optional()
+      .describe(
+        "True makes one body the whole input. A body that breaks off, or does not begin within " +
+          "10 seconds, stops the child: `cancelled`. Default false: the input takes any number " +
+          "of bodies.",
+      ),
+  })
+  .openapi("OpenStdin", {
+    description: "Input that callers send while the child runs.",
+    example: { open: true },
+  });
+
+export const StdinSchema = z
+  .union(
+    [...DATA, OpenStdinSchema],
+    'expected a string, {"text": ...}, {"base64": ...}, {"open": true} or ' +
+      '{"open": true, "once": true}',
+  )
+  .openapi("Stdin", {
+    description:
+      "The standard input of a child: text, bytes in base64, or what callers send while it runs.",
+    example: { text: "hello\n" },
+  });
+
+export const OutputEncodingSchema = z.enum(["text", "base64"]).openapi("OutputEncoding", {
+  description:
+    "How `stdout` and `stderr` events carry bytes. `text`: as UTF-8 in which U+FFFD replaces " +
+    "invalid bytes. `base64`: as base64.",
+  example: "text",
+});
+
+/** Linux's PATH_MAX, without the final NUL. */
+const MAX_PATH_BYTES = 4_095;
+
+/** Linux's NAME_MAX. */
+const MAX_NAME_BYTES = 255;
+
+/** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
+export function isWorkspacePath(path: string): boolean {
+  return (
+    noNul(path) &&
+    utf8Bytes(path) <= MAX_PATH_BYTES &&
+    path
+      .split("/")
+      .every(
+        (name) => name !== "" && name !== "." && name !== ".." && utf8Bytes(name) <= MAX_NAME_BYTES,
+      )
+  );
+}
+
+export const PATH_RULE = "a path in the workspace: relative, without empty names, . and ..";
+
+/** Names that consist of dots have three or more of them. */
+const NAME_PATTERN = "(?:\\.{3,}|\\.*[^./\\x00][^/\\x00]*)";
+
+/** The documented form of the rule, apart from its limits in bytes. */
+export const PATH_KEYWORDS = {
+  pattern: `^${NAME_PATTERN}(?:/${NAME_PATTERN})*$`,
+  maxLength: MAX_PATH_BYTES,
+} as const;
+
+export const WorkspacePathSchema = z
+  .string()
+  .refine(isWorkspacePath, `expected ${PATH_RULE}`)
+  .openapi(PATH_KEYWORDS);

@@ -1,0 +1,1710 @@
+/** Generated from the contract by `npm run openapi`. Do not edit. */
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * @description The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
+         * @example m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e
+         */
+        ChildId: string;
+        /**
+         * @description The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+         * @example m1
+         */
+        MemberName: string;
+        /**
+         * @description The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+         * @example pipeline
+         */
+        PoolName: string;
+        /**
+         * @description The name of a runtime: `node`, `bun`, `python`, or one that the operator configured.
+         * @example node
+         */
+        RuntimeName: string;
+        /**
+         * @description The id of a slot: the name of its member, a dot, and 32 hexadecimal digits.
+         * @example m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9
+         */
+        SlotId: string;
+        /**
+         * @description The name of a source: `sha256:` and the SHA-256 of its UTF-8 bytes.
+         * @example sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+         */
+        SourceHash: string;
+        /**
+         * @description The name of a task: that of the operator's file, without its extension.
+         * @example thumbnails
+         */
+        TaskName: string;
+        /**
+         * @description How `stdout` and `stderr` events carry bytes. `text`: as UTF-8 in which U+FFFD replaces invalid bytes. `base64`: as base64.
+         * @example text
+         * @enum {string}
+         */
+        OutputEncoding: "text" | "base64";
+        /**
+         * @description Bytes.
+         * @example {
+         *       "base64": "aGVsbG8K"
+         *     }
+         */
+        Base64Data: {
+            /** @description The bytes in base64, with its padding. */
+            base64: string;
+        };
+        /**
+         * @description The content of a file: text, bytes in base64, or a URL that the member fetches.
+         * @example {
+         *       "text": "hello\n"
+         *     }
+         */
+        FileContent: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["UrlFile"];
+        /**
+         * @description Text.
+         * @example {
+         *       "text": "hello\n"
+         *     }
+         */
+        TextData: {
+            /** @description The text, which becomes UTF-8. */
+            text: string;
+        };
+        /**
+         * @description Content that the member fetches, where its operator allows the URL.
+         * @example {
+         *       "url": "https://example.com/in.csv"
+         *     }
+         */
+        UrlFile: {
+            /** @description The http or https URL of the content, in ASCII. */
+            url: string;
+        };
+        /**
+         * @description Input that callers send while the child runs.
+         * @example {
+         *       "open": true
+         *     }
+         */
+        OpenStdin: {
+            /** @description True keeps the input open for what callers send to `/children/{id}/stdin`; false makes it empty. */
+            open: boolean;
+            /** @description True makes one body the whole input. A body that breaks off, or does not begin within 10 seconds, stops the child: `cancelled`. Default false: the input takes any number of bodies. */
+            once?: boolean | undefined;
+        };
+        /**
+         * @description The standard input of a child: text, bytes in base64, or what callers send while it runs.
+         * @example {
+         *       "text": "hello\n"
+         *     }
+         */
+        Stdin: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["OpenStdin"];
+        /**
+         * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
+         * @example full
+         * @enum {string}
+         */
+        SandboxLevel: "full" | "no-cgroup" | "none";
+        /**
+         * @description Limits of a child that are tighter than the pool's own, which are the defaults. A request for more than the pool allows is `invalid_request`.
+         * @example {
+         *       "memoryBytes": 268435456,
+         *       "cpus": 0.5
+         *     }
+         */
+        Limits: {
+            /**
+             * Format: int64
+             * @description Memory of all processes of the child together in bytes, without swap. Its workspace and temporary files count. A child that takes more is killed: `out_of_memory`.
+             */
+            memoryBytes?: number | undefined;
+            /**
+             * Format: int64
+             * @description Processes and threads at the same time. Node alone takes 11.
+             */
+            processes?: number | undefined;
+            /**
+             * Format: double
+             * @description Share of the processors: 1.5 is one and a half processors.
+             */
+            cpus?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds of processor time of all processes of the child together. A child that takes more is stopped: `deadline_exceeded`.
+             */
+            cpuMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Bytes of the workspace, and of its largest file.
+             */
+            workspaceBytes?: number | undefined;
+            /**
+             * Format: int64
+             * @description Open file descriptors of each process.
+             */
+            openFiles?: number | undefined;
+            /**
+             * Format: int64
+             * @description Bytes of stdout and stderr together. A child that writes more is stopped: `payload_too_large`.
+             */
+            outputBytes?: number | undefined;
+            /**
+             * Format: int64
+             * @description Bytes of all artifacts together.
+             */
+            artifactBytes?: number | undefined;
+        };
+        /**
+         * @description How values are written. `json`: as they are. `devalue`: in the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.
+         * @example json
+         * @enum {string}
+         */
+        ValueEncoding: "json" | "devalue";
+        /**
+         * @description A function whose source the member has from an earlier call.
+         * @example {
+         *       "hash": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "args": [
+         *         1211,
+         *         1
+         *       ]
+         *     }
+         */
+        FunctionByHash: {
+            /** @description The hash of a source that was sent before. A member that does not have it answers `source_unknown`. */
+            hash: components["schemas"]["SourceHash"];
+            /** @description The function's name among the exports of a module; in Python the function's own name. Default: the default export, or the only function. */
+            export?: string | undefined;
+            /**
+             * @description The runtime of the function. `GET /pools/{pool}` lists those of a pool. Default `node`.
+             * @default node
+             */
+            runtime?: components["schemas"]["RuntimeName"] | undefined;
+            /** @description The arguments of the function, in this order. A context object follows them where the function declares one more parameter without a default. `encoding` says how they are written. Default: none. */
+            args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+        };
+        /**
+         * @description A function whose source comes along.
+         * @example {
+         *       "source": "(a, b) => a + b",
+         *       "args": [
+         *         1211,
+         *         1
+         *       ]
+         *     }
+         */
+        FunctionBySource: {
+            /**
+             * @description JavaScript or TypeScript source: one function expression, or an ES module with `export`. The function sees its arguments and the globals of its runtime, nothing else. Another runtime takes source of its own language.
+             * @example (a, b) => a + b
+             */
+            source: string;
+            /** @description The hash of the source; another one is `invalid_request`. The member computes it when it is absent. */
+            hash?: components["schemas"]["SourceHash"] | undefined;
+            /** @description The function's name among the exports of a module; in Python the function's own name. Default: the default export, or the only function. */
+            export?: string | undefined;
+            /**
+             * @description The runtime of the function. `GET /pools/{pool}` lists those of a pool. Default `node`.
+             * @default node
+             */
+            runtime?: components["schemas"]["RuntimeName"] | undefined;
+            /** @description The arguments of the function, in this order. A context object follows them where the function declares one more parameter without a default. `encoding` says how they are written. Default: none. */
+            args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+        };
+        /**
+         * @description A function to call, by its source or by the hash of a source.
+         * @example {
+         *       "source": "(a, b) => a + b",
+         *       "args": [
+         *         1211,
+         *         1
+         *       ]
+         *     }
+         */
+        FunctionWork: components["schemas"]["FunctionBySource"] | components["schemas"]["FunctionByHash"];
+        /**
+         * @description A task to call: a function that the operator installed on the members.
+         * @example {
+         *       "name": "thumbnails",
+         *       "args": [
+         *         {
+         *           "width": 320
+         *         }
+         *       ]
+         *     }
+         */
+        TaskWork: {
+            /** @description The name of the task. `GET /pools/{pool}` lists them. */
+            name: components["schemas"]["TaskName"];
+            /** @description The arguments of the function, in this order. A context object follows them where the function declares one more parameter without a default. `encoding` says how they are written. Default: none. */
+            args?: unknown[] | undefined;
+            /**
+             * @description How `args` and the `value` of the result are written. Default `json`.
+             * @default json
+             */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+        };
+        /**
+         * @description What a child runs: a command, a function or a task.
+         * @example command
+         * @enum {string}
+         */
+        ChildKind: "command" | "function" | "task";
+        /**
+         * @description What to run, and how: a command, a function or a task.
+         * @example {
+         *       "command": [
+         *         "uname",
+         *         "-a"
+         *       ]
+         *     }
+         */
+        ChildSpec: components["schemas"]["CommandSpec"] | components["schemas"]["FunctionSpec"] | components["schemas"]["TaskSpec"];
+        /**
+         * @description Runs a program.
+         * @example {
+         *       "command": [
+         *         "uname",
+         *         "-a"
+         *       ]
+         *     }
+         */
+        CommandSpec: {
+            /**
+             * @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes.
+             * @example [
+             *       "uname",
+             *       "-a"
+             *     ]
+             */
+            command: string[];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+        };
+        /**
+         * @description Calls a function.
+         * @example {
+         *       "function": {
+         *         "source": "(a, b) => a + b",
+         *         "args": [
+         *           1211,
+         *           1
+         *         ]
+         *       }
+         *     }
+         */
+        FunctionSpec: {
+            /** @description The function to call. */
+            function: components["schemas"]["FunctionWork"];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+        };
+        /**
+         * @description A child spec that names its pool, for one member only.
+         * @example {
+         *       "pool": "pipeline",
+         *       "command": [
+         *         "uname",
+         *         "-a"
+         *       ]
+         *     }
+         */
+        MemberChildSpec: components["schemas"]["MemberCommandSpec"] | components["schemas"]["MemberFunctionSpec"] | components["schemas"]["MemberTaskSpec"];
+        /**
+         * @description Runs a program on one member.
+         * @example {
+         *       "pool": "pipeline",
+         *       "command": [
+         *         "uname",
+         *         "-a"
+         *       ]
+         *     }
+         */
+        MemberCommandSpec: {
+            /**
+             * @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes.
+             * @example [
+             *       "uname",
+             *       "-a"
+             *     ]
+             */
+            command: string[];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
+            slot?: components["schemas"]["SlotId"] | undefined;
+        };
+        /**
+         * @description Calls a function on one member.
+         * @example {
+         *       "pool": "pipeline",
+         *       "function": {
+         *         "source": "(a, b) => a + b",
+         *         "args": [
+         *           1211,
+         *           1
+         *         ]
+         *       }
+         *     }
+         */
+        MemberFunctionSpec: {
+            /** @description The function to call. */
+            function: components["schemas"]["FunctionWork"];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
+            slot?: components["schemas"]["SlotId"] | undefined;
+        };
+        /**
+         * @description Calls a task on one member.
+         * @example {
+         *       "pool": "pipeline",
+         *       "task": {
+         *         "name": "thumbnails",
+         *         "args": [
+         *           {
+         *             "width": 320
+         *           }
+         *         ]
+         *       }
+         *     }
+         */
+        MemberTaskSpec: {
+            /** @description The task to call. */
+            task: components["schemas"]["TaskWork"];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
+            slot?: components["schemas"]["SlotId"] | undefined;
+        };
+        /**
+         * @description A request for a slot in one of the member's pools.
+         * @example {
+         *       "pool": "pipeline",
+         *       "waitMs": 10000
+         *     }
+         */
+        SlotRequest: {
+            /** @description The pool of the slot. */
+            pool: components["schemas"]["PoolName"];
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+        };
+        /**
+         * @description Calls a task.
+         * @example {
+         *       "task": {
+         *         "name": "thumbnails",
+         *         "args": [
+         *           {
+         *             "width": 320
+         *           }
+         *         ]
+         *       }
+         *     }
+         */
+        TaskSpec: {
+            /** @description The task to call. */
+            task: components["schemas"]["TaskWork"];
+            /**
+             * @description Variables that are added to the child's minimal environment. Default: none.
+             * @example {
+             *       "LANG": "C.UTF-8"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            } | undefined;
+            /** @description The child's standard input. Default: empty for a call, open for a placed child. */
+            stdin?: components["schemas"]["Stdin"] | undefined;
+            /**
+             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @example {
+             *       "in.txt": {
+             *         "text": "hello"
+             *       }
+             *     }
+             */
+            files?: {
+                [key: string]: components["schemas"]["FileContent"];
+            } | undefined;
+            /**
+             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
+             * @example [
+             *       "*.png"
+             *     ]
+             */
+            artifacts?: string[] | undefined;
+            /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
+            limits?: components["schemas"]["Limits"] | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * @description How `stdout` and `stderr` events carry bytes. Default `text`.
+             * @default text
+             */
+            outputEncoding?: components["schemas"]["OutputEncoding"] | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /**
+             * Format: int64
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             */
+            deadlineMs?: number | undefined;
+            /**
+             * @description Stop the child when its caller's connection closes. Default false.
+             * @default false
+             */
+            link?: boolean | undefined;
+            /**
+             * @description The caller's own names and values. Answers show them with the child. Default: none.
+             * @example {
+             *       "job": "nightly"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            } | undefined;
+        };
+        /**
+         * @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status.
+         * @example at_capacity
+         */
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
+        /**
+         * @description An error that a function threw, as its child saw it.
+         * @example {
+         *       "name": "RangeError",
+         *       "message": "expected a width above 0"
+         *     }
+         */
+        FunctionError: {
+            /** @description The name of the error's class, such as `TypeError`. */
+            name: string;
+            /** @description The message of the error. */
+            message: string;
+            /** @description The stack of the error; absent where there is none. */
+            stack?: string | undefined;
+        };
+        /**
+         * @description A field of the request that is at fault.
+         * @example {
+         *       "path": "/command/0",
+         *       "message": "expected the program to run; got an empty string"
+         *     }
+         */
+        InvalidField: {
+            /** @description JSON Pointer to the field; empty for the whole. */
+            path: string;
+            /** @description The expected value, and the one that came. */
+            message: string;
+        };
+        /**
+         * @description How busy one member is in one pool.
+         * @example {
+         *       "active": 2,
+         *       "max": 5,
+         *       "queued": 0
+         *     }
+         */
+        Load: {
+            /**
+             * Format: int64
+             * @description Children that hold a slot now.
+             */
+            active: number;
+            /**
+             * Format: int64
+             * @description Slots of this pool on this member (`maxChildren`); 0 while it drains.
+             */
+            max: number;
+            /**
+             * Format: int64
+             * @description Callers that wait for a slot of this pool on this member.
+             */
+            queued: number;
+        };
+        /**
+         * @description The reason why a request or a child failed: RFC 9457, with a stable `code`.
+         * @example {
+         *       "type": "urn:distributed-pool:problem:at_capacity",
+         *       "title": "This member is at capacity",
+         *       "status": 503,
+         *       "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
+         *       "code": "at_capacity",
+         *       "load": {
+         *         "active": 5,
+         *         "max": 5,
+         *         "queued": 0
+         *       }
+         *     }
+         */
+        Problem: {
+            /** @description The URN of the code: `urn:distributed-pool:problem:` and the code. */
+            type: string;
+            /** @description The meaning of the code, for people. */
+            title: string;
+            /**
+             * Format: int32
+             * @description The HTTP status that belongs to the code.
+             */
+            status: number;
+            /** @description For people: what was expected, and what came. */
+            detail: string;
+            code: components["schemas"]["ErrorCode"];
+            /** @description With `invalid_request`: each field at fault. */
+            fields?: components["schemas"]["InvalidField"][] | undefined;
+            /** @description With `at_capacity`: the member's load at that moment. */
+            load?: components["schemas"]["Load"] | undefined;
+            /** @description With `function_threw`: the error. */
+            error?: components["schemas"]["FunctionError"] | undefined;
+        };
+        /**
+         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone.
+         * @example running
+         * @enum {string}
+         */
+        ChildStatus: "running" | "stopping" | "ended";
+        /**
+         * @description Whether the member does its work.
+         * @example ok
+         * @enum {string}
+         */
+        HealthStatus: "ok" | "unavailable";
+        /**
+         * @description The name of a signal of Linux.
+         * @example SIGUSR1
+         * @enum {string}
+         */
+        SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
+        /**
+         * @description One sandboxed process of a pool.
+         * @example {
+         *       "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *       "pool": "pipeline",
+         *       "member": "m1",
+         *       "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *       "status": "running",
+         *       "kind": "command",
+         *       "startedAt": "2026-01-31T12:00:00.000Z",
+         *       "deadlineAt": "2026-01-31T12:05:00.000Z",
+         *       "endedAt": null,
+         *       "exitCode": null,
+         *       "code": null,
+         *       "labels": {
+         *         "job": "nightly"
+         *       },
+         *       "sandbox": "full"
+         *     }
+         */
+        Child: {
+            id: components["schemas"]["ChildId"];
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description The member that runs the child. */
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the child on its own member. */
+            url: string;
+            status: components["schemas"]["ChildStatus"];
+            kind: components["schemas"]["ChildKind"];
+            /**
+             * Format: date-time
+             * @description The time when the child got its slot.
+             */
+            startedAt: string;
+            /**
+             * Format: date-time
+             * @description The time when the child will be stopped; null if it has no deadline.
+             */
+            deadlineAt: string | null;
+            /**
+             * Format: date-time
+             * @description The time when the child's process ended; null while it runs.
+             */
+            endedAt: string | null;
+            /**
+             * Format: int32
+             * @description The exit code of a command that has ended; 128 + n when signal n ended it. Null otherwise.
+             */
+            exitCode: number | null;
+            /** @description The code of the problem of a child that failed; null otherwise. */
+            code: components["schemas"]["ErrorCode"] | null;
+            /** @description The names and values that the caller gave the child. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description The level of the child's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+        };
+        /**
+         * @description Children of one member.
+         * @example {
+         *       "children": [
+         *         {
+         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "pool": "pipeline",
+         *           "member": "m1",
+         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "status": "running",
+         *           "kind": "command",
+         *           "startedAt": "2026-01-31T12:00:00.000Z",
+         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
+         *           "endedAt": null,
+         *           "exitCode": null,
+         *           "code": null,
+         *           "labels": {
+         *             "job": "nightly"
+         *           },
+         *           "sandbox": "full"
+         *         }
+         *       ]
+         *     }
+         */
+        ChildList: {
+            /** @description The children of this page. */
+            children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+        };
+        /**
+         * @description A child, and where it runs.
+         * @example {
+         *       "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *       "pool": "pipeline",
+         *       "member": "m1",
+         *       "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
+         *     }
+         */
+        ChildReference: {
+            id: components["schemas"]["ChildId"];
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description The member that runs the child. */
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the child on its own member. */
+            url: string;
+        };
+        /**
+         * @description The load of one member.
+         * @example {
+         *       "member": "m1",
+         *       "pools": {
+         *         "pipeline": {
+         *           "active": 2,
+         *           "max": 5,
+         *           "queued": 0
+         *         }
+         *       }
+         *     }
+         */
+        Count: {
+            /** @description The member that answers. */
+            member: components["schemas"]["MemberName"];
+            /** @description The load of the member, by pool. */
+            pools: {
+                [key: string]: components["schemas"]["Load"];
+            };
+        };
+        /**
+         * @description The health of one member.
+         * @example {
+         *       "status": "ok",
+         *       "member": "m1",
+         *       "sandbox": "full"
+         *     }
+         */
+        Health: {
+            status: components["schemas"]["HealthStatus"];
+            /** @description The member that answers. */
+            member: components["schemas"]["MemberName"];
+            /** @description The level of the member's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+            /** @description For people: the reason why it is unavailable. */
+            detail?: string | undefined;
+        };
+        /**
+         * @description Children of one pool, on all its members.
+         * @example {
+         *       "children": [
+         *         {
+         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "pool": "pipeline",
+         *           "member": "m1",
+         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *           "status": "running",
+         *           "kind": "command",
+         *           "startedAt": "2026-01-31T12:00:00.000Z",
+         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
+         *           "endedAt": null,
+         *           "exitCode": null,
+         *           "code": null,
+         *           "labels": {
+         *             "job": "nightly"
+         *           },
+         *           "sandbox": "full"
+         *         }
+         *       ],
+         *       "unreachable": []
+         *     }
+         */
+        PoolChildList: {
+            /** @description The children of this page. */
+            children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+            /** @description Members that did not answer in time. Their children are missing from the list. */
+            unreachable: components["schemas"]["MemberName"][];
+        };
+        /**
+         * @description A signal for a child's program.
+         * @example {
+         *       "signal": "SIGUSR1"
+         *     }
+         */
+        SignalRequest: {
+            /** @description The signal to send. */
+            signal: components["schemas"]["SignalName"];
+        };
+        /**
+         * @description The right to run one child on one member. It is held for a short time.
+         * @example {
+         *       "id": "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
+         *       "pool": "pipeline",
+         *       "member": "m1",
+         *       "heldUntil": "2026-01-31T12:00:05.000Z"
+         *     }
+         */
+        Slot: {
+            id: components["schemas"]["SlotId"];
+            pool: components["schemas"]["PoolName"];
+            member: components["schemas"]["MemberName"];
+            /**
+             * Format: date-time
+             * @description The slot becomes free at this time unless a child has taken it.
+             */
+            heldUntil: string;
+        };
+        /**
+         * @description The tasks and runtimes of one member.
+         * @example {
+         *       "member": "m1",
+         *       "tasks": [
+         *         "thumbnails"
+         *       ],
+         *       "runtimes": [
+         *         "node",
+         *         "python"
+         *       ]
+         *     }
+         */
+        Tasks: {
+            /** @description The member that answers. */
+            member: components["schemas"]["MemberName"];
+            /** @description The tasks that the operator installed. */
+            tasks: components["schemas"]["TaskName"][];
+            /** @description The runtimes that work on the member. */
+            runtimes: components["schemas"]["RuntimeName"][];
+        };
+        /**
+         * @description The receipt for a body that a child took.
+         * @example {
+         *       "bytes": 1048576
+         *     }
+         */
+        Written: {
+            /**
+             * Format: int64
+             * @description The number of bytes that the child's pipe took.
+             */
+            bytes: number;
+        };
+        /**
+         * @description A pool with its members.
+         * @example {
+         *       "pool": "pipeline",
+         *       "members": [],
+         *       "tasks": [
+         *         "thumbnails"
+         *       ],
+         *       "runtimes": [
+         *         "node"
+         *       ]
+         *     }
+         */
+        Pool: {
+            pool: components["schemas"]["PoolName"];
+            /** @description The members of the pool. */
+            members: components["schemas"]["PoolMember"][];
+            /** @description Tasks that at least one member of the pool has. */
+            tasks: components["schemas"]["TaskName"][];
+            /** @description Runtimes that at least one member of the pool has. */
+            runtimes: components["schemas"]["RuntimeName"][];
+        };
+        /**
+         * @description A member of a pool.
+         * @example {
+         *       "member": "m1",
+         *       "url": "http://127.0.0.1:7400",
+         *       "version": "0.2.0",
+         *       "sandbox": "full",
+         *       "load": {
+         *         "active": 2,
+         *         "max": 5,
+         *         "queued": 0
+         *       }
+         *     }
+         */
+        PoolMember: {
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the member. */
+            url: string;
+            /** @description The version of the member's program. */
+            version: string;
+            /** @description The level of the member's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+            /** @description The member's load; null when it did not answer in time. */
+            load: components["schemas"]["Load"] | null;
+        };
+        /**
+         * @description The pools that have members.
+         * @example {
+         *       "pools": [
+         *         {
+         *           "pool": "pipeline",
+         *           "members": 3,
+         *           "max": 15
+         *         }
+         *       ]
+         *     }
+         */
+        PoolList: {
+            /** @description The pools of this page. */
+            pools: components["schemas"]["PoolSummary"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+        };
+        /**
+         * @description A pool and its size.
+         * @example {
+         *       "pool": "pipeline",
+         *       "members": 3,
+         *       "max": 15
+         *     }
+         */
+        PoolSummary: {
+            pool: components["schemas"]["PoolName"];
+            /**
+             * Format: int64
+             * @description The number of its members.
+             */
+            members: number;
+            /**
+             * Format: int64
+             * @description The number of slots of all its members together.
+             */
+            max: number;
+        };
+        /**
+         * @description A file that a child left. `/children/{id}/files/{path}` has its bytes.
+         * @example {
+         *       "path": "out.png",
+         *       "bytes": 20480
+         *     }
+         */
+        Artifact: {
+            /** @description The path of the file in the workspace. */
+            path: string;
+            /**
+             * Format: int64
+             * @description The size of the file in bytes.
+             */
+            bytes: number;
+        };
+        /**
+         * @description The reason why a run failed. When a child had been placed, the fields of a result that it left are beside it.
+         * @example {
+         *       "type": "urn:distributed-pool:problem:at_capacity",
+         *       "title": "This member is at capacity",
+         *       "status": 503,
+         *       "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
+         *       "code": "at_capacity",
+         *       "load": {
+         *         "active": 5,
+         *         "max": 5,
+         *         "queued": 0
+         *       }
+         *     }
+         */
+        RunProblem: {
+            /** @description The URN of the code: `urn:distributed-pool:problem:` and the code. */
+            type: string;
+            /** @description The meaning of the code, for people. */
+            title: string;
+            /**
+             * Format: int32
+             * @description The HTTP status that belongs to the code.
+             */
+            status: number;
+            /** @description For people: what was expected, and what came. */
+            detail: string;
+            code: components["schemas"]["ErrorCode"];
+            /** @description With `invalid_request`: each field at fault. */
+            fields?: components["schemas"]["InvalidField"][] | undefined;
+            /** @description With `at_capacity`: the member's load at that moment. */
+            load?: components["schemas"]["Load"] | undefined;
+            /** @description With `function_threw`: the error. */
+            error?: components["schemas"]["FunctionError"] | undefined;
+            child?: components["schemas"]["ChildReference"] | undefined;
+            /** @description The first MiB of the child's standard output. */
+            stdout?: string | undefined;
+            /** @description The first MiB of the child's standard error. */
+            stderr?: string | undefined;
+            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
+            truncated?: boolean | undefined;
+            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
+            value?: unknown | undefined;
+            /** @description How `value` is written. Default: `json`, when it is absent. */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+            /**
+             * Format: int32
+             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             */
+            exitCode?: number | undefined;
+            usage?: components["schemas"]["Usage"] | undefined;
+            /** @description The files that the child left for its caller. */
+            artifacts?: components["schemas"]["Artifact"][] | undefined;
+        };
+        /**
+         * @description The resources that a child took.
+         * @example {
+         *       "wallMs": 12.5,
+         *       "cpuMs": 9.1,
+         *       "maxRssBytes": 3145728
+         *     }
+         */
+        Usage: {
+            /**
+             * Format: double
+             * @description Milliseconds from placement to the end of the process.
+             */
+            wallMs: number;
+            /**
+             * Format: double
+             * @description Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
+             */
+            cpuMs: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
+             */
+            maxRssBytes: number | null;
+        };
+        /**
+         * @description The output of a child that ended by itself, and how it ended.
+         * @example {
+         *       "child": {
+         *         "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *         "pool": "pipeline",
+         *         "member": "m1",
+         *         "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
+         *       },
+         *       "stdout": "Linux\n",
+         *       "stderr": "",
+         *       "truncated": false,
+         *       "exitCode": 0,
+         *       "usage": {
+         *         "wallMs": 12.5,
+         *         "cpuMs": 9.1,
+         *         "maxRssBytes": 3145728
+         *       },
+         *       "artifacts": []
+         *     }
+         */
+        RunResult: {
+            child: components["schemas"]["ChildReference"];
+            /** @description The first MiB of the child's standard output. */
+            stdout: string;
+            /** @description The first MiB of the child's standard error. */
+            stderr: string;
+            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
+            truncated: boolean;
+            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
+            value?: unknown | undefined;
+            /** @description How `value` is written. Default: `json`, when it is absent. */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+            /**
+             * Format: int32
+             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             */
+            exitCode?: number | undefined;
+            usage: components["schemas"]["Usage"];
+            /** @description The files that the child left for its caller. */
+            artifacts: components["schemas"]["Artifact"][];
+        };
+        /**
+         * @description Terminal: the child, or its placement, failed.
+         * @example {
+         *       "type": "failed",
+         *       "problem": {
+         *         "type": "urn:distributed-pool:problem:at_capacity",
+         *         "title": "This member is at capacity",
+         *         "status": 503,
+         *         "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
+         *         "code": "at_capacity",
+         *         "load": {
+         *           "active": 5,
+         *           "max": 5,
+         *           "queued": 0
+         *         }
+         *       }
+         *     }
+         */
+        FailedEvent: {
+            /**
+             * @description The type of the event: `failed`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "failed";
+            problem: components["schemas"]["Problem"];
+            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
+            value?: unknown | undefined;
+            /** @description How `value` is written. Default: `json`, when it is absent. */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+            /**
+             * Format: int32
+             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             */
+            exitCode?: number | undefined;
+            usage?: components["schemas"]["Usage"] | undefined;
+            /** @description The files that the child left for its caller. */
+            artifacts?: components["schemas"]["Artifact"][] | undefined;
+        };
+        /**
+         * @description The reader missed this many bytes of output: they are no longer kept.
+         * @example {
+         *       "type": "gap",
+         *       "droppedBytes": 65536
+         *     }
+         */
+        GapEvent: {
+            /**
+             * @description The type of the event: `gap`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "gap";
+            /**
+             * Format: int64
+             * @description The number of bytes that the reader missed.
+             */
+            droppedBytes: number;
+        };
+        /**
+         * @description Terminal: the slot is held until `heldUntil`.
+         * @example {
+         *       "type": "granted",
+         *       "slot": {
+         *         "id": "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
+         *         "pool": "pipeline",
+         *         "member": "m1",
+         *         "heldUntil": "2026-01-31T12:00:05.000Z"
+         *       }
+         *     }
+         */
+        GrantedEvent: {
+            /**
+             * @description The type of the event: `granted`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "granted";
+            slot: components["schemas"]["Slot"];
+        };
+        /**
+         * @description The child has a slot. Always the first event with an id.
+         * @example {
+         *       "type": "placed",
+         *       "child": {
+         *         "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
+         *         "pool": "pipeline",
+         *         "member": "m1",
+         *         "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
+         *       }
+         *     }
+         */
+        PlacedEvent: {
+            /**
+             * @description The type of the event: `placed`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "placed";
+            child: components["schemas"]["ChildReference"];
+        };
+        /**
+         * @description An event of a child's stream. More types may come, so a client skips a type that it does not know.
+         * @example {
+         *       "type": "stdout",
+         *       "text": "Linux\n"
+         *     }
+         */
+        PoolEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["PlacedEvent"] | components["schemas"]["StdoutEvent"] | components["schemas"]["StderrEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["GapEvent"] | components["schemas"]["ResultEvent"] | components["schemas"]["FailedEvent"];
+        /**
+         * @description The caller waits for a slot. There is no child yet, and the event carries no id.
+         * @example {
+         *       "type": "queued",
+         *       "position": 1
+         *     }
+         */
+        QueuedEvent: {
+            /**
+             * @description The type of the event: `queued`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "queued";
+            /**
+             * Format: int64
+             * @description 1 for the next caller to be served.
+             */
+            position: number;
+        };
+        /**
+         * @description Output of the child: `text`, or `base64` when the spec asks for it.
+         * @example {
+         *       "type": "stdout",
+         *       "text": "Linux\n"
+         *     }
+         */
+        StdoutEvent: {
+            /**
+             * @description The type of the event: `stdout`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "stdout";
+            /** @description The output as text; absent for base64. */
+            text?: string | undefined;
+            /** @description The output in base64; absent for text. */
+            base64?: string | undefined;
+            /** @description True when U+FFFD replaces bytes of `text` that were not UTF-8. Default false: `text` is all of it. */
+            lossy?: boolean | undefined;
+        };
+        /**
+         * @description Output of the child: `text`, or `base64` when the spec asks for it.
+         * @example {
+         *       "type": "stderr",
+         *       "text": "no such file\n"
+         *     }
+         */
+        StderrEvent: {
+            /**
+             * @description The type of the event: `stderr`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "stderr";
+            /** @description The output as text; absent for base64. */
+            text?: string | undefined;
+            /** @description The output in base64; absent for text. */
+            base64?: string | undefined;
+            /** @description True when U+FFFD replaces bytes of `text` that were not UTF-8. Default false: `text` is all of it. */
+            lossy?: boolean | undefined;
+        };
+        /**
+         * @description Progress that the child reports itself: a command by lines such as `3/10 words` on its file descriptor 3, a function by its context. Events are throttled to five a second, and to fewer after some minutes; the last report before the end always comes.
+         * @example {
+         *       "type": "progress",
+         *       "done": 3,
+         *       "total": 10,
+         *       "message": "words"
+         *     }
+         */
+        ProgressEvent: {
+            /**
+             * @description The type of the event: `progress`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "progress";
+            /**
+             * Format: double
+             * @description The amount that is done, in a unit that the child chooses. It may decrease, and may exceed a `total` that was a guess.
+             */
+            done: number;
+            /**
+             * Format: double
+             * @description The whole amount, in the same unit; absent when the child did not report it.
+             */
+            total?: number | undefined;
+            /** @description One line for people, without control characters. The child wrote it. Absent when it did not. */
+            message?: string | undefined;
+        };
+        /**
+         * @description Terminal: the child ended by itself.
+         * @example {
+         *       "type": "result",
+         *       "exitCode": 0,
+         *       "usage": {
+         *         "wallMs": 12.5,
+         *         "cpuMs": 9.1,
+         *         "maxRssBytes": 3145728
+         *       },
+         *       "artifacts": []
+         *     }
+         */
+        ResultEvent: {
+            /**
+             * @description The type of the event: `result`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "result";
+            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
+            value?: unknown | undefined;
+            /** @description How `value` is written. Default: `json`, when it is absent. */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+            /**
+             * Format: int32
+             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             */
+            exitCode?: number | undefined;
+            usage: components["schemas"]["Usage"];
+            /** @description The files that the child left for its caller. */
+            artifacts: components["schemas"]["Artifact"][];
+        };
+        /**
+         * @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know.
+         * @example {
+         *       "type": "queued",
+         *       "position": 1
+         *     }
+         */
+        SlotEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["GrantedEvent"] | components["schemas"]["FailedEvent"];
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: {
+        /** @description The name of the member that answers. */
+        "pool-member": string;
+        /** @description The id of the child. A stream that waits for a slot has none; its event `placed` does. */
+        "pool-child-id": string;
+        /** @description A trailer: it follows the bytes. The terminal event of the child as JSON in ASCII, without a function's value. */
+        "pool-ending": string;
+        /** @description The URL of what was made. */
+        location: string;
+        /** @description With 206, the first byte that follows, and a last one that is never reached, because the length is not known yet: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes *\/13`. */
+        "content-range": string;
+        /** @description Seconds to wait before the next try. */
+        "retry-after": number;
+        /** @description The kind of token that the member requires: `Bearer`. */
+        "www-authenticate": string;
+        /** @description The methods that the path has, such as `GET, HEAD`. */
+        allow: string;
+    };
+    pathItems: never;
+}
+export type ChildId = components['schemas']['ChildId'];
+export type MemberName = components['schemas']['MemberName'];
+export type PoolName = components['schemas']['PoolName'];
+export type RuntimeName = components['schemas']['RuntimeName'];
+export type SlotId = components['schemas']['SlotId'];
+export type SourceHash = components['schemas']['SourceHash'];
+export type TaskName = components['schemas']['TaskName'];
+export type OutputEncoding = components['schemas']['OutputEncoding'];
+export type Base64Data = components['schemas']['Base64Data'];
+export type FileContent = components['schemas']['FileContent'];
+export type TextData = components['schemas']['TextData'];
+export type UrlFile = components['schemas']['UrlFile'];
+export type OpenStdin = components['schemas']['OpenStdin'];
+export type Stdin = components['schemas']['Stdin'];
+export type SandboxLevel = components['schemas']['SandboxLevel'];
+export type Limits = components['schemas']['Limits'];
+export type ValueEncoding = components['schemas']['ValueEncoding'];
+export type FunctionByHash = components['schemas']['FunctionByHash'];
+export type FunctionBySource = components['schemas']['FunctionBySource'];
+export type FunctionWork = components['schemas']['FunctionWork'];
+export type TaskWork = components['schemas']['TaskWork'];
+export type ChildKind = components['schemas']['ChildKind'];
+export type ChildSpec = components['schemas']['ChildSpec'];
+export type CommandSpec = components['schemas']['CommandSpec'];
+export type FunctionSpec = components['schemas']['FunctionSpec'];
+export type MemberChildSpec = components['schemas']['MemberChildSpec'];
+export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];
+export type MemberFunctionSpec = components['schemas']['MemberFunctionSpec'];
+export type MemberTaskSpec = components['schemas']['MemberTaskSpec'];
+export type SlotRequest = components['schemas']['SlotRequest'];
+export type TaskSpec = components['schemas']['TaskSpec'];
+export type ErrorCode = components['schemas']['ErrorCode'];
+export type FunctionError = components['schemas']['FunctionError'];
+export type InvalidField = components['schemas']['InvalidField'];
+export type Load = components['schemas']['Load'];
+export type Problem = components['schemas']['Problem'];
+export type ChildStatus = components['schemas']['ChildStatus'];
+export type HealthStatus = components['schemas']['HealthStatus'];
+export type SignalName = components['schemas']['SignalName'];
+export type Child = components['schemas']['Child'];
+export type ChildList = components['schemas']['ChildList'];
+export type ChildReference = components['schemas']['ChildReference'];
+export type Count = components['schemas']['Count'];
+export type Health = components['schemas']['Health'];
+export type PoolChildList = components['schemas']['PoolChildList'];
+export type SignalRequest = components['schemas']['SignalRequest'];
+export type Slot = components['schemas']['Slot'];
+export type Tasks = components['schemas']['Tasks'];
+export type Written = components['schemas']['Written'];
+export type Pool = components['schemas']['Pool'];
+export type PoolMember = components['schemas']['PoolMember'];
+export type PoolList = components['schemas']['PoolList'];
+export type PoolSummary = components['schemas']['PoolSummary'];
+export type Artifact = components['schemas']['Artifact'];
+export type RunProblem = components['schemas']['RunProblem'];
+export type Usage = components['schemas']['Usage'];
+export type RunResult = components['schemas']['RunResult'];
+export type FailedEvent = components['schemas']['FailedEvent'];
+export type GapEvent = components['schemas']['GapEvent'];
+export type GrantedEvent = components['schemas']['GrantedEvent'];
+export type PlacedEvent = components['schemas']['PlacedEvent'];
+export type PoolEvent = components['schemas']['PoolEvent'];
+export type QueuedEvent = components['schemas']['QueuedEvent'];
+export type StdoutEvent = components['schemas']['StdoutEvent'];
+export type StderrEvent = components['schemas']['StderrEvent'];
+export type ProgressEvent = components['schemas']['ProgressEvent'];
+export type ResultEvent = components['schemas']['ResultEvent'];
+export type SlotEvent = components['schemas']['SlotEvent'];
+export type HeaderPoolMember = components['headers']['pool-member'];
+export type HeaderPoolChildId = components['headers']['pool-child-id'];
+export type HeaderPoolEnding = components['headers']['pool-ending'];
+export type HeaderLocation = components['headers']['location'];
+export type HeaderContentRange = components['headers']['content-range'];
+export type HeaderRetryAfter = components['headers']['retry-after'];
+export type HeaderWwwAuthenticate = components['headers']['www-authenticate'];
+export type HeaderAllow = components['headers']['allow'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,109 @@
+/** The policy of retries: only a call that certainly started nothing is made again. */
+import { errorFor, PoolError, type Problem } from "../../../openapi/errors.ts";
+import type { NumberedEvent } from "../http/read-events.ts";
+import { Deadline } from "../time/deadline.ts";
+import { pause } from "../time/pause.ts";
+
+/** The first pause takes up to 100 ms; the limit of each further pause is twice as high. */
+const FIRST_PAUSE_MS = 100;
+/** No pause takes more than 10 seconds, apart from what `Retry-After` asks for. */
+const MAX_PAUSE_MS = 10_000;
+/** A member that asks for more than 1 minute is not asked again. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+interface RetryOptions {
+  /** The number of further tries. Default 0. */
+  readonly retries?: number | undefined;
+  /** Milliseconds for all tries and pauses together. Default: no deadline. */
+  readonly deadlineMs?: number | undefined;
+  /** Ends a pause. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The tries of one call. */
+export class Retries {
+  readonly #max: number;
+  readonly #deadline: Deadline;
+  readonly #signal: AbortSignal | undefined;
+  #made = 0;
+
+  /** @throws {PoolError} `invalid_request` for a number of retries that makes no sense. */
+  constructor({ retries = 0, deadlineMs, signal }: RetryOptions) {
+    this.#max = wholeNumber("retries", retries, 0);
+    this.#deadline = new Deadline(deadlineMs);
+    this.#signal = signal;
+  }
+
+  /** The rest of the deadline, as a key of the spec; no key for the first try. */
+  get forSpec(): { deadlineMs?: number } {
+    return this.#made === 0 ? {} : this.#deadline.forSpec;
+  }
+
+  /** Whether the call may be made again: it started nothing, and tries are left. */
+  allow(error: unknown): error is PoolError {
+    return error instanceof PoolError && error.retryable && this.#made < this.#max;
+  }
+
+  /**
+   * Pauses before the next try: a random time (full jitter) behind the time of `Retry-After`.
+   *
+   * @throws the error itself when no try is left, or the deadline would pass; the reason of the
+   *   signal.
+   */
+  async pauseAfter(error: unknown): Promise<void> {
+    if (!this.allow(error)) throw error;
+    const { retryAfter = 0 } = error as PoolError & { readonly retryAfter?: number | undefined };
+    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#made);
+    const ms = retryAfter + Math.random() * longest;
+    if (retryAfter > MAX_RETRY_AFTER_MS || ms >= this.#deadline.remainingMs) throw error;
+    this.#made += 1;
+    await pause(ms, this.#signal);
+  }
+}
+
+/** Makes a request, and makes it again as the policy allows. */
+export async function retried<T>(retries: Retries, request: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      await retries.pauseAfter(error);
+    }
+  }
+}
+
+/** The events of a call, which is made again as the policy allows until it is placed. */
+export async function* retriedUntilPlaced(
+  retries: Retries,
+  open: () => AsyncIterable<NumberedEvent>,
+): AsyncGenerator<NumberedEvent, void, undefined> {
+  for (let isPlaced = false; ; ) {
+    try {
+      for await (const event of open()) {
+        isPlaced ||= event.type === "placed";
+        if (event.type === "failed" && !isPlaced) {
+          const error = errorFor(event.problem as Problem);
+          if (retries.allow(error)) throw error;
+        }
+        yield event;
+      }
+      return;
+    } catch (error) {
+      if (isPlaced) throw error;
+      await retries.pauseAfter(error);
+    }
+  }
+}
+
+/**
+ * The value of an option that is a whole number.
+ *
+ * @throws {PoolError} `invalid_request` for another value.
+ */
+export function wholeNumber(name: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw PoolError.of(
+    "invalid_request",
+    `${name}: expected a whole number of at least ${min}; got ${String(value)}`,
+  );
+}

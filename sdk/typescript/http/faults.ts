@@ -1,0 +1,46 @@
+/** The errors of transports: what they say, and whether the request was sent. */
+
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ERR_CONNECT_TIMEOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+  // Bun's name for it.
+  "ConnectionRefused",
+]);
+
+/** Certificates that the client does not accept. The handshake ends before a request is sent. */
+const UNTRUSTED = new RegExp(
+  "^(CERT_|UNABLE_TO_(VERIFY|GET)_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_)|" +
+    "invalid peer certificate",
+);
+/** Other errors of a handshake. */
+const HANDSHAKE =
+  /^(UNABLE_TO_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+/** Deno has no codes. Its message tells the step that failed. */
+const DENO_CONNECT = /client error \(Connect\)/;
+
+/** Whether the request certainly never reached the member, because no connection was made. */
+export function neverSent(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(neverSent);
+  const { code = "", message = "" } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return (
+    NEVER_SENT.has(String(code)) ||
+    HANDSHAKE.test(String(code)) ||
+    UNTRUSTED.test(String(code)) ||
+    DENO_CONNECT.test(String(message))
+  );
+}
+
+/** The error as a person needs it. Fetch hides the fault in `cause`. */
+export function explained(error: unknown): unknown {
+  const { code, cause, message } = (error ?? {}) as { [key: string]: unknown };
+  if (code === undefined && cause instanceof Error) return explained(cause);
+  if (!UNTRUSTED.test(String(code)) && !UNTRUSTED.test(String(message))) return error;
+  const text = `the certificate is not trusted: ${message}`;
+  return Object.assign(new Error(text, { cause: error }), { code });
+}

@@ -1,0 +1,90 @@
+/** The output of a child: its bytes, and the streams that receive them. */
+import { PoolError } from "../../../openapi/errors.ts";
+import { isTerminal, type Progress, type TerminalEvent } from "../../../openapi/events.ts";
+import type { NumberedEvent } from "./read-events.ts";
+
+/** Node's class for bytes, where there is one. It decodes faster. */
+const { Buffer: NodeBuffer } = globalThis as {
+  Buffer?: { from(text: string, encoding: "base64"): Uint8Array<ArrayBuffer> };
+};
+const utf8 = new TextEncoder();
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  if (NodeBuffer) return NodeBuffer.from(text, "base64");
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
+/** A stream that output is written to, such as `process.stdout`. */
+export interface OutputStream {
+  readonly destroyed?: boolean;
+  readonly writableEnded?: boolean;
+  /** False when the stream wants no more before its event `drain`. */
+  write(bytes: Uint8Array): boolean;
+  on(event: "drain" | "close" | "error", listener: () => void): unknown;
+  off(event: "drain" | "close" | "error", listener: () => void): unknown;
+}
+
+/** The streams of this process; null in a browser. */
+export function ownStreams(): { stdout: OutputStream | null; stderr: OutputStream | null } {
+  const { process } = globalThis as {
+    process?: { stdout?: OutputStream; stderr?: OutputStream };
+  };
+  return { stdout: process?.stdout ?? null, stderr: process?.stderr ?? null };
+}
+
+/**
+ * The bytes of a `stdout` or `stderr` event, whichever encoding it has.
+ *
+ * @example
+ * for await (const event of pools.stream("pipeline", { command: ["date"] }))
+ *   if (event.type === "stdout") process.stdout.write(outputBytes(event));
+ */
+export function outputBytes(event: {
+  text?: string | undefined;
+  base64?: string | undefined;
+}): Uint8Array {
+  return event.base64 === undefined ? utf8.encode(event.text) : fromBase64(event.base64);
+}
+
+/** Receives the output of a child. */
+export interface OutputStreams {
+  /** Receives the child's stdout; null drops it. Default for a `call`: `process.stdout`, if any. */
+  readonly stdout?: OutputStream | null;
+  /** Receives the child's stderr; null drops it. Default for a `call`: `process.stderr`, if any. */
+  readonly stderr?: OutputStream | null;
+  /** Called with the progress of a `call`. An error that it throws ends the wait. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * Reads a child's events to the end. By default it drops the output.
+ *
+ * @returns the terminal event.
+ * @throws {PoolError} `member_lost` when the events end without one.
+ */
+export async function copyOutput(
+  events: AsyncIterable<NumberedEvent>,
+  { stdout = null, stderr = null, onProgress }: OutputStreams = {},
+): Promise<TerminalEvent> {
+  for await (const event of events) {
+    if (event.type === "stdout") await write(stdout, outputBytes(event));
+    else if (event.type === "stderr") await write(stderr, outputBytes(event));
+    else if (event.type === "progress") {
+      const { type: _, id: _id, ...progress } = event;
+      onProgress?.(progress);
+    } else if (isTerminal(event)) return event;
+  }
+  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+}
+
+/** Writes, and waits until the stream has room again. A closed stream takes no bytes. */
+async function write(stream: OutputStream | null, bytes: Uint8Array): Promise<void> {
+  if (stream === null || stream.destroyed || stream.writableEnded || stream.write(bytes)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      for (const name of ["drain", "close", "error"] as const) stream.off(name, done);
+      resolve();
+    };
+    for (const name of ["drain", "close", "error"] as const) stream.on(name, done);
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * The entry `./node`: the portable entry, and what only Node has. It finds members through Consul,
+ * shows certificates, reads local files, and bundles functions.
+ */
+import { Readable } from "node:stream";
+import { PoolError } from "../../openapi/errors.ts";
+import type { CommandResult as AnyCommandResult, CallOptions } from "./call-spec.ts";
+import type {
+  CommandRun as AnyCommandRun,
+  FunctionRun as AnyFunctionRun,
+} from "./calls/results.ts";
+import type { Child as AnyChild, Ending as AnyEnding } from "./child.ts";
+import { Connection, type Credentials, clientFor } from "./connection.ts";
+import { outputBytes as anyBytes } from "./http/output.ts";
+import { type ConsulOptions, consulClient } from "./node/consul/consul-client.ts";
+import { ConsulMembers } from "./node/consul/consul-members.ts";
+import { localFiles } from "./node/local-files.ts";
+import { NodeTransport, type TlsIdentity } from "./node/transport.ts";
+import { DirectAccess } from "./placement/direct-access.ts";
+import { GatewayAccess } from "./placement/gateway-access.ts";
+import { DistributedPool as AnyPool } from "./pool.ts";
+
+export { bundle } from "./node/bundle.ts";
+export { type ConsulOptions, consulOptionsFrom } from "./node/consul/consul-client.ts";
+export type { TlsIdentity } from "./node/transport.ts";
+export * from "./shared.ts";
+
+/** The way to the pools: a member that acts as the gateway, or Consul. */
+type Address =
+  | { readonly url: string; readonly consul?: never }
+  | { readonly consul: string | ConsulOptions; readonly url?: never };
+
+/** The way to the pools, and who is calling. */
+export type DistributedPoolOptions = Address & Credentials & TlsIdentity;
+
+/** A handle on a child, whose files are Node streams. */
+export type Child = AnyChild<Readable>;
+/** How a child ended by itself. */
+export type Ending = AnyEnding<Readable>;
+/** How a command ended. */
+export type CommandResult = AnyCommandResult<Readable>;
+/** How a command ended, with its output. */
+export type CommandRun = AnyCommandRun<Readable>;
+/** How a function ended, with its value and its output. */
+export type FunctionRun<R> = AnyFunctionRun<R, Readable>;
+
+/**
+ * Pools of machines, found through any one member or through Consul.
+ *
+ * @example
+ * const pools = new DistributedPool({ url: "http://127.0.0.1:7400" });
+ * const sum = await pools.call("pipeline", (a: number, b: number) => a + b, 1211, 1);
+ * await pools.close();
+ */
+export class DistributedPool extends AnyPool<Readable> {
+  /**
+   * Opens no connection; the first request does.
+   *
+   * @param options exactly one of `url` and `consul`. `url` is that of one member, which places and
+   *   forwards. `consul` is an address or {@link ConsulOptions}: this process watches Consul and
+   *   asks the members itself, which saves one hop. `token` says who calls (default: no token).
+   *   `ca`, `cert` and `key` are for https, as PEM text or bytes (default: the well-known
+   *   authorities, no client certificate).
+   * @param defaults as for {@link DistributedPool.with}. Default: none.
+   * @throws {PoolError} `invalid_request` for neither or both of the two, a malformed address or
+   *   token, or certificates that make no sense.
+   * @example
+   * const pools = new DistributedPool({ consul: consulOptionsFrom(process.env), token });
+   */
+  constructor(options: DistributedPoolOptions, defaults: CallOptions = {}) {
+    super(connect(options), defaults);
+  }
+}
+
+function connect(options: DistributedPoolOptions): Connection<Readable> {
+  const { url, consul } = options ?? {};
+  if ((url === undefined) === (consul === undefined))
+    throw PoolError.of("invalid_request", "expected exactly one of url, consul");
+  const client = clientFor(new NodeTransport(options), options);
+  const access =
+    consul === undefined
+      ? new GatewayAccess(client, url)
+      : new DirectAccess<never>(
+          client,
+          new ConsulMembers(
+            consulClient(typeof consul === "string" ? { address: consul } : consul),
+          ),
+        );
+  const streamOf = (bytes: AsyncIterable<Uint8Array>) =>
+    Readable.from(bytes, { objectMode: false });
+  return new Connection(client, access, { localFiles, streamOf });
+}
+
+/**
+ * The bytes of a `stdout` or `stderr` event, whichever encoding it has.
+ *
+ * @example
+ * for await (const event of pools.stream("pipeline", { command: ["date"] }))
+ *   if (event.type === "stdout") process.stdout.write(outputBytes(event));
+ */
+export function outputBytes(event: Parameters<typeof anyBytes>[0]): Buffer {
+  const { buffer, byteOffset, byteLength } = anyBytes(event);
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

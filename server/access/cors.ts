@@ -1,0 +1,43 @@
+/**
+ * Lets web pages of named origins call from a browser (CORS). The headers stand on the Node
+ * response itself, so that problems and streams carry them too.
+ */
+import type { HttpBindings } from "@hono/node-server";
+import type { MiddlewareHandler } from "hono";
+
+const METHODS = "GET, HEAD, POST, DELETE";
+const REQUEST_HEADERS =
+  "authorization, content-type, last-event-id, pool-spec, range, idempotency-key";
+const ANSWER_HEADERS =
+  "pool-child-id, pool-member, retry-after, location, content-range, www-authenticate, allow";
+/** 10 minutes: a browser asks again no sooner. */
+const MAX_AGE_SECONDS = 600;
+
+/**
+ * Answers preflights of these origins, and shows their pages all other answers. Tokens are the only
+ * credentials: cookies are not allowed.
+ */
+export function cors(
+  origins: () => readonly string[],
+): MiddlewareHandler<{ Bindings: HttpBindings }> {
+  return async (c, next) => {
+    const { outgoing } = c.env;
+    if (origins().length === 0 || !outgoing) return next();
+    // A cache must not give the answer for one origin to another one.
+    outgoing.setHeader("vary", "Origin");
+    const origin = c.req.header("origin");
+    if (origin === undefined || !origins().includes(origin)) return next();
+    outgoing.setHeader("access-control-allow-origin", origin);
+    const isPreflight =
+      c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined;
+    if (!isPreflight) {
+      outgoing.setHeader("access-control-expose-headers", ANSWER_HEADERS);
+      return next();
+    }
+    return c.body(null, 204, {
+      "access-control-allow-methods": METHODS,
+      "access-control-allow-headers": REQUEST_HEADERS,
+      "access-control-max-age": String(MAX_AGE_SECONDS),
+    });
+  };
+}

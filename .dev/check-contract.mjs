@@ -12,7 +12,9 @@ const BUILD_MS = 600_000;
 const COMPARE_MS = 60_000;
 
 const pathOf = (path) => fileURLToPath(new URL(path, import.meta.url));
-const [released, current] = ["released", "openapi"].map((name) => pathOf(`../openapi/${name}.json`));
+const [released, current] = ["released", "openapi"].map((name) =>
+  pathOf(`../openapi/${name}.json`),
+);
 const folder = pathOf(`../.tools/oasdiff-${OASDIFF}`);
 const program = `${folder}/oasdiff`;
 
@@ -52,6 +54,8 @@ process.stdout.write(
   `${breaking.length} changes since ${before.version} break clients; this is ${now.version}.\n`,
 );
 if (breaking.length > 0 && !isRaised) {
-  process.stdout.write(`expected a version that breaks with ${before.version}; got ${now.version}\n`);
+  process.stdout.write(
+    `expected a version that breaks with ${before.version}; got ${now.version}\n`,
+  );
   process.exitCode = 1;
 }

@@ -11,9 +11,11 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Where commands run, with which environment, and where their output goes. */
 export interface Place {
   readonly folder: string;
   readonly log: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Shows the end of a log. */
@@ -26,12 +28,12 @@ function tailOf(log: string): string {
  *
  * @throws {Error} with the end of the log, when it fails or does not end in time.
  */
-export async function step({ argv, env }: Command, { folder, log }: Place): Promise<void> {
+export async function step({ argv, env }: Command, place: Place): Promise<void> {
   const [program, ...rest] = argv;
-  const file = openSync(log, "a");
+  const file = openSync(place.log, "a");
   const child = spawn(program, rest, {
-    cwd: folder,
-    env: { ...process.env, ...env },
+    cwd: place.folder,
+    env: { ...process.env, ...place.env, ...env },
     detached: true,
     stdio: ["ignore", file, file],
   });
@@ -47,7 +49,7 @@ export async function step({ argv, env }: Command, { folder, log }: Place): Prom
   }, STEP_MS);
   const failure = await ended.promise;
   clearTimeout(deadline);
-  if (failure) throw new Error(`${argv.join(" ")}: ${failure}\n${tailOf(log)}`);
+  if (failure) throw new Error(`${argv.join(" ")}: ${failure}\n${tailOf(place.log)}`);
 }
 
 /** Runs a command and gives the lines of its output. */

@@ -1,8 +1,6 @@
 /** The table of the generators, as `openapi/README.md` shows it. */
-import { CHECKS, type Check, type Generator } from "./generator.ts";
-
-/** A mark for each check; or why the generator was not tried. */
-export type Cells = Partial<Record<Check, string>> & { skipped?: string };
+import { CHECKS, type Generator } from "./generator.ts";
+import type { Cells } from "./try.ts";
 
 function row({ title, document, notes }: Generator, cells: Cells): string {
   const marks = CHECKS.map((check) => {

@@ -17,15 +17,6 @@ const REFUSALS = [
   "contentSchema",
 ];
 
-/**
- * Most generators take the schema for that of the whole answer, and wait for its end. As text, it
- * can be read line by line. The schemas of the events stay, for those who read them.
- */
-const STREAM = {
-  type: "string",
-  description: "Server-sent events, whose `data` lines are JSON: see `x-itemSchema`.",
-};
-
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {
   const paths = mapValues(document.paths as Node, (methods) =>
@@ -68,8 +59,5 @@ function oneAnswer(responses: Node): Node {
 /** The content of the first of these types that there is, or else of its own first one. */
 function preferred(content: Node, types: readonly string[]): Node {
   const type = types.find((each) => content[each]) ?? Object.keys(content)[0] ?? "";
-  const media = content[type] as Node;
-  // Examples of single events are none of the text.
-  const text = { ...without(media, "examples"), schema: STREAM };
-  return { [type]: type === "text/event-stream" ? text : media };
+  return { [type]: content[type] };
 }

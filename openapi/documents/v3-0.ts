@@ -1,7 +1,17 @@
 /** The form for generators that read OpenAPI 3.0 only. */
-import { mapSchemas, type Node, pruned, without } from "./walk.ts";
+import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./walk.ts";
 
 const LICENSE = { name: "MIT", url: "https://spdx.org/licenses/MIT.html" };
+
+/**
+ * Generators for 3.0 take the schema for that of the whole answer, and wait for its end. As bytes,
+ * a client can read it line by line. The schemas of the events stay, for those who decode them.
+ */
+const STREAM = {
+  type: "string",
+  format: "binary",
+  description: "Server-sent events, whose `data` lines are JSON: see `x-itemSchema`.",
+};
 
 /** Gives a schema by its reference. */
 type Find = (ref: unknown) => Node;
@@ -12,7 +22,18 @@ export function version30(document: Node): Node {
   const find: Find = (ref) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
   const { info, ...rest } = mapSchemas(document, (schema) => schema30(schema, find));
   const about = { ...without(info as Node, "summary"), license: LICENSE };
-  return pruned({ ...rest, openapi: "3.0.3", info: about });
+  return pruned({ ...(streamsAsBytes(rest) as Node), openapi: "3.0.3", info: about });
+}
+
+function streamsAsBytes(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(streamsAsBytes);
+  if (!isNode(part)) return part;
+  return mapValues(part, (value, key) =>
+    // The examples are single events.
+    key === "text/event-stream"
+      ? { ...without(value as Node, "example", "examples"), schema: STREAM }
+      : streamsAsBytes(value),
+  );
 }
 
 /** A reference without keywords beside it; `nullable` for null; `example` for `examples`. */

@@ -12,8 +12,8 @@ import type {
 import type { Child as AnyChild, Ending as AnyEnding } from "./child.ts";
 import { Connection, type Credentials, clientFor } from "./connection.ts";
 import { outputBytes as anyBytes } from "./http/output.ts";
-import { type ConsulOptions, consulClient } from "./node/consul/consul-client.ts";
-import { ConsulMembers } from "./node/consul/consul-members.ts";
+import type { ConsulOptions } from "./node/consul/consul-options.ts";
+import { LazyMembers } from "./node/consul/lazy-members.ts";
 import { localFiles } from "./node/local-files.ts";
 import { NodeTransport, type TlsIdentity } from "./node/transport.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
@@ -21,7 +21,7 @@ import { GatewayAccess } from "./placement/gateway-access.ts";
 import { DistributedPool as AnyPool } from "./pool.ts";
 
 export { bundle } from "./node/bundle.ts";
-export { type ConsulOptions, consulOptionsFrom } from "./node/consul/consul-client.ts";
+export { type ConsulOptions, consulOptionsFrom } from "./node/consul/consul-options.ts";
 export type { TlsIdentity } from "./node/transport.ts";
 export * from "./shared.ts";
 
@@ -82,9 +82,7 @@ function connect(options: DistributedPoolOptions): Connection<Readable> {
       ? new GatewayAccess(client, url)
       : new DirectAccess<never>(
           client,
-          new ConsulMembers(
-            consulClient(typeof consul === "string" ? { address: consul } : consul),
-          ),
+          new LazyMembers(typeof consul === "string" ? { address: consul } : consul),
         );
   const streamOf = (bytes: AsyncIterable<Uint8Array>) =>
     Readable.from(bytes, { objectMode: false });

@@ -47,5 +47,6 @@ function formIn(accept: string, forms: readonly Form[]): Form | undefined {
   if (accept.includes("application/*"))
     return (["json", "raw"] as const).find((form) => forms.includes(form));
   if (accept.includes("text/*") && forms.includes("stream")) return "stream";
-  return accept.includes("*/*") ? forms[0] : undefined;
+  // Some generated clients name the type of problems where it is the one JSON type of an operation.
+  return /\*\/\*|application\/problem\+json/.test(accept) ? forms[0] : undefined;
 }

@@ -410,7 +410,7 @@ describe("everything else", () => {
     for (const [operation, accept, forms] of [
       ["call", "image/png", all],
       ["run", "text/event-stream", "application/json"],
-      ["run", "application/problem+json", "application/json"],
+      ["run", "application/xml", "application/json"],
       ["pipe?command=true&", "application/json", "application/octet-stream"],
       ["pipe?command=true&", "text/*", "application/octet-stream"],
     ] as const)
@@ -423,6 +423,23 @@ describe("everything else", () => {
         );
       }
     await idle(member);
+  });
+
+  test("an Accept of problems alone asks for no form", async () => {
+    const { url } = await startOne();
+    for (const [path, type] of [
+      ["call", "text/event-stream"],
+      ["run", "application/json"],
+      ["pipe?command=true", "application/octet-stream"],
+    ] as const) {
+      const accept = "application/problem+json";
+      const answer = await post(url, `/pools/pipeline/${path}`, { command: ["true"] }, { accept });
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([
+        200,
+        expect.stringContaining(type),
+      ]);
+      await answer.body?.cancel();
+    }
   });
 
   test("an unknown path, and a method that a path does not have", async () => {

@@ -500,7 +500,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
 
   test("the pool's own failure is 125, and says its code", async () => {
     const { code, stdout, stderr } = await ask("call", "elsewhere", "--", "true");
-    expect(stderr).toMatch(/^dpool: no_members_available: /);
+    expect(stderr).toMatch(/^dpool: pool_not_found: /);
     expect(stdout).toBe("");
     expect(code).toBe(125);
     const late = await ask("call", "pipeline", "--deadline-ms", "100", "--", "sleep", "600");
@@ -644,7 +644,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const { code, stdout } = await ask("members");
     expect(stdout).toMatch(/^MEMBER +POOL +ACTIVE +URL +SANDBOX +VERSION\n/);
     expect(stdout).toMatch(
-      new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +${LEVEL} +0\\.1\\.0$`, "m"),
+      new RegExp(`^m1 +pipeline +\\d/5 +${member.url} +${LEVEL} +0\\.2\\.0$`, "m"),
     );
     expect(code).toBe(0);
   });

@@ -10,7 +10,7 @@ import {
 } from "./client";
 import { client } from "./client/client.gen";
 
-client.setConfig({ baseUrl: process.env["POOL_URL"] ?? "" });
+client.setConfig({ baseUrl: process.env.POOL_URL ?? "" });
 
 const run = (pool: string, body: ChildSpec) => runInPool({ path: { pool }, body });
 

@@ -10,7 +10,7 @@ import {
   RunProblemFromJSON,
 } from "./client/index";
 
-const configuration = new Configuration({ basePath: process.env["POOL_URL"] ?? "" });
+const configuration = new Configuration({ basePath: process.env.POOL_URL ?? "" });
 const pools = new PoolsApi(configuration);
 const children = new ChildrenApi(configuration);
 

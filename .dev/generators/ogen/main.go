@@ -42,11 +42,11 @@ func run(spec pc.ChildSpec) (*pc.RunResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, ok := answer.(*pc.RunResult)
+	result, ok := answer.(*pc.RunResultHeaders)
 	if !ok {
 		return nil, fmt.Errorf("%+v", answer)
 	}
-	return result, nil
+	return &result.Response, nil
 }
 
 func call() error {
@@ -94,8 +94,8 @@ func place() error {
 		return err
 	}
 	return errors.Join(
-		expect("status", got.(*pc.Child).Status, pc.ChildStatusRunning),
-		expect("id", stopped.(*pc.Child).ID, id),
+		expect("status", got.(*pc.GetChildOKHeaders).Response.Status, pc.ChildStatusRunning),
+		expect("id", stopped.(*pc.GetChildOKHeaders).Response.ID, id),
 	)
 }
 
@@ -118,8 +118,8 @@ func refusals() error {
 	invalid := refusal("pipeline", command("a\x00b")).(*pc.RunInPoolBadRequest)
 	full := refusal("single", command("true")).(*pc.RunInPoolServiceUnavailable)
 	return errors.Join(
-		expect("unknown pool", string(unknown.Code), "pool_not_found"),
-		expect("invalid spec", string(invalid.Code), "invalid_request"),
+		expect("unknown pool", string(unknown.Response.Code), "pool_not_found"),
+		expect("invalid spec", string(invalid.Response.Code), "invalid_request"),
 		expect("full pool", string(full.Response.Code), "all_members_at_capacity"),
 	)
 }

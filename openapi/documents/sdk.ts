@@ -17,6 +17,9 @@ const REFUSALS = [
   "contentSchema",
 ];
 
+/** Parameters with a child spec, for a body of bytes. A body of JSON is the spec. */
+const SPEC_BESIDE = ["spec", "pool-spec"];
+
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {
   const paths = mapValues(document.paths as Node, (methods) =>
@@ -39,7 +42,10 @@ function singleForms(operation: Node): Node {
   const body = operation.requestBody;
   if (!isNode(body)) return { ...operation, responses };
   const content = preferred(body.content as Node, ["application/json"]);
-  return { ...operation, requestBody: { ...body, content }, responses };
+  const given = (operation.parameters ?? []) as readonly Node[];
+  const isBeside = ({ name }: Node) => SPEC_BESIDE.includes(String(name));
+  const parameters = given.filter((each) => !content["application/json"] || !isBeside(each));
+  return { ...operation, parameters, requestBody: { ...body, content }, responses };
 }
 
 /** The refusals, and the success whose media type is preferred, in that type alone. */
@@ -52,7 +58,9 @@ function oneAnswer(responses: Node): Node {
     if (Number(status) >= 400) return answer;
     if (status !== chosen) return undefined;
     const content = type && preferred(contentOf(answer), [type]);
-    return content ? { ...(answer as Node), content } : answer;
+    // ogen does not compile a stream that has headers. Its event `placed` says the same.
+    const kept = type === "text/event-stream" ? without(answer as Node, "headers") : answer;
+    return content ? { ...(kept as Node), content } : answer;
   });
 }
 

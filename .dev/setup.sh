@@ -28,6 +28,7 @@ if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
   need chromium chromium
   [ -x /usr/bin/python3 ] || missing="$missing python3"
+  python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 fi
 if [ -n "$missing" ]; then
   if can_install; then
@@ -66,6 +67,21 @@ if needs_consul; then
   else
     echo "setup: consul is not on PATH, and this is not Debian: please install it" >&2
     echo "setup: the tests that need it are skipped" >&2
+  fi
+fi
+
+# The Python programs of the tests, in an environment of their own.
+wanted=.dev/requirements.txt
+python=.tools/python
+if [ "$purpose" = test ] && ! cmp -s $wanted $python/installed.txt; then
+  echo "setup: installing Python packages into $python" >&2
+  rm -rf $python
+  if python3 -m venv $python && $python/bin/pip install -q -r $wanted >&2; then
+    cp $wanted $python/installed.txt
+  else
+    rm -rf $python
+    echo "setup: the Python packages of $wanted cannot be installed" >&2
+    echo "setup: the tests that need them are skipped" >&2
   fi
 fi
 

@@ -302,7 +302,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"
@@ -381,7 +381,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"
@@ -475,7 +475,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"
@@ -559,7 +559,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"
@@ -644,7 +644,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"
@@ -747,7 +747,7 @@ export interface components {
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
             /**
-             * @description Files for the workspace, each by a path in the workspace: relative, without empty names, . and ... Default: none.
+             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
              * @example {
              *       "in.txt": {
              *         "text": "hello"

@@ -75,8 +75,9 @@ const eventsHeaders = z.object({
     .openapi({
       description:
         "With the raw form: `bytes=N-`, N being the first byte of stdout to send. The first of " +
-        "all is 0. A child that has ended answers for its last byte + 1 with an empty body.",
-      pattern: "^bytes=[0-9]{1,15}-$",
+        "all is 0. A child that has ended answers for its last byte + 1 with an empty body. The " +
+        "raw form refuses other ranges; a stream ignores them.",
+      example: "bytes=1048576-",
     }),
 });
 

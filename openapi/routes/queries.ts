@@ -1,7 +1,9 @@
 /** The query parameters that several operations share. Every value of a query is text. */
 import { z } from "@hono/zod-openapi";
 import { SPEC_HEADER } from "../bodies.ts";
+import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { ChildStatusSchema } from "../schemas/resources.ts";
+import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
 /** The most entries that one page of a listing has. */
 export const MAX_PAGE = 1_000;
@@ -90,12 +92,15 @@ export const beside = {
   }),
 };
 
-/** The command of a pipe. The child spec checks its words. */
-export const commandInQuery = repeatable(z.string()).openapi({
+const commandDocs = {
   description:
     "The program and its arguments, one a parameter: `?command=gzip&command=-9`. It is a whole " +
     "child spec; nothing else stands beside it.",
-  type: "array",
-  items: { type: "string" },
+  type: "array" as const,
+  prefixItems: PROGRAM_ITEM,
+  items: { type: "string" as const, pattern: NO_NUL_PATTERN },
   example: ["tr", "a-z", "A-Z"],
-});
+};
+
+/** The command of a pipe. The child spec checks its words. */
+export const commandInQuery = repeatable(z.string()).openapi(commandDocs);

@@ -29,6 +29,15 @@ const ArgumentSchema = z
   )
   .openapi({ pattern: NO_NUL_PATTERN, maxLength: MAX_ARGUMENT_BYTES });
 
+/** The program of a command, as the first item: it is not empty, and is no option. */
+export const PROGRAM_ITEM = [
+  {
+    type: "string" as const,
+    description: "The program: its path, or its name in `PATH`.",
+    pattern: "^[^-\\x00][^\\x00]*$",
+  },
+];
+
 export const CommandSchema = documented(
   z
     .array(ArgumentSchema.describe(`An argument: at most ${MAX_ARGUMENT_BYTES} bytes of UTF-8.`))
@@ -39,14 +48,7 @@ export const CommandSchema = documented(
       "The program and its arguments. There is no shell. All arguments and variables together " +
       `take at most ${MAX_TOTAL_BYTES} bytes.`,
     example: ["uname", "-a"],
-    // The program is not empty, and is no option.
-    prefixItems: [
-      {
-        type: "string",
-        description: "The program: its path, or its name in `PATH`.",
-        pattern: "^[^-\\x00][^\\x00]*$",
-      },
-    ],
+    prefixItems: PROGRAM_ITEM,
   },
 );
 

@@ -180,7 +180,8 @@ export function isWorkspacePath(path: string): boolean {
   );
 }
 
-export const PATH_RULE = "a path in the workspace: relative, without empty names, . and ..";
+export const PATH_RULE =
+  "a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ..";
 
 /** Names that consist of dots have three or more of them. */
 const NAME_PATTERN = "(?:\\.{3,}|\\.*[^./\\x00][^/\\x00]*)";

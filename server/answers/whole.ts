@@ -4,49 +4,29 @@ import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
-import { outputBytes } from "../../sdk/typescript/http/output.ts";
+import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
 import { problemResponse } from "../http/problems.ts";
-
-/** 1 MiB of stdout, and as much of stderr, fit into an answer. */
-export const MAX_COLLECTED_BYTES = 1024 * 1024;
-
-class Collected {
-  readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
-  #base64 = false;
-  truncated = false;
-
-  add(event: { text?: string | undefined; base64?: string | undefined }): void {
-    this.#base64 ||= event.base64 !== undefined;
-    const bytes = outputBytes(event);
-    const room = MAX_COLLECTED_BYTES - this.#bytes;
-    this.truncated ||= bytes.length > room;
-    if (room <= 0) return;
-    this.#parts.push(bytes.subarray(0, room));
-    this.#bytes += Math.min(room, bytes.length);
-  }
-
-  toString(): string {
-    return Buffer.concat(this.#parts).toString(this.#base64 ? "base64" : "utf8");
-  }
-}
 
 /** Reads the events up to the terminal one, and answers with all of them. */
 export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>): Promise<Response> {
-  const stdout = new Collected();
-  const stderr = new Collected();
+  const stdout = new KeptOutput();
+  const stderr = new KeptOutput();
+  let isBase64 = false;
   let child: ChildReference | undefined;
   let terminal: TerminalEvent | undefined;
   for await (const event of events) {
     if (event.type === "placed") child = event.child;
-    else if (event.type === "stdout") stdout.add(event);
-    else if (event.type === "stderr") stderr.add(event);
-    else if (event.type === "result" || event.type === "failed") terminal = event;
+    else if (event.type === "stdout" || event.type === "stderr") {
+      isBase64 ||= event.base64 !== undefined;
+      (event.type === "stdout" ? stdout : stderr).write(outputBytes(event));
+    } else if (event.type === "result" || event.type === "failed") terminal = event;
   }
+  const textOf = ({ bytes, text }: KeptOutput) =>
+    isBase64 ? Buffer.from(bytes).toString("base64") : text;
   const output = {
     ...(child ? { child } : {}),
-    stdout: stdout.toString(),
-    stderr: stderr.toString(),
+    stdout: textOf(stdout),
+    stderr: textOf(stderr),
     truncated: stdout.truncated || stderr.truncated,
   };
   if (!terminal)

@@ -1,12 +1,9 @@
 """Narrows what schemathesis generates, where a rule of the contract is not one of its schemas."""
 
-import re
-
 import schemathesis
 from schemathesis import GenerationMode
 
 BYTES = "application/octet-stream"
-RANGE = re.compile("bytes=[0-9]{1,15}-")
 
 # Values that are within every pool's own limits.
 SMALL = {
@@ -33,18 +30,14 @@ def before_load_schema(context, raw_schema):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Follows the rules between the parts of a request."""
-    if not RANGE.fullmatch((case.headers or {}).get("range", "bytes=0-")):
-        # Only the raw form refuses a range: a stream of events ignores the header.
-        case.headers["accept"] = BYTES
     if case.meta is None or case.meta.generation.mode == GenerationMode.NEGATIVE:
         return
     names = {each.name for each in case.operation.query}
     if "spec" in names:
         with_one_spec(case, names)
-    # A cursor, and the id of an event, are what the server gave.
-    for values, name in ((case.query, "cursor"), (case.headers, "last-event-id")):
-        if values is not None:
-            values.pop(name, None)
+    if case.headers is not None:
+        # The id of an event is one that the server gave.
+        case.headers.pop("last-event-id", None)
     if isinstance(case.body, dict):
         follow_rules(case.body, is_placed=case.path.endswith("/children"))
 

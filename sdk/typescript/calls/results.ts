@@ -1,13 +1,9 @@
 /** The results of calls: how a child ended, and the output that it wrote. */
-import { PoolError } from "../../../openapi/errors.ts";
-import { isTerminal, type Progress } from "../../../openapi/events.ts";
+import type { Progress } from "../../../openapi/events.ts";
 import { type Child, type Ending, endingOf } from "../child.ts";
-import { copyOutput, type OutputStreams, outputBytes } from "../http/output.ts";
+import { copyOutput, KeptOutput, MAX_OUTPUT_BYTES, type OutputStreams } from "../http/output.ts";
 import { type NumberedEvent, requireWhole } from "../http/read-events.ts";
 import { wholeNumber } from "./retry.ts";
-
-/** 1 MiB each of stdout and stderr is kept. */
-const MAX_OUTPUT_BYTES = 1_048_576;
 
 /** The output of a child as text. Bytes that are not UTF-8 become U+FFFD. */
 export interface Output {
@@ -28,28 +24,6 @@ export type FunctionRun<R, Stream = ReadableStream<Uint8Array>> = Omit<
 > &
   Output & { readonly value: R };
 
-class Collected {
-  truncated = false;
-  #text = "";
-  #room: number;
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-  constructor(room: number) {
-    this.#room = room;
-  }
-
-  add(bytes: Uint8Array): void {
-    const kept = bytes.subarray(0, this.#room);
-    this.truncated ||= kept.length < bytes.length;
-    this.#room -= kept.length;
-    this.#text += this.#decoder.decode(kept, { stream: true });
-  }
-
-  end(): string {
-    return this.#text + this.#decoder.decode();
-  }
-}
-
 interface Reading<Stream> {
   readonly maxOutputBytes?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -67,25 +41,15 @@ export async function collected<Stream>(
   { maxOutputBytes = MAX_OUTPUT_BYTES, onProgress, childOf }: Reading<Stream>,
 ): Promise<Ending<Stream> & Output> {
   wholeNumber("maxOutputBytes", maxOutputBytes, 0);
-  const stdout = new Collected(maxOutputBytes);
-  const stderr = new Collected(maxOutputBytes);
-  let id = "";
-  for await (const event of requireWhole(events)) {
-    if (event.type === "placed") id = event.child.id;
-    else if (event.type === "stdout") stdout.add(outputBytes(event));
-    else if (event.type === "stderr") stderr.add(outputBytes(event));
-    else if (event.type === "progress") {
-      const { type: _, id: _id, ...progress } = event;
-      onProgress?.(progress);
-    } else if (isTerminal(event))
-      return {
-        ...endingOf(event, childOf(id)),
-        stdout: stdout.end(),
-        stderr: stderr.end(),
-        truncated: stdout.truncated || stderr.truncated,
-      };
-  }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  const stdout = new KeptOutput(maxOutputBytes);
+  const stderr = new KeptOutput(maxOutputBytes);
+  const ending = await copied(events, { stdout, stderr, onProgress, childOf });
+  return {
+    ...ending,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    truncated: stdout.truncated || stderr.truncated,
+  };
 }
 
 interface Copying<Stream> extends Required<Pick<OutputStreams, "stdout" | "stderr">> {

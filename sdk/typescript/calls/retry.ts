@@ -1,5 +1,5 @@
 /** The policy of retries: only a call that certainly started nothing is made again. */
-import { errorFor, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { errorFor, PoolError } from "../../../openapi/errors.ts";
 import type { NumberedEvent } from "../http/read-events.ts";
 import { Deadline } from "../time/deadline.ts";
 import { pause } from "../time/pause.ts";
@@ -52,7 +52,7 @@ export class Retries {
    */
   async pauseAfter(error: unknown): Promise<void> {
     if (!this.allow(error)) throw error;
-    const { retryAfter = 0 } = error as PoolError & { readonly retryAfter?: number | undefined };
+    const { retryAfter = 0 } = error;
     const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#made);
     const ms = retryAfter + Math.random() * longest;
     if (retryAfter > MAX_RETRY_AFTER_MS || ms >= this.#deadline.remainingMs) throw error;
@@ -82,7 +82,7 @@ export async function* retriedUntilPlaced(
       for await (const event of open()) {
         isPlaced ||= event.type === "placed";
         if (event.type === "failed" && !isPlaced) {
-          const error = errorFor(event.problem as Problem);
+          const error = errorFor(event.problem);
           if (retries.allow(error)) throw error;
         }
         yield event;

@@ -12,6 +12,8 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const SILENCE_TIMEOUT_MS = HEARTBEAT_MS * 1.5;
 /** 64 KiB: a longer body is no problem of the contract. */
 const MAX_PROBLEM_CHARS = 65_536;
+/** 128 Mi characters: more than the largest page of a listing. */
+const MAX_JSON_CHARS = 134_217_728;
 
 /** The error of a request that may have reached the member. */
 export function noAnswer(url: string, cause: unknown): PoolError {
@@ -91,8 +93,9 @@ export class Client {
     const type = answer.headers.get("content-type")?.split(";")[0]?.trim();
     const isTyped = answer.status < 300 && answer.status !== 204 && !isRaw(accept);
     if (isTyped && type !== accept) throw foreign(answer, accept);
-    // Raw bytes have no heartbeat, so their silence does not mean a lost stream.
-    const silenceMs = isRaw(accept) ? 0 : SILENCE_TIMEOUT_MS;
+    // Raw bytes have no heartbeat, so their silence does not mean a lost stream. A problem does not
+    // wait for anything.
+    const silenceMs = isRaw(accept) && answer.status < 300 ? 0 : SILENCE_TIMEOUT_MS;
     return {
       status: answer.status,
       headers: answer.headers,
@@ -154,12 +157,13 @@ function foreign(answer: Answer, accept: string): PoolError {
   return PoolError.of("member_lost", `expected ${accept} of a member; got ${formOf(answer)}`);
 }
 
-/** The JSON in an answer. */
+/** The JSON in an answer. @throws {SyntaxError} for another text, or one that is too long. */
 export async function jsonOf<T>(answer: Answer): Promise<T> {
-  return JSON.parse(await textOf(answer)) as T;
+  return JSON.parse(await textOf(answer, MAX_JSON_CHARS)) as T;
 }
 
-async function textOf({ body }: Answer, maxChars = Number.POSITIVE_INFINITY): Promise<string> {
+/** The text of an answer, cut soon after `maxChars`. */
+async function textOf({ body }: Answer, maxChars: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of body) {

@@ -33,7 +33,7 @@ export class FetchTransport implements Transport {
     };
     const limitMs =
       body instanceof Multipart ? timeoutMs + body.bytes / UPLOAD_BYTES_PER_MS : timeoutMs;
-    const late = () => controller.abort(new Error(`no answer came in ${timeoutMs} ms`));
+    const late = () => controller.abort(new Error(`no answer came in ${Math.ceil(limitMs)} ms`));
     const timer = timeoutMs > 0 ? setTimeout(late, limitMs) : undefined;
     const fetch = this.#fetch;
     try {

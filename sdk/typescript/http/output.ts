@@ -24,6 +24,48 @@ export interface OutputStream {
   off(event: "drain" | "close" | "error", listener: () => void): unknown;
 }
 
+/** 1 MiB of stdout, and as much of stderr, is kept. */
+export const MAX_OUTPUT_BYTES = 1_048_576;
+
+/** A stream that keeps the first bytes of an output, and drops the rest. */
+export class KeptOutput implements OutputStream {
+  readonly #parts: Uint8Array[] = [];
+  #room: number;
+  /** Whether bytes were dropped. */
+  truncated = false;
+
+  constructor(maxBytes = MAX_OUTPUT_BYTES) {
+    this.#room = maxBytes;
+  }
+
+  write(bytes: Uint8Array): true {
+    const kept = bytes.subarray(0, this.#room);
+    this.truncated ||= kept.length < bytes.length;
+    this.#room -= kept.length;
+    if (kept.length > 0) this.#parts.push(kept);
+    return true;
+  }
+
+  /** It always has room, so it has no events. */
+  on(): void {}
+  off(): void {}
+
+  get bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.#parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** The bytes as UTF-8; U+FFFD replaces others. */
+  get text(): string {
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(this.bytes);
+  }
+}
+
 /** The streams of this process; null in a browser. */
 export function ownStreams(): { stdout: OutputStream | null; stderr: OutputStream | null } {
   const { process } = globalThis as {

@@ -9,9 +9,12 @@ const HEAD = "/** Generated from the contract by `npm run openapi`. Do not edit.
 /** The source of a module with one exported type for each schema of the document. */
 export async function contractTypes(document: ReturnType<typeof buildDocument>): Promise<string> {
   const { paths: _, ...schemas } = document;
-  // A command is a list of any length, not a pair of its program and the rest.
-  const lists = mapSchemas(schemas, (schema) => without(schema, "prefixItems"));
-  const nodes = await openapiTS({ ...lists, paths: {} } as unknown as OpenAPI3, {
+  // A command is a list of any length, not a pair of its program and the rest. Examples would double
+  // the size of the types.
+  const typed = mapSchemas(schemas, (schema) =>
+    without(schema, "prefixItems", "example", "examples"),
+  );
+  const nodes = await openapiTS({ ...typed, paths: {} } as unknown as OpenAPI3, {
     rootTypes: true,
     rootTypesNoSchemaPrefix: true,
     // A key with a default may be left out.

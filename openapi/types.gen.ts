@@ -4,116 +4,57 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * @description The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
-         * @example m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e
-         */
+        /** @description The id of a child: the name of its member, a dot, and 32 hexadecimal digits. */
         ChildId: string;
-        /**
-         * @description The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
-         * @example m1
-         */
+        /** @description The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit. */
         MemberName: string;
-        /**
-         * @description The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
-         * @example pipeline
-         */
+        /** @description The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit. */
         PoolName: string;
-        /**
-         * @description The name of a runtime: `node`, `bun`, `python`, or one that the operator configured.
-         * @example node
-         */
+        /** @description The name of a runtime: `node`, `bun`, `python`, or one that the operator configured. */
         RuntimeName: string;
-        /**
-         * @description The id of a slot: the name of its member, a dot, and 32 hexadecimal digits.
-         * @example m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9
-         */
+        /** @description The id of a slot: the name of its member, a dot, and 32 hexadecimal digits. */
         SlotId: string;
-        /**
-         * @description The name of a source: `sha256:` and the SHA-256 of its UTF-8 bytes.
-         * @example sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-         */
+        /** @description The name of a source: `sha256:` and the SHA-256 of its UTF-8 bytes. */
         SourceHash: string;
-        /**
-         * @description The name of a task: that of the operator's file, without its extension.
-         * @example thumbnails
-         */
+        /** @description The name of a task: that of the operator's file, without its extension. */
         TaskName: string;
         /**
          * @description How `stdout` and `stderr` events carry bytes. `text`: as UTF-8 in which U+FFFD replaces invalid bytes. `base64`: as base64.
-         * @example text
          * @enum {string}
          */
         OutputEncoding: "text" | "base64";
-        /**
-         * @description Bytes.
-         * @example {
-         *       "base64": "aGVsbG8K"
-         *     }
-         */
+        /** @description Bytes. */
         Base64Data: {
             /** @description The bytes in base64, with its padding. */
             base64: string;
         };
-        /**
-         * @description The content of a file: text, bytes in base64, or a URL that the member fetches.
-         * @example {
-         *       "text": "hello\n"
-         *     }
-         */
+        /** @description The content of a file: text, bytes in base64, or a URL that the member fetches. */
         FileContent: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["UrlFile"];
-        /**
-         * @description Text.
-         * @example {
-         *       "text": "hello\n"
-         *     }
-         */
+        /** @description Text. */
         TextData: {
             /** @description The text, which becomes UTF-8. */
             text: string;
         };
-        /**
-         * @description Content that the member fetches, where its operator allows the URL.
-         * @example {
-         *       "url": "https://example.com/in.csv"
-         *     }
-         */
+        /** @description Content that the member fetches, where its operator allows the URL. */
         UrlFile: {
             /** @description The http or https URL of the content, in ASCII. */
             url: string;
         };
-        /**
-         * @description Input that callers send while the child runs.
-         * @example {
-         *       "open": true
-         *     }
-         */
+        /** @description Input that callers send while the child runs. */
         OpenStdin: {
             /** @description True keeps the input open for what callers send to `/children/{id}/stdin`; false makes it empty. */
             open: boolean;
             /** @description True makes one body the whole input. A body that breaks off, or does not begin within 10 seconds, stops the child: `cancelled`. Default false: the input takes any number of bodies. */
             once?: boolean | undefined;
         };
-        /**
-         * @description The standard input of a child: text, bytes in base64, or what callers send while it runs.
-         * @example {
-         *       "text": "hello\n"
-         *     }
-         */
+        /** @description The standard input of a child: text, bytes in base64, or what callers send while it runs. */
         Stdin: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["OpenStdin"];
         /**
          * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
-         * @example full
          * @enum {string}
          */
         SandboxLevel: "full" | "no-cgroup" | "none";
-        /**
-         * @description Limits of a child that are tighter than the pool's own, which are the defaults. A request for more than the pool allows is `invalid_request`.
-         * @example {
-         *       "memoryBytes": 268435456,
-         *       "cpus": 0.5
-         *     }
-         */
+        /** @description Limits of a child that are tighter than the pool's own, which are the defaults. A request for more than the pool allows is `invalid_request`. */
         Limits: {
             /**
              * Format: int64
@@ -158,20 +99,10 @@ export interface components {
         };
         /**
          * @description How values are written. `json`: as they are. `devalue`: in the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.
-         * @example json
          * @enum {string}
          */
         ValueEncoding: "json" | "devalue";
-        /**
-         * @description A function whose source the member has from an earlier call.
-         * @example {
-         *       "hash": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-         *       "args": [
-         *         1211,
-         *         1
-         *       ]
-         *     }
-         */
+        /** @description A function whose source the member has from an earlier call. */
         FunctionByHash: {
             /** @description The hash of a source that was sent before. A member that does not have it answers `source_unknown`. */
             hash: components["schemas"]["SourceHash"];
@@ -190,21 +121,9 @@ export interface components {
              */
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
         };
-        /**
-         * @description A function whose source comes along.
-         * @example {
-         *       "source": "(a, b) => a + b",
-         *       "args": [
-         *         1211,
-         *         1
-         *       ]
-         *     }
-         */
+        /** @description A function whose source comes along. */
         FunctionBySource: {
-            /**
-             * @description JavaScript or TypeScript source: one function expression, or an ES module with `export`. The function sees its arguments and the globals of its runtime, nothing else. Another runtime takes source of its own language.
-             * @example (a, b) => a + b
-             */
+            /** @description JavaScript or TypeScript source: one function expression, or an ES module with `export`. The function sees its arguments and the globals of its runtime, nothing else. Another runtime takes source of its own language. */
             source: string;
             /** @description The hash of the source; another one is `invalid_request`. The member computes it when it is absent. */
             hash?: components["schemas"]["SourceHash"] | undefined;
@@ -223,28 +142,9 @@ export interface components {
              */
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
         };
-        /**
-         * @description A function to call, by its source or by the hash of a source.
-         * @example {
-         *       "source": "(a, b) => a + b",
-         *       "args": [
-         *         1211,
-         *         1
-         *       ]
-         *     }
-         */
+        /** @description A function to call, by its source or by the hash of a source. */
         FunctionWork: components["schemas"]["FunctionBySource"] | components["schemas"]["FunctionByHash"];
-        /**
-         * @description A task to call: a function that the operator installed on the members.
-         * @example {
-         *       "name": "thumbnails",
-         *       "args": [
-         *         {
-         *           "width": 320
-         *         }
-         *       ]
-         *     }
-         */
+        /** @description A task to call: a function that the operator installed on the members. */
         TaskWork: {
             /** @description The name of the task. `GET /pools/{pool}` lists them. */
             name: components["schemas"]["TaskName"];
@@ -258,66 +158,26 @@ export interface components {
         };
         /**
          * @description What a child runs: a command, a function or a task.
-         * @example command
          * @enum {string}
          */
         ChildKind: "command" | "function" | "task";
-        /**
-         * @description What to run, and how: a command, a function or a task.
-         * @example {
-         *       "command": [
-         *         "uname",
-         *         "-a"
-         *       ]
-         *     }
-         */
+        /** @description What to run, and how: a command, a function or a task. */
         ChildSpec: components["schemas"]["CommandSpec"] | components["schemas"]["FunctionSpec"] | components["schemas"]["TaskSpec"];
-        /**
-         * @description Runs a program.
-         * @example {
-         *       "command": [
-         *         "uname",
-         *         "-a"
-         *       ]
-         *     }
-         */
+        /** @description Runs a program. */
         CommandSpec: {
-            /**
-             * @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes.
-             * @example [
-             *       "uname",
-             *       "-a"
-             *     ]
-             */
+            /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -344,59 +204,26 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
         };
-        /**
-         * @description Calls a function.
-         * @example {
-         *       "function": {
-         *         "source": "(a, b) => a + b",
-         *         "args": [
-         *           1211,
-         *           1
-         *         ]
-         *       }
-         *     }
-         */
+        /** @description Calls a function. */
         FunctionSpec: {
             /** @description The function to call. */
             function: components["schemas"]["FunctionWork"];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -423,74 +250,28 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
         };
-        /**
-         * @description A child spec that names its pool, for one member only.
-         * @example {
-         *       "pool": "pipeline",
-         *       "command": [
-         *         "uname",
-         *         "-a"
-         *       ]
-         *     }
-         */
+        /** @description A child spec that names its pool, for one member only. */
         MemberChildSpec: components["schemas"]["MemberCommandSpec"] | components["schemas"]["MemberFunctionSpec"] | components["schemas"]["MemberTaskSpec"];
-        /**
-         * @description Runs a program on one member.
-         * @example {
-         *       "pool": "pipeline",
-         *       "command": [
-         *         "uname",
-         *         "-a"
-         *       ]
-         *     }
-         */
+        /** @description Runs a program on one member. */
         MemberCommandSpec: {
-            /**
-             * @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes.
-             * @example [
-             *       "uname",
-             *       "-a"
-             *     ]
-             */
+            /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -517,12 +298,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -531,50 +307,21 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /**
-         * @description Calls a function on one member.
-         * @example {
-         *       "pool": "pipeline",
-         *       "function": {
-         *         "source": "(a, b) => a + b",
-         *         "args": [
-         *           1211,
-         *           1
-         *         ]
-         *       }
-         *     }
-         */
+        /** @description Calls a function on one member. */
         MemberFunctionSpec: {
             /** @description The function to call. */
             function: components["schemas"]["FunctionWork"];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -601,12 +348,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -615,51 +357,21 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /**
-         * @description Calls a task on one member.
-         * @example {
-         *       "pool": "pipeline",
-         *       "task": {
-         *         "name": "thumbnails",
-         *         "args": [
-         *           {
-         *             "width": 320
-         *           }
-         *         ]
-         *       }
-         *     }
-         */
+        /** @description Calls a task on one member. */
         MemberTaskSpec: {
             /** @description The task to call. */
             task: components["schemas"]["TaskWork"];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -686,12 +398,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -700,13 +407,7 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /**
-         * @description A request for a slot in one of the member's pools.
-         * @example {
-         *       "pool": "pipeline",
-         *       "waitMs": 10000
-         *     }
-         */
+        /** @description A request for a slot in one of the member's pools. */
         SlotRequest: {
             /** @description The pool of the slot. */
             pool: components["schemas"]["PoolName"];
@@ -719,50 +420,21 @@ export interface components {
             /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
             sandbox?: components["schemas"]["SandboxLevel"] | undefined;
         };
-        /**
-         * @description Calls a task.
-         * @example {
-         *       "task": {
-         *         "name": "thumbnails",
-         *         "args": [
-         *           {
-         *             "width": 320
-         *           }
-         *         ]
-         *       }
-         *     }
-         */
+        /** @description Calls a task. */
         TaskSpec: {
             /** @description The task to call. */
             task: components["schemas"]["TaskWork"];
-            /**
-             * @description Variables that are added to the child's minimal environment. Default: none.
-             * @example {
-             *       "LANG": "C.UTF-8"
-             *     }
-             */
+            /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /**
-             * @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none.
-             * @example {
-             *       "in.txt": {
-             *         "text": "hello"
-             *       }
-             *     }
-             */
+            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
-            /**
-             * @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none.
-             * @example [
-             *       "*.png"
-             *     ]
-             */
+            /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
             limits?: components["schemas"]["Limits"] | undefined;
@@ -789,28 +461,14 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /**
-             * @description The caller's own names and values. Answers show them with the child. Default: none.
-             * @example {
-             *       "job": "nightly"
-             *     }
-             */
+            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
         };
-        /**
-         * @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status.
-         * @example at_capacity
-         */
+        /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
         ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
-        /**
-         * @description An error that a function threw, as its child saw it.
-         * @example {
-         *       "name": "RangeError",
-         *       "message": "expected a width above 0"
-         *     }
-         */
+        /** @description An error that a function threw, as its child saw it. */
         FunctionError: {
             /** @description The name of the error's class, such as `TypeError`. */
             name: string;
@@ -819,27 +477,14 @@ export interface components {
             /** @description The stack of the error; absent where there is none. */
             stack?: string | undefined;
         };
-        /**
-         * @description A field of the request that is at fault.
-         * @example {
-         *       "path": "/command/0",
-         *       "message": "expected the program to run; got an empty string"
-         *     }
-         */
+        /** @description A field of the request that is at fault. */
         InvalidField: {
             /** @description JSON Pointer to the field; empty for the whole. */
             path: string;
             /** @description The expected value, and the one that came. */
             message: string;
         };
-        /**
-         * @description How busy one member is in one pool.
-         * @example {
-         *       "active": 2,
-         *       "max": 5,
-         *       "queued": 0
-         *     }
-         */
+        /** @description How busy one member is in one pool. */
         Load: {
             /**
              * Format: int64
@@ -857,21 +502,7 @@ export interface components {
              */
             queued: number;
         };
-        /**
-         * @description The reason why a request or a child failed: RFC 9457, with a stable `code`.
-         * @example {
-         *       "type": "urn:distributed-pool:problem:at_capacity",
-         *       "title": "This member is at capacity",
-         *       "status": 503,
-         *       "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
-         *       "code": "at_capacity",
-         *       "load": {
-         *         "active": 5,
-         *         "max": 5,
-         *         "queued": 0
-         *       }
-         *     }
-         */
+        /** @description The reason why a request or a child failed: RFC 9457, with a stable `code`. */
         Problem: {
             /** @description The URN of the code: `urn:distributed-pool:problem:` and the code. */
             type: string;
@@ -894,42 +525,20 @@ export interface components {
         };
         /**
          * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone.
-         * @example running
          * @enum {string}
          */
         ChildStatus: "running" | "stopping" | "ended";
         /**
          * @description Whether the member does its work.
-         * @example ok
          * @enum {string}
          */
         HealthStatus: "ok" | "unavailable";
         /**
          * @description The name of a signal of Linux.
-         * @example SIGUSR1
          * @enum {string}
          */
         SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
-        /**
-         * @description One sandboxed process of a pool.
-         * @example {
-         *       "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *       "pool": "pipeline",
-         *       "member": "m1",
-         *       "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *       "status": "running",
-         *       "kind": "command",
-         *       "startedAt": "2026-01-31T12:00:00.000Z",
-         *       "deadlineAt": "2026-01-31T12:05:00.000Z",
-         *       "endedAt": null,
-         *       "exitCode": null,
-         *       "code": null,
-         *       "labels": {
-         *         "job": "nightly"
-         *       },
-         *       "sandbox": "full"
-         *     }
-         */
+        /** @description One sandboxed process of a pool. */
         Child: {
             id: components["schemas"]["ChildId"];
             /** @description The pool of the child. */
@@ -969,45 +578,14 @@ export interface components {
             /** @description The level of the child's sandbox. */
             sandbox: components["schemas"]["SandboxLevel"];
         };
-        /**
-         * @description Children of one member.
-         * @example {
-         *       "children": [
-         *         {
-         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "pool": "pipeline",
-         *           "member": "m1",
-         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "status": "running",
-         *           "kind": "command",
-         *           "startedAt": "2026-01-31T12:00:00.000Z",
-         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
-         *           "endedAt": null,
-         *           "exitCode": null,
-         *           "code": null,
-         *           "labels": {
-         *             "job": "nightly"
-         *           },
-         *           "sandbox": "full"
-         *         }
-         *       ]
-         *     }
-         */
+        /** @description Children of one member. */
         ChildList: {
             /** @description The children of this page. */
             children: components["schemas"]["Child"][];
             /** @description The `cursor` of the next page; absent on the last one. */
             nextCursor?: string | undefined;
         };
-        /**
-         * @description A child, and where it runs.
-         * @example {
-         *       "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *       "pool": "pipeline",
-         *       "member": "m1",
-         *       "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
-         *     }
-         */
+        /** @description A child, and where it runs. */
         ChildReference: {
             id: components["schemas"]["ChildId"];
             /** @description The pool of the child. */
@@ -1017,19 +595,7 @@ export interface components {
             /** @description The URL of the child on its own member. */
             url: string;
         };
-        /**
-         * @description The load of one member.
-         * @example {
-         *       "member": "m1",
-         *       "pools": {
-         *         "pipeline": {
-         *           "active": 2,
-         *           "max": 5,
-         *           "queued": 0
-         *         }
-         *       }
-         *     }
-         */
+        /** @description The load of one member. */
         Count: {
             /** @description The member that answers. */
             member: components["schemas"]["MemberName"];
@@ -1038,14 +604,7 @@ export interface components {
                 [key: string]: components["schemas"]["Load"];
             };
         };
-        /**
-         * @description The health of one member.
-         * @example {
-         *       "status": "ok",
-         *       "member": "m1",
-         *       "sandbox": "full"
-         *     }
-         */
+        /** @description The health of one member. */
         Health: {
             status: components["schemas"]["HealthStatus"];
             /** @description The member that answers. */
@@ -1055,31 +614,7 @@ export interface components {
             /** @description For people: the reason why it is unavailable. */
             detail?: string | undefined;
         };
-        /**
-         * @description Children of one pool, on all its members.
-         * @example {
-         *       "children": [
-         *         {
-         *           "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "pool": "pipeline",
-         *           "member": "m1",
-         *           "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *           "status": "running",
-         *           "kind": "command",
-         *           "startedAt": "2026-01-31T12:00:00.000Z",
-         *           "deadlineAt": "2026-01-31T12:05:00.000Z",
-         *           "endedAt": null,
-         *           "exitCode": null,
-         *           "code": null,
-         *           "labels": {
-         *             "job": "nightly"
-         *           },
-         *           "sandbox": "full"
-         *         }
-         *       ],
-         *       "unreachable": []
-         *     }
-         */
+        /** @description Children of one pool, on all its members. */
         PoolChildList: {
             /** @description The children of this page. */
             children: components["schemas"]["Child"][];
@@ -1088,25 +623,12 @@ export interface components {
             /** @description Members that did not answer in time. Their children are missing from the list. */
             unreachable: components["schemas"]["MemberName"][];
         };
-        /**
-         * @description A signal for a child's program.
-         * @example {
-         *       "signal": "SIGUSR1"
-         *     }
-         */
+        /** @description A signal for a child's program. */
         SignalRequest: {
             /** @description The signal to send. */
             signal: components["schemas"]["SignalName"];
         };
-        /**
-         * @description The right to run one child on one member. It is held for a short time.
-         * @example {
-         *       "id": "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
-         *       "pool": "pipeline",
-         *       "member": "m1",
-         *       "heldUntil": "2026-01-31T12:00:05.000Z"
-         *     }
-         */
+        /** @description The right to run one child on one member. It is held for a short time. */
         Slot: {
             id: components["schemas"]["SlotId"];
             pool: components["schemas"]["PoolName"];
@@ -1117,19 +639,7 @@ export interface components {
              */
             heldUntil: string;
         };
-        /**
-         * @description The tasks and runtimes of one member.
-         * @example {
-         *       "member": "m1",
-         *       "tasks": [
-         *         "thumbnails"
-         *       ],
-         *       "runtimes": [
-         *         "node",
-         *         "python"
-         *       ]
-         *     }
-         */
+        /** @description The tasks and runtimes of one member. */
         Tasks: {
             /** @description The member that answers. */
             member: components["schemas"]["MemberName"];
@@ -1138,12 +648,7 @@ export interface components {
             /** @description The runtimes that work on the member. */
             runtimes: components["schemas"]["RuntimeName"][];
         };
-        /**
-         * @description The receipt for a body that a child took.
-         * @example {
-         *       "bytes": 1048576
-         *     }
-         */
+        /** @description The receipt for a body that a child took. */
         Written: {
             /**
              * Format: int64
@@ -1151,19 +656,7 @@ export interface components {
              */
             bytes: number;
         };
-        /**
-         * @description A pool with its members.
-         * @example {
-         *       "pool": "pipeline",
-         *       "members": [],
-         *       "tasks": [
-         *         "thumbnails"
-         *       ],
-         *       "runtimes": [
-         *         "node"
-         *       ]
-         *     }
-         */
+        /** @description A pool with its members. */
         Pool: {
             pool: components["schemas"]["PoolName"];
             /** @description The members of the pool. */
@@ -1173,20 +666,7 @@ export interface components {
             /** @description Runtimes that at least one member of the pool has. */
             runtimes: components["schemas"]["RuntimeName"][];
         };
-        /**
-         * @description A member of a pool.
-         * @example {
-         *       "member": "m1",
-         *       "url": "http://127.0.0.1:7400",
-         *       "version": "0.2.0",
-         *       "sandbox": "full",
-         *       "load": {
-         *         "active": 2,
-         *         "max": 5,
-         *         "queued": 0
-         *       }
-         *     }
-         */
+        /** @description A member of a pool. */
         PoolMember: {
             member: components["schemas"]["MemberName"];
             /** @description The URL of the member. */
@@ -1198,32 +678,14 @@ export interface components {
             /** @description The member's load; null when it did not answer in time. */
             load: components["schemas"]["Load"] | null;
         };
-        /**
-         * @description The pools that have members.
-         * @example {
-         *       "pools": [
-         *         {
-         *           "pool": "pipeline",
-         *           "members": 3,
-         *           "max": 15
-         *         }
-         *       ]
-         *     }
-         */
+        /** @description The pools that have members. */
         PoolList: {
             /** @description The pools of this page. */
             pools: components["schemas"]["PoolSummary"][];
             /** @description The `cursor` of the next page; absent on the last one. */
             nextCursor?: string | undefined;
         };
-        /**
-         * @description A pool and its size.
-         * @example {
-         *       "pool": "pipeline",
-         *       "members": 3,
-         *       "max": 15
-         *     }
-         */
+        /** @description A pool and its size. */
         PoolSummary: {
             pool: components["schemas"]["PoolName"];
             /**
@@ -1237,13 +699,7 @@ export interface components {
              */
             max: number;
         };
-        /**
-         * @description A file that a child left. `/children/{id}/files/{path}` has its bytes.
-         * @example {
-         *       "path": "out.png",
-         *       "bytes": 20480
-         *     }
-         */
+        /** @description A file that a child left. `/children/{id}/files/{path}` has its bytes. */
         Artifact: {
             /** @description The path of the file in the workspace. */
             path: string;
@@ -1253,21 +709,7 @@ export interface components {
              */
             bytes: number;
         };
-        /**
-         * @description The reason why a run failed. When a child had been placed, the fields of a result that it left are beside it.
-         * @example {
-         *       "type": "urn:distributed-pool:problem:at_capacity",
-         *       "title": "This member is at capacity",
-         *       "status": 503,
-         *       "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
-         *       "code": "at_capacity",
-         *       "load": {
-         *         "active": 5,
-         *         "max": 5,
-         *         "queued": 0
-         *       }
-         *     }
-         */
+        /** @description The reason why a run failed. When a child had been placed, the fields of a result that it left are beside it. */
         RunProblem: {
             /** @description The URN of the code: `urn:distributed-pool:problem:` and the code. */
             type: string;
@@ -1307,14 +749,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
         };
-        /**
-         * @description The resources that a child took.
-         * @example {
-         *       "wallMs": 12.5,
-         *       "cpuMs": 9.1,
-         *       "maxRssBytes": 3145728
-         *     }
-         */
+        /** @description The resources that a child took. */
         Usage: {
             /**
              * Format: double
@@ -1332,27 +767,7 @@ export interface components {
              */
             maxRssBytes: number | null;
         };
-        /**
-         * @description The output of a child that ended by itself, and how it ended.
-         * @example {
-         *       "child": {
-         *         "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *         "pool": "pipeline",
-         *         "member": "m1",
-         *         "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
-         *       },
-         *       "stdout": "Linux\n",
-         *       "stderr": "",
-         *       "truncated": false,
-         *       "exitCode": 0,
-         *       "usage": {
-         *         "wallMs": 12.5,
-         *         "cpuMs": 9.1,
-         *         "maxRssBytes": 3145728
-         *       },
-         *       "artifacts": []
-         *     }
-         */
+        /** @description The output of a child that ended by itself, and how it ended. */
         RunResult: {
             child: components["schemas"]["ChildReference"];
             /** @description The first MiB of the child's standard output. */
@@ -1374,24 +789,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
         };
-        /**
-         * @description Terminal: the child, or its placement, failed.
-         * @example {
-         *       "type": "failed",
-         *       "problem": {
-         *         "type": "urn:distributed-pool:problem:at_capacity",
-         *         "title": "This member is at capacity",
-         *         "status": 503,
-         *         "detail": "expected a free slot in pool pipeline; got 5 of 5 taken",
-         *         "code": "at_capacity",
-         *         "load": {
-         *           "active": 5,
-         *           "max": 5,
-         *           "queued": 0
-         *         }
-         *       }
-         *     }
-         */
+        /** @description Terminal: the child, or its placement, failed. */
         FailedEvent: {
             /**
              * @description The type of the event: `failed`. (enum property replaced by openapi-typescript)
@@ -1412,13 +810,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
         };
-        /**
-         * @description The reader missed this many bytes of output: they are no longer kept.
-         * @example {
-         *       "type": "gap",
-         *       "droppedBytes": 65536
-         *     }
-         */
+        /** @description The reader missed this many bytes of output: they are no longer kept. */
         GapEvent: {
             /**
              * @description The type of the event: `gap`. (enum property replaced by openapi-typescript)
@@ -1431,18 +823,7 @@ export interface components {
              */
             droppedBytes: number;
         };
-        /**
-         * @description Terminal: the slot is held until `heldUntil`.
-         * @example {
-         *       "type": "granted",
-         *       "slot": {
-         *         "id": "m1.0a6b7f5e9d0c4c1fb7a9d2f1c3e5a7b9",
-         *         "pool": "pipeline",
-         *         "member": "m1",
-         *         "heldUntil": "2026-01-31T12:00:05.000Z"
-         *       }
-         *     }
-         */
+        /** @description Terminal: the slot is held until `heldUntil`. */
         GrantedEvent: {
             /**
              * @description The type of the event: `granted`. (enum property replaced by openapi-typescript)
@@ -1451,18 +832,7 @@ export interface components {
             type: "granted";
             slot: components["schemas"]["Slot"];
         };
-        /**
-         * @description The child has a slot. Always the first event with an id.
-         * @example {
-         *       "type": "placed",
-         *       "child": {
-         *         "id": "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e",
-         *         "pool": "pipeline",
-         *         "member": "m1",
-         *         "url": "http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"
-         *       }
-         *     }
-         */
+        /** @description The child has a slot. Always the first event with an id. */
         PlacedEvent: {
             /**
              * @description The type of the event: `placed`. (enum property replaced by openapi-typescript)
@@ -1471,21 +841,9 @@ export interface components {
             type: "placed";
             child: components["schemas"]["ChildReference"];
         };
-        /**
-         * @description An event of a child's stream. More types may come, so a client skips a type that it does not know.
-         * @example {
-         *       "type": "stdout",
-         *       "text": "Linux\n"
-         *     }
-         */
+        /** @description An event of a child's stream. More types may come, so a client skips a type that it does not know. */
         PoolEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["PlacedEvent"] | components["schemas"]["StdoutEvent"] | components["schemas"]["StderrEvent"] | components["schemas"]["ProgressEvent"] | components["schemas"]["GapEvent"] | components["schemas"]["ResultEvent"] | components["schemas"]["FailedEvent"];
-        /**
-         * @description The caller waits for a slot. There is no child yet, and the event carries no id.
-         * @example {
-         *       "type": "queued",
-         *       "position": 1
-         *     }
-         */
+        /** @description The caller waits for a slot. There is no child yet, and the event carries no id. */
         QueuedEvent: {
             /**
              * @description The type of the event: `queued`. (enum property replaced by openapi-typescript)
@@ -1498,13 +856,7 @@ export interface components {
              */
             position: number;
         };
-        /**
-         * @description Output of the child: `text`, or `base64` when the spec asks for it.
-         * @example {
-         *       "type": "stdout",
-         *       "text": "Linux\n"
-         *     }
-         */
+        /** @description Output of the child: `text`, or `base64` when the spec asks for it. */
         StdoutEvent: {
             /**
              * @description The type of the event: `stdout`. (enum property replaced by openapi-typescript)
@@ -1518,13 +870,7 @@ export interface components {
             /** @description True when U+FFFD replaces bytes of `text` that were not UTF-8. Default false: `text` is all of it. */
             lossy?: boolean | undefined;
         };
-        /**
-         * @description Output of the child: `text`, or `base64` when the spec asks for it.
-         * @example {
-         *       "type": "stderr",
-         *       "text": "no such file\n"
-         *     }
-         */
+        /** @description Output of the child: `text`, or `base64` when the spec asks for it. */
         StderrEvent: {
             /**
              * @description The type of the event: `stderr`. (enum property replaced by openapi-typescript)
@@ -1538,15 +884,7 @@ export interface components {
             /** @description True when U+FFFD replaces bytes of `text` that were not UTF-8. Default false: `text` is all of it. */
             lossy?: boolean | undefined;
         };
-        /**
-         * @description Progress that the child reports itself: a command by lines such as `3/10 words` on its file descriptor 3, a function by its context. Events are throttled to five a second, and to fewer after some minutes; the last report before the end always comes.
-         * @example {
-         *       "type": "progress",
-         *       "done": 3,
-         *       "total": 10,
-         *       "message": "words"
-         *     }
-         */
+        /** @description Progress that the child reports itself: a command by lines such as `3/10 words` on its file descriptor 3, a function by its context. Events are throttled to five a second, and to fewer after some minutes; the last report before the end always comes. */
         ProgressEvent: {
             /**
              * @description The type of the event: `progress`. (enum property replaced by openapi-typescript)
@@ -1566,19 +904,7 @@ export interface components {
             /** @description One line for people, without control characters. The child wrote it. Absent when it did not. */
             message?: string | undefined;
         };
-        /**
-         * @description Terminal: the child ended by itself.
-         * @example {
-         *       "type": "result",
-         *       "exitCode": 0,
-         *       "usage": {
-         *         "wallMs": 12.5,
-         *         "cpuMs": 9.1,
-         *         "maxRssBytes": 3145728
-         *       },
-         *       "artifacts": []
-         *     }
-         */
+        /** @description Terminal: the child ended by itself. */
         ResultEvent: {
             /**
              * @description The type of the event: `result`. (enum property replaced by openapi-typescript)
@@ -1598,13 +924,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
         };
-        /**
-         * @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know.
-         * @example {
-         *       "type": "queued",
-         *       "position": 1
-         *     }
-         */
+        /** @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know. */
         SlotEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["GrantedEvent"] | components["schemas"]["FailedEvent"];
     };
     responses: never;

@@ -10,13 +10,10 @@ import {
   consulClient,
 } from "../../sdk/typescript/node/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
-import { metaOf, SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
+import { SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
 import type { Membership } from "./membership.ts";
-
-const TTL = "15s";
-/** Consul removes an instance one minute after its check fails; it takes less as one minute too. */
-const DEREGISTER_AFTER = "1m";
 
 const HEARTBEAT_MS = 5_000;
 /** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
@@ -30,34 +27,6 @@ const DRAIN_NOTICE_MS = 500;
 /** 5 seconds for a registration to appear on the list, which the member reads every 50 ms. */
 const LISTED_TIMEOUT_MS = 5_000;
 const LISTED_POLL_MS = 50;
-
-/** The id of a member's instance of the service, which is unique on its agent. */
-const serviceId = (member: string) => `${SERVICE}-${member}`;
-/** The id of the check that the member passes at each heartbeat. */
-const checkId = (member: string) => `${serviceId(member)}-ttl`;
-
-/** The facts of a member as Consul's agent takes them. Load is never among them. */
-export function registrationOf(member: Member) {
-  const { protocol, hostname, port } = new URL(member.url);
-  return {
-    id: serviceId(member.name),
-    name: SERVICE,
-    address: hostname.replace(/^\[|\]$/g, ""),
-    port: Number(port || (protocol === "https:" ? 443 : 80)),
-    // Without this tag, Traefik would route requests from outside to every service that it finds.
-    tags: [...Object.keys(member.pools), "traefik.enable=false"],
-    meta: metaOf(member),
-    check: {
-      checkid: checkId(member.name),
-      name: "heartbeat of the member",
-      ttl: TTL,
-      status: "passing",
-      deregistercriticalserviceafter: DEREGISTER_AFTER,
-      // The client's types demand a timeout of every check, although a TTL check has none.
-      timeout: TTL,
-    },
-  };
-}
 
 type Log = (level: "info" | "warn", message: string) => void;
 

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { consulClient, consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
 import { type HealthEntry, memberOf } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { registrationOf } from "../../server/membership/consul.ts";
+import { registrationOf } from "../../server/membership/consul-registration.ts";
 
 const MEMBER: Member = {
   name: "web1",

@@ -1,6 +1,7 @@
 /** TypeScript interfaces of the options, from their JSON Schema, for those who embed a member. */
 
-import { MEMBER_OPTIONS, type MemberOption } from "../server/member/options/table.ts";
+import type { MemberOption } from "../server/member/options/option.ts";
+import { MEMBER_OPTIONS } from "../server/member/options/table.ts";
 import { CONFIG_SCHEMA, type JsonSchema, poolSchema } from "./json-schema.ts";
 
 const COLUMNS = 100;

@@ -171,6 +171,11 @@ const TABLE = {
     "The key cannot be looked up",
     "Consul does not answer, so the idempotency key cannot be looked up. Nothing was run.",
   ),
+  fenced: entry(
+    503,
+    "This member is fenced",
+    "The member has lost touch with Consul for longer than its pool allows. Nothing was run.",
+  ),
   worker_crashed: entry(
     502,
     "The child crashed",
@@ -184,7 +189,7 @@ const TABLE = {
   cancelled: entry(
     502,
     "The child was stopped",
-    "The child was stopped: on request, with its caller's connection, or by a drain.",
+    "The child was stopped: on request, with its caller's connection, by a drain or by a fence.",
   ),
   member_lost: entry(
     502,

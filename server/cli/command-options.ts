@@ -1,7 +1,8 @@
 /** Finds a command's options, and the values that texts stand for. */
 import { z } from "zod";
 import { faultsIn } from "../member/options/faults.ts";
-import { MEMBER_OPTIONS, type MemberOption, type Option } from "../member/options/table.ts";
+import type { MemberOption, Option } from "../member/options/option.ts";
+import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import type { Command } from "./command-table.ts";
 import { CLI_OPTIONS, type CliOption } from "./options.ts";
 import { UsageError } from "./usage-error.ts";

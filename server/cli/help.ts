@@ -1,5 +1,5 @@
 /** Help texts, from the tables of commands and options. */
-import type { Option } from "../member/options/table.ts";
+import type { Option } from "../member/options/option.ts";
 import { flagOf, optionsOf, variableOf } from "./command-options.ts";
 import { COMMANDS, type Command } from "./command-table.ts";
 import { HELP } from "./options.ts";

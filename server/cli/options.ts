@@ -3,7 +3,8 @@ import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/schemas/resources.ts";
 import { SCOPES } from "../access/caller.ts";
 import { shown } from "../member/options/faults.ts";
-import { MEMBER_OPTIONS, type Option, whole } from "../member/options/table.ts";
+import { type Option, whole } from "../member/options/option.ts";
+import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
 import type { Command } from "./command-table.ts";
 

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
 import { consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
-import type { Option } from "../member/options/table.ts";
+import type { Option } from "../member/options/option.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
 import {
   flagOf,

@@ -1,9 +1,11 @@
 /**
  * Serves a member's pools: opens, changes and ends the supervisor and the runtimes of each pool.
  */
+import { join } from "node:path";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
+import { Fence } from "../sandbox/fence.ts";
 import { probeConfinements } from "../sandbox/open-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
@@ -23,6 +25,10 @@ export class MemberPools {
   readonly #sandbox: Sandbox;
   readonly #runtimes: PoolRuntimes;
   #served: Pools = new Map();
+  readonly #fences = new Map<string, Fence>();
+  /** When the registry knew this member last; undefined before it did. */
+  #passedAt: number | undefined;
+  #madeFences = 0;
 
   constructor(sandbox: Sandbox, runtimes: PoolRuntimes) {
     this.#sandbox = sandbox;
@@ -74,6 +80,7 @@ export class MemberPools {
         runtimes: runtimes.get(pool) as RuntimeRegistry,
         graceMs,
         rememberMs,
+        fence: this.#fenceOf(pool, settings),
       };
       const supervisor = this.supervisors.get(pool);
       if (supervisor) supervisor.update(changeable);
@@ -84,6 +91,18 @@ export class MemberPools {
         );
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
+  }
+
+  /** Notes that the registry knows this member. @param atMs as of {@link Fence.renew}. */
+  passed(atMs: number): void {
+    this.#passedAt = atMs;
+    for (const fence of this.#fences.values()) fence.renew(atMs);
+  }
+
+  /** Why pools admit nothing; undefined when they do. */
+  get trouble(): string | undefined {
+    const fenced = [...this.#fences].filter(([, fence]) => fence.isUp).map(([pool]) => pool);
+    return fenced.length === 0 ? undefined : `fenced, without touch with Consul: ${fenced}`;
   }
 
   /** The number of children that run now. */
@@ -108,6 +127,7 @@ export class MemberPools {
 
   /** Forgets the children that have ended, and their logs. */
   close(): void {
+    for (const fence of this.#fences.values()) fence.close();
     for (const supervisor of this.#all) supervisor.close();
   }
 
@@ -115,11 +135,33 @@ export class MemberPools {
     return [...this.supervisors.values()];
   }
 
+  /** The fence of a pool, which a changed number of milliseconds replaces; undefined for none. */
+  #fenceOf(pool: string, { pools, fenceMs, consul, log }: Settings): Fence | undefined {
+    const ms = consul ? (pools.get(pool)?.fenceMs ?? fenceMs) : 0;
+    const before = this.#fences.get(pool);
+    if (before?.ms === ms) return before;
+    before?.close();
+    this.#fences.delete(pool);
+    if (ms === 0) return undefined;
+    const detail = `the member has not reached its registry for ${ms} ms, the fence of the pool`;
+    const folder = join(this.#sandbox.folder, `fence-${this.#madeFences++}`);
+    const fence = new Fence(ms, folder, () => {
+      log("warn", `pool ${pool}: ${detail}; its children are killed`);
+      this.supervisors.get(pool)?.killAll("cancelled", detail);
+    });
+    if (this.#passedAt !== undefined) fence.renew(this.#passedAt);
+    this.#fences.set(pool, fence);
+    return fence;
+  }
+
   async #retire(pool: string): Promise<void> {
     const supervisor = this.supervisors.get(pool);
     supervisor?.drain();
     await supervisor?.forgotten();
     // A reload may have brought the pool back in the meantime.
-    if (!this.#served.has(pool)) this.supervisors.delete(pool);
+    if (this.#served.has(pool)) return;
+    this.supervisors.delete(pool);
+    this.#fences.get(pool)?.close();
+    this.#fences.delete(pool);
   }
 }

@@ -5,7 +5,8 @@ import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
-import { MEMBER_OPTIONS, type MemberOption } from "./options/table.ts";
+import type { MemberOption } from "./options/option.ts";
+import { MEMBER_OPTIONS } from "./options/table.ts";
 import type { TableOptions } from "./options/types.gen.ts";
 import type { PoolOptions } from "./pool-options.ts";
 

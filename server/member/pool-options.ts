@@ -11,6 +11,8 @@ import {
 } from "../sandbox/confinement.ts";
 import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
+import { fenceNumber } from "./options/option.ts";
+
 export type { PoolOptions } from "./options/types.gen.ts";
 
 /** Without NUL characters, because bubblewrap's arguments end at one. */
@@ -129,6 +131,12 @@ export const PoolOptionsSchema = z
         "Keep a process for further calls of the same caller and runtime. Weaker isolation: " +
           "the next call finds the globals and files that a call left, " +
           "and its changes to the language's own objects.",
+      ),
+    fenceMs: fenceNumber
+      .optional()
+      .describe(
+        "Milliseconds without touch with Consul after which the member kills the pool's children " +
+          "and admits none; 0 for never. Default: the member's `fenceMs`.",
       ),
   })
   .refine(({ reuse, limits }) => !reuse || limits.cpuMs === undefined, {

@@ -92,11 +92,13 @@ export class LocalMember implements RunningMember {
     this.sandbox = self.sandbox;
     this.version = self.version;
     this.pools = self.pools;
+    membership.onPassed = (atMs) => parts.pools.passed(atMs);
     this.joined = membership.join(self);
   }
 
   /** The questions and requests that the routes have for this member. */
   get hooks() {
+    const { membership, pools } = this.#parts;
     return {
       name: this.name,
       sandbox: this.sandbox,
@@ -105,7 +107,7 @@ export class LocalMember implements RunningMember {
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,
-      trouble: () => (this.#stopping ? "the member drains" : this.#parts.membership.trouble),
+      trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
       logError: (message: string) => this.#settings.log("error", message),
     };
   }

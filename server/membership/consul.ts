@@ -35,6 +35,7 @@ export class ConsulMembership implements Membership {
   readonly #members: ConsulMembers;
   readonly #address: string;
   readonly #log: Log;
+  onPassed: Membership["onPassed"];
   #self: Member | undefined;
   /** The facts that Consul has been given last. */
   #registered: Member | undefined;
@@ -142,6 +143,7 @@ export class ConsulMembership implements Membership {
 
   async #register(): Promise<boolean> {
     const self = this.#self as Member;
+    const sentAt = performance.now();
     try {
       await this.#consul.agent.service.register({ ...registrationOf(self), ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
@@ -150,6 +152,7 @@ export class ConsulMembership implements Membership {
       this.#registered = self;
       // An agent that had forgotten the member has forgotten its maintenance too.
       if (this.#draining) await this.#maintain(self);
+      await this.#passed(sentAt);
       return true;
     } catch (error) {
       this.#complain(error);
@@ -193,13 +196,22 @@ export class ConsulMembership implements Membership {
   async #pass(): Promise<void> {
     const { name } = this.#self as Member;
     if (this.#registered !== this.#self) return void (await this.#register());
+    const sentAt = performance.now();
     try {
       await this.#consul.agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
+      await this.#passed(sentAt);
     } catch {
       // The agent is away, or has forgotten the member. Registering again tells which.
       if (!this.#left) await this.#register();
     }
+  }
+
+  /** Counts only with a leader: an agent that is cut off from its servers still takes the check. */
+  async #passed(sentAt: number): Promise<void> {
+    if (!this.onPassed) return;
+    const leader = await this.#consul.status.leader(timeout).catch(() => "");
+    if (leader) this.onPassed(sentAt);
   }
 
   /** Remembers a request that is under way. */

@@ -15,6 +15,7 @@ export class EmbeddedRegistry {
     let self: Member | undefined;
     const registry = this;
     return {
+      onPassed: undefined,
       async join(member) {
         self = member;
         registry.#members = [

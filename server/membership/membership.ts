@@ -19,6 +19,11 @@ export interface Membership extends Members {
   drain(): Promise<void>;
   /** Leaves at once. The list can still be read until `close()`. Never rejects. */
   leave(): Promise<void>;
+  /**
+   * Is called after each heartbeat that the registry took, with the time at which it was sent, of
+   * `performance.now()`. An embedded registry, which cannot be lost, does not call it.
+   */
+  onPassed: ((atMs: number) => void) | undefined;
   /** Why this member is not in its pools; undefined once it joined, even while Consul is away. */
   readonly trouble: string | undefined;
 }

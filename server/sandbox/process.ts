@@ -69,6 +69,8 @@ export async function launchProcess(
     pipes.handOver();
     return {
       ...controls,
+      // A process that has been spawned has an id.
+      pid: child.pid as number,
       stdin: stdin?.stream ?? null,
       stdout: stdout.stream,
       stderr: stderr.stream,

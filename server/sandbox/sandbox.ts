@@ -39,6 +39,8 @@ export interface Exit {
 
 /** A running process tree. */
 export interface SandboxedProcess {
+  /** The id of the tree's first process, which leads its process group. */
+  readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly stdin: Writable | null;

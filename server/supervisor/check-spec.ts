@@ -5,6 +5,7 @@ import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";
+import type { Fence } from "../sandbox/fence.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetch-rules.ts";
@@ -24,6 +25,8 @@ export interface PoolRules {
   /** The URLs from which files are fetched for children. */
   readonly fetchRules: FetchRules;
   readonly runtimes: RuntimeRegistry;
+  /** Ends the children when the member loses touch with its registry. Default: nothing does. */
+  readonly fence?: Fence | undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly reference: ChildReference;
   /** The caller that asked for the child. */
   readonly client: string;
-  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules">;
+  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence">;
   /** A folder private to the server, for bytes on their way into the child and out of it. */
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
@@ -194,11 +194,13 @@ export class Child {
       { sandbox: rules.sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
     );
     this.#started = started;
-    this.#launched.resolve(started.process);
+    const { process } = started;
+    if (rules.fence) void process.exited.then(rules.fence.hold(process.pid));
+    this.#launched.resolve(process);
     if (this.#draining) started.drain?.();
     // A stop may have come during the start.
-    if (this.#cause) started.process.kill();
-    streams.attach(started.process);
+    if (this.#cause) process.kill();
+    streams.attach(process);
     return started;
   }
 

@@ -92,6 +92,7 @@ export class Supervisor {
     lifetime: Lifetime,
     { client, slot, uploads, onPosition, signal }: Claim,
   ): Promise<Child> {
+    this.#checkFence();
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
     if (spec.waitMs === 0 || slot !== undefined) return this.#admit(checked, client, slot);
     const deadline = new Deadline(spec.deadlineMs);
@@ -125,6 +126,7 @@ export class Supervisor {
    * @throws {PoolError} `at_capacity` with the load, `draining`, `sandbox_unavailable`.
    */
   request(waitMs: number, client: string, demanded?: SandboxLevel): Waiter {
+    this.#checkFence();
     checkSandbox(demanded, this.options);
     return this.slots.request(client, waitMs);
   }
@@ -134,8 +136,10 @@ export class Supervisor {
     return [...this.#children.values()].map((child) => child.info);
   }
 
+  /** The load. Its `max` is 0 while nothing is admitted. */
   count(): Load {
-    return this.slots.load();
+    const load = this.slots.load();
+    return this.options.fence?.isUp ? { ...load, max: 0 } : load;
   }
 
   find(id: string): Child | undefined {
@@ -166,6 +170,11 @@ export class Supervisor {
     for (const child of this.#children.values()) child.notifyDrain();
   }
 
+  /** Kills every child that runs. The pool goes on. */
+  killAll(cause: StopCause, detail: string): void {
+    for (const child of this.#children.values()) child.stop(cause, detail, 0);
+  }
+
   /** Stops every child and resolves when all have ended, their terminal events in their logs. */
   async stopAll(cause: StopCause, detail: string): Promise<void> {
     this.drain();
@@ -178,8 +187,19 @@ export class Supervisor {
     this.#remembered.clear();
   }
 
-  /** @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`. */
+  /** @throws {PoolError} `fenced`. */
+  #checkFence(): void {
+    const { fence, member } = this.options;
+    if (fence?.isUp)
+      throw PoolError.of(
+        "fenced",
+        `member ${member} has not reached its registry for ${fence.ms} ms, and admits nothing`,
+      );
+  }
+
+  /** @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`, `fenced`. */
   #admit(checked: CheckedSpec, client: string, slot: string | undefined): Child {
+    this.#checkFence();
     const { spec, lifetime, uploads, deadlineMs } = checked;
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const { pool, member, url, graceMs, folder } = this.options;

@@ -220,6 +220,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       stderr: new PassThrough().end(),
       stdin: null,
       channel: null,
+      pid: 0,
       progress: null,
       artifacts: null,
       exited,

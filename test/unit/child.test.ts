@@ -19,6 +19,7 @@ function play(outcome: Promise<Outcome>) {
     stderr,
     stdin: null,
     channel: null,
+    pid: 0,
     progress: null,
     artifacts: null,
     exited: new Promise((resolve) => {

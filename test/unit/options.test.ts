@@ -6,7 +6,7 @@ import { configurationOf, optionsOf, parseOption } from "../../server/cli/comman
 import { CLI_OPTIONS } from "../../server/cli/options.ts";
 import { poolFaults, settingsOf } from "../../server/member/check-options.ts";
 import { unknownKey } from "../../server/member/options/faults.ts";
-import type { MemberOption, Option } from "../../server/member/options/table.ts";
+import type { MemberOption, Option } from "../../server/member/options/option.ts";
 import { MEMBER_OPTIONS } from "../../server/member/options/table.ts";
 import {
   DEFAULTS,

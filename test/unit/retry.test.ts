@@ -46,6 +46,7 @@ describe("a request", () => {
       "all_members_at_capacity",
       "at_capacity",
       "draining",
+      "fenced",
       "idempotency_unavailable",
       "no_members_available",
       "overloaded",

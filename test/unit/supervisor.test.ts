@@ -40,6 +40,7 @@ function open() {
           stderr,
           stdin: null,
           channel: null,
+          pid: 0,
           progress: null,
           artifacts: null,
           exited: promise,

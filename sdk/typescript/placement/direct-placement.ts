@@ -17,7 +17,7 @@ const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
 /** Refusals that concern the caller. The caller gets one when no member answers better. */
 const ABOUT_CALLER = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 /** Refusals of a member that has no slot to give now. */
-const FULL = new Set(["at_capacity", "draining"]);
+const FULL = new Set(["at_capacity", "draining", "fenced"]);
 /** Refusals after which another member is tried, because nothing was run. */
 const TRY_ELSEWHERE = new Set([
   ...UNFIT,

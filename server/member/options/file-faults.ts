@@ -9,7 +9,8 @@ import { checkedPools, poolFaults } from "../check-options.ts";
 import { type MemberOptions, optionAt } from "../options.ts";
 import type { CheckedPool } from "../pool-options.ts";
 import type { Fault } from "./faults.ts";
-import { MEMBER_OPTIONS, type MemberOption } from "./table.ts";
+import type { MemberOption } from "./option.ts";
+import { MEMBER_OPTIONS } from "./table.ts";
 
 /** @param warn receives what is doubtful, such as a token file that others can read. */
 export function fileFaults(options: MemberOptions, warn: (message: string) => void): Fault[] {

@@ -33,6 +33,12 @@ export interface TableOptions {
    */
   readonly deadlineMs?: number | undefined;
   /**
+   * Milliseconds without touch with Consul after which a member kills its children and admits
+   * none until it is registered again; 0 for never, or 10000 and more. A reload takes it.
+   * Default 0.
+   */
+  readonly fenceMs?: number | undefined;
+  /**
    * The tokens that callers have to show, as `dpool token` prints them; read again when it
    * changes.
    */
@@ -124,6 +130,11 @@ export interface PoolOptions {
    * own objects. Default false.
    */
   readonly reuse?: boolean | undefined;
+  /**
+   * Milliseconds without touch with Consul after which the member kills the pool's children
+   * and admits none; 0 for never. Default: the member's `fenceMs`.
+   */
+  readonly fenceMs?: number | undefined;
 }
 
 /** The most that a child of a pool may use. */

@@ -1,0 +1,54 @@
+/** The options that bound what callers may ask for. */
+import { DAY_MS, GIB, type MemberOption, MIB, whole } from "./option.ts";
+
+export const LIMIT_OPTIONS = {
+  maxBodyBytes: {
+    value: "BYTES",
+    doc:
+      "Largest request body, or child spec in a multipart one. " +
+      "Multipart bodies and a child's input have limits of their own.",
+    schema: whole(1_024, GIB),
+    default: 16 * MIB,
+    reload: true,
+  },
+  maxUploadBytes: {
+    value: "BYTES",
+    doc:
+      "Largest multipart body, or input of a placed child that comes with it. " +
+      "The member keeps at most four times as much at a time, on disk.",
+    schema: whole(1_024, 1024 * GIB),
+    default: GIB,
+    reload: true,
+  },
+  sourceCacheBytes: {
+    value: "BYTES",
+    doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",
+    schema: whole(0, GIB),
+    default: 64 * MIB,
+  },
+  requestTimeoutMs: {
+    value: "MS",
+    doc:
+      "Milliseconds in which a request has to arrive, its body included, " +
+      "and an upload has to make progress. A child's input may take its time.",
+    schema: whole(100, DAY_MS),
+    default: 60_000,
+    reload: true,
+  },
+  maxRate: {
+    value: "N",
+    doc:
+      "Requests a second from each token, or from each address where there are no tokens; " +
+      "twice as many at once.",
+    schema: whole(1, 1_000_000),
+    default: 1_000,
+    reload: true,
+  },
+  maxStreams: {
+    value: "N",
+    doc: "Streams open at a time for each token, or address.",
+    schema: whole(1, 1_000_000),
+    default: 1_000,
+    reload: true,
+  },
+} as const satisfies Readonly<Record<string, MemberOption>>;

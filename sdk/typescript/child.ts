@@ -40,13 +40,20 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The ending in a terminal event. @throws {PoolError} the problem of a `failed` event. */
+/**
+ * The ending in a terminal event.
+ *
+ * @throws {PoolError} the problem of a `failed` event, with the fields of a result beside it.
+ */
 export function endingOf<Stream>(
   event: EventOf<"result" | "failed"> & { readonly id?: number },
   child: Child<Stream>,
 ): Ending<Stream> {
-  if (event.type === "failed") throw errorFor(event.problem);
   const { type: _, id: _id, encoding: _encoding, ...ending } = event;
+  if ("problem" in ending) {
+    const { problem, ...left } = ending;
+    throw errorFor({ ...problem, ...left });
+  }
   return { child, file: (path) => child.file(path), ...ending };
 }
 

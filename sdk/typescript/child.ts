@@ -1,5 +1,5 @@
 /** A handle on a child, which any process can make from the child's id. */
-import { errorFor } from "../../openapi/errors.ts";
+import { errorFor, PoolError } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { Child as ChildInfo, SignalName } from "../../openapi/types.gen.ts";
 import type { Connection } from "./connection.ts";
@@ -56,6 +56,9 @@ export function endingOf<Stream>(
   }
   return { child, file: (path) => child.file(path), ...ending };
 }
+
+/** Half of a character, which has no UTF-8. */
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 /**
  * A handle on a child. The child does not depend on its handles: it lives on when a handle, or the
@@ -116,7 +119,14 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
   async file(path: string): Promise<Stream> {
-    const file = path.split("/").map(encodeURIComponent).join("/");
+    const names = path.split("/");
+    // A URL would lose these names, and lead elsewhere.
+    if (names.some((name) => ["", ".", ".."].includes(name)) || LONE_SURROGATE.test(path))
+      throw PoolError.of(
+        "not_found",
+        `expected the path of an artifact; got ${JSON.stringify(path)}`,
+      );
+    const file = names.map(encodeURIComponent).join("/");
     const answer = await this.#connection.client.send(await this.#url(`/files/${file}`), {
       accept: "application/octet-stream",
     });

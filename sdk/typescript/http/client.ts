@@ -90,7 +90,7 @@ export class Client {
       });
     if (answer.status === 0 || (answer.status >= 300 && answer.status < 400))
       throw redirected(url, answer);
-    const type = answer.headers.get("content-type")?.split(";")[0]?.trim();
+    const type = answer.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
     const isTyped = answer.status < 300 && answer.status !== 204 && !isRaw(accept);
     if (isTyped && type !== accept) throw foreign(answer, accept);
     // Raw bytes have no heartbeat, so their silence does not mean a lost stream. A problem does not

@@ -122,6 +122,8 @@ function headOf(started: ClientRequest): Promise<Answer> {
     // It stays on, because a connection may also break behind the head.
     started.on("error", (error) => reject(explained(error)));
     started.once("response", (message) => resolve(answerOf(started, message)));
+    // Node ends the connection without an error when the answer changes the protocol (101).
+    started.once("close", () => reject(new Error("the connection was closed without an answer")));
   });
 }
 

@@ -1,4 +1,4 @@
-/** Arguments that no URL, timer or spec can carry: what the SDK makes of them. */
+/** Arguments and answers that make no sense: what the SDK makes of them. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -127,6 +127,14 @@ test.each([
       code: "member_lost",
       message: expect.stringContaining("expected an event of the contract"),
     });
+});
+
+test("an answer that changes the protocol is none", async () => {
+  const { pools } = await both(({ socket }) => {
+    socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+  });
+  for (const each of pools)
+    expect(await errorOf(each.run("p", SPEC))).toMatchObject({ code: "member_lost" });
 });
 
 test("a type of content is the same in capitals", async () => {

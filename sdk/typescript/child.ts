@@ -87,7 +87,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * if ((await child.info()).status === "running") await child.stop();
    */
   async info(): Promise<ChildInfo> {
-    return this.#connection.client.json(await this.#url());
+    return this.#connection.client.json(await this.#url(), { key: "id" });
   }
 
   /**

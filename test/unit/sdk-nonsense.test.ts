@@ -129,6 +129,28 @@ test.each([
     });
 });
 
+test.each(["null", "[]", "5", '{"error":"log in"}'])(
+  "the JSON %s is none of a member",
+  async (json) => {
+    const { pools } = await both((_, outgoing) => {
+      outgoing.writeHead(200, { "content-type": "application/json" }).end(json);
+    });
+    for (const each of pools)
+      for (const ask of [
+        () => each.pools(),
+        () => each.pool("p"),
+        () => each.children("p"),
+        () => each.placeChild("p", SPEC),
+        () => each.child(ID).info(),
+        () => each.child(ID).write("x"),
+      ])
+        expect(await errorOf(ask())).toMatchObject({
+          code: "member_lost",
+          message: expect.stringContaining("expected JSON with"),
+        });
+  },
+);
+
 test("an answer that changes the protocol is none", async () => {
   const { pools } = await both(({ socket }) => {
     socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");

@@ -56,7 +56,7 @@ export class GatewayAccess implements Access {
     // The member refuses a wait that no timer can hold.
     const timeoutMs = PLACE_TIMEOUT_MS + Math.min(waitMs || 0, MAX_WAIT_MS);
     const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
-    return jsonOf<ChildInfo>(answer).catch((error: unknown) => {
+    return jsonOf<ChildInfo>(answer, "id").catch((error: unknown) => {
       throw options.signal?.aborted ? error : noAnswer(this.#url, error);
     });
   }
@@ -64,19 +64,20 @@ export class GatewayAccess implements Access {
   async pools(): Promise<PoolList> {
     const pools: PoolList["pools"] = [];
     for await (const page of allPages((at) =>
-      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`),
+      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`, { key: "pools" }),
     ))
       pools.push(...page.pools);
     return { pools };
   }
 
   async pool(pool: string): Promise<PoolInfo> {
-    return this.#ask(this.#of(pool));
+    return this.#ask(this.#of(pool), { key: "members" });
   }
 
   async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const url = `${this.#of(pool)}/children`;
-    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`));
+    const key = "children";
+    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`, { key }));
   }
 
   async childUrl(id: string) {

@@ -1,6 +1,6 @@
 /** Problems: what ended a request or a child, and `PoolError`, their one class of errors. */
 import { ERRORS, type ErrorCode } from "./codes.ts";
-import type { FunctionError, Problem } from "./types.gen.ts";
+import type { FunctionError, Problem, RunProblem } from "./types.gen.ts";
 
 export {
   ERROR_CODES,
@@ -9,7 +9,7 @@ export {
   type ProblemStatus,
   RETRY_AFTER_SECONDS,
 } from "./codes.ts";
-export type { FunctionError, Load, Problem } from "./types.gen.ts";
+export type { FunctionError, Load, Problem, RunProblem } from "./types.gen.ts";
 
 export type ProblemExtras = Pick<Problem, "fields" | "load" | "error" | "admitted">;
 
@@ -53,14 +53,18 @@ function mark(Class: { readonly prototype: PoolError }, name: string): void {
  */
 export class PoolError extends Error {
   override readonly name: string = "PoolError";
-  readonly problem: Problem;
+  /**
+   * The problem. When a call had placed a child, the problem also has the `child`, and what a child
+   * that failed left: its `exitCode`, `usage` and `artifacts`. With `run` it has the output.
+   */
+  readonly problem: RunProblem;
   /**
    * Milliseconds to pause before the same call is made again, as the member asked by `Retry-After`;
    * undefined when it did not.
    */
   readonly retryAfter: number | undefined;
 
-  constructor(problem: Problem, { retryAfter, ...options }: PoolErrorOptions = {}) {
+  constructor(problem: RunProblem, { retryAfter, ...options }: PoolErrorOptions = {}) {
     super(problem.detail, options);
     this.problem = problem;
     this.retryAfter = retryAfter;
@@ -112,7 +116,7 @@ export class FunctionThrewError extends PoolError {
   override readonly name = "FunctionThrewError";
   readonly error: FunctionError;
 
-  constructor(problem: Problem & { error: FunctionError }, options?: PoolErrorOptions) {
+  constructor(problem: RunProblem & { error: FunctionError }, options?: PoolErrorOptions) {
     super(problem, options);
     this.error = problem.error;
   }
@@ -136,7 +140,7 @@ const CLASSES: Readonly<Partial<Record<string, typeof PoolError>>> = {
 };
 
 /** The error for a problem, of the class that its code has. */
-export function errorFor(problem: Problem, options?: PoolErrorOptions): PoolError {
+export function errorFor(problem: RunProblem, options?: PoolErrorOptions): PoolError {
   if (problem.code === "function_threw" && problem.error)
     return new FunctionThrewError({ ...problem, error: problem.error }, options);
   const Class = (Object.hasOwn(CLASSES, problem.code) && CLASSES[problem.code]) || PoolError;

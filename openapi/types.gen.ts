@@ -529,7 +529,7 @@ export interface components {
             error?: components["schemas"]["FunctionError"] | undefined;
         };
         /**
-         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone.
+         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone, and its artifacts can be read.
          * @enum {string}
          */
         ChildStatus: "running" | "stopping" | "ended";

@@ -1,8 +1,6 @@
 /** Names and ids: of pools, members, children, slots, tasks and sources. */
-import { NAME, NAME_RULE } from "../names.ts";
+import { ID, NAME, NAME_RULE } from "../names.ts";
 import { matching } from "./values.ts";
-
-const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/;
 
 export const PoolNameSchema = matching(NAME, `expected a pool name: ${NAME_RULE}`).openapi(
   "PoolName",

@@ -67,7 +67,7 @@ export const SignalRequestSchema = z
 export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus", {
   description:
     "What a child does. `running`: its program runs or is being started. `stopping`: it is being " +
-    "stopped. `ended`: its process is gone.",
+    "stopped. `ended`: its process is gone, and its artifacts can be read.",
   example: "running",
 });
 

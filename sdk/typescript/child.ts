@@ -1,5 +1,5 @@
 /** A handle on a child, which any process can make from the child's id. */
-import { errorFor } from "../../openapi/errors.ts";
+import { errorFor, PoolError } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { Child as ChildInfo, SignalName } from "../../openapi/types.gen.ts";
 import type { Connection } from "./connection.ts";
@@ -40,15 +40,25 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The ending in a terminal event. @throws {PoolError} the problem of a `failed` event. */
+/**
+ * The ending in a terminal event.
+ *
+ * @throws {PoolError} the problem of a `failed` event, with the fields of a result beside it.
+ */
 export function endingOf<Stream>(
   event: EventOf<"result" | "failed"> & { readonly id?: number },
   child: Child<Stream>,
 ): Ending<Stream> {
-  if (event.type === "failed") throw errorFor(event.problem);
   const { type: _, id: _id, encoding: _encoding, ...ending } = event;
+  if ("problem" in ending) {
+    const { problem, ...left } = ending;
+    throw errorFor({ ...problem, ...left });
+  }
   return { child, file: (path) => child.file(path), ...ending };
 }
+
+/** Half of a character, which has no UTF-8. */
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 /**
  * A handle on a child. The child does not depend on its handles: it lives on when a handle, or the
@@ -77,7 +87,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * if ((await child.info()).status === "running") await child.stop();
    */
   async info(): Promise<ChildInfo> {
-    return this.#connection.client.json(await this.#url());
+    return this.#connection.client.json(await this.#url(), { key: "id" });
   }
 
   /**
@@ -109,7 +119,14 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
   async file(path: string): Promise<Stream> {
-    const file = path.split("/").map(encodeURIComponent).join("/");
+    const names = path.split("/");
+    // A URL would lose these names, and lead elsewhere.
+    if (names.some((name) => ["", ".", ".."].includes(name)) || LONE_SURROGATE.test(path))
+      throw PoolError.of(
+        "not_found",
+        `expected the path of an artifact; got ${JSON.stringify(path)}`,
+      );
+    const file = names.map(encodeURIComponent).join("/");
     const answer = await this.#connection.client.send(await this.#url(`/files/${file}`), {
       accept: "application/octet-stream",
     });

@@ -8,6 +8,7 @@ export {
   MemberLostError,
   PoolError,
   type Problem,
+  type RunProblem,
 } from "../../openapi/errors.ts";
 export type { PoolEvent, Progress, TerminalEvent } from "../../openapi/events.ts";
 export type {

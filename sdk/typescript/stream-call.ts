@@ -43,7 +43,9 @@ export async function* streamCall(
     leaving.abort();
   };
   const { deadlineMs = MAX_DEADLINE_MS } = spec;
-  const late = setTimeout(() => leave(overdue(deadlineMs)), deadlineMs + LATE_MS);
+  // The member refuses a deadline that is no number from 1 on, or that no timer can hold.
+  const lateMs = Math.min(Math.max(deadlineMs, 0) || 0, MAX_DEADLINE_MS) + LATE_MS;
+  const late = setTimeout(() => leave(overdue(deadlineMs)), lateMs);
   let input: Source | undefined;
   let ended = false;
   try {

@@ -1,6 +1,7 @@
 /** States what each operation needs of its caller, and refuses callers that do not have it. */
 import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
+import { uploadAt } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Route } from "../../openapi/routes.ts";
 import { onOver } from "../http/response.ts";
@@ -20,25 +21,26 @@ interface Need {
   readonly stream?: "output" | "input" | undefined;
 }
 
-type OperationOf<R> = R extends Route ? `${R["method"]} ${R["path"]}` : never;
+/**
+ * The stream that an operation keeps open: it sends events or raw bytes, or waits for a child that
+ * it has started. Without a child spec in it, a streamed body is itself the stream.
+ */
+function streamOf({ path, responses }: Route): Need["stream"] {
+  const upload = uploadAt(path);
+  if (upload?.input === "streamed") return upload.spec ? "output" : "input";
+  const answers: readonly object[] = Object.values(responses);
+  const types = answers.flatMap((answer) =>
+    Object.keys(("content" in answer && answer.content) || {}),
+  );
+  return types.some((type) => STREAMED_TYPES.has(type)) ? "output" : undefined;
+}
 
-/** The operations that keep a stream open. */
-const STREAMS: Readonly<Partial<Record<OperationOf<Route>, Need["stream"]>>> = {
-  "post /pools/{pool}/call": "output",
-  "post /pools/{pool}/run": "output",
-  "post /pools/{pool}/pipe": "output",
-  "post /call": "output",
-  "post /run": "output",
-  "post /pipe": "output",
-  "post /slots": "output",
-  "get /children/{id}/events": "output",
-  "post /children/{id}/stdin": "input",
-};
+const STREAMED_TYPES = new Set(["text/event-stream", "application/octet-stream"]);
 
 /** The needs of an operation. The contract states its scopes. */
-function needOf({ method, path, security }: Route): Need {
-  const scopes = security.flatMap((need) => ("bearer" in need ? need.bearer : []));
-  return { scopes, stream: STREAMS[`${method} ${path}` as OperationOf<Route>] };
+export function needOf(route: Route): Need {
+  const scopes = route.security.flatMap((need) => ("bearer" in need ? need.bearer : []));
+  return { scopes, stream: streamOf(route) };
 }
 
 /** The variables of a request that has passed the check of its caller. */

@@ -1,5 +1,6 @@
 /** The form of answer that a caller accepts. */
 import type { Context } from "hono";
+import { parseAccept } from "hono/utils/accept";
 import { PoolError } from "../../openapi/errors.ts";
 import { hasEnd } from "../http/response.ts";
 
@@ -40,13 +41,15 @@ export function acceptOf(c: Context, forms: readonly Form[]): Form {
 }
 
 function formIn(accept: string, forms: readonly Form[]): Form | undefined {
+  const accepted = parseAccept(accept).filter(({ q }) => q > 0);
+  const types = new Set(accepted.map(({ type }) => type));
   const named = (["stream", "raw", "json"] as const).find(
-    (form) => forms.includes(form) && accept.includes(MEDIA_TYPES[form]),
+    (form) => forms.includes(form) && types.has(MEDIA_TYPES[form]),
   );
   if (named) return named;
-  if (accept.includes("application/*"))
+  if (types.has("application/*"))
     return (["json", "raw"] as const).find((form) => forms.includes(form));
-  if (accept.includes("text/*") && forms.includes("stream")) return "stream";
+  if (types.has("text/*") && forms.includes("stream")) return "stream";
   // Some generated clients name the type of problems where it is the one JSON type of an operation.
-  return /\*\/\*|application\/problem\+json/.test(accept) ? forms[0] : undefined;
+  return types.has("*/*") || types.has("application/problem+json") ? forms[0] : undefined;
 }

@@ -33,6 +33,9 @@ export interface UploadVariables {
  * is the input, or a whole spec.
  */
 function specBeside(c: NodeContext, { inputOnly }: Upload): string {
+  // The router leaves such an escape as it is, which would be another argument.
+  if (!isEscaped(new URL(c.req.url).search))
+    throw refusal("a query in UTF-8, each byte of it that is escaped as % and two digits");
   const command = inputOnly ? c.req.queries("command") : undefined;
   const pool = inputOnly ? c.req.query("pool") : undefined;
   const inQuery = c.req.query("spec");
@@ -48,6 +51,15 @@ function specBeside(c: NodeContext, { inputOnly }: Upload): string {
   if (inHeader !== undefined && /[^\t -~]/.test(inHeader))
     throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
   return inQuery ?? inHeader ?? JSON.stringify({ pool, command });
+}
+
+function isEscaped(query: string): boolean {
+  try {
+    decodeURIComponent(query);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws {PoolError} `invalid_request` for a spec beside a body that has one itself. */

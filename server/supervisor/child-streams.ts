@@ -67,10 +67,14 @@ export class ChildStreams {
       });
   }
 
-  /** Reads the rest of the pipes after the process's end. Resolves with the artifacts, if any. */
-  async end(): Promise<Artifacts | undefined> {
+  /** Reads the rest of the output after the process's end. */
+  async end(): Promise<void> {
     await this.#drainOutputs();
     this.#progress.end();
+  }
+
+  /** The artifacts, if any, after the process's end. */
+  async artifacts(): Promise<Artifacts | undefined> {
     if (!this.#artifacts) return undefined;
     await within(ARTIFACTS_TIMEOUT_MS, this.#artifacts);
     this.#artifactsTimeout.abort();

@@ -42,6 +42,8 @@ export class Child {
   #cause: Cause | undefined;
   #started: StartedWork | undefined;
   #draining = false;
+  /** Whether the process is gone. The status says so once the artifacts are there too. */
+  #isOver = false;
   #artifacts: Artifacts | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
@@ -87,7 +89,7 @@ export class Child {
     return this.#info;
   }
 
-  /** The files that the child left, once it has finished; undefined if the spec asked for none. */
+  /** The files that the child left, once it has ended; undefined if the spec asked for none. */
   get artifacts(): Artifacts | undefined {
     return this.#artifacts;
   }
@@ -99,9 +101,8 @@ export class Child {
    * @param graceMs milliseconds between TERM and KILL; 0 kills at once. Default: the pool's.
    */
   stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
-    const { status } = this.#info;
-    if (status === "ended") return;
-    if (status === "running") {
+    if (this.#isOver) return;
+    if (this.#info.status === "running") {
       this.#cause = { code, detail };
       this.#info = { ...this.#info, status: "stopping" };
       this.#fetching.abort();
@@ -116,7 +117,7 @@ export class Child {
   /** Sends a signal to the program once it has been started. An ended child stays as it is. */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const process = await this.#launched.promise;
-    if (this.#info.status !== "ended") await process?.signal(signal);
+    if (!this.#isOver) await process?.signal(signal);
   }
 
   /** Notifies a function that the member drains, by its abort signal. The function goes on. */
@@ -162,21 +163,27 @@ export class Child {
       ending = await this.#abandon(error);
     }
     files?.destroy();
-    this.#info = { ...this.#info, status: "ended", endedAt: new Date().toISOString() };
+    const endedAt = new Date().toISOString();
+    this.#isOver = true;
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#killTimer);
     this.#launched.resolve(undefined);
     this.stdin.close();
     this.#exit.resolve();
     release?.();
-    this.#artifacts = await streams.end();
-    this.#started = undefined;
+    // A slow reader holds back the output, which must not hold back the status.
+    const outputs = streams.end();
+    this.#artifacts = await streams.artifacts();
     const terminal = terminalEvent(ending, this.#artifacts);
     this.#info = {
       ...this.#info,
+      status: "ended",
+      endedAt,
       exitCode: terminal.exitCode ?? null,
       code: terminal.type === "failed" ? terminal.problem.code : null,
     };
+    await outputs;
+    this.#started = undefined;
     this.log.append(terminal);
   }
 

@@ -411,6 +411,8 @@ describe("everything else", () => {
       ["call", "image/png", all],
       ["run", "text/event-stream", "application/json"],
       ["run", "application/xml", "application/json"],
+      ["run", "application/json;q=0", "application/json"],
+      ["run", "application/json-seq", "application/json"],
       ["pipe?command=true&", "application/json", "application/octet-stream"],
       ["pipe?command=true&", "text/*", "application/octet-stream"],
     ] as const)

@@ -132,6 +132,8 @@ describe("pipe", () => {
         ["/pipe?pool=pipeline&command=cat", {}],
         ["/pipe?command=", {}],
         ["/pipe?spec=nonsense", {}],
+        ["/pipe?command=echo&command=%ff", {}],
+        ["/pipe?command=echo&command=%zz", {}],
         [`/pipe?spec=${encodeURIComponent('{"command":["cat"],"stdin":"x"}')}`, {}],
       ] as const)
         expect((await problemOf(await post(url, path, "x", headers))).code, path).toBe(

@@ -74,6 +74,24 @@ describe("run", () => {
       error: { name: "RangeError" },
     });
   });
+
+  test("has what a failed child left in the problem, as HTTP has it", async () => {
+    const pools = await connected();
+    const spec = { ...sh("echo ü; echo err >&2; echo 1 > out.txt; kill -9 $$"), artifacts: ["*"] };
+    await expect(within("the failure", pools.run("pipeline", spec))).rejects.toMatchObject({
+      code: "worker_crashed",
+      problem: {
+        child: { pool: "pipeline", member: "m1" },
+        stdout: "ü\n",
+        stderr: "err\n",
+        truncated: false,
+        exitCode: 137,
+        usage: { wallMs: expect.any(Number) },
+      },
+    });
+    const refused = within("the refusal", pools.run("nowhere", spec));
+    await expect(refused).rejects.not.toHaveProperty("problem.stdout");
+  });
 });
 
 describe("the result", () => {

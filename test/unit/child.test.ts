@@ -1,5 +1,5 @@
 /** A child whose process is played by the test. */
-import { PassThrough } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
@@ -9,7 +9,7 @@ import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import { collect, until, within } from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 
-function play(outcome: Promise<Outcome>) {
+function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
   let end: (exit: Exit) => void = () => {};
   let killed = false;
   let onProgress: Work["onProgress"] = () => {};
@@ -21,7 +21,7 @@ function play(outcome: Promise<Outcome>) {
     channel: null,
     pid: 0,
     progress: null,
-    artifacts: null,
+    artifacts,
     exited: new Promise((resolve) => {
       end = resolve;
     }),
@@ -102,3 +102,23 @@ test(
     expect(events.at(-1)).toMatchObject({ type: "result", value: 1 });
   },
 );
+
+test("a child has ended once its artifacts are there, and its slot is free before", async () => {
+  const artifacts = new PassThrough();
+  const returned: Outcome = { kind: "returned", value: 1 };
+  const { child, process, stdout } = play(Promise.resolve(returned), artifacts);
+  // Its reader never reads, so the rest of the output stays in its pipe.
+  child.log.read({ lossless: true });
+  stdout.write(Buffer.alloc(RING_BYTES));
+  await until("the log to be full", () => !child.log.writable);
+  process.kill();
+  await within("the slot to be free", child.exited);
+  expect(child.info).toMatchObject({ status: "running", endedAt: null });
+  expect(child.artifacts).toBeUndefined();
+  child.stop("cancelled", "a child without a process stays as it is");
+  expect(child.info.status).toBe("running");
+  artifacts.end(Buffer.alloc(1024));
+  await until("the child to have ended", () => child.info.status === "ended");
+  expect(child.info).toMatchObject({ code: null, endedAt: expect.any(String) });
+  expect(child.artifacts?.list()).toEqual([]);
+});

@@ -1,5 +1,7 @@
 /** The results of calls: how a child ended, and the output that it wrote. */
+import { PoolError } from "../../../openapi/errors.ts";
 import type { Progress } from "../../../openapi/events.ts";
+import type { ChildReference } from "../../../openapi/types.gen.ts";
 import { type Child, type Ending, endingOf } from "../child.ts";
 import { copyOutput, KeptOutput, MAX_OUTPUT_BYTES, type OutputStreams } from "../http/output.ts";
 import { type NumberedEvent, requireWhole } from "../http/read-events.ts";
@@ -43,13 +45,18 @@ export async function collected<Stream>(
   wholeNumber("maxOutputBytes", maxOutputBytes, 0);
   const stdout = new KeptOutput(maxOutputBytes);
   const stderr = new KeptOutput(maxOutputBytes);
-  const ending = await copied(events, { stdout, stderr, onProgress, childOf });
-  return {
-    ...ending,
+  const output = (): Output => ({
     stdout: stdout.text,
     stderr: stderr.text,
     truncated: stdout.truncated || stderr.truncated,
-  };
+  });
+  try {
+    const ending = await copied(events, { stdout, stderr, onProgress, childOf });
+    return { ...ending, ...output() };
+  } catch (error) {
+    if (error instanceof PoolError && error.problem.child) Object.assign(error.problem, output());
+    throw error;
+  }
 }
 
 interface Copying<Stream> extends Required<Pick<OutputStreams, "stdout" | "stderr">> {
@@ -69,12 +76,17 @@ export async function copied<Stream>(
   { childOf, ...output }: Copying<Stream>,
 ): Promise<Ending<Stream>> {
   const isRead = output.stdout !== null || output.stderr !== null;
-  let id = "";
+  let child: ChildReference | undefined;
   const watched = async function* () {
     for await (const event of isRead ? requireWhole(events) : events) {
-      if (event.type === "placed") id = event.child.id;
+      if (event.type === "placed") child = event.child;
       yield event;
     }
   };
-  return endingOf(await copyOutput(watched(), output), childOf(id));
+  try {
+    return endingOf(await copyOutput(watched(), output), childOf(child?.id ?? ""));
+  } catch (error) {
+    if (child && error instanceof PoolError) Object.assign(error.problem, { child });
+    throw error;
+  }
 }

@@ -45,7 +45,8 @@ export abstract class Verbs<Stream> {
    *   `stderr` are not written to.
    * @returns `child`, a handle; the `exitCode` of a command or the `value` of a function; `stdout`
    *   and `stderr` as text; `truncated`; `usage`; `artifacts`, and `file(path)` to read one.
-   * @throws {PoolError} as `call` does.
+   * @throws {PoolError} as `call` does. Once a child was placed, `error.problem` also has the
+   *   `stdout`, `stderr` and `truncated` so far.
    * @example
    * const { exitCode, stdout } = await pools.run("pipeline", { command: ["uname", "-a"] });
    */

@@ -35,6 +35,8 @@ export interface RequestOptions {
     | "application/octet-stream"
     | undefined;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A key that the JSON answer has. Default: any JSON will do. */
+  readonly key?: string | undefined;
   /** Ends the request, and closes its connection. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for the head of the answer to arrive; 0 for no limit. Default 10,000. */
@@ -90,7 +92,7 @@ export class Client {
       });
     if (answer.status === 0 || (answer.status >= 300 && answer.status < 400))
       throw redirected(url, answer);
-    const type = answer.headers.get("content-type")?.split(";")[0]?.trim();
+    const type = answer.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
     const isTyped = answer.status < 300 && answer.status !== 204 && !isRaw(accept);
     if (isTyped && type !== accept) throw foreign(answer, accept);
     // Raw bytes have no heartbeat, so their silence does not mean a lost stream. A problem does not
@@ -116,7 +118,7 @@ export class Client {
     try {
       const answer = await this.send(url, options);
       if (answer.status >= 400) throw await this.problem(answer);
-      return await jsonOf<T>(answer);
+      return await jsonOf<T>(answer, options.key);
     } catch (error) {
       if (error instanceof PoolError || options.signal?.aborted) throw error;
       throw noAnswer(url, error);
@@ -157,9 +159,13 @@ function foreign(answer: Answer, accept: string): PoolError {
   return PoolError.of("member_lost", `expected ${accept} of a member; got ${formOf(answer)}`);
 }
 
-/** The JSON in an answer. @throws {SyntaxError} for another text, or one that is too long. */
-export async function jsonOf<T>(answer: Answer): Promise<T> {
-  return JSON.parse(await textOf(answer, MAX_JSON_CHARS)) as T;
+/** The JSON in an answer. @throws {SyntaxError} for too long a text, or JSON without the key. */
+export async function jsonOf<T>(answer: Answer, key?: string): Promise<T> {
+  const text = await textOf(answer, MAX_JSON_CHARS);
+  const value: unknown = JSON.parse(text);
+  if (key !== undefined && !Object.hasOwn(Object(value), key))
+    throw new SyntaxError(`expected JSON with ${key}; got ${text.slice(0, 200)}`);
+  return value as T;
 }
 
 /** The text of an answer, cut soon after `maxChars`. */

@@ -1,4 +1,5 @@
 /** HTTP by fetch: in browsers, Node, Bun and Deno alike. */
+import { PoolError } from "../../../openapi/errors.ts";
 import { explained } from "./faults.ts";
 import { Multipart } from "./multipart.ts";
 import type { Answer, Transport, TransportRequest } from "./transport.ts";
@@ -22,7 +23,7 @@ export class FetchTransport implements Transport {
   }
 
   async send(url: string, { body, signal, timeoutMs, ...rest }: TransportRequest): Promise<Answer> {
-    if (this.#closed) throw new Error("the client is closed");
+    if (this.#closed) throw PoolError.of("member_lost", "the client is closed");
     const controller = new AbortController();
     const abort = () => controller.abort(signal?.reason);
     signal?.addEventListener("abort", abort);

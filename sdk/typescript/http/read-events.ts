@@ -25,6 +25,12 @@ const KNOWN: Readonly<Record<EventType | SlotEvent["type"], true>> = {
 };
 const isKnown = ({ type }: { readonly type: string }) => Object.hasOwn(KNOWN, type);
 
+/** Whether an event has what its reader needs. A server that is no member may send anything. */
+function isWhole(event: PoolEvent): boolean {
+  if (event.type === "placed") return typeof event.child?.id === "string";
+  return event.type !== "failed" || typeof event.problem?.code === "string";
+}
+
 /** An event with its number in the child's log, from 1 on; a `queued` event has none. */
 export type NumberedEvent = PoolEvent & { readonly id?: number };
 
@@ -42,6 +48,8 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
         ...(id !== undefined && { id: Number(id) }),
       };
       if (!isKnown(event)) continue;
+      if (!isWhole(event))
+        throw new Error(`expected an event of the contract; got ${data.slice(0, 200)}`);
       yield event;
       if (isTerminal(event)) return;
     }

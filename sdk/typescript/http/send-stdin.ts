@@ -33,7 +33,7 @@ export async function writeStdin(
 ): Promise<number> {
   const post = async (body: RequestOptions["body"], query: boolean) => {
     // No limit: the child may leave its input unread for as long as it lives.
-    const request = { method: "POST", body, signal, timeoutMs: 0 } as const;
+    const request = { method: "POST", body, signal, timeoutMs: 0, key: "bytes" } as const;
     return (await client.json<{ bytes: number }>(`${url}?end=${query}`, request)).bytes;
   };
   if (bytes instanceof Uint8Array || client.streamsBodies) return post(bytes, end);

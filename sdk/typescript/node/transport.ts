@@ -47,7 +47,7 @@ export class NodeTransport implements Transport {
   }
 
   async send(url: string, outgoing: TransportRequest): Promise<Answer> {
-    if (this.#closed) throw new Error("the client is closed");
+    if (this.#closed) throw PoolError.of("member_lost", "the client is closed");
     const { method, headers, signal, timeoutMs, body } = outgoing;
     const secure = url.startsWith("https:");
     const started = (secure ? secureRequest : request)(url, {
@@ -122,6 +122,8 @@ function headOf(started: ClientRequest): Promise<Answer> {
     // It stays on, because a connection may also break behind the head.
     started.on("error", (error) => reject(explained(error)));
     started.once("response", (message) => resolve(answerOf(started, message)));
+    // Node ends the connection without an error when the answer changes the protocol (101).
+    started.once("close", () => reject(new Error("the connection was closed without an answer")));
   });
 }
 

@@ -1,6 +1,6 @@
 /** The way to a pool: by a member as the gateway, or by placing directly. */
 import { PoolError } from "../../../openapi/errors.ts";
-import { memberOfChild } from "../../../openapi/names.ts";
+import { ID, memberOfChild } from "../../../openapi/names.ts";
 import type {
   Child as ChildInfo,
   ChildStatus,
@@ -81,11 +81,11 @@ export async function allChildren(
 
 /** The member's name in a child id. @throws {PoolError} `invalid_request` for another string. */
 export function ownerOf(id: string): string {
-  const member = memberOfChild(id);
-  if (member === "")
+  if (!ID.test(id))
     throw PoolError.of(
       "invalid_request",
-      `expected a child id, MEMBER.HEX; got ${JSON.stringify(id)}`,
+      "expected a child id: a member name, a dot, 32 hexadecimal digits; " +
+        `got ${JSON.stringify(id)}`,
     );
-  return member;
+  return memberOfChild(id);
 }

@@ -1,5 +1,7 @@
 /** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { MAX_WAIT_MS } from "../../../openapi/limits.ts";
+import { NAME, NAME_RULE } from "../../../openapi/names.ts";
 import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
 import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";
@@ -36,7 +38,7 @@ export class GatewayAccess implements Access {
     this.#url = url.replace(/\/+$/, "");
   }
 
-  call(
+  async call(
     pool: string,
     spec: ChildSpecInput,
     { accept = "text/event-stream", ...options }: PlaceOptions = {},
@@ -50,9 +52,11 @@ export class GatewayAccess implements Access {
     spec: ChildSpecInput,
     options: PlaceOptions = {},
   ): Promise<ChildInfo> {
-    const timeoutMs = PLACE_TIMEOUT_MS + (spec.waitMs ?? 0);
+    const { waitMs = 0 } = spec;
+    // The member refuses a wait that no timer can hold.
+    const timeoutMs = PLACE_TIMEOUT_MS + Math.min(waitMs || 0, MAX_WAIT_MS);
     const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
-    return jsonOf<ChildInfo>(answer).catch((error: unknown) => {
+    return jsonOf<ChildInfo>(answer, "id").catch((error: unknown) => {
       throw options.signal?.aborted ? error : noAnswer(this.#url, error);
     });
   }
@@ -60,24 +64,25 @@ export class GatewayAccess implements Access {
   async pools(): Promise<PoolList> {
     const pools: PoolList["pools"] = [];
     for await (const page of allPages((at) =>
-      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`),
+      this.#ask<PoolList>(`${this.#url}/pools${queryOf(at)}`, { key: "pools" }),
     ))
       pools.push(...page.pools);
     return { pools };
   }
 
-  pool(pool: string): Promise<PoolInfo> {
-    return this.#ask(this.#of(pool));
+  async pool(pool: string): Promise<PoolInfo> {
+    return this.#ask(this.#of(pool), { key: "members" });
   }
 
-  children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
+  async children(pool: string, filter: ChildFilter = {}): Promise<PoolChildList> {
     const url = `${this.#of(pool)}/children`;
-    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`));
+    const key = "children";
+    return allChildren((at) => this.#ask(`${url}${queryOf({ ...filter, ...at })}`, { key }));
   }
 
   async childUrl(id: string) {
     ownerOf(id);
-    return `${this.#url}/children/${encodeURIComponent(id)}`;
+    return `${this.#url}/children/${id}`;
   }
 
   drain(): Promise<Count> {
@@ -113,7 +118,13 @@ export class GatewayAccess implements Access {
     );
   }
 
+  /** @throws {PoolError} `invalid_request` for another string: `..` would change the path. */
   #of(pool: string) {
-    return `${this.#url}/pools/${encodeURIComponent(pool)}`;
+    if (!NAME.test(pool))
+      throw PoolError.of(
+        "invalid_request",
+        `expected a pool name: ${NAME_RULE}; got ${JSON.stringify(pool)}`,
+      );
+    return `${this.#url}/pools/${pool}`;
   }
 }

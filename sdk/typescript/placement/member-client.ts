@@ -63,7 +63,10 @@ export class RemoteMember implements MemberClient<Answer> {
   }
 
   async load(pool: string, signal: AbortSignal) {
-    const { pools } = await this.#client.json<Count>(`${this.#url}/children/count`, { signal });
+    const { pools } = await this.#client.json<Count>(`${this.#url}/children/count`, {
+      signal,
+      key: "pools",
+    });
     const load = pools && Object.hasOwn(pools, pool) ? pools[pool] : undefined;
     if (load) return load;
     throw PoolError.of("pool_not_found", `member ${this.name} does not serve pool ${pool}`);
@@ -75,7 +78,10 @@ export class RemoteMember implements MemberClient<Answer> {
 
   async children(pool: string, filter: ChildFilter & Page, signal: AbortSignal) {
     const url = `${this.#url}/children${queryOf({ ...filter, pool })}`;
-    const { children, nextCursor } = await this.#client.json<ChildList>(url, { signal });
+    const { children, nextCursor } = await this.#client.json<ChildList>(url, {
+      signal,
+      key: "children",
+    });
     return { entries: children, nextCursor };
   }
 

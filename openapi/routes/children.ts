@@ -23,8 +23,8 @@ export const getChild = createRoute({
   security: needs("call", "observe"),
   summary: "Get one child; any member answers",
   description:
-    "A child that has ended is remembered for a minute, unless the operator says otherwise. Later " +
-    "the answer is `child_not_found`.",
+    "A child that has ended is remembered for a minute, unless the operator says otherwise. " +
+    "Later the answer is `child_not_found`.",
   request: { params },
   responses: ok("The child.", ChildSchema, unreachable),
 });
@@ -77,9 +77,9 @@ const eventsHeaders = z.object({
     .optional()
     .openapi({
       description:
-        "With the raw form: `bytes=N-`, N being the first byte of stdout to send, counted from 0. " +
-        "N may be one behind the last byte: the answer is empty if the child has ended. The raw " +
-        "form refuses other ranges; a stream ignores them. Default: all that is kept.",
+        "With the raw form: `bytes=N-`, N being the first byte of stdout to send, counted from " +
+        "0. N may be one behind the last byte: the answer is empty if the child has ended. The " +
+        "raw form refuses other ranges; a stream ignores them. Default: `bytes=0-`.",
       example: "bytes=1048576-",
     }),
 });

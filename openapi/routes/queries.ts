@@ -106,7 +106,7 @@ const commandDocs = {
   example: ["tr", "a-z", "A-Z"],
 };
 
-/** What is beside the body of a pipe. The child spec checks the words of the command. */
+/** The spec beside the body of a pipe. The child spec checks the words of the command. */
 export const besidePipe = {
   ...PIPE,
   query: PIPE.query.extend({ command: repeatable(z.string()).openapi(commandDocs) }),

@@ -173,7 +173,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -219,7 +219,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -267,7 +267,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -317,7 +317,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -367,7 +367,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -430,7 +430,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -534,7 +534,7 @@ export interface components {
          */
         ChildStatus: "running" | "stopping" | "ended";
         /**
-         * @description Whether the member does its work.
+         * @description `ok`: the member does its work. `unavailable`: it does not.
          * @enum {string}
          */
         HealthStatus: "ok" | "unavailable";

@@ -1,11 +1,12 @@
 /** Which methods a path has. A request with another one learns them. */
 import type { MiddlewareHandler } from "hono";
+import { FORMS } from "../../openapi/documents/forms.ts";
 import { problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
 import { HeadedError } from "../http/problems.ts";
 
-/** The paths of the contract's pages. */
-const PAGES = ["/", "/openapi.json", "/docs", "/docs/{asset}"];
+/** The paths of the contract's documents and pages. */
+const PAGES = ["/", ...FORMS.map((name) => `/${name}`), "/docs", "/docs/{asset}"];
 
 const OPERATIONS = [...ROUTES, ...PAGES.map((path) => ({ method: "get", path }))];
 

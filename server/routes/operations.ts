@@ -1,6 +1,7 @@
 /** Operations for load balancers and supervisors of the process, and the contract as pages. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { buildDocument } from "../../openapi/document.ts";
+import { FORMS, forms } from "../../openapi/documents/forms.ts";
 import * as routes from "../../openapi/routes.ts";
 import { countOf } from "../supervisor/this-member.ts";
 import type { AppOptions, Bindings } from "./context.ts";
@@ -25,14 +26,16 @@ export function operationRoutes(on: Register, options: AppOptions): void {
   });
 }
 
-/** The contract as a document and as pages. */
+/** The contract as documents and as pages. */
 export function documentRoutes(app: OpenAPIHono<Bindings>): void {
-  let document: string | undefined;
-  app.get("/openapi.json", (c) => {
-    document ??= JSON.stringify(buildDocument());
-    c.header("content-type", "application/json");
-    return c.body(document);
-  });
+  const documents = new Map<string, string>();
+  for (const name of FORMS)
+    app.get(`/${name}`, (c) => {
+      const document = documents.get(name) ?? JSON.stringify(forms(buildDocument())[name]);
+      documents.set(name, document);
+      c.header("content-type", "application/json");
+      return c.body(document);
+    });
   app.get("/", (c) => c.redirect("/docs"));
   app.get("/docs", docsPage);
   app.get("/docs/:asset", docsAsset);

@@ -75,6 +75,7 @@ export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
 const KINDS: Readonly<Record<string, string>> = {
   array: "an array",
   boolean: "a boolean",
+  fraction: "a fraction",
   int: "a whole number",
   number: "a number",
   object: "an object",
@@ -87,6 +88,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function inOurForm(message: string): string {
   const kind = (word: string) => KINDS[word] ?? word;
   return message
+    .replace("expected int, received number", "expected int, received fraction")
     .replace(
       /^Invalid input: expected (\w+), received (\w+)$/,
       (_, expected: string, got: string) => `expected ${kind(expected)}; got ${kind(got)}`,

@@ -85,7 +85,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   [
     "a deadline that is not whole",
     { command: ["true"], deadlineMs: 1.5 },
-    /\/deadlineMs: .*expected int/,
+    /\/deadlineMs: .*expected a whole number; got a fraction/,
   ],
   [
     "stdin that is not base64",
@@ -96,7 +96,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   [
     "arguments that are no array",
     { function: { source: "() => 1", args: {} } },
-    /\/function\/args: .*expected array/,
+    /\/function\/args: .*expected an array/,
   ],
   [
     "a runtime whose name cannot be one",

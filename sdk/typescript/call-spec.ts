@@ -1,4 +1,5 @@
 /** The spec of a call as a program writes it, and its translation to the spec of the contract. */
+import { PoolError } from "../../openapi/errors.ts";
 import type { Ending } from "./child.ts";
 import type { SpecWithFiles } from "./files.ts";
 import { type Bundle, type PoolFunction, sourceOf, type Task } from "./functions.ts";
@@ -81,8 +82,19 @@ export type CommandResult<Stream = ReadableStream<Uint8Array>> = Ending<Stream> 
 /** Anything that `call` runs. */
 export type Work = PoolFunction | Bundle | Task | Spec;
 
-/** The spec and the options in the arguments of `call`. Without a spec they are the work's own. */
+/**
+ * The spec and the options in the arguments of `call`. Without a spec they are the work's own.
+ *
+ * @throws {PoolError} `invalid_request` for work of another type, which JavaScript lets pass.
+ */
 export function specOf(work: Work, rest: unknown[]): [spec: Spec, options: CallOptions] {
+  const kind = Array.isArray(work) ? "array" : work === null ? "null" : typeof work;
+  if (kind !== "function" && kind !== "object")
+    throw PoolError.of(
+      "invalid_request",
+      "expected a function, a bundle, a task or a child spec, " +
+        `such as { command: ["echo", "hello"] }; got ${kind}`,
+    );
   if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
   if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];
   return [work as Spec, (rest[0] ?? {}) as CallOptions];

@@ -217,6 +217,24 @@ test("https where the member speaks http is said so, and no call was sent", asyn
   expect(requests).toBe(0);
 });
 
+test.each([undefined, null, "ls -l", ["ls", "-l"], 5])(
+  "work that is %j is refused",
+  async (work) => {
+    const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
+    const bad = work as never;
+    const asks = [
+      () => pools.call("p", bad),
+      () => pools.run("p", bad),
+      () => pools.map("p", bad, []),
+    ];
+    for (const ask of asks)
+      expect(await errorOf(Promise.resolve().then<unknown>(ask))).toMatchObject({
+        code: "invalid_request",
+        message: expect.stringMatching(/expected a function, a bundle, .*; got [a-z]+$/),
+      });
+  },
+);
+
 test.each(["a\nb", "a\r\nx: y", "", " ", "é"])("the token %j is refused", (token) => {
   for (const Pool of [DistributedPool, NodePool])
     expect(() => new Pool({ url: "http://127.0.0.1:1", token })).toThrow(

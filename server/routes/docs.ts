@@ -1,10 +1,11 @@
 /**
- * The contract as a document, and its reference page: Swagger UI from the package itself, not from
+ * The contract as documents, and its reference page: Swagger UI from the package itself, not from
  * other hosts.
  */
 import { readFile } from "node:fs/promises";
 import type { Context, Handler } from "hono";
 import { buildDocument } from "../../openapi/document.ts";
+import { FORMS, forms } from "../../openapi/documents/forms.ts";
 import { PoolError } from "../../openapi/errors.ts";
 
 /** The folder of Swagger UI. The build copies its two files beside the bundle. */
@@ -54,12 +55,14 @@ const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
   "frame-ancestors 'none'";
 
-let document: string | undefined;
-
-function contract(c: Context): Response {
-  document ??= JSON.stringify(buildDocument());
-  c.header("content-type", "application/json");
-  return c.body(document);
+/** A form of the contract, which is built when it is asked for first. */
+function contract(name: (typeof FORMS)[number]): Handler {
+  let document: string | undefined;
+  return (c) => {
+    document ??= JSON.stringify(forms(buildDocument())[name]);
+    c.header("content-type", "application/json");
+    return c.body(document);
+  };
 }
 
 function docsPage(c: Context): Response {
@@ -83,7 +86,7 @@ async function docsAsset(c: Context): Promise<Response> {
 /** The pages by their paths, in the form of the contract's paths. They are read by `GET`. */
 export const PAGES: Readonly<Record<string, Handler>> = {
   "/": (c) => c.redirect("/docs"),
-  "/openapi.json": contract,
+  ...Object.fromEntries(FORMS.map((name) => [`/${name}`, contract(name)])),
   "/docs": docsPage,
   "/docs/{asset}": docsAsset,
 };

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
-import { type Cgroup, Cgroups } from "./cgroup.ts";
+import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
@@ -22,6 +22,7 @@ import { refuseSetuid } from "./refuse-setuid.ts";
 import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
+import { SocketWatch } from "./socket-watch.ts";
 import { UidPool } from "./uid-pool.ts";
 
 export class Bubblewrap implements Sandbox {
@@ -34,6 +35,7 @@ export class Bubblewrap implements Sandbox {
   readonly #janitor: Janitor;
   readonly #filter: Buffer;
   readonly #roots = new Map<string | undefined, RootEntries>();
+  readonly #sockets = new SocketWatch();
   readonly #running = new Set<SandboxedProcess>();
   #closing: Promise<void> | undefined;
 
@@ -81,7 +83,12 @@ export class Bubblewrap implements Sandbox {
       const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
       const child = await launchProcess(
         program,
-        { ...container, argv: [...chain, ...container.argv], group },
+        {
+          ...container,
+          argv: [...chain, ...container.argv],
+          group,
+          watchSockets: this.#watchSockets(confinement, uid),
+        },
         this.#pipes,
       );
       this.#running.add(child);
@@ -95,6 +102,18 @@ export class Bubblewrap implements Sandbox {
       await group?.remove();
       throw startProblem(error);
     }
+  }
+
+  /**
+   * The watch over a child's sockets. On the host's network, only a user of its own tells a child's
+   * sockets from others.
+   */
+  #watchSockets({ limits, grants }: Confinement, uid: number | undefined) {
+    const isShared = grants.network === "host";
+    if (isShared && !this.#uids.areUnique) return undefined;
+    const maxBytes = limits.memoryBytes / SOCKETS_PART;
+    return (pid: number, exceed: () => void) =>
+      this.#sockets.add({ pid, maxBytes, uid: isShared ? uid : undefined, exceed });
   }
 
   /** The program with read-only files that the child's user can read. */

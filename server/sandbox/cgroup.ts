@@ -31,8 +31,11 @@ import {
  */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;
-/** An eighth of the memory limit, which sockets may take beside it on version 1. */
-const SOCKETS_PART = 8;
+/**
+ * An eighth of the memory limit, which sockets may take beside it: all of them on version 1, and
+ * those that the child does not accept on any.
+ */
+export const SOCKETS_PART = 8;
 /** The kernel refuses a smaller quota. */
 const MIN_QUOTA_US = 1_000;
 /** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */

@@ -28,6 +28,11 @@ export interface Container {
   readonly group?: Cgroup | undefined;
   /** Processor time after which the tree is killed, in milliseconds. Default: no limit. */
   readonly cpuMs?: number;
+  /**
+   * Watches the sockets of a process of the sandbox, until the returned function is called. Calls
+   * `exceed` when they take more memory than the tree may have.
+   */
+  readonly watchSockets?: ((pid: number, exceed: () => void) => () => void) | undefined;
 }
 
 /** @throws the error of a container that cannot be started. */
@@ -91,28 +96,46 @@ export function startProblem(cause: unknown): PoolError {
 }
 
 /** The parts of a sandboxed process beside its streams; `spawned` resolves when it has started. */
-function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Container) {
+function controlsOf(child: ChildProcess, container: Container) {
+  const { group, cpuMs, depth, status, watchSockets } = container;
   const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status ? new BubblewrapStatus(stdio[STATUS_FD] as Readable) : undefined;
   const watch =
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
+  let hasExited = false;
   const killGroup = (signal: NodeJS.Signals) => {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
+  let exceeded: Exit["exceeded"];
+  let endSockets = () => {};
+  void bubblewrap?.firstPid.then((pid) => {
+    if (pid === undefined || hasExited || !watchSockets) return;
+    endSockets = watchSockets(pid, () => {
+      exceeded = "memory";
+      killGroup("SIGKILL");
+    });
+  });
   const spawned = once(child, "spawn");
   spawned.catch(() => watch?.end());
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
+      hasExited = true;
+      endSockets();
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
       const started =
         bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
       hasEnded = true;
-      resolve({ ...exitOf(code, signal), started, ...counted });
+      resolve({
+        ...exitOf(code, signal),
+        started,
+        ...counted,
+        exceeded: exceeded ?? counted.exceeded,
+      });
     }),
   );
   return {

@@ -195,6 +195,11 @@ export class Cgroup {
     return existsSync(this.#fileOf("memory", file)) ? Number(this.#read("memory", file)) : null;
   }
 
+  /** The number of processes in the group. */
+  get processes(): number {
+    return readWords(this.#fileOf("pids", "cgroup.procs")).length;
+  }
+
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */
   kill(): void {
     const killFile = this.#fileOf("memory", "cgroup.kill");

@@ -5,6 +5,7 @@ import { type Duplex, pipeline, type Readable, type Writable } from "node:stream
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { hasChildren, hasOneDescendant } from "./descendants.ts";
 import { exitOf } from "./exit.ts";
 import { ARGUMENTS_FD, ARTIFACTS_FD, CHANNEL_FD, FILES_FD, FILTER_FD, STATUS_FD } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
@@ -34,6 +35,9 @@ export interface Container {
    */
   readonly watchSockets?: ((pid: number, exceed: () => void) => () => void) | undefined;
 }
+
+/** The two of bubblewrap, and the program. */
+const PROCESSES_ALONE = 3;
 
 /** @throws the error of a container that cannot be started. */
 export async function launchProcess(
@@ -109,7 +113,9 @@ function controlsOf(child: ChildProcess, container: Container) {
   };
   let exceeded: Exit["exceeded"];
   let endSockets = () => {};
+  let firstPid: number | undefined;
   void bubblewrap?.firstPid.then((pid) => {
+    firstPid = pid;
     if (pid === undefined || hasExited || !watchSockets) return;
     endSockets = watchSockets(pid, () => {
       exceeded = "memory";
@@ -143,6 +149,11 @@ function controlsOf(child: ChildProcess, container: Container) {
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
+    isAlone: () => {
+      if (watch) return watch.processes() === PROCESSES_ALONE;
+      if (bubblewrap) return firstPid !== undefined && hasOneDescendant(firstPid);
+      return child.pid !== undefined && !hasChildren(child.pid);
+    },
     async signal(signal: NodeJS.Signals) {
       const firstPid = await bubblewrap?.firstPid;
       if (firstPid === undefined) return killGroup(signal);

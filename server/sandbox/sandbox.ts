@@ -61,6 +61,11 @@ export interface SandboxedProcess {
    * Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it.
    */
   usedMs(): number | undefined;
+  /**
+   * Whether no process of the tree runs beside the program and the sandbox's own. Counted from
+   * outside. Without a sandbox, a process whose parent has ended does not count.
+   */
+  isAlone(): boolean;
   /** Sends a signal to the program itself, not to its container. */
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Kills the whole tree at once. */

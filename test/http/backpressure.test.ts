@@ -224,6 +224,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       artifacts: null,
       exited,
       usedMs: () => undefined,
+      isAlone: () => true,
       signal: async () => end(),
       kill: end,
     }),

@@ -25,6 +25,7 @@ function play(outcome: Promise<Outcome>) {
       end = resolve;
     }),
     usedMs: () => undefined,
+    isAlone: () => true,
     signal: async () => {},
     kill() {
       killed = true;

@@ -44,6 +44,7 @@ function open() {
           artifacts: null,
           exited: promise,
           usedMs: () => undefined,
+          isAlone: () => true,
           signal: async () => {},
           kill: () => ends.at(-1)?.(),
         };

@@ -48,8 +48,8 @@ export class ReusableWorker {
   readonly #stdout: OutputSplitter;
   readonly #stderr: OutputSplitter;
   #isCalling = false;
-  /** Processor time at the end of the last call. */
-  #restedMs = 0;
+  /** Processor time when the process was first checked after its last call. */
+  #restedMs: number | undefined;
   /** Whether an event, such as a signal or stray output, keeps the process from another call. */
   #isSpoilt = false;
 
@@ -75,9 +75,10 @@ export class ReusableWorker {
    * Whether the call before left nothing running, neither a process nor a thread that takes
    * processor time. The runner inside cannot judge this, because the function may have changed it.
    */
-  get isResting(): boolean {
-    const { process } = this;
-    return process.isAlone() && (process.usedMs() ?? 0) - this.#restedMs < MAX_REST_MS;
+  isResting(): boolean {
+    const usedMs = this.process.usedMs() ?? 0;
+    this.#restedMs ??= usedMs;
+    return this.process.isAlone() && usedMs - this.#restedMs < MAX_REST_MS;
   }
 
   /**
@@ -140,7 +141,7 @@ export class ReusableWorker {
     const isClean =
       typeof report === "object" && report.clean === true && (await this.#isWhole(output));
     if (isClean && !this.#isSpoilt && this.process.isAlone() && keep()) {
-      this.#restedMs = this.process.usedMs() ?? 0;
+      this.#restedMs = undefined;
       this.#isCalling = false;
       return CALL_ENDED;
     }

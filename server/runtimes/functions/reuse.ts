@@ -38,10 +38,6 @@ export class ReusePool {
   async call(key: string, work: Work, start: () => Promise<Worker>): Promise<StartedWork> {
     for (let next = this.#take(key); next; next = this.#take(key)) {
       const worker = next;
-      if (!worker.isResting) {
-        this.#evict(worker);
-        continue;
-      }
       const { started, accepted } = worker.call(work, () => this.#keep(key, worker));
       // A former call may have ended or blocked the process. This call then tries another.
       if (await accepted) return started;
@@ -88,7 +84,7 @@ export class ReusePool {
 
   /** Ends the waiting processes in which a call left work, which would run without a slot. */
   #check(): void {
-    for (const worker of this.#idle.keys()) if (!worker.isResting) this.#evict(worker);
+    for (const worker of this.#idle.keys()) if (!worker.isResting()) this.#evict(worker);
     if (this.#idle.size > 0) return;
     clearInterval(this.#checking);
     this.#checking = undefined;

@@ -100,6 +100,11 @@ const TABLE = {
     "The source with this hash has to be sent along",
     "The member does not have the source of this hash. Nothing was run: send the source along.",
   ),
+  idempotency_conflict: entry(
+    409,
+    "The key was used for another request",
+    "The caller used this idempotency key for another child spec or pool. Nothing was run.",
+  ),
   stdin_closed: entry(
     409,
     "The child takes no more input",
@@ -155,6 +160,16 @@ const TABLE = {
     503,
     "This member is draining",
     "The member is about to leave and admits no more children.",
+  ),
+  overloaded: entry(
+    503,
+    "This member has no room for the request",
+    "The member holds as many bytes, or has as many connections, as it may. Nothing was run.",
+  ),
+  idempotency_unavailable: entry(
+    503,
+    "The key cannot be looked up",
+    "Consul does not answer, so the idempotency key cannot be looked up. Nothing was run.",
   ),
   worker_crashed: entry(
     502,

@@ -11,7 +11,7 @@ export {
 } from "./codes.ts";
 export type { FunctionError, Load, Problem } from "./types.gen.ts";
 
-export type ProblemExtras = Pick<Problem, "fields" | "load" | "error">;
+export type ProblemExtras = Pick<Problem, "fields" | "load" | "error" | "admitted">;
 
 /**
  * Builds the problem of a code.
@@ -80,11 +80,20 @@ export class PoolError extends Error {
   }
 
   /**
+   * Whether a member admitted the child: false when certainly nothing was run; `"unknown"` when its
+   * answer was lost; undefined where neither the problem nor its code says it.
+   */
+  get admitted(): Problem["admitted"] {
+    const { admitted, code } = this.problem;
+    return admitted ?? (isErrorCode(code) && ERRORS[code].retryable ? false : undefined);
+  }
+
+  /**
    * True when nothing was run, so the caller may make the same call again after a pause.
-   * False for a code that this version does not know.
+   * False for a code that this version does not know, unless the problem says it.
    */
   get retryable(): boolean {
-    return isErrorCode(this.code) && ERRORS[this.code].retryable;
+    return this.admitted === false;
   }
 
   static of(code: ErrorCode, detail: string, extras: ProblemExtras & ErrorOptions = {}): PoolError {

@@ -467,7 +467,7 @@ export interface components {
             } | undefined;
         };
         /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
-        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "idempotency_conflict" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "overloaded" | "idempotency_unavailable" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
         /** @description An error that a function threw, as its child saw it. */
         FunctionError: {
             /** @description The name of the error's class, such as `TypeError`. */
@@ -520,6 +520,11 @@ export interface components {
             fields?: components["schemas"]["InvalidField"][] | undefined;
             /** @description With `at_capacity`: the member's load at that moment. */
             load?: components["schemas"]["Load"] | undefined;
+            /**
+             * @description Whether a member admitted the child: false when certainly nothing was run, so the same request may be sent again; true when it was admitted; `"unknown"` when the answer was lost. Absent where `code` says it.
+             * @enum {boolean|string}
+             */
+            admitted?: (true | false | "unknown") | undefined;
             /** @description With `function_threw`: the error. */
             error?: components["schemas"]["FunctionError"] | undefined;
         };
@@ -727,6 +732,11 @@ export interface components {
             fields?: components["schemas"]["InvalidField"][] | undefined;
             /** @description With `at_capacity`: the member's load at that moment. */
             load?: components["schemas"]["Load"] | undefined;
+            /**
+             * @description Whether a member admitted the child: false when certainly nothing was run, so the same request may be sent again; true when it was admitted; `"unknown"` when the answer was lost. Absent where `code` says it.
+             * @enum {boolean|string}
+             */
+            admitted?: (true | false | "unknown") | undefined;
             /** @description With `function_threw`: the error. */
             error?: components["schemas"]["FunctionError"] | undefined;
             child?: components["schemas"]["ChildReference"] | undefined;

@@ -31,7 +31,9 @@ export function sdkForm(document: Node): Node {
 /** A schema without what some generators cannot take: see `REFUSALS`, and text beside objects. */
 function schemaForm(schema: Node): Node {
   const { oneOf } = schema;
-  const plain = without(schema, ...REFUSALS);
+  // Some generators cannot name the type of a boolean or a text.
+  const isMixed = Array.isArray(schema.type) && !schema.type.includes("null");
+  const plain = without(schema, ...REFUSALS, ...(isMixed ? ["type", "enum"] : []));
   if (!Array.isArray(oneOf) || !oneOf.some(({ $ref }) => $ref)) return plain;
   // `{"text": ...}` says the same as the text.
   return { ...plain, oneOf: oneOf.filter(({ type }) => type !== "string") };

@@ -1,6 +1,7 @@
 /** Problems, and the values in them. */
 import { z } from "@hono/zod-openapi";
 import { ERROR_CODES, ERRORS } from "../codes.ts";
+import { documented } from "./values.ts";
 
 const meanings = Object.fromEntries(ERROR_CODES.map((code) => [code, ERRORS[code].meaning]));
 
@@ -63,6 +64,15 @@ export const problemFields = {
     .optional()
     .describe("With `invalid_request`: each field at fault."),
   load: LoadSchema.optional().describe("With `at_capacity`: the member's load at that moment."),
+  admitted: documented(z.literal([true, false, "unknown"]).optional(), {
+    type: ["boolean", "string"],
+    enum: [true, false, "unknown"],
+    description:
+      "Whether a member admitted the child: false when certainly nothing was run, so the same " +
+      'request may be sent again; true when it was admitted; `"unknown"` when the answer was ' +
+      "lost. Absent where `code` says it.",
+    example: false,
+  }),
   error: FunctionErrorSchema.optional().describe("With `function_threw`: the error."),
 };
 

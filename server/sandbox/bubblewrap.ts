@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PoolError } from "../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
 import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
@@ -35,17 +35,23 @@ export class Bubblewrap implements Sandbox {
   readonly #janitor: Janitor;
   readonly #filter: Buffer;
   readonly #roots = new Map<string | undefined, RootEntries>();
+  readonly #log: (message: string) => void;
   readonly #sockets = new SocketWatch();
   readonly #running = new Set<SandboxedProcess>();
   #closing: Promise<void> | undefined;
 
   /**
    * @param level `full`, or `no-cgroup` for no limits on the whole of a child.
+   * @param log receives why a child could not be started.
    * @throws {PoolError} `sandbox_unavailable` when groups cannot be made, on an architecture
    *   without a filter, and for a setuid bubblewrap, which would set a child up as root.
    */
-  constructor(level: Extract<SandboxLevel, "full" | "no-cgroup">) {
+  constructor(
+    level: Extract<SandboxLevel, "full" | "no-cgroup">,
+    log: (message: string) => void = () => {},
+  ) {
     this.level = level;
+    this.#log = log;
     const arch = seccompArch(process.arch);
     if (arch === undefined)
       throw PoolError.of(
@@ -92,7 +98,8 @@ export class Bubblewrap implements Sandbox {
         this.#pipes,
       );
       this.#running.add(child);
-      void child.exited.then(() => {
+      void child.exited.then(({ trouble }) => {
+        if (trouble !== undefined) this.#log(`could not start a child: ${trouble}`);
         this.#running.delete(child);
         this.#uids.release(uid);
       });
@@ -100,6 +107,7 @@ export class Bubblewrap implements Sandbox {
     } catch (error) {
       this.#uids.release(uid);
       await group?.remove();
+      this.#log(`could not start a child: ${messageOf(error)}`);
       throw startProblem(error);
     }
   }

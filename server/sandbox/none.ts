@@ -6,6 +6,7 @@ import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
@@ -20,13 +21,21 @@ export class NoSandbox implements Sandbox {
   readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 
-  /** @param path the children's `PATH`. */
-  constructor(path: string) {
+  readonly #log: (message: string) => void;
+
+  /**
+   * @param path the children's `PATH`.
+   * @param log receives why a child could not be started.
+   */
+  constructor(path: string, log: (message: string) => void = () => {}) {
     this.#path = path;
+    this.#log = log;
   }
 
   async launch(program: Program, { grants }: Confinement) {
-    const workspace = await mkdtemp(join(this.folder, "work-"));
+    const workspace = await mkdtemp(join(this.folder, "work-")).catch((error) => {
+      throw this.#problem(error);
+    });
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // Nothing is mounted: arguments name the host's files themselves.
     const hostPaths = new Map(program.readOnly.map(({ from, to }) => [to, from]));
@@ -56,8 +65,13 @@ export class NoSandbox implements Sandbox {
       return process;
     } catch (error) {
       await remove();
-      throw startProblem(error);
+      throw this.#problem(error);
     }
+  }
+
+  #problem(error: unknown) {
+    this.#log(`could not start a child: ${messageOf(error)}`);
+    return startProblem(error);
   }
 
   async close() {

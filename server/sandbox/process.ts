@@ -2,12 +2,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant } from "./descendants.ts";
 import { exitOf } from "./exit.ts";
-import { ARGUMENTS_FD, ARTIFACTS_FD, CHANNEL_FD, FILES_FD, FILTER_FD, STATUS_FD } from "./fds.ts";
+import { faultOf } from "./fault.ts";
+import {
+  ARGUMENTS_FD,
+  ARTIFACTS_FD,
+  CHANNEL_FD,
+  FILES_FD,
+  FILTER_FD,
+  SAVED_STDERR_FD,
+  STATUS_FD,
+  STDERR_FD,
+} from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
@@ -52,13 +62,17 @@ export async function launchProcess(
     const stderr = await pipes.open("output");
     const progress = program.progress ? await pipes.open("output") : undefined;
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
-    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
+    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd];
+    stdio[2] = container.status ? "pipe" : stderr.childFd;
+    stdio[STDERR_FD] = container.status ? stderr.childFd : "ignore";
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
     stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
+    // Node takes an array with a gap for a shorter one.
+    stdio[SAVED_STDERR_FD] = "ignore";
+    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -92,10 +106,11 @@ export async function launchProcess(
   }
 }
 
-/** The problem of a child that could not be started. */
+/** The problem of a child that could not be started. Nothing was run. */
 export function startProblem(cause: unknown): PoolError {
-  return PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(cause)}`, {
+  return PoolError.of("sandbox_unavailable", `could not start the child: ${faultOf(cause)}`, {
     cause,
+    admitted: false,
   });
 }
 
@@ -103,7 +118,9 @@ export function startProblem(cause: unknown): PoolError {
 function controlsOf(child: ChildProcess, container: Container) {
   const { group, cpuMs, depth, status, watchSockets } = container;
   const stdio: readonly unknown[] = child.stdio;
-  const bubblewrap = status ? new BubblewrapStatus(stdio[STATUS_FD] as Readable) : undefined;
+  const bubblewrap = status
+    ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
+    : undefined;
   const watch =
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
@@ -133,12 +150,12 @@ function controlsOf(child: ChildProcess, container: Container) {
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
-      const started =
-        bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
+      const trouble = signal === null ? await bubblewrap?.trouble() : undefined;
       hasEnded = true;
       resolve({
         ...exitOf(code, signal),
-        started,
+        started: trouble === undefined,
+        trouble,
         ...counted,
         exceeded: exceeded ?? counted.exceeded,
       });

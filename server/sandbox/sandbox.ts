@@ -29,8 +29,10 @@ export interface Exit {
   readonly exitCode: number;
   /** The signal that ended the program; null for an exit of its own. */
   readonly signal: NodeJS.Signals | null;
-  /** False when the sandbox failed before it started the program. Its message is in stderr. */
+  /** False when the sandbox certainly failed before it started the program. */
   readonly started: boolean;
+  /** The sandbox's messages where it did not start the program. They may name paths of the host. */
+  readonly trouble?: string | undefined;
   /** The exceeded limit for which the sandbox killed the tree; undefined for none. */
   readonly exceeded: "memory" | "cpu" | undefined;
   /** The usage of the whole tree; undefined where nothing counts it. */

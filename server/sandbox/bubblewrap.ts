@@ -15,6 +15,7 @@ import type { Confinement } from "./confinement.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
+import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
 import { ReadableCopies } from "./readable-copies.ts";
@@ -75,7 +76,7 @@ export class Bubblewrap implements Sandbox {
     // The children's user may pass through the folder, but not list it.
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
-    this.#pipes = new Pipes(this.folder);
+    this.#pipes = new Pipes(anonymousPipes);
     this.#filter = seccompProgram(arch);
   }
 

@@ -10,6 +10,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
+import { namedPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { launchProcess, startProblem } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
@@ -17,7 +18,7 @@ import type { Program, Sandbox } from "./sandbox.ts";
 export class NoSandbox implements Sandbox {
   readonly level = "none";
   readonly folder = mkdtempSync(join(tmpdir(), "distributed-pool-"));
-  readonly #pipes = new Pipes(this.folder);
+  readonly #pipes = new Pipes(namedPipes(join(this.folder, "pipes")));
   readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 

@@ -82,13 +82,14 @@ export async function launchProcess(
       detached: true,
       stdio: withoutInherited(stdio),
     });
+    // A child that could not be started, for lack of descriptors, has no streams.
+    await once(child, "spawn");
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
-    const { spawned, ...controls } = controlsOf(child, container);
+    const controls = controlsOf(child, container);
     for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
-    await spawned;
     pipes.handOver();
     return {
       ...controls,
@@ -114,7 +115,7 @@ export function startProblem(cause: unknown): PoolError {
   });
 }
 
-/** The parts of a sandboxed process beside its streams; `spawned` resolves when it has started. */
+/** The parts of a sandboxed process beside its streams. */
 function controlsOf(child: ChildProcess, container: Container) {
   const { group, cpuMs, depth, status, watchSockets } = container;
   const stdio: readonly unknown[] = child.stdio;
@@ -139,8 +140,6 @@ function controlsOf(child: ChildProcess, container: Container) {
       killGroup("SIGKILL");
     });
   });
-  const spawned = once(child, "spawn");
-  spawned.catch(() => watch?.end());
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
@@ -162,7 +161,6 @@ function controlsOf(child: ChildProcess, container: Container) {
     }),
   );
   return {
-    spawned,
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),

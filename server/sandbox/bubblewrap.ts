@@ -2,7 +2,6 @@
  * The sandbox of Linux: a chain of small programs that each take a right away and run the next one.
  * The last one, bubblewrap, makes the namespaces and loads the seccomp filter.
  */
-import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +23,7 @@ import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
 import { SocketWatch } from "./socket-watch.ts";
+import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { UidPool } from "./uid-pool.ts";
 
 export class Bubblewrap implements Sandbox {
@@ -34,6 +34,8 @@ export class Bubblewrap implements Sandbox {
   readonly #copies: ReadableCopies;
   readonly #pipes: Pipes;
   readonly #janitor: Janitor;
+  readonly #locks: FolderLocks;
+  readonly #sweeping: Promise<void>;
   readonly #filter: Buffer;
   readonly #roots = new Map<string | undefined, RootEntries>();
   readonly #log: (message: string) => void;
@@ -61,14 +63,16 @@ export class Bubblewrap implements Sandbox {
           `this is ${process.arch}`,
       );
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
-    const name = `distributed-pool-${process.pid}-${randomBytes(4).toString("hex")}`;
+    const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
     this.folder = join(tmpdir(), name);
     // It starts before there is anything to clean up: a server may be killed at any moment.
-    this.#janitor = new Janitor(this.#groups?.folders ?? [], [this.folder]);
+    const groups = this.#groups?.folders ?? [];
+    this.#janitor = new Janitor(groups, [this.folder]);
     try {
       this.#groups?.make();
       mkdirSync(this.folder, { mode: 0o700 });
+      this.#locks = new FolderLocks([...groups, this.folder]);
     } catch (error) {
       void this.#janitor.clean();
       throw error;
@@ -78,6 +82,7 @@ export class Bubblewrap implements Sandbox {
     this.#copies = new ReadableCopies(this.folder);
     this.#pipes = new Pipes(anonymousPipes);
     this.#filter = seccompProgram(arch);
+    this.#sweeping = sweep({ groups, folder: this.folder }, log);
   }
 
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
@@ -166,7 +171,9 @@ export class Bubblewrap implements Sandbox {
     for (const child of this.#running) child.kill();
     await Promise.all([...this.#running].map((child) => child.exited));
     await this.#pipes.close();
+    await this.#sweeping;
     await this.#janitor.clean();
+    this.#locks.release();
   }
 
   #root(path: string | undefined): RootEntries {

@@ -79,7 +79,7 @@ export function bubblewrapArguments(
     ...[...program.readOnly, ...grants.readOnly].flatMap(({ from, to }) => ["--ro-bind", from, to]),
     // Closes what bubblewrap made itself: a writable tmpfs of half the memory.
     "--remount-ro", "/dev", "--remount-ro", "/",
-    // Keeps a child from lowering its `oom_score_adj`, so that the kernel would end the server first.
+    // Keeps a child from lowering its `oom_score_adj`: the kernel would end the server before it.
     "--remount-ro", "/proc",
     "--chdir", WORKSPACE,
     // Keeps the child from the system calls that only attacks need.
@@ -89,8 +89,8 @@ export function bubblewrapArguments(
 }
 
 /**
- * Gives the program its own stderr. Limits the number of processes inside the user namespace, where the kernel counts them under the
- * child's user. dash and bash name the option differently.
+ * Gives the program its own stderr. Limits the number of processes inside the user namespace, where
+ * the kernel counts them under the child's user. dash and bash name the option differently.
  */
 const LIMIT_PROCESSES =
   `exec 2>&${STDERR_FD} ${STDERR_FD}>&-; ` +

@@ -15,6 +15,8 @@ const MAX_STATUS_CHARACTERS = 4_096;
 export class BubblewrapStatus {
   /** The host's pid of the sandbox's first process; undefined where the sandbox did not start. */
   readonly firstPid: Promise<number | undefined>;
+  /** The same, once it is known. */
+  pid: number | undefined;
   readonly #closed: Promise<void>;
   readonly #stream: Readable;
   readonly #errors: Readable;
@@ -38,21 +40,27 @@ export class BubblewrapStatus {
       stream.on("data", (chunk: string) => {
         this.#text = (this.#text + chunk).slice(0, MAX_STATUS_CHARACTERS);
         const pid = /"child-pid":\s*(\d+)/.exec(this.#text)?.[1];
-        if (pid !== undefined) resolve(Number(pid));
+        if (pid === undefined) return;
+        this.pid = Number(pid);
+        resolve(this.pid);
       });
       void this.#closed.then(() => resolve(undefined));
     });
   }
 
   /**
-   * The messages of a sandbox that did not start its program; undefined where it did. bubblewrap
+   * The messages of a sandbox that certainly did not start its program, else undefined. bubblewrap
    * reports an exit code only for a program that it could start.
    */
   async trouble(): Promise<string | undefined> {
-    await within(STATUS_TIMEOUT_MS, this.#closed);
+    const isWhole = await within(
+      STATUS_TIMEOUT_MS,
+      this.#closed.then(() => true),
+    );
     this.#stream.destroy();
     this.#errors.destroy();
-    if (this.#text.includes('"exit-code"')) return undefined;
+    // A status that could not be read to its end says nothing.
+    if (!isWhole || this.#text.includes('"exit-code"')) return undefined;
     return this.#messages.trim() || "no message";
   }
 }

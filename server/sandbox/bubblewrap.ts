@@ -86,10 +86,10 @@ export class Bubblewrap implements Sandbox {
   }
 
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
-    const readable = await this.#readable(program);
     const uid = this.#uids.acquire();
     let group: Cgroup | undefined;
     try {
+      const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
       const container = this.#container(readable, confinement);
       const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
@@ -113,9 +113,13 @@ export class Bubblewrap implements Sandbox {
     } catch (error) {
       this.#uids.release(uid);
       await group?.remove();
-      this.#log(`could not start a child: ${messageOf(error)}`);
-      throw startProblem(error);
+      throw this.startProblem(error);
     }
+  }
+
+  startProblem(cause: unknown): PoolError {
+    this.#log(`could not start a child: ${messageOf(cause)}`);
+    return startProblem(cause);
   }
 
   /**

@@ -35,7 +35,7 @@ export class NoSandbox implements Sandbox {
 
   async launch(program: Program, { grants }: Confinement) {
     const workspace = await mkdtemp(join(this.folder, "work-")).catch((error) => {
-      throw this.#problem(error);
+      throw this.startProblem(error);
     });
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // Nothing is mounted: arguments name the host's files themselves.
@@ -66,13 +66,13 @@ export class NoSandbox implements Sandbox {
       return process;
     } catch (error) {
       await remove();
-      throw this.#problem(error);
+      throw this.startProblem(error);
     }
   }
 
-  #problem(error: unknown) {
-    this.#log(`could not start a child: ${messageOf(error)}`);
-    return startProblem(error);
+  startProblem(cause: unknown) {
+    this.#log(`could not start a child: ${messageOf(cause)}`);
+    return startProblem(cause);
   }
 
   async close() {

@@ -125,27 +125,15 @@ function controlsOf(child: ChildProcess, container: Container) {
   const watch =
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
-  let hasExited = false;
   const killGroup = (signal: NodeJS.Signals) => {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
-  let exceeded: Exit["exceeded"];
-  let endSockets = () => {};
-  let firstPid: number | undefined;
-  void bubblewrap?.firstPid.then((pid) => {
-    firstPid = pid;
-    if (pid === undefined || hasExited || !watchSockets) return;
-    endSockets = watchSockets(pid, () => {
-      exceeded = "memory";
-      killGroup("SIGKILL");
-    });
-  });
+  const endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
-      hasExited = true;
-      endSockets();
+      const haveExceeded = endSockets();
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
@@ -156,7 +144,7 @@ function controlsOf(child: ChildProcess, container: Container) {
         started: trouble === undefined,
         trouble,
         ...counted,
-        exceeded: exceeded ?? counted.exceeded,
+        exceeded: haveExceeded ? "memory" : counted.exceeded,
       });
     }),
   );
@@ -166,7 +154,7 @@ function controlsOf(child: ChildProcess, container: Container) {
     usedMs: () => watch?.usedMs(),
     isAlone: () => {
       if (watch) return watch.processes() === PROCESSES_ALONE;
-      if (bubblewrap) return firstPid !== undefined && hasOneDescendant(firstPid);
+      if (bubblewrap) return bubblewrap.pid !== undefined && hasOneDescendant(bubblewrap.pid);
       return child.pid !== undefined && !hasChildren(child.pid);
     },
     async signal(signal: NodeJS.Signals) {
@@ -175,6 +163,29 @@ function controlsOf(child: ChildProcess, container: Container) {
       const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
       if (!hasEnded) send(signal, pid);
     },
+  };
+}
+
+/** @returns a function that ends the watch, and returns whether the sockets took too much. */
+function startSocketWatch(
+  bubblewrap: BubblewrapStatus | undefined,
+  watchSockets: Container["watchSockets"],
+  kill: () => void,
+): () => boolean {
+  let hasExceeded = false;
+  let end: (() => void) | undefined;
+  let hasEnded = false;
+  void bubblewrap?.firstPid.then((pid) => {
+    if (pid === undefined || hasEnded) return;
+    end = watchSockets?.(pid, () => {
+      hasExceeded = true;
+      kill();
+    });
+  });
+  return () => {
+    hasEnded = true;
+    end?.();
+    return hasExceeded;
   };
 }
 

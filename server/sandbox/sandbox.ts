@@ -1,5 +1,6 @@
 /** The interface of a sandbox, which launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
@@ -81,6 +82,11 @@ export interface Sandbox {
   readonly folder: string;
   /** @throws {PoolError} `sandbox_unavailable` when the process cannot be started. */
   launch(program: Program, confinement: Confinement): Promise<SandboxedProcess>;
+  /**
+   * The problem of a child that a fault of the member kept from being started. It says what kind of
+   * fault it is, without paths of the host. The log gets the whole of it.
+   */
+  startProblem(cause: unknown): PoolError;
   /** Kills the children that still run, and removes the sandbox's files. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
  * Removes what servers left that were killed together with their janitors. Each server holds a lock
- * on its folders. The kernel releases it when the server ends, however it ends, also for a server in
- * another container.
+ * on its folders. The kernel releases it when the server ends, however it ends. This holds across
+ * containers, too.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";

@@ -5,7 +5,6 @@ import { isErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
-import { faultOf } from "../sandbox/fault.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
 import { packWorkspace } from "../workspace/pack.ts";
@@ -220,13 +219,12 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const known = error instanceof PoolError ? error.problem : undefined;
-    const detail = known?.detail ?? `could not start the child: ${faultOf(error)}`;
-    const notStarted = process === undefined && (known === undefined || known.admitted === false);
+    const { sandbox } = this.#options.rules;
+    const { problem } = error instanceof PoolError ? error : sandbox.startProblem(error);
+    const { code, detail } = problem;
+    const notStarted = process === undefined && problem.admitted === false;
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
-    const cause =
-      this.#cause ??
-      (known && isErrorCode(known.code) ? { code: known.code, detail, notStarted } : undefined);
+    const cause = this.#cause ?? (isErrorCode(code) ? { code, detail, notStarted } : undefined);
     return {
       outcome: { kind: "unavailable", detail, notStarted },
       cause: process ? undefined : cause,

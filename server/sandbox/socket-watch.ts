@@ -62,7 +62,9 @@ export class SocketWatch {
   }
 
   #poll(): void {
-    const { sockets, pages } = machineUse();
+    const use = machineUse();
+    if (!use) return;
+    const { sockets, pages } = use;
     const seen = this.#seen;
     const now = performance.now();
     const hasGrown =
@@ -91,11 +93,18 @@ export class SocketWatch {
   }
 }
 
-/** TCP sockets of the whole machine, and pages of memory in their buffers. */
-function machineUse(): { readonly sockets: number; readonly pages: number } {
-  const text = readFileSync("/proc/net/sockstat", "utf8");
-  const [, sockets = 0, pages = 0] = /^TCP: .* alloc (\d+) mem (\d+)/m.exec(text) ?? [];
-  return { sockets: Number(sockets), pages: Number(pages) };
+/**
+ * TCP sockets of the whole machine, and pages of memory in their buffers. Undefined for a moment
+ * without a free descriptor.
+ */
+function machineUse(): { readonly sockets: number; readonly pages: number } | undefined {
+  try {
+    const text = readFileSync("/proc/net/sockstat", "utf8");
+    const [, sockets = 0, pages = 0] = /^TCP: .* alloc (\d+) mem (\d+)/m.exec(text) ?? [];
+    return { sockets: Number(sockets), pages: Number(pages) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bytes of kernel memory that a child's connections take beside what its group counts. */

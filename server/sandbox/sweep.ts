@@ -102,7 +102,7 @@ async function isAbandoned(folder: string): Promise<boolean> {
   if (Date.now() - stat.mtimeMs < MIN_AGE_MS) return false;
   const fd = openFolder(folder);
   try {
-    const flock = spawn("flock", ["-n", String(FIRST_FD)], {
+    const flock = spawn("sh", ["-c", `exec flock -n ${FIRST_FD}`], {
       stdio: ["ignore", "ignore", "ignore", fd],
     });
     await once(flock, "spawn");

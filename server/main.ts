@@ -61,7 +61,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const auth = openAuth(settings, log);
   onFailure(() => auth?.close());
   // The pools prove the sandbox, each under its own limits and grants.
-  const sandbox = openSandbox(settings);
+  const sandbox = openSandbox({ ...settings, logError });
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());

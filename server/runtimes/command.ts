@@ -1,6 +1,6 @@
 /** The runtime of commands, which runs a program without a runner. */
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
-import { contextEnvironment, NOT_STARTED, type Outcome, type Runtime } from "./runtime.ts";
+import { contextEnvironment, notStarted, type Outcome, type Runtime } from "./runtime.ts";
 
 export const commandRuntime: Runtime = {
   async start({ spec, context }, { sandbox, confinement, files, artifacts }) {
@@ -21,7 +21,7 @@ export const commandRuntime: Runtime = {
 
 async function outcomeOf(process: SandboxedProcess): Promise<Outcome> {
   const exit = await process.exited;
-  if (!exit.started) return NOT_STARTED;
+  if (!exit.started) return notStarted(exit);
   if (exit.signal === null) return { kind: "exited", exit };
   return {
     kind: "crashed",

@@ -5,6 +5,7 @@ import type { Progress } from "../../openapi/events.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
+import { faultOf } from "../sandbox/fault.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
 
 /** The facts that a child learns about itself. */
@@ -58,14 +59,17 @@ export type Outcome =
   | { readonly kind: "returned"; readonly value: unknown; readonly encoding?: "devalue" }
   | { readonly kind: "threw"; readonly error: FunctionError; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string }
-  | { readonly kind: "unavailable"; readonly detail: string }
+  | { readonly kind: "unavailable"; readonly detail: string; readonly notStarted: boolean }
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
 /** The outcome of a process whose sandbox failed before it started the program. */
-export const NOT_STARTED: Outcome = {
-  kind: "unavailable",
-  detail: "the sandbox failed before the program was started; its message is in stderr",
-};
+export function notStarted({ trouble }: Exit): Outcome {
+  return {
+    kind: "unavailable",
+    detail: `could not start the child: ${faultOf(trouble)}`,
+    notStarted: true,
+  };
+}
 
 /** Usage that a runtime measures inside the child. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;

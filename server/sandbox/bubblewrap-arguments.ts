@@ -1,7 +1,7 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
 import type { ChildLimits, Confinement } from "./confinement.ts";
-import { FILTER_FD, STATUS_FD } from "./fds.ts";
+import { FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
 
@@ -79,6 +79,8 @@ export function bubblewrapArguments(
     ...[...program.readOnly, ...grants.readOnly].flatMap(({ from, to }) => ["--ro-bind", from, to]),
     // Closes what bubblewrap made itself: a writable tmpfs of half the memory.
     "--remount-ro", "/dev", "--remount-ro", "/",
+    // Keeps a child from lowering its `oom_score_adj`: the kernel would end the server before it.
+    "--remount-ro", "/proc",
     "--chdir", WORKSPACE,
     // Keeps the child from the system calls that only attacks need.
     "--seccomp", String(FILTER_FD),
@@ -87,10 +89,11 @@ export function bubblewrapArguments(
 }
 
 /**
- * Limits the number of processes inside the user namespace, where the kernel counts them under the
- * child's user. dash and bash name the option differently.
+ * Gives the program its own stderr. Limits the number of processes inside the user namespace, where
+ * the kernel counts them under the child's user. dash and bash name the option differently.
  */
 const LIMIT_PROCESSES =
+  `exec 2>&${STDERR_FD} ${STDERR_FD}>&-; ` +
   'ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null; shift; exec "$@"';
 
 /** The command line that runs inside bubblewrap. */

@@ -11,36 +11,57 @@ const START_TIMEOUT_MS = 2_000;
 const START_POLL_MS = 5;
 const MAX_STATUS_CHARACTERS = 4_096;
 
-/** The status of one bubblewrap, as JSON from its `--json-status-fd`. */
+/** The status of one bubblewrap, as JSON from its `--json-status-fd`, and the chain's errors. */
 export class BubblewrapStatus {
   /** The host's pid of the sandbox's first process; undefined where the sandbox did not start. */
   readonly firstPid: Promise<number | undefined>;
+  /** The same, once it is known. */
+  pid: number | undefined;
   readonly #closed: Promise<void>;
   readonly #stream: Readable;
+  readonly #errors: Readable;
   #text = "";
+  #messages = "";
 
-  constructor(stream: Readable) {
+  /**
+   * @param stream the status.
+   * @param errors what the programs of the chain write to stderr.
+   */
+  constructor(stream: Readable, errors: Readable) {
     this.#stream = stream;
+    this.#errors = errors;
+    errors.setEncoding("utf8");
+    errors.on("data", (chunk: string) => {
+      this.#messages = (this.#messages + chunk).slice(0, MAX_STATUS_CHARACTERS);
+    });
     stream.setEncoding("utf8");
     this.#closed = new Promise((resolve) => stream.once("close", resolve));
     this.firstPid = new Promise((resolve) => {
       stream.on("data", (chunk: string) => {
         this.#text = (this.#text + chunk).slice(0, MAX_STATUS_CHARACTERS);
         const pid = /"child-pid":\s*(\d+)/.exec(this.#text)?.[1];
-        if (pid !== undefined) resolve(Number(pid));
+        if (pid === undefined) return;
+        this.pid = Number(pid);
+        resolve(this.pid);
       });
       void this.#closed.then(() => resolve(undefined));
     });
   }
 
   /**
-   * Whether bubblewrap reported the program's exit code, which it does only for a program that it
-   * could start.
+   * The messages of a sandbox that certainly did not start its program, else undefined. bubblewrap
+   * reports an exit code only for a program that it could start.
    */
-  async reportedExit(): Promise<boolean> {
-    await within(STATUS_TIMEOUT_MS, this.#closed);
+  async trouble(): Promise<string | undefined> {
+    const isWhole = await within(
+      STATUS_TIMEOUT_MS,
+      this.#closed.then(() => true),
+    );
     this.#stream.destroy();
-    return this.#text.includes('"exit-code"');
+    this.#errors.destroy();
+    // A status that could not be read to its end says nothing.
+    if (!isWhole || this.#text.includes('"exit-code"')) return undefined;
+    return this.#messages.trim() || "no message";
   }
 }
 

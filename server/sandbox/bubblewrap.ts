@@ -2,19 +2,19 @@
  * The sandbox of Linux: a chain of small programs that each take a right away and run the next one.
  * The last one, bubblewrap, makes the namespaces and loads the seccomp filter.
  */
-import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PoolError } from "../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
-import { type Cgroup, Cgroups } from "./cgroup.ts";
+import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
+import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
 import { ReadableCopies } from "./readable-copies.ts";
@@ -22,6 +22,8 @@ import { refuseSetuid } from "./refuse-setuid.ts";
 import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
+import { SocketWatch } from "./socket-watch.ts";
+import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { UidPool } from "./uid-pool.ts";
 
 export class Bubblewrap implements Sandbox {
@@ -32,18 +34,27 @@ export class Bubblewrap implements Sandbox {
   readonly #copies: ReadableCopies;
   readonly #pipes: Pipes;
   readonly #janitor: Janitor;
+  readonly #locks: FolderLocks;
+  readonly #sweeping: Promise<void>;
   readonly #filter: Buffer;
   readonly #roots = new Map<string | undefined, RootEntries>();
+  readonly #log: (message: string) => void;
+  readonly #sockets = new SocketWatch();
   readonly #running = new Set<SandboxedProcess>();
   #closing: Promise<void> | undefined;
 
   /**
    * @param level `full`, or `no-cgroup` for no limits on the whole of a child.
+   * @param log receives why a child could not be started.
    * @throws {PoolError} `sandbox_unavailable` when groups cannot be made, on an architecture
    *   without a filter, and for a setuid bubblewrap, which would set a child up as root.
    */
-  constructor(level: Extract<SandboxLevel, "full" | "no-cgroup">) {
+  constructor(
+    level: Extract<SandboxLevel, "full" | "no-cgroup">,
+    log: (message: string) => void = () => {},
+  ) {
     this.level = level;
+    this.#log = log;
     const arch = seccompArch(process.arch);
     if (arch === undefined)
       throw PoolError.of(
@@ -52,14 +63,16 @@ export class Bubblewrap implements Sandbox {
           `this is ${process.arch}`,
       );
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
-    const name = `distributed-pool-${process.pid}-${randomBytes(4).toString("hex")}`;
+    const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
     this.folder = join(tmpdir(), name);
     // It starts before there is anything to clean up: a server may be killed at any moment.
-    this.#janitor = new Janitor(this.#groups?.folders ?? [], [this.folder]);
+    const groups = this.#groups?.folders ?? [];
+    this.#janitor = new Janitor(groups, [this.folder]);
     try {
       this.#groups?.make();
       mkdirSync(this.folder, { mode: 0o700 });
+      this.#locks = new FolderLocks([...groups, this.folder]);
     } catch (error) {
       void this.#janitor.clean();
       throw error;
@@ -67,25 +80,32 @@ export class Bubblewrap implements Sandbox {
     // The children's user may pass through the folder, but not list it.
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
-    this.#pipes = new Pipes(this.folder);
+    this.#pipes = new Pipes(anonymousPipes);
     this.#filter = seccompProgram(arch);
+    this.#sweeping = sweep({ groups, folder: this.folder }, log);
   }
 
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
-    const readable = await this.#readable(program);
     const uid = this.#uids.acquire();
     let group: Cgroup | undefined;
     try {
+      const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
       const container = this.#container(readable, confinement);
       const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
       const child = await launchProcess(
         program,
-        { ...container, argv: [...chain, ...container.argv], group },
+        {
+          ...container,
+          argv: [...chain, ...container.argv],
+          group,
+          watchSockets: this.#watchSockets(confinement, uid),
+        },
         this.#pipes,
       );
       this.#running.add(child);
-      void child.exited.then(() => {
+      void child.exited.then(({ trouble }) => {
+        if (trouble !== undefined) this.#log(`could not start a child: ${trouble}`);
         this.#running.delete(child);
         this.#uids.release(uid);
       });
@@ -93,8 +113,25 @@ export class Bubblewrap implements Sandbox {
     } catch (error) {
       this.#uids.release(uid);
       await group?.remove();
-      throw startProblem(error);
+      throw this.startProblem(error);
     }
+  }
+
+  startProblem(cause: unknown): PoolError {
+    this.#log(`could not start a child: ${messageOf(cause)}`);
+    return startProblem(cause);
+  }
+
+  /**
+   * The watch over a child's sockets. On the host's network, only a user of its own tells a child's
+   * sockets from others.
+   */
+  #watchSockets({ limits, grants }: Confinement, uid: number | undefined) {
+    const isShared = grants.network === "host";
+    if (isShared && !this.#uids.areUnique) return undefined;
+    const maxBytes = limits.memoryBytes / SOCKETS_PART;
+    return (pid: number, exceed: () => void) =>
+      this.#sockets.add({ pid, maxBytes, uid: isShared ? uid : undefined, exceed });
   }
 
   /** The program with read-only files that the child's user can read. */
@@ -138,7 +175,9 @@ export class Bubblewrap implements Sandbox {
     for (const child of this.#running) child.kill();
     await Promise.all([...this.#running].map((child) => child.exited));
     await this.#pipes.close();
+    await this.#sweeping;
     await this.#janitor.clean();
+    this.#locks.release();
   }
 
   #root(path: string | undefined): RootEntries {

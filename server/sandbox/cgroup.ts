@@ -31,8 +31,11 @@ import {
  */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;
-/** An eighth of the memory limit, which sockets may take beside it on version 1. */
-const SOCKETS_PART = 8;
+/**
+ * An eighth of the memory limit, which sockets may take beside it: all of them on version 1, and
+ * those that the child does not accept on any.
+ */
+export const SOCKETS_PART = 8;
 /** The kernel refuses a smaller quota. */
 const MIN_QUOTA_US = 1_000;
 /** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */
@@ -190,6 +193,11 @@ export class Cgroup {
   get peakBytes(): number | null {
     const file = this.#version === 2 ? "memory.peak" : "memory.max_usage_in_bytes";
     return existsSync(this.#fileOf("memory", file)) ? Number(this.#read("memory", file)) : null;
+  }
+
+  /** The number of processes in the group. */
+  get processes(): number {
+    return readWords(this.#fileOf("pids", "cgroup.procs")).length;
   }
 
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */

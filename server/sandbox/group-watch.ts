@@ -32,6 +32,11 @@ export class GroupWatch {
     return attempt(() => this.#group.cpuMs);
   }
 
+  /** The number of processes in the group. */
+  processes(): number | undefined {
+    return attempt(() => this.#group.processes);
+  }
+
   /** Stops the watch. Returns what the group used, and the limit that it exceeded. */
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);

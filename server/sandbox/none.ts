@@ -6,9 +6,11 @@ import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
+import { namedPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { launchProcess, startProblem } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
@@ -16,17 +18,25 @@ import type { Program, Sandbox } from "./sandbox.ts";
 export class NoSandbox implements Sandbox {
   readonly level = "none";
   readonly folder = mkdtempSync(join(tmpdir(), "distributed-pool-"));
-  readonly #pipes = new Pipes(this.folder);
+  readonly #pipes = new Pipes(namedPipes(join(this.folder, "pipes")));
   readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 
-  /** @param path the children's `PATH`. */
-  constructor(path: string) {
+  readonly #log: (message: string) => void;
+
+  /**
+   * @param path the children's `PATH`.
+   * @param log receives why a child could not be started.
+   */
+  constructor(path: string, log: (message: string) => void = () => {}) {
     this.#path = path;
+    this.#log = log;
   }
 
   async launch(program: Program, { grants }: Confinement) {
-    const workspace = await mkdtemp(join(this.folder, "work-"));
+    const workspace = await mkdtemp(join(this.folder, "work-")).catch((error) => {
+      throw this.startProblem(error);
+    });
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // Nothing is mounted: arguments name the host's files themselves.
     const hostPaths = new Map(program.readOnly.map(({ from, to }) => [to, from]));
@@ -56,8 +66,13 @@ export class NoSandbox implements Sandbox {
       return process;
     } catch (error) {
       await remove();
-      throw startProblem(error);
+      throw this.startProblem(error);
     }
+  }
+
+  startProblem(cause: unknown) {
+    this.#log(`could not start a child: ${messageOf(cause)}`);
+    return startProblem(cause);
   }
 
   async close() {

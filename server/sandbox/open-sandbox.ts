@@ -31,6 +31,8 @@ export interface SandboxOptions {
   readonly sandbox?: "auto" | "no-cgroup" | "off" | undefined;
   /** `PATH` of children without a sandbox. Default {@link DEFAULT_PATH}. */
   readonly path?: string | undefined;
+  /** Receives why a child could not be started. Default: nothing. */
+  readonly logError?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -38,10 +40,14 @@ export interface SandboxOptions {
  *
  * @throws {PoolError} `sandbox_unavailable` with the remedy.
  */
-export function openSandbox({ sandbox = "auto", path = DEFAULT_PATH }: SandboxOptions): Sandbox {
-  if (sandbox === "off") return new NoSandbox(path);
+export function openSandbox({
+  sandbox = "auto",
+  path = DEFAULT_PATH,
+  logError = () => {},
+}: SandboxOptions): Sandbox {
+  if (sandbox === "off") return new NoSandbox(path, logError);
   try {
-    return new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup");
+    return new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup", logError);
   } catch (error) {
     const text = messageOf(error);
     throw PoolError.of(

@@ -1,21 +1,15 @@
 /**
  * Real pipes for a child's standard streams. Node gives children Unix sockets, on which
  * `/dev/stdout`, `/dev/stderr` and `/dev/stdin` cannot be opened (ENXIO), as shells and ffmpeg do.
- * Node has no pipe(2): these are named pipes in a private folder, opened at both ends and then
- * removed.
+ * Node has no pipe(2), so `pipe-sources.ts` finds them elsewhere.
  */
-import { execFile } from "node:child_process";
-import { closeSync, constants, existsSync, openSync, unlinkSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { closeSync, constants, openSync } from "node:fs";
 import { Socket } from "node:net";
-import { join } from "node:path";
-import { promisify } from "node:util";
+import type { MakePipes, PipeSource } from "./pipe-sources.ts";
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
-const run = promisify(execFile);
-/** Named pipes that are made at a time, in the background: enough for some twenty children. */
-const BATCH = 64;
-const MKFIFO_TIMEOUT_MS = 5_000;
+/** Fewer free pipes than this, enough for some ten children, are replenished in the background. */
+const MIN_FREE = 24;
 
 /** One pipe: the server's end as a stream, and the child's end, which the server closes later. */
 export interface Pipe {
@@ -23,70 +17,80 @@ export interface Pipe {
   readonly childFd: number;
 }
 
-/** Makes pipes. One for each sandbox. */
+/** Keeps pipes that were made beforehand. One for each sandbox. */
 export class Pipes {
-  readonly #free: string[] = [];
-  readonly #folder: string;
+  readonly #free: PipeSource[] = [];
+  readonly #make: MakePipes;
   #refilling: Promise<void> | undefined;
-  #made = 0;
 
-  /** @param folder in which a folder for the names is made. */
-  constructor(folder: string) {
-    this.#folder = join(folder, "pipes");
+  constructor(make: MakePipes) {
+    this.#make = make;
   }
 
   /** A pipe that the child writes and the server reads. */
   async output(): Promise<Pipe> {
-    const path = await this.#take();
-    // A reader that does not block makes the writer's open succeed at once.
-    const reader = openSync(path, O_RDONLY | O_NONBLOCK);
-    const childFd = openSync(path, O_WRONLY);
-    unlinkSync(path);
-    return { stream: new Socket({ fd: reader, readable: true, writable: false }), childFd };
+    const { path, release } = await this.#take();
+    try {
+      // A reader that does not block makes the writer's open succeed at once.
+      const reader = openSync(path, O_RDONLY | O_NONBLOCK);
+      const stream = new Socket({ fd: reader, readable: true, writable: false });
+      return { stream, childFd: openOrDestroy(path, O_WRONLY, stream) };
+    } finally {
+      release();
+    }
   }
 
   /** A pipe that the server writes and the child reads. */
   async input(): Promise<Pipe> {
-    const path = await this.#take();
-    // Open for both, so that neither end's open waits for the other. The child's end blocks as
-    // usual.
-    const both = openSync(path, O_RDWR);
-    const childFd = openSync(path, O_RDONLY);
-    const writer = openSync(path, O_WRONLY | O_NONBLOCK);
-    closeSync(both);
-    unlinkSync(path);
-    return { stream: new Socket({ fd: writer, readable: false, writable: true }), childFd };
+    const { path, release } = await this.#take();
+    try {
+      // Open for both, so that neither end's open waits for the other. The child's end blocks as
+      // usual.
+      const both = openSync(path, O_RDWR);
+      try {
+        const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+        const stream = new Socket({ fd: writer, readable: false, writable: true });
+        return { stream, childFd: openOrDestroy(path, O_RDONLY, stream) };
+      } finally {
+        closeSync(both);
+      }
+    } finally {
+      release();
+    }
   }
 
-  /** Removes the folder. Open pipes stay usable. */
+  /** Releases the free pipes. Open ones stay usable. */
   async close(): Promise<void> {
     await this.#refilling?.catch(() => undefined);
-    await rm(this.#folder, { recursive: true, force: true });
+    for (const { release } of this.#free.splice(0)) release();
   }
 
-  async #take(): Promise<string> {
+  async #take(): Promise<PipeSource> {
     for (;;) {
-      if (this.#free.length < BATCH / 2) {
+      if (this.#free.length < MIN_FREE) {
         this.#refilling ??= this.#refill().finally(() => {
           this.#refilling = undefined;
         });
         // A caller that finds no pipe left awaits this below, and gets its error.
         this.#refilling.catch(() => undefined);
       }
-      const path = this.#free.pop();
-      // A cleaner of temporary folders may have removed it.
-      if (path !== undefined && existsSync(path)) return path;
-      if (path !== undefined) continue;
-      await this.#refilling;
+      const source = this.#free.pop();
+      if (source?.isThere()) return source;
+      if (source === undefined) await this.#refilling;
     }
   }
 
   async #refill(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    // A child of another user may open /dev/stdout again. Nobody else can enter the folder.
-    const paths = Array.from({ length: BATCH }, () => join(this.#folder, String(this.#made++)));
-    await run("mkfifo", ["-m", "666", ...paths], { timeout: MKFIFO_TIMEOUT_MS });
-    this.#free.push(...paths);
+    this.#free.push(...(await this.#make()));
+  }
+}
+
+function openOrDestroy(path: string, flags: number, stream: Socket): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    stream.destroy();
+    throw error;
   }
 }
 

@@ -90,7 +90,7 @@ export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): 
     if (!plain.exit.started || plain.exit.exitCode !== 0) {
       throw new Error(
         `the sandbox's probe ended with exit code ${plain.exit.exitCode}: ` +
-          (plain.stderr || plain.output || "no message"),
+          (plain.exit.trouble || plain.stderr || plain.output || "no message"),
       );
     }
     const attempts = [plain];
@@ -109,7 +109,8 @@ export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): 
     if (leaks.length > 0)
       throw new Error(leaks.map((line) => line.slice("leak: ".length)).join("; "));
   } catch (error) {
-    const detail = messageOf(error);
+    // The cause names what is missing, which a caller must not see, and the operator needs.
+    const detail = messageOf(error instanceof PoolError ? (error.cause ?? error) : error);
     throw PoolError.of(
       "sandbox_unavailable",
       [`the sandbox does not hold on this machine: ${detail}`, ...remedies(detail)].join("\n"),

@@ -2,11 +2,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { hasChildren, hasOneDescendant } from "./descendants.ts";
 import { exitOf } from "./exit.ts";
-import { ARGUMENTS_FD, ARTIFACTS_FD, CHANNEL_FD, FILES_FD, FILTER_FD, STATUS_FD } from "./fds.ts";
+import { faultOf } from "./fault.ts";
+import {
+  ARGUMENTS_FD,
+  ARTIFACTS_FD,
+  CHANNEL_FD,
+  FILES_FD,
+  FILTER_FD,
+  SAVED_STDERR_FD,
+  STATUS_FD,
+  STDERR_FD,
+} from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
@@ -28,7 +39,15 @@ export interface Container {
   readonly group?: Cgroup | undefined;
   /** Processor time after which the tree is killed, in milliseconds. Default: no limit. */
   readonly cpuMs?: number;
+  /**
+   * Watches the sockets of a process of the sandbox, until the returned function is called. Calls
+   * `exceed` when they take more memory than the tree may have.
+   */
+  readonly watchSockets?: ((pid: number, exceed: () => void) => () => void) | undefined;
 }
+
+/** The two of bubblewrap, and the program. */
+const PROCESSES_ALONE = 3;
 
 /** @throws the error of a container that cannot be started. */
 export async function launchProcess(
@@ -43,13 +62,17 @@ export async function launchProcess(
     const stderr = await pipes.open("output");
     const progress = program.progress ? await pipes.open("output") : undefined;
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
-    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd];
+    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd];
+    stdio[2] = container.status ? "pipe" : stderr.childFd;
+    stdio[STDERR_FD] = container.status ? stderr.childFd : "ignore";
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
     stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
+    // Node takes an array with a gap for a shorter one.
+    stdio[SAVED_STDERR_FD] = "ignore";
+    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -59,13 +82,14 @@ export async function launchProcess(
       detached: true,
       stdio: withoutInherited(stdio),
     });
+    // A child that could not be started, for lack of descriptors, has no streams.
+    await once(child, "spawn");
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
-    const { spawned, ...controls } = controlsOf(child, container);
+    const controls = controlsOf(child, container);
     for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
-    await spawned;
     pipes.handOver();
     return {
       ...controls,
@@ -85,49 +109,85 @@ export async function launchProcess(
   }
 }
 
-/** The problem of a child that could not be started. */
+/** The problem of a child that could not be started. Nothing was run. */
 export function startProblem(cause: unknown): PoolError {
-  return PoolError.of("sandbox_unavailable", `could not start the child: ${messageOf(cause)}`, {
+  return PoolError.of("sandbox_unavailable", `could not start the child: ${faultOf(cause)}`, {
     cause,
+    admitted: false,
   });
 }
 
-/** The parts of a sandboxed process beside its streams; `spawned` resolves when it has started. */
-function controlsOf(child: ChildProcess, { group, cpuMs, depth, status }: Container) {
+/** The parts of a sandboxed process beside its streams. */
+function controlsOf(child: ChildProcess, container: Container) {
+  const { group, cpuMs, depth, status, watchSockets } = container;
   const stdio: readonly unknown[] = child.stdio;
-  const bubblewrap = status ? new BubblewrapStatus(stdio[STATUS_FD] as Readable) : undefined;
+  const bubblewrap = status
+    ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
+    : undefined;
   const watch =
     group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
-  const spawned = once(child, "spawn");
-  spawned.catch(() => watch?.end());
+  const endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
+      const haveExceeded = endSockets();
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
-      const started =
-        bubblewrap === undefined || signal !== null || (await bubblewrap.reportedExit());
+      const trouble = signal === null ? await bubblewrap?.trouble() : undefined;
       hasEnded = true;
-      resolve({ ...exitOf(code, signal), started, ...counted });
+      resolve({
+        ...exitOf(code, signal),
+        started: trouble === undefined,
+        trouble,
+        ...counted,
+        exceeded: haveExceeded ? "memory" : counted.exceeded,
+      });
     }),
   );
   return {
-    spawned,
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
+    isAlone: () => {
+      if (watch) return watch.processes() === PROCESSES_ALONE;
+      if (bubblewrap) return bubblewrap.pid !== undefined && hasOneDescendant(bubblewrap.pid);
+      return child.pid !== undefined && !hasChildren(child.pid);
+    },
     async signal(signal: NodeJS.Signals) {
       const firstPid = await bubblewrap?.firstPid;
       if (firstPid === undefined) return killGroup(signal);
       const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
       if (!hasEnded) send(signal, pid);
     },
+  };
+}
+
+/** @returns a function that ends the watch, and returns whether the sockets took too much. */
+function startSocketWatch(
+  bubblewrap: BubblewrapStatus | undefined,
+  watchSockets: Container["watchSockets"],
+  kill: () => void,
+): () => boolean {
+  let hasExceeded = false;
+  let end: (() => void) | undefined;
+  let hasEnded = false;
+  void bubblewrap?.firstPid.then((pid) => {
+    if (pid === undefined || hasEnded) return;
+    end = watchSockets?.(pid, () => {
+      hasExceeded = true;
+      kill();
+    });
+  });
+  return () => {
+    hasEnded = true;
+    end?.();
+    return hasExceeded;
   };
 }
 

@@ -1,5 +1,6 @@
 /** The interface of a sandbox, which launches a program as a contained process tree. */
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
@@ -29,8 +30,10 @@ export interface Exit {
   readonly exitCode: number;
   /** The signal that ended the program; null for an exit of its own. */
   readonly signal: NodeJS.Signals | null;
-  /** False when the sandbox failed before it started the program. Its message is in stderr. */
+  /** False when the sandbox certainly failed before it started the program. */
   readonly started: boolean;
+  /** The sandbox's messages where it did not start the program. They may name paths of the host. */
+  readonly trouble?: string | undefined;
   /** The exceeded limit for which the sandbox killed the tree; undefined for none. */
   readonly exceeded: "memory" | "cpu" | undefined;
   /** The usage of the whole tree; undefined where nothing counts it. */
@@ -63,6 +66,11 @@ export interface SandboxedProcess {
    * Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it.
    */
   usedMs(): number | undefined;
+  /**
+   * Whether no process of the tree runs beside the program and the sandbox's own. Counted from
+   * outside. Without a sandbox, a process whose parent has ended does not count.
+   */
+  isAlone(): boolean;
   /** Sends a signal to the program itself, not to its container. */
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Kills the whole tree at once. */
@@ -76,6 +84,11 @@ export interface Sandbox {
   readonly folder: string;
   /** @throws {PoolError} `sandbox_unavailable` when the process cannot be started. */
   launch(program: Program, confinement: Confinement): Promise<SandboxedProcess>;
+  /**
+   * The problem of a child that a fault of the member kept from being started. It says what kind of
+   * fault it is, without paths of the host. The log gets the whole of it.
+   */
+  startProblem(cause: unknown): PoolError;
   /** Kills the children that still run, and removes the sandbox's files. */
   close(): Promise<void>;
 }

@@ -49,6 +49,17 @@ export const ABSENT: Readonly<Record<string, Numbers>> = {
   clone3: [435, 435],
   // Does the work of other calls without making them. Many kernel exploits have used it.
   io_uring_setup: [425, 425], io_uring_enter: [426, 426], io_uring_register: [427, 427],
+  // Keeps memory policies for files, which no control group counts.
+  mbind: [237, 235], set_mempolicy_home_node: [450, 450],
+};
+
+/**
+ * Calls that are refused with EOPNOTSUPP, as a file system without such attributes does. They could
+ * give each file an access list of 64 KiB, which no control group counts.
+ */
+// biome-ignore format: one attack, one group
+export const UNSUPPORTED: Readonly<Record<string, Numbers>> = {
+  setxattr: [188, 5], lsetxattr: [189, 6], fsetxattr: [190, 7], setxattrat: [463, 463],
 };
 
 /** Calls that are refused or allowed by their arguments. */
@@ -58,12 +69,24 @@ export const CHECKED = {
   personality: [135, 92],
   socket: [41, 198],
   socketpair: [53, 199],
+  mmap: [9, 222],
+  memfd_create: [319, 279],
+  shmget: [29, 194],
 } as const satisfies Record<string, Numbers>;
 
 // Error numbers of `asm-generic/errno.h`.
 const EPERM = 1;
+const ENOMEM = 12;
 const ENOSYS = 38;
+const EPROTONOSUPPORT = 93;
+const EOPNOTSUPP = 95;
 const EAFNOSUPPORT = 97;
+
+/**
+ * `MAP_HUGETLB`, `MFD_HUGETLB` and `SHM_HUGETLB`. The operator reserved huge pages for other
+ * programs, and the memory of a control group does not include them.
+ */
+const HUGE_PAGES = { mmap: 0x40000, memfd_create: 0x4, shmget: 0o4000 };
 
 /**
  * `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET` of
@@ -90,6 +113,11 @@ const AF_UNIX = 1;
 const FAMILIES = [AF_UNIX, 2, 10];
 /** The bits of a socket's type that are not flags. */
 const SOCKET_TYPE = 0xf;
+/**
+ * 0 for the family's own, ICMP, TCP, UDP and ICMPv6. Others, such as UDP-Lite (136), SCTP (132) and
+ * MPTCP (262), are rarely used and rarely tested parts of the kernel.
+ */
+const PROTOCOLS = [0, 1, 6, 17, 58];
 /** The type that turns an `AF_INET` socket into an `AF_PACKET` one. */
 const SOCK_PACKET = 10;
 
@@ -132,6 +160,11 @@ const ifEqual = condition(0x15);
 const ifAnyBit = condition(0x45);
 const ifOneOf = (values: readonly number[], block: Instruction) =>
   values.flatMap((value) => ifEqual(value, block));
+/** Jumps over the answer from each value that is equal. */
+const ifNoneOf = (values: readonly number[], block: Instruction) => [
+  ...values.map((value, index): Instruction => [0x15, values.length - index, 0, value]),
+  block,
+];
 const unlessEqual = (k: number, ...block: Instruction[]): Instruction[] => [
   [0x15, block.length, 0, k],
   ...block,
@@ -150,6 +183,8 @@ export function seccompProgram(arch: SeccompArch): Buffer {
     );
   const checked = (call: keyof typeof CHECKED, ...block: Instruction[]) =>
     ifEqual(CHECKED[call][column], ...block);
+  const huge = (call: keyof typeof HUGE_PAGES, flags: number) =>
+    checked(call, load(argument(flags)), ...ifAnyBit(HUGE_PAGES[call], refuse(ENOMEM)), ALLOW);
   const program: Instruction[] = [
     // The calls of another architecture, such as `int 0x80`, have other numbers, which would pass.
     load(ARCH),
@@ -158,6 +193,7 @@ export function seccompProgram(arch: SeccompArch): Buffer {
     ...(arch === "x64" ? ifAnyBit(X32, refuse(EPERM)) : []),
     ...each(REFUSED, EPERM),
     ...each(ABSENT, ENOSYS),
+    ...each(UNSUPPORTED, EOPNOTSUPP),
     ...checked("clone", load(argument(0)), ...ifAnyBit(NEW_NAMESPACES, refuse(EPERM)), ALLOW),
     ...checked("ioctl", load(argument(1)), ...ifOneOf(TERMINAL_INPUT, refuse(EPERM)), ALLOW),
     ...checked("personality", load(argument(0)), ...ifOneOf(PERSONALITIES, ALLOW), refuse(EPERM)),
@@ -167,9 +203,14 @@ export function seccompProgram(arch: SeccompArch): Buffer {
       mask(SOCKET_TYPE),
       ...ifEqual(SOCK_PACKET, refuse(EAFNOSUPPORT)),
       load(argument(0)),
-      ...ifOneOf(FAMILIES, ALLOW),
-      refuse(EAFNOSUPPORT),
+      ...ifNoneOf(FAMILIES, refuse(EAFNOSUPPORT)),
+      load(argument(2)),
+      ...ifOneOf(PROTOCOLS, ALLOW),
+      refuse(EPROTONOSUPPORT),
     ),
+    ...huge("mmap", 3),
+    ...huge("memfd_create", 1),
+    ...huge("shmget", 2),
     ...checked("socketpair", load(argument(0)), ...ifEqual(AF_UNIX, ALLOW), refuse(EAFNOSUPPORT)),
     ALLOW,
   ];

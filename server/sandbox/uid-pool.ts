@@ -28,6 +28,8 @@ export class UidPool {
   readonly #taken = new Set<number>();
   readonly #first = FIRST_UID + (process.pid % RANGES) * RANGE;
   readonly #mapped = this.active && isMapped(this.#first + RANGE - 1);
+  /** Whether no two children share a user. */
+  readonly areUnique = this.#mapped;
   #next = 0;
 
   /** A uid that no other child has; undefined for the server's own. */

@@ -228,13 +228,14 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const known = error instanceof PoolError ? error.problem : undefined;
-    const detail = known?.detail ?? String(error);
+    const { sandbox } = this.#options.rules;
+    const { problem } = error instanceof PoolError ? error : sandbox.startProblem(error);
+    const { code, detail } = problem;
+    const notStarted = process === undefined && problem.admitted === false;
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
-    const cause =
-      this.#cause ?? (known && isErrorCode(known.code) ? { code: known.code, detail } : undefined);
+    const cause = this.#cause ?? (isErrorCode(code) ? { code, detail, notStarted } : undefined);
     return {
-      outcome: { kind: "unavailable", detail },
+      outcome: { kind: "unavailable", detail, notStarted },
       cause: process ? undefined : cause,
       usage: usageOf(this.#startedMs),
     };

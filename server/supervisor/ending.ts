@@ -14,6 +14,8 @@ export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "
 export interface Cause {
   readonly code: ErrorCode;
   readonly detail: string;
+  /** Whether the child was certainly not started. Default: unknown. */
+  readonly notStarted?: boolean | undefined;
 }
 
 /** How the work ended. */
@@ -80,6 +82,7 @@ interface Failure {
   readonly detail: string;
   readonly exitCode?: number | undefined;
   readonly error?: FunctionError;
+  readonly notStarted?: boolean | undefined;
 }
 
 /** The terminal event: the server's cause if there is one, else the work's own outcome. */
@@ -88,9 +91,12 @@ export function terminalEvent(
   artifacts: Artifacts | undefined,
 ): EventOf<"result"> | EventOf<"failed"> {
   const base = { usage, artifacts: artifacts?.list() ?? [] };
-  const failed = (code: ErrorCode, { detail, exitCode, error }: Failure) => ({
+  const failed = (code: ErrorCode, { detail, exitCode, error, notStarted }: Failure) => ({
     type: "failed" as const,
-    problem: problem(code, detail, error ? { error } : {}),
+    problem: problem(code, detail, {
+      ...(error && { error }),
+      ...(notStarted && { admitted: false }),
+    }),
     ...(exitCode !== undefined && { exitCode }),
     ...base,
   });

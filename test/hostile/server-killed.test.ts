@@ -1,6 +1,6 @@
 /** The server is killed, and cannot stop its children: no trace of them stays. */
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, utimesSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -21,8 +21,8 @@ const CLEAN_MS = 15_000;
 const READY_MS = 30_000;
 
 /** A member in its own process, with its own temporary folder. `ready` resolves with its URL. */
-async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"]) {
-  const folder = await mkdtemp(join(tmpdir(), "dpool-killed-"));
+async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"], shared?: string) {
+  const folder = shared ?? (await mkdtemp(join(tmpdir(), "dpool-killed-")));
   const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", ...args], {
     env: { ...cleanEnvironment(), TMPDIR: folder },
     stdio: ["ignore", "pipe", "ignore"],
@@ -49,8 +49,9 @@ async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"]) {
   };
 }
 
-async function startDev(args?: readonly string[]) {
-  const dev = await spawnDev(args);
+/** @param shared the temporary folder of another member. Default: a new one. */
+async function startDev(args?: readonly string[], shared?: string) {
+  const dev = await spawnDev(args, shared);
   return { ...dev, url: await within("the member to be ready", dev.ready(), READY_MS) };
 }
 
@@ -67,6 +68,14 @@ async function helpersOf({ folder }: Dev): Promise<string[]> {
   }
   return found;
 }
+
+const commandOf = (pid: string) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+
+/** The member's private folders. */
+const foldersOf = async ({ folder, prefix }: Pick<Dev, "folder" | "prefix">) =>
+  (await readdir(folder))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => join(folder, name));
 
 /** Expects no trace of the member: no process, no group or folder of groups, and no file. */
 async function nothingLeft(dev: Dev): Promise<void> {
@@ -209,6 +218,38 @@ describe.skipIf(missing)(
         await within("the callers to hear of it", settled);
       },
     );
+
+    test("together with its janitor: the next server sweeps what they left", async () => {
+      const dev = await startDev();
+      const living = await startDev(undefined, dev.folder);
+      const stream = streamOf(
+        await post(dev.url, "/call", { pool: "pipeline", command: ["sleep", "300"] }),
+      );
+      await until("the child's group", () => groupsOf(dev.prefix).length > 1);
+      for (const line of await helpersOf(dev)) {
+        const [pid = "", name = ""] = line.split(" ");
+        const isOwn = line.includes(dev.prefix) || (await commandOf(pid)).includes(dev.prefix);
+        if (name === "sh" && isOwn) process.kill(Number(pid), "SIGKILL");
+      }
+      dev.kill();
+      await within("the member's end", dev.exited);
+      await Promise.allSettled([stream.return()]);
+      const left = [...groupsOf(dev.prefix), ...(await foldersOf(dev))];
+      expect(left).not.toEqual([]);
+      const old = new Date(Date.now() - 3_600_000);
+      for (const { prefix, folder } of [dev, living])
+        for (const path of [...groupsOf(prefix), ...(await foldersOf({ prefix, folder }))])
+          utimesSync(path, old, old);
+      const before = [...groupsOf(living.prefix), ...(await foldersOf(living))];
+      await startDev(undefined, dev.folder);
+      await eventually(
+        "nothing to be left of the member that was killed",
+        async () => expect([...groupsOf(dev.prefix), ...(await foldersOf(dev))]).toEqual([]),
+        CLEAN_MS,
+      );
+      // A living member keeps its own, however old they are.
+      expect([...groupsOf(living.prefix), ...(await foldersOf(living))]).toEqual(before);
+    });
 
     test("as soon as it has left a trace, leaves none", async () => {
       for (let time = 0; time < 5; time++) {

@@ -8,6 +8,7 @@ import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { outputBytes } from "../../sdk/typescript/node.ts";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
+import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
@@ -215,6 +216,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
   const sandbox: Sandbox = {
     level: "none",
     folder: "/nonexistent",
+    startProblem: (cause: unknown) => startProblem(cause),
     launch: async () => ({
       stdout,
       stderr: new PassThrough().end(),
@@ -225,6 +227,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       artifacts: null,
       exited,
       usedMs: () => undefined,
+      isAlone: () => true,
       signal: async () => end(),
       kill: end,
     }),

@@ -219,6 +219,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
     const sandbox = openBubblewrap();
     const unusable: Sandbox = {
       ...{ level: sandbox.level, folder: sandbox.folder, close: () => sandbox.close() },
+      startProblem: (cause) => sandbox.startProblem(cause),
       launch: (program, how) =>
         sandbox.launch({ ...program, readOnly: [{ from: "/nonexistent", to: "/x" }] }, how),
     };

@@ -18,12 +18,13 @@ import {
   type SeccompArch,
   seccompArch,
   seccompProgram,
+  UNSUPPORTED,
 } from "../../server/sandbox/seccomp.ts";
 import { within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
-const { EPERM, ENOSYS, EAFNOSUPPORT } = constants.errno;
+const { EPERM, ENOMEM, ENOSYS, EAFNOSUPPORT, EOPNOTSUPP, EPROTONOSUPPORT } = constants.errno;
 /** The exit code of a shell and of bubblewrap after SIGSYS: 128 and the signal. */
 const KILLED_BY_FILTER = 128 + constants.signals.SIGSYS;
 
@@ -35,9 +36,13 @@ const obstacle =
 const native: SeccompArch = arch ?? "x64";
 const column = native === "x64" ? 0 : 1;
 const numberOf = (name: string) => {
-  const number = ({ ...REFUSED, ...ABSENT, ...CHECKED } as Readonly<Record<string, Numbers>>)[
-    name
-  ]?.[column];
+  const listed: Readonly<Record<string, Numbers>> = {
+    ...REFUSED,
+    ...ABSENT,
+    ...UNSUPPORTED,
+    ...CHECKED,
+  };
+  const number = listed[name]?.[column];
   if (typeof number !== "number") throw new Error(`no number of ${name}`);
   return number;
 };
@@ -124,6 +129,7 @@ interface Attempt {
 
 const NOBODY = 999_999;
 const STREAM = 1;
+const DATAGRAM = 2;
 const RAW = 3;
 // With these arguments, a call that passes the filter fails in another way or does no harm.
 const ATTEMPTS: readonly Attempt[] = [
@@ -159,6 +165,14 @@ const ATTEMPTS: readonly Attempt[] = [
   { name: "socket", args: [16, RAW, 0], errno: EAFNOSUPPORT },
   { name: "socket", args: [17, RAW, 0], errno: EAFNOSUPPORT, orKernel: true },
   { name: "socket", args: [2, 10, 0], errno: EAFNOSUPPORT, orKernel: true },
+  // SCTP, UDP-Lite and MPTCP.
+  { name: "socket", args: [2, STREAM, 132], errno: EPROTONOSUPPORT, orKernel: true },
+  { name: "socket", args: [2, DATAGRAM, 136], errno: EPROTONOSUPPORT, orKernel: true },
+  { name: "socket", args: [2, STREAM, 262], errno: EPROTONOSUPPORT, orKernel: true },
+  // Huge pages; an access list; a memory policy.
+  { name: "memfd_create", args: [0, 4], errno: ENOMEM },
+  { name: "fsetxattr", args: [-1, 0, 0, 0, 0], errno: EOPNOTSUPP },
+  { name: "mbind", args: [1, 0, 0, 0, 0, 0], errno: ENOSYS, orKernel: true },
   { name: "socketpair", args: [2, STREAM, 0, 0], errno: EAFNOSUPPORT },
   // TIOCSTI; TIOCLINUX; TIOCSTI with a high bit, which the kernel drops.
   { name: "ioctl", args: [0, 0x5412, 0], errno: EPERM },

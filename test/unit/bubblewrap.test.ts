@@ -67,7 +67,8 @@ describe("bubblewrap's arguments", () => {
     "--unshare-cgroup-try", "--disable-userns", "--uid 65534", "--gid 65534", "--hostname child",
     "--die-with-parent", "--new-session", "--cap-drop ALL", "--clearenv", "--proc /proc",
     "--dev /dev", "--tmpfs /tmp", "--tmpfs /dev/shm", "--tmpfs /work", "--remount-ro /",
-    "--remount-ro /dev", "--chdir /work", "--seccomp 6", "--json-status-fd 5",
+    "--remount-ro /dev", "--chdir /work", "--seccomp 6", "--json-status-fd 10",
+    "--remount-ro /proc",
     "--ro-bind /usr /usr", "--symlink usr/bin /bin", "--setenv OWN yes",
   ])("%s", (option) => {
     expect(bare).toContain(option);

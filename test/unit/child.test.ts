@@ -2,6 +2,7 @@
 import { PassThrough, type Readable } from "node:stream";
 import { expect, test } from "vitest";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
+import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { RING_BYTES } from "../../server/supervisor/output/event-log.ts";
@@ -26,6 +27,7 @@ function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
       end = resolve;
     }),
     usedMs: () => undefined,
+    isAlone: () => true,
     signal: async () => {},
     kill() {
       killed = true;
@@ -55,6 +57,7 @@ function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
       sandbox: {
         level: "none",
         folder: "/nowhere",
+        startProblem: (cause: unknown) => startProblem(cause),
         launch: async () => process,
         close: async () => {},
       },
@@ -82,7 +85,7 @@ test("a process that cannot be followed is killed before its slot is free", asyn
   const events = (await collect(child.log.read())).map(({ event }) => event);
   expect(events.at(-1)).toMatchObject({
     type: "failed",
-    problem: { code: "sandbox_unavailable", detail: expect.stringContaining("cannot be followed") },
+    problem: { code: "sandbox_unavailable", detail: expect.stringContaining("the sandbox failed") },
   });
 });
 

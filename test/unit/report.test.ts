@@ -74,9 +74,13 @@ describe("an outcome", () => {
   test.each([
     ["exited with code 5", { exitCode: 5, signal: null, started: true }, "crashed"],
     ["was ended by SIGKILL", { exitCode: 137, signal: "SIGKILL", started: true }, "crashed"],
-    ["the sandbox failed", { exitCode: 1, signal: null, started: false }, "unavailable"],
+    [
+      "the sandbox failed",
+      { exitCode: 1, signal: null, started: false, trouble: "no message" },
+      "unavailable",
+    ],
   ] as const)("without a report: %s", (detail, exit, kind) => {
-    expect(outcomeWithoutReport({ ...exit, exceeded: undefined, usage: undefined })).toEqual({
+    expect(outcomeWithoutReport({ ...exit, exceeded: undefined, usage: undefined })).toMatchObject({
       kind,
       detail: expect.stringContaining(detail),
     });

@@ -13,6 +13,7 @@ import {
   type SeccompArch,
   seccompArch,
   seccompProgram,
+  UNSUPPORTED,
 } from "../../server/sandbox/seccomp.ts";
 
 /** `BPF_MAXINSNS` of `linux/bpf_common.h`. */
@@ -21,6 +22,8 @@ const ALLOW = "allow";
 const KILL = "kill";
 const EPERM = "errno 1";
 const ENOSYS = "errno 38";
+const EPROTONOSUPPORT = "errno 93";
+const EOPNOTSUPP = "errno 95";
 const EAFNOSUPPORT = "errno 97";
 
 const AUDIT = { x64: 0xc000003e, arm64: 0xc00000b7 };
@@ -117,7 +120,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     Object.values(calls).flatMap(({ [column]: number }) => (number === null ? [] : [number]));
   const call = (name: keyof typeof CHECKED, ...args: (number | bigint)[]) =>
     ask({ number: CHECKED[name][column], args: args.map(BigInt) });
-  const listed = new Set([REFUSED, ABSENT, CHECKED].flatMap(numbersOf));
+  const listed = new Set([REFUSED, ABSENT, UNSUPPORTED, CHECKED].flatMap(numbersOf));
 
   const header = HEADERS[arch].find((path) => existsSync(path));
   test.skipIf(header === undefined)(
@@ -125,13 +128,13 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     () => {
       const text = readFileSync(header as string, "latin1");
       const known = new Map(
-        [...text.matchAll(/^#define __NR_(\w+)\s+(\d+)$/gm)].map(([, name, number]) => [
+        [...text.matchAll(/^#define __NR(?:3264)?_(\w+)\s+(\d+)$/gm)].map(([, name, number]) => [
           name as string,
           Number(number),
         ]),
       );
       expect(known.size).toBeGreaterThan(250);
-      const calls = Object.entries<Numbers>({ ...REFUSED, ...ABSENT, ...CHECKED });
+      const calls = Object.entries<Numbers>({ ...REFUSED, ...ABSENT, ...UNSUPPORTED, ...CHECKED });
       // An old header may lack a new call.
       const inHeader = calls.filter(
         ([name, numbers]) => known.has(name) || (numbers[column] ?? Number.POSITIVE_INFINITY) < 424,
@@ -146,7 +149,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   );
 
   test("no number is listed twice", () => {
-    expect(listed.size).toBe([REFUSED, ABSENT, CHECKED].flatMap(numbersOf).length);
+    expect(listed.size).toBe([REFUSED, ABSENT, UNSUPPORTED, CHECKED].flatMap(numbersOf).length);
   });
 
   test("jumps stay inside, each instruction is reached, each path ends in an answer", () => {
@@ -167,7 +170,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
     expect(bytes.length % 8).toBe(0);
     expect(program.length).toBeLessThan(MAX_INSTRUCTIONS);
     expect(bytes.length).toBeGreaterThan(1_000);
-    expect(bytes.length).toBeLessThan(2_048);
+    expect(bytes.length).toBeLessThan(4_096);
   });
 
   test("any call of another architecture ends the process", () => {
@@ -222,6 +225,7 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
         (number, args) => ask({ number, args }) === ENOSYS,
       ),
     );
+    expect(numbersOf(UNSUPPORTED).filter((number) => ask({ number }) !== EOPNOTSUPP)).toEqual([]);
     expect(numbersOf(REFUSED).filter((number) => ask({ number }) !== EPERM)).toEqual([]);
     expect(numbersOf(ABSENT).filter((number) => ask({ number }) !== ENOSYS)).toEqual([]);
   });
@@ -319,6 +323,37 @@ describe.each(["x64", "arm64"] as const)("%s", (arch) => {
   test("SOCK_PACKET makes no AF_PACKET of an AF_INET, with any flags", () => {
     const type = uint64().map((bits) => (bits & ~0xfn) | 10n);
     fc.assert(fc.property(type, (type) => call("socket", 2, type) === EAFNOSUPPORT));
+  });
+
+  test("sockets are of the usual protocols, with any high bits", () => {
+    const known = [0, 1, 6, 17, 58];
+    for (const protocol of known) expect(call("socket", 2, 1, protocol)).toBe(ALLOW);
+    // SCTP, UDP-Lite, MPTCP, IPPROTO_RAW.
+    for (const protocol of [132, 136, 262, 255])
+      expect(call("socket", 10, 1, protocol)).toBe(EPROTONOSUPPORT);
+    const others = uint32().filter((protocol) => !known.includes(protocol));
+    fc.assert(
+      fc.property(
+        high(),
+        others,
+        (bits, protocol) => call("socket", 2, 1, bits | BigInt(protocol)) === EPROTONOSUPPORT,
+      ),
+    );
+  });
+
+  test.each([
+    ["mmap", 3, 0x40000],
+    ["memfd_create", 1, 0x4],
+    ["shmget", 2, 0o4000],
+  ] as const)("%s takes no huge pages", (name, index, flag) => {
+    const ENOMEM = "errno 12";
+    fc.assert(
+      fc.property(anyArguments(), (args) => {
+        const plain = args.with(index, (args[index] as bigint) & ~BigInt(flag));
+        const huge = args.with(index, (args[index] as bigint) | BigInt(flag));
+        return call(name, ...plain) === ALLOW && call(name, ...huge) === ENOMEM;
+      }),
+    );
   });
 
   test("socket pairs are local", () => {

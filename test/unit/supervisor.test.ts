@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
+import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Supervisor } from "../../server/supervisor/supervisor.ts";
 import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
@@ -45,6 +46,7 @@ function open() {
           artifacts: null,
           exited: promise,
           usedMs: () => undefined,
+          isAlone: () => true,
           signal: async () => {},
           kill: () => ends.at(-1)?.(),
         };
@@ -66,6 +68,7 @@ function open() {
   const sandbox = {
     level: "none" as const,
     folder: "/nowhere",
+    startProblem: (cause: unknown) => startProblem(cause),
     launch: () => Promise.reject(new Error("not used")),
     close: async () => {},
   };

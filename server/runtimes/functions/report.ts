@@ -3,7 +3,7 @@ import { z } from "zod";
 import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
 import { MAX_NESTING, nestsAtMost } from "../../../openapi/schemas/values.ts";
 import type { Exit } from "../../sandbox/sandbox.ts";
-import { NOT_STARTED, type Outcome, type StartedWork } from "../runtime.ts";
+import { notStarted, type Outcome, type StartedWork } from "../runtime.ts";
 import { MAX_LINE_BYTES, type Received } from "./channel.ts";
 import type { Job, Report } from "./messages.ts";
 
@@ -56,7 +56,7 @@ export function outcomeOfReport(
 
 /** The outcome of a process that ended without a report. */
 export function outcomeWithoutReport(exit: Exit): Outcome {
-  if (!exit.started) return NOT_STARTED;
+  if (!exit.started) return notStarted(exit);
   const how =
     exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
   return { kind: "crashed", detail: `the function's process ${how} before the function returned` };

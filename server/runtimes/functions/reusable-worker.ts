@@ -30,6 +30,12 @@ const CALL_ENDED: Exit = {
 /** A waiting runner accepts a job at once. A call does not wait longer for one that cannot. */
 const ACCEPT_TIMEOUT_MS = 2_000;
 
+/**
+ * 100 ms of processor time, which the program may use between two calls, for example to collect
+ * garbage.
+ */
+const MAX_REST_MS = 100;
+
 export interface ReusedCall {
   readonly started: StartedWork;
   /** Resolves with false when the process ended before it accepted the job: nothing was called. */
@@ -42,6 +48,8 @@ export class ReusableWorker {
   readonly #stdout: OutputSplitter;
   readonly #stderr: OutputSplitter;
   #isCalling = false;
+  /** Processor time when the process was first checked after its last call. */
+  #restedMs: number | undefined;
   /** Whether an event, such as a signal or stray output, keeps the process from another call. */
   #isSpoilt = false;
 
@@ -61,6 +69,16 @@ export class ReusableWorker {
       this.#isSpoilt = true;
       channel.close();
     });
+  }
+
+  /**
+   * Whether the call before left nothing running, neither a process nor a thread that takes
+   * processor time. The runner inside cannot judge this, because the function may have changed it.
+   */
+  isResting(): boolean {
+    const usedMs = this.process.usedMs() ?? 0;
+    this.#restedMs ??= usedMs;
+    return this.process.isAlone() && usedMs - this.#restedMs < MAX_REST_MS;
   }
 
   /**
@@ -122,7 +140,8 @@ export class ReusableWorker {
   ): Promise<Exit> {
     const isClean =
       typeof report === "object" && report.clean === true && (await this.#isWhole(output));
-    if (isClean && !this.#isSpoilt && keep()) {
+    if (isClean && !this.#isSpoilt && this.process.isAlone() && keep()) {
+      this.#restedMs = undefined;
       this.#isCalling = false;
       return CALL_ENDED;
     }

@@ -10,6 +10,9 @@ import type { Worker } from "./worker.ts";
 /** One minute without a call, after which a process is killed. */
 const IDLE_MS = 60_000;
 
+/** A waiting process is checked this often for work that a call left in it. */
+const CHECK_MS = 500;
+
 /** The processes of one pool that wait for a further call, by runtime and caller. */
 export class ReusePool {
   readonly #max: number;
@@ -20,6 +23,7 @@ export class ReusePool {
   >();
   readonly #ending = new Set<Promise<unknown>>();
   #closed = false;
+  #checking: NodeJS.Timeout | undefined;
 
   /** @param max number of waiting processes. Beyond it, the one that waits longest is evicted. */
   constructor(max: number) {
@@ -45,6 +49,7 @@ export class ReusePool {
   /** Kills the waiting processes, and resolves when they have ended. Others end with their call. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#checking);
     for (const worker of [...this.#idle.keys()]) this.#evict(worker);
     await Promise.all(this.#ending);
   }
@@ -66,6 +71,7 @@ export class ReusePool {
   #keep(key: string, worker: ReusableWorker): boolean {
     if (this.#closed) return false;
     this.#idle.set(worker, { key, timer: setTimeout(() => this.#evict(worker), IDLE_MS).unref() });
+    this.#checking ??= setInterval(() => this.#check(), CHECK_MS).unref();
     const [longest] = this.#idle.keys();
     if (this.#idle.size > this.#max && longest) this.#evict(longest);
     return true;
@@ -74,6 +80,14 @@ export class ReusePool {
   #forget(worker: ReusableWorker): void {
     clearTimeout(this.#idle.get(worker)?.timer);
     this.#idle.delete(worker);
+  }
+
+  /** Ends the waiting processes in which a call left work, which would run without a slot. */
+  #check(): void {
+    for (const worker of this.#idle.keys()) if (!worker.isResting()) this.#evict(worker);
+    if (this.#idle.size > 0) return;
+    clearInterval(this.#checking);
+    this.#checking = undefined;
   }
 
   #evict(worker: ReusableWorker): void {

@@ -1,0 +1,97 @@
+/** Work that a call leaves behind in a process that is reused: it would run without a slot. */
+import { describe, expect, test } from "vitest";
+import { hostileMissing, startAttacked, survivors } from "../helpers/hostile.ts";
+import { lastOf } from "../helpers/member.ts";
+import { pythonMissing } from "../helpers/programs.ts";
+import { eventually } from "../helpers/wait.ts";
+
+const NODE_MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark; }";
+const PYTHON_MARK = `import os
+def mark():
+    os.environ["MARK"] = str(int(os.environ.get("MARK", "0")) + 1)
+    return int(os.environ["MARK"])`;
+
+const NODE: readonly (readonly [how: string, source: string])[] = [
+  [
+    "by setsid",
+    "() => { require('child_process').execSync('setsid sleep 60 </dev/null >/dev/null 2>&1 &'); }",
+  ],
+  [
+    "detached and unreferenced",
+    `() => {
+      const options = { detached: true, stdio: "ignore" };
+      require("child_process").spawn("sleep", ["60"], options).unref();
+    }`,
+  ],
+  [
+    "in a thread, and says that it is clean",
+    `() => {
+      process.getActiveResourcesInfo = () => [];
+      const { Worker } = require("worker_threads");
+      new Worker("for (;;);", { eval: true }).unref();
+    }`,
+  ],
+];
+const PYTHON: readonly (readonly [how: string, source: string])[] = [
+  [
+    "in a session of its own",
+    `import subprocess
+def leave():
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(["sleep", "60"], start_new_session=True, stdin=nothing, stdout=nothing,
+                     stderr=nothing)`,
+  ],
+  [
+    "by a double fork",
+    `import os, time
+def leave():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.closerange(0, 100)
+            time.sleep(60)
+        os._exit(0)
+    os.wait()`,
+  ],
+];
+
+/** Waiting processes are checked twice a second. */
+const GONE_MS = 10_000;
+
+async function attacked(runtime: string) {
+  const { attack } = await startAttacked({
+    pools: { pipeline: { maxChildren: 2, reuse: true }, sibling: 1 },
+  });
+  const before = survivors().length;
+  return {
+    call: async (source: string) =>
+      lastOf(await attack({ function: { source, runtime } }), "result").value,
+    /** Waits until the processes of the attack are gone. One process may wait for a call. */
+    gone: () =>
+      eventually(
+        "the work to be ended",
+        () => expect(survivors().length).toBeLessThanOrEqual(before),
+        GONE_MS,
+      ),
+  };
+}
+const title = (why: string | undefined) => (why ? ` (skipped: ${why})` : "");
+
+describe.skipIf(hostileMissing)(`work left in a node process${title(hostileMissing)}`, () => {
+  test.each(NODE)("%s ends with the call", async (_, source) => {
+    const { call, gone } = await attacked("node");
+    await call(source);
+    await gone();
+    expect(await call(NODE_MARK)).toBe(1);
+  });
+});
+
+const noPython = hostileMissing ?? pythonMissing;
+describe.skipIf(noPython)(`work left in a python process${title(noPython)}`, () => {
+  test.each(PYTHON)("%s ends with the call", async (_, source) => {
+    const { call, gone } = await attacked("python");
+    await call(source);
+    await gone();
+    expect(await call(PYTHON_MARK)).toBe(1);
+  });
+});

@@ -9,6 +9,7 @@ import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
+import { HeldBytes } from "./http/bodies/held-bytes.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
@@ -28,6 +29,9 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+
+/** All uploads together may take as much as this many of the largest. */
+const MAX_LARGEST_UPLOADS = 4;
 
 export {
   type ConsulOptions,
@@ -92,6 +96,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const closedLast = [access, auth, tls, client];
   const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const accounts = accountsOf(member.hooks, auth !== undefined);
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -99,8 +104,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     access,
     auth,
     supervisors: pools.supervisors,
+    ...accounts,
     sourceCache: new SourceCache(settings.sourceCacheBytes),
-    uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
+    uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({
       ...member.hooks,
       authenticated: auth !== undefined,
@@ -111,6 +117,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
+}
+
+/** The accounts of the bytes that requests hold, in memory and on disk. */
+function accountsOf({ maxHeldBytes, maxUploadBytes }: LocalMember["hooks"], shared: boolean) {
+  return {
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: maxHeldBytes, shared }),
+    storedBytes: new HeldBytes({
+      what: "uploads",
+      maxBytes: () => MAX_LARGEST_UPLOADS * maxUploadBytes(),
+      shared,
+    }),
+  };
 }
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {

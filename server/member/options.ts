@@ -1,4 +1,5 @@
 /** The options of a member and their defaults. */
+import { totalmem } from "node:os";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
@@ -59,6 +60,14 @@ type Defaults = {
     : never]: Table[K] extends { default: infer Value } ? Value : never;
 };
 
+const MIB = 1024 * 1024;
+
+/** An eighth of the memory of this machine or container, from 64 MiB to 1 GiB. */
+function defaultHeldBytes(): number {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.max(64 * MIB, Math.min(1024 * MIB, Math.floor(memory / 8)));
+}
+
 const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEMBER_OPTIONS);
 
 /** The defaults of the embedding and of the command line. */
@@ -71,6 +80,7 @@ export const DEFAULTS = {
   /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
   path: DEFAULT_PATH,
+  maxHeldBytes: defaultHeldBytes(),
 } as const;
 
 /** The options, beside `pools`, that a member takes while it runs. */

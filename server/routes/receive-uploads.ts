@@ -6,11 +6,15 @@ import { PoolError } from "../../openapi/errors.ts";
 import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
 import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { SPEC_PART, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
+import type { HeldBytes, Holding } from "../http/bodies/held-bytes.ts";
+import { LargeJson, type ParsedJson } from "../http/bodies/large-json.ts";
+import { giveJson, isLargeInSpec, type JsonVariables } from "../http/bodies/receive-json.ts";
 import { boundaryOf, type FormPart, MultipartError, readMultipart } from "../http/multipart.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
-import { closeBehind } from "../http/response.ts";
+import { closeBehind, onOver } from "../http/response.ts";
 import { Spool } from "../workspace/spool.ts";
 import { Uploads } from "../workspace/uploads.ts";
+import { placeLargeValues, type SpecWithLargeValues } from "./large-values.ts";
 
 export interface UploadOptions {
   /** A private folder of the server. */
@@ -19,10 +23,14 @@ export interface UploadOptions {
   maxUploadBytes(): number;
   /** The most bytes of a spec. */
   maxBodyBytes(): number;
+  /** The account of the memory that requests hold. */
+  readonly heldBytes: HeldBytes;
+  /** The account of the bytes that requests hold on disk. */
+  readonly storedBytes: HeldBytes;
 }
 
 /** The context variables that a handler of a route with uploads finds. */
-export interface UploadVariables {
+export interface UploadVariables extends JsonVariables {
   readonly uploads: Uploads | undefined;
   /** The unread input of a call whose whole body is that input. */
   readonly input: Readable | undefined;
@@ -60,11 +68,18 @@ function refuseBeside(c: NodeContext): void {
 }
 
 /** Replaces the request by one whose body is the spec alone. */
-function replaceBody(c: NodeContext, spec: string): void {
+function replaceBody(c: NodeContext, spec: LargeJson): void {
   const headers = new Headers(c.req.raw.headers);
   headers.set("content-type", "application/json");
   headers.delete("content-length");
-  c.req.raw = new Request(c.req.url, { method: "POST", headers, body: spec });
+  c.req.raw = new Request(c.req.url, { method: "POST", headers });
+  giveJson(c, spec.parse());
+}
+
+function largeJson(text: string): LargeJson {
+  const json = new LargeJson(isLargeInSpec);
+  json.push(Buffer.from(text));
+  return json;
 }
 
 /**
@@ -82,12 +97,8 @@ export function fedBy<S extends Pick<ChildSpec, "stdin">>(input: Readable | unde
   return { ...spec, stdin: { open: true, once: true } };
 }
 
-/** All uploads together may take as much as this many of the largest. */
-const MAX_LARGEST_UPLOADS = 4;
-
 export class UploadReceiver {
   readonly #options: UploadOptions;
-  #storedBytes = 0;
 
   constructor(options: UploadOptions) {
     this.#options = options;
@@ -112,7 +123,7 @@ export class UploadReceiver {
   async #stream(c: NodeContext, next: Next, spec: string): Promise<void> {
     const body = bodyOf(c);
     c.set("input", body);
-    replaceBody(c, spec);
+    replaceBody(c, largeJson(spec));
     const keepOpen = closeBehind(c.env.incoming, c.env.outgoing);
     await next();
     if (c.res.status < 400) return;
@@ -126,19 +137,20 @@ export class UploadReceiver {
    * with the spec alone.
    *
    * @param spec the spec beside the body; undefined for a multipart body, which has it.
-   * @throws {PoolError} `invalid_request`, `payload_too_large`; `too_many_requests` when all
-   * uploads together are too large.
+   * @throws {PoolError} `invalid_request`, `payload_too_large`; see {@link Holding.grow}.
    */
   async #store(c: NodeContext, next: Next, spec: string | undefined): Promise<void> {
-    const { uploads, count } = this.#open(Number(c.req.header("content-length")));
+    const maxBytes = this.#options.maxUploadBytes();
+    if (Number(c.req.header("content-length")) > maxBytes) throw tooLarge(maxBytes);
+    const uploads = this.#open(c);
     const release = uploads.hold();
     const body = bodyOf(c);
     try {
-      const arriving = counted(body, count);
+      const arriving = bounded(body, maxBytes);
       if (spec !== undefined) await uploads.keep(STDIN_PART, arriving);
       const boundary = () => boundaryOf(c.req.header("content-type"));
       const parts = () => readMultipart(arriving, boundary());
-      replaceBody(c, spec ?? (await this.#readParts(parts(), uploads)));
+      replaceBody(c, spec === undefined ? await this.#readParts(parts(), uploads) : largeJson(spec));
       c.set("uploads", uploads);
       await next();
     } catch (error) {
@@ -151,35 +163,40 @@ export class UploadReceiver {
     }
   }
 
-  /** Makes room for an upload. `count` counts its bytes as they arrive, and throws at a limit. */
-  #open(announcedBytes: number): { uploads: Uploads; count(more: number): void } {
-    const maxBytes = this.#options.maxUploadBytes();
-    const tooLarge = () =>
-      PoolError.of("payload_too_large", `expected an upload of at most ${maxBytes} bytes`);
-    if (announcedBytes > maxBytes) throw tooLarge();
-    let bytes = 0;
-    const uploads = new Uploads(new Spool(this.#options.folder), () => {
-      this.#storedBytes -= bytes;
-    });
-    const count = (more: number) => {
-      bytes += more;
-      this.#storedBytes += more;
-      if (bytes > maxBytes) throw tooLarge();
-      const maxTotalBytes = MAX_LARGEST_UPLOADS * maxBytes;
-      if (this.#storedBytes > maxTotalBytes)
-        throw PoolError.of(
-          "too_many_requests",
-          `expected all uploads at a time to have at most ${maxTotalBytes} bytes; ` +
-            "others take the room",
-        );
+  /** Makes a handler see the large values of its child spec, data among them as uploads. */
+  withLargeValues<C extends NodeContext>(handler: (c: C) => unknown): (c: C) => unknown {
+    return (c) => {
+      const json: ParsedJson | undefined = c.var.json;
+      return json && json.large.size > 0 ? this.#place(c, json, handler) : handler(c);
     };
-    return { uploads, count };
   }
 
-  /** Stores the parts. Returns the text of the spec. */
-  async #readParts(parts: AsyncIterable<FormPart>, uploads: Uploads): Promise<string> {
+  async #place<C extends NodeContext>(c: C, json: ParsedJson, handler: (c: C) => unknown) {
+    const uploads: Uploads = c.var.uploads ?? this.#open(c);
+    const release = uploads.hold();
+    try {
+      await placeLargeValues(specOf(c), json, uploads);
+      c.set("uploads", uploads);
+      return await handler(c);
+    } finally {
+      release();
+    }
+  }
+
+  /** Opens a store for the parts of a request. */
+  #open(c: NodeContext): Uploads {
+    const { folder, storedBytes, heldBytes } = this.#options;
+    const { client } = c.var;
+    const given: Holding | undefined = c.var.held;
+    const memory = given ?? heldBytes.open(client);
+    if (!given) onOver(c.env.outgoing, () => memory.release());
+    return new Uploads(new Spool(folder), storedBytes.open(client), memory);
+  }
+
+  /** Stores the parts. Returns the spec. */
+  async #readParts(parts: AsyncIterable<FormPart>, uploads: Uploads): Promise<LargeJson> {
     const names = new Set<string>();
-    let spec: string | undefined;
+    let spec: LargeJson | undefined;
     for await (const { name, body } of parts) {
       const shown = JSON.stringify(name.slice(0, 255));
       const isFile = name !== SPEC_PART && name !== STDIN_PART;
@@ -189,37 +206,48 @@ export class UploadReceiver {
       names.add(name);
       // The spec and the input are no files.
       if (names.size > MAX_FILES + 2) throw refusal(`at most ${MAX_FILES} files`);
-      if (name === SPEC_PART) spec = await this.#readText(body);
+      if (name === SPEC_PART) spec = await this.#readSpec(body, uploads);
       else await uploads.keep(name, body);
     }
     if (spec === undefined) throw refusal("a part `spec`, the child spec as JSON; got none");
     return spec;
   }
 
-  async #readText(body: AsyncIterable<Buffer>): Promise<string> {
+  async #readSpec(body: AsyncIterable<Buffer>, { memory }: Uploads): Promise<LargeJson> {
     const maxBodyBytes = this.#options.maxBodyBytes();
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+    const json = new LargeJson(isLargeInSpec);
     for await (const piece of body) {
-      bytes += piece.length;
-      if (bytes > maxBodyBytes)
+      memory?.grow(piece.length);
+      json.push(piece);
+      if (json.bytes > maxBodyBytes)
         throw PoolError.of("payload_too_large", `expected a spec of at most ${maxBodyBytes} bytes`);
-      pieces.push(piece);
     }
-    return Buffer.concat(pieces).toString("utf8");
+    return json;
   }
+}
+
+/** The child spec that the route has validated. */
+function specOf({ req }: NodeContext): SpecWithLargeValues {
+  return (req as { valid(target: "json"): unknown }).valid("json") as SpecWithLargeValues;
 }
 
 function refusal(expected: string): PoolError {
   return PoolError.of("invalid_request", `expected ${expected}`);
 }
 
-async function* counted(
+function tooLarge(maxBytes: number): PoolError {
+  return PoolError.of("payload_too_large", `expected an upload of at most ${maxBytes} bytes`);
+}
+
+/** @throws {PoolError} `payload_too_large`. */
+async function* bounded(
   body: AsyncIterable<Buffer>,
-  count: (bytes: number) => void,
+  maxBytes: number,
 ): AsyncGenerator<Buffer, void, undefined> {
+  let bytes = 0;
   for await (const piece of body) {
-    count(piece.length);
+    bytes += piece.length;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
     yield piece;
   }
 }

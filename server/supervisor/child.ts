@@ -140,6 +140,7 @@ export class Child {
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
     });
     const release = uploads?.hold();
+    const releaseMemory = uploads?.memory?.hold();
     let files: Readable | undefined;
     let ending: Ending;
     try {
@@ -169,6 +170,7 @@ export class Child {
     this.stdin.close();
     this.#exit.resolve();
     release?.();
+    releaseMemory?.();
     this.#artifacts = await streams.end();
     this.#started = undefined;
     const terminal = terminalEvent(ending, this.#artifacts);

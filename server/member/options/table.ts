@@ -160,6 +160,15 @@ export const MEMBER_OPTIONS = {
     default: GIB,
     reload: true,
   },
+  maxHeldBytes: {
+    value: "BYTES",
+    doc:
+      "Bytes that all requests hold in memory at a time: bodies, child specs that wait or run, and " +
+      "answers that are gathered. Where callers show tokens, one caller holds at most half.",
+    schema: whole(MIB, 1024 * GIB),
+    otherwise: "an eighth of the memory, from 64 MiB to 1 GiB",
+    reload: true,
+  },
   sourceCacheBytes: {
     value: "BYTES",
     doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
+import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
 import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
 import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
@@ -47,12 +48,13 @@ export class Channel {
   }
 
   send(message: ServerMessage): void {
-    this.#stream.write(`${JSON.stringify(message)}\n`);
+    for (const piece of lineOf(message)) this.#stream.write(piece);
   }
 
   /** Sends the only message to a configured runtime, and ends the stream after it. */
   end(message: Pick<Job, "args" | "context" | "export">): void {
-    this.#stream.end(`${JSON.stringify(message)}\n`);
+    for (const piece of lineOf(message)) this.#stream.write(piece);
+    this.#stream.end();
   }
 
   /**
@@ -125,4 +127,11 @@ export class Channel {
     this.#chunks = [];
     this.#bytes = 0;
   }
+}
+
+/** A message as one line of JSON, in pieces. */
+function lineOf(message: object): (string | Uint8Array)[] {
+  const pieces = jsonPieces(message);
+  // The last piece is text: it closes the object.
+  return [...pieces.slice(0, -1), `${pieces.at(-1)}\n`];
 }

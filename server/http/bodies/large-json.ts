@@ -1,0 +1,82 @@
+/** JSON that may be large: it is checked while it arrives, and its large values stay as they are. */
+import { isUtf8 } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { PoolError } from "../../../openapi/errors.ts";
+import { JsonScanner, type LiftRule } from "./json-scanner.ts";
+
+/** 64 KiB: shorter JSON is parsed without a check, in less than 10 ms whatever it holds. */
+export const SMALL_BYTES = 65_536;
+
+/** A large value. In the parsed JSON a text, or a list of it, stands in its place. */
+export interface LargeValue {
+  readonly path: readonly string[];
+  /** The JSON of the value. */
+  readonly bytes: Buffer;
+}
+
+export interface ParsedJson {
+  readonly value: unknown;
+  /** The large values by the texts that stand for them. */
+  readonly large: ReadonlyMap<string, LargeValue>;
+}
+
+/** 32 hexadecimal digits that no caller knows. With an index of 8 digits they are valid base64. */
+const MARK = randomBytes(16).toString("hex");
+
+export class LargeJson {
+  readonly #lifts: LiftRule;
+  readonly #chunks: Buffer[] = [];
+  #scanner: JsonScanner | undefined;
+  #bytes = 0;
+
+  constructor(lifts: LiftRule) {
+    this.#lifts = lifts;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @throws {PoolError} `invalid_request` for JSON that is malformed or beyond a bound. */
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#scanner) this.#scanner.feed(chunk);
+    else if (this.#bytes > SMALL_BYTES) {
+      this.#scanner = new JsonScanner(this.#lifts);
+      for (const each of this.#chunks) this.#scanner.feed(each);
+    }
+  }
+
+  /** @throws {PoolError} `invalid_request`. */
+  parse(): ParsedJson {
+    const bytes = Buffer.concat(this.#chunks.splice(0));
+    if (!this.#scanner) return { value: parsed(bytes.toString()), large: new Map() };
+    this.#scanner.end();
+    if (!isUtf8(bytes)) throw PoolError.of("invalid_request", "expected JSON in UTF-8");
+    const large = new Map<string, LargeValue>();
+    let text = "";
+    let at = 0;
+    for (const { path, start, end } of this.#scanner.lifted) {
+      const mark = `${MARK}${large.size.toString(16).padStart(8, "0")}`;
+      const value = bytes.subarray(start, end);
+      large.set(mark, { path, bytes: value });
+      text += bytes.toString("utf8", at, start) + (value[0] === 0x5b ? `["${mark}"]` : `"${mark}"`);
+      at = end;
+    }
+    return { value: parsed(text + bytes.toString("utf8", at)), large };
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw PoolError.of(
+      "invalid_request",
+      text === ""
+        ? "expected a JSON body; got none"
+        : `expected JSON: ${(error as Error).message}`,
+    );
+  }
+}

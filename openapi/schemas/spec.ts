@@ -14,6 +14,7 @@ import {
   record,
   StdinSchema,
   shortText,
+  utf8Bytes,
   WorkspacePathSchema,
 } from "./values.ts";
 
@@ -25,6 +26,9 @@ const MAX_ARTIFACT_PATTERNS = 100;
 /** The longest name of a label, and its longest value, in code points. */
 const MAX_LABEL_NAME = 63;
 const MAX_LABEL_VALUE = 255;
+/** The most labels of a child, and the most bytes of their names and values together. */
+export const MAX_LABELS = 64;
+const MAX_LABEL_BYTES = 8_192;
 
 /** The fields that the variants of a spec share. */
 const commonFields = {
@@ -92,11 +96,22 @@ const commonFields = {
   labels: documented(
     record(shortText(MAX_LABEL_NAME), shortText(MAX_LABEL_VALUE).describe("The label's value."), {
       maxLength: MAX_LABEL_NAME,
-    }).optional(),
+    })
+      .refine(
+        (labels) => Object.keys(labels).length <= MAX_LABELS,
+        `expected at most ${MAX_LABELS} labels`,
+      )
+      .refine(
+        (labels) => utf8Bytes(Object.entries(labels).flat().join("")) <= MAX_LABEL_BYTES,
+        `expected labels of at most ${MAX_LABEL_BYTES} bytes together`,
+      )
+      .optional(),
     {
       description:
-        "The caller's own names and values. Answers show them with the child. Default: none.",
+        "The caller's own names and values, which take at most " +
+        `${MAX_LABEL_BYTES} bytes together. Answers show them with the child. Default: none.`,
       example: { job: "nightly" },
+      maxProperties: MAX_LABELS,
     },
   ),
 };

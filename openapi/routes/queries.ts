@@ -31,8 +31,10 @@ export function repeatable<S extends z.ZodType>(value: S, max = Number.POSITIVE_
   const values = z.array(value);
   return z.preprocess(
     (given) => (given === undefined ? given : [given].flat()),
-    (max < Number.POSITIVE_INFINITY ? values.max(max, `expected it at most ${max} times`) : values)
-      .optional(),
+    (max < Number.POSITIVE_INFINITY
+      ? values.max(max, `expected it at most ${max} times`)
+      : values
+    ).optional(),
   );
 }
 

@@ -5,6 +5,8 @@ import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
 import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
+import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
+import { turns } from "../../sdk/typescript/time/turns.ts";
 import { problemResponse } from "../http/problems.ts";
 
 /** Reads the events up to the terminal one, and answers with all of them. */
@@ -14,7 +16,9 @@ export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>):
   let isBase64 = false;
   let child: ChildReference | undefined;
   let terminal: TerminalEvent | undefined;
+  const turn = turns();
   for await (const event of events) {
+    await turn();
     if (event.type === "placed") child = event.child;
     else if (event.type === "stdout" || event.type === "stderr") {
       isBase64 ||= event.base64 !== undefined;
@@ -32,7 +36,10 @@ export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>):
   if (!terminal)
     return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
-  if (!("problem" in ending)) return c.json({ ...output, ...ending } as RunResult, 200);
+  if (!("problem" in ending)) {
+    const body = jsonText({ ...output, ...ending } satisfies Partial<RunResult>);
+    return c.body(body, 200, { "content-type": "application/json" });
+  }
   const { problem: cause, ...rest } = ending;
   return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
 }

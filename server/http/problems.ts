@@ -14,6 +14,7 @@ import {
   RETRY_AFTER_SECONDS,
   shortened,
 } from "../../openapi/errors.ts";
+import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
 
 /** A problem whose answer has headers of its own, such as `Content-Range`. */
 export class HeadedError extends PoolError {
@@ -35,7 +36,7 @@ export function problemAnswer(answer: Problem) {
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
   if (status === 401) headers["www-authenticate"] = "Bearer";
-  return { status, headers, body: JSON.stringify(answer) };
+  return { status, headers, body: jsonText(answer) };
 }
 
 /** @param error the error that carried the problem; it may have headers for the answer. */

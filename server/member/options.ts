@@ -63,7 +63,7 @@ type Defaults = {
 const MIB = 1024 * 1024;
 
 /** An eighth of the memory of this machine or container, from 64 MiB to 1 GiB. */
-function defaultHeldBytes(): number {
+export function defaultHeldBytes(): number {
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   return Math.max(64 * MIB, Math.min(1024 * MIB, Math.floor(memory / 8)));
 }
@@ -80,7 +80,6 @@ export const DEFAULTS = {
   /** Children of a pool for which nobody gives a number. */
   maxChildren: 5,
   path: DEFAULT_PATH,
-  maxHeldBytes: defaultHeldBytes(),
 } as const;
 
 /** The options, beside `pools`, that a member takes while it runs. */

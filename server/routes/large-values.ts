@@ -49,7 +49,13 @@ export async function placeLargeValues(
 function largeData(data: Data, large: ParsedJson["large"]): LargeData | undefined {
   const isBase64 = typeof data === "object" && "base64" in data;
   const text =
-    typeof data !== "object" ? data : "text" in data ? data.text : isBase64 ? data.base64 : undefined;
+    typeof data !== "object"
+      ? data
+      : "text" in data
+        ? data.text
+        : isBase64
+          ? data.base64
+          : undefined;
   const value = large.get(text ?? "");
   return value && { ...value, isBase64 };
 }

@@ -150,7 +150,10 @@ export class UploadReceiver {
       if (spec !== undefined) await uploads.keep(STDIN_PART, arriving);
       const boundary = () => boundaryOf(c.req.header("content-type"));
       const parts = () => readMultipart(arriving, boundary());
-      replaceBody(c, spec === undefined ? await this.#readParts(parts(), uploads) : largeJson(spec));
+      replaceBody(
+        c,
+        spec === undefined ? await this.#readParts(parts(), uploads) : largeJson(spec),
+      );
       c.set("uploads", uploads);
       await next();
     } catch (error) {

@@ -123,5 +123,6 @@ function checkCommand(
     );
   // Runtimes load modules from the workspace, their home: a file there would replace the task's
   // code.
-  if (task && (files || uploads?.files.length)) throw refuse("the commands it allows, and tasks without files");
+  if (task && (files || uploads?.files.length))
+    throw refuse("the commands it allows, and tasks without files");
 }

@@ -31,7 +31,8 @@ export const SCALAR_ENDS: ReadonlySet<number> = new Set(
 const NEXT = new Uint8Array(NAMES.length * 256);
 for (const [from, rules] of Object.entries(NUMBER))
   for (const [bytes, to] of Object.entries(rules))
-    for (const byte of Buffer.from(bytes)) NEXT[NAMES.indexOf(from) * 256 + byte] = NAMES.indexOf(to);
+    for (const byte of Buffer.from(bytes))
+      NEXT[NAMES.indexOf(from) * 256 + byte] = NAMES.indexOf(to);
 for (const text of LITERALS)
   for (let index = 0; index < text.length; index++) {
     const from = index === 0 ? 0 : NAMES.indexOf(text.slice(0, index));

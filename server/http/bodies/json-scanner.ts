@@ -55,6 +55,8 @@ const HEX_DIGITS = new Set(Buffer.from("0123456789abcdefABCDEF"));
 
 export class JsonScanner {
   readonly lifted: Lifted[] = [];
+  /** Whether the JSON was refused for its nesting. */
+  isTooDeep = false;
   readonly #lifts: LiftRule;
   /** The closing byte of each open container. */
   readonly #closers = new Uint8Array(MAX_NESTING + MAX_LIFTED_NESTING);
@@ -169,7 +171,8 @@ export class JsonScanner {
     if (byte === QUOTE) this.#state = STRING;
     else if (byte === OPEN || byte === OPEN_LIST) {
       const most = this.#lift ? this.#lift.depth + MAX_LIFTED_NESTING : MAX_NESTING;
-      if (this.#depth === most) throw invalid("JSON that is nested less deep");
+      this.isTooDeep = this.#depth === most;
+      if (this.isTooDeep) throw invalid("JSON that is nested less deep");
       this.#closers[this.#depth] = byte === OPEN ? CLOSE : CLOSE_LIST;
       this.#depth += 1;
       this.#state = byte === OPEN ? FIRST_KEY : FIRST_ITEM;

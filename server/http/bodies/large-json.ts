@@ -2,6 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { PoolError } from "../../../openapi/errors.ts";
+import { RawJson } from "../../../sdk/typescript/http/raw-json.ts";
 import { JsonScanner, type LiftRule } from "./json-scanner.ts";
 
 /** 64 KiB: shorter JSON is parsed without a check, in less than 10 ms whatever it holds. */
@@ -37,6 +38,15 @@ export class LargeJson {
     return this.#bytes;
   }
 
+  get isTooDeep(): boolean {
+    return this.#scanner?.isTooDeep ?? false;
+  }
+
+  /** The text, where it is small; undefined for JSON that {@link parse} has to parse. */
+  get smallText(): string | undefined {
+    return this.#scanner ? undefined : Buffer.concat(this.#chunks).toString();
+  }
+
   /** @throws {PoolError} `invalid_request` for JSON that is malformed or beyond a bound. */
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
@@ -68,15 +78,24 @@ export class LargeJson {
   }
 }
 
+/** The value of parsed JSON whose property `value` may be large: it stays JSON. */
+export function withRawValue({ value, large }: ParsedJson): unknown {
+  if (large.size === 0) return value;
+  const { value: mark } = value as { value: unknown };
+  const raw = large.get((Array.isArray(mark) ? mark[0] : mark) as string);
+  return raw ? { ...(value as object), value: new RawJson(raw.bytes) } : value;
+}
+
+/** The rule for JSON whose property `value` may be large. */
+export const isValue: LiftRule = ([key, ...rest]) => key === "value" && rest.length === 0;
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     throw PoolError.of(
       "invalid_request",
-      text === ""
-        ? "expected a JSON body; got none"
-        : `expected JSON: ${(error as Error).message}`,
+      text === "" ? "expected a JSON body; got none" : `expected JSON: ${(error as Error).message}`,
     );
   }
 }

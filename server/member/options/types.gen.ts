@@ -48,6 +48,12 @@ export interface TableOptions {
    */
   readonly maxUploadBytes?: number | undefined;
   /**
+   * Bytes that all requests hold in memory at a time: bodies, child specs that wait or run,
+   * and answers that are gathered. Where callers show tokens, one caller holds at most half. A
+   * reload takes it.
+   */
+  readonly maxHeldBytes?: number | undefined;
+  /**
    * Bytes of functions' sources that are kept for callers who name them by their hashes.
    * Default 67108864.
    */

@@ -5,6 +5,7 @@
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
 import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
+import { isValue, LargeJson, withRawValue } from "../../http/bodies/large-json.ts";
 import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
 import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
@@ -12,8 +13,20 @@ const NEWLINE = 10;
 /** 16 MiB per line; a longer one is refused. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** A line; or the end of the channel without one; or a line that is too long. */
-export type Received = { readonly line: string } | "ended" | "too long";
+/**
+ * A line, or the message in a long one; or the end of the channel without one; or a line that is
+ * too long or that nests too deep; or a long one that is no JSON.
+ */
+export type Received =
+  | { readonly line: string }
+  | { readonly message: unknown }
+  | "ended"
+  | "too long"
+  | "too deep"
+  | "malformed";
+
+/** Of the lines of progress that come together, the last 32 are looked at. */
+const MAX_PROGRESS_LINES = 32;
 
 export class Channel {
   /** Called for bytes that arrive while nothing is being received. */
@@ -24,8 +37,10 @@ export class Channel {
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
   #isExpected: (line: string) => boolean = () => false;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  #line = new LargeJson(isValue);
+  /** Why the line that is being read is no message. */
+  #flaw: "too deep" | "malformed" | undefined;
+  #progressLines: string[] = [];
   #isUp = false;
   #isClosed = false;
 
@@ -37,7 +52,8 @@ export class Channel {
       this.#isClosed = true;
       this.#ready.resolve(false);
       // A line without its newline counts as a line.
-      if (this.#bytes > 0) this.#endLine();
+      if (this.#line.bytes > 0) this.#endLine();
+      this.#endProgress();
       this.#answer("ended");
     });
   }
@@ -89,32 +105,64 @@ export class Channel {
       const end = rest.indexOf(NEWLINE);
       const part = end < 0 ? rest : rest.subarray(0, end + 1);
       rest = rest.subarray(part.length);
-      this.#bytes += part.length;
-      if (this.#bytes > MAX_LINE_BYTES) {
+      if (this.#line.bytes + part.length > MAX_LINE_BYTES) {
         this.#answer("too long");
         return;
       }
-      this.#chunks.push(part);
-      if (end < 0) return;
-      this.#endLine();
+      this.#push(part);
+      if (end >= 0) this.#endLine();
+    }
+    this.#endProgress();
+  }
+
+  #push(part: Buffer): void {
+    try {
+      this.#line.push(part);
+    } catch {
+      this.#flaw ??= this.#line.isTooDeep ? "too deep" : "malformed";
     }
   }
 
   #endLine(): void {
-    const bytes = this.#bytes;
-    const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
+    const { bytes } = this.#line;
+    const received = this.#received();
     this.#reset();
+    const line = typeof received === "object" && "line" in received ? received.line : "";
     if (isProgressMessage(line)) {
       this.#countProgress(bytes);
-      const progress = readProgressMessage(line);
-      if (progress) this.#onProgress?.(progress);
+      this.#progressLines.push(line);
+      if (this.#progressLines.length > MAX_PROGRESS_LINES) this.#progressLines.shift();
     } else if (!this.#isUp && line === READY_LINE) {
       this.#isUp = true;
       this.#ready.resolve(true);
-    } else if (!this.#settle || !this.#isExpected(line)) this.#answer({ line });
+    } else if (!this.#settle || !this.#isExpected(line)) this.#answer(received);
+  }
+
+  #received(): Received {
+    const { smallText } = this.#line;
+    if (smallText !== undefined) return { line: smallText.trimEnd() };
+    if (this.#flaw) return this.#flaw;
+    try {
+      return { message: withRawValue(this.#line.parse()) };
+    } catch {
+      return "malformed";
+    }
+  }
+
+  /** Reports the last valid progress of the lines that came together. */
+  #endProgress(): void {
+    const lines = this.#progressLines;
+    this.#progressLines = [];
+    for (const line of lines.toReversed()) {
+      const progress = readProgressMessage(line);
+      if (!progress) continue;
+      this.#onProgress?.(progress);
+      return;
+    }
   }
 
   #answer(received: Received): void {
+    this.#endProgress();
     const settle = this.#settle;
     this.#settle = undefined;
     this.#onProgress = undefined;
@@ -124,8 +172,8 @@ export class Channel {
   }
 
   #reset(): void {
-    this.#chunks = [];
-    this.#bytes = 0;
+    this.#line = new LargeJson(isValue);
+    this.#flaw = undefined;
   }
 }
 

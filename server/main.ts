@@ -23,7 +23,7 @@ import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import type { Membership } from "./membership/membership.ts";
 import { createApp } from "./routes/app.ts";
-import { UploadReceiver } from "./routes/receive-uploads.ts";
+import { UploadReceiver } from "./routes/bodies/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";

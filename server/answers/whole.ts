@@ -5,8 +5,9 @@ import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
 import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
-import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
+import { jsonText, RawJson } from "../../sdk/typescript/http/raw-json.ts";
 import { turns } from "../../sdk/typescript/time/turns.ts";
+import { SMALL_BYTES } from "../http/bodies/large-json.ts";
 import { problemResponse } from "../http/problems.ts";
 
 /** Reads the events up to the terminal one, and answers with all of them. */
@@ -25,12 +26,16 @@ export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>):
       (event.type === "stdout" ? stdout : stderr).write(outputBytes(event));
     } else if (event.type === "result" || event.type === "failed") terminal = event;
   }
-  const textOf = ({ bytes, text }: KeptOutput) =>
-    isBase64 ? Buffer.from(bytes).toString("base64") : text;
+  /** Output as JSON. A MiB of it that is all escaped takes some 20 ms, so others go between. */
+  const jsonOf = async ({ bytes, text }: KeptOutput) => {
+    await turn();
+    const shown = isBase64 ? Buffer.from(bytes).toString("base64") : text;
+    return shown.length < SMALL_BYTES ? shown : new RawJson(Buffer.from(JSON.stringify(shown)));
+  };
   const output = {
     ...(child ? { child } : {}),
-    stdout: textOf(stdout),
-    stderr: textOf(stderr),
+    stdout: (await jsonOf(stdout)) as string,
+    stderr: (await jsonOf(stderr)) as string,
     truncated: stdout.truncated || stderr.truncated,
   };
   if (!terminal)

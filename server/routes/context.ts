@@ -9,7 +9,7 @@ import type { GatewayOptions } from "../answers/gateway.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
-import type { UploadReceiver, UploadVariables } from "./receive-uploads.ts";
+import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };

@@ -6,8 +6,8 @@ import { PoolError } from "../../../openapi/errors.ts";
 import { MAX_NESTING as MAX_LIFTED_NESTING } from "../../../openapi/schemas/values.ts";
 import { nextScalar, SCALAR_ENDS } from "./json-scalars.ts";
 
-/** 20,000 values and keys beside those that are lifted. No child spec needs 15,000. */
-const MAX_VALUES = 20_000;
+/** 15,000 values and keys beside those that are lifted. No child spec has 13,000. */
+const MAX_VALUES = 15_000;
 /** 4 MiB beside values that are lifted: parsing so much takes 30 ms. */
 const MAX_REST_BYTES = 4 * 1024 * 1024;
 /** 64 levels outside lifted values. */

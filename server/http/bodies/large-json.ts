@@ -26,12 +26,15 @@ const MARK = randomBytes(16).toString("hex");
 
 export class LargeJson {
   readonly #lifts: LiftRule;
-  readonly #chunks: Buffer[] = [];
+  /** The bytes, and room for more: to join many chunks at the end would take too long. */
+  #buffer: Buffer = Buffer.alloc(0);
   #scanner: JsonScanner | undefined;
   #bytes = 0;
 
-  constructor(lifts: LiftRule) {
+  /** @param expected the number of bytes that will come. Default: unknown. */
+  constructor(lifts: LiftRule, expected = 0) {
     this.#lifts = lifts;
+    if (expected > 0) this.#buffer = Buffer.allocUnsafeSlow(expected);
   }
 
   get bytes(): number {
@@ -44,23 +47,38 @@ export class LargeJson {
 
   /** The text, where it is small; undefined for JSON that {@link parse} has to parse. */
   get smallText(): string | undefined {
-    return this.#scanner ? undefined : Buffer.concat(this.#chunks).toString();
+    return this.#scanner ? undefined : this.#whole.toString();
   }
 
   /** @throws {PoolError} `invalid_request` for JSON that is malformed or beyond a bound. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    const from = this.#bytes;
     this.#bytes += chunk.length;
-    if (this.#scanner) this.#scanner.feed(chunk);
+    if (from === 0 && this.#buffer.length === 0) this.#buffer = chunk;
+    else {
+      if (this.#bytes > this.#buffer.length) this.#grow();
+      chunk.copy(this.#buffer, from);
+    }
+    if (this.#scanner) this.#scanner.feed(this.#buffer.subarray(from, this.#bytes));
     else if (this.#bytes > SMALL_BYTES) {
       this.#scanner = new JsonScanner(this.#lifts);
-      for (const each of this.#chunks) this.#scanner.feed(each);
+      this.#scanner.feed(this.#whole);
     }
+  }
+
+  #grow(): void {
+    const larger = Buffer.allocUnsafeSlow(2 * this.#bytes);
+    this.#buffer.copy(larger);
+    this.#buffer = larger;
+  }
+
+  get #whole(): Buffer {
+    return this.#buffer.subarray(0, this.#bytes);
   }
 
   /** @throws {PoolError} `invalid_request`. */
   parse(): ParsedJson {
-    const bytes = Buffer.concat(this.#chunks.splice(0));
+    const bytes = this.#whole;
     if (!this.#scanner) return { value: parsed(bytes.toString()), large: new Map() };
     this.#scanner.end();
     if (!isUtf8(bytes)) throw PoolError.of("invalid_request", "expected JSON in UTF-8");

@@ -71,7 +71,7 @@ async function receive(
   c.set("held", held);
   const isSmall = announced !== undefined && announced <= SMALL_BYTES;
   if (isSmall || !isJson(c.req.header("content-type"))) return;
-  const json = new LargeJson(isLargeInSpec);
+  const json = new LargeJson(isLargeInSpec, announced);
   const body = bodyOf(c);
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {

@@ -1,19 +1,19 @@
 /** Receives child specs that come with files, or with the child's input, beside them. */
 import type { Readable } from "node:stream";
 import type { MiddlewareHandler, Next } from "hono";
-import { bodyKind, SPEC_HEADER, type Upload } from "../../openapi/bodies.ts";
-import { PoolError } from "../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
-import { isWorkspacePath } from "../../openapi/schemas/values.ts";
-import { SPEC_PART, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
-import type { HeldBytes, Holding } from "../http/bodies/held-bytes.ts";
-import { LargeJson, type ParsedJson } from "../http/bodies/large-json.ts";
-import { giveJson, isLargeInSpec, type JsonVariables } from "../http/bodies/receive-json.ts";
-import { boundaryOf, type FormPart, MultipartError, readMultipart } from "../http/multipart.ts";
-import { bodyOf, type NodeContext } from "../http/request.ts";
-import { closeBehind, onOver } from "../http/response.ts";
-import { Spool } from "../workspace/spool.ts";
-import { Uploads } from "../workspace/uploads.ts";
+import { bodyKind, SPEC_HEADER, type Upload } from "../../../openapi/bodies.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import { type ChildSpec, MAX_FILES } from "../../../openapi/schemas/spec.ts";
+import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
+import { SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import type { HeldBytes, Holding } from "../../http/bodies/held-bytes.ts";
+import { LargeJson, type ParsedJson } from "../../http/bodies/large-json.ts";
+import { giveJson, isLargeInSpec, type JsonVariables } from "../../http/bodies/receive-json.ts";
+import { boundaryOf, type FormPart, MultipartError, readMultipart } from "../../http/multipart.ts";
+import { bodyOf, type NodeContext } from "../../http/request.ts";
+import { closeBehind, onOver } from "../../http/response.ts";
+import { Spool } from "../../workspace/spool.ts";
+import { Uploads } from "../../workspace/uploads.ts";
 import { placeLargeValues, type SpecWithLargeValues } from "./large-values.ts";
 
 export interface UploadOptions {

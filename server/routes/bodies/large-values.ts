@@ -2,13 +2,13 @@
  * Puts the large values of a child spec in their places, once the spec is known to be valid: data
  * becomes a part on disk, as if it had come beside the spec, and arguments stay JSON.
  */
-import { PoolError } from "../../openapi/errors.ts";
-import type { ChildSpec } from "../../openapi/schemas/spec.ts";
-import { STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
-import { rawList } from "../../sdk/typescript/http/raw-json.ts";
-import { decodeBase64, decodeText } from "../http/bodies/decode-string.ts";
-import type { LargeValue, ParsedJson } from "../http/bodies/large-json.ts";
-import type { Uploads } from "../workspace/uploads.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
+import { STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { rawList } from "../../../sdk/typescript/http/raw-json.ts";
+import { decodeBase64, decodeText } from "../../http/bodies/decode-string.ts";
+import type { LargeValue, ParsedJson } from "../../http/bodies/large-json.ts";
+import type { Uploads } from "../../workspace/uploads.ts";
 
 type Data = ChildSpec["stdin"] | NonNullable<ChildSpec["files"]>[string];
 

@@ -64,12 +64,13 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => tls?.close());
   const auth = openAuth(settings, log);
   onFailure(() => auth?.close());
+  const accounts = accountsOf(() => member.hooks, auth !== undefined);
   // The pools prove the sandbox, each under its own limits and grants.
   const sandbox = openSandbox(settings);
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
-  const pools = new MemberPools(sandbox, runtimes);
+  const pools = new MemberPools(sandbox, runtimes, accounts.heldBytes);
   const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
     fetch: (request, env) => app.fetch(request, env),
@@ -96,7 +97,6 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const closedLast = [access, auth, tls, client];
   const member = new LocalMember({ ...parts, ...limits, closedLast });
-  const accounts = accountsOf(member.hooks, auth !== undefined);
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -120,12 +120,12 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
 }
 
 /** The accounts of the bytes that requests hold, in memory and on disk. */
-function accountsOf({ maxHeldBytes, maxUploadBytes }: LocalMember["hooks"], shared: boolean) {
+function accountsOf(hooks: () => LocalMember["hooks"], shared: boolean) {
   return {
-    heldBytes: new HeldBytes({ what: "requests", maxBytes: maxHeldBytes, shared }),
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => hooks().maxHeldBytes(), shared }),
     storedBytes: new HeldBytes({
       what: "uploads",
-      maxBytes: () => MAX_LARGEST_UPLOADS * maxUploadBytes(),
+      maxBytes: () => MAX_LARGEST_UPLOADS * hooks().maxUploadBytes(),
       shared,
     }),
   };

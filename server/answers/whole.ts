@@ -1,5 +1,4 @@
 /** The JSON form of a call: its events, gathered into one answer. */
-import type { Context } from "hono";
 import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
@@ -7,23 +6,34 @@ import type { ChildReference } from "../../openapi/schemas/resources.ts";
 import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
 import { jsonText, RawJson } from "../../sdk/typescript/http/raw-json.ts";
 import { turns } from "../../sdk/typescript/time/turns.ts";
+import type { Holding } from "../http/bodies/held-bytes.ts";
 import { SMALL_BYTES } from "../http/bodies/large-json.ts";
 import { problemResponse } from "../http/problems.ts";
+import type { NodeContext } from "../http/request.ts";
 
 /** Reads the events up to the terminal one, and answers with all of them. */
-export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>): Promise<Response> {
+export async function answerWhole(
+  c: NodeContext,
+  events: AsyncIterable<PoolEvent>,
+): Promise<Response> {
   const stdout = new KeptOutput();
   const stderr = new KeptOutput();
   let isBase64 = false;
   let child: ChildReference | undefined;
   let terminal: TerminalEvent | undefined;
+  const held: Holding | undefined = c.var.held;
+  const before = held?.bytes ?? 0;
   const turn = turns();
   for await (const event of events) {
     await turn();
     if (event.type === "placed") child = event.child;
     else if (event.type === "stdout" || event.type === "stderr") {
       isBase64 ||= event.base64 !== undefined;
-      (event.type === "stdout" ? stdout : stderr).write(outputBytes(event));
+      const output = event.type === "stdout" ? stdout : stderr;
+      // Output for which there is no memory counts as output that is too long for an answer.
+      if (held?.isFull) output.close();
+      output.write(outputBytes(event));
+      held?.set(before + stdout.length + stderr.length);
     } else if (event.type === "result" || event.type === "failed") terminal = event;
   }
   /** Output as JSON. A MiB of it that is all escaped takes some 20 ms, so others go between. */

@@ -2,6 +2,7 @@
  * Serves a member's pools: opens, changes and ends the supervisor and the runtimes of each pool.
  */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import { probeConfinements } from "../sandbox/open-sandbox.ts";
@@ -24,7 +25,11 @@ export class MemberPools {
   readonly #runtimes: PoolRuntimes;
   #served: Pools = new Map();
 
-  constructor(sandbox: Sandbox, runtimes: PoolRuntimes) {
+  readonly #heldBytes: HeldBytes;
+
+  /** @param heldBytes the account of the memory that callers hold. */
+  constructor(sandbox: Sandbox, runtimes: PoolRuntimes, heldBytes: HeldBytes) {
+    this.#heldBytes = heldBytes;
     this.#sandbox = sandbox;
     this.#runtimes = runtimes;
   }
@@ -63,6 +68,7 @@ export class MemberPools {
     this.#served = pools;
     const sandbox = this.#sandbox;
     const { folder } = sandbox;
+    const heldBytes = this.#heldBytes;
     for (const [pool, options] of pools) {
       const changeable: ChangeableOptions = {
         maxChildren: options.maxChildren,
@@ -80,7 +86,7 @@ export class MemberPools {
       else
         this.supervisors.set(
           pool,
-          new Supervisor({ pool, member: name, url, sandbox, folder, ...changeable }),
+          new Supervisor({ pool, member: name, url, sandbox, folder, heldBytes, ...changeable }),
         );
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);

@@ -43,6 +43,17 @@ export class RememberedChildren {
     }
   }
 
+  /**
+   * Forgets the oldest child, or the oldest one of a caller, because its bytes are needed. False
+   * when there is none.
+   */
+  forgetOldest(caller?: string): boolean {
+    const children = [...this.#kept.keys()];
+    const oldest = children.find(({ client }) => caller === undefined || client === caller);
+    if (oldest) this.#forget(oldest);
+    return oldest !== undefined;
+  }
+
   /** Whether a child of this id was kept and has been forgotten. */
   hasForgotten(id: string): boolean {
     return this.#forgottenIds.has(id);

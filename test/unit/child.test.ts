@@ -1,6 +1,7 @@
 /** A child whose process is played by the test. */
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
+import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
@@ -62,6 +63,7 @@ function play(outcome: Promise<Outcome>) {
     confinement: confinement(),
     folder: "/nowhere",
     deadlineMs: undefined,
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => 1e9, shared: false }),
     graceMs: 0,
   });
   return {

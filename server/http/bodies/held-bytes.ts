@@ -13,6 +13,7 @@ export interface HeldBytesOptions {
 export class HeldBytes {
   readonly #options: HeldBytesOptions;
   readonly #byCaller = new Map<string, number>();
+  readonly #reclaim = new Set<Reclaim>();
   #bytes = 0;
 
   constructor(options: HeldBytesOptions) {
@@ -38,24 +39,36 @@ export class HeldBytes {
     const holding = new Holding({
       check: (more) => this.#check(caller, more),
       add: (more) => this.#add(caller, more),
+      isFull: () => this.isFull,
     });
     holding.grow(bytes);
     return holding;
   }
 
+  /** Adds a way to get bytes back that are held for no more than convenience. */
+  onFull(reclaim: Reclaim): void {
+    this.#reclaim.add(reclaim);
+  }
+
   #check(caller: string, more: number): void {
     const { what, maxBytes, shared } = this.#options;
     const max = maxBytes();
-    const own = this.#byCaller.get(caller) ?? 0;
     const share = Math.floor(max / 2);
-    if (shared && own + more > share)
+    const own = () => this.#byCaller.get(caller) ?? 0;
+    const isOverShare = () => shared && own() + more > share;
+    const isOver = () => this.#bytes + more > max;
+    for (const reclaim of this.#reclaim) {
+      while (isOverShare() && reclaim(caller));
+      while (isOver() && reclaim());
+    }
+    if (isOverShare())
       throw PoolError.of(
         "too_many_requests",
         `expected one caller's ${what} to hold at most ${share} bytes at a time; ` +
-          `they hold ${own}, and ${more} more came`,
+          `they hold ${own()}, and ${more} more came`,
         { admitted: false },
       );
-    if (this.#bytes + more > max)
+    if (isOver())
       throw PoolError.of(
         "overloaded",
         `expected all ${what} to hold at most ${max} bytes at a time; ` +
@@ -72,9 +85,15 @@ export class HeldBytes {
   }
 }
 
+/**
+ * Gives bytes back, those of one caller or of any. False when nothing is left that can be given.
+ */
+export type Reclaim = (caller?: string) => boolean;
+
 interface Account {
   check(more: number): void;
   add(more: number): void;
+  isFull(): boolean;
 }
 
 /** The bytes of one request, or of one child. The last holder that releases them gives them back. */
@@ -96,6 +115,15 @@ export class Holding {
   grow(bytes: number): void {
     if (bytes > 0) this.#account.check(bytes);
     this.set(this.#bytes + bytes);
+  }
+
+  /** See {@link HeldBytes.isFull}. */
+  get isFull(): boolean {
+    return this.#account.isFull();
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Holds this many bytes, whether or not there is room. */

@@ -146,8 +146,8 @@ export class JsonScanner {
     const closer = this.#closers[this.#depth - 1];
     const state = this.#state;
     const mayClose = state === AFTER || state === FIRST_KEY || state === FIRST_ITEM;
-    if (mayClose && byte === closer) return this.#close(at);
-    if (state === AFTER) {
+    if (mayClose && byte === closer) this.#close(at);
+    else if (state === AFTER) {
       if (byte !== COMMA || closer === undefined) this.#fail(at, "a comma, or the end");
       this.#state = closer === CLOSE ? KEY : VALUE;
     } else if (state === COLON) {
@@ -191,7 +191,10 @@ export class JsonScanner {
   }
 
   #endString(at: number): void {
-    if (!this.#inKey) return this.#endValue(at + 1);
+    if (!this.#inKey) {
+      this.#endValue(at + 1);
+      return;
+    }
     this.#inKey = false;
     this.#state = COLON;
     if (!this.#key) return;

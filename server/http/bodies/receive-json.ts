@@ -66,7 +66,7 @@ async function receive(
   const tooLarge = () =>
     PoolError.of("payload_too_large", `expected a body of at most ${maxBytes} bytes`);
   if (announced !== undefined && announced > maxBytes) throw tooLarge();
-  const held = heldBytes.open(c.var.client, announced);
+  const held = heldBytes.open(c.var.caller.name, announced);
   onOver(c.env.outgoing, () => held.release());
   c.set("held", held);
   const isSmall = announced !== undefined && announced <= SMALL_BYTES;

@@ -189,11 +189,11 @@ export class UploadReceiver {
   /** Opens a store for the parts of a request. */
   #open(c: NodeContext): Uploads {
     const { folder, storedBytes, heldBytes } = this.#options;
-    const { client } = c.var;
+    const { name } = c.var.caller;
     const given: Holding | undefined = c.var.held;
-    const memory = given ?? heldBytes.open(client);
+    const memory = given ?? heldBytes.open(name);
     if (!given) onOver(c.env.outgoing, () => memory.release());
-    return new Uploads(new Spool(folder), storedBytes.open(client), memory);
+    return new Uploads(new Spool(folder), storedBytes.open(name), memory);
   }
 
   /** Stores the parts. Returns the spec. */

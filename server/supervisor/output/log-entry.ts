@@ -71,7 +71,7 @@ export class LogEntry {
     // An entry without output holds its event, such as a result with its value.
     if (!this.bytes)
       this.#eventBytes ??= jsonPieces(this.event).reduce((sum, { length }) => sum + length, 0);
-    return (this.bytes?.length ?? this.#eventBytes ?? 0) + (this.#frame?.length ?? 0);
+    return this.bytes?.length ?? this.#eventBytes ?? 0;
   }
 }
 

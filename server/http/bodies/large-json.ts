@@ -19,6 +19,8 @@ export interface ParsedJson {
   readonly value: unknown;
   /** The large values by the texts that stand for them. */
   readonly large: ReadonlyMap<string, LargeValue>;
+  /** The bytes of the JSON beside its large values. */
+  readonly restBytes: number;
 }
 
 /** 32 hexadecimal digits that no caller knows. With an index of 8 digits they are valid base64. */
@@ -79,7 +81,8 @@ export class LargeJson {
   /** @throws {PoolError} `invalid_request`. */
   parse(): ParsedJson {
     const bytes = this.#whole;
-    if (!this.#scanner) return { value: parsed(bytes.toString()), large: new Map() };
+    if (!this.#scanner)
+      return { value: parsed(bytes.toString()), large: new Map(), restBytes: this.#bytes };
     this.#scanner.end();
     if (!isUtf8(bytes)) throw PoolError.of("invalid_request", "expected JSON in UTF-8");
     const large = new Map<string, LargeValue>();
@@ -92,7 +95,8 @@ export class LargeJson {
       text += bytes.toString("utf8", at, start) + (value[0] === 0x5b ? `["${mark}"]` : `"${mark}"`);
       at = end;
     }
-    return { value: parsed(text + bytes.toString("utf8", at)), large };
+    text += bytes.toString("utf8", at);
+    return { value: parsed(text), large, restBytes: text.length };
   }
 }
 

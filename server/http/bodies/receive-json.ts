@@ -87,6 +87,7 @@ async function receive(
 
 /** Hands JSON that has been parsed to the handler, whatever the body was. */
 export function giveJson(c: NodeContext, json: ParsedJson): void {
+  const { value } = json;
   c.set("json", json);
-  c.req.json = async <T>() => json.value as T;
+  c.req.json = async <T>() => value as T;
 }

@@ -180,10 +180,15 @@ export class UploadReceiver {
     try {
       await placeLargeValues(specOf(c), json, uploads);
       c.set("uploads", uploads);
-      return await handler(c);
-    } finally {
+      // What is on disk is no longer held in memory. Arguments share one buffer with the rest.
+      c.set("json", undefined);
+      const hasArguments = [...json.large.values()].some(({ path }) => path.at(-1) === "args");
+      if (!hasArguments) uploads.memory?.set(json.restBytes);
+    } catch (error) {
       release();
+      throw error;
     }
+    return (async () => handler(c))().finally(release);
   }
 
   /** Opens a store for the parts of a request. */

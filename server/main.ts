@@ -65,7 +65,6 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const auth = openAuth(settings, log);
   onFailure(() => auth?.close());
   const accounts = accountsOf(() => member.hooks, auth !== undefined);
-  // The pools prove the sandbox, each under its own limits and grants.
   const sandbox = openSandbox(settings);
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
@@ -95,8 +94,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     inFlight: new InFlight(),
   };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
-  const closedLast = [access, auth, tls, client];
-  const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
     ...member.hooks,
     ...limits,

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { SPEC_HEADER } from "../bodies.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { ChildStatusSchema } from "../schemas/resources.ts";
-import { MAX_LABELS } from "../schemas/spec.ts";
+import { MAX_LABELS } from "../schemas/labels.ts";
 import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
 /** The most entries that one page of a listing has. */

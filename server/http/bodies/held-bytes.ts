@@ -96,7 +96,7 @@ interface Account {
   isFull(): boolean;
 }
 
-/** The bytes of one request, or of one child. The last holder that releases them gives them back. */
+/** The bytes of one request, or of one child, until their last holder releases them. */
 export class Holding {
   readonly #account: Account;
   #bytes = 0;

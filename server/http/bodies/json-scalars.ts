@@ -1,4 +1,4 @@
-/** The numbers and literals of JSON (RFC 8259), as a table of states. State 0 is their beginning. */
+/** The numbers and literals of JSON (RFC 8259) as a table of states. State 0 begins them. */
 
 const DIGITS = "0123456789";
 const LITERALS = ["true", "false", "null"];

@@ -1,4 +1,4 @@
-/** JSON that may be large: it is checked while it arrives, and its large values stay as they are. */
+/** JSON that may be large: it is checked while it arrives, and its large values stay JSON. */
 import { isUtf8 } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { PoolError } from "../../../openapi/errors.ts";
@@ -45,6 +45,11 @@ export class LargeJson {
 
   get isTooDeep(): boolean {
     return this.#scanner?.isTooDeep ?? false;
+  }
+
+  /** The first 64 bytes. */
+  get beginning(): string {
+    return this.#whole.toString("latin1", 0, 64);
   }
 
   /** The text, where it is small; undefined for JSON that {@link parse} has to parse. */

@@ -46,8 +46,12 @@ export interface JsonLimits {
 export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits): Promise<void> {
   const { incoming, outgoing } = c.env;
   const announced = c.req.header("content-length");
-  const hasBody = announced !== undefined || c.req.header("transfer-encoding") !== undefined;
-  if (incoming && hasBody)
+  // HTTP/2 marks a body of unknown length by nothing in its head.
+  const mayHaveBody =
+    announced !== undefined ||
+    c.req.header("transfer-encoding") !== undefined ||
+    (incoming?.httpVersionMajor === 2 && c.req.method === "POST");
+  if (incoming && mayHaveBody)
     try {
       await receive(c, announced === undefined ? undefined : Number(announced), limits);
     } catch (error) {

@@ -162,9 +162,7 @@ export const MEMBER_OPTIONS = {
   },
   maxHeldBytes: {
     value: "BYTES",
-    doc:
-      "Bytes that all requests hold in memory at a time: bodies, child specs that wait or run, and " +
-      "answers that are gathered. Where callers show tokens, one caller holds at most half.",
+    doc: "Bytes of memory that all requests hold; half of it for one caller with a token.",
     schema: whole(MIB, 1024 * GIB),
     otherwise: "an eighth of the memory, from 64 MiB to 1 GiB",
     reload: true,

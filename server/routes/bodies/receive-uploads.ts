@@ -1,7 +1,7 @@
 /** Receives child specs that come with files, or with the child's input, beside them. */
 import type { Readable } from "node:stream";
 import type { MiddlewareHandler, Next } from "hono";
-import { bodyKind, SPEC_HEADER, type Upload } from "../../../openapi/bodies.ts";
+import { bodyKind, type Upload } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
 import { type ChildSpec, MAX_FILES } from "../../../openapi/schemas/spec.ts";
 import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
@@ -15,6 +15,7 @@ import { closeBehind, onOver } from "../../http/response.ts";
 import { Spool } from "../../workspace/spool.ts";
 import { Uploads } from "../../workspace/uploads.ts";
 import { placeLargeValues, type SpecWithLargeValues } from "./large-values.ts";
+import { refuseBeside, specBeside } from "./spec-beside.ts";
 
 export interface UploadOptions {
   /** A private folder of the server. */
@@ -34,37 +35,6 @@ export interface UploadVariables extends JsonVariables {
   readonly uploads: Uploads | undefined;
   /** The unread input of a call whose whole body is that input. */
   readonly input: Readable | undefined;
-}
-
-/**
- * The child spec beside a body that is the child's input: a command in the query, where every body
- * is the input, or a whole spec.
- */
-function specBeside(c: NodeContext, { inputOnly }: Upload): string {
-  const command = inputOnly ? c.req.queries("command") : undefined;
-  const pool = inputOnly ? c.req.query("pool") : undefined;
-  const inQuery = c.req.query("spec");
-  const inHeader = c.req.header(SPEC_HEADER);
-  const given = [command, inQuery, inHeader].filter((each) => each !== undefined).length;
-  if (given !== 1 || (pool !== undefined && !command)) {
-    const places = `${inputOnly ? "?command=, in " : ""}?spec= or in the header ${SPEC_HEADER}`;
-    const got = given === 0 ? "none" : given > 1 ? "more than one" : "?pool= beside a whole spec";
-    throw refusal(
-      `the child spec beside a body that is the child's input, in ${places}; got ${got}`,
-    );
-  }
-  if (inHeader !== undefined && /[^\t -~]/.test(inHeader))
-    throw refusal(`JSON in ASCII in the header ${SPEC_HEADER}, other characters as \\u escapes`);
-  return inQuery ?? inHeader ?? JSON.stringify({ pool, command });
-}
-
-/** @throws {PoolError} `invalid_request` for a spec beside a body that has one itself. */
-function refuseBeside(c: NodeContext): void {
-  if (c.req.query("spec") === undefined && c.req.header(SPEC_HEADER) === undefined) return;
-  throw refusal(
-    "the child spec in the body, or beside a body that is the child's input; " +
-      `got it beside one that is ${c.req.header("content-type")}`,
-  );
 }
 
 /** Replaces the request by one whose body is the spec alone. */
@@ -180,7 +150,7 @@ export class UploadReceiver {
     try {
       await placeLargeValues(specOf(c), json, uploads);
       c.set("uploads", uploads);
-      // What is on disk is no longer held in memory. Arguments share one buffer with the rest.
+      // The parts on disk are no longer held in memory. Arguments share one buffer with the rest.
       c.set("json", undefined);
       const hasArguments = [...json.large.values()].some(({ path }) => path.at(-1) === "args");
       if (!hasArguments) uploads.memory?.set(json.restBytes);

@@ -25,7 +25,7 @@ export type Received =
   | "too deep"
   | "malformed";
 
-/** Of the lines of progress that come together, the last 32 are looked at. */
+/** Of the lines of progress that come together, the first 32 and the last are looked at. */
 const MAX_PROGRESS_LINES = 32;
 
 export class Channel {
@@ -40,7 +40,9 @@ export class Channel {
   #line = new LargeJson(isValue);
   /** Why the line that is being read is no message. */
   #flaw: "too deep" | "malformed" | undefined;
-  #progressLines: string[] = [];
+  /** The number of lines of progress that came together, and the last of those beyond 32. */
+  #progressLines = 0;
+  #lastProgress: string | undefined;
   #isUp = false;
   #isClosed = false;
 
@@ -130,8 +132,9 @@ export class Channel {
     const line = typeof received === "object" && "line" in received ? received.line : "";
     if (isProgressMessage(line)) {
       this.#countProgress(bytes);
-      this.#progressLines.push(line);
-      if (this.#progressLines.length > MAX_PROGRESS_LINES) this.#progressLines.shift();
+      this.#progressLines += 1;
+      if (this.#progressLines > MAX_PROGRESS_LINES) this.#lastProgress = line;
+      else this.#reportProgress(line);
     } else if (!this.#isUp && line === READY_LINE) {
       this.#isUp = true;
       this.#ready.resolve(true);
@@ -141,6 +144,9 @@ export class Channel {
   #received(): Received {
     const { smallText } = this.#line;
     if (smallText !== undefined) return { line: smallText.trimEnd() };
+    // Progress that is too long is ignored, whatever follows.
+    const { beginning } = this.#line;
+    if (isProgressMessage(beginning)) return { line: beginning };
     if (this.#flaw) return this.#flaw;
     try {
       return { message: withRawValue(this.#line.parse()) };
@@ -149,16 +155,16 @@ export class Channel {
     }
   }
 
-  /** Reports the last valid progress of the lines that came together. */
+  #reportProgress(line: string): void {
+    const progress = readProgressMessage(line);
+    if (progress) this.#onProgress?.(progress);
+  }
+
+  /** Reports the last of the lines of progress that came together. */
   #endProgress(): void {
-    const lines = this.#progressLines;
-    this.#progressLines = [];
-    for (const line of lines.toReversed()) {
-      const progress = readProgressMessage(line);
-      if (!progress) continue;
-      this.#onProgress?.(progress);
-      return;
-    }
+    if (this.#lastProgress !== undefined) this.#reportProgress(this.#lastProgress);
+    this.#progressLines = 0;
+    this.#lastProgress = undefined;
   }
 
   #answer(received: Received): void {

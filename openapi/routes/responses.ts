@@ -28,6 +28,7 @@ const COMMON = [
   "forbidden",
   "method_not_allowed",
   "too_many_requests",
+  "overloaded",
   "internal_error",
 ] as const satisfies readonly ErrorCode[];
 

@@ -48,9 +48,8 @@ export interface TableOptions {
    */
   readonly maxUploadBytes?: number | undefined;
   /**
-   * Bytes that all requests hold in memory at a time: bodies, child specs that wait or run,
-   * and answers that are gathered. Where callers show tokens, one caller holds at most half. A
-   * reload takes it.
+   * Bytes of memory that all requests hold; half of it for one caller with a token. A reload
+   * takes it.
    */
   readonly maxHeldBytes?: number | undefined;
   /**

@@ -31,7 +31,7 @@ beforeAll(async () => {
   const options = { sandbox: SANDBOX_OPTION, rememberMs: 1_000, maxRate: 100_000 };
   members = fork("test/fixtures/watched-members.ts", [JSON.stringify(options)]);
   ({ urls } = await message());
-  const spec = { pool: "near", command: ["sleep", "1000"], labels: { a: "b" } };
+  const spec = { pool: "near", command: ["sh", "-c", "cat >/dev/null"], labels: { a: "b" } };
   child = (await (await post(urls[0] as string, "/children", spec)).json()) as ChildInfo;
 }, ANSWER_MS);
 
@@ -80,7 +80,7 @@ const keys = (value = '""') => filled((index) => `"k${index}":${value}`);
 const SHAPES: Readonly<Record<string, () => string>> = {
   "small files": () => `"command":["true"],"files":{${keys()}}`,
   "files beyond their number": () =>
-    `"command":["true"],"files":{${some(7_000, (index) => `"k${index}":"${"x".repeat(500)}"`)}}`,
+    `"command":["true"],"files":{${some(7_000, (index) => `"k${index}":"${"x".repeat(250)}"`)}}`,
   "1,000 files": () =>
     `"command":["true"],"files":{${some(1_000, (index) => `"k${index}":"${"x".repeat(16_000)}"`)}}`,
   "a file in base64": () => `"command":["true"],"files":{"a":{"base64":${text("abcd")}}}`,
@@ -90,23 +90,23 @@ const SHAPES: Readonly<Record<string, () => string>> = {
     `"function":{"source":"(...a) => 1","args":[[${filled(() => "1")}]]}`,
   "a text as argument": () => `"function":{"source":"(...a) => 1","args":[${text("é")}]}`,
   "deep arguments": () => `"function":{"source":"(...a) => 1","args":${"[".repeat(8 * MIB)}`,
-  "a long source": () => `"function":{"source":${text("\\n", 3.9 * MIB)}}`,
+  "a long source": () => `"function":{"source":${text("\\n", 1.9 * MIB)}}`,
   "many variables": () => `"command":["true"],"env":{${keys()}}`,
   "bad variables": () =>
-    `"command":["true"],"env":{${some(7_000, (at) => `"-${at}":"\\u0000${"x".repeat(500)}"`)}}`,
+    `"command":["true"],"env":{${some(7_000, (at) => `"-${at}":"\\u0000${"x".repeat(250)}"`)}}`,
   "unknown keys": () =>
-    `"command":["true"],${some(7_000, (index) => `"k${index}":${text("x", 500)}`)}`,
+    `"command":["true"],${some(7_000, (index) => `"k${index}":${text("x", 250)}`)}`,
   "one key again and again": () => `"command":["true"],${filled(() => '"labels":{}')}`,
-  "a long key": () => `"command":["true"],${text("x", 3.9 * MIB)}:1`,
-  "a long label": () => `"command":["true"],"labels":{"a":${text("é", 3.9 * MIB)}}`,
+  "a long key": () => `"command":["true"],${text("x", 1.9 * MIB)}:1`,
+  "a long label": () => `"command":["true"],"labels":{"a":${text("é", 1.9 * MIB)}}`,
   "many arguments": () => `"command":[${filled(() => '"a"')}]`,
-  "long arguments": () => `"command":[${some(8_000, () => text("x", 500))}]`,
+  "long arguments": () => `"command":[${some(7_999, () => text("x", 250))}]`,
   "an input": () => `"command":["cat"],"stdin":${text("x")}`,
   "an escaped input": () => `"command":["cat"],"stdin":{"text":${text("\\u0001")}}`,
   "an input in base64": () => `"command":["cat"],"stdin":{"base64":${text("abcd")}}`,
   "many patterns": () => `"command":["true"],"artifacts":[${filled(() => '"a"')}]`,
   nesting: () => `"command":${"[".repeat(BODY_BYTES - 1_000)}`,
-  "a long number": () => `"command":["true"],"waitMs":${"1".repeat(3.9 * MIB)}`,
+  "a long number": () => `"command":["true"],"waitMs":${"1".repeat(1.9 * MIB)}`,
   spaces: () => `"command":["true"]${" ".repeat(BODY_BYTES - 1_000)}`,
 };
 
@@ -139,9 +139,12 @@ async function attack(route: Route): Promise<void> {
     });
   }
   if (method !== "POST") return;
-  const bodies = path.endsWith("/pipe") ? [] : Object.values(SHAPES);
+  const shapes = Object.values(SHAPES);
+  const bodies = /\/(pipe|stdin)$/.test(path) ? [] : isDrain ? shapes.slice(0, 1) : shapes;
   const headers = { "content-type": "application/json" };
   for (const shape of bodies) await ask(path, { method, headers, body: `{${where}${shape()}}` });
+  if (path.endsWith("/stdin"))
+    await ask(`${path}?end=false`, { method, body: Buffer.alloc(BODY_BYTES) });
   if (!uploadAt(route.path)?.spec || path.endsWith("/pipe")) return;
   const spec = `{${where}"command":["true"]${isPlaced ? "" : ',"labels":{"a":"b"}'}}`;
   await ask(path, { method, body: formOf(spec) });

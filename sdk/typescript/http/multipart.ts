@@ -1,6 +1,6 @@
 /** A child spec and files as one multipart body, whose files are read while they are sent. */
 
-import { jsonPieces } from "./raw-json.ts";
+import { bytesOf, jsonPieces } from "./raw-json.ts";
 
 /** A part of a body, such as a file, whose size is known before it is read. */
 export interface Part {
@@ -18,9 +18,6 @@ export const SPEC_PART = "spec";
 export const STDIN_PART = "stdin";
 
 const utf8 = new TextEncoder();
-
-const bytesOf = (piece: string | Uint8Array) =>
-  (typeof piece === "string" ? utf8.encode(piece) : piece) as Uint8Array<ArrayBuffer>;
 
 /** The body of an admission request: the spec as JSON, then the other parts byte for byte. */
 export class Multipart {

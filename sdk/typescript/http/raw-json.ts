@@ -47,13 +47,16 @@ export function jsonPieces(value: unknown): (string | Uint8Array)[] {
 
 const utf8 = new TextEncoder();
 
+/** A piece of JSON as bytes. */
+export function bytesOf(piece: string | Uint8Array): Uint8Array<ArrayBuffer> {
+  return (typeof piece === "string" ? utf8.encode(piece) : piece) as Uint8Array<ArrayBuffer>;
+}
+
 /** A value as JSON: text, or bytes where raw JSON is in it. */
 export function jsonText(value: unknown): string | Uint8Array<ArrayBuffer> {
-  const pieces = jsonPieces(value).map((piece, _, { length }) =>
-    length > 1 && typeof piece === "string" ? utf8.encode(piece) : piece,
-  );
-  if (typeof pieces[0] === "string") return pieces[0];
-  const parts = pieces as Uint8Array[];
+  const pieces = jsonPieces(value);
+  if (pieces.length === 1) return pieces[0] as string;
+  const parts = pieces.map(bytesOf);
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -28,15 +28,16 @@ const MARK = randomBytes(16).toString("hex");
 
 export class LargeJson {
   readonly #lifts: LiftRule;
+  readonly #expected: number;
   /** The bytes, and room for more: to join many chunks at the end would take too long. */
   #buffer: Buffer = Buffer.alloc(0);
   #scanner: JsonScanner | undefined;
   #bytes = 0;
 
-  /** @param expected the number of bytes that will come. Default: unknown. */
+  /** @param expected the number of bytes that may come. Default: unknown. */
   constructor(lifts: LiftRule, expected = 0) {
     this.#lifts = lifts;
-    if (expected > 0) this.#buffer = Buffer.allocUnsafeSlow(expected);
+    this.#expected = expected;
   }
 
   get bytes(): number {
@@ -74,7 +75,7 @@ export class LargeJson {
   }
 
   #grow(): void {
-    const larger = Buffer.allocUnsafeSlow(2 * this.#bytes);
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes, this.#expected));
     this.#buffer.copy(larger);
     this.#buffer = larger;
   }

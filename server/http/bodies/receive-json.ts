@@ -3,6 +3,7 @@ import type { Next } from "hono";
 import { isJson } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
 import { SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { bodyOf, type NodeContext } from "../request.ts";
 import { closeBehind, onOver } from "../response.ts";
 import type { HeldBytes, Holding } from "./held-bytes.ts";
@@ -77,11 +78,14 @@ async function receive(
   if (isSmall || !isJson(c.req.header("content-type"))) return;
   const json = new LargeJson(isLargeInSpec, announced);
   const body = bodyOf(c);
+  // One turn of the loop may bring 2 MiB of a body.
+  const turn = turns();
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       if (announced === undefined) held.grow(chunk.length);
       json.push(chunk);
       if (json.bytes > maxBytes) throw tooLarge();
+      await turn();
     }
     giveJson(c, json.parse());
   } finally {

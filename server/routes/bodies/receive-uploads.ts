@@ -6,6 +6,7 @@ import { PoolError } from "../../../openapi/errors.ts";
 import { type ChildSpec, MAX_FILES } from "../../../openapi/schemas/spec.ts";
 import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
 import { SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { turns } from "../../../sdk/typescript/time/turns.ts";
 import type { HeldBytes, Holding } from "../../http/bodies/held-bytes.ts";
 import { LargeJson, type ParsedJson } from "../../http/bodies/large-json.ts";
 import { giveJson, isLargeInSpec, type JsonVariables } from "../../http/bodies/receive-json.ts";
@@ -194,9 +195,11 @@ export class UploadReceiver {
   async #readSpec(body: AsyncIterable<Buffer>, { memory }: Uploads): Promise<LargeJson> {
     const maxBodyBytes = this.#options.maxBodyBytes();
     const json = new LargeJson(isLargeInSpec);
+    const turn = turns();
     for await (const piece of body) {
       memory?.grow(piece.length);
       json.push(piece);
+      await turn();
       if (json.bytes > maxBodyBytes)
         throw PoolError.of("payload_too_large", `expected a spec of at most ${maxBodyBytes} bytes`);
     }

@@ -5,7 +5,7 @@
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
 import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
-import { isValue, LargeJson, withRawValue } from "../../http/bodies/large-json.ts";
+import { isValue, LargeJson, SMALL_BYTES, withRawValue } from "../../http/bodies/large-json.ts";
 import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
 import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
@@ -37,7 +37,7 @@ export class Channel {
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
   #isExpected: (line: string) => boolean = () => false;
-  #line = new LargeJson(isValue);
+  #line = new LargeJson(isValue, MAX_LINE_BYTES);
   /** Why the line that is being read is no message. */
   #flaw: "too deep" | "malformed" | undefined;
   /** The number of lines of progress that came together, and the last of those beyond 32. */
@@ -115,6 +115,10 @@ export class Channel {
       if (end >= 0) this.#endLine();
     }
     this.#endProgress();
+    if (this.#line.bytes <= SMALL_BYTES) return;
+    // One turn of the loop may bring 2 MiB of a long line. Others go between its chunks.
+    this.#stream.pause();
+    setImmediate(() => this.#stream.resume());
   }
 
   #push(part: Buffer): void {
@@ -178,7 +182,7 @@ export class Channel {
   }
 
   #reset(): void {
-    this.#line = new LargeJson(isValue);
+    this.#line = new LargeJson(isValue, MAX_LINE_BYTES);
     this.#flaw = undefined;
   }
 }

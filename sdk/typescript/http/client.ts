@@ -2,7 +2,7 @@
 import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { Multipart, type Part } from "./multipart.ts";
-import { bytesOf, jsonPieces } from "./raw-json.ts";
+import { jsonBody } from "./raw-json.ts";
 import type { Answer, Body, Transport } from "./transport.ts";
 
 export type { Answer } from "./transport.ts";
@@ -185,17 +185,9 @@ function encoded({ body, parts = [] }: RequestOptions): {
   }
   if (body instanceof Uint8Array || Symbol.asyncIterator in body)
     return { body: body as Body, headers: { "content-type": "application/octet-stream" } };
-  const headers = { "content-type": "application/json" };
-  const pieces = jsonPieces(body);
-  if (pieces.length === 1) return { body: pieces[0] as string, headers };
-  // Raw JSON is sent as it is: to join it with the rest would take too long.
-  const bytes = pieces.map(bytesOf);
-  const length = bytes.reduce((sum, piece) => sum + piece.length, 0);
-  return { body: each(bytes), headers: { ...headers, "content-length": String(length) } };
-}
-
-async function* each<T>(items: readonly T[]): AsyncGenerator<T, void, undefined> {
-  yield* items;
+  const { json, length } = jsonBody(body);
+  const headers = { "content-type": "application/json", ...length };
+  return { body: json, headers };
 }
 
 /** A redirect is not followed: it would carry the token to another server. */

@@ -65,3 +65,19 @@ export function jsonText(value: unknown): string | Uint8Array<ArrayBuffer> {
   }
   return bytes;
 }
+
+/**
+ * A value as the body of a request: text, or pieces and their length where raw JSON is in it. To
+ * join them would take too long.
+ */
+export function jsonBody(value: unknown) {
+  const pieces = jsonPieces(value);
+  if (pieces.length === 1) return { json: pieces[0] as string };
+  const bytes = pieces.map(bytesOf);
+  const length = bytes.reduce((sum, piece) => sum + piece.length, 0);
+  return { json: each(bytes), length: { "content-length": String(length) } };
+}
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T, void, undefined> {
+  yield* items;
+}

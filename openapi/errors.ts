@@ -18,7 +18,7 @@ export const MAX_DETAIL = 8_192;
 
 /** The beginning of a text, with an ellipsis where it is longer than `max` characters. */
 export function shortened(text: string, max: number): string {
-  return text.length <= max ? text : `${text.slice(0, max).toWellFormed()}…`;
+  return text.length <= max ? text : `${text.slice(0, max).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /**

@@ -53,6 +53,11 @@ export interface RequestHead {
 /** JSON of every name, whose size is limited: it must not pass for a streamed body. */
 const JSON_TYPE = /^application\/([\w.-]+\+)?json/i;
 
+/** Whether a content type is that of JSON. */
+export function isJson(type: string | undefined): boolean {
+  return JSON_TYPE.test(type ?? "");
+}
+
 /**
  * How a request sends its child spec: as the JSON body, in a part of a multipart body, or beside a
  * body that is the child's input. curl sends a file as `application/x-www-form-urlencoded` unless
@@ -63,7 +68,7 @@ export function bodyKind({ url = "", headers }: RequestHead): "json" | "multipar
   if (uploadAt(url)?.inputOnly) return "input";
   if (/^multipart\/form-data\b/i.test(type)) return "multipart";
   if (/^application\/octet-stream\b/i.test(type)) return "input";
-  if (JSON_TYPE.test(type)) return "json";
+  if (isJson(type)) return "json";
   return headers[SPEC_HEADER] !== undefined || /[?&]spec=/.test(url) ? "input" : "json";
 }
 

@@ -13,13 +13,22 @@ export type { FunctionError, Load, Problem, RunProblem } from "./types.gen.ts";
 
 export type ProblemExtras = Pick<Problem, "fields" | "load" | "error" | "admitted">;
 
+/** 8,192 characters of a detail: a refusal repeats no more of what came. */
+export const MAX_DETAIL = 8_192;
+
+/** The beginning of a text, with an ellipsis where it is longer than `max` characters. */
+export function shortened(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
 /**
  * Builds the problem of a code.
  *
- * @param detail for people, as a rule in the form `expected …; got …`.
+ * @param text for people, as a rule in the form `expected …; got …`. It is cut at 8,192 characters.
  */
-export function problem(code: ErrorCode, detail: string, extras: ProblemExtras = {}): Problem {
+export function problem(code: ErrorCode, text: string, extras: ProblemExtras = {}): Problem {
   const { status, title } = ERRORS[code];
+  const detail = shortened(text, MAX_DETAIL);
   return { type: `urn:distributed-pool:problem:${code}`, title, status, detail, code, ...extras };
 }
 

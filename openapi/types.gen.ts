@@ -204,7 +204,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -250,7 +250,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -298,7 +298,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -348,7 +348,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -398,7 +398,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;
@@ -461,7 +461,7 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
-            /** @description The caller's own names and values. Answers show them with the child. Default: none. */
+            /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
             } | undefined;

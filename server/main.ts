@@ -9,6 +9,7 @@ import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import { openAuth } from "./access/auth.ts";
 import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
+import { HeldBytes } from "./http/bodies/held-bytes.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
@@ -22,12 +23,15 @@ import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import type { Membership } from "./membership/membership.ts";
 import { createApp } from "./routes/app.ts";
-import { UploadReceiver } from "./routes/receive-uploads.ts";
+import { UploadReceiver } from "./routes/bodies/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+
+/** All uploads together may take as much as this many of the largest. */
+const MAX_LARGEST_UPLOADS = 4;
 
 export {
   type ConsulOptions,
@@ -60,12 +64,13 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => tls?.close());
   const auth = openAuth(settings, log);
   onFailure(() => auth?.close());
+  const accounts = accountsOf(() => member.hooks, auth !== undefined);
   // The pools prove the sandbox, each under its own limits and grants.
   const sandbox = openSandbox({ ...settings, logError });
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
-  const pools = new MemberPools(sandbox, runtimes);
+  const pools = new MemberPools(sandbox, runtimes, accounts.heldBytes);
   const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
     fetch: (request, env) => app.fetch(request, env),
@@ -90,8 +95,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     inFlight: new InFlight(),
   };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
-  const closedLast = [access, auth, tls, client];
-  const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -99,8 +103,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     access,
     auth,
     supervisors: pools.supervisors,
+    ...accounts,
     sourceCache: new SourceCache(settings.sourceCacheBytes),
-    uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
+    uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({
       ...member.hooks,
       authenticated: auth !== undefined,
@@ -111,6 +116,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
+}
+
+/** The accounts of the bytes that requests hold, in memory and on disk. */
+function accountsOf(hooks: () => LocalMember["hooks"], shared: boolean) {
+  return {
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => hooks().maxHeldBytes(), shared }),
+    storedBytes: new HeldBytes({
+      what: "uploads",
+      maxBytes: () => MAX_LARGEST_UPLOADS * hooks().maxUploadBytes(),
+      shared,
+    }),
+  };
 }
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {

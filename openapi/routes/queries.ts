@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { SPEC_HEADER } from "../bodies.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
+import { MAX_LABELS } from "../schemas/labels.ts";
 import { ChildStatusSchema } from "../schemas/resources.ts";
 import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
@@ -25,11 +26,15 @@ export function wholeNumber(min: number, max: number) {
     .openapi({ type: "integer", minimum: min, maximum: max });
 }
 
-/** A parameter that may be repeated. */
-export function repeatable<S extends z.ZodType>(value: S) {
+/** A parameter that may be repeated, `max` times at most. Default: any number of times. */
+export function repeatable<S extends z.ZodType>(value: S, max = Number.POSITIVE_INFINITY) {
+  const values = z.array(value);
   return z.preprocess(
     (given) => (given === undefined ? given : [given].flat()),
-    z.array(value).optional(),
+    (max < Number.POSITIVE_INFINITY
+      ? values.max(max, `expected it at most ${max} times`)
+      : values
+    ).optional(),
   );
 }
 
@@ -48,7 +53,7 @@ export const page = {
   cursor: z
     .string()
     .refine(
-      (text) => [...text].length <= MAX_CURSOR_LENGTH,
+      (text) => text.length <= 2 * MAX_CURSOR_LENGTH && [...text].length <= MAX_CURSOR_LENGTH,
       `expected the nextCursor of a page, of at most ${MAX_CURSOR_LENGTH} characters`,
     )
     .optional()
@@ -60,12 +65,13 @@ export const page = {
 
 /** Chooses the children of a listing, and one page of them. */
 export const childFilter = {
-  label: repeatable(z.string()).openapi({
+  label: repeatable(z.string(), MAX_LABELS).openapi({
     description:
       "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
       "selects children that have all of the labels. Default: all children.",
     type: "array",
     items: { type: "string", description: "`NAME=VALUE`, or `NAME`." },
+    maxItems: MAX_LABELS,
     example: ["job=nightly"],
   }),
   status: ChildStatusSchema.optional().openapi({

@@ -33,6 +33,7 @@ const COMMON: readonly ErrorCode[] = [
   "unauthorized",
   "forbidden",
   "too_many_requests",
+  "overloaded",
 ];
 
 export const unknownWork = ["task_not_found", "runtime_not_found", "source_unknown"] as const;

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { MAX_DEADLINE_MS, MAX_WAIT_MS } from "../limits.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
+import { LabelsSchema } from "./labels.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
 import { PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
@@ -13,7 +14,6 @@ import {
   PATH_RULE,
   record,
   StdinSchema,
-  shortText,
   WorkspacePathSchema,
 } from "./values.ts";
 
@@ -21,10 +21,6 @@ import {
 export const MAX_FILES = 1_000;
 
 const MAX_ARTIFACT_PATTERNS = 100;
-
-/** The longest name of a label, and its longest value, in code points. */
-const MAX_LABEL_NAME = 63;
-const MAX_LABEL_VALUE = 255;
 
 /** The fields that the variants of a spec share. */
 const commonFields = {
@@ -89,16 +85,7 @@ const commonFields = {
     .boolean()
     .default(false)
     .describe("Stop the child when its caller's connection closes. Default false."),
-  labels: documented(
-    record(shortText(MAX_LABEL_NAME), shortText(MAX_LABEL_VALUE).describe("The label's value."), {
-      maxLength: MAX_LABEL_NAME,
-    }).optional(),
-    {
-      description:
-        "The caller's own names and values. Answers show them with the child. Default: none.",
-      example: { job: "nightly" },
-    },
-  ),
+  labels: LabelsSchema.optional(),
 };
 
 const FUNCTION_DOCS = "The function to call.";

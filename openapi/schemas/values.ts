@@ -19,7 +19,8 @@ export function shortText(max: number): z.ZodString {
   return z
     .string()
     .refine(
-      (value) => value.length <= max || [...value].length <= max,
+      // A code point has at most two units.
+      (value) => value.length <= max || (value.length <= 2 * max && [...value].length <= max),
       `expected at most ${max} characters`,
     )
     .openapi({ maxLength: max });
@@ -170,6 +171,7 @@ const MAX_NAME_BYTES = 255;
 /** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
 export function isWorkspacePath(path: string): boolean {
   return (
+    path.length <= MAX_PATH_BYTES &&
     noNul(path) &&
     utf8Bytes(path) <= MAX_PATH_BYTES &&
     path

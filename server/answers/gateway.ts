@@ -8,6 +8,7 @@ import { Child } from "../supervisor/child.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
 import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
+import { parseEvent } from "./parse-event.ts";
 import { type OtherMembers, RemoteChild, through } from "./remote-child.ts";
 import { answerWhole } from "./whole.ts";
 
@@ -48,7 +49,10 @@ export function callThrough(
     const child = new RemoteChild(c, id, way);
     if (form === "raw") return child.relayStdout(answer);
     if (form === "json")
-      return answerWhole(c, requireWhole(resumeEvents(answer, way, { id, after: 0 })));
+      return answerWhole(
+        c,
+        requireWhole(resumeEvents(answer, { ...way, parse: parseEvent }, { id, after: 0 })),
+      );
     return child.relayEvents(answer, 0, stream.session);
   });
 }

@@ -1,38 +1,60 @@
 /** The JSON form of a call: its events, gathered into one answer. */
-import type { Context } from "hono";
 import { type Problem, problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
 import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
+import { jsonText, RawJson } from "../../sdk/typescript/http/raw-json.ts";
+import { turns } from "../../sdk/typescript/time/turns.ts";
+import type { Holding } from "../http/bodies/held-bytes.ts";
+import { SMALL_BYTES } from "../http/bodies/large-json.ts";
 import { problemResponse } from "../http/problems.ts";
+import type { NodeContext } from "../http/request.ts";
 
 /** Reads the events up to the terminal one, and answers with all of them. */
-export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>): Promise<Response> {
+export async function answerWhole(
+  c: NodeContext,
+  events: AsyncIterable<PoolEvent>,
+): Promise<Response> {
   const stdout = new KeptOutput();
   const stderr = new KeptOutput();
   let isBase64 = false;
   let child: ChildReference | undefined;
   let terminal: TerminalEvent | undefined;
+  const held: Holding | undefined = c.var.held;
+  const before = held?.bytes ?? 0;
+  const turn = turns();
   for await (const event of events) {
+    await turn();
     if (event.type === "placed") child = event.child;
     else if (event.type === "stdout" || event.type === "stderr") {
       isBase64 ||= event.base64 !== undefined;
-      (event.type === "stdout" ? stdout : stderr).write(outputBytes(event));
+      const output = event.type === "stdout" ? stdout : stderr;
+      // Output for which there is no memory counts as output that is too long for an answer.
+      if (held?.isFull) output.close();
+      output.write(outputBytes(event));
+      held?.set(before + stdout.length + stderr.length);
     } else if (event.type === "result" || event.type === "failed") terminal = event;
   }
-  const textOf = ({ bytes, text }: KeptOutput) =>
-    isBase64 ? Buffer.from(bytes).toString("base64") : text;
+  /** Output as JSON. A MiB of it that is all escaped takes some 20 ms, so others go between. */
+  const jsonOf = async ({ bytes, text }: KeptOutput) => {
+    await turn();
+    const shown = isBase64 ? Buffer.from(bytes).toString("base64") : text;
+    return shown.length < SMALL_BYTES ? shown : new RawJson(Buffer.from(JSON.stringify(shown)));
+  };
   const output = {
     ...(child ? { child } : {}),
-    stdout: textOf(stdout),
-    stderr: textOf(stderr),
+    stdout: (await jsonOf(stdout)) as string,
+    stderr: (await jsonOf(stderr)) as string,
     truncated: stdout.truncated || stderr.truncated,
   };
   if (!terminal)
     return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
-  if (!("problem" in ending)) return c.json({ ...output, ...ending } as RunResult, 200);
+  if (!("problem" in ending)) {
+    const body = jsonText({ ...output, ...ending } satisfies Partial<RunResult>);
+    return c.body(body, 200, { "content-type": "application/json" });
+  }
   const { problem: cause, ...rest } = ending;
   return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
 }

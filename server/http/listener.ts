@@ -190,5 +190,5 @@ function refuse(
   }).map(([name, value]) => `${name}: ${value}`);
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields, "", ""].join("\r\n");
   // `destroySoon` could wait for the rest of the body.
-  socket.end(head + body, () => socket.destroy());
+  socket.end(head + String(body), () => socket.destroy());
 }

@@ -12,7 +12,9 @@ import {
   type ProblemStatus,
   problem,
   RETRY_AFTER_SECONDS,
+  shortened,
 } from "../../openapi/errors.ts";
+import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
 
 /** A problem whose answer has headers of its own, such as `Content-Range`. */
 export class HeadedError extends PoolError {
@@ -34,7 +36,7 @@ export function problemAnswer(answer: Problem) {
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
   if (status === 401) headers["www-authenticate"] = "Bearer";
-  return { status, headers, body: JSON.stringify(answer) };
+  return { status, headers, body: jsonText(answer) };
 }
 
 /** @param error the error that carried the problem; it may have headers for the answer. */
@@ -44,23 +46,38 @@ export function problemResponse(c: Context, answer: Problem, error?: unknown): R
   return c.body(body, status, { ...headers, ...more });
 }
 
-/** The findings of validation as one problem that names each field at fault. */
+/** A problem names 20 fields at fault, and 20 keys in each. */
+const MAX_NAMED = 20;
+/** 500 characters of a field's path, and of its message. */
+const MAX_TEXT = 500;
+
+/** The findings of validation as one problem that names the first fields at fault. */
 export function invalidFields(issues: readonly z.core.$ZodIssue[]): Problem {
-  const fields = issues.map(({ path, ...issue }) => ({
-    path: path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
-    message: whatWasExpected(issue),
+  const fields = issues.slice(0, MAX_NAMED).map(({ path, ...issue }) => ({
+    path: shortened(path.map(stepOf).join(""), MAX_TEXT),
+    message: shortened(whatWasExpected(issue), MAX_TEXT),
   }));
-  const detail = fields
-    .map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
-    .join("; ");
+  const more = issues.length - fields.length;
+  const detail = [
+    ...fields.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`)),
+    ...(more > 0 ? [`and ${more} more faults`] : []),
+  ].join("; ");
   return problem("invalid_request", detail, { fields });
+}
+
+/** A key as a step of a JSON Pointer. */
+function stepOf(key: PropertyKey): string {
+  const name = shortened(String(key), MAX_TEXT);
+  return `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 /** The message of one finding of validation. */
 export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
   if (issue.code === "unrecognized_keys") {
     const { keys } = issue as z.core.$ZodIssueUnrecognizedKeys;
-    return `expected no such key; got ${keys.map((key) => JSON.stringify(key)).join(", ")}`;
+    const named = keys.slice(0, MAX_NAMED).map((key) => JSON.stringify(shortened(key, MAX_TEXT)));
+    const more = keys.length > MAX_NAMED ? `, and ${keys.length - MAX_NAMED} more` : "";
+    return `expected no such key; got ${named.join(", ")}${more}`;
   }
   if (issue.code === "invalid_key")
     return (issue as z.core.$ZodIssueInvalidKey).issues.map(({ message }) => message).join(" and ");

@@ -8,6 +8,9 @@ export type Outgoing = ServerResponse | Http2ServerResponse;
 const writableOf = (outgoing: Outgoing): Writable =>
   outgoing instanceof Http2ServerResponse ? outgoing.stream : outgoing;
 
+/** 10 s for the rest of a refused body: its client may read the answer only when it has sent it. */
+const DISCARD_TIMEOUT_MS = 10_000;
+
 /** A reader that takes nothing for this long is cut off. It may resume with `Last-Event-ID`. */
 const STALL_TIMEOUT_MS = 60_000;
 
@@ -71,11 +74,18 @@ export function closeBehind(incoming: IncomingMessage, outgoing: Outgoing): () =
   const { destroySoon } = socket;
   outgoing.setHeader("connection", "close");
   socket.destroySoon = () => {
-    socket.destroySoon = destroySoon;
-    if (incoming.readableEnded) return socket.destroySoon();
+    const close = () => {
+      clearTimeout(timer);
+      socket.destroySoon = destroySoon;
+      socket.destroySoon();
+    };
+    const timer = setTimeout(close, DISCARD_TIMEOUT_MS).unref();
+    if (incoming.readableEnded) return close();
     socket.end();
-    // The adapter reads the rest, for at most half a second.
-    incoming.once("end", () => socket.destroySoon());
+    // The adapter discards the rest, and would close the connection after half a second.
+    socket.destroySoon = () => {};
+    incoming.once("end", close);
+    socket.once("close", () => clearTimeout(timer));
   };
   return () => {
     socket.destroySoon = destroySoon;

@@ -9,7 +9,7 @@ import { Tasks } from "../runtimes/tasks.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
 import { type Fault, faultsIn } from "./options/faults.ts";
 import { MEMBER_OPTIONS } from "./options/table.ts";
-import { DEFAULTS, type MemberOptions } from "./options.ts";
+import { DEFAULTS, defaultHeldBytes, type MemberOptions } from "./options.ts";
 import { type CheckedPool, PoolOptionsSchema } from "./pool-options.ts";
 
 /** 60 pools: Consul's meta holds 64 pairs, and a member takes four for itself. */
@@ -90,7 +90,8 @@ export function settingsOf(options: MemberOptions) {
   );
   if (faults.length > 0) throw PoolError.of("invalid_request", faults.join("; "));
   const pools = checkedPools(options.pools);
-  return { log: logNothing, ...DEFAULTS, ...withoutUndefined(options), pools };
+  const maxHeldBytes = defaultHeldBytes();
+  return { log: logNothing, ...DEFAULTS, maxHeldBytes, ...withoutUndefined(options), pools };
 }
 
 /** The pools' options with their defaults; for options without {@link poolFaults}. */

@@ -3,6 +3,7 @@
  */
 import { join } from "node:path";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import { Fence } from "../sandbox/fence.ts";
@@ -30,7 +31,11 @@ export class MemberPools {
   #passedAt: number | undefined;
   #madeFences = 0;
 
-  constructor(sandbox: Sandbox, runtimes: PoolRuntimes) {
+  readonly #heldBytes: HeldBytes;
+
+  /** @param heldBytes the account of the memory that callers hold. */
+  constructor(sandbox: Sandbox, runtimes: PoolRuntimes, heldBytes: HeldBytes) {
+    this.#heldBytes = heldBytes;
     this.#sandbox = sandbox;
     this.#runtimes = runtimes;
   }
@@ -69,6 +74,7 @@ export class MemberPools {
     this.#served = pools;
     const sandbox = this.#sandbox;
     const { folder } = sandbox;
+    const heldBytes = this.#heldBytes;
     for (const [pool, options] of pools) {
       const changeable: ChangeableOptions = {
         maxChildren: options.maxChildren,
@@ -87,7 +93,7 @@ export class MemberPools {
       else
         this.supervisors.set(
           pool,
-          new Supervisor({ pool, member: name, url, sandbox, folder, ...changeable }),
+          new Supervisor({ pool, member: name, url, sandbox, folder, heldBytes, ...changeable }),
         );
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);

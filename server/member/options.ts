@@ -1,4 +1,5 @@
 /** The options of a member and their defaults. */
+import { totalmem } from "node:os";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { JwksOptions } from "../access/jwks.ts";
 import type { TlsOptions } from "../http/tls.ts";
@@ -59,6 +60,14 @@ type Defaults = {
     ? K
     : never]: Table[K] extends { default: infer Value } ? Value : never;
 };
+
+const MIB = 1024 * 1024;
+
+/** An eighth of the memory of this machine or container, from 64 MiB to 1 GiB. */
+export function defaultHeldBytes(): number {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.max(64 * MIB, Math.min(1024 * MIB, Math.floor(memory / 8)));
+}
 
 const entries: readonly (readonly [string, MemberOption])[] = Object.entries(MEMBER_OPTIONS);
 

@@ -104,6 +104,7 @@ export class LocalMember implements RunningMember {
       sandbox: this.sandbox,
       maxBodyBytes: () => this.#settings.maxBodyBytes,
       maxUploadBytes: () => this.#settings.maxUploadBytes,
+      maxHeldBytes: () => this.#settings.maxHeldBytes,
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,

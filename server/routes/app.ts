@@ -1,10 +1,10 @@
 /** The HTTP application of a member: the contract's routes behind the checks of all requests. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { MiddlewareHandler } from "hono";
 import { PoolError, problem } from "../../openapi/errors.ts";
 import { ANYONE } from "../access/caller.ts";
 import { cors } from "../access/cors.ts";
+import { receiveJson } from "../http/bodies/receive-json.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
@@ -78,14 +78,8 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(admission(options));
   app.use(checkMethod);
   app.use((c, next) => {
-    if (c.env.incoming && isStreamed(c.env.incoming)) return next();
-    const maxSize = options.maxBodyBytes();
-    const onError = (refused: Context) =>
-      problemResponse(
-        refused,
-        problem("payload_too_large", `expected a body of at most ${maxSize} bytes`),
-      );
-    return bodyLimit({ maxSize, onError })(c, next);
+    const { incoming } = c.env;
+    return incoming && isStreamed(incoming) ? next() : receiveJson(c, next, options);
   });
   app.onError(async (error, c) =>
     problemResponse(c, await problemOf(error, c, options.logError), error),

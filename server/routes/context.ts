@@ -6,9 +6,10 @@ import type { Auth } from "../access/auth.ts";
 import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
-import type { UploadReceiver, UploadVariables } from "./receive-uploads.ts";
+import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
@@ -20,6 +21,8 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly sourceCache: SourceCache;
   /** The most bytes of a JSON body. */
   maxBodyBytes(): number;
+  /** The account of the memory that requests hold. */
+  readonly heldBytes: HeldBytes;
   /** Receives files that come beside a spec. */
   readonly uploadReceiver: UploadReceiver;
   /** Identifies the caller of a request; undefined when the member serves anyone. */

@@ -7,8 +7,8 @@ import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough } from "../answers/gateway.ts";
 import { ownMember } from "../answers/own-member.ts";
 import { whileClientIsThere } from "../http/request.ts";
+import { fedBy } from "./bodies/receive-uploads.ts";
 import type { AppOptions, Bindings } from "./context.ts";
-import { fedBy } from "./receive-uploads.ts";
 import type { Register } from "./register.ts";
 import { refuseLink } from "./this-member.ts";
 

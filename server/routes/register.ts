@@ -34,6 +34,7 @@ export function registerAt(
       path: route.path.replace("/{path}", "/:path{[\\s\\S]+}"),
       middleware: upload?.spec ? [check, uploadReceiver.receiving(upload)] : check,
     };
-    app.openapi(checked as typeof route, handler as Handler<typeof route>);
+    const handle = upload?.spec ? uploadReceiver.withLargeValues(handler) : handler;
+    app.openapi(checked as typeof route, handle as Handler<typeof route>);
   };
 }

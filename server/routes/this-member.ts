@@ -15,8 +15,8 @@ import {
   type ThisMember,
   tasksOf,
 } from "../supervisor/this-member.ts";
+import { fedBy } from "./bodies/receive-uploads.ts";
 import type { AppOptions } from "./context.ts";
-import { fedBy } from "./receive-uploads.ts";
 import type { Register } from "./register.ts";
 
 export function thisMemberRoutes(on: Register, options: AppOptions): void {

@@ -14,6 +14,8 @@ const PAUSE_MS = 50;
 const MAX_LINE_BYTES = 4_096;
 /** The pipe is read this long after the command's end: a stray process may keep it open. */
 const END_TIMEOUT_MS = 250;
+/** Of the lines that come together, the last 100 are looked at. */
+const MAX_LINES = 100;
 const NEWLINE = 10;
 
 const ProgressSchema = ProgressEventSchema.omit({ type: true });
@@ -103,7 +105,7 @@ export async function readProgress(
   const countRead = limitFlow(stream);
   let rest: Buffer = Buffer.alloc(0);
   const report = (text: string) => {
-    for (const line of text.split("\n").toReversed()) {
+    for (const line of text.split("\n").slice(-MAX_LINES).toReversed()) {
       const progress = readProgressLine(line.trim());
       if (progress) return onProgress(progress);
     }

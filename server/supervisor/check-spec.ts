@@ -64,7 +64,7 @@ export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec 
   const { spec, uploads } = request;
   const { runtimes, fetchRules } = rules;
   checkSandbox(spec.sandbox, rules);
-  checkCommand(spec, rules);
+  checkCommand(request, rules);
   const call = runtimes.callOf(spec);
   const runtime = call ? runtimes.of(call) : runtimes.command;
   const limits = tightened(rules.confinement.limits, spec.limits);
@@ -109,7 +109,7 @@ function deadlineOf(
 
 /** Refuses commands outside the pool's allow-list, and functions, which could start any program. */
 function checkCommand(
-  { command, function: fn, task, env = {}, files }: ChildSpec,
+  { spec: { command, function: fn, task, env = {}, files }, uploads }: ChildRequest,
   { pool, confinement }: PoolRules,
 ): void {
   const allowed = confinement.grants.commands;
@@ -126,5 +126,6 @@ function checkCommand(
     );
   // Runtimes load modules from the workspace, their home: a file there would replace the task's
   // code.
-  if (task && files) throw refuse("the commands it allows, and tasks without files");
+  if (task && (files || uploads?.files.length))
+    throw refuse("the commands it allows, and tasks without files");
 }

@@ -4,6 +4,7 @@ import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
+import type { HeldBytes, Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
@@ -12,7 +13,7 @@ import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
-import { EventLog } from "./output/event-log.ts";
+import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { ChildStdin } from "./stdin.ts";
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
@@ -24,10 +25,12 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
   readonly graceMs: number;
+  /** The account of the memory that callers hold. */
+  readonly heldBytes: HeldBytes;
 }
 
 export class Child {
-  readonly log = new EventLog();
+  readonly log: EventLog;
   readonly stdin: ChildStdin;
   readonly #exit = Promise.withResolvers<void>();
   /** Resolves when nothing of the process is left. The slot is free then. */
@@ -36,6 +39,8 @@ export class Child {
   readonly finished: Promise<void>;
   readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
   readonly #startedMs = performance.now();
+  /** The memory that the log holds. */
+  readonly #held: Holding;
   readonly #fetching = new AbortController();
   readonly #launched = Promise.withResolvers<SandboxedProcess | undefined>();
   #info: ChildInfo;
@@ -53,7 +58,9 @@ export class Child {
     // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
-    const { deadlineMs, reference, rules } = options;
+    const { deadlineMs, reference, rules, client } = options;
+    this.#held = options.heldBytes.open(client);
+    this.log = new EventLog(RING_BYTES, this.#held);
     const startedMs = Date.now();
     const deadlineAt =
       deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString();
@@ -83,6 +90,10 @@ export class Child {
 
   get reference(): ChildReference {
     return this.#options.reference;
+  }
+
+  get client(): string {
+    return this.#options.client;
   }
 
   get info(): ChildInfo {
@@ -128,6 +139,7 @@ export class Child {
 
   /** Removes the artifacts. The log stays with its readers. */
   close(): void {
+    this.#held.release();
     void this.#artifacts?.close();
   }
 
@@ -141,6 +153,7 @@ export class Child {
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
     });
     const release = uploads?.hold();
+    const releaseMemory = uploads?.memory?.hold();
     let files: Readable | undefined;
     let ending: Ending;
     try {
@@ -171,6 +184,7 @@ export class Child {
     this.stdin.close();
     this.#exit.resolve();
     release?.();
+    releaseMemory?.();
     // A slow reader holds back the output, which must not hold back the status.
     const outputs = streams.end();
     this.#artifacts = await streams.artifacts();

@@ -10,7 +10,9 @@ const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 const MAX_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {
-  readonly #timers = new Map<Child, NodeJS.Timeout>();
+  readonly #kept = new Map<Child, { readonly timer: NodeJS.Timeout; readonly bytes: number }>();
+  #eventBytes = 0;
+  #artifactBytes = 0;
   readonly #forgottenIds = new Set<string>();
   readonly #onForget: (child: Child) => void;
 
@@ -26,20 +28,30 @@ export class RememberedChildren {
    * @param rememberMs milliseconds until the child is forgotten.
    */
   add(child: Child, rememberMs: number): void {
-    this.#timers.set(child, setTimeout(() => this.#forget(child), rememberMs).unref());
-    const children = [...this.#timers.keys()];
-    let eventBytes = children.reduce((sum, { log }) => sum + log.heldBytes, 0);
-    let artifactBytes = children.reduce((sum, { artifacts }) => sum + (artifacts?.bytes ?? 0), 0);
-    for (const oldest of children) {
+    const timer = setTimeout(() => this.#forget(child), rememberMs).unref();
+    const bytes = child.log.heldBytes;
+    this.#kept.set(child, { timer, bytes });
+    this.#eventBytes += bytes;
+    this.#artifactBytes += child.artifacts?.bytes ?? 0;
+    for (const [oldest] of this.#kept) {
       const isWithinBounds =
-        this.#timers.size <= MAX_CHILDREN &&
-        eventBytes <= MAX_EVENT_BYTES &&
-        artifactBytes <= MAX_ARTIFACT_BYTES;
+        this.#kept.size <= MAX_CHILDREN &&
+        this.#eventBytes <= MAX_EVENT_BYTES &&
+        this.#artifactBytes <= MAX_ARTIFACT_BYTES;
       if (oldest === child || isWithinBounds) break;
-      eventBytes -= oldest.log.heldBytes;
-      artifactBytes -= oldest.artifacts?.bytes ?? 0;
       this.#forget(oldest);
     }
+  }
+
+  /**
+   * Forgets the oldest child, or the oldest one of a caller, because its bytes are needed. False
+   * when there is none.
+   */
+  forgetOldest(caller?: string): boolean {
+    const children = [...this.#kept.keys()];
+    const oldest = children.find(({ client }) => caller === undefined || client === caller);
+    if (oldest) this.#forget(oldest);
+    return oldest !== undefined;
   }
 
   /** Whether a child of this id was kept and has been forgotten. */
@@ -49,12 +61,15 @@ export class RememberedChildren {
 
   /** Forgets all children. */
   clear(): void {
-    for (const child of [...this.#timers.keys()]) this.#forget(child);
+    for (const [child] of this.#kept) this.#forget(child);
   }
 
   #forget(child: Child): void {
-    clearTimeout(this.#timers.get(child));
-    this.#timers.delete(child);
+    const kept = this.#kept.get(child);
+    clearTimeout(kept?.timer);
+    this.#kept.delete(child);
+    this.#eventBytes -= kept?.bytes ?? 0;
+    this.#artifactBytes -= child.artifacts?.bytes ?? 0;
     child.close();
     this.#forgottenIds.add(child.id);
     if (this.#forgottenIds.size > MAX_FORGOTTEN_IDS)

@@ -5,6 +5,7 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import {
   type CheckedSpec,
@@ -31,12 +32,14 @@ export interface SupervisorOptions extends PoolRules {
   readonly graceMs: number;
   /** Milliseconds for which children that have ended are remembered. */
   readonly rememberMs: number;
+  /** The account of the memory that callers hold. */
+  readonly heldBytes: HeldBytes;
 }
 
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder"
+  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes"
 >;
 
 /** A caller's claim to a slot. */
@@ -67,6 +70,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { pool, member, maxChildren, maxQueue } = options;
+    options.heldBytes.onFull((caller) => this.#remembered.forgetOldest(caller));
     this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
   }
 
@@ -202,7 +206,7 @@ export class Supervisor {
     this.#checkFence();
     const { spec, lifetime, uploads, deadlineMs } = checked;
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
-    const { pool, member, url, graceMs, folder } = this.options;
+    const { pool, member, url, graceMs, folder, heldBytes } = this.options;
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       ...checked,
@@ -211,6 +215,7 @@ export class Supervisor {
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       client,
       folder,
+      heldBytes,
       // A caller that claims a slot names what remains of its deadline. The default counts from its
       // request for the slot.
       deadlineMs:

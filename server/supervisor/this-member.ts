@@ -55,11 +55,10 @@ export function childrenOf(
 
 /** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */
 function carries(child: ChildInfo, labels: readonly string[]): boolean {
-  return labels.every((label) =>
-    Object.entries(child.labels).some(
-      ([name, value]) => label === name || label === `${name}=${value}`,
-    ),
-  );
+  if (labels.length === 0) return true;
+  const pairs = Object.entries(child.labels).map(([name, value]) => `${name}=${value}`);
+  const carried = new Set([...Object.keys(child.labels), ...pairs]);
+  return labels.every((label) => carried.has(label));
 }
 
 /** @throws {PoolError} `pool_not_found` where this member does not serve the pool. */

@@ -3,21 +3,23 @@
  * has released them.
  */
 import { type Part, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
+import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { Spool } from "./spool.ts";
 
 export class Uploads {
+  /** The memory that the request holds. The child is a holder too, to its end. */
+  readonly memory: Holding | undefined;
   readonly #spool: Spool;
-  readonly #onRelease: () => void;
+  /** The bytes on disk. */
+  readonly #stored: Holding;
   readonly #parts = new Map<string, Part>();
   #holders = 0;
 
-  /**
-   * @param onRelease is called when the last holder has released the parts. The spool is closed
-   *   then.
-   */
-  constructor(spool: Spool, onRelease: () => void) {
+  /** @param stored the account of the bytes on disk. The parts release it. */
+  constructor(spool: Spool, stored: Holding, memory?: Holding) {
     this.#spool = spool;
-    this.#onRelease = onRelease;
+    this.#stored = stored;
+    this.memory = memory;
   }
 
   /** Every part, the input included, to be sent to another member. */
@@ -35,9 +37,20 @@ export class Uploads {
     return this.parts.filter((part) => part !== this.stdin);
   }
 
-  /** Keeps a part. The caller is a holder, and keeps one part at a time. */
+  /**
+   * Keeps a part. The caller is a holder, and keeps one part at a time.
+   *
+   * @throws {PoolError} see {@link Holding.grow}.
+   */
   async keep(name: string, body: AsyncIterable<Buffer>): Promise<void> {
-    this.#parts.set(name, { name, ...(await this.#spool.add(body)) });
+    this.#parts.set(name, { name, ...(await this.#spool.add(this.#counted(body))) });
+  }
+
+  async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+    for await (const piece of body) {
+      this.#stored.grow(piece.length);
+      yield piece;
+    }
   }
 
   /** Makes the caller a holder until it calls the returned function. */
@@ -49,7 +62,7 @@ export class Uploads {
       isHolder = false;
       this.#holders -= 1;
       if (this.#holders > 0) return;
-      this.#onRelease();
+      this.#stored.release();
       void this.#spool.close();
     };
   }

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { outputBytes } from "../../sdk/typescript/node.ts";
+import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";
 import type { Runtime } from "../../server/runtimes/runtime.ts";
 import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
@@ -257,6 +258,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
     confinement: confinement(),
     folder: "/nonexistent",
     deadlineMs: undefined,
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => 1e9, shared: false }),
     graceMs: 1_000,
   });
   const reader = child.log.read({ lossless: true });

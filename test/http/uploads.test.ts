@@ -385,7 +385,7 @@ test("the limits of an upload, of its spec and of all uploads together hold", as
   });
   // All uploads together may take four times the largest.
   await until("the fifth to be refused", () => answers.length > 0);
-  expect(answers).toEqual([429]);
+  expect(answers).toEqual([503]);
   for (const open of others) open.destroy();
   await until("the room to be free again", async () => {
     const response = await send(

@@ -1,6 +1,7 @@
 /** A child whose process is played by the test. */
 import { PassThrough, type Readable } from "node:stream";
 import { expect, test } from "vitest";
+import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";
 import type { Outcome, Work } from "../../server/runtimes/runtime.ts";
 import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
@@ -66,6 +67,7 @@ function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
     confinement: confinement(),
     folder: "/nowhere",
     deadlineMs: undefined,
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => 1e9, shared: false }),
     graceMs: 0,
   });
   return {

@@ -53,7 +53,7 @@ describe("EventLog", () => {
     ]);
     expect(second).toEqual(first);
     expect(late).toEqual(first);
-    expect(JSON.parse(first[0]?.data ?? "")).toEqual({ type: "stdout", text: "one" });
+    expect(JSON.parse(String(first[0]?.data))).toEqual({ type: "stdout", text: "one" });
   });
 
   test("a terminal event closes it", () => {
@@ -75,7 +75,7 @@ describe("EventLog", () => {
     const waiting = log.untilWritable().then(() => {
       writable = true;
     });
-    expect(JSON.parse((await next(entries)).data).text).toBe(outputAt(0, 60));
+    expect(JSON.parse(String((await next(entries)).data)).text).toBe(outputAt(0, 60));
     expect(writable).toBe(false);
     // An entry counts as read when the loop asks for the next one.
     await next(entries);
@@ -99,7 +99,7 @@ describe("EventLog", () => {
       log.append(RESULT);
       const entries = await all(log.read());
       expect(entries.length).toBe(1 + RING_ENTRIES);
-      expect(JSON.parse(entries[0]?.data ?? "")).toEqual({ type: "gap", droppedBytes: 1_000 });
+      expect(JSON.parse(String(entries[0]?.data))).toEqual({ type: "gap", droppedBytes: 1_000 });
     },
   );
 
@@ -120,10 +120,10 @@ describe("EventLog", () => {
     log.append(RESULT);
     const gap = await next(entries);
     expect(gap.type).toBe("gap");
-    const { droppedBytes } = JSON.parse(gap.data) as { droppedBytes: number };
+    const { droppedBytes } = JSON.parse(String(gap.data)) as { droppedBytes: number };
     const rest = await within("the rest", collect({ [Symbol.asyncIterator]: () => entries }));
     const text = rest
-      .map(({ data }) => (JSON.parse(data) as { text?: string }).text ?? "")
+      .map(({ data }) => (JSON.parse(String(data)) as { text?: string }).text ?? "")
       .join("");
     expect(text).toBe(outputAt(droppedBytes, 500 - droppedBytes));
     expect(rest[0]?.id).toBe(gap.id + 1);
@@ -152,10 +152,10 @@ describe("EventLog", () => {
     log.append(RESULT);
     const [gap, ...rest] = await all(log.read({ after: 3 }));
     const kept = rest.reduce(
-      (sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0),
+      (sum, { data }) => sum + ((JSON.parse(String(data)) as { text?: string }).text?.length ?? 0),
       0,
     );
-    expect(JSON.parse(gap?.data ?? "")).toEqual({ type: "gap", droppedBytes: 50 - 15 - kept });
+    expect(JSON.parse(String(gap?.data))).toEqual({ type: "gap", droppedBytes: 50 - 15 - kept });
   });
 
   test("an id that is still to come is invalid_request, and says what was expected", () => {
@@ -187,11 +187,11 @@ describe("EventLog", () => {
     log.append(RESULT);
     const [gap, ...rest] = await all(log.read());
     const kept = rest.reduce(
-      (sum, { data }) => sum + ((JSON.parse(data) as { text?: string }).text?.length ?? 0),
+      (sum, { data }) => sum + ((JSON.parse(String(data)) as { text?: string }).text?.length ?? 0),
       0,
     );
     expect(kept).toBeLessThanOrEqual(10_000);
-    expect(kept + (JSON.parse(gap?.data ?? "") as { droppedBytes: number }).droppedBytes).toBe(
+    expect(kept + (JSON.parse(String(gap?.data)) as { droppedBytes: number }).droppedBytes).toBe(
       total,
     );
   });
@@ -238,7 +238,8 @@ describe("a lossless reader that is cut", () => {
       write(log, outputAt(180, 60));
       expect(log.writable).toBe(false);
       const texts = [];
-      for (let count = 0; count < 3; count++) texts.push(JSON.parse((await next(heir)).data).text);
+      for (let count = 0; count < 3; count++)
+        texts.push(JSON.parse(String((await next(heir)).data)).text);
       expect(texts.join("")).toBe(outputAt(60, 180));
       expect(log.writable).toBe(true);
     },
@@ -419,7 +420,7 @@ async function readBy(
     for await (const { id, type, data } of log.read({ after, lossless })) {
       expect(id).toBeGreaterThan(after);
       after = id;
-      const event = JSON.parse(data) as { text?: string; droppedBytes?: number };
+      const event = JSON.parse(String(data)) as { text?: string; droppedBytes?: number };
       if (type === "stdout") {
         expect(event.text).toBe(outputAt(offset, event.text?.length ?? 0));
         offset += event.text?.length ?? 0;

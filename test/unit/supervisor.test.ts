@@ -2,6 +2,7 @@
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
+import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";
 import type { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
 import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
@@ -61,6 +62,7 @@ function open() {
     maxDeadlineMs: undefined as number | undefined,
     defaultDeadlineMs: 60_000,
     runtimes,
+    heldBytes: new HeldBytes({ what: "requests", maxBytes: () => 1e9, shared: false }),
     graceMs: 0,
     rememberMs: 1_000,
     fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),

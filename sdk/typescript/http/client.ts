@@ -2,6 +2,7 @@
 import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { Multipart, type Part } from "./multipart.ts";
+import { jsonBody } from "./raw-json.ts";
 import type { Answer, Body, Transport } from "./transport.ts";
 
 export type { Answer } from "./transport.ts";
@@ -190,7 +191,9 @@ function encoded({ body, parts = [] }: RequestOptions): {
   }
   if (body instanceof Uint8Array || Symbol.asyncIterator in body)
     return { body: body as Body, headers: { "content-type": "application/octet-stream" } };
-  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const { json, length } = jsonBody(body);
+  const headers = { "content-type": "application/json", ...length };
+  return { body: json, headers };
 }
 
 /** A redirect is not followed: it would carry the token to another server. */

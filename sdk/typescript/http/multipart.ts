@@ -1,5 +1,7 @@
 /** A child spec and files as one multipart body, whose files are read while they are sent. */
 
+import { bytesOf, jsonPieces } from "./raw-json.ts";
+
 /** A part of a body, such as a file, whose size is known before it is read. */
 export interface Part {
   /** The path of a file in the workspace, or the name of another part. */
@@ -33,7 +35,8 @@ export class Multipart {
       );
     this.#pieces = [
       head(SPEC_PART, "\r\ncontent-type: application/json"),
-      utf8.encode(`${JSON.stringify(spec)}\r\n`),
+      ...jsonPieces(spec).map(bytesOf),
+      utf8.encode("\r\n"),
       ...parts.flatMap((part) => [
         head(part.name, '; filename="file"\r\ncontent-type: application/octet-stream'),
         part,

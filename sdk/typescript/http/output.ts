@@ -31,6 +31,7 @@ export const MAX_OUTPUT_BYTES = 1_048_576;
 export class KeptOutput implements OutputStream {
   readonly #parts: Uint8Array[] = [];
   #room: number;
+  #length = 0;
   /** Whether bytes were dropped. */
   truncated = false;
 
@@ -42,8 +43,19 @@ export class KeptOutput implements OutputStream {
     const kept = bytes.subarray(0, this.#room);
     this.truncated ||= kept.length < bytes.length;
     this.#room -= kept.length;
+    this.#length += kept.length;
     if (kept.length > 0) this.#parts.push(kept);
     return true;
+  }
+
+  /** The number of bytes that are kept. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Keeps no more bytes. */
+  close(): void {
+    this.#room = 0;
   }
 
   /** It always has room, so it has no events. */
@@ -51,7 +63,7 @@ export class KeptOutput implements OutputStream {
   off(): void {}
 
   get bytes(): Uint8Array {
-    const bytes = new Uint8Array(this.#parts.reduce((sum, { length }) => sum + length, 0));
+    const bytes = new Uint8Array(this.length);
     let at = 0;
     for (const part of this.#parts) {
       bytes.set(part, at);

@@ -34,17 +34,24 @@ function isWhole(event: PoolEvent): boolean {
 /** An event with its number in the child's log, from 1 on; a `queued` event has none. */
 export type NumberedEvent = PoolEvent & { readonly id?: number };
 
+/** Parses the data of an event. */
+export type ParseEvent = (data: string) => PoolEvent | Promise<PoolEvent>;
+
 /**
  * The events in `bytes`, up to and including the terminal one, without those that this version does
  * not know. Leaving the loop early destroys the source.
  *
+ * @param parse default `JSON.parse`.
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
-export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
+export async function* readEvents(
+  bytes: AsyncIterable<Uint8Array>,
+  parse: ParseEvent = (data) => JSON.parse(data) as PoolEvent,
+) {
   try {
     for await (const { data, id } of frames(bytes)) {
       const event: NumberedEvent = {
-        ...(JSON.parse(data) as PoolEvent),
+        ...(await parse(data)),
         ...(id !== undefined && { id: Number(id) }),
       };
       if (!isKnown(event)) continue;

@@ -4,7 +4,7 @@ import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
 import type { Answer, Client } from "./client.ts";
 import { neverSent } from "./faults.ts";
-import { readEvents } from "./read-events.ts";
+import { type ParseEvent, readEvents } from "./read-events.ts";
 
 /** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
 const TRIES = 6;
@@ -23,6 +23,8 @@ export interface ChildLocator {
 }
 
 export interface ResumeOptions {
+  /** Parses the data of events. Default `JSON.parse`. */
+  readonly parse?: ParseEvent | undefined;
   readonly client: Client;
   readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
@@ -121,7 +123,7 @@ export function resumeEvents(
   let { id, after } = known ?? {};
   return resumed(answer, {
     ...options,
-    read: ({ status, body }) => (status === 204 ? [] : readEvents(body)),
+    read: ({ status, body }) => (status === 204 ? [] : readEvents(body, options.parse)),
     advance: (event) => {
       if (event.type === "placed") id = event.child.id;
       after = event.id ?? after;

@@ -16,7 +16,7 @@ import {
 import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts";
 import { type MemberClient, RemoteMember } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { keyOfChild, nextOf, type Page, type PageOf, pageOf } from "./pages.ts";
+import { keyOfChild, mergedPage, nextOf, type Page, type PageOf } from "./pages.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
@@ -101,19 +101,16 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   /** One page of the children of a pool, merged from a page of each member. */
   async childrenPage(pool: string, filter: ChildFilter & Page): Promise<PoolChildList> {
-    const ask = (member: MemberClient<unknown>, signal: AbortSignal) =>
-      member.children(pool, filter, signal);
     const unreachable: string[] = [];
     let merged: PageOf<ChildInfo> = { entries: [], nextCursor: undefined };
-    // Each batch is merged at once, so that no more than one batch of pages is held.
-    for await (const batch of this.#askInBatches(pool, ask)) {
-      const pages = batch.flatMap(({ answer }) => answer ?? []);
+    // Each page is merged as it comes, so that few are held, and none takes long.
+    const ask = async (member: MemberClient<unknown>, signal: AbortSignal) => {
+      const page = await member.children(pool, filter, signal);
+      merged = mergedPage([merged, page], { ...filter, keyOf: keyOfChild });
+      return true;
+    };
+    for await (const batch of this.#askInBatches(pool, ask))
       unreachable.push(...batch.filter(({ answer }) => !answer).map(({ member }) => member.name));
-      const all = [merged, ...pages];
-      const more = all.some(({ nextCursor }) => nextCursor !== undefined);
-      const entries = all.flatMap((each) => each.entries);
-      merged = pageOf(entries, { ...filter, keyOf: keyOfChild, more });
-    }
     return { children: [...merged.entries], unreachable, ...nextOf(merged) };
   }
 

@@ -15,7 +15,13 @@ const WAIT_AT = 2;
 /** Refusals of a member that lacks the task or the runtime. */
 const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
 /** Refusals that concern the caller. The caller gets one when no member answers better. */
-const ABOUT_CALLER = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
+const ABOUT_CALLER = new Set([
+  ...UNFIT,
+  "unauthorized",
+  "forbidden",
+  "too_many_requests",
+  "overloaded",
+]);
 /** Refusals of a member that has no slot to give now. */
 const FULL = new Set(["at_capacity", "draining", "fenced"]);
 /** Refusals after which another member is tried, because nothing was run. */
@@ -25,6 +31,7 @@ const TRY_ELSEWHERE = new Set([
   "slot_not_found",
   "pool_not_found",
   "too_many_requests",
+  "overloaded",
 ]);
 
 /** The members of the pools, and the way to ask each of them. */

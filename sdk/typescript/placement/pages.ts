@@ -23,6 +23,9 @@ const MAX_LIMIT = 1_000;
 /** 1,000 pages, which is a million entries. A longer listing is most likely an endless one. */
 const MAX_PAGES = 1_000;
 
+/** 1 MiB of entries on a page, but at least one entry. */
+const MAX_PAGE_CHARS = 1_048_576;
+
 /** A child's place in a listing: by its start, then by its id. */
 export function keyOfChild({ startedAt, id }: { startedAt: string; id: string }): string {
   return `${startedAt}_${id}`;
@@ -33,9 +36,9 @@ function compare(a: string, b: string): number {
 }
 
 /**
- * The page of these entries, sorted by their keys.
+ * The page of these entries, sorted by their keys. It ends early where its JSON would be too long.
  *
- * @param more whether more entries follow than are given.
+ * @param until the last key up to which all entries are given. Default: all of them are.
  */
 export function pageOf<T>(
   entries: readonly T[],
@@ -43,20 +46,38 @@ export function pageOf<T>(
     limit,
     cursor = "",
     keyOf,
-    more = false,
-  }: Page & { keyOf(entry: NoInfer<T>): string; more?: boolean },
+    until,
+  }: Page & { keyOf(entry: NoInfer<T>): string; until?: string | undefined },
 ): PageOf<T> {
   const keyed = entries
     .map((entry) => ({ entry, key: keyOf(entry) }))
-    .filter(({ key }) => key > cursor)
+    .filter(({ key }) => key > cursor && (until === undefined || key <= until))
     .sort((a, b) => compare(a.key, b.key));
-  const page = keyed.slice(0, limit);
+  let chars = 0;
+  const tooLong = keyed.slice(0, limit).findIndex(({ entry }) => {
+    chars += JSON.stringify(entry).length;
+    return chars > MAX_PAGE_CHARS;
+  });
+  const page = keyed.slice(0, tooLong < 0 ? limit : Math.max(1, tooLong));
   const last = page.at(-1);
-  const isLast = keyed.length <= limit && !more;
+  const isLast = keyed.length === page.length && until === undefined;
   return {
     entries: page.map(({ entry }) => entry),
     nextCursor: isLast || !last ? undefined : last.key,
   };
+}
+
+/** One page of two listings together, each of them one page of its own. */
+export function mergedPage<T>(
+  pages: readonly PageOf<T>[],
+  options: Page & { keyOf(entry: NoInfer<T>): string },
+): PageOf<T> {
+  // Behind the end of a page, entries of its listing are missing.
+  const [until] = pages.flatMap(({ nextCursor }) => nextCursor ?? []).sort(compare);
+  return pageOf(
+    pages.flatMap(({ entries }) => entries),
+    { ...options, until },
+  );
 }
 
 /** The cursor of the next page as an answer has it: absent on the last page. */

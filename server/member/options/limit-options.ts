@@ -20,6 +20,13 @@ export const LIMIT_OPTIONS = {
     default: GIB,
     reload: true,
   },
+  maxHeldBytes: {
+    value: "BYTES",
+    doc: "Bytes of memory that all requests hold; half of it for one caller with a token.",
+    schema: whole(MIB, 1024 * GIB),
+    otherwise: "an eighth of the memory, from 64 MiB to 1 GiB",
+    reload: true,
+  },
   sourceCacheBytes: {
     value: "BYTES",
     doc: "Bytes of functions' sources that are kept for callers who name them by their hashes.",

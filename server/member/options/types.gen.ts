@@ -54,6 +54,11 @@ export interface TableOptions {
    */
   readonly maxUploadBytes?: number | undefined;
   /**
+   * Bytes of memory that all requests hold; half of it for one caller with a token. A reload
+   * takes it.
+   */
+  readonly maxHeldBytes?: number | undefined;
+  /**
    * Bytes of functions' sources that are kept for callers who name them by their hashes.
    * Default 67108864.
    */

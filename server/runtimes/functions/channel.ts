@@ -4,6 +4,8 @@
  */
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
+import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
+import { isValue, LargeJson, SMALL_BYTES, withRawValue } from "../../http/bodies/large-json.ts";
 import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
 import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
@@ -11,8 +13,20 @@ const NEWLINE = 10;
 /** 16 MiB per line; a longer one is refused. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** A line; or the end of the channel without one; or a line that is too long. */
-export type Received = { readonly line: string } | "ended" | "too long";
+/**
+ * A line, or the message in a long one; or the end of the channel without one; or a line that is
+ * too long or that nests too deep; or a long one that is no JSON.
+ */
+export type Received =
+  | { readonly line: string }
+  | { readonly message: unknown }
+  | "ended"
+  | "too long"
+  | "too deep"
+  | "malformed";
+
+/** Of the lines of progress that come together, the first 32 and the last are looked at. */
+const MAX_PROGRESS_LINES = 32;
 
 export class Channel {
   /** Called for bytes that arrive while nothing is being received. */
@@ -23,8 +37,12 @@ export class Channel {
   #settle: ((received: Received) => void) | undefined;
   #onProgress: ((progress: Progress) => void) | undefined;
   #isExpected: (line: string) => boolean = () => false;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  #line = new LargeJson(isValue, MAX_LINE_BYTES);
+  /** Why the line that is being read is no message. */
+  #flaw: "too deep" | "malformed" | undefined;
+  /** The number of lines of progress that came together, and the last of those beyond 32. */
+  #progressLines = 0;
+  #lastProgress: string | undefined;
   #isUp = false;
   #isClosed = false;
 
@@ -36,7 +54,8 @@ export class Channel {
       this.#isClosed = true;
       this.#ready.resolve(false);
       // A line without its newline counts as a line.
-      if (this.#bytes > 0) this.#endLine();
+      if (this.#line.bytes > 0) this.#endLine();
+      this.#endProgress();
       this.#answer("ended");
     });
   }
@@ -47,12 +66,13 @@ export class Channel {
   }
 
   send(message: ServerMessage): void {
-    this.#stream.write(`${JSON.stringify(message)}\n`);
+    for (const piece of lineOf(message)) this.#stream.write(piece);
   }
 
   /** Sends the only message to a configured runtime, and ends the stream after it. */
   end(message: Pick<Job, "args" | "context" | "export">): void {
-    this.#stream.end(`${JSON.stringify(message)}\n`);
+    for (const piece of lineOf(message)) this.#stream.write(piece);
+    this.#stream.end();
   }
 
   /**
@@ -87,32 +107,72 @@ export class Channel {
       const end = rest.indexOf(NEWLINE);
       const part = end < 0 ? rest : rest.subarray(0, end + 1);
       rest = rest.subarray(part.length);
-      this.#bytes += part.length;
-      if (this.#bytes > MAX_LINE_BYTES) {
+      if (this.#line.bytes + part.length > MAX_LINE_BYTES) {
         this.#answer("too long");
         return;
       }
-      this.#chunks.push(part);
-      if (end < 0) return;
-      this.#endLine();
+      this.#push(part);
+      if (end >= 0) this.#endLine();
+    }
+    this.#endProgress();
+    if (this.#line.bytes <= SMALL_BYTES) return;
+    // One turn of the loop may bring 2 MiB of a long line. Others go between its chunks.
+    this.#stream.pause();
+    setImmediate(() => this.#stream.resume());
+  }
+
+  #push(part: Buffer): void {
+    try {
+      this.#line.push(part);
+    } catch {
+      this.#flaw ??= this.#line.isTooDeep ? "too deep" : "malformed";
     }
   }
 
   #endLine(): void {
-    const bytes = this.#bytes;
-    const line = Buffer.concat(this.#chunks).toString("utf8").trimEnd();
+    const { bytes } = this.#line;
+    const received = this.#received();
     this.#reset();
+    const line = typeof received === "object" && "line" in received ? received.line : "";
     if (isProgressMessage(line)) {
       this.#countProgress(bytes);
-      const progress = readProgressMessage(line);
-      if (progress) this.#onProgress?.(progress);
+      this.#progressLines += 1;
+      if (this.#progressLines > MAX_PROGRESS_LINES) this.#lastProgress = line;
+      else this.#reportProgress(line);
     } else if (!this.#isUp && line === READY_LINE) {
       this.#isUp = true;
       this.#ready.resolve(true);
-    } else if (!this.#settle || !this.#isExpected(line)) this.#answer({ line });
+    } else if (!this.#settle || !this.#isExpected(line)) this.#answer(received);
+  }
+
+  #received(): Received {
+    const { smallText } = this.#line;
+    if (smallText !== undefined) return { line: smallText.trimEnd() };
+    // Progress that is too long is ignored, whatever follows.
+    const { beginning } = this.#line;
+    if (isProgressMessage(beginning)) return { line: beginning };
+    if (this.#flaw) return this.#flaw;
+    try {
+      return { message: withRawValue(this.#line.parse()) };
+    } catch {
+      return "malformed";
+    }
+  }
+
+  #reportProgress(line: string): void {
+    const progress = readProgressMessage(line);
+    if (progress) this.#onProgress?.(progress);
+  }
+
+  /** Reports the last of the lines of progress that came together. */
+  #endProgress(): void {
+    if (this.#lastProgress !== undefined) this.#reportProgress(this.#lastProgress);
+    this.#progressLines = 0;
+    this.#lastProgress = undefined;
   }
 
   #answer(received: Received): void {
+    this.#endProgress();
     const settle = this.#settle;
     this.#settle = undefined;
     this.#onProgress = undefined;
@@ -122,7 +182,14 @@ export class Channel {
   }
 
   #reset(): void {
-    this.#chunks = [];
-    this.#bytes = 0;
+    this.#line = new LargeJson(isValue, MAX_LINE_BYTES);
+    this.#flaw = undefined;
   }
+}
+
+/** A message as one line of JSON, in pieces. */
+function lineOf(message: object): (string | Uint8Array)[] {
+  const pieces = jsonPieces(message);
+  // The last piece is text: it closes the object.
+  return [...pieces.slice(0, -1), `${pieces.at(-1)}\n`];
 }

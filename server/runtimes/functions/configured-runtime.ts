@@ -14,18 +14,19 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
+import { RawJson } from "../../../sdk/typescript/http/raw-json.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import { SOURCE_PLACEHOLDER } from "../configured.ts";
 import { contextEnvironment, type Outcome, type Runtime, type Work } from "../runtime.ts";
 import type { Received } from "./channel.ts";
-import { outcomeOfReport, outcomeWithoutReport } from "./report.ts";
+import { boundedError, messageIn, outcomeOfReport, outcomeWithoutReport } from "./report.ts";
 import { END_TIMEOUT_MS, Worker } from "./worker.ts";
 
 /** The path of the source inside a sandbox. */
 const SOURCE = "/run/distributed-pool/source";
 
 const AnswerSchema = z.union([
-  z.strictObject({ value: z.json() }),
+  z.strictObject({ value: z.union([z.instanceof(RawJson), z.json()]) }),
   z.strictObject({ error: FunctionErrorSchema }),
 ]);
 
@@ -79,13 +80,14 @@ async function callOnce(
 }
 
 function outcomeOfAnswer(received: Exclude<Received, "ended">): Outcome {
-  if (received === "too long") return outcomeOfReport(received, "json");
+  if (received === "too long" || received === "too deep") return outcomeOfReport(received, "json");
   try {
-    const answer = AnswerSchema.parse(JSON.parse(received.line));
+    if (received === "malformed") throw new Error("no JSON");
+    const answer = AnswerSchema.parse(messageIn(received));
     if ("value" in answer) return { kind: "returned", value: answer.value };
     return {
       kind: "threw",
-      error: answer.error,
+      error: boundedError(answer.error),
       detail: `${answer.error.name}: ${answer.error.message}`,
     };
   } catch {

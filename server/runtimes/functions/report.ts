@@ -1,7 +1,9 @@
 /** Reads how a job ended from the runner's report, which the function may have forged. */
 import { z } from "zod";
+import { type FunctionError, MAX_DETAIL, shortened } from "../../../openapi/errors.ts";
 import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
 import { MAX_NESTING, nestsAtMost } from "../../../openapi/schemas/values.ts";
+import { RawJson } from "../../../sdk/typescript/http/raw-json.ts";
 import type { Exit } from "../../sandbox/sandbox.ts";
 import { notStarted, type Outcome, type StartedWork } from "../runtime.ts";
 import { MAX_LINE_BYTES, type Received } from "./channel.ts";
@@ -23,12 +25,15 @@ const ReportSchema = z.discriminatedUnion("kind", [
 ]) satisfies z.ZodType<Report>;
 
 /** A report, or the reason why the line is none. */
-export type ReadReport = Report | "malformed" | "too long";
+export type ReadReport = Report | "malformed" | "too long" | "too deep";
+
+/** The most characters of what a function throws. */
+const MAX_ERROR = { name: 255, message: MAX_DETAIL, stack: 2 * MAX_DETAIL };
 
 export function readReport(received: Exclude<Received, "ended">, { marker }: Job): ReadReport {
-  if (received === "too long") return received;
+  if (typeof received === "string") return received;
   try {
-    const report = ReportSchema.safeParse(JSON.parse(received.line)).data;
+    const report = ReportSchema.safeParse(messageIn(received)).data;
     return report && report.marker === marker ? report : "malformed";
   } catch {
     return "malformed";
@@ -43,15 +48,34 @@ export function outcomeOfReport(
     return cannotTravel(
       `expected a value of at most ${MAX_LINE_BYTES} bytes of JSON; it is larger`,
     );
+  if (report === "too deep") return tooDeep();
   if (report === "malformed")
     return { kind: "crashed", detail: "the function's process sent a report that is not one" };
   const { cpuMs, maxRssBytes, marker: _, clean: __, ...rest } = report;
-  if (rest.kind === "returned" && !nestsAtMost(rest.value, MAX_NESTING))
-    return cannotTravel(`expected a value nested at most ${MAX_NESTING} levels deep; it is deeper`);
+  const isRaw = rest.kind === "returned" && rest.value instanceof RawJson;
+  if (rest.kind === "returned" && !isRaw && !nestsAtMost(rest.value, MAX_NESTING)) return tooDeep();
   const usage = { cpuMs, maxRssBytes };
   return rest.kind === "returned" && encoding === "devalue"
     ? { ...rest, encoding, usage }
-    : { ...rest, usage };
+    : { ...(rest.kind === "threw" ? { ...rest, error: boundedError(rest.error) } : rest), usage };
+}
+
+/** The message in a line. @throws {SyntaxError} for a line that is no JSON. */
+export function messageIn(received: Exclude<Received, string>): unknown {
+  return "line" in received ? JSON.parse(received.line) : received.message;
+}
+
+/** An error without what is beyond the bounds of its texts. */
+export function boundedError({ name, message, stack }: FunctionError): FunctionError {
+  return {
+    name: shortened(name, MAX_ERROR.name),
+    message: shortened(message, MAX_ERROR.message),
+    ...(stack !== undefined && { stack: shortened(stack, MAX_ERROR.stack) }),
+  };
+}
+
+function tooDeep(): Outcome {
+  return cannotTravel(`expected a value nested at most ${MAX_NESTING} levels deep; it is deeper`);
 }
 
 /** The outcome of a process that ended without a report. */

@@ -17,6 +17,7 @@ import {
   isTerminalType,
   type PoolEvent,
 } from "../../../openapi/events.ts";
+import type { Holding } from "../../http/bodies/held-bytes.ts";
 import { LogEntry, type OutputEncoding, outputEvent } from "./log-entry.ts";
 import { type LogAccess, LogReader } from "./log-reader.ts";
 import { Ring } from "./ring.ts";
@@ -52,6 +53,7 @@ export interface ReadOptions {
 
 export class EventLog {
   readonly #maxBytes: number;
+  readonly #held: Holding | undefined;
   readonly #ring = new Ring();
   readonly #readers = new Set<LogReader>();
   readonly #access: LogAccess = {
@@ -63,9 +65,13 @@ export class EventLog {
   /** Resolves when the log is writable again. */
   #writableAgain: PromiseWithResolvers<void> | undefined;
 
-  /** @param maxBytes the bound of the ring, in bytes of output. */
-  constructor(maxBytes = RING_BYTES) {
+  /**
+   * @param maxBytes the bound of the ring, in bytes of output.
+   * @param held the account of the bytes. While it is full, no bytes are kept for cut readers.
+   */
+  constructor(maxBytes = RING_BYTES, held?: Holding) {
     this.#maxBytes = maxBytes;
+    this.#held = held;
   }
 
   /** Whether the server may read more output: no lossless reader is a whole ring behind. */
@@ -235,9 +241,10 @@ export class EventLog {
     for (let { oldest } = ring; oldest && ring.size > 1; { oldest } = ring) {
       const isWithinEntries = ring.size <= RING_ENTRIES;
       const isWithinBytes = ring.outputBytes - oldest.from <= this.#maxBytes;
-      const isInFlight = oldest.to > firstInFlight;
+      const isInFlight = oldest.to > firstInFlight && !this.#held?.isFull;
       if (oldest.id >= firstUnread || (isWithinEntries && (isWithinBytes || isInFlight))) break;
       ring.evict();
     }
+    this.#held?.set(ring.heldBytes);
   }
 }

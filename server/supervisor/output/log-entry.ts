@@ -1,6 +1,7 @@
 /** One event of a child, as the log keeps it and as its readers get it. */
 import { isUtf8 } from "node:buffer";
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
+import { jsonPieces, jsonText } from "../../../sdk/typescript/http/raw-json.ts";
 
 export type OutputEncoding = "text" | "base64";
 
@@ -16,7 +17,7 @@ export class LogEntry {
   readonly stdoutTo: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
-  #frameBytes: number | undefined;
+  #eventBytes: number | undefined;
 
   /** @param make gives the event each time it is read: output is held once, as bytes. */
   constructor(
@@ -45,17 +46,19 @@ export class LogEntry {
     return this.#make();
   }
 
-  /** The event as one line of JSON. */
-  get data(): string {
-    return JSON.stringify(this.event);
+  /** The event as one line of JSON: text, or bytes where a large value is in it. */
+  get data(): string | Uint8Array {
+    return jsonText(this.event);
   }
 
   /** The event as a frame of a server-sent stream. */
   get frame(): Buffer {
     if (this.#frame) return this.#frame;
-    const made = Buffer.from(`event: ${this.type}\nid: ${this.id}\ndata: ${this.data}\n\n`);
-    this.#frameBytes = made.length;
-    return made;
+    const head = `event: ${this.type}\nid: ${this.id}\ndata: `;
+    const { data } = this;
+    return typeof data === "string"
+      ? Buffer.from(`${head}${data}\n\n`)
+      : Buffer.concat([Buffer.from(head), data, Buffer.from("\n\n")]);
   }
 
   /** Keeps the frame for further readers. */
@@ -65,10 +68,10 @@ export class LogEntry {
 
   /** Bytes of memory that the entry holds. */
   get heldBytes(): number {
-    // An entry without output holds its event, such as a result with its value; its frame is about
-    // as large.
-    if (!this.bytes) this.#frameBytes ??= this.frame.length;
-    return (this.bytes?.length ?? this.#frameBytes ?? 0) + (this.#frame?.length ?? 0);
+    // An entry without output holds its event, such as a result with its value.
+    if (!this.bytes)
+      this.#eventBytes ??= jsonPieces(this.event).reduce((sum, { length }) => sum + length, 0);
+    return this.bytes?.length ?? this.#eventBytes ?? 0;
   }
 }
 

@@ -25,17 +25,17 @@ export class Ring {
     return this.#entries.get(this.#oldestId);
   }
 
-  /** Bytes of memory that the entries hold. */
-  get heldBytes(): number {
-    return [...this.#entries.values()].reduce((sum, entry) => sum + entry.heldBytes, 0);
-  }
+  /** Bytes of memory that the entries hold, apart from frames that are kept for more readers. */
+  heldBytes = 0;
 
   /** @param bytes the output that the event carries; undefined for other events. */
   push(type: EventType, make: () => PoolEvent, bytes?: Buffer): void {
     this.outputBytes += bytes?.length ?? 0;
     if (type === "stdout") this.stdoutBytes += bytes?.length ?? 0;
     const { nextId: id, outputBytes: to, stdoutBytes: stdoutTo } = this;
-    this.#entries.set(id, new LogEntry({ id, type, bytes, to, stdoutTo }, make));
+    const entry = new LogEntry({ id, type, bytes, to, stdoutTo }, make);
+    this.#entries.set(id, entry);
+    this.heldBytes += entry.heldBytes;
     this.nextId += 1;
   }
 
@@ -66,6 +66,7 @@ export class Ring {
     const { oldest } = this;
     if (!oldest) return;
     this.#offsets.push(oldest.to);
+    this.heldBytes -= oldest.heldBytes;
     this.#entries.delete(oldest.id);
     if (this.#offsets.length > MAX_OFFSETS * 2) this.#offsets = this.#offsets.slice(-MAX_OFFSETS);
   }

@@ -1,0 +1,75 @@
+/**
+ * Puts the large values of a child spec in their places, once the spec is known to be valid: data
+ * becomes a part on disk, as if it had come beside the spec, and arguments stay JSON.
+ */
+import { PoolError } from "../../../openapi/errors.ts";
+import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
+import { STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { rawList } from "../../../sdk/typescript/http/raw-json.ts";
+import { decodeBase64, decodeText } from "../../http/bodies/decode-string.ts";
+import type { LargeValue, ParsedJson } from "../../http/bodies/large-json.ts";
+import type { Uploads } from "../../workspace/uploads.ts";
+
+type Data = ChildSpec["stdin"] | NonNullable<ChildSpec["files"]>[string];
+
+export type SpecWithLargeValues = Pick<ChildSpec, "stdin" | "files" | "function" | "task">;
+
+/** The large text of a file or an input. */
+interface LargeData extends LargeValue {
+  readonly isBase64: boolean;
+}
+
+/**
+ * @param spec the spec with the texts that stand for its large values. It is changed.
+ * @param uploads receives the large files and the large input.
+ * @throws {PoolError} `invalid_request` for data that is not base64; the errors of `uploads`.
+ */
+export async function placeLargeValues(
+  spec: SpecWithLargeValues,
+  { large }: ParsedJson,
+  uploads: Uploads,
+): Promise<void> {
+  for (const work of [spec.function, spec.task]) {
+    const args = large.get(work?.args[0]);
+    if (work && args) work.args = rawList(args.bytes);
+  }
+  const stdin = largeData(spec.stdin, large);
+  if (stdin) {
+    await keep(STDIN_PART, stdin, uploads);
+    delete spec.stdin;
+  }
+  for (const [path, data] of Object.entries(spec.files ?? {})) {
+    const file = largeData(data, large);
+    if (!file) continue;
+    await keep(path, file, uploads);
+    delete spec.files?.[path];
+  }
+}
+
+function largeData(data: Data, large: ParsedJson["large"]): LargeData | undefined {
+  const isBase64 = typeof data === "object" && "base64" in data;
+  const text =
+    typeof data !== "object"
+      ? data
+      : "text" in data
+        ? data.text
+        : isBase64
+          ? data.base64
+          : undefined;
+  const value = large.get(text ?? "");
+  return value && { ...value, isBase64 };
+}
+
+async function keep(name: string, { path, bytes, isBase64 }: LargeData, uploads: Uploads) {
+  try {
+    await uploads.keep(name, isBase64 ? decodeBase64(bytes) : decodeText(bytes));
+  } catch (error) {
+    if (!(error instanceof PoolError) || error.code !== "invalid_request") throw error;
+    const pointer = path.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`);
+    throw invalid(pointer.join(""), error.message);
+  }
+}
+
+function invalid(path: string, message: string): PoolError {
+  return PoolError.of("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
+}

@@ -14,6 +14,7 @@ import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
 import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
+import { maxConnectionsOf } from "./member/max-connections.ts";
 import { MemberPools } from "./member/member-pools.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
@@ -56,6 +57,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const settings = settingsOf(options);
   const { host, log } = settings;
   const logError = (message: string) => log("error", message);
+  const maxConnections = maxConnectionsOf(settings);
   const tls = openTls(settings.tls, logError);
   onFailure(() => tls?.close());
   const auth = openAuth(settings, log);
@@ -71,6 +73,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     fetch: (request, env) => app.fetch(request, env),
     tls,
     requestTimeoutMs: settings.requestTimeoutMs,
+    maxConnections,
     logError,
   });
   onFailure(() => listener.server.close());
@@ -98,6 +101,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     client,
     access,
     auth,
+    connections: listener.connections,
     supervisors: pools.supervisors,
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),

@@ -1,6 +1,6 @@
 /** Access to pools through one member, the gateway, which places and forwards. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import type { Child as ChildInfo, ChildReference, Count } from "../../../openapi/types.gen.ts";
 import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";
 import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
@@ -80,6 +80,10 @@ export class GatewayAccess implements Access {
     return `${this.#url}/children/${encodeURIComponent(id)}`;
   }
 
+  directUrl({ url }: ChildReference): string | undefined {
+    return mayFollow(this.#url, url, this.#client.hasToken) ? url : undefined;
+  }
+
   drain(): Promise<Count> {
     return this.#ask(`${this.#url}/drain`, { method: "POST" });
   }
@@ -116,4 +120,18 @@ export class GatewayAccess implements Access {
   #of(pool: string) {
     return `${this.#url}/pools/${encodeURIComponent(pool)}`;
   }
+}
+
+const isLoopback = (url: URL) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+
+/**
+ * Whether a client of `from` may send its requests to `to`: never from https to http, and no token
+ * in clear beyond the machine.
+ */
+export function mayFollow(from: string, to: string, hasToken: boolean): boolean {
+  if (!URL.canParse(to)) return false;
+  const [source, target] = [new URL(from), new URL(to)];
+  if (target.protocol === "https:") return true;
+  if (target.protocol !== "http:" || source.protocol === "https:") return false;
+  return !hasToken || source.origin === target.origin || [source, target].every(isLoopback);
 }

@@ -191,6 +191,15 @@ export const MEMBER_OPTIONS = {
     default: 1_000,
     reload: true,
   },
+  maxConnections: {
+    value: "N",
+    doc:
+      "Connections open at a time. When all are taken, a new one replaces one without a request: " +
+      "at first those that have shown no valid token.",
+    schema: whole(16, 1_000_000),
+    otherwise: "what the limit of open files leaves beside the children, up to 10000",
+    reload: true,
+  },
   corsOrigin: {
     value: "ORIGIN",
     doc:

@@ -155,7 +155,7 @@ function watchRequests(server: Server, connections: Connections): void {
 function logFaults(server: Server, logError: ListenerOptions["logError"]): void {
   let last = "";
   const report = perMinute(({ failed }: { failed?: number }) =>
-    logError(`could not accept ${failed} connections in the last minute: ${last}`),
+    logError(`could not accept ${failed} connections: ${last}`),
   );
   server.on("error", (error) => {
     last = error.message;

@@ -43,8 +43,8 @@ export class Connections {
     this.max = options.max;
     this.#report = perMinute(({ refused = 0, evicted = 0 }) =>
       options.log(
-        `all ${this.max} connections are taken: refused ${refused} new ones and closed ` +
-          `${evicted} without a request in the last minute; --max-connections sets the limit`,
+        `all ${this.max} connections are taken: ${refused} refused, ${evicted} others closed ` +
+          "to make room; --max-connections sets the limit",
       ),
     );
   }

@@ -87,11 +87,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   tls?.onChange(() => transport.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
-  const limits = {
-    rateLimit: new RateLimit(settings.maxRate),
-    streamLimit: new StreamLimit(settings.maxStreams),
-    inFlight: new InFlight(),
-  };
+  const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const closedLast = [access, auth, tls, client];
   const member = new LocalMember({ ...parts, ...limits, closedLast });
@@ -115,6 +111,14 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, sandbox.level, auth !== undefined);
   return member;
+}
+
+function limitsOf({ maxRate, maxStreams }: Settings) {
+  return {
+    rateLimit: new RateLimit(maxRate),
+    streamLimit: new StreamLimit(maxStreams),
+    inFlight: new InFlight(),
+  };
 }
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {

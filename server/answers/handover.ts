@@ -31,7 +31,7 @@ export class HandedOver extends PoolError {
   }
 }
 
-/** What keeps a stream at this member until the end of its drain. */
+/** The reasons that keep a stream at this member until the end of its drain. */
 export interface Held {
   /** Whether the child is linked: it stops when this member lets go of its stream. */
   readonly link?: boolean;

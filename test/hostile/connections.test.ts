@@ -18,9 +18,10 @@ import { onPath } from "../helpers/programs.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+const PRLIMIT = "prlimit";
 const missing = !existsSync(CLI)
   ? "dist/ has not been built"
-  : !(hasOpenssl && onPath("prlimit"))
+  : !(hasOpenssl && onPath(PRLIMIT))
     ? "openssl or prlimit is missing"
     : undefined;
 
@@ -46,7 +47,7 @@ interface MemberUnderFlood {
 /** A member in a process of its own, with few descriptors. */
 async function startFlooded(args: readonly string[] = []): Promise<MemberUnderFlood> {
   const child = spawn(
-    "prlimit",
+    PRLIMIT,
     [
       `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`,
       ...[process.execPath, CLI, "dev", "--members", "1", "--port", "0", "--drain-ms", "0"],

@@ -53,7 +53,7 @@ test("a newcomer takes the place of the stranger that has been idle for longest"
   expect(refused).toEqual([]);
 });
 
-test("a request of a caller is never ended, and strangers do not displace all callers", async () => {
+test("a caller's request is never ended, and strangers do not displace all callers", async () => {
   const { connections, accept, refused } = placesFor(3);
   const callers = [await accept(), await accept(), await accept()] as const;
   for (const caller of callers) connections.know(caller);

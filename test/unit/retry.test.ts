@@ -37,16 +37,18 @@ describe("a request", () => {
     const again: string[] = [];
     for (const code of ERROR_CODES) {
       const request = failing(code);
-      const ended = codeOf(retried(new Retries({ retries: 2 }), request));
+      const ended = codeOf(retried(new Retries({ retries: 3 }), request));
       expect(await ended).toBe(code);
-      if (request.mock.calls.length === 3) again.push(code);
+      if (request.mock.calls.length === 4) again.push(code);
       else expect(request).toHaveBeenCalledTimes(1);
     }
     expect(again.toSorted()).toEqual([
       "all_members_at_capacity",
       "at_capacity",
       "draining",
+      "idempotency_unavailable",
       "no_members_available",
+      "overloaded",
       "queue_timeout",
       "request_timeout",
       "too_many_requests",

@@ -9,10 +9,10 @@ const FIRST_PAUSE_MS = 100;
 /** No pause takes more than 10 seconds, apart from what `Retry-After` asks for. */
 const MAX_PAUSE_MS = 10_000;
 /**
- * 3 tries more, behind a gateway that drains: at its URL another member may answer. The caller's
- * own number does not count them.
+ * 3 tries behind a gateway that drains, if the caller asks for fewer: at its URL another member may
+ * answer.
  */
-const MAX_DRAINING = 3;
+const MIN_DRAINING = 3;
 /** A member that asks for more than 1 minute is not asked again. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
@@ -25,15 +25,12 @@ interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const isDraining = ({ code }: PoolError) => code === "draining";
-
 /** The tries of one call. */
 export class Retries {
   readonly #max: number;
   readonly #deadline: Deadline;
   readonly #signal: AbortSignal | undefined;
   #made = 0;
-  #draining = 0;
 
   /** @throws {PoolError} `invalid_request` for a number of retries that makes no sense. */
   constructor({ retries = 0, deadlineMs, signal }: RetryOptions) {
@@ -44,13 +41,14 @@ export class Retries {
 
   /** The rest of the deadline, as a key of the spec; no key for the first try. */
   get forSpec(): { deadlineMs?: number } {
-    return this.#made + this.#draining === 0 ? {} : this.#deadline.forSpec;
+    return this.#made === 0 ? {} : this.#deadline.forSpec;
   }
 
   /** Whether the call may be made again: it started nothing, and tries are left. */
   allow(error: unknown): error is PoolError {
     if (!(error instanceof PoolError && error.retryable)) return false;
-    return this.#made < this.#max || (isDraining(error) && this.#draining < MAX_DRAINING);
+    const { code } = error;
+    return this.#made < (code === "draining" ? Math.max(this.#max, MIN_DRAINING) : this.#max);
   }
 
   /**
@@ -62,11 +60,10 @@ export class Retries {
   async pauseAfter(error: unknown): Promise<void> {
     if (!this.allow(error)) throw error;
     const { retryAfter = 0 } = error;
-    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#made + this.#draining));
+    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#made);
     const ms = retryAfter + Math.random() * longest;
     if (retryAfter > MAX_RETRY_AFTER_MS || ms >= this.#deadline.remainingMs) throw error;
-    if (isDraining(error) && this.#draining < MAX_DRAINING) this.#draining += 1;
-    else this.#made += 1;
+    this.#made += 1;
     await pause(ms, this.#signal);
   }
 }

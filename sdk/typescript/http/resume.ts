@@ -117,8 +117,8 @@ export async function openEvents(
 }
 
 /**
- * The events of an answer. A gateway that is about to leave ends its answer with an event that names
- * the child, which runs on.
+ * The events of an answer. A gateway that is about to leave ends its answer with an event that
+ * names the child, which runs on.
  *
  * @param handedOver receives that child. The event itself is thrown as an error.
  */

@@ -47,7 +47,7 @@ export interface PlaceOptions extends Pick<RequestOptions, "accept" | "parts" | 
    * sends positions as events of the stream instead.
    */
   readonly onPosition?: ((position: number) => void) | undefined;
-  /** Ends a wait for a slot, and no admission that is under way. Its reason is a {@link PoolError}. */
+  /** Ends a wait for a slot, but no admission under way. Its reason is a {@link PoolError}. */
   readonly leaving?: AbortSignal | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The open connections of a member, bounded in number. When all places are taken, a newcomer gets
  * the place of a connection that does nothing. Strangers, who have shown no valid token, go first,
- * so they never shut out callers. A stranger can become a caller at any time, so it is admitted too.
+ * so they never shut out callers. Each caller begins as a stranger, so strangers are admitted too.
  */
 import type { Server, Socket } from "node:net";
 import { perMinute } from "./per-minute.ts";

@@ -193,9 +193,7 @@ export const MEMBER_OPTIONS = {
   },
   maxConnections: {
     value: "N",
-    doc:
-      "Connections open at a time. When all are taken, a new one replaces one without a request: " +
-      "at first those that have shown no valid token.",
+    doc: "Connections open at a time; when all are taken, a new one replaces an idle one.",
     schema: whole(16, 1_000_000),
     otherwise: "what the limit of open files leaves beside the children, up to 10000",
     reload: true,

@@ -65,8 +65,8 @@ export interface TableOptions {
   /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
-   * Connections open at a time. When all are taken, a new one replaces one without a request:
-   * at first those that have shown no valid token. A reload takes it.
+   * Connections open at a time; when all are taken, a new one replaces an idle one. A reload
+   * takes it.
    */
   readonly maxConnections?: number | undefined;
   /**

@@ -144,8 +144,12 @@ test("the SDK asks at its own URL where it cannot follow: a load balancer", asyn
 test("one answer is the problem, with the child; raw bytes break off, and resume", async () => {
   const [gateway, owner] = await startPair();
   const running = post(gateway.url, "/pools/pipeline/run", TOLD);
-  // The body of a pipe is its input, so this child waits by itself.
-  const waits = ["sh", "-c", "echo begun; sleep 6; echo finished"];
+  // The body of a pipe is its input, so this child waits for a signal.
+  const waits = [
+    "sh",
+    "-c",
+    "trap 'echo finished; exit' USR1; echo begun; while :; do sleep 0.1; done",
+  ];
   const spec = encodeURIComponent(JSON.stringify({ command: waits }));
   const piped = await post(gateway.url, `/pools/pipeline/pipe?spec=${spec}`);
   const id = String(piped.headers.get("pool-child-id"));
@@ -169,6 +173,7 @@ test("one answer is the problem, with the child; raw bytes break off, and resume
   const rest = await fetch(`${owner.url}/children/${id}/events`, {
     headers: { accept: "application/octet-stream", range: "bytes=6-" },
   });
+  await post(owner.url, `/children/${id}/signal`, { signal: "SIGUSR1" });
   expect(await within("the rest", rest.text())).toBe("finished\n");
 });
 

@@ -159,7 +159,8 @@ const TABLE = {
   draining: entry(
     503,
     "This member is draining",
-    "The member is about to leave and admits no more children.",
+    "The member is about to leave and admits no more children. With `admitted: true` the child " +
+      "runs on at another member, and only its stream has ended; `child` says where it is.",
   ),
   overloaded: entry(
     503,

@@ -799,7 +799,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
         };
-        /** @description Terminal: the child, or its placement, failed. */
+        /** @description Terminal: the child, or its placement, failed. With `child`, only the stream has ended: the member that passed it on is about to leave. Such an event has no id. */
         FailedEvent: {
             /**
              * @description The type of the event: `failed`. (enum property replaced by openapi-typescript)
@@ -807,6 +807,8 @@ export interface components {
              */
             type: "failed";
             problem: components["schemas"]["Problem"];
+            /** @description With `draining`: the child, which runs on. Its events resume at `/children/{id}/events` of any member, after the last event that had an id. */
+            child?: components["schemas"]["ChildReference"] | undefined;
             /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
             value?: unknown | undefined;
             /** @description How `value` is written. Default: `json`, when it is absent. */

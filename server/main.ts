@@ -15,6 +15,7 @@ import { createListener, type Listener } from "./http/listener.ts";
 import { openTls } from "./http/tls.ts";
 import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
+import { maxConnectionsOf } from "./member/max-connections.ts";
 import { MemberPools } from "./member/member-pools.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
@@ -60,6 +61,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const settings = settingsOf(options);
   const { host, log } = settings;
   const logError = (message: string) => log("error", message);
+  const maxConnections = maxConnectionsOf(settings);
   const tls = openTls(settings.tls, logError);
   onFailure(() => tls?.close());
   const auth = openAuth(settings, log);
@@ -76,6 +78,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     fetch: (request, env) => app.fetch(request, env),
     tls,
     requestTimeoutMs: settings.requestTimeoutMs,
+    maxConnections,
     logError,
   });
   onFailure(() => listener.server.close());
@@ -89,11 +92,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   tls?.onChange(() => transport.identify(tls.client));
   const access = new DirectAccess<never>(client, membership);
   onFailure(() => access.close());
-  const limits = {
-    rateLimit: new RateLimit(settings.maxRate),
-    streamLimit: new StreamLimit(settings.maxStreams),
-    inFlight: new InFlight(),
-  };
+  const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
   const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
@@ -102,6 +101,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     client,
     access,
     auth,
+    connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,
     sourceCache: new SourceCache(settings.sourceCacheBytes),
@@ -130,6 +130,14 @@ function accountsOf(hooks: () => LocalMember["hooks"], shared: boolean) {
   };
 }
 
+function limitsOf({ maxRate, maxStreams }: Settings) {
+  return {
+    rateLimit: new RateLimit(maxRate),
+    streamLimit: new StreamLimit(maxStreams),
+    inFlight: new InFlight(),
+  };
+}
+
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
   return consul ? new ConsulMembership(consul, log) : registry.membership();
 }
@@ -139,10 +147,13 @@ function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, s
   return new PoolRuntimes({ sandbox, path, configured, tasks: new Tasks(tasks), log: logWarning });
 }
 
+/** 4,096 connections may wait to be accepted, where the system allows it (`somaxconn`). */
+const BACKLOG = 4_096;
+
 /** @throws {PoolError} `invalid_request` for an address that cannot be listened on. */
 async function listen({ server }: Listener, { host, port }: Settings): Promise<AddressInfo> {
   try {
-    server.listen(port, host);
+    server.listen({ port, host, backlog: BACKLOG });
     await once(server, "listening");
   } catch (error) {
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, {

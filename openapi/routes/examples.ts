@@ -49,6 +49,18 @@ const events = {
     placed: { type: "placed", child: reference },
     stdout: { type: "stdout", text: "Linux\n" },
     result: { type: "result", exitCode: 0, usage, artifacts: [] },
+    handedOver: {
+      type: "failed",
+      problem: {
+        type: "urn:distributed-pool:problem:draining",
+        title: "This member is draining",
+        status: 503,
+        detail: `this member drains; child ${ID} runs on at member m1`,
+        code: "draining",
+        admitted: true,
+      },
+      child: reference,
+    },
   },
 };
 const results = json({

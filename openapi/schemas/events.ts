@@ -104,10 +104,16 @@ export const FailedEventSchema = z
   .object({
     type: typed("failed"),
     problem: ProblemSchema,
+    child: ChildReferenceSchema.optional().describe(
+      "With `draining`: the child, which runs on. Its events resume at " +
+        "`/children/{id}/events` of any member, after the last event that had an id.",
+    ),
     ...z.object(endingFields).partial().shape,
   })
   .openapi("FailedEvent", {
-    description: "Terminal: the child, or its placement, failed.",
+    description:
+      "Terminal: the child, or its placement, failed. With `child`, only the stream has ended: " +
+      "the member that passed it on is about to leave. Such an event has no id.",
     example: { type: "failed", problem: PROBLEM_EXAMPLE },
   });
 

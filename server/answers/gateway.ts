@@ -1,6 +1,4 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
-import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
-import { resumeEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { NodeContext } from "../http/request.ts";
@@ -8,9 +6,8 @@ import { Child } from "../supervisor/child.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
 import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
-import { parseEvent } from "./parse-event.ts";
-import { type OtherMembers, RemoteChild, through } from "./remote-child.ts";
-import { answerWhole } from "./whole.ts";
+import { RemoteChild } from "./remote-child.ts";
+import { type OtherMembers, through } from "./through.ts";
 
 export interface GatewayOptions extends OtherMembers {
   logError(message: string): void;
@@ -25,16 +22,20 @@ export interface PoolCall extends Call {
 }
 
 /** Places a call, and answers with the output of its child: here, or on another member. */
-export function callThrough(
+export async function callThrough(
   c: NodeContext,
   options: GatewayOptions,
   call: PoolCall,
 ): Promise<Response> {
   const { pool, spec, form, access, uploads, input } = call;
+  const { inFlight } = options;
+  inFlight.handover.throwIfAborted();
+  inFlight.add(c.env.outgoing);
   const way = through(c, options);
   return withEarlyStream(c, options.logError, async (stream) => {
     const answer = await access.call(pool, spec, {
       signal: way.signal,
+      leaving: inFlight.handover,
       parts: uploads?.parts,
       accept: form === "raw" ? "application/octet-stream" : undefined,
       onPosition:
@@ -46,13 +47,9 @@ export function callThrough(
     // The body can be sent only once, but placement may ask several members. So the input has a
     // connection of its own.
     if (input) void sendStdin(access.childUrl(id), input, { client: way.client }).catch(() => {});
-    const child = new RemoteChild(c, id, way);
+    const child = new RemoteChild(c, id, { ...way, link: spec.link, input });
     if (form === "raw") return child.relayStdout(answer);
-    if (form === "json")
-      return answerWhole(
-        c,
-        requireWhole(resumeEvents(answer, { ...way, parse: parseEvent }, { id, after: 0 })),
-      );
+    if (form === "json") return child.relayWhole(answer);
     return child.relayEvents(answer, 0, stream.session);
   });
 }

@@ -1,47 +1,24 @@
 /** A child of another member: what its member answers passes through this one. */
-import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
+import { messageOf, PoolError, type Problem, problem } from "../../openapi/errors.ts";
 import { isTerminalType } from "../../openapi/events.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
-import {
-  type Answer,
-  type Client,
-  jsonOf,
-  type RequestOptions,
-} from "../../sdk/typescript/http/client.ts";
-import { openEvents, resumed } from "../../sdk/typescript/http/resume.ts";
-import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
-import { HeadedError } from "../http/problems.ts";
-import { type NodeContext, whileClientIsThere } from "../http/request.ts";
+import { type Answer, jsonOf, type RequestOptions } from "../../sdk/typescript/http/client.ts";
+import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
+import { openEvents, resumed, resumeEvents } from "../../sdk/typescript/http/resume.ts";
+import { HeadedError, problemResponse } from "../http/problems.ts";
+import type { NodeContext } from "../http/request.ts";
 import { isOver } from "../http/response.ts";
 import { EVENTS_TYPE, nameChild, openSession, type Session } from "./events.ts";
 import { type Frames, wholeFrames } from "./frames.ts";
+import { HandedOver, onHandover } from "./handover.ts";
 import { send, sendFile } from "./send.ts";
 import { ENDING_TRAILER, firstByteOf, stdoutHead } from "./stdout.ts";
+import type { Through } from "./through.ts";
+import { answerWhole, parseEvent } from "./whole.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
 const HEARTBEAT = ":\n\n";
-
-export interface OtherMembers {
-  readonly client: Client;
-  readonly access: DirectAccess;
-}
-
-/** The other members, as one caller reaches them. */
-export interface Through extends OtherMembers {
-  /** Aborts when the caller goes before its answer has been sent. */
-  readonly signal: AbortSignal;
-}
-
-/** Other members get the token that the caller sent: this member has none of its own. */
-export function through(c: NodeContext, { client, access }: OtherMembers): Through {
-  const authorization = c.req.header("authorization");
-  return {
-    client: client.as(authorization),
-    access: access.as(authorization),
-    signal: whileClientIsThere(c),
-  };
-}
 
 /** The position where a reader of stdout begins. Default: the first byte that is kept. */
 export interface StdoutStart {
@@ -71,6 +48,7 @@ export class RemoteChild {
 
   /** Passes on the bytes of an artifact. */
   async file(path: string): Promise<Response> {
+    this.#through.inFlight.add(this.#c.env.outgoing);
     const url = `/files/${path.split("/").map(encodeURIComponent).join("/")}`;
     const { signal } = this.#through;
     const answer = await this.#reach(
@@ -90,15 +68,30 @@ export class RemoteChild {
 
   /** Attaches to the child's events, behind the one of this id. */
   async events(after: number | undefined): Promise<Response> {
+    this.#through.inFlight.handover.throwIfAborted();
     const answer = await this.#reach(openEvents(this.#id, after, this.#through));
     return answer.status === 204 ? this.#c.body(null, 204) : this.relayEvents(answer, after);
   }
 
   /** Attaches to the child's stdout. */
   async stdout(start: StdoutStart): Promise<Response> {
+    this.#through.inFlight.handover.throwIfAborted();
     const answer = await this.#reach(this.#openStdout(start));
     nameChild(this.#c, this.#id);
     return this.relayStdout(answer, start);
+  }
+
+  /** Answers with the events of an open answer, gathered into one. */
+  async relayWhole(answer: Answer): Promise<Response> {
+    this.#watchHandover();
+    try {
+      const known = { id: this.#id, after: 0 };
+      const events = resumeEvents(answer, { ...this.#through, parse: parseEvent }, known);
+      return await answerWhole(this.#c, requireWhole(events));
+    } catch (error) {
+      if (!(error instanceof HandedOver)) throw error;
+      return problemResponse(this.#c, { ...error.problem, child: error.child } as Problem);
+    }
   }
 
   /**
@@ -114,6 +107,7 @@ export class RemoteChild {
     const { outgoing } = this.#c.env;
     let last: { readonly id: number | undefined; readonly type: string } = { id: after, type: "" };
     const hasEnded = () => isTerminalType(last.type);
+    this.#watchHandover();
     return send<Frames>(this.#c, {
       headers: EVENTS_TYPE,
       pieces: resumed(answer, {
@@ -139,6 +133,7 @@ export class RemoteChild {
       },
       failed: (_, why) => {
         if (hasEnded()) return;
+        if (why instanceof HandedOver) return void outgoing.write(why.frame);
         const failure =
           why instanceof PoolError && why.code === "events_expired"
             ? why.problem
@@ -157,6 +152,7 @@ export class RemoteChild {
     // The child's member has refused a malformed range.
     const from = firstByteOf(range) ?? undefined;
     let at = from ?? 0;
+    this.#watchHandover();
     return send<Uint8Array>(this.#c, {
       ...stdoutHead(from),
       pieces: resumed(answer, {
@@ -177,6 +173,20 @@ export class RemoteChild {
       }),
       discard: () => answer.cancel(),
       write: (outgoing, chunk) => outgoing.write(chunk),
+    });
+  }
+
+  /** Ends the answer under way when this member hands over. Its child must still be there. */
+  #watchHandover(): void {
+    const { inFlight, link = false, input, abort } = this.#through;
+    const { handover, end } = inFlight;
+    onHandover(this.#c.env.outgoing, { handover, end, link, input }, () => {
+      const found = this.#send("", {}).then((answer) => jsonOf<ChildInfo>(answer));
+      // A stream whose child cannot be found stays, and ends as `member_lost`.
+      void found.then(
+        (child) => abort(new HandedOver(child)),
+        () => {},
+      );
     });
   }
 

@@ -7,7 +7,7 @@ import { KeptOutput, outputBytes } from "../../sdk/typescript/http/output.ts";
 import { jsonText, RawJson } from "../../sdk/typescript/http/raw-json.ts";
 import { turns } from "../../sdk/typescript/time/turns.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
-import { SMALL_BYTES } from "../http/bodies/large-json.ts";
+import { isValue, LargeJson, SMALL_BYTES, withRawValue } from "../http/bodies/large-json.ts";
 import { problemResponse } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
 
@@ -57,4 +57,20 @@ export async function answerWhole(
   }
   const { problem: cause, ...rest } = ending;
   return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
+}
+
+const isHighSurrogate = (text: string, at: number) => (text.charCodeAt(at) & 0xfc00) === 0xd800;
+
+/** Parses an event of another member. A large value in it stays JSON. */
+export async function parseEvent(data: string): Promise<PoolEvent> {
+  if (data.length <= SMALL_BYTES) return JSON.parse(data);
+  const json = new LargeJson(isValue);
+  const turn = turns();
+  for (let from = 0, to = 0; from < data.length; from = to) {
+    to = from + SMALL_BYTES;
+    if (isHighSurrogate(data, to - 1)) to += 1;
+    json.push(Buffer.from(data.slice(from, to)));
+    await turn();
+  }
+  return withRawValue(json.parse()) as PoolEvent;
 }

@@ -9,6 +9,7 @@ import {
 import type { TLSSocket } from "node:tls";
 import { problem } from "../../openapi/errors.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
+import type { Connections } from "./connections/connections.ts";
 import { problemAnswer } from "./problems.ts";
 import { isOver } from "./response.ts";
 
@@ -22,6 +23,7 @@ export interface Http2Options {
   requestTimeoutMs(): number;
   /** Milliseconds that a connection without a request is kept. */
   readonly keepAliveTimeoutMs: number;
+  readonly connections: Connections;
 }
 
 /**
@@ -77,7 +79,7 @@ export class Http2Listener {
 
   /** Closes a connection that has no request for too long, even if it sends other frames. */
   #watch(session: ServerHttp2Session): void {
-    const { headTimeoutMs, keepAliveTimeoutMs } = this.#options;
+    const { headTimeoutMs, keepAliveTimeoutMs, connections } = this.#options;
     this.#sessions.add(session);
     const leave = () => session.destroy();
     let timer = setTimeout(leave, headTimeoutMs());
@@ -85,7 +87,9 @@ export class Http2Listener {
     session.on("stream", (stream) => {
       clearTimeout(timer);
       open += 1;
+      const end = connections.begin(session.socket);
       stream.once("close", () => {
+        end();
         open -= 1;
         if (open === 0 && !session.destroyed) timer = setTimeout(leave, keepAliveTimeoutMs);
       });

@@ -5,6 +5,7 @@ import {
   type RequestListener,
   type Server,
   type ServerOptions,
+  type ServerResponse,
   STATUS_CODES,
 } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
@@ -14,6 +15,8 @@ import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-
 import { type Problem, problem } from "../../openapi/errors.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "../../sdk/typescript/node/dead-peers.ts";
 import { isStreamed, timeStreamed } from "./body-timeout.ts";
+import { Connections } from "./connections/connections.ts";
+import { perMinute } from "./connections/per-minute.ts";
 import { Http2Listener } from "./http2.ts";
 import { internalError, problemAnswer } from "./problems.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -28,6 +31,8 @@ export interface ListenerOptions {
    * is streamed. The head has {@link HEAD_TIMEOUT_MS}, or this if it is less.
    */
   readonly requestTimeoutMs: number;
+  /** The most connections at a time. */
+  readonly maxConnections: number;
   logError(message: string): void;
 }
 
@@ -40,6 +45,7 @@ const CHECK_INTERVAL_MS = 1_000;
 
 export interface Listener {
   readonly server: Server;
+  readonly connections: Connections;
   /** Changes the time of requests. Over HTTP/1.1 this holds for requests under way too. */
   limitRequests(requestTimeoutMs: number): void;
   /** Closes connections without a request; those of HTTP/2 as soon as they have none. */
@@ -63,9 +69,16 @@ export function createListener(options: ListenerOptions): Listener {
   const server = tls
     ? secureServer(serverOptions, tls, answer)
     : createServer(serverOptions, answer);
+  const connections = new Connections({
+    max: options.maxConnections,
+    refuse: (socket) => (tls ? socket.destroy() : answerBelow(socket, NO_ROOM)),
+    log: options.logError,
+  });
   limitBodies(server);
   // Node answers 417 to an unknown `Expect`, without a problem. A server may ignore it.
   server.on("checkExpectation", (...request) => server.emit("request", ...request));
+  watchRequests(server, connections);
+  logFaults(server, options.logError);
   const http2 = new Http2Listener({
     // The adapter's clean-up would end an answer that is sent while the body still arrives.
     listener: requestListener(options, { autoCleanupIncoming: false }),
@@ -73,11 +86,14 @@ export function createListener(options: ListenerOptions): Listener {
     headTimeoutMs: () => server.headersTimeout,
     requestTimeoutMs: () => server.requestTimeout,
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+    connections,
   });
   if (tls) divide(server as SecureServer, http2);
   server.on(tls ? "secureConnection" : "connection", watchPeer);
+  connections.guard(server);
   return {
     server,
+    connections,
     limitRequests: (changedMs) => void Object.assign(server, timeouts(changedMs)),
     closeIdle: () => {
       server.closeIdleConnections();
@@ -124,6 +140,28 @@ function limitBodies(server: Server): void {
     // Node's timeout for a whole request does not apply to streamed bodies.
     if (error.code !== "ERR_HTTP_REQUEST_TIMEOUT" || !streaming.has(socket as Socket))
       refuse(error.code ?? "", socket as Socket);
+  });
+}
+
+/** Tells the connections of their requests over HTTP/1.1. */
+function watchRequests(server: Server, connections: Connections): void {
+  server.prependListener("request", ({ socket }: IncomingMessage, outgoing: ServerResponse) =>
+    outgoing.once("close", connections.begin(socket)),
+  );
+}
+
+/**
+ * Logs faults of the listening socket, such as a lack of descriptors. The system has closed the new
+ * connection then, and the member goes on.
+ */
+function logFaults(server: Server, logError: ListenerOptions["logError"]): void {
+  let last = "";
+  const report = perMinute(({ failed }: { failed?: number }) =>
+    logError(`could not accept ${failed} connections: ${last}`),
+  );
+  server.on("error", (error) => {
+    last = error.message;
+    if (server.listening) report("failed");
   });
 }
 
@@ -182,6 +220,15 @@ function refuse(
     socket.destroy();
     return;
   }
+  answerBelow(socket, refusal);
+}
+
+const NO_ROOM = problem("overloaded", "all connections of the member are taken", {
+  admitted: false,
+});
+
+/** Answers below Node's HTTP server, and closes the connection. */
+function answerBelow(socket: Socket, refusal: Problem): void {
   const { status, headers, body } = problemAnswer(refusal);
   const fields = Object.entries({
     ...headers,

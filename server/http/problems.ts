@@ -34,7 +34,8 @@ export function problemAnswer(answer: Problem) {
   // A member of a newer version may have answered with a code that this one lacks.
   const status = (isErrorCode(answer.code) ? ERRORS[answer.code] : answer).status as ProblemStatus;
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
-  if (status === 503 || status === 429) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
+  const mayRetry = answer.admitted !== true && (status === 503 || status === 429);
+  if (mayRetry) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return { status, headers, body: jsonText(answer) };
 }

@@ -10,6 +10,7 @@ import type { Membership } from "../membership/membership.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type Settings, settingsOf } from "./check-options.ts";
+import { maxConnectionsOf } from "./max-connections.ts";
 import type { MemberPools } from "./member-pools.ts";
 import type { MemberOptions, Reloaded } from "./options.ts";
 import { difference, merged } from "./reload.ts";
@@ -19,10 +20,16 @@ import { maxChildrenOf } from "./self.ts";
 const DELIVER_TIMEOUT_MS = 5_000;
 const IDLE_POLL_MS = 20;
 /**
- * A member that drains closes its port once no request has come for 1 second: by then the callers
- * have seen that it leaves.
+ * A member that drains goes on placing calls at other members for 2 seconds, in which the callers
+ * see that it leaves. Then it hands over the streams of other members' children.
+ */
+const HANDOVER_MS = 2_000;
+/**
+ * A member that drains closes its port once no request has come for 1 second, and 3 seconds after
+ * its last stream at the latest.
  */
 const QUIET_MS = 1_000;
+const MAX_QUIET_MS = 3_000;
 
 /** A member that serves: its name, URL and pools, and the ways to change and end it. */
 export interface RunningMember extends Member {
@@ -127,6 +134,7 @@ export class LocalMember implements RunningMember {
   async #reload(options: MemberOptions): Promise<Reloaded> {
     const { self, pools, rateLimit, streamLimit, listener, membership } = this.#parts;
     const next = settingsOf(options);
+    const maxConnections = maxConnectionsOf(next);
     const reloaded = difference(this.#settings, next);
     const runtimes = await pools.prepare(next.pools);
     if (this.#stopping) throw PoolError.of("draining", "the member drains");
@@ -136,6 +144,7 @@ export class LocalMember implements RunningMember {
     rateLimit.perSecond = settings.maxRate;
     streamLimit.max = settings.maxStreams;
     listener.limitRequests(settings.requestTimeoutMs);
+    listener.connections.max = maxConnections;
     const maxChildren = maxChildrenOf(settings.pools);
     if (!isDeepStrictEqual(maxChildren, this.pools)) {
       this.pools = maxChildren;
@@ -154,13 +163,16 @@ export class LocalMember implements RunningMember {
       `draining: ${active} children run${active > 0 ? `, for ${drainMs} ms at most` : ""}`,
     );
     pools.drain();
+    const handingOver = setTimeout(() => inFlight.handOver(), HANDOVER_MS);
     await membership.drain();
     const finished = Promise.all([pools.settled(), inFlight.none()]);
     // A request that reaches a connection in the moment of its closing would be lost.
     await within(
       drainMs,
-      finished.then(() => inFlight.quiet(QUIET_MS)),
+      finished.then(() => within(MAX_QUIET_MS, inFlight.quiet(QUIET_MS))),
     );
+    clearTimeout(handingOver);
+    inFlight.endAll();
     // A reader that takes nothing would delay its child's last events beyond the time for delivery.
     const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
     await pools.stopAll(`member ${this.name} is stopping`);

@@ -32,6 +32,7 @@ function admission({
   browserGuard,
   rateLimit,
   inFlight,
+  connections,
 }: AppOptions): MiddlewareHandler<Bindings> {
   return async (c, next) => {
     const { path } = c.req;
@@ -56,6 +57,7 @@ function admission({
       }
     }
     if (path !== LOAD_PROBE) count(c.var.client, auth ? c.var.caller.name : address);
+    if (c.env.incoming) connections.know(c.env.incoming.socket);
     return next();
   };
 }

@@ -6,9 +6,10 @@ import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { type CallerContext, permit } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";
-import { RemoteChild, through } from "../answers/remote-child.ts";
+import { RemoteChild } from "../answers/remote-child.ts";
 import { sendFile } from "../answers/send.ts";
 import { firstByteOf, noSuchRange, sendStdout } from "../answers/stdout.ts";
+import { through } from "../answers/through.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { AppOptions } from "./context.ts";
@@ -52,6 +53,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
     const body = bodyOf(c);
     try {
       // No limit: the child may leave the body unread for as long as it lives.
+      if (child instanceof RemoteChild) options.inFlight.add(c.env.outgoing);
       if (child instanceof RemoteChild)
         return await child.json(`/stdin?end=${end}`, { method: "POST", body, timeoutMs: 0 });
       return c.json({ bytes: await child.stdin.write(body, end === "true") }, 200);

@@ -7,6 +7,7 @@ import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
+import type { Connections } from "../http/connections/connections.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
@@ -33,6 +34,8 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly browserGuard: (c: Context) => void;
   readonly rateLimit: RateLimit;
   readonly streamLimit: StreamLimit;
+  /** Learns which connections have shown a valid token. */
+  readonly connections: Pick<Connections, "know">;
   /** The calls that pass through this member, and the time of the last request. */
   readonly inFlight: InFlight;
   /** Begins to drain the member. A repeated call changes nothing. */

@@ -23,7 +23,6 @@ export function poolRoutes(on: Register, options: AppOptions): void {
   for (const [route, forms] of called)
     on(route, (c) => {
       const form = acceptOf(c, forms);
-      inFlight.add(c.env.outgoing);
       const { pool } = c.req.valid("param");
       const { uploads, input, caller } = c.var;
       const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
@@ -36,8 +35,10 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     const { uploads, caller } = c.var;
     const spec = sourceCache.complete(c.req.valid("json"), caller.name);
     refuseLink(spec);
+    const leaving = inFlight.handover;
+    leaving.throwIfAborted();
     inFlight.add(c.env.outgoing);
-    const placing = { signal: whileClientIsThere(c), parts: uploads?.parts };
+    const placing = { signal: whileClientIsThere(c), leaving, parts: uploads?.parts };
     const child = await accessFor(c, options).placeChild(pool, spec, placing);
     return c.json(child, 201, { location: child.url });
   });

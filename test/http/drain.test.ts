@@ -106,18 +106,6 @@ test("callers that wait are sent elsewhere, and keep the time that they have wai
   lastOf(await first.rest(), "result");
 });
 
-test("a call through a gateway that drains runs to its end", async () => {
-  const [m1, m2] = (await startMembers(
-    { pools: { other: 1 }, drainMs: 20_000 },
-    { pools: { pipeline: 1 } },
-  )) as [RunningMember, RunningMember];
-  const call = await begin(m1.url, "/pools/pipeline/call", PAUSES);
-  await drain(m1);
-  expect(textOf(await call.rest())).toContain("finished\n");
-  await within("the member to leave", m1.stopped);
-  expect((await fetch(`${m2.url}/readyz`)).status).toBe(200);
-});
-
 test("children that run after drainMs are stopped as cancelled, placed children too", async () => {
   const member = await startOne({ drainMs: 100, graceMs: 100 });
   const call = await begin(member.url, "/call", { pool: "pipeline", ...WAITS });

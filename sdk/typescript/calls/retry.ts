@@ -8,6 +8,11 @@ import { pause } from "../time/pause.ts";
 const FIRST_PAUSE_MS = 100;
 /** No pause takes more than 10 seconds, apart from what `Retry-After` asks for. */
 const MAX_PAUSE_MS = 10_000;
+/**
+ * 3 tries behind a gateway that drains, if the caller asks for fewer: at its URL another member may
+ * answer.
+ */
+const MIN_DRAINING = 3;
 /** A member that asks for more than 1 minute is not asked again. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
@@ -41,7 +46,9 @@ export class Retries {
 
   /** Whether the call may be made again: it started nothing, and tries are left. */
   allow(error: unknown): error is PoolError {
-    return error instanceof PoolError && error.retryable && this.#made < this.#max;
+    if (!(error instanceof PoolError && error.retryable)) return false;
+    const { code } = error;
+    return this.#made < (code === "draining" ? Math.max(this.#max, MIN_DRAINING) : this.#max);
   }
 
   /**

@@ -59,6 +59,11 @@ export class Client {
     return this.#transport.streamsBodies;
   }
 
+  /** Whether requests carry a token. */
+  get hasToken(): boolean {
+    return this.#authorization !== undefined;
+  }
+
   /** A client on the same connections, for a caller with another `Authorization`. */
   as(authorization: string | undefined): Client {
     return new Client(this.#transport, authorization);

@@ -1,10 +1,11 @@
 /** Reads a child's stream over cuts of the connection: no event is lost, and none comes twice. */
-import { PoolError } from "../../../openapi/errors.ts";
+import { errorFor, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
+import type { ChildReference } from "../../../openapi/types.gen.ts";
 import { pause } from "../time/pause.ts";
 import type { Answer, Client } from "./client.ts";
 import { neverSent } from "./faults.ts";
-import { type ParseEvent, readEvents } from "./read-events.ts";
+import { type NumberedEvent, type ParseEvent, readEvents } from "./read-events.ts";
 
 /** After a cut, a child counts as lost once the stream could not be reopened 6 times in a row. */
 const TRIES = 6;
@@ -20,6 +21,11 @@ export interface ChildLocator {
   readonly asksOwners: boolean;
   /** The URL of the child, at its own member or at the gateway. */
   childUrl(id: string): Promise<string>;
+  /**
+   * The URL of a child at its own member, for a stream that a gateway handed over; undefined where
+   * the URL may not be followed.
+   */
+  directUrl?(child: ChildReference): string | undefined;
 }
 
 export interface ResumeOptions {
@@ -30,8 +36,14 @@ export interface ResumeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A request for a child's events. */
+interface OpenOptions extends ResumeOptions {
+  /** The URL of the child. Default: that of `access`. */
+  readonly childUrl?: string | undefined;
+}
+
 /** A stream that can be reopened where a cut ended it. `T` is one piece of it. */
-interface Resumable<T> extends Omit<ResumeOptions, "client"> {
+interface Resumable<T> extends Pick<ResumeOptions, "access" | "signal"> {
   /** The pieces of one answer, up to the end of the child or to the cut. */
   read(answer: Answer): AsyncIterable<T> | Iterable<T>;
   /** Notes where the stream resumes after this piece. Only pieces that move it are progress. */
@@ -95,9 +107,9 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
 export async function openEvents(
   id: string,
   after: number | undefined,
-  { client, access, signal }: ResumeOptions,
+  { client, access, signal, childUrl }: OpenOptions,
 ): Promise<Answer> {
-  const answer = await client.send(`${await access.childUrl(id)}/events`, {
+  const answer = await client.send(`${childUrl ?? (await access.childUrl(id))}/events`, {
     accept: "text/event-stream",
     signal,
     ...(after !== undefined && { headers: { "last-event-id": String(after) } }),
@@ -107,8 +119,28 @@ export async function openEvents(
 }
 
 /**
+ * The events of an answer. A gateway that is about to leave ends its answer with an event that
+ * names the child, which runs on.
+ *
+ * @param handedOver receives that child. The event itself is thrown as an error.
+ */
+async function* untilHandedOver(
+  events: AsyncIterable<NumberedEvent>,
+  handedOver: (child: ChildReference) => void,
+) {
+  for await (const event of events) {
+    if (event.type === "failed" && event.problem.code === "draining" && event.child) {
+      handedOver(event.child);
+      throw errorFor(event.problem as Problem);
+    }
+    yield event;
+  }
+}
+
+/**
  * The events of a child up to and with the terminal one, from an answer that has been opened. After
- * a cut they are read from the child; the request that placed the child is never sent again.
+ * a cut, and after a handover, they are read from the child; the request that placed the child is
+ * never sent again.
  *
  * @param known the child and its last event that was read, where the answer does not begin with
  *   them.
@@ -121,15 +153,29 @@ export function resumeEvents(
   known?: { readonly id: string; readonly after: number | undefined },
 ) {
   let { id, after } = known ?? {};
+  /** The URL of the child at its own member, as long as that answers. */
+  let childUrl: string | undefined;
+  const handedOver = (child: ChildReference) => {
+    id = child.id;
+    childUrl = options.access.directUrl?.(child);
+  };
   return resumed(answer, {
     ...options,
-    read: ({ status, body }) => (status === 204 ? [] : readEvents(body, options.parse)),
+    read: ({ status, body }) =>
+      status === 204 ? [] : untilHandedOver(readEvents(body, options.parse), handedOver),
     advance: (event) => {
       if (event.type === "placed") id = event.child.id;
       after = event.id ?? after;
       return true;
     },
     canReopen: () => id !== undefined,
-    reopen: () => openEvents(id as string, after, options),
+    reopen: async () => {
+      const open = () => openEvents(id as string, after, { ...options, childUrl });
+      if (childUrl === undefined) return open();
+      return open().catch(() => {
+        childUrl = undefined;
+        return open();
+      });
+    },
   });
 }

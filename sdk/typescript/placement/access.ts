@@ -47,6 +47,8 @@ export interface PlaceOptions extends Pick<RequestOptions, "accept" | "parts" | 
    * sends positions as events of the stream instead.
    */
   readonly onPosition?: ((position: number) => void) | undefined;
+  /** Ends a wait for a slot, but no admission under way. Its reason is a {@link PoolError}. */
+  readonly leaving?: AbortSignal | undefined;
 }
 
 /** `Own` is a child that runs in this very process: only a member can place one there. */

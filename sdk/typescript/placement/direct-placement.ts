@@ -53,7 +53,7 @@ export async function placeDirectly<Admitted>(
   { members, clientOf }: Directory<Admitted>,
   request: AdmissionRequest,
 ): Promise<Admitted> {
-  const { pool, spec, signal, onPosition } = request;
+  const { pool, spec, signal, leaving, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
   const deadline = new Deadline(deadlineMs);
   const remainder = () => {
@@ -100,7 +100,7 @@ export async function placeDirectly<Admitted>(
         claim: ({ member, slot }) => admit(member, slot),
         onPosition,
       },
-      { pool, waitMs: Math.min(waitMs, deadlineMs), signal },
+      { pool, waitMs: Math.min(waitMs, deadlineMs), signal, leaving },
     );
   } catch (error) {
     // The deadline may have cut the wait short.

@@ -2,7 +2,7 @@
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { MAX_WAIT_MS } from "../../../openapi/limits.ts";
 import { NAME, NAME_RULE } from "../../../openapi/names.ts";
-import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
+import type { Child as ChildInfo, ChildReference, Count } from "../../../openapi/types.gen.ts";
 import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";
 import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
@@ -85,6 +85,10 @@ export class GatewayAccess implements Access {
     return `${this.#url}/children/${id}`;
   }
 
+  directUrl({ url }: ChildReference): string | undefined {
+    return mayFollow(this.#url, url, this.#client.hasToken) ? url : undefined;
+  }
+
   drain(): Promise<Count> {
     return this.#ask(`${this.#url}/drain`, { method: "POST" });
   }
@@ -127,4 +131,18 @@ export class GatewayAccess implements Access {
       );
     return `${this.#url}/pools/${pool}`;
   }
+}
+
+const isLoopback = (url: URL) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+
+/**
+ * Whether a client of `from` may send its requests to `to`: never from https to http, and no token
+ * in clear beyond the machine.
+ */
+export function mayFollow(from: string, to: string, hasToken: boolean): boolean {
+  if (!URL.canParse(to)) return false;
+  const [source, target] = [new URL(from), new URL(to)];
+  if (target.protocol === "https:") return true;
+  if (target.protocol !== "http:" || source.protocol === "https:") return false;
+  return !hasToken || source.origin === target.origin || [source, target].every(isLoopback);
 }

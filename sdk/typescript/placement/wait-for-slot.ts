@@ -6,6 +6,7 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { Deadline } from "../time/deadline.ts";
 import { pause } from "../time/pause.ts";
+import type { PlaceOptions } from "./access.ts";
 import type { Member } from "./members.ts";
 import type { Admission, Effort } from "./place.ts";
 import { type GrantedSlot, SlotQueues, type SlotQueuesOptions } from "./slot-queues.ts";
@@ -32,6 +33,11 @@ export interface WaitingPorts<T> extends SlotQueuesOptions {
   claim(granted: GrantedSlot): Promise<Admission<T>>;
 }
 
+interface Wait extends Pick<PlaceOptions, "signal" | "leaving"> {
+  readonly pool: string;
+  readonly waitMs: number;
+}
+
 /** Refusals that a later try may not get. */
 const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
 const isNotNow = (error: unknown): error is PoolError =>
@@ -46,8 +52,10 @@ const isNotNow = (error: unknown): error is PoolError =>
  */
 export async function placeOrWait<T>(
   ports: WaitingPorts<T>,
-  { pool, waitMs, signal }: { pool: string; waitMs: number; signal: AbortSignal | undefined },
+  { pool, waitMs, signal: caller, leaving }: Wait,
 ): Promise<T> {
+  const signals = [caller, leaving].filter((signal) => signal !== undefined);
+  const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
   const deadline = new Deadline(waitMs);
   const unreachableUntil = new Deadline(UNREACHABLE_MS);
   const queues = new SlotQueues(ports, deadline);

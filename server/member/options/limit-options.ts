@@ -58,4 +58,11 @@ export const LIMIT_OPTIONS = {
     default: 1_000,
     reload: true,
   },
+  maxConnections: {
+    value: "N",
+    doc: "Connections open at a time; when all are taken, a new one replaces an idle one.",
+    schema: whole(16, 1_000_000),
+    otherwise: "what the limit of open files leaves beside the children, up to 10000",
+    reload: true,
+  },
 } as const satisfies Readonly<Record<string, MemberOption>>;

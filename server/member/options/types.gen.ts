@@ -76,6 +76,11 @@ export interface TableOptions {
   /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
+   * Connections open at a time; when all are taken, a new one replaces an idle one. A reload
+   * takes it.
+   */
+  readonly maxConnections?: number | undefined;
+  /**
    * An origin whose web pages may call from a browser, such as https://app.example.org; http
    * only on loopback. Each is named in full: there are no patterns. Repeatable. A reload takes
    * it.

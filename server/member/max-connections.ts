@@ -1,0 +1,26 @@
+/** Divides the descriptors of the process between its children and its connections. */
+import { PoolError } from "../../openapi/errors.ts";
+import { connectionBudget, descriptorLimit } from "../http/connections/descriptors.ts";
+import type { Settings } from "./check-options.ts";
+
+/**
+ * The most connections at a time. Warns where the limit of descriptors is too low for all of them.
+ *
+ * @throws {PoolError} `invalid_request` where it leaves no room beside the children.
+ */
+export function maxConnectionsOf({ pools, maxConnections, log }: Settings): number {
+  const limit = descriptorLimit();
+  let children = 0;
+  for (const { maxChildren, warm, reuse } of pools.values()) {
+    const waiting = Object.values(warm).reduce((sum, count) => sum + count, 0);
+    children += maxChildren * (reuse ? 2 : 1) + waiting;
+  }
+  const { max, needed, isTooLow } = connectionBudget(limit, children, maxConnections);
+  if (needed <= limit) return max;
+  const message =
+    `${children} children and ${max} connections need ${needed} open files; the limit is ` +
+    `${limit}: raise it (ulimit -n, LimitNOFILE=)`;
+  if (isTooLow) throw PoolError.of("invalid_request", message);
+  log("warn", message);
+  return max;
+}

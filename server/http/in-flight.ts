@@ -13,9 +13,9 @@ export class InFlight {
    * Aborts when this member hands its streams of other members' children over, and places no more
    * calls. The reason is the problem for callers whose calls were not admitted.
    */
-  readonly handover = this.#handover.signal;
+  readonly handover: AbortSignal = this.#handover.signal;
   /** Aborts when the drain is over: streams that had to stay until then end too. */
-  readonly end = this.#end.signal;
+  readonly end: AbortSignal = this.#end.signal;
 
   /** Notes that a request has come. */
   touch(): void {

@@ -1,6 +1,7 @@
 /** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
 import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
+import { redirected } from "./faults.ts";
 import { Multipart, type Part } from "./multipart.ts";
 import { jsonBody } from "./raw-json.ts";
 import type { Answer, Body, Transport } from "./transport.ts";
@@ -199,16 +200,6 @@ function encoded({ body, parts = [] }: RequestOptions): {
   const { json, length } = jsonBody(body);
   const headers = { "content-type": "application/json", ...length };
   return { body: json, headers };
-}
-
-/** A redirect is not followed: it would carry the token to another server. */
-function redirected(url: string, answer: Answer): PoolError {
-  const location = answer.headers.get("location") ?? "a place that the browser does not tell";
-  answer.cancel();
-  return PoolError.of(
-    "invalid_request",
-    `expected the URL of a member; ${new URL(url).origin} redirects to ${location}`,
-  );
 }
 
 /**

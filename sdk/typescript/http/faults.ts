@@ -1,4 +1,6 @@
 /** The errors of transports: what they say, and whether the request was sent. */
+import { PoolError } from "../../../openapi/errors.ts";
+import type { Answer } from "./transport.ts";
 
 const NEVER_SENT = new Set([
   "ECONNREFUSED",
@@ -49,4 +51,14 @@ export function explained(error: unknown): unknown {
     return say("the member does not speak https; its URL begins with http://", NO_TLS);
   if (!UNTRUSTED.test(String(code)) && !UNTRUSTED.test(String(message))) return error;
   return say(`the certificate is not trusted: ${message}`, code);
+}
+
+/** A redirect is not followed: it would carry the token to another server. */
+export function redirected(url: string, answer: Answer): PoolError {
+  const location = answer.headers.get("location") ?? "a place that the browser does not tell";
+  answer.cancel();
+  return PoolError.of(
+    "invalid_request",
+    `expected the URL of a member; ${new URL(url).origin} redirects to ${location}`,
+  );
 }

@@ -23,6 +23,7 @@ export const ROUTES = [
   thisMember.listChildren,
   thisMember.countChildren,
   thisMember.requestSlot,
+  thisMember.changeSlotRequest,
   thisMember.releaseSlot,
   thisMember.listTasks,
   children.getChild,

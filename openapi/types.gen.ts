@@ -407,7 +407,15 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /** @description A request for a slot in one of the member's pools. */
+        /** @description The number of slots that a request waits for. */
+        SlotCount: {
+            /**
+             * Format: int64
+             * @description Slots to wait for from now on.
+             */
+            count: number;
+        };
+        /** @description A request for a slot in one of the member's pools, or for several. */
         SlotRequest: {
             /** @description The pool of the slot. */
             pool: components["schemas"]["PoolName"];
@@ -419,6 +427,11 @@ export interface components {
             waitMs?: number | undefined;
             /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
             sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * Format: int64
+             * @description Slots that the caller could use: it gets them one after the other in one stream, which stays open. Only the form of a stream has it. Default: one slot.
+             */
+            count?: number | undefined;
         };
         /** @description Calls a task. */
         TaskSpec: {
@@ -823,7 +836,7 @@ export interface components {
              */
             droppedBytes: number;
         };
-        /** @description Terminal: the slot is held until `heldUntil`. */
+        /** @description The slot is held until `heldUntil`. Terminal, unless the request has a `count`. */
         GrantedEvent: {
             /**
              * @description The type of the event: `granted`. (enum property replaced by openapi-typescript)
@@ -855,6 +868,11 @@ export interface components {
              * @description 1 for the next caller to be served.
              */
             position: number;
+            /**
+             * Format: int64
+             * @description Slots that a request with `count` still waits for. A full queue makes them fewer than it asked for. Calls have no such field.
+             */
+            count?: number | undefined;
         };
         /** @description Output of the child: `text`, or `base64` when the spec asks for it. */
         StdoutEvent: {
@@ -979,6 +997,7 @@ export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];
 export type MemberFunctionSpec = components['schemas']['MemberFunctionSpec'];
 export type MemberTaskSpec = components['schemas']['MemberTaskSpec'];
+export type SlotCount = components['schemas']['SlotCount'];
 export type SlotRequest = components['schemas']['SlotRequest'];
 export type TaskSpec = components['schemas']['TaskSpec'];
 export type ErrorCode = components['schemas']['ErrorCode'];

@@ -122,10 +122,16 @@ function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, s
   return new PoolRuntimes({ sandbox, path, configured, tasks: new Tasks(tasks), log: logWarning });
 }
 
+/**
+ * 4,096 connections may wait to be accepted, or fewer where net.core.somaxconn is lower. A burst
+ * beyond that would lose connections that their clients take for open.
+ */
+const BACKLOG = 4_096;
+
 /** @throws {PoolError} `invalid_request` for an address that cannot be listened on. */
 async function listen({ server }: Listener, { host, port }: Settings): Promise<AddressInfo> {
   try {
-    server.listen(port, host);
+    server.listen({ port, host, backlog: BACKLOG });
     await once(server, "listening");
   } catch (error) {
     throw PoolError.of("invalid_request", `cannot listen on ${host}:${port}: ${messageOf(error)}`, {

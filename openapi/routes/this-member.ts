@@ -10,7 +10,7 @@ import {
   SlotSchema,
   TasksSchema,
 } from "../schemas/resources.ts";
-import { MemberChildSpecSchema, SlotRequestSchema } from "../schemas/spec.ts";
+import { MemberChildSpecSchema, SlotCountSchema, SlotRequestSchema } from "../schemas/spec.ts";
 import { headers } from "./headers.ts";
 import { beside, childFilter, commandInQuery } from "./queries.ts";
 import {
@@ -129,7 +129,9 @@ export const requestSlot = createRoute({
   description:
     "Callers take turns, and each caller's requests are served in the order of their arrival. A " +
     "closed connection withdraws the request and returns a slot that was granted meanwhile. A " +
-    "slot that no child takes in time becomes free by itself.",
+    "slot that no child takes in time becomes free by itself. A request with `count` waits for " +
+    "several slots in one stream: it takes turns with the caller's other requests, and " +
+    "`PATCH` of its `Location` changes the number.",
   request: { body: jsonBody(SlotRequestSchema) },
   responses: {
     200: {
@@ -137,7 +139,7 @@ export const requestSlot = createRoute({
         "`Accept: text/event-stream` or none gives a stream: `queued` with each change of the " +
         "position, then `granted` or `failed`.",
       content: { "text/event-stream": { schema: SlotEventSchema } },
-      headers: headers(),
+      headers: headers("location"),
     },
     201: {
       description: "`Accept: application/json` gives the slot once it is granted.",
@@ -151,6 +153,27 @@ export const requestSlot = createRoute({
       "sandbox_unavailable",
       "cancelled",
     ]),
+  },
+});
+
+export const changeSlotRequest = createRoute({
+  operationId: "changeSlotRequest",
+  method: "patch",
+  path: "/slots/{id}",
+  tags,
+  security: needs("call"),
+  summary: "Change the number of slots that a request waits for",
+  description:
+    "The id is that of a request with `count`: its `Location`. Slots that were granted before do " +
+    "not count.",
+  request: { params: z.object({ id: SlotIdSchema }), body: jsonBody(SlotCountSchema) },
+  responses: {
+    200: {
+      description: "The number that the member agreed to: less where its queue is full.",
+      content: json(SlotCountSchema),
+      headers: headers(),
+    },
+    ...problems(["slot_not_found", "unsupported_media_type"]),
   },
 });
 

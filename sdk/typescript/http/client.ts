@@ -23,7 +23,7 @@ export function noAnswer(url: string, cause: unknown): PoolError {
 
 export interface RequestOptions {
   /** Default `GET`. */
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   /** An object is sent as JSON; bytes, or a stream of them, as they are. */
   readonly body?: object | undefined;
   /** Sent beside the body, which is an object then, as multipart/form-data. */

@@ -101,11 +101,7 @@ export class Slots {
     return this.#enter(new Waiter(client), waitMs);
   }
 
-  /**
-   * Asks for up to `count` slots, one after the other; fewer where the queue lacks room.
-   *
-   * @throws {PoolError} as {@link request}.
-   */
+  /** Asks for up to `count` slots, one after the other. @throws {PoolError} as {@link request}. */
   subscribe(client: string, count: number, waitMs: number): Subscription {
     const subscription = this.#enter(new Subscription(this.#options.member, client), waitMs);
     this.#subscriptions.set(subscription.id, subscription);
@@ -114,7 +110,7 @@ export class Slots {
     return subscription;
   }
 
-  /** Changes how many slots a subscription still waits for. @throws {PoolError} as {@link claim}. */
+  /** Changes the slots that a subscription still waits for. @throws {PoolError} as {@link claim}. */
   resubscribe(id: string, client: string, count: number): number {
     const subscription = this.#own(this.#subscriptions, id, client);
     const { active, max, queued } = this.load();

@@ -19,7 +19,7 @@ const SLOTS = 6;
 const WORK_MS = 1_000;
 const CAPACITY = (MEMBERS * SLOTS * 1_000) / WORK_MS;
 const WAITERS = (process.env.BENCH_WAITERS ?? "100,400,1000,2000").split(",").map(Number);
-const LOADS = (process.env.BENCH_LOADS ?? "0.5,1,2,5,10").split(",").map(Number);
+const LOADS = (process.env.BENCH_LOADS ?? "0.5,1,2,5,10").split(",").map(Number).filter(Boolean);
 const WAYS = (process.env.BENCH_WAYS ?? "one gateway,all members,SDK").split(",");
 /** The time of each measurement, after all callers have arrived. */
 const MEASURE_MS = Number(process.env.BENCH_MS ?? 10_000);

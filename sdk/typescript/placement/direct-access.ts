@@ -17,7 +17,7 @@ import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts"
 import { type MemberClient, RemoteMember } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { keyOfChild, nextOf, type Page, type PageOf, pageOf } from "./pages.ts";
-import type { WaitingLine } from "./waiting-line.ts";
+import type { WaitingLine } from "./waiting/line.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;

@@ -8,7 +8,7 @@ import type { AdmissionRequest, MemberClient, SlotRequest } from "./member-clien
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { type Admission, type Probe, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
-import { WaitingLine } from "./waiting-line.ts";
+import { WaitingLine } from "./waiting/line.ts";
 
 /** In a large pool, a line waits at 2 members for each of its callers, those with short queues. */
 const WAIT_AT = 2;

@@ -2,7 +2,8 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { Admission, Effort } from "./place.ts";
-import type { GrantedSlot, WaitingCaller, WaitingLine } from "./waiting-line.ts";
+import type { WaitingLine } from "./waiting/line.ts";
+import type { GrantedSlot, WaitingCaller } from "./waiting/places.ts";
 
 export interface WaitingPorts<T> extends WaitingCaller {
   /** Tries to be admitted without a wait. @throws {PoolError} as `place` does. */
@@ -41,10 +42,10 @@ export async function placeOrWait<T>(
       if (waitMs === 0 || !(error instanceof PoolError && NOT_NOW.has(error.code))) throw error;
       if (error.code === "no_members_available" && !(await ports.hasMembers())) throw error;
     }
-  for (let first = false; ; first = true) {
+  for (let isFirst = false; ; isFirst = true) {
     signal?.throwIfAborted();
     const ms = deadline.remainingMs;
-    const granted = ms > 0 ? await ports.join().next(ports, { ms, signal, first }) : undefined;
+    const granted = ms > 0 ? await ports.join().next(ports, { ms, signal, isFirst }) : undefined;
     if (!granted) {
       signal?.throwIfAborted();
       throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);

@@ -1,7 +1,7 @@
 /** One member's part of a wait: a stream of slots for all callers of a line. */
-import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
-import type { SlotEvent } from "../../../openapi/events.ts";
-import type { SlotStream } from "./member-client.ts";
+import { errorFor, messageOf, PoolError, type Problem } from "../../../../openapi/errors.ts";
+import type { SlotEvent } from "../../../../openapi/events.ts";
+import type { SlotStream } from "../member-client.ts";
 
 /**
  * 250 ms between two changes of the number of slots that the member counts. A member that counts
@@ -90,8 +90,8 @@ export class SlotSubscription {
   }
 
   #read(event: SlotEvent): void {
-    if (event.type === "failed") return this.#refuse(errorFor(event.problem as Problem));
-    if (event.type === "granted") {
+    if (event.type === "failed") this.#refuse(errorFor(event.problem as Problem));
+    else if (event.type === "granted") {
       this.#counted -= 1;
       this.#held += 1;
       this.#ports.onGrant(event.slot.id);
@@ -112,9 +112,12 @@ export class SlotSubscription {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const wanted = this.#ports.wanted();
-    if (wanted === 0 && this.#held === 0) return this.close();
     const change = this.#stream?.change;
-    if (!change || wanted === this.#counted) return;
+    if (wanted === 0 && this.#held === 0) this.close();
+    else if (change && wanted !== this.#counted) this.#ask(change, wanted);
+  }
+
+  #ask(change: (count: number) => Promise<number>, wanted: number): void {
     this.#isChanging = true;
     this.#isTold = false;
     change(wanted).then(

@@ -4,10 +4,11 @@
  * line. So no caller waits behind a busy member while another one idles, and thousands of callers
  * cost one stream to each member.
  */
-import { PoolError } from "../../../openapi/errors.ts";
-import type { SlotStream } from "./member-client.ts";
-import type { Member } from "./members.ts";
-import { SlotSubscription } from "./slot-subscription.ts";
+import { PoolError } from "../../../../openapi/errors.ts";
+import type { SlotStream } from "../member-client.ts";
+import type { Member } from "../members.ts";
+import { type GrantedSlot, type Place, Places, type WaitingCaller } from "./places.ts";
+import { SlotSubscription } from "./subscription.ts";
 
 /**
  * After 1 second, give or take a half, the line looks at the pool again: members join, and slots
@@ -45,46 +46,14 @@ export interface LinePorts {
   onEmpty(): void;
 }
 
-/** A caller in the line. */
-export interface WaitingCaller {
-  /** The members that cannot serve the caller, by name. They do not change while it waits. */
-  readonly unfit: ReadonlyMap<string, unknown>;
-  /** Called with the caller's position, 1 for the next to be served: first, and when it changes. */
-  readonly onPosition?: ((position: number) => void) | undefined;
-}
-
-/** A slot that waits for its caller to take it. */
-export interface GrantedSlot {
-  readonly member: Member;
-  readonly slot: string;
-  /** Ends the hold. To be called once; a slot that no child took is given back. */
-  settle(isTaken: boolean): void;
-}
-
-/** An error that ends a wait. */
-interface Refusal {
-  readonly error: unknown;
-}
-
-interface Place {
-  readonly caller: WaitingCaller;
-  readonly since: number;
-  position: number;
-  /** Ends the wait: with a slot, with an error, or when its time is over. */
-  end(outcome?: GrantedSlot | Refusal): void;
-}
-
 export class WaitingLine {
   readonly #ports: LinePorts;
-  #places = new Set<Place>();
-  /** Places whose room in the members' queues is not confirmed yet. */
-  readonly #newcomers = new Set<Place>();
-  /** The places that a member cannot serve, by its name. */
-  readonly #unfit = new Map<string, number>();
+  readonly #places = new Places();
   readonly #subscriptions = new Map<string, SlotSubscription>();
   #isLooking = false;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #positionTimer: ReturnType<typeof setTimeout> | undefined;
+  /** When a member last answered, in milliseconds of `performance.now()`. */
   #reachedAt = 0;
   #refusal: PoolError | undefined;
 
@@ -98,15 +67,15 @@ export class WaitingLine {
   }
 
   /**
-   * Waits at the end of the line, or `first`, for up to `ms`. Undefined when that time is over, or
-   * when the signal aborts.
+   * Waits at the end of the line, or at its front, for up to `ms`. Undefined when that time is
+   * over, or when the signal aborts.
    *
    * @throws {PoolError} `all_members_at_capacity` when the members' queues are full;
    *   `no_members_available` when no member answers; a refusal that concerns the caller.
    */
   async next(
     caller: WaitingCaller,
-    { ms, signal, first }: { ms: number; signal: AbortSignal | undefined; first: boolean },
+    { ms, signal, isFirst }: { ms: number; signal: AbortSignal | undefined; isFirst: boolean },
   ): Promise<GrantedSlot | undefined> {
     let leave = () => {};
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -115,7 +84,6 @@ export class WaitingLine {
         const place: Place = {
           caller,
           since: performance.now(),
-          position: 0,
           end: (outcome) => {
             this.#remove(place);
             if (outcome && "error" in outcome) reject(outcome.error);
@@ -125,7 +93,11 @@ export class WaitingLine {
         leave = () => place.end();
         timer = setTimeout(leave, ms);
         signal?.addEventListener("abort", leave, { once: true });
-        this.#add(place, first);
+        this.#places.add(place, isFirst);
+        if (isFirst) this.#reportPositions();
+        else this.#places.tellLast(place, this.#firstPosition);
+        this.#update();
+        void this.#look();
       });
     } finally {
       clearTimeout(timer);
@@ -133,33 +105,11 @@ export class WaitingLine {
     }
   }
 
-  #add(place: Place, first: boolean): void {
-    if (first) this.#places = new Set([place, ...this.#places]);
-    else this.#places.add(place);
-    this.#newcomers.add(place);
-    this.#count(place, 1);
-    this.#tell(place, this.#firstPosition + (first ? 0 : this.#places.size - 1));
-    this.#update();
-    void this.#look();
-  }
-
   #remove(place: Place): void {
-    if (!this.#places.delete(place)) return;
-    this.#newcomers.delete(place);
-    this.#count(place, -1);
+    if (!this.#places.remove(place)) return;
     this.#update();
     this.#reportPositions();
     this.#checkEmpty();
-  }
-
-  #count({ caller }: Place, by: number): void {
-    for (const name of caller.unfit.keys())
-      this.#unfit.set(name, (this.#unfit.get(name) ?? 0) + by);
-  }
-
-  /** The callers that a member could serve. */
-  #wanted({ name }: Member): number {
-    return this.#places.size - (this.#unfit.get(name) ?? 0);
   }
 
   #update(): void {
@@ -167,7 +117,7 @@ export class WaitingLine {
   }
 
   #checkEmpty(): void {
-    if (this.#places.size > 0 || this.#subscriptions.size > 0) return;
+    if (this.isBusy || this.#subscriptions.size > 0) return;
     clearTimeout(this.#lookTimer);
     clearTimeout(this.#positionTimer);
     this.#ports.onEmpty();
@@ -177,14 +127,13 @@ export class WaitingLine {
   async #look(): Promise<void> {
     if (this.#isLooking || !this.isBusy) return;
     this.#isLooking = true;
-    clearTimeout(this.#lookTimer);
     try {
       const line = { callers: this.#places.size, subscriptions: this.#subscriptions.size };
       const isUseful = (member: Member) =>
-        !this.#subscriptions.has(member.name) && this.#wanted(member) > 0;
+        !this.#subscriptions.has(member.name) && this.#places.servedBy(member) > 0;
       for (const member of await this.#ports.choose(line, isUseful)) this.#subscribe(member);
     } catch (error) {
-      this.#refuseAll(error);
+      this.#places.endEach(() => error);
     }
     this.#isLooking = false;
     if (this.#subscriptions.size === 0) this.#lookSoon();
@@ -193,7 +142,7 @@ export class WaitingLine {
 
   /** Without a subscription: ends the waits that are in vain, and looks again soon. */
   #lookSoon(): void {
-    this.#checkReachable();
+    this.#endInVain();
     this.#lookIn(PAUSE_MS);
   }
 
@@ -205,11 +154,11 @@ export class WaitingLine {
   #subscribe(member: Member): void {
     const subscription: SlotSubscription = new SlotSubscription({
       open: (count, signal) => this.#ports.open(member, count, signal),
-      wanted: () => this.#wanted(member),
+      wanted: () => this.#places.servedBy(member),
       onGrant: (slot) => this.#grant(member, slot, subscription),
       onNews: () => {
         this.#reachedAt = performance.now();
-        this.#refuseExcess();
+        this.#admitNewcomers();
         this.#reportPositions();
       },
     });
@@ -231,63 +180,51 @@ export class WaitingLine {
       if (!isTaken) void this.#ports.release(member, slot).catch(() => {});
       subscription.settle();
     };
-    for (const place of this.#places)
-      if (!place.caller.unfit.has(member.name)) return place.end({ member, slot, settle });
-    settle(false);
+    const place = this.#places.firstFor(member);
+    if (place) place.end({ member, slot, settle });
+    else settle(false);
   }
 
   /** Refuses the last callers to come where the queues of all members are full. */
-  #refuseExcess(): void {
-    const all = [...this.#subscriptions.values()];
+  #admitNewcomers(): void {
     let room = 0;
-    for (const { agreed } of all) {
+    let isFull = true;
+    for (const { agreed, asked } of this.#subscriptions.values()) {
       if (agreed === undefined) return;
       room += agreed;
+      isFull &&= agreed < asked;
     }
     const excess = this.#places.size - room;
-    if (excess > 0 && all.some(({ agreed = 0, asked }) => agreed >= asked)) return;
-    const newcomers = [...this.#newcomers];
-    this.#newcomers.clear();
-    if (excess <= 0) return;
-    for (const place of newcomers.slice(-excess))
-      place.end({ error: atCapacity(this.#ports.pool) });
+    if (excess <= 0 || isFull)
+      this.#places.admitNewcomers(excess, () => atCapacity(this.#ports.pool));
   }
 
   /** Ends the waits where every member has refused, or none has answered for too long. */
-  #checkReachable(): void {
+  #endInVain(): void {
     const { pool } = this.#ports;
     const refusal = this.#refusal;
     this.#refusal = undefined;
-    if (refusal && refusal.code !== "draining")
-      this.#refuseAll(refusal.code === "at_capacity" ? atCapacity(pool, refusal) : refusal);
+    if (refusal && refusal.code !== "draining") {
+      const error = refusal.code === "at_capacity" ? atCapacity(pool, refusal) : refusal;
+      this.#places.endEach(() => error);
+    }
     const now = performance.now();
-    for (const place of this.#places)
-      if (place.since > this.#reachedAt && now - place.since > UNREACHABLE_MS)
-        place.end({
-          error: PoolError.of("no_members_available", `pool ${pool}: none of its members answers`),
-        });
-  }
-
-  #refuseAll(error: unknown): void {
-    for (const place of this.#places) place.end({ error });
+    this.#places.endEach(({ since }) =>
+      since > this.#reachedAt && now - since > UNREACHABLE_MS
+        ? PoolError.of("no_members_available", `pool ${pool}: none of its members answers`)
+        : undefined,
+    );
   }
 
   get #firstPosition(): number {
     return Math.min(...[...this.#subscriptions.values()].map(({ position }) => position));
   }
 
-  #tell(place: Place, position: number): void {
-    if (position === place.position || position === Number.POSITIVE_INFINITY) return;
-    place.position = position;
-    place.caller.onPosition?.(position);
-  }
-
-  /** Reports the positions soon, once for all changes until then; the first ones at once. */
+  /** Tells the positions now, and later the changes until then. */
   #reportPositions(): void {
-    if (this.#positionTimer || !this.isBusy) return;
-    let position = this.#firstPosition;
-    if (position === Number.POSITIVE_INFINITY) return;
-    for (const place of this.#places) this.#tell(place, position++);
+    if (this.#positionTimer || !this.isBusy || this.#firstPosition === Number.POSITIVE_INFINITY)
+      return;
+    this.#places.tellAll(this.#firstPosition);
     const ms = Math.max(POSITION_INTERVAL_MS, POSITION_COST_MS * this.#places.size);
     this.#positionTimer = setTimeout(() => {
       this.#positionTimer = undefined;

@@ -26,6 +26,9 @@ const MEASURE_MS = Number(process.env.BENCH_MS ?? 10_000);
 /** A caller of the open loop waits for at most 5 s. */
 const PATIENCE_MS = 5_000;
 
+/** The callers arrive over 2 s; the measurement begins after 8 s. */
+const RAMP_MS = 8_000;
+
 const work = `() => new Promise((resolve) => setTimeout(resolve, ${WORK_MS}))`;
 
 type Way = { readonly urls: readonly string[] } | { readonly consul: string };
@@ -70,7 +73,7 @@ async function measure({ way, load }: Task): Promise<Measured> {
         await pause((index / load.waiters) * 2_000);
         while (!over) await call(index, 600_000);
       })();
-    await pause(5_000);
+    await pause(RAMP_MS);
     measuring = { at: performance.now(), results };
     await pause(MEASURE_MS);
   } else {

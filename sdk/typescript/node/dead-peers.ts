@@ -9,6 +9,10 @@
  *
  * A connection may also end by a reset, or by the keepalive, while the program does not read from
  * it. Node does not notice that, but the connection disappears from the list.
+ *
+ * A busy peer must not look like a dead one. While its backlog is full, a connection that it has
+ * not accepted gets no answer either. And the list comes in pieces of 4 KiB, in which a busy
+ * program misses connections when others open and close between two pieces.
  */
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
@@ -19,7 +23,10 @@ import { connectionOf, unansweredIn } from "./tcp-table.ts";
 export const KEEP_ALIVE_DELAY_MS = 3_000;
 
 const SCAN_INTERVAL_MS = 2_000;
-/** 5 scans, which span 8 seconds: a peer that answers nothing in this time is gone. */
+/**
+ * 5 scans, which span 8 seconds: a peer that answers nothing in this time is gone, and so is a
+ * connection that no list of this time contains.
+ */
 const SCANS = 5;
 /** 2 more unanswered packets are needed by then. A count that stands still is a slow reader's. */
 const MORE_UNANSWERED = 2;
@@ -35,6 +42,8 @@ interface Silence {
 
 /** The watched sockets, by the names of their connections. */
 const watched = new Map<string, Socket>();
+/** The sockets whose peers have answered at least once: they have accepted their connections. */
+const accepted = new WeakSet<Socket>();
 let scanning = false;
 
 /**
@@ -54,8 +63,8 @@ export function watchPeer(socket: Socket): void {
 async function scan(): Promise<void> {
   scanning = true;
   let before = new Map<Socket, Silence>();
-  let listed = new Set<Socket>();
-  let missing = new Set<Socket>();
+  /** The sockets that were listed once, with the number of scans since then that missed them. */
+  let listed = new Map<Socket, number>();
   while (watched.size > 0) {
     await pause(SCAN_INTERVAL_MS, undefined, { ref: false });
     const tables = await Promise.all(TABLES.map(read));
@@ -67,6 +76,7 @@ async function scan(): Promise<void> {
       const socket = watched.get(key);
       if (!socket) continue;
       found.add(socket);
+      if (packets === 0 || socket.bytesRead > 0) accepted.add(socket);
       if (packets === 0) continue;
       const last = before.get(socket);
       const silence =
@@ -74,15 +84,19 @@ async function scan(): Promise<void> {
           ? { ...last, packets, scans: last.scans + 1 }
           : { first: packets, packets, scans: 1 };
       silences.set(socket, silence);
-      if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED)
+      const isSilent = silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED;
+      if (isSilent && accepted.has(socket))
         socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
     }
-    // The list is no snapshot and may lack a connection once. A connection that was never listed
-    // proves nothing either.
-    for (const socket of missing)
-      if (!found.has(socket)) socket.destroy(gone("ECONNRESET", "the connection was reset"));
-    missing = new Set([...listed].filter((socket) => !found.has(socket)));
-    listed = found;
+    // The list is no snapshot and may lack a connection. One that was never listed proves nothing.
+    const missing = new Map<Socket, number>();
+    for (const [socket, misses] of listed) {
+      if (found.has(socket) || socket.destroyed) continue;
+      if (misses + 1 < SCANS) missing.set(socket, misses + 1);
+      else socket.destroy(gone("ECONNRESET", "the connection was reset"));
+    }
+    for (const socket of found) missing.set(socket, 0);
+    listed = missing;
     before = silences;
   }
   scanning = false;

@@ -4,7 +4,7 @@ import { isAtLeast, MAX_WAIT_MS } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
-import type { AdmissionRequest, MemberClient, SlotRequest } from "./member-client.ts";
+import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { type Admission, type Probe, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
@@ -56,8 +56,6 @@ export async function placeDirectly<Admitted>(
   const { members, clientOf } = directory;
   const { pool, spec, signal, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
-  // The callers of a line share their token, the pool, and the demand for a sandbox.
-  const lineKey = JSON.stringify([pool, sandbox, directory.caller]);
   const deadline = new Deadline(deadlineMs);
   const remainder = () => {
     if (!deadline.hasPassed) return deadline.forSpec;
@@ -97,8 +95,7 @@ export async function placeDirectly<Admitted>(
           return place(pool, fit, { probe, admit, effort });
         },
         hasMembers: async () => (await candidates()).length > 0,
-        line: () => directory.lines.get(lineKey),
-        join: () => lineOf(directory, lineKey, { pool, sandbox }),
+        line: () => lineOf(directory, pool, sandbox),
         claim: async ({ member, slot }) => {
           const admission = await admit(member, slot);
           // Throws when no member is left that has the task.
@@ -117,12 +114,13 @@ export async function placeDirectly<Admitted>(
   }
 }
 
-/** The line of this key, which is made where there is none. */
+/** The line of the callers that share their token, the pool, and the demand for a sandbox. */
 function lineOf<Admitted>(
-  { members, clientOf, lines }: Directory<Admitted>,
-  key: string,
-  { pool, sandbox }: Pick<SlotRequest, "pool" | "sandbox">,
+  { members, clientOf, caller, lines }: Directory<Admitted>,
+  pool: string,
+  sandbox: ChildSpecInput["sandbox"],
 ): WaitingLine {
+  const key = JSON.stringify([pool, sandbox, caller]);
   let line = lines.get(key);
   if (!line) {
     line = new WaitingLine({

@@ -10,10 +10,8 @@ export interface WaitingPorts<T> extends WaitingCaller {
   tryNow(effort: Effort): Promise<T>;
   /** Whether any member could serve the caller. */
   hasMembers(): Promise<boolean>;
-  /** The line that the caller waits in; undefined while nobody does. */
-  line(): WaitingLine | undefined;
-  /** The same line, to wait in. */
-  join(): WaitingLine;
+  /** The line of the callers that share their token, the pool, and the demand for a sandbox. */
+  line(): WaitingLine;
   /** Takes a granted slot. Rejects only as `admit` of a placement does. */
   claim(granted: GrantedSlot): Promise<Admission<T>>;
 }
@@ -32,20 +30,21 @@ export async function placeOrWait<T>(
   ports: WaitingPorts<T>,
   { pool, waitMs, signal }: { pool: string; waitMs: number; signal: AbortSignal | undefined },
 ): Promise<T> {
+  if (waitMs === 0) return ports.tryNow("thorough");
   const deadline = new Deadline(waitMs);
-  // No caller overtakes those that wait. It needs no look at the members either.
-  if (waitMs === 0 || !ports.line()?.isBusy)
+  const line = ports.line();
+  if (line.isOpen)
     try {
       // A caller that waits hears of slots that come free, so it needs only one pass.
-      return await ports.tryNow(waitMs === 0 ? "thorough" : "once");
+      return await line.bypass(() => ports.tryNow("once"));
     } catch (error) {
-      if (waitMs === 0 || !(error instanceof PoolError && NOT_NOW.has(error.code))) throw error;
+      if (!(error instanceof PoolError && NOT_NOW.has(error.code))) throw error;
       if (error.code === "no_members_available" && !(await ports.hasMembers())) throw error;
     }
   for (let isFirst = false; ; isFirst = true) {
     signal?.throwIfAborted();
     const ms = deadline.remainingMs;
-    const granted = ms > 0 ? await ports.join().next(ports, { ms, signal, isFirst }) : undefined;
+    const granted = ms > 0 ? await ports.line().next(ports, { ms, signal, isFirst }) : undefined;
     if (!granted) {
       signal?.throwIfAborted();
       throw PoolError.of("queue_timeout", `no slot of pool ${pool} came free in ${waitMs} ms`);

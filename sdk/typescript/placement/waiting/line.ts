@@ -10,6 +10,8 @@ import type { Member } from "../members.ts";
 import { type GrantedSlot, type Place, Places, type WaitingCaller } from "./places.ts";
 import { SlotSubscription } from "./subscription.ts";
 
+/** 50 callers at a time try members before they join the line: all members answer them in turn. */
+const MAX_TRYING = 50;
 /**
  * After 1 second, give or take a half, the line looks at the pool again: members join, and slots
  * come free at members where it does not wait.
@@ -42,7 +44,7 @@ export interface LinePorts {
   open(member: Member, count: number, signal: AbortSignal): Promise<SlotStream>;
   /** Gives back a slot that no caller needs. */
   release(member: Member, slot: string): Promise<unknown>;
-  /** Called when nobody waits, and no subscription is left. */
+  /** Called when nobody waits or tries, and no subscription is left. */
   onEmpty(): void;
 }
 
@@ -50,6 +52,7 @@ export class WaitingLine {
   readonly #ports: LinePorts;
   readonly #places = new Places();
   readonly #subscriptions = new Map<string, SlotSubscription>();
+  #trying = 0;
   #isLooking = false;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   #positionTimer: ReturnType<typeof setTimeout> | undefined;
@@ -61,9 +64,24 @@ export class WaitingLine {
     this.#ports = ports;
   }
 
-  /** Whether callers wait. */
-  get isBusy(): boolean {
+  /** Whether a caller may try members first. No caller overtakes those that wait. */
+  get isOpen(): boolean {
+    return !this.#isBusy && this.#trying < MAX_TRYING;
+  }
+
+  get #isBusy(): boolean {
     return this.#places.size > 0;
+  }
+
+  /** Runs a caller's try to do without the line. */
+  async bypass<T>(tryNow: () => Promise<T>): Promise<T> {
+    this.#trying += 1;
+    try {
+      return await tryNow();
+    } finally {
+      this.#trying -= 1;
+      this.#checkEmpty();
+    }
   }
 
   /**
@@ -117,7 +135,7 @@ export class WaitingLine {
   }
 
   #checkEmpty(): void {
-    if (this.isBusy || this.#subscriptions.size > 0) return;
+    if (this.#isBusy || this.#trying > 0 || this.#subscriptions.size > 0) return;
     clearTimeout(this.#lookTimer);
     clearTimeout(this.#positionTimer);
     this.#ports.onEmpty();
@@ -125,7 +143,7 @@ export class WaitingLine {
 
   /** Subscribes to members, now and while callers wait. */
   async #look(): Promise<void> {
-    if (this.#isLooking || !this.isBusy) return;
+    if (this.#isLooking || !this.#isBusy) return;
     this.#isLooking = true;
     try {
       const line = { callers: this.#places.size, subscriptions: this.#subscriptions.size };
@@ -136,19 +154,15 @@ export class WaitingLine {
       this.#places.endEach(() => error);
     }
     this.#isLooking = false;
-    if (this.#subscriptions.size === 0) this.#lookSoon();
-    else this.#lookIn(LOOK_AGAIN_MS * (0.5 + Math.random()));
+    this.#lookLater();
   }
 
-  /** Without a subscription: ends the waits that are in vain, and looks again soon. */
-  #lookSoon(): void {
-    this.#endInVain();
-    this.#lookIn(PAUSE_MS);
-  }
-
-  #lookIn(ms: number): void {
+  #lookLater(): void {
+    const isVain = this.#subscriptions.size === 0;
+    if (isVain) this.#endInVain();
     clearTimeout(this.#lookTimer);
-    if (this.isBusy) this.#lookTimer = setTimeout(() => void this.#look(), ms);
+    const ms = isVain ? PAUSE_MS : LOOK_AGAIN_MS * (0.5 + Math.random());
+    if (this.#isBusy) this.#lookTimer = setTimeout(() => void this.#look(), ms);
   }
 
   #subscribe(member: Member): void {
@@ -169,7 +183,7 @@ export class WaitingLine {
       this.#refusal = subscription.refusal;
       // An older member has served one slot.
       if (subscription.reached && !subscription.refusal) void this.#look();
-      else if (this.#subscriptions.size === 0) this.#lookSoon();
+      else this.#lookLater();
       this.#checkEmpty();
     });
   }
@@ -222,7 +236,7 @@ export class WaitingLine {
 
   /** Tells the positions now, and later the changes until then. */
   #reportPositions(): void {
-    if (this.#positionTimer || !this.isBusy || this.#firstPosition === Number.POSITIVE_INFINITY)
+    if (this.#positionTimer || !this.#isBusy || this.#firstPosition === Number.POSITIVE_INFINITY)
       return;
     this.#places.tellAll(this.#firstPosition);
     const ms = Math.max(POSITION_INTERVAL_MS, POSITION_COST_MS * this.#places.size);

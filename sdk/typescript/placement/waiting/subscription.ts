@@ -35,6 +35,7 @@ export class SlotSubscription {
   #stream: SlotStream | undefined;
   /** Slots that the member counts now, as far as its events have arrived. */
   #counted = 0;
+  #granted = 0;
   /** Granted slots whose claims are under way. */
   #held = 0;
   #isChanging = false;
@@ -93,13 +94,14 @@ export class SlotSubscription {
     if (event.type === "failed") this.#refuse(errorFor(event.problem as Problem));
     else if (event.type === "granted") {
       this.#counted -= 1;
+      this.#granted += 1;
       this.#held += 1;
       this.#ports.onGrant(event.slot.id);
     } else {
       const { position, count } = event;
       // The first event answers the request itself. Later ones may be older than the last change.
       // An older member does not count; it takes the next request when this one has ended.
-      this.agreed ??= count === undefined ? Number.POSITIVE_INFINITY : count + this.#held;
+      this.agreed ??= count === undefined ? Number.POSITIVE_INFINITY : count + this.#granted;
       this.position = position;
       this.#counted = count ?? 1;
       this.#isTold = true;

@@ -42,6 +42,8 @@ interface Measured {
   readonly failures: Readonly<Record<string, number>>;
 }
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Loads the pool, in a process of its own. */
 async function measure({ way, load }: Task): Promise<Measured> {
   const pools =
@@ -62,9 +64,9 @@ async function measure({ way, load }: Task): Promise<Measured> {
       if (over) return;
       const code = error instanceof PoolError ? error.code : String(error);
       failures[code] = (failures[code] ?? 0) + 1;
+      await pause(1_000);
     }
   };
-  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   let measuring: { readonly at: number; readonly results: number };
   if ("waiters" in load) {
     for (let index = 0; index < load.waiters; index++)
@@ -132,7 +134,7 @@ if (process.send) {
     const [measured] = await answered;
     if (loader.exitCode === null) await once(loader, "exit");
     // The members notice that the callers have left.
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await pause(1_000);
     return measured;
   };
   const show = (label: string, { perSecond, failures }: Measured) => {

@@ -218,10 +218,10 @@ export class WaitingLine {
     const { pool } = this.#ports;
     const refusal = this.#refusal;
     this.#refusal = undefined;
-    if (refusal && refusal.code !== "draining") {
-      const error = refusal.code === "at_capacity" ? atCapacity(pool, refusal) : refusal;
-      this.#places.endEach(() => error);
-    }
+    // Callers that a queue had room for stay: it may still count a connection that was cut.
+    if (refusal?.code === "at_capacity")
+      this.#places.admitNewcomers(this.#places.size, () => atCapacity(pool, refusal));
+    else if (refusal && refusal.code !== "draining") this.#places.endEach(() => refusal);
     const now = performance.now();
     this.#places.endEach(({ since }) =>
       since > this.#reachedAt && now - since > UNREACHABLE_MS

@@ -124,6 +124,7 @@ export class SlotSubscription {
     this.#isTold = false;
     change(wanted).then(
       (agreed) => {
+        if (this.#closing.signal.aborted) return;
         this.#isChanging = false;
         this.asked = wanted;
         this.agreed = agreed;

@@ -870,7 +870,7 @@ export interface components {
             position: number;
             /**
              * Format: int64
-             * @description Slots that a request with `count` still waits for. A full queue makes them fewer than it asked for. Calls have no such field.
+             * @description Slots that a request with `count` still waits for: fewer than it asked for where the queue is full. Calls have no such field.
              */
             count?: number | undefined;
         };

@@ -21,8 +21,8 @@ export const QueuedEventSchema = z
       .min(0)
       .optional()
       .describe(
-        "Slots that a request with `count` still waits for. A full queue makes them fewer than it " +
-          "asked for. Calls have no such field.",
+        "Slots that a request with `count` still waits for: fewer than it asked for where the " +
+          "queue is full. Calls have no such field.",
       ),
   })
   .openapi("QueuedEvent", {

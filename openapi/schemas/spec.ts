@@ -224,7 +224,7 @@ export const MemberChildSpecSchema = documented(
   },
 );
 
-const slotCount = z.int().min(0).max(MAX_SLOTS_WAITED_FOR);
+const slotCount = z.int().max(MAX_SLOTS_WAITED_FOR);
 
 export const SlotRequestSchema = z
   .strictObject({
@@ -246,7 +246,7 @@ export const SlotRequestSchema = z
 
 export const SlotCountSchema = z
   .strictObject({
-    count: slotCount.describe("Slots to wait for from now on."),
+    count: slotCount.min(0).describe("Slots to wait for from now on."),
   })
   .openapi("SlotCount", {
     description: "The number of slots that a request waits for.",

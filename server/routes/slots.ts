@@ -28,22 +28,6 @@ export function slotRoutes(on: Register, options: AppOptions): void {
     );
   };
 
-  const stream = (c: NodeContext, events: AsyncIterable<SlotEvent>) => {
-    const answer = new EarlyStream(c);
-    const writeAll = async () => {
-      for await (const event of events) {
-        answer.write(event);
-        await answer.drained();
-      }
-    };
-    // The stream stays open while a slot is held, so a holder that is killed returns it at once.
-    void writeAll().then(
-      () => answer.end(),
-      async (error) => answer.end(await problemOf(error, c, logError)),
-    );
-    return RESPONSE_ALREADY_SENT;
-  };
-
   on(routes.requestSlot, async (c) => {
     const form = acceptOf(c, ["stream", "json"]);
     const { pool, count, ...wish } = c.req.valid("json");
@@ -58,11 +42,11 @@ export function slotRoutes(on: Register, options: AppOptions): void {
       const subscription = supervisor.subscribe(client, count, wish);
       onClientGone(c, () => subscription.close());
       c.env.outgoing.setHeader("location", `/slots/${subscription.id}`);
-      return stream(c, subscription.events());
+      return answerWith(c, subscription.events(), logError);
     }
     const waiter = supervisor.request(client, wish);
     onClientGone(c, () => waiter.leave());
-    if (form === "stream") return stream(c, slotEvents(waiter));
+    if (form === "stream") return answerWith(c, slotEvents(waiter), logError);
     const slot = await waiter.granted;
     return c.json(slot, 201, { location: `/slots/${slot.id}` });
   });
@@ -79,4 +63,24 @@ export function slotRoutes(on: Register, options: AppOptions): void {
     holderOf(c, id).release(id, c.var.caller.name);
     return c.body(null, 204);
   });
+}
+
+/** Streams the events. The stream stays open while a slot is held: a killed holder returns it. */
+function answerWith(
+  c: NodeContext,
+  events: AsyncIterable<SlotEvent>,
+  logError: (message: string) => void,
+): Response {
+  const answer = new EarlyStream(c);
+  const writeAll = async () => {
+    for await (const event of events) {
+      answer.write(event);
+      await answer.drained();
+    }
+  };
+  void writeAll().then(
+    () => answer.end(),
+    async (error) => answer.end(await problemOf(error, c, logError)),
+  );
+  return RESPONSE_ALREADY_SENT;
 }

@@ -110,7 +110,7 @@ export class Slots {
     return subscription;
   }
 
-  /** Changes the slots that a subscription still waits for. @throws {PoolError} as {@link claim}. */
+  /** Changes the number of slots to wait for. @throws {PoolError} as {@link claim}. */
   resubscribe(id: string, client: string, count: number): number {
     const subscription = this.#own(this.#subscriptions, id, client);
     const { active, max, queued } = this.load();
@@ -202,7 +202,7 @@ export class Slots {
     }
   }
 
-  /** What a client holds under this id. @throws {PoolError} `slot_not_found`, `forbidden`. */
+  /** The slot, or subscription, of a client. @throws {PoolError} `slot_not_found`, `forbidden`. */
   #own<T extends Waiter | Subscription>(all: ReadonlyMap<string, T>, id: string, client: string) {
     const own = all.get(id);
     const { member } = this.#options;

@@ -88,7 +88,7 @@ test("an entry that wants none leaves the queue, and joins its end when it wants
   expect(queue.size).toBe(0);
 });
 
-/** Events of a queue: a client joins, the next one is taken, a client changes its mind or leaves. */
+/** Events of a queue: a client joins, changes its mind or leaves, and the next one is taken. */
 const steps = fc.array(
   fc.oneof(
     fc.record({

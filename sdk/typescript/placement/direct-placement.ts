@@ -83,7 +83,11 @@ export async function placeDirectly<Admitted>(
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
     const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
     const refusal = "unreachable" in admission ? admission.unreachable : undefined;
-    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) {
+      unfit.set(member.name, refusal);
+      // A caller does not wait for members of which none is fit: this throws.
+      await candidates();
+    }
     return admission;
   };
   try {
@@ -96,12 +100,7 @@ export async function placeDirectly<Admitted>(
         },
         hasMembers: async () => (await candidates()).length > 0,
         line: () => lineOf(directory, pool, sandbox),
-        claim: async ({ member, slot }) => {
-          const admission = await admit(member, slot);
-          // Throws when no member is left that has the task.
-          if ("unreachable" in admission) await candidates();
-          return admission;
-        },
+        claim: ({ member, slot }) => admit(member, slot),
         unfit,
         onPosition,
       },
@@ -125,7 +124,7 @@ function lineOf<Admitted>(
   if (!line) {
     line = new WaitingLine({
       pool,
-      choose: async ({ callers, subscriptions }, isUseful) => {
+      choose: async (callers, subscriptions, isUseful) => {
         const strong = strongEnough(pool, sandbox, await members.in(pool));
         const useful = strong.filter(isUseful);
         if (strong.length <= WAIT_AT_ALL_UP_TO) return useful;

@@ -10,41 +10,38 @@ import type { Member } from "../members.ts";
 import { type GrantedSlot, type Place, Places, type WaitingCaller } from "./places.ts";
 import { SlotSubscription } from "./subscription.ts";
 
-/** 50 callers at a time try members before they join the line: all members answer them in turn. */
+/** 50 callers at a time try members before they join the line. */
 const MAX_TRYING = 50;
 /**
- * After 1 second, give or take a half, the line looks at the pool again: members join, and slots
+ * After 1 s, give or take a half, the line looks at the pool again: members join, and slots
  * come free at members where it does not wait.
  */
 const LOOK_AGAIN_MS = 1_000;
 /** 100 ms after all members have refused the line, as draining members do. */
 const PAUSE_MS = 100;
-/**
- * 5 seconds, within the wait, for a pool in which no member answers. The members may be too busy
- * to answer, or about to be back.
- */
+/** 5 seconds, within the wait, for a pool in which no member answers: they may be back by then. */
 const UNREACHABLE_MS = 5_000;
-/** 1 second between two reports of positions, and 2 ms more for each caller beyond 500. */
+/** 1 second between two reports of positions; 2 ms for each caller where that is more. */
 const POSITION_INTERVAL_MS = 1_000;
 const POSITION_COST_MS = 2;
 
 export interface LinePorts {
   readonly pool: string;
   /**
-   * The members to subscribe to, for so many callers.
+   * More members to subscribe to, for a line of so many callers and subscriptions.
    *
    * @param isUseful whether the line needs the member, and has no subscription there.
-   * @throws {PoolError} when no member suits the callers.
    */
   choose(
-    line: { readonly callers: number; readonly subscriptions: number },
+    callers: number,
+    subscriptions: number,
     isUseful: (member: Member) => boolean,
   ): Promise<readonly Member[]>;
   /** Opens a stream of so many slots of a member, until the signal aborts. */
   open(member: Member, count: number, signal: AbortSignal): Promise<SlotStream>;
   /** Gives back a slot that no caller needs. */
   release(member: Member, slot: string): Promise<unknown>;
-  /** Called when nobody waits or tries, and no subscription is left. */
+  /** Called when the line is of no more use. */
   onEmpty(): void;
 }
 
@@ -58,7 +55,6 @@ export class WaitingLine {
   #positionTimer: ReturnType<typeof setTimeout> | undefined;
   /** When a member last answered, in milliseconds of `performance.now()`. */
   #reachedAt = 0;
-  #refusal: PoolError | undefined;
 
   constructor(ports: LinePorts) {
     this.#ports = ports;
@@ -67,10 +63,6 @@ export class WaitingLine {
   /** Whether a caller may try members first. No caller overtakes those that wait. */
   get isOpen(): boolean {
     return !this.#isBusy && this.#trying < MAX_TRYING;
-  }
-
-  get #isBusy(): boolean {
-    return this.#places.size > 0;
   }
 
   /** Runs a caller's try to do without the line. */
@@ -123,6 +115,10 @@ export class WaitingLine {
     }
   }
 
+  get #isBusy(): boolean {
+    return this.#places.size > 0;
+  }
+
   #remove(place: Place): void {
     if (!this.#places.remove(place)) return;
     this.#update();
@@ -135,7 +131,7 @@ export class WaitingLine {
   }
 
   #checkEmpty(): void {
-    if (this.#isBusy || this.#trying > 0 || this.#subscriptions.size > 0) return;
+    if (this.#isBusy || this.#trying + this.#subscriptions.size > 0) return;
     clearTimeout(this.#lookTimer);
     clearTimeout(this.#positionTimer);
     this.#ports.onEmpty();
@@ -145,11 +141,12 @@ export class WaitingLine {
   async #look(): Promise<void> {
     if (this.#isLooking || !this.#isBusy) return;
     this.#isLooking = true;
+    const isUseful = (member: Member) =>
+      !this.#subscriptions.has(member.name) && this.#places.servedBy(member) > 0;
+    const { size } = this.#subscriptions;
     try {
-      const line = { callers: this.#places.size, subscriptions: this.#subscriptions.size };
-      const isUseful = (member: Member) =>
-        !this.#subscriptions.has(member.name) && this.#places.servedBy(member) > 0;
-      for (const member of await this.#ports.choose(line, isUseful)) this.#subscribe(member);
+      const chosen = await this.#ports.choose(this.#places.size, size, isUseful);
+      for (const member of chosen) this.#subscribe(member);
     } catch (error) {
       this.#places.endEach(() => error);
     }
@@ -157,9 +154,10 @@ export class WaitingLine {
     this.#lookLater();
   }
 
-  #lookLater(): void {
+  /** @param refusal of the last subscription that has ended. */
+  #lookLater(refusal?: PoolError): void {
     const isVain = this.#subscriptions.size === 0;
-    if (isVain) this.#endInVain();
+    if (isVain) this.#endInVain(refusal);
     clearTimeout(this.#lookTimer);
     const ms = isVain ? PAUSE_MS : LOOK_AGAIN_MS * (0.5 + Math.random());
     if (this.#isBusy) this.#lookTimer = setTimeout(() => void this.#look(), ms);
@@ -180,10 +178,9 @@ export class WaitingLine {
     void subscription.run().then(() => {
       this.#subscriptions.delete(member.name);
       if (subscription.reached) this.#reachedAt = performance.now();
-      this.#refusal = subscription.refusal;
-      // An older member has served one slot.
+      // An older member has served one slot, and may serve the next.
       if (subscription.reached && !subscription.refusal) void this.#look();
-      else this.#lookLater();
+      else this.#lookLater(subscription.refusal);
       this.#checkEmpty();
     });
   }
@@ -214,10 +211,8 @@ export class WaitingLine {
   }
 
   /** Ends the waits where every member has refused, or none has answered for too long. */
-  #endInVain(): void {
+  #endInVain(refusal: PoolError | undefined): void {
     const { pool } = this.#ports;
-    const refusal = this.#refusal;
-    this.#refusal = undefined;
     // Callers that a queue had room for stay: it may still count a connection that was cut.
     if (refusal?.code === "at_capacity")
       this.#places.admitNewcomers(this.#places.size, () => atCapacity(pool, refusal));
@@ -236,9 +231,9 @@ export class WaitingLine {
 
   /** Tells the positions now, and later the changes until then. */
   #reportPositions(): void {
-    if (this.#positionTimer || !this.#isBusy || this.#firstPosition === Number.POSITIVE_INFINITY)
-      return;
-    this.#places.tellAll(this.#firstPosition);
+    const first = this.#firstPosition;
+    if (this.#positionTimer || !this.#isBusy || first === Number.POSITIVE_INFINITY) return;
+    this.#places.tellAll(first);
     const ms = Math.max(POSITION_INTERVAL_MS, POSITION_COST_MS * this.#places.size);
     this.#positionTimer = setTimeout(() => {
       this.#positionTimer = undefined;

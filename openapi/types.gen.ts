@@ -407,32 +407,6 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /** @description The number of slots that a request waits for. */
-        SlotCount: {
-            /**
-             * Format: int64
-             * @description Slots to wait for from now on.
-             */
-            count: number;
-        };
-        /** @description A request for a slot in one of the member's pools, or for several. */
-        SlotRequest: {
-            /** @description The pool of the slot. */
-            pool: components["schemas"]["PoolName"];
-            /**
-             * Format: int64
-             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
-             * @default 0
-             */
-            waitMs?: number | undefined;
-            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
-            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
-            /**
-             * Format: int64
-             * @description Slots that the caller could use: it gets them one after the other in one stream, which stays open. Only the form of a stream has it. Default: one slot.
-             */
-            count?: number | undefined;
-        };
         /** @description Calls a task. */
         TaskSpec: {
             /** @description The task to call. */
@@ -651,6 +625,32 @@ export interface components {
              * @description The slot becomes free at this time unless a child has taken it.
              */
             heldUntil: string;
+        };
+        /** @description The number of slots that a request waits for. */
+        SlotCount: {
+            /**
+             * Format: int64
+             * @description Slots to wait for from now on.
+             */
+            count: number;
+        };
+        /** @description A request for a slot in one of the member's pools, or for several. */
+        SlotRequest: {
+            /** @description The pool of the slot. */
+            pool: components["schemas"]["PoolName"];
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * Format: int64
+             * @description Slots that the caller could use: it gets them one after the other in one stream, which stays open. Only the form of a stream has it. Default: one slot.
+             */
+            count?: number | undefined;
         };
         /** @description The tasks and runtimes of one member. */
         Tasks: {
@@ -997,8 +997,6 @@ export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];
 export type MemberFunctionSpec = components['schemas']['MemberFunctionSpec'];
 export type MemberTaskSpec = components['schemas']['MemberTaskSpec'];
-export type SlotCount = components['schemas']['SlotCount'];
-export type SlotRequest = components['schemas']['SlotRequest'];
 export type TaskSpec = components['schemas']['TaskSpec'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type FunctionError = components['schemas']['FunctionError'];
@@ -1016,6 +1014,8 @@ export type Health = components['schemas']['Health'];
 export type PoolChildList = components['schemas']['PoolChildList'];
 export type SignalRequest = components['schemas']['SignalRequest'];
 export type Slot = components['schemas']['Slot'];
+export type SlotCount = components['schemas']['SlotCount'];
+export type SlotRequest = components['schemas']['SlotRequest'];
 export type Tasks = components['schemas']['Tasks'];
 export type Written = components['schemas']['Written'];
 export type Pool = components['schemas']['Pool'];

@@ -1,6 +1,6 @@
 /** The child spec: what a caller asks to be run, and how. */
 import { z } from "@hono/zod-openapi";
-import { MAX_DEADLINE_MS, MAX_SLOTS_WAITED_FOR, MAX_WAIT_MS } from "../limits.ts";
+import { MAX_DEADLINE_MS, MAX_WAIT_MS } from "../limits.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
@@ -27,7 +27,7 @@ const MAX_LABEL_NAME = 63;
 const MAX_LABEL_VALUE = 255;
 
 /** The fields that the variants of a spec share. */
-const commonFields = {
+export const commonFields = {
   env: EnvironmentSchema.optional(),
   stdin: StdinSchema.optional().describe(
     "The child's standard input. Default: empty for a call, open for a placed child.",
@@ -223,32 +223,3 @@ export const MemberChildSpecSchema = documented(
     ...variantDocs("Member"),
   },
 );
-
-const slotCount = z.int().max(MAX_SLOTS_WAITED_FOR);
-
-export const SlotRequestSchema = z
-  .strictObject({
-    pool: PoolNameSchema.describe("The pool of the slot."),
-    waitMs: commonFields.waitMs,
-    sandbox: commonFields.sandbox,
-    count: slotCount
-      .min(1)
-      .optional()
-      .describe(
-        "Slots that the caller could use: it gets them one after the other in one stream, which " +
-          "stays open. Only the form of a stream has it. Default: one slot.",
-      ),
-  })
-  .openapi("SlotRequest", {
-    description: "A request for a slot in one of the member's pools, or for several.",
-    example: { pool: "pipeline", waitMs: 10_000 },
-  });
-
-export const SlotCountSchema = z
-  .strictObject({
-    count: slotCount.min(0).describe("Slots to wait for from now on."),
-  })
-  .openapi("SlotCount", {
-    description: "The number of slots that a request waits for.",
-    example: { count: 20 },
-  });

@@ -149,7 +149,9 @@ describe("a member", () => {
   /** A request for slots, which a PATCH changes; or a slot, which a DELETE gives back. */
   async function slotFor(method: string): Promise<string> {
     const [wish, accept] =
-      method === "patch" ? [{ count: 1 }, "text/event-stream"] : [{}, "application/json"];
+      method === "patch"
+        ? [{ count: 1, waitMs: 60_000 }, "text/event-stream"]
+        : [{}, "application/json"];
     const answer = await post(member.url, "/slots", { pool: "pipeline", ...wish }, { accept });
     return answer.headers.get("location")?.replace("/slots/", "") ?? "";
   }

@@ -64,7 +64,6 @@ export async function placeDirectly<Admitted>(
   };
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
   const unfit = new Map<string, PoolError>();
-
   const candidates = async () => {
     const strong = strongEnough(pool, sandbox, await members.in(pool));
     const fit = strong.filter(({ name }) => !unfit.has(name));
@@ -83,11 +82,9 @@ export async function placeDirectly<Admitted>(
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
     const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
     const refusal = "unreachable" in admission ? admission.unreachable : undefined;
-    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) {
-      unfit.set(member.name, refusal);
-      // A caller does not wait for members of which none is fit: this throws.
-      await candidates();
-    }
+    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    // Throws where no member is left that is fit.
+    if (unfit.size > 0) await candidates();
     return admission;
   };
   try {

@@ -42,8 +42,6 @@ interface Silence {
 
 /** The watched sockets, by the names of their connections. */
 const watched = new Map<string, Socket>();
-/** The sockets whose peers have answered at least once: they have accepted their connections. */
-const accepted = new WeakSet<Socket>();
 let scanning = false;
 
 /**
@@ -72,11 +70,10 @@ async function scan(): Promise<void> {
     if (tables.includes(undefined)) continue;
     const silences = new Map<Socket, Silence>();
     const found = new Set<Socket>();
-    for (const [key, packets] of tables.flatMap((table) => unansweredIn(table ?? ""))) {
+    for (const [key, packets, bytes] of tables.flatMap((table) => unansweredIn(table ?? ""))) {
       const socket = watched.get(key);
       if (!socket) continue;
       found.add(socket);
-      if (packets === 0 || socket.bytesRead > 0) accepted.add(socket);
       if (packets === 0) continue;
       const last = before.get(socket);
       const silence =
@@ -85,7 +82,7 @@ async function scan(): Promise<void> {
           : { first: packets, packets, scans: 1 };
       silences.set(socket, silence);
       const isSilent = silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED;
-      if (isSilent && accepted.has(socket))
+      if (isSilent && isAccepted(socket, bytes))
         socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
     }
     // The list is no snapshot and may lack a connection. One that was never listed proves nothing.
@@ -100,6 +97,13 @@ async function scan(): Promise<void> {
     before = silences;
   }
   scanning = false;
+}
+
+/** Whether the peer has ever answered: it has acknowledged more than these bytes, or sent some. */
+function isAccepted(socket: Socket & { readonly encrypted?: boolean }, unacknowledged: number) {
+  const sent = socket.bytesWritten - socket.writableLength;
+  // A handshake came before.
+  return socket.encrypted || socket.bytesRead > 0 || sent > unacknowledged;
 }
 
 /** The error of a connection whose peer is gone. */

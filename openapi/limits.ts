@@ -5,6 +5,8 @@ export type { SandboxLevel } from "./types.gen.ts";
 
 /** One day. A longer wait is most likely a mistake of units. */
 export const MAX_WAIT_MS = 86_400_000;
+/** 100,000 slots in one request. */
+export const MAX_SLOTS_WAITED_FOR = 100_000;
 
 /** One week. A longer deadline is most likely a mistake of units. */
 export const MAX_DEADLINE_MS = 604_800_000;

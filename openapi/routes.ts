@@ -1,10 +1,12 @@
 /** The operations that every member serves. The handlers stand in the server's routes. */
 import * as children from "./routes/children.ts";
 import * as pools from "./routes/pools.ts";
+import * as slots from "./routes/slots.ts";
 import * as thisMember from "./routes/this-member.ts";
 
 export * from "./routes/children.ts";
 export * from "./routes/pools.ts";
+export * from "./routes/slots.ts";
 export * from "./routes/this-member.ts";
 
 /** Every operation, in the order of the reference page. */
@@ -22,8 +24,9 @@ export const ROUTES = [
   thisMember.placeChild,
   thisMember.listChildren,
   thisMember.countChildren,
-  thisMember.requestSlot,
-  thisMember.releaseSlot,
+  slots.requestSlot,
+  slots.changeSlotRequest,
+  slots.releaseSlot,
   thisMember.listTasks,
   children.getChild,
   children.stopChild,

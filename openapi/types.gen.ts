@@ -407,19 +407,6 @@ export interface components {
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
             slot?: components["schemas"]["SlotId"] | undefined;
         };
-        /** @description A request for a slot in one of the member's pools. */
-        SlotRequest: {
-            /** @description The pool of the slot. */
-            pool: components["schemas"]["PoolName"];
-            /**
-             * Format: int64
-             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
-             * @default 0
-             */
-            waitMs?: number | undefined;
-            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
-            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
-        };
         /** @description Calls a task. */
         TaskSpec: {
             /** @description The task to call. */
@@ -644,6 +631,32 @@ export interface components {
              */
             heldUntil: string;
         };
+        /** @description The number of slots that a request waits for. */
+        SlotCount: {
+            /**
+             * Format: int64
+             * @description Slots to wait for from now on.
+             */
+            count: number;
+        };
+        /** @description A request for a slot in one of the member's pools, or for several. */
+        SlotRequest: {
+            /** @description The pool of the slot. */
+            pool: components["schemas"]["PoolName"];
+            /**
+             * Format: int64
+             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
+             * @default 0
+             */
+            waitMs?: number | undefined;
+            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
+            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
+            /**
+             * Format: int64
+             * @description Slots that the caller could use: it gets them one after the other in one stream, which stays open. Only the form of a stream has it. Default: one slot.
+             */
+            count?: number | undefined;
+        };
         /** @description The tasks and runtimes of one member. */
         Tasks: {
             /** @description The member that answers. */
@@ -835,7 +848,7 @@ export interface components {
              */
             droppedBytes: number;
         };
-        /** @description Terminal: the slot is held until `heldUntil`. */
+        /** @description The slot is held until `heldUntil`. Terminal, unless the request has a `count`. */
         GrantedEvent: {
             /**
              * @description The type of the event: `granted`. (enum property replaced by openapi-typescript)
@@ -867,6 +880,11 @@ export interface components {
              * @description 1 for the next caller to be served.
              */
             position: number;
+            /**
+             * Format: int64
+             * @description Slots that a request with `count` still waits for: fewer than it asked for where the queue is full. Calls have no such field.
+             */
+            count?: number | undefined;
         };
         /** @description Output of the child: `text`, or `base64` when the spec asks for it. */
         StdoutEvent: {
@@ -991,7 +1009,6 @@ export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];
 export type MemberFunctionSpec = components['schemas']['MemberFunctionSpec'];
 export type MemberTaskSpec = components['schemas']['MemberTaskSpec'];
-export type SlotRequest = components['schemas']['SlotRequest'];
 export type TaskSpec = components['schemas']['TaskSpec'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type FunctionError = components['schemas']['FunctionError'];
@@ -1009,6 +1026,8 @@ export type Health = components['schemas']['Health'];
 export type PoolChildList = components['schemas']['PoolChildList'];
 export type SignalRequest = components['schemas']['SignalRequest'];
 export type Slot = components['schemas']['Slot'];
+export type SlotCount = components['schemas']['SlotCount'];
+export type SlotRequest = components['schemas']['SlotRequest'];
 export type Tasks = components['schemas']['Tasks'];
 export type Written = components['schemas']['Written'];
 export type Pool = components['schemas']['Pool'];

@@ -147,7 +147,10 @@ function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, s
   return new PoolRuntimes({ sandbox, path, configured, tasks: new Tasks(tasks), log: logWarning });
 }
 
-/** 4,096 connections may wait to be accepted, where the system allows it (`somaxconn`). */
+/**
+ * 4,096 connections may wait to be accepted, or fewer where net.core.somaxconn is lower. A burst
+ * beyond that would lose connections that their clients take for open.
+ */
 const BACKLOG = 4_096;
 
 /** @throws {PoolError} `invalid_request` for an address that cannot be listened on. */

@@ -150,6 +150,10 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
       201: json({ slot }),
     },
   },
+  changeSlotRequest: {
+    request: json({ more: { count: 20 } }),
+    answers: { 200: json({ agreed: { count: 20 } }) },
+  },
   releaseSlot: { answers: { 204: {} } },
   listTasks: {
     answers: {

@@ -1,16 +1,9 @@
-/** Operations on the member that is asked: its children, slots and tasks, its health and drain. */
+/** Operations on the member that is asked: its children and tasks, its health and drain. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
-import { SlotEventSchema } from "../schemas/events.ts";
-import { PoolNameSchema, SlotIdSchema } from "../schemas/names.ts";
-import {
-  ChildListSchema,
-  CountSchema,
-  HealthSchema,
-  SlotSchema,
-  TasksSchema,
-} from "../schemas/resources.ts";
-import { MemberChildSpecSchema, SlotRequestSchema } from "../schemas/spec.ts";
+import { PoolNameSchema } from "../schemas/names.ts";
+import { ChildListSchema, CountSchema, HealthSchema, TasksSchema } from "../schemas/resources.ts";
+import { MemberChildSpecSchema } from "../schemas/spec.ts";
 import { headers } from "./headers.ts";
 import { beside, besidePipe, childFilter } from "./queries.ts";
 import {
@@ -116,56 +109,6 @@ export const countChildren = createRoute({
     "The load of every pool: its running children, its slots and its queue. Placement asks for " +
     "it before each call, so the answer is small.",
   responses: ok("The load.", CountSchema, []),
-});
-
-export const requestSlot = createRoute({
-  operationId: "requestSlot",
-  method: "post",
-  path: "/slots",
-  tags,
-  security: needs("call"),
-  summary: "Wait for a slot of this member and hold it for a short time",
-  description:
-    "Callers take turns, and each caller's requests are served in the order of their arrival. A " +
-    "closed connection withdraws the request and returns a slot that was granted meanwhile. A " +
-    "slot that no child takes in time becomes free by itself.",
-  request: { body: jsonBody(SlotRequestSchema) },
-  responses: {
-    200: {
-      description:
-        "`Accept: text/event-stream` or none gives a stream: `queued` with each change of the " +
-        "position, then `granted` or `failed`.",
-      content: { "text/event-stream": { schema: SlotEventSchema } },
-      headers: headers(),
-    },
-    201: {
-      description: "`Accept: application/json` gives the slot once it is granted.",
-      content: json(SlotSchema),
-      headers: headers("location"),
-    },
-    ...problems([
-      ...waiting,
-      "not_acceptable",
-      "unsupported_media_type",
-      "sandbox_unavailable",
-      "cancelled",
-    ]),
-  },
-});
-
-export const releaseSlot = createRoute({
-  operationId: "releaseSlot",
-  method: "delete",
-  path: "/slots/{id}",
-  tags,
-  security: needs("call"),
-  summary: "Return a slot that this member holds",
-  description: "Only the caller that holds a slot may return it before its time is over.",
-  request: { params: z.object({ id: SlotIdSchema }) },
-  responses: {
-    204: { description: "The slot is free.", headers: headers() },
-    ...problems(["slot_not_found"]),
-  },
 });
 
 export const listTasks = createRoute({

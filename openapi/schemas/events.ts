@@ -16,6 +16,14 @@ export const QueuedEventSchema = z
   .object({
     type: typed("queued"),
     position: z.int().min(1).describe("1 for the next caller to be served."),
+    count: z
+      .int()
+      .min(0)
+      .optional()
+      .describe(
+        "Slots that a request with `count` still waits for: fewer than it asked for where the " +
+          "queue is full. Calls have no such field.",
+      ),
   })
   .openapi("QueuedEvent", {
     description: "The caller waits for a slot. There is no child yet, and the event carries no id.",
@@ -138,7 +146,7 @@ export const PoolEventSchema = z
 export const GrantedEventSchema = z
   .object({ type: typed("granted"), slot: SlotSchema })
   .openapi("GrantedEvent", {
-    description: "Terminal: the slot is held until `heldUntil`.",
+    description: "The slot is held until `heldUntil`. Terminal, unless the request has a `count`.",
     example: {
       type: "granted",
       slot: {

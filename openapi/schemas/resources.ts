@@ -1,5 +1,6 @@
 /** The resources in answers: children, slots and members. */
 import { z } from "@hono/zod-openapi";
+import { MAX_SLOTS_WAITED_FOR } from "../limits.ts";
 import { SandboxLevelSchema } from "./limits.ts";
 import {
   ChildIdSchema,
@@ -10,7 +11,7 @@ import {
   TaskNameSchema,
 } from "./names.ts";
 import { ErrorCodeSchema, LoadSchema } from "./problem.ts";
-import { ChildKindSchema } from "./spec.ts";
+import { ChildKindSchema, commonFields } from "./spec.ts";
 import { orNull } from "./values.ts";
 
 export const MEMBER_URL = "http://127.0.0.1:7400";
@@ -37,6 +38,35 @@ export const SlotSchema = z
   });
 
 export type Slot = z.infer<typeof SlotSchema>;
+
+const slotCount = z.int().max(MAX_SLOTS_WAITED_FOR);
+
+export const SlotRequestSchema = z
+  .strictObject({
+    pool: PoolNameSchema.describe("The pool of the slot."),
+    waitMs: commonFields.waitMs,
+    sandbox: commonFields.sandbox,
+    count: slotCount
+      .min(1)
+      .optional()
+      .describe(
+        "Slots that the caller could use: it gets them one after the other in one stream, which " +
+          "stays open. Only the form of a stream has it. Default: one slot.",
+      ),
+  })
+  .openapi("SlotRequest", {
+    description: "A request for a slot in one of the member's pools, or for several.",
+    example: { pool: "pipeline", waitMs: 10_000 },
+  });
+
+export const SlotCountSchema = z
+  .strictObject({
+    count: slotCount.min(0).describe("Slots to wait for from now on."),
+  })
+  .openapi("SlotCount", {
+    description: "The number of slots that a request waits for.",
+    example: { count: 20 },
+  });
 
 export const SIGNALS = [
   "SIGHUP",

@@ -23,7 +23,7 @@ export const MAX_FILES = 1_000;
 const MAX_ARTIFACT_PATTERNS = 100;
 
 /** The fields that the variants of a spec share. */
-const commonFields = {
+export const commonFields = {
   env: EnvironmentSchema.optional(),
   stdin: StdinSchema.optional().describe(
     "The child's standard input. Default: empty for a call, open for a placed child.",
@@ -210,14 +210,3 @@ export const MemberChildSpecSchema = documented(
     ...variantDocs("Member"),
   },
 );
-
-export const SlotRequestSchema = z
-  .strictObject({
-    pool: PoolNameSchema.describe("The pool of the slot."),
-    waitMs: commonFields.waitMs,
-    sandbox: commonFields.sandbox,
-  })
-  .openapi("SlotRequest", {
-    description: "A request for a slot in one of the member's pools.",
-    example: { pool: "pipeline", waitMs: 10_000 },
-  });

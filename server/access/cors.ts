@@ -5,7 +5,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 
-const METHODS = "GET, HEAD, POST, DELETE";
+const METHODS = "GET, HEAD, POST, PATCH, DELETE";
 const REQUEST_HEADERS =
   "authorization, content-type, last-event-id, pool-spec, range, idempotency-key";
 const ANSWER_HEADERS =

@@ -5,7 +5,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
-import { cutOff, isFull } from "../http/response.ts";
+import { cutOff, drained, isFull } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/waiter.ts";
@@ -73,6 +73,12 @@ export class EarlyStream {
     this.#written = this.#session
       .then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame)))
       .catch(() => cutOff(outgoing));
+  }
+
+  /** Waits until a slow client takes more. False when it has gone, or was cut off. */
+  async drained(): Promise<boolean> {
+    await this.#written;
+    return drained(this.#c.env.outgoing);
   }
 
   /** Ends the stream, with its failure where there is one. */

@@ -5,7 +5,6 @@ import type { MemberClient } from "../../sdk/typescript/placement/member-client.
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/supervisor.ts";
 import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
-import { slotEvents } from "./events.ts";
 
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
@@ -25,18 +24,19 @@ export function ownMember(
       supervisorOf(member, pool);
       return childrenOf(member, [pool], filter);
     },
-    async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
-      const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);
-      const leave = () => waiter.leave();
-      signal.addEventListener("abort", leave, { once: true });
-      if (signal.aborted) leave();
-      try {
-        yield* slotEvents(waiter);
-      } finally {
-        signal.removeEventListener("abort", leave);
-        leave();
-      }
+    async requestSlots({ pool, waitMs = 0, sandbox, count }, signal) {
+      const { client } = caller;
+      const supervisor = supervisorOf(member, pool);
+      const subscription = supervisor.subscribe(client, count, { waitMs, sandbox });
+      signal.addEventListener("abort", () => subscription.close(), { once: true });
+      if (signal.aborted) subscription.close();
+      return {
+        events: subscription.events(),
+        change: async (changed) => supervisor.slots.resubscribe(subscription.id, client, changed),
+      };
     },
+    releaseSlot: async (pool, slot) =>
+      supervisorOf(member, pool).slots.release(slot, caller.client),
     async admit({ pool, spec, lifetime, slot }) {
       try {
         // The route's schema has filled in the defaults.

@@ -1,54 +1,102 @@
 /**
  * A queue that serves each client in the order of its requests, and clients in turn: no client can
- * hold up the others.
+ * hold up the others. An entry may wait for several items. It counts as so many, and takes turns
+ * with the other entries of its client.
  */
 
-export class Queue<T> {
-  /** Waiting items by client. The map's order is the order of the clients' next turns. */
-  readonly #lines = new Map<string, T[]>();
+export interface Entry {
+  /** The items that it still waits for: at least 1 in the queue. Only the queue changes it. */
+  count: number;
+}
+
+interface Line<T> {
+  readonly entries: Set<T>;
+  /** The items that its entries wait for together. */
+  items: number;
+}
+
+export class Queue<T extends Entry> {
+  /** Waiting entries by client. The map's order is the order of the clients' next turns. */
+  readonly #lines = new Map<string, Line<T>>();
   #size = 0;
 
+  /** The items that all entries wait for together. */
   get size(): number {
     return this.#size;
   }
 
-  /** Puts an item at the end of its client's line. */
-  push(client: string, item: T): void {
-    const line = this.#lines.get(client);
-    if (line) line.push(item);
-    else this.#lines.set(client, [item]);
-    this.#size += 1;
+  /** Puts an entry, for as many items as it counts, at the end of its client's line. */
+  push(client: string, entry: T): void {
+    let line = this.#lines.get(client);
+    if (!line) {
+      line = { entries: new Set(), items: 0 };
+      this.#lines.set(client, line);
+    }
+    line.entries.add(entry);
+    this.#add(client, line, entry.count);
   }
 
-  /** Takes the next item. Its client's next turn comes after those of the other clients. */
+  /** Serves the next entry one item. Its client's next turn comes after those of the others. */
   shift(): T | undefined {
-    for (const [client, line] of this.#lines) {
-      const item = line.shift();
-      this.#lines.delete(client);
-      if (line.length > 0) this.#lines.set(client, line);
-      this.#size -= 1;
-      return item;
-    }
+    for (const [client, line] of this.#lines)
+      for (const entry of line.entries) {
+        line.entries.delete(entry);
+        entry.count -= 1;
+        if (entry.count > 0) line.entries.add(entry);
+        this.#lines.delete(client);
+        this.#lines.set(client, line);
+        this.#add(client, line, -1);
+        return entry;
+      }
     return undefined;
   }
 
-  /** Takes an item out of its line. False when the item does not wait. */
-  remove(client: string, item: T): boolean {
+  /** Takes an entry out of its line. False when the entry does not wait. */
+  remove(client: string, entry: T): boolean {
     const line = this.#lines.get(client);
-    const index = line?.indexOf(item) ?? -1;
-    if (!line || index < 0) return false;
-    line.splice(index, 1);
-    if (line.length === 0) this.#lines.delete(client);
-    this.#size -= 1;
+    if (!line?.entries.delete(entry)) return false;
+    this.#add(client, line, -entry.count);
     return true;
   }
 
-  /** The waiting items, in the order in which they are served if no item joins or leaves. */
-  *inOrder(): Generator<T, void, undefined> {
-    let lines = [...this.#lines.values()];
-    for (let turn = 0; lines.length > 0; turn++) {
-      lines = lines.filter((line) => turn < line.length);
-      for (const line of lines) yield line[turn] as T;
-    }
+  /** Lets an entry wait for another number of items. It keeps its place, or joins, or leaves. */
+  change(client: string, entry: T, count: number): void {
+    const line = this.#lines.get(client);
+    if (count > 0 && line?.entries.has(entry)) this.#add(client, line, count - entry.count);
+    else this.remove(client, entry);
+    const joins = entry.count === 0 && count > 0;
+    entry.count = count;
+    if (joins) this.push(client, entry);
+  }
+
+  /** The entries with their positions, 1 for the next, if no entry joins, changes or leaves. */
+  *inOrder(): Generator<[entry: T, position: number], void, undefined> {
+    let lines = [...this.#lines.values()].map(({ entries, items }) => ({
+      entries: entries.values(),
+      items,
+    }));
+    let unseen = [...this.#lines.values()].reduce((sum, { entries }) => sum + entries.size, 0);
+    for (let position = 1; unseen > 0; lines = lines.filter(({ items }) => items > 0))
+      for (const line of lines) {
+        line.items -= 1;
+        const { value } = line.entries.next();
+        if (value) {
+          unseen -= 1;
+          yield [value, position];
+        }
+        position += 1;
+      }
+  }
+
+  /** The position of an entry; 0 for one that does not wait. */
+  positionOf(entry: T): number {
+    for (const [each, position] of this.inOrder()) if (each === entry) return position;
+    return 0;
+  }
+
+  #add(client: string, line: Line<T>, items: number): void {
+    line.items += items;
+    this.#size += items;
+    if (line.items === 0) this.#lines.delete(client);
   }
 }

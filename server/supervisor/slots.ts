@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
-import { Waiter } from "./waiter.ts";
+import { Subscription, Waiter } from "./waiter.ts";
 
 export interface SlotsOptions {
   readonly pool: string;
@@ -34,8 +34,9 @@ export interface SlotLease {
 
 export class Slots {
   #options: SlotsOptions;
-  readonly #queue = new Queue<Waiter>();
+  readonly #queue = new Queue<Waiter | Subscription>();
   readonly #granted = new Map<string, Waiter>();
+  readonly #subscriptions = new Map<string, Subscription>();
   #taken = 0;
   #draining = false;
   #positionTimer: NodeJS.Timeout | undefined;
@@ -72,19 +73,19 @@ export class Slots {
    */
   claim(id: string, client: string): SlotLease {
     this.#checkAdmitting();
-    const { requestedAt } = this.#holderOf(id, client);
+    const { requestedAt } = this.#own(this.#granted, id, client);
     this.#return(id);
     return this.#lease(requestedAt);
   }
 
-  /** Whether this slot is granted to a client. */
+  /** Whether a client has this slot, or this subscription. */
   holds(id: string): boolean {
-    return this.#granted.has(id);
+    return this.#granted.has(id) || this.#subscriptions.has(id);
   }
 
   /** Gives a granted slot back. @throws {PoolError} as {@link claim}. */
   release(id: string, client: string): void {
-    this.#holderOf(id, client);
+    this.#own(this.#granted, id, client);
     this.#return(id);
     this.#serve();
   }
@@ -97,24 +98,28 @@ export class Slots {
    *   queue is full; `draining`.
    */
   request(client: string, waitMs: number): Waiter {
-    this.#checkAdmitting();
-    const { pool, member, maxQueue } = this.#options;
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
-    const waiter = new Waiter(client);
-    this.#queue.push(client, waiter);
-    const endWait = (error: PoolError) => {
-      if (!this.#queue.remove(client, waiter)) return;
-      waiter.refuse(error);
-      this.#reportPositions();
-    };
-    const timeout = `no slot of pool ${pool} came free on member ${member} in ${waitMs} ms`;
-    const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
-    void waiter.settled.then(() => clearTimeout(timer));
-    waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
+    return this.#enter(new Waiter(client), waitMs);
+  }
+
+  /** Asks for up to `count` slots, one after the other. @throws {PoolError} as {@link request}. */
+  subscribe(client: string, count: number, waitMs: number): Subscription {
+    const subscription = this.#enter(new Subscription(this.#options.member, client), waitMs);
+    this.#subscriptions.set(subscription.id, subscription);
+    void subscription.settled.then(() => this.#subscriptions.delete(subscription.id));
+    this.resubscribe(subscription.id, client, subscription.count + count - 1);
+    return subscription;
+  }
+
+  /** Changes the number of slots to wait for. @throws {PoolError} as {@link claim}. */
+  resubscribe(id: string, client: string, count: number): number {
+    const subscription = this.#own(this.#subscriptions, id, client);
+    const { active, max, queued } = this.load();
+    const room = Math.max(0, max - active) + Math.max(0, this.#options.maxQueue - queued);
+    const agreed = Math.min(count, subscription.count + room);
+    this.#queue.change(client, subscription, agreed);
     this.#serve();
-    // The new waiter hears its position at once. The positions of the others are unchanged.
-    waiter.moveTo([...this.#queue.inOrder()].indexOf(waiter) + 1);
-    return waiter;
+    subscription.moveTo(this.#queue.positionOf(subscription));
+    return agreed;
   }
 
   /**
@@ -133,8 +138,30 @@ export class Slots {
     this.#draining = true;
     for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift())
       waiter.refuse(this.#drainingError());
+    for (const waiter of this.#subscriptions.values()) waiter.refuse(this.#drainingError());
     for (const id of [...this.#granted.keys()]) this.#return(id);
     clearTimeout(this.#positionTimer);
+  }
+
+  /** Queues a waiter, and serves it at once where a slot is free. */
+  #enter<T extends Waiter | Subscription>(waiter: T, waitMs: number): T {
+    this.#checkAdmitting();
+    const { pool, member, maxQueue } = this.#options;
+    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
+    this.#queue.push(waiter.client, waiter);
+    const endWait = (error: PoolError) => {
+      if (!this.#queue.remove(waiter.client, waiter) && waiter instanceof Waiter) return;
+      waiter.refuse(error);
+      this.#reportPositions();
+    };
+    const timeout = `no slot of pool ${pool} came free on member ${member} in ${waitMs} ms`;
+    const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
+    void waiter.settled.then(() => clearTimeout(timer));
+    waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
+    this.#serve();
+    // The new waiter hears its position at once. The positions of the others are unchanged.
+    waiter.moveTo(this.#queue.positionOf(waiter));
+    return waiter;
   }
 
   /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
@@ -159,14 +186,12 @@ export class Slots {
   /** Grants the free slots to the next waiters. */
   #serve(): void {
     while (this.#isFree) {
-      const waiter = this.#queue.shift();
+      const waiter = this.#queue.shift()?.next();
       if (!waiter) return;
       const { pool, member } = this.#options;
       const id = `${member}.${randomBytes(16).toString("hex")}`;
       const giveBack = () => {
-        if (!this.#granted.has(id)) return;
-        this.#return(id);
-        this.#serve();
+        if (this.#return(id)) this.#serve();
       };
       this.#granted.set(id, waiter);
       const timer = setTimeout(giveBack, HOLD_MS);
@@ -177,22 +202,23 @@ export class Slots {
     }
   }
 
-  #holderOf(id: string, client: string): Waiter {
-    const waiter = this.#granted.get(id);
-    if (!waiter)
+  /** The slot, or subscription, of a client. @throws {PoolError} `slot_not_found`, `forbidden`. */
+  #own<T extends Waiter | Subscription>(all: ReadonlyMap<string, T>, id: string, client: string) {
+    const own = all.get(id);
+    const { member } = this.#options;
+    if (!own)
       throw PoolError.of(
         "slot_not_found",
-        `member ${this.#options.member} holds no slot ${id}: it was taken, given back, ` +
-          "or its time is over",
+        `member ${member} holds no slot ${id}: it was taken, given back, or its time is over`,
       );
-    if (waiter.client !== client)
+    if (own.client !== client)
       throw PoolError.of("forbidden", `slot ${id} was granted to another caller`);
-    return waiter;
+    return own;
   }
 
-  #return(id: string): void {
+  #return(id: string): boolean {
     this.#granted.get(id)?.settle();
-    this.#granted.delete(id);
+    return this.#granted.delete(id);
   }
 
   /** Reports the positions soon, once for all changes until then. */
@@ -200,8 +226,7 @@ export class Slots {
     if (this.#positionTimer || this.#queue.size === 0) return;
     this.#positionTimer = setTimeout(() => {
       this.#positionTimer = undefined;
-      let position = 0;
-      for (const waiter of this.#queue.inOrder()) waiter.moveTo(++position);
+      for (const [waiter, position] of this.#queue.inOrder()) waiter.moveTo(position);
     }, POSITION_INTERVAL_MS);
   }
 

@@ -18,7 +18,7 @@ import { Child } from "./child.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
 import { Slots } from "./slots.ts";
-import type { Waiter } from "./waiter.ts";
+import type { Subscription, Waiter } from "./waiter.ts";
 
 export interface SupervisorOptions extends PoolRules {
   /** This member's own URL, without a final slash. */
@@ -57,6 +57,14 @@ export interface Claim {
   readonly onPosition?: ((position: number) => void) | undefined;
   /** Aborts when the caller leaves, which ends the wait. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How a caller asks for slots. */
+interface SlotWish {
+  /** Milliseconds; 0 to be refused at once. */
+  readonly waitMs: number;
+  /** The weakest sandbox that the caller accepts. Default: any. */
+  readonly sandbox?: SandboxLevel | undefined;
 }
 
 export class Supervisor {
@@ -125,14 +133,19 @@ export class Supervisor {
   /**
    * Asks for a slot.
    *
-   * @param waitMs milliseconds; 0 to be refused at once.
-   * @param demanded the weakest sandbox that the caller accepts. Default: any.
    * @throws {PoolError} `at_capacity` with the load, `draining`, `sandbox_unavailable`.
    */
-  request(waitMs: number, client: string, demanded?: SandboxLevel): Waiter {
+  request(client: string, { waitMs, sandbox }: SlotWish): Waiter {
     this.#checkFence();
-    checkSandbox(demanded, this.options);
+    checkSandbox(sandbox, this.options);
     return this.slots.request(client, waitMs);
+  }
+
+  /** Asks for up to `count` slots, one after the other. @throws {PoolError} as {@link request}. */
+  subscribe(client: string, count: number, { waitMs, sandbox }: SlotWish): Subscription {
+    this.#checkFence();
+    checkSandbox(sandbox, this.options);
+    return this.slots.subscribe(client, count, waitMs);
   }
 
   /** The children, in the order of their admission. */

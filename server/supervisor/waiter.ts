@@ -1,12 +1,16 @@
-/** A client that waits for a slot. */
+/** Clients that wait: for one slot, or for several, one after the other. */
+import { randomBytes } from "node:crypto";
 import type { PoolError } from "../../openapi/errors.ts";
+import type { SlotEvent } from "../../openapi/events.ts";
 import type { Slot } from "../../openapi/schemas/resources.ts";
+import type { Entry } from "./queue.ts";
 
 /**
- * The client looks at `granted`, `settled` and `onPosition`, and may leave. The slots call the
- * other methods.
+ * A client that waits for one slot. The client looks at `granted`, `settled` and `onPosition`, and
+ * may leave. The slots call the other methods.
  */
-export class Waiter {
+export class Waiter implements Entry {
+  count = 1;
   readonly client: string;
   /** In milliseconds of `performance.now()`. */
   readonly requestedAt = performance.now();
@@ -26,9 +30,11 @@ export class Waiter {
   leave: () => void = () => {};
   #position = 0;
   #onPosition: ((position: number) => void) | undefined;
+  readonly #onGrant: ((slot: Slot) => void) | undefined;
 
-  constructor(client: string) {
+  constructor(client: string, onGrant?: (slot: Slot) => void) {
     this.client = client;
+    this.#onGrant = onGrant;
     // A client that has left does not look at the rejection.
     this.granted.catch(() => {});
   }
@@ -39,6 +45,11 @@ export class Waiter {
     if (this.#position > 0) callback(this.#position);
   }
 
+  /** The waiter that gets the next slot. */
+  next(): Waiter {
+    return this;
+  }
+
   moveTo(position: number): void {
     if (position === this.#position) return;
     this.#position = position;
@@ -47,6 +58,7 @@ export class Waiter {
 
   grant(slot: Slot): void {
     this.#grant.resolve(slot);
+    this.#onGrant?.(slot);
   }
 
   refuse(error: PoolError): void {
@@ -56,5 +68,75 @@ export class Waiter {
 
   settle(): void {
     this.#settle.resolve();
+  }
+}
+
+/**
+ * A client that waits for as many slots as it counts. It reads `events`, and may close. Whatever
+ * the number, it takes the memory of one waiter, and of the slots that it holds.
+ */
+export class Subscription implements Entry {
+  count = 1;
+  readonly id: string;
+  readonly client: string;
+  /** Ends the wait, but for the slots that were granted. */
+  leave: () => void = () => {};
+  readonly #settle = Promise.withResolvers<void>();
+  /** Resolves when the wait has ended. */
+  readonly settled = this.#settle.promise;
+  readonly #held = new Set<Waiter>();
+  #pending: SlotEvent[] = [];
+  #wake: () => void = () => {};
+  #end: PoolError | undefined;
+
+  constructor(member: string, client: string) {
+    this.id = `${member}.${randomBytes(16).toString("hex")}`;
+    this.client = client;
+  }
+
+  /** The waiter that gets the next slot. */
+  next(): Waiter {
+    const waiter = new Waiter(this.client, (slot) => this.#tell({ type: "granted", slot }));
+    this.#held.add(waiter);
+    void waiter.settled.then(() => this.#held.delete(waiter));
+    return waiter;
+  }
+
+  /** Tells the position of its next slot. A client that reads slowly gets the latest only. */
+  moveTo(position: number): void {
+    if (this.#pending.at(-1)?.type === "queued") this.#pending.pop();
+    this.#tell({ type: "queued", position: Math.max(1, position), count: this.count });
+  }
+
+  /** Ends the wait. Slots that were granted stay granted. */
+  refuse(error: PoolError): void {
+    this.#end = error;
+    this.#settle.resolve();
+    this.#wake();
+  }
+
+  /** Ends the wait, and gives back the slots that were granted and not taken. */
+  close(): void {
+    this.leave();
+    for (const waiter of this.#held) waiter.leave();
+  }
+
+  /** Positions and slots. @throws {PoolError} the reason why the wait has ended. */
+  async *events(): AsyncGenerator<SlotEvent, void, undefined> {
+    for (;;) {
+      const events = this.#pending;
+      this.#pending = [];
+      yield* events;
+      if (this.#pending.length > 0) continue;
+      if (this.#end) throw this.#end;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #tell(event: SlotEvent): void {
+    this.#pending.push(event);
+    this.#wake();
   }
 }

@@ -146,6 +146,16 @@ describe("a member", () => {
     else await response.arrayBuffer();
   }
 
+  /** A request for slots, which a PATCH changes; or a slot, which a DELETE gives back. */
+  async function slotFor(method: string): Promise<string> {
+    const [wish, accept] =
+      method === "patch"
+        ? [{ count: 1, waitMs: 60_000 }, "text/event-stream"]
+        : [{}, "application/json"];
+    const answer = await post(member.url, "/slots", { pool: "pipeline", ...wish }, { accept });
+    return answer.headers.get("location")?.replace("/slots/", "") ?? "";
+  }
+
   const described = async (response: Response) =>
     response.ok ? "" : `${response.url}: ${await response.clone().text()}`;
 
@@ -156,11 +166,7 @@ describe("a member", () => {
     );
     for (const body of requests.length > 0 ? requests : [undefined]) {
       const id = operation.path.startsWith("/slots/")
-        ? (
-            (await (
-              await post(member.url, "/slots", { pool: "pipeline" }, { accept: "application/json" })
-            ).json()) as { id: string }
-          ).id
+        ? await slotFor(operation.method)
         : await placed(member);
       // These examples are of a child that has ended.
       if (/^(getChildFile|childEvents)$/.test(operation.operation.operationId)) {

@@ -7,12 +7,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
 import { isNode, type Node } from "../../openapi/documents/walk.ts";
-import { SIGNALS, SignalRequestSchema } from "../../openapi/schemas/resources.ts";
 import {
-  ChildSpecSchema,
-  MemberChildSpecSchema,
+  SIGNALS,
+  SignalRequestSchema,
   SlotRequestSchema,
-} from "../../openapi/schemas/spec.ts";
+} from "../../openapi/schemas/resources.ts";
+import { ChildSpecSchema, MemberChildSpecSchema } from "../../openapi/schemas/spec.ts";
 
 const document = buildDocument() as unknown as Node;
 const schemas = (document.components as Node).schemas as Readonly<Record<string, Node>>;

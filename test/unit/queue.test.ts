@@ -1,23 +1,32 @@
 /** The order in which waiting clients are served. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Queue } from "../../server/supervisor/queue.ts";
+import { type Entry, Queue } from "../../server/supervisor/queue.ts";
 
-function filled(...clients: string[]): Queue<string> {
-  const queue = new Queue<string>();
+interface Named extends Entry {
+  readonly name: string;
+}
+
+function filled(...clients: string[]): Queue<Named> {
+  const queue = new Queue<Named>();
   const counts = new Map<string, number>();
   for (const client of clients) {
     const count = (counts.get(client) ?? 0) + 1;
     counts.set(client, count);
-    queue.push(client, `${client}${count}`);
+    queue.push(client, { name: `${client}${count}`, count: 1 });
   }
   return queue;
 }
 
-function drained(queue: Queue<string>): string[] {
-  const items: string[] = [];
-  for (let item = queue.shift(); item !== undefined; item = queue.shift()) items.push(item);
-  return items;
+function drained(queue: Queue<Named>): string[] {
+  const names: string[] = [];
+  for (let entry = queue.shift(); entry; entry = queue.shift()) names.push(entry.name);
+  return names;
+}
+
+function named(queue: Queue<Named>, name: string): Named {
+  for (const [entry] of queue.inOrder()) if (entry.name === name) return entry;
+  throw new Error(`expected ${name} in the queue`);
 }
 
 test("one client is served in the order of its requests", () => {
@@ -38,68 +47,106 @@ test("clients are served in turn: many requests of one hold up no other", () => 
 
 test("a client that was served comes after the others, even when it asks again", () => {
   const queue = filled("a", "a", "b");
-  expect(queue.shift()).toBe("a1");
-  queue.push("a", "a3");
+  expect(queue.shift()?.name).toBe("a1");
+  queue.push("a", { name: "a3", count: 1 });
   expect(drained(queue)).toEqual(["b1", "a2", "a3"]);
 });
 
 test("a client that leaves is skipped, and leaving twice counts once", () => {
   const queue = filled("a", "b", "b");
-  expect(queue.remove("b", "b1")).toBe(true);
-  expect(queue.remove("b", "b1")).toBe(false);
-  expect(queue.remove("nobody", "b2")).toBe(false);
+  const b1 = named(queue, "b1");
+  expect(queue.remove("b", b1)).toBe(true);
+  expect(queue.remove("b", b1)).toBe(false);
+  expect(queue.remove("nobody", named(queue, "b2"))).toBe(false);
   expect(queue.size).toBe(2);
   expect(drained(queue)).toEqual(["a1", "b2"]);
 });
 
-/** Events of a queue: a client joins, the next one is taken, a client leaves. */
+test("an entry for several items takes turns with the others of its client", () => {
+  const queue = filled("a", "b");
+  const several = { name: "several", count: 3 };
+  queue.push("a", several);
+  queue.push("a", { name: "a2", count: 1 });
+  expect(queue.size).toBe(6);
+  expect([...queue.inOrder()].map(([{ name }, position]) => [name, position])).toEqual([
+    ["a1", 1],
+    ["b1", 2],
+    ["several", 3],
+    ["a2", 4],
+  ]);
+  queue.change("a", several, 2);
+  expect(drained(queue)).toEqual(["a1", "b1", "several", "a2", "several"]);
+});
+
+test("an entry that wants none leaves the queue, and joins its end when it wants some", () => {
+  const queue = filled("a", "a");
+  const a1 = named(queue, "a1");
+  queue.change("a", a1, 0);
+  expect(queue.size).toBe(1);
+  queue.change("a", a1, 2);
+  expect(drained(queue)).toEqual(["a2", "a1", "a1"]);
+  expect(queue.size).toBe(0);
+});
+
+/** Events of a queue: a client joins, changes its mind or leaves, and the next one is taken. */
 const steps = fc.array(
   fc.oneof(
-    fc.record({ kind: fc.constant("push" as const), client: fc.constantFrom("a", "b", "c", "d") }),
+    fc.record({
+      kind: fc.constant("push" as const),
+      client: fc.constantFrom("a", "b", "c", "d"),
+      count: fc.integer({ min: 1, max: 4 }),
+    }),
     fc.record({ kind: fc.constant("shift" as const) }),
     fc.record({ kind: fc.constant("remove" as const), index: fc.nat(50) }),
+    fc.record({ kind: fc.constant("change" as const), index: fc.nat(50), count: fc.nat(4) }),
   ),
   { maxLength: 200 },
 );
 
-test(
-  "any history: each item is served once, each client in its order, and positions are " + "right",
-  () => {
-    fc.assert(
-      fc.property(steps, (history) => {
-        const queue = new Queue<{ client: string; number: number }>();
-        const waiting = new Set<{ client: string; number: number }>();
-        const served = new Map<string, number>();
-        let number = 0;
-        for (const step of history) {
-          if (step.kind === "push") {
-            const item = { client: step.client, number: number++ };
-            queue.push(step.client, item);
-            waiting.add(item);
-          } else if (step.kind === "remove") {
-            const item = [...waiting][step.index];
-            if (!item) continue;
-            expect(queue.remove(item.client, item)).toBe(true);
-            waiting.delete(item);
-          } else {
-            const [first] = queue.inOrder();
-            const item = queue.shift();
-            expect(item).toBe(first);
-            if (!item) continue;
-            expect(waiting.delete(item)).toBe(true);
-            expect(item.number).toBeGreaterThan(served.get(item.client) ?? -1);
-            served.set(item.client, item.number);
-          }
-          expect(queue.size).toBe(waiting.size);
+test("any history: the size is right, positions are kept, and each entry gets its items", () => {
+  fc.assert(
+    fc.property(steps, (history) => {
+      const queue = new Queue<Entry & { client: string }>();
+      const waiting = new Map<Entry & { client: string }, number>();
+      const serve = () => {
+        const [first] = queue.inOrder();
+        const entry = queue.shift();
+        expect(first).toEqual(entry && [entry, 1]);
+        if (!entry) return;
+        const left = (waiting.get(entry) as number) - 1;
+        if (left === 0) waiting.delete(entry);
+        else waiting.set(entry, left);
+      };
+      for (const step of history) {
+        if (step.kind === "push") {
+          const entry = { client: step.client, count: step.count };
+          queue.push(step.client, entry);
+          waiting.set(entry, step.count);
+        } else if (step.kind === "shift") serve();
+        else {
+          const entry = [...waiting.keys()][step.index];
+          if (!entry) continue;
+          const count = step.kind === "change" ? step.count : 0;
+          if (step.kind === "change") queue.change(entry.client, entry, count);
+          else expect(queue.remove(entry.client, entry)).toBe(true);
+          if (count === 0) waiting.delete(entry);
+          else waiting.set(entry, count);
         }
-        const promised = [...queue.inOrder()];
-        expect(new Set(promised)).toEqual(waiting);
-        expect(promised.map(() => queue.shift())).toEqual(promised);
-      }),
-      { numRuns: 2_000 },
-    );
-  },
-);
+        expect(queue.size).toBe([...waiting.values()].reduce((sum, count) => sum + count, 0));
+        for (const [entry, count] of waiting) expect(entry.count).toBe(count);
+      }
+      const promised = [...queue.inOrder()];
+      expect(new Set(promised.map(([entry]) => entry))).toEqual(new Set(waiting.keys()));
+      const seen = new Map<Entry, number>();
+      for (let at = 1; queue.size > 0; at++) {
+        const entry = queue.shift() as Entry;
+        if (!seen.has(entry)) seen.set(entry, at);
+      }
+      expect(promised).toEqual([...seen]);
+    }),
+    { numRuns: 2_000 },
+  );
+});
 
 test("between two turns of a waiting client, each other client has at most one", () => {
   fc.assert(

@@ -153,7 +153,7 @@ describe("a deadline", () => {
     ["of the pool counts from the request for the slot", {}, 56_000],
   ])("%s", async (_, spec, remaining) => {
     const { supervisor, admit } = open();
-    const { id } = await supervisor.request(0, "a").granted;
+    const { id } = await supervisor.request("a", { waitMs: 0 }).granted;
     await vi.advanceTimersByTimeAsync(4_000);
     expect(remainingMs(await admit(spec, id))).toBe(remaining);
   });

@@ -13,7 +13,7 @@ const line = (ends: string, state: string) =>
   `   7: ${ends} ${state} 8415890 3 00000000098e27be 163 0 0 1 -1`;
 
 /** The table has addresses as 32-bit words in the machine's order. */
-test.skipIf(endianness() !== "LE")("unanswered packets are counted by connection", () => {
+test.skipIf(endianness() !== "LE")("unanswered packets and bytes are counted by connection", () => {
   const found = unansweredIn(
     [
       HEAD,
@@ -43,11 +43,11 @@ test.skipIf(endianness() !== "LE")("unanswered packets are counted by connection
     ].join("\n"),
   );
   expect(found).toEqual([
-    ["10.211.9.2 7400 0.0.0.0 0", 0],
-    ["10.211.9.1 7400 10.211.9.2 47418", 15],
-    ["10.211.9.1 7400 10.211.9.3 47418", 0],
-    ["::ffff:127.0.0.1 7400 ::ffff:127.0.0.2 49153", 1],
-    ["2001:db8::1:0:1 7400 ::1 80", 12],
+    ["10.211.9.2 7400 0.0.0.0 0", 0, 0],
+    ["10.211.9.1 7400 10.211.9.2 47418", 15, 2],
+    ["10.211.9.1 7400 10.211.9.3 47418", 0, 0x400000],
+    ["::ffff:127.0.0.1 7400 ::ffff:127.0.0.2 49153", 1, 0],
+    ["2001:db8::1:0:1 7400 ::1 80", 12, 0],
   ]);
 });
 
@@ -74,6 +74,6 @@ test.skipIf(process.platform !== "linux" || !hasIPv6).each([
       /( \S\S:\S{8} )\S{8} /g,
       "$100000003 ",
     );
-    expect(unansweredIn(lines)).toContainEqual([connectionOf(socket), 3]);
+    expect(unansweredIn(lines)).toContainEqual([connectionOf(socket), 3, 0]);
   },
 );

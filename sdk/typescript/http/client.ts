@@ -1,6 +1,7 @@
 /** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
 import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
+import { afterSilence } from "../time/silence.ts";
 import { redirected } from "./faults.ts";
 import { Multipart, type Part } from "./multipart.ts";
 import { jsonBody } from "./raw-json.ts";
@@ -25,7 +26,7 @@ export function noAnswer(url: string, cause: unknown): PoolError {
 
 export interface RequestOptions {
   /** Default `GET`. */
-  readonly method?: "GET" | "POST" | "DELETE";
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
   /** An object is sent as JSON; bytes, or a stream of them, as they are. */
   readonly body?: object | undefined;
   /** Sent beside the body, which is an object then, as multipart/form-data. */
@@ -213,21 +214,21 @@ async function* heard(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const silent = () => answer.cancel(new Error(`nothing came for ${silenceMs} ms`));
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let cancel = () => {};
   const listen = () => {
-    if (silenceMs > 0) timer = setTimeout(silent, silenceMs);
+    if (silenceMs > 0) cancel = afterSilence(silenceMs, silent);
   };
   try {
     listen();
     for await (const piece of answer.body) {
-      clearTimeout(timer);
+      cancel();
       yield piece;
       listen();
     }
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 

@@ -5,7 +5,7 @@ import type { Multipart } from "./multipart.ts";
 export type Body = string | Uint8Array | Multipart | AsyncIterable<Uint8Array>;
 
 export interface TransportRequest {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Body | undefined;
   /** Ends the request, and closes its connection. */

@@ -9,6 +9,10 @@
  *
  * A connection may also end by a reset, or by the keepalive, while the program does not read from
  * it. Node does not notice that, but the connection disappears from the list.
+ *
+ * A busy peer must not look like a dead one. While its backlog is full, a connection that it has
+ * not accepted gets no answer either. And the list comes in pieces of 4 KiB, in which a busy
+ * program misses connections when others open and close between two pieces.
  */
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
@@ -19,7 +23,10 @@ import { connectionOf, unansweredIn } from "./tcp-table.ts";
 export const KEEP_ALIVE_DELAY_MS = 3_000;
 
 const SCAN_INTERVAL_MS = 2_000;
-/** 5 scans, which span 8 seconds: a peer that answers nothing in this time is gone. */
+/**
+ * 5 scans, which span 8 seconds: a peer that answers nothing in this time is gone, and so is a
+ * connection that no list of this time contains.
+ */
 const SCANS = 5;
 /** 2 more unanswered packets are needed by then. A count that stands still is a slow reader's. */
 const MORE_UNANSWERED = 2;
@@ -54,8 +61,8 @@ export function watchPeer(socket: Socket): void {
 async function scan(): Promise<void> {
   scanning = true;
   let before = new Map<Socket, Silence>();
-  let listed = new Set<Socket>();
-  let missing = new Set<Socket>();
+  /** The sockets that were listed once, with the number of scans since then that missed them. */
+  let listed = new Map<Socket, number>();
   while (watched.size > 0) {
     await pause(SCAN_INTERVAL_MS, undefined, { ref: false });
     const tables = await Promise.all(TABLES.map(read));
@@ -63,7 +70,7 @@ async function scan(): Promise<void> {
     if (tables.includes(undefined)) continue;
     const silences = new Map<Socket, Silence>();
     const found = new Set<Socket>();
-    for (const [key, packets] of tables.flatMap((table) => unansweredIn(table ?? ""))) {
+    for (const [key, packets, bytes] of tables.flatMap((table) => unansweredIn(table ?? ""))) {
       const socket = watched.get(key);
       if (!socket) continue;
       found.add(socket);
@@ -74,18 +81,29 @@ async function scan(): Promise<void> {
           ? { ...last, packets, scans: last.scans + 1 }
           : { first: packets, packets, scans: 1 };
       silences.set(socket, silence);
-      if (silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED)
+      const isSilent = silence.scans >= SCANS && packets >= silence.first + MORE_UNANSWERED;
+      if (isSilent && isAccepted(socket, bytes))
         socket.destroy(gone("ETIMEDOUT", "the other side does not answer any more"));
     }
-    // The list is no snapshot and may lack a connection once. A connection that was never listed
-    // proves nothing either.
-    for (const socket of missing)
-      if (!found.has(socket)) socket.destroy(gone("ECONNRESET", "the connection was reset"));
-    missing = new Set([...listed].filter((socket) => !found.has(socket)));
-    listed = found;
+    // The list is no snapshot and may lack a connection. One that was never listed proves nothing.
+    const missing = new Map<Socket, number>();
+    for (const [socket, misses] of listed) {
+      if (found.has(socket) || socket.destroyed) continue;
+      if (misses + 1 < SCANS) missing.set(socket, misses + 1);
+      else socket.destroy(gone("ECONNRESET", "the connection was reset"));
+    }
+    for (const socket of found) missing.set(socket, 0);
+    listed = missing;
     before = silences;
   }
   scanning = false;
+}
+
+/** Whether the peer has ever answered: it has acknowledged more than these bytes, or sent some. */
+function isAccepted(socket: Socket & { readonly encrypted?: boolean }, unacknowledged: number) {
+  const sent = socket.bytesWritten - socket.writableLength;
+  // A handshake came before.
+  return socket.encrypted || socket.bytesRead > 0 || sent > unacknowledged;
 }
 
 /** The error of a connection whose peer is gone. */

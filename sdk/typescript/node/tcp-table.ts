@@ -13,15 +13,21 @@ export function connectionOf({
   return `${withoutZone(localAddress)} ${localPort} ${withoutZone(remoteAddress)} ${remotePort}`;
 }
 
-/** The connections in a table of the kernel, each with its count of unanswered packets. */
-export function unansweredIn(table: string): [connection: string, packets: number][] {
-  const found: [string, number][] = [];
+/**
+ * The connections in a table of the kernel, each with its count of unanswered packets, and of the
+ * bytes that its peer has not acknowledged.
+ */
+export function unansweredIn(
+  table: string,
+): [connection: string, packets: number, bytes: number][] {
+  const found: [string, number, number][] = [];
   for (const line of table.split("\n").slice(1)) {
-    const [, local, remote, , , , retransmits, , probes] = line.trim().split(/\s+/);
+    const [, local, remote, , queues = "", , retransmits, , probes] = line.trim().split(/\s+/);
     if (!local || !remote) continue;
     found.push([
       `${endOf(local)} ${endOf(remote)}`,
       Number.parseInt(retransmits as string, 16) + Number(probes),
+      Number.parseInt(queues, 16),
     ]);
   }
   return found;

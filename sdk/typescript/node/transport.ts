@@ -7,6 +7,7 @@ import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { explained } from "../http/faults.ts";
 import { Multipart } from "../http/multipart.ts";
 import type { Answer, Body, Transport, TransportRequest } from "../http/transport.ts";
+import { afterSilence } from "../time/silence.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "./dead-peers.ts";
 
 /** 2 seconds for a member to accept a connection; a slower one counts as away. */
@@ -59,17 +60,26 @@ export class NodeTransport implements Transport {
     const abort = () => started.destroy(asError(signal?.reason));
     signal?.addEventListener("abort", abort);
     const late = () => started.destroy(new Error(`nothing came for ${timeoutMs} ms`));
-    const timer = timeoutMs > 0 ? setTimeout(late, timeoutMs) : undefined;
+    let cancel = () => {};
+    let isAnswered = false;
+    const restart = () => {
+      cancel();
+      if (timeoutMs > 0 && !isAnswered) cancel = afterSilence(timeoutMs, late);
+    };
+    restart();
     started.once("close", () => {
-      clearTimeout(timer);
+      cancel();
       this.#open.delete(started);
       signal?.removeEventListener("abort", abort);
     });
     watchConnection(started);
     const answered = headOf(started);
     // A body that cannot be read ends the request, which rejects with that error.
-    void write(started, body, () => timer?.refresh()).catch((error) => started.destroy(error));
-    return answered.finally(() => clearTimeout(timer));
+    void write(started, body, restart).catch((error) => started.destroy(error));
+    return answered.finally(() => {
+      isAnswered = true;
+      cancel();
+    });
   }
 
   close(): void {
@@ -106,10 +116,10 @@ function watchConnection(started: ClientRequest): void {
       const message = `no connection was made in ${CONNECT_TIMEOUT_MS} ms`;
       socket.destroy(Object.assign(new Error(message), { code: "ERR_CONNECT_TIMEOUT" }));
     };
-    const timer = setTimeout(late, CONNECT_TIMEOUT_MS);
-    socket.once("close", () => clearTimeout(timer));
+    const cancel = afterSilence(CONNECT_TIMEOUT_MS, late);
+    socket.once("close", cancel);
     socket.once(socket.encrypted ? "secureConnect" : "connect", () => {
-      clearTimeout(timer);
+      cancel();
       socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
       watchPeer(socket);
     });

@@ -17,6 +17,7 @@ import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts"
 import { type MemberClient, RemoteMember } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { keyOfChild, mergedPage, nextOf, type Page, type PageOf } from "./pages.ts";
+import type { WaitingLine } from "./waiting/line.ts";
 
 /** 2 seconds for a member's part of a listing. */
 const LIST_TIMEOUT_MS = 2_000;
@@ -28,23 +29,35 @@ interface OwnChild {
   readonly info: ChildInfo;
 }
 
+/** Who asks the members. */
+interface Identity<Own> {
+  /** The member of this process, which is asked without a connection. Default: none. */
+  readonly own?: MemberClient<Own> | undefined;
+  /** The caller's `Authorization`. Callers that share it wait in one line. Default: none. */
+  readonly caller?: string;
+  /** The lines of this process. */
+  readonly lines?: Map<string, WaitingLine>;
+}
+
 /** `Own` is a child of this process: only a member can place one there. */
 export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   readonly asksOwners = true;
   readonly #client: Client;
   readonly #directory: Directory<Answer | Own>;
 
-  /** @param own the member of this process, which is asked without a connection. Default: none. */
-  constructor(client: Client, members: Members, own?: MemberClient<Own>) {
+  constructor(client: Client, members: Members, identity: Identity<Own> = {}) {
     this.#client = client;
+    const { own, caller = "", lines = new Map() } = identity;
     const clientOf = (member: Member) =>
       own?.name === member.name ? own : new RemoteMember(member, client);
-    this.#directory = { members, clientOf };
+    this.#directory = { members, clientOf, caller, lines };
   }
 
   /** The same members, asked for a caller with this `Authorization`. */
   as<Child extends OwnChild = never>(authorization: string | undefined, own?: MemberClient<Child>) {
-    return new DirectAccess(this.#client.as(authorization), this.#directory.members, own);
+    const { members, lines } = this.#directory;
+    const caller = authorization ?? "";
+    return new DirectAccess(this.#client.as(authorization), members, { own, caller, lines });
   }
 
   call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer | Own> {

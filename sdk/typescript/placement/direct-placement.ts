@@ -1,16 +1,19 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import { isAtLeast } from "../../../openapi/limits.ts";
+import { isAtLeast, MAX_WAIT_MS } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
+import { type Admission, type Probe, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
+import { WaitingLine } from "./waiting/line.ts";
 
-/** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
+/** In a large pool, a line waits at 2 members for each of its callers, those with short queues. */
 const WAIT_AT = 2;
+/** A day. Each caller has a time of its own; the members end the waits of no others. */
+const LINE_WAIT_MS = MAX_WAIT_MS;
 
 /** Refusals of a member that lacks the task or the runtime. */
 const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
@@ -38,6 +41,10 @@ const TRY_ELSEWHERE = new Set([
 export interface Directory<Admitted> {
   readonly members: Members;
   clientOf(member: Member): MemberClient<Admitted>;
+  /** Tells the caller from others, as the members do. */
+  readonly caller: string;
+  /** The lines in which callers of this process wait. */
+  readonly lines: Map<string, WaitingLine>;
 }
 
 /**
@@ -50,9 +57,10 @@ export interface Directory<Admitted> {
  *   caller.
  */
 export async function placeDirectly<Admitted>(
-  { members, clientOf }: Directory<Admitted>,
+  directory: Directory<Admitted>,
   request: AdmissionRequest,
 ): Promise<Admitted> {
+  const { members, clientOf } = directory;
   const { pool, spec, signal, leaving, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
   const deadline = new Deadline(deadlineMs);
@@ -63,7 +71,6 @@ export async function placeDirectly<Admitted>(
   };
   /** The refusals of members that lack the task or the runtime, which are not asked again. */
   const unfit = new Map<string, PoolError>();
-
   const candidates = async () => {
     const strong = strongEnough(pool, sandbox, await members.in(pool));
     const fit = strong.filter(({ name }) => !unfit.has(name));
@@ -83,6 +90,8 @@ export async function placeDirectly<Admitted>(
     const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
     const refusal = "unreachable" in admission ? admission.unreachable : undefined;
     if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    // Throws where no member is left that is fit.
+    if (unfit.size > 0) await candidates();
     return admission;
   };
   try {
@@ -90,14 +99,13 @@ export async function placeDirectly<Admitted>(
       {
         tryNow: async (effort) => {
           const fit = await candidates();
-          // A caller that waits already goes on waiting: the members may be about to be back.
-          if (fit.length === 0 && effort !== "sample") throw await nobodyIn(pool, members);
+          if (fit.length === 0) throw await nobodyIn(pool, members);
           return place(pool, fit, { probe, admit, effort });
         },
-        choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
-        request: (member, ms, leaving) =>
-          clientOf(member).requestSlot({ pool, waitMs: ms, sandbox }, leaving),
+        hasMembers: async () => (await candidates()).length > 0,
+        line: () => lineOf(directory, pool, sandbox),
         claim: ({ member, slot }) => admit(member, slot),
+        unfit,
         onPosition,
       },
       { pool, waitMs: Math.min(waitMs, deadlineMs), signal, leaving },
@@ -107,6 +115,34 @@ export async function placeDirectly<Admitted>(
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
     throw refusalIn((error as Error | undefined)?.cause) ?? error;
   }
+}
+
+/** The line of the callers that share their token, the pool, and the demand for a sandbox. */
+function lineOf<Admitted>(
+  { members, clientOf, caller, lines }: Directory<Admitted>,
+  pool: string,
+  sandbox: ChildSpecInput["sandbox"],
+): WaitingLine {
+  const key = JSON.stringify([pool, sandbox, caller]);
+  let line = lines.get(key);
+  if (!line) {
+    line = new WaitingLine({
+      pool,
+      choose: async (callers, subscriptions, isUseful) => {
+        const strong = strongEnough(pool, sandbox, await members.in(pool));
+        const useful = strong.filter(isUseful);
+        if (strong.length <= WAIT_AT_ALL_UP_TO) return useful;
+        const probe: Probe = (member, signal) => clientOf(member).load(pool, signal);
+        return shortestQueues(useful, WAIT_AT * callers - subscriptions, probe);
+      },
+      open: (member, count, signal) =>
+        clientOf(member).requestSlots({ pool, sandbox, waitMs: LINE_WAIT_MS, count }, signal),
+      release: (member, slot) => clientOf(member).releaseSlot(pool, slot),
+      onEmpty: () => void lines.delete(key),
+    });
+    lines.set(key, line);
+  }
+  return line;
 }
 
 /** Asks one member to admit the child: the only step that can start it. */

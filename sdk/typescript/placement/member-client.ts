@@ -1,7 +1,7 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import type { Child as ChildInfo, Count, Tasks } from "../../../openapi/types.gen.ts";
+import type { Child as ChildInfo, Count, SlotCount, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { readSlotEvents } from "../http/read-events.ts";
 import { type ChildSpecInput, postSpec } from "../http/send-spec.ts";
@@ -14,8 +14,21 @@ const ADMIT_TIMEOUT_MS = 10_000;
 
 type ChildList = Pick<PoolChildList, "children" | "nextCursor">;
 
-/** A wait in a member's queue. */
-export type SlotRequest = Pick<ChildSpecInput, "waitMs" | "sandbox"> & { readonly pool: string };
+/** A wait in a member's queue, for so many slots. */
+export type SlotRequest = Pick<ChildSpecInput, "waitMs" | "sandbox"> & {
+  readonly pool: string;
+  readonly count: number;
+};
+
+/** The slots that a member grants, one after the other. */
+export interface SlotStream {
+  readonly events: AsyncIterable<SlotEvent>;
+  /**
+   * Waits for another number of slots from now on. Resolves with the number that the member agreed
+   * to. Undefined at an older member, whose stream grants one slot.
+   */
+  readonly change: ((count: number) => Promise<number>) | undefined;
+}
 
 /** One try to be admitted. */
 export interface AdmissionRequest extends PlaceOptions {
@@ -41,11 +54,13 @@ export interface MemberClient<Admitted> {
     signal: AbortSignal,
   ): Promise<PageOf<ChildInfo>>;
   /**
-   * Waits in the member's queue, and holds the slot that it grants, until the signal aborts.
+   * Waits in the member's queue, and holds the slots that it grants, until the signal aborts.
    *
    * @throws {PoolError} the refusal of the member; the transport's own error.
    */
-  requestSlot(request: SlotRequest, signal: AbortSignal): AsyncIterable<SlotEvent>;
+  requestSlots(request: SlotRequest, signal: AbortSignal): Promise<SlotStream>;
+  /** Gives a slot back. @throws {PoolError} `slot_not_found`; the transport's own error. */
+  releaseSlot(pool: string, slot: string): Promise<void>;
   /** Admits a child, or resolves with the refusal. Rejects with the transport's own error. */
   admit(request: AdmissionRequest): Promise<Admitted | PoolError>;
 }
@@ -85,15 +100,33 @@ export class RemoteMember implements MemberClient<Answer> {
     return { entries: children, nextCursor };
   }
 
-  async *requestSlot(body: SlotRequest, signal: AbortSignal) {
-    const answer = await this.#client.send(`${this.#url}/slots`, {
-      method: "POST",
-      body,
-      accept: "text/event-stream",
-      signal,
-    });
+  async requestSlots({ count, ...one }: SlotRequest, signal: AbortSignal): Promise<SlotStream> {
+    const open = (body: object) =>
+      this.#client.send(`${this.#url}/slots`, {
+        method: "POST",
+        body,
+        accept: "text/event-stream",
+        signal,
+      });
+    let answer = await open({ ...one, count });
+    if (answer.status === 400) {
+      // An older member does not know `count`.
+      answer.cancel();
+      answer = await open(one);
+    }
     if (answer.status !== 200) throw await this.#client.problem(answer);
-    yield* readSlotEvents(answer.body);
+    const id = answer.headers.get("location")?.split("/").at(-1);
+    const change = async (changed: number) => {
+      const url = `${this.#url}/slots/${encodeURIComponent(id ?? "")}`;
+      const body = { count: changed };
+      return (await this.#client.json<SlotCount>(url, { method: "PATCH", body, signal })).count;
+    };
+    return { events: readSlotEvents(answer.body), change: id === undefined ? undefined : change };
+  }
+
+  async releaseSlot(_pool: string, slot: string) {
+    const answer = await this.#client.send(`${this.#url}/slots/${slot}`, { method: "DELETE" });
+    if (answer.status !== 204) throw await this.#client.problem(answer);
   }
 
   admit({ pool, spec, lifetime, slot, ...options }: AdmissionRequest) {

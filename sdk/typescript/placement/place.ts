@@ -27,7 +27,7 @@ const PATIENT_PROBE_TIMEOUT_MS = 2_000;
  * In a pool of up to 5 members, a caller waits at all of them. At fewer, some would idle while the
  * last callers wait elsewhere.
  */
-const WAIT_AT_ALL_UP_TO = 5;
+export const WAIT_AT_ALL_UP_TO = 5;
 
 /** Asks a member for its load in the pool. Rejects when the member does not answer. */
 export type Probe = (member: Member, signal: AbortSignal) => Promise<Load>;
@@ -131,14 +131,18 @@ function noneAnswers(pool: string, count: number, cause: unknown) {
   });
 }
 
-/** The `count` members with the shortest queues of a random sample; all members of a small pool. */
+/**
+ * The members of a random sample to wait at: those with a free slot, and those with the shortest
+ * queues, up to `count`.
+ */
 export async function shortestQueues(members: readonly Member[], count: number, probe: Probe) {
-  if (members.length <= WAIT_AT_ALL_UP_TO) return members;
-  if (count <= 0) return [];
   const { answered } = await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
+  const demand = ({ load: { active, queued, max } }: { readonly load: Load }) =>
+    (active + queued) / max;
+  const free = byLoad(answered).length;
   return answered
-    .sort((a, b) => a.load.queued / a.load.max - b.load.queued / b.load.max)
-    .slice(0, count)
+    .sort((a, b) => demand(a) - demand(b))
+    .slice(0, Math.max(count, free))
     .map(({ member }) => member);
 }
 

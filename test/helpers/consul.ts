@@ -13,7 +13,9 @@ const EXIT_TIMEOUT_MS = 10_000;
 /** A port that was free a moment ago may be taken by now. */
 const ATTEMPTS = 3;
 
+/** The variable names the program: one of another version, for example. */
 function find(): string | undefined {
+  if (process.env.DPOOL_TEST_CONSUL) return process.env.DPOOL_TEST_CONSUL;
   const unpacked = fileURLToPath(new URL("../../.tools/usr/bin", import.meta.url));
   for (const directory of [...(process.env.PATH ?? "").split(delimiter), unpacked]) {
     const file = join(directory, "consul");
@@ -34,6 +36,12 @@ export const consulMissing: string | undefined =
   binary === undefined
     ? "consul is neither on PATH nor in .tools/usr/bin: see .dev/setup.sh"
     : undefined;
+
+/** The program's path. @throws when there is none. */
+export function consulBinary(): string {
+  if (binary === undefined) throw new Error(consulMissing);
+  return binary;
+}
 
 export interface ConsulAgent {
   /** `http://127.0.0.1:PORT`, the same over restarts. */

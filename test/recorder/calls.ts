@@ -1,6 +1,6 @@
 /** The calls of a client, as the seed determines them, and their specs. */
 import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
-import { type CallPlan, OPERATIONS, WORKS, type Way } from "./history.ts";
+import { type CallPlan, OPERATIONS, type Way, WORKS } from "./history.ts";
 import type { Random } from "./random.ts";
 
 /** The pool of one child a process, and the one whose processes are warm and used again. */
@@ -11,7 +11,7 @@ const SINK = `${SINK_FOLDER}/marks`;
 export const TASK = "marked";
 
 /** An endless sequence of calls. It does not depend on how the calls end. */
-export function* callsOf(random: Random, client: string, way: Way): Generator<CallPlan> {
+export function* callsOf(random: Random, client: string, way: Way): Generator<CallPlan, never> {
   for (let number = 1; ; number++) {
     const id = `${client}-${number}`;
     const operation = random.pick(OPERATIONS);

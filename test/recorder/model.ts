@@ -65,7 +65,9 @@ const memberOf = (child: string) => child.slice(0, child.lastIndexOf("."));
 function hit(faults: readonly Fault[], hosts: readonly string[], [from, until]: [number, number]) {
   return faults.some(
     (fault) =>
-      fault.from <= until && fault.until >= from && fault.hosts.some((host) => hosts.includes(host)),
+      fault.from <= until &&
+      fault.until >= from &&
+      fault.hosts.some((host) => hosts.includes(host)),
   );
 }
 
@@ -172,8 +174,8 @@ function checkOrphans({ calls, marks, exits }: History): Violation[] {
     const death = exits.find(
       (exit) => exit.member === memberOf(child) && exit.at > begun && exit.at + ORPHAN_MS < at,
     );
-    const call = calls.find((each) => each.workId === workId);
     if (!death) return [];
+    const call = calls.find((each) => each.workId === workId);
     const text = `${child} marked ${at - death.at} ms after the death of its member`;
     return [{ rule: "a child dies with its member", text, ...(call && { call }) }];
   });

@@ -8,15 +8,17 @@ import { Callers } from "./callers/callers.ts";
 import { callsOf, SINK_FOLDER, TASK, TASK_SOURCE } from "./calls.ts";
 import { ConsulServers } from "./cluster/consul-servers.ts";
 import { type Cluster, carryOut, faultsLeftOut } from "./cluster/faults.ts";
-import { type CallRecord, type Fault, type History, type Rest, WAYS } from "./history.ts";
 import { clockLibrary, clockMissing, prlimitMissing, released } from "./cluster/machine.ts";
 import { MemberHost } from "./cluster/member-host.ts";
 import { Network, networkMissing } from "./cluster/network.ts";
+import { Sink } from "./cluster/sink.ts";
+import { type CallRecord, type Fault, type History, type Rest, WAYS } from "./history.ts";
 import { Random } from "./random.ts";
 import { type PlannedFault, scheduleOf } from "./schedule.ts";
-import { Sink } from "./cluster/sink.ts";
 
 const MEMBERS = ["m1", "m2", "m3", "m4", "m5"];
+/** Its process lives as long as the run. */
+export const SPARED = "m1";
 const GUESTS = { join: "m6", released: "m7" } as const;
 /** Warm processes of a member: those that wait, and those that are kept for their next call. */
 const WARM = 3;
@@ -150,6 +152,7 @@ export async function record(options: RunOptions): Promise<Recorded> {
     durationMs,
     members: MEMBERS,
     guests: GUESTS,
+    spared: new Set([SPARED]),
     without,
   });
   const folder = mkdtempSync(join(tmpdir(), "recorder-"));
@@ -198,7 +201,17 @@ export async function record(options: RunOptions): Promise<Recorded> {
     await seen(usual);
     const rest = await restOf(usual);
     const exits = all.flatMap((member) => member.exits);
-    return { seed, schedule, leftOut, calls, marks: sink.marks, faults, exits, rest, strange: sink.strange };
+    return {
+      seed,
+      schedule,
+      leftOut,
+      calls,
+      marks: sink.marks,
+      faults,
+      exits,
+      rest,
+      strange: sink.strange,
+    };
   } finally {
     for (const close of closing.reverse()) await close();
   }

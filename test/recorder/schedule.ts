@@ -19,6 +19,8 @@ export interface ScheduleOptions {
   readonly members: readonly string[];
   /** The members that join for a while, by the kind of fault. */
   readonly guests: Readonly<Record<"join" | "released", string>>;
+  /** Members whose process is never ended, so that what it holds can be watched. */
+  readonly spared: ReadonlySet<string>;
   /** Faults that this machine cannot make. */
   readonly without: ReadonlySet<FaultKind>;
 }
@@ -45,12 +47,14 @@ const LASTS_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   released: [10_000, 25_000],
 };
 
+const ENDS_PROCESS: ReadonlySet<FaultKind> = new Set(["kill", "rolling"]);
+
 /**
  * Draws the faults like cards: each kind comes once before any comes again. Faults overlap, but two
  * of them never hit the same member, nor Consul, at once. All of them end in time.
  */
 export function scheduleOf(random: Random, options: ScheduleOptions): PlannedFault[] {
-  const { durationMs, members, guests, without } = options;
+  const { durationMs, members, guests, spared, without } = options;
   const kinds = FAULTS.filter((kind) => !without.has(kind));
   const busyUntil = new Map<string, number>();
   const planned: PlannedFault[] = [];
@@ -62,8 +66,9 @@ export function scheduleOf(random: Random, options: ScheduleOptions): PlannedFau
     const order = random.shuffled(members);
     const forMs = random.between(...LASTS_MS[kind]);
     const stepS = random.pick([-3_600, -60, -5, 5, 60, 3_600]);
-    const idle = order.filter((member) => (busyUntil.get(member) ?? 0) <= atMs);
-    const hosts = hostsOf(kind, idle, guests);
+    const isIdle = (member: string) =>
+      (busyUntil.get(member) ?? 0) <= atMs && !(ENDS_PROCESS.has(kind) && spared.has(member));
+    const hosts = hostsOf(kind, order.filter(isIdle), guests);
     const claims = kind === "leader" || kind === "empty" ? ["consul"] : hosts;
     const isFree =
       claims.length > 0 && claims.every((claim) => (busyUntil.get(claim) ?? 0) <= atMs);

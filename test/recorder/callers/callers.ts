@@ -5,8 +5,8 @@ import { outputBytes } from "../../../sdk/typescript/http/output.ts";
 import { DistributedPool, type Spec } from "../../../sdk/typescript/node.ts";
 import { specOf } from "../calls.ts";
 import type { CallPlan, CallRecord, Ending } from "../history.ts";
-import { HttpCaller } from "./http-caller.ts";
 import { LATE_MS } from "../model.ts";
+import { HttpCaller } from "./http-caller.ts";
 
 /** The caller waits for a call this much longer than the model allows, then it hangs. */
 const HUNG_MS = LATE_MS + 5_000;
@@ -43,7 +43,11 @@ export class Callers {
     const leaving = new AbortController();
     const { signal } = leaving;
     let placed: CallRecord["placed"];
-    const notes = { placed: (child: string) => void (placed ??= { child, at: Date.now() }) };
+    const notes = {
+      placed: (child: string) => {
+        placed ??= { child, at: Date.now() };
+      },
+    };
     const startedAt = Date.now();
     const timer =
       plan.leavesAfterMs === undefined
@@ -108,9 +112,9 @@ async function bySdk(
 ): Promise<string | undefined> {
   const given = specOf(plan);
   // TIGHTEN: a plan with a caller's key passes it on here, as `idempotencyKey` of the spec.
-  const spec = (
-    plan.operation === "pipe" ? { ...given, stdin: inputOf(plan) } : given
-  ) as unknown as Spec;
+  const spec = (plan.operation === "pipe"
+    ? { ...given, stdin: inputOf(plan) }
+    : given) as unknown as Spec;
   switch (plan.operation) {
     case "place": {
       const child = await pools.placeChild(plan.pool, spec, { signal });
@@ -118,7 +122,7 @@ async function bySdk(
       const output = { text: "" };
       for await (const event of child.events()) {
         if (event.type === "stdout") output.text += text(event);
-        if (event.type === "result") return valueOf(plan, event.value, output.text);
+        if (event.type === "result") return toldBy(plan, event.value, output.text);
         if (event.type === "failed") throw new PoolError(event.problem);
       }
       throw new Error("the events have no end");
@@ -128,7 +132,7 @@ async function bySdk(
       const run = await pools.run(plan.pool, spec as never, options);
       const { child, stdout, value } = run as { value?: unknown } & typeof run;
       notes.placed(child.id);
-      return valueOf(plan, value, stdout);
+      return toldBy(plan, value, stdout);
     }
     default: {
       let output = "";
@@ -136,7 +140,7 @@ async function bySdk(
         if (event.type === "placed") notes.placed(event.child.id);
         if (event.type === "stdout") output += text(event);
         if (event.type === "failed") throw new PoolError(event.problem);
-        if (event.type === "result") return valueOf(plan, event.value, output);
+        if (event.type === "result") return toldBy(plan, event.value, output);
       }
       throw new Error("the stream has no end");
     }
@@ -147,7 +151,7 @@ const text = (event: Parameters<typeof outputBytes>[0]) =>
   Buffer.from(outputBytes(event)).toString();
 
 /** A command's value is its output. */
-export const valueOf = (plan: CallPlan, value: unknown, output: string) =>
+export const toldBy = (plan: CallPlan, value: unknown, output: string) =>
   plan.work === "command" ? output : String(value);
 
 async function* inputOf({ workId }: CallPlan) {

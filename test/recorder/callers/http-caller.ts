@@ -1,15 +1,17 @@
 /** Makes planned calls by plain HTTP, as a program without the SDK does. */
+import { setTimeout as pause } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
 import { ERRORS, isErrorCode, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { readEvents } from "../../../sdk/typescript/http/read-events.ts";
-import { valueOf, type Notes } from "./callers.ts";
 import { specOf } from "../calls.ts";
 import type { CallPlan, Ending } from "../history.ts";
+import { type Notes, toldBy } from "./callers.ts";
 
 /** A stream has a comment every 10 seconds, so one that is silent for longer is cut. */
 const SILENT_MS = 25_000;
 /** The head of an answer that waits for its child may take the deadline and this time. */
 const HEAD_MS = 25_000;
+const AGAIN_MS = 500;
 /** Nothing was sent under these errors. */
 const NEVER_SENT = new Set([
   "ECONNREFUSED",
@@ -67,27 +69,31 @@ export class HttpCaller {
     const body = (await answer.body.json()) as Waited & { id: string };
     if (operation === "run") return waited(plan, body);
     notes.placed(body.id);
-    return this.#result(plan, `${url}/children/${body.id}`, signal);
+    return this.#ending(plan, `${url}/children/${body.id}`, signal);
   }
 
-  /** Asks for the result of a placed child until its deadline has passed. */
-  async #result(plan: CallPlan, url: string, signal: AbortSignal): Promise<Ending> {
+  /** Reads the events of a placed child, again after a cut, until its deadline has passed. */
+  async #ending(plan: CallPlan, url: string, signal: AbortSignal): Promise<Ending> {
     const until = Date.now() + plan.deadlineMs + SILENT_MS;
     for (;;) {
-      try {
-        const answer = await request(`${url}/result?waitMs=5000`, {
-          dispatcher: this.#agent,
-          signal,
-          headersTimeout: HEAD_MS,
-        });
-        const body = (await answer.body.json()) as Waited;
-        if (answer.statusCode === 200) return waited(plan, body);
-        if (answer.statusCode >= 400) return failed(body);
-      } catch (error) {
-        if (Date.now() > until) throw error;
-      }
-      if (Date.now() > until) return { type: "cut", detail: "there is no result" };
+      const ending = await this.#events(plan, url, signal).catch((error: Error): Ending => {
+        signal.throwIfAborted();
+        return { type: "cut", detail: error.message };
+      });
+      if (ending.type !== "cut" || Date.now() > until) return ending;
+      await pause(AGAIN_MS);
     }
+  }
+
+  async #events(plan: CallPlan, url: string, signal: AbortSignal): Promise<Ending> {
+    const answer = await request(`${url}/events`, {
+      dispatcher: this.#agent,
+      signal,
+      headersTimeout: HEAD_MS,
+    });
+    if (answer.statusCode >= 500) return { type: "cut", detail: await answer.body.text() };
+    if (answer.statusCode >= 400) return failed(await answer.body.json());
+    return ofEvents(plan, answer.body, { placed: () => {} });
   }
 
   close(): void {
@@ -98,14 +104,12 @@ export class HttpCaller {
 interface Waited {
   readonly value?: unknown;
   readonly stdout?: string;
-  readonly exitCode?: number;
 }
 
-function waited(plan: CallPlan, { value, stdout }: Waited): Ending {
-  // The result of a placed command has no output.
-  const isUnknown = plan.work === "command" && stdout === undefined;
-  return { type: "result", value: isUnknown ? undefined : valueOf(plan, value, stdout ?? "") };
-}
+const waited = (plan: CallPlan, { value, stdout = "" }: Waited): Ending => ({
+  type: "result",
+  value: toldBy(plan, value, stdout),
+});
 
 function failed(body: unknown): Ending {
   const { code, detail, admitted } = body as Problem & { admitted?: boolean | "unknown" };
@@ -126,7 +130,7 @@ async function ofEvents(
       if (event.type === "stdout") output += event.text ?? "";
       if (event.type === "failed") return failed(event.problem);
       if (event.type === "result")
-        return { type: "result", value: valueOf(plan, event.value, output) };
+        return { type: "result", value: toldBy(plan, event.value, output) };
     }
   } catch (error) {
     // The reader's own word for a stream without an end.

@@ -2,11 +2,11 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { ConsulServers } from "./consul-servers.ts";
 import type { Fault, FaultKind } from "../history.ts";
+import type { PlannedFault } from "../schedule.ts";
+import type { ConsulServers } from "./consul-servers.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { Network } from "./network.ts";
-import type { PlannedFault } from "../schedule.ts";
 
 /** Descriptors that are left to a member without any. */
 const FREE_DESCRIPTORS = 2;

@@ -17,6 +17,11 @@ const READY_MS = 60_000;
 const EXIT_MS = 60_000;
 const ASK_MS = 5_000;
 const PORT = 7400;
+/** Tells the bytes of the heap in use every 5 seconds, on stderr. */
+const TELL_HEAP =
+  'setInterval(() => process.stderr.write("heap " + process.memoryUsage().heapUsed + "\\n"), ' +
+  "5_000).unref()";
+const HEAP_ARGUMENTS = ["--import", `data:text/javascript,${encodeURIComponent(TELL_HEAP)}`];
 
 export interface MemberSetup {
   readonly host: Host;
@@ -40,6 +45,8 @@ export class MemberHost {
   /** Set before a signal that ends the process. */
   #isAsked = false;
   #descriptorsAtStart = 0;
+  /** Bytes of its heap that are in use, as it told last. */
+  heapBytes = 0;
   log = "";
 
   constructor(setup: MemberSetup) {
@@ -68,7 +75,7 @@ export class MemberHost {
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
     };
     const [program = "", ...args] = [
-      ...[...host.enter, process.execPath, cli, "serve", "--config", config],
+      ...[...host.enter, process.execPath, ...HEAP_ARGUMENTS, cli, "serve", "--config", config],
       ...["--host", address, "--port", String(PORT), "--insecure", "--member", host.name],
       ...["--consul", consul, "--sandbox", SANDBOX_OPTION],
     ];
@@ -78,7 +85,9 @@ export class MemberHost {
     this.#isAsked = false;
     this.#pids.push(child.pid as number);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      this.log = (this.log + text).slice(-16_384);
+      const heap = [...text.matchAll(/^heap (\d+)$/gm)].at(-1)?.[1];
+      if (heap) this.heapBytes = Number(heap);
+      this.log = (this.log + text.replaceAll(/^heap \d+\n/gm, "")).slice(-16_384);
     });
     const killAtExit = () => child.kill("SIGKILL");
     process.once("exit", killAtExit);

@@ -93,12 +93,23 @@ export class Network {
     const holder = await hold(`${mount} && echo up && exec cat`);
     const { pid } = holder;
     const port = `port${number}`;
-    this.#hubRun("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", `${pid}`);
+    this.#hubRun(
+      "ip",
+      "link",
+      "add",
+      port,
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth0",
+      "netns",
+      `${pid}`,
+    );
     this.#hubRun("ip", "link", "set", port, "master", "hub0");
     this.#hubRun("ip", "link", "set", port, "up");
     const address = `${this.#prefix}.${number}`;
-    const script =
-      `ip link set lo up && ip address add ${address}/24 dev eth0 && ip link set eth0 up`;
+    const script = `ip link set lo up && ip address add ${address}/24 dev eth0 && ip link set eth0 up`;
     this.#inside(pid, "sh", "-c", script);
     const enter = ["nsenter", "-t", String(pid), "--net", "--mount", "--"];
     const host = { name, address, enter, temp: shared, tempHere: `/proc/${pid}/root${shared}` };

@@ -8,7 +8,7 @@ import type { CallRecord, Ending, Fault, History, Mark } from "./history.ts";
 
 /** Both clocks are the machine's own, one in milliseconds and one in microseconds. */
 const CLOCK_MS = 5;
-/** 45 seconds: a call that is late by more hangs. The SDK gives up 30 seconds after the deadline. */
+/** 45 seconds: a call that is later hangs. The SDK gives up 30 seconds after the deadline. */
 export const LATE_MS = 45_000;
 /** A linked child is gone after this time: its member notices, TERM, grace, KILL. */
 const LINK_MS = 10_000;
@@ -156,7 +156,7 @@ function checkCalls(history: History): Violation[] {
   });
 }
 
-/** A mark that no call made: the child ran for a call of somebody else, or the history has a hole. */
+/** A mark that no call made belongs to somebody else, or the history has a hole. */
 function checkMarks({ calls, marks }: History): Violation[] {
   const known = new Set(calls.map(({ workId }) => workId));
   return marks

@@ -109,8 +109,9 @@ export class Network {
     this.#hubRun("ip", "link", "set", port, "master", "hub0");
     this.#hubRun("ip", "link", "set", port, "up");
     const address = `${this.#prefix}.${number}`;
-    const script = `ip link set lo up && ip address add ${address}/24 dev eth0 && ip link set eth0 up`;
-    this.#inside(pid, "sh", "-c", script);
+    this.#inside(pid, "ip", "link", "set", "lo", "up");
+    this.#inside(pid, "ip", "address", "add", `${address}/24`, "dev", "eth0");
+    this.#inside(pid, "ip", "link", "set", "eth0", "up");
     const enter = ["nsenter", "-t", String(pid), "--net", "--mount", "--"];
     const host = { name, address, enter, temp: shared, tempHere: `/proc/${pid}/root${shared}` };
     this.#hosts.set(name, { host, ...holder });

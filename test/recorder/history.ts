@@ -120,11 +120,13 @@ export interface Rest {
   /** Children with a slot, waiting callers, and slots that are held. */
   readonly active: number;
   readonly queued: number;
-  readonly groups: number;
-  readonly processes: number;
-  readonly folders: number;
+  /** Children's control groups and temporary files of this process, by their names. */
+  readonly groups: readonly string[];
+  readonly files: readonly string[];
+  /** Groups and folders of earlier processes, by their names. */
+  readonly remains: readonly string[];
   readonly descriptors: number;
-  /** Warm processes, each with a group, that may be there. */
+  /** Warm processes that may be there, each with a group and files. */
   readonly warm: number;
   /** Descriptors before the first call. */
   readonly descriptorsAtStart: number;

@@ -10,6 +10,8 @@ import type { CallRecord, Ending, Fault, History, Mark } from "./history.ts";
 const CLOCK_MS = 5;
 /** 45 seconds: a call that is later hangs. The SDK gives up 30 seconds after the deadline. */
 export const LATE_MS = 45_000;
+/** A gateway passes on what is left of a time, in whole milliseconds. */
+const EARLY_MS = 250;
 /** A linked child is gone after this time: its member notices, TERM, grace, KILL. */
 const LINK_MS = 10_000;
 /** A killed member's children are gone after this time. */
@@ -120,6 +122,16 @@ const CALL_RULES: Readonly<Record<string, CallRule>> = {
     return late > LATE_MS ? `it ended ${late} ms after its deadline` : undefined;
   },
 
+  "no time is over before it has passed": ({ ending, startedAt, endedAt = 0, ...plan }) => {
+    if (ending?.type !== "failed") return undefined;
+    const times: Record<string, number> = {
+      deadline_exceeded: plan.deadlineMs,
+      queue_timeout: Math.min(plan.waitMs, plan.deadlineMs),
+    };
+    const early = (times[ending.code] ?? 0) - (endedAt - startedAt);
+    return early > EARLY_MS ? `${ending.code} came ${early} ms early` : undefined;
+  },
+
   "an ending is one of the contract": ({ ending }) =>
     ending?.type === "broken" ? ending.detail : undefined,
 
@@ -189,19 +201,20 @@ function checkMembers({ exits, rest }: History): Violation[] {
       text: `${member}: ${detail}`,
     }));
   const unrested = rest.flatMap((each) => {
-    const leaks = {
-      slots: each.active,
-      waiters: each.queued,
-      groups: each.groups - each.warm,
-      processes: each.processes > 0 && each.warm === 0 ? each.processes : 0,
-      folders: each.folders - each.warm,
-      descriptors: each.descriptors - each.descriptorsAtStart - KEPT_DESCRIPTORS,
+    const { groups, files, remains, warm } = each;
+    const leaks: Record<string, readonly [count: number, names?: readonly string[]]> = {
+      slots: [each.active],
+      waiters: [each.queued],
+      groups: [groups.length - warm, groups],
+      files: [files.length - warm, files],
+      remains: [remains.length, remains],
+      descriptors: [each.descriptors - each.descriptorsAtStart - KEPT_DESCRIPTORS],
     };
     return Object.entries(leaks)
-      .filter(([, count]) => count > 0)
-      .map(([name, count]) => ({
+      .filter(([, [count]]) => count > 0)
+      .map(([name, [count, names = []]]) => ({
         rule: "everything is back at rest",
-        text: `${each.member}: ${count} ${name} left`,
+        text: `${each.member}: ${count} ${name} too many ${names.join(" ")}`,
       }));
   });
   return [...ended, ...unrested];

@@ -129,8 +129,8 @@ async function restOf(members: readonly MemberHost[]): Promise<Rest[]> {
   for (;;) {
     const rest = await Promise.all(members.map((member) => member.rest(WARM)));
     const isAtRest = rest.every(
-      ({ active, queued, groups, folders, warm }) =>
-        active === 0 && queued === 0 && groups <= warm && folders <= warm,
+      ({ active, queued, groups, files, remains, warm }) =>
+        active + queued + remains.length === 0 && Math.max(groups.length, files.length) <= warm,
     );
     if (isAtRest || Date.now() > until) return rest;
     await pause(500);
@@ -199,7 +199,7 @@ export async function record(options: RunOptions): Promise<Recorded> {
     tell(`${calls.length} calls are over; waiting for rest`);
     await callers.close();
     await seen(usual);
-    const rest = await restOf(usual);
+    const rest = await restOf(all);
     const exits = all.flatMap((member) => member.exits);
     return {
       seed,

@@ -30,9 +30,9 @@ const REST: Rest = {
   member: "m1",
   active: 0,
   queued: 0,
-  groups: 0,
-  processes: 0,
-  folders: 0,
+  groups: [],
+  files: [],
+  remains: [],
   descriptors: 30,
   warm: 0,
   descriptorsAtStart: 30,
@@ -186,9 +186,9 @@ describe("a member that breaks a promise", () => {
   test.each<[string, Partial<Rest>]>([
     ["slot", { active: 1 }],
     ["waiter", { queued: 1 }],
-    ["group", { groups: 1 }],
-    ["process", { processes: 1 }],
-    ["folder", { folders: 1 }],
+    ["group", { groups: ["1"] }],
+    ["file", { files: ["1"] }],
+    ["folder of a killed process", { remains: ["distributed-pool-1"] }],
     ["descriptor", { descriptors: 200 }],
   ])("a leaked %s", (_, rest) => {
     expect(broken({ rest })).toEqual(["everything is back at rest"]);

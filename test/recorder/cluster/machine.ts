@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { onPath } from "../../helpers/programs.ts";
+import { networkMissing } from "./network.ts";
 
 const LIBRARIES = "/usr/lib";
 /** The last commit of the contract 0.1.0, for as long as no release has a tag. */
@@ -10,8 +11,9 @@ const FALLBACK = "753d7d5";
 const SCRIPT = fileURLToPath(new URL("../../../.dev/released.sh", import.meta.url));
 const BUILD_MS = 600_000;
 
-/** The library that lets a process see another wall clock; undefined without it. */
+/** The library that lets a process of a host see another wall clock; undefined without it. */
 export function clockLibrary(): string | undefined {
+  if (networkMissing) return undefined;
   for (const folder of existsSync(LIBRARIES) ? readdirSync(LIBRARIES) : []) {
     const file = `${LIBRARIES}/${folder}/faketime/libfaketime.so.1`;
     if (existsSync(file)) return file;
@@ -20,7 +22,7 @@ export function clockLibrary(): string | undefined {
 }
 
 export const clockMissing = () =>
-  clockLibrary() === undefined ? "libfaketime is not installed" : undefined;
+  networkMissing ?? (clockLibrary() === undefined ? "libfaketime is not installed" : undefined);
 
 export const prlimitMissing = () => (onPath("prlimit") ? undefined : "prlimit is not on PATH");
 

@@ -71,7 +71,8 @@ export class MemberHost {
     const faked = clock && {
       LD_PRELOAD: clock.library,
       FAKETIME_TIMESTAMP_FILE: clock.file,
-      FAKETIME_NO_CACHE: "1",
+      FAKETIME_CACHE_DURATION: "1",
+      NO_FAKE_STAT: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
     };
     const [program = "", ...args] = [
@@ -149,26 +150,25 @@ export class MemberHost {
     return (await (await fetch(`${this.url}/children/count`, { signal })).json()) as Count;
   }
 
-  /** What the process holds, and what earlier processes left. */
+  /** What the process holds, if there is one, and what earlier processes left. */
   async rest(warm: number): Promise<Rest> {
-    const pools = Object.values((await this.count()).pools);
-    const groups = new Set(this.#pids.flatMap((pid) => groupsOf(`distributed-pool-${pid}-`)));
-    const own = new RegExp(`^distributed-pool-${this.pid}-[^/]*$`);
-    const names = [...groups].map((path) => path.slice(path.indexOf("distributed-pool-")));
-    const children = new Set(names.filter((name) => !own.test(name)));
-    const folders = entries(this.host.tempHere).filter((name) => !own.test(name));
-    const inFolder = entries(this.host.tempHere)
-      .filter((name) => own.test(name))
-      .flatMap((name) => entries(join(this.host.tempHere, name)))
-      .filter((name) => !/^\d+-/.test(name));
+    const pools = this.isRunning ? Object.values((await this.count()).pools) : [];
+    const isOwn = (name: string) => name.startsWith(`distributed-pool-${this.pid}-`);
+    const found = this.#pids.flatMap((pid) => groupsOf(`distributed-pool-${pid}-`));
+    const paths = found.map((path) => path.slice(path.indexOf("distributed-pool-")));
+    const groups = [...new Set(paths)];
+    const folders = entries(this.host.tempHere);
+    const ownFiles = folders
+      .filter(isOwn)
+      .flatMap((name) => entries(join(this.host.tempHere, name)));
     return {
       member: this.name,
       active: sum(pools.map(({ active }) => active)),
       queued: sum(pools.map(({ queued }) => queued)),
-      groups: children.size,
-      processes: [...groups].reduce((all, path) => all + lines(`${path}/cgroup.procs`), 0),
-      folders: folders.length + inFolder.length,
-      descriptors: this.descriptors,
+      groups: groups.filter((path) => isOwn(path) && path.includes("/")),
+      files: ownFiles,
+      remains: [...groups, ...folders].filter((name) => !isOwn(name)),
+      descriptors: this.isRunning ? this.descriptors : 0,
       warm,
       descriptorsAtStart: this.#descriptorsAtStart,
     };
@@ -205,5 +205,4 @@ function read(file: string): string {
   }
 }
 
-const lines = (file: string) => read(file).split("\n").filter(Boolean).length;
 const highest = (folder: string) => Math.max(2, ...entries(folder).map(Number));

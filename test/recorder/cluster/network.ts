@@ -12,7 +12,7 @@ import { within } from "../../helpers/wait.ts";
 
 const HOLDER_MS = 10_000;
 /** Bytes of a host's temporary folder. */
-const TEMP_BYTES = 256 * 1024 * 1024;
+const TEMP_BYTES = 64 * 1024 * 1024;
 const PROGRAMS = ["ip", "tc", "unshare", "nsenter", "mount"];
 
 export interface Host {
@@ -90,7 +90,9 @@ export class Network {
       return host;
     }
     const mount = `mount -t tmpfs -o size=${TEMP_BYTES},mode=755 tmpfs ${shared}`;
-    const holder = await hold(`${mount} && echo up && exec cat`);
+    // The library of false clocks keeps shared memory, which a killed process leaves behind.
+    const memory = "mount -t tmpfs tmpfs /dev/shm";
+    const holder = await hold(`${mount} && ${memory} && echo up && exec cat`);
     const { pid } = holder;
     const port = `port${number}`;
     this.#hubRun(

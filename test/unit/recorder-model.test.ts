@@ -77,7 +77,7 @@ describe("a history that keeps the promises", () => {
     ["a lost member, whose child ran on", { call: { ending: failed("member_lost") } }],
     [
       "a deadline that cut the work",
-      { call: { ending: failed("deadline_exceeded") }, marks: [BEGUN] },
+      { call: { ending: failed("deadline_exceeded"), endedAt: 11_000 }, marks: [BEGUN] },
     ],
     ["a cut stream", { call: { ending: { type: "cut", detail: "" } } }],
     [
@@ -134,8 +134,8 @@ describe("a call that breaks a promise", () => {
       "a work that went on after its deadline",
       "nothing runs after its reported end",
       {
-        call: { ending: failed("deadline_exceeded") },
-        marks: [BEGUN, { ...DONE, at: 2_500 }],
+        call: { ending: failed("deadline_exceeded"), endedAt: 11_000 },
+        marks: [BEGUN, { ...DONE, at: 11_500 }],
       },
     ],
     [
@@ -147,6 +147,11 @@ describe("a call that breaks a promise", () => {
       "a call that ended late",
       "every call ends",
       { call: { endedAt: 1_000 + 10_000 + LATE_MS + 1 } },
+    ],
+    [
+      "a deadline of a clock that stepped",
+      "no time is over before it has passed",
+      { call: { ending: failed("deadline_exceeded"), endedAt: 6_000 }, marks: [BEGUN] },
     ],
     [
       "an error of no contract",

@@ -1,5 +1,5 @@
 /** A real Consul agent in development mode: one server that keeps everything in memory. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
@@ -42,6 +42,13 @@ export function consulBinary(): string {
   if (binary === undefined) throw new Error(consulMissing);
   return binary;
 }
+
+/** Arguments for a newer Consul, which has one more port. */
+const newerArgs =
+  binary !== undefined &&
+  spawnSync(binary, ["agent", "-help"], { encoding: "utf8" }).stdout?.includes("-grpc-tls-port")
+    ? ["-grpc-tls-port=-1"]
+    : [];
 
 export interface ConsulAgent {
   /** `http://127.0.0.1:PORT`, the same over restarts. */
@@ -91,6 +98,7 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
       "-client=127.0.0.1",
       "-dns-port=-1",
       "-grpc-port=-1",
+      ...newerArgs,
       `-http-port=${http}`,
       `-serf-lan-port=${lan}`,
       `-serf-wan-port=${wan}`,

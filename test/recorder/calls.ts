@@ -16,9 +16,9 @@ export function* callsOf(random: Random, client: string, way: Way): Generator<Ca
     const id = `${client}-${number}`;
     const operation = random.pick(OPERATIONS);
     const work = operation === "pipe" ? "command" : random.pick(WORKS);
-    const isLong = random.chance(0.06);
+    const isLong = random.chance(0.04);
     const leaves = random.chance(0.08);
-    const takesMs = isLong ? random.between(2_000, 12_000) : random.pick([0, 0, 20, 100, 400]);
+    const takesMs = isLong ? random.between(2_000, 9_000) : random.pick([0, 0, 20, 100, 400]);
     const link = random.chance(0.3) && operation !== "place";
     yield {
       id,

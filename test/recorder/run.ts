@@ -29,7 +29,7 @@ const SEEN_MS = 60_000;
 export interface RunOptions {
   readonly seed: number;
   readonly durationMs: number;
-  /** Callers at a time. Default 24. */
+  /** Callers at a time. Default 40. */
   readonly clients?: number;
   /** Called about once every `sampleMs` with the members that run. */
   readonly sample?: (members: readonly MemberHost[]) => void;
@@ -58,8 +58,8 @@ function optionsFile(folder: string, sink: Sink): string {
     graceMs: 500,
     drainMs: 5_000,
     pools: {
-      pipeline: { maxChildren: 2, readOnly },
-      warm: { maxChildren: 1, readOnly, warm: { node: 1 }, reuse: true },
+      pipeline: { maxChildren: 4, readOnly },
+      warm: { maxChildren: 2, readOnly, warm: { node: 1 }, reuse: true },
     },
   };
   writeFileSync(file, JSON.stringify(options));
@@ -139,7 +139,7 @@ async function restOf(members: readonly MemberHost[]): Promise<Rest[]> {
 
 /** Records a run. The machine is as before when it resolves. */
 export async function record(options: RunOptions): Promise<Recorded> {
-  const { seed, durationMs, clients = 24, tell = () => {} } = options;
+  const { seed, durationMs, clients = 40, tell = () => {} } = options;
   const random = new Random(seed);
   const leftOut = faultsLeftOut({
     network: networkMissing,

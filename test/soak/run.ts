@@ -21,7 +21,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "10" },
     seed: { type: "string", default: process.env.DPOOL_SEED ?? String(Date.now() % 1_000_000) },
     /** Callers at a time. */
-    clients: { type: "string", default: "24" },
+    clients: { type: "string", default: "40" },
     /** A file for the whole history, as JSON. */
     history: { type: "string" },
   },

@@ -1,5 +1,5 @@
 /** Makes the faults of a schedule on a running cluster, and mends them. */
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Fault, FaultKind } from "../history.ts";
@@ -25,18 +25,25 @@ type Make = (cluster: Cluster, fault: PlannedFault) => Mend | Promise<Mend>;
 /** The member of a fault that hits one. */
 const only = ({ member }: Cluster, { hosts }: PlannedFault) => member(hosts[0] as string);
 
+/** Takes the last byte and the last file of a folder's file system. */
 function fill(folder: string): string {
-  const file = join(folder, "full");
+  const full = join(folder, "full");
+  mkdirSync(full);
   const block = Buffer.alloc(FILL_BYTES);
-  // The last write fails: then the disk is full to its last block.
-  for (let bytes = FILL_BYTES; bytes >= 1; bytes = bytes >> 4) {
-    try {
-      for (;;) writeFileSync(file, block.subarray(0, bytes), { flag: "a" });
-    } catch {
-      // A smaller write may still fit.
-    }
+  // The last write fails, and a smaller one may still fit.
+  for (let bytes = FILL_BYTES; bytes >= 1; bytes = bytes >> 4)
+    untilItFails(() => writeFileSync(join(full, "bytes"), block.subarray(0, bytes), { flag: "a" }));
+  let files = 0;
+  untilItFails(() => writeFileSync(join(full, String(files++)), ""));
+  return full;
+}
+
+function untilItFails(write: () => void): void {
+  try {
+    for (;;) write();
+  } catch {
+    // There is no room left.
   }
-  return file;
 }
 
 const MAKE: Readonly<Record<FaultKind, Make>> = {
@@ -79,8 +86,8 @@ const MAKE: Readonly<Record<FaultKind, Make>> = {
     return () => consul.restart();
   },
   full: (cluster, fault) => {
-    const file = fill(only(cluster, fault).host.tempHere);
-    return () => rmSync(file, { force: true });
+    const full = fill(only(cluster, fault).host.tempHere);
+    return () => rmSync(full, { recursive: true, force: true });
   },
   descriptors: (cluster, fault) => {
     const member = only(cluster, fault);

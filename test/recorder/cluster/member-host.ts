@@ -17,6 +17,8 @@ const READY_MS = 60_000;
 const EXIT_MS = 60_000;
 const ASK_MS = 5_000;
 const PORT = 7400;
+/** The folder of a member's temporary files that is always there. */
+const PIPES = "pipes";
 /** Tells the bytes of the heap in use every 5 seconds, on stderr. */
 const TELL_HEAP =
   'setInterval(() => process.stderr.write("heap " + process.memoryUsage().heapUsed + "\\n"), ' +
@@ -158,15 +160,14 @@ export class MemberHost {
     const paths = found.map((path) => path.slice(path.indexOf("distributed-pool-")));
     const groups = [...new Set(paths)];
     const folders = entries(this.host.tempHere);
-    const ownFiles = folders
-      .filter(isOwn)
-      .flatMap((name) => entries(join(this.host.tempHere, name)));
+    const own = folders.filter(isOwn).map((name) => join(this.host.tempHere, name));
+    const files = [...own, ...own.map((folder) => join(folder, PIPES))].flatMap(entries);
     return {
       member: this.name,
       active: sum(pools.map(({ active }) => active)),
       queued: sum(pools.map(({ queued }) => queued)),
       groups: groups.filter((path) => isOwn(path) && path.includes("/")),
-      files: ownFiles,
+      files: files.filter((name) => name !== PIPES),
       remains: [...groups, ...folders].filter((name) => !isOwn(name)),
       descriptors: this.isRunning ? this.descriptors : 0,
       warm,

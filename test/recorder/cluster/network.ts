@@ -11,8 +11,9 @@ import { onPath } from "../../helpers/programs.ts";
 import { within } from "../../helpers/wait.ts";
 
 const HOLDER_MS = 10_000;
-/** Bytes of a host's temporary folder. */
+/** Bytes and files of a host's temporary folder. */
 const TEMP_BYTES = 64 * 1024 * 1024;
+const TEMP_FILES = 4_096;
 const PROGRAMS = ["ip", "tc", "unshare", "nsenter", "mount"];
 
 export interface Host {
@@ -89,7 +90,8 @@ export class Network {
       this.#hosts.set(name, { host, pid: 0, end: () => {} });
       return host;
     }
-    const mount = `mount -t tmpfs -o size=${TEMP_BYTES},mode=755 tmpfs ${shared}`;
+    const size = `size=${TEMP_BYTES},nr_inodes=${TEMP_FILES}`;
+    const mount = `mount -t tmpfs -o ${size},mode=755 tmpfs ${shared}`;
     // The library of false clocks keeps shared memory, which a killed process leaves behind.
     const memory = "mount -t tmpfs tmpfs /dev/shm";
     const holder = await hold(`${mount} && ${memory} && echo up && exec cat`);

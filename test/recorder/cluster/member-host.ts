@@ -17,7 +17,7 @@ const READY_MS = 60_000;
 const EXIT_MS = 60_000;
 const ASK_MS = 5_000;
 const PORT = 7400;
-/** The folder of a member's temporary files that is always there. */
+/** The folder of a member's temporary files that is always there: a reserve of named pipes. */
 const PIPES = "pipes";
 /** Tells the bytes of the heap in use every 5 seconds, on stderr. */
 const TELL_HEAP =
@@ -161,7 +161,7 @@ export class MemberHost {
     const groups = [...new Set(paths)];
     const folders = entries(this.host.tempHere);
     const own = folders.filter(isOwn).map((name) => join(this.host.tempHere, name));
-    const files = [...own, ...own.map((folder) => join(folder, PIPES))].flatMap(entries);
+    const files = own.flatMap(entries);
     return {
       member: this.name,
       active: sum(pools.map(({ active }) => active)),

@@ -122,7 +122,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
   async file(path: string): Promise<Stream> {
     const file = path.split("/").map(encodeURIComponent).join("/");
     const url = await this.#url(`/files/${file}`);
-    const options = { accept: "application/octet-stream" };
+    const options = { accept: "application/octet-stream" } as const;
     const answer = await answered(url, this.#connection.client.send(url, options));
     if (answer.status !== 200) throw await this.#connection.client.problem(answer);
     return this.#connection.streamOf(answer.body);

@@ -71,8 +71,10 @@ async function startMembers(parts: {
   readonly consul: ConsulServers;
   readonly folder: string;
   readonly config: string;
+  /** The program of the last release. */
+  readonly released: string | undefined;
 }): Promise<Map<string, MemberHost>> {
-  const { network, consul, folder, config } = parts;
+  const { network, consul, folder, config, released } = parts;
   const members = new Map<string, MemberHost>();
   for (const [index, name] of [...MEMBERS, GUESTS.join, GUESTS.released].entries()) {
     const host = await network.host(name);
@@ -83,7 +85,7 @@ async function startMembers(parts: {
       host,
       config,
       consul: consul.addresses[index % consul.addresses.length] as string,
-      cli: name === GUESTS.released ? released().cli : undefined,
+      cli: name === GUESTS.released ? released : undefined,
       clock: library === undefined ? undefined : { library, file },
     };
     members.set(name, new MemberHost(setup));
@@ -141,10 +143,11 @@ async function restOf(members: readonly MemberHost[]): Promise<Rest[]> {
 export async function record(options: RunOptions): Promise<Recorded> {
   const { seed, durationMs, clients = 40, tell = () => {} } = options;
   const random = new Random(seed);
+  const release = await released();
   const leftOut = faultsLeftOut({
     network: networkMissing,
     clock: clockMissing(),
-    released: released().missing,
+    released: release.missing,
     prlimit: prlimitMissing(),
   });
   const without = new Set(leftOut.keys());
@@ -169,7 +172,13 @@ export async function record(options: RunOptions): Promise<Recorded> {
     const consul = await ConsulServers.start(network, folder);
     closing.push(() => consul.stop());
     const config = optionsFile(folder, sink);
-    const members = await startMembers({ network, consul, folder, config });
+    const members = await startMembers({
+      network,
+      consul,
+      folder,
+      config,
+      released: release.cli,
+    });
     const all = [...members.values()];
     closing.push(() => Promise.all(all.map((member) => member.end("SIGKILL"))));
     const usual = all.filter(({ name }) => MEMBERS.includes(name));

@@ -1,7 +1,8 @@
 /** What this machine has for faults that not every machine can make. */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { onPath } from "../../helpers/programs.ts";
 import { networkMissing } from "./network.ts";
 
@@ -26,10 +27,22 @@ export const clockMissing = () =>
 
 export const prlimitMissing = () => (onPath("prlimit") ? undefined : "prlimit is not on PATH");
 
-/** The program of the last release, built once into `.tools`, or why there is none. */
-export function released(): { readonly cli?: string; readonly missing?: string } {
-  const built = spawnSync("sh", [SCRIPT, FALLBACK], { encoding: "utf8", timeout: BUILD_MS });
-  const last = (text: string) => text.trim().split("\n").at(-1) ?? "";
-  if (built.status === 0) return { cli: last(built.stdout) };
-  return { missing: last(built.stderr) || "the last release cannot be built" };
+export interface Release {
+  /** The path of its program. */
+  readonly cli?: string;
+  /** Why there is none. */
+  readonly missing?: string;
+}
+
+const last = (text: string) => text.trim().split("\n").at(-1) ?? "";
+
+/** The program of the last release, built once into `.tools`. */
+export async function released(): Promise<Release> {
+  try {
+    const { stdout } = await promisify(execFile)("sh", [SCRIPT, FALLBACK], { timeout: BUILD_MS });
+    return { cli: last(stdout) };
+  } catch (error) {
+    const { stderr = "" } = error as { stderr?: string };
+    return { missing: last(stderr) || "the last release cannot be built" };
+  }
 }

@@ -196,7 +196,7 @@ export async function record(options: RunOptions): Promise<Recorded> {
     const [calls, faults]: [CallRecord[], Fault[]] = [[], []];
     tell(`${schedule.length} faults and ${clients} clients for ${durationMs / 1_000} s`);
     await Promise.all([
-      ...schedule.map((fault) => carryOut(cluster, fault, { startedAt, made: faults })),
+      carryOut(cluster, schedule, { startedAt, made: faults }),
       ...Array.from({ length: clients }, (_, index) =>
         runClient(
           callers,

@@ -69,7 +69,7 @@ export function scheduleOf(random: Random, options: ScheduleOptions): PlannedFau
     const isIdle = (member: string) =>
       (busyUntil.get(member) ?? 0) <= atMs && !(ENDS_PROCESS.has(kind) && spared.has(member));
     const hosts = hostsOf(kind, order.filter(isIdle), guests);
-    const claims = kind === "leader" || kind === "empty" ? ["consul"] : hosts;
+    const claims = claimsOf({ kind, hosts });
     const isFree =
       claims.length > 0 && claims.every((claim) => (busyUntil.get(claim) ?? 0) <= atMs);
     if (isFree && atMs + forMs <= durationMs) {
@@ -81,6 +81,11 @@ export function scheduleOf(random: Random, options: ScheduleOptions): PlannedFau
     if (atMs >= durationMs) break;
   }
   return planned;
+}
+
+/** What a fault hits. Two faults never hit the same at once. */
+export function claimsOf({ kind, hosts }: Pick<PlannedFault, "kind" | "hosts">) {
+  return kind === "leader" || kind === "empty" ? ["consul"] : hosts;
 }
 
 function hostsOf(

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Fault, FaultKind } from "../history.ts";
-import type { PlannedFault } from "../schedule.ts";
+import { claimsOf, type PlannedFault } from "../schedule.ts";
 import type { ConsulServers } from "./consul-servers.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { Network } from "./network.ts";
@@ -140,25 +140,33 @@ export function faultsLeftOut(why: Abilities): Map<FaultKind, string> {
 }
 
 /**
- * Makes one fault at its time and mends it at its end.
+ * Makes the faults of a schedule at their times, and mends each at its end. A fault that takes
+ * longer than planned holds up the next one of its hosts.
  *
  * @param startedAt the start of the run, in milliseconds of the wall clock.
+ * @param made receives the faults as they happen.
  */
 export async function carryOut(
   cluster: Cluster,
-  fault: PlannedFault,
+  schedule: readonly PlannedFault[],
   { startedAt, made }: { readonly startedAt: number; readonly made: Fault[] },
 ): Promise<void> {
-  await pause(Math.max(0, startedAt + fault.atMs - Date.now()));
-  const happened = {
-    kind: fault.kind,
-    hosts: fault.hosts,
-    from: Date.now(),
-    until: Number.POSITIVE_INFINITY,
-  };
-  made.push(happened);
-  const mend = await MAKE[fault.kind](cluster, fault);
-  await pause(Math.max(0, happened.from + fault.forMs - Date.now()));
-  await mend();
-  happened.until = Date.now();
+  const turns = new Map<string, Promise<void>>();
+  const faults = schedule.map(async (fault) => {
+    const claims = claimsOf(fault);
+    const before = claims.map((claim) => turns.get(claim));
+    const turn = Promise.withResolvers<void>();
+    for (const claim of claims) turns.set(claim, turn.promise);
+    await pause(Math.max(0, startedAt + fault.atMs - Date.now()));
+    await Promise.all(before);
+    const { kind, hosts } = fault;
+    const happened = { kind, hosts, from: Date.now(), until: Number.POSITIVE_INFINITY };
+    made.push(happened);
+    const mend = await MAKE[kind](cluster, fault);
+    await pause(Math.max(0, happened.from + fault.forMs - Date.now()));
+    await mend();
+    happened.until = Date.now();
+    turn.resolve();
+  });
+  await Promise.all(faults);
 }

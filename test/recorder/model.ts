@@ -122,6 +122,7 @@ const CALL_RULES: Readonly<Record<string, CallRule>> = {
     return late > LATE_MS ? `it ended ${late} ms after its deadline` : undefined;
   },
 
+  // TIGHTEN: `worker_crashed` after a work that was done, on a member without faults, is false.
   "no time is over before it has passed": ({ ending, startedAt, endedAt = 0, ...plan }) => {
     if (ending?.type !== "failed") return undefined;
     const times: Record<string, number> = {

@@ -26,7 +26,8 @@ if [ "$(uname -s)" = Linux ]; then
 fi
 if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
-  need chromium chromium
+  need chromium chromium; need faketime faketime
+  if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; fi
   [ -x /usr/bin/python3 ] || missing="$missing python3"
   python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 fi

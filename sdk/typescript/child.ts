@@ -3,6 +3,7 @@ import { errorFor, PoolError } from "../../openapi/errors.ts";
 import type { EventOf } from "../../openapi/events.ts";
 import type { Child as ChildInfo, SignalName } from "../../openapi/types.gen.ts";
 import type { Connection } from "./connection.ts";
+import { noAnswer } from "./http/client.ts";
 import { copyOutput } from "./http/output.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import { openEvents, resumeEvents } from "./http/resume.ts";
@@ -19,6 +20,15 @@ export interface Ending<Stream = ReadableStream<Uint8Array>>
   readonly child: Child<Stream>;
   /** Reads an artifact, as {@link Child.file} does. */
   file(path: string): Promise<Stream>;
+}
+
+/** The answer. @throws {PoolError} `member_lost` without one; the reason of the signal. */
+async function answered<T>(url: string, asking: Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await asking;
+  } catch (error) {
+    throw error instanceof PoolError || signal?.aborted ? error : noAnswer(url, error);
+  }
 }
 
 export interface EventsOptions {
@@ -104,7 +114,8 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
     const { id } = this;
     const { after, signal } = options;
     const reading = { client: this.#connection.client, access: this.#connection.access, signal };
-    const answer = await openEvents(id, after, reading);
+    const url = await this.#url();
+    const answer = await answered(url, openEvents(id, after, reading), signal);
     yield* withValues(resumeEvents(answer, reading, { id, after }));
   }
 
@@ -114,7 +125,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    *
    * @param path the path of the file in the workspace.
    * @throws {PoolError} `not_found` without such an artifact; `child_not_found` once the child is
-   *   forgotten.
+   *   forgotten; `member_lost` without an answer.
    * @example
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
@@ -127,9 +138,9 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
         `expected the path of an artifact; got ${JSON.stringify(path)}`,
       );
     const file = names.map(encodeURIComponent).join("/");
-    const answer = await this.#connection.client.send(await this.#url(`/files/${file}`), {
-      accept: "application/octet-stream",
-    });
+    const url = await this.#url(`/files/${file}`);
+    const options = { accept: "application/octet-stream" } as const;
+    const answer = await answered(url, this.#connection.client.send(url, options));
     if (answer.status !== 200) throw await this.#connection.client.problem(answer);
     return this.#connection.streamOf(answer.body);
   }

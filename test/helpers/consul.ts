@@ -1,5 +1,5 @@
 /** A real Consul agent in development mode: one server that keeps everything in memory. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { createServer } from "node:net";
@@ -13,7 +13,9 @@ const EXIT_TIMEOUT_MS = 10_000;
 /** A port that was free a moment ago may be taken by now. */
 const ATTEMPTS = 3;
 
+/** The variable names the program: one of another version, for example. */
 function find(): string | undefined {
+  if (process.env.DPOOL_TEST_CONSUL) return process.env.DPOOL_TEST_CONSUL;
   const unpacked = fileURLToPath(new URL("../../.tools/usr/bin", import.meta.url));
   for (const directory of [...(process.env.PATH ?? "").split(delimiter), unpacked]) {
     const file = join(directory, "consul");
@@ -34,6 +36,19 @@ export const consulMissing: string | undefined =
   binary === undefined
     ? "consul is neither on PATH nor in .tools/usr/bin: see .dev/setup.sh"
     : undefined;
+
+/** The program's path. @throws when there is none. */
+export function consulBinary(): string {
+  if (binary === undefined) throw new Error(consulMissing);
+  return binary;
+}
+
+/** Arguments for a newer Consul, which has one more port. */
+const newerArgs =
+  binary !== undefined &&
+  spawnSync(binary, ["agent", "-help"], { encoding: "utf8" }).stdout?.includes("-grpc-tls-port")
+    ? ["-grpc-tls-port=-1"]
+    : [];
 
 export interface ConsulAgent {
   /** `http://127.0.0.1:PORT`, the same over restarts. */
@@ -83,6 +98,7 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
       "-client=127.0.0.1",
       "-dns-port=-1",
       "-grpc-port=-1",
+      ...newerArgs,
       `-http-port=${http}`,
       `-serf-lan-port=${lan}`,
       `-serf-wan-port=${wan}`,

@@ -1,0 +1,150 @@
+/** Makes planned calls by plain HTTP, as a program without the SDK does. */
+import { setTimeout as pause } from "node:timers/promises";
+import { Agent, type Dispatcher, request } from "undici";
+import { ERRORS, isErrorCode, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { readEvents } from "../../../sdk/typescript/http/read-events.ts";
+import { specOf } from "../calls.ts";
+import type { CallPlan, Ending } from "../history.ts";
+import { type Notes, toldBy } from "./callers.ts";
+
+/** A stream has a comment every 10 seconds, so one that is silent for longer is cut. */
+const SILENT_MS = 25_000;
+/** The head of an answer that waits for its child may take the deadline and this time. */
+const HEAD_MS = 25_000;
+const AGAIN_MS = 500;
+/** Nothing was sent under these errors. */
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+interface Options {
+  readonly signal: AbortSignal;
+  readonly notes: Notes;
+}
+
+export class HttpCaller {
+  readonly #agent = new Agent({ connectTimeout: 5_000, bodyTimeout: SILENT_MS });
+
+  /** @throws when the caller leaves. */
+  async make(plan: CallPlan, url: string, { signal, notes }: Options): Promise<Ending> {
+    try {
+      return await this.#make(plan, url, { signal, notes });
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code = "", message } = error as NodeJS.ErrnoException;
+      if (!NEVER_SENT.has(code)) return { type: "cut", detail: `${code} ${message}` };
+      const never = { admitted: false, retryable: true } as const;
+      return { type: "failed", code: "unreachable", detail: message, ...never };
+    }
+  }
+
+  async #make(plan: CallPlan, url: string, { signal, notes }: Options): Promise<Ending> {
+    const operation = plan.operation === "place" ? "children" : plan.operation;
+    // Every other call asks this member alone, and none of the pool's other members.
+    const isLocal = plan.target % 2 === 0;
+    const path = isLocal ? `/${operation}` : `/pools/${plan.pool}/${operation}`;
+    const spec = JSON.stringify({ ...specOf(plan), ...(isLocal && { pool: plan.pool }) });
+    const isPipe = plan.operation === "pipe";
+    const answer = await request(`${url}${path}`, {
+      method: "POST",
+      dispatcher: this.#agent,
+      signal,
+      headersTimeout: plan.deadlineMs + HEAD_MS,
+      // TIGHTEN: a plan with a caller's key sends the header `idempotency-key` here.
+      headers: {
+        "content-type": isPipe ? "application/octet-stream" : "application/json",
+        ...(operation === "call" && { accept: "text/event-stream" }),
+        ...(isPipe && { "pool-spec": spec }),
+      },
+      body: isPipe ? plan.workId : spec,
+    });
+    const child = answer.headers["pool-child-id"];
+    if (typeof child === "string") notes.placed(child);
+    if (answer.statusCode >= 400) return failed(await answer.body.json());
+    if (operation === "call") return ofEvents(plan, answer.body, notes);
+    if (isPipe) return ofPipe(answer);
+    const body = (await answer.body.json()) as Waited & { id: string };
+    if (operation === "run") return waited(plan, body);
+    notes.placed(body.id);
+    return this.#ending(plan, `${url}/children/${body.id}`, signal);
+  }
+
+  /** Reads the events of a placed child, again after a cut, until its deadline has passed. */
+  async #ending(plan: CallPlan, url: string, signal: AbortSignal): Promise<Ending> {
+    const until = Date.now() + plan.deadlineMs + SILENT_MS;
+    for (;;) {
+      const ending = await this.#events(plan, url, signal).catch((error: Error): Ending => {
+        signal.throwIfAborted();
+        return { type: "cut", detail: error.message };
+      });
+      if (ending.type !== "cut" || Date.now() > until) return ending;
+      await pause(AGAIN_MS);
+    }
+  }
+
+  async #events(plan: CallPlan, url: string, signal: AbortSignal): Promise<Ending> {
+    const answer = await request(`${url}/events`, {
+      dispatcher: this.#agent,
+      signal,
+      headersTimeout: HEAD_MS,
+    });
+    if (answer.statusCode >= 500) return { type: "cut", detail: await answer.body.text() };
+    if (answer.statusCode >= 400) return failed(await answer.body.json());
+    return ofEvents(plan, answer.body, { placed: () => {} });
+  }
+
+  close(): void {
+    void this.#agent.destroy();
+  }
+}
+
+interface Waited {
+  readonly value?: unknown;
+  readonly stdout?: string;
+}
+
+const waited = (plan: CallPlan, { value, stdout = "" }: Waited): Ending => ({
+  type: "result",
+  value: toldBy(plan, value, stdout),
+});
+
+function failed(body: unknown): Ending {
+  const { code, detail, admitted } = body as Problem & { admitted?: boolean | "unknown" };
+  const retryable = isErrorCode(code) && ERRORS[code].retryable;
+  const known = admitted === undefined ? {} : { admitted };
+  return { type: "failed", code, retryable, detail, ...known };
+}
+
+async function ofEvents(
+  plan: CallPlan,
+  body: AsyncIterable<Uint8Array>,
+  notes: Notes,
+): Promise<Ending> {
+  let output = "";
+  try {
+    for await (const event of readEvents(body)) {
+      if (event.type === "placed") notes.placed(event.child.id);
+      if (event.type === "stdout") output += event.text ?? "";
+      if (event.type === "failed") return failed(event.problem);
+      if (event.type === "result")
+        return { type: "result", value: toldBy(plan, event.value, output) };
+    }
+  } catch (error) {
+    // The reader's own word for a stream without an end.
+    if (!(error instanceof PoolError)) throw error;
+    return { type: "cut", detail: error.message };
+  }
+  return { type: "cut", detail: "the stream has no end" };
+}
+
+/** The ending of a pipe is in its trailer. */
+async function ofPipe({ body, trailers }: Dispatcher.ResponseData): Promise<Ending> {
+  const value = await body.text();
+  const ending = (trailers as Record<string, string>)["pool-ending"];
+  if (ending === undefined) return { type: "cut", detail: "no trailer" };
+  const { type, problem } = JSON.parse(ending);
+  return type === "result" ? { type, value } : failed(problem);
+}

@@ -1,0 +1,228 @@
+/** The model fails on each history that breaks a promise, and passes those that keep them. */
+import { describe, expect, test } from "vitest";
+import type { CallRecord, Ending, Exit, Fault, History, Mark, Rest } from "../recorder/history.ts";
+import { check, LATE_MS } from "../recorder/model.ts";
+
+const CALL: CallRecord = {
+  id: "c0-1",
+  workId: "c0-1",
+  client: "c0",
+  way: "http",
+  operation: "call",
+  work: "command",
+  pool: "pipeline",
+  takesMs: 0,
+  deadlineMs: 10_000,
+  waitMs: 0,
+  link: false,
+  throws: false,
+  stubborn: false,
+  target: 0,
+  asked: "m2",
+  startedAt: 1_000,
+  placed: { child: "m1.a", at: 1_100 },
+  endedAt: 2_000,
+  ending: { type: "result", value: "c0-1" },
+};
+const BEGUN: Mark = { workId: "c0-1", child: "m1.a", what: "begun", at: 1_200 };
+const DONE: Mark = { ...BEGUN, what: "done", at: 1_900 };
+const REST: Rest = {
+  member: "m1",
+  active: 0,
+  queued: 0,
+  groups: [],
+  files: [],
+  remains: [],
+  descriptors: 30,
+  warm: 0,
+  descriptorsAtStart: 30,
+};
+
+const failed = (code: string, extras: object = {}): Ending => ({
+  type: "failed",
+  code,
+  retryable: false,
+  detail: "",
+  ...extras,
+});
+
+interface Parts {
+  readonly call?: Partial<CallRecord>;
+  readonly marks?: readonly Mark[];
+  readonly faults?: readonly Fault[];
+  readonly exits?: readonly Exit[];
+  readonly rest?: Partial<Rest>;
+}
+
+function history({ call = {}, marks = [BEGUN, DONE], rest = {}, ...others }: Parts): History {
+  return {
+    calls: [{ ...CALL, ...call }],
+    marks,
+    faults: [],
+    exits: [],
+    rest: [{ ...REST, ...rest }],
+    ...others,
+  };
+}
+
+const broken = (parts: Parts) => check(history(parts)).map(({ rule }) => rule);
+
+describe("a history that keeps the promises", () => {
+  test.each<[string, Parts]>([
+    ["a result of a work that was done", {}],
+    [
+      "a refusal of a work that never ran",
+      { call: { ending: failed("at_capacity", { retryable: true }) }, marks: [] },
+    ],
+    ["a lost member, whose child ran on", { call: { ending: failed("member_lost") } }],
+    [
+      "a deadline that cut the work",
+      { call: { ending: failed("deadline_exceeded"), endedAt: 11_000 }, marks: [BEGUN] },
+    ],
+    ["a cut stream", { call: { ending: { type: "cut", detail: "" } } }],
+    [
+      "a stream that was handed over",
+      { call: { ending: failed("draining", { retryable: true, admitted: true }) } },
+    ],
+    [
+      "a linked child that ended with its caller",
+      { call: { ending: { type: "left" }, link: true }, marks: [BEGUN] },
+    ],
+  ])("%s", (_, parts) => {
+    expect(check(history(parts))).toEqual([]);
+  });
+});
+
+describe("a call that breaks a promise", () => {
+  test.each<[string, string, Parts]>([
+    [
+      "a work that began twice",
+      "nothing runs twice",
+      {
+        call: { ending: failed("member_lost") },
+        marks: [BEGUN, { ...BEGUN, child: "m2.b" }, DONE],
+      },
+    ],
+    ["a lost result", "a result is of a work that was done once", { marks: [BEGUN] }],
+    ["a result before its work", "a result is of a work that was done once", { marks: [] }],
+    [
+      "a result of another call",
+      "a result has the call's own value",
+      { call: { ending: { type: "result", value: "c0-2" } } },
+    ],
+    [
+      "a false `admitted: false`",
+      "a call that was refused never runs",
+      { call: { ending: failed("member_lost", { admitted: false }) } },
+    ],
+    [
+      "a retryable refusal that ran",
+      "a call that was refused never runs",
+      { call: { ending: failed("queue_timeout", { retryable: true }) } },
+    ],
+    [
+      "a sandbox that did not start, and ran",
+      "a call that was refused never runs",
+      { call: { ending: failed("sandbox_unavailable") }, marks: [BEGUN] },
+    ],
+    [
+      "a function that threw what it does not throw",
+      "a function that threw has run",
+      { call: { ending: failed("function_threw") }, marks: [BEGUN] },
+    ],
+    [
+      "a work that went on after its deadline",
+      "nothing runs after its reported end",
+      {
+        call: { ending: failed("deadline_exceeded"), endedAt: 11_000 },
+        marks: [BEGUN, { ...DONE, at: 11_500 }],
+      },
+    ],
+    [
+      "a call that never ended",
+      "every call ends",
+      { call: { endedAt: undefined, ending: undefined } },
+    ],
+    [
+      "a call that ended late",
+      "every call ends",
+      { call: { endedAt: 1_000 + 10_000 + LATE_MS + 1 } },
+    ],
+    [
+      "a deadline of a clock that stepped",
+      "no time is over before it has passed",
+      { call: { ending: failed("deadline_exceeded"), endedAt: 6_000 }, marks: [BEGUN] },
+    ],
+    [
+      "an error of no contract",
+      "an ending is one of the contract",
+      { call: { ending: { type: "broken", detail: "TypeError" } } },
+    ],
+    [
+      "a linked child that outlived its caller",
+      "a linked child ends with its caller",
+      { call: { ending: { type: "left" }, link: true }, marks: [BEGUN, { ...DONE, at: 20_000 }] },
+    ],
+    [
+      "a child that died with its caller",
+      "a child lives on when its caller leaves",
+      { call: { ending: { type: "left" } }, marks: [BEGUN] },
+    ],
+    [
+      "a mark that nobody called for",
+      "only what was called runs",
+      { marks: [BEGUN, DONE, { ...BEGUN, workId: "c9-9" }] },
+    ],
+    [
+      "a child that outlived its member",
+      "a child dies with its member",
+      {
+        call: { ending: failed("member_lost") },
+        marks: [BEGUN, { ...DONE, at: 9_000 }],
+        exits: [{ member: "m1", at: 1_500, asked: true, detail: "" }],
+      },
+    ],
+  ])("%s", (_, rule, parts) => {
+    expect(broken(parts)).toEqual([rule]);
+  });
+});
+
+describe("a member that breaks a promise", () => {
+  test.each<[string, Partial<Rest>]>([
+    ["slot", { active: 1 }],
+    ["waiter", { queued: 1 }],
+    ["group", { groups: ["1"] }],
+    ["file", { files: ["1"] }],
+    ["folder of a killed process", { remains: ["distributed-pool-1"] }],
+    ["descriptor", { descriptors: 200 }],
+  ])("a leaked %s", (_, rest) => {
+    expect(broken({ rest })).toEqual(["everything is back at rest"]);
+  });
+
+  test("a member that ended by itself", () => {
+    const exits = [{ member: "m1", at: 5_000, asked: false, detail: "code 1" }];
+    expect(broken({ exits })).toEqual(["a member ends only when asked"]);
+  });
+});
+
+describe("a fault that excuses", () => {
+  const fault = (kind: Fault["kind"], host: string): Fault => ({
+    kind,
+    hosts: [host],
+    from: 1_500,
+    until: 3_000,
+  });
+
+  test("a stopped member ends its linked children later, another one does not", () => {
+    const call = { ending: { type: "left" } as const, link: true };
+    const marks = [BEGUN, { ...DONE, at: 20_000 }];
+    expect(broken({ call, marks, faults: [fault("stop", "m1")] })).toEqual([]);
+    expect(broken({ call, marks, faults: [fault("stop", "m5")] })).not.toEqual([]);
+  });
+
+  test("a killed member loses a child whose caller left", () => {
+    const call = { ending: { type: "left" } as const };
+    expect(broken({ call, marks: [BEGUN], faults: [fault("kill", "m1")] })).toEqual([]);
+    expect(broken({ call, marks: [BEGUN], faults: [fault("cut", "m1")] })).not.toEqual([]);
+  });
+});

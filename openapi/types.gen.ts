@@ -123,7 +123,7 @@ export interface components {
         };
         /** @description A function whose source comes along. */
         FunctionBySource: {
-            /** @description JavaScript or TypeScript source: one function expression, or an ES module with `export`. The function sees its arguments and the globals of its runtime, nothing else. Another runtime takes source of its own language. */
+            /** @description JavaScript or TypeScript source: one function expression, or an ES module with `export`. The function sees its arguments and the globals of its runtime, nothing else. Another runtime takes source of its own language. At most 4 MiB of JSON. */
             source: string;
             /** @description The hash of the source; another one is `invalid_request`. The member computes it when it is absent. */
             hash?: components["schemas"]["SourceHash"] | undefined;

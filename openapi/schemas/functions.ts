@@ -52,7 +52,7 @@ const source = z
     description:
       "JavaScript or TypeScript source: one function expression, or an ES module with " +
       "`export`. The function sees its arguments and the globals of its runtime, nothing " +
-      "else. Another runtime takes source of its own language.",
+      "else. Another runtime takes source of its own language. At most 4 MiB of JSON.",
     example: "(a, b) => a + b",
   });
 

@@ -118,7 +118,8 @@ async function faultOf(start: () => Promise<StartedWork>): Promise<string | unde
     if (loaded === undefined) return `not within ${LOAD_TIMEOUT_MS} ms`;
     return "detail" in loaded ? loaded.detail : undefined;
   } catch (error) {
-    return messageOf(error);
+    // The operator gets the whole reason, of which a caller's problem has the kind.
+    return messageOf((error as Error).cause ?? error);
   }
 }
 

@@ -90,7 +90,7 @@ const SHAPES: Readonly<Record<string, () => string>> = {
     `"function":{"source":"(...a) => 1","args":[[${filled(() => "1")}]]}`,
   "a text as argument": () => `"function":{"source":"(...a) => 1","args":[${text("é")}]}`,
   "deep arguments": () => `"function":{"source":"(...a) => 1","args":${"[".repeat(8 * MIB)}`,
-  "a long source": () => `"function":{"source":${text("\\n", 1.9 * MIB)}}`,
+  "a long source": () => `"function":{"source":${text("\\n", 3.9 * MIB)}}`,
   "many variables": () => `"command":["true"],"env":{${keys()}}`,
   "bad variables": () =>
     `"command":["true"],"env":{${some(7_000, (at) => `"-${at}":"\\u0000${"x".repeat(250)}"`)}}`,
@@ -167,7 +167,7 @@ const ANSWERS: Readonly<Record<string, string>> = {
   "bad reports": '() => { process.getBuiltinModule("fs").writeSync(3, "{\\n".repeat(30_000)); }',
   "a bad report":
     '() => { const fs = process.getBuiltinModule("fs"); const bytes = Buffer.from(\'{"k":1\' + ' +
-    "Array.from({ length: 1e6 }, (_, i) => `,\"k${i}\":1`).join('') + '}\\n'); " +
+    "Array.from({ length: 1e6 }, (_, i) => ',\"k' + i + '\":1').join('') + '}\\n'); " +
     "for (let at = 0; at < bytes.length; ) try { at += fs.writeSync(3, bytes, at); } catch {} }",
 };
 

@@ -150,9 +150,9 @@ test.each<[string, object, RegExp]>([
   [
     "a path out of the workspace",
     { files: { "../x": "" } },
-    /\/files\/\.\.~1x: expected a path in the workspace/,
+    /\/files\/\.\.~1x: expected a relative path in the workspace/,
   ],
-  ["an absolute path", { files: { "/etc/x": "" } }, /expected a path in the workspace/],
+  ["an absolute path", { files: { "/etc/x": "" } }, /expected a relative path in the workspace/],
   [
     "a file and a folder of the same name",
     { files: { a: "", "a/b": "" } },
@@ -163,7 +163,11 @@ test.each<[string, object, RegExp]>([
     { files: { a: "x".repeat(70_000) }, limits: { workspaceBytes: 65_536 } },
     /expected at most 65536 bytes, the size of the workspace; got 70000/,
   ],
-  ["a pattern out of the workspace", { artifacts: ["../*"] }, /expected a path in the workspace/],
+  [
+    "a pattern out of the workspace",
+    { artifacts: ["../*"] },
+    /expected a relative path in the workspace/,
+  ],
   [
     "a pattern with a range that nobody orders",
     { artifacts: ["[à-é].txt", "b.txt"] },

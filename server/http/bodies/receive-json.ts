@@ -23,9 +23,10 @@ const OPEN_LIST = "[".charCodeAt(0);
 export function isLargeInSpec(path: readonly string[], first: number): boolean {
   const [key, second, third] = path;
   const isData = (name: string | undefined) => name === "text" || name === "base64";
-  if (key === "function" || key === "task")
-    return path.length === 2 && second === "args" && first === OPEN_LIST;
+  if ((key === "function" || key === "task") && second === "args")
+    return path.length === 2 && first === OPEN_LIST;
   if (first !== QUOTE) return false;
+  if (key === "function") return path.length === 2 && second === "source";
   if (key === "stdin") return path.length === 1 || (path.length === 2 && isData(second));
   // Parts of these names are no files.
   if (key !== "files" || second === SPEC_PART || second === STDIN_PART) return false;

@@ -2,6 +2,7 @@
  * Puts the large values of a child spec in their places, once the spec is known to be valid: data
  * becomes a part on disk, as if it had come beside the spec, and arguments stay JSON.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { PoolError } from "../../../openapi/errors.ts";
 import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
 import { STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
@@ -9,6 +10,9 @@ import { rawList } from "../../../sdk/typescript/http/raw-json.ts";
 import { decodeBase64, decodeText } from "../../http/bodies/decode-string.ts";
 import type { LargeValue, ParsedJson } from "../../http/bodies/large-json.ts";
 import type { Uploads } from "../../workspace/uploads.ts";
+
+/** 4 MiB: the server parses a source, and writes it as JSON again, each in one turn of its loop. */
+const MAX_SOURCE_BYTES = 4 * 1024 * 1024;
 
 type Data = ChildSpec["stdin"] | NonNullable<ChildSpec["files"]>[string];
 
@@ -32,6 +36,18 @@ export async function placeLargeValues(
   for (const work of [spec.function, spec.task]) {
     const args = large.get(work?.args[0]);
     if (work && args) work.args = rawList(args.bytes);
+  }
+  const source = large.get(spec.function?.source ?? "");
+  if (spec.function && source) {
+    const { length } = source.bytes;
+    if (length > MAX_SOURCE_BYTES)
+      throw invalid(
+        "/function/source",
+        `expected a source of at most ${MAX_SOURCE_BYTES} bytes of JSON; got ${length}`,
+      );
+    // The rest of the spec was parsed in this turn.
+    await nextTurn();
+    spec.function.source = JSON.parse(source.bytes.toString()) as string;
   }
   const stdin = largeData(spec.stdin, large);
   if (stdin) {

@@ -93,6 +93,7 @@ export class LocalMember implements RunningMember {
     this.version = self.version;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
+    parts.pools.onSick = (reason) => membership.sick(reason);
     this.joined = membership.join(self);
   }
 

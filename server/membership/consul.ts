@@ -19,6 +19,8 @@ const HEARTBEAT_MS = 5_000;
 /** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
+/** 200 characters of a reason, which travels in a URL. */
+const MAX_REASON = 200;
 /**
  * 500 ms for the watches of the others to show the drain, which takes them milliseconds. A slower
  * caller hears of the drain from the member itself, as a refusal.
@@ -43,6 +45,10 @@ export class ConsulMembership implements Membership {
   /** The last complaint in the log, so that one outage is logged once. */
   #complaint: string | undefined;
   #draining = false;
+  /** Why this member can start no children. */
+  #sick: string | undefined;
+  /** The reason for maintenance that Consul has; null where it may have any. */
+  #shown: string | null | undefined = null;
   /** Aborts when the member leaves. */
   readonly #leaving = new AbortController();
   /** The last request to the agent, which the deregistration comes after. */
@@ -89,11 +95,6 @@ export class ConsulMembership implements Membership {
     // This starts the watch of the whole service, which answers for every pool from now on.
     const list = this.all().catch(() => undefined);
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
-    // Maintenance outlives restarts: an operator may have put a former process of this name there.
-    if (!this.#draining)
-      await this.#consul.agent.service
-        .maintenance({ id: serviceId(self.name), enable: false, ...timeout })
-        .catch(() => {});
     await list;
     if (!(await this.#isListed(self.name)))
       this.#log(
@@ -118,8 +119,13 @@ export class ConsulMembership implements Membership {
     this.#trouble = "draining";
     await this.#underWay;
     if (!this.#registered || this.#left) return;
-    await this.#maintain(this.#registered);
+    await this.#maintain();
     await pause(DRAIN_NOTICE_MS);
+  }
+
+  sick(reason: string | undefined): void {
+    this.#sick = reason;
+    void this.#track(this.#underWay.then(() => this.#maintain()));
   }
 
   async leave(): Promise<void> {
@@ -150,8 +156,10 @@ export class ConsulMembership implements Membership {
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
       this.#registered = self;
-      // An agent that had forgotten the member has forgotten its maintenance too.
-      if (this.#draining) await this.#maintain(self);
+      // An agent that had forgotten the member has forgotten its maintenance too. And that of a
+      // former process of this name outlives restarts.
+      this.#shown = null;
+      await this.#maintain();
       await this.#passed(sentAt);
       return true;
     } catch (error) {
@@ -160,11 +168,23 @@ export class ConsulMembership implements Membership {
     }
   }
 
-  async #maintain({ name }: Member): Promise<void> {
-    const reason = "the member drains";
-    await this.#consul.agent.service
-      .maintenance({ id: serviceId(name), enable: true, reason, ...timeout })
-      .catch((error) => this.#log("warn", `Consul did not take the drain: ${messageOf(error)}`));
+  /** Tells Consul whether children may be sent here. A heartbeat repeats it after a failure. */
+  async #maintain(): Promise<void> {
+    const reason = this.#draining ? "the member drains" : this.#sick?.slice(0, MAX_REASON);
+    if (!this.#registered || this.#left || reason === this.#shown) return;
+    const id = serviceId(this.#registered.name);
+    try {
+      const enable = reason !== undefined;
+      await this.#consul.agent.service.maintenance({
+        id,
+        enable,
+        ...(enable && { reason }),
+        ...timeout,
+      });
+      this.#shown = reason;
+    } catch (error) {
+      this.#log("warn", `Consul did not take the maintenance: ${messageOf(error)}`);
+    }
   }
 
   #complain(error: unknown): void {
@@ -200,6 +220,7 @@ export class ConsulMembership implements Membership {
     try {
       await this.#consul.agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
+      await this.#maintain();
       await this.#passed(sentAt);
     } catch {
       // The agent is away, or has forgotten the member. Registering again tells which.

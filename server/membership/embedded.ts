@@ -4,15 +4,17 @@ import type { Membership } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
-  readonly #draining = new Set<Member>();
+  /** Members that drain, or can start no children. */
+  readonly #away = new Set<Member>();
 
   #admitting(): readonly Member[] {
-    return this.#members.filter((member) => !this.#draining.has(member));
+    return this.#members.filter((member) => !this.#away.has(member));
   }
 
   /** Makes the membership of one more member. */
   membership(): Membership {
     let self: Member | undefined;
+    let isDraining = false;
     const registry = this;
     return {
       onPassed: undefined,
@@ -24,15 +26,21 @@ export class EmbeddedRegistry {
         ];
       },
       update(member) {
-        if (self && registry.#draining.delete(self)) registry.#draining.add(member);
+        if (self && registry.#away.delete(self)) registry.#away.add(member);
         registry.#members = registry.#members.map((other) => (other === self ? member : other));
         self = member;
       },
       async drain() {
-        if (self) registry.#draining.add(self);
+        isDraining = true;
+        if (self) registry.#away.add(self);
+      },
+      sick(reason) {
+        if (!self || isDraining) return;
+        if (reason === undefined) registry.#away.delete(self);
+        else registry.#away.add(self);
       },
       async leave() {
-        if (self) registry.#draining.delete(self);
+        if (self) registry.#away.delete(self);
         registry.#members = registry.#members.filter((member) => member !== self);
         self = undefined;
       },

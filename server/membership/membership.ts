@@ -17,6 +17,11 @@ export interface Membership extends Members {
    * find this member's children. Never rejects.
    */
   drain(): Promise<void>;
+  /**
+   * Tells the other members to send no children here for this reason, or, with undefined, that they
+   * may again. They still find this member's children. Retries until the registry has it.
+   */
+  sick(reason: string | undefined): void;
   /** Leaves at once. The list can still be read until `close()`. Never rejects. */
   leave(): Promise<void>;
   /**

@@ -58,12 +58,14 @@ export type Outcome =
   | { readonly kind: "returned"; readonly value: unknown; readonly encoding?: "devalue" }
   | { readonly kind: "threw"; readonly error: FunctionError; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string }
-  | { readonly kind: "unavailable"; readonly detail: string }
+  /** `began` tells whether the program may have run. */
+  | { readonly kind: "unavailable"; readonly detail: string; readonly began: boolean }
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
 /** The outcome of a process whose sandbox failed before it started the program. */
 export const NOT_STARTED: Outcome = {
   kind: "unavailable",
+  began: false,
   detail: "the sandbox failed before the program was started; its message is in stderr",
 };
 

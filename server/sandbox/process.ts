@@ -6,7 +6,16 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { exitOf } from "./exit.ts";
-import { ARGUMENTS_FD, ARTIFACTS_FD, CHANNEL_FD, FILES_FD, FILTER_FD, STATUS_FD } from "./fds.ts";
+import {
+  ARGUMENTS_FD,
+  ARTIFACTS_FD,
+  BEGIN_FD,
+  CHANNEL_FD,
+  FILES_FD,
+  FILTER_FD,
+  SAVED_STDERR_FD,
+  STATUS_FD,
+} from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
@@ -50,6 +59,8 @@ export async function launchProcess(
     stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
+    stdio[SAVED_STDERR_FD] = "ignore";
+    stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -77,12 +88,25 @@ export async function launchProcess(
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
+      ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
     };
   } catch (error) {
     pipes.destroy();
     program.files?.destroy();
     throw error;
   }
+}
+
+/**
+ * Whether bubblewrap takes the byte for which it waits in a sandbox that is complete. A socket that
+ * closes with the byte unread is reset, and has no end.
+ */
+function tookByte(socket: Duplex): Promise<boolean> {
+  socket.write("\n");
+  return new Promise((resolve) => {
+    socket.once("end", () => resolve(true)).once("close", () => resolve(false));
+    socket.resume();
+  });
 }
 
 /** The problem of a child that could not be started. */

@@ -1,7 +1,7 @@
 /** One child: its process, its log, and its one ending, whatever goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { isErrorCode, PoolError } from "../../openapi/errors.ts";
+import { isErrorCode } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
@@ -13,6 +13,7 @@ import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog } from "./output/event-log.ts";
+import { type StartFailure, startFailureIn, startProblem } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
@@ -32,6 +33,9 @@ export class Child {
   readonly #exit = Promise.withResolvers<void>();
   /** Resolves when nothing of the process is left. The slot is free then. */
   readonly exited = this.#exit.promise;
+  readonly #begun = Promise.withResolvers<StartFailure | undefined>();
+  /** Resolves when the program begins, or the child ends before; with why it cannot be started. */
+  readonly begun = this.#begun.promise;
   /** Resolves when the terminal event is in the log. */
   readonly finished: Promise<void>;
   readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
@@ -45,6 +49,7 @@ export class Child {
   /** Whether the process is gone. The status says so once the artifacts are there too. */
   #isOver = false;
   #artifacts: Artifacts | undefined;
+  #startError: unknown;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #killDeadline = new Deadline(undefined);
@@ -185,6 +190,7 @@ export class Child {
     await outputs;
     this.#started = undefined;
     this.log.append(terminal);
+    this.#begun.resolve(startFailureIn(terminal, this.log, this.#startError));
   }
 
   async #start(
@@ -202,6 +208,8 @@ export class Child {
     );
     this.#started = started;
     const { process } = started;
+    const { began = Promise.resolve(true) } = process;
+    void began.then((isTrue) => isTrue && this.#begun.resolve(undefined));
     if (rules.fence) void process.exited.then(rules.fence.hold(process.pid));
     this.#launched.resolve(process);
     if (this.#draining) started.drain?.();
@@ -228,13 +236,13 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    const known = error instanceof PoolError ? error.problem : undefined;
-    const detail = known?.detail ?? String(error);
+    this.#startError = error;
+    const { code, detail } = startProblem(error).problem;
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
     const cause =
-      this.#cause ?? (known && isErrorCode(known.code) ? { code: known.code, detail } : undefined);
+      this.#cause ?? (isErrorCode(code) ? { code, detail, admitted: false as const } : undefined);
     return {
-      outcome: { kind: "unavailable", detail },
+      outcome: { kind: "unavailable", detail, began: process !== undefined },
       cause: process ? undefined : cause,
       usage: usageOf(this.#startedMs),
     };

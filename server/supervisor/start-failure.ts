@@ -1,0 +1,75 @@
+/** A child that could not be started: what its caller is told, and what the operator needs. */
+import { errorFor, messageOf, PoolError, type Problem } from "../../openapi/errors.ts";
+import type { TerminalEvent } from "../../openapi/events.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
+import type { EventLog } from "./output/event-log.ts";
+
+/** 1 second for a program to begin. A slower start is answered like one that begins. */
+const BEGIN_TIMEOUT_MS = 1_000;
+/** 500 characters of a reason for the log. */
+const MAX_REASON = 500;
+
+export interface StartFailure {
+  /** The problem for the caller. Its `admitted` is false. */
+  readonly problem: Problem;
+  /** The whole reason, for the member's own log: it may name paths of the host. */
+  reason(): Promise<string>;
+}
+
+/**
+ * Waits until a child begins, for a second at most. Its output waits meanwhile, so that the caller's
+ * own reader misses nothing.
+ *
+ * @throws {PoolError} the problem of a child that could not be started.
+ */
+export async function untilBegun({
+  log,
+  begun,
+}: {
+  readonly log: EventLog;
+  readonly begun: Promise<StartFailure | undefined>;
+}): Promise<void> {
+  const reader = log.read({ lossless: true });
+  const failure = await within(BEGIN_TIMEOUT_MS, begun);
+  // The caller's reader comes within this turn of the event loop.
+  setImmediate(() => reader.close());
+  if (failure) throw errorFor(failure.problem);
+}
+
+/** The problem of an error before there was a process. */
+export function startProblem(error: unknown): PoolError {
+  if (error instanceof PoolError) return error;
+  const { code } = (error ?? {}) as { code?: unknown };
+  // The message of an error with a code may name paths of the host.
+  const why = typeof code === "string" ? code : String(error);
+  return PoolError.of("sandbox_unavailable", `could not start the child: ${why}`);
+}
+
+/**
+ * The failure of a child whose program certainly never ran because it could not be started;
+ * undefined for every other ending.
+ *
+ * @param log of the child: the sandbox's own message is in its stderr.
+ * @param error before there was a process; undefined where there was one.
+ */
+export function startFailureIn(
+  terminal: TerminalEvent,
+  log: EventLog,
+  error: unknown,
+): StartFailure | undefined {
+  if (terminal.type !== "failed") return undefined;
+  const { problem } = terminal;
+  if (problem.code !== "sandbox_unavailable" || problem.admitted !== false) return undefined;
+  const reason = async () => {
+    const { cause = error } = (error ?? {}) as { cause?: unknown };
+    const text = error === undefined ? await stderrOf(log) : messageOf(cause);
+    return (text.trim() || problem.detail).slice(0, MAX_REASON);
+  };
+  return { problem, reason };
+}
+
+async function stderrOf(log: EventLog): Promise<string> {
+  let text = "";
+  for await (const { event } of log.read({})) if (event.type === "stderr") text += event.text ?? "";
+  return text;
+}

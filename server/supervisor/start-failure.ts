@@ -17,8 +17,8 @@ export interface StartFailure {
 }
 
 /**
- * Waits until a child begins, for a second at most. Its output waits meanwhile, so that the caller's
- * own reader misses nothing.
+ * Waits until a child begins, for a second at most. Its output waits meanwhile, so that the
+ * caller's own reader misses nothing.
  *
  * @throws {PoolError} the problem of a child that could not be started.
  */

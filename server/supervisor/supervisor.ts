@@ -195,7 +195,7 @@ export class Supervisor {
    * Admits a child, and waits until it begins. The fetching of files may take long, so a child with
    * such files begins after its admission.
    *
-   * @throws {PoolError} `at_capacity`, `slot_not_found`, `draining`, `fenced`; `sandbox_unavailable`.
+   * @throws {PoolError} `at_capacity`, `slot_not_found`, `draining`; those of {@link refusalOf}.
    */
   async #admit(checked: CheckedSpec, client: string, slot: string | undefined): Promise<Child> {
     checkAdmitting(this.options);

@@ -1,36 +1,55 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
+import { healthIn } from "./health.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
+import { type Admission, place, shortestQueues } from "./place.ts";
+import type { Probe } from "./probes.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 
 /** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
 const WAIT_AT = 2;
 
-/** Refusals of a member that lacks the task or the runtime. */
-const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
+/** Refusals of a member that lacks the task or the runtime, or cannot start the child. */
+const UNFIT = new Set(["task_not_found", "runtime_not_found", "sandbox_unavailable"]);
 /** Refusals that concern the caller. The caller gets one when no member answers better. */
 const ABOUT_CALLER = new Set([...UNFIT, "unauthorized", "forbidden", "too_many_requests"]);
 /** Refusals of a member that has no slot to give now. */
 const FULL = new Set(["at_capacity", "draining", "fenced"]);
-/** Refusals after which another member is tried, because nothing was run. */
-const TRY_ELSEWHERE = new Set([
-  ...UNFIT,
-  ...FULL,
-  "slot_not_found",
-  "pool_not_found",
-  "too_many_requests",
-]);
+/** Refusals after which another member is tried, beside those that say that nothing was run. */
+const TRY_ELSEWHERE = new Set([...UNFIT, ...FULL, "slot_not_found", "pool_not_found"]);
 
 /** The members of the pools, and the way to ask each of them. */
 export interface Directory<Admitted> {
   readonly members: Members;
   clientOf(member: Member): MemberClient<Admitted>;
+}
+
+/** The members that cannot serve one call, which are not asked again. */
+class Unfit {
+  readonly #refusals = new Map<string, PoolError>();
+
+  refusalOf({ name }: Member): PoolError | undefined {
+    return this.#refusals.get(name);
+  }
+
+  /** Notes a refusal that would come again. A code of a newer member may mean that. */
+  note({ name }: Member, refusal: unknown): void {
+    if (!(refusal instanceof PoolError)) return;
+    if (UNFIT.has(refusal.code) || !isErrorCode(refusal.code)) this.#refusals.set(name, refusal);
+  }
+
+  /** @throws {PoolError} the first refusal, when no other member is left. */
+  othersOf(members: readonly Member[]): readonly Member[] {
+    const others = members.filter(({ name }) => !this.#refusals.has(name));
+    const [refusal] = this.#refusals.values();
+    if (refusal && others.length === 0) throw refusal;
+    return others;
+  }
 }
 
 /**
@@ -54,28 +73,26 @@ export async function placeDirectly<Admitted>(
     const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
     throw PoolError.of("deadline_exceeded", detail);
   };
-  /** The refusals of members that lack the task or the runtime, which are not asked again. */
-  const unfit = new Map<string, PoolError>();
-
-  const candidates = async () => {
-    const strong = strongEnough(pool, sandbox, await members.in(pool));
-    const fit = strong.filter(({ name }) => !unfit.has(name));
-    const [refusal] = unfit.values();
-    if (refusal && fit.length === 0) throw refusal;
-    return fit;
+  const unfit = new Unfit();
+  const candidates = async () =>
+    unfit.othersOf(strongEnough(pool, sandbox, await members.in(pool)));
+  const health = healthIn(members, pool);
+  const probe: Probe = (member, timeout) => {
+    const either = signal ? AbortSignal.any([timeout, signal]) : timeout;
+    return health.timed(member, () => clientOf(member).load(pool, either));
   };
-  const probe: Probe = (member, timeout) =>
-    clientOf(member).load(pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
   const admit = async (member: Member, slot?: string): Promise<Admission<Admitted>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
+    const before = unfit.refusalOf(member);
+    if (before) return { unreachable: before };
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
-    const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
-    const refusal = "unreachable" in admission ? admission.unreachable : undefined;
-    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot });
+    const admission = await health.noted(member, asked);
+    if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     return admission;
   };
   try {
@@ -85,7 +102,7 @@ export async function placeDirectly<Admitted>(
           const fit = await candidates();
           // A caller that waits already goes on waiting: the members may be about to be back.
           if (fit.length === 0 && effort !== "sample") throw await nobodyIn(pool, members);
-          return place(pool, fit, { probe, admit, effort });
+          return place(pool, fit, { probe, admit, effort, mayTry: health.mayTry });
         },
         choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
         request: (member, ms, leaving) =>
@@ -111,7 +128,7 @@ async function tryMember<Admitted>(
     const answer = await member.admit(request);
     if (!(answer instanceof PoolError)) return { admitted: answer };
     if (FULL.has(answer.code)) return { full: true };
-    if (TRY_ELSEWHERE.has(answer.code)) return { unreachable: answer };
+    if (mayTryElsewhere(answer)) return { unreachable: answer };
     throw answer;
   } catch (error) {
     if (error instanceof PoolError || request.signal?.aborted) throw error;
@@ -124,9 +141,19 @@ async function tryMember<Admitted>(
   }
 }
 
-/** The error itself, if it is a refusal that concerns the caller. */
+/**
+ * Whether a refusal says that nothing was run, or its code does. A code of a newer member says
+ * nothing, but a refused admission runs nothing unless it says otherwise.
+ */
+function mayTryElsewhere({ code, admitted }: PoolError): boolean {
+  if (admitted === true || admitted === "unknown") return false;
+  return admitted === false || TRY_ELSEWHERE.has(code) || !isErrorCode(code);
+}
+
+/** The error itself, if it is a refusal that concerns the caller, or has a newer member's code. */
 export function refusalIn(error: unknown): PoolError | undefined {
-  return error instanceof PoolError && ABOUT_CALLER.has(error.code) ? error : undefined;
+  if (!(error instanceof PoolError)) return undefined;
+  return ABOUT_CALLER.has(error.code) || !isErrorCode(error.code) ? error : undefined;
 }
 
 /** The members whose sandbox has the demanded level, or a stronger one. */

@@ -12,6 +12,19 @@ const LAST_PAUSE_MS = 30_000;
 /** 1 minute between complaints about single starts, and until the pauses are short again. */
 const QUIET_MS = 60_000;
 
+/** 300 characters of a reason. */
+const MAX_REASON = 300;
+
+/** The last line of a message, which as a rule names the cause. */
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)?.slice(-MAX_REASON) ?? "";
+}
+
+/** A text for everybody, without paths of the host. */
+function withoutPaths(text: string): string {
+  return text.replaceAll(/(?<![\w.])\/[^\s'":,)]+/g, "…");
+}
+
 export interface StartHealthOptions {
   /** Starts a program as a child would be. Rejects with the reason when it cannot be started. */
   probe(): Promise<void>;
@@ -35,7 +48,7 @@ export class StartHealth {
     this.#options = options;
   }
 
-  /** Why no child can be started; undefined when children can be started. */
+  /** Why no child can be started, without paths; undefined when children can be started. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
@@ -55,7 +68,7 @@ export class StartHealth {
     const now = performance.now();
     if (now - this.#complainedAt < QUIET_MS) return;
     this.#complainedAt = now;
-    this.#options.log("warn", `a child could not be started: ${await reason()}`);
+    this.#options.log("warn", `a child could not be started: ${lastLine(await reason())}`);
   }
 
   close(): void {
@@ -68,7 +81,7 @@ export class StartHealth {
     this.#isProbing = true;
     const trouble = await this.#options.probe().then(
       () => undefined,
-      (error: unknown) => messageOf(error),
+      (error: unknown) => lastLine(messageOf(error)),
     );
     this.#isProbing = false;
     if (this.#isClosed) return;
@@ -80,7 +93,7 @@ export class StartHealth {
 
   #set(trouble: string | undefined): void {
     const before = this.#trouble;
-    this.#trouble = trouble;
+    this.#trouble = trouble && withoutPaths(trouble);
     this.#failures = 0;
     if ((before === undefined) === (trouble === undefined)) return;
     const now = performance.now();

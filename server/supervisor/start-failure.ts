@@ -6,8 +6,6 @@ import type { EventLog } from "./output/event-log.ts";
 
 /** 1 second for a program to begin. A slower start is answered like one that begins. */
 const BEGIN_TIMEOUT_MS = 1_000;
-/** 500 characters of a reason for the log. */
-const MAX_REASON = 500;
 
 export interface StartFailure {
   /** The problem for the caller. Its `admitted` is false. */
@@ -63,7 +61,7 @@ export function startFailureIn(
   const reason = async () => {
     const { cause = error } = (error ?? {}) as { cause?: unknown };
     const text = error === undefined ? await stderrOf(log) : messageOf(cause);
-    return (text.trim() || problem.detail).slice(0, MAX_REASON);
+    return text.trim() || problem.detail;
   };
   return { problem, reason };
 }

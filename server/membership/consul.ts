@@ -12,15 +12,15 @@ import {
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
 import { SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { Maintenance } from "./consul-maintenance.ts";
+import { earlierRivalOf, untilNameIsFree } from "./consul-name.ts";
 import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
-import type { Membership } from "./membership.ts";
+import { type Membership, nameTaken } from "./membership.ts";
 
 const HEARTBEAT_MS = 5_000;
 /** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
-/** 200 characters of a reason, which travels in a URL. */
-const MAX_REASON = 200;
 /**
  * 500 ms for the watches of the others to show the drain, which takes them milliseconds. A slower
  * caller hears of the drain from the member itself, as a refusal.
@@ -47,8 +47,7 @@ export class ConsulMembership implements Membership {
   #draining = false;
   /** Why this member can start no children. */
   #sick: string | undefined;
-  /** The reason for maintenance that Consul has; null where it may have any. */
-  #shown: string | null | undefined = null;
+  readonly #maintenance: Maintenance;
   /** Aborts when the member leaves. */
   readonly #leaving = new AbortController();
   /** The last request to the agent, which the deregistration comes after. */
@@ -59,6 +58,7 @@ export class ConsulMembership implements Membership {
     this.#members = new ConsulMembers(this.#consul);
     this.#address = options.address;
     this.#log = log;
+    this.#maintenance = new Maintenance(this.#consul, (message) => log("warn", message));
   }
 
   get trouble(): string | undefined {
@@ -94,6 +94,10 @@ export class ConsulMembership implements Membership {
     this.#self = self;
     // This starts the watch of the whole service, which answers for every pool from now on.
     const list = this.all().catch(() => undefined);
+    await untilNameIsFree(this.#consul, self, (why) => {
+      this.#complain(why);
+      return this.#pause(RETRY_MS);
+    });
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
     await list;
     if (!(await this.#isListed(self.name)))
@@ -102,6 +106,10 @@ export class ConsulMembership implements Membership {
         `registered, but Consul's list does not show ${self.name}: ` +
           `may the token read service ${SERVICE}?`,
       );
+    const rival = this.#left ? undefined : await earlierRivalOf(this.#consul, self);
+    // The agent has one instance of a name. The rival that replaced this member's keeps it.
+    if (rival?.replaced) this.#registered = undefined;
+    if (rival) throw nameTaken(self, rival);
     if (!this.#left) void this.#beat();
   }
 
@@ -158,7 +166,7 @@ export class ConsulMembership implements Membership {
       this.#registered = self;
       // An agent that had forgotten the member has forgotten its maintenance too. And that of a
       // former process of this name outlives restarts.
-      this.#shown = null;
+      this.#maintenance.forget();
       await this.#maintain();
       await this.#passed(sentAt);
       return true;
@@ -168,23 +176,10 @@ export class ConsulMembership implements Membership {
     }
   }
 
-  /** Tells Consul whether children may be sent here. A heartbeat repeats it after a failure. */
-  async #maintain(): Promise<void> {
-    const reason = this.#draining ? "the member drains" : this.#sick?.slice(0, MAX_REASON);
-    if (!this.#registered || this.#left || reason === this.#shown) return;
-    const id = serviceId(this.#registered.name);
-    try {
-      const enable = reason !== undefined;
-      await this.#consul.agent.service.maintenance({
-        id,
-        enable,
-        ...(enable && { reason }),
-        ...timeout,
-      });
-      this.#shown = reason;
-    } catch (error) {
-      this.#log("warn", `Consul did not take the maintenance: ${messageOf(error)}`);
-    }
+  #maintain(): Promise<void> {
+    const reason = this.#draining ? "the member drains" : this.#sick;
+    const self = this.#left ? undefined : this.#registered;
+    return self ? this.#maintenance.show(serviceId(self.name), reason) : Promise.resolve();
   }
 
   #complain(error: unknown): void {

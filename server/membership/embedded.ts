@@ -1,6 +1,6 @@
 /** A registry in memory: `dpool dev` and tests run several members in one process with it. */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import type { Membership } from "./membership.ts";
+import { type Membership, nameTaken } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
@@ -19,11 +19,10 @@ export class EmbeddedRegistry {
     return {
       onPassed: undefined,
       async join(member) {
+        const other = registry.#members.find(({ name }) => name === member.name);
+        if (other) throw nameTaken(member, other);
         self = member;
-        registry.#members = [
-          ...registry.#members.filter(({ name }) => name !== member.name),
-          member,
-        ];
+        registry.#members = [...registry.#members, member];
       },
       update(member) {
         if (self && registry.#away.delete(self)) registry.#away.add(member);

@@ -1,7 +1,7 @@
 /** Which members placement puts last. */
 import { expect, test } from "vitest";
 import { PoolError } from "../../openapi/errors.ts";
-import { PoolHealth } from "../../sdk/typescript/placement/health.ts";
+import { PoolHealth } from "../../sdk/typescript/placement/choice/health.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 
 const MEMBER: Member = {

@@ -1,14 +1,13 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
 import { isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
-import { isAtLeast } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
-import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
-import { healthIn } from "./health.ts";
+import { fitting } from "./choice/fitting.ts";
+import { healthIn } from "./choice/health.ts";
+import type { Probe } from "./choice/probes.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { type Admission, place, shortestQueues } from "./place.ts";
-import type { Probe } from "./probes.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 
 /** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
@@ -74,8 +73,7 @@ export async function placeDirectly<Admitted>(
     throw PoolError.of("deadline_exceeded", detail);
   };
   const unfit = new Unfit();
-  const candidates = async () =>
-    unfit.othersOf(strongEnough(pool, sandbox, await members.in(pool)));
+  const candidates = async () => unfit.othersOf(fitting(pool, spec, await members.in(pool)));
   const health = healthIn(members, pool);
   const probe: Probe = (member, timeout) => {
     const either = signal ? AbortSignal.any([timeout, signal]) : timeout;
@@ -154,21 +152,4 @@ function mayTryElsewhere({ code, admitted }: PoolError): boolean {
 export function refusalIn(error: unknown): PoolError | undefined {
   if (!(error instanceof PoolError)) return undefined;
   return ABOUT_CALLER.has(error.code) || !isErrorCode(error.code) ? error : undefined;
-}
-
-/** The members whose sandbox has the demanded level, or a stronger one. */
-function strongEnough(
-  pool: string,
-  demanded: ChildSpecInput["sandbox"],
-  members: readonly Member[],
-): readonly Member[] {
-  if (demanded === undefined || members.length === 0) return members;
-  const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
-  if (strong.length > 0) return strong;
-  const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
-  throw PoolError.of(
-    "no_members_available",
-    `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; ` +
-      `its ${members.length} have ${levels}`,
-  );
 }

@@ -8,8 +8,8 @@
  * none is left. So N simultaneous callers find N free slots, wherever those are.
  */
 import { type Load, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { type Probe, ProbeRound } from "./choice/probes.ts";
 import type { Member } from "./members.ts";
-import { type Probe, ProbeRound } from "./probes.ts";
 
 /** In a pool of up to 20 members, all are asked at once. */
 const ASK_ALL_UP_TO = 20;

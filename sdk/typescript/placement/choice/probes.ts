@@ -1,7 +1,7 @@
 /** Asks several members for their load, without waiting for the slow ones. */
-import type { Load } from "../../../openapi/errors.ts";
-import { within } from "../time/within.ts";
-import type { Member } from "./members.ts";
+import type { Load } from "../../../../openapi/errors.ts";
+import { within } from "../../time/within.ts";
+import type { Member } from "../members.ts";
 
 /**
  * Once half of the members have answered, the others have as much time again, and at least 10 ms.

@@ -4,9 +4,9 @@
  * (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier). No member is
  * left out for good, because the others may be full.
  */
-import { PoolError } from "../../../openapi/errors.ts";
-import type { Member, Members } from "./members.ts";
-import type { Admission } from "./place.ts";
+import { PoolError } from "../../../../openapi/errors.ts";
+import type { Member, Members } from "../members.ts";
+import type { Admission } from "../place.ts";
 
 /** 3 failures in a row eject a member. */
 const FAILURES = 3;

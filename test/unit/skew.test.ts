@@ -97,7 +97,7 @@ describe("spec keys", () => {
     specKeys,
   });
   const old = member("old");
-  const spec = { ...TRUE, tty: true, limits: { sockets: 5 } };
+  const spec = { ...TRUE, tty: true, limits: { cpus: 1, sockets: 5 } };
 
   test("that every version knows go to every member", () => {
     const newer = member("new", SPEC_KEYS);

@@ -11,6 +11,11 @@ export class EmbeddedRegistry {
     return this.#members.filter((member) => !this.#away.has(member));
   }
 
+  /** Lists a member at another URL from now on, such as that of a proxy before it. */
+  move(name: string, url: string): void {
+    this.#members = this.#members.map((each) => (each.name === name ? { ...each, url } : each));
+  }
+
   /** Makes the membership of one more member. */
   membership(): Membership {
     let self: Member | undefined;

@@ -67,6 +67,15 @@ async function failuresOf(pools: DistributedPool): Promise<string[]> {
   return failures;
 }
 
+/** Places a child on this very member. */
+function post({ url }: MemberProcess, spec: object): Promise<Response> {
+  return fetch(`${url}/children`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ pool: "pipeline", ...spec }),
+  });
+}
+
 const canMount = process.getuid?.() === 0;
 
 describe.skipIf(consulMissing || !canMount)("a member with a full disk", () => {
@@ -78,6 +87,8 @@ describe.skipIf(consulMissing || !canMount)("a member with a full disk", () => {
       { consul: { address: consul.httpAddress } },
     ].map((way) => new DistributedPool(way, { stdout: null, stderr: null }));
     onTestFinished(() => void Promise.all(ways.map((pools) => pools.close())));
+    const sleeping = await post(sick, { command: ["sleep", "120"] });
+    const { id } = (await sleeping.json()) as { id: string };
     disk.fill();
     for (const pools of ways) expect(await failuresOf(pools)).toEqual([]);
     await eventually(
@@ -88,12 +99,35 @@ describe.skipIf(consulMissing || !canMount)("a member with a full disk", () => {
       },
       SICK_MS,
     );
-    expect(sick.log).toMatch(/could not be started/);
+    expect(sick.log).toMatch(/children could not be started.*No space left on device/);
+    const refused = await post(sick, { command: ["true"] });
+    expect([refused.status, await refused.json()]).toEqual([
+      500,
+      expect.objectContaining({ code: "sandbox_unavailable", admitted: false }),
+    ]);
+    const passing = () => consul.ask<unknown[]>("/v1/health/service/distributed-pool?passing");
+    await eventually(
+      "Consul shows the others alone",
+      async () => expect(await passing()).toHaveLength(4),
+      SICK_MS,
+    );
+    // Another member still finds the child that runs there.
+    const child = await fetch(`${members[1]?.url}/children/${id}`);
+    expect([child.status, await child.json()]).toEqual([
+      200,
+      expect.objectContaining({ status: "running" }),
+    ]);
     disk.empty();
     await eventually(
       "the member is well",
       async () => expect((await fetch(`${sick.url}/readyz`)).status).toBe(200),
       SICK_MS,
     );
+    await eventually(
+      "Consul shows all",
+      async () => expect(await passing()).toHaveLength(5),
+      SICK_MS,
+    );
+    expect((await post(sick, { command: ["true"] })).status).toBe(201);
   });
 });

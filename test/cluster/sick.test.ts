@@ -87,8 +87,11 @@ describe.skipIf(consulMissing || !canMount)("a member with a full disk", () => {
       { consul: { address: consul.httpAddress } },
     ].map((way) => new DistributedPool(way, { stdout: null, stderr: null }));
     onTestFinished(() => void Promise.all(ways.map((pools) => pools.close())));
-    const sleeping = await post(sick, { command: ["sleep", "120"] });
-    const { id } = (await sleeping.json()) as { id: string };
+    // One child on each member, so that all have the same load.
+    const [sleeping] = await Promise.all(
+      members.map((member) => post(member, { command: ["sleep", "170"] })),
+    );
+    const { id } = (await (sleeping as Response).json()) as { id: string };
     disk.fill();
     for (const pools of ways) expect(await failuresOf(pools)).toEqual([]);
     await eventually(

@@ -166,6 +166,12 @@ export type ChildSpec = z.output<typeof ChildSpecSchema>;
 /** A child spec as a caller writes it. */
 export type ChildSpecInput = z.input<typeof ChildSpecSchema>;
 
+/** The keys of a child spec that this version accepts, those of `limits` behind a dot. */
+export const SPEC_KEYS: readonly string[] = [
+  ...Object.keys(specFields),
+  ...Object.keys(LimitsSchema.shape).map((key) => `limits.${key}`),
+];
+
 const memberFields = {
   pool: PoolNameSchema.describe("The pool of the child."),
   slot: SlotIdSchema.optional().describe(

@@ -9,6 +9,8 @@ import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import { Fence } from "../sandbox/fence.ts";
 import { probeConfinements } from "../sandbox/open-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { StartHealth } from "../sandbox/start-health.ts";
+import { probeStart } from "../sandbox/start-probe.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
 import type { Settings } from "./check-options.ts";
@@ -30,6 +32,9 @@ export class MemberPools {
   /** When the registry knew this member last; undefined before it did. */
   #passedAt: number | undefined;
   #madeFences = 0;
+  readonly #startHealth = new Map<string, StartHealth>();
+  /** Called when this member becomes unable to start children in any pool, and able again. */
+  onSick: (trouble: string | undefined) => void = () => {};
 
   readonly #heldBytes: HeldBytes;
 
@@ -87,6 +92,7 @@ export class MemberPools {
         graceMs,
         rememberMs,
         fence: this.#fenceOf(pool, settings),
+        startHealth: this.#startHealthOf(pool, settings),
       };
       const supervisor = this.supervisors.get(pool);
       if (supervisor) supervisor.update(changeable);
@@ -108,7 +114,8 @@ export class MemberPools {
   /** Why pools admit nothing; undefined when they do. */
   get trouble(): string | undefined {
     const fenced = [...this.#fences].filter(([, fence]) => fence.isUp).map(([pool]) => pool);
-    return fenced.length === 0 ? undefined : `fenced, without touch with Consul: ${fenced}`;
+    if (fenced.length > 0) return `fenced, without touch with Consul: ${fenced}`;
+    return this.#sick[0];
   }
 
   /** The number of children that run now. */
@@ -134,6 +141,7 @@ export class MemberPools {
   /** Forgets the children that have ended, and their logs. */
   close(): void {
     for (const fence of this.#fences.values()) fence.close();
+    for (const health of this.#startHealth.values()) health.close();
     for (const supervisor of this.#all) supervisor.close();
   }
 
@@ -160,6 +168,31 @@ export class MemberPools {
     return fence;
   }
 
+  /** Why pools can start no children, one text for each such pool. */
+  get #sick(): string[] {
+    return [...this.#startHealth].flatMap(([pool, { trouble }]) =>
+      trouble === undefined ? [] : [`pool ${pool} can start no children: ${trouble}`],
+    );
+  }
+
+  #startHealthOf(pool: string, { log }: Settings): StartHealth {
+    const before = this.#startHealth.get(pool);
+    if (before) return before;
+    const health = new StartHealth({
+      probe: () => {
+        const options = this.supervisors.get(pool)?.options;
+        return options ? probeStart(this.#sandbox, options.confinement) : Promise.resolve();
+      },
+      log: (level, message) => log(level, `pool ${pool}: ${message}`),
+      onChange: () => {
+        const sick = this.#sick;
+        this.onSick(sick.length < this.#served.size ? undefined : sick[0]);
+      },
+    });
+    this.#startHealth.set(pool, health);
+    return health;
+  }
+
   async #retire(pool: string): Promise<void> {
     const supervisor = this.supervisors.get(pool);
     supervisor?.drain();
@@ -169,5 +202,7 @@ export class MemberPools {
     this.supervisors.delete(pool);
     this.#fences.get(pool)?.close();
     this.#fences.delete(pool);
+    this.#startHealth.get(pool)?.close();
+    this.#startHealth.delete(pool);
   }
 }

@@ -1,6 +1,6 @@
 /** Runs a member until its end: reloads its options, drains and stops it. */
 import { isDeepStrictEqual } from "node:util";
-import { PoolError } from "../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
@@ -33,7 +33,10 @@ const MAX_QUIET_MS = 3_000;
 
 /** A member that serves: its name, URL and pools, and the ways to change and end it. */
 export interface RunningMember extends Member {
-  /** Resolves when the member is in its pools. */
+  /**
+   * Resolves when the member is in its pools. Rejects with `invalid_request` when another live
+   * member has its name; the member then stops by itself.
+   */
   readonly joined: Promise<void>;
   /**
    * Changes options without a restart: the pools with their options, and each option that says in
@@ -100,7 +103,12 @@ export class LocalMember implements RunningMember {
     this.version = self.version;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
+    parts.pools.onSick = (reason) => membership.sick(reason);
     this.joined = membership.join(self);
+    this.joined.catch((error: unknown) => {
+      settings.log("error", messageOf(error));
+      void this.stop();
+    });
   }
 
   /** The questions and requests that the routes have for this member. */

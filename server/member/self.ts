@@ -1,6 +1,7 @@
 /** Describes a member as the registry shows it to the others. */
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
+import { SPEC_KEYS } from "../../openapi/schemas/spec.ts";
 import manifest from "../../package.json" with { type: "json" };
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import type { Settings } from "./check-options.ts";
@@ -21,6 +22,7 @@ export function selfOf(
     pools: maxChildrenOf(pools),
     sandbox,
     version: manifest.version,
+    specKeys: SPEC_KEYS,
   };
 }
 

@@ -12,8 +12,10 @@ import {
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
 import { SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { Maintenance } from "./consul-maintenance.ts";
+import { earlierRivalOf, untilNameIsFree } from "./consul-name.ts";
 import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
-import type { Membership } from "./membership.ts";
+import { type Membership, nameTaken } from "./membership.ts";
 
 const HEARTBEAT_MS = 5_000;
 /** 2 seconds for one request: less than a heartbeat, so that a slow agent delays no later beat. */
@@ -43,6 +45,9 @@ export class ConsulMembership implements Membership {
   /** The last complaint in the log, so that one outage is logged once. */
   #complaint: string | undefined;
   #draining = false;
+  /** Why this member can start no children. */
+  #sick: string | undefined;
+  readonly #maintenance: Maintenance;
   /** Aborts when the member leaves. */
   readonly #leaving = new AbortController();
   /** The last request to the agent, which the deregistration comes after. */
@@ -53,6 +58,7 @@ export class ConsulMembership implements Membership {
     this.#members = new ConsulMembers(this.#consul);
     this.#address = options.address;
     this.#log = log;
+    this.#maintenance = new Maintenance(this.#consul, (message) => log("warn", message));
   }
 
   get trouble(): string | undefined {
@@ -88,12 +94,11 @@ export class ConsulMembership implements Membership {
     this.#self = self;
     // This starts the watch of the whole service, which answers for every pool from now on.
     const list = this.all().catch(() => undefined);
+    await untilNameIsFree(this.#consul, self, (why) => {
+      this.#complain(why);
+      return this.#pause(RETRY_MS);
+    });
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
-    // Maintenance outlives restarts: an operator may have put a former process of this name there.
-    if (!this.#draining)
-      await this.#consul.agent.service
-        .maintenance({ id: serviceId(self.name), enable: false, ...timeout })
-        .catch(() => {});
     await list;
     if (!(await this.#isListed(self.name)))
       this.#log(
@@ -101,6 +106,10 @@ export class ConsulMembership implements Membership {
         `registered, but Consul's list does not show ${self.name}: ` +
           `may the token read service ${SERVICE}?`,
       );
+    const rival = this.#left ? undefined : await earlierRivalOf(this.#consul, self);
+    // The agent has one instance of a name. The rival that replaced this member's keeps it.
+    if (rival?.replaced) this.#registered = undefined;
+    if (rival) throw nameTaken(self, rival);
     if (!this.#left) void this.#beat();
   }
 
@@ -118,8 +127,13 @@ export class ConsulMembership implements Membership {
     this.#trouble = "draining";
     await this.#underWay;
     if (!this.#registered || this.#left) return;
-    await this.#maintain(this.#registered);
+    await this.#maintain();
     await pause(DRAIN_NOTICE_MS);
+  }
+
+  sick(reason: string | undefined): void {
+    this.#sick = reason;
+    void this.#track(this.#underWay.then(() => this.#maintain()));
   }
 
   async leave(): Promise<void> {
@@ -150,8 +164,10 @@ export class ConsulMembership implements Membership {
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;
       this.#registered = self;
-      // An agent that had forgotten the member has forgotten its maintenance too.
-      if (this.#draining) await this.#maintain(self);
+      // An agent that had forgotten the member has forgotten its maintenance too. And that of a
+      // former process of this name outlives restarts.
+      this.#maintenance.forget();
+      await this.#maintain();
       await this.#passed(sentAt);
       return true;
     } catch (error) {
@@ -160,11 +176,10 @@ export class ConsulMembership implements Membership {
     }
   }
 
-  async #maintain({ name }: Member): Promise<void> {
-    const reason = "the member drains";
-    await this.#consul.agent.service
-      .maintenance({ id: serviceId(name), enable: true, reason, ...timeout })
-      .catch((error) => this.#log("warn", `Consul did not take the drain: ${messageOf(error)}`));
+  #maintain(): Promise<void> {
+    const reason = this.#draining ? "the member drains" : this.#sick;
+    const self = this.#left ? undefined : this.#registered;
+    return self ? this.#maintenance.show(serviceId(self.name), reason) : Promise.resolve();
   }
 
   #complain(error: unknown): void {
@@ -200,6 +215,7 @@ export class ConsulMembership implements Membership {
     try {
       await this.#consul.agent.check.pass({ id: checkId(name), ...timeout });
       this.#complaint = undefined;
+      await this.#maintain();
       await this.#passed(sentAt);
     } catch {
       // The agent is away, or has forgotten the member. Registering again tells which.

@@ -1,10 +1,13 @@
 /** The seam of membership: nothing but the implementations knows which registry a member joins. */
+import { PoolError } from "../../openapi/errors.ts";
 import type { Member, Members } from "../../sdk/typescript/placement/members.ts";
 
 export interface Membership extends Members {
   /**
    * Registers this member and keeps it registered. Retries until the other members can see it, and
    * resolves then; stays pending when the member leaves before.
+   *
+   * @throws {PoolError} `invalid_request` when another live member has the name.
    */
   join(self: Member): Promise<void>;
   /**
@@ -17,6 +20,11 @@ export interface Membership extends Members {
    * find this member's children. Never rejects.
    */
   drain(): Promise<void>;
+  /**
+   * Tells the other members to send no children here for this reason, or, with undefined, that they
+   * may again. They still find this member's children. Retries until the registry has it.
+   */
+  sick(reason: string | undefined): void;
   /** Leaves at once. The list can still be read until `close()`. Never rejects. */
   leave(): Promise<void>;
   /**
@@ -26,4 +34,13 @@ export interface Membership extends Members {
   onPassed: ((atMs: number) => void) | undefined;
   /** Why this member is not in its pools; undefined once it joined, even while Consul is away. */
   readonly trouble: string | undefined;
+}
+
+/** The error of a member whose name another one has. */
+export function nameTaken({ name, url }: Member, other: { readonly url: string }): PoolError {
+  return PoolError.of(
+    "invalid_request",
+    `expected a member name that no other member has; ${name} is the member at ${other.url}, ` +
+      `and this one is at ${url}`,
+  );
 }

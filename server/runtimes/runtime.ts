@@ -59,7 +59,8 @@ export type Outcome =
   | { readonly kind: "returned"; readonly value: unknown; readonly encoding?: "devalue" }
   | { readonly kind: "threw"; readonly error: FunctionError; readonly detail: string }
   | { readonly kind: "invalid"; readonly detail: string }
-  | { readonly kind: "unavailable"; readonly detail: string; readonly notStarted: boolean }
+  /** `began` tells whether the program may have run. */
+  | { readonly kind: "unavailable"; readonly detail: string; readonly began: boolean }
   | { readonly kind: "crashed"; readonly detail: string; readonly exitCode?: number };
 
 /** The outcome of a process whose sandbox failed before it started the program. */
@@ -67,7 +68,7 @@ export function notStarted({ trouble }: Exit): Outcome {
   return {
     kind: "unavailable",
     detail: `could not start the child: ${faultOf(trouble)}`,
-    notStarted: true,
+    began: false,
   };
 }
 

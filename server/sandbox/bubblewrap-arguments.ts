@@ -1,7 +1,7 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
 import type { ChildLimits, Confinement } from "./confinement.ts";
-import { FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
+import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
 
@@ -85,6 +85,8 @@ export function bubblewrapArguments(
     // Keeps the child from the system calls that only attacks need.
     "--seccomp", String(FILTER_FD),
     "--json-status-fd", String(STATUS_FD),
+    // Tells the server that the sandbox is complete, and that the program comes next.
+    "--block-fd", String(BEGIN_FD),
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * The one table of the file descriptors that a child may have beside stdin, stdout and stderr.
- * The parent opens 3 to 8 and 10; the shell that packs artifacts opens 9. A program sees only 3.
+ * The parent opens 3 to 8, 10 and 11; the shell that packs artifacts opens 9. A program sees only 3.
  */
 
 /** Socket to a function's runner, or pipe to which a command writes its progress. */
@@ -22,3 +22,5 @@ export const ARTIFACTS_FD = 8;
 export const STATUS_FD = 10;
 /** Copy of the program's stderr, which the shell keeps while its own stderr is closed. */
 export const SAVED_STDERR_FD = 9;
+/** Socket from which bubblewrap takes a byte once the sandbox is complete. */
+export const BEGIN_FD = 11;

@@ -11,6 +11,7 @@ import { faultOf } from "./fault.ts";
 import {
   ARGUMENTS_FD,
   ARTIFACTS_FD,
+  BEGIN_FD,
   CHANNEL_FD,
   FILES_FD,
   FILTER_FD,
@@ -73,6 +74,7 @@ export async function launchProcess(
     // Node takes an array with a gap for a shorter one.
     stdio[SAVED_STDERR_FD] = "ignore";
     stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
+    stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -101,12 +103,25 @@ export async function launchProcess(
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
+      ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
     };
   } catch (error) {
     pipes.destroy();
     program.files?.destroy();
     throw error;
   }
+}
+
+/**
+ * Whether bubblewrap takes the byte for which it waits in a sandbox that is complete. A socket that
+ * closes with the byte unread is reset, and has no end.
+ */
+function tookByte(socket: Duplex): Promise<boolean> {
+  socket.write("\n");
+  return new Promise((resolve) => {
+    socket.once("end", () => resolve(true)).once("close", () => resolve(false));
+    socket.resume();
+  });
 }
 
 /** The problem of a child that could not be started. Nothing was run. */

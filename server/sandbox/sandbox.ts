@@ -63,6 +63,11 @@ export interface SandboxedProcess {
    */
   readonly exited: Promise<Exit>;
   /**
+   * Resolves with true when the sandbox is complete and the program begins, and with false when the
+   * sandbox failed before. Default: the program begins with the process.
+   */
+  readonly began?: Promise<boolean>;
+  /**
    * Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it.
    */
   usedMs(): number | undefined;

@@ -7,6 +7,7 @@ import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";
 import type { Fence } from "../sandbox/fence.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { StartHealth } from "../sandbox/start-health.ts";
 import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetch-rules.ts";
 import type { Uploads } from "../workspace/uploads.ts";
@@ -27,6 +28,8 @@ export interface PoolRules {
   readonly runtimes: RuntimeRegistry;
   /** Ends the children when the member loses touch with its registry. Default: nothing does. */
   readonly fence?: Fence | undefined;
+  /** Learns whether children can be started. Default: nobody does. */
+  readonly startHealth?: StartHealth | undefined;
 }
 
 /**
@@ -79,6 +82,25 @@ export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec 
   return { ...request, rules, confinement, runtime, call, deadlineMs: deadlineOf(request, rules) };
 }
 
+/** The refusal while nothing is admitted: `fenced`, or `sandbox_unavailable` without a start. */
+export function refusalOf({ fence, startHealth, member }: PoolRules): PoolError | undefined {
+  if (fence?.isUp)
+    return PoolError.of(
+      "fenced",
+      `member ${member} has not reached its registry for ${fence.ms} ms, and admits nothing`,
+    );
+  if (startHealth?.trouble === undefined) return undefined;
+  return PoolError.of("sandbox_unavailable", `member ${member} can start no children now`, {
+    admitted: false,
+  });
+}
+
+/** @throws {PoolError} as {@link refusalOf}. */
+export function checkAdmitting(rules: PoolRules): void {
+  const refusal = refusalOf(rules);
+  if (refusal) throw refusal;
+}
+
 /** @throws {PoolError} `sandbox_unavailable` when the member's sandbox is weaker than demanded. */
 export function checkSandbox(
   demanded: SandboxLevel | undefined,
@@ -88,6 +110,7 @@ export function checkSandbox(
     throw PoolError.of(
       "sandbox_unavailable",
       `expected sandbox ${demanded}; member ${member} has ${sandbox.level}`,
+      { admitted: false },
     );
 }
 

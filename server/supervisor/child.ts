@@ -14,6 +14,7 @@ import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
+import { type StartFailure, startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
@@ -35,6 +36,9 @@ export class Child {
   readonly #exit = Promise.withResolvers<void>();
   /** Resolves when nothing of the process is left. The slot is free then. */
   readonly exited = this.#exit.promise;
+  readonly #begun = Promise.withResolvers<StartFailure | undefined>();
+  /** Resolves when the program begins, or the child ends before; with why it cannot be started. */
+  readonly begun = this.#begun.promise;
   /** Resolves when the terminal event is in the log. */
   readonly finished: Promise<void>;
   readonly #options: Omit<ChildOptions, "spec" | "call" | "uploads">;
@@ -50,6 +54,7 @@ export class Child {
   /** Whether the process is gone. The status says so once the artifacts are there too. */
   #isOver = false;
   #artifacts: Artifacts | undefined;
+  #startError: unknown;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #killDeadline = new Deadline(undefined);
@@ -199,6 +204,7 @@ export class Child {
     await outputs;
     this.#started = undefined;
     this.log.append(terminal);
+    this.#begun.resolve(startFailureIn(terminal, this.#startError));
   }
 
   async #start(
@@ -216,6 +222,8 @@ export class Child {
     );
     this.#started = started;
     const { process } = started;
+    const { began = Promise.resolve(true) } = process;
+    void began.then((isTrue) => isTrue && this.#begun.resolve(undefined));
     if (rules.fence) void process.exited.then(rules.fence.hold(process.pid));
     this.#launched.resolve(process);
     if (this.#draining) started.drain?.();
@@ -242,14 +250,15 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
+    this.#startError = error;
     const { sandbox } = this.#options.rules;
     const { problem } = error instanceof PoolError ? error : sandbox.startProblem(error);
     const { code, detail } = problem;
-    const notStarted = process === undefined && problem.admitted === false;
     // Before there is a process, a stop ends the fetching of files, which fails because of it.
-    const cause = this.#cause ?? (isErrorCode(code) ? { code, detail, notStarted } : undefined);
+    const cause =
+      this.#cause ?? (isErrorCode(code) ? { code, detail, admitted: false as const } : undefined);
     return {
-      outcome: { kind: "unavailable", detail, notStarted },
+      outcome: { kind: "unavailable", detail, began: process !== undefined },
       cause: process ? undefined : cause,
       usage: usageOf(this.#startedMs),
     };

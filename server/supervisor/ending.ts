@@ -14,8 +14,8 @@ export type StopCause = Extract<ErrorCode, "cancelled" | "deadline_exceeded" | "
 export interface Cause {
   readonly code: ErrorCode;
   readonly detail: string;
-  /** Whether the child was certainly not started. Default: unknown. */
-  readonly notStarted?: boolean | undefined;
+  /** False when the program certainly never ran, whatever the cause. Default: it is not known. */
+  readonly admitted?: false | undefined;
 }
 
 /** How the work ended. */
@@ -80,9 +80,9 @@ const FAILURES = {
 
 interface Failure {
   readonly detail: string;
+  readonly admitted?: boolean | undefined;
   readonly exitCode?: number | undefined;
   readonly error?: FunctionError;
-  readonly notStarted?: boolean | undefined;
 }
 
 /** The terminal event: the server's cause if there is one, else the work's own outcome. */
@@ -91,16 +91,18 @@ export function terminalEvent(
   artifacts: Artifacts | undefined,
 ): EventOf<"result"> | EventOf<"failed"> {
   const base = { usage, artifacts: artifacts?.list() ?? [] };
-  const failed = (code: ErrorCode, { detail, exitCode, error, notStarted }: Failure) => ({
+  const failed = (code: ErrorCode, { detail, admitted, exitCode, error }: Failure) => ({
     type: "failed" as const,
     problem: problem(code, detail, {
       ...(error && { error }),
-      ...(notStarted && { admitted: false }),
+      ...(admitted !== undefined && { admitted }),
     }),
     ...(exitCode !== undefined && { exitCode }),
     ...base,
   });
   if (cause) return failed(cause.code, cause);
+  if (outcome.kind === "unavailable")
+    return failed(FAILURES.unavailable, { ...outcome, admitted: outcome.began });
   if (outcome.kind !== "exited" && outcome.kind !== "returned")
     return failed(FAILURES[outcome.kind], outcome);
   const result =

@@ -6,18 +6,22 @@ import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
+import { fetches } from "../workspace/pack.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import {
   type CheckedSpec,
+  checkAdmitting,
   checkSandbox,
   checkSpec,
   type Lifetime,
   type PoolRules,
+  refusalOf,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
 import { Slots } from "./slots.ts";
+import { untilBegun } from "./start-failure.ts";
 import type { Subscription, Waiter } from "./waiter.ts";
 
 export interface SupervisorOptions extends PoolRules {
@@ -104,7 +108,7 @@ export class Supervisor {
     lifetime: Lifetime,
     { client, slot, uploads, onPosition, signal }: Claim,
   ): Promise<Child> {
-    this.#checkFence();
+    checkAdmitting(this.options);
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
     if (spec.waitMs === 0 || slot !== undefined) return this.#admit(checked, client, slot);
     const deadline = new Deadline(spec.deadlineMs);
@@ -136,14 +140,14 @@ export class Supervisor {
    * @throws {PoolError} `at_capacity` with the load, `draining`, `sandbox_unavailable`.
    */
   request(client: string, { waitMs, sandbox }: SlotWish): Waiter {
-    this.#checkFence();
+    checkAdmitting(this.options);
     checkSandbox(sandbox, this.options);
     return this.slots.request(client, waitMs);
   }
 
   /** Asks for up to `count` slots, one after the other. @throws {PoolError} as {@link request}. */
   subscribe(client: string, count: number, { waitMs, sandbox }: SlotWish): Subscription {
-    this.#checkFence();
+    checkAdmitting(this.options);
     checkSandbox(sandbox, this.options);
     return this.slots.subscribe(client, count, waitMs);
   }
@@ -156,7 +160,7 @@ export class Supervisor {
   /** The load. Its `max` is 0 while nothing is admitted. */
   count(): Load {
     const load = this.slots.load();
-    return this.options.fence?.isUp ? { ...load, max: 0 } : load;
+    return refusalOf(this.options) ? { ...load, max: 0 } : load;
   }
 
   find(id: string): Child | undefined {
@@ -204,19 +208,26 @@ export class Supervisor {
     this.#remembered.clear();
   }
 
-  /** @throws {PoolError} `fenced`. */
-  #checkFence(): void {
-    const { fence, member } = this.options;
-    if (fence?.isUp)
-      throw PoolError.of(
-        "fenced",
-        `member ${member} has not reached its registry for ${fence.ms} ms, and admits nothing`,
-      );
+  /**
+   * Admits a child, and waits until it begins. The fetching of files may take long, so a child with
+   * such files begins after its admission.
+   *
+   * @throws {PoolError} `at_capacity`, `slot_not_found`, `draining`; those of {@link refusalOf}.
+   */
+  async #admit(checked: CheckedSpec, client: string, slot: string | undefined): Promise<Child> {
+    checkAdmitting(this.options);
+    const child = this.#start(checked, client, slot);
+    const began = fetches(checked.spec) ? Promise.resolve() : untilBegun(child);
+    void child.begun.then((failure) => this.options.startHealth?.note(failure?.reason));
+    void began
+      .then(() => child.finished)
+      .then(() => this.#remembered.add(child, this.options.rememberMs))
+      .catch(() => this.#remove(child));
+    await began;
+    return child;
   }
 
-  /** @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`, `fenced`. */
-  #admit(checked: CheckedSpec, client: string, slot: string | undefined): Child {
-    this.#checkFence();
+  #start(checked: CheckedSpec, client: string, slot: string | undefined): Child {
     const { spec, lifetime, uploads, deadlineMs } = checked;
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const { pool, member, url, graceMs, folder, heldBytes } = this.options;
@@ -238,7 +249,6 @@ export class Supervisor {
     });
     this.#children.set(id, child);
     void child.exited.then(() => lease.free());
-    void child.finished.then(() => this.#remembered.add(child, this.options.rememberMs));
     return child;
   }
 

@@ -52,6 +52,11 @@ export function sortFiles(files: Files): {
   return { inline, remote };
 }
 
+/** Whether the spec names a file by a URL. */
+export function fetches({ files = {} }: Pick<ChildSpec, "files">): boolean {
+  return Object.values(files).some((data) => typeof data === "object" && "url" in data);
+}
+
 /** The bytes of all parts together. */
 export function bytesOfAll(parts: readonly Part[]): number {
   return parts.reduce((sum, { bytes }) => sum + bytes, 0);

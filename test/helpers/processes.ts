@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly args?: readonly string[];
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[];
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface MemberProcess {
@@ -50,6 +52,7 @@ export async function startServe({
   pool = "pipeline=5",
   args = [],
   nodeArgs = [],
+  env = {},
 }: ServeOptions): Promise<MemberProcess> {
   const child = spawn(
     process.execPath,
@@ -68,7 +71,7 @@ export async function startServe({
       ...args,
     ],
     {
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );

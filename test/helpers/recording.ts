@@ -39,8 +39,6 @@ export async function record(
     server.closeAllConnections();
     server.close();
   });
-  const { name, pools, sandbox, version } = member;
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  await registry.membership().join({ name, pools, sandbox, version, url });
+  registry.move(member.name, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   return recorded;
 }

@@ -140,8 +140,7 @@ async function behindCuts(cutAfter: () => number | undefined, lost = 0, options:
     { registry, pools: { other: 1 } },
   )) as [RunningMember, RunningMember];
   const proxy = await cuttingProxy(own.url, cutAfter, lost);
-  const found = (await registry.membership().all()).find(({ name }) => name === own.name) as Member;
-  await registry.membership().join({ ...found, url: proxy.url });
+  registry.move(own.name, proxy.url);
   return { own, gateway, proxy };
 }
 

@@ -33,7 +33,7 @@ describe("the terminal event", () => {
       { type: "failed", problem: { code: "invalid_request" } },
     ],
     [
-      { kind: "unavailable", detail: "d", notStarted: true },
+      { kind: "unavailable", began: false, detail: "d" },
       { type: "failed", problem: { code: "sandbox_unavailable" } },
     ],
     [

@@ -135,8 +135,43 @@ describe("place", () => {
     vi.useFakeTimers();
     const recorded = ports({ m0: "slow", m1: load(4) });
     const placed = place("pipeline", [member(0), member(1)], recorded);
-    await vi.advanceTimersByTimeAsync(250);
+    await vi.advanceTimersByTimeAsync(10);
     await expect(placed).resolves.toBe("m1");
+  });
+
+  test("waits for a slow member when the quick ones refuse", async () => {
+    vi.useFakeTimers();
+    const recorded = ports({ m1: load(4) }, (name) =>
+      name === "m1" ? { full: true } : { admitted: name },
+    );
+    const placed = place("pipeline", [member(0), member(1)], {
+      ...recorded,
+      probe: async (each, signal) => {
+        if (each.name === "m1") return recorded.probe(each, signal);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return load(0);
+      },
+    });
+    await vi.advanceTimersByTimeAsync(200);
+    await expect(placed).resolves.toBe("m0");
+    expect(recorded.tried).toEqual(["m1", "m0"]);
+  });
+
+  test("tries a sick member last, and only when the others are full", async () => {
+    const mayTry = ({ name }: Member) => name !== "m0";
+    const members = [member(0), member(1), member(2)];
+    const loads = { m0: load(0), m1: load(4), m2: load(3) };
+    const recorded = ports(loads);
+    await expect(place("pipeline", members, { ...recorded, mayTry })).resolves.toBe("m2");
+    const full = ports(loads, (name) => (name === "m0" ? { admitted: name } : { full: true }));
+    await expect(place("pipeline", members, { ...full, mayTry })).resolves.toBe("m0");
+    expect(full.tried).toEqual(["m2", "m1", "m0"]);
+  });
+
+  test("tries sick members when there are no others", async () => {
+    const recorded = ports({ m0: load(0) });
+    const placed = place("pipeline", [member(0)], { ...recorded, mayTry: () => false });
+    await expect(placed).resolves.toBe("m0");
   });
 
   test("waits longer, once, for a slow member when no other one is left", async () => {

@@ -1,12 +1,15 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
-import { isAtLeast, MAX_WAIT_MS } from "../../../openapi/limits.ts";
+import { isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { MAX_WAIT_MS } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
+import { demandsOf, fitting } from "./choice/fitting.ts";
+import { healthIn } from "./choice/health.ts";
+import type { Probe } from "./choice/probes.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, type Probe, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
+import { type Admission, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 import { WaitingLine } from "./waiting/line.ts";
 
@@ -15,8 +18,8 @@ const WAIT_AT = 2;
 /** A day. Each caller has a time of its own; the members end the waits of no others. */
 const LINE_WAIT_MS = MAX_WAIT_MS;
 
-/** Refusals of a member that lacks the task or the runtime. */
-const UNFIT = new Set(["task_not_found", "runtime_not_found"]);
+/** Refusals of a member that lacks the task or the runtime, or cannot start the child. */
+const UNFIT = new Set(["task_not_found", "runtime_not_found", "sandbox_unavailable"]);
 /** Refusals that concern the caller. The caller gets one when no member answers better. */
 const ABOUT_CALLER = new Set([
   ...UNFIT,
@@ -27,15 +30,8 @@ const ABOUT_CALLER = new Set([
 ]);
 /** Refusals of a member that has no slot to give now. */
 const FULL = new Set(["at_capacity", "draining", "fenced"]);
-/** Refusals after which another member is tried, because nothing was run. */
-const TRY_ELSEWHERE = new Set([
-  ...UNFIT,
-  ...FULL,
-  "slot_not_found",
-  "pool_not_found",
-  "too_many_requests",
-  "overloaded",
-]);
+/** Refusals after which another member is tried, beside those that say that nothing was run. */
+const TRY_ELSEWHERE = new Set([...UNFIT, ...FULL, "slot_not_found", "pool_not_found"]);
 
 /** The members of the pools, and the way to ask each of them. */
 export interface Directory<Admitted> {
@@ -45,6 +41,23 @@ export interface Directory<Admitted> {
   readonly caller: string;
   /** The lines in which callers of this process wait. */
   readonly lines: Map<string, WaitingLine>;
+}
+
+/** The members that cannot serve one call, with their refusals. They are not asked again. */
+class Unfit extends Map<string, PoolError> {
+  /** Notes a refusal that would come again. A code of a newer member may mean that. */
+  note({ name }: Member, refusal: unknown): void {
+    if (!(refusal instanceof PoolError)) return;
+    if (UNFIT.has(refusal.code) || !isErrorCode(refusal.code)) this.set(name, refusal);
+  }
+
+  /** @throws {PoolError} the first refusal, when no other member is left. */
+  othersOf(members: readonly Member[]): readonly Member[] {
+    const others = members.filter(({ name }) => !this.has(name));
+    const [refusal] = this.values();
+    if (refusal && others.length === 0) throw refusal;
+    return others;
+  }
 }
 
 /**
@@ -62,34 +75,32 @@ export async function placeDirectly<Admitted>(
 ): Promise<Admitted> {
   const { members, clientOf } = directory;
   const { pool, spec, signal, leaving, onPosition } = request;
-  const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY, sandbox } = spec;
+  const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
   const remainder = () => {
     if (!deadline.hasPassed) return deadline.forSpec;
     const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
     throw PoolError.of("deadline_exceeded", detail);
   };
-  /** The refusals of members that lack the task or the runtime, which are not asked again. */
-  const unfit = new Map<string, PoolError>();
-  const candidates = async () => {
-    const strong = strongEnough(pool, sandbox, await members.in(pool));
-    const fit = strong.filter(({ name }) => !unfit.has(name));
-    const [refusal] = unfit.values();
-    if (refusal && fit.length === 0) throw refusal;
-    return fit;
+  const unfit = new Unfit();
+  const candidates = async () => unfit.othersOf(fitting(pool, spec, await members.in(pool)));
+  const health = healthIn(members, pool);
+  const probe: Probe = (member, timeout) => {
+    const either = signal ? AbortSignal.any([timeout, signal]) : timeout;
+    return health.timed(member, () => clientOf(member).load(pool, either));
   };
-  const probe: Probe = (member, timeout) =>
-    clientOf(member).load(pool, signal ? AbortSignal.any([timeout, signal]) : timeout);
   const admit = async (member: Member, slot?: string): Promise<Admission<Admitted>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
+    const before = unfit.get(member.name);
+    if (before) return { unreachable: before };
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
-    const admission = await tryMember(clientOf(member), { ...request, spec: remaining, slot });
-    const refusal = "unreachable" in admission ? admission.unreachable : undefined;
-    if (refusal instanceof PoolError && UNFIT.has(refusal.code)) unfit.set(member.name, refusal);
+    const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot });
+    const admission = await health.noted(member, asked);
+    if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.
     if (unfit.size > 0) await candidates();
     return admission;
@@ -100,10 +111,10 @@ export async function placeDirectly<Admitted>(
         tryNow: async (effort) => {
           const fit = await candidates();
           if (fit.length === 0) throw await nobodyIn(pool, members);
-          return place(pool, fit, { probe, admit, effort });
+          return place(pool, fit, { probe, admit, effort, mayTry: health.mayTry });
         },
         hasMembers: async () => (await candidates()).length > 0,
-        line: () => lineOf(directory, pool, sandbox),
+        line: () => lineOf(directory, pool, spec),
         claim: ({ member, slot }) => admit(member, slot),
         unfit,
         onPosition,
@@ -117,21 +128,22 @@ export async function placeDirectly<Admitted>(
   }
 }
 
-/** The line of the callers that share their token, the pool, and the demand for a sandbox. */
+/** The line of the callers that share their token, the pool, and what they need of a member. */
 function lineOf<Admitted>(
   { members, clientOf, caller, lines }: Directory<Admitted>,
   pool: string,
-  sandbox: ChildSpecInput["sandbox"],
+  spec: ChildSpecInput,
 ): WaitingLine {
-  const key = JSON.stringify([pool, sandbox, caller]);
+  const { sandbox } = spec;
+  const key = JSON.stringify([pool, caller, ...demandsOf(spec)]);
   let line = lines.get(key);
   if (!line) {
     line = new WaitingLine({
       pool,
       choose: async (callers, subscriptions, isUseful) => {
-        const strong = strongEnough(pool, sandbox, await members.in(pool));
-        const useful = strong.filter(isUseful);
-        if (strong.length <= WAIT_AT_ALL_UP_TO) return useful;
+        const fit = fitting(pool, spec, await members.in(pool));
+        const useful = fit.filter(isUseful);
+        if (fit.length <= WAIT_AT_ALL_UP_TO) return useful;
         const probe: Probe = (member, signal) => clientOf(member).load(pool, signal);
         return shortestQueues(useful, WAIT_AT * callers - subscriptions, probe);
       },
@@ -154,7 +166,7 @@ async function tryMember<Admitted>(
     const answer = await member.admit(request);
     if (!(answer instanceof PoolError)) return { admitted: answer };
     if (FULL.has(answer.code)) return { full: true };
-    if (TRY_ELSEWHERE.has(answer.code)) return { unreachable: answer };
+    if (mayTryElsewhere(answer)) return { unreachable: answer };
     throw answer;
   } catch (error) {
     if (error instanceof PoolError || request.signal?.aborted) throw error;
@@ -167,24 +179,17 @@ async function tryMember<Admitted>(
   }
 }
 
-/** The error itself, if it is a refusal that concerns the caller. */
-export function refusalIn(error: unknown): PoolError | undefined {
-  return error instanceof PoolError && ABOUT_CALLER.has(error.code) ? error : undefined;
+/**
+ * Whether a refusal says that nothing was run, or its code does. A code of a newer member says
+ * nothing, but a refused admission runs nothing unless it says otherwise.
+ */
+function mayTryElsewhere({ code, admitted }: PoolError): boolean {
+  if (admitted === true || admitted === "unknown") return false;
+  return admitted === false || TRY_ELSEWHERE.has(code) || !isErrorCode(code);
 }
 
-/** The members whose sandbox has the demanded level, or a stronger one. */
-function strongEnough(
-  pool: string,
-  demanded: ChildSpecInput["sandbox"],
-  members: readonly Member[],
-): readonly Member[] {
-  if (demanded === undefined || members.length === 0) return members;
-  const strong = members.filter(({ sandbox }) => isAtLeast(sandbox, demanded));
-  if (strong.length > 0) return strong;
-  const levels = [...new Set(members.map(({ sandbox }) => sandbox))].join(", ");
-  throw PoolError.of(
-    "no_members_available",
-    `pool ${pool}: expected a member of sandbox level ${demanded} or stronger; ` +
-      `its ${members.length} have ${levels}`,
-  );
+/** The error itself, if it is a refusal that concerns the caller, or has a newer member's code. */
+export function refusalIn(error: unknown): PoolError | undefined {
+  if (!(error instanceof PoolError)) return undefined;
+  return ABOUT_CALLER.has(error.code) || !isErrorCode(error.code) ? error : undefined;
 }

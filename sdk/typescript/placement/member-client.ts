@@ -69,11 +69,13 @@ export interface MemberClient<Admitted> {
 export class RemoteMember implements MemberClient<Answer> {
   readonly name: string;
   readonly #url: string;
+  readonly #version: string;
   readonly #client: Client;
 
-  constructor({ name, url }: Member, client: Client) {
+  constructor({ name, url, version }: Member, client: Client) {
     this.name = name;
     this.#url = url;
+    this.#version = version;
     this.#client = client;
   }
 
@@ -92,7 +94,10 @@ export class RemoteMember implements MemberClient<Answer> {
   }
 
   async children(pool: string, filter: ChildFilter & Page, signal: AbortSignal) {
-    const url = `${this.#url}/children${queryOf({ ...filter, pool })}`;
+    // A member of version 0.1 knows no pages, and answers with all of its children.
+    const { limit: _, cursor: __, ...unpaged } = filter;
+    const known = this.#version.startsWith("0.1.") ? unpaged : filter;
+    const url = `${this.#url}/children${queryOf({ ...known, pool })}`;
     const { children, nextCursor } = await this.#client.json<ChildList>(url, {
       signal,
       key: "children",

@@ -11,6 +11,8 @@ export interface Member {
   readonly pools: Readonly<Record<string, number>>;
   readonly sandbox: SandboxLevel;
   readonly version: string;
+  /** The keys of a child spec that it accepts. Default: those of version 0.1.0. */
+  readonly specKeys?: readonly string[] | undefined;
 }
 
 /** A watched list of members. It answers from memory; only the first answer may take time. */

@@ -2,12 +2,13 @@
  * Placement: choosing a member of a pool and being admitted by it. The SDK and the gateway share
  * this code.
  *
- * It asks a random sample of the members for their load, and tries them from the least loaded on.
- * The member's own admission is the only truth. When each member of a sample refuses, a larger
- * sample of the others is asked, until none is left. So N simultaneous callers find N free slots,
- * wherever those are.
+ * It asks a random sample of the members for their load, and tries them from the least loaded on,
+ * without waiting for the slow ones. Sick members come last. The member's own admission is the
+ * only truth. When each member of a sample refuses, a larger sample of the others is asked, until
+ * none is left. So N simultaneous callers find N free slots, wherever those are.
  */
 import { type Load, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { type Probe, ProbeRound } from "./choice/probes.ts";
 import type { Member } from "./members.ts";
 
 /** In a pool of up to 20 members, all are asked at once. */
@@ -29,9 +30,6 @@ const PATIENT_PROBE_TIMEOUT_MS = 2_000;
  */
 export const WAIT_AT_ALL_UP_TO = 5;
 
-/** Asks a member for its load in the pool. Rejects when the member does not answer. */
-export type Probe = (member: Member, signal: AbortSignal) => Promise<Load>;
-
 /** The outcome of one try to be admitted. */
 export type Admission<T> =
   | { readonly admitted: T }
@@ -49,15 +47,17 @@ export interface PlacementPorts<T> {
   admit(member: Member): Promise<Admission<T>>;
   /** Returns a number in [0, 1). Default `Math.random`. */
   random?: () => number;
+  /** Whether a member comes before the sick ones. Default: every member. */
+  mayTry?: (member: Member) => boolean;
   /** Default `thorough`. */
   effort?: Effort;
 }
 
 /**
  * `thorough` asks every member, and looks again for slots that came free meanwhile. `once` asks
- * every member. `sample` asks a few.
+ * every member.
  */
-export type Effort = "thorough" | "once" | "sample";
+export type Effort = "thorough" | "once";
 
 /** The members with a free slot, lowest active/max first; equals keep their random order. */
 export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]) {
@@ -76,7 +76,7 @@ export function byLoad<T extends { readonly load: Load }>(probed: readonly T[]) 
 export async function place<T>(
   pool: string,
   members: readonly Member[],
-  { probe, admit, random, effort = "thorough" }: PlacementPorts<T>,
+  { probe, admit, random, mayTry = () => true, effort = "thorough" }: PlacementPorts<T>,
 ): Promise<T> {
   const { length } = members;
   if (length === 0) throw PoolError.of("no_members_available", `pool ${pool} has no members`);
@@ -85,33 +85,36 @@ export async function place<T>(
   let lastError: unknown;
   /** Tries the candidates by their load. */
   const tryEach = async (candidates: readonly Member[], timeoutMs: number) => {
-    const probed = await probeAll(candidates, timeoutMs, probe);
-    slow.push(...probed.slow);
-    lastError = probed.lastError ?? lastError;
-    const free = byLoad(probed.answered);
-    full += probed.answered.length - free.length;
-    for (const { member } of free) {
-      const admission = await admit(member);
-      if ("admitted" in admission) return admission;
-      if ("full" in admission) full += 1;
-      else lastError = admission.unreachable;
+    const round = new ProbeRound(candidates, timeoutMs, probe);
+    for (const next of [round.early, round.late]) {
+      const answered = await next();
+      const free = byLoad(answered);
+      full += answered.length - free.length;
+      for (const { member } of free) {
+        const admission = await admit(member);
+        if ("admitted" in admission) return admission;
+        if ("full" in admission) full += 1;
+        else lastError = admission.unreachable;
+      }
     }
+    slow.push(...round.slow);
+    lastError = round.lastError ?? lastError;
     return undefined;
   };
-  const sampleOnly = effort === "sample";
   for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
     // The first pass leaves no member out.
-    const enough = sampleOnly ? SAMPLE : pass === 0 ? length : Math.min(length, ASK_ALL_UP_TO);
-    const draw = shuffled(members, random);
+    const enough = pass === 0 ? length : Math.min(length, ASK_ALL_UP_TO);
     full = 0;
-    let size = length <= ASK_ALL_UP_TO && !sampleOnly ? length : SAMPLE;
-    for (let asked = 0; asked < enough; size *= SAMPLE_GROWTH) {
-      const admission = await tryEach(take(draw, size), PROBE_TIMEOUT_MS);
+    const size = length <= ASK_ALL_UP_TO ? length : SAMPLE;
+    let asked = 0;
+    for (const batch of batches(shuffled(members, random), size, mayTry)) {
+      const admission = await tryEach(batch, PROBE_TIMEOUT_MS);
       if (admission) return admission.admitted;
-      asked += size;
+      asked += batch.length;
+      if (asked >= enough) break;
     }
     // A slow member is not lost. When no other one admits, it gets a longer wait, once.
-    if (pass === 0 && !sampleOnly && slow.length > 0) {
+    if (pass === 0 && slow.length > 0) {
       const admission = await tryEach(slow, PATIENT_PROBE_TIMEOUT_MS);
       if (admission) return admission.admitted;
     }
@@ -136,7 +139,8 @@ function noneAnswers(pool: string, count: number, cause: unknown) {
  * queues, up to `count`.
  */
 export async function shortestQueues(members: readonly Member[], count: number, probe: Probe) {
-  const { answered } = await probeAll(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
+  const round = new ProbeRound(take(shuffled(members), SAMPLE), PROBE_TIMEOUT_MS, probe);
+  const answered = [...(await round.early()), ...(await round.late())];
   const demand = ({ load: { active, queued, max } }: { readonly load: Load }) =>
     (active + queued) / max;
   const free = byLoad(answered).length;
@@ -144,27 +148,6 @@ export async function shortestQueues(members: readonly Member[], count: number, 
     .sort((a, b) => demand(a) - demand(b))
     .slice(0, Math.max(count, free))
     .map(({ member }) => member);
-}
-
-/** Asks all of `members` at once. Tells slow members from those that fail at once. */
-async function probeAll(members: readonly Member[], timeoutMs: number, probe: Probe) {
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), timeoutMs);
-  const answered: { member: Member; load: Load }[] = [];
-  const slow: Member[] = [];
-  let lastError: unknown;
-  await Promise.all(
-    members.map(async (member) => {
-      try {
-        answered.push({ member, load: await probe(member, timeout.signal) });
-      } catch (error) {
-        lastError = error;
-        if (timeout.signal.aborted) slow.push(member);
-      }
-    }),
-  );
-  clearTimeout(timer);
-  return { answered, slow, lastError };
 }
 
 /**
@@ -184,6 +167,31 @@ export function* shuffled<T>(
     const chosen = at(other);
     moved.set(other, at(index));
     yield chosen;
+  }
+}
+
+/**
+ * The members in batches, each larger than the last one. Sick members come when no other is left.
+ *
+ * @param size of the first batch.
+ */
+function* batches(
+  draw: Iterable<Member>,
+  size: number,
+  mayTry: (member: Member) => boolean,
+): Generator<Member[], void, undefined> {
+  const sick: Member[] = [];
+  const well = function* () {
+    for (const member of draw)
+      if (mayTry(member)) yield member;
+      else sick.push(member);
+  };
+  for (const group of [well(), sick.values()]) {
+    let count = size;
+    for (let batch = take(group, count); batch.length > 0; batch = take(group, count)) {
+      yield batch;
+      count *= SAMPLE_GROWTH;
+    }
   }
 }
 

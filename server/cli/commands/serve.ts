@@ -34,12 +34,15 @@ async function run(
     untilSignal(signals).then((name) => log("info", `${name}: draining; once more ends at once`)),
     Promise.all(members.map((member) => member.stopped)),
   ]);
-  for (const member of members) {
-    const joined = await Promise.race([member.joined.then(() => true), ending.then(() => false)]);
-    if (joined) announce(member);
+  try {
+    for (const member of members) {
+      const joined = await Promise.race([member.joined.then(() => true), ending.then(() => false)]);
+      if (joined) announce(member);
+    }
+    await ending;
+  } finally {
+    await Promise.all(members.map((member) => member.stop()));
   }
-  await ending;
-  await Promise.all(members.map((member) => member.stop()));
   return 0;
 }
 

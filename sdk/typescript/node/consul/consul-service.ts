@@ -6,6 +6,8 @@ import type { Member } from "../../placement/members.ts";
 /** The name of the service that every member is an instance of. */
 export const SERVICE = "distributed-pool";
 
+/** Consul allows 64 pairs. A member of 60 pools has no room to say which spec keys it accepts. */
+const MAX_PAIRS = 64;
 /** Begins the key of the meta that holds `maxChildren` of a pool. */
 const MAX_CHILDREN = "maxChildren-";
 
@@ -13,10 +15,19 @@ const MAX_CHILDREN = "maxChildren-";
  * The facts of a member as the meta of its service, which {@link memberOf} reads. Consul allows
  * letters, digits, `_` and `-` in a key.
  */
-export function metaOf({ name, url, pools, sandbox, version }: Member): Record<string, string> {
+export function metaOf({
+  name,
+  url,
+  pools,
+  sandbox,
+  version,
+  specKeys,
+}: Member): Record<string, string> {
   const scheme = new URL(url).protocol.slice(0, -1);
   const maxChildren = Object.entries(pools).map(([pool, max]) => [MAX_CHILDREN + pool, `${max}`]);
-  return { member: name, version, sandbox, scheme, ...Object.fromEntries(maxChildren) };
+  const meta = { member: name, version, sandbox, scheme, ...Object.fromEntries(maxChildren) };
+  const isFull = Object.keys(meta).length >= MAX_PAIRS;
+  return specKeys && !isFull ? { ...meta, spec: specKeys.join(" ") } : meta;
 }
 
 /** An entry of Consul's health list. */
@@ -57,6 +68,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
     pools,
     sandbox: SANDBOX_LEVELS.find((level) => level === meta.sandbox) ?? "none",
     version: meta.version ?? "unknown",
+    ...(meta.spec !== undefined && { specKeys: meta.spec.split(" ") }),
     passing: Checks.every(({ Status }) => Status === "passing"),
   };
 }

@@ -103,7 +103,7 @@ const TABLE = {
   idempotency_conflict: entry(
     409,
     "The key was used for another request",
-    "The caller used this idempotency key for another child spec or pool. Nothing was run.",
+    "The caller used this idempotency key for another child spec. Nothing was run for this one.",
   ),
   stdin_closed: entry(
     409,

@@ -28,6 +28,8 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
+import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 
 export {
   type ConsulOptions,
@@ -99,6 +101,8 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     access,
     auth,
     supervisors: pools.supervisors,
+    keyedStarts: new KeyedStarts({ keys: membership.keys, ...member.hooks }),
+    recentStarts: new RecentStarts(self.boot),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({

@@ -1,7 +1,8 @@
 /** The query parameters that several operations share. Every value of a query is text. */
 import { z } from "@hono/zod-openapi";
-import { SPEC_HEADER } from "../bodies.ts";
+import { KEY_HEADER, SPEC_HEADER } from "../bodies.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
+import { IdempotencyKeySchema } from "../schemas/names.ts";
 import { ChildStatusSchema } from "../schemas/resources.ts";
 import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
@@ -89,6 +90,9 @@ export const beside = {
       .string()
       .optional()
       .openapi({ ...specDocs, description: `${specDocs.description} In ASCII: \\u00e9 for é.` }),
+    [KEY_HEADER]: IdempotencyKeySchema.optional().describe(
+      "A key that starts one child at most, as `idempotencyKey` of the spec. Default: none.",
+    ),
   }),
 };
 

@@ -4,7 +4,7 @@ import { MAX_DEADLINE_MS, MAX_WAIT_MS } from "../limits.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
-import { PoolNameSchema, SlotIdSchema } from "./names.ts";
+import { IdempotencyKeySchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
   documented,
   FileContentSchema,
@@ -89,6 +89,10 @@ const commonFields = {
     .boolean()
     .default(false)
     .describe("Stop the child when its caller's connection closes. Default false."),
+  idempotencyKey: IdempotencyKeySchema.optional().describe(
+    "A key that starts one child at most; the header `Idempotency-Key` says the same. Default: " +
+      "none.",
+  ),
   labels: documented(
     record(shortText(MAX_LABEL_NAME), shortText(MAX_LABEL_VALUE).describe("The label's value."), {
       maxLength: MAX_LABEL_NAME,

@@ -102,6 +102,7 @@ export class LocalMember implements RunningMember {
     return {
       name: this.name,
       sandbox: this.sandbox,
+      idempotencyMs: () => this.#settings.idempotencyMs,
       maxBodyBytes: () => this.#settings.maxBodyBytes,
       maxUploadBytes: () => this.#settings.maxUploadBytes,
       corsOrigins: () => this.#settings.corsOrigins ?? [],

@@ -1,4 +1,5 @@
 /** Describes a member as the registry shows it to the others. */
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import manifest from "../../package.json" with { type: "json" };
@@ -10,7 +11,7 @@ export function selfOf(
   { host, advertise, name, tls, pools }: Settings,
   { port }: AddressInfo,
   sandbox: Member["sandbox"],
-): Member {
+): Member & { readonly boot: string } {
   const machine = hostname()
     .replaceAll(/[^A-Za-z0-9_-]/g, "-")
     .slice(0, 50);
@@ -21,6 +22,7 @@ export function selfOf(
     pools: maxChildrenOf(pools),
     sandbox,
     version: manifest.version,
+    boot: randomBytes(8).toString("hex"),
   };
 }
 

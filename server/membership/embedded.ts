@@ -1,10 +1,12 @@
 /** A registry in memory: `dpool dev` and tests run several members in one process with it. */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { EmbeddedKeys } from "./embedded-keys.ts";
 import type { Membership } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
   readonly #draining = new Set<Member>();
+  readonly #keys = new EmbeddedKeys();
 
   #admitting(): readonly Member[] {
     return this.#members.filter((member) => !this.#draining.has(member));
@@ -16,6 +18,7 @@ export class EmbeddedRegistry {
     const registry = this;
     return {
       onPassed: undefined,
+      keys: registry.#keys,
       async join(member) {
         self = member;
         registry.#members = [

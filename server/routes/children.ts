@@ -11,6 +11,7 @@ import { sendFile } from "../answers/send.ts";
 import { firstByteOf, noSuchRange, sendStdout } from "../answers/stdout.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
+import { forgotten, unknownChild } from "../supervisor/this-member.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
@@ -120,22 +121,21 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
  * that member checks the caller.
  */
 function finder(options: AppOptions) {
-  const { name, supervisors } = options;
-  /** @param forgotten the code for a child that this member no longer remembers. */
+  const { name, supervisors, keyedStarts } = options;
+  /** @param code the code for a child that this member no longer remembers. */
   return (
     c: CallerContext & NodeContext,
     id: string,
-    forgotten: ErrorCode = "child_not_found",
+    code: ErrorCode = "child_not_found",
   ): Child | RemoteChild => {
     if (memberOfChild(id) !== name) return new RemoteChild(c, id, through(c, options));
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
       if (!child && !supervisor.hasForgotten(id)) continue;
       permit(c, supervisor.options.pool);
-      if (!child)
-        throw PoolError.of(forgotten, `child ${id} has ended, and member ${name} has let go of it`);
+      if (!child) throw forgotten(code, id, name);
       return child;
     }
-    throw PoolError.of("child_not_found", `member ${name} has no child ${id}`);
+    throw unknownChild(id, name, keyedStarts);
   };
 }

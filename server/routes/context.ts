@@ -7,6 +7,7 @@ import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
 import type { InFlight } from "../http/in-flight.ts";
+import type { RecentStarts } from "../supervisor/once/recent-starts.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
@@ -14,6 +15,8 @@ import type { SourceCache } from "./source-cache.ts";
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
+  /** The requests of late that have started children here. */
+  readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */
   readonly sandbox: SandboxLevel;
   /** Sources that callers may name by their hashes. */

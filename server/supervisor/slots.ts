@@ -59,7 +59,7 @@ export class Slots {
    * @throws {PoolError} `at_capacity` with the load, `draining`.
    */
   take(): SlotLease {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     if (!this.#isFree) throw this.#full();
     return this.#lease(performance.now());
   }
@@ -71,7 +71,7 @@ export class Slots {
    *   `forbidden` when it is another client's; `draining`.
    */
   claim(id: string, client: string): SlotLease {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     const { requestedAt } = this.#holderOf(id, client);
     this.#return(id);
     return this.#lease(requestedAt);
@@ -97,7 +97,7 @@ export class Slots {
    *   queue is full; `draining`.
    */
   request(client: string, waitMs: number): Waiter {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     const { pool, member, maxQueue } = this.#options;
     if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
     const waiter = new Waiter(client);
@@ -205,7 +205,8 @@ export class Slots {
     }, POSITION_INTERVAL_MS);
   }
 
-  #checkAdmitting(): void {
+  /** @throws {PoolError} `draining`. */
+  checkAdmitting(): void {
     if (this.#draining) throw this.#drainingError();
   }
 

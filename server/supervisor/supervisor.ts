@@ -5,7 +5,6 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
-import type { Uploads } from "../workspace/uploads.ts";
 import {
   type CheckedSpec,
   checkSandbox,
@@ -14,9 +13,10 @@ import {
   type PoolRules,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
+import type { Claim } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
-import { Slots } from "./slots.ts";
+import { type SlotLease, Slots } from "./slots.ts";
 import type { Waiter } from "./waiter.ts";
 
 export interface SupervisorOptions extends PoolRules {
@@ -39,22 +39,8 @@ export type ChangeableOptions = Omit<
   "pool" | "member" | "url" | "sandbox" | "folder"
 >;
 
-/** A caller's claim to a slot. */
-export interface Claim {
-  /**
-   * The caller: the name of its token. Without tokens all callers count as one. The queue serves
-   * callers in turn.
-   */
-  readonly client: string;
-  /** A slot that the caller was granted; undefined to take a free one. */
-  readonly slot?: string | undefined;
-  /** The parts that came beside the spec. */
-  readonly uploads?: Uploads | undefined;
-  /** Is called with the caller's position in the queue, at first and when it changes. */
-  readonly onPosition?: ((position: number) => void) | undefined;
-  /** Aborts when the caller leaves, which ends the wait. */
-  readonly signal?: AbortSignal | undefined;
-}
+/** A slot that a caller's child has taken. */
+type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };
 
 export class Supervisor {
   options: SupervisorOptions;
@@ -87,14 +73,11 @@ export class Supervisor {
    *   `draining`; `queue_timeout`, or `deadline_exceeded` where the deadline came first;
    *   `cancelled` when the caller left.
    */
-  async admitWhenFree(
-    spec: ChildSpec,
-    lifetime: Lifetime,
-    { client, slot, uploads, onPosition, signal }: Claim,
-  ): Promise<Child> {
+  async admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
+    const { client, slot, uploads, onPosition, signal } = claim;
     this.#checkFence();
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
-    if (spec.waitMs === 0 || slot !== undefined) return this.#admit(checked, client, slot);
+    if (spec.waitMs === 0 || slot !== undefined) return await this.#admit(checked, claim);
     const deadline = new Deadline(spec.deadlineMs);
     const { deadlineMs = Number.POSITIVE_INFINITY } = checked;
     const waiter = this.slots.request(client, Math.min(spec.waitMs, deadlineMs));
@@ -104,7 +87,7 @@ export class Supervisor {
     if (signal?.aborted) leave();
     try {
       const { id } = await waiter.granted;
-      return this.#admit(this.#afterWait(checked, deadline), client, id);
+      return await this.#admit(this.#afterWait(checked, deadline), { ...claim, slot: id });
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
         throw PoolError.of(
@@ -197,13 +180,34 @@ export class Supervisor {
       );
   }
 
-  /** @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`, `fenced`. */
-  #admit(checked: CheckedSpec, client: string, slot: string | undefined): Child {
+  /**
+   * Takes the slot, and starts the child. A key's entry is created in between: it names the child
+   * before there is one, and no entry names a child that only waits.
+   *
+   * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`, `fenced`; as
+   *   {@link KeyedStart.reserve}.
+   */
+  async #admit(checked: CheckedSpec, { client, slot, keyed }: Claim): Promise<Child> {
     this.#checkFence();
-    const { spec, lifetime, uploads, deadlineMs } = checked;
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
+    const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
+    if (keyed) {
+      try {
+        await keyed.reserve(id);
+        this.#checkFence();
+        this.slots.checkAdmitting();
+      } catch (error) {
+        keyed.abandon(id);
+        lease.free();
+        throw error;
+      }
+    }
+    return this.#start(id, checked, { client, lease });
+  }
+
+  #start(id: string, checked: CheckedSpec, { client, lease }: Taken): Child {
+    const { spec, lifetime, uploads, deadlineMs } = checked;
     const { pool, member, url, graceMs, folder } = this.options;
-    const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       ...checked,
       reference: { id, pool, member, url: `${url}/children/${id}` },

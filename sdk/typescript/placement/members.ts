@@ -11,6 +11,11 @@ export interface Member {
   readonly pools: Readonly<Record<string, number>>;
   readonly sandbox: SandboxLevel;
   readonly version: string;
+  /**
+   * 16 hexadecimal digits that name the member's process, so that a request is repeated at no other
+   * one. Undefined for a member that does not remember requests.
+   */
+  readonly boot?: string | undefined;
 }
 
 /** A watched list of members. It answers from memory; only the first answer may take time. */

@@ -13,10 +13,24 @@ const MAX_CHILDREN = "maxChildren-";
  * The facts of a member as the meta of its service, which {@link memberOf} reads. Consul allows
  * letters, digits, `_` and `-` in a key.
  */
-export function metaOf({ name, url, pools, sandbox, version }: Member): Record<string, string> {
+export function metaOf({
+  name,
+  url,
+  pools,
+  sandbox,
+  version,
+  boot,
+}: Member): Record<string, string> {
   const scheme = new URL(url).protocol.slice(0, -1);
   const maxChildren = Object.entries(pools).map(([pool, max]) => [MAX_CHILDREN + pool, `${max}`]);
-  return { member: name, version, sandbox, scheme, ...Object.fromEntries(maxChildren) };
+  return {
+    member: name,
+    version,
+    sandbox,
+    scheme,
+    ...(boot !== undefined && { boot }),
+    ...Object.fromEntries(maxChildren),
+  };
 }
 
 /** An entry of Consul's health list. */
@@ -57,6 +71,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
     pools,
     sandbox: SANDBOX_LEVELS.find((level) => level === meta.sandbox) ?? "none",
     version: meta.version ?? "unknown",
+    boot: meta.boot,
     passing: Checks.every(({ Status }) => Status === "passing"),
   };
 }

@@ -92,8 +92,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     inFlight: new InFlight(),
   };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
-  const closedLast = [access, auth, tls, client];
-  const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -101,8 +100,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     access,
     auth,
     supervisors: pools.supervisors,
-    keyedStarts: new KeyedStarts({ keys: membership.keys, ...member.hooks }),
-    recentStarts: new RecentStarts(self.boot),
+    ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...member.hooks }),
     browserGuard: createBrowserGuard({
@@ -119,6 +117,11 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
   return consul ? new ConsulMembership(consul, log) : registry.membership();
+}
+
+/** The memory of starts: by callers' keys, and by the requests of late. */
+function startsOf({ keys }: Membership, boot: string, hooks: LocalMember["hooks"]) {
+  return { keyedStarts: new KeyedStarts({ keys, ...hooks }), recentStarts: new RecentStarts(boot) };
 }
 
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {

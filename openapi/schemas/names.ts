@@ -57,7 +57,8 @@ export const RuntimeNameSchema = matching(
 
 /** A key that is no key, as a message shows it. Only its begin: it may be long. */
 function shownKey(key: string): string {
-  return `${JSON.stringify(key.slice(0, 20))}${key.length > 20 ? ` … (${key.length} characters)` : ""}`;
+  const begin = JSON.stringify(key.slice(0, 20));
+  return key.length > 20 ? `${begin} … (${key.length} characters)` : begin;
 }
 
 export const IdempotencyKeySchema = z

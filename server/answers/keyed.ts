@@ -1,4 +1,4 @@
-/** Calls with an idempotency key: a repeated one is answered with the child that the first started. */
+/** Calls with a key: a repeated one is answered with the child that the first one started. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import { AlreadyStarted, KeyedStart } from "../supervisor/once/keyed-starts.ts";

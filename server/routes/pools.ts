@@ -31,13 +31,8 @@ export function poolRoutes(on: Register, options: AppOptions): void {
       const { uploads, input, caller } = c.var;
       const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
       const spec = fedBy(input, sourceCache.complete(given, caller.name));
-      const keyed = await keyedStarts.of({
-        pool,
-        client: caller.name,
-        spec,
-        lifetime: "call",
-        uploads,
-      });
+      const client = caller.name;
+      const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
       const access = accessFor(c, options, keyed);
       return callThrough(c, options, { pool, spec, form, access, uploads, input, keyed });
     });

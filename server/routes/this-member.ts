@@ -26,8 +26,24 @@ import { fedBy } from "./receive-uploads.ts";
 import type { Register } from "./register.ts";
 
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
-  const { sourceCache, logError, keyedStarts } = options;
+  callRoutes(on, options);
+  placeRoute(on, options);
 
+  on(routes.countChildren, (c) => c.json(countOf(options), 200));
+
+  on(routes.listTasks, (c) =>
+    c.json(tasksOf(options, poolsFor(c, c.req.valid("query").pool, options)), 200),
+  );
+
+  on(routes.listChildren, (c) => {
+    const { pool, label: labels, ...filter } = c.req.valid("query");
+    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels });
+    return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
+  });
+}
+
+function callRoutes(on: Register, options: AppOptions): void {
+  const { sourceCache, logError, keyedStarts } = options;
   const called = [
     [routes.call, CALL_FORMS],
     [routes.run, ["json"]],
@@ -62,7 +78,10 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
         return oncePerKey(keyed, { place, attach });
       });
     });
+}
 
+function placeRoute(on: Register, options: AppOptions): void {
+  const { sourceCache, keyedStarts } = options;
   on(routes.placeChild, async (c) => {
     const { pool, slot, ...rest } = c.req.valid("json");
     refuseLink(rest);
@@ -80,18 +99,6 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
       attach: (id) => startedInfo(c, options, id),
     });
     return c.json(info, 201, { location: info.url });
-  });
-
-  on(routes.countChildren, (c) => c.json(countOf(options), 200));
-
-  on(routes.listTasks, (c) =>
-    c.json(tasksOf(options, poolsFor(c, c.req.valid("query").pool, options)), 200),
-  );
-
-  on(routes.listChildren, (c) => {
-    const { pool, label: labels, ...filter } = c.req.valid("query");
-    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels });
-    return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
   });
 }
 

@@ -1,4 +1,4 @@
-/** Idempotency keys: one start for each key of a caller, over all members of an embedded registry. */
+/** Idempotency keys: one start for each key of a caller, over the members of one registry. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

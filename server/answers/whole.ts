@@ -29,8 +29,10 @@ export async function answerWhole(c: Context, events: AsyncIterable<PoolEvent>):
     stderr: textOf(stderr),
     truncated: stdout.truncated || stderr.truncated,
   };
-  if (!terminal)
-    return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
+  if (!terminal) {
+    const detail = "the stream ended before its terminal event";
+    return problemResponse(c, problem("member_lost", detail, { admitted: true }));
+  }
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
   if (!("problem" in ending)) return c.json({ ...output, ...ending } as RunResult, 200);
   const { problem: cause, ...rest } = ending;

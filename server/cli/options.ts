@@ -199,6 +199,11 @@ export const CLI_OPTIONS = {
     schema: MEMBER_OPTIONS.deadlineMs.schema,
     commands: SPEC,
   },
+  idempotencyKey: {
+    value: "KEY",
+    doc: "A key that starts one child at most: with it, the same command again shows that child.",
+    commands: SPEC,
+  },
   out: {
     value: "FOLDER",
     doc: "Where the child's artifacts go on this machine.",

@@ -1,4 +1,4 @@
-/** The policy of retries: only a call that certainly started nothing is made again. */
+/** The policy of retries: a call is made again only where it cannot start a second child. */
 import { errorFor, PoolError } from "../../../openapi/errors.ts";
 import type { NumberedEvent } from "../http/read-events.ts";
 import { Deadline } from "../time/deadline.ts";
@@ -16,6 +16,8 @@ interface RetryOptions {
   readonly retries?: number | undefined;
   /** Milliseconds for all tries and pauses together. Default: no deadline. */
   readonly deadlineMs?: number | undefined;
+  /** The key of the call. With it, a call whose outcome is unknown is made again too. */
+  readonly idempotencyKey?: string | undefined;
   /** Ends a pause. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,10 +27,12 @@ export class Retries {
   readonly #max: number;
   readonly #deadline: Deadline;
   readonly #signal: AbortSignal | undefined;
+  readonly #isKeyed: boolean;
   #made = 0;
 
   /** @throws {PoolError} `invalid_request` for a number of retries that makes no sense. */
-  constructor({ retries = 0, deadlineMs, signal }: RetryOptions) {
+  constructor({ retries = 0, deadlineMs, idempotencyKey, signal }: RetryOptions) {
+    this.#isKeyed = idempotencyKey !== undefined;
     this.#max = wholeNumber("retries", retries, 0);
     this.#deadline = new Deadline(deadlineMs);
     this.#signal = signal;
@@ -39,9 +43,10 @@ export class Retries {
     return this.#made === 0 ? {} : this.#deadline.forSpec;
   }
 
-  /** Whether the call may be made again: it started nothing, and tries are left. */
+  /** Whether the call may be made again: it starts no second child, and tries are left. */
   allow(error: unknown): error is PoolError {
-    return error instanceof PoolError && error.retryable && this.#made < this.#max;
+    if (!(error instanceof PoolError) || this.#made >= this.#max) return false;
+    return error.retryable || (this.#isKeyed && error.code === "member_lost");
   }
 
   /**

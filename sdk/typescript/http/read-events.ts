@@ -41,12 +41,15 @@ export type NumberedEvent = PoolEvent & { readonly id?: number };
  * @throws {PoolError} `member_lost` when the stream is cut before its terminal event.
  */
 export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
+  // The events of a child have ids, and those of a wait have none.
+  let admitted: true | "unknown" = "unknown";
   try {
     for await (const { data, id } of frames(bytes)) {
       const event: NumberedEvent = {
         ...(JSON.parse(data) as PoolEvent),
         ...(id !== undefined && { id: Number(id) }),
       };
+      if (id !== undefined) admitted = true;
       if (!isKnown(event)) continue;
       if (!isWhole(event))
         throw new Error(`expected an event of the contract; got ${data.slice(0, 200)}`);
@@ -58,10 +61,10 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
     throw PoolError.of(
       "member_lost",
       `the stream was cut before its terminal event: ${messageOf(error)}`,
-      { cause: error },
+      { admitted, cause: error },
     );
   }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  throw PoolError.of("member_lost", "the stream ended before its terminal event", { admitted });
 }
 
 /** The events of a wait for a slot. The slot is held until the stream ends. */

@@ -1,5 +1,5 @@
 /** Reads a child's stream over cuts of the connection: no event is lost, and none comes twice. */
-import { PoolError } from "../../../openapi/errors.ts";
+import { errorFor, PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { pause } from "../time/pause.ts";
 import type { Answer, Client } from "./client.ts";
@@ -113,13 +113,13 @@ export async function openEvents(
  * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired`
  *   when the member no longer keeps the events that are missing.
  */
-export function resumeEvents(
+export async function* resumeEvents(
   answer: Answer,
   options: ResumeOptions,
   known?: { readonly id: string; readonly after: number | undefined },
 ) {
   let { id, after } = known ?? {};
-  return resumed(answer, {
+  const events = resumed(answer, {
     ...options,
     read: ({ status, body }) => (status === 204 ? [] : readEvents(body)),
     advance: (event) => {
@@ -130,4 +130,15 @@ export function resumeEvents(
     canReopen: () => id !== undefined,
     reopen: () => openEvents(id as string, after, options),
   });
+  try {
+    yield* events;
+  } catch (error) {
+    throw id === undefined ? error : whileAdmitted(error);
+  }
+}
+
+/** The same error of a stream that was cut, of a child that has certainly been admitted. */
+function whileAdmitted(error: unknown): unknown {
+  if (!(error instanceof PoolError) || error.code !== "member_lost") return error;
+  return errorFor({ ...error.problem, admitted: true }, { cause: error });
 }

@@ -1,12 +1,12 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { CapacityError, messageOf, PoolError } from "../../../openapi/errors.ts";
 import { isAtLeast } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, type Probe, place, shortestQueues } from "./place.ts";
+import { type Admission, type Probe, place, shortestQueues, shuffled } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 
 /** In a large pool, the caller waits at the 2 members with the shortest queues of a sample. */
@@ -85,7 +85,8 @@ export async function placeDirectly<Admitted>(
           const fit = await candidates();
           // A caller that waits already goes on waiting: the members may be about to be back.
           if (fit.length === 0 && effort !== "sample") throw await nobodyIn(pool, members);
-          return place(pool, fit, { probe, admit, effort });
+          const placing = place(pool, fit, { probe, admit, effort });
+          return spec.idempotencyKey === undefined ? placing : orStarted(placing, fit, admit);
         },
         choose: async (waits) => shortestQueues(await candidates(), WAIT_AT - waits, probe),
         request: (member, ms, leaving) =>
@@ -99,6 +100,27 @@ export async function placeDirectly<Admitted>(
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
     throw refusalIn((error as Error | undefined)?.cause) ?? error;
+  }
+}
+
+/**
+ * The child that a key has started needs no slot, so any member of a full pool answers with it.
+ *
+ * @throws the error of the placement where the key has started none.
+ */
+async function orStarted<T>(
+  placing: Promise<T>,
+  members: readonly Member[],
+  admit: (member: Member) => Promise<Admission<T>>,
+): Promise<T> {
+  try {
+    return await placing;
+  } catch (error) {
+    const [member] = shuffled(members);
+    if (!(error instanceof CapacityError) || !member) throw error;
+    const admission = await admit(member);
+    if ("admitted" in admission) return admission.admitted;
+    throw error;
   }
 }
 
@@ -119,7 +141,7 @@ async function tryMember<Admitted>(
     throw PoolError.of(
       "member_lost",
       `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
-      { cause: error },
+      { admitted: "unknown", cause: error },
     );
   }
 }

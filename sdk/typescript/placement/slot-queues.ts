@@ -125,7 +125,7 @@ export class SlotQueues {
         this.#refuse(
           error instanceof PoolError
             ? error
-            : PoolError.of("member_lost", messageOf(error), { cause: error }),
+            : PoolError.of("member_lost", messageOf(error), { admitted: false, cause: error }),
         );
     }
   }

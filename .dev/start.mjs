@@ -32,7 +32,7 @@ async function run(args) {
 }
 
 function firstCall(url, pool) {
-  console.log(`\n$ dpool call ${pool} --url ${url} -- uname -a`);
+  console.log(`\n$ npx dpool call ${pool} --url ${url} -- uname -a`);
   const call = spawn(process.execPath, [CLI, "call", pool, "--url", url, "--", "uname", "-a"], {
     stdio: ["ignore", "inherit", "inherit"],
   });

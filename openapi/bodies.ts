@@ -92,9 +92,9 @@ export const json = <S extends z.ZodType>(schema: S) => ({ "application/json": {
 const binary = { type: "string", format: "binary" } as const;
 
 /** Content that is plain bytes. */
-export const bytes = {
-  "application/octet-stream": { schema: z.string().openapi({ format: "binary" }) },
-};
+export const bytes = (description: string) => ({
+  "application/octet-stream": { schema: z.string().openapi({ format: "binary", description }) },
+});
 
 export const jsonBody = <S extends z.ZodType>(schema: S) => ({
   content: json(schema),
@@ -126,6 +126,7 @@ export function bodyOfUpload<B extends { readonly content: object }>(path: strin
   if (upload.inputOnly) return { content: input, required: false };
   const form = {
     type: "object" as const,
+    description: "A child spec, with its input and its files.",
     required: ["spec"],
     properties: {
       spec: { $ref: `#/components/schemas/${upload.spec}` },

@@ -72,7 +72,7 @@ export class PoolError extends Error {
 
   /**
    * The stable code of the problem: an {@link ErrorCode}, or a code of a newer member, which this
-   * version does not know.
+   * version does not know. {@link isErrorCode} tells them apart.
    */
   get code(): Problem["code"] {
     return this.problem.code;
@@ -147,7 +147,16 @@ export function errorFor(problem: RunProblem, options?: PoolErrorOptions): PoolE
   return new Class(problem, options);
 }
 
-/** Whether this version knows the code. */
+/**
+ * Whether this version knows the code of an error. Behind it, a comparison narrows the code, and a
+ * `switch` can be complete.
+ *
+ * @example
+ * if (isErrorCode(error.code))
+ *   switch (error.code) {
+ *     case "at_capacity":
+ *   }
+ */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

@@ -175,7 +175,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -223,7 +223,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -273,7 +273,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -325,7 +325,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -377,7 +377,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -442,7 +442,7 @@ export interface components {
             } | undefined;
             /** @description The child's standard input. Default: empty for a call, open for a placed child. */
             stdin?: components["schemas"]["Stdin"] | undefined;
-            /** @description Files for the workspace, each by a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ... Default: none. */
+            /** @description Files for the workspace, each by a relative path in the workspace, without . and .., and with names of 1 to 255 bytes. Default: none. */
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
@@ -548,7 +548,7 @@ export interface components {
          */
         ChildStatus: "running" | "stopping" | "ended";
         /**
-         * @description Whether the member does its work.
+         * @description `ok`: the member does its work. `unavailable`: it does not.
          * @enum {string}
          */
         HealthStatus: "ok" | "unavailable";

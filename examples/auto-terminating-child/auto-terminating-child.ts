@@ -28,7 +28,7 @@ if (id === undefined) {
   console.log(child.id);
   console.error(
     "The child runs on without this process. Follow it within a minute of its end: " +
-      `dpool logs -f ${child.id} --url ${url}`,
+      `npx dpool logs -f ${child.id} --url ${url}`,
   );
 } else {
   for await (const event of pools.child(id).events()) {

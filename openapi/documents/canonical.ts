@@ -1,5 +1,5 @@
 /** The canonical form, OpenAPI 3.1: that of the library, in the constructs that generators take. */
-import { isNode, mapSchemas, mapValues, type Node, pruned } from "./walk.ts";
+import { mapSchemas, mapStreams, mapValues, type Node, pruned, schemaAt } from "./walk.ts";
 
 /** Keywords that describe a schema and refuse nothing. */
 const ANNOTATIONS = new Set(["description", "default", "example", "examples"]);
@@ -12,14 +12,18 @@ const isAnnotation = (schema: Node) => Object.keys(schema).every((key) => ANNOTA
  */
 export function canonical<T extends Node>(document: T, messages: Node): T {
   const schemas = (document.components as Node).schemas as Node;
-  const own = (ref: unknown) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
   const change = (schema: Node) =>
-    formatted(portable(exemplified(exclusive(besideRef(schema, own)))));
+    formatted(portable(exemplified(exclusive(besideRef(schema, schemas)))));
   const paths = mapValues(document.paths as Node, (methods) =>
     mapValues(methods as Node, (operation) => scoped(operation as Node)),
   );
   const whole = { ...document, paths, webhooks: undefined };
-  return pruned(mapSchemas(framed(whole, messages), change));
+  // `itemSchema`, the framing of a stream of events, is a keyword of 3.2.
+  const framed = mapStreams(whole, (stream) => ({
+    ...stream,
+    "x-itemSchema": schemaAt(messages, (stream.schema as Node).$ref),
+  }));
+  return pruned(mapSchemas(framed, change));
 }
 
 /** The scopes of a bearer token beside the need for one: linters know scopes of OAuth alone. */
@@ -34,12 +38,13 @@ function scoped(operation: Node): Node {
 }
 
 /** A reference with a description beside it, in place of `allOf` with both. */
-function besideRef(schema: Node, own: (ref: unknown) => Node | undefined): Node {
+function besideRef(schema: Node, schemas: Node): Node {
   const { allOf, ...rest } = schema as { readonly allOf?: readonly Node[] };
   const [reference, annotations = {}, ...others] = allOf ?? [];
   if (!reference?.$ref || others.length > 0 || !isAnnotation(annotations)) return schema;
   const { description } = annotations;
-  const beside = description === own(reference.$ref)?.description ? { description: undefined } : {};
+  const isKnown = description === schemaAt(schemas, reference.$ref)?.description;
+  const beside = isKnown ? { description: undefined } : {};
   return mapValues({ ...reference, ...annotations, ...rest, ...beside }, (value) => value);
 }
 
@@ -74,16 +79,4 @@ function formatted(schema: Node): Node {
   if (schema.format !== undefined) return schema;
   if (types.includes("integer")) return { ...schema, format: "int64" };
   return types.includes("number") ? { ...schema, format: "double" } : schema;
-}
-
-/** Names the framing of every stream of events: `itemSchema`, which 3.1 does not have yet. */
-function framed<T>(part: T, messages: Node): T {
-  if (Array.isArray(part)) return part.map((item) => framed(item, messages)) as T;
-  if (!isNode(part)) return part;
-  const node: Node = mapValues(part, (value) => framed(value, messages));
-  const stream = (node["text/event-stream"] ?? {}) as { readonly schema?: Node };
-  const { schema } = stream;
-  if (!schema?.$ref) return node as T;
-  const item = messages[String(schema.$ref).split("/").at(-1) ?? ""];
-  return { ...node, "text/event-stream": { ...stream, "x-itemSchema": item } } as T;
 }

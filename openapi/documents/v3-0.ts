@@ -1,5 +1,5 @@
 /** The form for generators that read OpenAPI 3.0 only. */
-import { isNode, mapSchemas, mapValues, type Node, pruned, without } from "./walk.ts";
+import { mapSchemas, mapStreams, type Node, pruned, schemaAt, without } from "./walk.ts";
 
 const LICENSE = { name: "MIT", url: "https://spdx.org/licenses/MIT.html" };
 
@@ -13,45 +13,35 @@ const STREAM = {
   description: "Server-sent events, whose `data` lines are JSON: see `x-itemSchema`.",
 };
 
-/** Gives a schema by its reference. */
-type Find = (ref: unknown) => Node;
-
 /** @param document in the form for generators; see `sdkForm`. */
 export function version30(document: Node): Node {
   const { schemas } = document.components as { readonly schemas: Node };
-  const find: Find = (ref) => schemas[String(ref).split("/").at(-1) ?? ""] as Node;
-  const { info, ...rest } = mapSchemas(document, (schema) => schema30(schema, find));
+  const { info, ...rest } = mapSchemas(document, (schema) => schema30(schema, schemas));
   const about = { ...without(info as Node, "summary"), license: LICENSE };
-  return pruned({ ...(streamsAsBytes(rest) as Node), openapi: "3.0.3", info: about });
-}
-
-function streamsAsBytes(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(streamsAsBytes);
-  if (!isNode(part)) return part;
-  return mapValues(part, (value, key) =>
+  const asBytes = mapStreams(rest, (stream) => ({
     // The examples are single events.
-    key === "text/event-stream"
-      ? { ...without(value as Node, "example", "examples"), schema: STREAM }
-      : streamsAsBytes(value),
-  );
+    ...without(stream, "example", "examples"),
+    schema: STREAM,
+  }));
+  return pruned({ ...asBytes, openapi: "3.0.3", info: about });
 }
 
 /** A reference without keywords beside it; `nullable` for null; `example` for `examples`. */
-function schema30(schema: Node, find: Find): Node {
+function schema30(schema: Node, schemas: Node): Node {
   if (schema.$ref) return { $ref: schema.$ref };
-  const { examples, ...rest } = nullable(schema, find);
+  const { examples, ...rest } = nullable(schema, schemas);
   return Array.isArray(examples) ? { ...rest, example: examples[0] } : rest;
 }
 
 const isNull = (schema: Node) => schema.type === "null";
 
-function nullable(schema: Node, find: Find): Node {
+function nullable(schema: Node, schemas: Node): Node {
   const { type, oneOf } = schema;
   if (Array.isArray(type) && type.includes("null"))
     return { ...schema, type: type.find((each) => each !== "null"), nullable: true };
   if (!Array.isArray(oneOf) || !oneOf.some(isNull)) return schema;
   const reference = oneOf.find((each) => !isNull(each));
-  const referred = find(reference.$ref);
+  const referred = schemaAt(schemas, reference.$ref) ?? {};
   // A reference would refuse null, so a simple value stands here itself.
   const value = referred.properties ? { type: "object", allOf: [reference] } : referred;
   return { ...value, ...without(schema, "oneOf"), nullable: true };

@@ -43,6 +43,20 @@ function valueAt(value: unknown, key: string, change: Change): unknown {
   return mapped(value, change);
 }
 
+/** The part with the content of every stream of events changed. */
+export function mapStreams<T>(part: T, change: (content: Node) => Node): T {
+  if (Array.isArray(part)) return part.map((item) => mapStreams(item, change)) as T;
+  if (!isNode(part)) return part;
+  return mapValues(part, (value, key) =>
+    key === "text/event-stream" ? change(value as Node) : mapStreams(value, change),
+  ) as T;
+}
+
+/** The schema that a reference names; undefined when there is none. */
+export function schemaAt(schemas: Node, ref: unknown): Node | undefined {
+  return schemas[String(ref).split("/").at(-1) ?? ""] as Node | undefined;
+}
+
 /** The object with each value changed; a key whose value becomes undefined goes. */
 export function mapValues(
   node: Node,

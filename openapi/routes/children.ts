@@ -5,7 +5,7 @@ import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
-import { needs, ok, problems, rawStdout, stream } from "./responses.ts";
+import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";
 
 const tags = ["Children"];
 const params = z.object({ id: ChildIdSchema });
@@ -23,8 +23,8 @@ export const getChild = createRoute({
   security: needs("call", "observe"),
   summary: "Get one child; any member answers",
   description:
-    "A child that has ended is remembered for a minute, unless the operator says otherwise. Then " +
-    "its answer is `child_not_found`.",
+    "A child that has ended is remembered for a minute, unless the operator says otherwise. " +
+    "Later the answer is `child_not_found`.",
   request: { params },
   responses: ok("The child.", ChildSchema, unreachable),
 });
@@ -67,16 +67,19 @@ const eventsHeaders = z.object({
     .string()
     .regex(/^\d{1,15}$/, "expected the id of an event: a number")
     .optional()
-    .describe("The id of the last event that the reader has."),
+    .describe(
+      "The id of the last event that the reader has; the answer begins behind it. Default: the " +
+        "first event that is kept.",
+    ),
   // The handler refuses another form, because only it knows the length for `Content-Range`.
   range: z
     .string()
     .optional()
     .openapi({
       description:
-        "With the raw form: `bytes=N-`, N being the first byte of stdout to send. The first of " +
-        "all is 0. A child that has ended answers for its last byte + 1 with an empty body. The " +
-        "raw form refuses other ranges; a stream ignores them.",
+        "With the raw form: `bytes=N-`, N being the first byte of stdout to send, counted from " +
+        "0. N may be one behind the last byte: the answer is empty if the child has ended. The " +
+        "raw form refuses other ranges; a stream ignores them. Default: `bytes=0-`.",
       example: "bytes=1048576-",
     }),
 });
@@ -98,7 +101,7 @@ export const childEvents = createRoute({
   responses: {
     200: {
       description: `${stream.description} In the raw form: ${rawStdout}`,
-      content: { ...stream.content, ...bytes },
+      content: { ...stream.content, ...stdout },
       headers: headers("pool-child-id", "pool-ending"),
     },
     204: {
@@ -109,7 +112,7 @@ export const childEvents = createRoute({
     },
     206: {
       description: "With `Range`: stdout from that byte on, in the raw form.",
-      content: bytes,
+      content: stdout,
       headers: headers("pool-child-id", "pool-ending", "content-range"),
     },
     ...problems([...unreachable, "not_acceptable", "events_expired", "range_not_satisfiable"]),
@@ -133,9 +136,9 @@ export const writeStdin = createRoute({
       end: z
         .enum(["true", "false"])
         .default("false")
-        .describe("Whether the input ends after this body."),
+        .describe("`true` ends the input after this body. Default `false`."),
     }),
-    body: { content: bytes },
+    body: { content: bytes("The bytes for the child.") },
   },
   responses: {
     200: {
@@ -181,7 +184,11 @@ export const getChildFile = createRoute({
     }),
   },
   responses: {
-    200: { description: "The bytes of the artifact.", content: bytes, headers: headers() },
+    200: {
+      description: "The bytes of the artifact.",
+      content: bytes("The artifact."),
+      headers: headers(),
+    },
     ...problems([...unreachable, "not_found"]),
   },
 });

@@ -5,7 +5,7 @@ import { PoolNameSchema } from "../schemas/names.ts";
 import { PoolListSchema, PoolSchema } from "../schemas/pools.ts";
 import { PoolChildListSchema } from "../schemas/resources.ts";
 import { ChildSpecSchema } from "../schemas/spec.ts";
-import { beside, childFilter, commandInQuery, page } from "./queries.ts";
+import { beside, besidePipe, childFilter, page } from "./queries.ts";
 import {
   callDocs,
   callResponses,
@@ -62,12 +62,7 @@ export const pipeInPool = createRoute({
   security: needs("call"),
   summary: "Send bytes through a command in a pool",
   description: `The child runs on the least loaded member of the pool. ${pipeDocs}`,
-  request: {
-    params,
-    query: beside.query.extend({ command: commandInQuery }),
-    headers: beside.headers,
-    body: jsonBody(ChildSpecSchema),
-  },
+  request: { params, ...besidePipe, body: jsonBody(ChildSpecSchema) },
   responses: pipeResponses(placing),
 });
 

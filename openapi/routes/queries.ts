@@ -39,7 +39,7 @@ export const page = {
   limit: wholeNumber(1, MAX_PAGE)
     .default(DEFAULT_PAGE)
     .openapi({
-      description: "The most entries of this page.",
+      description: `The most entries of this page. Default ${DEFAULT_PAGE}.`,
       type: "integer",
       minimum: 1,
       maximum: MAX_PAGE,
@@ -64,9 +64,9 @@ export const childFilter = {
   label: repeatable(z.string()).openapi({
     description:
       "`NAME=VALUE`, or `NAME` for any value: children with this label. A repeated parameter " +
-      "selects children that have all of the labels.",
+      "selects children that have all of the labels. Default: all children.",
     type: "array",
-    items: { type: "string" },
+    items: { type: "string", description: "`NAME=VALUE`, or `NAME`." },
     example: ["job=nightly"],
   }),
   status: ChildStatusSchema.optional().openapi({
@@ -75,36 +75,45 @@ export const childFilter = {
   ...page,
 };
 
-const specDocs = {
-  description:
-    "The child spec as JSON, beside a body that is the child's input. A body that is JSON or " +
-    "multipart has the spec itself.",
-  contentMediaType: "application/json",
-};
+const JSON_TEXT = { contentMediaType: "application/json" };
 
 /** A child spec beside a body that is the child's input. */
-export const beside = {
-  query: z.strictObject({ spec: z.string().optional().openapi(specDocs) }),
-  headers: z.object({
-    [SPEC_HEADER]: z
+function specBeside(description: string) {
+  const spec = (more = "") =>
+    z
       .string()
       .optional()
-      .openapi({ ...specDocs, description: `${specDocs.description} In ASCII: \\u00e9 for é.` }),
-    [KEY_HEADER]: IdempotencyKeySchema.optional().describe(
-      "A key that starts one child at most, as `idempotencyKey` of the spec. Default: none.",
-    ),
-  }),
-};
+      .openapi({ description: description + more, ...JSON_TEXT });
+  return {
+    query: z.strictObject({ spec: spec() }),
+    headers: z.object({
+      [SPEC_HEADER]: spec(" In ASCII, such as `\\u00e9` for é."),
+      [KEY_HEADER]: IdempotencyKeySchema.optional().describe(
+        "A key that starts one child at most, as `idempotencyKey` of the spec. Default: none.",
+      ),
+    }),
+  };
+}
+
+export const beside = specBeside(
+  "The child spec as JSON, beside a body that is the child's input. A body that is JSON or " +
+    "multipart has the spec itself.",
+);
+
+const PIPE = specBeside("The child spec as JSON, in place of a `command` in the query.");
 
 const commandDocs = {
   description:
     "The program and its arguments, one a parameter: `?command=gzip&command=-9`. It is a whole " +
-    "child spec; nothing else stands beside it.",
+    "child spec; no other spec stands beside it.",
   type: "array" as const,
   prefixItems: PROGRAM_ITEM,
-  items: { type: "string" as const, pattern: NO_NUL_PATTERN },
+  items: { type: "string" as const, description: "An argument.", pattern: NO_NUL_PATTERN },
   example: ["tr", "a-z", "A-Z"],
 };
 
-/** The command of a pipe. The child spec checks its words. */
-export const commandInQuery = repeatable(z.string()).openapi(commandDocs);
+/** The spec beside the body of a pipe. The child spec checks the words of the command. */
+export const besidePipe = {
+  ...PIPE,
+  query: PIPE.query.extend({ command: repeatable(z.string()).openapi(commandDocs) }),
+};

@@ -18,18 +18,22 @@ export function needs(...scopes: readonly Scope[]): { bearer: Scope[] }[] {
   return scopes.length === 0 ? [{ bearer: [] }] : scopes.map((scope) => ({ bearer: [scope] }));
 }
 
-/** Codes of requests that are refused before any operation sees them. */
-const BEFORE = ["invalid_request", "request_timeout", "payload_too_large"] as const;
+/** Codes that every path may answer. */
+const ANYWHERE = [
+  "invalid_request",
+  "method_not_allowed",
+  "request_timeout",
+  "payload_too_large",
+  "internal_error",
+] as const;
 
 /** Codes that every operation for callers may answer. */
-const COMMON = [
-  ...BEFORE,
+const COMMON: readonly ErrorCode[] = [
+  ...ANYWHERE,
   "unauthorized",
   "forbidden",
-  "method_not_allowed",
   "too_many_requests",
-  "internal_error",
-] as const satisfies readonly ErrorCode[];
+];
 
 export const unknownWork = ["task_not_found", "runtime_not_found", "source_unknown"] as const;
 export const waiting = ["pool_not_found", "at_capacity", "queue_timeout", "draining"] as const;
@@ -95,7 +99,7 @@ export function problems(
 }
 
 /** The problems of an operation that every caller may ask, without a token. */
-export const probeProblems = problems(["internal_error"], { common: BEFORE });
+export const probeProblems = problems([], { common: ANYWHERE });
 
 /** The answers of an operation whose one success is 200 with JSON. */
 export function ok<S extends z.ZodType>(
@@ -113,6 +117,8 @@ export const stream = {
     "that ends without a terminal event was cut: resume it, or treat it as `member_lost`.",
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
+
+export const stdout = bytes("The child's stdout.");
 
 /** The child's stdout, and how its end tells success from failure. */
 export const rawStdout =
@@ -149,7 +155,7 @@ export function pipeResponses(codes: readonly ErrorCode[]) {
   return {
     200: {
       description: rawStdout,
-      content: bytes,
+      content: stdout,
       headers: headers("pool-child-id", "pool-ending"),
     },
     ...problems(["not_acceptable", ...refusals, ...codes, "cancelled"], { child: true }),
@@ -173,8 +179,8 @@ export function placedResponses(codes: readonly ErrorCode[]) {
 export const callDocs =
   "The answer streams the child's output and ends with its result. A child that fails ends the " +
   "stream with the event `failed`. The child outlives its caller unless `link` is true. The " +
-  "header `Accept` goes on choosing two other forms: `application/json` answers as `run` does, " +
-  "and `application/octet-stream` as `pipe` does.";
+  "header `Accept` chooses one of two other forms: `application/json` answers as `run` does, and " +
+  "`application/octet-stream` as `pipe` does.";
 
 export const runDocs =
   "The answer comes at the end: the value or the exit code, with up to 1 MiB each of stdout and " +

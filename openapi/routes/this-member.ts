@@ -12,7 +12,7 @@ import {
 } from "../schemas/resources.ts";
 import { MemberChildSpecSchema, SlotRequestSchema } from "../schemas/spec.ts";
 import { headers } from "./headers.ts";
-import { beside, childFilter, commandInQuery } from "./queries.ts";
+import { beside, besidePipe, childFilter } from "./queries.ts";
 import {
   callDocs,
   callResponses,
@@ -65,13 +65,12 @@ export const pipe = createRoute({
   summary: "Send bytes through a command on this member",
   description: pipeDocs,
   request: {
-    query: beside.query.extend({
-      command: commandInQuery,
+    query: besidePipe.query.extend({
       pool: PoolNameSchema.optional().openapi({
         description: "The pool of the query `command`. A spec names its pool itself.",
       }),
     }),
-    headers: beside.headers,
+    headers: besidePipe.headers,
     body: jsonBody(MemberChildSpecSchema),
   },
   responses: pipeResponses(admitting),

@@ -195,7 +195,7 @@ export const WrittenSchema = z
   });
 
 export const HealthStatusSchema = z.enum(["ok", "unavailable"]).openapi("HealthStatus", {
-  description: "Whether the member does its work.",
+  description: "`ok`: the member does its work. `unavailable`: it does not.",
   example: "ok",
 });
 

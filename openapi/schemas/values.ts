@@ -181,7 +181,7 @@ export function isWorkspacePath(path: string): boolean {
 }
 
 export const PATH_RULE =
-  "a path in the workspace: relative, names of 1 to 255 bytes, none of them . or ..";
+  "a relative path in the workspace, without . and .., and with names of 1 to 255 bytes";
 
 /** Names that consist of dots have three or more of them. */
 const NAME_PATTERN = "(?:\\.{3,}|\\.*[^./\\x00][^/\\x00]*)";

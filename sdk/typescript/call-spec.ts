@@ -89,13 +89,15 @@ export type Work = PoolFunction | Bundle | Task | Spec;
 /**
  * The spec and the options in the arguments of `call`. Without a spec they are the work's own.
  *
- * @throws {PoolError} `invalid_request` for work of another type.
+ * @throws {PoolError} `invalid_request` for work of another type, which JavaScript lets pass.
  */
 export function specOf(work: Work, rest: unknown[]): [spec: Spec, options: CallOptions] {
-  if (typeof work !== "function" && (typeof work !== "object" || work === null))
+  const kind = Array.isArray(work) ? "array" : work === null ? "null" : typeof work;
+  if (kind !== "function" && kind !== "object")
     throw PoolError.of(
       "invalid_request",
-      `expected a function, a bundle, a task or a spec; got ${String(work)}`,
+      "expected a function, a bundle, a task or a child spec, " +
+        `such as { command: ["echo", "hello"] }; got ${kind}`,
     );
   if (typeof work === "function" || "hash" in work) return [{ function: work, args: rest }, {}];
   if (typeof work.task === "string") return [{ task: { name: work.task }, args: rest }, {}];

@@ -4,6 +4,7 @@ export {
   type ErrorCode,
   type FunctionError,
   FunctionThrewError,
+  isErrorCode,
   type Load,
   MemberLostError,
   PoolError,

@@ -58,7 +58,7 @@ export interface CallerContext {
 }
 
 function refusal({ var: { caller, need } }: CallerContext, pool?: string): PoolError {
-  const scopes = [...need.scopes, "admin"].join(" or ");
+  const scopes = [...new Set([...need.scopes, "admin"])].join(" or ");
   const where = pool === undefined ? "" : ` in pool ${pool}`;
   return PoolError.of("forbidden", `${caller.name} may not: expected scope ${scopes}${where}`);
 }

@@ -35,10 +35,14 @@ const poolsOf = (text: string) =>
     ? "*"
     : words(text, (word) => PoolNameSchema.safeParse(word).success, "* or pool names");
 
-function parseLine(line: string): { readonly hash: string; readonly caller: Caller } {
-  const [name = "", hash = "", ...settings] = line.split(/\s+/);
+function requireName(name: string): void {
   if (!NAME.test(name))
     throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
+}
+
+function parseLine(line: string): { readonly hash: string; readonly caller: Caller } {
+  const [name = "", hash = "", ...settings] = line.split(/\s+/);
+  requireName(name);
   // The message does not show the word: an operator may have put the token itself there by mistake.
   if (!/^sha256:[0-9a-f]{64}$/.test(hash))
     throw new Error(
@@ -107,6 +111,7 @@ export function newToken(
   const settings = `scopes=${scopes.join(",")} pools=${pools.join(",")}`;
   const line = `${name} sha256:${hashOf(token)} ${settings}`;
   try {
+    requireName(name);
     parseLine(line);
   } catch (error) {
     throw PoolError.of("invalid_request", messageOf(error));

@@ -27,8 +27,8 @@ function overview(): string {
 
 ${column(rows)}
 
-  dpool COMMAND --help tells a command's options. \
-Each option can also be set by a variable: --port by DPOOL_PORT.
+  dpool COMMAND --help tells a command's options. dpool --version tells the version.
+  Each option can also be set by a variable: --port by DPOOL_PORT.
 
 Try it, in two terminals:
   dpool dev --pool pipeline=5

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { PoolError } from "../../openapi/errors.ts";
+import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command-table.ts";
 import { call, place } from "./commands/call.ts";
 import { checkConfig } from "./commands/check-config.ts";
@@ -37,6 +38,10 @@ const RUN: Readonly<Record<Command, (parsed: Parsed, env: Environment) => Promis
 };
 
 async function main(): Promise<number> {
+  if (process.argv[2] === "--version") {
+    process.stdout.write(`${manifest.version}\n`);
+    return 0;
+  }
   try {
     const parsed = parse(process.argv.slice(2), process.env);
     if ("help" in parsed) {

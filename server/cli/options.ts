@@ -91,7 +91,7 @@ export const CLI_OPTIONS = {
     commands: ["stop"],
   },
   status: {
-    value: "STATUS",
+    value: ChildStatusSchema.options.join("|"),
     doc: "Only children with this status.",
     schema: z.enum(ChildStatusSchema.options),
     commands: ["ps"],
@@ -181,7 +181,9 @@ export const CLI_OPTIONS = {
   },
   label: {
     value: "NAME=VALUE",
-    doc: "A label of the child; ps: only children with this label, or with a NAME. Repeatable.",
+    doc:
+      "A label of the child. `ps` shows only children with this label; " +
+      "NAME alone stands for any value. Repeatable.",
     schema: z.array(z.string()),
     commands: [...SPEC, "ps"],
   },
@@ -206,7 +208,7 @@ export const CLI_OPTIONS = {
   },
   out: {
     value: "FOLDER",
-    doc: "Where the child's artifacts go on this machine.",
+    doc: "A folder of this machine for the files that --artifact selects.",
     commands: ["call"],
   },
   link: {

@@ -91,7 +91,9 @@ function readFlags(
   try {
     return parseArgs({ args, allowPositionals: true, options: Object.fromEntries(config) });
   } catch (error) {
-    throw new UsageError(`${messageOf(error).split(". ")[0]}; see dpool ${command} --help`);
+    const [fault = ""] = messageOf(error).split(". To specify a positional");
+    const line = fault.replaceAll("\n", " ").replace(/\.$/, "");
+    throw new UsageError(`${line}; see dpool ${command} --help`);
   }
 }
 

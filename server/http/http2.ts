@@ -54,7 +54,8 @@ export class Http2Listener {
       },
     });
     this.#server.on("session", (session) => this.#watch(session));
-    this.#server.on("request", (incoming, outgoing) => this.#answer(incoming, outgoing));
+    for (const event of ["request", "checkExpectation"])
+      this.#server.on(event, (incoming, outgoing) => this.#answer(incoming, outgoing));
   }
 
   /** Serves a connection. */

@@ -64,6 +64,8 @@ export function createListener(options: ListenerOptions): Listener {
     ? secureServer(serverOptions, tls, answer)
     : createServer(serverOptions, answer);
   limitBodies(server);
+  // Node answers 417 to an unknown `Expect`, without a problem. A server may ignore it.
+  server.on("checkExpectation", (...request) => server.emit("request", ...request));
   const http2 = new Http2Listener({
     // The adapter's clean-up would end an answer that is sent while the body still arrives.
     listener: requestListener(options, { autoCleanupIncoming: false }),

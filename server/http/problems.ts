@@ -64,11 +64,36 @@ export function whatWasExpected(issue: Omit<z.core.$ZodIssue, "path">): string {
   }
   if (issue.code === "invalid_key")
     return (issue as z.core.$ZodIssueInvalidKey).issues.map(({ message }) => message).join(" and ");
-  if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return issue.message;
+  if (issue.code !== "invalid_union" || issue.message !== "Invalid input")
+    return inOurForm(issue.message);
   const alternatives = (issue as z.core.$ZodIssueInvalidUnion).errors.map((errors) =>
-    errors.map((error) => error.message).join(" and "),
+    errors.map(whatWasExpected).join(" and "),
   );
   return `none of the alternatives fits: ${alternatives.join("; or ")}`;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  array: "an array",
+  boolean: "a boolean",
+  fraction: "a fraction",
+  int: "a whole number",
+  number: "a number",
+  object: "an object",
+  record: "an object",
+  string: "a string",
+  undefined: "none",
+};
+
+/** Zod's own message as `expected …; got …`. A message of a schema has this form already. */
+function inOurForm(message: string): string {
+  const kind = (word: string) => KINDS[word] ?? word;
+  return message
+    .replace("expected int, received number", "expected int, received fraction")
+    .replace(
+      /^Invalid input: expected (\w+), received (\w+)$/,
+      (_, expected: string, got: string) => `expected ${kind(expected)}; got ${kind(got)}`,
+    )
+    .replace(/^(?:Invalid|Too) \w+: expected /, "expected ");
 }
 
 /** Logs an unexpected error. Its problem tells the caller nothing of the server's insides. */

@@ -10,8 +10,9 @@ import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
 import { childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
+import { PAGES } from "./docs.ts";
 import { checkMethod } from "./methods.ts";
-import { documentRoutes, operationRoutes } from "./operations.ts";
+import { operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
 import { registerAt } from "./register.ts";
 import { slotRoutes } from "./slots.ts";
@@ -107,6 +108,6 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   childRoutes(on, options);
   childOutputRoutes(on, options);
   operationRoutes(on, options);
-  documentRoutes(app);
+  for (const [path, page] of Object.entries(PAGES)) app.get(path.replace(/{(\w+)}/, ":$1"), page);
   return app;
 }

@@ -1,6 +1,11 @@
-/** The reference page of the contract: Swagger UI from the package itself, not from other hosts. */
+/**
+ * The contract as documents, and its reference page: Swagger UI from the package itself, not from
+ * other hosts.
+ */
 import { readFile } from "node:fs/promises";
-import type { Context } from "hono";
+import type { Context, Handler } from "hono";
+import { buildDocument } from "../../openapi/document.ts";
+import { FORMS, forms } from "../../openapi/documents/forms.ts";
 import { PoolError } from "../../openapi/errors.ts";
 
 /** The folder of Swagger UI. The build copies its two files beside the bundle. */
@@ -50,12 +55,22 @@ const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
   "frame-ancestors 'none'";
 
-export function docsPage(c: Context): Response {
+/** A form of the contract, which is built when it is asked for first. */
+function contract(name: (typeof FORMS)[number]): Handler {
+  let document: string | undefined;
+  return (c) => {
+    document ??= JSON.stringify(forms(buildDocument())[name]);
+    c.header("content-type", "application/json");
+    return c.body(document);
+  };
+}
+
+function docsPage(c: Context): Response {
   c.header("content-security-policy", POLICY);
   return c.html(PAGE);
 }
 
-export async function docsAsset(c: Context): Promise<Response> {
+async function docsAsset(c: Context): Promise<Response> {
   const name = c.req.param("asset") ?? "";
   const type = ASSETS.get(name);
   if (!type)
@@ -67,3 +82,11 @@ export async function docsAsset(c: Context): Promise<Response> {
   c.header("cache-control", "max-age=3600");
   return c.body(name === "start.js" ? START : await readFile(new URL(name, FOLDER)));
 }
+
+/** The pages by their paths, in the form of the contract's paths. They are read by `GET`. */
+export const PAGES: Readonly<Record<string, Handler>> = {
+  "/": (c) => c.redirect("/docs"),
+  ...Object.fromEntries(FORMS.map((name) => [`/${name}`, contract(name)])),
+  "/docs": docsPage,
+  "/docs/{asset}": docsAsset,
+};

@@ -1,10 +1,7 @@
-/** Operations for load balancers and supervisors of the process, and the contract as pages. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import { buildDocument } from "../../openapi/document.ts";
+/** Operations for load balancers and supervisors of the process. */
 import * as routes from "../../openapi/routes.ts";
 import { countOf } from "../supervisor/this-member.ts";
-import type { AppOptions, Bindings } from "./context.ts";
-import { docsAsset, docsPage } from "./docs.ts";
+import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
 export function operationRoutes(on: Register, options: AppOptions): void {
@@ -23,17 +20,4 @@ export function operationRoutes(on: Register, options: AppOptions): void {
     drain();
     return c.json(countOf(options), 202);
   });
-}
-
-/** The contract as a document and as pages. */
-export function documentRoutes(app: OpenAPIHono<Bindings>): void {
-  let document: string | undefined;
-  app.get("/openapi.json", (c) => {
-    document ??= JSON.stringify(buildDocument());
-    c.header("content-type", "application/json");
-    return c.body(document);
-  });
-  app.get("/", (c) => c.redirect("/docs"));
-  app.get("/docs", docsPage);
-  app.get("/docs/:asset", docsAsset);
 }

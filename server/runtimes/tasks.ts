@@ -62,7 +62,9 @@ export class Tasks {
     if (file === undefined)
       throw PoolError.of(
         "task_not_found",
-        `expected one of ${this.names.join(", ") || "no tasks"}; got ${name}`,
+        this.names.length > 0
+          ? `expected one of ${this.names.join(", ")}; got ${name}`
+          : `expected no task, because the member has none (--tasks); got ${name}`,
       );
     const kind = KINDS[extname(file)] as (typeof KINDS)[string];
     return {

@@ -223,7 +223,24 @@ describe("the document describes itself", () => {
         visit(part, `${at}|${index}`);
     };
     for (const [name, schema] of Object.entries(schemas)) visit(schema, name);
+    const search = (part: unknown, at: string): void => {
+      if (Array.isArray(part)) part.forEach((each, index) => void search(each, `${at}/${index}`));
+      if (!isNode(part)) return;
+      // A parameter is described beside its schema.
+      if (part.schema) visit({ description: part.description, ...(part.schema as Node) }, at);
+      for (const [key, each] of Object.entries(part))
+        if (key !== "schema" && key !== "examples") search(each, `${at}/${key}`);
+    };
+    search(document.paths, "");
     expect(bare).toEqual([]);
+  });
+
+  test("no schema has a name that a language reserves", () => {
+    const reserved = /^(Array|Date|Enum|Error|Event|File|Function|Int|List|Map|Match|Module)$/;
+    const more = /^(Number|Object|Option|Record|Result|Set|Signal|String|Task|Thread|Type|Value)$/;
+    expect(Object.keys(schemas).filter((name) => reserved.test(name) || more.test(name))).toEqual(
+      [],
+    );
   });
 
   test("patterns keep to what regular expressions of all languages have", () => {
@@ -239,7 +256,9 @@ describe("the document describes itself", () => {
 
   test("no schema has a construct at which generators stop", () => {
     const text = JSON.stringify({ paths: document.paths, schemas });
-    expect(text).not.toMatch(/"anyOf"|"oneOf":\[\{"required"|"enum":\[(true|false)\]|"const"/);
+    expect(text).not.toMatch(
+      /"allOf"|"anyOf"|"oneOf":\[\{"required"|"enum":\[(true|false)\]|"const"/,
+    );
     expect(text).not.toMatch(/"type":"(integer|number)"(?![^{}]*"format")/);
   });
 });

@@ -49,11 +49,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
     { command: [""] },
     /\/command\/0: expected the program to run; got an empty string/,
   ],
-  [
-    "a command that is a string",
-    { command: "true" },
-    /\/command: .*expected array, received string/,
-  ],
+  ["a command that is a string", { command: "true" }, /\/command: expected an array; got a string/],
   [
     "NUL in an argument",
     { command: ["echo", "a\0b"] },
@@ -89,7 +85,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   [
     "a deadline that is not whole",
     { command: ["true"], deadlineMs: 1.5 },
-    /\/deadlineMs: .*expected int/,
+    /\/deadlineMs: .*expected a whole number; got a fraction/,
   ],
   [
     "stdin that is not base64",
@@ -100,7 +96,7 @@ const SPECS: readonly [what: string, spec: Record<string, unknown>, detail: RegE
   [
     "arguments that are no array",
     { function: { source: "() => 1", args: {} } },
-    /\/function\/args: .*expected array/,
+    /\/function\/args: .*expected an array/,
   ],
   [
     "a runtime whose name cannot be one",
@@ -175,8 +171,8 @@ describe.each(["/pools/pipeline/call", "/pools/pipeline/children", "/call", "/ch
       );
       await refused(await send(undefined), "invalid_request", /expected a JSON body; got none/);
       await refused(await send('{"command":["true"'), "invalid_request", /expected JSON: /);
-      await refused(await send("[]"), "invalid_request", /expected object, received array/);
-      await refused(await send("null"), "invalid_request", /expected object, received null/);
+      await refused(await send("[]"), "invalid_request", /expected an object; got an array/);
+      await refused(await send("null"), "invalid_request", /expected an object; got null/);
       await idle(member);
     });
 

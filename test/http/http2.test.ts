@@ -468,6 +468,8 @@ describe.skipIf(!hasOpenssl)(
         ).toBeGreaterThanOrEqual(400);
         expect(await status({ origin: "https://evil.example" })).toBe(403);
         expect(await status({ ":path": "/..\\x" })).toBe(400);
+        // An unknown expectation is ignored.
+        expect(await status({ expect: "an answer" })).toBe(200);
       });
 
       test("refuses bodies that are too large, too slow or broken off", async () => {

@@ -322,6 +322,11 @@ describe("bytes that are not a valid request", () => {
     await idle(member);
   });
 
+  test("an unknown expectation is ignored", async () => {
+    const answer = await send(await startOne(), "GET", "/pools", { expect: "an answer" });
+    expect(answer.status).toBe(200);
+  });
+
   test("an answer may take longer than a request", async () => {
     const member = await startOne({ requestTimeoutMs: 200 });
     const response = await post(member.url, "/pools/pipeline/call", {

@@ -135,6 +135,22 @@ describe("help and mistakes", () => {
     ],
     ["no pool", ["call", "--", "true"], /expected one pool; got none/],
     [
+      "a command without --",
+      ["call", "pipeline", "echo", "hello"],
+      /expected one pool, and -- before a command: dpool call pipeline -- echo hello; got/,
+    ],
+    [
+      "a folder for no files",
+      ["call", "pipeline", "--out", "shots", "--", "true"],
+      /--out: expected --artifact PATTERN beside it/,
+    ],
+    [
+      "a value that looks like a flag",
+      ["call", "pipeline", "--wait-ms", "-5", "--", "true"],
+      /'--wait-ms=-XYZ'; see dpool call --help/,
+    ],
+    ["a holder with a space", ["token", "a b"], /expected a name of .*; got "a b"/],
+    [
       "no command",
       ["call", "pipeline"],
       /expected a command behind --, --task NAME or --json SPEC/,
@@ -186,6 +202,11 @@ describe("help and mistakes", () => {
     expect(stderr).not.toMatch(/^\s+at /m);
     expect(stdout).toBe("");
     expect(code).toBe(2);
+  });
+
+  test("--version tells the version of the package", async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+    expect(await dpool(["--version"])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
   test("an option may be a variable, and the flag wins", async () => {

@@ -203,6 +203,38 @@ describe.skipIf(!hasOpenssl)(
   },
 );
 
+test("https where the member speaks http is said so, and no call was sent", async () => {
+  let requests = 0;
+  const url = await listen(() => requests++);
+  for (const Pool of [DistributedPool, NodePool]) {
+    const pools = new Pool({ url: url.replace("http:", "https:") });
+    onTestFinished(() => pools.close());
+    expect(await errorOf(pools.call("p", SPEC, QUIET))).toMatchObject({
+      code: "no_members_available",
+      message: expect.stringContaining("the member does not speak https"),
+    });
+  }
+  expect(requests).toBe(0);
+});
+
+test.each([undefined, null, "ls -l", ["ls", "-l"], 5])(
+  "work that is %j is refused",
+  async (work) => {
+    const pools = new DistributedPool({ url: "http://127.0.0.1:1" });
+    const bad = work as never;
+    const asks = [
+      () => pools.call("p", bad),
+      () => pools.run("p", bad),
+      () => pools.map("p", bad, []),
+    ];
+    for (const ask of asks)
+      expect(await errorOf(Promise.resolve().then<unknown>(ask))).toMatchObject({
+        code: "invalid_request",
+        message: expect.stringMatching(/expected a function, a bundle, .*; got [a-z]+$/),
+      });
+  },
+);
+
 test.each(["a\nb", "a\r\nx: y", "", " ", "é"])("the token %j is refused", (token) => {
   for (const Pool of [DistributedPool, NodePool])
     expect(() => new Pool({ url: "http://127.0.0.1:1", token })).toThrow(

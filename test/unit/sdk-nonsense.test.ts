@@ -111,7 +111,7 @@ test.each([null, undefined, "ls", 5])("%j is no work", async (work) => {
   for (const each of pools)
     expect(await errorOf(each.run("p", work as unknown as typeof SPEC))).toMatchObject({
       code: "invalid_request",
-      message: expect.stringContaining("expected a function, a bundle, a task or a spec"),
+      message: expect.stringContaining("expected a function, a bundle, a task or a child spec"),
     });
 });
 

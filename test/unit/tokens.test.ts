@@ -72,7 +72,7 @@ test("newToken makes 256 random bits, and a line that a token file accepts", () 
   expect(made[0].token).not.toBe(made[1].token);
   expect(Buffer.from(made[0].token.replace("dpool_", ""), "base64url")).toHaveLength(32);
   expect(parseTokens(made[0].line).get(hash(made[0].token))?.name).toBe("ci");
-  expect(() => newToken("c i", ["call"], ["*"])).toThrow(/expected/);
+  expect(() => newToken("c i", ["call"], ["*"])).toThrow(/expected a name of .*got "c i"/);
 });
 
 test("the log warns of a token file that others may write or read", async () => {

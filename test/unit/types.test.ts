@@ -5,8 +5,11 @@ import {
   type CommandResult,
   type CommandRun,
   DistributedPool,
+  type ErrorCode,
+  isErrorCode,
   type MapResults,
   type PoolContext,
+  type PoolError,
   type Task,
   task,
 } from "../../sdk/typescript/node.ts";
@@ -166,5 +169,19 @@ describe("the types of map", () => {
     >();
     // @ts-expect-error the function takes a pair
     void (() => pools.map("p", work, [1]));
+  });
+});
+
+describe("the type of a code", () => {
+  it("is any text, and narrows once the code is known", () => {
+    const read = ({ code }: PoolError) => {
+      expectTypeOf<string>().toExtend<typeof code>();
+      if (!isErrorCode(code)) return;
+      expectTypeOf(code).toEqualTypeOf<ErrorCode>();
+      if (code === "at_capacity") expectTypeOf(code).toEqualTypeOf<"at_capacity">();
+      // @ts-expect-error no code has this name
+      if (code === "at_capcity") return;
+    };
+    void read;
   });
 });

@@ -18,9 +18,12 @@ const UNTRUSTED = new RegExp(
   "^(CERT_|UNABLE_TO_(VERIFY|GET)_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_)|" +
     "invalid peer certificate",
 );
+/** A member without TLS answered the handshake. */
+const NO_TLS = "ERR_SSL_WRONG_VERSION_NUMBER";
+/** Node has it only in the message of its EPROTO. */
+const NO_TLS_MESSAGE = /SSL routines:.*wrong version number/;
 /** Other errors of a handshake. */
-const HANDSHAKE =
-  /^(UNABLE_TO_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|ERR_SSL_WRONG_VERSION_NUMBER$)/;
+const HANDSHAKE = new RegExp(`^(UNABLE_TO_|ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED$|${NO_TLS}$)`);
 /** Deno has no codes. Its message tells the step that failed. */
 const DENO_CONNECT = /client error \(Connect\)/;
 
@@ -40,7 +43,10 @@ export function neverSent(error: unknown): boolean {
 export function explained(error: unknown): unknown {
   const { code, cause, message } = (error ?? {}) as { [key: string]: unknown };
   if (code === undefined && cause instanceof Error) return explained(cause);
+  const say = (text: string, own: unknown) =>
+    Object.assign(new Error(text, { cause: error }), { code: own });
+  if (code === NO_TLS || NO_TLS_MESSAGE.test(String(message)))
+    return say("the member does not speak https; its URL begins with http://", NO_TLS);
   if (!UNTRUSTED.test(String(code)) && !UNTRUSTED.test(String(message))) return error;
-  const text = `the certificate is not trusted: ${message}`;
-  return Object.assign(new Error(text, { cause: error }), { code });
+  return say(`the certificate is not trusted: ${message}`, code);
 }

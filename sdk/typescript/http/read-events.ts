@@ -57,7 +57,6 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>) {
       if (isTerminal(event)) return;
     }
   } catch (error) {
-    if ((error as Error)?.name === "AbortError") throw error;
     throw PoolError.of(
       "member_lost",
       `the stream was cut before its terminal event: ${messageOf(error)}`,

@@ -73,6 +73,7 @@ export class LocalMember implements RunningMember {
   readonly url: string;
   readonly sandbox: Member["sandbox"];
   readonly version: string;
+  readonly boot: Member["boot"];
   pools: Member["pools"];
   readonly joined: Promise<void>;
   readonly #stopped = Promise.withResolvers<void>();
@@ -91,6 +92,7 @@ export class LocalMember implements RunningMember {
     this.url = self.url;
     this.sandbox = self.sandbox;
     this.version = self.version;
+    this.boot = self.boot;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
     this.joined = membership.join(self);

@@ -74,7 +74,7 @@ export async function answerStarted(
 ): Promise<Response> {
   const { form, input, opened } = call;
   if (memberOfChild(id) === options.name)
-    return answerCall(c, startedChild(options, id), { ...call, isRepeat: true });
+    return answerCall(c, await startedChild(options, id), { ...call, isRepeat: true });
   input?.destroy();
   const way = through(c, options);
   if (form === "raw") return new RemoteChild(c, id, way).stdout({});
@@ -87,7 +87,7 @@ export async function startedInfo(
   options: GatewayOptions,
   id: string,
 ): Promise<ChildInfo> {
-  if (memberOfChild(id) === options.name) return startedChild(options, id).info;
+  if (memberOfChild(id) === options.name) return (await startedChild(options, id)).info;
   const { client, access } = through(c, options);
   return client.json<ChildInfo>(await access.childUrl(id));
 }

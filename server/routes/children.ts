@@ -19,16 +19,16 @@ import type { Register } from "./register.ts";
 export function childRoutes(on: Register, options: AppOptions): void {
   const find = finder(options);
 
-  on(routes.getChild, (c) => {
+  on(routes.getChild, async (c) => {
     const { id } = c.req.valid("param");
-    const child = find(c, id);
+    const child = await find(c, id);
     return child instanceof RemoteChild ? child.json() : c.json(child.info, 200);
   });
 
-  on(routes.stopChild, (c) => {
+  on(routes.stopChild, async (c) => {
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) {
       const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
       return child.json(query, { method: "DELETE" });
@@ -40,7 +40,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
   on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) return child.json("/signal", { method: "POST", body });
     await child.signal(body.signal);
     return c.json(child.info, 202);
@@ -49,7 +49,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
   on(routes.writeStdin, async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");
-    const child = find(c, id);
+    const child = await find(c, id);
     const body = bodyOf(c);
     try {
       // No limit: the child may leave the body unread for as long as it lives.
@@ -66,12 +66,12 @@ export function childRoutes(on: Register, options: AppOptions): void {
 export function childOutputRoutes(on: Register, options: AppOptions): void {
   const find = finder(options);
 
-  on(routes.childEvents, (c) => {
+  on(routes.childEvents, async (c) => {
     const { id } = c.req.valid("param");
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
     const form = acceptOf(c, ["stream", "raw"]);
-    const child = find(c, id, "events_expired");
+    const child = await find(c, id, "events_expired");
     if (form === "stream") {
       if (child instanceof RemoteChild) return child.events(after);
       if (after !== undefined && child.log.endsWith(after)) return c.body(null, 204);
@@ -90,14 +90,14 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     return sendStdout(c, reader, stdoutFrom);
   });
 
-  on(routes.getChildFile, (c) => {
+  on(routes.getChildFile, async (c) => {
     const { id, path } = c.req.valid("param");
     if (!isWorkspacePath(path))
       throw PoolError.of(
         "invalid_request",
         "/path: expected a path in the workspace: relative, without empty names, . and ..",
       );
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) return child.file(path);
     const file = child.artifacts?.open(path);
     if (!file)
@@ -123,12 +123,13 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
 function finder(options: AppOptions) {
   const { name, supervisors, keyedStarts } = options;
   /** @param code the code for a child that this member no longer remembers. */
-  return (
+  return async (
     c: CallerContext & NodeContext,
     id: string,
     code: ErrorCode = "child_not_found",
-  ): Child | RemoteChild => {
+  ): Promise<Child | RemoteChild> => {
     if (memberOfChild(id) !== name) return new RemoteChild(c, id, through(c, options));
+    await keyedStarts.settled(id);
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
       if (!child && !supervisor.hasForgotten(id)) continue;

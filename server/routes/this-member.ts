@@ -115,7 +115,7 @@ async function startOnce(
   const header = c.req.header(REQUEST_HEADER);
   const started = async () => (await start()).id;
   const { child, ...rest } = await options.recentStarts.once(c.var.caller.name, header, started);
-  return { child: startedChild(options, child), ...rest };
+  return { child: await startedChild(options, child), ...rest };
 }
 
 /**

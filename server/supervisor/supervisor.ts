@@ -185,24 +185,24 @@ export class Supervisor {
    * before there is one, and no entry names a child that only waits.
    *
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`, `fenced`; as
-   *   {@link KeyedStart.reserve}.
+   *   {@link KeyedStart.start}.
    */
   async #admit(checked: CheckedSpec, { client, slot, keyed }: Claim): Promise<Child> {
     this.#checkFence();
     const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
-    if (keyed) {
-      try {
-        await keyed.reserve(id);
+    const start = () => this.#start(id, checked, { client, lease });
+    if (!keyed) return start();
+    try {
+      return await keyed.start(id, () => {
         this.#checkFence();
         this.slots.checkAdmitting();
-      } catch (error) {
-        keyed.abandon(id);
-        lease.free();
-        throw error;
-      }
+        return start();
+      });
+    } catch (error) {
+      lease.free();
+      throw error;
     }
-    return this.#start(id, checked, { client, lease });
   }
 
   #start(id: string, checked: CheckedSpec, { client, lease }: Taken): Child {

@@ -72,7 +72,11 @@ function carries(child: ChildInfo, labels: readonly string[]): boolean {
  * @throws {PoolError} `events_expired` for one that the member has forgotten; `child_not_found` for
  *   one that it does not know. Both say whether it was admitted, if the member knows.
  */
-export function startedChild({ name, supervisors, keyedStarts }: ThisMember, id: string): Child {
+export async function startedChild(
+  { name, supervisors, keyedStarts }: ThisMember,
+  id: string,
+): Promise<Child> {
+  await keyedStarts.settled(id);
   for (const supervisor of supervisors.values()) {
     const child = supervisor.find(id);
     if (child) return child;

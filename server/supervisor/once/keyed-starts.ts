@@ -37,6 +37,7 @@ export class KeyedStarts {
   readonly #mine = new Set<{ readonly client: string; readonly expiresAt: number }>();
   readonly #countOf = new Map<string, number>();
   readonly #abandoned = new Set<string>();
+  readonly #beginning = new Map<string, Promise<void>>();
 
   constructor(options: KeyedOptions) {
     this.#options = options;
@@ -56,6 +57,24 @@ export class KeyedStarts {
 
   get keys(): Keys {
     return this.#options.keys;
+  }
+
+  /** Notes that a child's entry is being created. Returns how to note that it is over. */
+  begin(child: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#beginning.set(child, promise);
+    return () => {
+      this.#beginning.delete(child);
+      resolve();
+    };
+  }
+
+  /**
+   * Resolves when a child of this id has started, or will not. Others can read its entry before
+   * this member has the answer to its creation.
+   */
+  async settled(child: string): Promise<void> {
+    await this.#beginning.get(child);
   }
 
   /** Whether a child of this id certainly never ran. */
@@ -135,23 +154,28 @@ export class KeyedStart {
   }
 
   /**
-   * Creates the entry for a child that is about to start. The child starts only if this resolves,
-   * and is abandoned otherwise: the answer may have been lost behind the entry.
+   * Creates the entry, and starts the child behind it. A child that is not started is abandoned:
+   * the answer of the registry may have been lost behind the entry.
    *
-   * @throws {PoolError} {@link AlreadyStarted}; `idempotency_unavailable`; `too_many_requests`;
-   *   `overloaded`.
+   * @param child the id of the child.
+   * @throws {PoolError} as `start`; {@link AlreadyStarted}; `idempotency_unavailable`;
+   *   `too_many_requests`; `overloaded`.
    */
-  async reserve(child: string): Promise<void> {
+  async start<T>(child: string, start: () => T): Promise<T> {
     const { name, client, fingerprint } = this.#options;
     const expiresAt = this.#starts.count(client);
-    const kept = await this.#starts.keys.create(name, { child, fingerprint, expiresAt });
-    if (kept.child !== child) throw new AlreadyStarted();
-  }
-
-  /** Gives up a child whose entry may exist, and which will not be started. */
-  abandon(child: string): void {
-    this.#starts.abandon(child);
-    void this.forget(child).catch(() => {});
+    const over = this.#starts.begin(child);
+    try {
+      const kept = await this.#starts.keys.create(name, { child, fingerprint, expiresAt });
+      if (kept.child !== child) throw new AlreadyStarted();
+      return start();
+    } catch (error) {
+      this.#starts.abandon(child);
+      void this.forget(child).catch(() => {});
+      throw error;
+    } finally {
+      over();
+    }
   }
 
   /** Removes the entry of a child that certainly never ran. */

@@ -194,8 +194,8 @@ const TABLE = {
   member_lost: entry(
     502,
     "The member was lost",
-    "The child's member was lost or does not answer. `admitted` says whether it started the child; " +
-      "whether that still runs is unknown.",
+    "The child's member was lost or does not answer. `admitted` says whether it started the " +
+      "child; whether that still runs is unknown.",
   ),
   deadline_exceeded: entry(
     504,

@@ -4,6 +4,12 @@ import { z } from "@hono/zod-openapi";
 /** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
 export const SPEC_HEADER = "pool-spec";
 
+/** The header that carries an idempotency key, in lower case. */
+export const KEY_HEADER = "idempotency-key";
+
+/** The header that names one try of a client to be admitted by a member. */
+export const REQUEST_HEADER = "pool-request-id";
+
 export interface Upload {
   /**
    * The schema of the child spec. Its files may come with it, as multipart/form-data. Undefined for

@@ -103,7 +103,7 @@ const TABLE = {
   idempotency_conflict: entry(
     409,
     "The key was used for another request",
-    "The caller used this idempotency key for another child spec or pool. Nothing was run.",
+    "The caller used this idempotency key for another child spec. Nothing was run for this one.",
   ),
   stdin_closed: entry(
     409,
@@ -195,7 +195,8 @@ const TABLE = {
   member_lost: entry(
     502,
     "The member was lost",
-    "The child's member was lost or does not answer. Whether the child still runs is unknown.",
+    "The child's member was lost or does not answer. `admitted` says whether it started the " +
+      "child; whether that still runs is unknown.",
   ),
   deadline_exceeded: entry(
     504,

@@ -6,6 +6,8 @@ export interface components {
     schemas: {
         /** @description The id of a child: the name of its member, a dot, and 32 hexadecimal digits. */
         ChildId: string;
+        /** @description A key of the caller's own, which starts one child at most. The same key again is answered with the same child. Another spec under the same key is refused: `idempotency_conflict`. Keys of other callers, and of other pools, are other keys. */
+        IdempotencyKey: string;
         /** @description The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit. */
         MemberName: string;
         /** @description The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit. */
@@ -204,6 +206,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -250,6 +254,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -298,6 +304,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -348,6 +356,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -398,6 +408,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -448,6 +460,8 @@ export interface components {
              * @default false
              */
             link?: boolean | undefined;
+            /** @description A key that starts one child at most; the header `Idempotency-Key` says the same. Default: none. */
+            idempotencyKey?: components["schemas"]["IdempotencyKey"] | undefined;
             /** @description The caller's own names and values, which take at most 8192 bytes together. Answers show them with the child. Default: none. */
             labels?: {
                 [key: string]: string;
@@ -981,6 +995,7 @@ export interface components {
     pathItems: never;
 }
 export type ChildId = components['schemas']['ChildId'];
+export type IdempotencyKey = components['schemas']['IdempotencyKey'];
 export type MemberName = components['schemas']['MemberName'];
 export type PoolName = components['schemas']['PoolName'];
 export type RuntimeName = components['schemas']['RuntimeName'];

@@ -30,6 +30,8 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
+import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -104,6 +106,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,
+    ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({
@@ -140,6 +143,11 @@ function limitsOf({ maxRate, maxStreams }: Settings) {
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
   return consul ? new ConsulMembership(consul, log) : registry.membership();
+}
+
+/** The memory of starts: by callers' keys, and by the requests of late. */
+function startsOf({ keys }: Membership, boot: string, hooks: LocalMember["hooks"]) {
+  return { keyedStarts: new KeyedStarts({ keys, ...hooks }), recentStarts: new RecentStarts(boot) };
 }
 
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {

@@ -1,8 +1,9 @@
 /** The query parameters that several operations share. Every value of a query is text. */
 import { z } from "@hono/zod-openapi";
-import { SPEC_HEADER } from "../bodies.ts";
+import { KEY_HEADER, SPEC_HEADER } from "../bodies.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { MAX_LABELS } from "../schemas/labels.ts";
+import { IdempotencyKeySchema } from "../schemas/names.ts";
 import { ChildStatusSchema } from "../schemas/resources.ts";
 import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
@@ -91,7 +92,12 @@ function specBeside(description: string) {
       .openapi({ description: description + more, ...JSON_TEXT });
   return {
     query: z.strictObject({ spec: spec() }),
-    headers: z.object({ [SPEC_HEADER]: spec(" In ASCII, such as `\\u00e9` for é.") }),
+    headers: z.object({
+      [SPEC_HEADER]: spec(" In ASCII, such as `\\u00e9` for é."),
+      [KEY_HEADER]: IdempotencyKeySchema.optional().describe(
+        "A key that starts one child at most, as `idempotencyKey` of the spec. Default: none.",
+      ),
+    }),
   };
 }
 

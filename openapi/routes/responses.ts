@@ -45,6 +45,8 @@ const placing = [
   "sandbox_unavailable",
   "deadline_exceeded",
   "member_lost",
+  "idempotency_conflict",
+  "idempotency_unavailable",
   ...unknownWork,
 ] as const;
 
@@ -165,11 +167,13 @@ export function pipeResponses(codes: readonly ErrorCode[]) {
 export function placedResponses(codes: readonly ErrorCode[]) {
   return {
     201: {
-      description: "The child. `Location` is its URL.",
+      description:
+        "The child. `Location` is its URL. A key that has started it before is answered with it " +
+        "again, as it is now.",
       content: json(ChildSchema),
       headers: headers("location"),
     },
-    ...problems([...placing, ...codes]),
+    ...problems([...placing, ...codes, "events_expired"]),
   };
 }
 

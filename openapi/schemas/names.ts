@@ -1,5 +1,6 @@
 /** Names and ids: of pools, members, children, slots, tasks and sources. */
-import { ID, NAME, NAME_RULE } from "../names.ts";
+import { z } from "@hono/zod-openapi";
+import { ID, IDEMPOTENCY_KEY, NAME, NAME_RULE } from "../names.ts";
 import { matching } from "./values.ts";
 
 export const PoolNameSchema = matching(NAME, `expected a pool name: ${NAME_RULE}`).openapi(
@@ -53,3 +54,26 @@ export const RuntimeNameSchema = matching(
     "The name of a runtime: `node`, `bun`, `python`, or one that the operator configured.",
   example: "node",
 });
+
+/** A key that is no key, as a message shows it. Only its begin: it may be long. */
+function shownKey(key: string): string {
+  const begin = JSON.stringify(key.slice(0, 20));
+  return key.length > 20 ? `${begin} … (${key.length} characters)` : begin;
+}
+
+export const IdempotencyKeySchema = z
+  .string()
+  .regex(IDEMPOTENCY_KEY, {
+    error: ({ input }) =>
+      `expected 1 to 255 visible ASCII characters; got ${shownKey(String(input))}`,
+  })
+  .openapi("IdempotencyKey", {
+    description:
+      "A key of the caller's own, which starts one child at most. The same key again is answered " +
+      "with the same child. Another spec under the same key is refused: `idempotency_conflict`. " +
+      "Keys of other callers, and of other pools, are other keys.",
+    minLength: 1,
+    maxLength: 255,
+    pattern: IDEMPOTENCY_KEY.source,
+    example: "nightly-2026-11-27",
+  });

@@ -5,7 +5,7 @@ import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts"
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
 import { LabelsSchema } from "./labels.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
-import { PoolNameSchema, SlotIdSchema } from "./names.ts";
+import { IdempotencyKeySchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
   documented,
   FileContentSchema,
@@ -85,6 +85,10 @@ export const commonFields = {
     .boolean()
     .default(false)
     .describe("Stop the child when its caller's connection closes. Default false."),
+  idempotencyKey: IdempotencyKeySchema.optional().describe(
+    "A key that starts one child at most; the header `Idempotency-Key` says the same. Default: " +
+      "none.",
+  ),
   labels: LabelsSchema.optional(),
 };
 

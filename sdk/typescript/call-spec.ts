@@ -17,6 +17,9 @@ import { type Encoding, encodeArguments } from "./values.ts";
  * - `deadlineMs`: milliseconds until the child is stopped, the wait included. Default: 5 minutes
  *   for a call (the operator can change that), none for a placed child.
  * - `link`: stop the child when the caller's connection goes. Default false.
+ * - `idempotencyKey`: 1 to 255 visible ASCII characters of the caller's own, which start one child
+ *   at most. The same key and spec again, from any process, give the same child: its output from
+ *   the start, or its result. Each input of a `map` has the key `KEY/INDEX`. Default: none.
  * - `labels`: words of the caller's own, shown with the child.
  * - `limits`: tighter limits than the pool's. `sandbox`: the weakest acceptable sandbox level.
  * - `outputEncoding`: `text` or `base64`, the form of output events. Default `text`.
@@ -64,7 +67,8 @@ export interface CallOptions extends SpecFields, ValueFields, OutputStreams {
   readonly signal?: AbortSignal | undefined;
   /**
    * Further tries for what certainly started nothing: the pool was full, no member could be
-   * reached, or the member refused because of its load. What may have run is never tried again.
+   * reached, or the member refused because of its load. What may have run is tried again only with
+   * an `idempotencyKey`, after `member_lost`: that starts no second child.
    * The pauses are random: up to 100 ms before the first, and twice as long before each next one,
    * up to 10 seconds, behind the time of `Retry-After`. No try starts after `deadlineMs`. Default
    * 0; 5 for each input of a `map`.

@@ -45,16 +45,15 @@ export async function* streamCall(
   const { deadlineMs = MAX_DEADLINE_MS } = spec;
   // The member refuses a deadline that is no number from 1 on, or that no timer can hold.
   const lateMs = Math.min(Math.max(deadlineMs, 0) || 0, MAX_DEADLINE_MS) + LATE_MS;
-  const late = setTimeout(() => leave(overdue(deadlineMs)), lateMs);
+  const late = setTimeout(() => leave(overdue(deadlineMs, isPlaced)), lateMs);
   let input: Source | undefined;
+  let isPlaced = false;
   let ended = false;
   try {
     const split = await splitInput(spec, localFiles);
     input = split.source && new Source(split.source, (why) => leave(withoutInput(why)));
     // An input of one body ends when the body breaks off.
-    const open = client.streamsBodies
-      ? ({ open: true, once: true } as const)
-      : ({ open: true } as const);
+    const open = { open: true as const, ...(client.streamsBodies && { once: true as const }) };
     const request = await splitFiles(
       input ? { ...split.spec, stdin: open } : split.spec,
       localFiles,
@@ -74,6 +73,7 @@ export async function* streamCall(
           fault ??= error;
         });
       }
+      isPlaced ||= event.type === "placed";
       ended = isTerminal(event);
       // A child without the rest of its input was stopped for that reason.
       if (event.type === "failed" && event.problem.code === "cancelled" && fault) throw fault;
@@ -97,10 +97,11 @@ const withoutInput = (why: unknown) =>
   );
 
 /** The error of a stream that goes on without an end, such as one of comments alone. */
-const overdue = (deadlineMs: number) =>
+const overdue = (deadlineMs: number, isPlaced: boolean) =>
   PoolError.of(
     "member_lost",
     `no terminal event came in ${LATE_MS} ms after the deadline of ${deadlineMs} ms`,
+    { admitted: isPlaced || "unknown" },
   );
 
 /** The events of one try to be placed and, once it is, of the child. */

@@ -15,23 +15,32 @@ export interface Call {
   readonly form: Form;
   /** The child's input, sent while the child runs; undefined when the spec has the input. */
   readonly input: Readable | undefined;
+  /** Whether an earlier request started the child, and gave it its input. Default false. */
+  readonly isRepeat?: boolean | undefined;
   /** The session of an answer that told positions before there was a child. */
   readonly opened?: Promise<Session> | undefined;
 }
 
-/** Reads the child's log from its first event on, lossless: a slow caller slows the child down. */
+/**
+ * Reads the child's log from its first event on, lossless: a slow caller slows the child down.
+ *
+ * @throws {PoolError} `events_expired` for a repeated call that would miss a part of the output; a
+ *   stream tells of it by a `gap` instead.
+ */
 export function answerCall(
   c: NodeContext,
   child: Child,
-  { spec: { link }, form, input, opened }: Call,
+  { spec: { link }, form, input, isRepeat = false, opened }: Call,
 ): Promise<Response> {
+  if (isRepeat) input?.destroy();
   // When the input breaks off, the child is stopped, and its ending says so.
-  if (input)
+  else if (input)
     void child.stdin
       .write(input, true)
       .catch(() => {})
       .finally(() => input.destroy());
-  const reader = child.log.read({ lossless: true });
+  const repeat = isRepeat ? { after: 0, whole: form !== "stream" } : {};
+  const reader = child.log.read({ lossless: true, ...repeat });
   nameChild(c, child.id);
   onClientGone(c, () => {
     if (link || form === "json") reader.close();

@@ -1,15 +1,22 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
+import { memberOfChild } from "../../openapi/names.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { Answer } from "../../sdk/typescript/http/client.ts";
+import { openEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { NodeContext } from "../http/request.ts";
 import { Child } from "../supervisor/child.ts";
+import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
+import { startedChild, type ThisMember } from "../supervisor/this-member.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
 import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
+import { oncePerKey } from "./keyed.ts";
 import { RemoteChild } from "./remote-child.ts";
-import { type OtherMembers, through } from "./through.ts";
+import { type OtherMembers, type Through, through } from "./through.ts";
 
-export interface GatewayOptions extends OtherMembers {
+export interface GatewayOptions extends OtherMembers, ThisMember {
   logError(message: string): void;
 }
 
@@ -19,6 +26,8 @@ export interface PoolCall extends Call {
   /** The members of the pool, this one among them. */
   readonly access: DirectAccess<Child>;
   readonly uploads: Uploads | undefined;
+  /** The start that the caller's key allows. */
+  readonly keyed: KeyedStart | undefined;
 }
 
 /** Places a call, and answers with the output of its child: here, or on another member. */
@@ -27,29 +36,81 @@ export async function callThrough(
   options: GatewayOptions,
   call: PoolCall,
 ): Promise<Response> {
-  const { pool, spec, form, access, uploads, input } = call;
+  const { pool, spec, form, access, uploads, input, keyed } = call;
   const { inFlight } = options;
   inFlight.handover.throwIfAborted();
   inFlight.add(c.env.outgoing);
   const way = through(c, options);
   return withEarlyStream(c, options.logError, async (stream) => {
-    const answer = await access.call(pool, spec, {
-      signal: way.signal,
-      leaving: inFlight.handover,
-      parts: uploads?.parts,
-      accept: form === "raw" ? "application/octet-stream" : undefined,
-      onPosition:
-        form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
-    });
-    if (answer instanceof Child) return answerCall(c, answer, { ...call, opened: stream.session });
-    const id = answer.headers.get(CHILD_HEADER) ?? "";
-    nameChild(c, id);
-    // The body can be sent only once, but placement may ask several members. So the input has a
-    // connection of its own.
-    if (input) void sendStdin(access.childUrl(id), input, { client: way.client }).catch(() => {});
-    const child = new RemoteChild(c, id, { ...way, link: spec.link, input });
-    if (form === "raw") return child.relayStdout(answer);
-    if (form === "json") return child.relayWhole(answer);
-    return child.relayEvents(answer, 0, stream.session);
+    const place = async () => {
+      const answer = await access.call(pool, spec, {
+        signal: way.signal,
+        leaving: inFlight.handover,
+        parts: uploads?.parts,
+        accept: form === "raw" ? "application/octet-stream" : undefined,
+        onPosition:
+          form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
+      });
+      if (answer instanceof Child)
+        return answerCall(c, answer, { ...call, opened: stream.session });
+      const id = answer.headers.get(CHILD_HEADER) ?? "";
+      // The body can be sent only once, but placement may ask several members. So the input has a
+      // connection of its own.
+      if (input) void sendStdin(access.childUrl(id), input, { client: way.client }).catch(() => {});
+      const held = { ...way, link: spec.link, input };
+      return relay(c, held, { id, answer, form, opened: stream.session });
+    };
+    const attach = (id: string) =>
+      answerStarted(c, options, { ...call, id, opened: stream.session });
+    return oncePerKey(keyed, { place, attach });
   });
+}
+
+/**
+ * Answers a call with a child that an earlier request has started: here, or on another member.
+ *
+ * @throws {PoolError} `child_not_found`; `events_expired`; as {@link RemoteChild} does.
+ */
+export async function answerStarted(
+  c: NodeContext,
+  options: GatewayOptions,
+  { id, ...call }: Call & { readonly id: string },
+): Promise<Response> {
+  const { form, input, opened } = call;
+  if (memberOfChild(id) === options.name)
+    return answerCall(c, await startedChild(options, id), { ...call, isRepeat: true });
+  input?.destroy();
+  const way = through(c, options);
+  if (form === "raw") return new RemoteChild(c, id, way).stdout({});
+  return relay(c, way, { id, answer: await openEvents(id, 0, way), form, opened });
+}
+
+/** The child of an earlier request, as its member shows it. @throws as {@link answerStarted}. */
+export async function startedInfo(
+  c: NodeContext,
+  options: GatewayOptions,
+  id: string,
+): Promise<ChildInfo> {
+  if (memberOfChild(id) === options.name) return (await startedChild(options, id)).info;
+  const { client, access } = through(c, options);
+  return client.json<ChildInfo>(await access.childUrl(id));
+}
+
+interface Relayed extends Pick<Call, "form" | "opened"> {
+  readonly id: string;
+  /** The open answer of the child's member. */
+  readonly answer: Answer;
+}
+
+/** Passes on the output of a child of another member, from the first event on. */
+function relay(
+  c: NodeContext,
+  way: Through,
+  { id, answer, form, opened }: Relayed,
+): Promise<Response> {
+  nameChild(c, id);
+  const child = new RemoteChild(c, id, way);
+  if (form === "raw") return child.relayStdout(answer);
+  if (form === "json") return child.relayWhole(answer);
+  return child.relayEvents(answer, 0, opened);
 }

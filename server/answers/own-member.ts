@@ -3,18 +3,19 @@ import { PoolError } from "../../openapi/errors.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
-import type { Claim } from "../supervisor/supervisor.ts";
+import type { Claim } from "../supervisor/claim.ts";
 import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
 
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
  * that the spec is valid.
  *
- * @param caller the name by which the queue takes turns, and the uploads of the request.
+ * @param caller the name by which the queue takes turns, the uploads of the request, and the start
+ *   that its key allows.
  */
 export function ownMember(
   member: ThisMember,
-  caller: Pick<Claim, "client" | "uploads">,
+  caller: Pick<Claim, "client" | "uploads" | "keyed">,
 ): MemberClient<Child> {
   return {
     name: member.name,

@@ -140,6 +140,7 @@ export class RemoteChild {
             : problem(
                 "member_lost",
                 `member ${memberOfChild(this.#id)} was lost while the child ran: ${messageOf(why)}`,
+                { admitted: true },
               );
         const data = JSON.stringify({ type: "failed", problem: failure });
         outgoing.write(`event: failed\nid: ${(last.id ?? 0) + 1}\ndata: ${data}\n\n`);
@@ -231,7 +232,7 @@ export class RemoteChild {
       throw PoolError.of(
         "member_lost",
         `member ${memberOfChild(this.#id)} does not answer: ${messageOf(error)}`,
-        { cause: error },
+        { admitted: true, cause: error },
       );
     }
   }

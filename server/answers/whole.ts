@@ -48,8 +48,10 @@ export async function answerWhole(
     stderr: (await jsonOf(stderr)) as string,
     truncated: stdout.truncated || stderr.truncated,
   };
-  if (!terminal)
-    return problemResponse(c, problem("member_lost", "the stream ended before its terminal event"));
+  if (!terminal) {
+    const detail = "the stream ended before its terminal event";
+    return problemResponse(c, problem("member_lost", detail, { admitted: true }));
+  }
   const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
   if (!("problem" in ending)) {
     const body = jsonText({ ...output, ...ending } satisfies Partial<RunResult>);

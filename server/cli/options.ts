@@ -201,6 +201,11 @@ export const CLI_OPTIONS = {
     schema: MEMBER_OPTIONS.deadlineMs.schema,
     commands: SPEC,
   },
+  idempotencyKey: {
+    value: "KEY",
+    doc: "A key that starts one child at most: with it, the same command again shows that child.",
+    commands: SPEC,
+  },
   out: {
     value: "FOLDER",
     doc: "A folder of this machine for the files that --artifact selects.",

@@ -83,6 +83,7 @@ export class LocalMember implements RunningMember {
   readonly url: string;
   readonly sandbox: Member["sandbox"];
   readonly version: string;
+  readonly boot: Member["boot"];
   pools: Member["pools"];
   readonly joined: Promise<void>;
   readonly #stopped = Promise.withResolvers<void>();
@@ -101,6 +102,7 @@ export class LocalMember implements RunningMember {
     this.url = self.url;
     this.sandbox = self.sandbox;
     this.version = self.version;
+    this.boot = self.boot;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
     parts.pools.onSick = (reason) => membership.sick(reason);
@@ -117,6 +119,7 @@ export class LocalMember implements RunningMember {
     return {
       name: this.name,
       sandbox: this.sandbox,
+      idempotencyMs: () => this.#settings.idempotencyMs,
       maxBodyBytes: () => this.#settings.maxBodyBytes,
       maxUploadBytes: () => this.#settings.maxUploadBytes,
       maxHeldBytes: () => this.#settings.maxHeldBytes,

@@ -1,4 +1,5 @@
 /** Describes a member as the registry shows it to the others. */
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { SPEC_KEYS } from "../../openapi/schemas/spec.ts";
@@ -11,7 +12,7 @@ export function selfOf(
   { host, advertise, name, tls, pools }: Settings,
   { port }: AddressInfo,
   sandbox: Member["sandbox"],
-): Member {
+): Member & { readonly boot: string } {
   const machine = hostname()
     .replaceAll(/[^A-Za-z0-9_-]/g, "-")
     .slice(0, 50);
@@ -23,6 +24,7 @@ export function selfOf(
     sandbox,
     version: manifest.version,
     specKeys: SPEC_KEYS,
+    boot: randomBytes(8).toString("hex"),
   };
 }
 

@@ -12,6 +12,7 @@ import {
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
 import { SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { ConsulKeys } from "./consul-keys.ts";
 import { Maintenance } from "./consul-maintenance.ts";
 import { earlierRivalOf, untilNameIsFree } from "./consul-name.ts";
 import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
@@ -35,6 +36,7 @@ type Log = (level: "info" | "warn", message: string) => void;
 export class ConsulMembership implements Membership {
   readonly #consul: ConsulClient;
   readonly #members: ConsulMembers;
+  readonly keys: ConsulKeys;
   readonly #address: string;
   readonly #log: Log;
   onPassed: Membership["onPassed"];
@@ -56,6 +58,7 @@ export class ConsulMembership implements Membership {
   constructor(options: ConsulOptions, log: Log) {
     this.#consul = consulClient(options);
     this.#members = new ConsulMembers(this.#consul);
+    this.keys = new ConsulKeys(this.#consul);
     this.#address = options.address;
     this.#log = log;
     this.#maintenance = new Maintenance(this.#consul, (message) => log("warn", message));
@@ -87,6 +90,7 @@ export class ConsulMembership implements Membership {
   }
 
   close(): void {
+    this.keys.close();
     this.#members.close();
   }
 

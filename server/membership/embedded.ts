@@ -1,11 +1,13 @@
 /** A registry in memory: `dpool dev` and tests run several members in one process with it. */
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { EmbeddedKeys } from "./embedded-keys.ts";
 import { type Membership, nameTaken } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
   /** Members that drain, or can start no children. */
   readonly #away = new Set<Member>();
+  readonly #keys = new EmbeddedKeys();
 
   #admitting(): readonly Member[] {
     return this.#members.filter((member) => !this.#away.has(member));
@@ -23,6 +25,7 @@ export class EmbeddedRegistry {
     const registry = this;
     return {
       onPassed: undefined,
+      keys: registry.#keys,
       async join(member) {
         const other = registry.#members.find(({ name }) => name === member.name);
         if (other) throw nameTaken(member, other);

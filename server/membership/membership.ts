@@ -1,6 +1,7 @@
 /** The seam of membership: nothing but the implementations knows which registry a member joins. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Member, Members } from "../../sdk/typescript/placement/members.ts";
+import type { Keys } from "./keys.ts";
 
 export interface Membership extends Members {
   /**
@@ -32,6 +33,8 @@ export interface Membership extends Members {
    * `performance.now()`. An embedded registry, which cannot be lost, does not call it.
    */
   onPassed: ((atMs: number) => void) | undefined;
+  /** The idempotency keys of all members. */
+  readonly keys: Keys;
   /** Why this member is not in its pools; undefined once it joined, even while Consul is away. */
   readonly trouble: string | undefined;
 }

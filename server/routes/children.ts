@@ -12,6 +12,7 @@ import { firstByteOf, noSuchRange, sendStdout } from "../answers/stdout.ts";
 import { through } from "../answers/through.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
+import { forgotten, unknownChild } from "../supervisor/this-member.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
@@ -19,16 +20,16 @@ import type { Register } from "./register.ts";
 export function childRoutes(on: Register, options: AppOptions): void {
   const find = finder(options);
 
-  on(routes.getChild, (c) => {
+  on(routes.getChild, async (c) => {
     const { id } = c.req.valid("param");
-    const child = find(c, id);
+    const child = await find(c, id);
     return child instanceof RemoteChild ? child.json() : c.json(child.info, 200);
   });
 
-  on(routes.stopChild, (c) => {
+  on(routes.stopChild, async (c) => {
     const { id } = c.req.valid("param");
     const { graceMs } = c.req.valid("query");
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) {
       const query = graceMs === undefined ? "" : `?graceMs=${graceMs}`;
       return child.json(query, { method: "DELETE" });
@@ -40,7 +41,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
   on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) return child.json("/signal", { method: "POST", body });
     await child.signal(body.signal);
     return c.json(child.info, 202);
@@ -49,7 +50,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
   on(routes.writeStdin, async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");
-    const child = find(c, id);
+    const child = await find(c, id);
     const body = bodyOf(c);
     try {
       // No limit: the child may leave the body unread for as long as it lives.
@@ -67,12 +68,12 @@ export function childRoutes(on: Register, options: AppOptions): void {
 export function childOutputRoutes(on: Register, options: AppOptions): void {
   const find = finder(options);
 
-  on(routes.childEvents, (c) => {
+  on(routes.childEvents, async (c) => {
     const { id } = c.req.valid("param");
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
     const form = acceptOf(c, ["stream", "raw"]);
-    const child = find(c, id, "events_expired");
+    const child = await find(c, id, "events_expired");
     if (form === "stream") {
       if (child instanceof RemoteChild) return child.events(after);
       if (after !== undefined && child.log.endsWith(after)) return c.body(null, 204);
@@ -91,14 +92,14 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     return sendStdout(c, reader, stdoutFrom);
   });
 
-  on(routes.getChildFile, (c) => {
+  on(routes.getChildFile, async (c) => {
     const { id, path } = c.req.valid("param");
     if (!isWorkspacePath(path))
       throw PoolError.of(
         "invalid_request",
         "/path: expected a path in the workspace: relative, without empty names, . and ..",
       );
-    const child = find(c, id);
+    const child = await find(c, id);
     if (child instanceof RemoteChild) return child.file(path);
     const file = child.artifacts?.open(path);
     if (!file)
@@ -122,22 +123,22 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
  * that member checks the caller.
  */
 function finder(options: AppOptions) {
-  const { name, supervisors } = options;
-  /** @param forgotten the code for a child that this member no longer remembers. */
-  return (
+  const { name, supervisors, keyedStarts } = options;
+  /** @param code the code for a child that this member no longer remembers. */
+  return async (
     c: CallerContext & NodeContext,
     id: string,
-    forgotten: ErrorCode = "child_not_found",
-  ): Child | RemoteChild => {
+    code: ErrorCode = "child_not_found",
+  ): Promise<Child | RemoteChild> => {
     if (memberOfChild(id) !== name) return new RemoteChild(c, id, through(c, options));
+    await keyedStarts.settled(id);
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
       if (!child && !supervisor.hasForgotten(id)) continue;
       permit(c, supervisor.options.pool);
-      if (!child)
-        throw PoolError.of(forgotten, `child ${id} has ended, and member ${name} has let go of it`);
+      if (!child) throw forgotten(code, id, name);
       return child;
     }
-    throw PoolError.of("child_not_found", `member ${name} has no child ${id}`);
+    throw unknownChild(id, name, keyedStarts);
   };
 }

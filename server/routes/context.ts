@@ -9,6 +9,7 @@ import type { GatewayOptions } from "../answers/gateway.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { Connections } from "../http/connections/connections.ts";
 import type { InFlight } from "../http/in-flight.ts";
+import type { RecentStarts } from "../supervisor/once/recent-starts.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
@@ -16,6 +17,8 @@ import type { SourceCache } from "./source-cache.ts";
 export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
+  /** The requests of late that have started children here. */
+  readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */
   readonly sandbox: SandboxLevel;
   /** Sources that callers may name by their hashes. */

@@ -1,19 +1,22 @@
 /** The pools, over all members: this member as the gateway. */
 import type { Context } from "hono";
+import { KEY_HEADER } from "../../openapi/bodies.ts";
 import * as routes from "../../openapi/routes.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
 import { isPermitted } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
-import { callThrough } from "../answers/gateway.ts";
+import { callThrough, startedInfo } from "../answers/gateway.ts";
+import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { ownMember } from "../answers/own-member.ts";
 import { whileClientIsThere } from "../http/request.ts";
+import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import { fedBy } from "./bodies/receive-uploads.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 import { refuseLink } from "./this-member.ts";
 
 export function poolRoutes(on: Register, options: AppOptions): void {
-  const { sourceCache, inFlight } = options;
+  const { sourceCache, inFlight, keyedStarts } = options;
 
   const called = [
     [routes.callInPool, CALL_FORMS],
@@ -21,25 +24,34 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     [routes.pipeInPool, ["raw"]],
   ] as const;
   for (const [route, forms] of called)
-    on(route, (c) => {
+    on(route, async (c) => {
       const form = acceptOf(c, forms);
       const { pool } = c.req.valid("param");
       const { uploads, input, caller } = c.var;
-      const spec = fedBy(input, sourceCache.complete(c.req.valid("json"), caller.name));
-      const access = accessFor(c, options);
-      return callThrough(c, options, { pool, spec, form, access, uploads, input });
+      const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
+      const spec = fedBy(input, sourceCache.complete(given, caller.name));
+      const client = caller.name;
+      const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
+      const access = accessFor(c, options, keyed);
+      return callThrough(c, options, { pool, spec, form, access, uploads, input, keyed });
     });
 
   on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");
     const { uploads, caller } = c.var;
-    const spec = sourceCache.complete(c.req.valid("json"), caller.name);
+    const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
+    const spec = sourceCache.complete(given, caller.name);
     refuseLink(spec);
     const leaving = inFlight.handover;
     leaving.throwIfAborted();
     inFlight.add(c.env.outgoing);
+    const client = caller.name;
+    const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
     const placing = { signal: whileClientIsThere(c), leaving, parts: uploads?.parts };
-    const child = await accessFor(c, options).placeChild(pool, spec, placing);
+    const child = await oncePerKey(keyed, {
+      place: () => accessFor(c, options, keyed).placeChild(pool, spec, placing),
+      attach: (id) => startedInfo(c, options, id),
+    });
     return c.json(child, 201, { location: child.url });
   });
 
@@ -66,8 +78,8 @@ export function poolRoutes(on: Register, options: AppOptions): void {
  * The pools as the caller reaches them. Other members get the caller's token; this one is asked in
  * process.
  */
-function accessFor(c: Context<Bindings>, options: AppOptions) {
+function accessFor(c: Context<Bindings>, options: AppOptions, keyed?: KeyedStart) {
   const { caller, uploads } = c.var;
-  const own = ownMember(options, { client: caller.name, uploads });
+  const own = ownMember(options, { client: caller.name, uploads, keyed });
   return options.access.as(c.req.header("authorization"), own);
 }

@@ -1,4 +1,6 @@
 /** Calls and children on this member alone. */
+import type { Context } from "hono";
+import { KEY_HEADER, REQUEST_HEADER } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
@@ -6,60 +8,26 @@ import { type CallerContext, isPermitted, permit } from "../access/permissions.t
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { answerCall } from "../answers/call.ts";
 import { withEarlyStream } from "../answers/events.ts";
+import { answerStarted, startedInfo } from "../answers/gateway.ts";
+import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { whileClientIsThere } from "../http/request.ts";
+import type { Child } from "../supervisor/child.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import {
   childrenOf,
   countOf,
+  startedChild,
   supervisorOf,
   type ThisMember,
   tasksOf,
 } from "../supervisor/this-member.ts";
 import { fedBy } from "./bodies/receive-uploads.ts";
-import type { AppOptions } from "./context.ts";
+import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 
 export function thisMemberRoutes(on: Register, options: AppOptions): void {
-  const { sourceCache, logError } = options;
-
-  const called = [
-    [routes.call, CALL_FORMS],
-    [routes.run, ["json"]],
-    [routes.pipe, ["raw"]],
-  ] as const;
-  for (const [route, forms] of called)
-    on(route, async (c) => {
-      const form = acceptOf(c, forms);
-      const { pool, slot, ...given } = c.req.valid("json");
-      const supervisor = permittedSupervisor(c, pool, options);
-      const { input, uploads, caller } = c.var;
-      const spec = fedBy(input, sourceCache.complete(given, caller.name));
-      return withEarlyStream(c, logError, async (stream) => {
-        const child = await supervisor.admitWhenFree(spec, "call", {
-          client: caller.name,
-          slot,
-          uploads,
-          onPosition:
-            form === "stream"
-              ? (position) => stream.write({ type: "queued", position })
-              : undefined,
-          signal: whileClientIsThere(c),
-        });
-        return answerCall(c, child, { spec, form, input, opened: stream.session });
-      });
-    });
-
-  on(routes.placeChild, async (c) => {
-    const { pool, slot, ...given } = c.req.valid("json");
-    refuseLink(given);
-    const signal = whileClientIsThere(c);
-    const { uploads, caller } = c.var;
-    const supervisor = permittedSupervisor(c, pool, options);
-    const spec = sourceCache.complete(given, caller.name);
-    const claim = { client: caller.name, slot, uploads, signal };
-    const child = await supervisor.admitWhenFree(spec, "placed", claim);
-    return c.json(child.info, 201, { location: child.reference.url });
-  });
+  callRoutes(on, options);
+  placeRoute(on, options);
 
   on(routes.countChildren, (c) => c.json(countOf(options), 200));
 
@@ -72,6 +40,82 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
     const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels });
     return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
   });
+}
+
+function callRoutes(on: Register, options: AppOptions): void {
+  const { sourceCache, logError, keyedStarts } = options;
+  const called = [
+    [routes.call, CALL_FORMS],
+    [routes.run, ["json"]],
+    [routes.pipe, ["raw"]],
+  ] as const;
+  for (const [route, forms] of called)
+    on(route, async (c) => {
+      const form = acceptOf(c, forms);
+      const { pool, slot, ...rest } = c.req.valid("json");
+      const supervisor = permittedSupervisor(c, pool, options);
+      const { input, uploads, caller } = c.var;
+      const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
+      const spec = fedBy(input, sourceCache.complete(given, caller.name));
+      const client = caller.name;
+      const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
+      const signal = whileClientIsThere(c);
+      return withEarlyStream(c, logError, (stream) => {
+        const call = { spec, form, input };
+        const onPosition =
+          form === "stream"
+            ? (position: number) => stream.write({ type: "queued", position })
+            : undefined;
+        const claim = { client, slot, uploads, keyed, onPosition, signal };
+        const place = async () => {
+          const { child, isRepeat } = await startOnce(c, options, () =>
+            supervisor.admitWhenFree(spec, "call", claim),
+          );
+          return answerCall(c, child, { ...call, isRepeat, opened: stream.session });
+        };
+        const attach = (id: string) =>
+          answerStarted(c, options, { ...call, id, opened: stream.session });
+        return oncePerKey(keyed, { place, attach });
+      });
+    });
+}
+
+function placeRoute(on: Register, options: AppOptions): void {
+  const { sourceCache, keyedStarts } = options;
+  on(routes.placeChild, async (c) => {
+    const { pool, slot, ...rest } = c.req.valid("json");
+    refuseLink(rest);
+    const signal = whileClientIsThere(c);
+    const { uploads, caller } = c.var;
+    const supervisor = permittedSupervisor(c, pool, options);
+    const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
+    const spec = sourceCache.complete(given, caller.name);
+    const client = caller.name;
+    const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
+    const claim = { client, slot, uploads, keyed, signal };
+    const start = () => supervisor.admitWhenFree(spec, "placed", claim);
+    const info = await oncePerKey(keyed, {
+      place: async () => (await startOnce(c, options, start)).child.info,
+      attach: (id) => startedInfo(c, options, id),
+    });
+    return c.json(info, 201, { location: info.url });
+  });
+}
+
+/**
+ * Starts a child, unless the same request has come before and started one.
+ *
+ * @throws {PoolError} as `start`, as {@link RecentStarts.once} and as {@link startedChild}.
+ */
+async function startOnce(
+  c: Context<Bindings>,
+  options: AppOptions,
+  start: () => Promise<Child>,
+): Promise<{ readonly child: Child; readonly isRepeat: boolean }> {
+  const header = c.req.header(REQUEST_HEADER);
+  const started = async () => (await start()).id;
+  const { child, ...rest } = await options.recentStarts.once(c.var.caller.name, header, started);
+  return { child: await startedChild(options, child), ...rest };
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
  * The one table of the file descriptors that a child may have beside stdin, stdout and stderr.
- * The parent opens 3 to 8, 10 and 11; the shell that packs artifacts opens 9. A program sees only 3.
+ * The parent opens 3 to 8, 10 and 11; the shell that packs artifacts opens 9. A program sees
+ * only 3.
  */
 
 /** Socket to a function's runner, or pipe to which a command writes its progress. */

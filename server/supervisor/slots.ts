@@ -60,7 +60,7 @@ export class Slots {
    * @throws {PoolError} `at_capacity` with the load, `draining`.
    */
   take(): SlotLease {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     if (!this.#isFree) throw this.#full();
     return this.#lease(performance.now());
   }
@@ -72,7 +72,7 @@ export class Slots {
    *   `forbidden` when it is another client's; `draining`.
    */
   claim(id: string, client: string): SlotLease {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     const { requestedAt } = this.#own(this.#granted, id, client);
     this.#return(id);
     return this.#lease(requestedAt);
@@ -145,7 +145,7 @@ export class Slots {
 
   /** Queues a waiter, and serves it at once where a slot is free. */
   #enter<T extends Waiter | Subscription>(waiter: T, waitMs: number): T {
-    this.#checkAdmitting();
+    this.checkAdmitting();
     const { pool, member, maxQueue } = this.#options;
     if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
     this.#queue.push(waiter.client, waiter);
@@ -230,7 +230,8 @@ export class Slots {
     }, POSITION_INTERVAL_MS);
   }
 
-  #checkAdmitting(): void {
+  /** @throws {PoolError} `draining`. */
+  checkAdmitting(): void {
     if (this.#draining) throw this.#drainingError();
   }
 

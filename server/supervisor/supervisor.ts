@@ -7,7 +7,6 @@ import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import { fetches } from "../workspace/pack.ts";
-import type { Uploads } from "../workspace/uploads.ts";
 import {
   type CheckedSpec,
   checkAdmitting,
@@ -18,9 +17,10 @@ import {
   refusalOf,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
+import type { Claim } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
-import { Slots } from "./slots.ts";
+import { type SlotLease, Slots } from "./slots.ts";
 import { untilBegun } from "./start-failure.ts";
 import type { Subscription, Waiter } from "./waiter.ts";
 
@@ -46,22 +46,8 @@ export type ChangeableOptions = Omit<
   "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes"
 >;
 
-/** A caller's claim to a slot. */
-export interface Claim {
-  /**
-   * The caller: the name of its token. Without tokens all callers count as one. The queue serves
-   * callers in turn.
-   */
-  readonly client: string;
-  /** A slot that the caller was granted; undefined to take a free one. */
-  readonly slot?: string | undefined;
-  /** The parts that came beside the spec. */
-  readonly uploads?: Uploads | undefined;
-  /** Is called with the caller's position in the queue, at first and when it changes. */
-  readonly onPosition?: ((position: number) => void) | undefined;
-  /** Aborts when the caller leaves, which ends the wait. */
-  readonly signal?: AbortSignal | undefined;
-}
+/** A slot that a caller's child has taken. */
+type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };
 
 /** How a caller asks for slots. */
 interface SlotWish {
@@ -103,14 +89,11 @@ export class Supervisor {
    *   `draining`; `queue_timeout`, or `deadline_exceeded` where the deadline came first;
    *   `cancelled` when the caller left.
    */
-  async admitWhenFree(
-    spec: ChildSpec,
-    lifetime: Lifetime,
-    { client, slot, uploads, onPosition, signal }: Claim,
-  ): Promise<Child> {
+  async admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
+    const { client, slot, uploads, onPosition, signal } = claim;
     checkAdmitting(this.options);
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
-    if (spec.waitMs === 0 || slot !== undefined) return this.#admit(checked, client, slot);
+    if (spec.waitMs === 0 || slot !== undefined) return await this.#admit(checked, claim);
     const deadline = new Deadline(spec.deadlineMs);
     const { deadlineMs = Number.POSITIVE_INFINITY } = checked;
     const waiter = this.slots.request(client, Math.min(spec.waitMs, deadlineMs));
@@ -120,7 +103,7 @@ export class Supervisor {
     if (signal?.aborted) leave();
     try {
       const { id } = await waiter.granted;
-      return this.#admit(this.#afterWait(checked, deadline), client, id);
+      return await this.#admit(this.#afterWait(checked, deadline), { ...claim, slot: id });
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
         throw PoolError.of(
@@ -209,15 +192,36 @@ export class Supervisor {
   }
 
   /**
-   * Admits a child, and waits until it begins. The fetching of files may take long, so a child with
-   * such files begins after its admission.
+   * Takes the slot, and starts the child. A key's entry is created in between: it names the child
+   * before there is one, and no entry names a child that only waits.
    *
-   * @throws {PoolError} `at_capacity`, `slot_not_found`, `draining`; those of {@link refusalOf}.
+   * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; those of
+   *   {@link refusalOf}; as {@link KeyedStart.start}.
    */
-  async #admit(checked: CheckedSpec, client: string, slot: string | undefined): Promise<Child> {
+  async #admit(checked: CheckedSpec, { client, slot, keyed }: Claim): Promise<Child> {
     checkAdmitting(this.options);
-    const child = this.#start(checked, client, slot);
-    const began = fetches(checked.spec) ? Promise.resolve() : untilBegun(child);
+    const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
+    const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
+    const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
+    if (!keyed) return start();
+    try {
+      return await keyed.start(id, () => {
+        checkAdmitting(this.options);
+        this.slots.checkAdmitting();
+        return start();
+      });
+    } catch (error) {
+      lease.free();
+      throw error;
+    }
+  }
+
+  /**
+   * Waits until a child begins. The fetching of files may take long, so a child with such files
+   * begins after its admission.
+   */
+  async #begin(child: Child, { spec }: CheckedSpec): Promise<Child> {
+    const began = fetches(spec) ? Promise.resolve() : untilBegun(child);
     void child.begun.then((failure) => this.options.startHealth?.note(failure?.reason));
     void began
       .then(() => child.finished)
@@ -227,11 +231,9 @@ export class Supervisor {
     return child;
   }
 
-  #start(checked: CheckedSpec, client: string, slot: string | undefined): Child {
+  #start(id: string, checked: CheckedSpec, { client, lease }: Taken): Child {
     const { spec, lifetime, uploads, deadlineMs } = checked;
-    const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
     const { pool, member, url, graceMs, folder, heldBytes } = this.options;
-    const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({
       ...checked,
       reference: { id, pool, member, url: `${url}/children/${id}` },

@@ -1,5 +1,5 @@
 /** The pools of this member: their load, their children, their tasks and runtimes. */
-import { PoolError } from "../../openapi/errors.ts";
+import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, Count, Tasks } from "../../openapi/schemas/resources.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
 import { listed } from "../../sdk/typescript/placement/members.ts";
@@ -9,6 +9,8 @@ import {
   type PageOf,
   pageOf,
 } from "../../sdk/typescript/placement/pages.ts";
+import type { Child } from "./child.ts";
+import type { KeyedStarts } from "./once/keyed-starts.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** This member's supervisors by pool. */
@@ -18,6 +20,8 @@ export interface ThisMember {
   /** The member's name. */
   readonly name: string;
   readonly supervisors: Supervisors;
+  /** The starts that callers' keys allow, once each. */
+  readonly keyedStarts: KeyedStarts;
 }
 
 /** The load by pool. */
@@ -59,6 +63,38 @@ function carries(child: ChildInfo, labels: readonly string[]): boolean {
   const pairs = Object.entries(child.labels).map(([name, value]) => `${name}=${value}`);
   const carried = new Set([...Object.keys(child.labels), ...pairs]);
   return labels.every((label) => carried.has(label));
+}
+
+/**
+ * A child that this member has started.
+ *
+ * @throws {PoolError} `events_expired` for one that the member has forgotten; `child_not_found` for
+ *   one that it does not know. Both say whether it was admitted, if the member knows.
+ */
+export async function startedChild(
+  { name, supervisors, keyedStarts }: ThisMember,
+  id: string,
+): Promise<Child> {
+  await keyedStarts.settled(id);
+  for (const supervisor of supervisors.values()) {
+    const child = supervisor.find(id);
+    if (child) return child;
+    if (supervisor.hasForgotten(id)) throw forgotten("events_expired", id, name);
+  }
+  throw unknownChild(id, name, keyedStarts);
+}
+
+/** The error for a child that has ended and is no longer remembered. */
+export function forgotten(code: ErrorCode, id: string, member: string): PoolError {
+  const detail = `child ${id} has ended, and member ${member} has let go of it`;
+  return PoolError.of(code, detail, { admitted: true });
+}
+
+/** The error for a child that the member does not know. It says so of one that never ran. */
+export function unknownChild(id: string, member: string, starts: KeyedStarts): PoolError {
+  const detail = `member ${member} has no child ${id}`;
+  const known = starts.hasAbandoned(id) ? ({ admitted: false } as const) : {};
+  return PoolError.of("child_not_found", detail, known);
 }
 
 /** @throws {PoolError} `pool_not_found` where this member does not serve the pool. */

@@ -84,14 +84,15 @@ test("large input, files and arguments are lifted out of a spec, and nothing els
     ["stdin.base64", 3_002],
     ["files.a", 3_002],
     ["files.b.text", 3_002],
+    ["function.source", 3_002],
     ["function.args", 3_008],
   ]);
-  const [stdin, a, b, args] = large.keys();
+  const [stdin, a, b, source, args] = large.keys();
   expect(value).toEqual({
     ...spec,
     stdin: { base64: stdin },
     files: { ...spec.files, a, b: { text: b } },
-    function: { source: big, args: [args] },
+    function: { source, args: [args] },
   });
 });
 

@@ -118,8 +118,14 @@ export function mapped(
   wholeNumber("retries", retries, 0);
   const slots = slotsOf(() => retried(new Retries({ retries, signal }), () => ports.pool(pool)));
   const limit = concurrency === undefined ? slots : constant(concurrency);
-  const call = (input: unknown, stop: AbortSignal) =>
-    ports.call(pool, { ...spec, args: [input] }, { ...options, retries, signal: stop });
+  const { idempotencyKey: key = options.idempotencyKey } = spec;
+  let index = 0;
+  const call = (input: unknown, stop: AbortSignal) => {
+    // The calls begin in the order of the inputs.
+    const own = key === undefined ? {} : { idempotencyKey: `${key}/${index++}` };
+    const one = { ...spec, ...own, args: [input] };
+    return ports.call(pool, one, { ...options, retries, signal: stop });
+  };
   return new MapResults(
     (inOrder) =>
       fanOut(call, {

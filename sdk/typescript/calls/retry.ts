@@ -1,4 +1,4 @@
-/** The policy of retries: only a call that certainly started nothing is made again. */
+/** The policy of retries: a call is made again only where it cannot start a second child. */
 import { errorFor, PoolError } from "../../../openapi/errors.ts";
 import type { NumberedEvent } from "../http/read-events.ts";
 import { Deadline } from "../time/deadline.ts";
@@ -21,6 +21,8 @@ interface RetryOptions {
   readonly retries?: number | undefined;
   /** Milliseconds for all tries and pauses together. Default: no deadline. */
   readonly deadlineMs?: number | undefined;
+  /** The key of the call. With it, a call whose outcome is unknown is made again too. */
+  readonly idempotencyKey?: string | undefined;
   /** Ends a pause. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -30,10 +32,12 @@ export class Retries {
   readonly #max: number;
   readonly #deadline: Deadline;
   readonly #signal: AbortSignal | undefined;
+  readonly #isKeyed: boolean;
   #made = 0;
 
   /** @throws {PoolError} `invalid_request` for a number of retries that makes no sense. */
-  constructor({ retries = 0, deadlineMs, signal }: RetryOptions) {
+  constructor({ retries = 0, deadlineMs, idempotencyKey, signal }: RetryOptions) {
+    this.#isKeyed = idempotencyKey !== undefined;
     this.#max = wholeNumber("retries", retries, 0);
     this.#deadline = new Deadline(deadlineMs);
     this.#signal = signal;
@@ -44,10 +48,11 @@ export class Retries {
     return this.#made === 0 ? {} : this.#deadline.forSpec;
   }
 
-  /** Whether the call may be made again: it started nothing, and tries are left. */
+  /** Whether the call may be made again: it starts no second child, and tries are left. */
   allow(error: unknown): error is PoolError {
-    if (!(error instanceof PoolError && error.retryable)) return false;
-    const { code } = error;
+    if (!(error instanceof PoolError)) return false;
+    const { code, retryable } = error;
+    if (!retryable && !(this.#isKeyed && code === "member_lost")) return false;
     return this.#made < (code === "draining" ? Math.max(this.#max, MIN_DRAINING) : this.#max);
   }
 

@@ -89,7 +89,8 @@ export abstract class Verbs<Stream> {
    *
    * Each input is the one argument of its call. A call waits for a slot for up to 60 seconds
    * (`waitMs`), and is made again up to 5 times (`retries`) when it certainly started nothing. The
-   * children are linked: they stop when the map ends.
+   * children are linked: they stop when the map ends. With an `idempotencyKey`, each call has a key
+   * of its own: that key, `/` and the position of its input from 0 on.
    *
    * The first failure ends the map, and so do the `signal` and a reader that leaves: the map reads
    * no further input, closes the inputs, and stops the other calls. At most `concurrency` calls

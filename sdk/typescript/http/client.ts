@@ -20,8 +20,8 @@ const MAX_JSON_CHARS = 134_217_728;
 
 /** The error of a request that may have reached the member. */
 export function noAnswer(url: string, cause: unknown): PoolError {
-  const { origin } = new URL(url);
-  return PoolError.of("member_lost", `no answer from ${origin}: ${messageOf(cause)}`, { cause });
+  const detail = `no answer from ${new URL(url).origin}: ${messageOf(cause)}`;
+  return PoolError.of("member_lost", detail, { admitted: "unknown", cause });
 }
 
 export interface RequestOptions {
@@ -147,6 +147,7 @@ export class Client {
     return PoolError.of(
       "member_lost",
       `expected a problem of distributed-pool; got ${formOf(answer)}: ${text.slice(0, 200)}`,
+      { admitted: "unknown" },
     );
   }
 
@@ -164,7 +165,8 @@ const formOf = ({ status, headers }: Answer) =>
 /** The error of an answer of another type, such as the page of a proxy. */
 function foreign(answer: Answer, accept: string): PoolError {
   answer.cancel();
-  return PoolError.of("member_lost", `expected ${accept} of a member; got ${formOf(answer)}`);
+  const detail = `expected ${accept} of a member; got ${formOf(answer)}`;
+  return PoolError.of("member_lost", detail, { admitted: "unknown" });
 }
 
 /** The JSON in an answer. @throws {SyntaxError} for too long a text, or JSON without the key. */

@@ -23,7 +23,8 @@ export class FetchTransport implements Transport {
   }
 
   async send(url: string, { body, signal, timeoutMs, ...rest }: TransportRequest): Promise<Answer> {
-    if (this.#closed) throw PoolError.of("member_lost", "the client is closed");
+    if (this.#closed)
+      throw PoolError.of("member_lost", "the client is closed", { admitted: "unknown" });
     const controller = new AbortController();
     const abort = () => controller.abort(signal?.reason);
     signal?.addEventListener("abort", abort);

@@ -128,7 +128,8 @@ export async function copyOutput(
       onProgress?.(progress);
     } else if (isTerminal(event)) return event;
   }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  const detail = "the stream ended before its terminal event";
+  throw PoolError.of("member_lost", detail, { admitted: true });
 }
 
 /** Writes, and waits until the stream has room again. A closed stream takes no bytes. */

@@ -48,12 +48,15 @@ export async function* readEvents(
   bytes: AsyncIterable<Uint8Array>,
   parse: ParseEvent = (data) => JSON.parse(data) as PoolEvent,
 ) {
+  // The events of a child have ids, and those of a wait have none.
+  let admitted: true | "unknown" = "unknown";
   try {
     for await (const { data, id } of frames(bytes)) {
       const event: NumberedEvent = {
         ...(await parse(data)),
         ...(id !== undefined && { id: Number(id) }),
       };
+      if (id !== undefined) admitted = true;
       if (!isKnown(event)) continue;
       if (!isWhole(event))
         throw new Error(`expected an event of the contract; got ${data.slice(0, 200)}`);
@@ -64,10 +67,10 @@ export async function* readEvents(
     throw PoolError.of(
       "member_lost",
       `the stream was cut before its terminal event: ${messageOf(error)}`,
-      { cause: error },
+      { admitted, cause: error },
     );
   }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  throw PoolError.of("member_lost", "the stream ended before its terminal event", { admitted });
 }
 
 /** The events of a wait for a slot. The slot is held until the stream ends. */

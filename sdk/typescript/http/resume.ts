@@ -147,7 +147,7 @@ async function* untilHandedOver(
  * @throws {PoolError} `member_lost` when the stream was cut and cannot resume; `events_expired`
  *   when the member no longer keeps the events that are missing.
  */
-export function resumeEvents(
+export async function* resumeEvents(
   answer: Answer,
   options: ResumeOptions,
   known?: { readonly id: string; readonly after: number | undefined },
@@ -159,7 +159,7 @@ export function resumeEvents(
     id = child.id;
     childUrl = options.access.directUrl?.(child);
   };
-  return resumed(answer, {
+  const events = resumed(answer, {
     ...options,
     read: ({ status, body }) =>
       status === 204 ? [] : untilHandedOver(readEvents(body, options.parse), handedOver),
@@ -178,4 +178,15 @@ export function resumeEvents(
       });
     },
   });
+  try {
+    yield* events;
+  } catch (error) {
+    throw id === undefined ? error : whileAdmitted(error);
+  }
+}
+
+/** The same error of a stream that was cut, of a child that has certainly been admitted. */
+function whileAdmitted(error: unknown): unknown {
+  if (!(error instanceof PoolError) || error.code !== "member_lost") return error;
+  return errorFor({ ...error.problem, admitted: true }, { cause: error });
 }

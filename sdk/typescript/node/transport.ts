@@ -48,7 +48,8 @@ export class NodeTransport implements Transport {
   }
 
   async send(url: string, outgoing: TransportRequest): Promise<Answer> {
-    if (this.#closed) throw PoolError.of("member_lost", "the client is closed");
+    if (this.#closed)
+      throw PoolError.of("member_lost", "the client is closed", { admitted: "unknown" });
     const { method, headers, signal, timeoutMs, body } = outgoing;
     const secure = url.startsWith("https:");
     const started = (secure ? secureRequest : request)(url, {

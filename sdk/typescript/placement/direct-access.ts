@@ -1,5 +1,5 @@
 /** Access to pools without a gateway: from a watched list of members, each asked directly. */
-import { PoolError } from "../../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Child as ChildInfo, Count } from "../../../openapi/types.gen.ts";
 import { type Answer, type Client, jsonOf } from "../http/client.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
@@ -72,7 +72,12 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   ): Promise<ChildInfo> {
     const request = { ...options, pool, spec, lifetime: "placed" } as const;
     const placed = await placeDirectly(this.#directory, request);
-    return "info" in placed ? placed.info : jsonOf<ChildInfo>(placed);
+    if ("info" in placed) return placed.info;
+    return jsonOf<ChildInfo>(placed, "id").catch((error: unknown) => {
+      if (options.signal?.aborted) throw error;
+      const detail = `the answer of the member that admitted was cut: ${messageOf(error)}`;
+      throw PoolError.of("member_lost", detail, { admitted: true, cause: error });
+    });
   }
 
   /** All pools, sorted by name. */

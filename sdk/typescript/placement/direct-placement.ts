@@ -1,5 +1,5 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
-import { isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { CapacityError, isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
 import { MAX_WAIT_MS } from "../../../openapi/limits.ts";
 import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
@@ -9,7 +9,7 @@ import { healthIn } from "./choice/health.ts";
 import type { Probe } from "./choice/probes.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
+import { type Admission, place, shortestQueues, shuffled, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 import { WaitingLine } from "./waiting/line.ts";
 
@@ -111,7 +111,8 @@ export async function placeDirectly<Admitted>(
         tryNow: async (effort) => {
           const fit = await candidates();
           if (fit.length === 0) throw await nobodyIn(pool, members);
-          return place(pool, fit, { probe, admit, effort, mayTry: health.mayTry });
+          const placing = place(pool, fit, { probe, admit, effort, mayTry: health.mayTry });
+          return spec.idempotencyKey === undefined ? placing : orStarted(placing, fit, admit);
         },
         hasMembers: async () => (await candidates()).length > 0,
         line: () => lineOf(directory, pool, spec),
@@ -157,6 +158,27 @@ function lineOf<Admitted>(
   return line;
 }
 
+/**
+ * The child that a key has started needs no slot, so any member of a full pool answers with it.
+ *
+ * @throws the error of the placement where the key has started none.
+ */
+async function orStarted<T>(
+  placing: Promise<T>,
+  members: readonly Member[],
+  admit: (member: Member) => Promise<Admission<T>>,
+): Promise<T> {
+  try {
+    return await placing;
+  } catch (error) {
+    const [member] = shuffled(members);
+    if (!(error instanceof CapacityError) || !member) throw error;
+    const admission = await admit(member);
+    if ("admitted" in admission) return admission.admitted;
+    throw error;
+  }
+}
+
 /** Asks one member to admit the child: the only step that can start it. */
 async function tryMember<Admitted>(
   member: MemberClient<Admitted>,
@@ -174,7 +196,7 @@ async function tryMember<Admitted>(
     throw PoolError.of(
       "member_lost",
       `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
-      { cause: error },
+      { admitted: "unknown", cause: error },
     );
   }
 }

@@ -1,16 +1,23 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
+import { REQUEST_HEADER } from "../../../openapi/bodies.ts";
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
 import type { Child as ChildInfo, Count, SlotCount, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
+import { neverSent } from "../http/faults.ts";
 import { readSlotEvents } from "../http/read-events.ts";
 import { type ChildSpecInput, postSpec } from "../http/send-spec.ts";
+import { Deadline } from "../time/deadline.ts";
+import { pause } from "../time/pause.ts";
 import { type ChildFilter, type PlaceOptions, type PoolChildList, queryOf } from "./access.ts";
 import type { Member } from "./members.ts";
 import type { Page, PageOf } from "./pages.ts";
 
 /** 10 seconds for an admission; a member that says nothing for this long is lost. */
 const ADMIT_TIMEOUT_MS = 10_000;
+/** A try whose answer was lost is sent again 3 times within that time, first after 50 ms. */
+const REPEATS = 3;
+const FIRST_PAUSE_MS = 50;
 
 type ChildList = Pick<PoolChildList, "children" | "nextCursor">;
 
@@ -70,12 +77,14 @@ export class RemoteMember implements MemberClient<Answer> {
   readonly name: string;
   readonly #url: string;
   readonly #version: string;
+  readonly #boot: string | undefined;
   readonly #client: Client;
 
-  constructor({ name, url, version }: Member, client: Client) {
+  constructor({ name, url, version, boot }: Member, client: Client) {
     this.name = name;
     this.#url = url;
     this.#version = version;
+    this.#boot = boot;
     this.#client = client;
   }
 
@@ -134,11 +143,34 @@ export class RemoteMember implements MemberClient<Answer> {
     if (answer.status !== 204) throw await this.#client.problem(answer);
   }
 
-  admit({ pool, spec, lifetime, slot, ...options }: AdmissionRequest) {
-    return postSpec(this.#client, `${this.#url}/${lifetime === "call" ? "call" : "children"}`, {
-      ...options,
-      spec: Object.assign({ pool, slot }, spec),
-      timeoutMs: ADMIT_TIMEOUT_MS,
-    });
+  /**
+   * A try whose answer was lost is sent again, to the same process: it remembers the request, and
+   * answers with the child that the first one started, or starts it.
+   */
+  async admit({ pool, spec, lifetime, slot, ...options }: AdmissionRequest) {
+    const url = `${this.#url}/${lifetime === "call" ? "call" : "children"}`;
+    const deadline = new Deadline(spec.deadlineMs);
+    const tryUntil = new Deadline(ADMIT_TIMEOUT_MS);
+    const id = crypto.randomUUID();
+    let lost: unknown;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await postSpec(this.#client, url, {
+          ...options,
+          spec: Object.assign({ pool, slot }, spec, attempt > 0 && deadline.forSpec),
+          timeoutMs: Math.max(1, tryUntil.remainingMs),
+          headers:
+            this.#boot === undefined ? {} : { [REQUEST_HEADER]: `${this.#boot}.${id}.${attempt}` },
+        });
+      } catch (error) {
+        // A refused connection says nothing about the try before.
+        if (attempt === 0 && (error instanceof PoolError || neverSent(error))) throw error;
+        lost ??= error;
+        const pauseMs = FIRST_PAUSE_MS * 2 ** attempt;
+        const isOver = attempt === REPEATS || pauseMs >= tryUntil.remainingMs;
+        if (isOver || this.#boot === undefined || options.signal?.aborted) throw lost;
+        await pause(pauseMs, options.signal);
+      }
+    }
   }
 }

@@ -13,6 +13,11 @@ export interface Member {
   readonly version: string;
   /** The keys of a child spec that it accepts. Default: those of version 0.1.0. */
   readonly specKeys?: readonly string[] | undefined;
+  /**
+   * 16 hexadecimal digits that name the member's process, so that a request is repeated at no other
+   * one. Undefined for a member that does not remember requests.
+   */
+  readonly boot?: string | undefined;
 }
 
 /** A watched list of members. It answers from memory; only the first answer may take time. */

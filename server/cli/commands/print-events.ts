@@ -100,5 +100,6 @@ export async function printEvents(
   } finally {
     bar.clear();
   }
-  throw PoolError.of("member_lost", "the stream ended before its terminal event");
+  const detail = "the stream ended before its terminal event";
+  throw PoolError.of("member_lost", detail, { admitted: true });
 }

@@ -26,6 +26,7 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     ...(stdin !== undefined && { stdin: await stdinOf(stdin, command === "call") }),
     ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
     ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
+    ...(values.idempotencyKey !== undefined && { idempotencyKey: values.idempotencyKey }),
     ...(values.link && { link: true }),
     // Each event keeps its bytes; a spec from --json may ask for text.
     outputEncoding: base.outputEncoding ?? "base64",

@@ -60,6 +60,15 @@ export const MEMBER_OPTIONS = {
     default: 60_000,
     reload: true,
   },
+  idempotencyMs: {
+    value: "MS",
+    doc:
+      "Milliseconds for which an idempotency key names the child that it has started. " +
+      "Consul keeps about 450 bytes for each key until then.",
+    schema: whole(1, WEEK_MS),
+    default: 3_600_000,
+    reload: true,
+  },
   deadlineMs: {
     value: "MS",
     doc: "Deadline in milliseconds of calls that name none. Placed children have none.",

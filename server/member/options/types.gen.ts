@@ -28,6 +28,11 @@ export interface TableOptions {
    */
   readonly rememberMs?: number | undefined;
   /**
+   * Milliseconds for which an idempotency key names the child that it has started. Consul
+   * keeps about 450 bytes for each key until then. A reload takes it. Default 3600000.
+   */
+  readonly idempotencyMs?: number | undefined;
+  /**
    * Deadline in milliseconds of calls that name none. Placed children have none. A reload
    * takes it. Default 300000.
    */

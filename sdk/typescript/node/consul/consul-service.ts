@@ -22,10 +22,18 @@ export function metaOf({
   sandbox,
   version,
   specKeys,
+  boot,
 }: Member): Record<string, string> {
   const scheme = new URL(url).protocol.slice(0, -1);
   const maxChildren = Object.entries(pools).map(([pool, max]) => [MAX_CHILDREN + pool, `${max}`]);
-  const meta = { member: name, version, sandbox, scheme, ...Object.fromEntries(maxChildren) };
+  const meta: Record<string, string> = {
+    member: name,
+    version,
+    sandbox,
+    scheme,
+    ...(boot !== undefined && { boot }),
+    ...Object.fromEntries(maxChildren),
+  };
   const isFull = Object.keys(meta).length >= MAX_PAIRS;
   return specKeys && !isFull ? { ...meta, spec: specKeys.join(" ") } : meta;
 }
@@ -69,6 +77,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
     sandbox: SANDBOX_LEVELS.find((level) => level === meta.sandbox) ?? "none",
     version: meta.version ?? "unknown",
     ...(meta.spec !== undefined && { specKeys: meta.spec.split(" ") }),
+    boot: meta.boot,
     passing: Checks.every(({ Status }) => Status === "passing"),
   };
 }

@@ -46,7 +46,7 @@ export function fitting(
   );
 }
 
-/** What a spec needs of a member: specs with the same needs fit the same members. */
+/** The needs of a spec. Specs with the same needs fit the same members. */
 export function demandsOf(spec: ChildSpecInput): (string | undefined)[] {
   return [spec.sandbox, ...newKeysOf(spec).sort()];
 }

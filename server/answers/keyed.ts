@@ -1,0 +1,76 @@
+/** Calls with a key: a repeated one is answered with the child that the first one started. */
+import { messageOf, PoolError } from "../../openapi/errors.ts";
+import { memberOfChild } from "../../openapi/names.ts";
+import { AlreadyStarted, KeyedStart } from "../supervisor/once/keyed-starts.ts";
+
+/** An entry may come, or turn out to be of a child that never ran, while a call is placed. */
+const ROUNDS = 4;
+
+interface Answering<T> {
+  /** Places a child, and answers with it. */
+  place(): Promise<T>;
+  /** Answers with the child of this id, which the key has started before. */
+  attach(child: string): Promise<T>;
+}
+
+/**
+ * Answers a call, with the child that its key has started if there is one.
+ *
+ * @param keyed the start that the key allows; undefined for a call without a key.
+ * @throws {PoolError} as `place` and {@link KeyedStart.child}; `events_expired` when the child is
+ *   forgotten; `member_lost` when its member is away, or has restarted.
+ */
+export async function oncePerKey<T>(
+  keyed: KeyedStart | undefined,
+  { place, attach }: Answering<T>,
+): Promise<T> {
+  if (!keyed) return place();
+  for (let round = 0; round < ROUNDS; round++) {
+    const child = await keyed.child();
+    try {
+      return await (child === undefined ? place() : attach(child));
+    } catch (error) {
+      if (child === undefined) {
+        if (!(error instanceof AlreadyStarted)) throw error;
+      } else if (isUnknown(error) && error.admitted === false) await keyed.forget(child);
+      else throw goneOf(child, error);
+    }
+  }
+  throw KeyedStart.unsettled();
+}
+
+/**
+ * The spec of a request, with the key that its header gives.
+ *
+ * @throws {PoolError} `invalid_request` where the spec has another key.
+ */
+export function keyedBy<S extends { readonly idempotencyKey?: string | undefined }>(
+  header: string | undefined,
+  spec: S,
+): S {
+  if (header === undefined) return spec;
+  const { idempotencyKey = header } = spec;
+  if (idempotencyKey === header) return { ...spec, idempotencyKey };
+  const message = "expected the key of the header Idempotency-Key; got another one";
+  throw PoolError.of("invalid_request", `/idempotencyKey: ${message}`, {
+    fields: [{ path: "/idempotencyKey", message }],
+  });
+}
+
+const isUnknown = (error: unknown): error is PoolError =>
+  error instanceof PoolError && error.code === "child_not_found";
+
+/** The error for a child that a key names, and that no member shows. */
+function goneOf(child: string, error: unknown): unknown {
+  const isLost = !(error instanceof PoolError) || error.code === "member_lost";
+  if (!isLost && !isUnknown(error)) return error;
+  const detail = `the key names child ${child} of member ${memberOfChild(child)}`;
+  if (isUnknown(error) && error.admitted === true)
+    return PoolError.of("events_expired", `${detail}, which has ended and is no longer kept`, {
+      admitted: true,
+    });
+  return PoolError.of("member_lost", `${detail}: ${messageOf(error)}`, {
+    admitted: "unknown",
+    cause: error,
+  });
+}

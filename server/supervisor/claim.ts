@@ -1,0 +1,21 @@
+/** A caller's claim to a slot, and what comes with it. */
+import type { Uploads } from "../workspace/uploads.ts";
+import type { KeyedStart } from "./once/keyed-starts.ts";
+
+export interface Claim {
+  /**
+   * The caller: the name of its token. Without tokens all callers count as one. The queue serves
+   * callers in turn.
+   */
+  readonly client: string;
+  /** A slot that the caller was granted; undefined to take a free one. */
+  readonly slot?: string | undefined;
+  /** The parts that came beside the spec. */
+  readonly uploads?: Uploads | undefined;
+  /** Is called with the caller's position in the queue, at first and when it changes. */
+  readonly onPosition?: ((position: number) => void) | undefined;
+  /** Aborts when the caller leaves, which ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** The start that the caller's key allows. Default: no key. */
+  readonly keyed?: KeyedStart | undefined;
+}

@@ -4,18 +4,25 @@ import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/supervisor.ts";
-import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
+import {
+  childrenOf,
+  supervisorOf,
+  type ThisMember,
+  tasksOf,
+  type VisibleChildren,
+} from "../supervisor/this-member.ts";
 import { slotEvents } from "./events.ts";
 
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
  * that the spec is valid.
  *
- * @param caller the name by which the queue takes turns, and the uploads of the request.
+ * @param caller the name by which the queue takes turns, the uploads of the request, and the
+ *   children that it sees.
  */
 export function ownMember(
   member: ThisMember,
-  caller: Pick<Claim, "client" | "uploads">,
+  { sees, ...caller }: Pick<Claim, "client" | "uploads"> & Pick<VisibleChildren, "sees">,
 ): MemberClient<Child> {
   return {
     name: member.name,
@@ -23,7 +30,7 @@ export function ownMember(
     tasks: async (pool) => tasksOf(member, [pool]),
     children: async (pool, filter) => {
       supervisorOf(member, pool);
-      return childrenOf(member, [pool], filter);
+      return childrenOf(member, [pool], { ...filter, sees });
     },
     async *requestSlot({ pool, waitMs = 0, sandbox }, signal) {
       const waiter = supervisorOf(member, pool).request(waitMs, caller.client, sandbox);

@@ -1,8 +1,9 @@
 /** The pools, over all members: this member as the gateway. */
 import type { Context } from "hono";
 import * as routes from "../../openapi/routes.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
-import { isPermitted } from "../access/permissions.ts";
+import { isPermitted, seesChild } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough } from "../answers/gateway.ts";
 import { ownMember } from "../answers/own-member.ts";
@@ -67,6 +68,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
  */
 function accessFor(c: Context<Bindings>, options: AppOptions) {
   const { caller, uploads } = c.var;
-  const own = ownMember(options, { client: caller.name, uploads });
+  const sees = (child: ChildInfo) => seesChild(c, child);
+  const own = ownMember(options, { client: caller.name, uploads, sees });
   return options.access.as(c.req.header("authorization"), own);
 }

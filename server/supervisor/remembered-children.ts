@@ -11,7 +11,8 @@ const MAX_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {
   readonly #timers = new Map<Child, NodeJS.Timeout>();
-  readonly #forgottenIds = new Set<string>();
+  /** The owners of forgotten children by the children's ids. */
+  readonly #forgotten = new Map<string, string>();
   readonly #onForget: (child: Child) => void;
 
   /** @param onForget is called with each child that is no longer kept. */
@@ -42,9 +43,9 @@ export class RememberedChildren {
     }
   }
 
-  /** Whether a child of this id was kept and has been forgotten. */
-  hasForgotten(id: string): boolean {
-    return this.#forgottenIds.has(id);
+  /** The owner of a child that was kept and has been forgotten; undefined for another id. */
+  ownerOfForgotten(id: string): string | undefined {
+    return this.#forgotten.get(id);
   }
 
   /** Forgets all children. */
@@ -56,9 +57,9 @@ export class RememberedChildren {
     clearTimeout(this.#timers.get(child));
     this.#timers.delete(child);
     child.close();
-    this.#forgottenIds.add(child.id);
-    if (this.#forgottenIds.size > MAX_FORGOTTEN_IDS)
-      this.#forgottenIds.delete(this.#forgottenIds.values().next().value as string);
+    this.#forgotten.set(child.id, child.info.owner);
+    if (this.#forgotten.size > MAX_FORGOTTEN_IDS)
+      this.#forgotten.delete(this.#forgotten.keys().next().value as string);
     this.#onForget(child);
   }
 }

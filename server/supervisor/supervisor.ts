@@ -146,9 +146,9 @@ export class Supervisor {
     return this.#children.get(id);
   }
 
-  /** Whether a child of this id has ended and been forgotten. */
-  hasForgotten(id: string): boolean {
-    return this.#remembered.hasForgotten(id);
+  /** The owner of a child that has ended and been forgotten; undefined for another id. */
+  ownerOfForgotten(id: string): string | undefined {
+    return this.#remembered.ownerOfForgotten(id);
   }
 
   /** Resolves when the children that run now have ended, their terminal events in their logs. */

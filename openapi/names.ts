@@ -8,6 +8,11 @@ export const NAME_RULE = "1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or
 /** The id of a child or a slot: the name of its member, a dot, and 32 hexadecimal digits. */
 export const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/;
 
+/** The member of the child in a URL, by the child's id; undefined for a URL without a child. */
+export function memberInUrl(url: string): string | undefined {
+  return /^[^?]*\/children\/([\w-]+)\.[0-9a-f]{32}(?=[/?]|$)/.exec(url)?.[1];
+}
+
 /** The name of the member that owns a child: the first part of the child's id. */
 export function memberOfChild(id: string): string {
   return id.slice(0, id.lastIndexOf("."));

@@ -2,12 +2,15 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
-import type { SandboxLevel } from "../openapi/limits.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
-import { NodeTransport } from "../sdk/typescript/node/transport.ts";
+import { addressOf } from "../sdk/typescript/node/consul/consul-options.ts";
+import { MEMBER_DOMAIN, NodeTransport } from "../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
+import type { Member } from "../sdk/typescript/placement/members.ts";
+import { isLoopback, isReadable } from "../sdk/typescript/trust/loopback.ts";
+import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
 import { openAuth } from "./access/auth.ts";
-import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
+import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
@@ -78,11 +81,17 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
   const membership = membershipOf(settings);
-  const transport = new NodeTransport(tls?.client);
+  const transport = new NodeTransport(tls?.client, settings.tls?.memberDomain ?? MEMBER_DOMAIN);
   const client = new Client(transport);
   onFailure(() => client.close());
   tls?.onChange(() => transport.identify(tls.client));
-  const access = new DirectAccess<never>(client, membership);
+  const trusted = new TrustedMembers(membership, {
+    httpsOnly: tls !== undefined,
+    insecure: settings.insecure === true,
+    self,
+    log: (message) => log("warn", message),
+  });
+  const access = new DirectAccess<never>(client, trusted);
   onFailure(() => access.close());
   const limits = {
     rateLimit: new RateLimit(settings.maxRate),
@@ -109,7 +118,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
       secure: tls !== undefined,
     }),
   });
-  warnOfRisks(settings, sandbox.level, auth !== undefined);
+  warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
 }
 
@@ -136,7 +145,11 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
 }
 
 /** Warns the operator of options that give up protection. */
-function warnOfRisks({ host, log }: Settings, sandbox: SandboxLevel, authenticated: boolean) {
+function warnOfRisks(
+  { host, consul, log }: Settings,
+  { url, sandbox }: Member,
+  { authenticated }: { readonly authenticated: boolean },
+) {
   const warn = (message: string) => log("warn", message);
   if (sandbox === "no-cgroup")
     warn(
@@ -150,4 +163,8 @@ function warnOfRisks({ host, log }: Settings, sandbox: SandboxLevel, authenticat
       `listening on ${host} without authentication (--insecure): ` +
         "whoever reaches this port runs programs here",
     );
+  if (authenticated && isReadable(url))
+    warn(`serving ${url} without TLS: others on the network can read callers' tokens`);
+  if (consul?.token !== undefined && isReadable(addressOf(consul).href))
+    warn(`Consul at ${consul.address} is asked over http: others can read its token`);
 }

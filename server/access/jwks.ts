@@ -12,7 +12,7 @@ import {
 } from "jose";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { PoolNameSchema } from "../../openapi/schemas/names.ts";
-import { isLoopback } from "./browser-guard.ts";
+import { isLoopback } from "../../sdk/typescript/trust/loopback.ts";
 import { Caller, SCOPES } from "./caller.ts";
 
 export interface JwksOptions {

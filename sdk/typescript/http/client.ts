@@ -2,7 +2,7 @@
 import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { Multipart, type Part } from "./multipart.ts";
-import type { Answer, Body, Transport } from "./transport.ts";
+import type { Answer, Body, Transport, TransportRequest } from "./transport.ts";
 
 export type { Answer } from "./transport.ts";
 
@@ -37,6 +37,8 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** A key that the JSON answer has. Default: any JSON will do. */
   readonly key?: string | undefined;
+  /** As in {@link TransportRequest}. */
+  readonly member?: string | undefined;
   /** Ends the request, and closes its connection. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for the head of the answer to arrive; 0 for no limit. Default 10,000. */
@@ -84,6 +86,7 @@ export class Client {
           ...options.headers,
         },
         body,
+        member: options.member,
         signal,
         timeoutMs: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
       })
@@ -149,7 +152,6 @@ export class Client {
 }
 
 const isRaw = (accept: string) => accept === "application/octet-stream";
-
 const formOf = ({ status, headers }: Answer) =>
   `HTTP ${status} with ${headers.get("content-type") ?? "no content type"}`;
 

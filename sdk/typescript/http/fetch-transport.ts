@@ -22,7 +22,10 @@ export class FetchTransport implements Transport {
     this.#fetch = fetch;
   }
 
-  async send(url: string, { body, signal, timeoutMs, ...rest }: TransportRequest): Promise<Answer> {
+  async send(
+    url: string,
+    { body, signal, timeoutMs, method, headers }: TransportRequest,
+  ): Promise<Answer> {
     if (this.#closed) throw PoolError.of("member_lost", "the client is closed");
     const controller = new AbortController();
     const abort = () => controller.abort(signal?.reason);
@@ -39,7 +42,8 @@ export class FetchTransport implements Transport {
     const fetch = this.#fetch;
     try {
       const response = await fetch(url, {
-        ...rest,
+        method,
+        headers,
         body:
           body instanceof Multipart
             ? body.blob()

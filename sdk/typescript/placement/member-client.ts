@@ -65,6 +65,7 @@ export class RemoteMember implements MemberClient<Answer> {
   async load(pool: string, signal: AbortSignal) {
     const { pools } = await this.#client.json<Count>(`${this.#url}/children/count`, {
       signal,
+      member: this.name,
       key: "pools",
     });
     const load = pools && Object.hasOwn(pools, pool) ? pools[pool] : undefined;
@@ -73,13 +74,15 @@ export class RemoteMember implements MemberClient<Answer> {
   }
 
   tasks(pool: string, signal: AbortSignal): Promise<Tasks> {
-    return this.#client.json(`${this.#url}/tasks${queryOf({ pool })}`, { signal });
+    const url = `${this.#url}/tasks${queryOf({ pool })}`;
+    return this.#client.json(url, { signal, member: this.name });
   }
 
   async children(pool: string, filter: ChildFilter & Page, signal: AbortSignal) {
     const url = `${this.#url}/children${queryOf({ ...filter, pool })}`;
     const { children, nextCursor } = await this.#client.json<ChildList>(url, {
       signal,
+      member: this.name,
       key: "children",
     });
     return { entries: children, nextCursor };
@@ -91,6 +94,7 @@ export class RemoteMember implements MemberClient<Answer> {
       body,
       accept: "text/event-stream",
       signal,
+      member: this.name,
     });
     if (answer.status !== 200) throw await this.#client.problem(answer);
     yield* readSlotEvents(answer.body);
@@ -99,6 +103,7 @@ export class RemoteMember implements MemberClient<Answer> {
   admit({ pool, spec, lifetime, slot, ...options }: AdmissionRequest) {
     return postSpec(this.#client, `${this.#url}/${lifetime === "call" ? "call" : "children"}`, {
       ...options,
+      member: this.name,
       spec: Object.assign({ pool, slot }, spec),
       timeoutMs: ADMIT_TIMEOUT_MS,
     });

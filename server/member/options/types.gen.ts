@@ -85,7 +85,10 @@ export interface TableOptions {
   readonly advertise?: string | undefined;
   /** This member's name, unique among the members. */
   readonly name?: string | undefined;
-  /** Listen beyond loopback although callers need not show who they are. */
+  /**
+   * Listen beyond loopback although callers need not show who they are, and send callers'
+   * tokens to other members in clear where those serve http.
+   */
   readonly insecure?: boolean | undefined;
 }
 

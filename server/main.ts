@@ -14,7 +14,7 @@ import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
-import { openTls } from "./http/tls.ts";
+import { openTls, type TlsFiles } from "./http/tls.ts";
 import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
 import { MemberPools } from "./member/member-pools.ts";
@@ -68,7 +68,8 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
-  const pools = new MemberPools(sandbox, runtimes);
+  const pools = new MemberPools(sandbox, runtimes, (client) => auth?.quotasOf(client) ?? {});
+  auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
     fetch: (request, env) => app.fetch(request, env),
@@ -81,17 +82,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
   const membership = membershipOf(settings);
-  const transport = new NodeTransport(tls?.client, settings.tls?.memberDomain ?? MEMBER_DOMAIN);
-  const client = new Client(transport);
+  const client = clientOf(tls, settings);
   onFailure(() => client.close());
-  tls?.onChange(() => transport.identify(tls.client));
-  const trusted = new TrustedMembers(membership, {
-    httpsOnly: tls !== undefined,
-    insecure: settings.insecure === true,
-    self,
-    log: (message) => log("warn", message),
-  });
-  const access = new DirectAccess<never>(client, trusted);
+  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
   onFailure(() => access.close());
   const limits = {
     rateLimit: new RateLimit(settings.maxRate),
@@ -124,6 +117,23 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
 
 function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
   return consul ? new ConsulMembership(consul, log) : registry.membership();
+}
+
+/** The client for the other members, which proves them by their certificates. */
+function clientOf(files: TlsFiles | undefined, { tls }: Settings): Client {
+  const transport = new NodeTransport(files?.client, tls?.memberDomain ?? MEMBER_DOMAIN);
+  files?.onChange(() => transport.identify(files.client));
+  return new Client(transport);
+}
+
+/** The members of the registry that this one may ask. */
+function trustedIn(membership: Membership, { tls, insecure, log }: Settings, self: Member) {
+  return new TrustedMembers(membership, {
+    httpsOnly: tls?.certFile !== undefined,
+    insecure: insecure === true,
+    self,
+    log: (message) => log("warn", message),
+  });
 }
 
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {

@@ -1,4 +1,5 @@
 /** Describes a caller: its name, and what it may do in which pools. */
+import type { Quotas } from "./quotas.ts";
 
 /**
  * `call` allows placing children, and following and stopping one's own. `observe` allows looking at
@@ -15,10 +16,12 @@ export interface Grant {
 export class Caller {
   /** The name that the log and the refusals show. It owns the children that the caller places. */
   readonly name: string;
+  readonly quotas: Quotas;
   readonly #grant: Grant;
 
-  constructor(name: string, grant: Grant) {
+  constructor(name: string, grant: Grant, quotas: Quotas = {}) {
     this.name = name;
+    this.quotas = quotas;
     this.#grant = grant;
   }
 

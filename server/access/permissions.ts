@@ -77,7 +77,7 @@ export function checkCaller(
     const pool = c.req.param("pool");
     if (pool !== undefined) permit(c, pool);
     if (need.stream) {
-      const close = streams.open(`${need.stream} ${client}`);
+      const close = streams.open(`${need.stream} ${client}`, caller.quotas.maxStreams);
       if (!close)
         throw PoolError.of(
           "too_many_requests",
@@ -89,7 +89,7 @@ export function checkCaller(
   };
 }
 
-/** What the permissions of a child depend on. */
+/** The facts on which the permissions of a child depend. */
 type Owned = Pick<ChildInfo, "pool" | "owner">;
 
 /** Whether the caller may see the child: `observe` sees the pool's children, `call` its own. */

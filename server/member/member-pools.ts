@@ -3,6 +3,8 @@
  */
 import { join } from "node:path";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { Quotas } from "../access/quotas.ts";
+import { Shares } from "../access/shares.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import { Fence } from "../sandbox/fence.ts";
@@ -11,7 +13,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
 import type { Settings } from "./check-options.ts";
-import { confinementOf } from "./pool-options.ts";
+import { confinementOf, slotsPerCaller } from "./pool-options.ts";
 
 type Pools = Settings["pools"];
 type Runtimes = ReadonlyMap<string, RuntimeRegistry>;
@@ -29,10 +31,25 @@ export class MemberPools {
   /** When the registry knew this member last; undefined before it did. */
   #passedAt: number | undefined;
   #madeFences = 0;
+  /** The most children of one caller in all pools; 0 for no bound. */
+  #maxChildrenPerCaller = 0;
+  readonly #shares: Shares;
 
-  constructor(sandbox: Sandbox, runtimes: PoolRuntimes) {
+  /** @param quotasOf the quotas of a caller by its name. */
+  constructor(sandbox: Sandbox, runtimes: PoolRuntimes, quotasOf: (client: string) => Quotas) {
     this.#sandbox = sandbox;
     this.#runtimes = runtimes;
+    this.#shares = new Shares({
+      limitsOf: (client, pool) => {
+        const { maxSlots, maxChildren } = quotasOf(client);
+        const served = this.#served.get(pool);
+        return {
+          inPool: maxSlots ?? (served && slotsPerCaller(served)),
+          inAllPools: maxChildren ?? (this.#maxChildrenPerCaller || undefined),
+        };
+      },
+      onFree: () => this.serveWaiting(),
+    });
   }
 
   /**
@@ -67,6 +84,8 @@ export class MemberPools {
     const before = this.#served;
     const { pools, graceMs, rememberMs, deadlineMs: defaultDeadlineMs } = settings;
     this.#served = pools;
+    this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
+    const shares = this.#shares;
     const sandbox = this.#sandbox;
     const { folder } = sandbox;
     for (const [pool, options] of pools) {
@@ -87,10 +106,16 @@ export class MemberPools {
       else
         this.supervisors.set(
           pool,
-          new Supervisor({ pool, member: name, url, sandbox, folder, ...changeable }),
+          new Supervisor({ pool, member: name, url, sandbox, folder, shares, ...changeable }),
         );
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
+    this.serveWaiting();
+  }
+
+  /** Grants free slots to callers that wait: a caller's quota may have room again. */
+  serveWaiting(): void {
+    for (const { slots } of this.supervisors.values()) slots.serve();
   }
 
   /** Notes that the registry knows this member. @param atMs as of {@link Fence.renew}. */

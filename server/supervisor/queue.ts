@@ -20,9 +20,14 @@ export class Queue<T> {
     this.#size += 1;
   }
 
-  /** Takes the next item. Its client's next turn comes after those of the other clients. */
-  shift(): T | undefined {
+  /**
+   * Takes the next item. Its client's next turn comes after those of the other clients.
+   *
+   * @param isNext whether the client may have its turn now; if not, it keeps it. Default: each may.
+   */
+  shift(isNext: (client: string) => boolean = () => true): T | undefined {
     for (const [client, line] of this.#lines) {
+      if (!isNext(client)) continue;
       const item = line.shift();
       this.#lines.delete(client);
       if (line.length > 0) this.#lines.set(client, line);
@@ -30,6 +35,16 @@ export class Queue<T> {
       return item;
     }
     return undefined;
+  }
+
+  /** Takes the last item of the longest line, where this client's line is shorter by 2 or more. */
+  dropFor(client: string): T | undefined {
+    let longest = this.#lines.get(client) ?? [];
+    const own = longest.length;
+    for (const line of this.#lines.values()) if (line.length > longest.length) longest = line;
+    if (longest.length < own + 2) return undefined;
+    this.#size -= 1;
+    return longest.pop();
   }
 
   /** Takes an item out of its line. False when the item does not wait. */

@@ -6,11 +6,10 @@
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
+import { PoolShares, type PoolSharesOptions } from "./slot-shares.ts";
 import { Waiter } from "./waiter.ts";
 
-export interface SlotsOptions {
-  readonly pool: string;
-  readonly member: string;
+export interface SlotsOptions extends PoolSharesOptions {
   /** Children at a time. */
   readonly max: number;
   /** Clients that may wait at a time. */
@@ -36,12 +35,14 @@ export class Slots {
   #options: SlotsOptions;
   readonly #queue = new Queue<Waiter>();
   readonly #granted = new Map<string, Waiter>();
+  readonly #shares: PoolShares;
   #taken = 0;
   #draining = false;
   #positionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
+    this.#shares = new PoolShares(options);
   }
 
   /** The load of the pool here. Its `max` is 0 during a drain. */
@@ -56,12 +57,14 @@ export class Slots {
   /**
    * Takes a free slot. Waiting clients come first.
    *
-   * @throws {PoolError} `at_capacity` with the load, `draining`.
+   * @throws {PoolError} `at_capacity` with the load, `too_many_requests` (a quota), `draining`.
    */
-  take(): SlotLease {
+  take(client: string): SlotLease {
     this.#checkAdmitting();
+    const refusal = this.#shares.refusalOf(client);
+    if (refusal) throw refusal;
     if (!this.#isFree) throw this.#full();
-    return this.#lease(performance.now());
+    return this.#lease(client, performance.now());
   }
 
   /**
@@ -73,8 +76,10 @@ export class Slots {
   claim(id: string, client: string): SlotLease {
     this.#checkAdmitting();
     const { requestedAt } = this.#holderOf(id, client);
+    // The lease comes first: nobody else gets the slot, or the client's share, in between.
+    const lease = this.#lease(client, requestedAt);
     this.#return(id);
-    return this.#lease(requestedAt);
+    return lease;
   }
 
   /** Whether this slot is granted to a client. */
@@ -86,20 +91,23 @@ export class Slots {
   release(id: string, client: string): void {
     this.#holderOf(id, client);
     this.#return(id);
-    this.#serve();
+    this.serve();
   }
 
   /**
-   * Asks for a slot, which is granted at once where one is free.
+   * Asks for a slot, which is granted at once where one is free. A client that has used up its
+   * quota waits for its own children, and lets others pass.
    *
    * @param waitMs milliseconds until the wait ends with `queue_timeout`; 0 to be refused at once.
    * @throws {PoolError} `at_capacity` with the load when no slot is free and `waitMs` is 0 or the
-   *   queue is full; `draining`.
+   *   queue is full; `too_many_requests` (a quota) when `waitMs` is 0; `draining`.
    */
   request(client: string, waitMs: number): Waiter {
     this.#checkAdmitting();
-    const { pool, member, maxQueue } = this.#options;
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
+    const { pool, member } = this.#options;
+    const refusal = this.#shares.refusalOf(client);
+    if (waitMs === 0 && refusal) throw refusal;
+    if (refusal || !this.#isFree) this.#makeRoom(client, waitMs);
     const waiter = new Waiter(client);
     this.#queue.push(client, waiter);
     const endWait = (error: PoolError) => {
@@ -111,7 +119,7 @@ export class Slots {
     const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
     void waiter.settled.then(() => clearTimeout(timer));
     waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
-    this.#serve();
+    this.serve();
     // The new waiter hears its position at once. The positions of the others are unchanged.
     waiter.moveTo([...this.#queue.inOrder()].indexOf(waiter) + 1);
     return waiter;
@@ -125,7 +133,7 @@ export class Slots {
   resize(max: number, maxQueue = this.#options.maxQueue): void {
     this.#draining = false;
     this.#options = { ...this.#options, max, maxQueue };
-    this.#serve();
+    this.serve();
   }
 
   /** Grants no more slots. Refuses waiting clients, and takes back granted slots. */
@@ -137,13 +145,25 @@ export class Slots {
     clearTimeout(this.#positionTimer);
   }
 
-  /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
+  /**
+   * Whether a slot is free. Each slot that comes free is granted at once to a client that waits,
+   * unless all that wait have used up their quotas.
+   */
   get #isFree(): boolean {
     return this.#taken + this.#granted.size < this.#options.max;
   }
 
-  #lease(requestedAt: number): SlotLease {
+  /** In a full queue, the client that waits most often gives up its last wait for another one. */
+  #makeRoom(client: string, waitMs: number): void {
+    if (waitMs > 0 && this.#queue.size < this.#options.maxQueue) return;
+    const dropped = waitMs > 0 ? this.#queue.dropFor(client) : undefined;
+    if (!dropped) throw this.#full();
+    dropped.refuse(this.#full());
+  }
+
+  #lease(client: string, requestedAt: number): SlotLease {
     this.#taken += 1;
+    this.#shares.take(client);
     let freed = false;
     return {
       requestedAt,
@@ -151,24 +171,26 @@ export class Slots {
         if (freed) return;
         freed = true;
         this.#taken -= 1;
-        this.#serve();
+        this.#shares.free(client);
+        this.serve();
       },
     };
   }
 
-  /** Grants the free slots to the next waiters. */
-  #serve(): void {
+  /** Grants the free slots to the next waiters that have not used up their quotas. */
+  serve(): void {
     while (this.#isFree) {
-      const waiter = this.#queue.shift();
+      const waiter = this.#queue.shift((client) => !this.#shares.refusalOf(client));
       if (!waiter) return;
       const { pool, member } = this.#options;
       const id = `${member}.${randomBytes(16).toString("hex")}`;
       const giveBack = () => {
         if (!this.#granted.has(id)) return;
         this.#return(id);
-        this.#serve();
+        this.serve();
       };
       this.#granted.set(id, waiter);
+      this.#shares.take(waiter.client);
       const timer = setTimeout(giveBack, HOLD_MS);
       void waiter.settled.then(() => clearTimeout(timer));
       waiter.leave = giveBack;
@@ -191,8 +213,11 @@ export class Slots {
   }
 
   #return(id: string): void {
-    this.#granted.get(id)?.settle();
+    const waiter = this.#granted.get(id);
+    if (!waiter) return;
     this.#granted.delete(id);
+    waiter.settle();
+    this.#shares.free(waiter.client);
   }
 
   /** Reports the positions soon, once for all changes until then. */

@@ -16,6 +16,7 @@ import {
 import { Child } from "./child.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
+import type { SlotShares } from "./slot-shares.ts";
 import { Slots } from "./slots.ts";
 import type { Waiter } from "./waiter.ts";
 
@@ -25,6 +26,8 @@ export interface SupervisorOptions extends PoolRules {
   readonly maxChildren: number;
   /** Callers that may wait for a slot at a time. */
   readonly maxQueue: number;
+  /** The shares of the callers. Default: a caller may take all slots. */
+  readonly shares?: SlotShares | undefined;
   /** A folder private to the server, for bytes on their way into children and out of them. */
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
@@ -36,7 +39,7 @@ export interface SupervisorOptions extends PoolRules {
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder"
+  "pool" | "member" | "url" | "sandbox" | "folder" | "shares"
 >;
 
 /** A caller's claim to a slot. */
@@ -66,8 +69,8 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    const { pool, member, maxChildren, maxQueue } = options;
-    this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
+    const { pool, member, maxChildren, maxQueue, shares } = options;
+    this.slots = new Slots({ pool, member, max: maxChildren, maxQueue, shares });
   }
 
   /**
@@ -201,7 +204,7 @@ export class Supervisor {
   #admit(checked: CheckedSpec, client: string, slot: string | undefined): Child {
     this.#checkFence();
     const { spec, lifetime, uploads, deadlineMs } = checked;
-    const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
+    const lease = slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client);
     const { pool, member, url, graceMs, folder } = this.options;
     const id = `${member}.${randomBytes(16).toString("hex")}`;
     const child = new Child({

@@ -73,7 +73,7 @@ function on(id: string, way: string): [request: string, body?: object] {
   return way === "POST /signal" ? [request, { signal: "SIGUSR1" }] : [request];
 }
 
-test("a token with call finds no child of another caller, at its member and through others", async () => {
+test("a token with call finds no child of another caller, wherever it asks", async () => {
   const [gate, far] = await startWithTokens();
   const child = await place(gate, "ann");
   expect(child).toMatchObject({ member: "m2", owner: "ann" });
@@ -104,7 +104,7 @@ test("a token with call finds no child of another caller, at its member and thro
     }
 });
 
-test("observe sees another caller's child without its input and variables, and cannot act", async () => {
+test("observe sees another caller's child without its variables, and cannot act", async () => {
   const [gate, far] = await startWithTokens();
   const child = await place(gate, "ann");
   for (const holder of ["watcher", "foreman", "boss"] as const) {

@@ -39,7 +39,7 @@ describe("parseTokens", () => {
     [LINE.replace("scopes=call,observe ", ""), /expected call, observe, admin; got ""/],
     [
       LINE.replace("pools=", "pool="),
-      /expected scopes=\.\.\. and pools=\.\.\.; got "pool=pipeline,gpu"/,
+      /expected scopes=, pools=, maxChildren=, .*, maxStreams=; got "pool=pipeline,gpu"/,
     ],
     [LINE.replace("pipeline,gpu", "pipeline,"), /expected \* or pool names; got ""/],
     [LINE.replace("pipeline,gpu", "*,gpu"), /expected \* or pool names; got "\*"/],
@@ -48,7 +48,10 @@ describe("parseTokens", () => {
       /expected pools=NAME,\.\.\. or pools=\*; got neither/,
     ],
     [`${LINE} pools=gpu`, /expected pools once; got it twice/],
-    [`${LINE} admin`, /expected scopes=\.\.\. and pools=\.\.\.; got "admin"/],
+    [
+      `${LINE} admin`,
+      /expected scopes=, pools=, maxChildren=, maxSlots=, maxRate=, maxStreams=; got "admin"/,
+    ],
     [
       `${LINE}\n${LINE.replace(hash("secret"), hash("other"))}`,
       /^line 2: expected each name once; got ci again$/,

@@ -48,7 +48,8 @@ export async function nobodyIn(pool: string, members: Members): Promise<PoolErro
   if (count > 0)
     return PoolError.of(
       "no_members_available",
-      `pool ${pool}: none of its ${count} members is ready; they start, drain, are lost or not trusted`,
+      `pool ${pool}: none of its ${count} members is ready; ` +
+        "they start, drain, are lost or not trusted",
     );
   const pools = listed(registered.flatMap((member) => Object.keys(member.pools)));
   return PoolError.of("pool_not_found", `no member serves pool ${pool}; the pools are: ${pools}`);

@@ -1,6 +1,8 @@
-/** The options of `dpool token`: what the holder of the new token may do. */
+/** The options of `dpool token`: the rights and the quotas of the new token. */
 import { z } from "zod";
 import { SCOPES } from "../../access/caller.ts";
+import { MAX_QUOTA } from "../../access/quotas.ts";
+import { whole } from "../../member/options/option.ts";
 
 export const TOKEN_OPTIONS = {
   scope: {
@@ -17,6 +19,34 @@ export const TOKEN_OPTIONS = {
     doc: "A pool that the token is for. Repeatable.",
     otherwise: "all pools",
     schema: z.array(z.string()),
+    commands: ["token"],
+  },
+  maxChildren: {
+    value: "N",
+    doc: "Children and held slots of the token at a time, in all pools of a member.",
+    otherwise: "the member's --max-children-per-caller",
+    schema: whole(1, MAX_QUOTA),
+    commands: ["token"],
+  },
+  maxSlots: {
+    value: "N",
+    doc: "Children and held slots of the token at a time, in each pool of a member.",
+    otherwise: "the pool's maxChildrenPerCaller",
+    schema: whole(1, MAX_QUOTA),
+    commands: ["token"],
+  },
+  maxRate: {
+    value: "N",
+    doc: "Requests of the token a second on a member.",
+    otherwise: "the member's --max-rate",
+    schema: whole(1, MAX_QUOTA),
+    commands: ["token"],
+  },
+  maxStreams: {
+    value: "N",
+    doc: "Streams of the token open at a time on a member.",
+    otherwise: "the member's --max-streams",
+    schema: whole(1, MAX_QUOTA),
     commands: ["token"],
   },
 } as const;

@@ -66,7 +66,7 @@ test("another caller's calls succeed while one tries to fill the pool", async ()
   expect(numbers).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
 });
 
-test("a token's quota holds over all pools, and a raised one lets waiting calls go on", async () => {
+test("a quota holds over all pools, and a raised one lets waiting calls go on", async () => {
   const line = `${GREEDY.line.replace("pools=pipeline", "pools=*")} maxRate=1000`;
   const { far, write } = await start({ pools: { pipeline: 3, gpu: 3 } }, `${line} maxChildren=1`);
   const place = (pool: string, more = {}) =>

@@ -489,6 +489,7 @@ describe("JWTs", () => {
       { scope: undefined },
       { pools: undefined },
       { pools: ["gpu"] },
+      { quotas: { maxSlots: 1 }, pools: [] },
     ])
       expect(
         await refusal(jwt({ alg: "ES256", kid: "e" }, claims(more), ec.privateKey)),
@@ -500,6 +501,10 @@ describe("JWTs", () => {
     };
     const [head, , signature] = good.split(".") as [string, string, string];
     const bad: Record<string, [token: string, detail: RegExp]> = {
+      "with a quota that is no number": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ quotas: { maxSlots: "1" } }), ec.privateKey),
+        /expected the token's quotas to be whole numbers by maxChildren, maxSlots/,
+      ],
       expired: [jwt({ alg: "ES256", kid: "e" }, claims({ exp: 1 }), ec.privateKey), /has expired/],
       "without exp": [
         jwt({ alg: "ES256", kid: "e" }, claims({ exp: undefined }), ec.privateKey),

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { newToken, parseTokens, TokenFile } from "../../server/access/tokens.ts";
+import { newToken, parseTokens, TokenFile, tokenFor } from "../../server/access/tokens.ts";
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex");
 const LINE = `ci sha256:${hash("secret")} scopes=call,observe pools=pipeline,gpu`;
@@ -26,7 +26,19 @@ describe("parseTokens", () => {
     expect([boss?.may(["call"], "anything"), boss?.has(["observe"])]).toEqual([true, true]);
   });
 
+  test("reads quotas, which are numbers", () => {
+    const [ci] = parseTokens(`${LINE} maxChildren=3 maxRate=100`).values();
+    expect(ci?.quotas).toEqual({ maxChildren: 3, maxRate: 100 });
+    const quotas = { maxSlots: 2, maxStreams: 7 };
+    const { line } = tokenFor("ci", { scopes: ["call"], pools: ["*"], quotas });
+    expect([...parseTokens(line).values()][0]?.quotas).toEqual(quotas);
+  });
+
   test.each<[string, RegExp]>([
+    ...["0", "-1", "1.5", "1e3", "", "1000001", "x"].map((text): [string, RegExp] => [
+      `${LINE} maxSlots=${text}`,
+      /^line 1: expected maxSlots= and a whole number from 1 to 1000000; got /,
+    ]),
     ["ci", /^line 1: expected sha256: and 64 hexadecimal digits behind ci; got 0 other/],
     [
       `${LINE}\n\nci2 dpool_mySecret scopes=call pools=*`,

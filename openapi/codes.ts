@@ -66,7 +66,7 @@ const TABLE = {
   child_not_found: entry(
     404,
     "There is no such child",
-    "The child never existed, or its member has forgotten it.",
+    "The child never existed, its member has forgotten it, or the caller may not see it.",
   ),
   slot_not_found: entry(
     404,
@@ -133,7 +133,7 @@ const TABLE = {
   too_many_requests: entry(
     429,
     "Too many requests",
-    "The caller sends too many requests, or has too many streams or uploads open.",
+    "The caller sends too many requests, or has as many streams, uploads or children as it may.",
   ),
   function_threw: entry(
     422,

@@ -134,7 +134,9 @@ export function buildDocument() {
     description:
       "Members with a token file or JWTs require it: a token of the file, or a JWT with `sub`, " +
       "`exp`, `scope` (`call`, `observe`, `admin`) and `pools`. An operation that lists several " +
-      "scopes needs one of them; `admin` stands for each.",
+      "scopes needs one of them; `admin` stands for each. `call` reaches the children that the " +
+      "same caller placed. `observe` sees all children of its pools, with their output. A child " +
+      "that the caller may not see is `child_not_found`.",
   });
   for (const [name, header] of Object.entries(HEADERS))
     app.openAPIRegistry.registerComponent("headers", name, header);

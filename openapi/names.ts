@@ -11,6 +11,11 @@ export const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/;
 /** An idempotency key: visible ASCII characters. */
 export const IDEMPOTENCY_KEY = /^[!-~]{1,255}$/;
 
+/** The member of the child in a URL, by the child's id; undefined for a URL without a child. */
+export function memberInUrl(url: string): string | undefined {
+  return /^[^?]*\/children\/([\w-]+)\.[0-9a-f]{32}(?=[/?]|$)/.exec(url)?.[1];
+}
+
 /** The name of the member that owns a child: the first part of the child's id. */
 export function memberOfChild(id: string): string {
   return id.slice(0, id.lastIndexOf("."));

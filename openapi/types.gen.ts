@@ -553,6 +553,8 @@ export interface components {
             member: components["schemas"]["MemberName"];
             /** @description The URL of the child on its own member. */
             url: string;
+            /** @description The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token. */
+            owner: string;
             status: components["schemas"]["ChildStatus"];
             kind: components["schemas"]["ChildKind"];
             /**

@@ -2,17 +2,20 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
-import type { SandboxLevel } from "../openapi/limits.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
-import { NodeTransport } from "../sdk/typescript/node/transport.ts";
+import { addressOf } from "../sdk/typescript/node/consul/consul-options.ts";
+import { MEMBER_DOMAIN, NodeTransport } from "../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
+import type { Member } from "../sdk/typescript/placement/members.ts";
+import { isLoopback, isReadable } from "../sdk/typescript/trust/loopback.ts";
+import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
 import { openAuth } from "./access/auth.ts";
-import { createBrowserGuard, isLoopback } from "./access/browser-guard.ts";
+import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { HeldBytes } from "./http/bodies/held-bytes.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
-import { openTls } from "./http/tls.ts";
+import { openTls, type TlsFiles } from "./http/tls.ts";
 import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
 import { maxConnectionsOf } from "./member/max-connections.ts";
@@ -74,7 +77,11 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
-  const pools = new MemberPools(sandbox, runtimes, accounts.heldBytes);
+  const pools = new MemberPools(
+    { sandbox, runtimes, ...accounts },
+    (client) => auth?.quotasOf(client) ?? {},
+  );
+  auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
     fetch: (request, env) => app.fetch(request, env),
@@ -88,11 +95,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
   pools.serve(prepared, settings, self);
   const membership = membershipOf(settings);
-  const transport = new NodeTransport(tls?.client);
-  const client = new Client(transport);
+  const client = clientOf(tls, settings);
   onFailure(() => client.close());
-  tls?.onChange(() => transport.identify(tls.client));
-  const access = new DirectAccess<never>(client, membership);
+  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
   onFailure(() => access.close());
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
@@ -117,7 +122,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
       secure: tls !== undefined,
     }),
   });
-  warnOfRisks(settings, sandbox.level, auth !== undefined);
+  warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
 }
 
@@ -150,6 +155,23 @@ function startsOf({ keys }: Membership, boot: string, hooks: LocalMember["hooks"
   return { keyedStarts: new KeyedStarts({ keys, ...hooks }), recentStarts: new RecentStarts(boot) };
 }
 
+/** The client for the other members, which proves them by their certificates. */
+function clientOf(files: TlsFiles | undefined, { tls }: Settings): Client {
+  const transport = new NodeTransport(files?.client, tls?.memberDomain ?? MEMBER_DOMAIN);
+  files?.onChange(() => transport.identify(files.client));
+  return new Client(transport);
+}
+
+/** The members of the registry that this one may ask. */
+function trustedIn(membership: Membership, { tls, insecure, log }: Settings, self: Member) {
+  return new TrustedMembers(membership, {
+    httpsOnly: tls?.certFile !== undefined,
+    insecure: insecure === true,
+    self,
+    log: (message) => log("warn", message),
+  });
+}
+
 function runtimesOf({ path, runtimes: configured = {}, tasks, log }: Settings, sandbox: Sandbox) {
   const logWarning = (message: string) => log("warn", message);
   return new PoolRuntimes({ sandbox, path, configured, tasks: new Tasks(tasks), log: logWarning });
@@ -175,7 +197,11 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
 }
 
 /** Warns the operator of options that give up protection. */
-function warnOfRisks({ host, log }: Settings, sandbox: SandboxLevel, authenticated: boolean) {
+function warnOfRisks(
+  { host, consul, log }: Settings,
+  { url, sandbox }: Member,
+  { authenticated }: { readonly authenticated: boolean },
+) {
   const warn = (message: string) => log("warn", message);
   if (sandbox === "no-cgroup")
     warn(
@@ -189,4 +215,8 @@ function warnOfRisks({ host, log }: Settings, sandbox: SandboxLevel, authenticat
       `listening on ${host} without authentication (--insecure): ` +
         "whoever reaches this port runs programs here",
     );
+  if (authenticated && isReadable(url))
+    warn(`serving ${url} without TLS: others on the network can read callers' tokens`);
+  if (consul?.token !== undefined && isReadable(addressOf(consul).href))
+    warn(`Consul at ${consul.address} is asked over http: others can read its token`);
 }

@@ -22,6 +22,7 @@ const reference = {
 };
 const child = {
   ...reference,
+  owner: "ci",
   status: "running",
   kind: "command",
   startedAt: "2026-01-05T09:00:00.000Z",

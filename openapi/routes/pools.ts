@@ -112,8 +112,9 @@ export const listPoolChildren = createRoute({
   security: needs("call", "observe"),
   summary: "List a pool's children on all its members",
   description:
-    "Each member is asked, and has 2 seconds to answer. The children are sorted by `startedAt`, " +
-    "then by `id`, in pages. A child that has ended stays on the list while it is remembered.",
+    "Each member is asked, and has 2 seconds to answer. Without the scope `observe` the list has " +
+    "the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. " +
+    "A child that has ended stays on the list while it is remembered.",
   request: { params, query: z.strictObject(childFilter) },
   responses: ok("One page of the children.", PoolChildListSchema, noPool),
 });

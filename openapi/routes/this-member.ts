@@ -91,9 +91,9 @@ export const listChildren = createRoute({
   security: needs("call", "observe"),
   summary: "List this member's children",
   description:
-    "The children of one pool, or of all pools that the token is for. They are sorted by " +
-    "`startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is " +
-    "remembered.",
+    "The children of one pool, or of all pools that the token is for. Without the scope " +
+    "`observe` these are the caller's own ones. They are sorted by `startedAt`, then by `id`, in " +
+    "pages. A child that has ended stays on the list while it is remembered.",
   request: { query: z.strictObject({ pool: PoolNameSchema.optional(), ...childFilter }) },
   responses: ok("One page of the children.", ChildListSchema, ["pool_not_found"]),
 });

@@ -124,6 +124,7 @@ export type ChildReference = z.infer<typeof ChildReferenceSchema>;
 
 const CHILD = {
   ...REFERENCE_EXAMPLE,
+  owner: "ci",
   status: "running",
   kind: "command",
   startedAt: "2026-01-31T12:00:00.000Z",
@@ -138,6 +139,12 @@ const CHILD = {
 export const ChildSchema = z
   .object({
     ...referenceFields,
+    owner: z
+      .string()
+      .describe(
+        "The caller that placed the child: the name of its token, `jwt:` and the `sub` of its " +
+          "JWT, or `anyone` where callers need no token.",
+      ),
     status: ChildStatusSchema,
     kind: ChildKindSchema,
     startedAt: z.iso.datetime().describe("The time when the child got its slot."),

@@ -6,6 +6,7 @@ import { type Fetch, FetchTransport } from "./http/fetch-transport.ts";
 import type { Transport } from "./http/transport.ts";
 import type { Access } from "./placement/access.ts";
 import { GatewayAccess } from "./placement/gateway-access.ts";
+import { isReadable } from "./trust/loopback.ts";
 
 /** Who is calling. */
 export interface Credentials {
@@ -14,6 +15,8 @@ export interface Credentials {
    * token.
    */
   readonly token?: string | undefined;
+  /** Sends the token also over http beyond loopback, where others can read it. Default false. */
+  readonly insecure?: boolean | undefined;
 }
 
 /** The way to the pools, and who is calling. */
@@ -56,6 +59,23 @@ export function clientFor(transport: Transport, { token }: Credentials): Client 
   return new Client(transport, token === undefined ? undefined : `Bearer ${token}`);
 }
 
+/**
+ * Access through the member at a URL.
+ *
+ * @throws {PoolError} `invalid_request` for another string, or a token that would go in clear.
+ */
+export function gatewayAt(url: string, client: Client, credentials: Credentials): GatewayAccess {
+  const access = new GatewayAccess(client, url);
+  const { token, insecure } = credentials;
+  if (token !== undefined && !insecure && isReadable(url))
+    throw PoolError.of(
+      "invalid_request",
+      "expected an https URL, or a loopback address, for a request with a token; " +
+        `got ${new URL(url).origin}; insecure sends the token in clear`,
+    );
+  return access;
+}
+
 /** @throws {PoolError} `invalid_request` for options that make no sense. */
 export function connectByFetch(
   options: DistributedPoolOptions,
@@ -68,7 +88,7 @@ export function connectByFetch(
     );
   const client = clientFor(new FetchTransport(fetch), options);
   const platform = { localFiles: noLocalFiles, streamOf: webStreamOf };
-  return new Connection(client, new GatewayAccess(client, url), platform);
+  return new Connection(client, gatewayAt(url, client, options), platform);
 }
 
 /** Not every browser has `ReadableStream.from`. */

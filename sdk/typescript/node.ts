@@ -10,15 +10,15 @@ import type {
   FunctionRun as AnyFunctionRun,
 } from "./calls/results.ts";
 import type { Child as AnyChild, Ending as AnyEnding } from "./child.ts";
-import { Connection, type Credentials, clientFor } from "./connection.ts";
+import { Connection, type Credentials, clientFor, gatewayAt } from "./connection.ts";
 import { outputBytes as anyBytes } from "./http/output.ts";
 import type { ConsulOptions } from "./node/consul/consul-options.ts";
 import { LazyMembers } from "./node/consul/lazy-members.ts";
 import { localFiles } from "./node/local-files.ts";
-import { NodeTransport, type TlsIdentity } from "./node/transport.ts";
+import { MEMBER_DOMAIN, NodeTransport, type TlsIdentity } from "./node/transport.ts";
 import { DirectAccess } from "./placement/direct-access.ts";
-import { GatewayAccess } from "./placement/gateway-access.ts";
 import { DistributedPool as AnyPool } from "./pool.ts";
+import { TrustedMembers } from "./trust/trusted-members.ts";
 
 export { bundle } from "./node/bundle.ts";
 export { type ConsulOptions, consulOptionsFrom } from "./node/consul/consul-options.ts";
@@ -30,8 +30,17 @@ type Address =
   | { readonly url: string; readonly consul?: never }
   | { readonly consul: string | ConsulOptions; readonly url?: never };
 
+/** How a member that Consul lists shows who it is. */
+interface MemberTrust {
+  /**
+   * With `consul`: a member NAME that serves https has to show a certificate for `NAME.DOMAIN`.
+   * Default `distributed-pool`.
+   */
+  readonly memberDomain?: string | undefined;
+}
+
 /** The way to the pools, and who is calling. */
-export type DistributedPoolOptions = Address & Credentials & TlsIdentity;
+export type DistributedPoolOptions = Address & Credentials & TlsIdentity & MemberTrust;
 
 /** A handle on a child, whose files are Node streams. */
 export type Child = AnyChild<Readable>;
@@ -60,7 +69,8 @@ export class DistributedPool extends AnyPool<Readable> {
    *   forwards. `consul` is an address or {@link ConsulOptions}: this process watches Consul and
    *   asks the members itself, which saves one hop. `token` says who calls (default: no token).
    *   `ca`, `cert` and `key` are for https, as PEM text or bytes (default: the well-known
-   *   authorities, no client certificate).
+   *   authorities, no client certificate). With one of the three, `consul` asks only members that
+   *   serve https. A token goes over http only to loopback, unless `insecure` is true.
    * @param defaults as for {@link DistributedPool.with}. Default: none.
    * @throws {PoolError} `invalid_request` for neither or both of the two, a malformed address or
    *   token, or certificates that make no sense.
@@ -76,17 +86,28 @@ function connect(options: DistributedPoolOptions): Connection<Readable> {
   const { url, consul } = options ?? {};
   if ((url === undefined) === (consul === undefined))
     throw PoolError.of("invalid_request", "expected exactly one of url, consul");
-  const client = clientFor(new NodeTransport(options), options);
+  const { memberDomain = MEMBER_DOMAIN } = options;
+  const transport = new NodeTransport(options, consul === undefined ? undefined : memberDomain);
+  const client = clientFor(transport, options);
   const access =
     consul === undefined
-      ? new GatewayAccess(client, url)
-      : new DirectAccess<never>(
-          client,
-          new LazyMembers(typeof consul === "string" ? { address: consul } : consul),
-        );
+      ? gatewayAt(url, client, options)
+      : new DirectAccess<never>(client, membersOf(consul, options));
   const streamOf = (bytes: AsyncIterable<Uint8Array>) =>
     Readable.from(bytes, { objectMode: false });
   return new Connection(client, access, { localFiles, streamOf });
+}
+
+/** The members in Consul that are safe to ask for this caller. */
+function membersOf(
+  consul: string | ConsulOptions,
+  { token, insecure, ca, cert, key }: Credentials & TlsIdentity,
+): TrustedMembers {
+  const members = new LazyMembers(typeof consul === "string" ? { address: consul } : consul);
+  return new TrustedMembers(members, {
+    httpsOnly: [ca, cert, key].some((part) => part !== undefined),
+    insecure: insecure === true || token === undefined,
+  });
 }
 
 /**

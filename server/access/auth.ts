@@ -1,8 +1,13 @@
 /** Identifies the caller of a request by its bearer token. */
+import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Caller } from "./caller.ts";
 import { Jwks, type JwksOptions } from "./jwks.ts";
+import type { Quotas } from "./quotas.ts";
 import { type Log, TokenFile } from "./tokens.ts";
+
+/** The quotas of the last 10,000 holders of JWTs are known. */
+const MAX_HOLDERS = 10_000;
 
 export interface AuthOptions {
   /** Path of a token file. */
@@ -13,6 +18,7 @@ export interface AuthOptions {
 export class Auth {
   readonly #tokens: TokenFile | undefined;
   readonly #jwks: Jwks | undefined;
+  readonly #jwtQuotas = new LRUCache<string, Quotas>({ max: MAX_HOLDERS });
 
   /**
    * @throws {PoolError} `invalid_request` for a token file that makes no sense, or a URL as in
@@ -38,8 +44,21 @@ export class Auth {
       );
     const caller = this.#tokens?.callerOf(token);
     if (caller) return caller;
-    if (this.#jwks && token.split(".").length === 3) return this.#jwks.callerOf(token);
-    throw PoolError.of("unauthorized", "the token is not known here");
+    if (!this.#jwks || token.split(".").length !== 3)
+      throw PoolError.of("unauthorized", "the token is not known here");
+    const holder = await this.#jwks.callerOf(token);
+    this.#jwtQuotas.set(holder.name, holder.quotas);
+    return holder;
+  }
+
+  /** The quotas of a caller: those that the token file has now, or those of its last JWT. */
+  quotasOf(name: string): Quotas {
+    return this.#tokens?.quotasOf(name) ?? this.#jwtQuotas.get(name) ?? {};
+  }
+
+  /** Calls back after each change of the token file. */
+  onChange(changed: () => void): void {
+    if (this.#tokens) this.#tokens.onChange = changed;
   }
 
   /** Stops watching the token file. */

@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import type { Http2Bindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
+import { isLoopback } from "../../sdk/typescript/trust/loopback.ts";
 
 export interface BrowserGuardOptions {
   /**
@@ -23,11 +24,6 @@ export interface BrowserGuardOptions {
   readonly secure: boolean;
   /** The origins whose pages may call. */
   corsOrigins(): readonly string[];
-}
-
-/** Whether the host is a loopback address or `localhost`, which only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|\[::1\]|localhost)$/.test(host);
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Describes a caller: its name, and what it may do in which pools. */
+import type { Quotas } from "./quotas.ts";
 
 /**
- * `call` allows placing, stopping and following children. `observe` allows only looking. `admin`
- * allows everything, in all pools.
+ * `call` allows placing children, and following and stopping one's own. `observe` allows looking at
+ * all children. `admin` allows everything, in all pools.
  */
 export const SCOPES = ["call", "observe", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -13,12 +14,14 @@ export interface Grant {
 }
 
 export class Caller {
-  /** The name that the log and the refusals show. */
+  /** The name that the log and the refusals show. It owns the children that the caller places. */
   readonly name: string;
+  readonly quotas: Quotas;
   readonly #grant: Grant;
 
-  constructor(name: string, grant: Grant) {
+  constructor(name: string, grant: Grant, quotas: Quotas = {}) {
     this.name = name;
+    this.quotas = quotas;
     this.#grant = grant;
   }
 

@@ -12,8 +12,9 @@ import {
 } from "jose";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { PoolNameSchema } from "../../openapi/schemas/names.ts";
-import { isLoopback } from "./browser-guard.ts";
-import { Caller, SCOPES } from "./caller.ts";
+import { isLoopback } from "../../sdk/typescript/trust/loopback.ts";
+import { Caller, type Grant, SCOPES } from "./caller.ts";
+import { QUOTA_NAMES, QuotasSchema } from "./quotas.ts";
 
 export interface JwksOptions {
   /** URL of the key set: https, or http on loopback. */
@@ -182,7 +183,7 @@ function reasonOf(error: unknown): string {
   return (isClaim && REASONS[`${error.claim} ${error.reason}`]) || "the token is not valid";
 }
 
-function callerOf({ sub, scope, pools }: JWTPayload): Caller {
+function callerOf({ sub, scope, pools, quotas }: JWTPayload): Caller {
   if (typeof sub !== "string" || sub === "" || sub.length > 255)
     throw PoolError.of("unauthorized", "expected the token to have sub");
   // An issuer also names scopes of other services.
@@ -190,8 +191,15 @@ function callerOf({ sub, scope, pools }: JWTPayload): Caller {
   const names = Array.isArray(pools)
     ? pools.filter((pool): pool is string => PoolNameSchema.safeParse(pool).success)
     : [];
-  return new Caller(`jwt:${sub}`, {
+  const limits = QuotasSchema.safeParse(quotas ?? {});
+  if (!limits.success)
+    throw PoolError.of(
+      "unauthorized",
+      `expected the token's quotas to be whole numbers by ${QUOTA_NAMES.join(", ")}`,
+    );
+  const grant: Grant = {
     scopes: new Set(SCOPES.filter((known) => words.includes(known))),
     pools: pools === "*" ? "*" : new Set(names),
-  });
+  };
+  return new Caller(`jwt:${sub}`, grant, limits.data);
 }

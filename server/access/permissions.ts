@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from "hono";
 import { uploadAt } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Route } from "../../openapi/routes.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
 import type { StreamLimit } from "./rate-limit.ts";
@@ -76,7 +77,7 @@ export function checkCaller(
     const pool = c.req.param("pool");
     if (pool !== undefined) permit(c, pool);
     if (need.stream) {
-      const close = streams.open(`${need.stream} ${client}`);
+      const close = streams.open(`${need.stream} ${client}`, caller.quotas.maxStreams);
       if (!close)
         throw PoolError.of(
           "too_many_requests",
@@ -86,6 +87,27 @@ export function checkCaller(
     }
     await next();
   };
+}
+
+/** The facts on which the permissions of a child depend. */
+type Owned = Pick<ChildInfo, "pool" | "owner">;
+
+/** Whether the caller may see the child: `observe` sees the pool's children, `call` its own. */
+export function seesChild({ var: { caller } }: CallerContext, { pool, owner }: Owned): boolean {
+  return caller.may(["observe"], pool) || (caller.name === owner && caller.may(["call"], pool));
+}
+
+/**
+ * Lets an operation look at a child that the caller sees, or act on its own one.
+ *
+ * @throws {PoolError} `forbidden` where the caller sees the child and may not act on it.
+ */
+export function permitOnChild(c: CallerContext, { pool, owner }: Owned): void {
+  permit(c, pool);
+  const { caller, need } = c.var;
+  if (need.scopes.includes("observe") || caller.name === owner || caller.may(["admin"], pool))
+    return;
+  throw PoolError.of("forbidden", `${caller.name} may not: the child belongs to another caller`);
 }
 
 /** Whether the caller has a scope that the operation needs, in this pool. */

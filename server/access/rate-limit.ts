@@ -23,12 +23,16 @@ export class RateLimit {
     this.#now = now;
   }
 
-  /** Counts a request of the client. Returns false if the request exceeds the client's rate. */
-  take(client: string): boolean {
+  /**
+   * Counts a request of the client. Returns false if the request exceeds the client's rate.
+   *
+   * @param perSecond the client's own rate. Default: that of all clients.
+   */
+  take(client: string, perSecond = this.perSecond): boolean {
     const now = this.#now();
-    const full = this.perSecond * BURST_SECONDS;
+    const full = perSecond * BURST_SECONDS;
     const { tokens, at } = this.#buckets.get(client) ?? { tokens: full, at: now };
-    const refilled = Math.min(full, tokens + ((now - at) / 1_000) * this.perSecond);
+    const refilled = Math.min(full, tokens + ((now - at) / 1_000) * perSecond);
     const allowed = refilled >= 1;
     this.#buckets.set(client, { tokens: allowed ? refilled - 1 : refilled, at: now });
     return allowed;
@@ -53,12 +57,13 @@ export class StreamLimit {
   /**
    * Counts one more stream of the client.
    *
+   * @param max the client's own number of streams. Default: that of all clients.
    * @returns a function that removes the stream from the count, to be called once; undefined if the
    *   client already has the maximum.
    */
-  open(client: string): (() => void) | undefined {
+  open(client: string, max = this.max): (() => void) | undefined {
     const open = this.#open.get(client) ?? 0;
-    if (open >= this.max) return undefined;
+    if (open >= max) return undefined;
     this.#open.set(client, open + 1);
     return () => {
       const rest = (this.#open.get(client) ?? 1) - 1;

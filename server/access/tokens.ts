@@ -7,6 +7,7 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { PoolNameSchema } from "../../openapi/schemas/names.ts";
 import { watchFiles } from "../http/file-watcher.ts";
 import { Caller, SCOPES, type Scope } from "./caller.ts";
+import { QUOTA_NAMES, type Quotas, quotasOf } from "./quotas.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
 
@@ -40,6 +41,8 @@ function requireName(name: string): void {
     throw new Error(`expected a name of letters, digits, . _ @ -; got ${JSON.stringify(name)}`);
 }
 
+const SETTINGS: readonly string[] = ["scopes", "pools", ...QUOTA_NAMES];
+
 function parseLine(line: string): { readonly hash: string; readonly caller: Caller } {
   const [name = "", hash = "", ...settings] = line.split(/\s+/);
   requireName(name);
@@ -52,8 +55,10 @@ function parseLine(line: string): { readonly hash: string; readonly caller: Call
   const values = new Map<string, string>();
   for (const setting of settings) {
     const [key = "", ...value] = setting.split("=");
-    if (key !== "scopes" && key !== "pools")
-      throw new Error(`expected scopes=... and pools=...; got ${JSON.stringify(setting)}`);
+    if (!SETTINGS.includes(key))
+      throw new Error(
+        `expected ${SETTINGS.map((name) => `${name}=`).join(", ")}; got ${JSON.stringify(setting)}`,
+      );
     if (values.has(key)) throw new Error(`expected ${key} once; got it twice`);
     values.set(key, value.join("="));
   }
@@ -62,13 +67,13 @@ function parseLine(line: string): { readonly hash: string; readonly caller: Call
   if (text === undefined) throw new Error("expected pools=NAME,... or pools=*; got neither");
   return {
     hash: hash.slice("sha256:".length),
-    caller: new Caller(name, { scopes, pools: poolsOf(text) }),
+    caller: new Caller(name, { scopes, pools: poolsOf(text) }, quotasOf(values)),
   };
 }
 
 /**
- * Parses a token file. Each line is `NAME sha256:HEX scopes=call,observe pools=pipeline,gpu`; `#`
- * begins a comment.
+ * Parses a token file. Each line is `NAME sha256:HEX scopes=call,observe pools=pipeline,gpu`, and
+ * may have quotas, such as `maxChildren=3`. `#` begins a comment.
  *
  * @returns the callers by the hashes of their tokens.
  * @throws an error that names the line, and says what was expected and what the line has.
@@ -96,19 +101,31 @@ export function parseTokens(text: string): Map<string, Caller> {
   return callers;
 }
 
+/** A new token, which is shown once, and its line for the token file. */
+export interface NewToken {
+  readonly token: string;
+  readonly line: string;
+}
+
+/** The rights of the holder of a new token. */
+export interface TokenGrant {
+  readonly scopes: readonly string[];
+  /** The names of pools, or `*`. */
+  readonly pools: readonly string[];
+  readonly quotas: Quotas;
+}
+
 /**
  * Makes a token of 256 random bits, and its line for the token file.
  *
- * @param pools the names of pools, or `*`.
  * @throws {PoolError} `invalid_request` where a token file would refuse the line.
  */
-export function newToken(
-  name: string,
-  scopes: readonly string[],
-  pools: readonly string[],
-): { readonly token: string; readonly line: string } {
+export function tokenFor(name: string, { scopes, pools, quotas }: TokenGrant): NewToken {
   const token = `dpool_${randomBytes(32).toString("base64url")}`;
-  const settings = `scopes=${scopes.join(",")} pools=${pools.join(",")}`;
+  const words = { scopes: scopes.join(","), pools: pools.join(","), ...quotas };
+  const settings = Object.entries(words)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(" ");
   const line = `${name} sha256:${hashOf(token)} ${settings}`;
   try {
     requireName(name);
@@ -119,11 +136,23 @@ export function newToken(
   return { token, line };
 }
 
+/** A token without quotas. @throws {PoolError} as {@link tokenFor} does. */
+export function newToken(
+  name: string,
+  scopes: readonly string[],
+  pools: readonly string[],
+): NewToken {
+  return tokenFor(name, { scopes, pools, quotas: {} });
+}
+
 export type Log = (level: "info" | "warn" | "error", message: string) => void;
 
 export class TokenFile {
+  /** Is called after each change of the file. */
+  onChange: () => void = () => {};
   readonly #close: () => void;
   #callers = new Map<string, Caller>();
+  #quotas = new Map<string, Quotas>();
 
   /**
    * @throws {PoolError} `invalid_request` for a file that cannot be read, or a line that makes no
@@ -138,6 +167,9 @@ export class TokenFile {
         [file],
         ([text = ""]) => {
           this.#callers = parseTokens(text);
+          const callers = [...this.#callers.values()];
+          this.#quotas = new Map(callers.map(({ name, quotas }) => [name, quotas]));
+          this.onChange();
           if (!first || this.#callers.size === 0)
             say(first ? "warn" : "info", `${this.#callers.size} tokens`);
           first = false;
@@ -162,6 +194,11 @@ export class TokenFile {
    */
   callerOf(token: string): Caller | undefined {
     return this.#callers.get(hashOf(token));
+  }
+
+  /** The quotas of the caller of this name, as the file has them now. */
+  quotasOf(name: string): Quotas | undefined {
+    return this.#quotas.get(name);
   }
 
   /** Stops watching the file. */

@@ -4,18 +4,24 @@ import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";
-import { childrenOf, supervisorOf, type ThisMember, tasksOf } from "../supervisor/this-member.ts";
+import {
+  childrenOf,
+  supervisorOf,
+  type ThisMember,
+  tasksOf,
+  type VisibleChildren,
+} from "../supervisor/this-member.ts";
 
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
  * that the spec is valid.
  *
- * @param caller the name by which the queue takes turns, the uploads of the request, and the start
- *   that its key allows.
+ * @param caller the name by which the queue takes turns, the uploads of the request, the start that
+ *   its key allows, and the children that it sees.
  */
 export function ownMember(
   member: ThisMember,
-  caller: Pick<Claim, "client" | "uploads" | "keyed">,
+  { sees, ...caller }: Pick<Claim, "client" | "uploads" | "keyed"> & Pick<VisibleChildren, "sees">,
 ): MemberClient<Child> {
   return {
     name: member.name,
@@ -23,7 +29,7 @@ export function ownMember(
     tasks: async (pool) => tasksOf(member, [pool]),
     children: async (pool, filter) => {
       supervisorOf(member, pool);
-      return childrenOf(member, [pool], filter);
+      return childrenOf(member, [pool], { ...filter, sees });
     },
     async requestSlots({ pool, waitMs = 0, sandbox, count }, signal) {
       const { client } = caller;

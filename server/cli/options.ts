@@ -1,12 +1,12 @@
 /** The options of commands, one entry each; the options of a member are in `member/`. */
 import { z } from "zod";
 import { ChildStatusSchema } from "../../openapi/schemas/resources.ts";
-import { SCOPES } from "../access/caller.ts";
 import { shown } from "../member/options/faults.ts";
 import { type Option, whole } from "../member/options/option.ts";
 import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import { DEFAULTS } from "../member/options.ts";
 import type { Command } from "./command-table.ts";
+import { TOKEN_OPTIONS } from "./commands/token-options.ts";
 
 export interface CliOption extends Option {
   readonly commands: readonly Command[];
@@ -125,6 +125,17 @@ export const CLI_OPTIONS = {
     doc: "The client certificate's key (PEM).",
     commands: ASKING,
   },
+  insecure: {
+    doc: "Send the token over http beyond loopback too, where others can read it.",
+    schema: z.boolean(),
+    commands: ASKING,
+  },
+  memberDomain: {
+    value: "DOMAIN",
+    doc: "With --consul: a member NAME has to show a certificate for NAME.DOMAIN.",
+    otherwise: "distributed-pool",
+    commands: PLACING,
+  },
   consul: {
     value: "ADDRESS",
     doc:
@@ -216,22 +227,7 @@ export const CLI_OPTIONS = {
     schema: z.boolean(),
     commands: ["call"],
   },
-  scope: {
-    value: "SCOPE",
-    doc:
-      "`call`: place, stop and follow children. `observe`: see. `admin`: everything. " +
-      "Repeatable.",
-    otherwise: "call and observe",
-    schema: z.array(z.enum(SCOPES)),
-    commands: ["token"],
-  },
-  in: {
-    value: "POOL",
-    doc: "A pool that the token is for. Repeatable.",
-    otherwise: "all pools",
-    schema: z.array(z.string()),
-    commands: ["token"],
-  },
+  ...TOKEN_OPTIONS,
 } as const satisfies Readonly<Record<string, CliOption>>;
 
 /** Every command takes this one. */

@@ -13,6 +13,10 @@ export interface TlsOptions {
   readonly clientCaFile?: string | undefined;
   /** The authority that other members' certificates must have. Default: the well-known ones. */
   readonly caFile?: string | undefined;
+  /**
+   * A member NAME has to show a certificate for `NAME.DOMAIN`. Default `distributed-pool`.
+   */
+  readonly memberDomain?: string | undefined;
 }
 
 export class TlsFiles {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { NAME } from "../../openapi/names.ts";
 import { PoolNameSchema } from "../../openapi/schemas/names.ts";
-import { isLoopback } from "../access/browser-guard.ts";
+import { isLoopback } from "../../sdk/typescript/trust/loopback.ts";
 import { RuntimesSchema } from "../runtimes/configured.ts";
 import { Tasks } from "../runtimes/tasks.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";

@@ -3,6 +3,8 @@
  */
 import { join } from "node:path";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { Quotas } from "../access/quotas.ts";
+import { Shares } from "../access/shares.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
@@ -14,10 +16,17 @@ import { probeStart } from "../sandbox/start-probe.ts";
 import { type ChangeableOptions, Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
 import type { Settings } from "./check-options.ts";
-import { confinementOf } from "./pool-options.ts";
+import { confinementOf, slotsPerCaller } from "./pool-options.ts";
 
 type Pools = Settings["pools"];
 type Runtimes = ReadonlyMap<string, RuntimeRegistry>;
+
+interface PoolParts {
+  readonly sandbox: Sandbox;
+  readonly runtimes: PoolRuntimes;
+  /** The account of the memory that callers hold. */
+  readonly heldBytes: HeldBytes;
+}
 
 export class MemberPools {
   /**
@@ -38,11 +47,26 @@ export class MemberPools {
 
   readonly #heldBytes: HeldBytes;
 
-  /** @param heldBytes the account of the memory that callers hold. */
-  constructor(sandbox: Sandbox, runtimes: PoolRuntimes, heldBytes: HeldBytes) {
+  /** The most children of one caller in all pools; 0 for no bound. */
+  #maxChildrenPerCaller = 0;
+  readonly #shares: Shares;
+
+  /** @param quotasOf the quotas of a caller by its name. */
+  constructor({ sandbox, runtimes, heldBytes }: PoolParts, quotasOf: (client: string) => Quotas) {
     this.#heldBytes = heldBytes;
     this.#sandbox = sandbox;
     this.#runtimes = runtimes;
+    this.#shares = new Shares({
+      limitsOf: (client, pool) => {
+        const { maxSlots, maxChildren } = quotasOf(client);
+        const served = this.#served.get(pool);
+        return {
+          inPool: maxSlots ?? (served && slotsPerCaller(served)),
+          inAllPools: maxChildren ?? (this.#maxChildrenPerCaller || undefined),
+        };
+      },
+      onFree: () => this.serveWaiting(),
+    });
   }
 
   /**
@@ -77,9 +101,15 @@ export class MemberPools {
     const before = this.#served;
     const { pools, graceMs, rememberMs, deadlineMs: defaultDeadlineMs } = settings;
     this.#served = pools;
-    const sandbox = this.#sandbox;
-    const { folder } = sandbox;
-    const heldBytes = this.#heldBytes;
+    this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
+    const fixed = {
+      member: name,
+      url,
+      sandbox: this.#sandbox,
+      folder: this.#sandbox.folder,
+      heldBytes: this.#heldBytes,
+      shares: this.#shares,
+    };
     for (const [pool, options] of pools) {
       const changeable: ChangeableOptions = {
         maxChildren: options.maxChildren,
@@ -96,13 +126,15 @@ export class MemberPools {
       };
       const supervisor = this.supervisors.get(pool);
       if (supervisor) supervisor.update(changeable);
-      else
-        this.supervisors.set(
-          pool,
-          new Supervisor({ pool, member: name, url, sandbox, folder, heldBytes, ...changeable }),
-        );
+      else this.supervisors.set(pool, new Supervisor({ ...fixed, pool, ...changeable }));
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
+    this.serveWaiting();
+  }
+
+  /** Grants free slots to callers that wait: a caller's quota may have room again. */
+  serveWaiting(): void {
+    for (const { slots } of this.supervisors.values()) slots.serve();
   }
 
   /** Notes that the registry knows this member. @param atMs as of {@link Fence.renew}. */

@@ -51,6 +51,16 @@ export const PoolOptionsSchema = z
       .max(100_000)
       .default(1_000)
       .describe("Callers that may wait for a slot at a time; 0 for none."),
+    maxChildrenPerCaller: z
+      .union(
+        [z.int().min(1).max(10_000), z.string().regex(/^([1-9]\d?|100)%$/)],
+        "expected a whole number from 1 to 10000, or a percentage such as 50%",
+      )
+      .optional()
+      .describe(
+        "Children and held slots of one caller at a time in this pool, as a number or a " +
+          "percentage of `maxChildren`. A token's `maxSlots` replaces it. Default: no bound.",
+      ),
     limits: z
       .strictObject({
         ...LimitsSchema.shape,
@@ -148,6 +158,14 @@ export const PoolOptionsSchema = z
 
 /** A pool's options with their defaults. */
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
+
+/** The most slots of one caller in the pool, 1 at least; undefined for no bound. */
+export function slotsPerCaller(options: CheckedPool): number | undefined {
+  const { maxChildren, maxChildrenPerCaller: share } = options;
+  return typeof share === "string"
+    ? Math.max(1, Math.floor((maxChildren * Number.parseInt(share, 10)) / 100))
+    : share;
+}
 
 /** The limits and grants of a pool's children. */
 export function confinementOf(options: CheckedPool): Confinement {

@@ -43,7 +43,7 @@ function admission({
     inFlight.touch();
     browserGuard(c);
     const count = (client: string, name: string) => {
-      if (!rateLimit.take(client))
+      if (!rateLimit.take(client, c.var.caller.quotas.maxRate))
         throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
     };
     if (auth) {

@@ -3,7 +3,7 @@ import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath } from "../../openapi/schemas/values.ts";
-import { type CallerContext, permit } from "../access/permissions.ts";
+import { type CallerContext, permitOnChild, seesChild } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";
 import { RemoteChild } from "../answers/remote-child.ts";
@@ -119,7 +119,7 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
 }
 
 /**
- * Finds a child of this member, for a caller who may use its pool. For a child of another member,
+ * Finds a child of this member, for a caller who may see it. For a child of another member,
  * that member checks the caller.
  */
 function finder(options: AppOptions) {
@@ -134,8 +134,12 @@ function finder(options: AppOptions) {
     await keyedStarts.settled(id);
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
-      if (!child && !supervisor.hasForgotten(id)) continue;
-      permit(c, supervisor.options.pool);
+      const owner = child?.info.owner ?? supervisor.ownerOfForgotten(id);
+      if (owner === undefined) continue;
+      const { pool } = supervisor.options;
+      // A caller that may not see the child does not learn that it exists.
+      if (!seesChild(c, { pool, owner })) break;
+      permitOnChild(c, { pool, owner });
       if (!child) throw forgotten(code, id, name);
       return child;
     }

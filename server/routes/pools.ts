@@ -2,8 +2,9 @@
 import type { Context } from "hono";
 import { KEY_HEADER } from "../../openapi/bodies.ts";
 import * as routes from "../../openapi/routes.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
-import { isPermitted } from "../access/permissions.ts";
+import { isPermitted, seesChild } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
@@ -80,6 +81,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
  */
 function accessFor(c: Context<Bindings>, options: AppOptions, keyed?: KeyedStart) {
   const { caller, uploads } = c.var;
-  const own = ownMember(options, { client: caller.name, uploads, keyed });
+  const sees = (child: ChildInfo) => seesChild(c, child);
+  const own = ownMember(options, { client: caller.name, uploads, keyed, sees });
   return options.access.as(c.req.header("authorization"), own);
 }

@@ -3,8 +3,9 @@ import type { Context } from "hono";
 import { KEY_HEADER, REQUEST_HEADER } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
+import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
-import { type CallerContext, isPermitted, permit } from "../access/permissions.ts";
+import { type CallerContext, isPermitted, permit, seesChild } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { answerCall } from "../answers/call.ts";
 import { withEarlyStream } from "../answers/events.ts";
@@ -37,7 +38,8 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
 
   on(routes.listChildren, (c) => {
     const { pool, label: labels, ...filter } = c.req.valid("query");
-    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels });
+    const sees = (child: ChildInfo) => seesChild(c, child);
+    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels, sees });
     return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
   });
 }

@@ -63,14 +63,15 @@ export class Child {
     // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
-    const { deadlineMs, reference, rules, client } = options;
-    this.#held = options.heldBytes.open(client);
+    const { deadlineMs, reference, rules, client: owner } = options;
+    this.#held = options.heldBytes.open(owner);
     this.log = new EventLog(RING_BYTES, this.#held);
     const startedMs = Date.now();
     const deadlineAt =
       deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString();
     this.#info = {
       ...reference,
+      owner,
       status: "running",
       kind: spec.command ? "command" : spec.task ? "task" : "function",
       startedAt: new Date(startedMs).toISOString(),

@@ -36,9 +36,14 @@ export class Queue<T extends Entry> {
     this.#add(client, line, entry.count);
   }
 
-  /** Serves the next entry one item. Its client's next turn comes after those of the others. */
-  shift(): T | undefined {
-    for (const [client, line] of this.#lines)
+  /**
+   * Serves the next entry one item. Its client's next turn comes after those of the others.
+   *
+   * @param isNext whether the client may have its turn now; if not, it keeps it. Default: each may.
+   */
+  shift(isNext: (client: string) => boolean = () => true): T | undefined {
+    for (const [client, line] of this.#lines) {
+      if (!isNext(client)) continue;
       for (const entry of line.entries) {
         line.entries.delete(entry);
         entry.count -= 1;
@@ -48,7 +53,22 @@ export class Queue<T extends Entry> {
         this.#add(client, line, -1);
         return entry;
       }
+    }
     return undefined;
+  }
+
+  /**
+   * Takes one item from the last entry of the longest line, where this client's line is shorter by
+   * 2 or more. Returns that entry.
+   */
+  dropFor(client: string): T | undefined {
+    const own = this.#lines.get(client)?.items ?? 0;
+    let [longest, length] = ["", own + 1];
+    for (const [each, { items }] of this.#lines)
+      if (items > length) [longest, length] = [each, items];
+    const last = [...(this.#lines.get(longest)?.entries ?? [])].at(-1);
+    if (last) this.change(longest, last, last.count - 1);
+    return last;
   }
 
   /** Takes an entry out of its line. False when the entry does not wait. */

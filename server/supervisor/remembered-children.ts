@@ -13,7 +13,8 @@ export class RememberedChildren {
   readonly #kept = new Map<Child, { readonly timer: NodeJS.Timeout; readonly bytes: number }>();
   #eventBytes = 0;
   #artifactBytes = 0;
-  readonly #forgottenIds = new Set<string>();
+  /** The owners of forgotten children by the children's ids. */
+  readonly #forgotten = new Map<string, string>();
   readonly #onForget: (child: Child) => void;
 
   /** @param onForget is called with each child that is no longer kept. */
@@ -54,9 +55,9 @@ export class RememberedChildren {
     return oldest !== undefined;
   }
 
-  /** Whether a child of this id was kept and has been forgotten. */
-  hasForgotten(id: string): boolean {
-    return this.#forgottenIds.has(id);
+  /** The owner of a child that was kept and has been forgotten; undefined for another id. */
+  ownerOfForgotten(id: string): string | undefined {
+    return this.#forgotten.get(id);
   }
 
   /** Forgets all children. */
@@ -71,9 +72,9 @@ export class RememberedChildren {
     this.#eventBytes -= kept?.bytes ?? 0;
     this.#artifactBytes -= child.artifacts?.bytes ?? 0;
     child.close();
-    this.#forgottenIds.add(child.id);
-    if (this.#forgottenIds.size > MAX_FORGOTTEN_IDS)
-      this.#forgottenIds.delete(this.#forgottenIds.values().next().value as string);
+    this.#forgotten.set(child.id, child.info.owner);
+    if (this.#forgotten.size > MAX_FORGOTTEN_IDS)
+      this.#forgotten.delete(this.#forgotten.keys().next().value as string);
     this.#onForget(child);
   }
 }

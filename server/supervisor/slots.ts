@@ -6,11 +6,10 @@
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
+import { PoolShares, type PoolSharesOptions } from "./slot-shares.ts";
 import { Subscription, Waiter } from "./waiter.ts";
 
-export interface SlotsOptions {
-  readonly pool: string;
-  readonly member: string;
+export interface SlotsOptions extends PoolSharesOptions {
   /** Children at a time. */
   readonly max: number;
   /** Clients that may wait at a time. */
@@ -37,12 +36,14 @@ export class Slots {
   readonly #queue = new Queue<Waiter | Subscription>();
   readonly #granted = new Map<string, Waiter>();
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #shares: PoolShares;
   #taken = 0;
   #draining = false;
   #positionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
+    this.#shares = new PoolShares(options);
   }
 
   /** The load of the pool here. Its `max` is 0 during a drain. */
@@ -57,12 +58,14 @@ export class Slots {
   /**
    * Takes a free slot. Waiting clients come first.
    *
-   * @throws {PoolError} `at_capacity` with the load, `draining`.
+   * @throws {PoolError} `at_capacity` with the load, `too_many_requests` (a quota), `draining`.
    */
-  take(): SlotLease {
+  take(client: string): SlotLease {
     this.checkAdmitting();
+    const refusal = this.#shares.refusalOf(client);
+    if (refusal) throw refusal;
     if (!this.#isFree) throw this.#full();
-    return this.#lease(performance.now());
+    return this.#lease(client, performance.now());
   }
 
   /**
@@ -74,8 +77,10 @@ export class Slots {
   claim(id: string, client: string): SlotLease {
     this.checkAdmitting();
     const { requestedAt } = this.#own(this.#granted, id, client);
+    // The lease comes first: nobody else gets the slot, or the client's share, in between.
+    const lease = this.#lease(client, requestedAt);
     this.#return(id);
-    return this.#lease(requestedAt);
+    return lease;
   }
 
   /** Whether a client has this slot, or this subscription. */
@@ -87,15 +92,16 @@ export class Slots {
   release(id: string, client: string): void {
     this.#own(this.#granted, id, client);
     this.#return(id);
-    this.#serve();
+    this.serve();
   }
 
   /**
-   * Asks for a slot, which is granted at once where one is free.
+   * Asks for a slot, which is granted at once where one is free. A client that has used up its
+   * quota waits for its own children, and lets others pass.
    *
    * @param waitMs milliseconds until the wait ends with `queue_timeout`; 0 to be refused at once.
    * @throws {PoolError} `at_capacity` with the load when no slot is free and `waitMs` is 0 or the
-   *   queue is full; `draining`.
+   *   queue is full; `too_many_requests` (a quota) when `waitMs` is 0; `draining`.
    */
   request(client: string, waitMs: number): Waiter {
     return this.#enter(new Waiter(client), waitMs);
@@ -117,7 +123,7 @@ export class Slots {
     const room = Math.max(0, max - active) + Math.max(0, this.#options.maxQueue - queued);
     const agreed = Math.min(count, subscription.count + room);
     this.#queue.change(client, subscription, agreed);
-    this.#serve();
+    this.serve();
     subscription.moveTo(this.#queue.positionOf(subscription));
     return agreed;
   }
@@ -130,7 +136,7 @@ export class Slots {
   resize(max: number, maxQueue = this.#options.maxQueue): void {
     this.#draining = false;
     this.#options = { ...this.#options, max, maxQueue };
-    this.#serve();
+    this.serve();
   }
 
   /** Grants no more slots. Refuses waiting clients, and takes back granted slots. */
@@ -146,11 +152,14 @@ export class Slots {
   /** Queues a waiter, and serves it at once where a slot is free. */
   #enter<T extends Waiter | Subscription>(waiter: T, waitMs: number): T {
     this.checkAdmitting();
-    const { pool, member, maxQueue } = this.#options;
-    if (!this.#isFree && (waitMs === 0 || this.#queue.size >= maxQueue)) throw this.#full();
-    this.#queue.push(waiter.client, waiter);
+    const { pool, member } = this.#options;
+    const { client } = waiter;
+    const refusal = this.#shares.refusalOf(client);
+    if (waitMs === 0 && refusal) throw refusal;
+    if (refusal || !this.#isFree) this.#makeRoom(client, waitMs);
+    this.#queue.push(client, waiter);
     const endWait = (error: PoolError) => {
-      if (!this.#queue.remove(waiter.client, waiter) && waiter instanceof Waiter) return;
+      if (!this.#queue.remove(client, waiter) && waiter instanceof Waiter) return;
       waiter.refuse(error);
       this.#reportPositions();
     };
@@ -158,19 +167,32 @@ export class Slots {
     const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
     void waiter.settled.then(() => clearTimeout(timer));
     waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
-    this.#serve();
+    this.serve();
     // The new waiter hears its position at once. The positions of the others are unchanged.
     waiter.moveTo(this.#queue.positionOf(waiter));
     return waiter;
   }
 
-  /** Whether a slot is free. While clients wait, each slot that comes free is granted at once. */
+  /**
+   * Whether a slot is free. Each slot that comes free is granted at once to a client that waits,
+   * unless all that wait have used up their quotas.
+   */
   get #isFree(): boolean {
     return this.#taken + this.#granted.size < this.#options.max;
   }
 
-  #lease(requestedAt: number): SlotLease {
+  /** In a full queue, the client that waits most often gives up its last wait for another one. */
+  #makeRoom(client: string, waitMs: number): void {
+    if (waitMs > 0 && this.#queue.size < this.#options.maxQueue) return;
+    const dropped = waitMs > 0 ? this.#queue.dropFor(client) : undefined;
+    if (!dropped) throw this.#full();
+    if (dropped.count === 0) dropped.refuse(this.#full());
+    else dropped.moveTo(this.#queue.positionOf(dropped));
+  }
+
+  #lease(client: string, requestedAt: number): SlotLease {
     this.#taken += 1;
+    this.#shares.take(client);
     let freed = false;
     return {
       requestedAt,
@@ -178,22 +200,24 @@ export class Slots {
         if (freed) return;
         freed = true;
         this.#taken -= 1;
-        this.#serve();
+        this.#shares.free(client);
+        this.serve();
       },
     };
   }
 
-  /** Grants the free slots to the next waiters. */
-  #serve(): void {
+  /** Grants the free slots to the next waiters that have not used up their quotas. */
+  serve(): void {
     while (this.#isFree) {
-      const waiter = this.#queue.shift()?.next();
+      const waiter = this.#queue.shift((client) => !this.#shares.refusalOf(client))?.next();
       if (!waiter) return;
       const { pool, member } = this.#options;
       const id = `${member}.${randomBytes(16).toString("hex")}`;
       const giveBack = () => {
-        if (this.#return(id)) this.#serve();
+        if (this.#return(id)) this.serve();
       };
       this.#granted.set(id, waiter);
+      this.#shares.take(waiter.client);
       const timer = setTimeout(giveBack, HOLD_MS);
       void waiter.settled.then(() => clearTimeout(timer));
       waiter.leave = giveBack;
@@ -217,8 +241,12 @@ export class Slots {
   }
 
   #return(id: string): boolean {
-    this.#granted.get(id)?.settle();
-    return this.#granted.delete(id);
+    const waiter = this.#granted.get(id);
+    if (!waiter) return false;
+    this.#granted.delete(id);
+    waiter.settle();
+    this.#shares.free(waiter.client);
+    return true;
   }
 
   /** Reports the positions soon, once for all changes until then. */

@@ -20,6 +20,7 @@ import { Child } from "./child.ts";
 import type { Claim } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
 import { RememberedChildren } from "./remembered-children.ts";
+import type { SlotShares } from "./slot-shares.ts";
 import { type SlotLease, Slots } from "./slots.ts";
 import { untilBegun } from "./start-failure.ts";
 import type { Subscription, Waiter } from "./waiter.ts";
@@ -30,6 +31,8 @@ export interface SupervisorOptions extends PoolRules {
   readonly maxChildren: number;
   /** Callers that may wait for a slot at a time. */
   readonly maxQueue: number;
+  /** The shares of the callers. Default: a caller may take all slots. */
+  readonly shares?: SlotShares | undefined;
   /** A folder private to the server, for bytes on their way into children and out of them. */
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
@@ -43,7 +46,7 @@ export interface SupervisorOptions extends PoolRules {
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes"
+  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "shares"
 >;
 
 /** A slot that a caller's child has taken. */
@@ -67,9 +70,9 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    const { pool, member, maxChildren, maxQueue } = options;
+    const { pool, member, maxChildren, maxQueue, shares } = options;
     options.heldBytes.onFull((caller) => this.#remembered.forgetOldest(caller));
-    this.slots = new Slots({ pool, member, max: maxChildren, maxQueue });
+    this.slots = new Slots({ pool, member, max: maxChildren, maxQueue, shares });
   }
 
   /**
@@ -150,9 +153,9 @@ export class Supervisor {
     return this.#children.get(id);
   }
 
-  /** Whether a child of this id has ended and been forgotten. */
-  hasForgotten(id: string): boolean {
-    return this.#remembered.hasForgotten(id);
+  /** The owner of a child that has ended and been forgotten; undefined for another id. */
+  ownerOfForgotten(id: string): string | undefined {
+    return this.#remembered.ownerOfForgotten(id);
   }
 
   /** Resolves when the children that run now have ended, their terminal events in their logs. */
@@ -200,7 +203,7 @@ export class Supervisor {
    */
   async #admit(checked: CheckedSpec, { client, slot, keyed }: Claim): Promise<Child> {
     checkAdmitting(this.options);
-    const lease = slot === undefined ? this.slots.take() : this.slots.claim(slot, client);
+    const lease = slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client);
     const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
     const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
     if (!keyed) return start();

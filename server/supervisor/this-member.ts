@@ -45,15 +45,24 @@ export function tasksOf({ name, supervisors }: ThisMember, pools: readonly strin
   };
 }
 
-/** One page of the children of these pools that pass the filter. */
+/** The children that a listing shows to one caller. */
+export interface VisibleChildren extends ChildFilter, Page {
+  /** Whether the caller may see the child. */
+  sees(child: ChildInfo): boolean;
+}
+
+/** One page of the children of these pools that the caller sees, and that pass the filter. */
 export function childrenOf(
   { supervisors }: ThisMember,
   pools: readonly string[],
-  { labels = [], status, ...page }: ChildFilter & Page,
+  { labels = [], status, sees, ...page }: VisibleChildren,
 ): PageOf<ChildInfo> {
   const children = pools
     .flatMap((pool) => supervisors.get(pool)?.which() ?? [])
-    .filter((child) => (status === undefined || child.status === status) && carries(child, labels));
+    .filter(
+      (child) =>
+        (status === undefined || child.status === status) && carries(child, labels) && sees(child),
+    );
   return pageOf(children, { ...page, keyOf: keyOfChild });
 }
 
@@ -79,7 +88,7 @@ export async function startedChild(
   for (const supervisor of supervisors.values()) {
     const child = supervisor.find(id);
     if (child) return child;
-    if (supervisor.hasForgotten(id)) throw forgotten("events_expired", id, name);
+    if (supervisor.ownerOfForgotten(id) !== undefined) throw forgotten("events_expired", id, name);
   }
   throw unknownChild(id, name, keyedStarts);
 }

@@ -7,6 +7,9 @@ import { onPath } from "./programs.ts";
 
 export const hasOpenssl = onPath("openssl");
 
+/** The names that the helper `startMembers` gives. */
+const MEMBERS = ["m1", "m2", "m3"];
+
 const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 /** Makes `NAME.pem` and `NAME.key` in a folder of its own. */
@@ -39,8 +42,12 @@ export class Pki {
     );
   }
 
-  /** A certificate for one address of this machine, valid for a server and for a client. */
-  certificate(name: string, by: string, address = "127.0.0.1"): void {
+  /**
+   * A certificate for one address of this machine and for members, valid for a server and for a
+   * client.
+   */
+  certificate(name: string, by: string, { address = "127.0.0.1", members = MEMBERS } = {}): void {
+    const names = ["localhost", ...members.map((member) => `${member}.distributed-pool`)];
     this.#openssl(
       "req",
       ...KEY,
@@ -53,7 +60,8 @@ export class Pki {
     );
     writeFileSync(
       this.at(`${name}.ext`),
-      `subjectAltName=IP:${address},DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n`,
+      `subjectAltName=IP:${address},${names.map((each) => `DNS:${each}`)}\n` +
+        "extendedKeyUsage=serverAuth,clientAuth\n",
     );
     const signer = ["-CA", `${by}.pem`, "-CAkey", `${by}.key`, "-CAcreateserial"];
     this.#openssl(

@@ -83,8 +83,8 @@ async function codeOf(response: Response): Promise<string> {
   return (await problemOf(response)).code;
 }
 
-async function place(member: RunningMember, pool: string): Promise<ChildInfo> {
-  const response = await ask(member, "POST", "/children", ADMIN.token, { pool, ...SLEEP });
+async function place(member: RunningMember, pool: string, { token } = ADMIN): Promise<ChildInfo> {
+  const response = await ask(member, "POST", "/children", token, { pool, ...SLEEP });
   expect(response.status).toBe(201);
   return (await response.json()) as ChildInfo;
 }
@@ -151,6 +151,8 @@ describe("a token file", () => {
         expect(response.status === 200 ? await response.json() : await codeOf(response)).toEqual(
           method === "get" ? { children: [] } : "forbidden",
         );
+      else if (method === "get" && path.startsWith("/children/"))
+        expect([path, await codeOf(response)]).toEqual([path, "child_not_found"]);
       else
         expect([path, response.status, await codeOf(response)]).toEqual([path, 403, "forbidden"]);
     }
@@ -158,7 +160,7 @@ describe("a token file", () => {
 
   test("grants scopes in pools", async () => {
     const member = await startOne({ pools: { pipeline: 4, gpu: 2 }, tokenFile: await tokenFile() });
-    const ours = await place(member, "pipeline");
+    const ours = await place(member, "pipeline", CALLER);
     const theirs = await place(member, "gpu");
     const ok = async (token: string, method: string, path: string, body?: unknown) => {
       const response = await ask(member, method, path, token, body);
@@ -204,7 +206,9 @@ describe("a token file", () => {
       ["GET", "/events"],
       ["GET", "/files/a"],
     ] as const)
-      await no(CALLER.token, method, `/children/${theirs.id}${rest}`, /in pool gpu$/);
+      expect(
+        await codeOf(await ask(member, method, `/children/${theirs.id}${rest}`, CALLER.token)),
+      ).toBe("child_not_found");
 
     await ok(WATCHER.token, "GET", "/pools/pipeline");
     await ok(WATCHER.token, "GET", "/pools/pipeline/children");
@@ -306,7 +310,7 @@ describe("two members that share their tokens", () => {
     lastOf(events, "result");
     expect(textOf(events)).toBe("m2\n");
 
-    const [ours, theirs] = [await place(far, "pipeline"), await place(far, "gpu")];
+    const [ours, theirs] = [await place(far, "pipeline", CALLER), await place(far, "gpu")];
     expect((await ask(gate, "GET", `/children/${ours.id}`, CALLER.token)).status).toBe(200);
     const listed = async (path: string, token: string) =>
       (await ask(gate, "GET", path, token)).json();
@@ -317,7 +321,7 @@ describe("two members that share their tokens", () => {
       children: [{}, { id: ours.id }],
       unreachable: [],
     });
-    // The gateway does not know the pool of another member's child, so the owner refuses.
+    // The gateway does not know the owner of another member's child, so that member refuses.
     for (const [method, rest] of [
       ["GET", ""],
       ["DELETE", ""],
@@ -328,7 +332,7 @@ describe("two members that share their tokens", () => {
         method,
         rest,
         await codeOf(await ask(gate, method, `/children/${theirs.id}${rest}`, CALLER.token)),
-      ]).toEqual([method, rest, "forbidden"]);
+      ]).toEqual([method, rest, "child_not_found"]);
     expect(await codeOf(await ask(gate, "DELETE", `/children/${ours.id}`, WATCHER.token))).toBe(
       "forbidden",
     );
@@ -485,6 +489,7 @@ describe("JWTs", () => {
       { scope: undefined },
       { pools: undefined },
       { pools: ["gpu"] },
+      { quotas: { maxSlots: 1 }, pools: [] },
     ])
       expect(
         await refusal(jwt({ alg: "ES256", kid: "e" }, claims(more), ec.privateKey)),
@@ -496,6 +501,10 @@ describe("JWTs", () => {
     };
     const [head, , signature] = good.split(".") as [string, string, string];
     const bad: Record<string, [token: string, detail: RegExp]> = {
+      "with a quota that is no number": [
+        jwt({ alg: "ES256", kid: "e" }, claims({ quotas: { maxSlots: "1" } }), ec.privateKey),
+        /expected the token's quotas to be whole numbers by maxChildren, maxSlots/,
+      ],
       expired: [jwt({ alg: "ES256", kid: "e" }, claims({ exp: 1 }), ec.privateKey), /has expired/],
       "without exp": [
         jwt({ alg: "ES256", kid: "e" }, claims({ exp: undefined }), ec.privateKey),

@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(
 
     test("is noticed by the member that it called", async () => {
       const far = await startFarMachine();
-      pki.certificate("member", "ours", far.near);
+      pki.certificate("member", "ours", { address: far.near });
       const tls = { certFile: pki.at("member.pem"), keyFile: pki.at("member.key") };
       const one = (...names: string[]) => Object.fromEntries(names.map((name) => [name, 1]));
       const [plain, secure] = (await startMembers(

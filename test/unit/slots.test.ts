@@ -32,13 +32,13 @@ afterEach(() => {
 describe("a free slot", () => {
   test("is taken at once, and is free again after one call of free, and after two", () => {
     const slots = slotsOf(1);
-    const lease = slots.take();
-    expect(codeOf(() => slots.take())).toBe("at_capacity");
+    const lease = slots.take("x");
+    expect(codeOf(() => slots.take("x"))).toBe("at_capacity");
     lease.free();
     lease.free();
     expect(slots.load()).toEqual({ active: 0, max: 1, queued: 0 });
-    slots.take();
-    expect(codeOf(() => slots.take())).toBe("at_capacity");
+    slots.take("x");
+    expect(codeOf(() => slots.take("x"))).toBe("at_capacity");
   });
 
   test("is granted at once to a client that asks, even where no client may wait", async () => {
@@ -55,19 +55,19 @@ describe("a free slot", () => {
 
   test("goes to waiting clients before new ones", async () => {
     const slots = slotsOf(1);
-    const lease = slots.take();
+    const lease = slots.take("x");
     const waiter = slots.request("a", 1_000);
     lease.free();
-    expect(codeOf(() => slots.take())).toBe("at_capacity");
+    expect(codeOf(() => slots.take("x"))).toBe("at_capacity");
     slots.claim(await endOf(waiter), "a").free();
-    slots.take();
+    slots.take("x");
   });
 });
 
 describe("a wait", () => {
   test("ends with queue_timeout, and leaves the queue", async () => {
     const slots = slotsOf(1);
-    slots.take();
+    slots.take("x");
     const outcome = endOf(slots.request("a", 1_000));
     expect(slots.load().queued).toBe(1);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -77,15 +77,27 @@ describe("a wait", () => {
 
   test("is refused where the queue is full", () => {
     const slots = slotsOf(1, 2);
-    slots.take();
+    slots.take("x");
     slots.request("a", 1_000);
     slots.request("a", 1_000);
+    expect(codeOf(() => slots.request("a", 1_000))).toBe("at_capacity");
+  });
+
+  test("takes a place in a full queue from the client that has the most", async () => {
+    const slots = slotsOf(1, 2);
+    slots.take("x");
+    const [first, last] = [slots.request("a", 1_000), slots.request("a", 1_000)];
+    const other = slots.request("b", 1_000);
+    expect(await endOf(last)).toBe("at_capacity");
     expect(codeOf(() => slots.request("b", 1_000))).toBe("at_capacity");
+    expect(codeOf(() => slots.request("c", 1_000))).toBe("at_capacity");
+    expect(slots.load().queued).toBe(2);
+    for (const waiter of [first, other]) waiter.leave();
   });
 
   test("reports its position at first, and soon after each change", async () => {
     const slots = slotsOf(1);
-    const lease = slots.take();
+    const lease = slots.take("x");
     const heard: [string, number][] = [];
     const [first, second, third] = ["first", "second", "third"].map((name) => {
       const waiter = slots.request("a", 60_000);
@@ -111,7 +123,7 @@ describe("a wait", () => {
 
   test("leaves nothing behind when its client leaves, before the grant or after it", async () => {
     const slots = slotsOf(1);
-    const lease = slots.take();
+    const lease = slots.take("x");
     const [leaves, stays] = [slots.request("a", 1_000), slots.request("b", 1_000)];
     leaves.leave();
     expect(await endOf(leaves)).toBe("cancelled");
@@ -124,13 +136,13 @@ describe("a wait", () => {
 
   test("ends with draining when the member drains, and so does every claim", async () => {
     const slots = slotsOf(2);
-    slots.take();
+    slots.take("x");
     const granted = await endOf(slots.request("a", 1_000));
     const outcome = endOf(slots.request("a", 1_000));
     slots.drain();
     expect(await outcome).toBe("draining");
     expect(codeOf(() => slots.claim(granted, "a"))).toBe("draining");
-    expect(codeOf(() => slots.take())).toBe("draining");
+    expect(codeOf(() => slots.take("x"))).toBe("draining");
     expect(codeOf(() => slots.request("a", 1_000))).toBe("draining");
     expect(slots.load()).toEqual({ active: 1, max: 0, queued: 0 });
   });
@@ -173,7 +185,7 @@ describe("a granted slot", () => {
 
   test("knows when its client asked for it", async () => {
     const slots = slotsOf(1);
-    const lease = slots.take();
+    const lease = slots.take("x");
     const since = performance.now();
     const waiter = endOf(slots.request("a", 60_000));
     await vi.advanceTimersByTimeAsync(5_000);
@@ -184,7 +196,7 @@ describe("a granted slot", () => {
 
 test("more room serves waiting clients; less room ends no child", async () => {
   const slots = slotsOf(1);
-  slots.take();
+  slots.take("x");
   const [one, two] = [endOf(slots.request("a", 1_000)), slots.request("b", 1_000)];
   slots.resize(2);
   const lease = slots.claim(await one, "a");
@@ -254,7 +266,7 @@ test("any history: never too many, no waiting beside a free slot, and no leaks",
             expect((error as PoolError).code).toBe("at_capacity");
           }
         } else if (step.kind === "take") {
-          if (codeOf(() => leases.push(slots.take())) === undefined)
+          if (codeOf(() => leases.push(slots.take("x"))) === undefined)
             expect(before).toBeLessThan(max);
         } else if (step.kind === "claim") {
           const [slot] = granted.splice(step.index, 1);

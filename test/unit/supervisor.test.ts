@@ -174,10 +174,10 @@ test("an ended child is remembered for its time, then its id is known as forgott
   ends[0]?.();
   await finished;
   expect(supervisor.find(id)?.info.status).toBe("ended");
-  expect(supervisor.hasForgotten(id)).toBe(false);
+  expect(supervisor.ownerOfForgotten(id)).toBeUndefined();
   const forgotten = supervisor.forgotten();
   await vi.advanceTimersByTimeAsync(1_000);
   await forgotten;
   expect(supervisor.find(id)).toBeUndefined();
-  expect(supervisor.hasForgotten(id)).toBe(true);
+  expect(supervisor.ownerOfForgotten(id)).toBe("a");
 });

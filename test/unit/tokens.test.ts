@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { newToken, parseTokens, TokenFile } from "../../server/access/tokens.ts";
+import { newToken, parseTokens, TokenFile, tokenFor } from "../../server/access/tokens.ts";
 
 const hash = (token: string) => createHash("sha256").update(token).digest("hex");
 const LINE = `ci sha256:${hash("secret")} scopes=call,observe pools=pipeline,gpu`;
@@ -26,7 +26,19 @@ describe("parseTokens", () => {
     expect([boss?.may(["call"], "anything"), boss?.has(["observe"])]).toEqual([true, true]);
   });
 
+  test("reads quotas, which are numbers", () => {
+    const [ci] = parseTokens(`${LINE} maxChildren=3 maxRate=100`).values();
+    expect(ci?.quotas).toEqual({ maxChildren: 3, maxRate: 100 });
+    const quotas = { maxSlots: 2, maxStreams: 7 };
+    const { line } = tokenFor("ci", { scopes: ["call"], pools: ["*"], quotas });
+    expect([...parseTokens(line).values()][0]?.quotas).toEqual(quotas);
+  });
+
   test.each<[string, RegExp]>([
+    ...["0", "-1", "1.5", "1e3", "", "1000001", "x"].map((text): [string, RegExp] => [
+      `${LINE} maxSlots=${text}`,
+      /^line 1: expected maxSlots= and a whole number from 1 to 1000000; got /,
+    ]),
     ["ci", /^line 1: expected sha256: and 64 hexadecimal digits behind ci; got 0 other/],
     [
       `${LINE}\n\nci2 dpool_mySecret scopes=call pools=*`,
@@ -39,7 +51,7 @@ describe("parseTokens", () => {
     [LINE.replace("scopes=call,observe ", ""), /expected call, observe, admin; got ""/],
     [
       LINE.replace("pools=", "pool="),
-      /expected scopes=\.\.\. and pools=\.\.\.; got "pool=pipeline,gpu"/,
+      /expected scopes=, pools=, maxChildren=, .*, maxStreams=; got "pool=pipeline,gpu"/,
     ],
     [LINE.replace("pipeline,gpu", "pipeline,"), /expected \* or pool names; got ""/],
     [LINE.replace("pipeline,gpu", "*,gpu"), /expected \* or pool names; got "\*"/],
@@ -48,7 +60,10 @@ describe("parseTokens", () => {
       /expected pools=NAME,\.\.\. or pools=\*; got neither/,
     ],
     [`${LINE} pools=gpu`, /expected pools once; got it twice/],
-    [`${LINE} admin`, /expected scopes=\.\.\. and pools=\.\.\.; got "admin"/],
+    [
+      `${LINE} admin`,
+      /expected scopes=, pools=, maxChildren=, maxSlots=, maxRate=, maxStreams=; got "admin"/,
+    ],
     [
       `${LINE}\n${LINE.replace(hash("secret"), hash("other"))}`,
       /^line 2: expected each name once; got ci again$/,

@@ -5,7 +5,7 @@ import { afterSilence } from "../time/silence.ts";
 import { redirected } from "./faults.ts";
 import { Multipart, type Part } from "./multipart.ts";
 import { jsonBody } from "./raw-json.ts";
-import type { Answer, Body, Transport } from "./transport.ts";
+import type { Answer, Body, Transport, TransportRequest } from "./transport.ts";
 
 export type { Answer } from "./transport.ts";
 
@@ -40,6 +40,8 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** A key that the JSON answer has. Default: any JSON will do. */
   readonly key?: string | undefined;
+  /** As in {@link TransportRequest}. */
+  readonly member?: string | undefined;
   /** Ends the request, and closes its connection. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds for the head of the answer to arrive; 0 for no limit. Default 10,000. */
@@ -92,6 +94,7 @@ export class Client {
           ...options.headers,
         },
         body,
+        member: options.member,
         signal,
         timeoutMs: options.timeoutMs ?? ANSWER_TIMEOUT_MS,
       })
@@ -158,7 +161,6 @@ export class Client {
 }
 
 const isRaw = (accept: string) => accept === "application/octet-stream";
-
 const formOf = ({ status, headers }: Answer) =>
   `HTTP ${status} with ${headers.get("content-type") ?? "no content type"}`;
 

@@ -22,7 +22,10 @@ export class FetchTransport implements Transport {
     this.#fetch = fetch;
   }
 
-  async send(url: string, { body, signal, timeoutMs, ...rest }: TransportRequest): Promise<Answer> {
+  async send(
+    url: string,
+    { body, signal, timeoutMs, method, headers }: TransportRequest,
+  ): Promise<Answer> {
     if (this.#closed)
       throw PoolError.of("member_lost", "the client is closed", { admitted: "unknown" });
     const controller = new AbortController();
@@ -40,7 +43,8 @@ export class FetchTransport implements Transport {
     const fetch = this.#fetch;
     try {
       const response = await fetch(url, {
-        ...rest,
+        method,
+        headers,
         body:
           body instanceof Multipart
             ? body.blob()

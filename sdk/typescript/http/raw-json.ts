@@ -26,7 +26,13 @@ export class RawJson {
 /** A list that is written as this JSON. It looks empty to all others. */
 export function rawList(bytes: Uint8Array): unknown[] {
   const raw = new RawJson(bytes);
-  return Object.assign([], { toJSON: () => raw.toJSON() });
+  return Object.assign([], { raw, toJSON: () => raw.toJSON() });
+}
+
+/** The raw JSON that a value is, or is a list of; undefined for other values. */
+export function rawOf(value: unknown): RawJson | undefined {
+  if (value instanceof RawJson) return value;
+  return Array.isArray(value) ? (value as { raw?: RawJson }).raw : undefined;
 }
 
 /** A value as JSON, in pieces: text, and raw JSON as its bytes. */

@@ -8,6 +8,8 @@ export interface TransportRequest {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Body | undefined;
+  /** The member that is asked. Default: the one that the id of a child in the URL names. */
+  readonly member?: string | undefined;
   /** Ends the request, and closes its connection. */
   readonly signal: AbortSignal | undefined;
   /**

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as secureRequest } from "node:https";
 import type { Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { memberInUrl } from "../../../openapi/names.ts";
 import { explained } from "../http/faults.ts";
 import { Multipart } from "../http/multipart.ts";
 import type { Answer, Body, Transport, TransportRequest } from "../http/transport.ts";
@@ -25,17 +26,26 @@ export interface TlsIdentity {
   readonly key?: string | Buffer | undefined;
 }
 
+/** The domain of the names that members' certificates have, unless an option says another one. */
+export const MEMBER_DOMAIN = "distributed-pool";
+
 export class NodeTransport implements Transport {
   readonly streamsBodies = true;
   readonly #http = new HttpAgent(KEPT);
   #https: HttpsAgent;
   /** The requests that are under way. */
   readonly #open = new Set<ClientRequest>();
+  readonly #memberDomain: string | undefined;
   #closed = false;
 
-  /** @throws {PoolError} `invalid_request` for certificates that make no sense. */
-  constructor(identity: TlsIdentity = {}) {
+  /**
+   * @param memberDomain a certificate has to be for `NAME.DOMAIN`, where NAME is the member that is
+   *   asked. Default: it has to be for the host of the URL.
+   * @throws {PoolError} `invalid_request` for certificates that make no sense.
+   */
+  constructor(identity: TlsIdentity = {}, memberDomain?: string) {
     this.#https = secureAgent(identity);
+    this.#memberDomain = memberDomain;
   }
 
   /** Shows other certificates on later connections. @throws as the constructor does. */
@@ -52,9 +62,16 @@ export class NodeTransport implements Transport {
       throw PoolError.of("member_lost", "the client is closed", { admitted: "unknown" });
     const { method, headers, signal, timeoutMs, body } = outgoing;
     const secure = url.startsWith("https:");
+    const { member = memberInUrl(url) } = outgoing;
+    const servername =
+      member !== undefined && this.#memberDomain !== undefined
+        ? `${member}.${this.#memberDomain}`
+        : undefined;
     const started = (secure ? secureRequest : request)(url, {
       method,
       agent: secure ? this.#https : this.#http,
+      // Node checks the certificate against this name instead of the host.
+      ...(servername !== undefined && { servername }),
       headers: body instanceof Multipart ? { ...headers, "content-length": body.bytes } : headers,
     });
     this.#open.add(started);

@@ -91,6 +91,7 @@ export class RemoteMember implements MemberClient<Answer> {
   async load(pool: string, signal: AbortSignal) {
     const { pools } = await this.#client.json<Count>(`${this.#url}/children/count`, {
       signal,
+      member: this.name,
       key: "pools",
     });
     const load = pools && Object.hasOwn(pools, pool) ? pools[pool] : undefined;
@@ -99,7 +100,8 @@ export class RemoteMember implements MemberClient<Answer> {
   }
 
   tasks(pool: string, signal: AbortSignal): Promise<Tasks> {
-    return this.#client.json(`${this.#url}/tasks${queryOf({ pool })}`, { signal });
+    const url = `${this.#url}/tasks${queryOf({ pool })}`;
+    return this.#client.json(url, { signal, member: this.name });
   }
 
   async children(pool: string, filter: ChildFilter & Page, signal: AbortSignal) {
@@ -109,6 +111,7 @@ export class RemoteMember implements MemberClient<Answer> {
     const url = `${this.#url}/children${queryOf({ ...known, pool })}`;
     const { children, nextCursor } = await this.#client.json<ChildList>(url, {
       signal,
+      member: this.name,
       key: "children",
     });
     return { entries: children, nextCursor };
@@ -121,6 +124,7 @@ export class RemoteMember implements MemberClient<Answer> {
         body,
         accept: "text/event-stream",
         signal,
+        member: this.name,
       });
     let answer = await open({ ...one, count });
     if (answer.status === 400) {
@@ -139,7 +143,10 @@ export class RemoteMember implements MemberClient<Answer> {
   }
 
   async releaseSlot(_pool: string, slot: string) {
-    const answer = await this.#client.send(`${this.#url}/slots/${slot}`, { method: "DELETE" });
+    const answer = await this.#client.send(`${this.#url}/slots/${slot}`, {
+      method: "DELETE",
+      member: this.name,
+    });
     if (answer.status !== 204) throw await this.#client.problem(answer);
   }
 
@@ -157,6 +164,7 @@ export class RemoteMember implements MemberClient<Answer> {
       try {
         return await postSpec(this.#client, url, {
           ...options,
+          member: this.name,
           spec: Object.assign({ pool, slot }, spec, attempt > 0 && deadline.forSpec),
           timeoutMs: Math.max(1, tryUntil.remainingMs),
           headers:

@@ -47,7 +47,7 @@ export function listed(pools: Iterable<string>): string {
 
 /**
  * The error for a pool in which no member may admit children: `pool_not_found` when nobody has
- * registered it; `no_members_available` when its members drain or are lost.
+ * registered it; `no_members_available` when its members drain, are lost, or are not trusted.
  */
 export async function nobodyIn(pool: string, members: Members): Promise<PoolError> {
   const registered = await members.registered();
@@ -55,7 +55,8 @@ export async function nobodyIn(pool: string, members: Members): Promise<PoolErro
   if (count > 0)
     return PoolError.of(
       "no_members_available",
-      `pool ${pool}: none of its ${count} members is ready; they start, drain, or are lost`,
+      `pool ${pool}: none of its ${count} members is ready; ` +
+        "they start, drain, are lost or not trusted",
     );
   const pools = listed(registered.flatMap((member) => Object.keys(member.pools)));
   return PoolError.of("pool_not_found", `no member serves pool ${pool}; the pools are: ${pools}`);

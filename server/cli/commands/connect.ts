@@ -40,7 +40,9 @@ function connect({ command, values, flagged }: Parsed, env: Environment): Distri
       throw new UsageError(`--${name}: ${messageOf(error)}`);
     }
   };
-  const identity = { token: values.token, ca: read("ca"), cert: read("cert"), key: read("key") };
+  const { token, insecure, memberDomain } = values;
+  const certificates = { ca: read("ca"), cert: read("cert"), key: read("key") };
+  const identity = { token, insecure, memberDomain, ...certificates };
   return new DistributedPool(
     consul ? { consul, ...identity } : { url: url ?? DEFAULT_URL, ...identity },
   );

@@ -1,12 +1,15 @@
 /** `dpool token`: a new token, and its line for a token file. */
-import { newToken } from "../../access/tokens.ts";
+import { QUOTA_NAMES } from "../../access/quotas.ts";
+import { tokenFor } from "../../access/tokens.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { blamingUsage } from "../usage-error.ts";
 
 export async function token(parsed: Parsed): Promise<number> {
   const [name] = argumentsOf(parsed, "one name for the token's holder");
-  const { scope = ["call", "observe"], in: pools = ["*"] } = parsed.values;
-  const { token, line } = await blamingUsage(() => newToken(name, scope, pools));
+  const { scope: scopes = ["call", "observe"], in: pools = ["*"], ...values } = parsed.values;
+  const given = QUOTA_NAMES.filter((key) => values[key] !== undefined);
+  const quotas = Object.fromEntries(given.map((key) => [key, values[key]]));
+  const { token, line } = await blamingUsage(() => tokenFor(name, { scopes, pools, quotas }));
   // On stderr, so that `dpool token NAME >> FILE` adds the line and shows the token, this once.
   process.stderr.write(`${token}\n`);
   process.stdout.write(`${line}\n`);

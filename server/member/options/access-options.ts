@@ -1,5 +1,8 @@
 /** The options that say who may call, and how a member and its callers know each other. */
+import { z } from "zod";
 import type { MemberOption } from "./option.ts";
+
+const DOMAIN = /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){0,10}$/;
 
 export const ACCESS_OPTIONS = {
   tokenFile: {
@@ -43,5 +46,14 @@ export const ACCESS_OPTIONS = {
     doc: "The authority of the other members' certificates (PEM).",
     otherwise: "the well-known ones",
     path: "tls.caFile",
+  },
+  tlsMemberDomain: {
+    value: "DOMAIN",
+    doc:
+      "A member NAME has to show the others a certificate for NAME.DOMAIN; " +
+      "the host that Consul gives is not checked.",
+    otherwise: "distributed-pool",
+    schema: z.string().regex(DOMAIN, "expected a domain, such as pools.example.org"),
+    path: "tls.memberDomain",
   },
 } as const satisfies Readonly<Record<string, MemberOption>>;

@@ -51,6 +51,15 @@ export const LIMIT_OPTIONS = {
     default: 1_000,
     reload: true,
   },
+  maxChildrenPerCaller: {
+    value: "N",
+    doc:
+      "Children and held slots of one caller at a time, in all pools of this member; " +
+      "0 for no bound. A token's maxChildren replaces it.",
+    schema: whole(0, 1_000_000),
+    default: 0,
+    reload: true,
+  },
   maxStreams: {
     value: "N",
     doc: "Streams open at a time for each token, or address.",

@@ -1,6 +1,6 @@
 /** The options of a member: one entry is the source of flag, variable, key, check and text. */
 import { z } from "zod";
-import { isLoopback } from "../../access/browser-guard.ts";
+import { isLoopback } from "../../../sdk/typescript/trust/loopback.ts";
 import { ACCESS_OPTIONS } from "./access-options.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
 import { DAY_MS, fenceNumber, type MemberOption, WEEK_MS, whole } from "./option.ts";
@@ -133,7 +133,9 @@ export const MEMBER_OPTIONS = {
     only: "serve",
   },
   insecure: {
-    doc: "Listen beyond loopback although callers need not show who they are.",
+    doc:
+      "Listen beyond loopback although callers need not show who they are, " +
+      "and send callers' tokens to other members in clear where those serve http.",
     schema: z.boolean(),
     only: "serve",
   },

@@ -78,6 +78,11 @@ export interface TableOptions {
    * as many at once. A reload takes it. Default 1000.
    */
   readonly maxRate?: number | undefined;
+  /**
+   * Children and held slots of one caller at a time, in all pools of this member; 0 for no
+   * bound. A token's maxChildren replaces it. A reload takes it. Default 0.
+   */
+  readonly maxChildrenPerCaller?: number | undefined;
   /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
   readonly maxStreams?: number | undefined;
   /**
@@ -100,7 +105,10 @@ export interface TableOptions {
   readonly advertise?: string | undefined;
   /** This member's name, unique among the members. */
   readonly name?: string | undefined;
-  /** Listen beyond loopback although callers need not show who they are. */
+  /**
+   * Listen beyond loopback although callers need not show who they are, and send callers'
+   * tokens to other members in clear where those serve http.
+   */
   readonly insecure?: boolean | undefined;
 }
 
@@ -110,6 +118,11 @@ export interface PoolOptions {
   readonly maxChildren: number;
   /** Callers that may wait for a slot at a time; 0 for none. Default 1000. */
   readonly maxQueue?: number | undefined;
+  /**
+   * Children and held slots of one caller at a time in this pool, as a number or a percentage
+   * of `maxChildren`. A token's `maxSlots` replaces it. Default: no bound.
+   */
+  readonly maxChildrenPerCaller?: number | string | undefined;
   /** Limits of each child. A caller can tighten them. */
   readonly limits?: PoolLimits | undefined;
   /** Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`. */

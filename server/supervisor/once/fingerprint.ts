@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
+import { rawOf } from "../../../sdk/typescript/http/raw-json.ts";
 import type { ChildRequest } from "../check-spec.ts";
 
 /** A string is hashed in slices, and after 1 Mi characters other requests have their turn. */
@@ -46,11 +47,15 @@ function asked({ waitMs, deadlineMs, idempotencyKey, function: fn, ...spec }: Ch
  * A JSON value as pieces of text. No two values have the same text, because each part tells its
  * length before it comes.
  */
-function* piecesOf(value: unknown): Generator<string, void, undefined> {
+function* piecesOf(value: unknown): Generator<string | Uint8Array, void, undefined> {
   const stack = [value];
   while (stack.length > 0) {
     const next = stack.pop();
-    if (typeof next === "string") {
+    const raw = rawOf(next);
+    if (raw) {
+      yield `r${raw.bytes.length}:`;
+      for (let at = 0; at < raw.bytes.length; at += SLICE) yield raw.bytes.subarray(at, at + SLICE);
+    } else if (typeof next === "string") {
       yield `s${next.length}:`;
       for (let at = 0; at < next.length; at += SLICE) yield next.slice(at, at + SLICE);
     } else if (Array.isArray(next)) {

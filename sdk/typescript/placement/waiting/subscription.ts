@@ -62,7 +62,9 @@ export class SlotSubscription {
     } catch (error) {
       if (signal.aborted) return;
       this.#refuse(
-        error instanceof PoolError ? error : PoolError.of("member_lost", messageOf(error)),
+        error instanceof PoolError
+          ? error
+          : PoolError.of("member_lost", messageOf(error), { admitted: false, cause: error }),
       );
     } finally {
       this.close();

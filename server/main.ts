@@ -9,7 +9,7 @@ import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../sdk/typescript/placement/members.ts";
 import { isLoopback, isReadable } from "../sdk/typescript/trust/loopback.ts";
 import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
-import { openAuth } from "./access/auth.ts";
+import { type Auth, openAuth } from "./access/auth.ts";
 import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
 import { HeldBytes } from "./http/bodies/held-bytes.ts";
@@ -64,7 +64,7 @@ export function startMember(options: MemberOptions): Promise<RunningMember> {
 
 async function construct(options: MemberOptions, onFailure: OnFailure): Promise<LocalMember> {
   const settings = settingsOf(options);
-  const { host, log } = settings;
+  const { log } = settings;
   const logError = (message: string) => log("error", message);
   const maxConnections = maxConnectionsOf(settings);
   const tls = openTls(settings.tls, logError);
@@ -114,16 +114,20 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
-    browserGuard: createBrowserGuard({
-      ...member.hooks,
-      authenticated: auth !== undefined,
-      loopback: isLoopback(host),
-      advertise: settings.advertise,
-      secure: tls !== undefined,
-    }),
+    browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
   warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
+}
+
+/** The facts by which the browser guard judges requests. */
+function guardOf({ host, advertise, tls }: Settings, auth: Auth | undefined) {
+  return {
+    authenticated: auth !== undefined,
+    loopback: isLoopback(host),
+    advertise,
+    secure: tls?.certFile !== undefined,
+  };
 }
 
 /** The accounts of the bytes that requests hold, in memory and on disk. */

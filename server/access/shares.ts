@@ -1,5 +1,5 @@
 /** Counts the slots of each caller, in each pool and in all pools of the member, by its quotas. */
-import type { SlotShares } from "../supervisor/slot-shares.ts";
+import type { SlotShares } from "../supervisor/slots/shares.ts";
 
 /** The most slots of one caller at a time; undefined for no bound. */
 export interface ShareLimits {

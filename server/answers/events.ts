@@ -8,7 +8,7 @@ import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained, isFull } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
-import type { Waiter } from "../supervisor/waiter.ts";
+import type { Waiter } from "../supervisor/slots/waiter.ts";
 import { send } from "./send.ts";
 
 /** The header that names the child of an answer, for clients that also reach it by its id. */

@@ -13,8 +13,8 @@ import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
 import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
 import { oncePerKey } from "./keyed.ts";
-import { RemoteChild } from "./remote-child.ts";
-import { type OtherMembers, type Through, through } from "./through.ts";
+import { RemoteChild } from "./remote/remote-child.ts";
+import { type OtherMembers, type Through, through } from "./remote/through.ts";
 
 export interface GatewayOptions extends OtherMembers, ThisMember {
   logError(message: string): void;

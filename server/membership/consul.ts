@@ -148,10 +148,7 @@ export class ConsulMembership implements Membership {
     await this.#consul.agent.service
       .deregister({ id: serviceId(this.#registered.name), ...timeout })
       .catch((error) =>
-        this.#log(
-          "warn",
-          `could not deregister from Consul, its check will expire: ${messageOf(error)}`,
-        ),
+        this.#log("warn", `Consul: not deregistered; the check will expire: ${messageOf(error)}`),
       );
   }
 

@@ -4,31 +4,18 @@ import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
-import type { HeldBytes, Holding } from "../http/bodies/held-bytes.ts";
+import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
 import { packWorkspace } from "../workspace/pack.ts";
-import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
+import type { ChildOptions } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { type StartFailure, startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
-
-export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
-  readonly reference: ChildReference;
-  /** The caller that asked for the child. */
-  readonly client: string;
-  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence">;
-  /** A folder private to the server, for bytes on their way into the child and out of it. */
-  readonly folder: string;
-  /** Milliseconds between TERM and KILL. */
-  readonly graceMs: number;
-  /** The account of the memory that callers hold. */
-  readonly heldBytes: HeldBytes;
-}
 
 export class Child {
   readonly log: EventLog;
@@ -96,10 +83,6 @@ export class Child {
 
   get reference(): ChildReference {
     return this.#options.reference;
-  }
-
-  get client(): string {
-    return this.#options.client;
   }
 
   get info(): ChildInfo {

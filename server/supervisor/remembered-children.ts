@@ -50,7 +50,7 @@ export class RememberedChildren {
    */
   forgetOldest(caller?: string): boolean {
     const children = [...this.#kept.keys()];
-    const oldest = children.find(({ client }) => caller === undefined || client === caller);
+    const oldest = children.find(({ info }) => caller === undefined || info.owner === caller);
     if (oldest) this.#forget(oldest);
     return oldest !== undefined;
   }

@@ -5,7 +5,6 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
-import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import { fetches } from "../workspace/pack.ts";
 import {
   type CheckedSpec,
@@ -13,41 +12,16 @@ import {
   checkSandbox,
   checkSpec,
   type Lifetime,
-  type PoolRules,
   refusalOf,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
 import type { Claim } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
+import type { ChangeableOptions, SupervisorOptions } from "./options.ts";
 import { RememberedChildren } from "./remembered-children.ts";
-import type { SlotShares } from "./slot-shares.ts";
-import { type SlotLease, Slots } from "./slots.ts";
+import { type SlotLease, Slots } from "./slots/slots.ts";
+import type { Subscription, Waiter } from "./slots/waiter.ts";
 import { untilBegun } from "./start-failure.ts";
-import type { Subscription, Waiter } from "./waiter.ts";
-
-export interface SupervisorOptions extends PoolRules {
-  /** This member's own URL, without a final slash. */
-  readonly url: string;
-  readonly maxChildren: number;
-  /** Callers that may wait for a slot at a time. */
-  readonly maxQueue: number;
-  /** The shares of the callers. Default: a caller may take all slots. */
-  readonly shares?: SlotShares | undefined;
-  /** A folder private to the server, for bytes on their way into children and out of them. */
-  readonly folder: string;
-  /** Milliseconds between TERM and KILL. */
-  readonly graceMs: number;
-  /** Milliseconds for which children that have ended are remembered. */
-  readonly rememberMs: number;
-  /** The account of the memory that callers hold. */
-  readonly heldBytes: HeldBytes;
-}
-
-/** The options that a reload may change. */
-export type ChangeableOptions = Omit<
-  SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "shares"
->;
 
 /** A slot that a caller's child has taken. */
 type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };

@@ -1,7 +1,7 @@
 /** The order in which waiting clients are served. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Entry, Queue } from "../../server/supervisor/queue.ts";
+import { type Entry, Queue } from "../../server/supervisor/slots/queue.ts";
 
 interface Named extends Entry {
   readonly name: string;

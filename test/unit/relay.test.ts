@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { wholeFrames } from "../../server/answers/frames.ts";
+import { wholeFrames } from "../../server/answers/remote/frames.ts";
 
 /** A stream of events and comments, and how often it is cut into pieces of which sizes. */
 const streams = fc.record({

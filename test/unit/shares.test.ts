@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { PoolError } from "../../openapi/errors.ts";
 import { Shares } from "../../server/access/shares.ts";
-import { type SlotLease, Slots } from "../../server/supervisor/slots.ts";
+import { type SlotLease, Slots } from "../../server/supervisor/slots/slots.ts";
 
 /** Two pools of one member, whose clients may have so many slots in each and in both. */
 function open(max: number, { inPool = 100, inAllPools = 100 }) {

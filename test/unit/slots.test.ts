@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { PoolError } from "../../openapi/errors.ts";
-import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots.ts";
-import type { Waiter } from "../../server/supervisor/waiter.ts";
+import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots/slots.ts";
+import type { Waiter } from "../../server/supervisor/slots/waiter.ts";
 
 const slotsOf = (max: number, maxQueue = 100) =>
   new Slots({ pool: "p", member: "m", max, maxQueue });

@@ -24,6 +24,8 @@ export function noAnswer(url: string, cause: unknown): PoolError {
   return PoolError.of("member_lost", detail, { admitted: "unknown", cause });
 }
 
+type Accepted = "text/event-stream" | "application/json" | "application/octet-stream";
+
 export interface RequestOptions {
   /** Default `GET`. */
   readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
@@ -32,11 +34,7 @@ export interface RequestOptions {
   /** Sent beside the body, which is an object then, as multipart/form-data. */
   readonly parts?: readonly Part[] | undefined;
   /** Default `application/json`. */
-  readonly accept?:
-    | "text/event-stream"
-    | "application/json"
-    | "application/octet-stream"
-    | undefined;
+  readonly accept?: Accepted | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** A key that the JSON answer has. Default: any JSON will do. */
   readonly key?: string | undefined;

@@ -50,7 +50,10 @@ export class TrustedMembers implements Members {
     const registered = await this.#members.registered();
     const found = this.#trusted(registered).find((member) => member.name === name);
     const distrusted = found ? undefined : registered.find((member) => member.name === name);
-    if (distrusted) throw PoolError.of("member_lost", this.#reason(distrusted) as string);
+    if (distrusted)
+      throw PoolError.of("member_lost", this.#reason(distrusted) as string, {
+        admitted: "unknown",
+      });
     return found;
   }
 

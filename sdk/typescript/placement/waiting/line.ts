@@ -1,8 +1,7 @@
 /**
  * The callers of one process that wait for a slot of a pool, in one line, with late binding: the
- * line subscribes to the slots of several members, and each slot goes to the first caller in the
- * line. So no caller waits behind a busy member while another one idles, and thousands of callers
- * cost one stream to each member.
+ * line subscribes to the slots of several members, and each slot goes to the first caller in it. No
+ * caller waits behind a busy member while another one idles.
  */
 import { PoolError } from "../../../../openapi/errors.ts";
 import type { SlotStream } from "../member-client.ts";

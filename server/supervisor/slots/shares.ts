@@ -1,5 +1,5 @@
 /** The shares of the clients in the slots of one pool. */
-import { PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../../openapi/errors.ts";
 
 /** Counts the slots that each client holds, granted or taken, in all pools of the member. */
 export interface SlotShares {

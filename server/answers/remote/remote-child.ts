@@ -1,21 +1,21 @@
 /** A child of another member: what its member answers passes through this one. */
-import { messageOf, PoolError, type Problem, problem } from "../../openapi/errors.ts";
-import { isTerminalType } from "../../openapi/events.ts";
-import { memberOfChild } from "../../openapi/names.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
-import { type Answer, jsonOf, type RequestOptions } from "../../sdk/typescript/http/client.ts";
-import { requireWhole } from "../../sdk/typescript/http/read-events.ts";
-import { openEvents, resumed, resumeEvents } from "../../sdk/typescript/http/resume.ts";
-import { HeadedError, problemResponse } from "../http/problems.ts";
-import type { NodeContext } from "../http/request.ts";
-import { isOver } from "../http/response.ts";
-import { EVENTS_TYPE, nameChild, openSession, type Session } from "./events.ts";
+import { messageOf, PoolError, type Problem, problem } from "../../../openapi/errors.ts";
+import { isTerminalType } from "../../../openapi/events.ts";
+import { memberOfChild } from "../../../openapi/names.ts";
+import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
+import { type Answer, jsonOf, type RequestOptions } from "../../../sdk/typescript/http/client.ts";
+import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
+import { openEvents, resumed, resumeEvents } from "../../../sdk/typescript/http/resume.ts";
+import { HeadedError, problemResponse } from "../../http/problems.ts";
+import type { NodeContext } from "../../http/request.ts";
+import { isOver } from "../../http/response.ts";
+import { EVENTS_TYPE, nameChild, openSession, type Session } from "../events.ts";
+import { send, sendFile } from "../send.ts";
+import { ENDING_TRAILER, firstByteOf, stdoutHead } from "../stdout.ts";
+import { answerWhole, parseEvent } from "../whole.ts";
 import { type Frames, wholeFrames } from "./frames.ts";
 import { HandedOver, onHandover } from "./handover.ts";
-import { send, sendFile } from "./send.ts";
-import { ENDING_TRAILER, firstByteOf, stdoutHead } from "./stdout.ts";
 import type { Through } from "./through.ts";
-import { answerWhole, parseEvent } from "./whole.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
 const HEARTBEAT = ":\n\n";

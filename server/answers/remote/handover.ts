@@ -3,10 +3,10 @@
  * an event that names the child, and its client resumes at another member.
  */
 import type { Readable } from "node:stream";
-import { PoolError, problem } from "../../openapi/errors.ts";
-import type { ChildReference } from "../../openapi/schemas/resources.ts";
-import type { InFlight } from "../http/in-flight.ts";
-import { type Outgoing, onOver } from "../http/response.ts";
+import { PoolError, problem } from "../../../openapi/errors.ts";
+import type { ChildReference } from "../../../openapi/schemas/resources.ts";
+import type { InFlight } from "../../http/in-flight.ts";
+import { type Outgoing, onOver } from "../../http/response.ts";
 
 /** Streams end within 1 second, so that their clients do not all come back at once. */
 const SPREAD_MS = 1_000;

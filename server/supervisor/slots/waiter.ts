@@ -1,8 +1,8 @@
 /** Clients that wait: for one slot, or for several, one after the other. */
 import { randomBytes } from "node:crypto";
-import type { PoolError } from "../../openapi/errors.ts";
-import type { SlotEvent } from "../../openapi/events.ts";
-import type { Slot } from "../../openapi/schemas/resources.ts";
+import type { PoolError } from "../../../openapi/errors.ts";
+import type { SlotEvent } from "../../../openapi/events.ts";
+import type { Slot } from "../../../openapi/schemas/resources.ts";
 import type { Entry } from "./queue.ts";
 
 /**

@@ -1,12 +1,12 @@
 /**
  * The slots of one pool on one member. A slot is free, granted to a client for a moment, or taken
- * by a child. A client that finds none free may wait in a bounded queue. Only this class counts
- * children, so no other code can admit one too many.
+ * by a child. A client that finds none free may wait in a bounded queue. Only this class counts.
  */
 import { randomBytes } from "node:crypto";
-import { type Load, PoolError } from "../../openapi/errors.ts";
+import { type Load, PoolError } from "../../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
-import { PoolShares, type PoolSharesOptions } from "./slot-shares.ts";
+import { drainingAt, fullOf, ownOf } from "./refusals.ts";
+import { PoolShares, type PoolSharesOptions } from "./shares.ts";
 import { Subscription, Waiter } from "./waiter.ts";
 
 export interface SlotsOptions extends PoolSharesOptions {
@@ -16,16 +16,14 @@ export interface SlotsOptions extends PoolSharesOptions {
   readonly maxQueue: number;
 }
 
-/**
- * 5 s: how long a granted slot waits for its claim, which needs one request on an open connection.
- */
+/** 5 s: how long a granted slot waits for its claim, one request on an open connection. */
 export const HOLD_MS = 5_000;
 /** 1 s: the shortest time between two reports of positions. A grant is reported at once. */
 const POSITION_INTERVAL_MS = 1_000;
 
 /** A slot that a child has taken. */
 export interface SlotLease {
-  /** When its client asked for it, in milliseconds of `performance.now()`. */
+  /** When its client asked for it: a time of `performance.now()`. */
   readonly requestedAt: number;
   /** Gives the slot back. Idempotent. */
   free(): void;
@@ -64,7 +62,7 @@ export class Slots {
     this.checkAdmitting();
     const refusal = this.#shares.refusalOf(client);
     if (refusal) throw refusal;
-    if (!this.#isFree) throw this.#full();
+    if (!this.#isFree) throw fullOf(this.#options, this.load());
     return this.#lease(client, performance.now());
   }
 
@@ -76,7 +74,7 @@ export class Slots {
    */
   claim(id: string, client: string): SlotLease {
     this.checkAdmitting();
-    const { requestedAt } = this.#own(this.#granted, id, client);
+    const { requestedAt } = ownOf(this.#granted, id, client);
     // The lease comes first: nobody else gets the slot, or the client's share, in between.
     const lease = this.#lease(client, requestedAt);
     this.#return(id);
@@ -90,7 +88,7 @@ export class Slots {
 
   /** Gives a granted slot back. @throws {PoolError} as {@link claim}. */
   release(id: string, client: string): void {
-    this.#own(this.#granted, id, client);
+    ownOf(this.#granted, id, client);
     this.#return(id);
     this.serve();
   }
@@ -118,7 +116,7 @@ export class Slots {
 
   /** Changes the number of slots to wait for. @throws {PoolError} as {@link claim}. */
   resubscribe(id: string, client: string, count: number): number {
-    const subscription = this.#own(this.#subscriptions, id, client);
+    const subscription = ownOf(this.#subscriptions, id, client);
     const { active, max, queued } = this.load();
     const room = Math.max(0, max - active) + Math.max(0, this.#options.maxQueue - queued);
     const agreed = Math.min(count, subscription.count + room);
@@ -143,8 +141,9 @@ export class Slots {
   drain(): void {
     this.#draining = true;
     for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift())
-      waiter.refuse(this.#drainingError());
-    for (const waiter of this.#subscriptions.values()) waiter.refuse(this.#drainingError());
+      waiter.refuse(drainingAt(this.#options.member));
+    for (const waiter of this.#subscriptions.values())
+      waiter.refuse(drainingAt(this.#options.member));
     for (const id of [...this.#granted.keys()]) this.#return(id);
     clearTimeout(this.#positionTimer);
   }
@@ -185,8 +184,8 @@ export class Slots {
   #makeRoom(client: string, waitMs: number): void {
     if (waitMs > 0 && this.#queue.size < this.#options.maxQueue) return;
     const dropped = waitMs > 0 ? this.#queue.dropFor(client) : undefined;
-    if (!dropped) throw this.#full();
-    if (dropped.count === 0) dropped.refuse(this.#full());
+    if (!dropped) throw fullOf(this.#options, this.load());
+    if (dropped.count === 0) dropped.refuse(fullOf(this.#options, this.load()));
     else dropped.moveTo(this.#queue.positionOf(dropped));
   }
 
@@ -226,20 +225,6 @@ export class Slots {
     }
   }
 
-  /** The slot, or subscription, of a client. @throws {PoolError} `slot_not_found`, `forbidden`. */
-  #own<T extends Waiter | Subscription>(all: ReadonlyMap<string, T>, id: string, client: string) {
-    const own = all.get(id);
-    const { member } = this.#options;
-    if (!own)
-      throw PoolError.of(
-        "slot_not_found",
-        `member ${member} holds no slot ${id}: it was taken, given back, or its time is over`,
-      );
-    if (own.client !== client)
-      throw PoolError.of("forbidden", `slot ${id} was granted to another caller`);
-    return own;
-  }
-
   #return(id: string): boolean {
     const waiter = this.#granted.get(id);
     if (!waiter) return false;
@@ -260,18 +245,6 @@ export class Slots {
 
   /** @throws {PoolError} `draining`. */
   checkAdmitting(): void {
-    if (this.#draining) throw this.#drainingError();
-  }
-
-  #drainingError(): PoolError {
-    return PoolError.of("draining", `member ${this.#options.member} admits no more children`);
-  }
-
-  #full(): PoolError {
-    const { member, pool } = this.#options;
-    const load = this.load();
-    const waiting = load.queued > 0 ? `, and ${load.queued} callers wait` : "";
-    const children = `${load.active} of at most ${load.max} children of pool ${pool}`;
-    return PoolError.of("at_capacity", `member ${member} runs ${children}${waiting}`, { load });
+    if (this.#draining) throw drainingAt(this.#options.member);
   }
 }

@@ -1,8 +1,8 @@
 /** The other members, as the caller of one request reaches them through this one. */
-import type { Client } from "../../sdk/typescript/http/client.ts";
-import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
-import type { InFlight } from "../http/in-flight.ts";
-import { type NodeContext, onClientGone } from "../http/request.ts";
+import type { Client } from "../../../sdk/typescript/http/client.ts";
+import type { DirectAccess } from "../../../sdk/typescript/placement/direct-access.ts";
+import type { InFlight } from "../../http/in-flight.ts";
+import { type NodeContext, onClientGone } from "../../http/request.ts";
 import type { Held } from "./handover.ts";
 
 export interface OtherMembers {

@@ -1,0 +1,43 @@
+/** The options of a supervisor and of a child. */
+
+import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
+import type { CheckedSpec, PoolRules } from "./check-spec.ts";
+import type { SlotShares } from "./slots/shares.ts";
+
+export interface SupervisorOptions extends PoolRules {
+  /** This member's own URL, without a final slash. */
+  readonly url: string;
+  readonly maxChildren: number;
+  /** Callers that may wait for a slot at a time. */
+  readonly maxQueue: number;
+  /** The shares of the callers. Default: a caller may take all slots. */
+  readonly shares?: SlotShares | undefined;
+  /** A folder private to the server, for bytes on their way into children and out of them. */
+  readonly folder: string;
+  /** Milliseconds between TERM and KILL. */
+  readonly graceMs: number;
+  /** Milliseconds for which children that have ended are remembered. */
+  readonly rememberMs: number;
+  /** The account of the memory that callers hold. */
+  readonly heldBytes: HeldBytes;
+}
+
+/** The options that a reload may change. */
+export type ChangeableOptions = Omit<
+  SupervisorOptions,
+  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "shares"
+>;
+
+export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
+  readonly reference: ChildReference;
+  /** The caller that asked for the child. */
+  readonly client: string;
+  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence">;
+  /** A folder private to the server, for bytes on their way into the child and out of it. */
+  readonly folder: string;
+  /** Milliseconds between TERM and KILL. */
+  readonly graceMs: number;
+  /** The account of the memory that callers hold. */
+  readonly heldBytes: HeldBytes;
+}

@@ -77,12 +77,15 @@ export class MemberHost {
       NO_FAKE_STAT: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
     };
+    // Set on the host only: the library keeps shared memory wherever it is loaded.
+    const variables = Object.entries(faked ?? {}).map(([name, value]) => `${name}=${value}`);
     const [program = "", ...args] = [
-      ...[...host.enter, process.execPath, ...HEAP_ARGUMENTS, cli, "serve", "--config", config],
+      ...[...host.enter, "env", ...variables, process.execPath, ...HEAP_ARGUMENTS],
+      ...[cli, "serve", "--config", config],
       ...["--host", address, "--port", String(PORT), "--insecure", "--member", host.name],
       ...["--consul", consul, "--sandbox", SANDBOX_OPTION],
     ];
-    const env = { ...cleanEnvironment(), TMPDIR: host.temp, ...faked };
+    const env = { ...cleanEnvironment(), TMPDIR: host.temp };
     const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     this.#isAsked = false;

@@ -38,10 +38,7 @@ import { cuttingProxy } from "../helpers/proxy.ts";
 async function startUnreachable(options: Options = {}): Promise<RunningMember> {
   const registry = new EmbeddedRegistry();
   const member = await startOne({ registry, ...options });
-  const membership = registry.membership();
-  const [listed] = (await membership.all()).filter(({ name }) => name === member.name);
-  if (!listed) throw new Error("expected the member in its registry");
-  await membership.join({ ...listed, url: "http://127.0.0.1:1" });
+  registry.move(member.name, "http://127.0.0.1:1");
   return member;
 }
 
@@ -99,10 +96,7 @@ test("no connection reaches the member but those of its callers", async () => {
   const registry = new EmbeddedRegistry();
   const member = await startOne({ registry, pools: { pipeline: 1 } });
   const proxy = await cuttingProxy(member.url, () => undefined);
-  const membership = registry.membership();
-  const [listed] = await membership.all();
-  if (!listed) throw new Error("expected the member in its registry");
-  await membership.join({ ...listed, url: proxy.url });
+  registry.move(member.name, proxy.url);
   const pools = new DistributedPool({ url: member.url }, { stdout: null, stderr: null });
   onTestFinished(() => pools.close());
   await pools.call("pipeline", { command: ["cat"], stdin: "in" });

@@ -1,5 +1,6 @@
 /** One process that is reused from call to call. Each call sees only its own output and exit. */
 import { randomBytes } from "node:crypto";
+import { afterSilence } from "../../../sdk/typescript/time/silence.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
@@ -83,8 +84,9 @@ export class ReusableWorker {
 
   /**
    * @param keep called when the process can take another call. Returns whether it waits for one.
+   * @param isFresh whether the process was started for this call, which then waits for it.
    */
-  call(work: Work, keep: () => boolean): ReusedCall {
+  call(work: Work, keep: () => boolean, isFresh = false): ReusedCall {
     const { process } = this;
     const marker = randomBytes(MARKER_BYTES).toString("hex");
     const job = createJob(work, marker);
@@ -93,9 +95,10 @@ export class ReusableWorker {
     const [stdout, stderr] = [this.#stdout.next(marker), this.#stderr.next(marker)];
     this.#worker.channel.send(job);
     const accepted = Promise.withResolvers<boolean>();
-    void within(ACCEPT_TIMEOUT_MS, accepted.promise).then((isAccepted) => {
-      if (isAccepted === undefined) process.kill();
-    });
+    if (!isFresh) {
+      const cancel = afterSilence(ACCEPT_TIMEOUT_MS, () => process.kill());
+      void accepted.promise.then(cancel);
+    }
     const acceptedLine = lineOf({ kind: "accepted", marker });
     const received = this.#worker.receive(work.onProgress, (line) => {
       const isExpected = line === acceptedLine;

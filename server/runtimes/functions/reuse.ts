@@ -43,7 +43,7 @@ export class ReusePool {
       if (await accepted) return started;
     }
     const worker = this.#reusable(await start());
-    return worker.call(work, () => this.#keep(key, worker)).started;
+    return worker.call(work, () => this.#keep(key, worker), true).started;
   }
 
   /** Kills the waiting processes, and resolves when they have ended. Others end with their call. */

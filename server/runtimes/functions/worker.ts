@@ -1,5 +1,5 @@
 /** A process that runs functions, from its job to its report. */
-import { setTimeout as pause } from "node:timers/promises";
+import { afterSilence } from "../../../sdk/typescript/time/silence.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
 import { contextEnvironment, type StartedWork, type Work } from "../runtime.ts";
@@ -51,7 +51,8 @@ export class Worker {
     return {
       process: { ...process, exited: process.exited.then((exit) => usageSince(usedMs, exit)) },
       outcome: this.#outcome(job, onProgress, packs),
-      drain: () => channel.send({ kind: "drain" }),
+      // A write to a runner that has ended would lose its report. What has arrived is read first.
+      drain: () => setImmediate(() => channel.send({ kind: "drain" })),
     };
   }
 
@@ -63,8 +64,8 @@ export class Worker {
     onProgress: Work["onProgress"],
     isExpected?: (line: string) => boolean,
   ): Promise<Received> {
-    const ended = this.process.exited.then(() =>
-      pause(END_TIMEOUT_MS, "ended" as const, { ref: false }),
+    const ended = this.process.exited.then(
+      () => new Promise<"ended">((end) => afterSilence(END_TIMEOUT_MS, () => end("ended"))),
     );
     return Promise.race([this.channel.receive(onProgress, isExpected), ended]);
   }

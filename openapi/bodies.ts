@@ -1,14 +1,6 @@
 /** The bodies of requests: the one file that says which operation takes which. */
 import { z } from "@hono/zod-openapi";
-
-/** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
-export const SPEC_HEADER = "pool-spec";
-
-/** The header that carries an idempotency key, in lower case. */
-export const KEY_HEADER = "idempotency-key";
-
-/** The header that names one try of a client to be admitted by a member. */
-export const REQUEST_HEADER = "pool-request-id";
+import { SPEC_HEADER } from "./names.ts";
 
 export interface Upload {
   /**

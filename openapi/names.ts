@@ -20,3 +20,12 @@ export function memberInUrl(url: string): string | undefined {
 export function memberOfChild(id: string): string {
   return id.slice(0, id.lastIndexOf("."));
 }
+
+/** The header that carries the child spec, as JSON in ASCII, beside a body that is the input. */
+export const SPEC_HEADER = "pool-spec";
+
+/** The header that carries an idempotency key, in lower case. */
+export const KEY_HEADER = "idempotency-key";
+
+/** The header that names one try of a client to be admitted by a member. */
+export const REQUEST_HEADER = "pool-request-id";

@@ -1,6 +1,6 @@
 /** The query parameters that several operations share. Every value of a query is text. */
 import { z } from "@hono/zod-openapi";
-import { KEY_HEADER, SPEC_HEADER } from "../bodies.ts";
+import { KEY_HEADER, SPEC_HEADER } from "../names.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { MAX_LABELS } from "../schemas/labels.ts";
 import { IdempotencyKeySchema } from "../schemas/names.ts";

@@ -1,6 +1,6 @@
 /** The pools, over all members: this member as the gateway. */
 import type { Context } from "hono";
-import { KEY_HEADER } from "../../openapi/bodies.ts";
+import { KEY_HEADER } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";

@@ -1,7 +1,7 @@
 /** Calls and children on this member alone. */
 import type { Context } from "hono";
-import { KEY_HEADER, REQUEST_HEADER } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
+import { KEY_HEADER, REQUEST_HEADER } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";

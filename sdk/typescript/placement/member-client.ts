@@ -1,7 +1,8 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
-import { REQUEST_HEADER } from "../../../openapi/bodies.ts";
+
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
+import { REQUEST_HEADER } from "../../../openapi/names.ts";
 import type { Child as ChildInfo, Count, SlotCount, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";

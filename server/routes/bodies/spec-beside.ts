@@ -1,6 +1,7 @@
 /** The child spec of a request whose body is the child's input: it stands beside the body. */
-import { SPEC_HEADER, type Upload } from "../../../openapi/bodies.ts";
+import type { Upload } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
+import { SPEC_HEADER } from "../../../openapi/names.ts";
 import type { NodeContext } from "../../http/request.ts";
 
 /**

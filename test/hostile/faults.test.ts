@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
-import { callEvents, lastOf, startOne, textOf } from "../helpers/member.ts";
+import { post, problemOf, startOne, textOf } from "../helpers/member.ts";
 
 const title = hostileMissing ? ` (skipped: ${hostileMissing})` : "";
 
@@ -18,13 +18,14 @@ describe.skipIf(hostileMissing)(`what a child and its caller see of the host${ti
       log: (_, message) => logged.push(message),
     });
     rmSync(folder, { recursive: true });
-    const events = await callEvents(member.url, "/call", { pool: "pipeline", command: ["true"] });
-    expect(lastOf(events, "failed").problem).toMatchObject({
+    const answer = await post(member.url, "/call", { pool: "pipeline", command: ["true"] });
+    const problem = await problemOf(answer);
+    expect(problem).toMatchObject({
       code: "sandbox_unavailable",
       admitted: false,
       detail: expect.stringContaining("a program or file that the sandbox needs is missing"),
     });
-    expect(JSON.stringify(events)).not.toContain(folder);
+    expect(JSON.stringify(problem)).not.toContain(folder);
     expect(logged.join("\n")).toContain(folder);
   });
 

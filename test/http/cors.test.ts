@@ -30,7 +30,7 @@ test("a preflight of a named origin is answered, without a token", async () => {
     expect(answer.status).toBe(204);
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       "access-control-allow-origin": APP,
-      "access-control-allow-methods": "GET, HEAD, POST, DELETE",
+      "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE",
       "access-control-allow-headers":
         "authorization, content-type, last-event-id, pool-spec, range, idempotency-key",
       vary: "Origin",

@@ -9,11 +9,18 @@ export interface SlotShares {
   free(client: string, pool: string): void;
 }
 
-export interface PoolSharesOptions {
+interface PoolSharesOptions {
   readonly pool: string;
   readonly member: string;
   /** Default: a client may take all slots. */
   readonly shares?: SlotShares | undefined;
+}
+
+export interface SlotsOptions extends PoolSharesOptions {
+  /** Children at a time. */
+  readonly max: number;
+  /** Clients that may wait at a time. */
+  readonly maxQueue: number;
 }
 
 export class PoolShares {

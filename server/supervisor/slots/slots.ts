@@ -6,20 +6,15 @@ import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import { Queue } from "./queue.ts";
 import { drainingAt, fullOf, ownOf } from "./refusals.ts";
-import { PoolShares, type PoolSharesOptions } from "./shares.ts";
+import { PoolShares, type SlotsOptions } from "./shares.ts";
 import { Subscription, Waiter } from "./waiter.ts";
-
-export interface SlotsOptions extends PoolSharesOptions {
-  /** Children at a time. */
-  readonly max: number;
-  /** Clients that may wait at a time. */
-  readonly maxQueue: number;
-}
 
 /** 5 s: how long a granted slot waits for its claim, one request on an open connection. */
 export const HOLD_MS = 5_000;
 /** 1 s: the shortest time between two reports of positions. A grant is reported at once. */
 const POSITION_INTERVAL_MS = 1_000;
+/** 100 waits of others, at most, that one request for more slots ends. */
+const MAX_DROPS = 100;
 
 /** A slot that a child has taken. */
 export interface SlotLease {
@@ -119,8 +114,12 @@ export class Slots {
     const subscription = ownOf(this.#subscriptions, id, client);
     const { active, max, queued } = this.load();
     const room = Math.max(0, max - active) + Math.max(0, this.#options.maxQueue - queued);
-    const agreed = Math.min(count, subscription.count + room);
-    this.#queue.change(client, subscription, agreed);
+    this.#queue.change(client, subscription, Math.min(count, subscription.count + room));
+    for (let drops = 0; subscription.count < count && drops < MAX_DROPS; drops++) {
+      if (!this.#drop(client)) break;
+      this.#queue.change(client, subscription, subscription.count + 1);
+    }
+    const agreed = subscription.count;
     this.serve();
     subscription.moveTo(this.#queue.positionOf(subscription));
     return agreed;
@@ -172,21 +171,22 @@ export class Slots {
     return waiter;
   }
 
-  /**
-   * Whether a slot is free. Each slot that comes free is granted at once to a client that waits,
-   * unless all that wait have used up their quotas.
-   */
+  /** Whether a slot is free. While clients wait that may have it, it is granted at once. */
   get #isFree(): boolean {
     return this.#taken + this.#granted.size < this.#options.max;
   }
 
-  /** In a full queue, the client that waits most often gives up its last wait for another one. */
   #makeRoom(client: string, waitMs: number): void {
     if (waitMs > 0 && this.#queue.size < this.#options.maxQueue) return;
-    const dropped = waitMs > 0 ? this.#queue.dropFor(client) : undefined;
-    if (!dropped) throw fullOf(this.#options, this.load());
-    if (dropped.count === 0) dropped.refuse(fullOf(this.#options, this.load()));
-    else dropped.moveTo(this.#queue.positionOf(dropped));
+    if (waitMs === 0 || !this.#drop(client)) throw fullOf(this.#options, this.load());
+  }
+
+  /** In a full queue, the client that waits most often gives up its last wait for another one. */
+  #drop(client: string): boolean {
+    const dropped = this.#queue.dropFor(client);
+    if (dropped?.count === 0) dropped.refuse(fullOf(this.#options, this.load()));
+    else dropped?.moveTo(this.#queue.positionOf(dropped));
+    return dropped !== undefined;
   }
 
   #lease(client: string, requestedAt: number): SlotLease {

@@ -19,8 +19,8 @@ export interface ServeOptions {
   readonly member: string;
   /** Address of the Consul agent. */
   readonly consul: string;
-  /** Default `pipeline=5`. */
-  readonly pool?: string;
+  /** Default `pipeline=5`; null for pools of a configuration file. */
+  readonly pool?: string | null;
   /** Further options of `dpool serve`. */
   readonly args?: readonly string[];
   /** Options of Node itself. */
@@ -60,8 +60,7 @@ export async function startServe({
       ...nodeArgs,
       CLI,
       "serve",
-      "--pool",
-      pool,
+      ...(pool === null ? [] : ["--pool", pool]),
       "--port",
       "0",
       "--member",

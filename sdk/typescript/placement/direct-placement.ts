@@ -96,8 +96,7 @@ export async function placeDirectly<Admitted>(
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
-    const before = unfit.get(member.name);
-    if (before) return { unreachable: before };
+    if (unfit.has(member.name)) return { unreachable: unfit.get(member.name) };
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
     const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
     const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot, waitedMs });

@@ -9,7 +9,7 @@ const FAILURES = 3;
 /** The pause between probes: 1 second at first, doubled up to 30. */
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 30_000;
-/** 1 minute between complaints about single starts, and until the pauses are short again. */
+/** 1 minute until the pauses are short again. */
 const QUIET_MS = 60_000;
 
 /** 300 characters of a reason. */
@@ -38,7 +38,6 @@ export class StartHealth {
   #trouble: string | undefined;
   #failures = 0;
   #pauseMs = FIRST_PAUSE_MS;
-  #complainedAt = Number.NEGATIVE_INFINITY;
   #wellAt = Number.NEGATIVE_INFINITY;
   #isProbing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -53,22 +52,10 @@ export class StartHealth {
     return this.#trouble;
   }
 
-  /**
-   * Counts one start.
-   *
-   * @param reason why it failed; undefined for a child that began.
-   */
-  note(reason: string | undefined): void {
-    if (reason === undefined) {
-      this.#failures = 0;
-      return;
-    }
-    this.#failures += 1;
+  /** Counts one start. The sandbox has logged why it failed. */
+  note(hasFailed: boolean): void {
+    this.#failures = hasFailed ? this.#failures + 1 : 0;
     if (this.#failures >= FAILURES) void this.#probe();
-    const now = performance.now();
-    if (now - this.#complainedAt < QUIET_MS) return;
-    this.#complainedAt = now;
-    this.#options.log("warn", `a child could not be started: ${lastLine(reason)}`);
   }
 
   close(): void {

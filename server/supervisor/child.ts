@@ -1,7 +1,7 @@
 /** One child: its process, its log, and its one ending, whatever goes wrong after it. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { isErrorCode, PoolError } from "../../openapi/errors.ts";
+import { isErrorCode, PoolError, type Problem } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
@@ -14,7 +14,7 @@ import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
 import type { ChildOptions } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
-import { type StartFailure, startFailureIn } from "./start-failure.ts";
+import { startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
 
 export class Child {
@@ -23,7 +23,7 @@ export class Child {
   readonly #exit = Promise.withResolvers<void>();
   /** Resolves when nothing of the process is left. The slot is free then. */
   readonly exited = this.#exit.promise;
-  readonly #begun = Promise.withResolvers<StartFailure | undefined>();
+  readonly #begun = Promise.withResolvers<Problem | undefined>();
   /** Resolves when the program begins, or the child ends before; with why it cannot be started. */
   readonly begun = this.#begun.promise;
   /** Resolves when the terminal event is in the log. */
@@ -41,7 +41,6 @@ export class Child {
   /** Whether the process is gone. The status says so once the artifacts are there too. */
   #isOver = false;
   #artifacts: Artifacts | undefined;
-  #startError: unknown;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #killDeadline = new Deadline(undefined);
@@ -188,7 +187,7 @@ export class Child {
     await outputs;
     this.#started = undefined;
     this.log.append(terminal);
-    this.#begun.resolve(startFailureIn(terminal, this.#startError));
+    this.#begun.resolve(startFailureIn(terminal));
   }
 
   async #start(
@@ -234,7 +233,6 @@ export class Child {
     const process = this.#started?.process;
     process?.kill();
     await process?.exited;
-    this.#startError = error;
     const { sandbox } = this.#options.rules;
     const { problem } = error instanceof PoolError ? error : sandbox.startProblem(error);
     const { code, detail } = problem;

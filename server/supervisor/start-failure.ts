@@ -1,18 +1,11 @@
-/** A child that could not be started: what its caller is told, and what the operator needs. */
-import { errorFor, messageOf, type Problem } from "../../openapi/errors.ts";
+/** A child that could not be started, and what its caller is told. */
+import { errorFor, type Problem } from "../../openapi/errors.ts";
 import type { TerminalEvent } from "../../openapi/events.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import type { EventLog } from "./output/event-log.ts";
 
 /** 1 second for a program to begin. A slower start is answered like one that begins. */
 const BEGIN_TIMEOUT_MS = 1_000;
-
-export interface StartFailure {
-  /** The problem for the caller. Its `admitted` is false. */
-  readonly problem: Problem;
-  /** The whole reason, for the member's own log: it may name paths of the host. */
-  readonly reason: string;
-}
 
 /**
  * Waits until a child begins, for a second at most. Its output waits meanwhile, so that the
@@ -25,25 +18,21 @@ export async function untilBegun({
   begun,
 }: {
   readonly log: EventLog;
-  readonly begun: Promise<StartFailure | undefined>;
+  readonly begun: Promise<Problem | undefined>;
 }): Promise<void> {
   const reader = log.read({ lossless: true });
   const failure = await within(BEGIN_TIMEOUT_MS, begun);
   // The caller's reader comes within this turn of the event loop.
   setImmediate(() => reader.close());
-  if (failure) throw errorFor(failure.problem);
+  if (failure) throw errorFor(failure);
 }
 
 /**
- * The failure of a child whose program certainly never ran because it could not be started;
+ * The problem of a child whose program certainly never ran because it could not be started;
  * undefined for every other ending.
- *
- * @param error before there was a process; undefined where there was one.
  */
-export function startFailureIn(terminal: TerminalEvent, error: unknown): StartFailure | undefined {
+export function startFailureIn(terminal: TerminalEvent): Problem | undefined {
   if (terminal.type !== "failed") return undefined;
   const { problem } = terminal;
-  if (problem.code !== "sandbox_unavailable" || problem.admitted !== false) return undefined;
-  const { cause = error } = (error ?? {}) as { cause?: unknown };
-  return { problem, reason: cause === undefined ? problem.detail : messageOf(cause) };
+  return problem.code === "sandbox_unavailable" && problem.admitted === false ? problem : undefined;
 }

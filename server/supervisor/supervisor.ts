@@ -199,7 +199,7 @@ export class Supervisor {
    */
   async #begin(child: Child, { spec }: CheckedSpec): Promise<Child> {
     const began = fetches(spec) ? Promise.resolve() : untilBegun(child);
-    void child.begun.then((failure) => this.options.startHealth?.note(failure?.reason));
+    void child.begun.then((failure) => this.options.startHealth?.note(failure !== undefined));
     void began
       .then(() => child.finished)
       .then(() => this.#remembered.add(child, this.options.rememberMs))

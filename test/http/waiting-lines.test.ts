@@ -304,10 +304,7 @@ test("an older member, without count, grants one slot after the other", async ()
     { pools: { other: 1 }, registry },
   )) as [RunningMember, RunningMember];
   const proxy = await asOlder(old);
-  const membership = registry.membership();
-  const [listed] = (await membership.all()).filter(({ name }) => name === old.name);
-  if (!listed) throw new Error("expected the member in its registry");
-  await membership.join({ ...listed, url: proxy.url });
+  registry.move(old.name, proxy.url);
   const free = await hold(old);
   const spec = { command: ["true"], waitMs: WAIT_MS };
   const calls = Array.from({ length: 10 }, () =>

@@ -29,3 +29,6 @@ export const KEY_HEADER = "idempotency-key";
 
 /** The header that names one try of a client to be admitted by a member. */
 export const REQUEST_HEADER = "pool-request-id";
+
+/** The header that tells for how many milliseconds a client has waited for the slot it claims. */
+export const WAITED_HEADER = "pool-waited-ms";

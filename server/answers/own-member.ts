@@ -44,11 +44,11 @@ export function ownMember(
     },
     releaseSlot: async (pool, slot) =>
       supervisorOf(member, pool).slots.release(slot, caller.client),
-    async admit({ pool, spec, lifetime, slot }) {
+    async admit({ pool, spec, lifetime, slot, waitedMs }) {
       try {
         // The route's schema has filled in the defaults.
         const complete = spec as ChildSpec;
-        const claim = { ...caller, slot };
+        const claim = { ...caller, slot, waitedMs };
         return await supervisorOf(member, pool).admitWhenFree(complete, lifetime, claim);
       } catch (error) {
         if (error instanceof PoolError) return error;

@@ -195,6 +195,7 @@ export class MemberPools {
     const fence = new Fence(ms, folder, () => {
       log("warn", `pool ${pool}: ${detail}; its children are killed`);
       this.supervisors.get(pool)?.killAll("cancelled", detail);
+      this.supervisors.get(pool)?.refuseWaiting();
     });
     if (this.#passedAt !== undefined) fence.renew(this.#passedAt);
     this.#fences.set(pool, fence);
@@ -204,7 +205,9 @@ export class MemberPools {
   /** Why pools can start no children, one text for each such pool. */
   get #sick(): string[] {
     return [...this.#startHealth].flatMap(([pool, { trouble }]) =>
-      trouble === undefined ? [] : [`pool ${pool} can start no children: ${trouble}`],
+      trouble === undefined || !this.#served.has(pool)
+        ? []
+        : [`pool ${pool} can start no children: ${trouble}`],
     );
   }
 
@@ -218,6 +221,7 @@ export class MemberPools {
       },
       log: (level, message) => log(level, `pool ${pool}: ${message}`),
       onChange: () => {
+        this.supervisors.get(pool)?.refuseWaiting();
         const sick = this.#sick;
         this.onSick(sick.length < this.#served.size ? undefined : sick[0]);
       },

@@ -1,7 +1,7 @@
 /** Calls and children on this member alone. */
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
-import { KEY_HEADER, REQUEST_HEADER } from "../../openapi/names.ts";
+import { KEY_HEADER, REQUEST_HEADER, WAITED_HEADER } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
@@ -13,6 +13,7 @@ import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { whileClientIsThere } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
+import type { Claim } from "../supervisor/claim.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import {
   childrenOf,
@@ -68,15 +69,18 @@ function callRoutes(on: Register, options: AppOptions): void {
           form === "stream"
             ? (position: number) => stream.write({ type: "queued", position })
             : undefined;
-        const claim = { client, slot, uploads, keyed, onPosition, signal };
+        const waitedMs = waitedOf(c);
+        const claim = { client, slot, waitedMs, uploads, keyed, onPosition, signal };
         const place = async () => {
           const { child, isRepeat } = await startOnce(c, options, () =>
             supervisor.admitWhenFree(spec, "call", claim),
           );
           return answerCall(c, child, { ...call, isRepeat, opened: stream.session });
         };
-        const attach = (id: string) =>
-          answerStarted(c, options, { ...call, id, opened: stream.session });
+        const attach = (id: string) => {
+          giveBack(supervisor, claim);
+          return answerStarted(c, options, { ...call, id, opened: stream.session });
+        };
         return oncePerKey(keyed, { place, attach });
       });
     });
@@ -94,14 +98,28 @@ function placeRoute(on: Register, options: AppOptions): void {
     const spec = sourceCache.complete(given, caller.name);
     const client = caller.name;
     const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
-    const claim = { client, slot, uploads, keyed, signal };
+    const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, signal };
     const start = () => supervisor.admitWhenFree(spec, "placed", claim);
     const info = await oncePerKey(keyed, {
       place: async () => (await startOnce(c, options, start)).child.info,
-      attach: (id) => startedInfo(c, options, id),
+      attach: (id) => {
+        giveBack(supervisor, claim);
+        return startedInfo(c, options, id);
+      },
     });
     return c.json(info, 201, { location: info.url });
   });
+}
+
+/** The milliseconds for which the caller has waited for the slot that it claims. */
+function waitedOf(c: Context<Bindings>): number {
+  const header = c.req.header(WAITED_HEADER) ?? "";
+  return /^\d{1,10}$/.test(header) ? Number(header) : 0;
+}
+
+/** Gives back the slot of a claim whose child was started before. */
+function giveBack({ slots }: Supervisor, { slot, client }: Pick<Claim, "slot" | "client">): void {
+  if (slot !== undefined && slots.holds(slot)) slots.release(slot, client);
 }
 
 /**

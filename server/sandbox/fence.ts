@@ -78,6 +78,8 @@ export class Fence {
 
   /** Has the process killed when the fence goes up. @returns a function that lets it go. */
   hold(pid: number): () => void {
+    // A reload may have replaced the fence while the child was on its way.
+    if (this.#isClosed) return () => {};
     const file = join(this.#folder, String(pid));
     writeFileSync(file, "");
     return () => rmSync(file, { force: true });

@@ -52,7 +52,7 @@ export class StartHealth {
     return this.#trouble;
   }
 
-  /** Counts one start. @param hasFailed whether the child could not be started. */
+  /** Counts one start. The sandbox has logged why it failed. */
   note(hasFailed: boolean): void {
     this.#failures = hasFailed ? this.#failures + 1 : 0;
     if (this.#failures >= FAILURES) void this.#probe();

@@ -95,14 +95,15 @@ export function refusalOf({ fence, startHealth, member }: PoolRules): PoolError 
   });
 }
 
-/** @throws {PoolError} as {@link refusalOf}. */
-export function checkAdmitting(rules: PoolRules): void {
+/** @throws {PoolError} as {@link refusalOf} and {@link checkSandbox}. */
+export function checkAdmitting(rules: PoolRules, demanded?: SandboxLevel): void {
   const refusal = refusalOf(rules);
   if (refusal) throw refusal;
+  checkSandbox(demanded, rules);
 }
 
 /** @throws {PoolError} `sandbox_unavailable` when the member's sandbox is weaker than demanded. */
-export function checkSandbox(
+function checkSandbox(
   demanded: SandboxLevel | undefined,
   { member, sandbox }: Pick<PoolRules, "member" | "sandbox">,
 ): void {

@@ -10,6 +10,8 @@ export interface Claim {
   readonly client: string;
   /** A slot that the caller was granted; undefined to take a free one. */
   readonly slot?: string | undefined;
+  /** Milliseconds for which the caller waited elsewhere for the slot. Default 0. */
+  readonly waitedMs?: number | undefined;
   /** The parts that came beside the spec. */
   readonly uploads?: Uploads | undefined;
   /** Is called with the caller's position in the queue, at first and when it changes. */

@@ -71,7 +71,6 @@ export class RememberedChildren {
     this.#kept.delete(child);
     this.#eventBytes -= kept?.bytes ?? 0;
     this.#artifactBytes -= child.artifacts?.bytes ?? 0;
-    child.close();
     this.#forgotten.set(child.id, child.info.owner);
     if (this.#forgotten.size > MAX_FORGOTTEN_IDS)
       this.#forgotten.delete(this.#forgotten.keys().next().value as string);

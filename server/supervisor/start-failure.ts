@@ -1,4 +1,4 @@
-/** A child that could not be started. */
+/** A child that could not be started, and what its caller is told. */
 import { errorFor, type Problem } from "../../openapi/errors.ts";
 import type { TerminalEvent } from "../../openapi/events.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
@@ -34,6 +34,5 @@ export async function untilBegun({
 export function startFailureIn(terminal: TerminalEvent): Problem | undefined {
   if (terminal.type !== "failed") return undefined;
   const { problem } = terminal;
-  const hasFailed = problem.code === "sandbox_unavailable" && problem.admitted === false;
-  return hasFailed ? problem : undefined;
+  return problem.code === "sandbox_unavailable" && problem.admitted === false ? problem : undefined;
 }

@@ -9,7 +9,6 @@ import { fetches } from "../workspace/pack.ts";
 import {
   type CheckedSpec,
   checkAdmitting,
-  checkSandbox,
   checkSpec,
   type Lifetime,
   refusalOf,
@@ -94,21 +93,15 @@ export class Supervisor {
     }
   }
 
-  /**
-   * Asks for a slot.
-   *
-   * @throws {PoolError} `at_capacity` with the load, `draining`, `sandbox_unavailable`.
-   */
+  /** Asks for a slot. @throws {PoolError} as {@link Slots.request}; {@link checkAdmitting}. */
   request(client: string, { waitMs, sandbox }: SlotWish): Waiter {
-    checkAdmitting(this.options);
-    checkSandbox(sandbox, this.options);
+    checkAdmitting(this.options, sandbox);
     return this.slots.request(client, waitMs);
   }
 
   /** Asks for up to `count` slots, one after the other. @throws {PoolError} as {@link request}. */
   subscribe(client: string, count: number, { waitMs, sandbox }: SlotWish): Subscription {
-    checkAdmitting(this.options);
-    checkSandbox(sandbox, this.options);
+    checkAdmitting(this.options, sandbox);
     return this.slots.subscribe(client, count, waitMs);
   }
 
@@ -151,6 +144,12 @@ export class Supervisor {
     for (const child of this.#children.values()) child.notifyDrain();
   }
 
+  /** While nothing is admitted, sends the callers that wait elsewhere. */
+  refuseWaiting(): void {
+    const refusal = refusalOf(this.options);
+    if (refusal) this.slots.refuseAll(refusal);
+  }
+
   /** Kills every child that runs. The pool goes on. */
   killAll(cause: StopCause, detail: string): void {
     for (const child of this.#children.values()) child.stop(cause, detail, 0);
@@ -175,9 +174,10 @@ export class Supervisor {
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; those of
    *   {@link refusalOf}; as {@link KeyedStart.start}.
    */
-  async #admit(checked: CheckedSpec, { client, slot, keyed }: Claim): Promise<Child> {
+  async #admit(checked: CheckedSpec, { client, slot, keyed, waitedMs }: Claim): Promise<Child> {
     checkAdmitting(this.options);
-    const lease = slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client);
+    const lease =
+      slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client, waitedMs);
     const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
     const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
     if (!keyed) return start();
@@ -241,6 +241,7 @@ export class Supervisor {
   }
 
   #remove(child: Child): void {
+    child.close();
     this.#children.delete(child.id);
     if (this.#children.size === 0) for (const resolve of this.#emptyWaiters.splice(0)) resolve();
   }

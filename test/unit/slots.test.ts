@@ -1,7 +1,7 @@
 /** The slots of a pool on one member, with a fake clock. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { HOLD_MS, type SlotLease, Slots } from "../../server/supervisor/slots/slots.ts";
 import type { Waiter } from "../../server/supervisor/slots/waiter.ts";
 
@@ -146,6 +146,27 @@ describe("a wait", () => {
     expect(codeOf(() => slots.request("a", 1_000))).toBe("draining");
     expect(slots.load()).toEqual({ active: 1, max: 0, queued: 0 });
   });
+});
+
+test("all that wait may be refused, while the pool stays open", async () => {
+  const slots = slotsOf(2);
+  slots.take("x");
+  const granted = await endOf(slots.request("a", 1_000));
+  const outcome = endOf(slots.request("a", 1_000));
+  const subscription = slots.subscribe("b", 5, 1_000);
+  slots.refuseAll(PoolError.of("fenced", "away"));
+  expect(await outcome).toBe("fenced");
+  await subscription.settled;
+  expect(codeOf(() => slots.resubscribe(subscription.id, "b", 5))).toBe("slot_not_found");
+  expect(codeOf(() => slots.claim(granted, "a"))).toBe("slot_not_found");
+  expect(slots.load()).toEqual({ active: 1, max: 2, queued: 0 });
+  const positions: number[] = [];
+  slots.take("x");
+  const [first, second] = [slots.request("a", 10_000), slots.request("a", 10_000)];
+  second.onPosition((position) => positions.push(position));
+  first.leave();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(positions).toEqual([2, 1]);
 });
 
 describe("a granted slot", () => {

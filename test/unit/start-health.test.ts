@@ -28,12 +28,13 @@ function open() {
 }
 
 test("a few failed starts are no trouble", async () => {
-  const { health, state, fail } = open();
+  const { health, log, state, fail } = open();
   await fail(2);
   health.note(false);
   await fail(2);
   expect(health.trouble).toBeUndefined();
   expect(state.probes).toBe(0);
+  expect(log).toEqual([]);
 });
 
 test("failures in a row and a probe that fails are trouble, told without paths", async () => {

@@ -82,8 +82,8 @@ function open() {
     sandbox,
     folder: "/nowhere",
   });
-  const admit = (spec: Partial<ChildSpec> = {}, slot?: string) =>
-    supervisor.admitWhenFree({ ...SPEC, ...spec }, "call", { client: "a", slot });
+  const admit = (spec: Partial<ChildSpec> = {}, slot?: string, waitedMs?: number) =>
+    supervisor.admitWhenFree({ ...SPEC, ...spec }, "call", { client: "a", slot, waitedMs });
   return { supervisor, changeable, admit, ends, checks: () => checks };
 }
 
@@ -158,6 +158,13 @@ describe("a deadline", () => {
     expect(remainingMs(await admit(spec, id))).toBe(remaining);
   });
 
+  test("by default counts from where the caller began to wait for a slot", async () => {
+    const { supervisor, admit } = open();
+    const { id } = await supervisor.request("a", { waitMs: 0 }).granted;
+    const child = await admit({}, id, 20_000);
+    expect(remainingMs(child)).toBe(40_000);
+  });
+
   test("that passes during the wait is deadline_exceeded", async () => {
     const { admit } = open();
     await admit();
@@ -165,6 +172,19 @@ describe("a deadline", () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await waiting).toMatchObject({ code: "deadline_exceeded" });
   });
+});
+
+test("a child that cannot be started leaves no memory behind", async () => {
+  const { supervisor, changeable, admit } = open();
+  const start = () => Promise.reject(Object.assign(new Error("full"), { code: "ENOSPC" }));
+  const command = { ...changeable.runtimes.command, start };
+  supervisor.update({ ...changeable, runtimes: Object.assign(changeable.runtimes, { command }) });
+  const refused = admit().catch((error) => error);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await refused).toMatchObject({ code: "sandbox_unavailable", admitted: false });
+  expect(supervisor.which()).toEqual([]);
+  expect(supervisor.count()).toMatchObject({ active: 0 });
+  expect(changeable.heldBytes.bytes).toBe(0);
 });
 
 test("an ended child is remembered for its time, then its id is known as forgotten", async () => {

@@ -77,6 +77,7 @@ export async function placeDirectly<Admitted>(
   const { pool, spec, signal, leaving, onPosition } = request;
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
+  const startedAt = performance.now();
   const remainder = () => {
     if (!deadline.hasPassed) return deadline.forSpec;
     const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
@@ -95,10 +96,10 @@ export async function placeDirectly<Admitted>(
     // nobody knows whether it was admitted.
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
-    const before = unfit.get(member.name);
-    if (before) return { unreachable: before };
+    if (unfit.has(member.name)) return { unreachable: unfit.get(member.name) };
     const remaining = { ...spec, ...remainder(), waitMs: 0 };
-    const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot });
+    const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
+    const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot, waitedMs });
     const admission = await health.noted(member, asked);
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.

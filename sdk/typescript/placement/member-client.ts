@@ -1,8 +1,7 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
-
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
-import { REQUEST_HEADER } from "../../../openapi/names.ts";
+import { REQUEST_HEADER, WAITED_HEADER } from "../../../openapi/names.ts";
 import type { Child as ChildInfo, Count, SlotCount, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";
@@ -46,6 +45,8 @@ export interface AdmissionRequest extends PlaceOptions {
   readonly lifetime: "call" | "placed";
   /** A slot that the member granted. Default: a free one. */
   readonly slot?: string | undefined;
+  /** Milliseconds for which the caller has waited for the slot. Default 0. */
+  readonly waitedMs?: number | undefined;
 }
 
 /** The answers of a member to one caller. `Admitted` is the result of an admission. */
@@ -155,7 +156,7 @@ export class RemoteMember implements MemberClient<Answer> {
    * A try whose answer was lost is sent again, to the same process: it remembers the request, and
    * answers with the child that the first one started, or starts it.
    */
-  async admit({ pool, spec, lifetime, slot, ...options }: AdmissionRequest) {
+  async admit({ pool, spec, lifetime, slot, waitedMs = 0, ...options }: AdmissionRequest) {
     const url = `${this.#url}/${lifetime === "call" ? "call" : "children"}`;
     const deadline = new Deadline(spec.deadlineMs);
     const tryUntil = new Deadline(ADMIT_TIMEOUT_MS);
@@ -168,8 +169,10 @@ export class RemoteMember implements MemberClient<Answer> {
           member: this.name,
           spec: Object.assign({ pool, slot }, spec, attempt > 0 && deadline.forSpec),
           timeoutMs: Math.max(1, tryUntil.remainingMs),
-          headers:
-            this.#boot === undefined ? {} : { [REQUEST_HEADER]: `${this.#boot}.${id}.${attempt}` },
+          headers: {
+            ...(waitedMs > 0 && { [WAITED_HEADER]: String(Math.floor(waitedMs)) }),
+            ...(this.#boot && { [REQUEST_HEADER]: `${this.#boot}.${id}.${attempt}` }),
+          },
         });
       } catch (error) {
         // A refused connection says nothing about the try before.

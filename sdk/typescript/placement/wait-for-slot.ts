@@ -1,6 +1,7 @@
 /** One caller's way to a slot: at once where one is free, otherwise through the line. */
 import { PoolError } from "../../../openapi/errors.ts";
 import { Deadline } from "../time/deadline.ts";
+import { pause } from "../time/pause.ts";
 import type { PlaceOptions } from "./access.ts";
 import type { Admission, Effort } from "./place.ts";
 import type { WaitingLine } from "./waiting/line.ts";
@@ -21,6 +22,13 @@ interface Wait extends Pick<PlaceOptions, "signal" | "leaving"> {
   readonly pool: string;
   readonly waitMs: number;
 }
+
+/**
+ * 20 ms, give or take a half, after a claim that failed; the pauses double up to 1 second. A member
+ * that grants slots and refuses their claims is not asked in a tight circle.
+ */
+const FIRST_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 1_000;
 
 /** Refusals that a later try may not get. */
 const NOT_NOW = new Set(["all_members_at_capacity", "no_members_available"]);
@@ -49,8 +57,9 @@ export async function placeOrWait<T>(
       if (!(error instanceof PoolError && NOT_NOW.has(error.code))) throw error;
       if (error.code === "no_members_available" && !(await ports.hasMembers())) throw error;
     }
-  for (let isFirst = false; ; isFirst = true) {
+  for (let failures = 0; ; failures++) {
     signal?.throwIfAborted();
+    const isFirst = failures > 0;
     const ms = deadline.remainingMs;
     const granted = ms > 0 ? await ports.line().next(ports, { ms, signal, isFirst }) : undefined;
     if (!granted) {
@@ -65,5 +74,7 @@ export async function placeOrWait<T>(
     } finally {
       granted.settle(isTaken);
     }
+    const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
+    await pause(Math.min(longest * (0.5 + Math.random()), deadline.remainingMs), signal);
   }
 }

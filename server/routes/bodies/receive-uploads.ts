@@ -94,6 +94,7 @@ export class UploadReceiver {
   async #stream(c: NodeContext, next: Next, spec: string): Promise<void> {
     const body = bodyOf(c);
     c.set("input", body);
+    this.#held(c);
     replaceBody(c, largeJson(spec));
     const keepOpen = closeBehind(c.env.incoming, c.env.outgoing);
     await next();
@@ -164,12 +165,18 @@ export class UploadReceiver {
 
   /** Opens a store for the parts of a request. */
   #open(c: NodeContext): Uploads {
-    const { folder, storedBytes, heldBytes } = this.#options;
-    const { name } = c.var.caller;
+    const { folder, storedBytes } = this.#options;
+    return new Uploads(new Spool(folder), storedBytes.open(c.var.caller.name), this.#held(c));
+  }
+
+  /** The memory that a request holds, its answer included. */
+  #held(c: NodeContext): Holding {
     const given: Holding | undefined = c.var.held;
-    const memory = given ?? heldBytes.open(name);
-    if (!given) onOver(c.env.outgoing, () => memory.release());
-    return new Uploads(new Spool(folder), storedBytes.open(name), memory);
+    if (given) return given;
+    const held = this.#options.heldBytes.open(c.var.caller.name);
+    c.set("held", held);
+    onOver(c.env.outgoing, () => held.release());
+    return held;
   }
 
   /** Stores the parts. Returns the spec. */

@@ -89,6 +89,15 @@ export class Queue<T extends Entry> {
     if (joins) this.push(client, entry);
   }
 
+  /** Takes all entries out of their lines. */
+  clear(): T[] {
+    const entries = [...this.#lines.values()].flatMap((line) => [...line.entries]);
+    for (const entry of entries) entry.count = 0;
+    this.#lines.clear();
+    this.#size = 0;
+    return entries;
+  }
+
   /** The entries with their positions, 1 for the next, if no entry joins, changes or leaves. */
   *inOrder(): Generator<[entry: T, position: number], void, undefined> {
     let lines = [...this.#lines.values()].map(({ entries, items }) => ({

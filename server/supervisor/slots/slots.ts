@@ -62,16 +62,16 @@ export class Slots {
   }
 
   /**
-   * Takes the slot that was granted to this client.
+   * Takes the slot that was granted to this client, which waited elsewhere for `waitedMs`.
    *
    * @throws {PoolError} `slot_not_found` when the slot was taken, given back or timed out;
    *   `forbidden` when it is another client's; `draining`.
    */
-  claim(id: string, client: string): SlotLease {
+  claim(id: string, client: string, waitedMs = 0): SlotLease {
     this.checkAdmitting();
     const { requestedAt } = ownOf(this.#granted, id, client);
     // The lease comes first: nobody else gets the slot, or the client's share, in between.
-    const lease = this.#lease(client, requestedAt);
+    const lease = this.#lease(client, Math.min(requestedAt, performance.now() - waitedMs));
     this.#return(id);
     return lease;
   }
@@ -139,12 +139,15 @@ export class Slots {
   /** Grants no more slots. Refuses waiting clients, and takes back granted slots. */
   drain(): void {
     this.#draining = true;
-    for (let waiter = this.#queue.shift(); waiter; waiter = this.#queue.shift())
-      waiter.refuse(drainingAt(this.#options.member));
-    for (const waiter of this.#subscriptions.values())
-      waiter.refuse(drainingAt(this.#options.member));
+    this.refuseAll(drainingAt(this.#options.member));
+  }
+
+  /** Refuses waiting clients, and takes back granted slots. */
+  refuseAll(error: PoolError): void {
+    for (const one of [...this.#queue.clear(), ...this.#subscriptions.values()]) one.refuse(error);
     for (const id of [...this.#granted.keys()]) this.#return(id);
     clearTimeout(this.#positionTimer);
+    this.#positionTimer = undefined;
   }
 
   /** Queues a waiter, and serves it at once where a slot is free. */
@@ -171,7 +174,7 @@ export class Slots {
     return waiter;
   }
 
-  /** Whether a slot is free. While clients wait that may have it, it is granted at once. */
+  /** Whether a slot is free. Then no client waits but those that have used up their quotas. */
   get #isFree(): boolean {
     return this.#taken + this.#granted.size < this.#options.max;
   }

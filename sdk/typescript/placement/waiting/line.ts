@@ -6,7 +6,7 @@
 import { PoolError } from "../../../../openapi/errors.ts";
 import type { SlotStream } from "../member-client.ts";
 import type { Member } from "../members.ts";
-import { type GrantedSlot, type Place, Places, type WaitingCaller } from "./places.ts";
+import { atCapacity, type GrantedSlot, type Place, Places, type WaitingCaller } from "./places.ts";
 import { SlotSubscription } from "./subscription.ts";
 
 /** 50 callers at a time try members before they join the line. */
@@ -32,7 +32,8 @@ export interface LinePorts {
   /**
    * More members to subscribe to, for a line of so many callers and subscriptions.
    *
-   * @param isUseful whether the line needs the member, and has no subscription there.
+   * @param isUseful whether the line needs the member, and has no subscription there. Called for
+   *   each member that may admit: the line leaves the others.
    */
   choose(
     callers: number,
@@ -143,11 +144,15 @@ export class WaitingLine {
   async #look(): Promise<void> {
     if (this.#isLooking || !this.#isBusy) return;
     this.#isLooking = true;
-    const isUseful = (member: Member) =>
-      !this.#subscriptions.has(member.name) && this.#places.servedBy(member) > 0;
+    const listed = new Set<string>();
+    const isUseful = (member: Member) => {
+      listed.add(member.name);
+      return !this.#subscriptions.has(member.name) && this.#places.servedBy(member) > 0;
+    };
     const { size } = this.#subscriptions;
     try {
       const chosen = await this.#ports.choose(this.#places.size, size, isUseful);
+      for (const [name, each] of this.#subscriptions) if (!listed.has(name)) each.close();
       for (const member of chosen) this.#subscribe(member);
     } catch (error) {
       this.#places.endEach(() => error);
@@ -242,9 +247,4 @@ export class WaitingLine {
       this.#reportPositions();
     }, ms);
   }
-}
-
-function atCapacity(pool: string, cause?: PoolError): PoolError {
-  const detail = `pool ${pool}: its members are at capacity, and so are their queues`;
-  return PoolError.of("all_members_at_capacity", detail, { cause });
 }

@@ -1,4 +1,5 @@
 /** The places of a line, in their order. Joining and leaving take the same time in any line. */
+import { PoolError } from "../../../../openapi/errors.ts";
 import type { Member } from "../members.ts";
 
 /** A caller that waits for a slot. */
@@ -102,4 +103,10 @@ export class Places {
     for (const name of caller.unfit.keys())
       this.#unfit.set(name, (this.#unfit.get(name) ?? 0) + by);
   }
+}
+
+/** The refusal of a caller for whom no member's queue has room. */
+export function atCapacity(pool: string, cause?: PoolError): PoolError {
+  const detail = `pool ${pool}: its members are at capacity, and so are their queues`;
+  return PoolError.of("all_members_at_capacity", detail, { cause });
 }

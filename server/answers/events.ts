@@ -5,7 +5,7 @@ import type { Problem } from "../../openapi/errors.ts";
 import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
-import { cutOff, drained, isFull } from "../http/response.ts";
+import { cutOff, drained, isFull, isOver, onOver } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
@@ -18,6 +18,9 @@ export const CHILD_HEADER = "pool-child-id";
 export function nameChild({ env: { outgoing } }: NodeContext, id: string): void {
   if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
 }
+
+/** A comment, which keeps proxies from cutting a silent stream. */
+export const HEARTBEAT = ":\n\n";
 
 export const EVENTS_TYPE = { "content-type": "text/event-stream" };
 
@@ -35,9 +38,15 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
   const request: typeof c.env.incoming = Object.create(c.env.incoming, {
     once: { value: () => request },
   });
-  return createSession(request, c.env.outgoing, {
+  const { outgoing } = c.env;
+  // A session's own heartbeat would go on for ever where the client leaves before its head is sent.
+  if (keepAlive !== null && !isOver(outgoing)) {
+    const beat = setInterval(() => outgoing.headersSent && outgoing.write(HEARTBEAT), keepAlive);
+    onOver(outgoing, () => clearInterval(beat));
+  }
+  return createSession(request, outgoing, {
     retry: null,
-    keepAlive,
+    keepAlive: null,
     serializer: (data) => data as string,
     sanitizer: (text) => ` ${text}`,
     trustClientEventId: false,

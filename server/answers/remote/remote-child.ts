@@ -9,7 +9,7 @@ import { openEvents, resumed, resumeEvents } from "../../../sdk/typescript/http/
 import { HeadedError, problemResponse } from "../../http/problems.ts";
 import type { NodeContext } from "../../http/request.ts";
 import { isOver } from "../../http/response.ts";
-import { EVENTS_TYPE, nameChild, openSession, type Session } from "../events.ts";
+import { EVENTS_TYPE, HEARTBEAT, nameChild, openSession, type Session } from "../events.ts";
 import { send, sendFile } from "../send.ts";
 import { ENDING_TRAILER, firstByteOf, stdoutHead } from "../stdout.ts";
 import { answerWhole, parseEvent } from "../whole.ts";
@@ -18,7 +18,6 @@ import { HandedOver, onHandover } from "./handover.ts";
 import type { Through } from "./through.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
-const HEARTBEAT = ":\n\n";
 
 /** The position where a reader of stdout begins. Default: the first byte that is kept. */
 export interface StdoutStart {

@@ -1,6 +1,6 @@
 /**
- * The slots of one pool on one member. A slot is free, granted to a client for a moment, or taken
- * by a child. A client that finds none free may wait in a bounded queue. Only this class counts.
+ * The slots of one pool on one member: free, granted to a client for a moment, or taken by a child.
+ * Only this class counts them. Clients that find none free may wait in a bounded queue.
  */
 import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../../openapi/errors.ts";
@@ -48,11 +48,7 @@ export class Slots {
     };
   }
 
-  /**
-   * Takes a free slot. Waiting clients come first.
-   *
-   * @throws {PoolError} `at_capacity` with the load, `too_many_requests` (a quota), `draining`.
-   */
+  /** Takes a free slot. @throws {PoolError} `at_capacity`, `too_many_requests`, `draining`. */
   take(client: string): SlotLease {
     this.checkAdmitting();
     const refusal = this.#shares.refusalOf(client);
@@ -127,8 +123,7 @@ export class Slots {
 
   /**
    * Sets how many children may run, and how many clients may wait, at a time. Ends a drain. Running
-   * children and waiting clients stay, even where they are too many. More room serves waiting
-   * clients at once.
+   * children and waiting clients stay, even where they are too many.
    */
   resize(max: number, maxQueue = this.#options.maxQueue): void {
     this.#draining = false;

@@ -57,5 +57,5 @@ export function parseOption({ schema = z.string() }: Option, text: string): unkn
   const value = one instanceof z.ZodBoolean ? true : isNumber ? Number(text) : text;
   const parsed = one.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new UsageError(faultsIn(one, text)[0]?.message);
+  throw new UsageError(faultsIn(one, value)[0]?.message);
 }

@@ -34,8 +34,8 @@ Try it, in two terminals:
   dpool dev --pool pipeline=5
   dpool call pipeline -- uname -a
 
-Exit codes of call and logs -f: the child's own (128 + n when signal n ended it); \
-125 when the pool failed; 2 for a mistake here.
+Exit codes: the child's own for call and logs -f (128 + n when signal n ended it); \
+125 when the pool failed or refused; 2 for a mistake here.
 `;
 }
 

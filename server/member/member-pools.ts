@@ -39,6 +39,8 @@ export class MemberPools {
   readonly #runtimes: PoolRuntimes;
   #served: Pools = new Map();
   readonly #fences = new Map<string, Fence>();
+  /** Log that a fenced pool admits again. */
+  readonly #onUnfenced = new Map<string, () => void>();
   /** When the registry knew this member last; undefined before it did. */
   #passedAt: number | undefined;
   #madeFences = 0;
@@ -141,7 +143,12 @@ export class MemberPools {
   /** Notes that the registry knows this member. @param atMs as of {@link Fence.renew}. */
   passed(atMs: number): void {
     this.#passedAt = atMs;
-    for (const fence of this.#fences.values()) fence.renew(atMs);
+    for (const [pool, fence] of this.#fences) {
+      fence.renew(atMs);
+      if (fence.isUp) continue;
+      this.#onUnfenced.get(pool)?.();
+      this.#onUnfenced.delete(pool);
+    }
   }
 
   /** Why pools admit nothing; undefined when they do. */
@@ -194,6 +201,7 @@ export class MemberPools {
     const folder = join(this.#sandbox.folder, `fence-${this.#madeFences++}`);
     const fence = new Fence(ms, folder, () => {
       log("warn", `pool ${pool}: ${detail}; its children are killed`);
+      this.#onUnfenced.set(pool, () => log("info", `pool ${pool}: admits again, no longer fenced`));
       this.supervisors.get(pool)?.killAll("cancelled", detail);
       this.supervisors.get(pool)?.refuseWaiting();
     });

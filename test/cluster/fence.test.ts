@@ -65,6 +65,7 @@ describe.skipIf(consulMissing)("a pool with a fence", { timeout: 120_000 }, () =
     await fenced.consul.restart();
     await eventually("the member admits", () => call(fenced), FENCED_MS);
     expect((await fetch(`${fenced.member.url}/readyz`)).status).toBe(200);
+    expect(fenced.member.log).toContain("pool pipeline: admits again, no longer fenced");
   });
 
   test("ends its children while the member is stopped", async () => {

@@ -1,10 +1,11 @@
 /**
  * `npm run soak -- --minutes N [--seed S] [--clients N] [--history FILE]`: records calls under
- * faults for as long as you like. It fails on a violation, and on memory or descriptors that grow.
+ * faults. It fails on a violation, and on memory or descriptors that grow.
  * DPOOL_TEST_CONSUL names another Consul than that of the tests.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { messageOf } from "../../openapi/errors.ts";
 import { consulBinary } from "../helpers/consul.ts";
 import type { MemberHost } from "../recorder/cluster/member-host.ts";
 import { check } from "../recorder/model.ts";
@@ -16,16 +17,49 @@ const SAMPLE_MS = 5_000;
 const TOLD_MS = 60_000;
 const MIB = 1024 * 1024;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "10" },
-    seed: { type: "string", default: process.env.DPOOL_SEED ?? String(Date.now() % 1_000_000) },
-    /** Callers at a time. */
-    clients: { type: "string", default: "40" },
-    /** A file for the whole history, as JSON. */
-    history: { type: "string" },
-  },
-});
+const USAGE = `npm run soak -- [options]: records calls under faults, and checks their history.
+
+  --minutes N     For how long. Default: 10.
+  --seed S        Gives the same schedule and the same calls again. Default: DPOOL_SEED, or another
+                  one each time.
+  --clients N     Callers at a time. Default: 40.
+  --history FILE  A file for the whole history, as JSON.
+  --help          This text.
+`;
+
+function ended(text: string, exitCode: number): never {
+  process[exitCode === 0 ? "stdout" : "stderr"].write(text);
+  process.exit(exitCode);
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      options: {
+        minutes: { type: "string", default: "10" },
+        seed: { type: "string", default: process.env.DPOOL_SEED ?? String(Date.now() % 1_000_000) },
+        clients: { type: "string", default: "40" },
+        history: { type: "string" },
+        help: { type: "boolean" },
+      },
+    }).values;
+  } catch (error) {
+    return ended(`${messageOf(error)}\n\n${USAGE}`, 2);
+  }
+}
+
+/** A number of the command line that is above 0. */
+function positive(flag: "minutes" | "clients"): number {
+  const number = Number(values[flag]);
+  if (number > 0 && Number.isFinite(number)) return number;
+  return ended(`--${flag}: expected a number above 0; got "${values[flag]}"\n`, 2);
+}
+
+const values = parsed();
+if (values.help) ended(USAGE, 0);
+const minutes = positive("minutes");
+const clients = positive("clients");
+if (!/^\d+$/.test(values.seed)) ended(`--seed: expected digits; got "${values.seed}"\n`, 2);
 const tell = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 const samples: Sample[] = [];
 let toldAt = 0;
@@ -49,8 +83,8 @@ function sample(members: readonly MemberHost[]): void {
 tell(`seed ${values.seed}, ${consulBinary()}`);
 const recorded = await record({
   seed: Number(values.seed),
-  durationMs: Number(values.minutes) * 60_000,
-  clients: Number(values.clients),
+  durationMs: minutes * 60_000,
+  clients,
   sample,
   sampleMs: SAMPLE_MS,
   tell,

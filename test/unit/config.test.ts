@@ -29,6 +29,12 @@ describe("parse", () => {
     });
   });
 
+  test("a number in a gap of its range is refused by the rule that it breaks", () => {
+    expect(() => parsed("serve --pool pipeline --fence-ms 5")).toThrow(
+      "--fence-ms: expected 0 or at least 10000 milliseconds; got 5",
+    );
+  });
+
   test("a pool without a number has the default", () => {
     expect(parsed("dev --pool pipeline").values.pool).toEqual([["pipeline", 5]]);
   });
@@ -78,7 +84,7 @@ describe("parse", () => {
   test.each<[string, Record<string, string>, RegExp]>([
     ["fly", {}, /expected one of serve, dev, call.*; got "fly"/],
     ["serve --port many", {}, /--port: expected a whole number from 0 to 65535; got "many"/],
-    ["serve --port 65536", {}, /--port: expected a whole number from 0 to 65535; got "65536"/],
+    ["serve --port 65536", {}, /--port: expected a whole number from 0 to 65535; got 65536/],
     ["serve --port 1.5", {}, /--port: expected a whole number/],
     ["serve", { DPOOL_PORT: "x" }, /DPOOL_PORT: expected a whole number from 0 to 65535; got "x"/],
     ["serve --pool =5", {}, /--pool: expected NAME=MAX, such as pipeline=5; got "=5"/],

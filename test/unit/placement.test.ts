@@ -213,6 +213,15 @@ describe("place", () => {
     await refused;
   });
 
+  test("the error names why a member with free slots admits nothing", async () => {
+    const closed = PoolError.of("fenced", "member m0 has lost Consul");
+    const recorded = ports({ m0: load(0), m1: load(5) }, () => ({ full: true, closed }));
+    await expect(place("pipeline", [member(0), member(1)], recorded)).rejects.toMatchObject({
+      code: "all_members_at_capacity",
+      message: expect.stringContaining("none of 2 members admits: member m0 has lost Consul"),
+    });
+  });
+
   test("members that are all full are all_members_at_capacity", async () => {
     const recorded = ports({ m0: load(5), m1: load(5) });
     await expect(place("pipeline", [member(0), member(1)], recorded)).rejects.toMatchObject({

@@ -188,7 +188,8 @@ async function tryMember<Admitted>(
   try {
     const answer = await member.admit(request);
     if (!(answer instanceof PoolError)) return { admitted: answer };
-    if (FULL.has(answer.code)) return { full: true };
+    if (answer.code === "at_capacity") return { full: true };
+    if (FULL.has(answer.code)) return { full: true, closed: answer };
     if (mayTryElsewhere(answer)) return { unreachable: answer };
     throw answer;
   } catch (error) {

@@ -33,8 +33,8 @@ export const WAIT_AT_ALL_UP_TO = 5;
 /** The outcome of one try to be admitted. */
 export type Admission<T> =
   | { readonly admitted: T }
-  /** The member is at capacity, or drains. */
-  | { readonly full: true }
+  /** The member is at capacity; or `closed` says why it admits nothing, such as a drain. */
+  | { readonly full: true; readonly closed?: PoolError | undefined }
   /** The request did not reach the member, or was refused for another reason; nothing was run. */
   | { readonly unreachable: unknown };
 
@@ -82,6 +82,7 @@ export async function place<T>(
   if (length === 0) throw PoolError.of("no_members_available", `pool ${pool} has no members`);
   const slow: Member[] = [];
   let full = 0;
+  let closed: PoolError | undefined;
   let lastError: unknown;
   /** Tries the candidates by their load. */
   const tryEach = async (candidates: readonly Member[], timeoutMs: number) => {
@@ -93,8 +94,10 @@ export async function place<T>(
       for (const { member } of free) {
         const admission = await admit(member);
         if ("admitted" in admission) return admission;
-        if ("full" in admission) full += 1;
-        else lastError = admission.unreachable;
+        if ("full" in admission) {
+          full += 1;
+          closed = admission.closed ?? closed;
+        } else lastError = admission.unreachable;
       }
     }
     slow.push(...round.slow);
@@ -120,10 +123,14 @@ export async function place<T>(
     }
     if (full === 0) throw noneAnswers(pool, length, lastError);
   }
-  throw PoolError.of(
-    "all_members_at_capacity",
-    `pool ${pool}: all ${length} members are at capacity`,
-  );
+  throw noneAdmits(pool, length, closed);
+}
+
+function noneAdmits(pool: string, count: number, closed: PoolError | undefined) {
+  const detail = closed
+    ? `none of ${count} members admits: ${closed.message}`
+    : `all ${count} members are at capacity`;
+  return PoolError.of("all_members_at_capacity", `pool ${pool}: ${detail}`, { cause: closed });
 }
 
 function noneAnswers(pool: string, count: number, cause: unknown) {

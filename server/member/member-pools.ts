@@ -30,10 +30,7 @@ interface PoolParts {
 }
 
 export class MemberPools {
-  /**
-   * The supervisors by pool. A pool that has left the options stays until its children are
-   * forgotten.
-   */
+  /** By pool. A pool that has left the options stays until its children are forgotten. */
   readonly supervisors = new Map<string, Supervisor>();
   readonly #sandbox: Sandbox;
   readonly #runtimes: PoolRuntimes;
@@ -47,9 +44,7 @@ export class MemberPools {
   readonly #startHealth = new Map<string, StartHealth>();
   /** Called when this member becomes unable to start children in any pool, and able again. */
   onSick: (trouble: string | undefined) => void = () => {};
-
   readonly #heldBytes: HeldBytes;
-
   /** The most children of one caller in all pools; 0 for no bound. */
   #maxChildrenPerCaller = 0;
   readonly #shares: Shares;

@@ -209,7 +209,7 @@ describe("at one member", () => {
       const spec = {
         command: ["true"],
         waitMs: WAIT_MS,
-        deadlineMs: 100,
+        deadlineMs: 1_000,
         ...(path === "/call" ? { pool: "pipeline" } : {}),
       };
       expect(lastOf(await callEvents(member.url, path, spec), "failed").problem.code, path).toBe(

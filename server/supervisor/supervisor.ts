@@ -180,8 +180,8 @@ export class Supervisor {
       slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client, waitedMs);
     const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
     const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
-    if (!keyed) return start();
     try {
+      if (!keyed) return await start();
       return await keyed.start(id, () => {
         checkAdmitting(this.options);
         this.slots.checkAdmitting();

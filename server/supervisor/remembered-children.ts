@@ -10,8 +10,7 @@ const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 const MAX_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {
-  readonly #kept = new Map<Child, { readonly timer: NodeJS.Timeout; readonly bytes: number }>();
-  #eventBytes = 0;
+  readonly #kept = new Map<Child, NodeJS.Timeout>();
   #artifactBytes = 0;
   /** The owners of forgotten children by the children's ids. */
   readonly #forgotten = new Map<string, string>();
@@ -30,16 +29,18 @@ export class RememberedChildren {
    */
   add(child: Child, rememberMs: number): void {
     const timer = setTimeout(() => this.#forget(child), rememberMs).unref();
-    const bytes = child.log.heldBytes;
-    this.#kept.set(child, { timer, bytes });
-    this.#eventBytes += bytes;
+    this.#kept.set(child, timer);
     this.#artifactBytes += child.artifacts?.bytes ?? 0;
-    for (const [oldest] of this.#kept) {
+    // A log shrinks when its last reader has left.
+    let eventBytes = 0;
+    for (const { log } of this.#kept.keys()) eventBytes += log.heldBytes;
+    for (const oldest of this.#kept.keys()) {
       const isWithinBounds =
         this.#kept.size <= MAX_CHILDREN &&
-        this.#eventBytes <= MAX_EVENT_BYTES &&
+        eventBytes <= MAX_EVENT_BYTES &&
         this.#artifactBytes <= MAX_ARTIFACT_BYTES;
       if (oldest === child || isWithinBounds) break;
+      eventBytes -= oldest.log.heldBytes;
       this.#forget(oldest);
     }
   }
@@ -62,14 +63,12 @@ export class RememberedChildren {
 
   /** Forgets all children. */
   clear(): void {
-    for (const [child] of this.#kept) this.#forget(child);
+    for (const child of this.#kept.keys()) this.#forget(child);
   }
 
   #forget(child: Child): void {
-    const kept = this.#kept.get(child);
-    clearTimeout(kept?.timer);
+    clearTimeout(this.#kept.get(child));
     this.#kept.delete(child);
-    this.#eventBytes -= kept?.bytes ?? 0;
     this.#artifactBytes -= child.artifacts?.bytes ?? 0;
     this.#forgotten.set(child.id, child.info.owner);
     if (this.#forgotten.size > MAX_FORGOTTEN_IDS)

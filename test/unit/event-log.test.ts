@@ -327,6 +327,19 @@ describe("a reader of stdout from a byte on", () => {
       ),
   );
 
+  test("that lost its end on the way finds it again, though its log was at its end", async () => {
+    const log = new EventLog(100);
+    const reading = all(log.read({ lossless: true }));
+    for (let from = 0; from < 500; from += 50) {
+      await log.untilWritable();
+      write(log, outputAt(from, 50));
+    }
+    log.append(RESULT);
+    const whole = await reading;
+    expect(whole).toHaveLength(11);
+    expect(await all(log.read({ stdoutFrom: 100, whole: true }))).toEqual(whole.slice(2));
+  });
+
   test("that needs the whole is refused where it would begin with a gap", () => {
     const log = new EventLog(10);
     for (let from = 0; from < 50; from += 5) write(log, outputAt(from, 5));

@@ -59,6 +59,7 @@ export class EventLog {
   readonly #access: LogAccess = {
     readers: this.#readers,
     next: (reader) => this.#next(reader),
+    keepsMore: () => this.#ring.keptBytes > this.#maxBytes,
     onMoved: () => this.#onReadersMoved(),
   };
   #closed = false;
@@ -77,14 +78,11 @@ export class EventLog {
   /** Whether the server may read more output: no lossless reader is a whole ring behind. */
   get writable(): boolean {
     const { outputBytes, nextId } = this.#ring;
-    for (const { lossless, position, cursor } of this.#readers) {
-      if (
+    return ![...this.#readers].some(
+      ({ lossless, position, cursor }) =>
         lossless &&
-        (outputBytes - position >= this.#maxBytes || nextId - 1 - cursor >= RING_ENTRIES)
-      )
-        return false;
-    }
-    return true;
+        (outputBytes - position >= this.#maxBytes || nextId - 1 - cursor >= RING_ENTRIES),
+    );
   }
 
   /** Resolves when the log is writable. */
@@ -240,7 +238,7 @@ export class EventLog {
     const ring = this.#ring;
     for (let { oldest } = ring; oldest && ring.size > 1; { oldest } = ring) {
       const isWithinEntries = ring.size <= RING_ENTRIES;
-      const isWithinBytes = ring.outputBytes - oldest.from <= this.#maxBytes;
+      const isWithinBytes = ring.keptBytes <= this.#maxBytes;
       const isInFlight = oldest.to > firstInFlight && !this.#held?.isFull;
       if (oldest.id >= firstUnread || (isWithinEntries && (isWithinBytes || isInFlight))) break;
       ring.evict();

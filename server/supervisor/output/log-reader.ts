@@ -1,7 +1,10 @@
 /** One reader of an event log: a cursor whose position outlives a cut of the connection. */
 import type { LogEntry } from "./log-entry.ts";
 
-/** 5 s: how long the position of a lossless reader is kept after its connection was cut. */
+/**
+ * 5 s: how long the position of a lossless reader is kept after its connection was cut, or after
+ * its end where more than the ring is kept.
+ */
 const RESUME_MS = 5_000;
 
 /** The log, as its readers see it. */
@@ -9,6 +12,8 @@ export interface LogAccess {
   readonly readers: Set<LogReader>;
   /** The entry after a cursor; undefined where it is still to come, null at the end. */
   next(reader: LogReader): LogEntry | undefined | null;
+  /** Whether entries are kept that no longer fit into the ring. */
+  keepsMore(): boolean;
   /** Called when a reader has read an entry, or has left. */
   onMoved(): void;
 }
@@ -93,7 +98,11 @@ export class LogReader implements AsyncIterable<LogEntry> {
     try {
       while (!this.#closed && !this.isCut) {
         const entry = this.#log.next(this);
-        if (entry === null) return;
+        if (entry === null) {
+          // A cut may still lose what is in the sockets, behind the end too.
+          if (this.#log.keepsMore()) this.cut();
+          return;
+        }
         if (entry === undefined) {
           await new Promise<void>((resolve) => {
             this.#wake = resolve;

@@ -21,6 +21,11 @@ export class Ring {
     return this.#entries.size;
   }
 
+  /** Bytes of output in the entries. */
+  get keptBytes(): number {
+    return this.outputBytes - (this.oldest?.from ?? this.outputBytes);
+  }
+
   get oldest(): LogEntry | undefined {
     return this.#entries.get(this.#oldestId);
   }

@@ -5,7 +5,7 @@ import type { Answer } from "../../sdk/typescript/http/client.ts";
 import { openEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";
 import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
-import type { NodeContext } from "../http/request.ts";
+import { type NodeContext, onClientGone } from "../http/request.ts";
 import { Child } from "../supervisor/child.ts";
 import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import { startedChild, type ThisMember } from "../supervisor/this-member.ts";
@@ -81,6 +81,7 @@ export async function answerStarted(
     return answerCall(c, await startedChild(options, id), { ...call, isRepeat: true });
   input?.destroy();
   const way = through(c, options);
+  if (call.spec.link) onClientGone(c, () => void stopChild(way, id));
   if (form === "raw") return new RemoteChild(c, id, way).stdout({});
   return relay(c, way, { id, answer: await openEvents(id, 0, way), form, opened });
 }
@@ -94,6 +95,11 @@ export async function startedInfo(
   if (memberOfChild(id) === options.name) return (await startedChild(options, id)).info;
   const { client, access } = through(c, options);
   return client.json<ChildInfo>(await access.childUrl(id));
+}
+
+/** Stops a child of another member. A child that cannot be reached is lost with its member. */
+async function stopChild({ client, access }: Through, id: string): Promise<void> {
+  await client.json(await access.childUrl(id), { method: "DELETE" }).catch(() => {});
 }
 
 interface Relayed extends Pick<Call, "form" | "opened"> {

@@ -32,8 +32,7 @@ interface PoolParts {
 export class MemberPools {
   /** By pool. A pool that has left the options stays until its children are forgotten. */
   readonly supervisors = new Map<string, Supervisor>();
-  readonly #sandbox: Sandbox;
-  readonly #runtimes: PoolRuntimes;
+  readonly #parts: PoolParts;
   #served: Pools = new Map();
   readonly #fences = new Map<string, Fence>();
   /** Log that a fenced pool admits again. */
@@ -42,18 +41,15 @@ export class MemberPools {
   #passedAt: number | undefined;
   #madeFences = 0;
   readonly #startHealth = new Map<string, StartHealth>();
-  /** Called when this member becomes unable to start children in any pool, and able again. */
+  /** Called with the reason why all pools can start no children; undefined where one can. */
   onSick: (trouble: string | undefined) => void = () => {};
-  readonly #heldBytes: HeldBytes;
   /** The most children of one caller in all pools; 0 for no bound. */
   #maxChildrenPerCaller = 0;
   readonly #shares: Shares;
 
   /** @param quotasOf the quotas of a caller by its name. */
-  constructor({ sandbox, runtimes, heldBytes }: PoolParts, quotasOf: (client: string) => Quotas) {
-    this.#heldBytes = heldBytes;
-    this.#sandbox = sandbox;
-    this.#runtimes = runtimes;
+  constructor(parts: PoolParts, quotasOf: (client: string) => Quotas) {
+    this.#parts = parts;
     this.#shares = new Shares({
       limitsOf: (client, pool) => {
         const { maxSlots, maxChildren } = quotasOf(client);
@@ -75,8 +71,8 @@ export class MemberPools {
    *   Nothing has changed then.
    */
   async prepare(pools: Pools): Promise<Runtimes> {
-    await probeConfinements(this.#sandbox, [...pools.values()].map(confinementOf));
-    return this.#runtimes.open(
+    await probeConfinements(this.#parts.sandbox, [...pools.values()].map(confinementOf));
+    return this.#parts.runtimes.open(
       new Map(
         [...pools].map(([pool, options]) => [
           pool,
@@ -103,9 +99,9 @@ export class MemberPools {
     const fixed = {
       member: name,
       url,
-      sandbox: this.#sandbox,
-      folder: this.#sandbox.folder,
-      heldBytes: this.#heldBytes,
+      sandbox: this.#parts.sandbox,
+      folder: this.#parts.sandbox.folder,
+      heldBytes: this.#parts.heldBytes,
       shares: this.#shares,
     };
     for (const [pool, options] of pools) {
@@ -127,6 +123,7 @@ export class MemberPools {
       else this.supervisors.set(pool, new Supervisor({ ...fixed, pool, ...changeable }));
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
+    this.#tellSick();
     this.serveWaiting();
   }
 
@@ -180,7 +177,7 @@ export class MemberPools {
     for (const supervisor of this.#all) supervisor.close();
   }
 
-  get #all(): Supervisor[] {
+  get #all(): readonly Supervisor[] {
     return [...this.supervisors.values()];
   }
 
@@ -193,7 +190,7 @@ export class MemberPools {
     this.#fences.delete(pool);
     if (ms === 0) return undefined;
     const detail = `the member has not reached its registry for ${ms} ms, the fence of the pool`;
-    const folder = join(this.#sandbox.folder, `fence-${this.#madeFences++}`);
+    const folder = join(this.#parts.sandbox.folder, `fence-${this.#madeFences++}`);
     const fence = new Fence(ms, folder, () => {
       log("warn", `pool ${pool}: ${detail}; its children are killed`);
       this.#onUnfenced.set(pool, () => log("info", `pool ${pool}: admits again, no longer fenced`));
@@ -214,19 +211,24 @@ export class MemberPools {
     );
   }
 
+  /** The member is sick when all its pools are. */
+  #tellSick(): void {
+    const sick = this.#sick;
+    this.onSick(sick.length < this.#served.size ? undefined : sick[0]);
+  }
+
   #startHealthOf(pool: string, { log }: Settings): StartHealth {
     const before = this.#startHealth.get(pool);
     if (before) return before;
     const health = new StartHealth({
       probe: () => {
         const options = this.supervisors.get(pool)?.options;
-        return options ? probeStart(this.#sandbox, options.confinement) : Promise.resolve();
+        return options ? probeStart(this.#parts.sandbox, options.confinement) : Promise.resolve();
       },
       log: (level, message) => log(level, `pool ${pool}: ${message}`),
       onChange: () => {
         this.supervisors.get(pool)?.refuseWaiting();
-        const sick = this.#sick;
-        this.onSick(sick.length < this.#served.size ? undefined : sick[0]);
+        this.#tellSick();
       },
     });
     this.#startHealth.set(pool, health);
@@ -237,8 +239,8 @@ export class MemberPools {
     const supervisor = this.supervisors.get(pool);
     supervisor?.drain();
     await supervisor?.forgotten();
-    // A reload may have brought the pool back in the meantime.
-    if (this.#served.has(pool)) return;
+    if (this.#served.has(pool)) return; // A reload may have brought it back in the meantime.
+    supervisor?.close();
     this.supervisors.delete(pool);
     this.#fences.get(pool)?.close();
     this.#fences.delete(pool);

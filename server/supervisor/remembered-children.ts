@@ -1,4 +1,5 @@
 /** Keeps children that have ended for a while: late readers find their events and artifacts. */
+import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { Child } from "./child.ts";
 
 /** The most ended children of a pool, and the most bytes of their events and artifacts. */
@@ -15,9 +16,14 @@ export class RememberedChildren {
   /** The owners of forgotten children by the children's ids. */
   readonly #forgotten = new Map<string, string>();
   readonly #onForget: (child: Child) => void;
+  readonly #stopReclaiming: () => void;
 
-  /** @param onForget is called with each child that is no longer kept. */
-  constructor(onForget: (child: Child) => void) {
+  /**
+   * @param heldBytes the account that takes children away when its bytes are needed.
+   * @param onForget is called with each child that is no longer kept.
+   */
+  constructor(heldBytes: HeldBytes, onForget: (child: Child) => void) {
+    this.#stopReclaiming = heldBytes.onFull((caller) => this.#forgetOldest(caller));
     this.#onForget = onForget;
   }
 
@@ -49,7 +55,7 @@ export class RememberedChildren {
    * Forgets the oldest child, or the oldest one of a caller, because its bytes are needed. False
    * when there is none.
    */
-  forgetOldest(caller?: string): boolean {
+  #forgetOldest(caller?: string): boolean {
     const children = [...this.#kept.keys()];
     const oldest = children.find(({ info }) => caller === undefined || info.owner === caller);
     if (oldest) this.#forget(oldest);
@@ -62,7 +68,8 @@ export class RememberedChildren {
   }
 
   /** Forgets all children. */
-  clear(): void {
+  close(): void {
+    this.#stopReclaiming();
     for (const child of this.#kept.keys()) this.#forget(child);
   }
 

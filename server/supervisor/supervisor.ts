@@ -38,13 +38,13 @@ export class Supervisor {
   readonly slots: Slots;
   /** Children by id, in the order of their admission, the remembered ones included. */
   readonly #children = new Map<string, Child>();
-  readonly #remembered = new RememberedChildren((child) => this.#remove(child));
+  readonly #remembered: RememberedChildren;
   readonly #emptyWaiters: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { pool, member, maxChildren, maxQueue, shares } = options;
-    options.heldBytes.onFull((caller) => this.#remembered.forgetOldest(caller));
+    this.#remembered = new RememberedChildren(options.heldBytes, (child) => this.#remove(child));
     this.slots = new Slots({ pool, member, max: maxChildren, maxQueue, shares });
   }
 
@@ -164,7 +164,7 @@ export class Supervisor {
 
   /** Forgets the ended children and their logs. */
   close(): void {
-    this.#remembered.clear();
+    this.#remembered.close();
   }
 
   /**

@@ -2,6 +2,8 @@
  * The parts that came beside a child spec, kept in a file without a name until their last holder
  * has released them.
  */
+
+import { PoolError } from "../../openapi/errors.ts";
 import { type Part, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { Spool } from "./spool.ts";
@@ -40,10 +42,15 @@ export class Uploads {
   /**
    * Keeps a part. The caller is a holder, and keeps one part at a time.
    *
-   * @throws {PoolError} see {@link Holding.grow}.
+   * @throws {PoolError} see {@link Holding.grow}; `overloaded` when the disk is full.
    */
   async keep(name: string, body: AsyncIterable<Buffer>): Promise<void> {
-    this.#parts.set(name, { name, ...(await this.#spool.add(this.#counted(body))) });
+    const spooled = await this.#spool.add(this.#counted(body)).catch((cause) => {
+      if (cause.code !== "ENOSPC" && cause.code !== "EDQUOT") throw cause;
+      const detail = "expected room for the upload; the member's disk is full";
+      throw PoolError.of("overloaded", detail, { admitted: false, cause });
+    });
+    this.#parts.set(name, { name, ...spooled });
   }
 
   async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {

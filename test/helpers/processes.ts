@@ -23,6 +23,8 @@ export interface ServeOptions {
   readonly pool?: string | null;
   /** Further options of `dpool serve`. */
   readonly args?: readonly string[];
+  /** A program that runs the member, with its arguments. */
+  readonly runBy?: readonly string[];
   /** Options of Node itself. */
   readonly nodeArgs?: readonly string[];
   /** Further variables of its environment. */
@@ -51,12 +53,15 @@ export async function startServe({
   consul,
   pool = "pipeline=5",
   args = [],
+  runBy = [],
   nodeArgs = [],
   env = {},
 }: ServeOptions): Promise<MemberProcess> {
+  const [program = process.execPath, ...before] = [...runBy, process.execPath];
   const child = spawn(
-    process.execPath,
+    program,
     [
+      ...before,
       ...nodeArgs,
       CLI,
       "serve",

@@ -72,6 +72,26 @@ describe("a key", () => {
     });
   });
 
+  test.each([0, 1])("a linked repeat stops the child with its caller, at member %i", async (at) => {
+    const { m1, urls } = await places();
+    const spec = { command: ["sleep", "60"], idempotencyKey: "k", link: true };
+    const first = await post(urls[0], "/call", spec);
+    const id = first.headers.get("pool-child-id");
+    const leaving = new AbortController();
+    const again = await fetch(`${urls[at]}/call`, {
+      method: "POST",
+      body: JSON.stringify(spec),
+      headers: { "content-type": "application/json" },
+      signal: leaving.signal,
+    });
+    expect(again.headers.get("pool-child-id")).toBe(id);
+    leaving.abort();
+    await until("the child to end", async () => {
+      const child = (await (await fetch(`${m1.url}/children/${id}`)).json()) as ChildInfo;
+      return child.status === "ended" && child.code === "cancelled";
+    });
+  });
+
   test("places one child, which is answered as it is now", async () => {
     const { m1, urls } = await places();
     const spec = { command: ["sleep", "60"], idempotencyKey: "k" };

@@ -18,14 +18,25 @@ test("all callers together hold at most so many bytes", () => {
 
 test("one caller of several holds at most half", () => {
   const held = account(100, true);
-  const own = held.open("a", 50);
+  held.open("a", 30);
+  const own = held.open("a", 20);
   expect(() => own.grow(1)).toThrow(code("too_many_requests"));
   held.open("b", 50);
   expect(() => held.open("c", 1)).toThrow(code("overloaded"));
 });
 
+test("a request that can never have room is too large, and no reason to try again", () => {
+  expect(() => account(100, true).open("a", 51)).toThrow(code("payload_too_large"));
+  const own = account(100, false).open("a", 60);
+  expect(() => own.grow(41)).toThrow(
+    "expected one of the requests to hold at most 100 bytes; got 101",
+  );
+});
+
 test("a refusal says that nothing was admitted", () => {
-  const held = account(1, true);
+  const held = account(2, true);
+  held.open("b", 1);
+  held.open("a", 1);
   for (const bytes of [1, 2])
     try {
       held.open("a", bytes);
@@ -33,7 +44,7 @@ test("a refusal says that nothing was admitted", () => {
     } catch (error) {
       expect(error).toMatchObject({ problem: { admitted: false } });
     }
-  expect(held.bytes).toBe(0);
+  expect(held.bytes).toBe(2);
 });
 
 test("the last holder gives the bytes back, once", () => {

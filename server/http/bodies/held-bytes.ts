@@ -37,7 +37,7 @@ export class HeldBytes {
    */
   open(caller: string, bytes = 0): Holding {
     const holding = new Holding({
-      check: (more) => this.#check(caller, more),
+      check: (more, whole) => this.#check(caller, more, whole),
       add: (more) => this.#add(caller, more),
       isFull: () => this.isFull,
     });
@@ -45,15 +45,27 @@ export class HeldBytes {
     return holding;
   }
 
-  /** Adds a way to get bytes back that are held for no more than convenience. */
-  onFull(reclaim: Reclaim): void {
+  /**
+   * Adds a way to get bytes back that are held for no more than convenience. Returns a function
+   * that takes it away.
+   */
+  onFull(reclaim: Reclaim): () => void {
     this.#reclaim.add(reclaim);
+    return () => void this.#reclaim.delete(reclaim);
   }
 
-  #check(caller: string, more: number): void {
+  /** @param whole all bytes of the holding, with those that are `more`. */
+  #check(caller: string, more: number, whole: number): void {
     const { what, maxBytes, shared } = this.#options;
     const max = maxBytes();
     const share = Math.floor(max / 2);
+    const most = shared ? share : max;
+    if (whole > most)
+      throw PoolError.of(
+        "payload_too_large",
+        `expected one of the ${what} to hold at most ${most} bytes; got ${whole}`,
+        { admitted: false },
+      );
     const own = () => this.#byCaller.get(caller) ?? 0;
     const isOverShare = () => shared && own() + more > share;
     const isOver = () => this.#bytes + more > max;
@@ -91,7 +103,7 @@ export class HeldBytes {
 export type Reclaim = (caller?: string) => boolean;
 
 interface Account {
-  check(more: number): void;
+  check(more: number, whole: number): void;
   add(more: number): void;
   isFull(): boolean;
 }
@@ -109,11 +121,12 @@ export class Holding {
   /**
    * Holds more bytes.
    *
-   * @throws {PoolError} `too_many_requests` when the caller would hold more than its share;
-   *   `overloaded` when all callers together would hold too much. Nothing has changed then.
+   * @throws {PoolError} `payload_too_large` for a holding that can never have room;
+   *   `too_many_requests` when the caller would hold more than its share; `overloaded` when all
+   *   callers together would hold too much. Nothing has changed then.
    */
   grow(bytes: number): void {
-    if (bytes > 0) this.#account.check(bytes);
+    if (bytes > 0) this.#account.check(bytes, this.#bytes + bytes);
     this.set(this.#bytes + bytes);
   }
 

@@ -134,7 +134,9 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   async childUrl(id: string) {
     const owner = ownerOf(id);
-    const member = await this.#directory.members.find(owner);
+    const { members } = this.#directory;
+    const member = await members.find(owner);
+    if (!member && members.refusal) throw members.refusal;
     if (!member)
       throw PoolError.of(
         "child_not_found",

@@ -126,6 +126,9 @@ export async function placeDirectly<Admitted>(
   } catch (error) {
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
+    // Members of an old list may have left.
+    const isAway = error instanceof PoolError && error.code === "no_members_available";
+    if (isAway && members.refusal) throw members.refusal;
     throw refusalIn((error as Error | undefined)?.cause) ?? error;
   }
 }

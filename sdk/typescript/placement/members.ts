@@ -30,6 +30,11 @@ export interface Members {
   registered(): Promise<readonly Member[]>;
   /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
+  /**
+   * Why the registry no longer shows its list to this program, which keeps the last one. Undefined
+   * while it does, and where it cannot refuse.
+   */
+  readonly refusal?: PoolError | undefined;
   /** Stops watching. */
   close(): void;
 }
@@ -47,10 +52,12 @@ export function listed(pools: Iterable<string>): string {
 
 /**
  * The error for a pool in which no member may admit children: `pool_not_found` when nobody has
- * registered it; `no_members_available` when its members drain, are lost, or are not trusted.
+ * registered it; `no_members_available` when its members drain, are lost, or are not trusted. The
+ * registry's refusal, if there is one, because its list may be incomplete.
  */
 export async function nobodyIn(pool: string, members: Members): Promise<PoolError> {
   const registered = await members.registered();
+  if (members.refusal) return members.refusal;
   const count = registered.filter(({ pools }) => Object.hasOwn(pools, pool)).length;
   if (count > 0)
     return PoolError.of(

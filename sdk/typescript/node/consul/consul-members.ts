@@ -3,18 +3,21 @@ import { PoolError } from "../../../../openapi/errors.ts";
 import { NAME } from "../../../../openapi/names.ts";
 import type { Member, Members } from "../../placement/members.ts";
 import type { ConsulClient } from "./consul-client.ts";
+import type { ConsulRights } from "./consul-rights.ts";
 import { ConsulWatch } from "./consul-watch.ts";
 
 export class ConsulMembers implements Members {
   readonly #consul: ConsulClient;
+  readonly #rights: ConsulRights;
   /** The watches by pool; the watch of the whole service under undefined. */
   readonly #watches = new Map<string | undefined, ConsulWatch>();
   /** Pools that were read from the whole list, until it changes. */
   readonly #byPool = new Map<string, readonly Member[]>();
 
   /** @param consul the client of the agent; `close()` ends its connections. */
-  constructor(consul: ConsulClient) {
+  constructor(consul: ConsulClient, rights: ConsulRights) {
     this.#consul = consul;
+    this.#rights = rights;
   }
 
   async in(pool: string) {
@@ -42,6 +45,10 @@ export class ConsulMembers implements Members {
     return this.#watch(undefined).find(name);
   }
 
+  get refusal() {
+    return [...this.#watches.values()].find(({ refusal }) => refusal)?.refusal;
+  }
+
   close(): void {
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
@@ -54,7 +61,8 @@ export class ConsulMembers implements Members {
       if (pool !== undefined && !NAME.test(pool))
         throw PoolError.of("invalid_request", `expected a pool name; got ${JSON.stringify(pool)}`);
       const filter = pool === undefined ? {} : { filter: `"${pool}" in Service.Tags` };
-      watch = new ConsulWatch(this.#consul, filter, () => this.#byPool.clear());
+      const onChange = () => this.#byPool.clear();
+      watch = new ConsulWatch(this.#consul, filter, { rights: this.#rights, onChange });
       this.#watches.set(pool, watch);
     }
     return watch;

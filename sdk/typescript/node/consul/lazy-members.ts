@@ -5,6 +5,7 @@ import { addressOf, type ConsulOptions } from "./consul-options.ts";
 export class LazyMembers implements Members {
   readonly #options: ConsulOptions;
   #members: Promise<Members> | undefined;
+  #loaded: Members | undefined;
 
   /** @throws {PoolError} `invalid_request` for an address that is not an http or https one. */
   constructor(options: ConsulOptions) {
@@ -28,6 +29,10 @@ export class LazyMembers implements Members {
     return (await this.#load()).find(name);
   }
 
+  get refusal() {
+    return this.#loaded?.refusal;
+  }
+
   close(): void {
     this.#members?.then(
       (members) => members.close(),
@@ -39,9 +44,12 @@ export class LazyMembers implements Members {
     this.#members ??= Promise.all([
       import("./consul-client.ts"),
       import("./consul-members.ts"),
-    ]).then(
-      ([{ consulClient }, { ConsulMembers }]) => new ConsulMembers(consulClient(this.#options)),
-    );
+      import("./consul-rights.ts"),
+    ]).then(([{ consulClient }, { ConsulMembers }, { ConsulRights }]) => {
+      const consul = consulClient(this.#options);
+      this.#loaded = new ConsulMembers(consul, new ConsulRights(consul, this.#options));
+      return this.#loaded;
+    });
     return this.#members;
   }
 }

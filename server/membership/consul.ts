@@ -40,6 +40,7 @@ export class ConsulMembership implements Membership {
   readonly keys: ConsulKeys;
   readonly in = (pool: string) => this.#members.in(pool);
   readonly all = () => this.#members.all();
+  readonly refusal = () => this.#members.refusal();
   readonly find = (name: string) => this.#members.find(name);
   readonly #address: string;
   readonly #log: Log;
@@ -73,10 +74,6 @@ export class ConsulMembership implements Membership {
   get trouble(): string | undefined {
     const isLeaving = this.#draining || this.#left;
     return isLeaving ? this.#trouble : (this.#access.trouble ?? this.#trouble);
-  }
-
-  get refusal() {
-    return this.#members.refusal;
   }
 
   async registered(): Promise<readonly Member[]> {

@@ -136,12 +136,10 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     const owner = ownerOf(id);
     const { members } = this.#directory;
     const member = await members.find(owner);
-    if (!member && members.refusal) throw members.refusal;
-    if (!member)
-      throw PoolError.of(
-        "child_not_found",
-        `no member is called ${owner}, so there is no child ${id}`,
-      );
+    if (!member) {
+      const detail = `no member is called ${owner}, so there is no child ${id}`;
+      throw (await members.refusal?.()) ?? PoolError.of("child_not_found", detail);
+    }
     return `${member.url}/children/${id}`;
   }
 

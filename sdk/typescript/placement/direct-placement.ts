@@ -128,7 +128,8 @@ export async function placeDirectly<Admitted>(
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
     // Members of an old list may have left.
     const isAway = error instanceof PoolError && error.code === "no_members_available";
-    if (isAway && members.refusal) throw members.refusal;
+    const refusal = isAway ? await members.refusal?.() : undefined;
+    if (refusal) throw refusal;
     throw refusalIn((error as Error | undefined)?.cause) ?? error;
   }
 }

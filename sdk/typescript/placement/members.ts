@@ -31,10 +31,10 @@ export interface Members {
   /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
   /**
-   * Why the registry no longer shows its list to this program, which keeps the last one. Undefined
-   * while it does, and where it cannot refuse.
+   * Asks why the registry does not show its whole list to this program. Undefined where it does,
+   * where it is away, and for a registry that cannot refuse. Never rejects.
    */
-  readonly refusal?: PoolError | undefined;
+  refusal?(): Promise<PoolError | undefined>;
   /** Stops watching. */
   close(): void;
 }
@@ -57,7 +57,8 @@ export function listed(pools: Iterable<string>): string {
  */
 export async function nobodyIn(pool: string, members: Members): Promise<PoolError> {
   const registered = await members.registered();
-  if (members.refusal) return members.refusal;
+  const refusal = await members.refusal?.();
+  if (refusal) return refusal;
   const count = registered.filter(({ pools }) => Object.hasOwn(pools, pool)).length;
   if (count > 0)
     return PoolError.of(

@@ -57,8 +57,8 @@ export class TrustedMembers implements Members {
     return found;
   }
 
-  get refusal() {
-    return this.#members.refusal;
+  async refusal() {
+    return this.#members.refusal?.();
   }
 
   close(): void {

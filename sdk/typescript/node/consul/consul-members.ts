@@ -3,8 +3,11 @@ import { PoolError } from "../../../../openapi/errors.ts";
 import { NAME } from "../../../../openapi/names.ts";
 import type { Member, Members } from "../../placement/members.ts";
 import type { ConsulClient } from "./consul-client.ts";
-import type { ConsulRights } from "./consul-rights.ts";
+import { type ConsulRights, READ_MEMBERS, READING } from "./consul-rights.ts";
 import { ConsulWatch } from "./consul-watch.ts";
+
+/** Callers of a pool without members share an answer for 1 second. */
+const REFUSAL_MS = 1_000;
 
 export class ConsulMembers implements Members {
   readonly #consul: ConsulClient;
@@ -13,6 +16,8 @@ export class ConsulMembers implements Members {
   readonly #watches = new Map<string | undefined, ConsulWatch>();
   /** Pools that were read from the whole list, until it changes. */
   readonly #byPool = new Map<string, readonly Member[]>();
+  #refusal: Promise<PoolError | undefined> = Promise.resolve(undefined);
+  #askedAt = Number.NEGATIVE_INFINITY;
 
   /** @param consul the client of the agent; `close()` ends its connections. */
   constructor(consul: ConsulClient, rights: ConsulRights) {
@@ -45,8 +50,13 @@ export class ConsulMembers implements Members {
     return this.#watch(undefined).find(name);
   }
 
-  get refusal() {
-    return [...this.#watches.values()].find(({ refusal }) => refusal)?.refusal;
+  /** Asks once a second at most. A watch of a newer agent does not hear that rights have gone. */
+  refusal() {
+    if (performance.now() - this.#askedAt > REFUSAL_MS) {
+      this.#askedAt = performance.now();
+      this.#refusal = this.#rights.missing(READING, READ_MEMBERS).catch(() => undefined);
+    }
+    return this.#refusal;
   }
 
   close(): void {

@@ -30,6 +30,9 @@ export const READ_MEMBERS: readonly Right[] = [
   { Resource: "node", Access: "read", Segment: "", rule: 'node_prefix "" { policy = "read" }' },
 ];
 
+/** What Consul refuses to do for a token without them. */
+export const READING = "show the members";
+
 /** How a program without the rights is refused. */
 type Refuse = (code: "unauthorized" | "forbidden", detail: string) => PoolError;
 

@@ -4,7 +4,7 @@ import { messageOf, PoolError } from "../../../../openapi/errors.ts";
 import type { Member } from "../../placement/members.ts";
 import { within } from "../../time/within.ts";
 import type { ConsulClient } from "./consul-client.ts";
-import { type ConsulRights, READ_MEMBERS } from "./consul-rights.ts";
+import { type ConsulRights, READ_MEMBERS, READING } from "./consul-rights.ts";
 import { type HealthEntry, memberOf, type RegisteredMember, SERVICE } from "./consul-service.ts";
 
 /** Consul answers a blocking query after this time, even when nothing has changed. */
@@ -19,8 +19,6 @@ const SETTLE_MS = 15_000;
 /** The pause before a failed watch starts again: 100 ms at first, doubled up to 2 seconds. */
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
-/** What a token without rights cannot do. */
-const READING = "show the members";
 
 interface Surroundings {
   /** The rights of the client's token. */
@@ -69,11 +67,6 @@ export class ConsulWatch {
       this.#settle = resolve;
     });
     this.#start();
-  }
-
-  /** Why Consul does not show the list to this token; undefined while it does. */
-  get refusal(): PoolError | undefined {
-    return this.#refusal;
   }
 
   /**

@@ -5,7 +5,6 @@ import { addressOf, type ConsulOptions } from "./consul-options.ts";
 export class LazyMembers implements Members {
   readonly #options: ConsulOptions;
   #members: Promise<Members> | undefined;
-  #loaded: Members | undefined;
 
   /** @throws {PoolError} `invalid_request` for an address that is not an http or https one. */
   constructor(options: ConsulOptions) {
@@ -29,8 +28,8 @@ export class LazyMembers implements Members {
     return (await this.#load()).find(name);
   }
 
-  get refusal() {
-    return this.#loaded?.refusal;
+  async refusal() {
+    return (await this.#load()).refusal?.();
   }
 
   close(): void {
@@ -47,8 +46,7 @@ export class LazyMembers implements Members {
       import("./consul-rights.ts"),
     ]).then(([{ consulClient }, { ConsulMembers }, { ConsulRights }]) => {
       const consul = consulClient(this.#options);
-      this.#loaded = new ConsulMembers(consul, new ConsulRights(consul, this.#options));
-      return this.#loaded;
+      return new ConsulMembers(consul, new ConsulRights(consul, this.#options));
     });
     return this.#members;
   }

@@ -116,6 +116,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
+  warnOfName(tls, settings, self);
   warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
 }
@@ -198,6 +199,19 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
     });
   }
   return server.address() as AddressInfo;
+}
+
+/** Warns where the others would not ask this member, because of its certificate. */
+function warnOfName(files: TlsFiles | undefined, { tls, log }: Settings, { name }: Member) {
+  const identity = `${name}.${tls?.memberDomain ?? MEMBER_DOMAIN}`;
+  const check = () => {
+    const fault = files?.faultFor(identity);
+    if (fault === undefined) return;
+    const certificate = `the certificate ${tls?.certFile} is not for ${identity}`;
+    log("warn", `${certificate}, so other members do not ask this one: ${fault}`);
+  };
+  check();
+  files?.onChange(check);
 }
 
 /** Warns the operator of options that give up protection. */

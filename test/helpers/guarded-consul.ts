@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { onTestFinished } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
-import { startMember } from "../../server/main.ts";
+import { type RunningMember, startMember } from "../../server/main.ts";
 import { type ConsulAgent, consulBinary, startConsul } from "./consul.ts";
 import { until } from "./member.ts";
 import { SANDBOX_OPTION } from "./sandbox.ts";
@@ -14,13 +14,15 @@ export class GuardedConsul {
   readonly #tokens = new Map<string, string>();
   agent!: ConsulAgent;
 
-  async start(): Promise<void> {
+  /** @param more further configuration in HCL. */
+  async start(more = ""): Promise<void> {
     // Newer agents call the token of the management `initial_management`, and take this name too.
     const config = `acl {
       enabled = true
       default_policy = "deny"
       tokens { master = "${this.#management}" }
-    }`;
+    }
+    ${more}`;
     this.agent = await startConsul({ config, token: this.#management });
     await until("the ACLs to be ready", () =>
       this.agent.ask("/v1/acl/tokens").then(
@@ -82,4 +84,27 @@ export class GuardedConsul {
     });
     return { member, lines };
   }
+}
+
+/** A heartbeat of 5 seconds, and the time for its requests. */
+const HEARTBEAT_MS = 15_000;
+
+/** What `/readyz` says. */
+export const readyOf = async ({ url }: RunningMember) => {
+  const answer = await fetch(`${url}/readyz`);
+  const { detail = "" } = (await answer.json()) as { detail?: string };
+  return { status: answer.status, detail };
+};
+
+/** Waits for what `/readyz` says. */
+export async function readyIs(member: RunningMember, status: number, ...parts: string[]) {
+  let seen = {};
+  const matches = async () => {
+    const ready = await readyOf(member);
+    seen = ready;
+    return ready.status === status && parts.every((part) => ready.detail.includes(part));
+  };
+  await until(`/readyz: ${status} ${parts.join(", ")}`, matches, HEARTBEAT_MS).catch((error) => {
+    throw new Error(`${error.message}; last seen: ${JSON.stringify(seen)}`);
+  });
 }

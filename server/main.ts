@@ -31,6 +31,7 @@ import { UploadReceiver } from "./routes/bodies/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
+import { firstProcessTrouble } from "./sandbox/first-process.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
@@ -221,6 +222,8 @@ function warnOfRisks(
   { authenticated }: { readonly authenticated: boolean },
 ) {
   const warn = (message: string) => log("warn", message);
+  const trouble = firstProcessTrouble();
+  if (trouble !== undefined) warn(trouble);
   if (sandbox === "no-cgroup")
     warn(
       "without control groups: nothing limits the memory and cpu of a whole child, " +

@@ -172,7 +172,8 @@ const TABLE = {
   idempotency_unavailable: entry(
     503,
     "The key cannot be looked up",
-    "Consul does not answer or does not let the member look up the idempotency key. Nothing was run.",
+    "Consul does not answer, or does not let the member look up the idempotency key. Nothing was " +
+      "run.",
   ),
   fenced: entry(
     503,

@@ -1,4 +1,4 @@
-/** The rights of a member's token in Consul: asked for before it registers, and at each heartbeat. */
+/** The rights of a member's token: asked for before it registers, and at each heartbeat. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { ConsulClient } from "../../sdk/typescript/node/consul/consul-client.ts";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-options.ts";
@@ -43,7 +43,7 @@ export class ConsulAccess {
     this.#log = log;
   }
 
-  /** What the token lacks; undefined where it lacks nothing, or Consul was never asked. */
+  /** The right that the token lacks; undefined where it lacks nothing, or Consul was never asked. */
   get trouble(): string | undefined {
     return this.#trouble;
   }

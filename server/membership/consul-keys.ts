@@ -8,7 +8,7 @@ import { isExpired, type KeyEntry, type Keys, unavailable } from "./keys.ts";
 
 export const KEY_PREFIX = "distributed-pool/idempotency/";
 
-/** What a member's token needs for keys. */
+/** The rights that a member's token needs for keys. */
 export const USE_KEYS: readonly Right[] = [
   {
     Resource: "key",

@@ -38,15 +38,17 @@ export function firstProcessTrouble(pid = process.pid): string | undefined {
  * Starts this program again as a child of a shell, where it is the first process of a container.
  * The shell takes this process's place, so the call returns only where there is nothing to do or no
  * shell.
+ *
+ * @param env the environment of the program that starts.
  */
-export function leaveFirstProcess(): void {
+export function leaveFirstProcess(env: Readonly<Record<string, string | undefined>>): void {
   if (firstProcessTrouble() === undefined || process.execve === undefined) return;
   try {
     accessSync(SHELL, constants.X_OK);
   } catch {
     return;
   }
-  const { execPath, execArgv, argv, env } = process;
+  const { execPath, execArgv, argv } = process;
   const program = [execPath, ...execArgv, ...argv.slice(1)];
   // Node says that this function is experimental.
   process.removeAllListeners("warning");

@@ -126,12 +126,16 @@ export async function placeDirectly<Admitted>(
   } catch (error) {
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
-    // Members of an old list may have left.
-    const isAway = error instanceof PoolError && error.code === "no_members_available";
-    const refusal = isAway ? await members.refusal?.() : undefined;
-    if (refusal) throw refusal;
-    throw refusalIn((error as Error | undefined)?.cause) ?? error;
+    throw (
+      (await refusalOf(members, error)) ?? refusalIn((error as Error | undefined)?.cause) ?? error
+    );
   }
+}
+
+/** The refusal of a registry, behind a list whose members are all away: the list may be old. */
+async function refusalOf(members: Members, error: unknown): Promise<PoolError | undefined> {
+  const isAway = error instanceof PoolError && error.code === "no_members_available";
+  return isAway ? members.refusal?.() : undefined;
 }
 
 /** The line of the callers that share their token, the pool, and what they need of a member. */

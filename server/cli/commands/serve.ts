@@ -49,7 +49,7 @@ async function run(
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
 export async function serve(line: Parsed, env: Environment): Promise<number> {
-  leaveFirstProcess();
+  leaveFirstProcess(env);
   const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.

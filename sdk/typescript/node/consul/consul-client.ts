@@ -29,7 +29,7 @@ export function consulClient(options: ConsulOptions): ConsulClient {
   return new Consul(withHeaders);
 }
 
-/** What the client has beside its types: requests of its base class. */
+/** The requests of the client's base class, which its types leave out. */
 interface Requests {
   readonly _defaults?: { readonly token?: string };
   _post(request: object): Promise<{ readonly body: unknown }>;

@@ -24,15 +24,15 @@ export interface ConsulOptions {
   readonly namespace?: string | undefined;
 }
 
-/** What the `consul` command takes for true. */
+/** The words that the `consul` command takes for true. */
 const TRUE = /^(?:1|t|T|true|TRUE|True)$/;
 
 /**
  * Reads Consul's own variables, so that the pools are found where the `consul` command finds them:
  * `CONSUL_HTTP_ADDR`, `CONSUL_HTTP_SSL`, `CONSUL_HTTP_SSL_VERIFY`, `CONSUL_HTTP_TOKEN`,
  * `CONSUL_HTTP_TOKEN_FILE`, `CONSUL_HTTP_AUTH`, `CONSUL_CACERT`, `CONSUL_CLIENT_CERT`,
- * `CONSUL_CLIENT_KEY`, `CONSUL_TLS_SERVER_NAME` and `CONSUL_NAMESPACE`. The file with the token goes
- * before the token itself, as it does there.
+ * `CONSUL_CLIENT_KEY`, `CONSUL_TLS_SERVER_NAME` and `CONSUL_NAMESPACE`. The file with the token
+ * goes before the token itself, as it does there.
  *
  * @param env the variables, such as `process.env`.
  * @param address takes the place of `CONSUL_HTTP_ADDR`. Default without both: `127.0.0.1:8500`.

@@ -1,5 +1,5 @@
 /**
- * What a token of Consul's ACLs allows. Consul filters a list that the token may not read, and
+ * The rights of a token of Consul's ACLs. Consul filters a list that the token may not read, and
  * answers with an empty one, so the token's rights have to be asked for.
  */
 import { messageOf, PoolError } from "../../../../openapi/errors.ts";
@@ -30,7 +30,7 @@ export const READ_MEMBERS: readonly Right[] = [
   { Resource: "node", Access: "read", Segment: "", rule: 'node_prefix "" { policy = "read" }' },
 ];
 
-/** What Consul refuses to do for a token without them. */
+/** The act that Consul refuses to a token without them. */
 export const READING = "show the members";
 
 /** How a program without the rights is refused. */

@@ -43,7 +43,7 @@ export class ConsulAccess {
     this.#log = log;
   }
 
-  /** The right that the token lacks; undefined where it lacks nothing, or Consul was never asked. */
+  /** The right that the token lacks; undefined where it lacks none, or Consul was not asked. */
   get trouble(): string | undefined {
     return this.#trouble;
   }

@@ -131,8 +131,8 @@ export async function placeDirectly<Admitted>(
 }
 
 /**
- * The refusal behind an error: that of the registry where all members are away, because the list may
- * be old; or that of a member, which concerns the caller.
+ * The refusal behind an error: that of the registry where all members are away, because the list
+ * may be old; or that of a member, which concerns the caller.
  */
 async function refusalOf(members: Members, error: unknown): Promise<PoolError | undefined> {
   const isAway = error instanceof PoolError && error.code === "no_members_available";

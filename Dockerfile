@@ -8,8 +8,8 @@
 #   --security-opt systempaths=unconfined --security-opt writable-cgroups=true
 #
 # The member runs as root, so that each child gets a user of its own; children are never root. A
-# member whose sandbox does not hold says so and does not start. `--init` gives the container a
-# first process, which reaps the processes that children leave behind. In a container's network a
+# member whose sandbox does not hold says so and does not start. The first process, tini, reaps the
+# processes that children leave behind, so `--init` is not needed. In a container's network a
 # member has to listen beyond loopback: --host 0.0.0.0, --token-file, and --advertise with an
 # address that the other members reach.
 
@@ -29,7 +29,7 @@ RUN npm run build && npm prune --omit=dev --no-save --no-audit --no-fund
 
 FROM node:26-slim
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends bubblewrap util-linux \
+  && apt-get install -y --no-install-recommends bubblewrap tini util-linux \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 ENV NODE_ENV=production
@@ -41,5 +41,5 @@ COPY --from=build /app/openapi/openapi.json openapi/openapi.json
 COPY package.json LICENSE ./
 RUN ln -s /app/dist/cli.js /usr/local/bin/dpool
 EXPOSE 7400
-ENTRYPOINT ["dpool"]
+ENTRYPOINT ["tini", "--", "dpool"]
 CMD ["--help"]

@@ -46,12 +46,14 @@ const TABLE = {
   unauthorized: entry(
     401,
     "A valid token is required",
-    "The member requires a token, and the request carries no valid one.",
+    "The member requires a token, and the request carries no valid one. From an SDK that asks " +
+      "Consul: Consul does.",
   ),
   forbidden: entry(
     403,
     "This is not allowed",
-    "The token, the pool's operator or the browser guard does not allow the request.",
+    "The token, the pool's operator or the browser guard does not allow the request. From an SDK " +
+      "that asks Consul: the ACL token lacks a right, which `detail` names.",
   ),
   not_found: entry(
     404,
@@ -170,7 +172,8 @@ const TABLE = {
   idempotency_unavailable: entry(
     503,
     "The key cannot be looked up",
-    "Consul does not answer, so the idempotency key cannot be looked up. Nothing was run.",
+    "Consul does not answer, or does not let the member look up the idempotency key. Nothing was " +
+      "run.",
   ),
   fenced: entry(
     503,

@@ -31,6 +31,7 @@ import { UploadReceiver } from "./routes/bodies/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
+import { firstProcessTrouble } from "./sandbox/first-process.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
@@ -116,6 +117,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
+  warnOfName(tls, settings, self);
   warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
 }
@@ -200,6 +202,19 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
   return server.address() as AddressInfo;
 }
 
+/** Warns where the others would not ask this member, because of its certificate. */
+function warnOfName(files: TlsFiles | undefined, { tls, log }: Settings, { name }: Member) {
+  const identity = `${name}.${tls?.memberDomain ?? MEMBER_DOMAIN}`;
+  const check = () => {
+    const fault = files?.faultFor(identity);
+    if (fault === undefined) return;
+    const certificate = `the certificate ${tls?.certFile} is not for ${identity}`;
+    log("warn", `${certificate}, so other members do not ask this one: ${fault}`);
+  };
+  check();
+  files?.onChange(check);
+}
+
 /** Warns the operator of options that give up protection. */
 function warnOfRisks(
   { host, consul, log }: Settings,
@@ -207,6 +222,8 @@ function warnOfRisks(
   { authenticated }: { readonly authenticated: boolean },
 ) {
   const warn = (message: string) => log("warn", message);
+  const trouble = firstProcessTrouble();
+  if (trouble !== undefined) warn(trouble);
   if (sandbox === "no-cgroup")
     warn(
       "without control groups: nothing limits the memory and cpu of a whole child, " +

@@ -1,5 +1,10 @@
 /** The certificates of a member, for serving and for requests to others; reloaded on change. */
-import { createSecureContext, type TlsOptions as ServerOptions } from "node:tls";
+import { X509Certificate } from "node:crypto";
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type TlsOptions as ServerOptions,
+} from "node:tls";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { TlsIdentity } from "../../sdk/typescript/node/transport.ts";
 import { watchFiles } from "./file-watcher.ts";
@@ -60,6 +65,18 @@ export class TlsFiles {
         { cause: error },
       );
     }
+  }
+
+  /**
+   * Why others would not take the certificate for that of this name; undefined where they do.
+   *
+   * @param name such as `web1.distributed-pool`.
+   */
+  faultFor(name: string): string | undefined {
+    const certificate = new X509Certificate(this.client.cert ?? "").toLegacyObject();
+    // The types of a certificate in a handshake differ from those of one in a file.
+    const identity = certificate as unknown as Parameters<typeof checkServerIdentity>[1];
+    return checkServerIdentity(name, identity)?.message;
   }
 
   /** Calls back after each change of the files. */

@@ -3,10 +3,21 @@
  * no time to live, so an entry has its own, and the members sweep those that have expired.
  */
 import type { ConsulClient } from "../../sdk/typescript/node/consul/consul-client.ts";
+import type { ConsulRights, Right } from "../../sdk/typescript/node/consul/consul-rights.ts";
 import { isExpired, type KeyEntry, type Keys, unavailable } from "./keys.ts";
 
-/** The members' token needs `key_prefix "distributed-pool/" { policy = "write" }`. */
 export const KEY_PREFIX = "distributed-pool/idempotency/";
+
+/** The rights that a member's token needs for keys. */
+export const USE_KEYS: readonly Right[] = [
+  {
+    Resource: "key",
+    Access: "write",
+    Segment: KEY_PREFIX,
+    rule: 'key_prefix "distributed-pool/" { policy = "write" }',
+  },
+];
+export const USING_KEYS = "keep idempotency keys";
 
 /** 2 seconds for one request: a caller of a call without its key would not wait longer either. */
 const REQUEST_TIMEOUT_MS = 2_000;
@@ -27,11 +38,13 @@ interface Kept {
 
 export class ConsulKeys implements Keys {
   readonly #consul: ConsulClient;
+  readonly #rights: ConsulRights;
   #sweeper: NodeJS.Timeout | undefined;
   #swept = Math.floor(Math.random() * 16 ** SWEEP_DIGITS);
 
-  constructor(consul: ConsulClient) {
+  constructor(consul: ConsulClient, rights: ConsulRights) {
     this.#consul = consul;
+    this.#rights = rights;
   }
 
   async find(name: string): Promise<KeyEntry | undefined> {
@@ -108,7 +121,7 @@ export class ConsulKeys implements Keys {
     try {
       return await ask();
     } catch (error) {
-      throw unavailable(error);
+      throw unavailable((await this.#rights.behind(error, USING_KEYS, USE_KEYS)) ?? error);
     }
   }
 }

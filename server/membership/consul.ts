@@ -10,8 +10,8 @@ import {
   consulClient,
 } from "../../sdk/typescript/node/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
-import { SERVICE } from "../../sdk/typescript/node/consul/consul-service.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { ConsulAccess, memberRights } from "./consul-access.ts";
 import { ConsulKeys } from "./consul-keys.ts";
 import { Maintenance } from "./consul-maintenance.ts";
 import { earlierRivalOf, untilNameIsFree } from "./consul-name.ts";
@@ -36,7 +36,12 @@ type Log = (level: "info" | "warn", message: string) => void;
 export class ConsulMembership implements Membership {
   readonly #consul: ConsulClient;
   readonly #members: ConsulMembers;
+  readonly #access: ConsulAccess;
   readonly keys: ConsulKeys;
+  readonly in = (pool: string) => this.#members.in(pool);
+  readonly all = () => this.#members.all();
+  readonly refusal = () => this.#members.refusal();
+  readonly find = (name: string) => this.#members.find(name);
   readonly #address: string;
   readonly #log: Log;
   onPassed: Membership["onPassed"];
@@ -57,23 +62,18 @@ export class ConsulMembership implements Membership {
 
   constructor(options: ConsulOptions, log: Log) {
     this.#consul = consulClient(options);
-    this.#members = new ConsulMembers(this.#consul);
-    this.keys = new ConsulKeys(this.#consul);
+    const rights = memberRights(this.#consul, options);
+    this.#members = new ConsulMembers(this.#consul, rights);
+    this.#access = new ConsulAccess(rights, log);
+    this.keys = new ConsulKeys(this.#consul, rights);
     this.#address = options.address;
     this.#log = log;
     this.#maintenance = new Maintenance(this.#consul, (message) => log("warn", message));
   }
 
   get trouble(): string | undefined {
-    return this.#trouble;
-  }
-
-  in(pool: string) {
-    return this.#members.in(pool);
-  }
-
-  all() {
-    return this.#members.all();
+    const isLeaving = this.#draining || this.#left;
+    return isLeaving ? this.#trouble : (this.#access.trouble ?? this.#trouble);
   }
 
   async registered(): Promise<readonly Member[]> {
@@ -85,10 +85,6 @@ export class ConsulMembership implements Membership {
       : listed;
   }
 
-  find(name: string) {
-    return this.#members.find(name);
-  }
-
   close(): void {
     this.keys.close();
     this.#members.close();
@@ -98,6 +94,9 @@ export class ConsulMembership implements Membership {
     this.#self = self;
     // This starts the watch of the whole service, which answers for every pool from now on.
     const list = this.all().catch(() => undefined);
+    // Without the right to read, another member of this name would not be found.
+    const complain = (error: unknown) => this.#complain(error);
+    while (!this.#left && !(await this.#access.check(complain))) await this.#pause(RETRY_MS);
     await untilNameIsFree(this.#consul, self, (why) => {
       this.#complain(why);
       return this.#pause(RETRY_MS);
@@ -105,16 +104,14 @@ export class ConsulMembership implements Membership {
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
     await list;
     if (!(await this.#isListed(self.name)))
-      this.#log(
-        "warn",
-        `registered, but Consul's list does not show ${self.name}: ` +
-          `may the token read service ${SERVICE}?`,
-      );
+      this.#log("warn", `registered, but Consul's list does not show ${self.name} yet`);
     const rival = this.#left ? undefined : await earlierRivalOf(this.#consul, self);
     // The agent has one instance of a name. The rival that replaced this member's keeps it.
     if (rival?.replaced) this.#registered = undefined;
     if (rival) throw nameTaken(self, rival);
-    if (!this.#left) void this.#beat();
+    if (this.#left) return;
+    void this.#access.checkKeys();
+    void this.#beat();
   }
 
   update(self: Member): void {
@@ -172,7 +169,7 @@ export class ConsulMembership implements Membership {
       await this.#passed(sentAt);
       return true;
     } catch (error) {
-      this.#complain(error);
+      if (!(await this.#access.explains(error))) this.#complain(error);
       return false;
     }
   }
@@ -204,8 +201,9 @@ export class ConsulMembership implements Membership {
   /** Passes the check every few seconds, until the member leaves. */
   async #beat(): Promise<void> {
     for (;;) {
-      await this.#pause(HEARTBEAT_MS);
-      await this.#track(this.#pass());
+      // A right that comes back is noticed sooner than one that goes.
+      await this.#pause(this.#access.trouble ? RETRY_MS : HEARTBEAT_MS);
+      await Promise.all([this.#track(this.#pass()), this.#access.check()]);
     }
   }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { consulClient } from "../../sdk/typescript/node/consul/consul-client.ts";
+import { ConsulRights } from "../../sdk/typescript/node/consul/consul-rights.ts";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { ConsulKeys, KEY_PREFIX } from "../../server/membership/consul-keys.ts";
 import { consulMissing, startConsul } from "../helpers/consul.ts";
@@ -80,7 +81,8 @@ describe.skipIf(consulMissing)("keys in Consul", { timeout: 600_000 }, () => {
   test("are created once, replaced when they have expired, and swept", async () => {
     const { httpAddress, stop } = await startConsul();
     onTestFinished(stop);
-    const keys = new ConsulKeys(consulClient({ address: httpAddress }));
+    const consul = consulClient({ address: httpAddress });
+    const keys = new ConsulKeys(consul, new ConsulRights(consul, {}));
     onTestFinished(() => keys.close());
     const name = randomBytes(32).toString("hex");
     const entry = (child: string, ms = 60_000) => ({

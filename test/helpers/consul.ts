@@ -53,12 +53,21 @@ const newerArgs =
 export interface ConsulAgent {
   /** `http://127.0.0.1:PORT`, the same over restarts. */
   readonly httpAddress: string;
+  /** `https://127.0.0.1:PORT`, where the configuration has it. */
+  readonly httpsAddress: string;
   /** Ends the process. Idempotent. */
   stop(): Promise<void>;
   /** Starts the agent again on the same ports, with an empty memory. */
   restart(): Promise<void>;
-  /** Asks its HTTP API; throws on anything but success. */
-  ask<T>(path: string, method?: "GET" | "PUT"): Promise<T>;
+  /** Asks its HTTP API, with the token of the options; throws on anything but success. */
+  ask<T>(path: string, method?: "GET" | "PUT" | "DELETE", body?: object): Promise<T>;
+}
+
+export interface ConsulAgentOptions {
+  /** Further configuration in HCL; `{https}` in it becomes a free port. Default: none. */
+  readonly config?: string;
+  /** The token of `ask`. Default: none. */
+  readonly token?: string;
 }
 
 /** Ports that are free at this moment, all different. */
@@ -86,8 +95,8 @@ async function end({ process: agent, exited }: Running): Promise<void> {
 }
 
 /** Starts the process and waits until it has elected itself. */
-async function run(ports: readonly number[], httpAddress: string): Promise<Running> {
-  const [http, lan, wan, server] = ports;
+async function run(ports: readonly number[], httpAddress: string, hcl = ""): Promise<Running> {
+  const [http, lan, wan, server, https] = ports;
   const child = spawn(
     binary as string,
     [
@@ -104,6 +113,7 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
       `-serf-wan-port=${wan}`,
       `-server-port=${server}`,
       "-log-level=warn",
+      `-hcl=${hcl.replace("{https}", String(https))}`,
     ],
     { env: cleanEnvironment(), stdio: ["ignore", "pipe", "pipe"] },
   );
@@ -143,16 +153,19 @@ async function run(ports: readonly number[], httpAddress: string): Promise<Runni
   return running;
 }
 
-export async function startConsul(): Promise<ConsulAgent> {
+export async function startConsul({
+  config,
+  token,
+}: ConsulAgentOptions = {}): Promise<ConsulAgent> {
   if (binary === undefined) throw new Error(consulMissing);
   let running: Running | undefined;
   let ports: number[] = [];
   let httpAddress = "";
   for (let attempt = 1; running === undefined; attempt++) {
-    ports = await freePorts(4);
+    ports = await freePorts(5);
     httpAddress = `http://127.0.0.1:${ports[0]}`;
     try {
-      running = await run(ports, httpAddress);
+      running = await run(ports, httpAddress, config);
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
     }
@@ -164,13 +177,18 @@ export async function startConsul(): Promise<ConsulAgent> {
   };
   return {
     httpAddress,
+    httpsAddress: `https://127.0.0.1:${ports[4]}`,
     stop,
     async restart() {
       await stop();
-      running = await run(ports, httpAddress);
+      running = await run(ports, httpAddress, config);
     },
-    async ask<T>(path: string, method: "GET" | "PUT" = "GET") {
-      const answer = await fetch(`${httpAddress}${path}`, { method });
+    async ask<T>(path: string, method: "GET" | "PUT" | "DELETE" = "GET", body?: object) {
+      const answer = await fetch(`${httpAddress}${path}`, {
+        method,
+        headers: token === undefined ? {} : { "x-consul-token": token },
+        ...(body && { body: JSON.stringify(body) }),
+      });
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${method} ${path}: HTTP ${answer.status}: ${text}`);
       return (text === "" ? undefined : JSON.parse(text)) as T;

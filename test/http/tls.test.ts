@@ -60,6 +60,18 @@ describe.skipIf(!hasOpenssl)(
       return socket;
     }
 
+    test("a member whose certificate lacks its name warns at the start", async () => {
+      const lines: string[] = [];
+      const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
+      await startMembers({ tls: files(), log }, { name: "m9", tls: files(), log });
+      const warnings = lines.filter((line) => line.includes("certificate"));
+      expect(warnings).toEqual([
+        expect.stringMatching(
+          /^warn the certificate .*member\.pem is not for m9\.distributed-pool/,
+        ),
+      ]);
+    });
+
     test("members, the SDK and the command line call members, with tokens", async () => {
       const { token, line } = newToken("ann", ["call", "observe"], ["*"]);
       writeFileSync(at("tokens"), `${line}\n`, { mode: 0o600 });

@@ -106,6 +106,19 @@ describe("the options of Consul's variables", () => {
     const file = join(folder, "token");
     writeFileSync(file, "secret\n");
     expect(consulOptionsFrom({ CONSUL_HTTP_TOKEN_FILE: file }).token).toBe("secret");
+    const both = { CONSUL_HTTP_TOKEN_FILE: file, CONSUL_HTTP_TOKEN: "other" };
+    expect(consulOptionsFrom(both).token).toBe("secret");
+  });
+
+  test("count as none when they are empty", () => {
+    const names = ["HTTP_ADDR", "HTTP_TOKEN", "HTTP_TOKEN_FILE", "HTTP_SSL_VERIFY", "CACERT"];
+    const env = Object.fromEntries(names.map((name) => [`CONSUL_${name}`, ""]));
+    expect(consulOptionsFrom(env)).toEqual(consulOptionsFrom({}));
+  });
+
+  test.each(["1", "t", "TRUE", "True"])("have true as %s", (value) => {
+    const options = consulOptionsFrom({ CONSUL_HTTP_SSL: value, CONSUL_HTTP_SSL_VERIFY: value });
+    expect(options).toMatchObject({ address: "https://127.0.0.1:8500", verify: true });
   });
 
   test.each([

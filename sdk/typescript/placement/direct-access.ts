@@ -134,12 +134,12 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   async childUrl(id: string) {
     const owner = ownerOf(id);
-    const member = await this.#directory.members.find(owner);
-    if (!member)
-      throw PoolError.of(
-        "child_not_found",
-        `no member is called ${owner}, so there is no child ${id}`,
-      );
+    const { members } = this.#directory;
+    const member = await members.find(owner);
+    if (!member) {
+      const detail = `no member is called ${owner}, so there is no child ${id}`;
+      throw (await members.refusal?.()) ?? PoolError.of("child_not_found", detail);
+    }
     return `${member.url}/children/${id}`;
   }
 

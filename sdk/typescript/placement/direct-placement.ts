@@ -126,8 +126,18 @@ export async function placeDirectly<Admitted>(
   } catch (error) {
     // The deadline may have cut the wait short.
     if (error instanceof PoolError && error.code === "queue_timeout") remainder();
-    throw refusalIn((error as Error | undefined)?.cause) ?? error;
+    throw (await refusalOf(members, error)) ?? error;
   }
+}
+
+/**
+ * The refusal behind an error: that of the registry where all members are away, because the list
+ * may be old; or that of a member, which concerns the caller.
+ */
+async function refusalOf(members: Members, error: unknown): Promise<PoolError | undefined> {
+  const isAway = error instanceof PoolError && error.code === "no_members_available";
+  const refusal = isAway ? await members.refusal?.() : undefined;
+  return refusal ?? refusalIn((error as Error | undefined)?.cause);
 }
 
 /** The line of the callers that share their token, the pool, and what they need of a member. */

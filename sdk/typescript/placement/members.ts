@@ -30,6 +30,11 @@ export interface Members {
   registered(): Promise<readonly Member[]>;
   /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
+  /**
+   * Asks why the registry does not show its whole list to this program. Undefined where it does,
+   * where it is away, and for a registry that cannot refuse. Never rejects.
+   */
+  refusal?(): Promise<PoolError | undefined>;
   /** Stops watching. */
   close(): void;
 }
@@ -47,10 +52,13 @@ export function listed(pools: Iterable<string>): string {
 
 /**
  * The error for a pool in which no member may admit children: `pool_not_found` when nobody has
- * registered it; `no_members_available` when its members drain, are lost, or are not trusted.
+ * registered it; `no_members_available` when its members drain, are lost, or are not trusted. The
+ * registry's refusal, if there is one, because its list may be incomplete.
  */
 export async function nobodyIn(pool: string, members: Members): Promise<PoolError> {
   const registered = await members.registered();
+  const refusal = await members.refusal?.();
+  if (refusal) return refusal;
   const count = registered.filter(({ pools }) => Object.hasOwn(pools, pool)).length;
   if (count > 0)
     return PoolError.of(

@@ -57,6 +57,10 @@ export class TrustedMembers implements Members {
     return found;
   }
 
+  async refusal() {
+    return this.#members.refusal?.();
+  }
+
   close(): void {
     this.#members.close();
   }

@@ -1,6 +1,7 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
+import { leaveFirstProcess } from "../../sandbox/first-process.ts";
 import { configured, log, memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
@@ -48,6 +49,7 @@ async function run(
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
 export async function serve(line: Parsed, env: Environment): Promise<number> {
+  leaveFirstProcess(env);
   const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.

@@ -29,6 +29,29 @@ export function consulClient(options: ConsulOptions): ConsulClient {
   return new Consul(withHeaders);
 }
 
+/** The requests of the client's base class, which its types leave out. */
+interface Requests {
+  readonly _defaults?: { readonly token?: string };
+  _post(request: object): Promise<{ readonly body: unknown }>;
+}
+
+/** 2 seconds for the agent, which answers from its memory. */
+const POST_TIMEOUT_MS = 2_000;
+
+/**
+ * Sends a request for which the client has no method.
+ *
+ * @param path without `/v1`.
+ * @throws the error of the client, with a `statusCode` where Consul answered.
+ */
+export async function post<T>(consul: ConsulClient, path: string, body: unknown): Promise<T> {
+  const requests = consul as unknown as Requests;
+  const token = requests._defaults?.token;
+  const headers = token === undefined ? {} : { "x-consul-token": token };
+  const request = { path, body, headers, type: "json", timeout: POST_TIMEOUT_MS };
+  return (await requests._post(request)).body as T;
+}
+
 function httpsAgent(options: ConsulOptions) {
   const read = (file: string | undefined) => file && readFileSync(file);
   return new HttpsAgent({

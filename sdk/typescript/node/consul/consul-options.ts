@@ -24,11 +24,15 @@ export interface ConsulOptions {
   readonly namespace?: string | undefined;
 }
 
+/** The words that the `consul` command takes for true. */
+const TRUE = /^(?:1|t|T|true|TRUE|True)$/;
+
 /**
  * Reads Consul's own variables, so that the pools are found where the `consul` command finds them:
  * `CONSUL_HTTP_ADDR`, `CONSUL_HTTP_SSL`, `CONSUL_HTTP_SSL_VERIFY`, `CONSUL_HTTP_TOKEN`,
  * `CONSUL_HTTP_TOKEN_FILE`, `CONSUL_HTTP_AUTH`, `CONSUL_CACERT`, `CONSUL_CLIENT_CERT`,
- * `CONSUL_CLIENT_KEY`, `CONSUL_TLS_SERVER_NAME` and `CONSUL_NAMESPACE`.
+ * `CONSUL_CLIENT_KEY`, `CONSUL_TLS_SERVER_NAME` and `CONSUL_NAMESPACE`. The file with the token
+ * goes before the token itself, as it does there.
  *
  * @param env the variables, such as `process.env`.
  * @param address takes the place of `CONSUL_HTTP_ADDR`. Default without both: `127.0.0.1:8500`.
@@ -38,26 +42,23 @@ export interface ConsulOptions {
  */
 export function consulOptionsFrom(
   env: Readonly<Record<string, string | undefined>>,
-  address: string = env.CONSUL_HTTP_ADDR ?? "127.0.0.1:8500",
+  address: string = env.CONSUL_HTTP_ADDR || "127.0.0.1:8500",
 ): ConsulOptions {
-  const secure = env.CONSUL_HTTP_SSL === "true" || env.CONSUL_HTTP_SSL === "1";
+  // The `consul` command takes an empty variable for none.
+  const variable = (name: string) => env[`CONSUL_${name}`] || undefined;
+  const tokenFile = variable("HTTP_TOKEN_FILE");
+  const verify = variable("HTTP_SSL_VERIFY");
+  const secure = TRUE.test(variable("HTTP_SSL") ?? "");
   return {
     address: address.includes("://") || !secure ? address : `https://${address}`,
-    token:
-      env.CONSUL_HTTP_TOKEN ??
-      (env.CONSUL_HTTP_TOKEN_FILE
-        ? readFileSync(env.CONSUL_HTTP_TOKEN_FILE, "utf8").trim()
-        : undefined),
-    auth: env.CONSUL_HTTP_AUTH,
-    caFile: env.CONSUL_CACERT,
-    certFile: env.CONSUL_CLIENT_CERT,
-    keyFile: env.CONSUL_CLIENT_KEY,
-    tlsServerName: env.CONSUL_TLS_SERVER_NAME,
-    verify:
-      env.CONSUL_HTTP_SSL_VERIFY === undefined
-        ? undefined
-        : !["false", "0"].includes(env.CONSUL_HTTP_SSL_VERIFY),
-    namespace: env.CONSUL_NAMESPACE,
+    token: tokenFile ? readFileSync(tokenFile, "utf8").trim() : variable("HTTP_TOKEN"),
+    auth: variable("HTTP_AUTH"),
+    caFile: variable("CACERT"),
+    certFile: variable("CLIENT_CERT"),
+    keyFile: variable("CLIENT_KEY"),
+    tlsServerName: variable("TLS_SERVER_NAME"),
+    verify: verify === undefined ? undefined : TRUE.test(verify),
+    namespace: variable("NAMESPACE"),
   };
 }
 

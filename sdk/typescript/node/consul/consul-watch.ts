@@ -4,6 +4,7 @@ import { messageOf, PoolError } from "../../../../openapi/errors.ts";
 import type { Member } from "../../placement/members.ts";
 import { within } from "../../time/within.ts";
 import type { ConsulClient } from "./consul-client.ts";
+import { type ConsulRights, READ_MEMBERS, READING } from "./consul-rights.ts";
 import { type HealthEntry, memberOf, type RegisteredMember, SERVICE } from "./consul-service.ts";
 
 /** Consul answers a blocking query after this time, even when nothing has changed. */
@@ -19,9 +20,17 @@ const SETTLE_MS = 15_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 
+interface Surroundings {
+  /** The rights of the client's token. */
+  readonly rights: ConsulRights;
+  /** Is called after each change of the list. */
+  readonly onChange: () => void;
+}
+
 export class ConsulWatch {
   readonly #consul: ConsulClient;
   readonly #filter: { readonly filter?: string };
+  readonly #rights: ConsulRights;
   readonly #onChange: () => void;
   /** The members of Consul's last answer. */
   #answered: readonly RegisteredMember[] = [];
@@ -30,22 +39,29 @@ export class ConsulWatch {
   /** Both together; undefined until the first answer. */
   #listed: readonly RegisteredMember[] | undefined;
   #passing: readonly Member[] = [];
-  /** Resolves at the first list, and at `close()`. */
+  /** Resolves at the first list or refusal, and at `close()`. */
   readonly #firstList: Promise<void>;
   #settle!: () => void;
   /** The last error since the last answer. */
   #error: string | undefined;
+  #refusal: PoolError | undefined;
   #retryMs = RETRY_MIN_MS;
   #watch: ReturnType<ConsulClient["watch"]> | undefined;
+  /** The last answer of the watch. */
+  #latest: readonly HealthEntry[] = [];
   readonly #closing = new AbortController();
 
   /**
    * @param filter a filter expression of Consul's, such as `"pipeline" in Service.Tags`.
-   * @param onChange called after each change of the list.
    */
-  constructor(consul: ConsulClient, filter: { readonly filter?: string }, onChange: () => void) {
+  constructor(
+    consul: ConsulClient,
+    filter: { readonly filter?: string },
+    { rights, onChange }: Surroundings,
+  ) {
     this.#consul = consul;
     this.#filter = filter;
+    this.#rights = rights;
     this.#onChange = onChange;
     this.#firstList = new Promise((resolve) => {
       this.#settle = resolve;
@@ -53,7 +69,12 @@ export class ConsulWatch {
     this.#start();
   }
 
-  /** The members whose checks pass. @throws {PoolError} `no_members_available` without a list. */
+  /**
+   * The members whose checks pass.
+   *
+   * @throws {PoolError} without a list: `unauthorized` and `forbidden`, with the right that the
+   *   token lacks; `no_members_available` while Consul is away.
+   */
   async members(): Promise<readonly Member[]> {
     await this.#awaitList();
     return this.#passing;
@@ -78,6 +99,7 @@ export class ConsulWatch {
   async #awaitList(): Promise<readonly RegisteredMember[]> {
     if (!this.#listed) await within(FIRST_LIST_TIMEOUT_MS, this.#firstList);
     if (this.#listed) return this.#listed;
+    if (this.#refusal) throw this.#refusal;
     const reason = this.#error ?? `no answer in ${FIRST_LIST_TIMEOUT_MS} ms`;
     throw PoolError.of("no_members_available", `Consul has not answered yet: ${reason}`);
   }
@@ -94,9 +116,19 @@ export class ConsulWatch {
     });
     this.#watch = watch;
     watch.on("change", (entries: HealthEntry[]) => {
-      if (watch !== this.#watch || this.#closing.signal.aborted) return;
-      this.#retryMs = RETRY_MIN_MS;
-      this.#accept(entries.map(memberOf).filter((member) => member !== undefined));
+      this.#latest = entries;
+      const isCurrent = () => watch === this.#watch && entries === this.#latest;
+      const members = entries.map(memberOf).filter((member) => member !== undefined);
+      if (members.length > 0) return this.#accept(members);
+      // Consul shows an empty list to a token that may not read it.
+      void this.#rights
+        .missing(READING, READ_MEMBERS)
+        .then((refusal) => {
+          if (!isCurrent()) return;
+          if (refusal) this.#fail(refusal, refusal);
+          else this.#accept([]);
+        })
+        .catch((error) => isCurrent() && this.#fail(error));
     });
     watch.on("error", (error: Error) => {
       if (watch !== this.#watch) return;
@@ -104,13 +136,27 @@ export class ConsulWatch {
       // wait. A new watch begins without an index.
       watch.end();
       this.#watch = undefined;
-      this.#error = messageOf(error);
-      this.#after(this.#retryMs, () => this.#start());
-      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+      void this.#rights
+        .behind(error, READING, READ_MEMBERS)
+        .then((refusal) => this.#fail(error, refusal));
     });
   }
 
+  /** Keeps the list, and starts a new watch soon. */
+  #fail(error: unknown, refusal?: PoolError): void {
+    this.#watch?.end();
+    this.#watch = undefined;
+    this.#error = messageOf(error);
+    this.#refusal = refusal;
+    if (refusal) this.#settle();
+    this.#after(this.#retryMs, () => this.#start());
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
+
   #accept(answered: readonly RegisteredMember[]): void {
+    if (this.#closing.signal.aborted) return;
+    this.#retryMs = RETRY_MIN_MS;
+    this.#refusal = undefined;
     this.#answered = answered;
     if (this.#error !== undefined) {
       this.#error = undefined;

@@ -28,6 +28,10 @@ export class LazyMembers implements Members {
     return (await this.#load()).find(name);
   }
 
+  async refusal() {
+    return (await this.#load()).refusal?.();
+  }
+
   close(): void {
     this.#members?.then(
       (members) => members.close(),
@@ -39,9 +43,11 @@ export class LazyMembers implements Members {
     this.#members ??= Promise.all([
       import("./consul-client.ts"),
       import("./consul-members.ts"),
-    ]).then(
-      ([{ consulClient }, { ConsulMembers }]) => new ConsulMembers(consulClient(this.#options)),
-    );
+      import("./consul-rights.ts"),
+    ]).then(([{ consulClient }, { ConsulMembers }, { ConsulRights }]) => {
+      const consul = consulClient(this.#options);
+      return new ConsulMembers(consul, new ConsulRights(consul, this.#options));
+    });
     return this.#members;
   }
 }

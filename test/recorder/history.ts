@@ -22,8 +22,8 @@ export interface CallPlan {
   /** The call carries its `workId` as its `Idempotency-Key`. */
   readonly isKeyed: boolean;
   /**
-   * When a call of a key begins: milliseconds after the beginning of the one before it, or `in turn`,
-   * once all earlier ones have ended. 0 for other calls.
+   * When a call of a key begins: milliseconds after the one before it has begun, or `in turn`, once
+   * all earlier ones have ended. 0 for other calls.
    */
   readonly begins: number | "in turn";
   /** Further tries that the SDK makes. */

@@ -36,7 +36,7 @@ function planOf(random: Random, id: string, way: Way): CallPlan {
   const leaves = random.chance(0.08);
   const link = random.chance(0.3) && operation !== "place";
   // A child that runs past the fence shows whether there is one.
-  const outlasts = pool === FENCED_POOL && random.chance(0.15);
+  const outlasts = pool === FENCED_POOL && random.chance(0.2);
   const shortMs = isLong ? random.between(2_000, 9_000) : random.pick([0, 0, 20, 100, 400]);
   const longMs = random.between(2 * FENCE_MS, 2.5 * FENCE_MS);
   const takesMs = outlasts ? longMs : leaves && link ? 20_000 : shortMs;

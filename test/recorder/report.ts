@@ -1,5 +1,6 @@
 /** Tells people about a run: its figures, and each violation with what belongs to it. */
 import type { CallRecord, History } from "./history.ts";
+import { fencedChildren } from "./rules/fence.ts";
 import type { Violation } from "./rules/work.ts";
 import type { Recorded } from "./run.ts";
 
@@ -44,6 +45,7 @@ export function figuresOf(recorded: Recorded): string[] {
     `seed ${seed}: ${calls.length} calls, ${begun} works begun, ${marks.length - begun} done`,
     `endings: ${counts(calls.map(wordOf))}`,
     keysOf(recorded),
+    `fences: ${fencedChildren(recorded)} children would have run on behind them`,
     `said of failures: ${counts(calls.flatMap(saidOf))}`,
     `ways: ${counts(calls.map(({ way }) => way))}`,
     `kinds: ${counts(calls.map(({ operation, work }) => `${operation}/${work}`))}`,

@@ -4,6 +4,7 @@ import { FENCE_MS, FENCED_POOL } from "../recorder/calls.ts";
 import type { CallRecord, Ending, Exit, Fault, History, Mark, Rest } from "../recorder/history.ts";
 import { check } from "../recorder/model.ts";
 import { LATE_MS } from "../recorder/rules/calls.ts";
+import { fencedChildren } from "../recorder/rules/fence.ts";
 
 const CALL: CallRecord = {
   id: "c0-1",
@@ -346,6 +347,15 @@ describe("a fence", () => {
   test.each(["stop", "cut", "mute", "deaf"] as const)("is broken by a child (%s)", (kind) => {
     expect(broken({ ...at(late), faults: [{ ...stopped, kind }] })).toEqual([rule]);
     expect(broken({ ...at(late + 60_000), faults: [{ ...stopped, kind }] })).toEqual([rule]);
+  });
+
+  test("is known to have met a child", () => {
+    const met = (takesMs: number) =>
+      fencedChildren({
+        ...history({ call: { ...call, takesMs }, marks: [BEGUN] }),
+        faults: [stopped],
+      });
+    expect([met(20_000), met(10_000)]).toEqual([1, 0]);
   });
 
   test("is broken by a child that begins behind it", () => {

@@ -161,6 +161,14 @@ describe("a call that breaks a promise", () => {
       { call: { ending: failed("member_lost", { admitted: true }) }, marks: [] },
     ],
     [
+      "an `admitted: true` of a child that could not be started",
+      "a child that was admitted exists",
+      {
+        call: { ending: failed("sandbox_unavailable", { admitted: true }), link: true },
+        marks: [],
+      },
+    ],
+    [
       "another child than the one that was named",
       "the child that a call names runs its work",
       { call: { placed: { child: "m2.b", at: 1_100 } } },

@@ -79,7 +79,9 @@ const RULES: Readonly<Record<string, CallRule>> = {
     const { ending, placed, deadlineMs, startedAt, link } = call;
     if (ending?.type !== "failed" || ending.admitted !== true) return undefined;
     if (!placed) return "no child is named";
-    if (work.begun.length > 0 || link) return undefined;
+    if (work.begun.length > 0) return undefined;
+    if (ending.code === "sandbox_unavailable") return `${placed.child} could not be started`;
+    if (link) return undefined;
     const until = placed.at + BEGIN_MS;
     if (until > startedAt + deadlineMs) return undefined;
     const child = placed.child;

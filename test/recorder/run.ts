@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../helpers/wait.ts";
 import { Callers } from "./callers/callers.ts";
-import { callsOf, FENCE_MS, FENCED_POOL, SINK_FOLDER, TASK, TASK_SOURCE } from "./calls.ts";
+import { FENCE_MS, FENCED_POOL, SINK_FOLDER, TASK, TASK_SOURCE } from "./calls.ts";
+import { runClient } from "./clients.ts";
 import { ConsulServers } from "./cluster/consul-servers.ts";
 import { type Cluster, carryOut, faultsLeftOut } from "./cluster/faults.ts";
 import { clockLibrary, clockMissing, prlimitMissing, released } from "./cluster/machine.ts";
@@ -13,12 +14,12 @@ import { MemberHost } from "./cluster/member-host.ts";
 import { Network, networkMissing } from "./cluster/network.ts";
 import { Sink } from "./cluster/sink.ts";
 import {
-  type CallPlan,
   type CallRecord,
+  FAULTS,
   type Fault,
+  type FaultKind,
   type History,
   type Rest,
-  WAYS,
 } from "./history.ts";
 import { Random } from "./random.ts";
 import { type PlannedFault, scheduleOf } from "./schedule.ts";
@@ -32,8 +33,6 @@ const WARM = 3;
 /** The time in which everything has to come to rest; linked children and placed ones end first. */
 /** 3 hours: a clock that steps by up to 1 hour lets no key expire. */
 const KEYS_MS = 10_800_000;
-/** A client begins no call whose child would run for longer after the time is over. */
-const LAST_MS = 10_000;
 const REST_MS = 60_000;
 const SEEN_MS = 60_000;
 
@@ -42,6 +41,8 @@ export interface RunOptions {
   readonly durationMs: number;
   /** Callers at a time. Default 40. */
   readonly clients?: number;
+  /** Kinds of faults to make. Default: all of them. */
+  readonly faults?: readonly FaultKind[] | undefined;
   /** Called about once every `sampleMs` with the members that run. */
   readonly sample?: (members: readonly MemberHost[]) => void;
   readonly sampleMs?: number;
@@ -124,38 +125,6 @@ function seen(members: readonly MemberHost[], timeoutMs = SEEN_MS): Promise<void
   );
 }
 
-/** Makes the calls of a step, of which those with one key overlap. */
-async function makeStep(
-  callers: Callers,
-  { client, until }: { client: string; until: number },
-  step: readonly CallPlan[],
-): Promise<CallRecord[]> {
-  const made: Promise<CallRecord>[] = [];
-  for (const plan of step) {
-    await (plan.begins === "in turn" ? Promise.all(made) : pause(plan.begins));
-    if (Date.now() > until) break;
-    made.push(callers.make(plan, client));
-  }
-  return Promise.all(made);
-}
-
-/** Runs one step of the client after the other until the time is over. */
-async function runClient(
-  callers: Callers,
-  { client, random, until }: { client: string; random: Random; until: number },
-  calls: CallRecord[],
-): Promise<void> {
-  const way = WAYS[Number(client.slice(1)) % WAYS.length] as (typeof WAYS)[number];
-  const steps = callsOf(random, client, way);
-  while (Date.now() < until) {
-    const { value: step } = steps.next();
-    if (Date.now() + Math.max(...step.map(({ takesMs }) => takesMs)) > until + LAST_MS) continue;
-    calls.push(...(await makeStep(callers, { client, until }, step)));
-    // A member that refuses at once must not make its clients spin.
-    await pause(10);
-  }
-}
-
 /** What every process holds when nothing runs; asks until nothing is held, or the time is over. */
 async function restOf(members: readonly MemberHost[]): Promise<Rest[]> {
   const until = Date.now() + REST_MS;
@@ -181,7 +150,8 @@ export async function record(options: RunOptions): Promise<Recorded> {
     released: release.missing,
     prlimit: prlimitMissing(),
   });
-  const without = new Set(leftOut.keys());
+  const { faults: wanted = FAULTS } = options;
+  const without = new Set(FAULTS.filter((kind) => leftOut.has(kind) || !wanted.includes(kind)));
   const schedule = scheduleOf(random.fork(), {
     durationMs,
     members: MEMBERS,

@@ -285,6 +285,15 @@ describe("calls of one key", () => {
       },
     ],
     [
+      "a second child of a request that arrived after Consul had lost its data",
+      {
+        first: { endedAt: 1_520 },
+        again: { ...lost, endedAt: 1_530 },
+        marks: [BEGUN, { ...DONE, at: 1_510 }, OTHER],
+        faults: [emptied],
+      },
+    ],
+    [
       "a second child, after Consul had lost its data",
       {
         again: { placed: { child: OTHER.child, at: 1_650 } },

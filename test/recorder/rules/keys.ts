@@ -68,7 +68,9 @@ export function checkKeys({ calls, marks, faults }: History): Violation[] {
     const inTime = unsorted.toSorted((one, other) => one.startedAt - other.startedAt);
     const [first] = inTime as [CallRecord];
     const children = (begun.get(key) ?? []).toSorted((one, other) => one.at - other.at);
-    const last = Math.max(...inTime.map(({ endedAt = Number.POSITIVE_INFINITY }) => endedAt));
+    // A request that was cut may arrive after its caller has given it up.
+    const ends = inTime.map(({ endedAt = Number.POSITIVE_INFINITY }) => endedAt);
+    const last = Math.max(...ends, ...children.map(({ at }) => at));
     const losses = faults.filter(
       ({ kind, from, until }) => kind === "empty" && from <= last && until >= first.startedAt,
     ).length;

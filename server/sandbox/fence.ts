@@ -3,7 +3,7 @@
  * caller who was told that the member is lost knows when they have ended.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -25,9 +25,13 @@ done
 /** 1 second: the member itself comes first, because it can tell the callers. */
 const SHELL_LATER_MS = 1_000;
 
+interface Started {
+  readonly process: { readonly pid: number; readonly exited: Promise<unknown> };
+}
+
 export class Fence {
   readonly ms: number;
-  /** Named by the ids of the processes to kill. */
+  /** Its files are named by the ids of the processes to kill. */
   readonly #folder: string;
   readonly #onUp: () => void;
   #passedAt = Number.NEGATIVE_INFINITY;
@@ -36,6 +40,7 @@ export class Fence {
   /** Whether `onUp` was called, or need not be, since the last renewal. */
   #isRaised = true;
   #isClosed = false;
+  #starts = 0;
 
   /**
    * A fence is up until the first {@link renew}.
@@ -76,13 +81,32 @@ export class Fence {
     end(before);
   }
 
-  /** Has the process killed when the fence goes up. @returns a function that lets it go. */
-  hold(pid: number): () => void {
-    // A reload may have replaced the fence while the child was on its way.
-    if (this.#isClosed) return () => {};
-    const file = join(this.#folder, String(pid));
+  /**
+   * Starts a process, and has it killed when the fence goes up. Its file is there before: where the
+   * disk is full, nothing starts.
+   *
+   * @throws the error of the file, or of the start.
+   */
+  async held<S extends Started>(start: () => Promise<S>): Promise<S> {
+    if (this.#isClosed) return start();
+    let file = join(this.#folder, `start-${this.#starts++}`);
+    const release = () => rmSync(file, { force: true });
     writeFileSync(file, "");
-    return () => rmSync(file, { force: true });
+    try {
+      const started = await start();
+      const { pid, exited } = started.process;
+      // A reload may have replaced the fence while the process was on its way.
+      if (!this.#isClosed) {
+        const own = join(this.#folder, String(pid));
+        renameSync(file, own);
+        file = own;
+      }
+      void exited.then(release);
+      return started;
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   close(): void {

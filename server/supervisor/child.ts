@@ -199,15 +199,16 @@ export class Child {
     const { deadlineAt } = this.#info;
     const deadline = deadlineAt === null ? null : Date.parse(deadlineAt);
     const context = { member, pool, childId, deadline };
-    const started = await runtime.start(
-      { spec, call, context, client, onProgress: streams.onProgress },
-      { sandbox: rules.sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
-    );
+    const start = () =>
+      runtime.start(
+        { spec, call, context, client, onProgress: streams.onProgress },
+        { sandbox: rules.sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
+      );
+    const started = await (rules.fence ? rules.fence.held(start) : start());
     this.#started = started;
     const { process } = started;
     const { began = Promise.resolve(true) } = process;
     void began.then((isTrue) => isTrue && this.#begun.resolve(undefined));
-    if (rules.fence) void process.exited.then(rules.fence.hold(process.pid));
     this.#launched.resolve(process);
     if (this.#draining) started.drain?.();
     // A stop may have come during the start.

@@ -219,6 +219,25 @@ test("a call that still waits was not admitted", async () => {
   await within("the gateway to leave", gateway.stopped);
 });
 
+test("a reader who comes during the drain is not told that the child never ran", async () => {
+  const [gateway, owner] = await startPair();
+  const linked = streamOf(await post(gateway.url, "/pools/pipeline/call", { ...TOLD, link: true }));
+  const read = await readBegun(linked);
+  const { id } = childIn(read);
+  const free = streamOf(await post(gateway.url, "/pools/pipeline/call", TOLD));
+  await drain(gateway);
+  lastOf(await restOf(free), "failed");
+  const events = `${gateway.url}/children/${id}/events`;
+  for (const accept of ["text/event-stream", "application/octet-stream"])
+    expect(await problemOf(await fetch(events, { headers: { accept } }))).toMatchObject({
+      code: "draining",
+      admitted: "unknown",
+    });
+  await tell(owner, id);
+  expectWhole([...read, ...(await restOf(linked))]);
+  await within("the gateway to leave", gateway.stopped);
+});
+
 test("requests that keep coming do not hold the gateway up", async () => {
   const [gateway] = await startPair();
   let stopped = false;

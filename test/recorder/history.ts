@@ -19,6 +19,15 @@ export interface CallPlan {
    * other call has its own id here.
    */
   readonly workId: string;
+  /** The call carries its `workId` as its `Idempotency-Key`. */
+  readonly isKeyed: boolean;
+  /**
+   * When a call of a key begins: milliseconds after the one before it has begun, or `in turn`, once
+   * all earlier ones have ended. 0 for other calls.
+   */
+  readonly begins: number | "in turn";
+  /** Further tries that the SDK makes. */
+  readonly retries: number;
   readonly way: Way;
   readonly operation: Operation;
   readonly work: Work;

@@ -1,6 +1,7 @@
 /** Tells people about a run: its figures, and each violation with what belongs to it. */
 import type { CallRecord, History } from "./history.ts";
-import type { Violation } from "./model.ts";
+import { fencedChildren } from "./rules/fence.ts";
+import type { Violation } from "./rules/work.ts";
 import type { Recorded } from "./run.ts";
 
 /** Violations that are told in full. */
@@ -16,6 +17,26 @@ function counts(words: readonly string[]): string {
 const wordOf = ({ ending }: CallRecord) =>
   ending === undefined ? "hung" : ending.type === "failed" ? ending.code : ending.type;
 
+const saidOf = ({ ending }: CallRecord) =>
+  ending?.type === "failed" && ending.admitted !== undefined ? [`admitted ${ending.admitted}`] : [];
+
+/** How many calls had keys, and what became of them. */
+function keysOf({ calls, faults }: History): string {
+  const keyed = calls.filter(({ isKeyed }) => isKeyed);
+  const keys = [...Map.groupBy(keyed, ({ workId }) => workId).values()];
+  const answered = (same: readonly CallRecord[]) =>
+    same.filter(({ ending }) => ending?.type === "result").length;
+  const again = keys.filter((same) => answered(same) > 1).length;
+  const changes = faults.filter(({ kind }) => kind === "leader");
+  const near = keyed.filter(({ startedAt, endedAt = startedAt }) =>
+    changes.some(({ from, until }) => from <= endedAt && until >= startedAt),
+  );
+  return (
+    `keys: ${keys.length} of ${keyed.length} calls; ${again} answered more than once; ` +
+    `${near.length} calls while Consul changed its leader: ${counts(near.map(wordOf))}`
+  );
+}
+
 /** The figures of a run, one a line. */
 export function figuresOf(recorded: Recorded): string[] {
   const { seed, calls, marks, faults, leftOut } = recorded;
@@ -23,6 +44,9 @@ export function figuresOf(recorded: Recorded): string[] {
   return [
     `seed ${seed}: ${calls.length} calls, ${begun} works begun, ${marks.length - begun} done`,
     `endings: ${counts(calls.map(wordOf))}`,
+    keysOf(recorded),
+    `fences: ${fencedChildren(recorded)} children would have run on behind them`,
+    `said of failures: ${counts(calls.flatMap(saidOf))}`,
     `ways: ${counts(calls.map(({ way }) => way))}`,
     `kinds: ${counts(calls.map(({ operation, work }) => `${operation}/${work}`))}`,
     `faults: ${counts(faults.map(({ kind }) => kind))}`,

@@ -5,14 +5,22 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../helpers/wait.ts";
 import { Callers } from "./callers/callers.ts";
-import { callsOf, SINK_FOLDER, TASK, TASK_SOURCE } from "./calls.ts";
+import { FENCE_MS, FENCED_POOL, SINK_FOLDER, TASK, TASK_SOURCE } from "./calls.ts";
+import { runClient } from "./clients.ts";
 import { ConsulServers } from "./cluster/consul-servers.ts";
 import { type Cluster, carryOut, faultsLeftOut } from "./cluster/faults.ts";
 import { clockLibrary, clockMissing, prlimitMissing, released } from "./cluster/machine.ts";
 import { MemberHost } from "./cluster/member-host.ts";
 import { Network, networkMissing } from "./cluster/network.ts";
 import { Sink } from "./cluster/sink.ts";
-import { type CallRecord, type Fault, type History, type Rest, WAYS } from "./history.ts";
+import {
+  type CallRecord,
+  FAULTS,
+  type Fault,
+  type FaultKind,
+  type History,
+  type Rest,
+} from "./history.ts";
 import { Random } from "./random.ts";
 import { type PlannedFault, scheduleOf } from "./schedule.ts";
 
@@ -20,9 +28,11 @@ const MEMBERS = ["m1", "m2", "m3", "m4", "m5"];
 /** Its process lives as long as the run. */
 export const SPARED = "m1";
 const GUESTS = { join: "m6", released: "m7" } as const;
-/** Warm processes of a member: those that wait, and those that are kept for their next call. */
-const WARM = 2;
+/** Warm processes of a member: one that waits, and two that are kept for their next calls. */
+const WARM = 3;
 /** The time in which everything has to come to rest; linked children and placed ones end first. */
+/** 3 hours: a clock that steps by up to 1 hour lets no key expire. */
+const KEYS_MS = 10_800_000;
 const REST_MS = 60_000;
 const SEEN_MS = 60_000;
 
@@ -31,6 +41,8 @@ export interface RunOptions {
   readonly durationMs: number;
   /** Callers at a time. Default 40. */
   readonly clients?: number;
+  /** Kinds of faults to make. Default: all of them. */
+  readonly faults?: readonly FaultKind[] | undefined;
   /** Called about once every `sampleMs` with the members that run. */
   readonly sample?: (members: readonly MemberHost[]) => void;
   readonly sampleMs?: number;
@@ -46,35 +58,39 @@ export interface Recorded extends History {
   readonly leftOut: ReadonlyMap<string, string>;
 }
 
-function optionsFile(folder: string, sink: Sink): string {
+/** Writes the options of the members, and those of the last release. Returns both files. */
+function optionsFiles(folder: string, sink: Sink): { config: string; released: string } {
   const tasks = join(folder, "tasks");
   mkdirSync(tasks);
   writeFileSync(join(tasks, `${TASK}.mjs`), TASK_SOURCE);
   const readOnly = [`${sink.folder}:${SINK_FOLDER}`];
-  const file = join(folder, "members.yaml");
-  // JSON is YAML.
-  const options = {
-    tasks,
-    graceMs: 500,
-    drainMs: 5_000,
-    pools: {
-      pipeline: { maxChildren: 4, readOnly },
-      warm: { maxChildren: 2, readOnly, warm: { node: 1 }, reuse: true },
-    },
+  const pools = {
+    pipeline: { maxChildren: 4, readOnly },
+    warm: { maxChildren: 2, readOnly, warm: { node: 1 }, reuse: true },
   };
-  writeFileSync(file, JSON.stringify(options));
-  return file;
+  const fenced = { maxChildren: 3, readOnly, fenceMs: FENCE_MS };
+  // The last release knows neither keys nor fences.
+  const released = { tasks, graceMs: 500, drainMs: 5_000, pools };
+  const own = { ...released, idempotencyMs: KEYS_MS, pools: { ...pools, [FENCED_POOL]: fenced } };
+  const written = (name: string, options: object) => {
+    const file = join(folder, `${name}.yaml`);
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(options));
+    return file;
+  };
+  return { config: written("members", own), released: written("released", released) };
 }
 
 async function startMembers(parts: {
   readonly network: Network;
   readonly consul: ConsulServers;
   readonly folder: string;
-  readonly config: string;
+  /** The files of the members' options. */
+  readonly options: ReturnType<typeof optionsFiles>;
   /** The program of the last release. */
   readonly released: string | undefined;
 }): Promise<Map<string, MemberHost>> {
-  const { network, consul, folder, config, released } = parts;
+  const { network, consul, folder, options, released } = parts;
   const members = new Map<string, MemberHost>();
   for (const [index, name] of [...MEMBERS, GUESTS.join, GUESTS.released].entries()) {
     const host = await network.host(name);
@@ -83,7 +99,7 @@ async function startMembers(parts: {
     writeFileSync(file, "+0");
     const setup = {
       host,
-      config,
+      config: name === GUESTS.released ? options.released : options.config,
       consul: consul.addresses[index % consul.addresses.length] as string,
       cli: name === GUESTS.released ? released : undefined,
       clock: library === undefined ? undefined : { library, file },
@@ -107,22 +123,6 @@ function seen(members: readonly MemberHost[], timeoutMs = SEEN_MS): Promise<void
     },
     timeoutMs,
   );
-}
-
-/** Runs one client after the other's call until the time is over. */
-async function runClient(
-  callers: Callers,
-  { client, random, until }: { client: string; random: Random; until: number },
-  calls: CallRecord[],
-): Promise<void> {
-  const way = WAYS[Number(client.slice(1)) % WAYS.length] as (typeof WAYS)[number];
-  const plans = callsOf(random, client, way);
-  while (Date.now() < until) {
-    const { value: plan } = plans.next();
-    calls.push(await callers.make(plan, client));
-    // A member that refuses at once must not make its clients spin.
-    await pause(10);
-  }
 }
 
 /** What every process holds when nothing runs; asks until nothing is held, or the time is over. */
@@ -150,7 +150,8 @@ export async function record(options: RunOptions): Promise<Recorded> {
     released: release.missing,
     prlimit: prlimitMissing(),
   });
-  const without = new Set(leftOut.keys());
+  const { faults: wanted = FAULTS } = options;
+  const without = new Set(FAULTS.filter((kind) => leftOut.has(kind) || !wanted.includes(kind)));
   const schedule = scheduleOf(random.fork(), {
     durationMs,
     members: MEMBERS,
@@ -171,12 +172,12 @@ export async function record(options: RunOptions): Promise<Recorded> {
     await network.open();
     const consul = await ConsulServers.start(network, folder);
     closing.push(() => consul.stop());
-    const config = optionsFile(folder, sink);
+    const files = optionsFiles(folder, sink);
     const members = await startMembers({
       network,
       consul,
       folder,
-      config,
+      options: files,
       released: release.cli,
     });
     const all = [...members.values()];

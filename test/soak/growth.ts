@@ -19,8 +19,8 @@ const ALLOWED: Readonly<Record<Measure, { readonly factor: number; readonly more
   heapBytes: { factor: 1.5, more: 32 * MIB },
   descriptors: { factor: 1.5, more: 32 },
 };
-/** Fewer samples of a process tell nothing. */
-const LEAST_SAMPLES = 12;
+/** 5 minutes of samples. A process that lives for less has more or fewer connections by chance. */
+const LEAST_SAMPLES = 60;
 
 /** Low values: what is left after a collection of garbage, and between bursts of calls. */
 function low(samples: readonly Sample[], measure: Measure): number {

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
 import { consulBinary } from "../helpers/consul.ts";
 import type { MemberHost } from "../recorder/cluster/member-host.ts";
+import { FAULTS, type FaultKind } from "../recorder/history.ts";
 import { check } from "../recorder/model.ts";
 import { figuresOf, violationsOf } from "../recorder/report.ts";
 import { record } from "../recorder/run.ts";
@@ -23,6 +24,7 @@ const USAGE = `npm run soak -- [options]: records calls under faults, and checks
   --seed S        Gives the same schedule and the same calls again. Default: DPOOL_SEED, or another
                   one each time.
   --clients N     Callers at a time. Default: 40.
+  --faults LIST   Kinds of faults, such as "leader,stop". Default: all.
   --history FILE  A file for the whole history, as JSON.
   --help          This text.
 `;
@@ -39,6 +41,7 @@ function parsed() {
         minutes: { type: "string", default: "10" },
         seed: { type: "string", default: process.env.DPOOL_SEED ?? String(Date.now() % 1_000_000) },
         clients: { type: "string", default: "40" },
+        faults: { type: "string" },
         history: { type: "string" },
         help: { type: "boolean" },
       },
@@ -55,10 +58,19 @@ function positive(flag: "minutes" | "clients"): number {
   return ended(`--${flag}: expected a number above 0; got "${values[flag]}"\n`, 2);
 }
 
+/** The kinds of faults that the command line names; undefined for all. */
+function wantedFaults(): FaultKind[] | undefined {
+  const words = values.faults?.split(",");
+  const unknown = words?.find((word) => !(FAULTS as readonly string[]).includes(word));
+  if (unknown === undefined) return words as FaultKind[] | undefined;
+  return ended(`--faults: expected some of ${FAULTS.join(", ")}; got "${unknown}"\n`, 2);
+}
+
 const values = parsed();
 if (values.help) ended(USAGE, 0);
 const minutes = positive("minutes");
 const clients = positive("clients");
+const faults = wantedFaults();
 if (!/^\d+$/.test(values.seed)) ended(`--seed: expected digits; got "${values.seed}"\n`, 2);
 const tell = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 const samples: Sample[] = [];
@@ -85,6 +97,7 @@ const recorded = await record({
   seed: Number(values.seed),
   durationMs: minutes * 60_000,
   clients,
+  faults,
   sample,
   sampleMs: SAMPLE_MS,
   tell,

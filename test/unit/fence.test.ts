@@ -29,6 +29,13 @@ function started(...argv: [string, ...string[]]): ChildProcess & { readonly pid:
   return child as ChildProcess & { readonly pid: number };
 }
 
+/** Has the fence hold a process. Returns how to let it go. */
+async function hold(fence: Fence, pid: number): Promise<() => void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await fence.held(async () => ({ process: { pid, exited: promise } }));
+  return resolve;
+}
+
 test("a fence is up until it is renewed, and does not report that", () => {
   const onUp = vi.fn();
   const { fence } = open(60_000, onUp);
@@ -60,7 +67,7 @@ test("it kills the whole group of a held process, although nothing else does", a
   const { fence } = open(50);
   const shell = started("sh", "-c", "sleep 60 & echo ready; wait");
   await once(shell.stdout as NodeJS.ReadableStream, "data");
-  fence.hold(shell.pid);
+  await hold(fence, shell.pid);
   fence.renew(performance.now());
   const [, signal] = await within("the end of the process", KILLED_MS, once(shell, "close"));
   expect(signal).toBe("SIGKILL");
@@ -74,9 +81,9 @@ test("it spares a process that was let go, and one that is not a child of the se
   const foreign = Number(String(text));
   onTestFinished(() => void process.kill(foreign, "SIGKILL"));
   const marked = started("sleep", "60");
-  fence.hold(free.pid)();
-  fence.hold(foreign);
-  fence.hold(marked.pid);
+  (await hold(fence, free.pid))();
+  await hold(fence, foreign);
+  await hold(fence, marked.pid);
   expect(readdirSync(folder).sort()).toEqual([String(foreign), String(marked.pid)].sort());
   fence.renew(performance.now());
   await within("the end of the held process", KILLED_MS, once(marked, "exit"));
@@ -89,4 +96,14 @@ test("a closed fence leaves no folder", () => {
   fence.renew(performance.now());
   fence.close();
   expect(existsSync(folder)).toBe(false);
+});
+
+test("nothing starts where it could not be held, and a failed start is not held", async () => {
+  const { fence, folder } = open(60_000);
+  await expect(fence.held(() => Promise.reject(new Error("no start")))).rejects.toThrow("no start");
+  expect(readdirSync(folder)).toEqual([]);
+  rmSync(folder, { recursive: true });
+  const start = vi.fn();
+  await expect(fence.held(start)).rejects.toThrow("ENOENT");
+  expect(start).not.toHaveBeenCalled();
 });

@@ -4,7 +4,7 @@ import { growthOf, type Sample } from "../soak/growth.ts";
 
 const MIB = 1024 * 1024;
 const samples = (of: (index: number) => Partial<Sample>): Sample[] =>
-  Array.from({ length: 40 }, (_, index) => ({
+  Array.from({ length: 160 }, (_, index) => ({
     member: "m1",
     pid: 1,
     at: index,
@@ -30,8 +30,8 @@ test.each([
 
 test("processes of one member are not compared with each other", () => {
   const of = (index: number) => ({
-    pid: index < 20 ? 1 : 2,
-    rssBytes: (index < 20 ? 50 : 400) * MIB,
+    pid: index < 80 ? 1 : 2,
+    rssBytes: (index < 80 ? 50 : 400) * MIB,
   });
   expect(growthOf(samples(of))).toEqual([]);
 });

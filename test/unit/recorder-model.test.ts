@@ -1,11 +1,17 @@
 /** The model fails on each history that breaks a promise, and passes those that keep them. */
 import { describe, expect, test } from "vitest";
+import { FENCE_MS, FENCED_POOL } from "../recorder/calls.ts";
 import type { CallRecord, Ending, Exit, Fault, History, Mark, Rest } from "../recorder/history.ts";
-import { check, LATE_MS } from "../recorder/model.ts";
+import { check } from "../recorder/model.ts";
+import { LATE_MS } from "../recorder/rules/calls.ts";
+import { fencedChildren } from "../recorder/rules/fence.ts";
 
 const CALL: CallRecord = {
   id: "c0-1",
   workId: "c0-1",
+  isKeyed: false,
+  begins: 0,
+  retries: 0,
   client: "c0",
   way: "http",
   operation: "call",
@@ -85,6 +91,25 @@ describe("a history that keeps the promises", () => {
       { call: { ending: failed("draining", { retryable: true, admitted: true }) } },
     ],
     [
+      "a pipe whose input broke off with its caller",
+      { call: { operation: "pipe", ending: { type: "left" } }, marks: [BEGUN] },
+    ],
+    [
+      "a crash after the work was done, on a full disk",
+      {
+        call: { ending: failed("worker_crashed") },
+        faults: [{ kind: "full", hosts: ["m1"], from: 1_500, until: 3_000 }],
+      },
+    ],
+    [
+      "a child that was admitted and killed before it began",
+      {
+        call: { ending: failed("member_lost", { admitted: true }) },
+        marks: [],
+        faults: [{ kind: "kill", hosts: ["m1"], from: 1_150, until: 3_000 }],
+      },
+    ],
+    [
       "a linked child that ended with its caller",
       { call: { ending: { type: "left" }, link: true }, marks: [BEGUN] },
     ],
@@ -124,6 +149,34 @@ describe("a call that breaks a promise", () => {
       "a sandbox that did not start, and ran",
       "a call that was refused never runs",
       { call: { ending: failed("sandbox_unavailable") }, marks: [BEGUN] },
+    ],
+    [
+      "an `admitted: true` that names no child",
+      "a child that was admitted exists",
+      { call: { ending: failed("member_lost", { admitted: true }), placed: undefined } },
+    ],
+    [
+      "an `admitted: true` of a child that never began",
+      "a child that was admitted exists",
+      { call: { ending: failed("member_lost", { admitted: true }) }, marks: [] },
+    ],
+    [
+      "an `admitted: true` of a child that could not be started",
+      "a child that was admitted exists",
+      {
+        call: { ending: failed("sandbox_unavailable", { admitted: true }), link: true },
+        marks: [],
+      },
+    ],
+    [
+      "another child than the one that was named",
+      "the child that a call names runs its work",
+      { call: { placed: { child: "m2.b", at: 1_100 } } },
+    ],
+    [
+      "a crash after the work was done",
+      "a work that was done did not crash",
+      { call: { ending: failed("worker_crashed") } },
     ],
     [
       "a function that threw what it does not throw",
@@ -184,6 +237,164 @@ describe("a call that breaks a promise", () => {
     ],
   ])("%s", (_, rule, parts) => {
     expect(broken(parts)).toEqual([rule]);
+  });
+});
+
+/** A second call with the key of the first one. */
+const AGAIN: CallRecord = { ...CALL, id: "c0-1-1", asked: "m3", startedAt: 1_500, endedAt: 2_500 };
+const OTHER: Mark = { ...BEGUN, child: "m2.b", at: 1_700 };
+const REFUSED = failed("idempotency_unavailable", { retryable: true, admitted: false });
+
+interface KeyedParts {
+  readonly first?: Partial<CallRecord>;
+  readonly again?: Partial<CallRecord>;
+  readonly marks?: readonly Mark[];
+  readonly faults?: readonly Fault[];
+}
+
+function keyed({ first = {}, again = {}, marks = [BEGUN, DONE], faults = [] }: KeyedParts) {
+  const calls = [
+    { ...CALL, isKeyed: true, ...first },
+    { ...AGAIN, isKeyed: true, ...again },
+  ];
+  return check({ ...history({}), calls, marks, faults }).map(({ rule }) => rule);
+}
+
+describe("calls of one key", () => {
+  const lost = { ending: failed("member_lost", { admitted: "unknown" }), placed: undefined };
+  const emptied: Fault = { kind: "empty", hosts: [], from: 1_550, until: 1_600 };
+
+  test.each<[string, KeyedParts]>([
+    ["two answers of one child", {}],
+    ["a lost answer, and the child's", { first: lost }],
+    ["a refusal beside an answer", { again: { ending: REFUSED, placed: undefined } }],
+    [
+      "two refusals",
+      {
+        first: { ending: REFUSED, placed: undefined },
+        again: { ending: REFUSED, placed: undefined },
+        marks: [],
+      },
+    ],
+    [
+      "a child whose deadline counts from the first call",
+      {
+        first: { endedAt: 11_000, ending: failed("deadline_exceeded") },
+        again: { endedAt: 11_000, ending: failed("deadline_exceeded") },
+        marks: [BEGUN],
+      },
+    ],
+    [
+      "a second child of a request that arrived after Consul had lost its data",
+      {
+        first: { endedAt: 1_520 },
+        again: { ...lost, endedAt: 1_530 },
+        marks: [BEGUN, { ...DONE, at: 1_510 }, OTHER],
+        faults: [emptied],
+      },
+    ],
+    [
+      "a second child, after Consul had lost its data",
+      {
+        again: { placed: { child: OTHER.child, at: 1_650 } },
+        marks: [BEGUN, DONE, OTHER, { ...OTHER, what: "done", at: 1_900 }],
+        faults: [emptied],
+      },
+    ],
+  ])("may have %s", (_, parts) => {
+    expect(keyed(parts)).toEqual([]);
+  });
+
+  test.each<[string, string, KeyedParts]>([
+    ["two children", "a key starts one child", { again: lost, marks: [BEGUN, DONE, OTHER] }],
+    [
+      "a child that begins twice",
+      "a key starts one child",
+      { first: lost, again: lost, marks: [BEGUN, { ...BEGUN, at: 1_700 }] },
+    ],
+    [
+      "three children, after Consul had lost its data once",
+      "a key starts one child",
+      {
+        again: { ...lost, deadlineMs: 9_000 },
+        marks: [BEGUN, DONE, OTHER, { ...OTHER, child: "m3.c", at: 1_800 }],
+        faults: [emptied],
+      },
+    ],
+    [
+      "answers of two children",
+      "all answers of a key name one child",
+      { again: { placed: { child: "m2.b", at: 1_600 }, ending: failed("member_lost") } },
+    ],
+    [
+      "two endings",
+      "all answers of a key have one ending",
+      { again: { ending: failed("cancelled") } },
+    ],
+    [
+      "refusals alone, and a child",
+      "a key that was refused starts nothing",
+      {
+        first: { ending: REFUSED, placed: undefined },
+        again: { ending: REFUSED, placed: undefined },
+      },
+    ],
+    [
+      "a child before the first call that was not refused",
+      "a key that was refused starts nothing",
+      { first: { ending: REFUSED, placed: undefined }, again: { startedAt: 1_900 } },
+    ],
+    [
+      "a conflict over the same spec",
+      "a key keeps its spec",
+      { again: { ending: failed("idempotency_conflict"), placed: undefined } },
+    ],
+  ])("may not have %s", (_, rule, parts) => {
+    expect(keyed(parts)).toContain(rule);
+  });
+});
+
+describe("a fence", () => {
+  const call = { pool: FENCED_POOL, deadlineMs: 60_000, ending: failed("member_lost") };
+  const stopped: Fault = { kind: "stop", hosts: ["m1"], from: 1_500, until: 21_500 };
+  const at = (ms: number) => ({ call, marks: [BEGUN, { ...DONE, at: ms }] });
+  const late = stopped.from + FENCE_MS + 4_001;
+  const rule = "a fenced child ends with its member's touch";
+
+  test.each(["stop", "cut", "mute", "deaf"] as const)("is broken by a child (%s)", (kind) => {
+    expect(broken({ ...at(late), faults: [{ ...stopped, kind }] })).toEqual([rule]);
+    expect(broken({ ...at(late + 60_000), faults: [{ ...stopped, kind }] })).toEqual([rule]);
+  });
+
+  test("is known to have met a child", () => {
+    const met = (takesMs: number) =>
+      fencedChildren({
+        ...history({ call: { ...call, takesMs }, marks: [BEGUN] }),
+        faults: [stopped],
+      });
+    expect([met(20_000), met(10_000)]).toEqual([1, 0]);
+  });
+
+  test("is broken by a child that begins behind it", () => {
+    const marks = [{ ...BEGUN, at: late }];
+    expect(broken({ call, marks, faults: [stopped] })).toEqual([rule]);
+  });
+
+  test.each<[string, Parts]>([
+    ["in time", { ...at(late - 1), faults: [stopped] }],
+    ["of a short fault", { ...at(late), faults: [{ ...stopped, until: 11_000 }] }],
+    ["of another member", { ...at(late), faults: [{ ...stopped, hosts: ["m2"] }] }],
+    [
+      "of a fault that Consul does not notice",
+      { ...at(late), faults: [{ ...stopped, kind: "apart" }] },
+    ],
+    [
+      "of a pool without one",
+      { call: { ...call, pool: "pipeline" }, marks: at(late).marks, faults: [stopped] },
+    ],
+    ["that began after the fault", { call, marks: [{ ...BEGUN, at: 21_600 }], faults: [stopped] }],
+  ])("allows a child %s", (_, parts) => {
+    expect(broken(parts)).toEqual([]);
   });
 });
 

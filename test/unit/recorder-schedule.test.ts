@@ -1,7 +1,7 @@
 /** A seed determines the schedule of faults and every call. */
 import { describe, expect, test } from "vitest";
-import { callsOf } from "../recorder/calls.ts";
-import { type CallPlan, FAULTS, type FaultKind } from "../recorder/history.ts";
+import { callsOf, specOf } from "../recorder/calls.ts";
+import { type CallPlan, FAULTS, type FaultKind, WAYS } from "../recorder/history.ts";
 import { Random } from "../recorder/random.ts";
 import { scheduleOf } from "../recorder/schedule.ts";
 
@@ -18,7 +18,7 @@ const schedule = (seed: number, without: readonly FaultKind[] = [], durationMs =
   });
 function calls(seed: number): CallPlan[] {
   const plans = callsOf(new Random(seed), "c0", "http");
-  return Array.from({ length: 200 }, () => plans.next().value);
+  return Array.from({ length: 200 }, () => plans.next().value).flat();
 }
 
 describe("a seed", () => {
@@ -30,7 +30,22 @@ describe("a seed", () => {
   });
 
   test("gives each call an id of its own", () => {
-    expect(new Set(calls(7).map(({ id }) => id)).size).toBe(200);
+    const all = calls(7);
+    expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  });
+
+  test("gives all calls of a key one spec, and asks several members", () => {
+    const keyed = calls(7).filter(({ isKeyed }) => isKeyed);
+    const keys = [...Map.groupBy(keyed, ({ workId }) => workId).values()];
+    expect(keys.length).toBeGreaterThan(20);
+    for (const same of keys) {
+      expect(new Set(same.map((plan) => JSON.stringify(specOf(plan)))).size).toBe(1);
+      expect(new Set(same.map(({ target }) => target)).size).toBe(same.length);
+    }
+    expect(new Set(keyed.map(({ begins }) => begins === "in turn"))).toEqual(
+      new Set([false, true]),
+    );
+    expect(new Set(keyed.map(({ way }) => way))).toEqual(new Set(WAYS));
   });
 });
 

@@ -115,6 +115,41 @@ describe("a request", () => {
   });
 });
 
+describe("a refusal behind a try that may have run", () => {
+  const lost = PoolError.of("member_lost", "lost", { admitted: "unknown" });
+  const refused = PoolError.of("idempotency_unavailable", "away", { admitted: false });
+  const keyed = () => new Retries({ retries: 1, idempotencyKey: "k" });
+
+  test("does not say that nothing ran", async () => {
+    const request = vi.fn().mockRejectedValueOnce(lost).mockRejectedValueOnce(refused);
+    await expect(retried(keyed(), request)).rejects.toMatchObject({
+      code: "idempotency_unavailable",
+      admitted: "unknown",
+      retryable: false,
+    });
+  });
+
+  test("does not say so in a stream", async () => {
+    const open = vi
+      .fn()
+      .mockImplementationOnce(async function* () {
+        yield* [] as NumberedEvent[];
+        throw lost;
+      })
+      .mockImplementation(async function* () {
+        yield { type: "failed", problem: refused.problem } as unknown as NumberedEvent;
+      });
+    expect(await collect(retriedUntilPlaced(keyed(), open))).toMatchObject([
+      { type: "failed", problem: { code: "idempotency_unavailable", admitted: "unknown" } },
+    ]);
+  });
+
+  test("says so where no earlier try may have run", async () => {
+    const request = vi.fn().mockRejectedValue(refused);
+    await expect(retried(keyed(), request)).rejects.toBe(refused);
+  });
+});
+
 describe("a stream", () => {
   const queued: NumberedEvent = { type: "queued", position: 1 };
   const placed = { type: "placed", child: { id: "m1.1" }, id: 1 } as unknown as NumberedEvent;

@@ -14,6 +14,9 @@ describe("a deadline", () => {
     expect([deadline.remainingMs, deadline.forSpec]).toEqual([0.5, { deadlineMs: 1 }]);
     now += 0.5;
     expect([deadline.hasPassed, deadline.forSpec]).toEqual([true, { deadlineMs: 1 }]);
+    now += 1;
+    // A timer warns of a negative time.
+    expect(deadline.remainingMs).toBe(0);
   });
 
   test("of undefined never passes, and adds no key to a spec", () => {

@@ -34,6 +34,8 @@ export class Retries {
   readonly #signal: AbortSignal | undefined;
   readonly #isKeyed: boolean;
   #made = 0;
+  /** Whether a try may have started the child. */
+  #mayRun = false;
 
   /** @throws {PoolError} `invalid_request` for a number of retries that makes no sense. */
   constructor({ retries = 0, deadlineMs, idempotencyKey, signal }: RetryOptions) {
@@ -56,6 +58,13 @@ export class Retries {
     return this.#made < (code === "draining" ? Math.max(this.#max, MIN_DRAINING) : this.#max);
   }
 
+  /** The error of the last try. A refusal does not say that the tries before it ran nothing. */
+  known<E>(error: E): E | PoolError {
+    if (!this.#mayRun || !(error instanceof PoolError) || error.admitted !== false) return error;
+    const { problem, retryAfter } = error;
+    return errorFor({ ...problem, admitted: "unknown" }, { retryAfter, cause: error });
+  }
+
   /**
    * Pauses before the next try: a random time (full jitter) behind the time of `Retry-After`.
    *
@@ -63,12 +72,14 @@ export class Retries {
    *   signal.
    */
   async pauseAfter(error: unknown): Promise<void> {
-    if (!this.allow(error)) throw error;
-    const { retryAfter = 0 } = error;
+    if (!this.allow(error)) throw this.known(error);
+    const { retryAfter = 0, admitted } = error;
     const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#made);
     const ms = retryAfter + Math.random() * longest;
-    if (retryAfter > MAX_RETRY_AFTER_MS || ms >= this.#deadline.remainingMs) throw error;
+    if (retryAfter > MAX_RETRY_AFTER_MS || ms >= this.#deadline.remainingMs)
+      throw this.known(error);
     this.#made += 1;
+    this.#mayRun ||= admitted !== false;
     await pause(ms, this.#signal);
   }
 }
@@ -96,8 +107,8 @@ export async function* retriedUntilPlaced(
         if (event.type === "failed" && !isPlaced) {
           const error = errorFor(event.problem);
           if (retries.allow(error)) throw error;
-        }
-        yield event;
+          yield { ...event, problem: retries.known(error).problem };
+        } else yield event;
       }
       return;
     } catch (error) {

@@ -87,7 +87,7 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
       await pause(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random()), signal);
       answer = await stream.reopen().catch((error: unknown) => {
         if (signal?.aborted) throw signal.reason;
-        if (error instanceof PoolError && !error.retryable) throw error;
+        if (error instanceof PoolError && !mayPass(error)) throw error;
         // A member whose port is closed took its children along.
         if (access.asksOwners && neverSent(error)) throw cut;
         return undefined;
@@ -95,6 +95,9 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
     }
   }
 }
+
+/** Whether another try may get the stream: behind the same URL, another gateway may answer. */
+const mayPass = ({ code, retryable }: PoolError) => retryable || code === "draining";
 
 /**
  * Opens a child's events behind one of them. The answer is a 204 where that one was the terminal

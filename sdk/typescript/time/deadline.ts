@@ -7,13 +7,13 @@ export class Deadline {
     this.#at = performance.now() + ms;
   }
 
-  /** Milliseconds that remain: 0 or less once it has passed, `Infinity` without a deadline. */
+  /** Milliseconds that remain: 0 once it has passed, `Infinity` without a deadline. */
   get remainingMs(): number {
-    return this.#at - performance.now();
+    return Math.max(0, this.#at - performance.now());
   }
 
   get hasPassed(): boolean {
-    return this.remainingMs <= 0;
+    return this.remainingMs === 0;
   }
 
   /** The remainder as a key of a child spec, at least 1 ms; no key without a deadline. */

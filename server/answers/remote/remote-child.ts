@@ -67,17 +67,25 @@ export class RemoteChild {
 
   /** Attaches to the child's events, behind the one of this id. */
   async events(after: number | undefined): Promise<Response> {
-    this.#through.inFlight.handover.throwIfAborted();
+    this.#checkStaying();
     const answer = await this.#reach(openEvents(this.#id, after, this.#through));
     return answer.status === 204 ? this.#c.body(null, 204) : this.relayEvents(answer, after);
   }
 
   /** Attaches to the child's stdout. */
   async stdout(start: StdoutStart): Promise<Response> {
-    this.#through.inFlight.handover.throwIfAborted();
+    this.#checkStaying();
     const answer = await this.#reach(this.#openStdout(start));
     nameChild(this.#c, this.#id);
     return this.relayStdout(answer, start);
+  }
+
+  /** @throws {PoolError} `draining` when this member opens no more streams. */
+  #checkStaying(): void {
+    if (!this.#through.inFlight.handover.aborted) return;
+    const detail = `this member drains; ask another one for child ${this.#id}`;
+    // The child may well run.
+    throw PoolError.of("draining", detail, { admitted: "unknown" });
   }
 
   /** Answers with the events of an open answer, gathered into one. */

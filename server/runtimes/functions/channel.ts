@@ -2,12 +2,13 @@
  * The server's end of the channel to a function's process. It sends lines, and receives one line
  * for each call of `receive`, with progress before it.
  */
+import { writeSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import type { Progress } from "../../../openapi/events.ts";
 import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
 import { isValue, LargeJson, SMALL_BYTES, withRawValue } from "../../http/bodies/large-json.ts";
 import { isProgressMessage, limitFlow, readProgressMessage } from "../progress.ts";
-import { type Job, READY_LINE, type ServerMessage } from "./messages.ts";
+import { type Drain, type Job, READY_LINE, type ServerMessage } from "./messages.ts";
 
 const NEWLINE = 10;
 /** 16 MiB per line; a longer one is refused. */
@@ -27,6 +28,11 @@ export type Received =
 
 /** Of the lines of progress that come together, the first 32 and the last are looked at. */
 const MAX_PROGRESS_LINES = 32;
+
+/** A stream of Node, with its descriptor. */
+interface WithHandle {
+  readonly _handle?: { readonly fd?: number };
+}
 
 export class Channel {
   /** Called for bytes that arrive while nothing is being received. */
@@ -67,6 +73,22 @@ export class Channel {
 
   send(message: ServerMessage): void {
     for (const piece of lineOf(message)) this.#stream.write(piece);
+  }
+
+  /**
+   * Sends a message that the runner may not live to read. A stream closes at an error of a write,
+   * and loses a report that has arrived. So the message goes past the stream once the job is out.
+   */
+  notify(message: Drain): void {
+    const { destroyed, writableLength, _handle } = this.#stream as Duplex & WithHandle;
+    if (destroyed) return;
+    if (writableLength > 0 || _handle?.fd === undefined) this.send(message);
+    else
+      try {
+        writeSync(_handle.fd, `${JSON.stringify(message)}\n`);
+      } catch {
+        // The runner has ended.
+      }
   }
 
   /** Sends the only message to a configured runtime, and ends the stream after it. */

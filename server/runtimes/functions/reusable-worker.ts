@@ -131,7 +131,7 @@ export class ReusableWorker {
           ? outcomeWithoutReport(await process.exited)
           : outcomeOfReport(report, job.encoding),
       ),
-      drain: () => this.#worker.channel.send({ kind: "drain" }),
+      drain: () => this.#worker.channel.notify({ kind: "drain" }),
     };
     return { started, accepted: accepted.promise };
   }

@@ -51,8 +51,7 @@ export class Worker {
     return {
       process: { ...process, exited: process.exited.then((exit) => usageSince(usedMs, exit)) },
       outcome: this.#outcome(job, onProgress, packs),
-      // A write to a runner that has ended would lose its report. What has arrived is read first.
-      drain: () => setImmediate(() => channel.send({ kind: "drain" })),
+      drain: () => channel.notify({ kind: "drain" }),
     };
   }
 

@@ -5,7 +5,7 @@ import { outputBytes } from "../../../sdk/typescript/http/output.ts";
 import { DistributedPool, type Spec } from "../../../sdk/typescript/node.ts";
 import { specOf } from "../calls.ts";
 import type { CallPlan, CallRecord, Ending } from "../history.ts";
-import { LATE_MS } from "../model.ts";
+import { LATE_MS } from "../rules/calls.ts";
 import { HttpCaller } from "./http-caller.ts";
 
 /** The caller waits for a call this much longer than the model allows, then it hangs. */
@@ -77,7 +77,7 @@ export class Callers {
       const pool = pools[plan.target % pools.length] as DistributedPool;
       return { type: "result", value: await bySdk(pool, plan, { signal, notes }) };
     } catch (error) {
-      return endingOf(error, signal);
+      return endingOf(error, { signal, notes });
     }
   }
 
@@ -87,12 +87,12 @@ export class Callers {
   }
 }
 
-function endingOf(error: unknown, signal: AbortSignal): Ending {
+function endingOf(error: unknown, { signal, notes }: Options): Ending {
   if (signal.aborted) return { type: "left" };
   if (error instanceof PoolError) {
     const { problem, code, retryable } = error;
-    // TIGHTEN: once the contract has `admitted`, it is a field of the problem's type.
-    const { admitted } = problem as { admitted?: boolean | "unknown" };
+    if (problem.child) notes.placed(problem.child.id);
+    const { admitted } = problem;
     const known = admitted === undefined ? {} : { admitted };
     return { type: "failed", code, retryable, detail: problem.detail, ...known };
   }
@@ -111,13 +111,13 @@ async function bySdk(
   { signal, notes }: Options,
 ): Promise<string | undefined> {
   const given = specOf(plan);
-  // TIGHTEN: a plan with a caller's key passes it on here, as `idempotencyKey` of the spec.
+  const options = { signal, retries: plan.retries };
   const spec = (plan.operation === "pipe"
     ? { ...given, stdin: inputOf(plan) }
     : given) as unknown as Spec;
   switch (plan.operation) {
     case "place": {
-      const child = await pools.placeChild(plan.pool, spec, { signal });
+      const child = await pools.placeChild(plan.pool, spec, options);
       notes.placed(child.id);
       const output = { text: "" };
       for await (const event of child.events()) {
@@ -128,7 +128,6 @@ async function bySdk(
       throw new Error("the events have no end");
     }
     case "run": {
-      const options = { signal };
       const run = await pools.run(plan.pool, spec as never, options);
       const { child, stdout, value } = run as { value?: unknown } & typeof run;
       notes.placed(child.id);
@@ -136,7 +135,7 @@ async function bySdk(
     }
     default: {
       let output = "";
-      for await (const event of pools.stream(plan.pool, spec, { signal })) {
+      for await (const event of pools.stream(plan.pool, spec, options)) {
         if (event.type === "placed") notes.placed(event.child.id);
         if (event.type === "stdout") output += text(event);
         if (event.type === "failed") throw new PoolError(event.problem);
@@ -147,7 +146,7 @@ async function bySdk(
   }
 }
 
-const text = (event: Parameters<typeof outputBytes>[0]) =>
+export const text = (event: Parameters<typeof outputBytes>[0]) =>
   Buffer.from(outputBytes(event)).toString();
 
 /** A command's value is its output. */

@@ -1,11 +1,11 @@
 /** Makes planned calls by plain HTTP, as a program without the SDK does. */
 import { setTimeout as pause } from "node:timers/promises";
 import { Agent, type Dispatcher, request } from "undici";
-import { ERRORS, isErrorCode, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { ERRORS, isErrorCode, PoolError, type RunProblem } from "../../../openapi/errors.ts";
 import { readEvents } from "../../../sdk/typescript/http/read-events.ts";
 import { specOf } from "../calls.ts";
 import type { CallPlan, Ending } from "../history.ts";
-import { type Notes, toldBy } from "./callers.ts";
+import { type Notes, text, toldBy } from "./callers.ts";
 
 /** A stream has a comment every 10 seconds, so one that is silent for longer is cut. */
 const SILENT_MS = 25_000;
@@ -46,26 +46,30 @@ export class HttpCaller {
     // Every other call asks this member alone, and none of the pool's other members.
     const isLocal = plan.target % 2 === 0;
     const path = isLocal ? `/${operation}` : `/pools/${plan.pool}/${operation}`;
-    const spec = JSON.stringify({ ...specOf(plan), ...(isLocal && { pool: plan.pool }) });
+    const { idempotencyKey: key, ...given } = specOf(plan);
+    // A key comes by the header, or as a field of the spec.
+    const isHeader = key !== undefined && plan.target % 3 === 0;
+    const keyed = key !== undefined && !isHeader && { idempotencyKey: key };
+    const spec = JSON.stringify({ ...given, ...keyed, ...(isLocal && { pool: plan.pool }) });
     const isPipe = plan.operation === "pipe";
     const answer = await request(`${url}${path}`, {
       method: "POST",
       dispatcher: this.#agent,
       signal,
       headersTimeout: plan.deadlineMs + HEAD_MS,
-      // TIGHTEN: a plan with a caller's key sends the header `idempotency-key` here.
       headers: {
         "content-type": isPipe ? "application/octet-stream" : "application/json",
         ...(operation === "call" && { accept: "text/event-stream" }),
         ...(isPipe && { "pool-spec": spec }),
+        ...(isHeader && { "idempotency-key": key }),
       },
       body: isPipe ? plan.workId : spec,
     });
     const child = answer.headers["pool-child-id"];
     if (typeof child === "string") notes.placed(child);
-    if (answer.statusCode >= 400) return failed(await answer.body.json());
+    if (answer.statusCode >= 400) return failed(await answer.body.json(), notes);
     if (operation === "call") return ofEvents(plan, answer.body, notes);
-    if (isPipe) return ofPipe(answer);
+    if (isPipe) return ofPipe(answer, notes);
     const body = (await answer.body.json()) as Waited & { id: string };
     if (operation === "run") return waited(plan, body);
     notes.placed(body.id);
@@ -92,8 +96,9 @@ export class HttpCaller {
       headersTimeout: HEAD_MS,
     });
     if (answer.statusCode >= 500) return { type: "cut", detail: await answer.body.text() };
-    if (answer.statusCode >= 400) return failed(await answer.body.json());
-    return ofEvents(plan, answer.body, { placed: () => {} });
+    const notes = { placed: () => {} };
+    if (answer.statusCode >= 400) return failed(await answer.body.json(), notes);
+    return ofEvents(plan, answer.body, notes);
   }
 
   close(): void {
@@ -106,13 +111,15 @@ interface Waited {
   readonly stdout?: string;
 }
 
-const waited = (plan: CallPlan, { value, stdout = "" }: Waited): Ending => ({
-  type: "result",
-  value: toldBy(plan, value, stdout),
-});
+function waited(plan: CallPlan, { value, stdout = "" }: Waited): Ending {
+  // The answer has its output in the encoding of the spec.
+  const output = plan.isKeyed ? Buffer.from(stdout, "base64").toString() : stdout;
+  return { type: "result", value: toldBy(plan, value, output) };
+}
 
-function failed(body: unknown): Ending {
-  const { code, detail, admitted } = body as Problem & { admitted?: boolean | "unknown" };
+function failed(body: unknown, notes: Notes): Ending {
+  const { code, detail, admitted, child } = body as RunProblem;
+  if (child) notes.placed(child.id);
   const retryable = isErrorCode(code) && ERRORS[code].retryable;
   const known = admitted === undefined ? {} : { admitted };
   return { type: "failed", code, retryable, detail, ...known };
@@ -127,8 +134,8 @@ async function ofEvents(
   try {
     for await (const event of readEvents(body)) {
       if (event.type === "placed") notes.placed(event.child.id);
-      if (event.type === "stdout") output += event.text ?? "";
-      if (event.type === "failed") return failed(event.problem);
+      if (event.type === "stdout") output += text(event);
+      if (event.type === "failed") return failed(event.problem, notes);
       if (event.type === "result")
         return { type: "result", value: toldBy(plan, event.value, output) };
     }
@@ -141,10 +148,10 @@ async function ofEvents(
 }
 
 /** The ending of a pipe is in its trailer. */
-async function ofPipe({ body, trailers }: Dispatcher.ResponseData): Promise<Ending> {
+async function ofPipe({ body, trailers }: Dispatcher.ResponseData, notes: Notes): Promise<Ending> {
   const value = await body.text();
   const ending = (trailers as Record<string, string>)["pool-ending"];
   if (ending === undefined) return { type: "cut", detail: "no trailer" };
   const { type, problem } = JSON.parse(ending);
-  return type === "result" ? { type, value } : failed(problem);
+  return type === "result" ? { type, value } : failed(problem, notes);
 }

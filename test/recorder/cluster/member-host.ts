@@ -19,6 +19,8 @@ const ASK_MS = 5_000;
 const PORT = 7400;
 /** The folder of a member's temporary files that is always there: a reserve of named pipes. */
 const PIPES = "pipes";
+/** The folder of a fence, in the folder of temporary files. */
+const FENCE = /^fence-\d+$/;
 /** Tells the bytes of the heap in use every 5 seconds, on stderr. */
 const TELL_HEAP =
   'setInterval(() => process.stderr.write("heap " + process.memoryUsage().heapUsed + "\\n"), ' +
@@ -164,7 +166,10 @@ export class MemberHost {
     const groups = [...new Set(paths)];
     const folders = entries(this.host.tempHere);
     const own = folders.filter(isOwn).map((name) => join(this.host.tempHere, name));
-    const files = own.flatMap(entries);
+    // The folder of a fence has a file for each child that it holds.
+    const files = own.flatMap((folder) =>
+      entries(folder).flatMap((name) => (FENCE.test(name) ? entries(join(folder, name)) : [name])),
+    );
     return {
       member: this.name,
       active: sum(pools.map(({ active }) => active)),

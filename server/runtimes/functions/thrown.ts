@@ -1,4 +1,4 @@
-/** What a function threw: the error within bounds, and one line about it for people. */
+/** Bounds the error that a function threw, and writes a line about it for people. */
 import { type FunctionError, MAX_DETAIL, shortened } from "../../../openapi/errors.ts";
 import type { Outcome } from "../runtime.ts";
 
@@ -15,7 +15,7 @@ export function threw(error: FunctionError, detail: string): Outcome & { kind: "
   return { kind: "threw", error: bounded, detail: detail + behind(bounded) };
 }
 
-/** What remains for the error and those behind it. */
+/** The room that remains for the error and those behind it. */
 class Bounds {
   #errors = MAX_ERRORS;
   #characters = MAX_CHARACTERS;

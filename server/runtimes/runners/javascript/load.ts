@@ -68,7 +68,7 @@ interface BuildError {
   readonly errors?: readonly BuildError[];
 }
 
-/** Whether Bun could not parse a file of the folder. Other files are those that the file imports. */
+/** Whether Bun could not parse a file of the folder, rather than one that this imports. */
 function isOfBuild(error: unknown, folder: string): boolean {
   if (!IS_BUN || !(error instanceof Error)) return false;
   const { name, position, errors } = error as BuildError;

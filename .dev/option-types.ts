@@ -46,8 +46,7 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (anyOf) return anyOf.map(typeOf).join(" | ");
   if (items) return `readonly ${typeOf(items)}[]`;
-  // A pool's limits are the only option that has named parts.
-  if (properties) return "PoolLimits";
+  if (properties) return properties.memoryBytes ? "PoolLimits" : objectType(schema);
   if (additionalProperties) return `Readonly<Record<string, ${typeOf(additionalProperties)}>>`;
   return type === "integer" ? "number" : String(type);
 }

@@ -278,25 +278,29 @@ def json_of(value):
         text = json.dumps(value, allow_nan=False)
     except Exception:  # pylint: disable=broad-except
         return None
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        kind = type(item)
-        if kind is str or kind is float or kind is bool or item is None:
-            continue
-        if kind is int:
-            if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
-                return None
-        elif kind is dict:
-            for key in item:
-                if type(key) is not str:
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        deeper = []
+        for item in level:
+            kind = type(item)
+            if kind is str or kind is float or kind is bool or item is None:
+                continue
+            if kind is int:
+                if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
                     return None
-            rest.extend(item.values())
-        elif kind is list or kind is tuple:
-            rest.extend(item)
-        else:
-            return None
-    return text
+            elif kind is dict:
+                for key in item:
+                    if type(key) is not str:
+                        return None
+                deeper.extend(item.values())
+            elif kind is list or kind is tuple:
+                deeper.extend(item)
+            else:
+                return None
+        if not deeper:
+            return text
+        level = deeper
+    return None
 
 
 def value_report(value):

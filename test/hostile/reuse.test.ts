@@ -121,7 +121,7 @@ describe.each([
       path: process.env.PATH,
       pools: { pipeline: { maxChildren: 1, reuse: true, limits } },
     });
-    const fn = { runtime, source, args: [4 * MIB, 20 * MIB] };
+    const fn = { runtime, source, args: [4 * MIB, 10 * MIB] };
     const uses: unknown[] = [];
     for (let call = 0; call < CALLS; call++)
       uses.push(

@@ -7,7 +7,7 @@ import { join } from "node:path";
 /** A source is a file in a folder of its own. The folder's name begins so. */
 export const SOURCE_FOLDER = join(tmpdir(), "function-");
 
-const MAP = "\n//# sourceMappingURL=data:application/json;base64,";
+const MAP = "\n//# sourceMappingURL=data:application/json;";
 
 /** A path into the folder of a source, up to the path in it. */
 const FOLDER = new RegExp(`(?:file://)?${SOURCE_FOLDER.replace(/[^\w/]/g, "\\$&")}\\w{6}/`, "g");
@@ -25,7 +25,9 @@ export function useSourceMap(text: string): void {
     return;
   }
   try {
-    const json = Buffer.from(text.slice(at + MAP.length), "base64").toString();
+    // Some bundlers name the character set before the base64.
+    const encoded = text.slice(text.indexOf(",", at) + 1);
+    const json = Buffer.from(encoded, "base64").toString();
     map = new modules.SourceMap(JSON.parse(json));
   } catch {
     // A bundle with a map that is none runs as well.

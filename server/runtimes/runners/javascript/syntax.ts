@@ -60,7 +60,10 @@ function faultIn(text: string, engine: (text: string) => Fault | undefined): Fau
     if (code === UNSUPPORTED_TYPES) return types;
     // The engine knows better where the fault is, unless it stops at a type.
     const found = engine(text);
-    return found?.place && !isAtType(found.place, text) ? found : types;
+    if (!found?.place || isAtType(found.place, text)) return types;
+    // It marks no column beyond the 1,020th.
+    const isVague = found.place.column === Number.POSITIVE_INFINITY;
+    return isVague && types.place?.line === found.place.line ? types : found;
   }
 }
 

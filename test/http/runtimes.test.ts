@@ -267,7 +267,9 @@ describe.each(bunMissing === undefined ? ["node", "bun"] : ["node"])(
 test("syntax that cannot be stripped is invalid_request in node, and is named", async () => {
   const given = {
     code: "invalid_request",
-    detail: expect.stringMatching(/cannot be stripped; runtime bun .*enum.*\(line 2, column [13]\)/),
+    detail: expect.stringMatching(
+      /cannot be stripped; runtime bun .*enum.*\(line 2, column [13]\)/,
+    ),
   };
   expect(await problemFrom({ source: "() => {\n  enum A { B }\n  return A.B\n}" })).toMatchObject(
     given,

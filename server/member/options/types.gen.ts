@@ -159,15 +159,7 @@ export interface PoolOptions {
    * limit after a call. `{maxUses: 100, maxMemoryShare: 0.25}` sets other bounds. Default
    * false.
    */
-  readonly reuse?:
-    | boolean
-    | {
-        /** Calls after which a process is replaced. Default 1000. */
-        readonly maxUses?: number | undefined;
-        /** A process that holds more of its memory limit after a call is replaced. Default 0.5. */
-        readonly maxMemoryShare?: number | undefined;
-      }
-    | undefined;
+  readonly reuse?: boolean | PoolReuse | undefined;
   /**
    * Milliseconds without touch with Consul after which the member kills the pool's children
    * and admits none; 0 for never. Default: the member's `fenceMs`.
@@ -205,4 +197,12 @@ export interface PoolLimits {
   readonly artifactBytes?: number | undefined;
   /** The longest `deadlineMs` in milliseconds that a caller may ask for. */
   readonly deadlineMs?: number | undefined;
+}
+
+/** When a process that is kept for further calls is replaced. */
+export interface PoolReuse {
+  /** Calls after which a process is replaced. Default 1000. */
+  readonly maxUses?: number | undefined;
+  /** A process that holds more of its memory limit after a call is replaced. Default 0.5. */
+  readonly maxMemoryShare?: number | undefined;
 }

@@ -9,6 +9,7 @@ const COLUMNS = 100;
 /** The text of `server/member/options/types.gen.ts`. */
 export function optionTypes(): string {
   const pool = poolSchema();
+  const reuse = pool.properties?.reuse?.anyOf?.find(({ properties }) => properties) ?? {};
   const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
     // A path with a dot is a part of an option that `MemberOptions` writes out.
     .filter(([, { path }]) => !path?.includes("."))
@@ -28,6 +29,9 @@ export function optionTypes(): string {
     "/** The most that a child of a pool may use. */",
     `export interface PoolLimits ${objectType(pool.properties?.limits ?? {})}`,
     "",
+    "/** When a process that is kept for further calls is replaced. */",
+    `export interface PoolReuse ${objectType(reuse)}`,
+    "",
   ].join("\n");
 }
 
@@ -46,8 +50,8 @@ function typeOf(schema: JsonSchema): string {
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (anyOf) return anyOf.map(typeOf).join(" | ");
   if (items) return `readonly ${typeOf(items)}[]`;
-  // A pool's limits are the only option that has named parts.
-  if (properties) return "PoolLimits";
+  // These two options of a pool have named parts.
+  if (properties) return properties.memoryBytes ? "PoolLimits" : "PoolReuse";
   if (additionalProperties) return `Readonly<Record<string, ${typeOf(additionalProperties)}>>`;
   return type === "integer" ? "number" : String(type);
 }

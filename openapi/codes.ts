@@ -140,7 +140,7 @@ const TABLE = {
   function_threw: entry(
     422,
     "The function threw",
-    "The function threw; `error` has its name, message and stack.",
+    "The function threw; `error` has its name, message and stack, and the errors behind it.",
   ),
   at_capacity: entry(
     503,

@@ -120,15 +120,31 @@ export class CapacityError extends PoolError {
   override readonly name = "CapacityError";
 }
 
-/** The function threw inside its child. `error` is the remote error, `error.stack` its stack. */
+/**
+ * The function threw inside its child. `error` is the remote error as data. `cause` is the same as
+ * an `Error` with the remote name, stack and `code`, and its own `cause` and `errors`.
+ */
 export class FunctionThrewError extends PoolError {
   override readonly name = "FunctionThrewError";
   readonly error: FunctionError;
 
   constructor(problem: RunProblem & { error: FunctionError }, options?: PoolErrorOptions) {
-    super(problem, options);
+    super(problem, { cause: remoteError(problem.error), ...options });
     this.error = problem.error;
   }
+}
+
+/** The remote error, with the errors behind it. */
+function remoteError({ name, message, stack, code, cause, errors }: FunctionError): Error {
+  const options = cause && { cause: remoteError(cause) };
+  const error = errors
+    ? new AggregateError(errors.map(remoteError), message, options)
+    : new Error(message, options);
+  const hidden = { configurable: true, writable: true };
+  Object.defineProperty(error, "name", { ...hidden, value: name });
+  // A local stack would show where this object was made.
+  Object.defineProperty(error, "stack", { ...hidden, value: stack ?? `${name}: ${message}` });
+  return code === undefined ? error : Object.assign(error, { code });
 }
 
 /** The member was lost, or does not answer. It is unknown whether the child still runs. */

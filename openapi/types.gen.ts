@@ -469,7 +469,7 @@ export interface components {
         };
         /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
         ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "idempotency_conflict" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "overloaded" | "idempotency_unavailable" | "fenced" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
-        /** @description An error that a function threw, as its child saw it. */
+        /** @description An error that a function threw, as its child saw it. It has at most 16 errors, the causes and the grouped ones included, of 40,960 characters together; the rest is left out. */
         FunctionError: {
             /** @description The name of the error's class, such as `TypeError`. */
             name: string;
@@ -477,6 +477,11 @@ export interface components {
             message: string;
             /** @description The stack of the error; absent where there is none. */
             stack?: string | undefined;
+            /** @description The code of the error, such as `ECONNREFUSED`, where it has one; a number as decimal text. */
+            code?: string | undefined;
+            cause?: components["schemas"]["FunctionError"] | undefined;
+            /** @description The errors that this one groups: `errors` of an `AggregateError`; `exceptions` of an `ExceptionGroup`. */
+            errors?: components["schemas"]["FunctionError"][] | undefined;
         };
         /** @description A field of the request that is at fault. */
         InvalidField: {

@@ -28,15 +28,49 @@ export const LoadSchema = z
     example: { active: 2, max: 5, queued: 0 },
   });
 
-export const FunctionErrorSchema = z
+const errorFields = {
+  name: z.string().describe("The name of the error's class, such as `TypeError`."),
+  message: z.string().describe("The message of the error."),
+  stack: z.string().optional().describe("The stack of the error; absent where there is none."),
+  code: z
+    .string()
+    .optional()
+    .describe(
+      "The code of the error, such as `ECONNREFUSED`, where it has one; a number as decimal text.",
+    ),
+};
+
+/** An error as its child saw it, with the errors behind it. */
+interface ThrownError extends z.infer<z.ZodObject<typeof errorFields>> {
+  cause?: ThrownError | undefined;
+  errors?: ThrownError[] | undefined;
+}
+
+export const FunctionErrorSchema: z.ZodType<ThrownError> = z
   .object({
-    name: z.string().describe("The name of the error's class, such as `TypeError`."),
-    message: z.string().describe("The message of the error."),
-    stack: z.string().optional().describe("The stack of the error; absent where there is none."),
+    ...errorFields,
+    get cause() {
+      return FunctionErrorSchema.optional().describe("The error that caused this one.");
+    },
+    get errors() {
+      return z
+        .array(FunctionErrorSchema)
+        .optional()
+        .describe(
+          "The errors that this one groups: `errors` of an `AggregateError`; `exceptions` of an " +
+            "`ExceptionGroup`.",
+        );
+    },
   })
   .openapi("FunctionError", {
-    description: "An error that a function threw, as its child saw it.",
-    example: { name: "RangeError", message: "expected a width above 0" },
+    description:
+      "An error that a function threw, as its child saw it. It has at most 16 errors, the causes " +
+      "and the grouped ones included, of 40,960 characters together; the rest is left out.",
+    example: {
+      name: "TypeError",
+      message: "fetch failed",
+      cause: { name: "Error", message: "connect ECONNREFUSED 127.0.0.1:80", code: "ECONNREFUSED" },
+    },
   });
 
 export const InvalidFieldSchema = z

@@ -82,26 +82,66 @@ function flawOf(value: unknown): string | undefined {
     case "function":
       return "a function: send its source or a name instead";
     case "object":
-      return value === null || Array.isArray(value) ? undefined : flawOfInstance(value);
+      return value === null ? undefined : flawOfObject(value);
     default:
       return undefined;
   }
 }
 
-/** The names, after `[object `, of the objects that devalue carries beside plain ones. */
-const BY_NAME = new RegExp(
+/** JSON carries arrays and plain objects, and of a plain object its enumerable properties. */
+function flawOfObject(value: object): string | undefined {
+  if (!isPlain(value)) return instead(value);
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function")
+    return "an object whose toJSON would replace it: send what toJSON returns instead";
+  const symbols = Array.isArray(value) ? [] : Object.getOwnPropertySymbols(value);
+  const symbol = symbols.find((key) => Object.prototype.propertyIsEnumerable.call(value, key));
+  return symbol && `an object with the key ${String(symbol)}: use text as a key instead`;
+}
+
+/**
+ * Whether a value is an array or an object of no class. Each realm (a frame, a context of node:vm)
+ * has an `Array.prototype`, which is an array, and an `Object.prototype` of its own.
+ */
+function isPlain(value: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) return prototype === Array.prototype || Array.isArray(prototype);
+  const isOfObject =
+    prototype === Object.prototype ||
+    prototype === null ||
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"));
+  // `Math`, `arguments` and others inherit from `Object.prototype` too.
+  return isOfObject && tagOf(value) === "Object";
+}
+
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+/** The tags of the objects that devalue carries beside plain ones. */
+const BY_TAG = new RegExp(
   "^(Date|Map|Set|RegExp|URL|URLSearchParams|Number|String|Boolean|BigInt|ArrayBuffer|DataView|" +
     "(Big)?(Ui|I)nt\\d+(Clamped)?Array|Float\\d+Array|Temporal\\..*)$",
 );
 
-function flawOfInstance(value: object): string | undefined {
-  const prototype: object | null = Object.getPrototypeOf(value);
-  // The second is `Object.prototype`, which each realm (a frame, a context of node:vm) has its own.
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
-  const className = prototype.constructor?.name || "a class";
-  const name = Object.prototype.toString.call(value).slice("[object ".length, -1);
+/** The class of an instance, and the form in which it travels. */
+function instead(value: object): string {
+  const tag = tagOf(value);
+  const Class: unknown = Object.getPrototypeOf(value)?.constructor;
+  const ownName = typeof Class === "function" && Class !== Object ? Class.name : "";
+  const className = ownName || (tag === "Object" ? "a class" : tag);
   const instance = `an instance of ${className}`;
-  if (name === "Promise") return `${instance}: await it`;
-  if (!BY_NAME.test(name)) return `${instance}: send a plain object instead`;
-  return className === name ? instance + BY_DEVALUE : `${instance}${BY_DEVALUE} as ${name}`;
+  if (BY_TAG.test(tag))
+    return className === tag ? instance + BY_DEVALUE : `${instance}${BY_DEVALUE} as ${tag}`;
+  if (tag === "Promise") return `${instance}: await it`;
+  const isIterable = Symbol.iterator in value || Symbol.asyncIterator in value;
+  return `${instance}: send ${isIterable ? "an array of its items" : "a plain object"} instead`;
+}
+
+/**
+ * The reason why devalue does not carry a value; undefined for an array or a plain object, of which
+ * a key is at fault.
+ */
+export function flawForDevalue(value: unknown): string | undefined {
+  const isContainer = typeof value === "object" && value !== null && isPlain(value);
+  return isContainer ? undefined : flawOf(value);
 }

@@ -3,7 +3,7 @@ import { DevalueError, stringify, unflatten } from "devalue";
 import { messageOf, PoolError, problem } from "../../openapi/errors.ts";
 import { isTerminal } from "../../openapi/events.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
-import { flawIn } from "./json-values.ts";
+import { flawForDevalue, flawIn } from "./json-values.ts";
 
 /**
  * `json` refuses values that JSON would change. `devalue` also carries dates, maps, sets, big
@@ -26,13 +26,14 @@ function flattened(args: readonly unknown[]): unknown[] {
   try {
     return JSON.parse(stringify(args)) as unknown[];
   } catch (error) {
-    const path = error instanceof DevalueError ? error.path : "";
+    const { path = "", value = undefined } = error instanceof DevalueError ? error : {};
     const argument =
       path.replace(/^\[(\d+)\]/, (_, index: string) => `argument ${Number(index) + 1}`) ||
       "an argument";
+    const flaw = (path && flawForDevalue(value)) || `refused: ${messageOf(error)}`;
     throw PoolError.of(
       "invalid_request",
-      `expected arguments that devalue can carry; ${argument}: ${messageOf(error)}`,
+      `expected arguments that devalue can carry; ${argument} is ${flaw}`,
       { cause: error },
     );
   }

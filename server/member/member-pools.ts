@@ -17,7 +17,7 @@ import type { ChangeableOptions } from "../supervisor/options.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { fetchRulesOf } from "../workspace/fetch-rules.ts";
 import type { Settings } from "./check-options.ts";
-import { confinementOf, slotsPerCaller } from "./pool-options.ts";
+import { confinementOf, reuseOf, slotsPerCaller } from "./pool-options.ts";
 
 type Pools = Settings["pools"];
 type Runtimes = ReadonlyMap<string, RuntimeRegistry>;
@@ -79,7 +79,7 @@ export class MemberPools {
           {
             confinement: confinementOf(options),
             warm: options.warm,
-            reuse: options.reuse ? options.maxChildren : undefined,
+            reuse: reuseOf(options),
           },
         ]),
       ),

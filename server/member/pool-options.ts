@@ -3,6 +3,7 @@ import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { MAX_DEADLINE_MS } from "../../openapi/limits.ts";
 import { LimitsSchema } from "../../openapi/schemas/limits.ts";
+import type { ReuseOptions } from "../runtimes/functions/reuse.ts";
 import {
   type Confinement,
   DEFAULT_LIMITS,
@@ -40,6 +41,21 @@ const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
 
 const MAX_WARM = 1_000;
 const warmNumber = z.int().min(0).max(MAX_WARM);
+
+const ReuseSchema = z.strictObject({
+  maxUses: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1_000)
+    .describe("Calls after which a process is replaced."),
+  maxMemoryShare: z
+    .number()
+    .min(0.01)
+    .max(1)
+    .default(0.5)
+    .describe("A process that holds more of its memory limit after a call is replaced."),
+});
 
 /** A pool as its operator writes it. A reload takes every key of it. */
 export const PoolOptionsSchema = z
@@ -135,12 +151,14 @@ export const PoolOptionsSchema = z
           "a number for `node`, or numbers by runtime, such as `{node: 2, python: 1}`.",
       ),
     reuse: z
-      .boolean()
+      .union([z.boolean(), ReuseSchema], "expected true, false, or {maxUses, maxMemoryShare}")
       .default(false)
       .describe(
         "Keep a process for further calls of the same caller and runtime. Weaker isolation: " +
           "the next call finds the globals and files that a call left, " +
-          "and its changes to the language's own objects.",
+          "and its changes to the language's own objects. A process is replaced after 1,000 " +
+          "calls, and when it holds half of its memory limit after a call. " +
+          "`{maxUses: 100, maxMemoryShare: 0.25}` sets other bounds.",
       ),
     fenceMs: fenceNumber
       .optional()
@@ -149,7 +167,7 @@ export const PoolOptionsSchema = z
           "and admits none; 0 for never. Default: the member's `fenceMs`.",
       ),
   })
-  .refine(({ reuse, limits }) => !reuse || limits.cpuMs === undefined, {
+  .refine(({ reuse, limits }) => reuse === false || limits.cpuMs === undefined, {
     path: ["reuse"],
     message:
       "expected no limits.cpuMs beside it: " +
@@ -165,6 +183,15 @@ export function slotsPerCaller(options: CheckedPool): number | undefined {
   return typeof share === "string"
     ? Math.max(1, Math.floor((maxChildren * Number.parseInt(share, 10)) / 100))
     : share;
+}
+
+/** When the pool's processes are kept for further calls; undefined for never. */
+export function reuseOf(options: CheckedPool): ReuseOptions | undefined {
+  const { reuse, maxChildren } = options;
+  if (reuse === false) return undefined;
+  const { maxUses, maxMemoryShare } = reuse === true ? ReuseSchema.parse({}) : reuse;
+  const { memoryBytes } = confinementOf(options).limits;
+  return { maxIdle: maxChildren, maxUses, maxMemoryBytes: memoryBytes * maxMemoryShare };
 }
 
 /** The limits and grants of a pool's children. */

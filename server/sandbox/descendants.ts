@@ -21,6 +21,18 @@ export function hasOneDescendant(firstPid: number): boolean {
   return program !== undefined && others.length === 0 && !hasChildren(program);
 }
 
+/** The resident memory of a process and all its descendants, in bytes; 0 for one that has ended. */
+export function residentBytes(pid: number): number {
+  let kibibytes = 0;
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    kibibytes = Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0);
+  } catch {
+    // The process has ended in this moment.
+  }
+  return childrenOf(pid).reduce((sum, child) => sum + residentBytes(child), kibibytes * 1024);
+}
+
 function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>

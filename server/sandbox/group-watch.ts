@@ -1,4 +1,6 @@
 /** Watches what a child's control group uses, and kills the child when it exceeds a limit. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Cgroup } from "./cgroup.ts";
 import type { Exit } from "./sandbox.ts";
 
@@ -10,6 +12,7 @@ export class GroupWatch {
   readonly #cpuMs: number;
   readonly #timer: NodeJS.Timeout;
   #exceeded: Exit["exceeded"];
+  #usedFile: string | undefined;
 
   /**
    * @param cpuMs processor time after which the child is killed, in milliseconds; `Infinity` for no
@@ -37,6 +40,16 @@ export class GroupWatch {
     return attempt(() => this.#group.processes);
   }
 
+  /** Whether the group holds more memory than `bytes`, beside file cache that can be freed. */
+  holds(bytes: number): boolean | undefined {
+    return attempt(() => {
+      this.#usedFile ??= usedFileOf(this.#group);
+      const used = Number(readFileSync(this.#usedFile, "utf8"));
+      // Most are well below. The second file takes the kernel longer.
+      return used > bytes && used - cachedBytes(dirname(this.#usedFile)) > bytes;
+    });
+  }
+
   /** Stops the watch. Returns what the group used, and the limit that it exceeded. */
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);
@@ -52,6 +65,20 @@ export class GroupWatch {
       this.#group.outOfMemory ? "memory" : this.#group.cpuMs > this.#cpuMs ? "cpu" : undefined,
     );
   }
+}
+
+/** The file with the memory that a group uses, by the name that it has in either version. */
+function usedFileOf({ joinFiles }: Cgroup): string {
+  const files = joinFiles.flatMap((file) =>
+    ["memory.current", "memory.usage_in_bytes"].map((name) => join(dirname(file), name)),
+  );
+  return files.find((file) => existsSync(file)) ?? "";
+}
+
+function cachedBytes(folder: string): number {
+  const text = readFileSync(join(folder, "memory.stat"), "utf8");
+  const cached = [...text.matchAll(/^(?:in)?active_file (\d+)$/gm)];
+  return cached.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
 }
 
 /** The value, or undefined where somebody with the rights has removed the group. */

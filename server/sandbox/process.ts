@@ -5,7 +5,7 @@ import { type Duplex, pipeline, type Readable, type Writable } from "node:stream
 import { PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { hasChildren, hasOneDescendant } from "./descendants.ts";
+import { hasChildren, hasOneDescendant, residentBytes } from "./descendants.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
 import {
@@ -169,6 +169,8 @@ function controlsOf(child: ChildProcess, container: Container) {
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
+    holds: (bytes: number) =>
+      watch ? watch.holds(bytes) === true : residentBytes(child.pid as number) > bytes,
     isAlone: () => {
       if (watch) return watch.processes() === PROCESSES_ALONE;
       if (bubblewrap) return bubblewrap.pid !== undefined && hasOneDescendant(bubblewrap.pid);

@@ -76,6 +76,11 @@ export interface SandboxedProcess {
    * outside. Without a sandbox, a process whose parent has ended does not count.
    */
   isAlone(): boolean;
+  /**
+   * Whether the tree holds more memory than `bytes`. A control group counts all of it but file
+   * cache; without one, the resident memory of the tree's processes counts.
+   */
+  holds(bytes: number): boolean;
   /** Sends a signal to the program itself, not to its container. */
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Kills the whole tree at once. */

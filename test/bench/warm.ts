@@ -11,7 +11,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
-import { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
+import {
+  RuntimeRegistry,
+  type RuntimeRegistryOptions,
+} from "../../server/runtimes/registry/runtime-registry.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
@@ -23,7 +26,7 @@ const SETTLE_MS = 500;
 
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const sandbox = new Bubblewrap("full");
-const open = (options: { warm?: Record<string, number>; reuse?: number }) =>
+const open = (options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) =>
   RuntimeRegistry.open({
     sandbox,
     confinement,
@@ -82,7 +85,7 @@ try {
   const [cold, warm, reuse] = [
     await open({}),
     await open({ warm: { node: 1 } }),
-    await open({ reuse: 1 }),
+    await open({ reuse: { maxIdle: 1, maxUses: 1_000, maxMemoryBytes: 512 * 1024 * 1024 } }),
   ];
   const subjects: [name: string, prepare: () => Promise<unknown>, run: () => Promise<unknown>][] = [
     [

@@ -1,8 +1,8 @@
 /** Work that a call leaves behind in a process that is reused: it would run without a slot. */
 import { describe, expect, test } from "vitest";
 import { hostileMissing, startAttacked, survivors } from "../helpers/hostile.ts";
-import { lastOf } from "../helpers/member.ts";
-import { pythonMissing } from "../helpers/programs.ts";
+import { callEvents, lastOf, startOne } from "../helpers/member.ts";
+import { bunMissing, pythonMissing } from "../helpers/programs.ts";
 import { eventually } from "../helpers/wait.ts";
 
 const NODE_MARK = "() => { globalThis.mark = (globalThis.mark ?? 0) + 1; return globalThis.mark; }";
@@ -93,5 +93,42 @@ describe.skipIf(noPython)(`work left in a python process${title(noPython)}`, () 
     await call(source);
     await gone();
     expect(await call(PYTHON_MARK)).toBe(1);
+  });
+});
+
+const JAVASCRIPT_LEAK = `(kept, used) => {
+  Buffer.alloc(used, 1);
+  globalThis.kept ??= [];
+  globalThis.kept.push(Buffer.alloc(kept, 1));
+  return globalThis.kept.length;
+}`;
+const PYTHON_LEAK = `import sys
+def leak(kept, used):
+    b"1" * used
+    sys.kept = [*getattr(sys, "kept", []), b"1" * kept]
+    return len(sys.kept)`;
+const CALLS = 200;
+const MIB = 1024 * 1024;
+
+describe.each([
+  ["node", JAVASCRIPT_LEAK, hostileMissing],
+  ["bun", JAVASCRIPT_LEAK, hostileMissing ?? bunMissing],
+  ["python", PYTHON_LEAK, noPython],
+])("memory that calls leave in a process of %s", (runtime, source, missing) => {
+  test.skipIf(missing)(`ends none of ${CALLS} calls${title(missing)}`, async () => {
+    const limits = { memoryBytes: 192 * MIB };
+    const { url } = await startOne({
+      path: process.env.PATH,
+      pools: { pipeline: { maxChildren: 1, reuse: true, limits } },
+    });
+    const fn = { runtime, source, args: [4 * MIB, 10 * MIB] };
+    const uses: unknown[] = [];
+    for (let call = 0; call < CALLS; call++)
+      uses.push(
+        lastOf(await callEvents(url, "/pools/pipeline/call", { function: fn }), "result").value,
+      );
+    // Each process served several calls, and was replaced before one of them could die.
+    const mostUses = Math.max(...(uses as number[]));
+    expect([mostUses > 2, mostUses * 4 < 192]).toEqual([true, true]);
   });
 });

@@ -229,6 +229,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       exited,
       usedMs: () => undefined,
       isAlone: () => true,
+      holds: () => false,
       signal: async () => end(),
       kill: end,
     }),

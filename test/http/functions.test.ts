@@ -154,9 +154,9 @@ describe("failures", () => {
   });
 
   test.each<[string, RegExp]>([
-    ["(a, b => a", /does not parse/],
-    ["function {", /does not parse/],
-    ["return 1", /does not parse/],
+    ["(a, b => a", /does not parse: .* \(line 1, column 11\)\n {2}\(a, b => a\n {12}\^$/],
+    ["function {", /does not parse: Unexpected token '\{' \(line 1, column 10\)/],
+    ["return 1", /does not parse: Unexpected token 'return' \(line 1, column 1\)/],
     ["1 + 1", /expected one function expression; got a number/],
     ["'text'", /expected one function expression; got a string/],
     ["null", /expected one function expression; got null/],
@@ -183,6 +183,11 @@ describe("failures", () => {
       "() => ({ 'a b': new URL('http://127.0.0.1') })",
       /value\["a b"\] is an instance of URL, which/,
     ],
+    ["function* () { yield 1 }", /value is an instance of Generator: send an array of its items/],
+    ["() => ({ a: [async function* () {}()] })", /value\.a\[0\] is an instance of AsyncGenerator/],
+    ["function () { return arguments }", /an instance of Arguments: send an array/],
+    ["() => Math", /an instance of Math: send a plain object/],
+    ["() => ({ [Symbol('s')]: 1 })", /an object with the key Symbol\(s\)/],
     ["() => new Error('e')", /an instance of Error: send a plain object/],
     ["() => new (class Point {})()", /an instance of Point: send a plain object/],
     ["() => [Promise.resolve(1)]", /value\[0\] is an instance of Promise: await it/],
@@ -197,10 +202,13 @@ describe("failures", () => {
       "() => require('node:vm').runInNewContext('[new Date()]')",
       /value\[0\] is an instance of Date/,
     ],
-    ["() => ({ toJSON() { throw new Error('no JSON') } })", /value\.toJSON is a function/],
+    [
+      "() => ({ toJSON() { throw new Error('no JSON') } })",
+      /value is an object whose toJSON would replace it: send what/,
+    ],
     [
       "() => Object.defineProperty({}, 'toJSON', { value() { throw new Error('no JSON') } })",
-      /reading it threw Error: no JSON/,
+      /value is an object whose toJSON would replace it/,
     ],
     ["() => ({ get a() { throw new Error('no a') } })", /reading it threw Error: no a/],
     ["() => ({ get a() { throw null } })", /reading it threw null/],

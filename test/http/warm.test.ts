@@ -104,6 +104,24 @@ describe("reuse", () => {
     expect(await Promise.all([1, 2, 3].map(() => valueFrom(both)))).toEqual([1, 1, 1]);
   });
 
+  test("a process is replaced after its uses", async () => {
+    const { valueFrom } = await start({ reuse: { maxUses: 2 } });
+    const marks = [];
+    for (let call = 0; call < 5; call++) marks.push(await valueFrom(MARK));
+    expect(marks).toEqual([1, 2, 1, 2, 1]);
+  });
+
+  test("a process that holds more than its share after a call is replaced", async (context) => {
+    context.skip(hostileMissing !== undefined, hostileMissing);
+    const { valueFrom } = await start({
+      reuse: { maxMemoryShare: 0.5 },
+      limits: { memoryBytes: 200_000_000 },
+    });
+    expect([await valueFrom(MARK), await valueFrom(MARK)]).toEqual([1, 2]);
+    await valueFrom("() => { globalThis.kept = Buffer.alloc(1e8, 1) }");
+    expect(await valueFrom(MARK)).toBe(1);
+  });
+
   test("is announced in the log", async () => {
     const lines: string[] = [];
     await start({ reuse: true }, { log: (level, message) => lines.push(`${level} ${message}`) });

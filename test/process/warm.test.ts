@@ -19,8 +19,22 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** The runtimes of a pool, closed with the test; and a call in it. */
-async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
+/** Processes that are never replaced. */
+const reusing = (maxIdle: number) => ({
+  maxIdle,
+  maxUses: Number.POSITIVE_INFINITY,
+  maxMemoryBytes: Number.POSITIVE_INFINITY,
+});
+
+/**
+ * The runtimes of a pool, closed with the test; and a call in it.
+ *
+ * @param reuse the number of processes that wait for further calls.
+ */
+async function open({
+  reuse,
+  ...options
+}: Pick<RuntimeRegistryOptions, "warm"> & { reuse?: number }) {
   const sandbox = openSandbox();
   const how = confinement();
   const runtimes = await RuntimeRegistry.open({
@@ -29,6 +43,7 @@ async function open(options: Pick<RuntimeRegistryOptions, "warm" | "reuse">) {
     path: process.env.PATH ?? "",
     configured: {},
     startQueue: new StartQueue(),
+    reuse: reuse === undefined ? undefined : reusing(reuse),
     ...options,
   });
   onTestFinished(() => runtimes.close());

@@ -29,6 +29,7 @@ function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
     }),
     usedMs: () => undefined,
     isAlone: () => true,
+    holds: () => false,
     signal: async () => {},
     kill() {
       killed = true;

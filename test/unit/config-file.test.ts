@@ -155,7 +155,7 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    reuse: often",
-      'f.yaml:4: pools.a.reuse: expected true or false; got "often"',
+      'f.yaml:4: pools.a.reuse: expected true, false, or {maxUses, maxMemoryShare}; got "often"',
     ],
     ["runtimes: ruby", 'f.yaml:1: runtimes: expected values by name; got "ruby"'],
     [
@@ -203,7 +203,7 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    reuse: 1",
-      "f.yaml:4: pools.a.reuse: expected true or false; got 1",
+      "f.yaml:4: pools.a.reuse: expected true, false, or {maxUses, maxMemoryShare}; got 1",
     ],
     ["runtimes: []", "f.yaml:1: runtimes: expected values by name; got []"],
     [

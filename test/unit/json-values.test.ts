@@ -3,10 +3,22 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_NESTING } from "../../openapi/schemas/values.ts";
 import { flawIn } from "../../sdk/typescript/json-values.ts";
-import { valueReport } from "../../server/runtimes/runners/javascript/values.ts";
+import { encodeValue } from "../../server/runtimes/runners/javascript/values.ts";
 
 class Point {}
 class Own extends Map {}
+class Bare extends null {}
+class List extends Array {}
+function argumentsOf(..._: unknown[]) {
+  // biome-ignore lint/complexity/noArguments: the object itself is the value.
+  return arguments;
+}
+function* count() {
+  yield 1;
+}
+async function* feed() {
+  yield 1;
+}
 const DEVALUE = 'which encoding: "devalue" carries';
 const nested = (levels: number) => {
   let value: unknown = 1;
@@ -31,6 +43,8 @@ describe("a value that JSON carries", () => {
     ["an object of another realm", runInNewContext("({ a: [{}] })")],
     ["a part that occurs twice", [shared, { shared }, shared]],
     ["a proxy", new Proxy([{ a: 1 }], {})],
+    ["the result of a match, without what it has beside its items", "abc".match(/b/)],
+    ["an object with a hidden property", Object.defineProperty({}, "a", { value: 1 })],
     ["as many levels as a member takes", nested(MAX_NESTING)],
   ])("%s", (_, value) => {
     expect(flawIn(value, "value")).toBeUndefined();
@@ -68,7 +82,25 @@ describe("a flaw", () => {
     [new URL("http://127.0.0.1"), `value is an instance of URL, ${DEVALUE}`],
     [runInNewContext("new Set()"), `value is an instance of Set, ${DEVALUE}`],
     [new Point(), "value is an instance of Point: send a plain object instead"],
-    [Object.create({ a: 1 }), "value is an instance of Object: send a plain object instead"],
+    [Object.create({ a: 1 }), "value is an instance of a class: send a plain object instead"],
+    [Object.create(Bare.prototype), "value is an instance of Bare: send a plain object instead"],
+    [Math, "value is an instance of Math: send a plain object instead"],
+    [argumentsOf(1), "value is an instance of Arguments: send an array of its items instead"],
+    [new List(), "value is an instance of List: send an array of its items instead"],
+    [count(), "value is an instance of Generator: send an array of its items instead"],
+    [
+      { rows: [feed()] },
+      "value.rows[0] is an instance of AsyncGenerator: send an array of its items instead",
+    ],
+    [[1].values(), "value is an instance of Iterator: send an array of its items instead"],
+    [
+      { [Symbol("s")]: 1, a: 1 },
+      "value is an object with the key Symbol(s): use text as a key instead",
+    ],
+    [
+      [{ toJSON: () => 1 }],
+      "value[0] is an object whose toJSON would replace it: send what toJSON returns instead",
+    ],
     [new (class {})(), "value is an instance of a class: send a plain object instead"],
     [new TypeError("e"), "value is an instance of TypeError: send a plain object instead"],
     [Promise.resolve(), "value is an instance of Promise: await it"],
@@ -84,7 +116,7 @@ describe("a flaw", () => {
 
   test("that devalue carries is really carried", () => {
     for (const value of [1n, new Date(0), new Map(), new URL("http://127.0.0.1"), /a/, cycle])
-      expect(valueReport(value, "devalue")).toMatchObject({ kind: "returned" });
+      expect(encodeValue(value, "devalue")).toMatchObject({ json: expect.any(String) });
   });
 });
 
@@ -101,16 +133,16 @@ describe("the report of a value", () => {
     [
       "a hidden toJSON",
       Object.defineProperty({}, "toJSON", { value: () => undefined }),
-      /it has none/,
+      /value is an object whose toJSON would replace it/,
     ],
   ])("of %s is an error", (_, value, message) => {
-    expect(valueReport(value, "json")).toMatchObject({
+    expect(encodeValue(value, "json")).toMatchObject({
       kind: "threw",
       error: { name: "TypeError", message: expect.stringMatching(message) },
     });
   });
 
   test("of undefined is null", () => {
-    expect(valueReport(undefined, "json")).toEqual({ kind: "returned", value: null });
+    expect(encodeValue(undefined, "json")).toEqual({ json: "null" });
   });
 });

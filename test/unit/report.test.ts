@@ -1,5 +1,6 @@
 /** Reads reports of runners, which a function may have forged. */
 import { describe, expect, test } from "vitest";
+import type { FunctionError } from "../../openapi/errors.ts";
 import type { Job } from "../../server/runtimes/functions/messages.ts";
 import {
   outcomeOfReport,
@@ -61,6 +62,19 @@ describe("an outcome", () => {
 
   test("names the encoding of a value by devalue", () => {
     expect(outcomeOfReport(report, "devalue")).toMatchObject({ encoding: "devalue" });
+  });
+
+  test("has an error with those behind it, within bounds", () => {
+    let error: FunctionError = { name: "E", message: "0", errors: [] };
+    for (let level = 1; level < 100; level++)
+      error = { name: "E", message: `${level}`, stack: "s".repeat(9_000), cause: error };
+    const many = Array.from({ length: 10_000 }, () => error);
+    const { value: _, ...rest } = { ...report, kind: "threw" as const, detail: "E: all" };
+    const outcome = outcomeOfReport({ ...rest, error: { ...error, errors: many } }, "json");
+    const text = JSON.stringify(outcome);
+    expect(outcome).toMatchObject({ kind: "threw", error: { message: "99" } });
+    expect(outcome).toMatchObject({ detail: expect.stringMatching(/^E: all.*; caused by E: 98/) });
+    expect([text.match(/"name"/g)?.length, text.length < 45_000]).toEqual([5, true]);
   });
 
   test("of a malformed report is a crash; of one too long, or nested too deep, an error", () => {

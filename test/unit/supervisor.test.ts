@@ -48,6 +48,7 @@ function open() {
           exited: promise,
           usedMs: () => undefined,
           isAlone: () => true,
+          holds: () => false,
           signal: async () => {},
           kill: () => ends.at(-1)?.(),
         };

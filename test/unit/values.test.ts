@@ -17,6 +17,10 @@ const result = (value: unknown): NumberedEvent => ({
   ...ending,
 });
 
+function* count() {
+  yield 1;
+}
+
 async function* from(...events: NumberedEvent[]) {
   yield* events;
 }
@@ -50,11 +54,17 @@ describe("arguments by devalue", () => {
   });
 
   test.each<[string, unknown, RegExp]>([
-    ["a function", { deep: [() => 1] }, /argument 2\.deep\[0\]: Cannot stringify a function/],
-    ["a symbol", Symbol("s"), /argument 2: .*Symbol/],
-    ["an instance of a class", [new (class Point {})()], /argument 2\[0\]: .*non-POJOs/],
-    ["a promise", Promise.resolve(1), /argument 2: .*Promise/],
-    ["a function inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\): /],
+    ["a function", { deep: [() => 1] }, /argument 2\.deep\[0\] is a function: send/],
+    ["a symbol", Symbol("s"), /argument 2 is a symbol: send/],
+    [
+      "an instance of a class",
+      [new (class Point {})()],
+      /argument 2\[0\] is an instance of Point: send/,
+    ],
+    ["a promise", Promise.resolve(1), /argument 2 is an instance of Promise: await it/],
+    ["a generator", { all: count() }, /argument 2\.all is an instance of Generator: send/],
+    ["a symbol as a key", { [Symbol("s")]: 1 }, /argument 2 is refused: .*symbol/],
+    ["a function inside a map", new Map([["k", () => 1]]), /argument 2\.get\("k"\) is a function/],
   ])("refuses %s and says where it is", (_, value, message) => {
     expect(() => encodeArguments([1, value], "devalue")).toThrow(
       expect.objectContaining({ code: "invalid_request", message: expect.stringMatching(message) }),

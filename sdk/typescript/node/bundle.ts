@@ -1,10 +1,13 @@
 /** Bundles a function with all that it imports into one module, which can be sent. */
-import { dirname } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message } from "esbuild";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Bundle, FunctionAt, PoolFunction } from "../functions.ts";
 import { hashOf } from "./hash.ts";
+
+/** 4 MiB of JSON: members take no longer source. */
+const MAX_SOURCE_BYTES = 4 * 1024 * 1024;
 
 /** The options as a parameter, which only a bundle of the default export may leave out. */
 type OptionsOf<K extends string> = K extends "default"
@@ -15,6 +18,9 @@ type OptionsOf<K extends string> = K extends "default"
  * Bundles a module and its dependencies for {@link DistributedPool.call}. Bundle once and call
  * often: the members keep the source, so that later calls send its hash alone. Requires the package
  * `esbuild`, which is not installed with this one.
+ *
+ * The bundle contains a source map without the sources, so that stacks name the files and lines of
+ * the sources. It has no map when it would be too large to be sent with one.
  *
  * @typeParam M the module, whose export gives the types of the arguments and the value. Default:
  *   they are unknown.
@@ -50,6 +56,9 @@ export async function bundle<
     platform: "node",
     target: "node22",
     write: false,
+    outfile: join(dirname(entry), "bundle.mjs"),
+    sourcemap: "external",
+    sourcesContent: false,
     metafile: true,
     logLevel: "silent",
     charset: "utf8",
@@ -62,14 +71,31 @@ export async function bundle<
       { cause: error },
     );
   });
-  const exports = Object.values(built.metafile.outputs)[0]?.exports ?? [];
+  const exports = Object.values(built.metafile.outputs).flatMap((output) => output.exports);
   if (!exports.includes(name))
     throw PoolError.of(
       "invalid_request",
       `expected an export ${name} of ${url}; it has ${exports.join(", ") || "none"}`,
     );
-  const source = built.outputFiles[0]?.text ?? "";
+  const [map = "", code = ""] = built.outputFiles.map(({ text }) => text);
+  const mapped = code + mapComment(map, dirname(entry));
+  const source = Buffer.byteLength(JSON.stringify(mapped)) > MAX_SOURCE_BYTES ? code : mapped;
   return { source, hash: hashOf(source), export: name };
+}
+
+/**
+ * The source map as the last line of a module. Its paths begin at the innermost folder that has all
+ * sources, so that they tell nothing about the folders around it.
+ *
+ * @param folder the one in which the paths of the map begin.
+ */
+function mapComment(text: string, folder: string): string {
+  const map = JSON.parse(text) as { sources: string[] };
+  const above = Math.max(0, ...map.sources.map((path) => path.split("../").length - 1));
+  const root = join(folder, "../".repeat(above));
+  const sources = map.sources.map((path) => relative(root, join(folder, path)));
+  const json = Buffer.from(JSON.stringify({ ...map, sources })).toString("base64");
+  return `\n//# sourceMappingURL=data:application/json;base64,${json}\n`;
 }
 
 function describe({ text, location }: Message): string {

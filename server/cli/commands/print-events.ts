@@ -1,6 +1,6 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
 import { inspect } from "node:util";
-import { PoolError, type Problem } from "../../../openapi/errors.ts";
+import { type FunctionError, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
 import { checkArguments } from "../../../sdk/typescript/values.ts";
 import { ProgressBar } from "../progress-bar.ts";
@@ -17,13 +17,22 @@ export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promi
   );
 }
 
-/** `dpool: CODE: DETAIL`, and the stack of a function that threw. */
+/** `dpool: CODE: DETAIL`, and the stacks of a function that threw. */
 export function problemText({
   code,
   detail,
   error,
 }: Pick<Problem, "code" | "detail" | "error">): string {
-  return `dpool: ${code}: ${detail}\n${error?.stack ? `${error.stack}\n` : ""}`;
+  return [`dpool: ${code}: ${detail}`, ...(error ? stacksOf(error) : []), ""].join("\n");
+}
+
+/** The stacks of an error and of those behind it. Python's contain those of their causes. */
+function stacksOf({ stack = "", cause, errors = [] }: FunctionError, label = ""): string[] {
+  const behind = [
+    ...(cause && !stack.includes(cause.stack ?? "") ? stacksOf(cause, "caused by ") : []),
+    ...errors.flatMap((each) => stacksOf(each, "with ")),
+  ];
+  return stack === "" ? behind : [label + stack.trimEnd(), ...behind];
 }
 
 /** A value as JSON; a value that only devalue carries, as Node shows it. */

@@ -155,9 +155,11 @@ export interface PoolOptions {
   /**
    * Keep a process for further calls of the same caller and runtime. Weaker isolation: the
    * next call finds the globals and files that a call left, and its changes to the language's
-   * own objects. Default false.
+   * own objects. A process is replaced after 1,000 calls, and when it holds half of its memory
+   * limit after a call. `{maxUses: 100, maxMemoryShare: 0.25}` sets other bounds. Default
+   * false.
    */
-  readonly reuse?: boolean | undefined;
+  readonly reuse?: boolean | PoolReuse | undefined;
   /**
    * Milliseconds without touch with Consul after which the member kills the pool's children
    * and admits none; 0 for never. Default: the member's `fenceMs`.
@@ -195,4 +197,12 @@ export interface PoolLimits {
   readonly artifactBytes?: number | undefined;
   /** The longest `deadlineMs` in milliseconds that a caller may ask for. */
   readonly deadlineMs?: number | undefined;
+}
+
+/** When a process that is kept for further calls is replaced. */
+export interface PoolReuse {
+  /** Calls after which a process is replaced. Default 1000. */
+  readonly maxUses?: number | undefined;
+  /** A process that holds more of its memory limit after a call is replaced. Default 0.5. */
+  readonly maxMemoryShare?: number | undefined;
 }

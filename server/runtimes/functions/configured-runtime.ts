@@ -3,7 +3,7 @@
  * line of JSON from descriptor 3, `{args, context, export?}`, and answers with one line there:
  *
  *     {"value": …}
- *     {"error": {"name", "message", "stack"?}}
+ *     {"error": {"name", "message", "stack"?, "code"?, "cause"?, "errors"?}}
  *
  * Before the answer it may write any number of lines of progress:
  *
@@ -19,7 +19,8 @@ import { exitWithin } from "../../sandbox/exit.ts";
 import { SOURCE_PLACEHOLDER } from "../configured.ts";
 import { contextEnvironment, type Outcome, type Runtime, type Work } from "../runtime.ts";
 import type { Received } from "./channel.ts";
-import { boundedError, messageIn, outcomeOfReport, outcomeWithoutReport } from "./report.ts";
+import { messageIn, outcomeOfReport, outcomeWithoutReport } from "./report.ts";
+import { threw } from "./thrown.ts";
 import { END_TIMEOUT_MS, Worker } from "./worker.ts";
 
 /** The path of the source inside a sandbox. */
@@ -85,11 +86,7 @@ function outcomeOfAnswer(received: Exclude<Received, "ended">): Outcome {
     if (received === "malformed") throw new Error("no JSON");
     const answer = AnswerSchema.parse(messageIn(received));
     if ("value" in answer) return { kind: "returned", value: answer.value };
-    return {
-      kind: "threw",
-      error: boundedError(answer.error),
-      detail: `${answer.error.name}: ${answer.error.message}`,
-    };
+    return threw(answer.error, `${answer.error.name}: ${answer.error.message}`);
   } catch {
     return {
       kind: "crashed",

@@ -51,7 +51,10 @@ export interface ProgressMessage {
 }
 
 /** The end of a job. */
-export type Report = ReportBody & {
+export type Report = ReportBody & ReportRest;
+
+/** The part of a report that each end of a job has. */
+interface ReportRest {
   readonly cpuMs: number;
   readonly maxRssBytes: number;
   /**
@@ -61,7 +64,7 @@ export type Report = ReportBody & {
   readonly marker?: string | undefined;
   /** Whether the call left nothing running that the runner knows of. */
   readonly clean?: boolean | undefined;
-};
+}
 
 export type ReportBody =
   | { readonly kind: "returned"; readonly value: unknown }
@@ -70,5 +73,10 @@ export type ReportBody =
 
 /** The line of a message from the runner. */
 export const lineOf = (message: RunnerMessage): string => JSON.stringify(message);
+
+/** The line of a report with a value, whose JSON is passed on as it is. */
+export function returnedLine(json: string, rest: ReportRest): string {
+  return `${JSON.stringify({ kind: "returned", ...rest }).slice(0, -1)},"value":${json}}`;
+}
 
 export const READY_LINE = lineOf({ kind: "ready" });

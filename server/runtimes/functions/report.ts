@@ -1,6 +1,5 @@
 /** Reads how a job ended from the runner's report, which the function may have forged. */
 import { z } from "zod";
-import { type FunctionError, MAX_DETAIL, shortened } from "../../../openapi/errors.ts";
 import { FunctionErrorSchema } from "../../../openapi/schemas/problem.ts";
 import { MAX_NESTING, nestsAtMost } from "../../../openapi/schemas/values.ts";
 import { RawJson } from "../../../sdk/typescript/http/raw-json.ts";
@@ -8,6 +7,7 @@ import type { Exit } from "../../sandbox/sandbox.ts";
 import { notStarted, type Outcome, type StartedWork } from "../runtime.ts";
 import { MAX_LINE_BYTES, type Received } from "./channel.ts";
 import type { Job, Report } from "./messages.ts";
+import { threw } from "./thrown.ts";
 
 const common = {
   cpuMs: z.number().min(0),
@@ -26,9 +26,6 @@ const ReportSchema = z.discriminatedUnion("kind", [
 
 /** A report, or the reason why the line is none. */
 export type ReadReport = Report | "malformed" | "too long" | "too deep";
-
-/** The most characters of what a function throws. */
-const MAX_ERROR = { name: 255, message: MAX_DETAIL, stack: 2 * MAX_DETAIL };
 
 export function readReport(received: Exclude<Received, "ended">, { marker }: Job): ReadReport {
   if (typeof received === "string") return received;
@@ -55,23 +52,15 @@ export function outcomeOfReport(
   const isRaw = rest.kind === "returned" && rest.value instanceof RawJson;
   if (rest.kind === "returned" && !isRaw && !nestsAtMost(rest.value, MAX_NESTING)) return tooDeep();
   const usage = { cpuMs, maxRssBytes };
+  if (rest.kind === "threw") return { ...threw(rest.error, rest.detail), usage };
   return rest.kind === "returned" && encoding === "devalue"
     ? { ...rest, encoding, usage }
-    : { ...(rest.kind === "threw" ? { ...rest, error: boundedError(rest.error) } : rest), usage };
+    : { ...rest, usage };
 }
 
 /** The message in a line. @throws {SyntaxError} for a line that is no JSON. */
 export function messageIn(received: Exclude<Received, string>): unknown {
   return "line" in received ? JSON.parse(received.line) : received.message;
-}
-
-/** An error without what is beyond the bounds of its texts. */
-export function boundedError({ name, message, stack }: FunctionError): FunctionError {
-  return {
-    name: shortened(name, MAX_ERROR.name),
-    message: shortened(message, MAX_ERROR.message),
-    ...(stack !== undefined && { stack: shortened(stack, MAX_ERROR.stack) }),
-  };
 }
 
 function tooDeep(): Outcome {

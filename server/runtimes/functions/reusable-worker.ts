@@ -49,6 +49,7 @@ export class ReusableWorker {
   readonly #stdout: OutputSplitter;
   readonly #stderr: OutputSplitter;
   #isCalling = false;
+  #uses = 0;
   /** Processor time when the process was first checked after its last call. */
   #restedMs: number | undefined;
   /** Whether an event, such as a signal or stray output, keeps the process from another call. */
@@ -72,6 +73,11 @@ export class ReusableWorker {
     });
   }
 
+  /** The number of calls so far. */
+  get uses(): number {
+    return this.#uses;
+  }
+
   /**
    * Whether the call before left nothing running, neither a process nor a thread that takes
    * processor time. The runner inside cannot judge this, because the function may have changed it.
@@ -92,6 +98,7 @@ export class ReusableWorker {
     const job = createJob(work, marker);
     const usedMs = process.usedMs() ?? 0;
     this.#isCalling = true;
+    this.#uses += 1;
     const [stdout, stderr] = [this.#stdout.next(marker), this.#stderr.next(marker)];
     this.#worker.channel.send(job);
     const accepted = Promise.withResolvers<boolean>();

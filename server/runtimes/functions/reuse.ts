@@ -13,9 +13,18 @@ const IDLE_MS = 60_000;
 /** A waiting process is checked this often for work that a call left in it. */
 const CHECK_MS = 500;
 
+export interface ReuseOptions {
+  /** The number of waiting processes. Beyond it, the one that waits longest is evicted. */
+  readonly maxIdle: number;
+  /** The number of calls after which a process is replaced. */
+  readonly maxUses: number;
+  /** The memory in bytes beyond which a process takes no further call, and is replaced. */
+  readonly maxMemoryBytes: number;
+}
+
 /** The processes of one pool that wait for a further call, by runtime and caller. */
 export class ReusePool {
-  readonly #max: number;
+  readonly #options: ReuseOptions;
   /** The waiting processes, in the order in which they began to wait. */
   readonly #idle = new Map<
     ReusableWorker,
@@ -25,9 +34,8 @@ export class ReusePool {
   #closed = false;
   #checking: NodeJS.Timeout | undefined;
 
-  /** @param max number of waiting processes. Beyond it, the one that waits longest is evicted. */
-  constructor(max: number) {
-    this.#max = max;
+  constructor(options: ReuseOptions) {
+    this.#options = options;
   }
 
   get idle(): number {
@@ -67,13 +75,20 @@ export class ReusePool {
     return reusable;
   }
 
-  /** @returns whether the process waits for a further call. */
+  /**
+   * @returns whether the call is over as it is, although its process may be evicted. Otherwise the
+   *   call ends with its process.
+   */
   #keep(key: string, worker: ReusableWorker): boolean {
     if (this.#closed) return false;
+    if (this.#isSpent(worker)) {
+      this.#evict(worker);
+      return true;
+    }
     this.#idle.set(worker, { key, timer: setTimeout(() => this.#evict(worker), IDLE_MS).unref() });
     this.#checking ??= setInterval(() => this.#check(), CHECK_MS).unref();
     const [longest] = this.#idle.keys();
-    if (this.#idle.size > this.#max && longest) this.#evict(longest);
+    if (this.#idle.size > this.#options.maxIdle && longest) this.#evict(longest);
     return true;
   }
 
@@ -82,9 +97,19 @@ export class ReusePool {
     this.#idle.delete(worker);
   }
 
-  /** Ends the waiting processes in which a call left work, which would run without a slot. */
+  /**
+   * Whether a process is to be replaced, so that a call does not die of the memory that others have
+   * left in its process.
+   */
+  #isSpent({ uses, process }: ReusableWorker): boolean {
+    const { maxUses, maxMemoryBytes } = this.#options;
+    return uses >= maxUses || process.holds(maxMemoryBytes);
+  }
+
+  /** Ends the waiting processes that have grown, or do work, which would run without a slot. */
   #check(): void {
-    for (const worker of this.#idle.keys()) if (!worker.isResting()) this.#evict(worker);
+    for (const worker of this.#idle.keys())
+      if (!worker.isResting() || this.#isSpent(worker)) this.#evict(worker);
     if (this.#idle.size > 0) return;
     clearInterval(this.#checking);
     this.#checking = undefined;

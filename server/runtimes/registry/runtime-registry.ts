@@ -13,7 +13,7 @@ import type { ConfiguredRuntimes } from "../configured.ts";
 import type { Definition } from "../definition.ts";
 import { configuredRuntime } from "../functions/configured-runtime.ts";
 import { FunctionRuntime } from "../functions/function-runtime.ts";
-import { ReusePool } from "../functions/reuse.ts";
+import { type ReuseOptions, ReusePool } from "../functions/reuse.ts";
 import type { StartQueue } from "../functions/start-queue.ts";
 import { node } from "../node.ts";
 import { python } from "../python.ts";
@@ -33,8 +33,8 @@ export interface RuntimeRegistryOptions {
   readonly tasks?: Tasks;
   /** The number of processes that wait for a call, by runtime. Default: none. */
   readonly warm?: Readonly<Record<string, number>>;
-  /** The number of processes that wait for further calls of their caller. Default: none. */
-  readonly reuse?: number | undefined;
+  /** The processes that wait for further calls of their caller. Default: none. */
+  readonly reuse?: ReuseOptions | undefined;
   /** The member's queue of starts. */
   readonly startQueue: StartQueue;
   readonly log?: (message: string) => void;

@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 // Imported as a whole, because Bun lacks a function that only Node uses.
 import * as modules from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as vm from "node:vm";
 import type { Job } from "../../functions/messages.ts";
+import { SOURCE_FOLDER, useSourceMap } from "./source-map.ts";
+import { type Form, faultOf, UNSUPPORTED_TYPES } from "./syntax.ts";
 
 type Fn = (...args: unknown[]) => unknown;
 type Module = Readonly<Record<string, unknown>>;
@@ -29,16 +30,11 @@ export async function load({
   export: name,
 }: Pick<Job, "source" | "file" | "export">): Promise<Fn> {
   if (file !== undefined) return exportOf(await importFile(file), name ?? "default", file);
-  if (name !== undefined) {
-    const module = IS_BUN
-      ? importSource("function.ts", source)
-      : importSource("function.mjs", javascriptOf(source, parseModule));
-    return exportOf(await module, name, "function.source");
-  }
-  const expression = `(${source}\n)`;
+  if (name !== undefined)
+    return exportOf(await importSource(source, "module"), name, "function.source");
   const value = IS_BUN
-    ? (await importSource("function.ts", `export default ${expression}`)).default
-    : scriptOf(javascriptOf(expression, scriptOf)).runInThisContext();
+    ? (await importSource(source, "expression")).default
+    : scriptOf(javascriptOf(source, "expression")).runInThisContext();
   return expectFunction(value, "function.source: expected one function expression");
 }
 
@@ -46,27 +42,42 @@ function importFile(file: string): Promise<Module> {
   return import(pathToFileURL(file).href) as Promise<Module>;
 }
 
-async function importSource(name: string, source: string): Promise<Module> {
-  const folder = mkdtempSync(join(tmpdir(), "function-"));
+/** Imports a source from a file that exists for this moment only. */
+async function importSource(source: string, form: Form): Promise<Module> {
+  const folder = mkdtempSync(SOURCE_FOLDER);
   try {
-    const file = join(folder, name);
-    writeFileSync(file, source);
+    const file = join(folder, IS_BUN ? "function.ts" : "function.mjs");
+    const text = IS_BUN ? typescriptOf(source, form) : javascriptOf(source, form);
+    writeFileSync(file, text);
+    useSourceMap(text);
     return await importFile(file);
   } catch (error) {
-    const { position } = error as { position?: { line?: unknown; file?: unknown } | null };
-    const isOwn =
-      IS_BUN &&
-      (error as Error).name === "BuildMessage" &&
-      String(position?.file).startsWith(folder);
-    throw isOwn
-      ? new InvalidSource(
-          `function.source does not parse: ${(error as Error).message} (line ${position?.line})`,
-        )
-      : error;
+    throw isOfBuild(error, folder) ? doesNotParse(source, form) : error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+const typescriptOf = (source: string, form: Form) =>
+  form === "module" ? source : `export default (${source}\n)`;
+
+/** An error, or several, of Bun's parser. */
+interface BuildError {
+  readonly name: string;
+  readonly position?: { readonly file: unknown } | null;
+  readonly errors?: readonly BuildError[];
+}
+
+/** Whether Bun could not parse a file of the folder, rather than one that this imports. */
+function isOfBuild(error: unknown, folder: string): boolean {
+  if (!IS_BUN || !(error instanceof Error)) return false;
+  const { name, position, errors } = error as BuildError;
+  if (Array.isArray(errors)) return errors.some((each) => isOfBuild(each, folder));
+  return name === "BuildMessage" && String(position?.file).startsWith(folder);
+}
+
+const doesNotParse = (source: string, form: Form) =>
+  new InvalidSource(`function.source does not parse: ${faultOf(source, form)}`);
 
 /** A script of one expression. Column -1 makes up for the parenthesis before the expression. */
 function scriptOf(text: string): vm.Script {
@@ -77,44 +88,40 @@ function scriptOf(text: string): vm.Script {
   });
 }
 
-function parseModule(text: string): void {
-  new vm.SourceTextModule(text);
-}
+const PARSERS: Readonly<Record<Form, (text: string) => unknown>> = {
+  expression: scriptOf,
+  module: (text) => new vm.SourceTextModule(text),
+};
 
 /**
  * A source as JavaScript: the source itself where it parses, or else without its types. Blanks
- * replace the types, so that lines and columns stay.
+ * replace the types, so that lines and columns stay. An expression is in parentheses.
  */
-function javascriptOf(source: string, parse: (text: string) => void): string {
+function javascriptOf(source: string, form: Form): string {
+  const text = form === "module" ? source : `(${source}\n)`;
+  const parse = PARSERS[form];
+  if (parses(text, parse)) return text;
   try {
-    parse(source);
-    return source;
+    const stripped = modules.stripTypeScriptTypes(text);
+    if (parses(stripped, parse)) return stripped;
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    let stripped: string;
-    try {
-      stripped = modules.stripTypeScriptTypes(source);
-      parse(stripped);
-    } catch (reason) {
-      if ((reason as { code?: unknown }).code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
-        const { message } = reason as Error;
-        throw new InvalidSource(
-          `function.source: its types cannot be stripped: ${message}${lineIn(reason)}; ` +
-            "runtime bun takes all of TypeScript",
-        );
-      }
+    if ((error as NodeJS.ErrnoException).code === UNSUPPORTED_TYPES)
       throw new InvalidSource(
-        `function.source does not parse: ${error.message}${lineIn(error) || lineIn(reason)}`,
+        "function.source: its types cannot be stripped; runtime bun takes all of TypeScript: " +
+          faultOf(source, form),
       );
-    }
-    return stripped;
   }
+  throw doesNotParse(source, form);
 }
 
-/** The line number with which a parser's stack begins, as text in parentheses. */
-function lineIn(error: unknown): string {
-  const line = /^\S*:(\d+)\n/.exec(String((error as Error).stack))?.[1];
-  return line === undefined ? "" : ` (line ${line})`;
+function parses(text: string, parse: (text: string) => unknown): boolean {
+  try {
+    parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }
 
 function exportOf(module: Module, name: string, where: string): Fn {

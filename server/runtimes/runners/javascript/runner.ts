@@ -8,13 +8,14 @@ import {
   type Job,
   lineOf,
   READY_LINE,
-  type ReportBody,
+  returnedLine,
   type ServerMessage,
 } from "../../functions/messages.ts";
 import { readLines, writeAll, writeLine } from "./channel.ts";
+import { errorReport } from "./errors.ts";
 import { InvalidSource, load } from "./load.ts";
 import { ProgressReporter } from "./progress.ts";
-import { argumentsOf, errorReport, valueReport } from "./values.ts";
+import { argumentsOf, type Encoded, encodeValue } from "./values.ts";
 
 /** The job that is running. */
 let current:
@@ -41,21 +42,22 @@ function usedMs(): number {
  * Reports the end of the job. Then ends the process, and all that the function left running, unless
  * the process stays for another job.
  *
+ * @param body the error, or the value as JSON, which would take long to parse and write again.
  * @param hasFinished whether the function returned or threw by itself.
  */
-function report(body: ReportBody, hasFinished = true): void {
+function report(body: Encoded, hasFinished = true): void {
   if (!current) return;
   const { job, progress, usedMs: before } = current;
   progress.end();
   const stays = job.marker !== undefined;
   // A process of one job also counts its own start.
   const cpuMs = usedMs() - (stays ? before : 0);
-  const line = lineOf({
-    ...body,
+  const usage = {
     cpuMs,
     maxRssBytes: process.resourceUsage().maxRSS * 1_024,
     ...(stays ? { marker: job.marker, clean: hasFinished && countLeaks() <= idleResources } : {}),
-  });
+  };
+  const line = "json" in body ? returnedLine(body.json, usage) : lineOf({ ...body, ...usage });
   current = undefined;
   if (job.marker !== undefined) for (const fd of [1, 2]) writeAll(fd, job.marker);
   writeLine(line);
@@ -71,13 +73,13 @@ async function run(job: Job): Promise<void> {
   current = { job, stop, progress, usedMs: usedMs() };
   const own = current;
   /** Ignores a function that runs on after an error in one of its timers, which was reported. */
-  const reportOnce = (body: ReportBody) => {
+  const reportOnce = (body: Encoded) => {
     if (current === own) report(body);
   };
   try {
     Object.assign(process.env, job.env);
     const fn = await load(job);
-    if (job.loadOnly) return reportOnce({ kind: "returned", value: null });
+    if (job.loadOnly) return reportOnce({ json: "null" });
     let args: unknown[];
     try {
       args = argumentsOf(job);
@@ -89,7 +91,7 @@ async function run(job: Job): Promise<void> {
     const context = { ...job.context, signal: stop.signal, progress: progress.progress };
     // `length` counts the parameters before the first one that has a default or is a rest.
     const value = await (fn.length > args.length ? fn(...args, context) : fn(...args));
-    reportOnce(valueReport(value, job.encoding));
+    reportOnce(encodeValue(value, job.encoding));
   } catch (error) {
     reportOnce(
       error instanceof InvalidSource
@@ -134,6 +136,6 @@ const listener = await readLines(onLine, () => {
   if (!current) process.exit(0);
 });
 // The first call is slow: it happens here, before a caller waits. In Bun it would write a file.
-if (process.versions.bun === undefined) valueReport((await load({ source: "() => 1" }))(), "json");
+if (process.versions.bun === undefined) encodeValue((await load({ source: "() => 1" }))(), "json");
 idleResources = countLeaks();
 writeLine(READY_LINE);

@@ -1,7 +1,8 @@
-/** Decodes a function's arguments, and encodes its value or error into a report. */
-import { stringify, unflatten } from "devalue";
-import { flawIn } from "../../../../sdk/typescript/json-values.ts";
+/** Decodes a function's arguments, and encodes its value into a report. */
+import { DevalueError, stringify, unflatten } from "devalue";
+import { flawForDevalue, flawIn } from "../../../../sdk/typescript/json-values.ts";
 import type { Job, ReportBody } from "../../functions/messages.ts";
+import { textOf } from "./errors.ts";
 
 /** The arguments of a job. @throws {Error} for arguments that are not in the job's encoding. */
 export function argumentsOf({ args, encoding }: Job): unknown[] {
@@ -12,19 +13,22 @@ export function argumentsOf({ args, encoding }: Job): unknown[] {
   return values;
 }
 
-/** The report of a returned value. A value that the encoding would change or lose is an error. */
-export function valueReport(value: unknown, encoding: Job["encoding"]): ReportBody {
+/** A value as JSON text, or the report that it cannot travel. */
+export type Encoded = { readonly json: string } | ReportBody;
+
+/** Encodes a value. One that the encoding would change or lose is an error. */
+export function encodeValue(value: unknown, encoding: Job["encoding"]): Encoded {
   try {
-    if (encoding === "devalue") return { kind: "returned", value: JSON.parse(stringify(value)) };
+    if (encoding === "devalue") return { json: stringify(value) };
     const flaw = flawIn(value ?? null, "value");
     const json = flaw === undefined ? JSON.stringify(value ?? null) : undefined;
-    if (json !== undefined) return { kind: "returned", value: JSON.parse(json) };
+    if (json !== undefined) return { json };
     return cannotTravel(`expected a value that JSON can carry; ${flaw ?? "it has none"}`);
   } catch (error) {
-    const { path, name, message } = (error ?? {}) as Record<string, unknown>;
-    if (name === "DevalueError")
-      return cannotTravel(`expected a value that devalue can carry; value${path}: ${message}`);
-    return cannotTravel(`expected a value that can be read; reading it threw ${textOf(error)}`);
+    if (!(error instanceof DevalueError))
+      return cannotTravel(`expected a value that can be read; reading it threw ${textOf(error)}`);
+    const flaw = flawForDevalue(error.value) ?? `refused: ${error.message}`;
+    return cannotTravel(`expected a value that devalue can carry; value${error.path} is ${flaw}`);
   }
 }
 
@@ -33,35 +37,5 @@ function cannotTravel(message: string): ReportBody {
     kind: "threw",
     error: { name: "TypeError", message },
     detail: `the function returned what cannot travel: ${message}`,
-  };
-}
-
-/** A thrown value as text, whose conversion may throw again. */
-function textOf(thrown: unknown): string {
-  try {
-    return String(thrown);
-  } catch {
-    return "a value without a text";
-  }
-}
-
-/** The report of a thrown value. */
-export function errorReport(thrown: unknown): ReportBody {
-  const isError = thrown instanceof Error;
-  const name = isError ? String(thrown.name) : "Error";
-  const message = isError ? String(thrown.message) : String(thrown);
-  const unknownName =
-    isError && thrown instanceof ReferenceError
-      ? /^(?:Can't find variable: (\S+)|(\S+) is not defined)$/.exec(message)
-      : undefined;
-  const hint = unknownName
-    ? " (functions travel as source and see only what is passed to them: " +
-      `if ${unknownName[1] ?? unknownName[2]} is a variable of yours, pass it as an argument)`
-    : "";
-  const stack = isError && typeof thrown.stack === "string" ? thrown.stack : undefined;
-  return {
-    kind: "threw",
-    error: { name, message, ...(stack === undefined ? {} : { stack }) },
-    detail: `${name}: ${message}${hint}`,
   };
 }

@@ -6,12 +6,14 @@ server/runtimes/functions/messages.ts describes the messages.
 
 import ast
 import asyncio
+import errno
 import inspect
 import json
 import linecache
 import math
 import os
 import queue
+import re
 import resource
 import signal
 import sys
@@ -32,6 +34,11 @@ sys.setrecursionlimit(sys.getrecursionlimit() + MAX_NESTING)
 PROGRESS_PAUSE = 0.05
 # 200 characters: the server shows no more of a message.
 MAX_MESSAGE = 200
+# 16 errors, and 20,000 characters of each text: the server keeps no more.
+MAX_ERRORS = 16
+MAX_TEXT = 20_000
+# A long line is shown from 60 characters before a fault to 60 behind it.
+SHOWN = 60
 
 
 class Signal:
@@ -118,6 +125,18 @@ class InvalidSource(Exception):
     """The source does not parse or is not a function. The message is for the caller."""
 
 
+def fault_of(error, source):
+    """What is wrong, with the line, the column and the text of the line."""
+    lines = source.splitlines() or [""]
+    row = min(max(error.lineno or 1, 1), len(lines))
+    text = lines[row - 1].rstrip()
+    at = min(max((error.offset or 1) - 1, 0), len(text))
+    start = max(0, at - SHOWN)
+    blanks = re.sub(r"[^\t]", " ", text[start:at])
+    place = f"(line {row}, column {at + 1})"
+    return f"{error.msg} {place}\n  {text[start : at + SHOWN]}\n  {blanks}^"
+
+
 def function_of(job):
     """The function that a job names.
 
@@ -138,10 +157,9 @@ def function_of(job):
             expression = compile(ast.Expression(tree.body[0].value), filename, "eval")
         code = compile(tree, filename, "exec")
     except SyntaxError as error:
-        message = f"the source does not parse: {error.msg} (line {error.lineno})"
-        raise InvalidSource(message) from error
+        raise InvalidSource(f"{where} does not parse: {fault_of(error, source)}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise InvalidSource(f"the source does not parse: {error}") from error
+        raise InvalidSource(f"{where} does not parse: {error}") from error
     module = types.ModuleType("function")
     module.__file__ = filename
     sys.modules["function"] = module
@@ -192,7 +210,7 @@ def instead_of(value):
         return "its isoformat()"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "text, such as base64"
-    if isinstance(value, (set, frozenset)) or hasattr(value, "__next__"):
+    if hasattr(value, "__iter__") or hasattr(value, "__aiter__"):
         return "a list"
     return "a dict, a list, text or a number"
 
@@ -251,32 +269,109 @@ def flaw_in(value):
     return flaw and f"value{path} is {flaw}"
 
 
+def json_of(value):
+    """The JSON of a value, where a quick look finds no flaw; None otherwise.
+
+    A cycle, `nan` and an instance of another class have no JSON.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except Exception:  # pylint: disable=broad-except
+        return None
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        deeper = []
+        for item in level:
+            kind = type(item)
+            if kind is str or kind is float or kind is bool or item is None:
+                continue
+            if kind is int:
+                if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
+                    return None
+            elif kind is dict:
+                for key in item:
+                    if type(key) is not str:
+                        return None
+                deeper.extend(item.values())
+            elif kind is list or kind is tuple:
+                deeper.extend(item)
+            else:
+                return None
+        if not deeper:
+            return text
+        level = deeper
+    return None
+
+
 def value_report(value):
-    """The report of a returned value. A value that JSON would change or lose is an error."""
-    flaw = flaw_in(value)
+    """The report of a returned value, with its JSON. One that JSON would change is an error."""
+    text = json_of(value)
+    flaw = None if text is not None else flaw_in(value)
     if flaw is None:
-        return {"kind": "returned", "value": json.loads(json.dumps(value, allow_nan=False))}
+        return {"kind": "returned"}, text or json.dumps(value, allow_nan=False)
     message = f"expected a value that JSON can carry; {flaw}"
     return {
         "kind": "threw",
         "error": {"name": "TypeError", "message": message},
         "detail": f"the function returned what cannot travel: {message}",
+    }, None
+
+
+def text_of(value):
+    """A value as text, whose conversion may fail."""
+    try:
+        return str(value)[:MAX_TEXT]
+    except Exception:  # pylint: disable=broad-except
+        return "a value without a text"
+
+
+def code_of(error):
+    """The code of an exception, such as ECONNREFUSED; None where it has none."""
+    code = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if isinstance(code, int):
+        return errno.errorcode.get(code, str(code))
+    code = getattr(error, "code", None)
+    is_code = isinstance(code, (str, int)) and not isinstance(code, bool)
+    return text_of(code) if is_code else None
+
+
+def error_of(error, frames, seen, chain=False):
+    """An exception with those behind it. `seen` has the ids of those that are described already."""
+    seen.add(id(error))
+
+    def nested(other):
+        is_new = id(other) not in seen and len(seen) < MAX_ERRORS
+        return [error_of(other, other.__traceback__, seen)] if is_new else []
+
+    stack = traceback.format_exception(type(error), error, frames, chain=chain)
+    found = {
+        "name": type(error).__name__,
+        "message": text_of(error),
+        "stack": "".join(stack)[:MAX_TEXT],
     }
+    code = code_of(error)
+    if code is not None:
+        found["code"] = code
+    cause = error.__cause__
+    if cause is None and not error.__suppress_context__:
+        cause = error.__context__
+    for each in [] if cause is None else nested(cause):
+        found["cause"] = each
+    group = getattr(error, "exceptions", None)
+    if isinstance(group, tuple) and all(isinstance(each, BaseException) for each in group):
+        found["errors"] = [found for each in group for found in nested(each)]
+    return found
 
 
 def error_report(error):
     """The report of a raised exception."""
-    name, message = type(error).__name__, str(error)
     # The frames of this file do not help the function's author.
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
-    stack = "".join(traceback.format_exception(type(error), error, frames))
-    return {
-        "kind": "threw",
-        "error": {"name": name, "message": message, "stack": stack},
-        "detail": f"{name}: {message}",
-    }
+    found = error_of(error, frames, set(), chain=True)
+    detail = f"{found['name']}: {found['message']}"
+    return {"kind": "threw", "error": found, "detail": detail}, None
 
 
 def used_ms():
@@ -332,7 +427,7 @@ class Runner:
         threading.Thread(target=self.signal._abort, args=(reason,), daemon=True).start()
 
     def call(self, job):
-        """Calls the function of a job. Returns the report."""
+        """Calls the function of a job. Returns the report, and the JSON of the value."""
         context = Context(job["context"], self.progress.put)
         try:
             # A task imports modules from its own folder, and none that came with the call.
@@ -353,7 +448,7 @@ class Runner:
                 value = asyncio.run(awaited())
             return value_report(value)
         except InvalidSource as error:
-            return {"kind": "invalid", "detail": str(error)}
+            return {"kind": "invalid", "detail": str(error)}, None
         except SystemExit as error:
             if isinstance(error.code, str):
                 print(error.code, file=sys.stderr)
@@ -384,7 +479,7 @@ class Runner:
                 write_all(CHANNEL, f'{{"kind":"accepted","marker":"{marker}"}}\n')
             os.environ.update(job["env"])
             before = used_ms() if marker else 0
-            report = self.call(job)
+            report, value = self.call(job)
             report["cpuMs"] = used_ms() - before
             report["maxRssBytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             flush()
@@ -394,7 +489,11 @@ class Runner:
                 report["clean"] = threading.active_count() <= threads + own
                 write_all(1, marker)
                 write_all(2, marker)
-            write_all(CHANNEL, json.dumps(report) + "\n")
+            line = json.dumps(report)
+            if value is not None:
+                # The JSON of the value is passed on as it is.
+                line = f'{line[:-1]}, "value": {value}}}'
+            write_all(CHANNEL, line + "\n")
             if not marker:
                 leave(0)
 

@@ -223,7 +223,8 @@ export const CLI_OPTIONS = {
     commands: ["call"],
   },
   link: {
-    doc: "Stop the child when this command goes.",
+    doc: "Stop the child when this command goes; --no-link lets it go on.",
+    otherwise: "on where stderr is a terminal",
     schema: z.boolean(),
     commands: ["call"],
   },

@@ -23,6 +23,8 @@ export interface PoolRules {
   readonly maxDeadlineMs?: number | undefined;
   /** The deadline of a call that names none, in milliseconds. */
   readonly defaultDeadlineMs: number;
+  /** That of this pool, for calls and placed children, in milliseconds; undefined for none. */
+  readonly poolDeadlineMs?: number | undefined;
   /** The URLs from which files are fetched for children. */
   readonly fetchRules: FetchRules;
   readonly runtimes: RuntimeRegistry;
@@ -33,8 +35,9 @@ export interface PoolRules {
 }
 
 /**
- * A `call` has the default deadline unless its spec names one. A `placed` child has the pool's
- * longest deadline, or none; its input stays open unless its spec says more.
+ * A `call` has the pool's deadline, or else the member's, unless its spec names one. A `placed`
+ * child has the pool's deadline, or else the pool's longest, or none; its input stays open unless
+ * its spec says more.
  */
 export type Lifetime = "call" | "placed";
 
@@ -117,7 +120,7 @@ function checkSandbox(
 
 function deadlineOf(
   { spec: { deadlineMs }, lifetime }: ChildRequest,
-  { pool, maxDeadlineMs, defaultDeadlineMs }: PoolRules,
+  { pool, maxDeadlineMs, defaultDeadlineMs, poolDeadlineMs }: PoolRules,
 ): number | undefined {
   if (deadlineMs === undefined)
     return lifetime === "call"

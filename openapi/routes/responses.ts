@@ -139,7 +139,9 @@ export function callResponses(codes: readonly ErrorCode[]) {
 export function runResponses(codes: readonly ErrorCode[]) {
   return {
     200: {
-      description: "The child has ended by itself. A command's `exitCode` may be any.",
+      description:
+        "The child has ended by itself, and a command's `exitCode` may be any. Or the child " +
+        "failed more than 5 seconds after its placement: then there is a `problem`.",
       content: json(RunResultSchema),
       headers: headers("pool-child-id"),
     },
@@ -185,8 +187,11 @@ export const callDocs =
 
 export const runDocs =
   "The answer comes at the end: the value or the exit code, with up to 1 MiB each of stdout and " +
-  "stderr. A child that fails is answered with the status of its problem, and the output beside " +
-  "it. The child outlives its caller unless `link` is true.";
+  "stderr. A child that fails within 5 seconds is answered with the status of its problem, and " +
+  "the output beside it. Behind these 5 seconds, the head of the answer is sent: it is 200, and " +
+  "`pool-child-id` names the child. White space in front of the JSON keeps the connection alive, " +
+  "and a child that fails has its `problem` in the JSON. A refusal keeps its status always. The " +
+  "child outlives its caller unless `link` is true.";
 
 export const pipeDocs =
   "The body, of any content type, is the child's input; the answer is its stdout. Both are " +

@@ -17,8 +17,8 @@ interface Answering<T> {
  * Answers a call, with the child that its key has started if there is one.
  *
  * @param keyed the start that the key allows; undefined for a call without a key.
- * @throws {PoolError} as `place` and {@link KeyedStart.child}; `events_expired` when the child is
- *   forgotten; `member_lost` when its member is away, or has restarted.
+ * @throws {PoolError} as `place` and {@link KeyedStart.child}; `child_forgotten`; `member_lost` when
+ *   the child's member is away, or has restarted.
  */
 export async function oncePerKey<T>(
   keyed: KeyedStart | undefined,
@@ -65,10 +65,6 @@ function goneOf(child: string, error: unknown): unknown {
   const isLost = !(error instanceof PoolError) || error.code === "member_lost";
   if (!isLost && !isUnknown(error)) return error;
   const detail = `the key names child ${child} of member ${memberOfChild(child)}`;
-  if (isUnknown(error) && error.admitted === true)
-    return PoolError.of("events_expired", `${detail}, which has ended and is no longer kept`, {
-      admitted: true,
-    });
   return PoolError.of("member_lost", `${detail}: ${messageOf(error)}`, {
     admitted: "unknown",
     cause: error,

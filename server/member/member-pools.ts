@@ -102,7 +102,7 @@ export class MemberPools {
     this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
     const fixed = {
       member: name,
-      url,
+      url: settings.publicUrl ?? url,
       sandbox: this.#sandbox,
       folder: this.#sandbox.folder,
       heldBytes: this.#heldBytes,

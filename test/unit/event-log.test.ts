@@ -58,9 +58,9 @@ describe("EventLog", () => {
 
   test("a terminal event closes it", () => {
     const log = new EventLog();
-    expect(log.closed).toBe(false);
+    expect(log.terminal).toBeUndefined();
     log.append(RESULT);
-    expect(log.closed).toBe(true);
+    expect(log.terminal).toMatchObject({ type: "result" });
     expect(() => write(log, "late")).toThrow("closed");
   });
 
@@ -201,7 +201,7 @@ describe("EventLog", () => {
     const before = await heldBytes();
     for (let count = 0; count < 1_000; count++) write(log, `${count}`.padEnd(65_536, "x"));
     expect((await heldBytes()) - before).toBeLessThan(16 * 1024 * 1024);
-    expect(log.closed).toBe(false);
+    expect(log.terminal).toBeUndefined();
   });
 
   test("closing a reader that waits ends its loop", async () => {
@@ -446,7 +446,7 @@ async function readBy(
       for (let rest = rests[step++ % rests.length] as number; rest > 0; rest--) await nextTurn();
       if (++entries === leavesAfter) break;
     }
-    if (log.closed && leavesAfter === 0) break;
+    if (log.terminal && leavesAfter === 0) break;
   }
   return offset;
 }

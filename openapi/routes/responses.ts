@@ -58,6 +58,8 @@ const endings = [
   "out_of_memory",
   "cancelled",
   "events_expired",
+  "child_forgotten",
+  "child_not_found",
 ] as const;
 
 /** The headers of problems by their status. */
@@ -131,6 +133,12 @@ export const rawStdout =
 export function callResponses(codes: readonly ErrorCode[]) {
   return {
     200: { ...stream, headers: headers("pool-child-id") },
+    204: {
+      description:
+        "`Last-Event-ID` is the id of the last event of the child that the key has started, so " +
+        "no more events come.",
+      headers: headers(),
+    },
     ...problems(["not_acceptable", ...placing, ...codes, ...endings], { child: true }),
   };
 }
@@ -175,7 +183,7 @@ export function placedResponses(codes: readonly ErrorCode[]) {
       content: json(ChildSchema),
       headers: headers("location"),
     },
-    ...problems([...placing, ...codes, "events_expired"]),
+    ...problems([...placing, ...codes, "child_forgotten"]),
   };
 }
 

@@ -2,6 +2,7 @@
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import { AlreadyStarted, KeyedStart } from "../supervisor/once/keyed-starts.ts";
+import { nothingToContinue } from "./continued.ts";
 
 /** An entry may come, or turn out to be of a child that never ran, while a call is placed. */
 const ROUNDS = 4;
@@ -11,6 +12,8 @@ interface Answering<T> {
   place(): Promise<T>;
   /** Answers with the child of this id, which the key has started before. */
   attach(child: string): Promise<T>;
+  /** Whether the call continues a stream, and starts nothing. Default false. */
+  readonly isContinued?: boolean;
 }
 
 /**
@@ -18,15 +21,17 @@ interface Answering<T> {
  *
  * @param keyed the start that the key allows; undefined for a call without a key.
  * @throws {PoolError} as `place` and {@link KeyedStart.child}; `child_forgotten`; `member_lost` when
- *   the child's member is away, or has restarted.
+ *   the child's member is away, or has restarted; `child_not_found` for a call that continues and
+ *   whose key has started nothing.
  */
 export async function oncePerKey<T>(
   keyed: KeyedStart | undefined,
-  { place, attach }: Answering<T>,
+  { place, attach, isContinued = false }: Answering<T>,
 ): Promise<T> {
   if (!keyed) return place();
   for (let round = 0; round < ROUNDS; round++) {
     const child = await keyed.child();
+    if (child === undefined && isContinued) throw nothingToContinue();
     try {
       return await (child === undefined ? place() : attach(child));
     } catch (error) {

@@ -12,8 +12,8 @@ export const HEADERS = {
   },
   "pool-ending": {
     description:
-      "A trailer: it follows the bytes. With 416 it is a header. The terminal event of the child as JSON in ASCII, " +
-      "without a function's value.",
+      "The terminal event of the child as JSON in ASCII, without a function's value. A trailer, " +
+      "which follows the bytes; with 416 a header.",
     schema: text,
   },
   location: { description: "The URL of what was made.", schema: text },

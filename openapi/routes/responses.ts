@@ -116,8 +116,9 @@ export function ok<S extends z.ZodType>(
 export const stream = {
   description:
     "The child's events as server-sent events. Each `data` line is one `PoolEvent`, `event` " +
-    "equals its `type`, and `id` counts up from 1. A comment comes every 10 seconds. A stream " +
-    "that ends without a terminal event was cut: resume it, or treat it as `member_lost`.",
+    "equals its `type`, and `id` counts up from 1. Lines stay below 64 KiB unless `Accept` is " +
+    "`text/event-stream;lines=long`. A comment comes every 10 seconds. A stream that ends " +
+    "without a terminal event was cut: resume it, or treat it as `member_lost`.",
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
 

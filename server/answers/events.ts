@@ -3,12 +3,14 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
 import type { PoolEvent, SlotEvent } from "../../openapi/events.ts";
+import { eventFrame } from "../http/event-frame.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained, isFull, isOver, onOver } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
+import { frameOf, linesOf } from "./lines.ts";
 import { send } from "./send.ts";
 
 /** The header that names the child of an answer, for clients that also reach it by its id. */
@@ -83,7 +85,7 @@ export class EarlyStream {
   write(event: PoolEvent | SlotEvent): void {
     this.#session ??= openSession(this.#c, true);
     const { outgoing } = this.#c.env;
-    const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+    const frame = eventFrame(event);
     this.#written = this.#session
       .then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame)))
       .catch(() => cutOff(outgoing));
@@ -131,12 +133,13 @@ export function sendEvents(
   reader: LogReader,
   opened?: Promise<Session>,
 ): Promise<Response> {
+  const lines = linesOf(c);
   return send<LogEntry>(c, {
     headers: EVENTS_TYPE,
     pieces: reader,
     discard: () => reader.cut(),
     open: () => opened ?? openSession(c, true),
-    write: (outgoing, { frame }) => outgoing.write(frame),
+    write: (outgoing, entry) => outgoing.write(frameOf(entry, lines)),
   });
 }
 

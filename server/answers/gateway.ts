@@ -40,13 +40,14 @@ export async function callThrough(
   const { inFlight } = options;
   inFlight.handover.throwIfAborted();
   inFlight.add(c.env.outgoing);
-  const way = through(c, options);
+  const way = wayOf(c, options, form);
   return withEarlyStream(c, options.logError, async (stream) => {
     const place = async () => {
       const answer = await access.call(pool, spec, {
         signal: way.signal,
         leaving: inFlight.handover,
         parts: uploads?.parts,
+        lines: way.lines,
         accept: form === "raw" ? "application/octet-stream" : undefined,
         onPosition:
           form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
@@ -85,11 +86,17 @@ export async function answerStarted(
     return answerCall(c, child, { ...call, isRepeat: true });
   }
   input?.destroy();
-  const way = through(c, options);
+  const way = wayOf(c, options, form);
   if (form === "raw") return new RemoteChild(c, id, way).stdout({});
   const answer = await openEvents(id, after, way);
   if (answer.status === 204) return c.body(null, 204);
   return relay(c, way, { id, answer, form, after, opened });
+}
+
+/** The way to other members, for an answer of this form: one of JSON leaves nothing out. */
+function wayOf(c: NodeContext, options: GatewayOptions, form: Call["form"]): Through {
+  const way = through(c, options);
+  return form === "json" ? { ...way, lines: "long" } : way;
 }
 
 /** The child of an earlier request, as its member shows it. @throws as {@link answerStarted}. */

@@ -20,9 +20,9 @@ interface Answering<T> {
  * Answers a call, with the child that its key has started if there is one.
  *
  * @param keyed the start that the key allows; undefined for a call without a key.
- * @throws {PoolError} as `place` and {@link KeyedStart.child}; `child_forgotten`; `member_lost` when
- *   the child's member is away, or has restarted; `child_not_found` for a call that continues and
- *   whose key has started nothing.
+ * @throws {PoolError} as `place` and {@link KeyedStart.child}; `child_forgotten`; `member_lost`
+ *   when the child's member is away, or has restarted; `child_not_found` for a call that continues
+ *   and whose key has started nothing.
  */
 export async function oncePerKey<T>(
   keyed: KeyedStart | undefined,

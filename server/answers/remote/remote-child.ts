@@ -6,6 +6,7 @@ import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
 import { type Answer, jsonOf, type RequestOptions } from "../../../sdk/typescript/http/client.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import { openEvents, resumed, resumeEvents } from "../../../sdk/typescript/http/resume.ts";
+import { eventFrame } from "../../http/event-frame.ts";
 import { problemResponse } from "../../http/problems.ts";
 import type { NodeContext } from "../../http/request.ts";
 import { isOver } from "../../http/response.ts";
@@ -109,7 +110,11 @@ export class RemoteChild {
     this.#watchHandover();
     try {
       const known = { id: this.#id, after: 0 };
-      const events = resumeEvents(answer, { ...this.#through, parse: parseEvent }, known);
+      const events = resumeEvents(
+        answer,
+        { ...this.#through, lines: "long" as const, parse: parseEvent },
+        known,
+      );
       return await answerWhole(this.#c, requireWhole(events));
     } catch (error) {
       if (!(error instanceof HandedOver)) throw error;
@@ -165,8 +170,7 @@ export class RemoteChild {
                 `member ${memberOfChild(this.#id)} was lost while the child ran: ${messageOf(why)}`,
                 { admitted: true },
               );
-        const data = JSON.stringify({ type: "failed", problem: failure });
-        outgoing.write(`event: failed\nid: ${(last.id ?? 0) + 1}\ndata: ${data}\n\n`);
+        outgoing.write(eventFrame({ type: "failed", problem: failure }, (last.id ?? 0) + 1));
       },
     });
   }

@@ -125,7 +125,8 @@ export class RemoteChild {
   /**
    * Passes on the events of an open answer as bytes, and resumes them when the connection is cut.
    * Only whole frames pass, so the stream resumes behind the last one. A stream that cannot resume
-   * ends with a `failed` event of this member: `member_lost`, or `events_expired`.
+   * ends with a `failed` event of this member: `member_lost`, `events_expired`
+   * or `child_forgotten`.
    *
    * @param after the id of the event behind which the answer begins. Default: it begins with the
    *   first event that is kept.
@@ -163,7 +164,7 @@ export class RemoteChild {
         if (hasEnded()) return;
         if (why instanceof HandedOver) return void outgoing.write(why.frame);
         const failure =
-          why instanceof PoolError && why.code === "events_expired"
+          why instanceof PoolError && ["events_expired", "child_forgotten"].includes(why.code)
             ? why.problem
             : problem(
                 "member_lost",

@@ -113,6 +113,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ...accounts,
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
+    publicUrl: settings.publicUrl,
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
@@ -121,11 +122,12 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
 }
 
 /** The facts by which the browser guard judges requests. */
-function guardOf({ host, advertise, tls }: Settings, auth: Auth | undefined) {
+function guardOf({ host, advertise, publicUrl, tls }: Settings, auth: Auth | undefined) {
   return {
     authenticated: auth !== undefined,
     loopback: isLoopback(host),
     advertise,
+    publicUrl,
     secure: tls?.certFile !== undefined,
   };
 }

@@ -19,6 +19,7 @@ const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/;
 
 const MemberSchema = z.looseObject({
   runtimes: RuntimesSchema.optional(),
+  publicUrl: MEMBER_OPTIONS.publicUrl.schema.optional(),
   corsOrigins: MEMBER_OPTIONS.corsOrigin.schema.optional(),
   name: z.string().regex(NAME, "expected a member name of letters, digits, _ and -").optional(),
   advertise: z.string().regex(ADDRESS, "expected the advertised address as HOST:PORT").optional(),

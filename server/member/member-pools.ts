@@ -98,7 +98,7 @@ export class MemberPools {
     this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
     const fixed = {
       member: name,
-      url,
+      url: settings.publicUrl ?? url,
       sandbox: this.#parts.sandbox,
       folder: this.#parts.sandbox.folder,
       heldBytes: this.#parts.heldBytes,

@@ -123,6 +123,7 @@ export class LocalMember implements RunningMember {
       maxBodyBytes: () => this.#settings.maxBodyBytes,
       maxUploadBytes: () => this.#settings.maxUploadBytes,
       maxHeldBytes: () => this.#settings.maxHeldBytes,
+      heartbeatMs: () => this.#settings.heartbeatMs,
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,

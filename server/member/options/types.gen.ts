@@ -101,6 +101,16 @@ export interface TableOptions {
    * --insecure. Default "127.0.0.1".
    */
   readonly host?: string | undefined;
+  /**
+   * The origin at which callers reach the members through a proxy, such as
+   * https://pool.example.org. Answers name it in their links, and pages of it may call.
+   */
+  readonly publicUrl?: string | undefined;
+  /**
+   * Milliseconds between two signs of life in a silent answer: comments of a stream, white
+   * space of JSON. Choose fewer where a proxy cuts sooner. A reload takes it. Default 10000.
+   */
+  readonly heartbeatMs?: number | undefined;
   /** Where other machines reach this member. */
   readonly advertise?: string | undefined;
   /** This member's name, unique among the members. */

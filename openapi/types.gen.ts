@@ -212,6 +212,15 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
+        };
+        /** @description The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified. */
+        Notify: {
+            /**
+             * Format: uri
+             * @description An http or https URL that the pool's operator allows, without a user.
+             */
+            url: string;
         };
         /** @description Calls a function. */
         FunctionSpec: {
@@ -260,6 +269,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description A child spec that names its pool, for one member only. */
         MemberChildSpec: components["schemas"]["MemberCommandSpec"] | components["schemas"]["MemberFunctionSpec"] | components["schemas"]["MemberTaskSpec"];
@@ -310,6 +320,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -362,6 +373,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -414,6 +426,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -466,6 +479,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
         ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "child_forgotten" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "idempotency_conflict" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "overloaded" | "idempotency_unavailable" | "fenced" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
@@ -1045,6 +1059,7 @@ export type TaskWork = components['schemas']['TaskWork'];
 export type ChildKind = components['schemas']['ChildKind'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type CommandSpec = components['schemas']['CommandSpec'];
+export type Notify = components['schemas']['Notify'];
 export type FunctionSpec = components['schemas']['FunctionSpec'];
 export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];

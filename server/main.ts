@@ -33,6 +33,8 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { Notifier } from "./supervisor/notify/notifier.ts";
+import { readSecret } from "./supervisor/notify/signature.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 
@@ -77,8 +79,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
+  const notifier = notifierOf(settings);
+  onFailure(() => notifier.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, ...accounts },
+    { sandbox, runtimes, notifier, ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
@@ -100,7 +104,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
   onFailure(() => access.close());
   const limits = limitsOf(settings);
-  const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
+  const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
   const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
     ...member.hooks,
@@ -119,6 +123,11 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, self, { authenticated: auth !== undefined });
   return member;
+}
+
+function notifierOf({ notifySecretFile, log }: Settings): Notifier {
+  const secret = notifySecretFile === undefined ? undefined : readSecret(notifySecretFile);
+  return new Notifier({ secret, log: (message) => log("warn", message) });
 }
 
 /** The facts by which the browser guard judges requests. */

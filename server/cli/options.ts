@@ -217,6 +217,11 @@ export const CLI_OPTIONS = {
     doc: "A key that starts one child at most: with it, the same command again shows that child.",
     commands: SPEC,
   },
+  notify: {
+    value: "URL",
+    doc: "A URL to which the member posts the ending, where the pool allows it.",
+    commands: SPEC,
+  },
   out: {
     value: "FOLDER",
     doc: "A folder of this machine for the files that --artifact selects.",

@@ -38,6 +38,12 @@ export function memberFaults(options: MemberOptions): Fault[] {
     add("tasks", messageOf(error));
   }
   for (const message of hostFaults(options)) add("host", message);
+  for (const [pool, of] of Object.entries(options.pools))
+    if (typeof of === "object" && of.notify?.length && options.notifySecretFile === undefined)
+      faults.push({
+        path: ["pools", pool, "notify"],
+        message: "expected notifySecretFile beside it, the key that signs notifications",
+      });
   return faults;
 }
 

@@ -26,7 +26,7 @@ export interface SupervisorOptions extends PoolRules {
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "shares"
+  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "notifier" | "shares"
 >;
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {

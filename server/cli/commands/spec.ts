@@ -31,6 +31,7 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
     ...(values.idempotencyKey !== undefined && { idempotencyKey: values.idempotencyKey }),
     ...(link && { link }),
+    ...(values.notify !== undefined && { notify: { url: values.notify } }),
     // Each event keeps its bytes; a spec from --json may ask for text.
     outputEncoding: base.outputEncoding ?? "base64",
   } as Spec;

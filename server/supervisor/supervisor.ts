@@ -202,7 +202,8 @@ export class Supervisor {
     void child.begun.then((failure) => this.options.startHealth?.note(failure !== undefined));
     void began
       .then(() => child.finished)
-      .then(() => this.#end(child, spec))
+      .then(() => this.#remembered.add(child, this.options.rememberMs))
+      .then(() => this.options.notifier.tell(child, spec.notify, this.options.notifyRules))
       .catch(() => this.#remove(child));
     await began;
     return child;
@@ -238,15 +239,6 @@ export class Supervisor {
   #afterWait(checked: CheckedSpec, deadline: Deadline): CheckedSpec {
     const waited = { ...checked, spec: { ...checked.spec, ...deadline.forSpec } };
     return checked.rules === this.options ? waited : checkSpec(waited, this.options);
-  }
-
-  /** Remembers a child that has ended, and notifies whom its caller named. */
-  #end(child: Child, { notify }: ChildSpec): void {
-    const { rememberMs, notifier, notifyRules: rules } = this.options;
-    const { info, log } = child;
-    if (notify && log.terminal)
-      notifier.send({ ...notify, rules, child: info, ending: log.terminal });
-    this.#remembered.add(child, rememberMs);
   }
 
   #remove(child: Child): void {

@@ -101,7 +101,7 @@ describe("a notification", () => {
       );
   });
 
-  test("comes for a call and a function too, through a gateway; not for a refused one", async () => {
+  test("comes for a function too, through a gateway; not for a refused one", async () => {
     const { url, received } = await receiver();
     const { file } = secretFile();
     const [, gateway] = await startMembers(

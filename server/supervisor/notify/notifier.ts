@@ -9,6 +9,7 @@ import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
 import { jsonText } from "../../../sdk/typescript/http/raw-json.ts";
 import { checkedLookup, checkHost, type LookupOptions } from "../../workspace/checked-lookup.ts";
 import { allowsUrl, type FetchRules } from "../../workspace/fetch-rules.ts";
+import type { EventLog } from "../output/event-log.ts";
 import { signedHeaders } from "./signature.ts";
 
 /** 5 tries, some 1, 5, 25 and 125 seconds apart. */
@@ -27,9 +28,14 @@ export interface NotifierOptions {
   readonly resolve?: LookupOptions["resolve"];
 }
 
+/** A child that has ended. */
+interface Ended {
+  readonly info: ChildInfo;
+  readonly log: Pick<EventLog, "terminal">;
+}
+
 interface Notification {
   readonly url: string;
-  /** The operator's rules for the URL and its addresses. */
   readonly rules: FetchRules;
   readonly child: ChildInfo;
   readonly ending: TerminalEvent;
@@ -47,8 +53,8 @@ export class Notifier {
   /**
    * Checks that a child may name this URL.
    *
-   * @throws {PoolError} `invalid_request` for a URL with a user; `forbidden` for a URL that the operator does not allow; `overloaded` while
-   *   too many notifications wait.
+   * @throws {PoolError} `invalid_request` for a URL with a user; `forbidden` for one that the
+   *   operator does not allow; `overloaded` while too many notifications wait.
    */
   check(text: string, rules: FetchRules): void {
     const url = new URL(text);
@@ -71,12 +77,19 @@ export class Notifier {
       );
   }
 
-  /** Delivers a notification in the background. A failure is logged after the last try. */
-  send(notification: Notification): void {
-    const delivery = this.#deliver(notification).catch((error: unknown) => {
-      const { child, url } = notification;
-      this.#options.log(`child ${child.id}: ${shown(url)} was not notified: ${messageOf(error)}`);
-    });
+  /**
+   * Tells how a child has ended, in the background. A failure is logged after the last try.
+   *
+   * @param to the URL that its caller named; undefined for none.
+   * @param rules the operator's rules for the URL and its addresses.
+   */
+  tell({ info, log }: Ended, to: { readonly url: string } | undefined, rules: FetchRules): void {
+    const ending = log.terminal;
+    if (!to || !ending) return;
+    const { url } = to;
+    const delivery = this.#deliver({ url, rules, child: info, ending }).catch((error: unknown) =>
+      this.#options.log(`child ${info.id}: ${shown(url)} was not notified: ${messageOf(error)}`),
+    );
     this.#waiting.add(delivery);
     void delivery.then(() => this.#waiting.delete(delivery));
   }
@@ -113,7 +126,7 @@ export class Notifier {
     }
   }
 
-  /** Makes one try, on a connection of its own. Resolves with the status. Redirects count as one. */
+  /** Makes one try, on a connection of its own. Resolves with the status, a redirect's too. */
   async #post(
     { url: text, rules }: Notification,
     message: { readonly id: string; readonly body: string },

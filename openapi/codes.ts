@@ -68,7 +68,12 @@ const TABLE = {
   child_not_found: entry(
     404,
     "There is no such child",
-    "The child never existed, its member has forgotten it, or the caller may not see it.",
+    "The child never existed, or the caller may not see it.",
+  ),
+  child_forgotten: entry(
+    410,
+    "The child has ended and is forgotten",
+    "The child has ended, and its member has let go of its ending, its events and its artifacts.",
   ),
   slot_not_found: entry(
     404,
@@ -120,7 +125,8 @@ const TABLE = {
   events_expired: entry(
     410,
     "These events are no longer kept",
-    "The reader is too late: the events or bytes it asks for are no longer kept.",
+    "The reader is too late: the events or bytes that it asks for are no longer kept. The child " +
+      "itself is still known.",
   ),
   payload_too_large: entry(
     413,

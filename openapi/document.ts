@@ -124,8 +124,12 @@ function registerSchemas({ openAPIRegistry: registry }: OpenAPIHono): void {
   }
 }
 
-/** Builds the canonical document, OpenAPI 3.1. */
-export function buildDocument() {
+/**
+ * Builds the canonical document, OpenAPI 3.1.
+ *
+ * @param publicUrl the server that it names. Default: the one that serves the document.
+ */
+export function buildDocument(publicUrl = "/") {
   const app = new OpenAPIHono();
   registerSchemas(app);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
@@ -144,7 +148,13 @@ export function buildDocument() {
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: INFO,
-    servers: [{ url: "/", description: "The member that serves this page." }],
+    servers: [
+      {
+        url: publicUrl,
+        description:
+          publicUrl === "/" ? "The member that serves this page." : "The members, through a proxy.",
+      },
+    ],
     security: [{ bearer: [] }],
     tags: TAGS,
   });

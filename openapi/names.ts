@@ -27,6 +27,9 @@ export const SPEC_HEADER = "pool-spec";
 /** The header that carries an idempotency key, in lower case. */
 export const KEY_HEADER = "idempotency-key";
 
+/** The header that names the last event which a client has read, in lower case. */
+export const LAST_EVENT_HEADER = "last-event-id";
+
 /** The header that names one try of a client to be admitted by a member. */
 export const REQUEST_HEADER = "pool-request-id";
 

@@ -31,6 +31,7 @@ export const ROUTES = [
   children.getChild,
   children.stopChild,
   children.childEvents,
+  children.childResult,
   children.writeStdin,
   children.signalChild,
   children.getChildFile,

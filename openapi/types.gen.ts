@@ -212,6 +212,15 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
+        };
+        /** @description The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified. */
+        Notify: {
+            /**
+             * Format: uri
+             * @description An http or https URL that the pool's operator allows, without a user.
+             */
+            url: string;
         };
         /** @description Calls a function. */
         FunctionSpec: {
@@ -260,6 +269,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description A child spec that names its pool, for one member only. */
         MemberChildSpec: components["schemas"]["MemberCommandSpec"] | components["schemas"]["MemberFunctionSpec"] | components["schemas"]["MemberTaskSpec"];
@@ -310,6 +320,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -362,6 +373,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -414,6 +426,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
             /** @description A slot that this member granted to the same caller. The child takes it. Default: any free one. */
@@ -466,9 +479,10 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
-        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "idempotency_conflict" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "overloaded" | "idempotency_unavailable" | "fenced" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
+        ErrorCode: "invalid_request" | "unauthorized" | "forbidden" | "not_found" | "pool_not_found" | "child_not_found" | "child_forgotten" | "slot_not_found" | "task_not_found" | "runtime_not_found" | "method_not_allowed" | "not_acceptable" | "unsupported_media_type" | "range_not_satisfiable" | "source_unknown" | "idempotency_conflict" | "stdin_closed" | "fetch_failed" | "events_expired" | "payload_too_large" | "request_timeout" | "too_many_requests" | "function_threw" | "at_capacity" | "all_members_at_capacity" | "no_members_available" | "queue_timeout" | "draining" | "overloaded" | "idempotency_unavailable" | "fenced" | "worker_crashed" | "out_of_memory" | "cancelled" | "member_lost" | "deadline_exceeded" | "sandbox_unavailable" | "internal_error" | (string & {});
         /** @description An error that a function threw, as its child saw it. It has at most 16 errors, the causes and the grouped ones included, of 40,960 characters together; the rest is left out. */
         FunctionError: {
             /** @description The name of the error's class, such as `TypeError`. */
@@ -748,6 +762,42 @@ export interface components {
              */
             bytes: number;
         };
+        /** @description How a child ended. */
+        ChildResult: {
+            child: components["schemas"]["ChildReference"];
+            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
+            value?: unknown | undefined;
+            /** @description How `value` is written. Default: `json`, when it is absent. */
+            encoding?: components["schemas"]["ValueEncoding"] | undefined;
+            /**
+             * Format: int32
+             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             */
+            exitCode?: number | undefined;
+            usage: components["schemas"]["Usage"];
+            /** @description The files that the child left for its caller. */
+            artifacts: components["schemas"]["Artifact"][];
+            /** @description The reason why the child failed; absent for a child that ended by itself. */
+            problem?: components["schemas"]["Problem"] | undefined;
+        };
+        /** @description The resources that a child took. */
+        Usage: {
+            /**
+             * Format: double
+             * @description Milliseconds from placement to the end of the process.
+             */
+            wallMs: number;
+            /**
+             * Format: double
+             * @description Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
+             */
+            cpuMs: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
+             */
+            maxRssBytes: number | null;
+        };
         /** @description The reason why a run failed. When a child had been placed, the fields of a result that it left are beside it. */
         RunProblem: {
             /** @description The URN of the code: `urn:distributed-pool:problem:` and the code. */
@@ -793,25 +843,7 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
         };
-        /** @description The resources that a child took. */
-        Usage: {
-            /**
-             * Format: double
-             * @description Milliseconds from placement to the end of the process.
-             */
-            wallMs: number;
-            /**
-             * Format: double
-             * @description Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
-             */
-            cpuMs: number | null;
-            /**
-             * Format: int64
-             * @description The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
-             */
-            maxRssBytes: number | null;
-        };
-        /** @description The output of a child that ended by itself, and how it ended. */
+        /** @description The output of a child, and how it ended. */
         RunResult: {
             child: components["schemas"]["ChildReference"];
             /** @description The first MiB of the child's standard output. */
@@ -832,6 +864,8 @@ export interface components {
             usage: components["schemas"]["Usage"];
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
+            /** @description The reason why the child failed, when the head of the answer had been sent before. Absent for a child that ended by itself. */
+            problem?: components["schemas"]["Problem"] | undefined;
         };
         /** @description Terminal: the child, or its placement, failed. With `child`, only the stream has ended: the member that passed it on is about to leave. Such an event has no id. */
         FailedEvent: {
@@ -855,6 +889,8 @@ export interface components {
             usage?: components["schemas"]["Usage"] | undefined;
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
+            /** @description True when the `value` or the `artifacts` are left out, because the line would reach 64 KiB: `/children/{id}/result` has them. Absent when the event is whole. */
+            partial?: boolean | undefined;
         };
         /** @description The reader missed this many bytes of output: they are no longer kept. */
         GapEvent: {
@@ -974,6 +1010,8 @@ export interface components {
             usage: components["schemas"]["Usage"];
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
+            /** @description True when the `value` or the `artifacts` are left out, because the line would reach 64 KiB: `/children/{id}/result` has them. Absent when the event is whole. */
+            partial?: boolean | undefined;
         };
         /** @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know. */
         SlotEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["GrantedEvent"] | components["schemas"]["FailedEvent"];
@@ -986,11 +1024,11 @@ export interface components {
         "pool-member": string;
         /** @description The id of the child. A stream that waits for a slot has none; its event `placed` does. */
         "pool-child-id": string;
-        /** @description A trailer: it follows the bytes. The terminal event of the child as JSON in ASCII, without a function's value. */
+        /** @description The terminal event of the child as JSON in ASCII, without a function's value. A trailer, which follows the bytes; with 416 a header. */
         "pool-ending": string;
         /** @description The URL of what was made. */
         location: string;
-        /** @description With 206, the first byte that follows, and a last one that is never reached, because the length is not known yet: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes *\/13`. */
+        /** @description With 206, the bytes that follow: `bytes 7-12/13` of a child that has ended. While it runs, the length is unknown, and the last byte is one that is never reached: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes *\/13`. */
         "content-range": string;
         /** @description Seconds to wait before the next try. */
         "retry-after": number;
@@ -1026,6 +1064,7 @@ export type TaskWork = components['schemas']['TaskWork'];
 export type ChildKind = components['schemas']['ChildKind'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type CommandSpec = components['schemas']['CommandSpec'];
+export type Notify = components['schemas']['Notify'];
 export type FunctionSpec = components['schemas']['FunctionSpec'];
 export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];
@@ -1057,8 +1096,9 @@ export type PoolMember = components['schemas']['PoolMember'];
 export type PoolList = components['schemas']['PoolList'];
 export type PoolSummary = components['schemas']['PoolSummary'];
 export type Artifact = components['schemas']['Artifact'];
-export type RunProblem = components['schemas']['RunProblem'];
+export type ChildResult = components['schemas']['ChildResult'];
 export type Usage = components['schemas']['Usage'];
+export type RunProblem = components['schemas']['RunProblem'];
 export type RunResult = components['schemas']['RunResult'];
 export type FailedEvent = components['schemas']['FailedEvent'];
 export type GapEvent = components['schemas']['GapEvent'];

@@ -34,6 +34,8 @@ import { Tasks } from "./runtimes/tasks.ts";
 import { firstProcessTrouble } from "./sandbox/first-process.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { Notifier } from "./supervisor/notify/notifier.ts";
+import { readSecret } from "./supervisor/notify/signature.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 
@@ -78,8 +80,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => sandbox.close());
   const runtimes = runtimesOf(settings, sandbox);
   onFailure(() => runtimes.close());
+  const notifier = notifierOf(settings);
+  onFailure(() => notifier.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, ...accounts },
+    { sandbox, runtimes, notifier, ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
@@ -101,7 +105,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
   onFailure(() => access.close());
   const limits = limitsOf(settings);
-  const parts = { settings, self, pools, runtimes, sandbox, listener, membership };
+  const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
   const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
   const app = createApp({
     ...member.hooks,
@@ -114,6 +118,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ...accounts,
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
+    publicUrl: settings.publicUrl,
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
@@ -122,12 +127,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   return member;
 }
 
+function notifierOf({ notifySecretFile, log }: Settings): Notifier {
+  const secret = notifySecretFile === undefined ? undefined : readSecret(notifySecretFile);
+  return new Notifier({ secret, log: (message) => log("warn", message) });
+}
+
 /** The facts by which the browser guard judges requests. */
-function guardOf({ host, advertise, tls }: Settings, auth: Auth | undefined) {
+function guardOf({ host, advertise, publicUrl, tls }: Settings, auth: Auth | undefined) {
   return {
     authenticated: auth !== undefined,
     loopback: isLoopback(host),
     advertise,
+    publicUrl,
     secure: tls?.certFile !== undefined,
   };
 }

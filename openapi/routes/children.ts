@@ -1,6 +1,7 @@
 /** Operations on one child. Its id names its member, so any member can forward to the owner. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
+import { ChildResultSchema } from "../schemas/endings.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
 import { headers } from "./headers.ts";
@@ -13,7 +14,7 @@ const params = z.object({ id: ChildIdSchema });
 /** One day. A longer grace is most likely a mistake of units. */
 const MAX_GRACE_MS = 86_400_000;
 
-const unreachable = ["child_not_found", "member_lost"] as const;
+const unreachable = ["child_not_found", "child_forgotten", "member_lost"] as const;
 
 export const getChild = createRoute({
   operationId: "getChild",
@@ -24,7 +25,7 @@ export const getChild = createRoute({
   summary: "Get one child; any member answers",
   description:
     "A child that has ended is remembered for a minute, unless the operator says otherwise. " +
-    "Later the answer is `child_not_found`.",
+    "Later the answer is `child_forgotten`.",
   request: { params },
   responses: ok("The child.", ChildSchema, unreachable),
 });
@@ -78,8 +79,9 @@ const eventsHeaders = z.object({
     .openapi({
       description:
         "With the raw form: `bytes=N-`, N being the first byte of stdout to send, counted from " +
-        "0. N may be one behind the last byte: the answer is empty if the child has ended. The " +
-        "raw form refuses other ranges; a stream ignores them. Default: `bytes=0-`.",
+        "0. Of a child that runs or has failed, N may be one behind the last byte. Of one that " +
+        "has succeeded, the answer is then 416, with the header `pool-ending`. The raw form " +
+        "refuses other ranges; a stream ignores them. Default: `bytes=0-`.",
       example: "bytes=1048576-",
     }),
 });
@@ -116,6 +118,43 @@ export const childEvents = createRoute({
       headers: headers("pool-child-id", "pool-ending", "content-range"),
     },
     ...problems([...unreachable, "not_acceptable", "events_expired", "range_not_satisfiable"]),
+  },
+});
+
+/** 25 seconds: proxies cut a silent connection after 30 at the earliest, as a rule. */
+const MAX_RESULT_WAIT_MS = 25_000;
+
+export const childResult = createRoute({
+  operationId: "childResult",
+  method: "get",
+  path: "/children/{id}/result",
+  tags,
+  security: needs("call", "observe"),
+  summary: "Get how a child ended, or wait for its end",
+  description:
+    "For a caller whose answer was lost, of a child that any operation has started. The answer " +
+    "has no output: `/children/{id}/events` has what is kept of it. A child that has ended is " +
+    "remembered for a minute, unless the operator says otherwise.",
+  request: {
+    params,
+    query: z.strictObject({
+      waitMs: wholeNumber(0, MAX_RESULT_WAIT_MS).optional().openapi({
+        description: "Milliseconds to wait for the end of a child that still runs. Default 0.",
+        type: "integer",
+        minimum: 0,
+        maximum: MAX_RESULT_WAIT_MS,
+        example: 20_000,
+      }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "How the child ended. A child that failed has a `problem`.",
+      content: json(ChildResultSchema),
+      headers: headers("pool-child-id"),
+    },
+    204: { description: "The child still runs. Ask again.", headers: headers("pool-child-id") },
+    ...problems(unreachable),
   },
 });
 

@@ -12,16 +12,16 @@ export const HEADERS = {
   },
   "pool-ending": {
     description:
-      "A trailer: it follows the bytes. The terminal event of the child as JSON in ASCII, " +
-      "without a function's value.",
+      "The terminal event of the child as JSON in ASCII, without a function's value. A trailer, " +
+      "which follows the bytes; with 416 a header.",
     schema: text,
   },
   location: { description: "The URL of what was made.", schema: text },
   "content-range": {
     description:
-      "With 206, the first byte that follows, and a last one that is never reached, because the " +
-      "length is not known yet: `bytes 7-9007199254740991/*`. With 416, the bytes of stdout so " +
-      "far: `bytes */13`.",
+      "With 206, the bytes that follow: `bytes 7-12/13` of a child that has ended. While it " +
+      "runs, the length is unknown, and the last byte is one that is never reached: " +
+      "`bytes 7-9007199254740991/*`. With 416, the bytes of stdout so far: `bytes */13`.",
     schema: text,
   },
   "retry-after": {

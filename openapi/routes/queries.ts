@@ -1,6 +1,6 @@
 /** The query parameters that several operations share. Every value of a query is text. */
 import { z } from "@hono/zod-openapi";
-import { KEY_HEADER, SPEC_HEADER } from "../names.ts";
+import { KEY_HEADER, LAST_EVENT_HEADER, SPEC_HEADER } from "../names.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { MAX_LABELS } from "../schemas/labels.ts";
 import { IdempotencyKeySchema } from "../schemas/names.ts";
@@ -97,6 +97,14 @@ function specBeside(description: string) {
       [KEY_HEADER]: IdempotencyKeySchema.optional().describe(
         "A key that starts one child at most, as `idempotencyKey` of the spec. Default: none.",
       ),
+      [LAST_EVENT_HEADER]: z
+        .string()
+        .optional()
+        .describe(
+          "A request with this header starts nothing. With the idempotency key of an earlier " +
+            "call it continues the stream of its child behind this event: 204 where that was the " +
+            "last one. Without a key it is `invalid_request`. Default: none.",
+        ),
     }),
   };
 }

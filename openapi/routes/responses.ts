@@ -58,6 +58,8 @@ const endings = [
   "out_of_memory",
   "cancelled",
   "events_expired",
+  "child_forgotten",
+  "child_not_found",
 ] as const;
 
 /** The headers of problems by their status. */
@@ -114,8 +116,9 @@ export function ok<S extends z.ZodType>(
 export const stream = {
   description:
     "The child's events as server-sent events. Each `data` line is one `PoolEvent`, `event` " +
-    "equals its `type`, and `id` counts up from 1. A comment comes every 10 seconds. A stream " +
-    "that ends without a terminal event was cut: resume it, or treat it as `member_lost`.",
+    "equals its `type`, and `id` counts up from 1. Lines stay below 64 KiB unless `Accept` is " +
+    "`text/event-stream;lines=long`. A comment comes every 10 seconds. A stream that ends " +
+    "without a terminal event was cut: resume it, or treat it as `member_lost`.",
   content: { "text/event-stream": { schema: PoolEventSchema } },
 };
 
@@ -131,6 +134,12 @@ export const rawStdout =
 export function callResponses(codes: readonly ErrorCode[]) {
   return {
     200: { ...stream, headers: headers("pool-child-id") },
+    204: {
+      description:
+        "`Last-Event-ID` is the id of the last event of the child that the key has started, so " +
+        "no more events come.",
+      headers: headers(),
+    },
     ...problems(["not_acceptable", ...placing, ...codes, ...endings], { child: true }),
   };
 }
@@ -139,7 +148,9 @@ export function callResponses(codes: readonly ErrorCode[]) {
 export function runResponses(codes: readonly ErrorCode[]) {
   return {
     200: {
-      description: "The child has ended by itself. A command's `exitCode` may be any.",
+      description:
+        "The child has ended by itself, and a command's `exitCode` may be any. Or the child " +
+        "failed more than 5 seconds after its placement: then there is a `problem`.",
       content: json(RunResultSchema),
       headers: headers("pool-child-id"),
     },
@@ -173,7 +184,7 @@ export function placedResponses(codes: readonly ErrorCode[]) {
       content: json(ChildSchema),
       headers: headers("location"),
     },
-    ...problems([...placing, ...codes, "events_expired"]),
+    ...problems([...placing, ...codes, "child_forgotten"]),
   };
 }
 
@@ -185,8 +196,11 @@ export const callDocs =
 
 export const runDocs =
   "The answer comes at the end: the value or the exit code, with up to 1 MiB each of stdout and " +
-  "stderr. A child that fails is answered with the status of its problem, and the output beside " +
-  "it. The child outlives its caller unless `link` is true.";
+  "stderr. A child that fails within 5 seconds is answered with the status of its problem, and " +
+  "the output beside it. Behind these 5 seconds, the head of the answer is sent: it is 200, and " +
+  "`pool-child-id` names the child. White space in front of the JSON keeps the connection alive, " +
+  "and a child that fails has its `problem` in the JSON. A refusal keeps its status always. The " +
+  "child outlives its caller unless `link` is true.";
 
 export const pipeDocs =
   "The body, of any content type, is the child's input; the answer is its stdout. Both are " +

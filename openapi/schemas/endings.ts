@@ -1,7 +1,7 @@
 /** The ending of a child, in its terminal event and in the answer of a run. */
 import { z } from "@hono/zod-openapi";
 import { ValueEncodingSchema } from "./functions.ts";
-import { PROBLEM_EXAMPLE, problemFields } from "./problem.ts";
+import { PROBLEM_EXAMPLE, ProblemSchema, problemFields } from "./problem.ts";
 import { ChildReferenceSchema, REFERENCE_EXAMPLE } from "./resources.ts";
 import { orNull } from "./values.ts";
 
@@ -67,18 +67,40 @@ const waitedFields = {
 
 export const RESULT_EXAMPLE = { exitCode: 0, usage: USAGE, artifacts: [] };
 
-export const RunResultSchema = z.object({ ...waitedFields, ...endingFields }).openapi("RunResult", {
-  description: "The output of a child that ended by itself, and how it ended.",
-  example: {
-    child: REFERENCE_EXAMPLE,
-    stdout: "Linux\n",
-    stderr: "",
-    truncated: false,
-    ...RESULT_EXAMPLE,
-  },
-});
+export const RunResultSchema = z
+  .object({
+    ...waitedFields,
+    ...endingFields,
+    problem: ProblemSchema.optional().describe(
+      "The reason why the child failed, when the head of the answer had been sent before. Absent " +
+        "for a child that ended by itself.",
+    ),
+  })
+  .openapi("RunResult", {
+    description: "The output of a child, and how it ended.",
+    example: {
+      child: REFERENCE_EXAMPLE,
+      stdout: "Linux\n",
+      stderr: "",
+      truncated: false,
+      ...RESULT_EXAMPLE,
+    },
+  });
 
 export type RunResult = z.infer<typeof RunResultSchema>;
+
+export const ChildResultSchema = z
+  .object({
+    child: ChildReferenceSchema,
+    ...endingFields,
+    problem: ProblemSchema.optional().describe(
+      "The reason why the child failed; absent for a child that ended by itself.",
+    ),
+  })
+  .openapi("ChildResult", {
+    description: "How a child ended.",
+    example: { child: REFERENCE_EXAMPLE, ...RESULT_EXAMPLE },
+  });
 
 export const RunProblemSchema = z
   .object({

@@ -101,8 +101,16 @@ export const GapEventSchema = z
     example: { type: "gap", droppedBytes: 65_536 },
   });
 
+const partial = z
+  .boolean()
+  .optional()
+  .describe(
+    "True when the `value` or the `artifacts` are left out, because the line would reach 64 KiB: " +
+      "`/children/{id}/result` has them. Absent when the event is whole.",
+  );
+
 export const ResultEventSchema = z
-  .object({ type: typed("result"), ...endingFields })
+  .object({ type: typed("result"), ...endingFields, partial })
   .openapi("ResultEvent", {
     description: "Terminal: the child ended by itself.",
     example: { type: "result", ...RESULT_EXAMPLE },
@@ -117,6 +125,7 @@ export const FailedEventSchema = z
         "`/children/{id}/events` of any member, after the last event that had an id.",
     ),
     ...z.object(endingFields).partial().shape,
+    partial,
   })
   .openapi("FailedEvent", {
     description:
@@ -202,7 +211,7 @@ function messageOf(event: string, types: readonly string[]) {
       },
       data: {
         type: "string",
-        description: "The event as one line of JSON.",
+        description: "The event as one line of JSON, below 64 KiB.",
         contentMediaType: "application/json",
         contentSchema: { $ref: `#/components/schemas/${event}` },
       },

@@ -22,6 +22,20 @@ export const MAX_FILES = 1_000;
 
 const MAX_ARTIFACT_PATTERNS = 100;
 
+const NotifySchema = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^https?$/, error: "expected a URL of http or https" })
+      .max(2_048)
+      .describe("An http or https URL that the pool's operator allows, without a user."),
+  })
+  .openapi("Notify", {
+    description:
+      "The member posts the ending to this URL once the child has ended, signed as Standard " +
+      "Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified.",
+    example: { url: "https://hooks.example.com/ended" },
+  });
+
 /** The fields that the variants of a spec share. */
 export const commonFields = {
   env: EnvironmentSchema.optional(),
@@ -90,6 +104,7 @@ export const commonFields = {
       "none.",
   ),
   labels: LabelsSchema.optional(),
+  notify: NotifySchema.optional(),
 };
 
 const FUNCTION_DOCS = "The function to call.";

@@ -21,6 +21,7 @@ import { type Encoding, encodeArguments } from "./values.ts";
  *   at most. The same key and spec again, from any process, give the same child: its output from
  *   the start, or its result. Each input of a `map` has the key `KEY/INDEX`. Default: none.
  * - `labels`: words of the caller's own, shown with the child.
+ * - `notify`: `{url}`, to which the member posts the ending. Default: none.
  * - `limits`: tighter limits than the pool's. `sandbox`: the weakest acceptable sandbox level.
  * - `outputEncoding`: `text` or `base64`, the form of output events. Default `text`.
  */

@@ -1,15 +1,21 @@
 /** A handle on a child, which any process can make from the child's id. */
 import { errorFor, PoolError } from "../../openapi/errors.ts";
-import type { EventOf } from "../../openapi/events.ts";
-import type { Child as ChildInfo, SignalName } from "../../openapi/types.gen.ts";
+import type { EventOf, TerminalEvent } from "../../openapi/events.ts";
+import type { Child as ChildInfo, ChildResult, SignalName } from "../../openapi/types.gen.ts";
+import type {
+  EventsOptions,
+  ResultOptions,
+  StopOptions,
+  WriteOptions,
+} from "./calls/child-options.ts";
 import type { Connection } from "./connection.ts";
-import { noAnswer } from "./http/client.ts";
+import { jsonOf, noAnswer } from "./http/client.ts";
 import { copyOutput } from "./http/output.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import { openEvents, resumeEvents } from "./http/resume.ts";
 import { writeStdin } from "./http/send-stdin.ts";
 import { Source, type Streamed } from "./http/source.ts";
-import { withValues } from "./values.ts";
+import { withValue, withValues } from "./values.ts";
 
 /**
  * How a child ended by itself: the `exitCode` of a command, the `value` of a function, its `usage`
@@ -22,6 +28,9 @@ export interface Ending<Stream = ReadableStream<Uint8Array>>
   file(path: string): Promise<Stream>;
 }
 
+/** 10 seconds for an answer, beside the time for which it waits. */
+const ANSWER_MS = 10_000;
+
 /** The answer. @throws {PoolError} `member_lost` without one; the reason of the signal. */
 async function answered<T>(url: string, asking: Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
@@ -29,25 +38,6 @@ async function answered<T>(url: string, asking: Promise<T>, signal?: AbortSignal
   } catch (error) {
     throw error instanceof PoolError || signal?.aborted ? error : noAnswer(url, error);
   }
-}
-
-export interface EventsOptions {
-  /** The id of an event: only later ones are read. Default: from the first one that is kept. */
-  readonly after?: number;
-  /** Ends the reading. */
-  readonly signal?: AbortSignal;
-}
-
-export interface StopOptions {
-  /** Milliseconds between TERM and KILL; 0 kills at once. Default: the member's (5,000). */
-  readonly graceMs?: number | undefined;
-}
-
-export interface WriteOptions {
-  /** Closes the input behind the data. Default false. */
-  readonly end?: boolean;
-  /** Ends the writing. The child keeps the bytes that it has taken. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -92,7 +82,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * The child as its member sees it now: its status, its labels, and how it ended. A child is
    * remembered for a minute after its end, unless the operator chose another time.
    *
-   * @throws {PoolError} `child_not_found` once the child is forgotten; `member_lost`.
+   * @throws {PoolError} `child_forgotten`; `child_not_found`; `member_lost`.
    * @example
    * if ((await child.info()).status === "running") await child.stop();
    */
@@ -105,8 +95,8 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * not the child. A stream that was cut resumes after its last event, with up to six tries in
    * some 6 seconds.
    *
-   * @throws {PoolError} `member_lost` when the stream is cut for good; `events_expired` when the
-   *   child has ended and is forgotten; `child_not_found`.
+   * @throws {PoolError} `member_lost` when the stream is cut for good; `events_expired`;
+   *   `child_forgotten`; `child_not_found`.
    * @example
    * for await (const event of child.events()) console.log(event.type);
    */
@@ -124,8 +114,8 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * as a Node stream. `new Response(stream).bytes()` reads a web stream at once.
    *
    * @param path the path of the file in the workspace.
-   * @throws {PoolError} `not_found` without such an artifact; `child_not_found` once the child is
-   *   forgotten; `member_lost` without an answer.
+   * @throws {PoolError} `not_found` without such an artifact; `child_forgotten`;
+   *   `member_lost` without an answer.
    * @example
    * await pipeline(await child.file("out/1.png"), createWriteStream("1.png"));
    */
@@ -159,11 +149,33 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
   }
 
   /**
+   * How the child ended, also when its output is no longer kept. It reads no events, so it is the
+   * way to an ending whose stream was lost.
+   *
+   * @param options `waitMs`: milliseconds to wait for the end, at most 25,000 (default 0).
+   * @returns undefined for a child that still runs.
+   * @throws {PoolError} as {@link Child.exit} does; `child_forgotten`; `child_not_found`.
+   * @example
+   * const { exitCode } = (await child.result({ waitMs: 20_000 })) ?? {};
+   */
+  async result({ waitMs = 0, signal }: ResultOptions = {}): Promise<Ending<Stream> | undefined> {
+    const { client } = this.#connection;
+    const url = await this.#url(`/result?waitMs=${waitMs}`);
+    const asking = client.send(url, { signal, timeoutMs: waitMs + ANSWER_MS });
+    const answer = await answered(url, asking, signal);
+    if (answer.status === 204) return undefined;
+    if (answer.status >= 400) throw await client.problem(answer);
+    const { child: _, ...ending } = await answered(url, jsonOf<ChildResult>(answer), signal);
+    const event = { type: ending.problem ? "failed" : "result", ...ending } as TerminalEvent;
+    return endingOf(withValue(event), this);
+  }
+
+  /**
    * Stops the child: TERM, grace, KILL to its whole process tree. Resolves at once;
    * {@link Child.exit} tells when the child is gone. Stopping it again can only shorten the grace.
    * A child that has ended stays as it is.
    *
-   * @throws {PoolError} `child_not_found`.
+   * @throws {PoolError} `child_forgotten`; `child_not_found`.
    * @example
    * await child.stop({ graceMs: 0 });
    */
@@ -175,7 +187,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
   /**
    * Sends a signal to the child's program. A child that has ended stays as it is.
    *
-   * @throws {PoolError} `invalid_request` for an unknown signal; `child_not_found`.
+   * @throws {PoolError} `invalid_request` for an unknown signal; `child_forgotten`; `child_not_found`.
    * @example
    * await child.signal("SIGUSR1");
    */
@@ -195,7 +207,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    *   writing.
    * @returns the number of bytes that the child's pipe has taken.
    * @throws {PoolError} `stdin_closed` when the input was never open, is closed, or the child reads
-   *   no more; `child_not_found`.
+   *   no more; `child_forgotten`; `child_not_found`.
    * @example
    * await child.write("hello\n");
    * await child.write(createReadStream("in.mp4"), { end: true });

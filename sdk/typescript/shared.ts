@@ -27,10 +27,16 @@ export type {
   Spec,
   TaskSpec,
 } from "./call-spec.ts";
+export type {
+  EventsOptions,
+  ResultOptions,
+  StopOptions,
+  WriteOptions,
+} from "./calls/child-options.ts";
 export type { Inputs } from "./calls/fan-out.ts";
 export type { MapOptions, MapProgress, MapResults } from "./calls/map.ts";
 export type { CommandRun, FunctionRun, Output } from "./calls/results.ts";
-export type { Ending, EventsOptions, StopOptions, WriteOptions } from "./child.ts";
+export type { Ending } from "./child.ts";
 export type { Credentials } from "./connection.ts";
 export type { FileInput } from "./files.ts";
 export {

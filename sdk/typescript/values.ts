@@ -57,15 +57,17 @@ export function checkArguments(args: readonly unknown[]): void {
  * not valid devalue turns the result into `failed` with `worker_crashed`.
  */
 export async function* withValues(events: AsyncIterable<NumberedEvent>) {
-  for await (const event of events)
-    yield isTerminal(event) && event.encoding === "devalue" ? withValue(event) : event;
+  for await (const event of events) yield isTerminal(event) ? withValue(event) : event;
 }
 
-function withValue({
-  encoding: _,
-  value,
-  ...event
-}: Extract<NumberedEvent, { type: "result" | "failed" }>): NumberedEvent {
+/** A terminal event, with its value decoded. @returns as {@link withValues}. */
+export function withValue(event: Terminal): Terminal {
+  return event.encoding === "devalue" ? unflattened(event) : event;
+}
+
+type Terminal = Extract<NumberedEvent, { type: "result" | "failed" }>;
+
+function unflattened({ encoding: _, value, ...event }: Terminal): Terminal {
   try {
     return { ...event, value: unflatten(value as unknown[]) };
   } catch (error) {

@@ -20,6 +20,8 @@ export interface BrowserGuardOptions {
   readonly loopback: boolean;
   /** `HOST:PORT` at which others reach this member. */
   readonly advertise?: string | undefined;
+  /** The origin at which callers reach this member through a proxy. */
+  readonly publicUrl?: string | undefined;
   /** Whether the member serves https. */
   readonly secure: boolean;
   /** The origins whose pages may call. */
@@ -34,6 +36,7 @@ function nameIn(host: string): string | undefined {
   return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::\d{1,5})?$/.exec(host.toLowerCase())?.[1];
 }
 
+const listOf = <T>(value: T | undefined): T[] => (value === undefined ? [] : [value]);
 const refusal = (detail: string) => PoolError.of("forbidden", detail);
 /** A header's value for a message, which it may not flood. */
 const shown = (value: string) => JSON.stringify(value.slice(0, 255));
@@ -62,11 +65,13 @@ export function createBrowserGuard({
   authenticated,
   loopback,
   advertise,
+  publicUrl,
   secure,
   corsOrigins,
 }: BrowserGuardOptions): (c: Context) => void {
   const names = new Set([
     advertise === undefined ? undefined : nameIn(advertise),
+    publicUrl === undefined ? undefined : nameIn(new URL(publicUrl).host),
     ...(loopback ? [] : ["localhost", hostname().toLowerCase()]),
   ]);
   const isOurs = (name: string) =>
@@ -87,12 +92,15 @@ export function createBrowserGuard({
       const expected = loopback
         ? "a loopback address"
         : "an IP address, localhost, this machine's name";
-      throw refusal(`expected Host to be ${expected} or the advertised host; got ${shown(host)}`);
+      throw refusal(
+        `expected Host to be ${expected} or the advertised or public host; got ${shown(host)}`,
+      );
     }
     if (origin !== undefined && corsOrigins().includes(origin)) return;
-    const own = `${secure ? "https" : "http"}://${host.toLowerCase()}`;
-    if (origin !== undefined && origin.toLowerCase() !== own)
-      throw refusal(`expected no Origin, or ${own}; got ${shown(origin)}`);
+    // A proxy may pass another `Host` on than the one that the page asked for.
+    const own = [`${secure ? "https" : "http"}://${host.toLowerCase()}`, ...listOf(publicUrl)];
+    if (origin !== undefined && !own.includes(origin.toLowerCase()))
+      throw refusal(`expected no Origin, or ${own.join(" or ")}; got ${shown(origin)}`);
     const site = header("sec-fetch-site");
     // A reader may follow a link from another site: that site cannot read the answer.
     const isLink =

@@ -17,6 +17,8 @@ export interface Call {
   readonly input: Readable | undefined;
   /** Whether an earlier request started the child, and gave it its input. Default false. */
   readonly isRepeat?: boolean | undefined;
+  /** The event behind which the stream of a repeated call begins. Default: all events. */
+  readonly after?: number | undefined;
   /** The session of an answer that told positions before there was a child. */
   readonly opened?: Promise<Session> | undefined;
 }
@@ -30,7 +32,7 @@ export interface Call {
 export function answerCall(
   c: NodeContext,
   child: Child,
-  { spec: { link }, form, input, isRepeat = false, opened }: Call,
+  { spec: { link }, form, input, isRepeat = false, after = 0, opened }: Call,
 ): Promise<Response> {
   if (isRepeat) input?.destroy();
   // When the input breaks off, the child is stopped, and its ending says so.
@@ -39,9 +41,9 @@ export function answerCall(
       .write(input, true)
       .catch(() => {})
       .finally(() => input.destroy());
-  const repeat = isRepeat ? { after: 0, whole: form !== "stream" } : {};
-  const reader = child.log.read({ lossless: true, ...repeat });
+  const repeat = isRepeat ? { after, whole: form !== "stream" } : {};
   nameChild(c, child.id);
+  const reader = child.log.read({ lossless: true, ...repeat });
   onClientGone(c, () => {
     if (link || form === "json") reader.close();
     if (link) child.stop("cancelled", "the caller that the child was linked to went away");

@@ -2,13 +2,15 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
-import { HEARTBEAT_MS, type PoolEvent, type SlotEvent } from "../../openapi/events.ts";
+import type { PoolEvent, SlotEvent } from "../../openapi/events.ts";
+import { eventFrame } from "../http/event-frame.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
 import { cutOff, drained, isFull, isOver, onOver } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
+import { frameOf, linesOf } from "./lines.ts";
 import { send } from "./send.ts";
 
 /** The header that names the child of an answer, for clients that also reach it by its id. */
@@ -19,10 +21,18 @@ export function nameChild({ env: { outgoing } }: NodeContext, id: string): void 
   if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
 }
 
+/** Calls `run` again and again, a heartbeat apart, until the answer is over. */
+export function beat({ var: { heartbeatMs }, env: { outgoing } }: NodeContext, run: () => void) {
+  if (isOver(outgoing)) return;
+  const timer = setInterval(run, heartbeatMs);
+  onOver(outgoing, () => clearInterval(timer));
+}
+
 /** A comment, which keeps proxies from cutting a silent stream. */
 export const HEARTBEAT = ":\n\n";
 
-export const EVENTS_TYPE = { "content-type": "text/event-stream" };
+/** Without a charset, some clients take text for Latin-1. */
+export const EVENTS_TYPE = { "content-type": "text/event-stream; charset=utf-8" };
 
 export type { Session };
 
@@ -30,9 +40,9 @@ export type { Session };
  * Opens an answer of events. Their data is JSON on one line already. Fields are written with a
  * space, as in `event: placed`: most people expect one.
  *
- * @param keepAlive milliseconds between heartbeats; null for none.
+ * @param isSilent whether the member itself has to send heartbeats.
  */
-export function openSession(c: NodeContext, keepAlive: number | null): Promise<Session> {
+export function openSession(c: NodeContext, isSilent: boolean): Promise<Session> {
   // The session would take the end of the request's body for the end of its client. But a client
   // may end its body long before it has read the answer.
   const request: typeof c.env.incoming = Object.create(c.env.incoming, {
@@ -40,18 +50,15 @@ export function openSession(c: NodeContext, keepAlive: number | null): Promise<S
   });
   const { outgoing } = c.env;
   // A session's own heartbeat would go on for ever where the client leaves before its head is sent.
-  if (keepAlive !== null && !isOver(outgoing)) {
-    const beat = setInterval(() => outgoing.headersSent && outgoing.write(HEARTBEAT), keepAlive);
-    onOver(outgoing, () => clearInterval(beat));
-  }
+  if (isSilent) beat(c, () => outgoing.headersSent && outgoing.write(HEARTBEAT));
   return createSession(request, outgoing, {
     retry: null,
     keepAlive: null,
     serializer: (data) => data as string,
     sanitizer: (text) => ` ${text}`,
     trustClientEventId: false,
-    // HTTP/2 forbids this header, and HTTP/1.1 means it anyway.
-    headers: { connection: undefined },
+    // HTTP/2 forbids `connection`, and HTTP/1.1 means it anyway.
+    headers: { ...EVENTS_TYPE, connection: undefined },
   });
 }
 
@@ -76,9 +83,9 @@ export class EarlyStream {
 
   /** Writes an event. A slow client gets no positions, which would be old when it reads them. */
   write(event: PoolEvent | SlotEvent): void {
-    this.#session ??= openSession(this.#c, HEARTBEAT_MS);
+    this.#session ??= openSession(this.#c, true);
     const { outgoing } = this.#c.env;
-    const frame = `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+    const frame = eventFrame(event);
     this.#written = this.#session
       .then(() => (event.type === "queued" && isFull(outgoing) ? undefined : outgoing.write(frame)))
       .catch(() => cutOff(outgoing));
@@ -126,12 +133,13 @@ export function sendEvents(
   reader: LogReader,
   opened?: Promise<Session>,
 ): Promise<Response> {
+  const lines = linesOf(c);
   return send<LogEntry>(c, {
     headers: EVENTS_TYPE,
     pieces: reader,
     discard: () => reader.cut(),
-    open: () => opened ?? openSession(c, HEARTBEAT_MS),
-    write: (outgoing, { frame }) => outgoing.write(frame),
+    open: () => opened ?? openSession(c, true),
+    write: (outgoing, entry) => outgoing.write(frameOf(entry, lines)),
   });
 }
 

@@ -40,13 +40,14 @@ export async function callThrough(
   const { inFlight } = options;
   inFlight.handover.throwIfAborted();
   inFlight.add(c.env.outgoing);
-  const way = through(c, options);
+  const way = wayOf(c, options, form);
   return withEarlyStream(c, options.logError, async (stream) => {
     const place = async () => {
       const answer = await access.call(pool, spec, {
         signal: way.signal,
         leaving: inFlight.handover,
         parts: uploads?.parts,
+        lines: way.lines,
         accept: form === "raw" ? "application/octet-stream" : undefined,
         onPosition:
           form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
@@ -62,7 +63,7 @@ export async function callThrough(
     };
     const attach = (id: string) =>
       answerStarted(c, options, { ...call, id, opened: stream.session });
-    return oncePerKey(keyed, { place, attach });
+    return oncePerKey(keyed, { place, attach, isContinued: call.after !== undefined });
   });
 }
 
@@ -76,14 +77,27 @@ export async function answerStarted(
   options: GatewayOptions,
   { id, ...call }: Call & { readonly id: string },
 ): Promise<Response> {
-  const { form, input, opened } = call;
-  if (memberOfChild(id) === options.name)
-    return answerCall(c, await startedChild(options, id), { ...call, isRepeat: true });
+  const { form, input, after = 0, opened } = call;
+  // A caller whose output has expired asks for the ending by this id.
+  nameChild(c, id);
+  if (memberOfChild(id) === options.name) {
+    const child = await startedChild(options, id);
+    if (child.log.endsWith(after)) return c.body(null, 204);
+    return answerCall(c, child, { ...call, isRepeat: true });
+  }
   input?.destroy();
-  const way = through(c, options);
+  const way = wayOf(c, options, form);
   if (call.spec.link) onClientGone(c, () => void stopChild(way, id));
   if (form === "raw") return new RemoteChild(c, id, way).stdout({});
-  return relay(c, way, { id, answer: await openEvents(id, 0, way), form, opened });
+  const answer = await openEvents(id, after, way);
+  if (answer.status === 204) return c.body(null, 204);
+  return relay(c, way, { id, answer, form, after, opened });
+}
+
+/** The way to other members, for an answer of this form: one of JSON leaves nothing out. */
+function wayOf(c: NodeContext, options: GatewayOptions, form: Call["form"]): Through {
+  const way = through(c, options);
+  return form === "json" ? { ...way, lines: "long" } : way;
 }
 
 /** The child of an earlier request, as its member shows it. @throws as {@link answerStarted}. */
@@ -102,21 +116,21 @@ async function stopChild({ client, access }: Through, id: string): Promise<void>
   await client.json(await access.childUrl(id), { method: "DELETE" }).catch(() => {});
 }
 
-interface Relayed extends Pick<Call, "form" | "opened"> {
+interface Relayed extends Pick<Call, "form" | "after" | "opened"> {
   readonly id: string;
   /** The open answer of the child's member. */
   readonly answer: Answer;
 }
 
-/** Passes on the output of a child of another member, from the first event on. */
+/** Passes on the output of a child of another member. */
 function relay(
   c: NodeContext,
   way: Through,
-  { id, answer, form, opened }: Relayed,
+  { id, answer, form, after = 0, opened }: Relayed,
 ): Promise<Response> {
   nameChild(c, id);
   const child = new RemoteChild(c, id, way);
   if (form === "raw") return child.relayStdout(answer);
   if (form === "json") return child.relayWhole(answer);
-  return child.relayEvents(answer, 0, opened);
+  return child.relayEvents(answer, after, opened);
 }

@@ -2,6 +2,7 @@
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import { AlreadyStarted, KeyedStart } from "../supervisor/once/keyed-starts.ts";
+import { nothingToContinue } from "./continued.ts";
 
 /** An entry may come, or turn out to be of a child that never ran, while a call is placed. */
 const ROUNDS = 4;
@@ -11,22 +12,26 @@ interface Answering<T> {
   place(): Promise<T>;
   /** Answers with the child of this id, which the key has started before. */
   attach(child: string): Promise<T>;
+  /** Whether the call continues a stream, and starts nothing. Default false. */
+  readonly isContinued?: boolean;
 }
 
 /**
  * Answers a call, with the child that its key has started if there is one.
  *
  * @param keyed the start that the key allows; undefined for a call without a key.
- * @throws {PoolError} as `place` and {@link KeyedStart.child}; `events_expired` when the child is
- *   forgotten; `member_lost` when its member is away, or has restarted.
+ * @throws {PoolError} as `place` and {@link KeyedStart.child}; `child_forgotten`; `member_lost`
+ *   when the child's member is away, or has restarted; `child_not_found` for a call that continues
+ *   and whose key has started nothing.
  */
 export async function oncePerKey<T>(
   keyed: KeyedStart | undefined,
-  { place, attach }: Answering<T>,
+  { place, attach, isContinued = false }: Answering<T>,
 ): Promise<T> {
   if (!keyed) return place();
   for (let round = 0; round < ROUNDS; round++) {
     const child = await keyed.child();
+    if (child === undefined && isContinued) throw nothingToContinue();
     try {
       return await (child === undefined ? place() : attach(child));
     } catch (error) {
@@ -65,10 +70,6 @@ function goneOf(child: string, error: unknown): unknown {
   const isLost = !(error instanceof PoolError) || error.code === "member_lost";
   if (!isLost && !isUnknown(error)) return error;
   const detail = `the key names child ${child} of member ${memberOfChild(child)}`;
-  if (isUnknown(error) && error.admitted === true)
-    return PoolError.of("events_expired", `${detail}, which has ended and is no longer kept`, {
-      admitted: true,
-    });
   return PoolError.of("member_lost", `${detail}: ${messageOf(error)}`, {
     admitted: "unknown",
     cause: error,

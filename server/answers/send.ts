@@ -4,6 +4,9 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type NodeContext, onClientGone } from "../http/request.ts";
 import { cutOff, drained, isFull, isOver } from "../http/response.ts";
 
+/** Keeps proxies from buffering an answer that arrives bit by bit; nginx does by default. */
+export const UNBUFFERED = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
+
 /** A streamed answer of pieces `T`. */
 export interface StreamedAnswer<T> {
   /** Default 200. */

@@ -3,17 +3,18 @@
  * child fails, the server cuts the connection instead. So a program that ignores trailers, such as
  * curl, does not take a part for the whole.
  *
- * A body that was cut resumes with `Range: bytes=N-`. The length of the whole is unknown, so the
- * answer names a last byte that is never reached (RFC 8673, for content that still grows).
+ * A body that was cut resumes with `Range: bytes=N-`. While the child runs, the length of the whole
+ * is unknown, and the answer names a last byte that is never reached (RFC 8673).
  */
 import type { ServerResponse } from "node:http";
 import { problem } from "../../openapi/errors.ts";
 import type { PoolEvent } from "../../openapi/events.ts";
 import { HeadedError } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
+import type { EventLog } from "../supervisor/output/event-log.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
-import { type StreamedAnswer, send } from "./send.ts";
+import { type StreamedAnswer, send, UNBUFFERED } from "./send.ts";
 
 /** The terminal event as JSON, without a function's value. */
 export const ENDING_TRAILER = "pool-ending";
@@ -29,36 +30,62 @@ export function firstByteOf(range: string | undefined): number | null | undefine
 }
 
 /**
- * The error for a range that a child's stdout does not have.
+ * Checks a range against a child's stdout.
+ *
+ * A reader that has all bytes of a child that succeeded gets the error too, with the child's ending
+ * in a header. That of a child that failed gets an empty answer, which breaks off like any other.
  *
  * @param range the header's value.
- * @param bytes the bytes of stdout so far.
+ * @throws {HeadedError} `range_not_satisfiable` for a range that the stdout does not have.
  */
-export function noSuchRange(range: string, bytes: number): HeadedError {
-  return new HeadedError(
+export function checkRange(
+  range: string,
+  { stdoutBytes: bytes, terminal }: Pick<EventLog, "stdoutBytes" | "terminal">,
+): void {
+  const ending = terminal && isSuccess(terminal) ? terminal : undefined;
+  const from = firstByteOf(range) ?? Number.POSITIVE_INFINITY;
+  if (from < bytes || (from === bytes && !ending)) return;
+  const bound = ending ? "less than" : "at most";
+  throw new HeadedError(
     problem(
       "range_not_satisfiable",
-      `expected Range: bytes=N-, N being at most ${bytes}; got ${range.slice(0, 255)}`,
+      `expected Range: bytes=N-, N being ${bound} ${bytes}; got ${range.slice(0, 255)}`,
     ),
-    { "content-range": `bytes */${bytes}` },
+    {
+      "content-range": `bytes */${bytes}`,
+      ...(ending && from === bytes && { [ENDING_TRAILER]: endingText(ending) }),
+    },
   );
+}
+
+/**
+ * The value of `Content-Range`.
+ *
+ * @param from the byte that the client asked for.
+ */
+export function contentRange(
+  from: number,
+  { stdoutBytes: bytes, terminal }: Pick<EventLog, "stdoutBytes" | "terminal">,
+): string {
+  return terminal && from < bytes
+    ? `bytes ${from}-${bytes - 1}/${bytes}`
+    : `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*`;
 }
 
 /**
  * The head of a raw answer.
  *
- * @param from the byte that the client asked for.
+ * @param range the value of `Content-Range`, where the client asked for a range.
  */
 export function stdoutHead(
-  from: number | undefined,
+  range: string | undefined,
 ): Pick<StreamedAnswer<never>, "status" | "headers" | "open"> {
-  const status = from === undefined ? 200 : 206;
+  const status = range === undefined ? 200 : 206;
   const headers = {
     "content-type": "application/octet-stream",
     "x-content-type-options": "nosniff",
-    ...(from === undefined
-      ? {}
-      : { "content-range": `bytes ${from}-${Number.MAX_SAFE_INTEGER}/*` }),
+    ...UNBUFFERED,
+    ...(range === undefined ? {} : { "content-range": range }),
   };
   return {
     status,
@@ -79,17 +106,25 @@ const ascii = (json: string) =>
 
 const isSuccess = (event: PoolEvent) => event.type === "result" && (event.exitCode ?? 0) === 0;
 
-/**
- * Sends a child's stdout, to its end.
- *
- * @param from the byte of stdout that the client asked for.
- */
-export function sendStdout(c: NodeContext, reader: LogReader, from?: number): Promise<Response> {
+/** The terminal event for a header or a trailer, without a function's value. */
+function endingText(event: PoolEvent): string {
+  const { value: _, ...ending } = event as PoolEvent & { value?: unknown };
+  return ascii(JSON.stringify(ending));
+}
+
+/** The part of stdout that a client asked for: the first byte, and its `Content-Range`. */
+interface Part {
+  readonly from: number;
+  readonly range: string;
+}
+
+/** Sends a child's stdout, to its end. @param part default: all of it. */
+export function sendStdout(c: NodeContext, reader: LogReader, part?: Part): Promise<Response> {
   return send<LogEntry>(c, {
-    ...stdoutHead(from),
+    ...stdoutHead(part?.range),
     pieces: reader,
     discard: () => reader.cut(),
-    write: (outgoing, entry) => writeEntry(outgoing, entry, from ?? 0),
+    write: (outgoing, entry) => writeEntry(outgoing, entry, part?.from ?? 0),
   });
 }
 
@@ -102,6 +137,5 @@ function writeEntry(outgoing: ServerResponse, entry: LogEntry, from: number): vo
   if (type !== "result" && type !== "failed") return;
   const { event } = entry;
   if (!isSuccess(event)) throw new Error("the child failed");
-  const { value: _, ...ending } = event as PoolEvent & { value?: unknown };
-  outgoing.addTrailers({ [ENDING_TRAILER]: ascii(JSON.stringify(ending)) });
+  outgoing.addTrailers({ [ENDING_TRAILER]: endingText(event) });
 }

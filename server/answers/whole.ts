@@ -1,5 +1,5 @@
 /** The JSON form of a call: its events, gathered into one answer. */
-import { type Problem, problem } from "../../openapi/errors.ts";
+import { PoolError, type Problem } from "../../openapi/errors.ts";
 import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
@@ -10,55 +10,104 @@ import type { Holding } from "../http/bodies/held-bytes.ts";
 import { isValue, LargeJson, SMALL_BYTES, withRawValue } from "../http/bodies/large-json.ts";
 import { problemResponse } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
+import { KeptAlive } from "./kept-alive.ts";
 
-/** Reads the events up to the terminal one, and answers with all of them. */
+/** The events of a child, up to the terminal one or to what cut them. */
+interface Whole {
+  readonly stdout: KeptOutput;
+  readonly stderr: KeptOutput;
+  isBase64: boolean;
+  child: ChildReference | undefined;
+  terminal: TerminalEvent | undefined;
+}
+
+/**
+ * Reads the events up to the terminal one, and answers with all of them.
+ *
+ * @throws what cut the events, unless the head of the answer has been sent.
+ */
 export async function answerWhole(
   c: NodeContext,
   events: AsyncIterable<PoolEvent>,
 ): Promise<Response> {
-  const stdout = new KeptOutput();
-  const stderr = new KeptOutput();
-  let isBase64 = false;
-  let child: ChildReference | undefined;
-  let terminal: TerminalEvent | undefined;
-  const held: Holding | undefined = c.var.held;
+  const startedMs = performance.now();
+  const answer = new KeptAlive(c);
+  const whole: Whole = {
+    stdout: new KeptOutput(),
+    stderr: new KeptOutput(),
+    isBase64: false,
+    child: undefined,
+    terminal: undefined,
+  };
+  let fault: unknown;
+  try {
+    await readInto(whole, c.var.held, events);
+    const detail = "the stream ended before its terminal event";
+    if (!whole.terminal) throw PoolError.of("member_lost", detail, { admitted: true });
+  } catch (error) {
+    fault = error;
+  }
+  const output = await outputOf(whole);
+  const isOpen = answer.isOpen;
+  if (fault !== undefined && !isOpen) throw fault;
+  if (fault !== undefined && !(fault instanceof PoolError)) return answer.end();
+  const { problem, ...ending } = fault ? { problem: fault.problem } : endingOf(whole.terminal);
+  if (problem && !isOpen)
+    return problemResponse(c, { ...problem, ...output, ...ending } as Problem);
+  const wallMs = performance.now() - startedMs;
+  const unknown = { usage: { wallMs, cpuMs: null, maxRssBytes: null }, artifacts: [] };
+  const body = jsonText({
+    ...(fault && unknown),
+    ...output,
+    ...ending,
+    ...(problem && { problem }),
+  });
+  return isOpen ? answer.end(body) : c.body(body, 200, { "content-type": "application/json" });
+}
+
+/** The fields of a terminal event that a {@link RunResult} has. */
+function endingOf(terminal: TerminalEvent | undefined): Partial<RunResult> {
+  const { type: _, id: _id, ...ending } = terminal as TerminalEvent & { readonly id?: number };
+  return ending as Partial<RunResult>;
+}
+
+async function readInto(
+  whole: Whole,
+  held: Holding | undefined,
+  events: AsyncIterable<PoolEvent>,
+): Promise<void> {
+  const { stdout, stderr } = whole;
   const before = held?.bytes ?? 0;
   const turn = turns();
   for await (const event of events) {
     await turn();
-    if (event.type === "placed") child = event.child;
+    if (event.type === "placed") whole.child = event.child;
     else if (event.type === "stdout" || event.type === "stderr") {
-      isBase64 ||= event.base64 !== undefined;
+      whole.isBase64 ||= event.base64 !== undefined;
       const output = event.type === "stdout" ? stdout : stderr;
       // Output for which there is no memory counts as output that is too long for an answer.
       if (held?.isFull) output.close();
       output.write(outputBytes(event));
       held?.set(before + stdout.length + stderr.length);
-    } else if (event.type === "result" || event.type === "failed") terminal = event;
+    } else if (event.type === "result" || event.type === "failed") whole.terminal = event;
   }
+}
+
+/** The child and its output. */
+async function outputOf({ child, stdout, stderr, isBase64 }: Whole) {
+  const turn = turns();
   /** Output as JSON. A MiB of it that is all escaped takes some 20 ms, so others go between. */
   const jsonOf = async ({ bytes, text }: KeptOutput) => {
     await turn();
     const shown = isBase64 ? Buffer.from(bytes).toString("base64") : text;
     return shown.length < SMALL_BYTES ? shown : new RawJson(Buffer.from(JSON.stringify(shown)));
   };
-  const output = {
+  return {
     ...(child ? { child } : {}),
     stdout: (await jsonOf(stdout)) as string,
     stderr: (await jsonOf(stderr)) as string,
     truncated: stdout.truncated || stderr.truncated,
   };
-  if (!terminal) {
-    const detail = "the stream ended before its terminal event";
-    return problemResponse(c, problem("member_lost", detail, { admitted: true }));
-  }
-  const { type: _type, id: _id, ...ending } = terminal as TerminalEvent & { id?: number };
-  if (!("problem" in ending)) {
-    const body = jsonText({ ...output, ...ending } satisfies Partial<RunResult>);
-    return c.body(body, 200, { "content-type": "application/json" });
-  }
-  const { problem: cause, ...rest } = ending;
-  return problemResponse(c, { ...cause, ...output, ...rest } as Problem);
 }
 
 const isHighSurrogate = (text: string, at: number) => (text.charCodeAt(at) & 0xfc00) === 0xd800;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: `distributed-pool`, for short `dpool`. */
-import { PoolError } from "../../openapi/errors.ts";
+import { messageOf, PoolError } from "../../openapi/errors.ts";
 import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command-table.ts";
 import { call, place } from "./commands/call.ts";
@@ -8,6 +8,7 @@ import { checkConfig } from "./commands/check-config.ts";
 import { logs, signal, stdin, stop } from "./commands/child.ts";
 import { printConfigSchema } from "./commands/config-schema.ts";
 import { withPools } from "./commands/connect.ts";
+import { exitCodeOf } from "./commands/foreground.ts";
 import { drain, members, ps } from "./commands/members.ts";
 import { FAILED, problemText } from "./commands/print-events.ts";
 import { serve } from "./commands/serve.ts";
@@ -62,8 +63,10 @@ async function main(): Promise<number> {
   }
 }
 
-// The reader of a pipe may leave: `dpool ps | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === "EPIPE" ? 0 : 1),
-);
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe may leave: `dpool ps | head`.
+  if (error.code === "EPIPE") process.exit(exitCodeOf("SIGPIPE"));
+  process.stderr.write(`dpool: cannot write to stdout: ${messageOf(error)}\n`);
+  process.exit(FAILED);
+});
 process.exitCode = await main();

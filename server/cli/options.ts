@@ -217,13 +217,19 @@ export const CLI_OPTIONS = {
     doc: "A key that starts one child at most: with it, the same command again shows that child.",
     commands: SPEC,
   },
+  notify: {
+    value: "URL",
+    doc: "A URL to which the member posts the ending, where the pool allows it.",
+    commands: SPEC,
+  },
   out: {
     value: "FOLDER",
     doc: "A folder of this machine for the files that --artifact selects.",
     commands: ["call"],
   },
   link: {
-    doc: "Stop the child when this command goes.",
+    doc: "Stop the child when this command goes; --no-link lets it go on.",
+    otherwise: "on where stderr is a terminal",
     schema: z.boolean(),
     commands: ["call"],
   },

@@ -89,7 +89,12 @@ function readFlags(
     },
   ]);
   try {
-    return parseArgs({ args, allowPositionals: true, options: Object.fromEntries(config) });
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      allowNegative: true,
+      options: Object.fromEntries(config),
+    });
   } catch (error) {
     const [fault = ""] = messageOf(error).split(". To specify a positional");
     const line = fault.replaceAll("\n", " ").replace(/\.$/, "");
@@ -107,7 +112,7 @@ function optionValue(
   if (flag === undefined && isSwitch(option))
     return ["1", "true"].includes(variable ?? "") || undefined;
   const given = flag ?? (isList(option) ? variable?.split(",") : variable);
-  if (given === undefined) return undefined;
+  if (given === undefined || given === false) return given;
   try {
     const values = [given].flat().map((text) => parseOption(option, String(text)));
     return isList(option) ? values : values[0];

@@ -19,6 +19,7 @@ const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):\d{1,5}$/;
 
 const MemberSchema = z.looseObject({
   runtimes: RuntimesSchema.optional(),
+  publicUrl: MEMBER_OPTIONS.publicUrl.schema.optional(),
   corsOrigins: MEMBER_OPTIONS.corsOrigin.schema.optional(),
   name: z.string().regex(NAME, "expected a member name of letters, digits, _ and -").optional(),
   advertise: z.string().regex(ADDRESS, "expected the advertised address as HOST:PORT").optional(),
@@ -37,6 +38,12 @@ export function memberFaults(options: MemberOptions): Fault[] {
     add("tasks", messageOf(error));
   }
   for (const message of hostFaults(options)) add("host", message);
+  for (const [pool, of] of Object.entries(options.pools))
+    if (typeof of === "object" && of.notify?.length && options.notifySecretFile === undefined)
+      faults.push({
+        path: ["pools", pool, "notify"],
+        message: "expected notifySecretFile beside it, the key that signs notifications",
+      });
   return faults;
 }
 

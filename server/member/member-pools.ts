@@ -13,11 +13,11 @@ import { probeConfinements } from "../sandbox/open-sandbox.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { StartHealth } from "../sandbox/start-health.ts";
 import { probeStart } from "../sandbox/start-probe.ts";
+import type { Notifier } from "../supervisor/notify/notifier.ts";
 import type { ChangeableOptions } from "../supervisor/options.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { fetchRulesOf } from "../workspace/fetch-rules.ts";
 import type { Settings } from "./check-options.ts";
-import { confinementOf, reuseOf, slotsPerCaller } from "./pool-options.ts";
+import { confinementOf, poolRulesOf, reuseOf, slotsPerCaller } from "./pool-options.ts";
 
 type Pools = Settings["pools"];
 type Runtimes = ReadonlyMap<string, RuntimeRegistry>;
@@ -27,6 +27,7 @@ interface PoolParts {
   readonly runtimes: PoolRuntimes;
   /** The account of the memory that callers hold. */
   readonly heldBytes: HeldBytes;
+  readonly notifier: Notifier;
 }
 
 export class MemberPools {
@@ -98,19 +99,16 @@ export class MemberPools {
     this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
     const fixed = {
       member: name,
-      url,
+      url: settings.publicUrl ?? url,
       sandbox: this.#parts.sandbox,
       folder: this.#parts.sandbox.folder,
       heldBytes: this.#parts.heldBytes,
+      notifier: this.#parts.notifier,
       shares: this.#shares,
     };
     for (const [pool, options] of pools) {
       const changeable: ChangeableOptions = {
-        maxChildren: options.maxChildren,
-        maxQueue: options.maxQueue,
-        confinement: confinementOf(options),
-        fetchRules: fetchRulesOf(options),
-        maxDeadlineMs: options.limits.deadlineMs,
+        ...poolRulesOf(options),
         defaultDeadlineMs,
         runtimes: runtimes.get(pool) as RuntimeRegistry,
         graceMs,

@@ -10,7 +10,7 @@ import {
   type ReadOnlyBind,
   withoutUndefined,
 } from "../sandbox/confinement.ts";
-import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
+import { fetchRulesOf, NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
 import { fenceNumber } from "./options/option.ts";
 
@@ -133,7 +133,26 @@ export const PoolOptionsSchema = z
     fetchAddresses: z
       .array(NetworkSchema)
       .default([])
-      .describe("Addresses from which it fetches beside the public ones, such as `10.0.0.0/8`."),
+      .describe(
+        "Addresses from which it fetches, and which it notifies, beside the public ones, such as " +
+          "`10.0.0.0/8`.",
+      ),
+    notify: z
+      .array(UrlRuleSchema)
+      .default([])
+      .describe(
+        "Beginnings of the URLs that callers may have notified of their children's endings, " +
+          "written like `fetch`; with `notifySecretFile` of the member.",
+      ),
+    deadlineMs: z
+      .int()
+      .min(1)
+      .max(MAX_DEADLINE_MS)
+      .optional()
+      .describe(
+        "Deadline in milliseconds of calls and placed children that name none. Default: the " +
+          "member's for calls, `limits.deadlineMs` or none for placed children.",
+      ),
     root: AbsolutePath.optional().describe(
       "A folder that replaces the host's `/usr`; it needs a `/bin/sh`.",
     ),
@@ -201,5 +220,19 @@ export function confinementOf(options: CheckedPool): Confinement {
   return {
     limits: { ...DEFAULT_LIMITS, ...withoutUndefined(limits) },
     grants: { readOnly, env, network, devices, commands, root },
+  };
+}
+
+/** The rules by which a supervisor admits the pool's children. */
+export function poolRulesOf(options: CheckedPool) {
+  const { maxChildren, maxQueue, limits, deadlineMs, fetch, notify, fetchAddresses } = options;
+  return {
+    maxChildren,
+    maxQueue,
+    confinement: confinementOf(options),
+    fetchRules: fetchRulesOf({ fetch, fetchAddresses }),
+    notifyRules: fetchRulesOf({ fetch: notify, fetchAddresses }),
+    maxDeadlineMs: limits.deadlineMs,
+    poolDeadlineMs: deadlineMs,
   };
 }

@@ -9,6 +9,7 @@ import type { Listener } from "../http/listener.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Notifier } from "../supervisor/notify/notifier.ts";
 import { type Settings, settingsOf } from "./check-options.ts";
 import { maxConnectionsOf } from "./max-connections.ts";
 import type { MemberPools } from "./member-pools.ts";
@@ -70,6 +71,7 @@ export interface MemberParts {
   readonly sandbox: Sandbox;
   readonly listener: Listener;
   readonly membership: Membership;
+  readonly notifier: Notifier;
   /** Parts that answers need to their ends. They close in this order once the port is closed. */
   readonly closedLast: readonly ({ close(): unknown } | undefined)[];
   readonly rateLimit: RateLimit;
@@ -123,6 +125,7 @@ export class LocalMember implements RunningMember {
       maxBodyBytes: () => this.#settings.maxBodyBytes,
       maxUploadBytes: () => this.#settings.maxUploadBytes,
       maxHeldBytes: () => this.#settings.maxHeldBytes,
+      heartbeatMs: () => this.#settings.heartbeatMs,
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,
@@ -166,7 +169,8 @@ export class LocalMember implements RunningMember {
   }
 
   async #drain(): Promise<void> {
-    const { pools, membership, inFlight, runtimes, listener, closedLast, sandbox } = this.#parts;
+    const { pools, membership, inFlight, runtimes, listener, notifier, closedLast, sandbox } =
+      this.#parts;
     const { drainMs, graceMs, log } = this.#settings;
     const { active } = pools;
     log(
@@ -176,7 +180,8 @@ export class LocalMember implements RunningMember {
     pools.drain();
     const handingOver = setTimeout(() => inFlight.handOver(), HANDOVER_MS);
     await membership.drain();
-    const finished = Promise.all([pools.settled(), inFlight.none()]);
+    const notified = () => pools.settled().then(() => notifier.settled());
+    const finished = Promise.all([notified(), inFlight.none()]);
     // A request that reaches a connection in the moment of its closing would be lost.
     await within(
       drainMs,
@@ -187,6 +192,8 @@ export class LocalMember implements RunningMember {
     // A reader that takes nothing would delay its child's last events beyond the time for delivery.
     const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
     await pools.stopAll(`member ${this.name} is stopping`);
+    await within(DELIVER_TIMEOUT_MS, notified());
+    await notifier.close();
     await this.#reloading;
     await runtimes.close();
     await membership.leave();

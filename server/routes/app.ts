@@ -10,7 +10,7 @@ import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
 import { childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
-import { PAGES } from "./docs.ts";
+import { pages } from "./docs.ts";
 import { checkMethod } from "./methods.ts";
 import { operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
@@ -73,6 +73,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   app.use(async (c, next) => {
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
+    c.set("heartbeatMs", options.heartbeatMs());
     if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
     await next();
   });
@@ -104,6 +105,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   childRoutes(on, options);
   childOutputRoutes(on, options);
   operationRoutes(on, options);
-  for (const [path, page] of Object.entries(PAGES)) app.get(path.replace(/{(\w+)}/, ":$1"), page);
+  for (const [path, page] of Object.entries(pages(options.publicUrl)))
+    app.get(path.replace(/{(\w+)}/, ":$1"), page);
   return app;
 }

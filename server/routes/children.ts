@@ -1,15 +1,17 @@
 /** One child by its id. Its own member answers; any other member forwards the request. */
-import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import { isWorkspacePath } from "../../openapi/schemas/values.ts";
+import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
+import { within } from "../../sdk/typescript/time/within.ts";
 import { type CallerContext, permitOnChild, seesChild } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";
 import { RemoteChild } from "../answers/remote/remote-child.ts";
 import { through } from "../answers/remote/through.ts";
 import { sendFile } from "../answers/send.ts";
-import { firstByteOf, noSuchRange, sendStdout } from "../answers/stdout.ts";
+import { checkRange, contentRange, firstByteOf, sendStdout } from "../answers/stdout.ts";
 import { bodyOf, type NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import { forgotten, unknownChild } from "../supervisor/this-member.ts";
@@ -24,6 +26,20 @@ export function childRoutes(on: Register, options: AppOptions): void {
     const { id } = c.req.valid("param");
     const child = await find(c, id);
     return child instanceof RemoteChild ? child.json() : c.json(child.info, 200);
+  });
+
+  on(routes.childResult, async (c) => {
+    const { id } = c.req.valid("param");
+    const { waitMs = 0 } = c.req.valid("query");
+    const child = await find(c, id);
+    if (child instanceof RemoteChild) return child.result(waitMs);
+    nameChild(c, id);
+    if (waitMs > 0) await within(waitMs, child.finished);
+    const { terminal } = child.log;
+    if (!terminal) return c.body(null, 204);
+    const { type: _, ...ending } = terminal;
+    const body = jsonText({ child: child.reference, ...ending });
+    return c.body(body, 200, { "content-type": "application/json" });
   });
 
   on(routes.stopChild, async (c) => {
@@ -73,7 +89,7 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
     const { range, "last-event-id": last } = c.req.valid("header");
     const after = last === undefined ? undefined : Number(last);
     const form = acceptOf(c, ["stream", "raw"]);
-    const child = await find(c, id, "events_expired");
+    const child = await find(c, id);
     if (form === "stream") {
       if (child instanceof RemoteChild) return child.events(after);
       if (after !== undefined && child.log.endsWith(after)) return c.body(null, 204);
@@ -83,13 +99,12 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
       throw PoolError.of("invalid_request", "expected one of Range and Last-Event-ID; got both");
     if (child instanceof RemoteChild) return child.stdout({ after, range });
     const { log } = child;
-    const from = firstByteOf(range);
-    if (range !== undefined && (from ?? Number.POSITIVE_INFINITY) > log.stdoutBytes)
-      throw noSuchRange(range, log.stdoutBytes);
-    const stdoutFrom = from ?? undefined;
-    const reader = log.read({ after, stdoutFrom, whole: true });
+    if (range !== undefined) checkRange(range, log);
+    const from = firstByteOf(range) ?? undefined;
+    const reader = log.read({ after, stdoutFrom: from, whole: true });
     nameChild(c, id);
-    return sendStdout(c, reader, stdoutFrom);
+    if (from === undefined) return sendStdout(c, reader);
+    return sendStdout(c, reader, { from, range: contentRange(from, log) });
   });
 
   on(routes.getChildFile, async (c) => {
@@ -124,12 +139,7 @@ export function childOutputRoutes(on: Register, options: AppOptions): void {
  */
 function finder(options: AppOptions) {
   const { name, supervisors, keyedStarts } = options;
-  /** @param code the code for a child that this member no longer remembers. */
-  return async (
-    c: CallerContext & NodeContext,
-    id: string,
-    code: ErrorCode = "child_not_found",
-  ): Promise<Child | RemoteChild> => {
+  return async (c: CallerContext & NodeContext, id: string): Promise<Child | RemoteChild> => {
     if (memberOfChild(id) !== name) return new RemoteChild(c, id, through(c, options));
     await keyedStarts.settled(id);
     for (const supervisor of supervisors.values()) {
@@ -140,7 +150,7 @@ function finder(options: AppOptions) {
       // A caller that may not see the child does not learn that it exists.
       if (!seesChild(c, { pool, owner })) break;
       permitOnChild(c, { pool, owner });
-      if (!child) throw forgotten(code, id, name);
+      if (!child) throw forgotten(id, name);
       return child;
     }
     throw unknownChild(id, name, keyedStarts);

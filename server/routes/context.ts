@@ -14,7 +14,15 @@ import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
-export type Bindings = { Bindings: HttpBindings; Variables: CallerVariables & UploadVariables };
+interface AnswerVariables {
+  /** Milliseconds between two signs of life in a silent answer. */
+  readonly heartbeatMs: number;
+}
+
+export type Bindings = {
+  Bindings: HttpBindings;
+  Variables: CallerVariables & UploadVariables & AnswerVariables;
+};
 
 export interface AppOptions extends GatewayOptions, ThisMember {
   /** The requests of late that have started children here. */
@@ -29,6 +37,10 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly heldBytes: HeldBytes;
   /** Receives files that come beside a spec. */
   readonly uploadReceiver: UploadReceiver;
+  /** The origin at which callers reach the members through a proxy, if there is one. */
+  readonly publicUrl: string | undefined;
+  /** Milliseconds between two signs of life in a silent answer. */
+  heartbeatMs(): number;
   /** Identifies the caller of a request; undefined when the member serves anyone. */
   readonly auth: Auth | undefined;
   /** The origins whose pages may call. */

@@ -56,10 +56,10 @@ const POLICY =
   "frame-ancestors 'none'";
 
 /** A form of the contract, which is built when it is asked for first. */
-function contract(name: (typeof FORMS)[number]): Handler {
+function contract(name: (typeof FORMS)[number], publicUrl: string | undefined): Handler {
   let document: string | undefined;
   return (c) => {
-    document ??= JSON.stringify(forms(buildDocument())[name]);
+    document ??= JSON.stringify(forms(buildDocument(publicUrl))[name]);
     c.header("content-type", "application/json");
     return c.body(document);
   };
@@ -83,10 +83,14 @@ async function docsAsset(c: Context): Promise<Response> {
   return c.body(name === "start.js" ? START : await readFile(new URL(name, FOLDER)));
 }
 
-/** The pages by their paths, in the form of the contract's paths. They are read by `GET`. */
-export const PAGES: Readonly<Record<string, Handler>> = {
+/**
+ * The pages by their paths, in the form of the contract's paths. They are read by `GET`.
+ *
+ * @param publicUrl the origin that the contract names as its server. Default: the member's own.
+ */
+export const pages = (publicUrl?: string): Readonly<Record<string, Handler>> => ({
   "/": (c) => c.redirect("/docs"),
-  ...Object.fromEntries(FORMS.map((name) => [`/${name}`, contract(name)])),
+  ...Object.fromEntries(FORMS.map((name) => [`/${name}`, contract(name, publicUrl)])),
   "/docs": docsPage,
   "/docs/{asset}": docsAsset,
-};
+});

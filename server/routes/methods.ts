@@ -3,9 +3,9 @@ import type { MiddlewareHandler } from "hono";
 import { problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
 import { HeadedError } from "../http/problems.ts";
-import { PAGES } from "./docs.ts";
+import { pages } from "./docs.ts";
 
-const OPERATIONS = [...ROUTES, ...Object.keys(PAGES).map((path) => ({ method: "get", path }))];
+const OPERATIONS = [...ROUTES, ...Object.keys(pages()).map((path) => ({ method: "get", path }))];
 
 /** The methods by path, in capitals. Paths without parameters come first: they win. */
 const METHODS = [...Map.groupBy(OPERATIONS, ({ path }) => path)]

@@ -14,7 +14,7 @@ import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import { fedBy } from "./bodies/receive-uploads.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
-import { refuseLink } from "./this-member.ts";
+import { afterOf, refuseLink } from "./this-member.ts";
 
 export function poolRoutes(on: Register, options: AppOptions): void {
   const { sourceCache, inFlight, keyedStarts } = options;
@@ -32,9 +32,10 @@ export function poolRoutes(on: Register, options: AppOptions): void {
       const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
       const spec = fedBy(input, sourceCache.complete(given, caller.name));
       const client = caller.name;
+      const after = afterOf(c, given, form);
       const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
       const access = accessFor(c, options, keyed);
-      return callThrough(c, options, { pool, spec, form, access, uploads, input, keyed });
+      return callThrough(c, options, { pool, spec, form, access, uploads, input, keyed, after });
     });
 
   on(routes.placeChildInPool, async (c) => {
@@ -43,6 +44,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
     const spec = sourceCache.complete(given, caller.name);
     refuseLink(spec);
+    afterOf(c, given);
     const leaving = inFlight.handover;
     leaving.throwIfAborted();
     inFlight.add(c.env.outgoing);

@@ -1,13 +1,19 @@
 /** Calls and children on this member alone. */
 import type { Context } from "hono";
 import { PoolError } from "../../openapi/errors.ts";
-import { KEY_HEADER, REQUEST_HEADER, WAITED_HEADER } from "../../openapi/names.ts";
+import {
+  KEY_HEADER,
+  LAST_EVENT_HEADER,
+  REQUEST_HEADER,
+  WAITED_HEADER,
+} from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
 import { type CallerContext, isPermitted, permit, seesChild } from "../access/permissions.ts";
-import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
+import { acceptOf, CALL_FORMS, type Form } from "../answers/accept.ts";
 import { answerCall } from "../answers/call.ts";
+import { continuedBehind } from "../answers/continued.ts";
 import { withEarlyStream } from "../answers/events.ts";
 import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
@@ -61,10 +67,11 @@ function callRoutes(on: Register, options: AppOptions): void {
       const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
       const spec = fedBy(input, sourceCache.complete(given, caller.name));
       const client = caller.name;
+      const after = afterOf(c, given, form);
       const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
       const signal = whileClientIsThere(c);
       return withEarlyStream(c, logError, (stream) => {
-        const call = { spec, form, input };
+        const call = { spec, form, input, after };
         const onPosition =
           form === "stream"
             ? (position: number) => stream.write({ type: "queued", position })
@@ -81,7 +88,7 @@ function callRoutes(on: Register, options: AppOptions): void {
           giveBack(supervisor, claim);
           return answerStarted(c, options, { ...call, id, opened: stream.session });
         };
-        return oncePerKey(keyed, { place, attach });
+        return oncePerKey(keyed, { place, attach, isContinued: after !== undefined });
       });
     });
 }
@@ -96,6 +103,7 @@ function placeRoute(on: Register, options: AppOptions): void {
     const supervisor = permittedSupervisor(c, pool, options);
     const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
     const spec = sourceCache.complete(given, caller.name);
+    afterOf(c, given);
     const client = caller.name;
     const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
     const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, signal };
@@ -109,6 +117,21 @@ function placeRoute(on: Register, options: AppOptions): void {
     });
     return c.json(info, 201, { location: info.url });
   });
+}
+
+/**
+ * The event behind which a request continues; undefined for one that starts a child.
+ *
+ * @param form the form of its answer; undefined for a placed child.
+ * @throws {PoolError} as {@link continuedBehind}.
+ */
+export function afterOf(
+  c: Context<Bindings>,
+  { idempotencyKey }: { readonly idempotencyKey?: string | undefined },
+  form?: Form,
+): number | undefined {
+  const lastEventId = c.req.header(LAST_EVENT_HEADER);
+  return continuedBehind({ lastEventId, form, isKeyed: idempotencyKey !== undefined });
 }
 
 /** The milliseconds for which the caller has waited for the slot that it claims. */

@@ -11,6 +11,7 @@ import type { StartHealth } from "../sandbox/start-health.ts";
 import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetch-rules.ts";
 import type { Uploads } from "../workspace/uploads.ts";
+import type { Notifier } from "./notify/notifier.ts";
 
 /** The part of a supervisor's options that decides which specs it admits. */
 export interface PoolRules {
@@ -23,8 +24,13 @@ export interface PoolRules {
   readonly maxDeadlineMs?: number | undefined;
   /** The deadline of a call that names none, in milliseconds. */
   readonly defaultDeadlineMs: number;
+  /** That of this pool, for calls and placed children, in milliseconds; undefined for none. */
+  readonly poolDeadlineMs?: number | undefined;
   /** The URLs from which files are fetched for children. */
   readonly fetchRules: FetchRules;
+  /** The URLs that are notified of children's endings. */
+  readonly notifyRules: FetchRules;
+  readonly notifier: Notifier;
   readonly runtimes: RuntimeRegistry;
   /** Ends the children when the member loses touch with its registry. Default: nothing does. */
   readonly fence?: Fence | undefined;
@@ -33,8 +39,9 @@ export interface PoolRules {
 }
 
 /**
- * A `call` has the default deadline unless its spec names one. A `placed` child has the pool's
- * longest deadline, or none; its input stays open unless its spec says more.
+ * A `call` has the pool's deadline, or else the member's, unless its spec names one. A `placed`
+ * child has the pool's deadline, or else the pool's longest, or none; its input stays open unless
+ * its spec says more.
  */
 export type Lifetime = "call" | "placed";
 
@@ -78,6 +85,7 @@ export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec 
     maxBytes: limits.workspaceBytes,
     rules: fetchRules,
   });
+  if (spec.notify) rules.notifier.check(spec.notify.url, rules.notifyRules);
   const confinement = { ...rules.confinement, limits };
   return { ...request, rules, confinement, runtime, call, deadlineMs: deadlineOf(request, rules) };
 }
@@ -117,12 +125,14 @@ function checkSandbox(
 
 function deadlineOf(
   { spec: { deadlineMs }, lifetime }: ChildRequest,
-  { pool, maxDeadlineMs, defaultDeadlineMs }: PoolRules,
+  { pool, maxDeadlineMs, defaultDeadlineMs, poolDeadlineMs }: PoolRules,
 ): number | undefined {
-  if (deadlineMs === undefined)
-    return lifetime === "call"
-      ? Math.min(defaultDeadlineMs, maxDeadlineMs ?? Number.POSITIVE_INFINITY)
-      : maxDeadlineMs;
+  if (deadlineMs === undefined) {
+    const wanted = poolDeadlineMs ?? (lifetime === "call" ? defaultDeadlineMs : undefined);
+    return wanted === undefined || maxDeadlineMs === undefined
+      ? (wanted ?? maxDeadlineMs)
+      : Math.min(wanted, maxDeadlineMs);
+  }
   if (maxDeadlineMs === undefined || deadlineMs <= maxDeadlineMs) return deadlineMs;
   const longest = `${maxDeadlineMs}, the longest deadline of pool ${pool}`;
   const message = `expected at most ${longest}; got ${deadlineMs}`;

@@ -9,6 +9,7 @@ import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "../workspace/artifacts.ts";
 import { OutputBatcher } from "./output/batcher.ts";
 import type { EventLog } from "./output/event-log.ts";
+import { pieces } from "./output/pieces.ts";
 import { ProgressThrottle } from "./output/progress-throttle.ts";
 
 /** 1 s of silence after the end of the process closes a pipe that has stayed open. */
@@ -101,7 +102,10 @@ export class ChildStreams {
     const { log, spec, limits, onTooMuchOutput } = this.#options;
     const batcher = new OutputBatcher({
       text: spec.outputEncoding === "text",
-      take: (bytes) => log.write(type, bytes, spec.outputEncoding),
+      take: (bytes) => {
+        for (const piece of pieces(bytes, spec.outputEncoding))
+          log.write(type, piece, spec.outputEncoding);
+      },
     });
     const maxBytes = limits.outputBytes;
     try {

@@ -6,7 +6,7 @@ import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import type { SlotShares } from "./slots/shares.ts";
 
 export interface SupervisorOptions extends PoolRules {
-  /** This member's own URL, without a final slash. */
+  /** The URL of this member for callers, without a final slash. */
   readonly url: string;
   readonly maxChildren: number;
   /** Callers that may wait for a slot at a time. */
@@ -26,7 +26,7 @@ export interface SupervisorOptions extends PoolRules {
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "shares"
+  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "notifier" | "shares"
 >;
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {

@@ -203,6 +203,7 @@ export class Supervisor {
     void began
       .then(() => child.finished)
       .then(() => this.#remembered.add(child, this.options.rememberMs))
+      .then(() => this.options.notifier.tell(child, spec.notify, this.options.notifyRules))
       .catch(() => this.#remove(child));
     await began;
     return child;

@@ -1,5 +1,5 @@
 /** The pools of this member: their load, their children, their tasks and runtimes. */
-import { type ErrorCode, PoolError } from "../../openapi/errors.ts";
+import { PoolError } from "../../openapi/errors.ts";
 import type { ChildInfo, Count, Tasks } from "../../openapi/schemas/resources.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
 import { listed } from "../../sdk/typescript/placement/members.ts";
@@ -77,8 +77,8 @@ function carries(child: ChildInfo, labels: readonly string[]): boolean {
 /**
  * A child that this member has started.
  *
- * @throws {PoolError} `events_expired` for one that the member has forgotten; `child_not_found` for
- *   one that it does not know. Both say whether it was admitted, if the member knows.
+ * @throws {PoolError} `child_forgotten`; `child_not_found` for one that the member does not know.
+ *   Both say whether it was admitted, if the member knows.
  */
 export async function startedChild(
   { name, supervisors, keyedStarts }: ThisMember,
@@ -88,15 +88,15 @@ export async function startedChild(
   for (const supervisor of supervisors.values()) {
     const child = supervisor.find(id);
     if (child) return child;
-    if (supervisor.ownerOfForgotten(id) !== undefined) throw forgotten("events_expired", id, name);
+    if (supervisor.ownerOfForgotten(id) !== undefined) throw forgotten(id, name);
   }
   throw unknownChild(id, name, keyedStarts);
 }
 
 /** The error for a child that has ended and is no longer remembered. */
-export function forgotten(code: ErrorCode, id: string, member: string): PoolError {
+export function forgotten(id: string, member: string): PoolError {
   const detail = `child ${id} has ended, and member ${member} has let go of it`;
-  return PoolError.of(code, detail, { admitted: true });
+  return PoolError.of("child_forgotten", detail, { admitted: true });
 }
 
 /** The error for a child that the member does not know. It says so of one that never ran. */

@@ -134,7 +134,10 @@ const SPECIAL = listOf([
 const PUBLIC_6 = listOf(["2000::/3"]);
 
 /** Whether the server may connect to the address for a caller. */
-export function allowsAddress({ addresses }: FetchRules, address: string): boolean {
+export function allowsAddress(
+  { addresses }: Pick<FetchRules, "addresses">,
+  address: string,
+): boolean {
   // An address with a zone is link-local.
   if (isIP(address) === 0 || address.includes("%")) return false;
   const isV4 = isIPv4(address);

@@ -1,16 +1,13 @@
 /**
  * Fetches files for children. The URL is a stranger's, so the server checks it before each
- * connection, redirects included. The connection goes to the address that was checked: a name that
- * changes its address a moment later (DNS rebinding) gains nothing.
+ * connection, redirects included.
  */
-import type { LookupAddress } from "node:dns";
-import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { request as secureRequest } from "node:https";
-import { isIP, type TcpSocketConnectOpts } from "node:net";
 import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
-import { allowsAddress, allowsUrl, type FetchRules } from "./fetch-rules.ts";
+import { checkedLookup, checkHost, type LookupOptions } from "./checked-lookup.ts";
+import { allowsUrl, type FetchRules } from "./fetch-rules.ts";
 import type { Spool, Spooled } from "./spool.ts";
 
 /** A file that a caller names by its URL. */
@@ -27,7 +24,7 @@ export interface FetchOptions {
   /** Ends the fetch. */
   readonly signal: AbortSignal;
   /** Every address of a name. Default: the system's resolver. */
-  readonly resolve?: (name: string) => Promise<readonly LookupAddress[]>;
+  readonly resolve?: LookupOptions["resolve"];
 }
 
 const MAX_REDIRECTS = 5;
@@ -36,8 +33,6 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const SILENCE_TIMEOUT_MS = 30_000;
 /** The longest time for one file. The child's deadline counts as well. */
 const FETCH_TIMEOUT_MS = 300_000;
-
-const systemResolve = (name: string) => lookup(name, { all: true, order: "verbatim" });
 
 /**
  * The URL of a file.
@@ -77,10 +72,9 @@ export async function fetchFile(
     const url = checkUrl(current, options.rules);
     let answer: IncomingMessage | undefined;
     try {
-      // An address is connected to without a lookup.
-      const host = url.hostname.replace(/^\[|\]$/g, "");
-      if (isIP(host) > 0) checkAddresses(current, [host], options.rules);
-      answer = await ask(url, { lookup: checkedLookup(current, options), signal });
+      const checked = { ...options, fail: faultOf(current) };
+      checkHost(url, checked);
+      answer = await ask(url, { lookup: checkedLookup(checked), signal });
       const location = REDIRECTS.has(answer.statusCode ?? 0) ? answer.headers.location : undefined;
       if (location === undefined) return await store(current, answer, { ...options, spool });
       if (redirects === MAX_REDIRECTS)
@@ -98,6 +92,11 @@ export async function fetchFile(
     }
   }
 }
+
+const faultOf =
+  (file: RemoteFile): LookupOptions["fail"] =>
+  (code, why) =>
+    fault(file, code, why);
 
 /** Sends one request, on a connection of its own. Resolves at the head of the answer. */
 async function ask(url: URL, options: Pick<RequestOptions, "lookup" | "signal">) {
@@ -128,41 +127,6 @@ function fault({ path, url }: RemoteFile, code: ErrorCode, why: unknown): PoolEr
     `files: ${JSON.stringify(path)} from ${origin}${pathname}: ${messageOf(why)}`,
     why instanceof Error ? { cause: why } : {},
   );
-}
-
-/** @throws {PoolError} `forbidden` unless each address is allowed. */
-function checkAddresses(file: RemoteFile, addresses: readonly string[], rules: FetchRules): void {
-  if (!addresses.every((address) => allowsAddress(rules, address)))
-    throw fault(
-      file,
-      "forbidden",
-      "expected a public address, or one that the pool's operator allows in its option " +
-        "`fetchAddresses`; it has another one",
-    );
-}
-
-/** A lookup that checks every address of a name: the connection may go to any of them. */
-function checkedLookup(
-  file: RemoteFile,
-  { rules, resolve = systemResolve }: FetchOptions,
-): NonNullable<TcpSocketConnectOpts["lookup"]> {
-  const addressesOf = async (name: string) => {
-    const addresses = await resolve(name).catch(() => []);
-    const [first] = addresses;
-    if (!first) throw fault(file, "fetch_failed", "its name is not known");
-    checkAddresses(
-      file,
-      addresses.map(({ address }) => address),
-      rules,
-    );
-    return { addresses: [...addresses], first };
-  };
-  return (name, { all }, callback) =>
-    void addressesOf(name).then(
-      ({ addresses, first }) =>
-        all ? callback(null, addresses) : callback(null, first.address, first.family),
-      (error) => callback(error, ""),
-    );
 }
 
 async function store(

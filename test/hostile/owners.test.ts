@@ -142,7 +142,7 @@ test("a child that its member has forgotten stays unknown to other callers", asy
     );
   const codes = async (holder: Holder) =>
     (await problemOf(await ask(far, holder, `GET /children/${id}/events`))).code;
-  expect(await codes("ann")).toBe("events_expired");
-  expect(await codes("watcher")).toBe("events_expired");
+  expect(await codes("ann")).toBe("child_forgotten");
+  expect(await codes("watcher")).toBe("child_forgotten");
   expect(await codes("bob")).toBe("child_not_found");
 });

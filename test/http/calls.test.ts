@@ -635,3 +635,24 @@ describe("what is there to see", () => {
     expect(root.headers.get("content-security-policy")).toContain("default-src 'self'");
   });
 });
+
+test("a pool's own deadline is for calls and placed children that name none", async () => {
+  const member = await startOne({
+    pools: {
+      pipeline: { maxChildren: 3, deadlineMs: 50_000, limits: { deadlineMs: 90_000 } },
+      long: { maxChildren: 3, deadlineMs: 90_000, limits: { deadlineMs: 40_000 } },
+    },
+  });
+  const deadlineOf = async (pool: string, path: string, spec: object) => {
+    const answer = await post(`${member.url}/pools/${pool}`, path, { command: ["cat"], ...spec });
+    await answer.body?.cancel();
+    const id = answer.headers.get("pool-child-id") ?? answer.headers.get("location")?.slice(-99);
+    const at = `${member.url}/children/${id?.split("/").at(-1)}`;
+    const child = (await (await fetch(at)).json()) as ChildInfo;
+    return Date.parse(child.deadlineAt ?? "") - Date.parse(child.startedAt);
+  };
+  expect(await deadlineOf("pipeline", "/children", {})).toBeCloseTo(50_000, -3);
+  expect(await deadlineOf("pipeline", "/call", {})).toBeCloseTo(50_000, -3);
+  expect(await deadlineOf("pipeline", "/children", { deadlineMs: 70_000 })).toBeCloseTo(70_000, -3);
+  expect(await deadlineOf("long", "/children", {})).toBeCloseTo(40_000, -3);
+});

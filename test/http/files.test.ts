@@ -87,7 +87,10 @@ test("artifacts come as bytes under any name, and no browser takes them for a pa
       "the head",
       fetch(`${url}/children/${id}/events`, { method: "HEAD" }),
     );
-    expect([events.status, events.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+    expect([events.status, events.headers.get("content-type")]).toEqual([
+      200,
+      "text/event-stream; charset=utf-8",
+    ]);
     for (const [path, code] of [
       ["none", "not_found"],
       ["a//b", "invalid_request"],

@@ -157,19 +157,19 @@ describe("a key", () => {
     const { urls } = await places({ rememberMs: 0 });
     const spec = { command: ["true"], idempotencyKey: "k" };
     const { child } = await run(urls[0], spec);
-    const isForgotten = async () => (await fetch(child.url)).status === 404;
+    const isForgotten = async () => (await fetch(child.url)).status === 410;
     await until("the child is forgotten", isForgotten);
     for (const url of urls)
       for (const path of ["/run", "/call"])
         expect(await refused(url, path, spec)).toMatchObject({
-          code: "events_expired",
+          code: "child_forgotten",
           admitted: true,
         });
     const placing = { command: ["true"], idempotencyKey: "placed" };
     const placed = (await (await post(urls[0], "/children", placing)).json()) as ChildInfo;
-    await until("it is forgotten", async () => (await fetch(placed.url)).status === 404);
+    await until("it is forgotten", async () => (await fetch(placed.url)).status === 410);
     for (const url of urls)
-      expect(await refused(url, "/children", placing)).toMatchObject({ code: "events_expired" });
+      expect(await refused(url, "/children", placing)).toMatchObject({ code: "child_forgotten" });
   });
 
   test("says that nobody knows when the child's member is gone", async () => {

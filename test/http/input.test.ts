@@ -420,8 +420,8 @@ test("a member remembers an ended child for the configured time", async () => {
   const child = await pools.placeChild("pipeline", { command: ["true"] });
   await until(
     "the child to be forgotten",
-    async () => (await fetch(`${far.url}/children/${child.id}`)).status === 404,
+    async () => (await fetch(`${far.url}/children/${child.id}`)).status === 410,
   );
-  await expect(child.write("x")).rejects.toMatchObject({ code: "child_not_found" });
-  await expect(child.signal("SIGTERM")).rejects.toMatchObject({ code: "child_not_found" });
+  await expect(child.write("x")).rejects.toMatchObject({ code: "child_forgotten" });
+  await expect(child.signal("SIGTERM")).rejects.toMatchObject({ code: "child_forgotten" });
 });

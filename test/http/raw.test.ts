@@ -176,20 +176,20 @@ describe("stdout of a child that is attached to", () => {
       "-c",
       "printf 0123456789; echo no >&2; printf abc",
     ]);
+    const result = await within("its end", fetch(`${m2?.url}/children/${id}/result?waitMs=20000`));
+    expect(await result.json()).toMatchObject({ child: { id }, exitCode: 0 });
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       for (const [range, status, expected] of [
         [undefined, 200, "0123456789abc"],
         ["bytes=0-", 206, "0123456789abc"],
         ["bytes=7-", 206, "789abc"],
-        ["bytes=13-", 206, ""],
+        ["bytes=12-", 206, "c"],
       ] as const) {
         const { answer, body } = await attach(url, id, range === undefined ? {} : { range });
         expect(answer.statusCode).toBe(status);
         expect(body.toString()).toBe(expected);
         expect(answer.headers["pool-child-id"]).toBe(id);
-        expect(answer.headers["content-range"]).toBe(
-          range && `${range.replace("=", " ")}${Number.MAX_SAFE_INTEGER}/*`,
-        );
+        expect(answer.headers["content-range"]).toBe(range && `${range.replace("=", " ")}12/13`);
         expect(
           JSON.parse(String((answer.trailers as Record<string, string>)["pool-ending"])),
         ).toMatchObject({ type: "result", exitCode: 0 });
@@ -202,7 +202,28 @@ describe("stdout of a child that is attached to", () => {
         }),
       );
       expect(head.statusCode).toBe(206);
+      expect(head.headers["content-range"]).toBe("bytes 7-12/13");
+      // All bytes have come already: the ending is all that is left.
+      const { answer } = await attach(url, id, { range: "bytes=13-" });
+      expect(answer.statusCode).toBe(416);
+      expect(answer.headers["content-range"]).toBe("bytes */13");
+      expect(JSON.parse(String(answer.headers["pool-ending"]))).toMatchObject({ exitCode: 0 });
     }
+  });
+
+  test("has no end while the child runs, and breaks off behind the end of one that failed", async () => {
+    const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
+    const id = await place(m1?.url ?? "", ["sh", "-c", "printf 0123456789; read line; exit 3"]);
+    for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
+      const info = { headers: { accept: ACCEPT.accept, range: "bytes=4-" } };
+      const running = await within("the head", request(`${url}/children/${id}/events`, info));
+      expect(running.headers["content-range"]).toBe(`bytes 4-${Number.MAX_SAFE_INTEGER}/*`);
+      running.body.on("error", () => {}).destroy();
+    }
+    await post(m1?.url ?? "", `/children/${id}/stdin?end=true`, "");
+    await within("its end", fetch(`${m2?.url}/children/${id}/result?waitMs=20000`));
+    for (const url of [m1?.url ?? "", m2?.url ?? ""])
+      await expect(attach(url, id, { range: "bytes=10-" })).rejects.toThrow(/closed|terminated/);
   });
 
   test("that cannot be given whole is refused", async () => {
@@ -298,7 +319,7 @@ describe("stdout of a child that is attached to", () => {
     const id = await place(m1?.url ?? "", ["true"]);
     await until(
       "it to be forgotten",
-      async () => (await fetch(`${m1?.url}/children/${id}`)).status === 404,
+      async () => (await fetch(`${m1?.url}/children/${id}`)).status === 410,
     );
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       for (const accept of [ACCEPT.accept, "text/event-stream"]) {

@@ -120,7 +120,7 @@ describe("a page of another site is refused", () => {
     ])
       await expectForbidden(
         send(here, "GET", "/pools", { host }),
-        /expected Host to be a loopback address or the advertised host/,
+        /expected Host to be a loopback address or the advertised or public host/,
       );
     for (const host of [
       "127.0.0.1",

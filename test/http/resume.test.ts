@@ -8,6 +8,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PassThrough } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { Problem } from "../../openapi/errors.ts";
+import type { RunResult } from "../../openapi/schemas/endings.ts";
 import { DistributedPool, outputBytes, PoolError } from "../../sdk/typescript/node.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
@@ -17,7 +19,6 @@ import {
   lastOf,
   type Options,
   post,
-  problemOf,
   startMembers,
   startOne,
   streamOf,
@@ -254,14 +255,16 @@ describe("a gateway whose connections to the member are cut again and again", ()
     const answer = await post(gateway.url, "/pools/pipeline/call", spec, {
       accept: "application/json",
     });
-    expect(await problemOf(answer)).toMatchObject({
+    // The head may have been sent before the loss: it depends on how long that takes.
+    const { problem, ...body } = (await answer.json()) as RunResult & Problem;
+    expect(problem ?? body).toMatchObject({
       code: "events_expired",
       detail: expect.stringMatching(/\d+ bytes of its output were lost/),
     });
     await idle(own);
   });
 
-  test("ends with events_expired when the child was forgotten meanwhile", async () => {
+  test("ends with child_forgotten when the child was forgotten meanwhile", async () => {
     let passes = true;
     const { own, gateway, proxy } = await behindCuts(() => (passes ? undefined : 1), 0, {
       rememberMs: 1,
@@ -274,10 +277,10 @@ describe("a gateway whose connections to the member are cut again and again", ()
     await post(own.url, `/children/${id}/stdin?end=true`, "");
     await until(
       "it to be forgotten",
-      async () => (await fetch(`${own.url}/children/${id}`)).status === 404,
+      async () => (await fetch(`${own.url}/children/${id}`)).status === 410,
     );
     passes = true;
-    expect(lastOf(await events, "failed").problem).toMatchObject({ code: "events_expired" });
+    expect(lastOf(await events, "failed").problem).toMatchObject({ code: "child_forgotten" });
   });
 
   test("breaks off raw bytes behind an event, as it cannot know which they are", async () => {

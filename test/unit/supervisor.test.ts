@@ -6,6 +6,7 @@ import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";
 import type { RuntimeRegistry } from "../../server/runtimes/registry/runtime-registry.ts";
 import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
+import { Notifier } from "../../server/supervisor/notify/notifier.ts";
 import { Supervisor } from "../../server/supervisor/supervisor.ts";
 import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
 import { confinement } from "../helpers/sandbox.ts";
@@ -61,12 +62,14 @@ function open() {
     maxQueue: 10,
     confinement: confinement(),
     maxDeadlineMs: undefined as number | undefined,
+    poolDeadlineMs: undefined as number | undefined,
     defaultDeadlineMs: 60_000,
     runtimes,
     heldBytes: new HeldBytes({ what: "requests", maxBytes: () => 1e9, shared: false }),
     graceMs: 0,
     rememberMs: 1_000,
     fetchRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
+    notifyRules: fetchRulesOf({ fetch: [], fetchAddresses: [] }),
   };
   const sandbox = {
     level: "none" as const,
@@ -77,6 +80,7 @@ function open() {
   };
   const supervisor = new Supervisor({
     ...changeable,
+    notifier: new Notifier({ secret: undefined, log: () => {} }),
     pool: "p",
     member: "m",
     url: "http://m",

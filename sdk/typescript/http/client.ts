@@ -1,13 +1,13 @@
 /** HTTP to a member: each wait has a limit, and a problem in the answer becomes an error. */
-import { errorFor, messageOf, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { errorFor, messageOf, PoolError } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { afterSilence } from "../time/silence.ts";
-import { redirected } from "./faults.ts";
+import { isProblem, redirected } from "./faults.ts";
 import { Multipart, type Part } from "./multipart.ts";
 import { jsonBody } from "./raw-json.ts";
-import type { Answer, Body, Transport, TransportRequest } from "./transport.ts";
+import type { Answer, Body, Lines, Transport, TransportRequest } from "./transport.ts";
 
-export type { Answer } from "./transport.ts";
+export type { Answer, Lines } from "./transport.ts";
 
 /** 10 seconds for the head of an answer to arrive. */
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -35,6 +35,8 @@ export interface RequestOptions {
   readonly parts?: readonly Part[] | undefined;
   /** Default `application/json`. */
   readonly accept?: Accepted | undefined;
+  /** The lines of an answer that is a stream of events. Default `long`. */
+  readonly lines?: Lines | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** A key that the JSON answer has. Default: any JSON will do. */
   readonly key?: string | undefined;
@@ -79,14 +81,14 @@ export class Client {
    *   an answer of another type than `accept`.
    */
   async send(url: string, options: RequestOptions = {}): Promise<Answer> {
-    const { method = "GET", accept = "application/json", signal } = options;
+    const { method = "GET", accept = "application/json", lines = "long", signal } = options;
     signal?.throwIfAborted();
     const { body, headers } = encoded(options);
     const answer = await this.#transport
       .send(url, {
         method,
         headers: {
-          accept,
+          accept: accept === "text/event-stream" ? `${accept};lines=${lines}` : accept,
           ...(this.#authorization !== undefined && { authorization: this.#authorization }),
           ...headers,
           ...options.headers,
@@ -232,14 +234,6 @@ async function* heard(
   } finally {
     cancel();
   }
-}
-
-function isProblem(body: unknown): body is Problem {
-  const { type, title, status, detail, code } = (body ?? {}) as { [key: string]: unknown };
-  return (
-    [type, title, detail, code].every((each) => typeof each === "string") &&
-    Number.isInteger(status)
-  );
 }
 
 /** Milliseconds from a `Retry-After` header: seconds, or a date. */

@@ -1,5 +1,5 @@
 /** The errors of transports: what they say, and whether the request was sent. */
-import { PoolError } from "../../../openapi/errors.ts";
+import { PoolError, type Problem } from "../../../openapi/errors.ts";
 import type { Answer } from "./transport.ts";
 
 const NEVER_SENT = new Set([
@@ -60,5 +60,14 @@ export function redirected(url: string, answer: Answer): PoolError {
   return PoolError.of(
     "invalid_request",
     `expected the URL of a member; ${new URL(url).origin} redirects to ${location}`,
+  );
+}
+
+/** Whether the body of an answer is a problem of the contract. */
+export function isProblem(body: unknown): body is Problem {
+  const { type, title, status, detail, code } = (body ?? {}) as { [key: string]: unknown };
+  return (
+    [type, title, detail, code].every((each) => typeof each === "string") &&
+    Number.isInteger(status)
   );
 }

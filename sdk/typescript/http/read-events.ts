@@ -27,6 +27,8 @@ const isKnown = ({ type }: { readonly type: string }) => Object.hasOwn(KNOWN, ty
 
 /** Whether an event has what its reader needs. A server that is no member may send anything. */
 function isWhole(event: PoolEvent): boolean {
+  // A gateway of another version may not have asked for long lines.
+  if ("partial" in event) return false;
   if (event.type === "placed") return typeof event.child?.id === "string";
   return event.type !== "failed" || typeof event.problem?.code === "string";
 }

@@ -3,7 +3,7 @@ import { errorFor, PoolError, type Problem } from "../../../openapi/errors.ts";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import type { ChildReference } from "../../../openapi/types.gen.ts";
 import { pause } from "../time/pause.ts";
-import type { Answer, Client } from "./client.ts";
+import type { Answer, Client, Lines } from "./client.ts";
 import { neverSent } from "./faults.ts";
 import { type NumberedEvent, type ParseEvent, readEvents } from "./read-events.ts";
 
@@ -34,6 +34,8 @@ export interface ResumeOptions {
   readonly client: Client;
   readonly access: ChildLocator;
   readonly signal?: AbortSignal | undefined;
+  /** The lines of the events. Default `long`. */
+  readonly lines?: Lines | undefined;
 }
 
 /** A request for a child's events. */
@@ -110,10 +112,11 @@ const mayPass = ({ code, retryable }: PoolError) => retryable || code === "drain
 export async function openEvents(
   id: string,
   after: number | undefined,
-  { client, access, signal, childUrl }: OpenOptions,
+  { client, access, signal, childUrl, lines }: OpenOptions,
 ): Promise<Answer> {
   const answer = await client.send(`${childUrl ?? (await access.childUrl(id))}/events`, {
     accept: "text/event-stream",
+    lines,
     signal,
     ...(after !== undefined && { headers: { "last-event-id": String(after) } }),
   });

@@ -40,3 +40,9 @@ export interface Transport {
   /** Ends the requests that are under way, and refuses later ones. */
   close(): void;
 }
+
+/**
+ * The lines of a stream of events. `short` ones are below 64 KiB, and the terminal event may be
+ * `partial`.
+ */
+export type Lines = "long" | "short";

@@ -41,7 +41,8 @@ export function queryOf({
  * The caller's side of being placed. The signal ends the wait. The default `accept` of a call is
  * `text/event-stream`.
  */
-export interface PlaceOptions extends Pick<RequestOptions, "accept" | "parts" | "signal"> {
+export interface PlaceOptions
+  extends Pick<RequestOptions, "accept" | "lines" | "parts" | "signal"> {
   /**
    * Called with the position in the queue of a full pool: first, and at each change. A gateway
    * sends positions as events of the stream instead.

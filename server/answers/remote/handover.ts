@@ -5,6 +5,7 @@
 import type { Readable } from "node:stream";
 import { PoolError, problem } from "../../../openapi/errors.ts";
 import type { ChildReference } from "../../../openapi/schemas/resources.ts";
+import { eventFrame } from "../../http/event-frame.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { type Outgoing, onOver } from "../../http/response.ts";
 
@@ -25,9 +26,9 @@ export class HandedOver extends PoolError {
   }
 
   /** The last event of the stream. It has no id, so that clients resume behind the one before. */
-  get frame(): string {
+  get frame(): Buffer {
     const { problem, child } = this;
-    return `event: failed\ndata: ${JSON.stringify({ type: "failed", problem, child })}\n\n`;
+    return eventFrame({ type: "failed", problem, child });
   }
 }
 

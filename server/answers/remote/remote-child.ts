@@ -6,18 +6,23 @@ import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
 import { type Answer, jsonOf, type RequestOptions } from "../../../sdk/typescript/http/client.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import { openEvents, resumed, resumeEvents } from "../../../sdk/typescript/http/resume.ts";
-import { HeadedError, problemResponse } from "../../http/problems.ts";
+import { eventFrame } from "../../http/event-frame.ts";
+import { problemResponse } from "../../http/problems.ts";
 import type { NodeContext } from "../../http/request.ts";
 import { isOver } from "../../http/response.ts";
 import { EVENTS_TYPE, HEARTBEAT, nameChild, openSession, type Session } from "../events.ts";
 import { send, sendFile } from "../send.ts";
 import { ENDING_TRAILER, firstByteOf, stdoutHead } from "../stdout.ts";
 import { answerWhole, parseEvent } from "../whole.ts";
+import { askChild, nothingLeft, reached } from "./ask.ts";
 import { type Frames, wholeFrames } from "./frames.ts";
 import { HandedOver, onHandover } from "./handover.ts";
 import type { Through } from "./through.ts";
 
 const FILE_HEADERS = ["content-type", "content-length", "content-disposition"] as const;
+
+/** 10 seconds for the head of an answer, beside the time for which it waits. */
+const RESULT_TIMEOUT_MS = 10_000;
 
 /** The position where a reader of stdout begins. Default: the first byte that is kept. */
 export interface StdoutStart {
@@ -43,6 +48,26 @@ export class RemoteChild {
   async json(path = "", request: RequestOptions = {}): Promise<Response> {
     const answer = await this.#reach(this.#send(path, request));
     return this.#c.json(await jsonOf<object>(answer), answer.status as 200);
+  }
+
+  /**
+   * How the child ended, as its member tells it. The JSON passes as it is: a value may be large.
+   *
+   * @param waitMs milliseconds to wait for the end.
+   */
+  async result(waitMs: number): Promise<Response> {
+    this.#through.inFlight.add(this.#c.env.outgoing);
+    const { signal } = this.#through;
+    const timeoutMs = waitMs + RESULT_TIMEOUT_MS;
+    const answer = await this.#reach(this.#send(`/result?waitMs=${waitMs}`, { signal, timeoutMs }));
+    nameChild(this.#c, this.#id);
+    if (answer.status === 204) return this.#c.body(null, 204);
+    return send<Uint8Array>(this.#c, {
+      headers: { "content-type": "application/json" },
+      pieces: answer.body,
+      discard: () => answer.cancel(),
+      write: (outgoing, chunk) => outgoing.write(chunk),
+    });
   }
 
   /** Passes on the bytes of an artifact. */
@@ -93,7 +118,11 @@ export class RemoteChild {
     this.#watchHandover();
     try {
       const known = { id: this.#id, after: 0 };
-      const events = resumeEvents(answer, { ...this.#through, parse: parseEvent }, known);
+      const events = resumeEvents(
+        answer,
+        { ...this.#through, lines: "long" as const, parse: parseEvent },
+        known,
+      );
       return await answerWhole(this.#c, requireWhole(events));
     } catch (error) {
       if (!(error instanceof HandedOver)) throw error;
@@ -104,7 +133,8 @@ export class RemoteChild {
   /**
    * Passes on the events of an open answer as bytes, and resumes them when the connection is cut.
    * Only whole frames pass, so the stream resumes behind the last one. A stream that cannot resume
-   * ends with a `failed` event of this member: `member_lost`, or `events_expired`.
+   * ends with a `failed` event of this member: `member_lost`, `events_expired`
+   * or `child_forgotten`.
    *
    * @param after the id of the event behind which the answer begins. Default: it begins with the
    *   first event that is kept.
@@ -134,7 +164,7 @@ export class RemoteChild {
       }),
       discard: () => answer.cancel(),
       // The heartbeats of the other member pass through.
-      open: () => opened ?? openSession(this.#c, null),
+      open: () => opened ?? openSession(this.#c, false),
       write: (_, { pieces }) => {
         for (const piece of pieces) outgoing.write(piece);
       },
@@ -142,15 +172,14 @@ export class RemoteChild {
         if (hasEnded()) return;
         if (why instanceof HandedOver) return void outgoing.write(why.frame);
         const failure =
-          why instanceof PoolError && why.code === "events_expired"
+          why instanceof PoolError && ["events_expired", "child_forgotten"].includes(why.code)
             ? why.problem
             : problem(
                 "member_lost",
                 `member ${memberOfChild(this.#id)} was lost while the child ran: ${messageOf(why)}`,
                 { admitted: true },
               );
-        const data = JSON.stringify({ type: "failed", problem: failure });
-        outgoing.write(`event: failed\nid: ${(last.id ?? 0) + 1}\ndata: ${data}\n\n`);
+        outgoing.write(eventFrame({ type: "failed", problem: failure }, (last.id ?? 0) + 1));
       },
     });
   }
@@ -158,11 +187,10 @@ export class RemoteChild {
   /** Passes on the stdout and the ending of an open answer, and resumes them after a cut. */
   relayStdout(answer: Answer, { after, range }: StdoutStart = {}): Promise<Response> {
     // The child's member has refused a malformed range.
-    const from = firstByteOf(range) ?? undefined;
-    let at = from ?? 0;
+    let at = firstByteOf(range) ?? 0;
     this.#watchHandover();
     return send<Uint8Array>(this.#c, {
-      ...stdoutHead(from),
+      ...stdoutHead(answer.headers.get("content-range") ?? undefined),
       pieces: resumed(answer, {
         ...this.#through,
         read: ({ body }) => body,
@@ -215,32 +243,14 @@ export class RemoteChild {
     const { code, exitCode } = await jsonOf<ChildInfo>(answer);
     if (code !== null || (exitCode ?? 0) !== 0)
       throw PoolError.of("worker_crashed", `child ${this.#id} has failed`);
-    return this.#openStdout({ range: `bytes=${from}-` });
+    return this.#openStdout({ range: `bytes=${from}-` }).catch(nothingLeft);
   }
 
-  /** @throws {PoolError} the problem that came back; the transport's own error. */
-  async #send(path: string, request: RequestOptions): Promise<Answer> {
-    const { client, access } = this.#through;
-    const answer = await client.send(`${await access.childUrl(this.#id)}${path}`, request);
-    if (answer.status < 400) return answer;
-    const error = await client.problem(answer);
-    const contentRange = answer.headers.get("content-range");
-    throw contentRange === null
-      ? error
-      : new HeadedError(error.problem, { "content-range": contentRange });
+  #send(path: string, request: RequestOptions): Promise<Answer> {
+    return askChild(this.#through, { id: this.#id, path }, request);
   }
 
-  /** @throws {PoolError} `member_lost` where the child's member does not answer. */
-  async #reach(asked: Promise<Answer>): Promise<Answer> {
-    try {
-      return await asked;
-    } catch (error) {
-      if (error instanceof PoolError) throw error;
-      throw PoolError.of(
-        "member_lost",
-        `member ${memberOfChild(this.#id)} does not answer: ${messageOf(error)}`,
-        { admitted: true, cause: error },
-      );
-    }
+  #reach(asked: Promise<Answer>): Promise<Answer> {
+    return reached(this.#id, asked);
   }
 }

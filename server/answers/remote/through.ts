@@ -1,8 +1,9 @@
 /** The other members, as the caller of one request reaches them through this one. */
-import type { Client } from "../../../sdk/typescript/http/client.ts";
+import type { Client, Lines } from "../../../sdk/typescript/http/client.ts";
 import type { DirectAccess } from "../../../sdk/typescript/placement/direct-access.ts";
 import type { InFlight } from "../../http/in-flight.ts";
 import { type NodeContext, onClientGone } from "../../http/request.ts";
+import { linesOf } from "../lines.ts";
 import type { Held } from "./handover.ts";
 
 export interface OtherMembers {
@@ -13,6 +14,8 @@ export interface OtherMembers {
 
 /** The other members, as one caller reaches them. */
 export interface Through extends OtherMembers, Held {
+  /** The lines of events that pass on as they are. */
+  readonly lines: Lines;
   /** Aborts when the caller goes before its answer has been sent, and when `abort` is called. */
   readonly signal: AbortSignal;
   /** Ends the requests to other members, whose answers then fail for this reason. */
@@ -29,6 +32,7 @@ export function through(c: NodeContext, { client, access, inFlight }: OtherMembe
     client: client.as(authorization),
     access: access.as(authorization),
     inFlight,
+    lines: linesOf(c),
     signal: controller.signal,
     abort,
   };

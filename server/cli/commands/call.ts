@@ -8,6 +8,7 @@ import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import type { Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
+import { Foreground } from "./foreground.ts";
 import { printEvents, write } from "./print-events.ts";
 import { specOf } from "./spec.ts";
 
@@ -17,10 +18,13 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
   const { out } = parsed.values;
   if (out !== undefined && !spec.artifacts?.length)
     throw new UsageError("--out: expected --artifact PATTERN beside it");
-  return printEvents(requireWhole(pools.stream(pool, spec)), async (event, id) => {
+  const foreground = new Foreground(pools, spec.link ?? false);
+  const events = foreground.follow(requireWhole(pools.stream(pool, spec)));
+  const exitCode = await printEvents(events, async (event, id) => {
     if (out !== undefined && (event.type === "result" || event.type === "failed"))
       for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
   });
+  return foreground.exitCode ?? exitCode;
 }
 
 /** The pool that the command line names. A command without `--` before it is a likely mistake. */

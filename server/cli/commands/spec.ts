@@ -17,6 +17,9 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
   if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
   const { env, label, file, artifact, stdin } = values;
+  // A person at a terminal expects Ctrl-C to end what it started.
+  const isAtTerminal = command === "call" && process.stderr.isTTY;
+  const link = values.link ?? base.link ?? isAtTerminal;
   return {
     ...base,
     ...(env && { env: { ...base.env, ...pairs("--env", env) } }),
@@ -27,7 +30,8 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
     ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
     ...(values.idempotencyKey !== undefined && { idempotencyKey: values.idempotencyKey }),
-    ...(values.link && { link: true }),
+    ...(link && { link }),
+    ...(values.notify !== undefined && { notify: { url: values.notify } }),
     // Each event keeps its bytes; a spec from --json may ask for text.
     outputEncoding: base.outputEncoding ?? "base64",
   } as Spec;

@@ -28,6 +28,12 @@ export const ACCESS_OPTIONS = {
     doc: "`aud` that a JWT must have.",
     path: "jwks.audience",
   },
+  notifySecretFile: {
+    value: "FILE",
+    doc:
+      "The key that signs the notifications of children's endings: whsec_ and 24 to 64 bytes as " +
+      "base64. Read once, at the start.",
+  },
   tlsCert: {
     value: "FILE",
     doc:

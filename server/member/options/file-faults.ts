@@ -5,6 +5,7 @@ import { messageOf } from "../../../openapi/errors.ts";
 import { Jwks } from "../../access/jwks.ts";
 import { TokenFile } from "../../access/tokens.ts";
 import { openTls } from "../../http/tls.ts";
+import { readSecret } from "../../supervisor/notify/signature.ts";
 import { checkedPools, poolFaults } from "../check-options.ts";
 import { type MemberOptions, optionAt } from "../options.ts";
 import type { CheckedPool } from "../pool-options.ts";
@@ -25,7 +26,7 @@ export function fileFaults(options: MemberOptions, warn: (message: string) => vo
           );
     },
   );
-  const { tokenFile, jwks, tls } = options;
+  const { tokenFile, jwks, tls, notifySecretFile } = options;
   const wrong = faults.map(({ path }) => path[0]);
   if (wrong.every((key) => key === "tokenFile"))
     faults.push(...faultOf(["tlsCert"], () => openTls(tls, warn)?.close()));
@@ -35,6 +36,8 @@ export function fileFaults(options: MemberOptions, warn: (message: string) => vo
         new TokenFile(tokenFile, (_, message) => warn(message)).close(),
       ),
     );
+  if (notifySecretFile !== undefined && !wrong.includes("notifySecretFile"))
+    faults.push(...faultOf(["notifySecretFile"], () => readSecret(notifySecretFile)));
   if (jwks) faults.push(...faultOf(["jwks"], () => new Jwks(jwks, warn)));
   const pools = Object.entries(options.pools).filter((pool) => poolFaults(...pool).length === 0);
   return [...faults, ...[...checkedPools(Object.fromEntries(pools))].flatMap(pathFaults)];

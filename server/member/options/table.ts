@@ -1,5 +1,6 @@
 /** The options of a member: one entry is the source of flag, variable, key, check and text. */
 import { z } from "zod";
+import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { isLoopback } from "../../../sdk/typescript/trust/loopback.ts";
 import { ACCESS_OPTIONS } from "./access-options.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
@@ -10,6 +11,11 @@ function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   if (url?.origin !== text || text.includes("*")) return false;
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+}
+
+function isPublicUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.origin === text && /^https?:$/.test(url.protocol);
 }
 
 /** Every option that a member is started with, by its key in the configuration file. */
@@ -109,6 +115,25 @@ export const MEMBER_OPTIONS = {
       "Anything but loopback requires --token-file, --jwks-url or --insecure.",
     default: "127.0.0.1",
     only: "serve",
+  },
+  publicUrl: {
+    value: "URL",
+    doc:
+      "The origin at which callers reach the members through a proxy, such as " +
+      "https://pool.example.org. Answers name it in their links, and pages of it may call.",
+    otherwise: "callers reach each member at its own address",
+    schema: z
+      .string()
+      .refine(isPublicUrl, "expected an origin, such as https://pool.example.org, without a path"),
+  },
+  heartbeatMs: {
+    value: "MS",
+    doc:
+      "Milliseconds between two signs of life in a silent answer: comments of a stream, white " +
+      "space of JSON. Choose fewer where a proxy cuts sooner.",
+    schema: whole(100, HEARTBEAT_MS),
+    default: HEARTBEAT_MS,
+    reload: true,
   },
   advertise: {
     value: "HOST:PORT",

@@ -49,6 +49,11 @@ export interface TableOptions {
    */
   readonly tokenFile?: string | undefined;
   /**
+   * The key that signs the notifications of children's endings: whsec_ and 24 to 64 bytes as
+   * base64. Read once, at the start.
+   */
+  readonly notifySecretFile?: string | undefined;
+  /**
    * Largest request body, or child spec in a multipart one. Multipart bodies and a child's
    * input have limits of their own. A reload takes it. Default 16777216.
    */
@@ -101,6 +106,16 @@ export interface TableOptions {
    * --insecure. Default "127.0.0.1".
    */
   readonly host?: string | undefined;
+  /**
+   * The origin at which callers reach the members through a proxy, such as
+   * https://pool.example.org. Answers name it in their links, and pages of it may call.
+   */
+  readonly publicUrl?: string | undefined;
+  /**
+   * Milliseconds between two signs of life in a silent answer: comments of a stream, white
+   * space of JSON. Choose fewer where a proxy cuts sooner. A reload takes it. Default 10000.
+   */
+  readonly heartbeatMs?: number | undefined;
   /** Where other machines reach this member. */
   readonly advertise?: string | undefined;
   /** This member's name, unique among the members. */
@@ -143,8 +158,21 @@ export interface PoolOptions {
    * `https://assets.example.com/public/`; `*.` stands for every name below a host.
    */
   readonly fetch?: readonly string[] | undefined;
-  /** Addresses from which it fetches beside the public ones, such as `10.0.0.0/8`. */
+  /**
+   * Addresses from which it fetches, and which it notifies, beside the public ones, such as
+   * `10.0.0.0/8`.
+   */
   readonly fetchAddresses?: readonly string[] | undefined;
+  /**
+   * Beginnings of the URLs that callers may have notified of their children's endings, written
+   * like `fetch`; with `notifySecretFile` of the member.
+   */
+  readonly notify?: readonly string[] | undefined;
+  /**
+   * Deadline in milliseconds of calls and placed children that name none. Default: the
+   * member's for calls, `limits.deadlineMs` or none for placed children.
+   */
+  readonly deadlineMs?: number | undefined;
   /** A folder that replaces the host's `/usr`; it needs a `/bin/sh`. */
   readonly root?: string | undefined;
   /**

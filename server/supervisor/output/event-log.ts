@@ -16,6 +16,7 @@ import {
   type EventType,
   isTerminalType,
   type PoolEvent,
+  type TerminalEvent,
 } from "../../../openapi/events.ts";
 import type { Holding } from "../../http/bodies/held-bytes.ts";
 import { LogEntry, type OutputEncoding, outputEvent } from "./log-entry.ts";
@@ -93,9 +94,10 @@ export class EventLog {
     }
   }
 
-  /** Whether the terminal event is in the log. */
-  get closed(): boolean {
-    return this.#closed;
+  /** The terminal event, once it is in the log. */
+  get terminal(): TerminalEvent | undefined {
+    const last = this.#closed ? this.#ring.get(this.#ring.nextId - 1) : undefined;
+    return last?.event as TerminalEvent | undefined;
   }
 
   /** Whether the event of this id is the terminal one. */

@@ -1,7 +1,8 @@
 /** One event of a child, as the log keeps it and as its readers get it. */
 import { isUtf8 } from "node:buffer";
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
-import { jsonPieces, jsonText } from "../../../sdk/typescript/http/raw-json.ts";
+import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
+import { eventFrame } from "../../http/event-frame.ts";
 
 export type OutputEncoding = "text" | "base64";
 
@@ -46,19 +47,9 @@ export class LogEntry {
     return this.#make();
   }
 
-  /** The event as one line of JSON: text, or bytes where a large value is in it. */
-  get data(): string | Uint8Array {
-    return jsonText(this.event);
-  }
-
   /** The event as a frame of a server-sent stream. */
   get frame(): Buffer {
-    if (this.#frame) return this.#frame;
-    const head = `event: ${this.type}\nid: ${this.id}\ndata: `;
-    const { data } = this;
-    return typeof data === "string"
-      ? Buffer.from(`${head}${data}\n\n`)
-      : Buffer.concat([Buffer.from(head), data, Buffer.from("\n\n")]);
+    return this.#frame ?? eventFrame(this.event, this.id);
   }
 
   /** Keeps the frame for further readers. */

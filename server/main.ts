@@ -3,11 +3,10 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { messageOf, PoolError } from "../openapi/errors.ts";
 import { Client } from "../sdk/typescript/http/client.ts";
-import { addressOf } from "../sdk/typescript/node/consul/consul-options.ts";
 import { MEMBER_DOMAIN, NodeTransport } from "../sdk/typescript/node/transport.ts";
 import { DirectAccess } from "../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../sdk/typescript/placement/members.ts";
-import { isLoopback, isReadable } from "../sdk/typescript/trust/loopback.ts";
+import { isLoopback } from "../sdk/typescript/trust/loopback.ts";
 import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
 import { type Auth, openAuth } from "./access/auth.ts";
 import { createBrowserGuard } from "./access/browser-guard.ts";
@@ -23,6 +22,7 @@ import { MemberPools } from "./member/member-pools.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
 import { selfOf } from "./member/self.ts";
+import { warnOfRisks } from "./member/warnings.ts";
 import { ConsulMembership } from "./membership/consul.ts";
 import { EmbeddedRegistry } from "./membership/embedded.ts";
 import type { Membership } from "./membership/membership.ts";
@@ -31,7 +31,6 @@ import { UploadReceiver } from "./routes/bodies/receive-uploads.ts";
 import { SourceCache } from "./routes/source-cache.ts";
 import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
-import { firstProcessTrouble } from "./sandbox/first-process.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
@@ -122,8 +121,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
-  warnOfName(tls, settings, self);
-  warnOfRisks(settings, self, { authenticated: auth !== undefined });
+  warnOfRisks(settings, self, { files: tls, authenticated: auth !== undefined });
   return member;
 }
 
@@ -211,44 +209,4 @@ async function listen({ server }: Listener, { host, port }: Settings): Promise<A
     });
   }
   return server.address() as AddressInfo;
-}
-
-/** Warns where the others would not ask this member, because of its certificate. */
-function warnOfName(files: TlsFiles | undefined, { tls, log }: Settings, { name }: Member) {
-  const identity = `${name}.${tls?.memberDomain ?? MEMBER_DOMAIN}`;
-  const check = () => {
-    const fault = files?.faultFor(identity);
-    if (fault === undefined) return;
-    const certificate = `the certificate ${tls?.certFile} is not for ${identity}`;
-    log("warn", `${certificate}, so other members do not ask this one: ${fault}`);
-  };
-  check();
-  files?.onChange(check);
-}
-
-/** Warns the operator of options that give up protection. */
-function warnOfRisks(
-  { host, consul, log }: Settings,
-  { url, sandbox }: Member,
-  { authenticated }: { readonly authenticated: boolean },
-) {
-  const warn = (message: string) => log("warn", message);
-  const trouble = firstProcessTrouble();
-  if (trouble !== undefined) warn(trouble);
-  if (sandbox === "no-cgroup")
-    warn(
-      "without control groups: nothing limits the memory and cpu of a whole child, " +
-        "only of each of its processes",
-    );
-  if (sandbox === "none")
-    warn("the sandbox is off: children are plain processes with this server's rights");
-  if (!isLoopback(host) && !authenticated)
-    warn(
-      `listening on ${host} without authentication (--insecure): ` +
-        "whoever reaches this port runs programs here",
-    );
-  if (authenticated && isReadable(url))
-    warn(`serving ${url} without TLS: others on the network can read callers' tokens`);
-  if (consul?.token !== undefined && isReadable(addressOf(consul).href))
-    warn(`Consul at ${consul.address} is asked over http: others can read its token`);
 }

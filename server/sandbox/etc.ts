@@ -34,7 +34,13 @@ export interface Etc {
 
 /** The parts of this machine's `/etc` that children see, relative to it, in order. */
 export function shownParts(etc = ETC): string[] {
-  return [...LIVE_PARTS, ...COPIED_PARTS].flatMap((part) => globSync(part, { cwd: etc })).sort();
+  return [...LIVE_PARTS, ...COPIED_PARTS].flatMap((part) => matchesOf(part, etc)).sort();
+}
+
+/** The names that a part has on this machine. A search for a pattern takes much longer. */
+function matchesOf(part: string, etc: string): string[] {
+  if (part.includes("*")) return globSync(part, { cwd: etc });
+  return lstatSync(join(etc, part), { throwIfNoEntry: false }) ? [part] : [];
 }
 
 /** The folders of one sandbox: one for each set of grants that needs its own. */
@@ -72,7 +78,7 @@ export class EtcFolders {
   async #make(folder: string, network: Grants["network"], granted: Grants["readOnly"]) {
     await mkdir(folder);
     for (const part of COPIED_PARTS) {
-      for (const name of globSync(part, { cwd: this.#host })) {
+      for (const name of matchesOf(part, this.#host)) {
         // A symbolic link stays a link, so that it leads to nothing outside the sandbox.
         await cp(join(this.#host, name), join(folder, name), {
           recursive: true,

@@ -138,9 +138,11 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
       "GIVEN",
       "HOME",
       "LANG",
+      "LOGNAME",
       "PATH",
       "PWD",
       "TMPDIR",
+      "USER",
     ]);
   });
 
@@ -152,7 +154,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   test("only the host's system files are visible", async () => {
     const { stdout } = await run(
       openBubblewrap(),
-      "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null",
+      "ls -A /; ls -A /root /home /var /opt /srv /etc/ssh /etc/shadow /etc/hostname 2>/dev/null",
     );
     const names = stdout.split("\n").filter((name) => name !== "");
     expect(

@@ -18,10 +18,11 @@ export const MADE_UP: Readonly<Record<string, string>> = {
 };
 
 /**
- * The resolver of a child without a network, for programs that do not read `nsswitch.conf`. Nobody
- * listens at the address. musl waits for as long as `timeout` says; others ask once.
+ * The resolver of a child without a network, for programs that do not read `nsswitch.conf`. The
+ * address is one for documentation (RFC 5737), to which the child has no route: c-ares fails at
+ * once. A refused connection keeps Bun's c-ares for 25 s, and musl waits as long as `timeout` says.
  */
-export const NO_RESOLVER = "nameserver 127.0.0.1\noptions timeout:0 attempts:1\n";
+export const NO_RESOLVER = "nameserver 192.0.2.1\noptions timeout:0 attempts:1\n";
 
 /** Host files that resolve names. A child sees them only with the host's network. */
 export const NETWORK_FILES = [

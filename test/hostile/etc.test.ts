@@ -67,7 +67,7 @@ describe.skipIf(hostileMissing)(
         "a file that not everybody may read": "find /etc ! -type l ! -perm -004 | grep .",
         "a file that is a program": "find /etc -type f -perm /6111 | grep .",
         "hashes and keys":
-          "ls /etc/shadow* /etc/gshadow* /etc/ssh /etc/ssl/private /etc/sudoers* /etc/krb5* | grep .",
+          "ls /etc/shadow* /etc/gshadow* /etc/ssh /etc/ssl/private /etc/sudoers* | grep .",
         "what identifies the machine": "ls /etc/machine-id /etc/hostname /etc/fstab | grep .",
         "tokens of package managers":
           "ls /etc/npmrc /etc/pip.conf /etc/gitconfig /etc/apt /etc/maven /etc/netrc | grep .",

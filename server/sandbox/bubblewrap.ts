@@ -18,7 +18,7 @@ import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
-import { ReadableCopies } from "./readable-copies.ts";
+import { isReadableByAll, ReadableCopies } from "./readable-copies.ts";
 import { refuseSetuid } from "./refuse-setuid.ts";
 import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
@@ -67,7 +67,7 @@ export class Bubblewrap implements Sandbox {
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
     const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
-    this.folder = join(tmpdir(), name);
+    this.folder = join(this.#temporaryFolder(), name);
     // It starts before there is anything to clean up: a server may be killed at any moment.
     const groups = this.#groups?.folders ?? [];
     this.#janitor = new Janitor(groups, [this.folder]);
@@ -120,6 +120,11 @@ export class Bubblewrap implements Sandbox {
       await group?.remove();
       throw this.startProblem(error);
     }
+  }
+
+  /** The user's own temporary folder may be closed to the user of the children. */
+  #temporaryFolder(): string {
+    return this.#uids.active && !isReadableByAll(tmpdir()) ? "/tmp" : tmpdir();
   }
 
   startProblem(cause: unknown): PoolError {

@@ -1,5 +1,7 @@
 /** The view and the rights of a child inside the sandbox, and its traces after its end. */
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { commandRuntime } from "../../server/runtimes/command.ts";
@@ -144,6 +146,18 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
       "TMPDIR",
       "USER",
     ]);
+  });
+
+  test("the member's temporary folder may be closed to the child's user", async () => {
+    const closed = mkdtempSync(join(tmpdir(), "dpool-closed-"));
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = closed;
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(closed, { recursive: true });
+    });
+    expect((await run(openBubblewrap(), "whoami")).stdout).toBe("nobody\n");
   });
 
   test("only the child's own processes are visible", async () => {

@@ -3,6 +3,7 @@
  * only compares.
  */
 import { readFileSync } from "node:fs";
+import { COPIED_PARTS, LIVE_PARTS } from "../server/sandbox/etc-parts.ts";
 import { codesTable, eventsTable } from "./contract-page.ts";
 import { emit, fillTables } from "./generated.ts";
 import { optionTypes } from "./option-types.ts";
@@ -18,5 +19,12 @@ fillPage("../openapi/README.md", { codes: codesTable(), events: eventsTable() })
 fillPage("../server/docs/configuration.md", {
   options: optionsTable(),
   "pool-options": poolOptionsTable(),
+});
+const words = (parts) => parts.map((part) => `\`${part}\``).join(" ");
+fillPage("../server/docs/sandbox.md", {
+  etc:
+    "| parts of `/etc` | as they are |\n| --- | --- |\n" +
+    `| ${words(LIVE_PARTS)} | when the child starts |\n` +
+    `| ${words(COPIED_PARTS)} | when the member starts |`,
 });
 emit(new URL("../server/member/options/types.gen.ts", import.meta.url), optionTypes());

@@ -27,7 +27,8 @@ fi
 if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
   need chromium chromium; need faketime faketime
-  if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; fi
+  need git git; need javac default-jdk-headless
+  if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; need musl-gcc musl-tools; fi
   [ -x /usr/bin/python3 ] || missing="$missing python3"
   python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 fi

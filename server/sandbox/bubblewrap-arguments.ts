@@ -1,33 +1,30 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
 import type { ChildLimits, Confinement } from "./confinement.ts";
+import type { Etc } from "./etc.ts";
+import { HOST_NAME, NETWORK_FILES, USER_NAME, WORKSPACE } from "./etc-parts.ts";
 import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
 
-/** The child's working folder: private, writable, and removed with the child. */
-const WORKSPACE = "/work";
 /** 64 MiB per child in `/tmp`. */
 const TMP_BYTES = 64 * 1024 * 1024;
 /** 8 MiB per child in `/dev/shm`. */
 const SHM_BYTES = 8 * 1024 * 1024;
 
-/** Host paths that system programs need beside `/usr`, where they exist. None holds a secret. */
-const SYSTEM_FILES = [
-  "/etc/alternatives",
-  "/etc/ld.so.cache",
-  "/etc/fonts",
-  "/etc/localtime",
-  "/etc/ssl/certs",
-  "/etc/mime.types",
-];
-/** Host files that resolve names. A child sees them only with the host's network. */
-const NETWORK_FILES = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"];
+/** The parts of the host that make a child's file system. */
+export interface HostParts {
+  readonly root: RootEntries;
+  /** The child's `/etc`; undefined for a curated root, which has its own. */
+  readonly etc: Etc | undefined;
+}
 
 /** The variables of a child that its spec and its pool may replace. */
 export const BASE_ENVIRONMENT = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   HOME: WORKSPACE,
+  USER: USER_NAME,
+  LOGNAME: USER_NAME,
   TMPDIR: "/tmp",
   LANG: "C.UTF-8",
 };
@@ -36,7 +33,7 @@ export const BASE_ENVIRONMENT = {
 export function bubblewrapArguments(
   program: Program,
   { limits, grants }: Confinement,
-  root: RootEntries,
+  { root, etc }: HostParts,
 ): string[] {
   const { root: curated } = grants;
   const bind = (path: string) => [
@@ -55,7 +52,7 @@ export function bubblewrapArguments(
     // Cuts the child off from Consul, from the cloud's metadata and from the server itself.
     ...(grants.network === "none" ? ["--unshare-net"] : []),
     // Shows the same user to every child, so that the host's users stay hidden.
-    "--uid", "65534", "--gid", "65534", "--hostname", "child",
+    "--uid", "65534", "--gid", "65534", "--hostname", HOST_NAME,
     // Ends the child with the server, however that ends: a daemon would live on and hold its output
     // open.
     "--die-with-parent",
@@ -67,8 +64,9 @@ export function bubblewrapArguments(
     ...env.flatMap(([name, value]) => ["--setenv", name, value]),
     ...[...root].flatMap(([path, target]) =>
       target === null ? bind(path) : ["--symlink", target, path]),
-    ...(curated === undefined ? SYSTEM_FILES.flatMap(bindTry) : []),
-    ...(grants.network === "host" ? NETWORK_FILES.flatMap(bindTry) : []),
+    // Hides the host's users, names and keys: only made-up files and harmless parts are there.
+    ...(etc ? ["--ro-bind", etc.folder, "/etc", ...etc.live.flatMap(bindTry)] : []),
+    ...(!etc && grants.network === "host" ? NETWORK_FILES.flatMap(bindTry) : []),
     // Shows only the child's own processes, and devices that hold nothing.
     "--proc", "/proc", "--dev", "/dev",
     ...grants.devices.flatMap((path) => ["--dev-bind", path, path]),

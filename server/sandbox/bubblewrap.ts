@@ -11,13 +11,14 @@ import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubble
 import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
+import { type Etc, EtcFolders } from "./etc.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
-import { ReadableCopies } from "./readable-copies.ts";
+import { isReadableByAll, ReadableCopies } from "./readable-copies.ts";
 import { refuseSetuid } from "./refuse-setuid.ts";
 import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
@@ -32,6 +33,7 @@ export class Bubblewrap implements Sandbox {
   readonly #groups: Cgroups | undefined;
   readonly #uids = new UidPool();
   readonly #copies: ReadableCopies;
+  readonly #etc: EtcFolders;
   readonly #pipes: Pipes;
   readonly #janitor: Janitor;
   readonly #locks: FolderLocks;
@@ -65,7 +67,7 @@ export class Bubblewrap implements Sandbox {
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
     const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
-    this.folder = join(tmpdir(), name);
+    this.folder = join(this.#temporaryFolder(), name);
     // It starts before there is anything to clean up: a server may be killed at any moment.
     const groups = this.#groups?.folders ?? [];
     this.#janitor = new Janitor(groups, [this.folder]);
@@ -80,6 +82,7 @@ export class Bubblewrap implements Sandbox {
     // The children's user may pass through the folder, but not list it.
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
+    this.#etc = new EtcFolders(this.folder);
     this.#pipes = new Pipes(anonymousPipes);
     this.#filter = seccompProgram(arch);
     this.#sweeping = sweep({ groups, folder: this.folder }, log);
@@ -91,7 +94,9 @@ export class Bubblewrap implements Sandbox {
     try {
       const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
-      const container = this.#container(readable, confinement);
+      const { root } = confinement.grants;
+      const etc = root === undefined ? await this.#etc.of(confinement.grants) : undefined;
+      const container = this.#container(readable, confinement, etc);
       const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
       const child = await launchProcess(
         program,
@@ -115,6 +120,11 @@ export class Bubblewrap implements Sandbox {
       await group?.remove();
       throw this.startProblem(error);
     }
+  }
+
+  /** The user's own temporary folder may be closed to the user of the children. */
+  #temporaryFolder(): string {
+    return this.#uids.active && !isReadableByAll(tmpdir()) ? "/tmp" : tmpdir();
   }
 
   startProblem(cause: unknown): PoolError {
@@ -145,11 +155,12 @@ export class Bubblewrap implements Sandbox {
   }
 
   /** bubblewrap around the program, without the chain before it. */
-  #container(program: Program, confinement: Confinement): Container {
+  #container(program: Program, confinement: Confinement, etc: Etc | undefined): Container {
     const { limits, grants } = confinement;
     const { files, artifacts = [] } = program;
     const argv = packed(program.argv, { files: files !== undefined, artifacts });
-    const flags = bubblewrapArguments(program, confinement, this.#root(grants.root));
+    const parts = { root: this.#root(grants.root), etc };
+    const flags = bubblewrapArguments(program, confinement, parts);
     return {
       argv: ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideArguments(argv, limits)],
       // bubblewrap's own environment holds nothing of the server's: a child can read it at

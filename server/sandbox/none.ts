@@ -4,13 +4,13 @@
  */
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
-import { namedPipes } from "./pipe-sources.ts";
+import { anonymousPipes, namedPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { launchProcess, startProblem } from "./process.ts";
 import type { Program, Sandbox } from "./sandbox.ts";
@@ -18,7 +18,10 @@ import type { Program, Sandbox } from "./sandbox.ts";
 export class NoSandbox implements Sandbox {
   readonly level = "none";
   readonly folder = mkdtempSync(join(tmpdir(), "distributed-pool-"));
-  readonly #pipes = new Pipes(namedPipes(join(this.folder, "pipes")));
+  // Elsewhere than on Linux, a child that opens `/dev/stdin` gets its descriptor, not the pipe.
+  readonly #pipes = new Pipes(
+    process.platform === "linux" ? anonymousPipes : namedPipes(join(this.folder, "pipes")),
+  );
   readonly #janitor = new Janitor([], [this.folder]);
   readonly #path: string;
 
@@ -47,6 +50,7 @@ export class NoSandbox implements Sandbox {
     const env = {
       PATH: this.#path,
       HOME: workspace,
+      ...userNames(),
       TMPDIR: workspace,
       LANG: "C.UTF-8",
       ...program.env,
@@ -78,5 +82,15 @@ export class NoSandbox implements Sandbox {
   async close() {
     await this.#pipes.close();
     await this.#janitor.clean();
+  }
+}
+
+/** The variables that name the server's user, where the machine has a name for it. */
+function userNames(): Record<string, string> {
+  try {
+    const { username } = userInfo();
+    return { USER: username, LOGNAME: username };
+  } catch {
+    return {};
   }
 }

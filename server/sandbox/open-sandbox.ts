@@ -2,6 +2,7 @@
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { Bubblewrap } from "./bubblewrap.ts";
 import type { Confinement } from "./confinement.ts";
+import { shownParts } from "./etc.ts";
 import { NoSandbox } from "./none.ts";
 import { probeSandbox } from "./probe.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -33,6 +34,8 @@ export interface SandboxOptions {
   readonly path?: string | undefined;
   /** Receives why a child could not be started. Default: nothing. */
   readonly logError?: ((message: string) => void) | undefined;
+  /** Receives which parts of the host's `/etc` children see. Default: nothing. */
+  readonly log?: ((level: "info", message: string) => void) | undefined;
 }
 
 /**
@@ -44,10 +47,13 @@ export function openSandbox({
   sandbox = "auto",
   path = DEFAULT_PATH,
   logError = () => {},
+  log = () => {},
 }: SandboxOptions): Sandbox {
   if (sandbox === "off") return new NoSandbox(path, logError);
   try {
-    return new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup", logError);
+    const opened = new Bubblewrap(sandbox === "auto" ? "full" : "no-cgroup", logError);
+    log("info", `children see these parts of /etc, read-only: ${shownParts().join(" ")}`);
+    return opened;
   } catch (error) {
     const text = messageOf(error);
     throw PoolError.of(

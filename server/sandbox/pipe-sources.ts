@@ -37,7 +37,7 @@ const MODE = 0o666;
 
 /**
  * Makes named pipes, which are removed once they are open. A process that has one sees its former
- * path.
+ * path. On Linux, opening `/dev/stdin` would wait for a writer.
  */
 export function namedPipes(folder: string): MakePipes {
   let made = 0;

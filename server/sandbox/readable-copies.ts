@@ -79,7 +79,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
 }
 
 /** Whether any user can read the file or folder, and enter each folder above it. */
-function isReadableByAll(file: string): boolean {
+export function isReadableByAll(file: string): boolean {
   const stat = statSync(file, { throwIfNoEntry: false });
   // bubblewrap reports a file that does not exist.
   if (!stat) return true;

@@ -22,6 +22,7 @@ import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
 import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
+import { type Etc, EtcFolders } from "../../server/sandbox/etc.ts";
 import { Janitor } from "../../server/sandbox/janitor.ts";
 import { readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
@@ -44,6 +45,7 @@ const groups = new Cgroups(`distributed-pool-bench-${process.pid}`);
 groups.make();
 const janitor = new Janitor(groups.folders, [folder]);
 const sandbox = new Bubblewrap("full");
+const etc = new EtcFolders(sandbox.folder).of(confinement.grants);
 
 /** Runs a command line to its end, with the seccomp filter at descriptor 6. */
 async function run(argv: readonly string[]): Promise<void> {
@@ -62,8 +64,9 @@ async function run(argv: readonly string[]): Promise<void> {
  * The layers; each includes the ones before it. The first is bare bubblewrap with the member's own
  * arguments.
  */
-function layers(program: Program): [string, () => Promise<unknown>][] {
-  const all = bubblewrapArguments(program, confinement, readRoot()).slice(0, -2);
+function layers(program: Program, etc: Etc): [string, () => Promise<unknown>][] {
+  const parts = { root: readRoot(), etc };
+  const all = bubblewrapArguments(program, confinement, parts).slice(0, -2);
   const bare = all.slice(0, all.indexOf("--seccomp"));
   const inside = insideArguments(program.argv, limits);
   const root = process.getuid?.() === 0;
@@ -126,7 +129,7 @@ try {
         "no sandbox",
         () => run([program.argv[0] === NODE ? process.execPath : "true", ...program.argv.slice(1)]),
       ],
-      ...layers(program),
+      ...layers(program, await etc),
     ];
     const times = await medians(
       subjects.map(([, measured]) => measured),

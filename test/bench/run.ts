@@ -4,10 +4,14 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { bubblewrapArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
+import { EtcFolders } from "../../server/sandbox/etc.ts";
 import { readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
 import { medians } from "./measure.ts";
@@ -17,14 +21,16 @@ const WARM_UP = 10;
 const CALLERS = 16;
 const NODE = "/run/distributed-pool/node";
 
-const root = readRoot();
+const folder = mkdtempSync(join(tmpdir(), "dpool-bench-"));
+process.once("exit", () => rmSync(folder, { recursive: true }));
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
-const TRUE = bubblewrapArguments(plain, confinement, root);
+const parts = { root: readRoot(), etc: await new EtcFolders(folder).of(confinement.grants) };
+const TRUE = bubblewrapArguments(plain, confinement, parts);
 const WITH_NODE = bubblewrapArguments(
   { ...plain, readOnly: [{ from: process.execPath, to: NODE }] },
   confinement,
-  root,
+  parts,
 );
 
 /** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */

@@ -1,7 +1,7 @@
 /** The server is killed, and cannot stop its children: no trace of them stays. */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, utimesSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -23,6 +23,8 @@ const READY_MS = 30_000;
 /** A member in its own process, with its own temporary folder. `ready` resolves with its URL. */
 async function spawnDev(args: readonly string[] = ["--pool", "pipeline=40"], shared?: string) {
   const folder = shared ?? (await mkdtemp(join(tmpdir(), "dpool-killed-")));
+  // A member does not use a temporary folder that its children's user cannot enter.
+  await chmod(folder, 0o755);
   const child = spawn(process.execPath, [CLI, "dev", "--members", "1", "--port", "0", ...args], {
     env: { ...cleanEnvironment(), TMPDIR: folder },
     stdio: ["ignore", "pipe", "ignore"],

@@ -1,5 +1,7 @@
 /** The view and the rights of a child inside the sandbox, and its traces after its end. */
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { commandRuntime } from "../../server/runtimes/command.ts";
@@ -138,10 +140,24 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
       "GIVEN",
       "HOME",
       "LANG",
+      "LOGNAME",
       "PATH",
       "PWD",
       "TMPDIR",
+      "USER",
     ]);
+  });
+
+  test("the member's temporary folder may be closed to the child's user", async () => {
+    const closed = mkdtempSync(join(tmpdir(), "dpool-closed-"));
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = closed;
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(closed, { recursive: true });
+    });
+    expect((await run(openBubblewrap(), "whoami")).stdout).toBe("nobody\n");
   });
 
   test("only the child's own processes are visible", async () => {
@@ -152,7 +168,7 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
   test("only the host's system files are visible", async () => {
     const { stdout } = await run(
       openBubblewrap(),
-      "ls -A /; ls -A /root /home /var /opt /srv /etc/passwd /etc/shadow /etc/hostname 2>/dev/null",
+      "ls -A /; ls -A /root /home /var /opt /srv /etc/ssh /etc/shadow /etc/hostname 2>/dev/null",
     );
     const names = stdout.split("\n").filter((name) => name !== "");
     expect(

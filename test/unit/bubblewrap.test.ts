@@ -13,6 +13,7 @@ import {
 import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
 import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
 import { DEFAULT_LIMITS } from "../../server/sandbox/confinement.ts";
+import type { Etc } from "../../server/sandbox/etc.ts";
 import { refuseSetuid } from "../../server/sandbox/refuse-setuid.ts";
 import { type RootEntries, readRoot } from "../../server/sandbox/root.ts";
 import type { Program } from "../../server/sandbox/sandbox.ts";
@@ -28,11 +29,12 @@ const ROOT: RootEntries = new Map([
   ["/usr", null],
   ["/bin", "usr/bin"],
 ]);
-const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM, root = ROOT) =>
+const ETC: Etc = { folder: "/made", live: ["/etc/ssl/certs"] };
+const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM) =>
   bubblewrapArguments(
     program,
     confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, ...options })),
-    root,
+    { root: ROOT, etc: options.root === undefined ? ETC : undefined },
   );
 
 /** Splits arguments into texts of an option and its values. An option begins with two dashes. */
@@ -109,10 +111,13 @@ describe("bubblewrap's arguments", () => {
     );
   });
 
-  test("the network's grant removes its namespace and shows the files that resolve names", () => {
-    const { more, less } = change({ network: "host" });
-    expect(less).toEqual(["--unshare-net"]);
-    expect(more).toEqual(
+  test("the network's grant removes its namespace", () => {
+    expect(change({ network: "host" })).toEqual({ more: [], less: ["--unshare-net"] });
+  });
+
+  test("the network's grant shows the files that resolve names in a curated root", () => {
+    const { more } = change({ network: "host", root: "/curated" });
+    expect(more.filter((option) => option.includes("/etc"))).toEqual(
       ["resolv.conf", "hosts", "nsswitch.conf", "gai.conf"].map(
         (name) => `--ro-bind-try /etc/${name} /etc/${name}`,
       ),
@@ -141,7 +146,8 @@ describe("bubblewrap's arguments", () => {
     expect(more).toEqual(["--ro-bind /curated/usr /usr"]);
     expect(less).toEqual([
       "--ro-bind /usr /usr",
-      ...bare.filter((option) => option.startsWith("--ro-bind-try")),
+      "--ro-bind /made /etc",
+      "--ro-bind-try /etc/ssl/certs /etc/ssl/certs",
     ]);
   });
 

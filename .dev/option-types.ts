@@ -9,6 +9,7 @@ const COLUMNS = 100;
 /** The text of `server/member/options/types.gen.ts`. */
 export function optionTypes(): string {
   const pool = poolSchema();
+  const network = pool.properties?.network?.anyOf?.find(({ properties }) => properties);
   const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
     // A path with a dot is a part of an option that `MemberOptions` writes out.
     .filter(([, { path }]) => !path?.includes("."))
@@ -28,26 +29,32 @@ export function optionTypes(): string {
     "/** The most that a child of a pool may use. */",
     `export interface PoolLimits ${objectType(pool.properties?.limits ?? {})}`,
     "",
+    "/** The names and ports that the children of a pool may reach. */",
+    `export interface PoolNetwork ${objectType(network ?? {}, ["allow"])}`,
+    "",
   ].join("\n");
 }
 
 function objectType({ properties = {} }: JsonSchema, required: readonly string[] = []): string {
   const members = Object.entries(properties).map(([name, schema]) => {
     const type = required.includes(name)
-      ? `: ${typeOf(schema)}`
-      : `?: ${typeOf(schema)} | undefined`;
+      ? `: ${typeOf(schema, name)}`
+      : `?: ${typeOf(schema, name)} | undefined`;
     return `${comment(schema)}readonly ${name}${type};\n`;
   });
   return `{\n${indented(members.join(""))}}`;
 }
 
-function typeOf(schema: JsonSchema): string {
+/** The options that have named parts. */
+const PARTS: Readonly<Record<string, string>> = { limits: "PoolLimits", network: "PoolNetwork" };
+
+/** @param name of the option. */
+function typeOf(schema: JsonSchema, name = ""): string {
   const { type, anyOf, items, properties, additionalProperties } = schema;
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (anyOf) return anyOf.map(typeOf).join(" | ");
+  if (anyOf) return anyOf.map((each) => typeOf(each, name)).join(" | ");
   if (items) return `readonly ${typeOf(items)}[]`;
-  // A pool's limits are the only option that has named parts.
-  if (properties) return "PoolLimits";
+  if (properties) return PARTS[name] ?? "object";
   if (additionalProperties) return `Readonly<Record<string, ${typeOf(additionalProperties)}>>`;
   return type === "integer" ? "number" : String(type);
 }

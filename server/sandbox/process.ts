@@ -6,6 +6,8 @@ import { PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant } from "./descendants.ts";
+import { serveListener } from "./egress/listener.ts";
+import type { EgressProxy } from "./egress/proxy.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
 import {
@@ -13,8 +15,10 @@ import {
   ARTIFACTS_FD,
   BEGIN_FD,
   CHANNEL_FD,
+  ENVIRONMENT_FD,
   FILES_FD,
   FILTER_FD,
+  LISTENER_FD,
   SAVED_STDERR_FD,
   STATUS_FD,
   STDERR_FD,
@@ -40,6 +44,8 @@ export interface Container {
   readonly group?: Cgroup | undefined;
   /** Processor time after which the tree is killed, in milliseconds. Default: no limit. */
   readonly cpuMs?: number;
+  /** The tree's way to names outside; it closes with the tree. Default: there is none. */
+  readonly proxy?: EgressProxy | undefined;
   /**
    * Watches the sockets of a process of the sandbox, until the returned function is called. Calls
    * `exceed` when they take more memory than the tree may have.
@@ -73,6 +79,8 @@ export async function launchProcess(
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
     // Node takes an array with a gap for a shorter one.
     stdio[SAVED_STDERR_FD] = "ignore";
+    stdio[LISTENER_FD] = container.proxy ? "ipc" : "ignore";
+    stdio[ENVIRONMENT_FD] = container.inputs?.has(ENVIRONMENT_FD) ? "pipe" : "ignore";
     stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
@@ -134,7 +142,7 @@ export function startProblem(cause: unknown): PoolError {
 
 /** The parts of a sandboxed process beside its streams. */
 function controlsOf(child: ChildProcess, container: Container) {
-  const { group, cpuMs, depth, status, watchSockets } = container;
+  const { group, cpuMs, depth, status, watchSockets, proxy } = container;
   const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status
     ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
@@ -146,15 +154,17 @@ function controlsOf(child: ChildProcess, container: Container) {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
   const endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
+  const listener = proxy && serveListener(child, (socket) => proxy.serve(socket));
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
       const haveExceeded = endSockets();
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
+      proxy?.close();
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
-      const trouble = signal === null ? await bubblewrap?.trouble() : undefined;
+      const trouble = signal === null ? await bubblewrap?.trouble(listener) : undefined;
       hasEnded = true;
       resolve({
         ...exitOf(code, signal),

@@ -129,8 +129,11 @@ export interface PoolOptions {
   readonly readOnly?: readonly string[] | undefined;
   /** Variables of every child; a caller's own variable does not replace one. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** `host` is the machine's own network, its loopback included. Default "none". */
-  readonly network?: "none" | "host" | undefined;
+  /**
+   * `host` is the machine's own network, its loopback included. `{allow:
+   * ["files.example:443"]}` is the member's proxy to these names and ports.
+   */
+  readonly network?: "none" | "host" | PoolNetwork | undefined;
   /** Device files below `/dev`, such as `/dev/dri/renderD128`. */
   readonly devices?: readonly string[] | undefined;
   /**
@@ -195,4 +198,15 @@ export interface PoolLimits {
   readonly artifactBytes?: number | undefined;
   /** The longest `deadlineMs` in milliseconds that a caller may ask for. */
   readonly deadlineMs?: number | undefined;
+}
+
+/** The names and ports that the children of a pool may reach. */
+export interface PoolNetwork {
+  /**
+   * Names and ports that the proxy connects to, such as `files.example:443`; `*.` stands for
+   * every name below a host.
+   */
+  readonly allow: readonly string[];
+  /** Addresses that the names may have beside the public ones, such as `10.0.0.0/8`. */
+  readonly addresses?: readonly string[] | undefined;
 }

@@ -131,7 +131,7 @@ export interface PoolOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /**
    * `host` is the machine's own network, its loopback included. `{allow:
-   * ["files.example:443"]}` is the member's proxy to these names and ports.
+   * ["files.example:443"]}` is the member's proxy to these names and ports. Default "none".
    */
   readonly network?: "none" | "host" | PoolNetwork | undefined;
   /** Device files below `/dev`, such as `/dev/dri/renderD128`. */

@@ -11,13 +11,20 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { Server as Listener, Socket } from "node:net";
+import type { BlockList, Server as Listener, Socket } from "node:net";
 import { pipeline, type Writable } from "node:stream";
 import { addressList } from "./addresses.ts";
 import { ChildBounds, MAX_OF_CHILD, type SharedBounds } from "./bounds.ts";
 import { connectTo, type Resolve, systemResolve, Unreachable } from "./connect.ts";
 import { OF_REQUEST, passedOn } from "./headers.ts";
-import { canonicalHost, isAllowedTarget, parseTarget, type Target, textOf } from "./targets.ts";
+import {
+  allowedTarget,
+  canonicalHost,
+  isAllowedTarget,
+  parseTarget,
+  type Target,
+  textOf,
+} from "./targets.ts";
 
 /** The longest time for the head of a request. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -32,7 +39,7 @@ const MAX_SHOWN = 100;
 
 /** The names and ports that a pool's children may reach. */
 export interface Egress {
-  /** Names and ports, as `TargetSchema` returns them. */
+  /** Names and ports, as `TargetSchema` takes them. */
   readonly allow: readonly string[];
   /** Addresses that the names may have beside the public ones. */
   readonly addresses: readonly string[];
@@ -41,7 +48,8 @@ export interface Egress {
 const shown = (text: string) => JSON.stringify(text.slice(0, MAX_SHOWN));
 
 export class EgressProxy {
-  readonly #egress: Egress;
+  readonly #allow: readonly string[];
+  readonly #addresses: BlockList;
   readonly #shared: SharedBounds;
   readonly #resolve: Resolve;
   readonly #bounds = new ChildBounds();
@@ -50,8 +58,9 @@ export class EgressProxy {
   #server: Server | undefined;
 
   /** @param resolve finds every address of a name. Default: the system's resolver. */
-  constructor(egress: Egress, shared: SharedBounds, resolve = systemResolve) {
-    this.#egress = egress;
+  constructor({ allow, addresses }: Egress, shared: SharedBounds, resolve = systemResolve) {
+    this.#allow = allow.flatMap((text) => allowedTarget(text) ?? []);
+    this.#addresses = addressList(addresses);
     this.#shared = shared;
     this.#resolve = resolve;
   }
@@ -163,15 +172,14 @@ export class EgressProxy {
 
   /** @param client ends the attempt when it closes. */
   async #reach(target: Target, client: Writable): Promise<Socket> {
-    const { allow, addresses } = this.#egress;
-    if (!isAllowedTarget(target, allow)) {
+    if (!isAllowedTarget(target, this.#allow)) {
       this.#shared.log(`the proxy refused a child ${shown(textOf(target))}`);
       throw new Unreachable(403, `${shown(textOf(target))} may not be reached. ${this.#listed}`);
     }
     const gone = new AbortController();
     client.once("close", () => gone.abort());
     const socket = await connectTo(target, {
-      addresses: addressList(addresses),
+      addresses: this.#addresses,
       resolve: this.#resolve,
       turns: { own: this.#bounds.lookups, shared: this.#shared.lookups },
       signal: AbortSignal.any([this.#ended.signal, gone.signal]),
@@ -182,7 +190,7 @@ export class EgressProxy {
   }
 
   get #listed(): string {
-    return `This pool's network.allow has: ${this.#egress.allow.join(", ").slice(0, MAX_LISTED)}`;
+    return `This pool's network.allow has: ${this.#allow.join(", ").slice(0, MAX_LISTED)}`;
   }
 
   #notUnderstood(url: string): Unreachable {

@@ -35,7 +35,15 @@ export function canonicalHost(host: string): string | undefined {
   return canonical && canonical.length <= MAX_HOST ? canonical : undefined;
 }
 
-/** Whether a target is one of the allowed ones, as {@link TargetSchema} returns them. */
+/** The one form of an allowed target, `*.` before a name; undefined for a text that is none. */
+export function allowedTarget(text: string): string | undefined {
+  const [, wildcard = "", rest = ""] = /^(\*\.)?([^*]*)$/.exec(text) ?? [];
+  const target = parseTarget(rest);
+  if (!target || (wildcard !== "" && addressOf(target) !== undefined)) return undefined;
+  return `${wildcard}${textOf(target)}`;
+}
+
+/** @param allowed as {@link allowedTarget} returns them. */
 export function isAllowedTarget(target: Target, allowed: readonly string[]): boolean {
   const text = textOf(target);
   return allowed.some((each) =>
@@ -43,19 +51,11 @@ export function isAllowedTarget(target: Target, allowed: readonly string[]): boo
   );
 }
 
-/** `HOST:PORT` in its one form, `*.` before a name for all names below it. */
-export const TargetSchema = z.string().transform((text, context): string => {
-  const [, wildcard = "", rest = ""] = /^(\*\.)?(.*)$/s.exec(text) ?? [];
-  const target = parseTarget(rest);
-  if (target && !rest.includes("*") && !(wildcard && addressOf(target)))
-    return `${wildcard}${textOf(target)}`;
-  context.addIssue({
-    code: "custom",
-    // A union names this fault, and not only that none of its forms fits.
-    continue: true,
-    message:
-      "expected a name and a port, such as files.example:443, *.files.example:443 or " +
-      `[2001:db8::1]:443; got ${JSON.stringify(text)}`,
-  });
-  return z.NEVER;
-});
+/** `HOST:PORT`, `*.` before a name for all names below it. */
+export const TargetSchema = z
+  .string()
+  .refine(
+    (text) => allowedTarget(text) !== undefined,
+    "expected a name and a port, such as files.example:443, *.files.example:443 or " +
+      "[2001:db8::1]:443",
+  );

@@ -40,7 +40,7 @@ export function egressOf({ network }: Grants): Egress | undefined {
 }
 
 /** The variables of a program. */
-export function environmentOf(program: Program, grants: Grants): Record<string, string> {
+export function variablesOf(program: Program, grants: Grants): Record<string, string> {
   const proxy = egressOf(grants) && PROXY_ENVIRONMENT;
   return { ...BASE_ENVIRONMENT, ...proxy, ...program.env, ...grants.env };
 }
@@ -59,7 +59,7 @@ export function bubblewrapArguments(
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
   // Perl, which opens the way to the proxy, must not get variables of a caller.
-  const env = Object.entries(egressOf(grants) ? BASE_ENVIRONMENT : environmentOf(program, grants));
+  const env = Object.entries(egressOf(grants) ? BASE_ENVIRONMENT : variablesOf(program, grants));
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be

@@ -11,8 +11,8 @@ import {
   BASE_ENVIRONMENT,
   bubblewrapArguments,
   egressOf,
-  environmentOf,
   insideArguments,
+  variablesOf,
 } from "./bubblewrap-arguments.ts";
 import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
@@ -176,7 +176,7 @@ export class Bubblewrap implements Sandbox {
         [ARGUMENTS_FD, Buffer.from(flags.map((flag) => `${flag}\0`).join(""))],
         [FILTER_FD, this.#filter],
         ...(egress
-          ? [[ENVIRONMENT_FD, environmentInput(environmentOf(program, grants))] as const]
+          ? [[ENVIRONMENT_FD, environmentInput(variablesOf(program, grants))] as const]
           : []),
       ]),
       proxy: egress && new EgressProxy(egress, this.#egressBounds),

@@ -162,8 +162,8 @@ export function remedies(
 ): string[] {
   if (detail.includes(NEEDED_PROGRAM))
     return [
-      `A pool with network.allow needs ${NEEDED_PROGRAM} in its sandbox, and in its root where it ` +
-        "has one; on Debian or Ubuntu: apt-get install perl-base",
+      `A pool with network.allow needs ${NEEDED_PROGRAM} in its sandbox, or in its root where ` +
+        "it has one; on Debian or Ubuntu: apt-get install perl-base",
     ];
   if (/ENOENT|not found/.test(detail)) {
     return [

@@ -11,21 +11,18 @@ import type { EgressProxy } from "./egress/proxy.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
 import {
-  ARGUMENTS_FD,
   ARTIFACTS_FD,
   BEGIN_FD,
   CHANNEL_FD,
   ENVIRONMENT_FD,
   FILES_FD,
-  FILTER_FD,
   LISTENER_FD,
-  SAVED_STDERR_FD,
   STATUS_FD,
   STDERR_FD,
 } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
-import { ChildPipes, type Pipes } from "./pipes.ts";
+import { ChildPipes, type Pipe, type Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
 
 /**
@@ -69,20 +66,7 @@ export async function launchProcess(
     const stderr = await pipes.open("output");
     const progress = program.progress ? await pipes.open("output") : undefined;
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
-    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd];
-    stdio[2] = container.status ? "pipe" : stderr.childFd;
-    stdio[STDERR_FD] = container.status ? stderr.childFd : "ignore";
-    stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[FILES_FD] = program.files ? "pipe" : "ignore";
-    stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
-    // Node takes an array with a gap for a shorter one.
-    stdio[SAVED_STDERR_FD] = "ignore";
-    stdio[LISTENER_FD] = container.proxy ? "ipc" : "ignore";
-    stdio[ENVIRONMENT_FD] = container.inputs?.has(ENVIRONMENT_FD) ? "pipe" : "ignore";
-    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
-    stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
+    const stdio = stdioOf(program, container, { stdin, stdout, stderr, progress, artifacts });
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -118,6 +102,30 @@ export async function launchProcess(
     program.files?.destroy();
     throw error;
   }
+}
+
+/** The child's descriptors, by number. */
+function stdioOf(
+  program: Program,
+  { status, inputs, proxy }: Container,
+  pipes: { readonly [name: string]: Pipe | undefined },
+): Stdio {
+  const { stdin, stdout, stderr, progress, artifacts } = pipes;
+  const fdOf = (pipe: Pipe | undefined) => pipe?.childFd ?? "ignore";
+  // Node takes an array with a gap for a shorter one.
+  const stdio: Stdio = Array(ENVIRONMENT_FD + 1).fill("ignore");
+  stdio[0] = fdOf(stdin);
+  stdio[1] = fdOf(stdout);
+  stdio[2] = status ? "pipe" : fdOf(stderr);
+  stdio[STDERR_FD] = status ? fdOf(stderr) : "ignore";
+  stdio[CHANNEL_FD] = program.channel ? "pipe" : fdOf(progress);
+  for (const fd of inputs?.keys() ?? []) stdio[fd] = "pipe";
+  stdio[FILES_FD] = program.files ? "pipe" : "ignore";
+  stdio[ARTIFACTS_FD] = fdOf(artifacts);
+  stdio[STATUS_FD] = status ? "pipe" : "ignore";
+  stdio[BEGIN_FD] = status ? "pipe" : "ignore";
+  stdio[LISTENER_FD] = proxy ? "ipc" : "ignore";
+  return stdio;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -110,21 +110,28 @@ describe.skipIf(egressMissing)(
     });
 
     test("a child that ends closes its connections, also those that nobody reads", async () => {
-      const { member, plain, hosts, contained } = await start();
+      const service = createServer().listen(0, "0.0.0.0");
+      await within("a service", once(service, "listening"));
+      onTestFinished(() => void service.close());
+      const host = `127.0.0.2:${(service.address() as AddressInfo).port}`;
+      const { member, contained } = await startAttacked({
+        pools: { pipeline: { maxChildren: 3, network: { allow: [host] } }, sibling: 1 },
+      });
       const text =
-        `printf 'CONNECT ${hosts.plain} HTTP/1.1\\r\\n\\r\\n' >&3; read -r line <&3; echo "$line"; ` +
+        `printf 'CONNECT ${host} HTTP/1.1\\r\\n\\r\\n' >&3; read -r line <&3; echo "$line"; ` +
         "exec cat /dev/zero >&3";
       const command = ["bash", "-c", `exec 3<>/dev/tcp/127.0.0.1/3128; ${text}`];
-      const connected = once(plain.server, "connection") as Promise<[Socket]>;
+      const connected = once(service, "connection") as Promise<[Socket]>;
       const events = streamOf(await post(member.url, "/call", { pool: "pipeline", command }));
       const [socket] = await within("the tunnel", connected);
-      socket.pause();
+      socket.on("error", () => {});
       let child = "";
       for await (const event of events) {
         if (event.type === "placed") child = event.child.id;
         if (event.type === "stdout") break;
       }
-      const closed = once(socket.on("error", () => {}).resume(), "close");
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.resume();
       await fetch(`${member.url}/children/${child}`, { method: "DELETE" });
       await within("the service's connection to close", closed);
       await contained();

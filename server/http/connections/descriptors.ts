@@ -23,7 +23,7 @@ export function descriptorLimit(): number {
   }
 }
 
-/** What takes descriptors beside the connections to the member. */
+/** The use of descriptors beside the connections to the member. */
 export interface DescriptorUse {
   /** The most processes of children at a time, those that wait included. */
   readonly children: number;

@@ -1,4 +1,4 @@
-/** The addresses to which a member connects on behalf of others: the public ones, and those listed. */
+/** The addresses to which a member connects for others: public ones, and those in a list. */
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 

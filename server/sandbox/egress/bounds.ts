@@ -43,7 +43,7 @@ class Window {
   }
 }
 
-/** What the children of a member share. */
+/** The bounds that the children of a member share. */
 export class SharedBounds {
   readonly lookups = new Turns(MAX_LOOKUPS);
   readonly #lines = new Window(MAX_LINES, LINES_WINDOW_MS);

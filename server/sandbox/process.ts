@@ -10,20 +10,12 @@ import { serveListener } from "./egress/listener.ts";
 import type { EgressProxy } from "./egress/proxy.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
-import {
-  ARTIFACTS_FD,
-  BEGIN_FD,
-  CHANNEL_FD,
-  ENVIRONMENT_FD,
-  FILES_FD,
-  LISTENER_FD,
-  STATUS_FD,
-  STDERR_FD,
-} from "./fds.ts";
+import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
-import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
-import { ChildPipes, type Pipe, type Pipes } from "./pipes.ts";
+import { withoutInherited } from "./inherited-descriptors.ts";
+import { ChildPipes, type Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
+import { stdioOf } from "./stdio.ts";
 
 /**
  * A command line that contains a program, and the descriptors that it needs beside the program's.
@@ -102,30 +94,6 @@ export async function launchProcess(
     program.files?.destroy();
     throw error;
   }
-}
-
-/** The child's descriptors, by number. */
-function stdioOf(
-  program: Program,
-  { status, inputs, proxy }: Container,
-  pipes: { readonly [name: string]: Pipe | undefined },
-): Stdio {
-  const { stdin, stdout, stderr, progress, artifacts } = pipes;
-  const fdOf = (pipe: Pipe | undefined) => pipe?.childFd ?? "ignore";
-  // Node takes an array with a gap for a shorter one.
-  const stdio: Stdio = Array(ENVIRONMENT_FD + 1).fill("ignore");
-  stdio[0] = fdOf(stdin);
-  stdio[1] = fdOf(stdout);
-  stdio[2] = status ? "pipe" : fdOf(stderr);
-  stdio[STDERR_FD] = status ? fdOf(stderr) : "ignore";
-  stdio[CHANNEL_FD] = program.channel ? "pipe" : fdOf(progress);
-  for (const fd of inputs?.keys() ?? []) stdio[fd] = "pipe";
-  stdio[FILES_FD] = program.files ? "pipe" : "ignore";
-  stdio[ARTIFACTS_FD] = fdOf(artifacts);
-  stdio[STATUS_FD] = status ? "pipe" : "ignore";
-  stdio[BEGIN_FD] = status ? "pipe" : "ignore";
-  stdio[LISTENER_FD] = proxy ? "ipc" : "ignore";
-  return stdio;
 }
 
 /**

@@ -180,11 +180,6 @@ describe("mistakes in the file", () => {
         'files.example:443, *.files.example:443 or [2001:db8::1]:443; got "a.example"',
     ],
     [
-      'sandbox: "off"\npools:\n  a:\n    maxChildren: 1\n    network: {allow: ["a.example:80"]}',
-      "f.yaml:5: pools.a.network: expected none or host, because the sandbox is off; " +
-        "got names and ports",
-    ],
-    [
       "pools:\n  a:\n    maxChildren: 1\n    root: here",
       'f.yaml:4: pools.a.root: expected an absolute path; got "here"',
     ],

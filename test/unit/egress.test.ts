@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { memberFaults } from "../../server/member/check-options.ts";
 import { SharedBounds } from "../../server/sandbox/egress/bounds.ts";
 import type { Resolve } from "../../server/sandbox/egress/connect.ts";
 import { passedOn } from "../../server/sandbox/egress/headers.ts";
@@ -72,6 +73,17 @@ describe("targets", () => {
     "%s is no rule",
     (text) => expect(TargetSchema.safeParse(text).success).toBe(false),
   );
+});
+
+test("a pool with a list is refused where the sandbox is off", () => {
+  const pools = { a: { maxChildren: 1, network: { allow: ["files.example:443"] } }, b: 1 };
+  expect(memberFaults({ pools })).toEqual([]);
+  expect(memberFaults({ pools, sandbox: "off" })).toEqual([
+    {
+      path: ["pools", "a", "network"],
+      message: "expected none or host, because the sandbox is off; got names and ports",
+    },
+  ]);
 });
 
 test("headers of a connection end at the proxy", () => {

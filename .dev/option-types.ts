@@ -10,6 +10,7 @@ const COLUMNS = 100;
 export function optionTypes(): string {
   const pool = poolSchema();
   const reuse = pool.properties?.reuse?.anyOf?.find(({ properties }) => properties) ?? {};
+  const network = pool.properties?.network?.anyOf?.find(({ properties }) => properties);
   const table = Object.entries<MemberOption>(MEMBER_OPTIONS)
     // A path with a dot is a part of an option that `MemberOptions` writes out.
     .filter(([, { path }]) => !path?.includes("."))
@@ -32,26 +33,36 @@ export function optionTypes(): string {
     "/** When a process that is kept for further calls is replaced. */",
     `export interface PoolReuse ${objectType(reuse)}`,
     "",
+    "/** The names and ports that the children of a pool may reach. */",
+    `export interface PoolNetwork ${objectType(network ?? {}, ["allow"])}`,
+    "",
   ].join("\n");
 }
 
 function objectType({ properties = {} }: JsonSchema, required: readonly string[] = []): string {
   const members = Object.entries(properties).map(([name, schema]) => {
     const type = required.includes(name)
-      ? `: ${typeOf(schema)}`
-      : `?: ${typeOf(schema)} | undefined`;
+      ? `: ${typeOf(schema, name)}`
+      : `?: ${typeOf(schema, name)} | undefined`;
     return `${comment(schema)}readonly ${name}${type};\n`;
   });
   return `{\n${indented(members.join(""))}}`;
 }
 
-function typeOf(schema: JsonSchema): string {
+/** The options that have named parts. */
+const PARTS: Readonly<Record<string, string>> = {
+  limits: "PoolLimits",
+  network: "PoolNetwork",
+  reuse: "PoolReuse",
+};
+
+/** @param name of the option. */
+function typeOf(schema: JsonSchema, name = ""): string {
   const { type, anyOf, items, properties, additionalProperties } = schema;
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (anyOf) return anyOf.map(typeOf).join(" | ");
+  if (anyOf) return anyOf.map((each) => typeOf(each, name)).join(" | ");
   if (items) return `readonly ${typeOf(items)}[]`;
-  // These two options of a pool have named parts.
-  if (properties) return properties.memoryBytes ? "PoolLimits" : "PoolReuse";
+  if (properties) return PARTS[name] ?? "object";
   if (additionalProperties) return `Readonly<Record<string, ${typeOf(additionalProperties)}>>`;
   return type === "integer" ? "number" : String(type);
 }

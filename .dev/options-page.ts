@@ -25,17 +25,20 @@ export function optionsTable(): string {
   );
 }
 
-/** Every option of a pool, as a Markdown table; those of `limits` with their own rows. */
+/** Every option of a pool, as a Markdown table; the parts of an option with their own rows. */
 export function poolOptionsTable(): string {
   const { properties = {} } = poolSchema();
   return table(["key", "default", "meaning"], Object.entries(properties).flatMap(rowsOf));
 }
 
 function rowsOf([key, schema]: [string, JsonSchema]): string[][] {
-  const { description = "", default: value, properties = {} } = schema;
+  const { description = "", default: value, anyOf = [] } = schema;
+  const properties = Object.assign({}, schema.properties, ...anyOf.map((each) => each.properties));
   return [
     [code(key), amount(key, value), description],
-    ...Object.entries(properties).flatMap(([name, part]) => rowsOf([`${key}.${name}`, part])),
+    ...Object.entries<JsonSchema>(properties).flatMap(([name, part]) =>
+      rowsOf([`${key}.${name}`, part]),
+    ),
   ];
 }
 

@@ -44,7 +44,21 @@ export function memberFaults(options: MemberOptions): Fault[] {
         path: ["pools", pool, "notify"],
         message: "expected notifySecretFile beside it, the key that signs notifications",
       });
+  faults.push(...networkFaults(options));
   return faults;
+}
+
+/** Without a sandbox, a child has the whole network of the machine. */
+function networkFaults({ sandbox, pools }: MemberOptions): Fault[] {
+  if (sandbox !== "off") return [];
+  return Object.entries(pools).flatMap(([name, pool]) =>
+    typeof pool === "object" && typeof pool.network === "object"
+      ? {
+          path: ["pools", name, "network"],
+          message: "expected none or host, because the sandbox is off; got names and ports",
+        }
+      : [],
+  );
 }
 
 /** Refuses to let strangers run programs: beyond loopback a member has to know its callers. */

@@ -1,6 +1,7 @@
 /** Divides the descriptors of the process between its children and its connections. */
 import { PoolError } from "../../openapi/errors.ts";
 import { connectionBudget, descriptorLimit } from "../http/connections/descriptors.ts";
+import { proxyDescriptors } from "../sandbox/egress/bounds.ts";
 import type { Settings } from "./check-options.ts";
 
 /**
@@ -11,11 +12,18 @@ import type { Settings } from "./check-options.ts";
 export function maxConnectionsOf({ pools, maxConnections, log }: Settings): number {
   const limit = descriptorLimit();
   let children = 0;
-  for (const { maxChildren, warm, reuse } of pools.values()) {
+  let withProxy = 0;
+  for (const { maxChildren, warm, reuse, network } of pools.values()) {
     const waiting = Object.values(warm).reduce((sum, count) => sum + count, 0);
-    children += maxChildren * (reuse ? 2 : 1) + waiting;
+    const most = maxChildren * (reuse ? 2 : 1) + waiting;
+    children += most;
+    if (typeof network === "object") withProxy += most;
   }
-  const { max, needed, isTooLow } = connectionBudget(limit, children, maxConnections);
+  const { max, needed, isTooLow } = connectionBudget(
+    limit,
+    { children, proxies: proxyDescriptors(withProxy) },
+    maxConnections,
+  );
   if (needed <= limit) return max;
   const message =
     `${children} children and ${max} connections need ${needed} open files; the limit is ` +

@@ -10,7 +10,9 @@ import {
   type ReadOnlyBind,
   withoutUndefined,
 } from "../sandbox/confinement.ts";
-import { fetchRulesOf, NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
+import { NetworkSchema } from "../sandbox/egress/addresses.ts";
+import { TargetSchema } from "../sandbox/egress/targets.ts";
+import { fetchRulesOf, UrlRuleSchema } from "../workspace/fetch-rules.ts";
 
 import { fenceNumber } from "./options/option.ts";
 
@@ -40,6 +42,8 @@ const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
 });
 
 const MAX_WARM = 1_000;
+/** The member compares each connection of a child with all of them. */
+const MAX_TARGETS = 256;
 const warmNumber = z.int().min(0).max(MAX_WARM);
 
 const ReuseSchema = z.strictObject({
@@ -103,9 +107,33 @@ export const PoolOptionsSchema = z
       .default({})
       .describe("Variables of every child; a caller's own variable does not replace one."),
     network: z
-      .enum(["none", "host"])
+      .union(
+        [
+          z.enum(["none", "host"]),
+          z.strictObject({
+            allow: z
+              .array(TargetSchema)
+              .min(1)
+              .max(MAX_TARGETS)
+              .describe(
+                "Names and ports that the proxy connects to, such as `files.example:443`; " +
+                  "`*.` stands for every name below a host.",
+              ),
+            addresses: z
+              .array(NetworkSchema)
+              .default([])
+              .describe(
+                "Addresses that the names may have beside the public ones, such as `10.0.0.0/8`.",
+              ),
+          }),
+        ],
+        'expected none, host, or names and ports such as {allow: ["files.example:443"]}',
+      )
       .default("none")
-      .describe("`host` is the machine's own network, its loopback included."),
+      .describe(
+        "`host` is the machine's own network, its loopback included. " +
+          '`{allow: ["files.example:443"]}` is the member\'s proxy to these names and ports.',
+      ),
     devices: z
       .array(
         AbsolutePath.refine(

@@ -1,6 +1,8 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
-import type { ChildLimits, Confinement } from "./confinement.ts";
+import type { ChildLimits, Confinement, Grants } from "./confinement.ts";
+import { PROXY_ENVIRONMENT } from "./egress/listener.ts";
+import type { Egress } from "./egress/proxy.ts";
 import type { Etc } from "./etc.ts";
 import { HOST_NAME, NETWORK_FILES, USER_NAME, WORKSPACE } from "./etc-parts.ts";
 import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
@@ -29,6 +31,17 @@ export const BASE_ENVIRONMENT = {
   LANG: "C.UTF-8",
 };
 
+/** The list of what a child may reach; undefined for none, and for the host's network. */
+export function egressOf({ network }: Grants): Egress | undefined {
+  return typeof network === "object" ? network : undefined;
+}
+
+/** The variables of a program. */
+export function variablesOf(program: Program, grants: Grants): Record<string, string> {
+  const proxy = egressOf(grants) && PROXY_ENVIRONMENT;
+  return { ...BASE_ENVIRONMENT, ...proxy, ...program.env, ...grants.env };
+}
+
 /** Arguments of bubblewrap for a program, up to the `--` before the program's own. */
 export function bubblewrapArguments(
   program: Program,
@@ -42,7 +55,8 @@ export function bubblewrapArguments(
     path,
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
-  const env = Object.entries({ ...BASE_ENVIRONMENT, ...program.env, ...grants.env });
+  // Perl, which opens the way to the proxy, must not get variables of a caller.
+  const env = Object.entries(egressOf(grants) ? BASE_ENVIRONMENT : variablesOf(program, grants));
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be
@@ -50,7 +64,7 @@ export function bubblewrapArguments(
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
     "--disable-userns",
     // Cuts the child off from Consul, from the cloud's metadata and from the server itself.
-    ...(grants.network === "none" ? ["--unshare-net"] : []),
+    ...(grants.network === "host" ? [] : ["--unshare-net"]),
     // Shows the same user to every child, so that the host's users stay hidden.
     "--uid", "65534", "--gid", "65534", "--hostname", HOST_NAME,
     // Ends the child with the server, however that ends: a daemon would live on and hold its output

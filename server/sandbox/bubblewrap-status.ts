@@ -51,14 +51,18 @@ export class BubblewrapStatus {
   /**
    * The messages of a sandbox that certainly did not start its program, else undefined. bubblewrap
    * reports an exit code only for a program that it could start.
+   *
+   * @param before what has to be well before the program starts: why it was not, or undefined.
    */
-  async trouble(): Promise<string | undefined> {
+  async trouble(before?: Promise<string | undefined>): Promise<string | undefined> {
     const isWhole = await within(
       STATUS_TIMEOUT_MS,
       this.#closed.then(() => true),
     );
     this.#stream.destroy();
     this.#errors.destroy();
+    const fault = await within(STATUS_TIMEOUT_MS, before ?? Promise.resolve(undefined));
+    if (fault !== undefined) return [fault, this.#messages.trim()].filter(Boolean).join(": ");
     // A status that could not be read to its end says nothing.
     if (!isWhole || this.#text.includes('"exit-code"')) return undefined;
     return this.#messages.trim() || "no message";

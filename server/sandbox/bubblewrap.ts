@@ -7,12 +7,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
+import {
+  BASE_ENVIRONMENT,
+  bubblewrapArguments,
+  egressOf,
+  insideArguments,
+  variablesOf,
+} from "./bubblewrap-arguments.ts";
 import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
+import { SharedBounds } from "./egress/bounds.ts";
+import { environmentInput, listenArguments, WITHOUT_CHANNEL } from "./egress/listener.ts";
+import { EgressProxy } from "./egress/proxy.ts";
 import { type Etc, EtcFolders } from "./etc.ts";
-import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
+import { ARGUMENTS_FD, ENVIRONMENT_FD, FILTER_FD } from "./fds.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
@@ -42,6 +51,7 @@ export class Bubblewrap implements Sandbox {
   readonly #roots = new Map<string | undefined, RootEntries>();
   readonly #log: (message: string) => void;
   readonly #sockets = new SocketWatch();
+  readonly #egressBounds: SharedBounds;
   readonly #running = new Set<SandboxedProcess>();
   #closing: Promise<void> | undefined;
 
@@ -57,6 +67,7 @@ export class Bubblewrap implements Sandbox {
   ) {
     this.level = level;
     this.#log = log;
+    this.#egressBounds = new SharedBounds(log);
     const arch = seccompArch(process.arch);
     if (arch === undefined)
       throw PoolError.of(
@@ -161,8 +172,13 @@ export class Bubblewrap implements Sandbox {
     const argv = packed(program.argv, { files: files !== undefined, artifacts });
     const parts = { root: this.#root(grants.root), etc };
     const flags = bubblewrapArguments(program, confinement, parts);
+    const egress = egressOf(grants);
+    const inside = insideArguments(argv, limits);
+    const bubblewrap = ["bwrap", "--args", String(ARGUMENTS_FD), "--"];
     return {
-      argv: ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideArguments(argv, limits)],
+      argv: egress
+        ? [...WITHOUT_CHANNEL, ...bubblewrap, ...listenArguments(), ...inside]
+        : [...bubblewrap, ...inside],
       // bubblewrap's own environment holds nothing of the server's: a child can read it at
       // /proc/1/environ.
       env: { PATH: BASE_ENVIRONMENT.PATH },
@@ -170,7 +186,11 @@ export class Bubblewrap implements Sandbox {
       inputs: new Map([
         [ARGUMENTS_FD, Buffer.from(flags.map((flag) => `${flag}\0`).join(""))],
         [FILTER_FD, this.#filter],
+        ...(egress
+          ? [[ENVIRONMENT_FD, environmentInput(variablesOf(program, grants))] as const]
+          : []),
       ]),
+      proxy: egress && new EgressProxy(egress, this.#egressBounds),
       status: true,
       depth: artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0,
       cpuMs: limits.cpuMs,

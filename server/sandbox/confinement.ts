@@ -1,6 +1,7 @@
 /** The limits and grants of a pool: the operator sets them, and callers can only tighten them. */
 import { PoolError } from "../../openapi/errors.ts";
 import type { Limits } from "../../openapi/schemas/limits.ts";
+import type { Egress } from "./egress/proxy.ts";
 
 /** Every limit of a child; `Infinity` for none. */
 export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<Limits[K]> }>>;
@@ -34,8 +35,8 @@ export interface Grants {
   readonly readOnly: readonly ReadOnlyBind[];
   /** Variables of every child. A caller cannot replace them. */
   readonly env: Readonly<Record<string, string>>;
-  /** `host` is the machine's own network, its loopback included. */
-  readonly network: "none" | "host";
+  /** `host` is the machine's own network, its loopback included; a list goes through a proxy. */
+  readonly network: "none" | "host" | Egress;
   /** Device files, such as `/dev/dri/renderD128`. */
   readonly devices: readonly string[];
   /** The only programs that callers may name; undefined for any, and for functions. */

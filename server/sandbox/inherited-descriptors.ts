@@ -7,7 +7,7 @@ import { openSync, readdirSync, readFileSync } from "node:fs";
 const O_CLOEXEC = 0o2000000;
 
 /** The `stdio` option of `spawn`, by descriptor. */
-export type Stdio = ("ignore" | "pipe" | number)[];
+export type Stdio = ("ignore" | "pipe" | "ipc" | number)[];
 
 /** Read once: Node closes in a child whatever it opens later. */
 let inherited: { readonly fds: readonly number[]; readonly devNull: number } | undefined;

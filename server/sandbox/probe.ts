@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
+import { NEEDED_PROGRAM } from "./egress/listener.ts";
 import { exitWithin } from "./exit.ts";
 import type { Exit, Sandbox } from "./sandbox.ts";
 
@@ -72,8 +73,8 @@ export async function probeSandbox(sandbox: Sandbox, confinement: Confinement): 
     script: string,
     tighter: Partial<typeof limits> = {},
   ): Promise<Attempt> => {
-    const argv =
-      sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", grants.network];
+    const network = grants.network === "host" ? "host" : "none";
+    const argv = sandbox.level === "none" ? ["true"] : ["/bin/sh", "-c", script, "sh", network];
     const program = { argv, env: {}, readOnly: [], channel: false, stdin: false };
     const child = await sandbox.launch(program, { grants, limits: { ...limits, ...tighter } });
     // A fork bomb is killed at its first error message: bash would try again for many seconds.
@@ -159,6 +160,11 @@ export function remedies(
   detail: string,
   setting: (file: string) => string | undefined = readSetting,
 ): string[] {
+  if (detail.includes(NEEDED_PROGRAM))
+    return [
+      `A pool with network.allow needs ${NEEDED_PROGRAM} in its sandbox, or in its root where ` +
+        "it has one; on Debian or Ubuntu: apt-get install perl-base",
+    ];
   if (/ENOENT|not found/.test(detail)) {
     return [
       "Install what is missing: bubblewrap (bwrap), util-linux (setpriv, prlimit) and coreutils " +

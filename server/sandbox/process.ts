@@ -6,23 +6,16 @@ import { PoolError } from "../../openapi/errors.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant, residentBytes } from "./descendants.ts";
+import { serveListener } from "./egress/listener.ts";
+import type { EgressProxy } from "./egress/proxy.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
-import {
-  ARGUMENTS_FD,
-  ARTIFACTS_FD,
-  BEGIN_FD,
-  CHANNEL_FD,
-  FILES_FD,
-  FILTER_FD,
-  SAVED_STDERR_FD,
-  STATUS_FD,
-  STDERR_FD,
-} from "./fds.ts";
+import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
-import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
+import { withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
+import { stdioOf } from "./stdio.ts";
 
 /**
  * A command line that contains a program, and the descriptors that it needs beside the program's.
@@ -40,6 +33,8 @@ export interface Container {
   readonly group?: Cgroup | undefined;
   /** Processor time after which the tree is killed, in milliseconds. Default: no limit. */
   readonly cpuMs?: number;
+  /** The tree's way to names outside; it closes with the tree. Default: there is none. */
+  readonly proxy?: EgressProxy | undefined;
   /**
    * Watches the sockets of a process of the sandbox, until the returned function is called. Calls
    * `exceed` when they take more memory than the tree may have.
@@ -63,18 +58,7 @@ export async function launchProcess(
     const stderr = await pipes.open("output");
     const progress = program.progress ? await pipes.open("output") : undefined;
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
-    const stdio: Stdio = [stdin?.childFd ?? "ignore", stdout.childFd];
-    stdio[2] = container.status ? "pipe" : stderr.childFd;
-    stdio[STDERR_FD] = container.status ? stderr.childFd : "ignore";
-    stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[FILES_FD] = program.files ? "pipe" : "ignore";
-    stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
-    // Node takes an array with a gap for a shorter one.
-    stdio[SAVED_STDERR_FD] = "ignore";
-    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
-    stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
+    const stdio = stdioOf(program, container, { stdin, stdout, stderr, progress, artifacts });
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -134,7 +118,7 @@ export function startProblem(cause: unknown): PoolError {
 
 /** The parts of a sandboxed process beside its streams. */
 function controlsOf(child: ChildProcess, container: Container) {
-  const { group, cpuMs, depth, status, watchSockets } = container;
+  const { group, cpuMs, depth, status, watchSockets, proxy } = container;
   const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status
     ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
@@ -146,15 +130,17 @@ function controlsOf(child: ChildProcess, container: Container) {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
   const endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
+  const listener = proxy && serveListener(child, (socket) => proxy.serve(socket));
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
       const haveExceeded = endSockets();
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
+      proxy?.close();
       await group?.remove();
       // A bubblewrap that was killed reports no exit code.
-      const trouble = signal === null ? await bubblewrap?.trouble() : undefined;
+      const trouble = signal === null ? await bubblewrap?.trouble(listener) : undefined;
       hasEnded = true;
       resolve({
         ...exitOf(code, signal),

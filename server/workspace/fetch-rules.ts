@@ -2,8 +2,9 @@
  * The operator's rules for fetching: which URLs a member fetches for its callers, and at which
  * addresses. By default it fetches no URL, and connects to public addresses only.
  */
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { type BlockList, isIP } from "node:net";
 import { z } from "zod";
+import { addressList, isAllowedAddress } from "../sandbox/egress/addresses.ts";
 
 export interface UrlRule {
   /** As the operator wrote it. */
@@ -48,27 +49,6 @@ export const UrlRuleSchema = z.string().transform((text, context): UrlRule => {
   };
 });
 
-/** `ADDRESS` or `ADDRESS/BITS`. */
-export const NetworkSchema = z.string().refine((text) => {
-  try {
-    listOf([text]);
-    return /^[^/%]+(\/\d{1,3})?$/.test(text);
-  } catch {
-    return false;
-  }
-}, "expected an IP address or a network, such as 10.0.0.0/8");
-
-/** @throws for a text that is no network. */
-function listOf(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", bits] = network.split("/");
-    const isV4 = isIPv4(address);
-    list.addSubnet(address, Number(bits ?? (isV4 ? 32 : 128)), isV4 ? "ipv4" : "ipv6");
-  }
-  return list;
-}
-
 export function fetchRulesOf({
   fetch,
   fetchAddresses,
@@ -76,7 +56,7 @@ export function fetchRulesOf({
   fetch: readonly UrlRule[];
   fetchAddresses: readonly string[];
 }): FetchRules {
-  return { urls: fetch, addresses: listOf(fetchAddresses) };
+  return { urls: fetch, addresses: addressList(fetchAddresses) };
 }
 
 /**
@@ -102,46 +82,10 @@ export function allowsUrl(
   });
 }
 
-/**
- * Addresses that are not public (IANA special-purpose registry, RFC 6890). IPv4: this network,
- * private, shared, loopback, link-local (where clouds serve their metadata), protocols, tests,
- * relays, multicast and reserved ones. IPv6: protocols (Teredo), documentation, and 6to4, which
- * carries any IPv4 address.
- */
-const SPECIAL = listOf([
-  "0.0.0.0/8",
-  "10.0.0.0/8",
-  "100.64.0.0/10",
-  "127.0.0.0/8",
-  "169.254.0.0/16",
-  "172.16.0.0/12",
-  "192.0.0.0/24",
-  "192.0.2.0/24",
-  "192.88.99.0/24",
-  "192.168.0.0/16",
-  "198.18.0.0/15",
-  "198.51.100.0/24",
-  "203.0.113.0/24",
-  "224.0.0.0/3",
-  "2001::/23",
-  "2001:db8::/32",
-  "2002::/16",
-  "3fff::/20",
-]);
-/**
- * Public IPv6. Loopback, unique-local, link-local, multicast, mapped IPv4 and NAT64 lie outside.
- */
-const PUBLIC_6 = listOf(["2000::/3"]);
-
 /** Whether the server may connect to the address for a caller. */
 export function allowsAddress(
   { addresses }: Pick<FetchRules, "addresses">,
   address: string,
 ): boolean {
-  // An address with a zone is link-local.
-  if (isIP(address) === 0 || address.includes("%")) return false;
-  const isV4 = isIPv4(address);
-  const family = isV4 ? "ipv4" : "ipv6";
-  if (addresses.check(address, family)) return true;
-  return (isV4 || PUBLIC_6.check(address, family)) && !SPECIAL.check(address, family);
+  return isAllowedAddress(address, addresses);
 }

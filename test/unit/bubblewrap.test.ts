@@ -124,6 +124,11 @@ describe("bubblewrap's arguments", () => {
     );
   });
 
+  test("listed names keep the namespace, and the variables from the first program inside", () => {
+    const network = { allow: ["files.example:443"] };
+    expect(change({ network })).toEqual({ more: [], less: ["--setenv OWN yes"] });
+  });
+
   test("other grants add their own options and remove none", () => {
     expect(change({ devices: ["/dev/fuse"] })).toEqual({
       more: ["--dev-bind /dev/fuse /dev/fuse"],

@@ -171,7 +171,13 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    network: lan",
-      'f.yaml:4: pools.a.network: expected none or host; got "lan"',
+      "f.yaml:4: pools.a.network: expected none, host, or names and ports such as " +
+        '{allow: ["files.example:443"]}; got "lan"',
+    ],
+    [
+      "pools:\n  a:\n    maxChildren: 1\n    network:\n      allow:\n        - a.example",
+      "f.yaml:6: pools.a.network.allow.0: expected a name and a port, such as " +
+        'files.example:443, *.files.example:443 or [2001:db8::1]:443; got "a.example"',
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    root: here",

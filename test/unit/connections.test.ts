@@ -81,14 +81,14 @@ test("an address with more than its share displaces only itself", async () => {
 });
 
 test("the limit of descriptors is divided between children and connections", () => {
-  expect(connectionBudget(1_100, 5, undefined)).toEqual({
+  expect(connectionBudget(1_100, { children: 5 }, undefined)).toEqual({
     max: 498,
     needed: 1_100,
     isTooLow: false,
   });
-  expect(connectionBudget(1_000_000, 5, undefined).max).toBe(10_000);
-  expect(connectionBudget(256, 40, undefined).isTooLow).toBe(true);
-  expect(connectionBudget(1_100, 5, 800).needed).toBe(1_704);
+  expect(connectionBudget(1_000_000, { children: 5 }, undefined).max).toBe(10_000);
+  expect(connectionBudget(256, { children: 40 }, undefined).isTooLow).toBe(true);
+  expect(connectionBudget(1_100, { children: 5 }, 800).needed).toBe(1_704);
 });
 
 test.each([

@@ -107,6 +107,7 @@ describe("the JSON Schema of the file", () => {
     [{ pools: { pipeline: 5, video: { maxChildren: 2, limits: { cpus: 1.5 }, warm: 1 } } }],
     // A flag may give the number of children.
     [{ pools: { pipeline: { warm: { node: 2 }, readOnly: ["/srv:/models"] } } }],
+    [{ pools: { pipeline: { maxChildren: 1, network: { allow: ["files.example:443"] } } } }],
     [{ runtimes: { ruby: { command: ["ruby", "{source}"] } } }],
   ])("takes %j", (file) => {
     expect(check(file)).toBe(true);
@@ -119,6 +120,8 @@ describe("the JSON Schema of the file", () => {
     [{ sandbox: "on" }],
     [{ pools: { pipeline: 0 } }],
     [{ pools: { pipeline: { maxChildren: 1, limit: {} } } }],
+    [{ pools: { pipeline: { maxChildren: 1, network: { allow: [] } } } }],
+    [{ pools: { pipeline: { maxChildren: 1, network: ["files.example:443"] } } }],
     [{ pools: { pipeline: { maxChildren: 1, limits: { processes: 1 } } } }],
     [{ runtimes: { ruby: {} } }],
   ])("refuses %j", (file) => {

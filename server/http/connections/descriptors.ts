@@ -23,6 +23,14 @@ export function descriptorLimit(): number {
   }
 }
 
+/** The use of descriptors beside the connections to the member. */
+export interface DescriptorUse {
+  /** The most processes of children at a time, those that wait included. */
+  readonly children: number;
+  /** Descriptors of the children's proxies. Default 0. */
+  readonly proxies?: number;
+}
+
 /** How many connections a member may have at a time, and what is wrong with that. */
 export interface ConnectionBudget {
   readonly max: number;
@@ -34,15 +42,14 @@ export interface ConnectionBudget {
 
 /**
  * @param limit the soft limit of open descriptors.
- * @param children the most processes of children at a time, those that wait included.
  * @param wanted the operator's number of connections. Default: as many as fit, up to 10,000.
  */
 export function connectionBudget(
   limit: number,
-  children: number,
+  { children, proxies = 0 }: DescriptorUse,
   wanted: number | undefined,
 ): ConnectionBudget {
-  const others = OWN + children * PER_CHILD;
+  const others = OWN + children * PER_CHILD + proxies;
   const room = Math.floor((limit - others) / PER_CONNECTION);
   const max = wanted ?? Math.max(MIN_CONNECTIONS, Math.min(MAX_DEFAULT, room));
   const needed = others + max * PER_CONNECTION;

@@ -144,8 +144,11 @@ export interface PoolOptions {
   readonly readOnly?: readonly string[] | undefined;
   /** Variables of every child; a caller's own variable does not replace one. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** `host` is the machine's own network, its loopback included. Default "none". */
-  readonly network?: "none" | "host" | undefined;
+  /**
+   * `host` is the machine's own network, its loopback included. `{allow:
+   * ["files.example:443"]}` is the member's proxy to these names and ports. Default "none".
+   */
+  readonly network?: "none" | "host" | PoolNetwork | undefined;
   /** Device files below `/dev`, such as `/dev/dri/renderD128`. */
   readonly devices?: readonly string[] | undefined;
   /**
@@ -233,4 +236,15 @@ export interface PoolReuse {
   readonly maxUses?: number | undefined;
   /** A process that holds more of its memory limit after a call is replaced. Default 0.5. */
   readonly maxMemoryShare?: number | undefined;
+}
+
+/** The names and ports that the children of a pool may reach. */
+export interface PoolNetwork {
+  /**
+   * Names and ports that the proxy connects to, such as `files.example:443`; `*.` stands for
+   * every name below a host.
+   */
+  readonly allow: readonly string[];
+  /** Addresses that the names may have beside the public ones, such as `10.0.0.0/8`. */
+  readonly addresses?: readonly string[] | undefined;
 }

@@ -17,7 +17,7 @@ import type { Notifier } from "../supervisor/notify/notifier.ts";
 import type { ChangeableOptions } from "../supervisor/options.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import type { Settings } from "./check-options.ts";
-import { confinementOf, poolRulesOf, reuseOf, slotsPerCaller } from "./pool-options.ts";
+import { confinementOf, poolRulesOf, reuseOf, slotsPerCaller } from "./pool-rules.ts";
 
 type Pools = Settings["pools"];
 type Runtimes = ReadonlyMap<string, RuntimeRegistry>;

@@ -3,17 +3,10 @@ import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { MAX_DEADLINE_MS } from "../../openapi/limits.ts";
 import { LimitsSchema } from "../../openapi/schemas/limits.ts";
-import type { ReuseOptions } from "../runtimes/functions/reuse.ts";
-import {
-  type Confinement,
-  DEFAULT_LIMITS,
-  type ReadOnlyBind,
-  withoutUndefined,
-} from "../sandbox/confinement.ts";
+import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 import { NetworkSchema } from "../sandbox/egress/addresses.ts";
 import { TargetSchema } from "../sandbox/egress/targets.ts";
-import { fetchRulesOf, UrlRuleSchema } from "../workspace/fetch-rules.ts";
-
+import { UrlRuleSchema } from "../workspace/fetch-rules.ts";
 import { fenceNumber } from "./options/option.ts";
 
 export type { PoolOptions } from "./options/types.gen.ts";
@@ -46,7 +39,7 @@ const MAX_WARM = 1_000;
 const MAX_TARGETS = 256;
 const warmNumber = z.int().min(0).max(MAX_WARM);
 
-const ReuseSchema = z.strictObject({
+export const ReuseSchema = z.strictObject({
   maxUses: z
     .int()
     .min(1)
@@ -223,44 +216,3 @@ export const PoolOptionsSchema = z
 
 /** A pool's options with their defaults. */
 export type CheckedPool = z.output<typeof PoolOptionsSchema>;
-
-/** The most slots of one caller in the pool, 1 at least; undefined for no bound. */
-export function slotsPerCaller(options: CheckedPool): number | undefined {
-  const { maxChildren, maxChildrenPerCaller: share } = options;
-  return typeof share === "string"
-    ? Math.max(1, Math.floor((maxChildren * Number.parseInt(share, 10)) / 100))
-    : share;
-}
-
-/** When the pool's processes are kept for further calls; undefined for never. */
-export function reuseOf(options: CheckedPool): ReuseOptions | undefined {
-  const { reuse, maxChildren } = options;
-  if (reuse === false) return undefined;
-  const { maxUses, maxMemoryShare } = reuse === true ? ReuseSchema.parse({}) : reuse;
-  const { memoryBytes } = confinementOf(options).limits;
-  return { maxIdle: maxChildren, maxUses, maxMemoryBytes: memoryBytes * maxMemoryShare };
-}
-
-/** The limits and grants of a pool's children. */
-export function confinementOf(options: CheckedPool): Confinement {
-  const { readOnly, env, network, devices, commands, root } = options;
-  const { deadlineMs: _, ...limits } = options.limits;
-  return {
-    limits: { ...DEFAULT_LIMITS, ...withoutUndefined(limits) },
-    grants: { readOnly, env, network, devices, commands, root },
-  };
-}
-
-/** The rules by which a supervisor admits the pool's children. */
-export function poolRulesOf(options: CheckedPool) {
-  const { maxChildren, maxQueue, limits, deadlineMs, fetch, notify, fetchAddresses } = options;
-  return {
-    maxChildren,
-    maxQueue,
-    confinement: confinementOf(options),
-    fetchRules: fetchRulesOf({ fetch, fetchAddresses }),
-    notifyRules: fetchRulesOf({ fetch: notify, fetchAddresses }),
-    maxDeadlineMs: limits.deadlineMs,
-    poolDeadlineMs: deadlineMs,
-  };
-}

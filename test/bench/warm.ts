@@ -9,7 +9,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { confinementOf } from "../../server/member/pool-rules.ts";
 import { StartQueue } from "../../server/runtimes/functions/start-queue.ts";
 import {
   RuntimeRegistry,

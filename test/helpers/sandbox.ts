@@ -3,11 +3,8 @@ import { spawnSync } from "node:child_process";
 import { rmdirSync } from "node:fs";
 import { onTestFinished } from "vitest";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import {
-  confinementOf,
-  type PoolOptions,
-  PoolOptionsSchema,
-} from "../../server/member/pool-options.ts";
+import { type PoolOptions, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { confinementOf } from "../../server/member/pool-rules.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
 import type { Confinement } from "../../server/sandbox/confinement.ts";

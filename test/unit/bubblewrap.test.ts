@@ -5,11 +5,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import {
-  confinementOf,
-  type PoolOptions,
-  PoolOptionsSchema,
-} from "../../server/member/pool-options.ts";
+import { type PoolOptions, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { confinementOf } from "../../server/member/pool-rules.ts";
 import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
 import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
 import { DEFAULT_LIMITS } from "../../server/sandbox/confinement.ts";

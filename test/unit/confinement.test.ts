@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Limits } from "../../openapi/schemas/limits.ts";
-import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { confinementOf } from "../../server/member/pool-rules.ts";
 import { type ChildLimits, DEFAULT_LIMITS, tightened } from "../../server/sandbox/confinement.ts";
 
 const KEYS = Object.keys(DEFAULT_LIMITS) as (keyof ChildLimits)[];

@@ -16,8 +16,8 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const READERS = at("readers/");
 const PYTHON = at("../../.tools/python/bin/python");
 const BASH =
-  'curl -sN "$0" -H "content-type: application/json" -d "$1" | ' +
-  'while IFS= read -r line; do case $line in "data: "*) printf "%s\\n" "${line#data: }";; esac; done';
+  'curl -sN "$0" -H "content-type: application/json" -d "$1" | while IFS= read -r line; do ' +
+  'case $line in "data: "*) printf "%s\\n" "$line";; esac; done | cut -c7-';
 
 const python = existsSync(PYTHON);
 /** Each prints the data lines of `POST URL` with a spec. */

@@ -132,6 +132,7 @@ describe.concurrent.each(Object.entries(PROXIES))("%s in front", (_, proxy) => {
       within(
         `the head of ${path}`,
         request(`${url}${path}`, {
+          reset: true,
           method: body === undefined ? "GET" : "POST",
           headers: { ...HEADERS, ...headers },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -37,7 +37,7 @@ const EXPECTED = Array.from({ length: LINES }, (_, n) => `${n + 1} ${LINE}\n`).j
 const JSON_BODY = { "content-type": "application/json" };
 const NAMES = ["placed", "stdout", "stderr", "result", "failed"] as const;
 
-/** A gateway in front of the member that has the pool. Its first stream is cut after 1,500 bytes. */
+/** A gateway in front of the member that has the pool. Its first stream is cut. */
 async function behindCuts(cutAfter = 1_500, first = 0) {
   let requests = 0;
   const [gateway] = await startMembers({ pools: { other: 1 } }, {});

@@ -72,6 +72,20 @@ if needs_consul; then
   fi
 fi
 
+# Reverse proxies of the tests, from Debian, unpacked here without touching the system.
+proxies=.tools/proxies
+if [ "$purpose" = test ] && [ ! -x $proxies/usr/bin/caddy ] && command -v apt-get >/dev/null; then
+  echo "setup: unpacking nginx, haproxy and caddy into $proxies" >&2
+  mkdir -p $proxies/packages
+  if (cd $proxies/packages && apt-get -qq -o APT::Sandbox::User=root download \
+    nginx haproxy caddy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1 && for each in *.deb; do dpkg -x "$each" ..; done) >&2; then
+    rm -rf $proxies/packages
+  else
+    rm -rf $proxies
+    echo "setup: the tests that need the proxies are skipped" >&2
+  fi
+fi
+
 # The Python programs of the tests, in an environment of their own.
 wanted=.dev/requirements.txt
 python=.tools/python

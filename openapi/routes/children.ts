@@ -143,7 +143,7 @@ export const childResult = createRoute({
         type: "integer",
         minimum: 0,
         maximum: MAX_RESULT_WAIT_MS,
-        example: 20_000,
+        example: 100,
       }),
     }),
   },

@@ -164,6 +164,9 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   getChild: { answers: { 200: json({ running: child, ended }) } },
   stopChild: { answers: { 202: json({ child: { ...child, status: "stopping" } }) } },
   childEvents: { answers: { 200: { ...events, ...bytes("Linux\n") }, 206: bytes("inux\n") } },
+  childResult: {
+    answers: { 200: json({ ended: { child: reference, exitCode: 0, usage, artifacts: [] } }) },
+  },
   writeStdin: { request: bytes("one\ntwo\n"), answers: { 200: json({ written: { bytes: 8 } }) } },
   signalChild: {
     request: json({ signal: { signal: "SIGUSR1" } }),

@@ -63,12 +63,12 @@ const endings = [
 ] as const;
 
 /** The headers of problems by their status. */
-const OF_STATUS: Readonly<Partial<Record<ProblemStatus, HeaderName>>> = {
-  401: "www-authenticate",
-  405: "allow",
-  416: "content-range",
-  429: "retry-after",
-  503: "retry-after",
+const OF_STATUS: Readonly<Partial<Record<ProblemStatus, HeaderName[]>>> = {
+  401: ["www-authenticate"],
+  405: ["allow"],
+  416: ["content-range", "pool-ending"],
+  429: ["retry-after"],
+  503: ["retry-after"],
 };
 
 /**
@@ -88,13 +88,13 @@ export function problems(
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
     sorted.map(([status, names]) => {
-      const more = [OF_STATUS[status], child ? ("pool-child-id" as const) : undefined];
+      const more = [...(OF_STATUS[status] ?? []), ...(child ? (["pool-child-id"] as const) : [])];
       return [
         status,
         {
           description: names.map((name) => `\`${name}\``).join(", "),
           content: { "application/problem+json": { schema } },
-          headers: headers(...more.filter((name) => name !== undefined)),
+          headers: headers(...more),
         },
       ];
     }),
@@ -138,7 +138,7 @@ export function callResponses(codes: readonly ErrorCode[]) {
       description:
         "`Last-Event-ID` is the id of the last event of the child that the key has started, so " +
         "no more events come.",
-      headers: headers(),
+      headers: headers("pool-child-id"),
     },
     ...problems(["not_acceptable", ...placing, ...codes, ...endings], { child: true }),
   };

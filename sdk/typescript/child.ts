@@ -187,7 +187,8 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
   /**
    * Sends a signal to the child's program. A child that has ended stays as it is.
    *
-   * @throws {PoolError} `invalid_request` for an unknown signal; `child_forgotten`; `child_not_found`.
+   * @throws {PoolError} `invalid_request` for an unknown signal; `child_forgotten`;
+   *   `child_not_found`.
    * @example
    * await child.signal("SIGUSR1");
    */

@@ -211,11 +211,16 @@ describe("stdout of a child that is attached to", () => {
     }
   });
 
-  test("has no end while the child runs, and breaks off behind the end of one that failed", async () => {
+  test("has no end while the child runs, and breaks off behind that of one that failed", async () => {
     const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
     const id = await place(m1?.url ?? "", ["sh", "-c", "printf 0123456789; read line; exit 3"]);
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {
       const info = { headers: { accept: ACCEPT.accept, range: "bytes=4-" } };
+      const head = { ...info, method: "HEAD" };
+      await until(
+        "its output",
+        async () => (await fetch(`${url}/children/${id}/events`, head)).status === 206,
+      );
       const running = await within("the head", request(`${url}/children/${id}/events`, info));
       expect(running.headers["content-range"]).toBe(`bytes 4-${Number.MAX_SAFE_INTEGER}/*`);
       running.body.on("error", () => {}).destroy();
@@ -325,7 +330,7 @@ describe("stdout of a child that is attached to", () => {
       for (const accept of [ACCEPT.accept, "text/event-stream"]) {
         expect(
           await problemOf(await fetch(`${url}/children/${id}/events`, { headers: { accept } })),
-        ).toMatchObject({ code: "events_expired", status: 410 });
+        ).toMatchObject({ code: "child_forgotten", status: 410 });
       }
     }
   });

@@ -85,6 +85,11 @@ export interface components {
             workspaceBytes?: number | undefined;
             /**
              * Format: int64
+             * @description Bytes of shared memory in `/dev/shm`, which count as the child's memory. Writing more fails with ENOSPC, and ends a program that has mapped it with SIGBUS. Default: half of `memoryBytes`.
+             */
+            shmBytes?: number | undefined;
+            /**
+             * Format: int64
              * @description Open file descriptors of each process.
              */
             openFiles?: number | undefined;

@@ -7,6 +7,7 @@ import {
   type Confinement,
   DEFAULT_LIMITS,
   type ReadOnlyBind,
+  shmOf,
   withoutUndefined,
 } from "../sandbox/confinement.ts";
 import { NetworkSchema, UrlRuleSchema } from "../workspace/fetch-rules.ts";
@@ -86,6 +87,14 @@ export const PoolOptionsSchema = z
       )
       .default({})
       .describe("Variables of every child; a caller's own variable does not replace one."),
+    limitVariables: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Tell runtimes the limits by GOMAXPROCS, GOMEMLIMIT, NODE_OPTIONS and OMP_NUM_THREADS, " +
+          "and without a control group by JAVA_TOOL_OPTIONS; `env` and a caller's variables " +
+          "replace each.",
+      ),
     network: z
       .enum(["none", "host"])
       .default("none")
@@ -169,10 +178,11 @@ export function slotsPerCaller(options: CheckedPool): number | undefined {
 
 /** The limits and grants of a pool's children. */
 export function confinementOf(options: CheckedPool): Confinement {
-  const { readOnly, env, network, devices, commands, root } = options;
-  const { deadlineMs: _, ...limits } = options.limits;
+  const { readOnly, env, limitVariables, network, devices, commands, root } = options;
+  const { deadlineMs: _, ...given } = options.limits;
+  const limits = { ...DEFAULT_LIMITS, ...withoutUndefined(given) };
   return {
-    limits: { ...DEFAULT_LIMITS, ...withoutUndefined(limits) },
-    grants: { readOnly, env, network, devices, commands, root },
+    limits: { ...limits, shmBytes: given.shmBytes ?? shmOf(limits.memoryBytes) },
+    grants: { readOnly, env, limitVariables, network, devices, commands, root },
   };
 }

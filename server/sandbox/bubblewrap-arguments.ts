@@ -1,6 +1,7 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
-import type { ChildLimits, Confinement } from "./confinement.ts";
+import type { ChildLimits, Confinement, ReadOnlyBind } from "./confinement.ts";
+import { environmentOf, type Host } from "./environment.ts";
 import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
@@ -9,8 +10,6 @@ import type { Program } from "./sandbox.ts";
 const WORKSPACE = "/work";
 /** 64 MiB per child in `/tmp`. */
 const TMP_BYTES = 64 * 1024 * 1024;
-/** 8 MiB per child in `/dev/shm`. */
-const SHM_BYTES = 8 * 1024 * 1024;
 
 /** Host paths that system programs need beside `/usr`, where they exist. None holds a secret. */
 const SYSTEM_FILES = [
@@ -32,12 +31,20 @@ export const BASE_ENVIRONMENT = {
   LANG: "C.UTF-8",
 };
 
+/** The parts of the machine that a child gets, beside its pool's limits and grants. */
+export interface HostParts extends Host {
+  readonly root: RootEntries;
+  /** The child's own control group; empty for none. */
+  readonly group: readonly ReadOnlyBind[];
+}
+
 /** Arguments of bubblewrap for a program, up to the `--` before the program's own. */
 export function bubblewrapArguments(
   program: Program,
-  { limits, grants }: Confinement,
-  root: RootEntries,
+  confinement: Confinement,
+  host: HostParts,
 ): string[] {
+  const { limits, grants } = confinement;
   const { root: curated } = grants;
   const bind = (path: string) => [
     "--ro-bind",
@@ -45,7 +52,7 @@ export function bubblewrapArguments(
     path,
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
-  const env = Object.entries({ ...BASE_ENVIRONMENT, ...program.env, ...grants.env });
+  const env = environmentOf({ ...BASE_ENVIRONMENT, ...program.env }, confinement, host);
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be
@@ -64,8 +71,8 @@ export function bubblewrapArguments(
     "--cap-drop", "ALL",
     // Hides the server's environment, which may hold Consul's token.
     "--clearenv",
-    ...env.flatMap(([name, value]) => ["--setenv", name, value]),
-    ...[...root].flatMap(([path, target]) =>
+    ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...[...host.root].flatMap(([path, target]) =>
       target === null ? bind(path) : ["--symlink", target, path]),
     ...(curated === undefined ? SYSTEM_FILES.flatMap(bindTry) : []),
     ...(grants.network === "host" ? NETWORK_FILES.flatMap(bindTry) : []),
@@ -73,9 +80,12 @@ export function bubblewrapArguments(
     "--proc", "/proc", "--dev", "/dev",
     ...grants.devices.flatMap((path) => ["--dev-bind", path, path]),
     // Each writable folder has a size, because it is memory.
-    "--size", String(SHM_BYTES), "--tmpfs", "/dev/shm",
+    "--size", String(limits.shmBytes), "--tmpfs", "/dev/shm",
     "--size", String(TMP_BYTES), "--tmpfs", "/tmp",
     "--size", String(limits.workspaceBytes), "--perms", "0700", "--tmpfs", WORKSPACE,
+    // Shows the child the limits of its own group. The namespace hides the group's path, and the
+    // bind the groups beside it. Writing would loosen the limits.
+    ...host.group.flatMap(({ from, to }) => ["--ro-bind", from, to]),
     ...[...program.readOnly, ...grants.readOnly].flatMap(({ from, to }) => ["--ro-bind", from, to]),
     // Closes what bubblewrap made itself: a writable tmpfs of half the memory.
     "--remount-ro", "/dev", "--remount-ro", "/",

@@ -3,15 +3,17 @@
  * The last one, bubblewrap, makes the namespaces and loads the seccomp filter.
  */
 import { chmodSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import { BASE_ENVIRONMENT, bubblewrapArguments, insideArguments } from "./bubblewrap-arguments.ts";
-import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
+import { type Cgroup, Cgroups } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
+import { Cores } from "./cores.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
+import { SOCKETS_PART } from "./group-limits.ts";
 import { Janitor } from "./janitor.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
@@ -26,11 +28,15 @@ import { SocketWatch } from "./socket-watch.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { UidPool } from "./uid-pool.ts";
 
+/** One for all sandboxes of this process, which share the machine. */
+const MACHINE = new Cores();
+
 export class Bubblewrap implements Sandbox {
   readonly level: SandboxLevel;
   readonly folder: string;
   readonly #groups: Cgroups | undefined;
   readonly #uids = new UidPool();
+  readonly #cores = MACHINE;
   readonly #copies: ReadableCopies;
   readonly #pipes: Pipes;
   readonly #janitor: Janitor;
@@ -88,11 +94,14 @@ export class Bubblewrap implements Sandbox {
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
     const uid = this.#uids.acquire();
     let group: Cgroup | undefined;
+    let cores: readonly number[] | undefined;
     try {
       const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
-      const container = this.#container(readable, confinement);
-      const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
+      const container = this.#container(readable, confinement, group);
+      cores = this.#cores.take(confinement.limits.cpus);
+      const joinFiles = group?.joinFiles ?? [];
+      const chain = chainArguments({ joinFiles, uid, cores }, confinement.limits);
       const child = await launchProcess(
         program,
         {
@@ -108,10 +117,12 @@ export class Bubblewrap implements Sandbox {
         if (trouble !== undefined) this.#log(`could not start a child: ${trouble}`);
         this.#running.delete(child);
         this.#uids.release(uid);
+        this.#cores.giveBack(cores);
       });
       return child;
     } catch (error) {
       this.#uids.release(uid);
+      this.#cores.giveBack(cores);
       await group?.remove();
       throw this.startProblem(error);
     }
@@ -145,11 +156,16 @@ export class Bubblewrap implements Sandbox {
   }
 
   /** bubblewrap around the program, without the chain before it. */
-  #container(program: Program, confinement: Confinement): Container {
+  #container(program: Program, confinement: Confinement, group: Cgroup | undefined): Container {
     const { limits, grants } = confinement;
     const { files, artifacts = [] } = program;
     const argv = packed(program.argv, { files: files !== undefined, artifacts });
-    const flags = bubblewrapArguments(program, confinement, this.#root(grants.root));
+    const flags = bubblewrapArguments(program, confinement, {
+      root: this.#root(grants.root),
+      group: group?.shown ?? [],
+      level: this.level,
+      cpus: availableParallelism(),
+    });
     return {
       argv: ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideArguments(argv, limits)],
       // bubblewrap's own environment holds nothing of the server's: a child can read it at

@@ -4,10 +4,11 @@
  */
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
+import { environmentOf } from "./environment.ts";
 import { Janitor } from "./janitor.ts";
 import { packed } from "./packing.ts";
 import { namedPipes } from "./pipe-sources.ts";
@@ -33,7 +34,7 @@ export class NoSandbox implements Sandbox {
     this.#log = log;
   }
 
-  async launch(program: Program, { grants }: Confinement) {
+  async launch(program: Program, confinement: Confinement) {
     const workspace = await mkdtemp(join(this.folder, "work-")).catch((error) => {
       throw this.startProblem(error);
     });
@@ -44,14 +45,15 @@ export class NoSandbox implements Sandbox {
       program.argv.map((argument) => hostPaths.get(argument) ?? argument),
       { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
     );
-    const env = {
+    const own = {
       PATH: this.#path,
       HOME: workspace,
       TMPDIR: workspace,
       LANG: "C.UTF-8",
       ...program.env,
-      ...grants.env,
     };
+    const host = { level: this.level, cpus: availableParallelism() } as const;
+    const env = environmentOf(own, confinement, host);
     try {
       const process = await launchProcess(
         program,

@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { confinementOf, PoolOptionsSchema } from "../../server/member/pool-options.ts";
@@ -17,14 +18,14 @@ const WARM_UP = 10;
 const CALLERS = 16;
 const NODE = "/run/distributed-pool/node";
 
-const root = readRoot();
+const host = { root: readRoot(), group: [], level: "full", cpus: availableParallelism() } as const;
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
-const TRUE = bubblewrapArguments(plain, confinement, root);
+const TRUE = bubblewrapArguments(plain, confinement, host);
 const WITH_NODE = bubblewrapArguments(
   { ...plain, readOnly: [{ from: process.execPath, to: NODE }] },
   confinement,
-  root,
+  host,
 );
 
 /** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */

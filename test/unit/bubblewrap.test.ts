@@ -32,7 +32,7 @@ const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM, root
   bubblewrapArguments(
     program,
     confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, ...options })),
-    root,
+    { root, group: [], level: "full", cpus: 8 },
   );
 
 /** Splits arguments into texts of an option and its values. An option begins with two dashes. */
@@ -158,13 +158,12 @@ describe("bubblewrap's arguments", () => {
   });
 });
 
+const NO_GROUP = { joinFiles: [], uid: undefined };
+
 describe("the chain around bubblewrap", () => {
   test("as root: the group, another user, no rights, limits", () => {
-    const chain = chainArguments(
-      ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"],
-      1_900_000_001,
-      DEFAULT_LIMITS,
-    );
+    const joinFiles = ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"];
+    const chain = chainArguments({ joinFiles, uid: 1_900_000_001 }, DEFAULT_LIMITS);
     expect(chain.slice(0, 2)).toEqual(["sh", "-c"]);
     expect(chain.slice(3, 7)).toEqual([
       "sh",
@@ -191,7 +190,7 @@ describe("the chain around bubblewrap", () => {
   });
 
   test("as another user: no new rights; without a group: limits on each process", () => {
-    const chain = chainArguments([], undefined, { ...DEFAULT_LIMITS, cpuMs: 1_500 });
+    const chain = chainArguments(NO_GROUP, { ...DEFAULT_LIMITS, cpuMs: 1_500 });
     expect(chain.slice(0, 3)).toEqual(["setpriv", "--no-new-privs", "--"]);
     expect(chain).toContain(`--data=${DEFAULT_LIMITS.memoryBytes}`);
     expect(chain).toContain("--cpu=2");

@@ -2,6 +2,7 @@
 import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { MAX_DEADLINE_MS } from "../../openapi/limits.ts";
+import { VariableNameSchema } from "../../openapi/schemas/arguments.ts";
 import { LimitsSchema } from "../../openapi/schemas/limits.ts";
 import {
   type Confinement,
@@ -80,7 +81,7 @@ export const PoolOptionsSchema = z
       .describe("Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`."),
     env: z
       .record(
-        z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
+        VariableNameSchema,
         z
           .string()
           .refine((value) => !value.includes("\0"), "expected a value without NUL characters"),

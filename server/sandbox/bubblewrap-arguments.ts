@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ChildLimits, Confinement, ReadOnlyBind } from "./confinement.ts";
 import { environmentOf, type Host } from "./environment.ts";
 import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
+import { shellNames } from "./odd-names.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
 
@@ -52,7 +53,8 @@ export function bubblewrapArguments(
     path,
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
-  const env = environmentOf({ ...BASE_ENVIRONMENT, ...program.env }, confinement, host);
+  const own = { ...BASE_ENVIRONMENT, ...program.env };
+  const env = shellNames(environmentOf(own, confinement, host));
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be

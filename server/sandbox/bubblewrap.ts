@@ -15,6 +15,7 @@ import { Cores } from "./cores.ts";
 import { ARGUMENTS_FD, FILTER_FD } from "./fds.ts";
 import { SOCKETS_PART } from "./group-limits.ts";
 import { Janitor } from "./janitor.ts";
+import { withOddNames } from "./odd-names.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
@@ -159,7 +160,8 @@ export class Bubblewrap implements Sandbox {
   #container(program: Program, confinement: Confinement, group: Cgroup | undefined): Container {
     const { limits, grants } = confinement;
     const { files, artifacts = [] } = program;
-    const argv = packed(program.argv, { files: files !== undefined, artifacts });
+    const own = withOddNames(program.argv, { ...program.env, ...grants.env });
+    const argv = packed(own, { files: files !== undefined, artifacts });
     const flags = bubblewrapArguments(program, confinement, {
       root: this.#root(grants.root),
       group: group?.shown ?? [],

@@ -10,6 +10,7 @@ import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { environmentOf } from "./environment.ts";
 import { Janitor } from "./janitor.ts";
+import { shellNames, withOddNames } from "./odd-names.ts";
 import { packed } from "./packing.ts";
 import { namedPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
@@ -41,11 +42,12 @@ export class NoSandbox implements Sandbox {
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // Nothing is mounted: arguments name the host's files themselves.
     const hostPaths = new Map(program.readOnly.map(({ from, to }) => [to, from]));
-    const argv = packed(
-      program.argv.map((argument) => hostPaths.get(argument) ?? argument),
-      { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
-    );
-    const own = {
+    const own = program.argv.map((argument) => hostPaths.get(argument) ?? argument);
+    const argv = packed(withOddNames(own, { ...program.env, ...confinement.grants.env }), {
+      files: program.files !== undefined,
+      artifacts: program.artifacts ?? [],
+    });
+    const variables = {
       PATH: this.#path,
       HOME: workspace,
       TMPDIR: workspace,
@@ -53,7 +55,7 @@ export class NoSandbox implements Sandbox {
       ...program.env,
     };
     const host = { level: this.level, cpus: availableParallelism() } as const;
-    const env = environmentOf(own, confinement, host);
+    const env = shellNames(environmentOf(variables, confinement, host));
     try {
       const process = await launchProcess(
         program,

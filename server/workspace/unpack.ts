@@ -77,8 +77,9 @@ async function reader(content: Spooled, maxBytes: number) {
 async function* readTar(source: AsyncGenerator<Buffer>): AsyncGenerator<Entry, void, undefined> {
   try {
     yield* readArchive(source, { pax: true });
+    // The checksum of gzip comes behind the end of the archive.
+    for await (const _ of source);
   } finally {
-    // Bytes behind the end of the archive are not read.
     await source.return(undefined);
   }
 }

@@ -39,6 +39,11 @@ export interface HostParts extends Host {
   readonly group: readonly ReadOnlyBind[];
 }
 
+function variables({ env }: Program, confinement: Confinement, host: Host): [string, string][] {
+  const own = { ...BASE_ENVIRONMENT, ...env };
+  return Object.entries(shellNames(environmentOf(own, confinement, host)));
+}
+
 /** Arguments of bubblewrap for a program, up to the `--` before the program's own. */
 export function bubblewrapArguments(
   program: Program,
@@ -53,8 +58,6 @@ export function bubblewrapArguments(
     path,
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
-  const own = { ...BASE_ENVIRONMENT, ...program.env };
-  const env = shellNames(environmentOf(own, confinement, host));
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be
@@ -73,7 +76,7 @@ export function bubblewrapArguments(
     "--cap-drop", "ALL",
     // Hides the server's environment, which may hold Consul's token.
     "--clearenv",
-    ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...variables(program, confinement, host).flatMap(([name, value]) => ["--setenv", name, value]),
     ...[...host.root].flatMap(([path, target]) =>
       target === null ? bind(path) : ["--symlink", target, path]),
     ...(curated === undefined ? SYSTEM_FILES.flatMap(bindTry) : []),

@@ -6,7 +6,7 @@
  * tar-stream 3.2 keeps whatever comes: after one large global header, each 1.5 KiB block the event
  * loop for 0.2 s.
  */
-import { paxFields } from "./pax.ts";
+import { type PaxFields, paxFields } from "./pax.ts";
 
 const BLOCK = 512;
 /** 8 KiB: twice the longest path of Linux, so that `./` and the final NUL fit. */
@@ -97,6 +97,17 @@ function sizeOf(header: Buffer): number {
   return Number.parseInt(field, 8);
 }
 
+/** @throws {ArchiveError} */
+function readPax(header: Buffer): PaxFields {
+  const fields = paxFields(header);
+  if (!fields || fields.isSparse) throw new ArchiveError("a pax header cannot be read");
+  return fields;
+}
+
+function modeOf(header: Buffer): number {
+  return Number.parseInt(header.toString("latin1", 100, 108).trim(), 8) & PERMISSIONS;
+}
+
 /** @param magic of the header. */
 function shortName(header: Buffer, magic: string): string | undefined {
   const short = textOf(header.subarray(0, 100));
@@ -138,9 +149,8 @@ export async function* readArchive(
     if (pax && (type === "x" || type === "g")) {
       if (size > MAX_PAX_BYTES || longNames.has("L"))
         throw new ArchiveError("a pax header is too long");
-      const fields = paxFields(await bytes.whole(size));
+      const fields = readPax(await bytes.whole(size));
       await padding(size);
-      if (!fields || fields.isSparse) throw new ArchiveError("a pax header cannot be read");
       if (type === "g") continue;
       if (fields.path !== undefined) longNames.set("L", fields.path);
       longSize = fields.size;
@@ -160,8 +170,8 @@ export async function* readArchive(
     const name = longNames.has("L") ? longNames.get("L") : shortName(header, magic);
     longNames.clear();
     longSize = undefined;
-    const mode = Number.parseInt(header.toString("latin1", 100, 108).trim(), 8) & PERMISSIONS;
-    yield { name, isFile, isFolder: type === "5", mode, bytes: size, body: bytes.pieces(size) };
+    const isFolder = type === "5";
+    yield { name, isFile, isFolder, mode: modeOf(header), bytes: size, body: bytes.pieces(size) };
     await padding(size);
   }
 }

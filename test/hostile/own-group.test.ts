@@ -11,8 +11,10 @@ describe.skipIf(missing)(`the visible group${missing ? ` (skipped: ${missing})` 
     const events = await script(`
       cd /sys/fs/cgroup
       find . -type f | wc -l
-      find . -type f -exec sh -c 'for f; do { echo 1 >"$f"; } 2>/dev/null && echo "wrote $f"; done' sh {} +
-      find . -type d -exec sh -c 'for d; do mkdir "$d/x" 2>/dev/null && echo "made $d/x"; done' sh {} +
+      find . -type f -exec sh -c '
+        for f; do { echo 1 >"$f"; } 2>/dev/null && echo "wrote $f"; done' sh {} +
+      find . -type d -exec sh -c '
+        for d; do mkdir "$d/x" 2>/dev/null && echo "made $d/x"; done' sh {} +
       find . -exec chmod 777 {} + 2>/dev/null && echo changed
       touch x 2>/dev/null && echo touched
       mount -o remount,rw memory 2>/dev/null && echo remounted
@@ -32,7 +34,8 @@ describe.skipIf(missing)(`the visible group${missing ? ` (skipped: ${missing})` 
       find /sys
       find /sys/fs/cgroup -mindepth 2 -type d | sed 's/^/below: /'
       ls /sys/fs/cgroup/*/.. /sys/fs/cgroup/../..
-      cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs 2>/dev/null | sed 's/^/pid: /'`);
+      cd /sys/fs/cgroup
+      cat cgroup.procs */cgroup.procs 2>/dev/null | sed 's/^/pid: /'`);
     const text = textOf(events);
     expect(text).not.toContain("distributed-pool-");
     expect(text).not.toContain("below: ");

@@ -131,10 +131,17 @@ export function bodyOfUpload<B extends { readonly content: object }>(path: strin
         ...binary,
         description: "The child's standard input. It is stored until it is complete.",
       },
+      archive: {
+        ...binary,
+        description:
+          "A tar archive, plain or in gzip, or a zip archive, whose files go into the workspace.",
+      },
     },
     additionalProperties: {
       ...binary,
-      description: "A file for the workspace. The part's name is its path there.",
+      description:
+        "A file for the workspace. The part's name is its path there. The parameter `mode` of " +
+        "its content type gives its permissions: `application/octet-stream;mode=755`.",
     },
   };
   const multipart = {

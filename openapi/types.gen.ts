@@ -25,22 +25,40 @@ export interface components {
          * @enum {string}
          */
         OutputEncoding: "text" | "base64";
+        /** @description A tar archive, plain or in gzip, or a zip archive: in base64, or a URL that the member fetches. */
+        Archive: components["schemas"]["Base64Data"] | components["schemas"]["UrlArchive"];
         /** @description Bytes. */
         Base64Data: {
             /** @description The bytes in base64, with its padding. */
             base64: string;
         };
+        /** @description An archive that the member fetches, where its operator allows the URL. */
+        UrlArchive: {
+            /** @description The http or https URL of the content, in ASCII. */
+            url: string;
+        };
+        /** @description A file of bytes. */
+        Base64File: {
+            /** @description The bytes in base64, with its padding. */
+            base64: string;
+            /** @description The file's permissions as octal digits, such as `755`. Default `644`. */
+            mode?: string | undefined;
+        };
         /** @description The content of a file: text, bytes in base64, or a URL that the member fetches. */
-        FileContent: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["UrlFile"];
-        /** @description Text. */
-        TextData: {
+        FileContent: string | components["schemas"]["TextFile"] | components["schemas"]["Base64File"] | components["schemas"]["UrlFile"];
+        /** @description A file of text. */
+        TextFile: {
             /** @description The text, which becomes UTF-8. */
             text: string;
+            /** @description The file's permissions as octal digits, such as `755`. Default `644`. */
+            mode?: string | undefined;
         };
         /** @description Content that the member fetches, where its operator allows the URL. */
         UrlFile: {
             /** @description The http or https URL of the content, in ASCII. */
             url: string;
+            /** @description The file's permissions as octal digits, such as `755`. Default `644`. */
+            mode?: string | undefined;
         };
         /** @description Input that callers send while the child runs. */
         OpenStdin: {
@@ -51,6 +69,11 @@ export interface components {
         };
         /** @description The standard input of a child: text, bytes in base64, or what callers send while it runs. */
         Stdin: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["OpenStdin"];
+        /** @description Text. */
+        TextData: {
+            /** @description The text, which becomes UTF-8. */
+            text: string;
+        };
         /**
          * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
          * @enum {string}
@@ -83,6 +106,11 @@ export interface components {
              * @description Bytes of the workspace, and of its largest file.
              */
             workspaceBytes?: number | undefined;
+            /**
+             * Format: int64
+             * @description Bytes of shared memory in `/dev/shm`, which count as the child's memory. Writing more fails with ENOSPC, and ends a program that has mapped it with SIGBUS. Default: half of `memoryBytes`.
+             */
+            shmBytes?: number | undefined;
             /**
              * Format: int64
              * @description Open file descriptors of each process.
@@ -179,6 +207,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -236,6 +266,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -287,6 +319,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -340,6 +374,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -393,6 +429,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -446,6 +484,8 @@ export interface components {
             files?: {
                 [key: string]: components["schemas"]["FileContent"];
             } | undefined;
+            /** @description An archive of at most 20000 files and folders for the workspace. They keep their permissions. Links and devices are refused. Default: none. */
+            archive?: components["schemas"]["Archive"] | undefined;
             /** @description Patterns for the files of the workspace that the member keeps after the child's end. `*` and `?` stay within a name, `**` crosses folders, `[a-z]` is one of these characters (ASCII). Only regular files are kept. Default: none. */
             artifacts?: string[] | undefined;
             /** @description Limits that are tighter than the pool's own. Default: those of the pool. */
@@ -1048,12 +1088,16 @@ export type SlotId = components['schemas']['SlotId'];
 export type SourceHash = components['schemas']['SourceHash'];
 export type TaskName = components['schemas']['TaskName'];
 export type OutputEncoding = components['schemas']['OutputEncoding'];
+export type Archive = components['schemas']['Archive'];
 export type Base64Data = components['schemas']['Base64Data'];
+export type UrlArchive = components['schemas']['UrlArchive'];
+export type Base64File = components['schemas']['Base64File'];
 export type FileContent = components['schemas']['FileContent'];
-export type TextData = components['schemas']['TextData'];
+export type TextFile = components['schemas']['TextFile'];
 export type UrlFile = components['schemas']['UrlFile'];
 export type OpenStdin = components['schemas']['OpenStdin'];
 export type Stdin = components['schemas']['Stdin'];
+export type TextData = components['schemas']['TextData'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
 export type Limits = components['schemas']['Limits'];
 export type ValueEncoding = components['schemas']['ValueEncoding'];

@@ -52,22 +52,37 @@ export const CommandSchema = documented(
   },
 );
 
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Linux forbids no other characters, and programs use others: `spring.profiles.active`. */
+export const VariableNameSchema = z
+  .string()
+  .min(1, "expected a variable name")
+  .refine(
+    (name) => noNul(name) && !name.includes("="),
+    "expected a variable name, without = and NUL characters",
+  );
+/** Names that shells know. */
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** The other names are part of one argument in the sandbox. */
+const MAX_ODD_NAMES = 200;
+const MAX_ODD_BYTES = 8_192;
+const VARIABLE_PATTERN = "^[^=\\x00]+$";
 
 export const EnvironmentSchema = documented(
-  record(
-    z
-      .string()
-      .regex(
-        VARIABLE_NAME,
-        "expected a variable name: letters, digits and _, not beginning with a digit",
-      ),
-    ArgumentSchema.describe("The value of the variable."),
-    { pattern: VARIABLE_NAME.source },
-  ).superRefine((variables, context) => {
+  record(VariableNameSchema, ArgumentSchema.describe("The value of the variable."), {
+    pattern: VARIABLE_PATTERN,
+  }).superRefine((variables, context) => {
+    const odd = Object.keys(variables).filter((name) => !SHELL_NAME.test(name));
+    const bytes = odd.reduce((sum, name) => sum + utf8Bytes(name), 0);
+    if (odd.length > MAX_ODD_NAMES || bytes > MAX_ODD_BYTES)
+      context.addIssue({
+        code: "custom",
+        message:
+          `expected at most ${MAX_ODD_NAMES} names of together ${MAX_ODD_BYTES} bytes with other ` +
+          `characters than letters, digits and _; got ${odd.length} of ${bytes} bytes`,
+      });
     // Linux keeps a variable as one string, NAME=VALUE.
     for (const [name, value] of Object.entries(variables)) {
-      if (name.length + 1 + utf8Bytes(value) > MAX_ARGUMENT_BYTES)
+      if (utf8Bytes(name) + 1 + utf8Bytes(value) > MAX_ARGUMENT_BYTES)
         context.addIssue({
           code: "custom",
           path: [name],

@@ -29,6 +29,13 @@ export const LimitsSchema = z
     workspaceBytes: whole()
       .min(65_536)
       .describe("Bytes of the workspace, and of its largest file."),
+    shmBytes: whole()
+      .min(65_536)
+      .describe(
+        "Bytes of shared memory in `/dev/shm`, which count as the child's memory. Writing more " +
+          "fails with ENOSPC, and ends a program that has mapped it with SIGBUS. Default: half " +
+          "of `memoryBytes`.",
+      ),
     openFiles: whole().min(32).describe("Open file descriptors of each process."),
     outputBytes: whole()
       .min(0)

@@ -7,6 +7,7 @@ import { LabelsSchema } from "./labels.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
 import { IdempotencyKeySchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
+  ArchiveSchema,
   documented,
   FileContentSchema,
   OutputEncodingSchema,
@@ -19,6 +20,14 @@ import {
 
 /** The most files that go in with one child. */
 export const MAX_FILES = 1_000;
+
+/** The most files and folders in one archive. */
+export const MAX_ARCHIVE_ENTRIES = 20_000;
+
+/** The refusal of too many files. */
+export const tooManyFiles = (count: number | string) =>
+  `expected at most ${MAX_FILES} files; got ${count}; ` +
+  `an archive may have ${MAX_ARCHIVE_ENTRIES} files and folders`;
 
 const MAX_ARTIFACT_PATTERNS = 100;
 
@@ -44,16 +53,20 @@ export const commonFields = {
   ),
   files: documented(
     record(WorkspacePathSchema, FileContentSchema, PATH_KEYWORDS)
-      .refine(
-        (files) => Object.keys(files).length <= MAX_FILES,
-        `expected at most ${MAX_FILES} files`,
-      )
+      .superRefine((files, context) => {
+        const count = Object.keys(files).length;
+        if (count > MAX_FILES) context.addIssue({ code: "custom", message: tooManyFiles(count) });
+      })
       .optional(),
     {
       description: `Files for the workspace, each by ${PATH_RULE}. Default: none.`,
       example: { "in.txt": { text: "hello" } },
       maxProperties: MAX_FILES,
     },
+  ),
+  archive: ArchiveSchema.optional().describe(
+    `An archive of at most ${MAX_ARCHIVE_ENTRIES} files and folders for the workspace. They keep ` +
+      "their permissions. Links and devices are refused. Default: none.",
   ),
   artifacts: z
     .array(WorkspacePathSchema.describe("A pattern, relative to the workspace."))

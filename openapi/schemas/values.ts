@@ -94,31 +94,62 @@ export const Base64DataSchema = z
 
 const DATA = [PlainTextSchema, TextDataSchema, Base64DataSchema] as const;
 
+/** The permissions of a file in octal digits, without setuid, setgid and sticky bits. */
+export const FileModeSchema = matching(
+  /^0?[0-7]{3}$/,
+  'expected the permissions as three octal digits in a string, such as "755"',
+)
+  .optional()
+  .describe("The file's permissions as octal digits, such as `755`. Default `644`.");
+
+export const TextFileSchema = z
+  .strictObject({ ...TextDataSchema.shape, mode: FileModeSchema })
+  .openapi("TextFile", {
+    description: "A file of text.",
+    example: { text: "#!/bin/sh\necho hello\n", mode: "755" },
+  });
+
+export const Base64FileSchema = z
+  .strictObject({ ...Base64DataSchema.shape, mode: FileModeSchema })
+  .openapi("Base64File", { description: "A file of bytes.", example: { base64: "aGVsbG8K" } });
+
 const DataSchema = z.union(DATA);
 
 export type Data = z.output<typeof DataSchema>;
 
 const URL_RULE = "expected an http or https URL";
 
-export const UrlFileSchema = z
-  .strictObject({
-    url: matching(/^[Hh][Tt][Tt][Pp][Ss]?:\/\/[!-~]+$/, URL_RULE)
-      .refine((url) => URL.canParse(url), URL_RULE)
-      .describe("The http or https URL of the content, in ASCII."),
-  })
-  .openapi("UrlFile", {
-    description: "Content that the member fetches, where its operator allows the URL.",
-    example: { url: "https://example.com/in.csv" },
-  });
+const url = matching(/^[Hh][Tt][Tt][Pp][Ss]?:\/\/[!-~]+$/, URL_RULE)
+  .refine((text) => URL.canParse(text), URL_RULE)
+  .describe("The http or https URL of the content, in ASCII.");
+
+export const UrlFileSchema = z.strictObject({ url, mode: FileModeSchema }).openapi("UrlFile", {
+  description: "Content that the member fetches, where its operator allows the URL.",
+  example: { url: "https://example.com/in.csv" },
+});
 
 export const FileContentSchema = z
   .union(
-    [...DATA, UrlFileSchema],
-    'expected a string, {"text": ...}, {"base64": ...} or {"url": ...}',
+    [PlainTextSchema, TextFileSchema, Base64FileSchema, UrlFileSchema],
+    'expected a string, {"text": ...}, {"base64": ...} or {"url": ...}, with a "mode" or without',
   )
   .openapi("FileContent", {
     description: "The content of a file: text, bytes in base64, or a URL that the member fetches.",
     example: { text: "hello\n" },
+  });
+
+export const UrlArchiveSchema = z.strictObject({ url }).openapi("UrlArchive", {
+  description: "An archive that the member fetches, where its operator allows the URL.",
+  example: { url: "https://example.com/project.tar.gz" },
+});
+
+export const ArchiveSchema = z
+  .union([Base64DataSchema, UrlArchiveSchema], 'expected {"base64": ...} or {"url": ...}')
+  .openapi("Archive", {
+    description:
+      "A tar archive, plain or in gzip, or a zip archive: in base64, or a URL that the member " +
+      "fetches.",
+    example: { url: "https://example.com/project.tar.gz" },
   });
 
 export const OpenStdinSchema = z

@@ -12,7 +12,8 @@ import { type Encoding, encodeArguments } from "./values.ts";
  *
  * - `env`: variables for the child. Default: none of the caller's.
  * - `stdin`: the child's standard input. Default: empty for a call, open for a placed child.
- * - `files`, `artifacts`: files that go into the workspace, and patterns of files that come out.
+ * - `files`, `archive`: files that go into the workspace. `artifacts`: patterns of those that come
+ *   out.
  * - `waitMs`: milliseconds to wait for a slot. Default 0: a full pool refuses the call at once.
  * - `deadlineMs`: milliseconds until the child is stopped, the wait included. Default: 5 minutes
  *   for a call (the operator can change that), none for a placed child.

@@ -1,6 +1,6 @@
 /** The files and the input of a spec. Bytes, which JSON does not carry, travel beside the spec. */
 import { PoolError } from "../../openapi/errors.ts";
-import { type Part, SPEC_PART, STDIN_PART } from "./http/multipart.ts";
+import { ARCHIVE_PART, isFilePart, type Part, STDIN_PART } from "./http/multipart.ts";
 import type { ChildSpecInput } from "./http/send-spec.ts";
 import { isStreamed, type Streamed } from "./http/source.ts";
 
@@ -10,15 +10,21 @@ type WireFile = NonNullable<ChildSpecInput["files"]>[string];
 type LocalFile = { readonly path: string };
 /** Contents of a known size, which travel beside the spec. */
 type Sized = Uint8Array | Blob | LocalFile;
+/** Contents with the permissions of a file, as octal digits such as `755`. */
+type WithMode =
+  | { readonly content: Uint8Array | Blob; readonly mode?: string | undefined }
+  | (LocalFile & { readonly mode?: string | undefined });
 /**
- * A file for the child: text, `{ base64 }` or `{ url }` as in the contract; bytes; a `Blob`; or,
- * with the entry `./node`, `{ path }`, a file of this machine, which is read while it is sent.
+ * A file for the child: text, `{ text }`, `{ base64 }` or `{ url }` as in the contract; bytes; a
+ * `Blob`; `{ content }`, which is one of these two; or, with the entry `./node`, `{ path }`, a file
+ * of this machine, which is read while it is sent. Each object takes a `mode`, such as `"755"`.
+ * Default: `644`, and `755` for a file of this machine that its owner can execute.
  */
-export type FileInput = WireFile | Sized;
+export type FileInput = WireFile | Sized | WithMode;
 type FilesInput = Readonly<Record<string, FileInput>>;
 
 /** A spec of the contract that may also have bytes, streams, and files of this machine. */
-export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
+export interface SpecWithFiles extends Omit<ChildSpecInput, "archive" | "files" | "stdin"> {
   /**
    * The child's standard input. Text, base64 and bytes arrive before the child starts. A call also
    * takes a stream of any length, or a file of this machine (`{ path }`); it is sent while the
@@ -29,6 +35,12 @@ export interface SpecWithFiles extends Omit<ChildSpecInput, "files" | "stdin"> {
   readonly stdin?: ChildSpecInput["stdin"] | Sized | Streamed | undefined;
   /** Files for the workspace, by their paths in it. Default: none. */
   readonly files?: FilesInput | undefined;
+  /**
+   * A tar archive, plain or in gzip, or a zip archive, with files for the workspace: bytes, a
+   * `Blob`, `{ base64 }` or `{ url }`; or, with the entry `./node`, `{ path }`, an archive or a
+   * folder of this machine. Permissions are kept. Links and devices are refused. Default: none.
+   */
+  readonly archive?: ChildSpecInput["archive"] | Sized | undefined;
 }
 
 /**
@@ -69,7 +81,7 @@ function isLocalFile(file: unknown): file is LocalFile {
  * @throws {PoolError} `invalid_request` for a file that cannot be read.
  */
 export async function splitFiles(
-  { files = {}, stdin, ...rest }: SpecWithFiles,
+  { files = {}, stdin, archive, ...fields }: SpecWithFiles,
   localFiles: LocalFiles,
 ) {
   if (isStreamed(stdin))
@@ -79,12 +91,15 @@ export async function splitFiles(
     );
   const inSpec: [string, WireFile][] = [];
   const input = stdin === undefined ? undefined : await partOf(STDIN_PART, stdin, localFiles);
-  const parts = input ? [input] : [];
+  const packed = archive && (await partOf(ARCHIVE_PART, archive, localFiles));
+  const parts = [input, packed].filter((part) => part !== undefined);
+  const rest: ChildSpecInput =
+    archive && !packed ? { ...fields, archive: archive as ChildSpecInput["archive"] } : fields;
   const spec: ChildSpecInput = input ? rest : { ...rest, stdin: stdin as ChildSpecInput["stdin"] };
   for (const [name, file] of Object.entries(files)) {
     const part = await partOf(name, file, localFiles);
     if (!part) inSpec.push([name, file as WireFile]);
-    else if (name === SPEC_PART || name === STDIN_PART)
+    else if (!isFilePart(name))
       throw PoolError.of(
         "invalid_request",
         `files: expected text or base64 for a file called ${name}`,
@@ -96,10 +111,12 @@ export async function splitFiles(
 
 async function partOf(
   name: string,
-  file: FileInput | NonNullable<ChildSpecInput["stdin"]>,
+  given: FileInput | NonNullable<ChildSpecInput["stdin"] | ChildSpecInput["archive"]>,
   localFiles: LocalFiles,
 ): Promise<Part | undefined> {
-  if (isLocalFile(file)) return localFiles(name, file.path);
+  const mode = typeof given === "object" && "mode" in given ? { mode: given.mode } : {};
+  if (isLocalFile(given)) return { ...(await localFiles(name, given.path)), ...mode };
+  const file = typeof given === "object" && "content" in given ? given.content : given;
   const isBytes = file instanceof Uint8Array;
   if (!isBytes && !(file instanceof Blob)) return undefined;
   const blob = isBytes ? new Blob([file as Uint8Array<ArrayBuffer>]) : file;
@@ -108,5 +125,5 @@ async function partOf(
         yield file;
       }
     : () => blob.stream() as unknown as AsyncIterable<Uint8Array>;
-  return { name, bytes: blob.size, blob, read };
+  return { name, ...mode, bytes: blob.size, blob, read };
 }

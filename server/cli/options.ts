@@ -178,6 +178,13 @@ export const CLI_OPTIONS = {
     schema: z.array(z.string()),
     commands: SPEC,
   },
+  files: {
+    value: "DIR|FILE",
+    doc:
+      "Files for the child's workspace with their permissions: a folder of this machine, " +
+      "or a tar or zip archive.",
+    commands: SPEC,
+  },
   artifact: {
     value: "PATTERN",
     doc: "Files that the child leaves and the member keeps, such as '*.png'. Repeatable.",

@@ -6,6 +6,8 @@
 /** One part. The caller must read `body` to its end before the next part. */
 export interface FormPart {
   readonly name: string;
+  /** The parameter `mode` of its content type. */
+  readonly mode: string | undefined;
   readonly body: AsyncIterable<Buffer>;
 }
 
@@ -65,21 +67,29 @@ export async function* readMultipart(
         throw new MultipartError(`the head of a part is longer than ${MAX_HEAD_BYTES} bytes`);
       await readMore();
     }
-    const name = nameIn(buffer.subarray(2, end));
+    const head = textOf(buffer.subarray(2, end));
     buffer = buffer.subarray(end + HEAD_END.length);
-    yield { name, body: upToDelimiter() };
+    yield { name: nameIn(head), mode: modeIn(head), body: upToDelimiter() };
   }
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-function nameIn(head: Buffer): string {
-  let text: string;
+function textOf(head: Buffer): string {
   try {
-    text = utf8.decode(head);
+    return utf8.decode(head);
   } catch {
     throw new MultipartError("the head of a part is not UTF-8");
   }
+}
+
+function modeIn(head: string): string | undefined {
+  const type = /^content-type:(.*)$/im.exec(head)?.[1] ?? "";
+  const [, quoted, plain] = /;[ \t]*mode=(?:"([^"]*)"|([^\s;"]*))/i.exec(type) ?? [];
+  return quoted ?? plain;
+}
+
+function nameIn(text: string): string {
   const parameters = /^content-disposition:[ \t]*form-data(.*)$/im.exec(text)?.[1] ?? "";
   let name: string | undefined;
   for (const [, key = "", quoted, plain] of parameters.matchAll(

@@ -2,11 +2,12 @@
 import { isAbsolute, posix } from "node:path";
 import { z } from "zod";
 import { MAX_DEADLINE_MS } from "../../openapi/limits.ts";
+import { VariableNameSchema } from "../../openapi/schemas/arguments.ts";
 import { LimitsSchema } from "../../openapi/schemas/limits.ts";
 import type { ReadOnlyBind } from "../sandbox/confinement.ts";
 import { NetworkSchema } from "../sandbox/egress/addresses.ts";
 import { TargetSchema } from "../sandbox/egress/targets.ts";
-import { UrlRuleSchema } from "../workspace/fetch-rules.ts";
+import { UrlRuleSchema } from "../workspace/fetching/fetch-rules.ts";
 import { fenceNumber } from "./options/option.ts";
 
 export type { PoolOptions } from "./options/types.gen.ts";
@@ -92,13 +93,21 @@ export const PoolOptionsSchema = z
       .describe("Paths of the host that children see, read-only: `HOSTPATH` or `HOSTPATH:PATH`."),
     env: z
       .record(
-        z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected a variable name"),
+        VariableNameSchema,
         z
           .string()
           .refine((value) => !value.includes("\0"), "expected a value without NUL characters"),
       )
       .default({})
       .describe("Variables of every child; a caller's own variable does not replace one."),
+    limitVariables: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Tell runtimes the limits by GOMAXPROCS, GOMEMLIMIT, NODE_OPTIONS and OMP_NUM_THREADS, " +
+          "and without a control group by JAVA_TOOL_OPTIONS; `env` and a caller's variables " +
+          "replace each.",
+      ),
     network: z
       .union(
         [

@@ -1,7 +1,12 @@
 /** The rules that a pool's options make for its supervisor, its sandbox and its runtimes. Pure. */
 import type { ReuseOptions } from "../runtimes/functions/reuse.ts";
-import { type Confinement, DEFAULT_LIMITS, withoutUndefined } from "../sandbox/confinement.ts";
-import { fetchRulesOf } from "../workspace/fetch-rules.ts";
+import {
+  type Confinement,
+  DEFAULT_LIMITS,
+  shmOf,
+  withoutUndefined,
+} from "../sandbox/confinement.ts";
+import { fetchRulesOf } from "../workspace/fetching/fetch-rules.ts";
 import { type CheckedPool, ReuseSchema } from "./pool-options.ts";
 
 /** The most slots of one caller in the pool, 1 at least; undefined for no bound. */
@@ -23,11 +28,12 @@ export function reuseOf(options: CheckedPool): ReuseOptions | undefined {
 
 /** The limits and grants of a pool's children. */
 export function confinementOf(options: CheckedPool): Confinement {
-  const { readOnly, env, network, devices, commands, root } = options;
-  const { deadlineMs: _, ...limits } = options.limits;
+  const { readOnly, env, limitVariables, network, devices, commands, root } = options;
+  const { deadlineMs: _, ...given } = options.limits;
+  const limits = { ...DEFAULT_LIMITS, ...withoutUndefined(given) };
   return {
-    limits: { ...DEFAULT_LIMITS, ...withoutUndefined(limits) },
-    grants: { readOnly, env, network, devices, commands, root },
+    limits: { ...limits, shmBytes: given.shmBytes ?? shmOf(limits.memoryBytes) },
+    grants: { readOnly, env, limitVariables, network, devices, commands, root },
   };
 }
 

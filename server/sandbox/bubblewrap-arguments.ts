@@ -1,24 +1,26 @@
 /** The command line of bubblewrap, which makes a child's namespaces and file system. Pure. */
 import { join } from "node:path";
-import type { ChildLimits, Confinement, Grants } from "./confinement.ts";
+import type { ChildLimits, Confinement, Grants, ReadOnlyBind } from "./confinement.ts";
 import { PROXY_ENVIRONMENT } from "./egress/listener.ts";
 import type { Egress } from "./egress/proxy.ts";
+import { environmentOf, type Host } from "./environment.ts";
 import type { Etc } from "./etc.ts";
 import { HOST_NAME, NETWORK_FILES, USER_NAME, WORKSPACE } from "./etc-parts.ts";
 import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
+import { shellNames } from "./odd-names.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
 
 /** 64 MiB per child in `/tmp`. */
 const TMP_BYTES = 64 * 1024 * 1024;
-/** 8 MiB per child in `/dev/shm`. */
-const SHM_BYTES = 8 * 1024 * 1024;
 
-/** The parts of the host that make a child's file system. */
-export interface HostParts {
+/** The parts of the machine that a child gets, beside its pool's limits and grants. */
+export interface HostParts extends Host {
   readonly root: RootEntries;
   /** The child's `/etc`; undefined for a curated root, which has its own. */
   readonly etc: Etc | undefined;
+  /** The child's own control group; empty for none. */
+  readonly group: readonly ReadOnlyBind[];
 }
 
 /** The variables of a child that its spec and its pool may replace. */
@@ -36,27 +38,31 @@ export function egressOf({ network }: Grants): Egress | undefined {
   return typeof network === "object" ? network : undefined;
 }
 
-/** The variables of a program. */
-export function variablesOf(program: Program, grants: Grants): Record<string, string> {
-  const proxy = egressOf(grants) && PROXY_ENVIRONMENT;
-  return { ...BASE_ENVIRONMENT, ...proxy, ...program.env, ...grants.env };
+/** The variables of a program, by names that shells know. */
+export function variablesOf(
+  program: Program,
+  confinement: Confinement,
+  host: Host,
+): Record<string, string> {
+  const proxy = egressOf(confinement.grants) && PROXY_ENVIRONMENT;
+  const own = { ...BASE_ENVIRONMENT, ...proxy, ...program.env };
+  return shellNames(environmentOf(own, confinement, host));
 }
 
 /** Arguments of bubblewrap for a program, up to the `--` before the program's own. */
 export function bubblewrapArguments(
   program: Program,
-  { limits, grants }: Confinement,
-  { root, etc }: HostParts,
+  confinement: Confinement,
+  host: HostParts,
 ): string[] {
-  const { root: curated } = grants;
-  const bind = (path: string) => [
-    "--ro-bind",
-    curated === undefined ? path : join(curated, path),
-    path,
-  ];
+  const { limits, grants } = confinement;
+  const { etc } = host;
+  const bind = (path: string) => ["--ro-bind", join(grants.root ?? "/", path), path];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
   // Perl, which opens the way to the proxy, must not get variables of a caller.
-  const env = Object.entries(egressOf(grants) ? BASE_ENVIRONMENT : variablesOf(program, grants));
+  const env = Object.entries(
+    egressOf(grants) ? BASE_ENVIRONMENT : variablesOf(program, confinement, host),
+  );
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be
@@ -76,7 +82,7 @@ export function bubblewrapArguments(
     // Hides the server's environment, which may hold Consul's token.
     "--clearenv",
     ...env.flatMap(([name, value]) => ["--setenv", name, value]),
-    ...[...root].flatMap(([path, target]) =>
+    ...[...host.root].flatMap(([path, target]) =>
       target === null ? bind(path) : ["--symlink", target, path]),
     // Hides the host's users, names and keys: only made-up files and harmless parts are there.
     ...(etc ? ["--ro-bind", etc.folder, "/etc", ...etc.live.flatMap(bindTry)] : []),
@@ -85,9 +91,12 @@ export function bubblewrapArguments(
     "--proc", "/proc", "--dev", "/dev",
     ...grants.devices.flatMap((path) => ["--dev-bind", path, path]),
     // Each writable folder has a size, because it is memory.
-    "--size", String(SHM_BYTES), "--tmpfs", "/dev/shm",
+    "--size", String(limits.shmBytes), "--tmpfs", "/dev/shm",
     "--size", String(TMP_BYTES), "--tmpfs", "/tmp",
     "--size", String(limits.workspaceBytes), "--perms", "0700", "--tmpfs", WORKSPACE,
+    // Shows the child the limits of its own group. The namespace hides the group's path, and the
+    // bind the groups beside it. Writing would loosen the limits.
+    ...host.group.flatMap(({ from, to }) => ["--ro-bind", from, to]),
     ...[...program.readOnly, ...grants.readOnly].flatMap(({ from, to }) => ["--ro-bind", from, to]),
     // Closes what bubblewrap made itself: a writable tmpfs of half the memory.
     "--remount-ro", "/dev", "--remount-ro", "/",

@@ -3,7 +3,7 @@
  * The last one, bubblewrap, makes the namespaces and loads the seccomp filter.
  */
 import { chmodSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
@@ -11,18 +11,22 @@ import {
   BASE_ENVIRONMENT,
   bubblewrapArguments,
   egressOf,
+  type HostParts,
   insideArguments,
   variablesOf,
 } from "./bubblewrap-arguments.ts";
-import { type Cgroup, Cgroups, SOCKETS_PART } from "./cgroup.ts";
+import { type Cgroup, Cgroups } from "./cgroup.ts";
 import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
+import { Cores } from "./cores.ts";
 import { SharedBounds } from "./egress/bounds.ts";
 import { environmentInput, listenArguments, WITHOUT_CHANNEL } from "./egress/listener.ts";
 import { EgressProxy } from "./egress/proxy.ts";
-import { type Etc, EtcFolders } from "./etc.ts";
+import { EtcFolders } from "./etc.ts";
 import { ARGUMENTS_FD, ENVIRONMENT_FD, FILTER_FD } from "./fds.ts";
+import { SOCKETS_PART } from "./group-limits.ts";
 import { Janitor } from "./janitor.ts";
+import { withOddNames } from "./odd-names.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
 import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
@@ -36,11 +40,15 @@ import { SocketWatch } from "./socket-watch.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { UidPool } from "./uid-pool.ts";
 
+/** One for all sandboxes of this process, which share the machine. */
+const MACHINE = new Cores();
+
 export class Bubblewrap implements Sandbox {
   readonly level: SandboxLevel;
   readonly folder: string;
   readonly #groups: Cgroups | undefined;
   readonly #uids = new UidPool();
+  readonly #cores = MACHINE;
   readonly #copies: ReadableCopies;
   readonly #etc: EtcFolders;
   readonly #pipes: Pipes;
@@ -102,13 +110,16 @@ export class Bubblewrap implements Sandbox {
   async launch(program: Program, confinement: Confinement): Promise<SandboxedProcess> {
     const uid = this.#uids.acquire();
     let group: Cgroup | undefined;
+    let cores: readonly number[] | undefined;
     try {
       const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
       const { root } = confinement.grants;
       const etc = root === undefined ? await this.#etc.of(confinement.grants) : undefined;
-      const container = this.#container(readable, confinement, etc);
-      const chain = chainArguments(group?.joinFiles ?? [], uid, confinement.limits);
+      const container = this.#container(readable, confinement, { etc, group: group?.shown ?? [] });
+      cores = this.#cores.take(confinement.limits.cpus);
+      const joinFiles = group?.joinFiles ?? [];
+      const chain = chainArguments({ joinFiles, uid, cores }, confinement.limits);
       const child = await launchProcess(
         program,
         {
@@ -124,10 +135,12 @@ export class Bubblewrap implements Sandbox {
         if (trouble !== undefined) this.#log(`could not start a child: ${trouble}`);
         this.#running.delete(child);
         this.#uids.release(uid);
+        this.#cores.giveBack(cores);
       });
       return child;
     } catch (error) {
       this.#uids.release(uid);
+      this.#cores.giveBack(cores);
       await group?.remove();
       throw this.startProblem(error);
     }
@@ -166,12 +179,22 @@ export class Bubblewrap implements Sandbox {
   }
 
   /** bubblewrap around the program, without the chain before it. */
-  #container(program: Program, confinement: Confinement, etc: Etc | undefined): Container {
+  #container(
+    program: Program,
+    confinement: Confinement,
+    parts: Pick<HostParts, "etc" | "group">,
+  ): Container {
     const { limits, grants } = confinement;
     const { files, artifacts = [] } = program;
-    const argv = packed(program.argv, { files: files !== undefined, artifacts });
-    const parts = { root: this.#root(grants.root), etc };
-    const flags = bubblewrapArguments(program, confinement, parts);
+    const own = withOddNames(program.argv, { ...program.env, ...grants.env });
+    const argv = packed(own, { files: files !== undefined, artifacts });
+    const host = {
+      ...parts,
+      root: this.#root(grants.root),
+      level: this.level,
+      cpus: availableParallelism(),
+    };
+    const flags = bubblewrapArguments(program, confinement, host);
     const egress = egressOf(grants);
     const inside = insideArguments(argv, limits);
     const bubblewrap = ["bwrap", "--args", String(ARGUMENTS_FD), "--"];
@@ -187,7 +210,7 @@ export class Bubblewrap implements Sandbox {
         [ARGUMENTS_FD, Buffer.from(flags.map((flag) => `${flag}\0`).join(""))],
         [FILTER_FD, this.#filter],
         ...(egress
-          ? [[ENVIRONMENT_FD, environmentInput(variablesOf(program, grants))] as const]
+          ? [[ENVIRONMENT_FD, environmentInput(variablesOf(program, confinement, host))] as const]
           : []),
       ]),
       proxy: egress && new EgressProxy(egress, this.#egressBounds),

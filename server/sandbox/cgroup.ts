@@ -15,7 +15,9 @@ import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { ChildLimits } from "./confinement.ts";
+import type { ChildLimits, ReadOnlyBind } from "./confinement.ts";
+import { makeGroup } from "./cpuset.ts";
+import { groupLimits } from "./group-limits.ts";
 import {
   type CgroupFiles,
   type Controller,
@@ -26,18 +28,8 @@ import {
   readWords,
 } from "./hierarchy.ts";
 
-/**
- * 4 processes of the sandbox's own: two of bubblewrap, and shells that may wait for the program.
- */
-const OWN_PROCESSES = 4;
-const CPU_PERIOD_US = 100_000;
-/**
- * An eighth of the memory limit, which sockets may take beside it: all of them on version 1, and
- * those that the child does not accept on any.
- */
-export const SOCKETS_PART = 8;
-/** The kernel refuses a smaller quota. */
-const MIN_QUOTA_US = 1_000;
+/** Where programs look for their group. */
+const CGROUP_FOLDER = "/sys/fs/cgroup";
 /** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */
 const REMOVE_TIMEOUT_MS = 5_000;
 const REMOVE_PAUSE_MS = [0, 1, 2, 4, 8, 16, 32];
@@ -73,7 +65,7 @@ export class Cgroups {
       const parents =
         own.version === 2
           ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)]))
-          : own.folders;
+          : new Map([...own.folders].filter(([key, path]) => key !== "cpuset" || isWritable(path)));
       this.#folderOf = new Map(
         [...parents].map(([key, path]) => [key, join(realpathSync(path), name)]),
       );
@@ -92,7 +84,7 @@ export class Cgroups {
     const made: string[] = [];
     try {
       for (const folder of this.folders) {
-        mkdirSync(folder);
+        this.#makeFolder(folder);
         made.push(folder);
         const failure = this.version === 2 ? enableControllers(folder) : undefined;
         if (failure !== undefined) throw new Error(failure);
@@ -101,6 +93,10 @@ export class Cgroups {
       for (const folder of made) rmdirSync(folder);
       throw this.#unavailable(error);
     }
+  }
+
+  #makeFolder(folder: string): void {
+    (this.version === 1 ? makeGroup : mkdirSync)(folder);
   }
 
   #unavailable(error: unknown): PoolError {
@@ -115,63 +111,54 @@ export class Cgroups {
     const folders = this.folders.map((folder) => join(folder, name));
     const fileOf: FileOf = (controller, file) =>
       join(this.#folderOf.get(controller) as string, name, file);
-    const write = (controller: Controller, file: string, value: string | number) =>
-      writeFileSync(fileOf(controller, file), String(value));
-    const limitMemoryIfCounted = (file: string, bytes: number) => {
-      if (existsSync(fileOf("memory", file))) write("memory", file, bytes);
-    };
     try {
-      for (const folder of folders) mkdirSync(folder);
-      const processes = limits.processes + OWN_PROCESSES;
-      // Stops a fork bomb from taking the machine's process table.
-      write("pids", "pids.max", processes);
-      const quota = Number.isFinite(limits.cpus)
-        ? Math.max(MIN_QUOTA_US, Math.round(limits.cpus * CPU_PERIOD_US))
-        : undefined;
-      if (this.version === 2) {
-        // Stops many processes, tmpfs or page cache from taking memory together. Swap would only
-        // make the limit slow.
-        write("memory", "memory.max", limits.memoryBytes);
-        limitMemoryIfCounted("memory.swap.max", 0);
-        // Makes the kernel end the whole child, not one process that it picks.
-        write("memory", "memory.oom.group", 1);
-        // Stops a child from keeping the processors from others.
-        if (quota !== undefined) write("cpu", "cpu.max", `${quota} ${CPU_PERIOD_US}`);
-      } else {
-        write("memory", "memory.limit_in_bytes", limits.memoryBytes);
-        limitMemoryIfCounted("memory.memsw.limit_in_bytes", limits.memoryBytes);
-        // Stops TCP and UDP sockets from taking memory: version 1 counts theirs apart, and only
-        // with a limit.
-        limitMemoryIfCounted(
-          "memory.kmem.tcp.limit_in_bytes",
-          Math.floor(limits.memoryBytes / SOCKETS_PART),
-        );
-        if (quota !== undefined) {
-          write("cpu", "cpu.cfs_period_us", CPU_PERIOD_US);
-          write("cpu", "cpu.cfs_quota_us", quota);
-        }
+      for (const folder of folders) this.#makeFolder(folder);
+      for (const { controller, file, value, optional } of groupLimits(this.version, limits)) {
+        const path = fileOf(controller, file);
+        if (!optional || existsSync(path)) writeFileSync(path, String(value));
       }
     } catch (error) {
       for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
       throw error;
     }
-    return new Cgroup(this.version, folders, fileOf);
+    return new Cgroup({ version: this.version, folders, fileOf, shown: this.#shown(name) });
+  }
+
+  /** Where a child sees its own group. */
+  #shown(name: string): ReadOnlyBind[] {
+    if (this.version === 2)
+      return this.folders.map((folder) => ({ from: join(folder, name), to: CGROUP_FOLDER }));
+    return [...this.#folderOf].map(([controller, folder]) => ({
+      from: join(folder, name),
+      to: join(CGROUP_FOLDER, controller),
+    }));
   }
 }
 
 /** The path of a controller's file in a group. */
 type FileOf = (controller: Controller, file: string) => string;
 
+interface GroupOptions {
+  readonly version: 1 | 2;
+  readonly folders: readonly string[];
+  readonly fileOf: FileOf;
+  readonly shown: readonly ReadOnlyBind[];
+}
+
 /** One child's group. */
 export class Cgroup {
   /** A process joins the group when it writes 0 to each of these files. */
   readonly joinFiles: readonly string[];
+  /** The folders of the group, each with the path at which the child sees it. */
+  readonly shown: readonly ReadOnlyBind[];
   readonly #version: 1 | 2;
   readonly #folders: readonly string[];
   readonly #fileOf: FileOf;
 
-  constructor(version: 1 | 2, folders: readonly string[], fileOf: FileOf) {
+  constructor(options: GroupOptions) {
+    const { version, folders, fileOf, shown } = options;
     this.#version = version;
+    this.shown = shown;
     this.#folders = folders;
     this.#fileOf = fileOf;
     this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));

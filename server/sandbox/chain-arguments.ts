@@ -14,20 +14,23 @@ const JOIN_GROUP =
   `{ echo ${OOM_SCORE} >/proc/self/oom_score_adj; } 2>/dev/null; ` +
   'while [ "$1" != -- ]; do echo 0 >"$1" || exit 97; shift; done; shift; exec "$@"';
 
-/**
- * @param joinFiles files of the control group, to each of which the shell writes 0; empty for none.
- * @param uid the child's user outside; undefined for a server that is not root.
- */
-export function chainArguments(
-  joinFiles: readonly string[],
-  uid: number | undefined,
-  limits: ChildLimits,
-): string[] {
+export interface Chain {
+  /** Files of the control group, to each of which the shell writes 0; empty for none. */
+  readonly joinFiles: readonly string[];
+  /** The child's user outside; undefined for a server that is not root. */
+  readonly uid: number | undefined;
+  /** The processors that the child has for its own; undefined for all. */
+  readonly cores?: readonly number[] | undefined;
+}
+
+export function chainArguments({ joinFiles, uid, cores }: Chain, limits: ChildLimits): string[] {
   const hasGroup = joinFiles.length > 0;
   // biome-ignore format: one attack, one line
   return [
     // Puts the whole tree into the group from its first process on.
     ...(hasGroup ? ["sh", "-c", JOIN_GROUP, "sh", ...joinFiles, "--"] : []),
+    // Lets programs count the processors that they may use. The group is the limit.
+    ...(cores ? ["taskset", "-c", cores.join(",")] : []),
     "setpriv",
     // Keeps a child that breaks out from being root: the host's files and processes would be open
     // to it. A user for each child keeps siblings from using up each other's quotas.
@@ -39,8 +42,8 @@ export function chainArguments(
     "--no-new-privs", "--",
     "prlimit",
     // Keeps a core file from filling the workspace. A file, also a sparse one, may be as large as
-    // the workspace.
-    "--core=0", `--fsize=${limits.workspaceBytes}`,
+    // the workspace, or as the shared memory.
+    "--core=0", `--fsize=${Math.max(limits.workspaceBytes, limits.shmBytes)}`,
     `--nofile=${limits.openFiles}`,
     // Keeps a child from locking memory, which the kernel cannot take back. Ciphers, such as those
     // of ffmpeg, warn below the usual 64 KiB.

@@ -9,6 +9,12 @@ export type ChildLimits = Readonly<Required<{ [K in keyof Limits]: NonNullable<L
 const MIB = 1024 * 1024;
 
 /**
+ * The bytes of `/dev/shm` where nobody says how many: half of the memory, as Linux has it. They are
+ * memory and count as the child's.
+ */
+export const shmOf = (memoryBytes: number) => Math.floor(memoryBytes / 2);
+
+/**
  * Enough for ffmpeg on a full-size film, and for Node with its thread pools: an idle Node process
  * holds 42 MB and 11 threads. `cpus` and `cpuMs` have no limit: the deadline bounds the time of a
  * child, and `maxChildren` the number of children.
@@ -19,6 +25,7 @@ export const DEFAULT_LIMITS: ChildLimits = {
   cpus: Number.POSITIVE_INFINITY,
   cpuMs: Number.POSITIVE_INFINITY,
   workspaceBytes: 512 * MIB,
+  shmBytes: 512 * MIB,
   openFiles: 1_024,
   outputBytes: 10 * 1024 * MIB,
   artifactBytes: 64 * MIB,
@@ -41,6 +48,8 @@ export interface Grants {
   readonly devices: readonly string[];
   /** The only programs that callers may name; undefined for any, and for functions. */
   readonly commands: readonly string[] | undefined;
+  /** Whether the variables that runtimes read tell them the limits. */
+  readonly limitVariables: boolean;
   /** A folder that is the root file system inside; undefined for the host's `/usr`. */
   readonly root: string | undefined;
 }
@@ -69,7 +78,10 @@ export function tightened(pool: ChildLimits, requested: Limits = {}): ChildLimit
       fields.map(({ path, message }) => `${path}: ${message}`).join("; "),
       { fields },
     );
-  return { ...pool, ...limits };
+  // A tighter limit on memory keeps the share of it that shared memory may take.
+  const { memoryBytes = pool.memoryBytes } = limits;
+  const shmBytes = Math.floor(pool.shmBytes * (memoryBytes / pool.memoryBytes));
+  return { ...pool, shmBytes, ...limits };
 }
 
 type Defined<T> = { [K in keyof T]?: NonNullable<T[K]> };

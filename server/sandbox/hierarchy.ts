@@ -10,7 +10,7 @@ import { messageOf } from "../../openapi/errors.ts";
 const CONTROLLERS = ["memory", "pids", "cpu"] as const;
 /** On version 1, a controller of its own counts cpu time. */
 const CONTROLLERS_V1 = [...CONTROLLERS, "cpuacct"] as const;
-export type Controller = (typeof CONTROLLERS_V1)[number];
+export type Controller = (typeof CONTROLLERS_V1)[number] | "cpuset";
 
 /** Folders for groups: one for all controllers on version 2, one or more on version 1. */
 export interface Hierarchy {
@@ -56,12 +56,12 @@ export function ownGroups(
     return exists(found) ? found.replace(/(?<=.)\/$/, "") : mount.path;
   };
   const v1 = new Map<Controller, string>();
-  for (const name of CONTROLLERS_V1) {
+  for (const name of [...CONTROLLERS_V1, "cpuset"] as const) {
     const mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(name));
     const own = paths.find(({ names }) => names.includes(name));
     if (mount && own) v1.set(name, folder(mount, own.path));
   }
-  if (v1.size === CONTROLLERS_V1.length) return { version: 1, folders: v1 };
+  if (CONTROLLERS_V1.every((name) => v1.has(name))) return { version: 1, folders: v1 };
   const mount = mounts.find(({ type }) => type === "cgroup2");
   const own = paths.find(({ names }) => names[0] === "");
   if (!mount || !own) return undefined;

@@ -4,11 +4,13 @@
  */
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
+import { availableParallelism, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
+import { environmentOf } from "./environment.ts";
 import { Janitor } from "./janitor.ts";
+import { shellNames, withOddNames } from "./odd-names.ts";
 import { packed } from "./packing.ts";
 import { anonymousPipes, namedPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
@@ -36,26 +38,28 @@ export class NoSandbox implements Sandbox {
     this.#log = log;
   }
 
-  async launch(program: Program, { grants }: Confinement) {
+  async launch(program: Program, confinement: Confinement) {
     const workspace = await mkdtemp(join(this.folder, "work-")).catch((error) => {
       throw this.startProblem(error);
     });
     const remove = () => rm(workspace, { recursive: true, force: true }).catch(() => {});
     // Nothing is mounted: arguments name the host's files themselves.
     const hostPaths = new Map(program.readOnly.map(({ from, to }) => [to, from]));
-    const argv = packed(
-      program.argv.map((argument) => hostPaths.get(argument) ?? argument),
-      { files: program.files !== undefined, artifacts: program.artifacts ?? [] },
-    );
-    const env = {
+    const own = program.argv.map((argument) => hostPaths.get(argument) ?? argument);
+    const argv = packed(withOddNames(own, { ...program.env, ...confinement.grants.env }), {
+      files: program.files !== undefined,
+      artifacts: program.artifacts ?? [],
+    });
+    const variables = {
       PATH: this.#path,
       HOME: workspace,
       ...userNames(),
       TMPDIR: workspace,
       LANG: "C.UTF-8",
       ...program.env,
-      ...grants.env,
     };
+    const host = { level: this.level, cpus: availableParallelism() } as const;
+    const env = shellNames(environmentOf(variables, confinement, host));
     try {
       const process = await launchProcess(
         program,

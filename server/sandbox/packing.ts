@@ -30,7 +30,7 @@ const TOOLS =
   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const UNPACK = `
-${TOOLS} tar -x -f - --touch --no-same-owner --no-same-permissions \\
+${TOOLS} tar -x -f - --touch --no-same-owner --preserve-permissions \\
   <&${FILES_FD} ${FILES_FD}<&- ${ARTIFACTS_FD}>&- >/dev/null || {
   echo '${FILES_FAILED.message}' >&2
   exit ${FILES_FAILED.exitCode}

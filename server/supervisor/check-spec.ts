@@ -9,7 +9,7 @@ import type { Fence } from "../sandbox/fence.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { StartHealth } from "../sandbox/start-health.ts";
 import { checkFiles } from "../workspace/check-files.ts";
-import type { FetchRules } from "../workspace/fetch-rules.ts";
+import type { FetchRules } from "../workspace/fetching/fetch-rules.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import type { Notifier } from "./notify/notifier.ts";
 
@@ -82,6 +82,7 @@ export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec 
     throw PoolError.of("invalid_request", "/stdin: expected it in the spec or as a part; got both");
   checkFiles(spec, {
     uploaded: uploads?.files ?? [],
+    hasArchive: uploads?.archive !== undefined,
     maxBytes: limits.workspaceBytes,
     rules: fetchRules,
   });
@@ -143,7 +144,7 @@ function deadlineOf(
 
 /** Refuses commands outside the pool's allow-list, and functions, which could start any program. */
 function checkCommand(
-  { spec: { command, function: fn, task, env = {}, files }, uploads }: ChildRequest,
+  { spec: { command, function: fn, task, env = {}, files, archive }, uploads }: ChildRequest,
   { pool, confinement }: PoolRules,
 ): void {
   const allowed = confinement.grants.commands;
@@ -160,6 +161,6 @@ function checkCommand(
     );
   // Runtimes load modules from the workspace, their home: a file there would replace the task's
   // code.
-  if (task && (files || uploads?.files.length))
+  if (task && (files || archive || uploads?.files.length || uploads?.archive))
     throw refuse("the commands it allows, and tasks without files");
 }

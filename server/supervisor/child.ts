@@ -145,8 +145,9 @@ export class Child {
     let files: Readable | undefined;
     let ending: Ending;
     try {
-      files = await packWorkspace(spec.files ?? {}, {
+      files = await packWorkspace(spec, {
         uploaded: uploads?.files ?? [],
+        archive: uploads?.archive,
         rules: rules.fetchRules,
         maxBytes: confinement.limits.workspaceBytes,
         folder,

@@ -5,7 +5,7 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
-import { fetches } from "../workspace/pack.ts";
+import { startsLate } from "../workspace/pack.ts";
 import {
   type CheckedSpec,
   checkAdmitting,
@@ -194,11 +194,11 @@ export class Supervisor {
   }
 
   /**
-   * Waits until a child begins. The fetching of files may take long, so a child with such files
-   * begins after its admission.
+   * Waits until a child begins. To fetch files and to check an archive may take long, so such a
+   * child begins after its admission.
    */
-  async #begin(child: Child, { spec }: CheckedSpec): Promise<Child> {
-    const began = fetches(spec) ? Promise.resolve() : untilBegun(child);
+  async #begin(child: Child, { spec, uploads }: CheckedSpec): Promise<Child> {
+    const began = startsLate(spec, uploads?.archive) ? Promise.resolve() : untilBegun(child);
     void child.begun.then((failure) => this.options.startHealth?.note(failure !== undefined));
     void began
       .then(() => child.finished)

@@ -1,11 +1,13 @@
 /**
- * Reads a tar stream from a stranger: the formats `gnu` (of GNU tar) and plain `ustar`. Anything
- * else ends the reading.
+ * Reads a tar stream from a stranger: the formats `gnu` (of GNU tar), plain `ustar` and, where the
+ * caller asks for it, `pax`. Anything else ends the reading.
  *
- * pax headers are refused, because nothing bounds their number, their keys or the fields that they
- * override. The library tar-stream 3.2 reads them: after one large global header, each 1.5 KiB
- * block the event loop for 0.2 s.
+ * A pax header is bounded, belongs to one entry, and gives its path and size alone. The library
+ * tar-stream 3.2 keeps whatever comes: after one large global header, each 1.5 KiB block the event
+ * loop for 0.2 s.
  */
+import { type PaxFields, paxFields } from "./pax.ts";
+
 const BLOCK = 512;
 /** 8 KiB: twice the longest path of Linux, so that `./` and the final NUL fit. */
 const MAX_LONG_NAME_BYTES = 8_192;
@@ -16,6 +18,9 @@ export interface Entry {
   readonly name: string | undefined;
   /** True for a regular file; false for a folder, link, device or pipe, which has no content. */
   readonly isFile: boolean;
+  readonly isFolder: boolean;
+  /** Its permissions, without setuid, setgid and sticky bits. */
+  readonly mode: number;
   /** The size that the header gives. `body` gives as many bytes, or throws. */
   readonly bytes: number;
   readonly body: AsyncIterable<Buffer>;
@@ -23,6 +28,9 @@ export interface Entry {
 
 /** The stream is not a whole tar stream of the expected format; the message says why. */
 export class ArchiveError extends Error {}
+
+/** The bits of a mode that are permissions. */
+export const PERMISSIONS = 0o777;
 
 /** Reads a stream by counts of bytes. */
 class ByteReader {
@@ -57,6 +65,8 @@ class ByteReader {
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** 64 KiB: eight times the longest path that is read. */
+const MAX_PAX_BYTES = 65_536;
 
 /** The text up to the first NUL; undefined when it is not UTF-8. */
 function textOf(bytes: Buffer): string | undefined {
@@ -87,25 +97,65 @@ function sizeOf(header: Buffer): number {
   return Number.parseInt(field, 8);
 }
 
+/** @throws {ArchiveError} */
+function readPax(header: Buffer): PaxFields {
+  const fields = paxFields(header);
+  if (!fields || fields.isSparse) throw new ArchiveError("a pax header cannot be read");
+  return fields;
+}
+
+function modeOf(header: Buffer): number {
+  return Number.parseInt(header.toString("latin1", 100, 108).trim(), 8) & PERMISSIONS;
+}
+
+/** @param magic of the header. */
+function shortName(header: Buffer, magic: string): string | undefined {
+  const short = textOf(header.subarray(0, 100));
+  const prefix = magic === USTAR ? textOf(header.subarray(345, 500)) : "";
+  if (short === undefined || prefix === undefined) return undefined;
+  return prefix ? `${prefix}/${short}` : short;
+}
+
+const GNU = "ustar  \0";
+const USTAR = "ustar\x0000";
+
+export interface ReadOptions {
+  /** Whether pax headers are read. Default: they end the reading. */
+  readonly pax?: boolean;
+}
+
 /**
  * The entries up to the end of the archive. Bytes behind it are not read. A long name is part of
  * the entry it belongs to.
  */
 export async function* readArchive(
   source: AsyncIterable<Buffer>,
+  { pax = false }: ReadOptions = {},
 ): AsyncGenerator<Entry, void, undefined> {
   const bytes = new ByteReader(source);
   const padding = (count: number) => bytes.whole((BLOCK - (count % BLOCK)) % BLOCK);
   const longNames = new Map<string, string | undefined>();
+  let longSize: number | undefined;
   for (;;) {
     const header = await bytes.whole(BLOCK);
     if (header.every((byte) => byte === 0)) return;
     checkSum(header);
     const magic = header.toString("latin1", 257, 265);
-    if (magic !== "ustar  \0" && magic !== "ustar\x0000")
+    if (magic !== GNU && magic !== USTAR)
       throw new ArchiveError("a header is of an unknown format");
-    const size = sizeOf(header);
     const type = String.fromCharCode(header[156] ?? 0);
+    const size = longSize ?? sizeOf(header);
+    // A pax header of the next entry (x), or of all (g), which names none.
+    if (pax && (type === "x" || type === "g")) {
+      if (size > MAX_PAX_BYTES || longNames.has("L"))
+        throw new ArchiveError("a pax header is too long");
+      const fields = readPax(await bytes.whole(size));
+      await padding(size);
+      if (type === "g") continue;
+      if (fields.path !== undefined) longNames.set("L", fields.path);
+      longSize = fields.size;
+      continue;
+    }
     // The long name of the next entry (L), or of the target of its link (K).
     if (type === "L" || type === "K") {
       if (size > MAX_LONG_NAME_BYTES || longNames.has(type))
@@ -117,17 +167,11 @@ export async function* readArchive(
     const isFile = type === "0" || type === "\0";
     if (!isFile && !/^[1-6]$/.test(type)) throw new ArchiveError("an entry is of an unknown kind");
     if (!isFile && size > 0) throw new ArchiveError("an entry that is not a file has content");
-    const short = textOf(header.subarray(0, 100));
-    const prefix = magic === "ustar\x0000" ? textOf(header.subarray(345, 500)) : "";
-    const name = longNames.has("L")
-      ? longNames.get("L")
-      : short === undefined || prefix === undefined
-        ? undefined
-        : prefix
-          ? `${prefix}/${short}`
-          : short;
+    const name = longNames.has("L") ? longNames.get("L") : shortName(header, magic);
     longNames.clear();
-    yield { name, isFile, bytes: size, body: bytes.pieces(size) };
+    longSize = undefined;
+    const isFolder = type === "5";
+    yield { name, isFile, isFolder, mode: modeOf(header), bytes: size, body: bytes.pieces(size) };
     await padding(size);
   }
 }

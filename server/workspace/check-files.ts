@@ -1,15 +1,17 @@
 /** Refuses a spec whose files cannot be put into the workspace, before its child has a slot. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
+import { type ChildSpec, MAX_FILES, tooManyFiles } from "../../openapi/schemas/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import { findExpression } from "../sandbox/patterns.ts";
-import { checkUrl } from "./fetch.ts";
-import type { FetchRules } from "./fetch-rules.ts";
-import { bytesOfAll, sortFiles } from "./pack.ts";
+import { checkUrl } from "./fetching/fetch.ts";
+import type { FetchRules } from "./fetching/fetch-rules.ts";
+import { bytesOfAll, remoteArchive, sortFiles } from "./pack.ts";
 
 /** The files that came beside a spec, and the bounds of the pool. */
 export interface FileBounds {
   readonly uploaded: readonly Part[];
+  /** Whether an archive came beside the spec. Default: none. */
+  readonly hasArchive?: boolean;
   /** Bytes of all files together. */
   readonly maxBytes: number;
   readonly rules: FetchRules;
@@ -21,12 +23,16 @@ export interface FileBounds {
  *   operator does not allow.
  */
 export function checkFiles(
-  { files = {}, artifacts = [] }: ChildSpec,
-  { uploaded, maxBytes, rules }: FileBounds,
+  spec: ChildSpec,
+  { uploaded, maxBytes, rules, hasArchive = false }: FileBounds,
 ): void {
+  const { files = {}, artifacts = [] } = spec;
+  if (hasArchive && spec.archive)
+    throw invalid("/archive", "expected it in the spec or as a part; got both");
   checkPaths([...Object.keys(files), ...uploaded.map(({ name }) => name)]);
   const { inline, remote } = sortFiles(files);
-  for (const file of remote) checkUrl(file, rules);
+  const archive = remoteArchive(spec);
+  for (const file of archive ? [...remote, archive] : remote) checkUrl(file, rules);
   const bytes = bytesOfAll([...uploaded, ...inline]);
   if (bytes > maxBytes)
     throw invalid(
@@ -41,8 +47,7 @@ export function checkFiles(
 }
 
 function checkPaths(paths: readonly string[]): void {
-  if (paths.length > MAX_FILES)
-    throw invalid("/files", `expected at most ${MAX_FILES} files; got ${paths.length}`);
+  if (paths.length > MAX_FILES) throw invalid("/files", tooManyFiles(paths.length));
   const twice = paths.find((path, index) => paths.indexOf(path) !== index);
   if (twice !== undefined)
     throw invalid(

@@ -4,14 +4,19 @@ import { type Pack, pack } from "tar-stream";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { Data } from "../../openapi/schemas/values.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
-import { type FetchOptions, fetchFile } from "./fetch.ts";
-import { Spool } from "./spool.ts";
+import { type FetchOptions, fetchFile } from "./fetching/fetch.ts";
+import { Spool, type Spooled } from "./spool.ts";
+import { type Archive, checkArchive, type Unpacked } from "./unpack.ts";
 
-const FILE_MODE = 0o644;
+const FILE_MODE = "644";
 
 type Files = NonNullable<ChildSpec["files"]>;
 
+type Work = Pick<ChildSpec, "files" | "archive">;
+
 export interface PackOptions extends FetchOptions {
+  /** The archive that came beside the spec. */
+  readonly archive?: Spooled | undefined;
   /** The files that came beside the spec. */
   readonly uploaded: readonly Part[];
   /** A folder private to the server, where fetched files wait until the sandbox has them. */
@@ -25,9 +30,10 @@ export function bytesOf(data: Data): Buffer {
 }
 
 /** A file of the spec itself. Its bytes are decoded when they are read. */
-export function fileOf(name: string, data: Data): Part {
+export function fileOf(name: string, data: Data, mode?: string): Part {
   return {
     name,
+    mode,
     bytes:
       typeof data === "object" && "base64" in data
         ? Buffer.byteLength(data.base64, "base64")
@@ -38,23 +44,39 @@ export function fileOf(name: string, data: Data): Part {
   };
 }
 
+interface NamedByUrl {
+  readonly path: string;
+  readonly url: string;
+  readonly mode?: string | undefined;
+}
+
 /** Separates the files that the spec holds itself from those that it names by a URL. */
 export function sortFiles(files: Files): {
   readonly inline: Part[];
-  readonly remote: { readonly path: string; readonly url: string }[];
+  readonly remote: NamedByUrl[];
 } {
   const inline: Part[] = [];
-  const remote: { path: string; url: string }[] = [];
+  const remote: NamedByUrl[] = [];
   for (const [path, data] of Object.entries(files)) {
-    if (typeof data === "object" && "url" in data) remote.push({ path, url: data.url });
-    else inline.push(fileOf(path, data));
+    if (typeof data !== "object") inline.push(fileOf(path, data));
+    else if ("url" in data) remote.push({ path, ...data });
+    else inline.push(fileOf(path, data, data.mode));
   }
   return { inline, remote };
 }
 
-/** Whether the spec names a file by a URL. */
-export function fetches({ files = {} }: Pick<ChildSpec, "files">): boolean {
-  return Object.values(files).some((data) => typeof data === "object" && "url" in data);
+/** The place of the archive in messages about URLs. */
+const ARCHIVE = "archive";
+
+/** The URL of the archive, with the path that stands for it in messages. */
+export function remoteArchive({ archive }: Work): NamedByUrl | undefined {
+  return archive && "url" in archive ? { path: ARCHIVE, url: archive.url } : undefined;
+}
+
+/** Whether the start waits for URLs, or for the check of an archive. */
+export function startsLate({ files = {}, archive }: Work, uploaded?: Spooled): boolean {
+  const isRemote = Object.values(files).some((data) => typeof data === "object" && "url" in data);
+  return isRemote || archive !== undefined || uploaded !== undefined;
 }
 
 /** The bytes of all parts together. */
@@ -63,29 +85,36 @@ export function bytesOfAll(parts: readonly Part[]): number {
 }
 
 /**
- * Fetches the files that the spec names by a URL, and packs all files. Undefined when there are
- * none.
+ * Fetches the files that the spec names by a URL, checks the archive, and packs all files.
+ * Undefined when there are none.
  *
  * @param options `maxBytes` bounds all files together.
- * @throws {PoolError} see {@link fetchFile}.
+ * @throws {PoolError} see {@link fetchFile} and {@link checkArchive}.
  */
 export async function packWorkspace(
-  files: Files,
+  work: Work,
   options: PackOptions,
 ): Promise<Readable | undefined> {
   const { uploaded, folder, maxBytes } = options;
-  const { inline, remote } = sortFiles(files);
+  const { inline, remote } = sortFiles(work.files ?? {});
   const parts = [...uploaded, ...inline];
-  if (parts.length + remote.length === 0) return undefined;
+  const hasArchive = (work.archive ?? options.archive) !== undefined;
+  if (parts.length + remote.length === 0 && !hasArchive) return undefined;
   const spool = new Spool(folder);
   try {
     let remainingBytes = maxBytes - bytesOfAll(parts);
     for (const file of remote) {
       const content = await fetchFile(file, spool, { ...options, maxBytes: remainingBytes });
       remainingBytes -= content.bytes;
-      parts.push({ name: file.path, ...content });
+      parts.push({ name: file.path, mode: file.mode, ...content });
     }
-    const tar = packFiles(parts);
+    const content =
+      options.archive ?? (await archiveOf(work, spool, { ...options, maxBytes: remainingBytes }));
+    const others = parts.map(({ name }) => name);
+    const { signal } = options;
+    const archive =
+      content && (await checkArchive(content, { maxBytes: remainingBytes, others, signal }));
+    const tar = packFiles(parts, archive);
     tar.once("close", () => void spool.close());
     return tar;
   } catch (error) {
@@ -94,12 +123,42 @@ export async function packWorkspace(
   }
 }
 
-/** A tar stream of the files. They are read one after the other, as fast as the stream is read. */
-export function packFiles(files: readonly Part[]): Readable {
-  return Readable.from(chunks(files), { objectMode: false });
+/** The archive that the spec has, or names by a URL. */
+async function archiveOf(
+  work: Work,
+  spool: Spool,
+  options: PackOptions,
+): Promise<Spooled | undefined> {
+  const remote = remoteArchive(work);
+  if (remote) return fetchFile(remote, spool, options);
+  const { archive } = work;
+  return archive && "base64" in archive ? spool.add(fileOf(ARCHIVE, archive).read()) : undefined;
 }
 
-async function* chunks(files: readonly Part[]): AsyncGenerator<Buffer, void, undefined> {
+/** A tar stream of the files. They are read one after the other, as fast as the stream is read. */
+export function packFiles(files: readonly Part[], archive?: Archive): Readable {
+  return Readable.from(chunks(packed(files, archive)), { objectMode: false });
+}
+
+/** A file or a folder on its way into the tar stream. */
+type Packed = Omit<Unpacked, "isFile">;
+
+async function* packed(
+  files: readonly Part[],
+  archive: Archive | undefined,
+): AsyncGenerator<Packed, void, undefined> {
+  if (archive) yield* archive.entries();
+  for (const { name, bytes, mode = FILE_MODE, read } of files)
+    yield {
+      path: name,
+      bytes,
+      isFolder: false,
+      mode: Number.parseInt(mode, 8),
+      body: read() as AsyncIterable<Buffer>,
+    };
+}
+
+async function* chunks(files: AsyncIterable<Packed>): AsyncGenerator<Buffer, void, undefined> {
   const tar = pack();
   // A failure, or a reader that leaves, destroys the stream, which ends the loop below.
   void addAll(files, tar).catch((error: Error) => tar.destroy(error));
@@ -110,10 +169,11 @@ async function* chunks(files: readonly Part[]): AsyncGenerator<Buffer, void, und
   }
 }
 
-async function addAll(files: readonly Part[], tar: Pack): Promise<void> {
-  for (const { name, bytes, read } of files) {
+async function addAll(files: AsyncIterable<Packed>, tar: Pack): Promise<void> {
+  for await (const { path: name, bytes, isFolder, mode, body } of files) {
     await new Promise<void>((resolve, reject) => {
-      const entry = tar.entry({ name, size: bytes, mode: FILE_MODE }, (error) =>
+      const type = isFolder ? "directory" : "file";
+      const entry = tar.entry({ name, size: bytes, mode, type }, (error) =>
         error ? reject(error) : resolve(),
       );
       // The callback above gets the error too; without a listener it would end the server.
@@ -121,7 +181,7 @@ async function addAll(files: readonly Part[], tar: Pack): Promise<void> {
       let writeMore = () => {};
       entry.on("drain", () => writeMore()).on("close", () => writeMore());
       const write = async () => {
-        for await (const piece of read()) {
+        for await (const piece of body) {
           const room = new Promise<void>((more) => {
             writeMore = more;
           });

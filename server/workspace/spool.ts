@@ -7,7 +7,10 @@ import type { Part } from "../../sdk/typescript/http/multipart.ts";
 export const READ_BYTES = 65_536;
 
 /** Bytes in the spool, as long as it is open. */
-export type Spooled = Omit<Part, "name">;
+export interface Spooled extends Omit<Part, "name"> {
+  /** The bytes from one place to another. */
+  slice(start: number, end: number): AsyncIterable<Buffer>;
+}
 
 /**
  * A file without a name, made when the first bytes come. The system removes it however the process
@@ -32,7 +35,11 @@ export class Spool {
       this.#end += piece.length;
     }
     const end = this.#end;
-    return { bytes: end - start, read: () => this.#read(start, end) };
+    return {
+      bytes: end - start,
+      read: () => this.#read(start, end),
+      slice: (from, to) => this.#read(start + from, Math.min(start + to, end)),
+    };
   }
 
   /** Removes the bytes. Idempotent. */

@@ -4,9 +4,14 @@
  */
 
 import { PoolError } from "../../openapi/errors.ts";
-import { type Part, STDIN_PART } from "../../sdk/typescript/http/multipart.ts";
+import {
+  ARCHIVE_PART,
+  isFilePart,
+  type Part,
+  STDIN_PART,
+} from "../../sdk/typescript/http/multipart.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
-import type { Spool } from "./spool.ts";
+import type { Spool, Spooled } from "./spool.ts";
 
 export class Uploads {
   /** The memory that the request holds. The child is a holder too, to its end. */
@@ -14,7 +19,7 @@ export class Uploads {
   readonly #spool: Spool;
   /** The bytes on disk. */
   readonly #stored: Holding;
-  readonly #parts = new Map<string, Part>();
+  readonly #parts = new Map<string, Part & Spooled>();
   #holders = 0;
 
   /** @param stored the account of the bytes on disk. The parts release it. */
@@ -34,23 +39,29 @@ export class Uploads {
     return this.#parts.get(STDIN_PART);
   }
 
+  /** The archive with files for the workspace, where one came. */
+  get archive(): Spooled | undefined {
+    return this.#parts.get(ARCHIVE_PART);
+  }
+
   /** The files for the workspace. */
   get files(): readonly Part[] {
-    return this.parts.filter((part) => part !== this.stdin);
+    return this.parts.filter(({ name }) => isFilePart(name));
   }
 
   /**
    * Keeps a part. The caller is a holder, and keeps one part at a time.
    *
+   * @param mode the permissions of a file, as octal digits.
    * @throws {PoolError} see {@link Holding.grow}; `overloaded` when the disk is full.
    */
-  async keep(name: string, body: AsyncIterable<Buffer>): Promise<void> {
+  async keep(name: string, body: AsyncIterable<Buffer>, mode?: string): Promise<void> {
     const spooled = await this.#spool.add(this.#counted(body)).catch((cause) => {
       if (cause.code !== "ENOSPC" && cause.code !== "EDQUOT") throw cause;
       const detail = "expected room for the upload; the member's disk is full";
       throw PoolError.of("overloaded", detail, { admitted: false, cause });
     });
-    this.#parts.set(name, { name, ...spooled });
+    this.#parts.set(name, { name, mode, ...spooled });
   }
 
   async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {

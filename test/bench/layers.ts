@@ -13,7 +13,7 @@ import {
   readlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
@@ -61,17 +61,18 @@ async function run(argv: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}`);
 }
 
+const HOST = { root: readRoot(), group: [], level: "full", cpus: availableParallelism() } as const;
+
 /**
  * The layers; each includes the ones before it. The first is bare bubblewrap with the member's own
  * arguments.
  */
 function layers(program: Program, etc: Etc): [string, () => Promise<unknown>][] {
-  const parts = { root: readRoot(), etc };
-  const all = bubblewrapArguments(program, confinement, parts).slice(0, -2);
+  const all = bubblewrapArguments(program, confinement, { ...HOST, etc }).slice(0, -2);
   const bare = all.slice(0, all.indexOf("--seccomp"));
   const inside = insideArguments(program.argv, limits);
-  const root = process.getuid?.() === 0;
-  const chain = chainArguments([], undefined, limits);
+  const uid = process.getuid?.() === 0 ? UID : undefined;
+  const chain = chainArguments({ joinFiles: [], uid: undefined }, limits);
   const prlimit = chain.slice(chain.indexOf("prlimit"));
   return [
     ["namespaces (bare bubblewrap)", () => run(["bwrap", ...bare, "--", ...program.argv])],
@@ -81,20 +82,14 @@ function layers(program: Program, etc: Etc): [string, () => Promise<unknown>][] 
     [
       "+ no new privileges, uid drop",
       () =>
-        run([
-          ...chainArguments([], root ? UID : undefined, limits),
-          "bwrap",
-          ...all,
-          "--",
-          ...inside,
-        ]),
+        run([...chainArguments({ joinFiles: [], uid }, limits), "bwrap", ...all, "--", ...inside]),
     ],
     [
       "+ control group",
       async () => {
         const group = groups.create(limits);
         await run([
-          ...chainArguments(group.joinFiles, root ? UID : undefined, limits),
+          ...chainArguments({ joinFiles: group.joinFiles, uid }, limits),
           "bwrap",
           ...all,
           "--",

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
@@ -26,7 +26,13 @@ const folder = mkdtempSync(join(tmpdir(), "dpool-bench-"));
 process.once("exit", () => rmSync(folder, { recursive: true }));
 const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
 const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
-const parts = { root: readRoot(), etc: await new EtcFolders(folder).of(confinement.grants) };
+const parts = {
+  root: readRoot(),
+  etc: await new EtcFolders(folder).of(confinement.grants),
+  group: [],
+  level: "full",
+  cpus: availableParallelism(),
+} as const;
 const TRUE = bubblewrapArguments(plain, confinement, parts);
 const WITH_NODE = bubblewrapArguments(
   { ...plain, readOnly: [{ from: process.execPath, to: NODE }] },

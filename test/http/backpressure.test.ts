@@ -12,7 +12,7 @@ import type { Runtime } from "../../server/runtimes/runtime.ts";
 import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
-import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import { fetchRulesOf } from "../../server/workspace/fetching/fetch-rules.ts";
 import {
   collect,
   getJson,

@@ -31,7 +31,13 @@ const argumentsOf = (options: Partial<PoolOptions> = {}, program = PROGRAM) =>
   bubblewrapArguments(
     program,
     confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, ...options })),
-    { root: ROOT, etc: options.root === undefined ? ETC : undefined },
+    {
+      root: ROOT,
+      etc: options.root === undefined ? ETC : undefined,
+      group: [],
+      level: "full",
+      cpus: 8,
+    },
   );
 
 /** Splits arguments into texts of an option and its values. An option begins with two dashes. */
@@ -166,13 +172,12 @@ describe("bubblewrap's arguments", () => {
   });
 });
 
+const NO_GROUP = { joinFiles: [], uid: undefined };
+
 describe("the chain around bubblewrap", () => {
   test("as root: the group, another user, no rights, limits", () => {
-    const chain = chainArguments(
-      ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"],
-      1_900_000_001,
-      DEFAULT_LIMITS,
-    );
+    const joinFiles = ["/g/memory/cgroup.procs", "/g/pids/cgroup.procs"];
+    const chain = chainArguments({ joinFiles, uid: 1_900_000_001 }, DEFAULT_LIMITS);
     expect(chain.slice(0, 2)).toEqual(["sh", "-c"]);
     expect(chain.slice(3, 7)).toEqual([
       "sh",
@@ -199,7 +204,7 @@ describe("the chain around bubblewrap", () => {
   });
 
   test("as another user: no new rights; without a group: limits on each process", () => {
-    const chain = chainArguments([], undefined, { ...DEFAULT_LIMITS, cpuMs: 1_500 });
+    const chain = chainArguments(NO_GROUP, { ...DEFAULT_LIMITS, cpuMs: 1_500 });
     expect(chain.slice(0, 3)).toEqual(["setpriv", "--no-new-privs", "--"]);
     expect(chain).toContain(`--data=${DEFAULT_LIMITS.memoryBytes}`);
     expect(chain).toContain("--cpu=2");

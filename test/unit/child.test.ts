@@ -7,7 +7,7 @@ import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Child } from "../../server/supervisor/child.ts";
 import { RING_BYTES } from "../../server/supervisor/output/event-log.ts";
-import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import { fetchRulesOf } from "../../server/workspace/fetching/fetch-rules.ts";
 import { collect, until, within } from "../helpers/member.ts";
 import { confinement } from "../helpers/sandbox.ts";
 

@@ -192,8 +192,8 @@ describe("mistakes in the file", () => {
       /^f\.yaml:4: pools\.a\.readOnly\.1: expected HOSTPATH or HOSTPATH:PATH, .*, not .*; got "x"$/,
     ],
     [
-      "pools:\n  a:\n    maxChildren: 1\n    env:\n      9X: y",
-      'f.yaml:5: pools.a.env.9X: expected a variable name; got "9X"',
+      "pools:\n  a:\n    maxChildren: 1\n    env:\n      a=b: y",
+      'f.yaml:5: pools.a.env.a=b: expected a variable name, without = and NUL characters; got "a=b"',
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    env:\n      X: 3",

@@ -10,11 +10,14 @@ import { type ChildLimits, DEFAULT_LIMITS, tightened } from "../../server/sandbo
 const KEYS = Object.keys(DEFAULT_LIMITS) as (keyof ChildLimits)[];
 const amount = () =>
   fc.oneof(fc.integer({ min: 0, max: 100 }), fc.double({ min: 0, max: 1e15, noNaN: true }));
-const pools = fc.record(
-  Object.fromEntries(
+const pools = fc.record({
+  ...Object.fromEntries(
     KEYS.map((key) => [key, fc.oneof(amount(), fc.constant(Number.POSITIVE_INFINITY))]),
   ),
-) as fc.Arbitrary<ChildLimits>;
+  // Memory is always limited.
+  memoryBytes: fc.integer({ min: 1, max: 100 }),
+  shmBytes: amount(),
+}) as fc.Arbitrary<ChildLimits>;
 const asked = fc.record(
   Object.fromEntries(KEYS.map((key) => [key, fc.option(amount(), { nil: undefined })])),
   { requiredKeys: [] },
@@ -40,7 +43,7 @@ describe("tightened", () => {
         }
         expect(given === undefined).toBe(more.length > 0);
         for (const key of given ? KEYS : []) {
-          expect(given?.[key]).toBe(limits[key] ?? pool[key]);
+          if (key !== "shmBytes") expect(given?.[key]).toBe(limits[key] ?? pool[key]);
           expect(given?.[key]).toBeLessThanOrEqual(pool[key]);
         }
       }),
@@ -63,6 +66,12 @@ describe("tightened", () => {
     );
   });
 
+  test("a tighter limit on memory keeps the share of shared memory", () => {
+    const pool = { ...DEFAULT_LIMITS, memoryBytes: 1_000, shmBytes: 500 };
+    expect(tightened(pool, { memoryBytes: 100 }).shmBytes).toBe(50);
+    expect(tightened(pool, { memoryBytes: 100, shmBytes: 80 }).shmBytes).toBe(80);
+  });
+
   test("without limits in the spec, the pool's own hold", () => {
     expect(tightened(DEFAULT_LIMITS)).toEqual(DEFAULT_LIMITS);
     expect(tightened(DEFAULT_LIMITS, {})).toEqual(DEFAULT_LIMITS);
@@ -78,11 +87,20 @@ describe("a pool's options", () => {
     expect(grants).toEqual({
       readOnly: [],
       env: {},
+      limitVariables: true,
       network: "none",
       devices: [],
       commands: undefined,
       root: undefined,
     });
+  });
+
+  test("shared memory is half of the memory, unless the pool says more", () => {
+    const shm = (limits: object) =>
+      confinementOf(PoolOptionsSchema.parse({ maxChildren: 1, limits })).limits.shmBytes;
+    expect(shm({})).toBe(DEFAULT_LIMITS.memoryBytes / 2);
+    expect(shm({ memoryBytes: 64 * 1024 * 1024 })).toBe(32 * 1024 * 1024);
+    expect(shm({ memoryBytes: 64 * 1024 * 1024, shmBytes: 1024 * 1024 })).toBe(1024 * 1024);
   });
 
   test.each([

@@ -14,13 +14,13 @@ import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import { type FetchOptions, fetchFile } from "../../server/workspace/fetch.ts";
+import { type FetchOptions, fetchFile } from "../../server/workspace/fetching/fetch.ts";
 import {
   allowsAddress,
   allowsUrl,
   type FetchRules,
   fetchRulesOf,
-} from "../../server/workspace/fetch-rules.ts";
+} from "../../server/workspace/fetching/fetch-rules.ts";
 import { Spool } from "../../server/workspace/spool.ts";
 import { within } from "../helpers/member.ts";
 

@@ -8,7 +8,7 @@ import { startProblem } from "../../server/sandbox/process.ts";
 import type { Exit, SandboxedProcess } from "../../server/sandbox/sandbox.ts";
 import { Notifier } from "../../server/supervisor/notify/notifier.ts";
 import { Supervisor } from "../../server/supervisor/supervisor.ts";
-import { fetchRulesOf } from "../../server/workspace/fetch-rules.ts";
+import { fetchRulesOf } from "../../server/workspace/fetching/fetch-rules.ts";
 import { confinement } from "../helpers/sandbox.ts";
 
 const SPEC: ChildSpec = { command: ["x"], outputEncoding: "text", waitMs: 0, link: false };

@@ -7,6 +7,8 @@ export interface Part {
   /** The path of a file in the workspace, or the name of another part. */
   readonly name: string;
   readonly bytes: number;
+  /** The permissions of a file as octal digits. Default: `644`. */
+  readonly mode?: string | undefined;
   /** The contents, where they are in memory or the platform keeps them. Fetch sends only such. */
   readonly blob?: Blob;
   /** Reads the bytes; each call starts at the first one. */
@@ -16,8 +18,17 @@ export interface Part {
 /** The names of the parts that are not files. */
 export const SPEC_PART = "spec";
 export const STDIN_PART = "stdin";
+export const ARCHIVE_PART = "archive";
+
+/** Whether a part of this name is a file of the workspace. */
+export function isFilePart(name: string): boolean {
+  return name !== SPEC_PART && name !== STDIN_PART && name !== ARCHIVE_PART;
+}
 
 const utf8 = new TextEncoder();
+
+const typeOf = ({ mode }: Part) =>
+  mode === undefined ? "application/octet-stream" : `application/octet-stream;mode=${mode}`;
 
 /** The body of an admission request: the spec as JSON, then the other parts byte for byte. */
 export class Multipart {
@@ -38,7 +49,7 @@ export class Multipart {
       ...jsonPieces(spec).map(bytesOf),
       utf8.encode("\r\n"),
       ...parts.flatMap((part) => [
-        head(part.name, '; filename="file"\r\ncontent-type: application/octet-stream'),
+        head(part.name, `; filename="file"\r\ncontent-type: ${typeOf(part)}`),
         part,
         utf8.encode("\r\n"),
       ]),

@@ -53,7 +53,9 @@ function defaultLimits(): ReadonlyMap<unknown, object> {
   return new Map(
     Object.entries(LimitsSchema.shape).map(([name, schema]) => {
       const limit = DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS];
-      return [schema, Number.isFinite(limit) ? { default: limit } : {}];
+      // The default of shared memory depends on another limit.
+      const isConstant = name !== "shmBytes" && Number.isFinite(limit);
+      return [schema, isConstant ? { default: limit } : {}];
     }),
   );
 }

@@ -16,7 +16,7 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
   else if (values.args) throw new UsageError("--args: expected --task beside it");
   if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
-  const { env, label, file, artifact, stdin } = values;
+  const { env, label, file, files, artifact, stdin } = values;
   // A person at a terminal expects Ctrl-C to end what it started.
   const isAtTerminal = command === "call" && process.stderr.isTTY;
   const link = values.link ?? base.link ?? isAtTerminal;
@@ -25,6 +25,7 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     ...(env && { env: { ...base.env, ...pairs("--env", env) } }),
     ...(label && { labels: { ...base.labels, ...pairs("--label", label) } }),
     ...(file && { files: { ...base.files, ...(await filesOf(file)) } }),
+    ...(files !== undefined && { archive: await localFile("--files", files) }),
     ...(artifact && { artifacts: [...(base.artifacts ?? []), ...artifact] }),
     ...(stdin !== undefined && { stdin: await stdinOf(stdin, command === "call") }),
     ...(values.waitMs !== undefined && { waitMs: values.waitMs }),

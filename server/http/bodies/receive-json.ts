@@ -2,7 +2,7 @@
 import type { Next } from "hono";
 import { isJson } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
-import { SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { isFilePart } from "../../../sdk/typescript/http/multipart.ts";
 import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { bodyOf, type NodeContext } from "../request.ts";
 import { closeBehind, onOver } from "../response.ts";
@@ -28,8 +28,8 @@ export function isLargeInSpec(path: readonly string[], first: number): boolean {
   if (first !== QUOTE) return false;
   if (key === "function") return path.length === 2 && second === "source";
   if (key === "stdin") return path.length === 1 || (path.length === 2 && isData(second));
-  // Parts of these names are no files.
-  if (key !== "files" || second === SPEC_PART || second === STDIN_PART) return false;
+  if (key === "archive") return path.length === 2 && second === "base64";
+  if (key !== "files" || !isFilePart(second ?? "")) return false;
   return path.length === 2 || (path.length === 3 && isData(third));
 }
 

@@ -145,6 +145,12 @@ export interface PoolOptions {
   /** Variables of every child; a caller's own variable does not replace one. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /**
+   * Tell runtimes the limits by GOMAXPROCS, GOMEMLIMIT, NODE_OPTIONS and OMP_NUM_THREADS, and
+   * without a control group by JAVA_TOOL_OPTIONS; `env` and a caller's variables replace each.
+   * Default true.
+   */
+  readonly limitVariables?: boolean | undefined;
+  /**
    * `host` is the machine's own network, its loopback included. `{allow:
    * ["files.example:443"]}` is the member's proxy to these names and ports. Default "none".
    */
@@ -217,6 +223,12 @@ export interface PoolLimits {
   readonly cpuMs?: number | undefined;
   /** Bytes of the workspace, and of its largest file. Default 536870912. */
   readonly workspaceBytes?: number | undefined;
+  /**
+   * Bytes of shared memory in `/dev/shm`, which count as the child's memory. Writing more
+   * fails with ENOSPC, and ends a program that has mapped it with SIGBUS. Default: half of
+   * `memoryBytes`.
+   */
+  readonly shmBytes?: number | undefined;
   /** Open file descriptors of each process. Default 1024. */
   readonly openFiles?: number | undefined;
   /**

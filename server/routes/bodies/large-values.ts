@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { PoolError } from "../../../openapi/errors.ts";
 import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
-import { STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { ARCHIVE_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
 import { rawList } from "../../../sdk/typescript/http/raw-json.ts";
 import { decodeBase64, decodeText } from "../../http/bodies/decode-string.ts";
 import type { LargeValue, ParsedJson } from "../../http/bodies/large-json.ts";
@@ -14,13 +14,19 @@ import type { Uploads } from "../../workspace/uploads.ts";
 /** 4 MiB: the server parses a source, and writes it as JSON again, each in one turn of its loop. */
 const MAX_SOURCE_BYTES = 4 * 1024 * 1024;
 
-type Data = ChildSpec["stdin"] | NonNullable<ChildSpec["files"]>[string];
+type File = NonNullable<ChildSpec["files"]>[string];
+type Data = ChildSpec["archive"] | ChildSpec["stdin"] | File;
 
-export type SpecWithLargeValues = Pick<ChildSpec, "stdin" | "files" | "function" | "task">;
+export type SpecWithLargeValues = Pick<
+  ChildSpec,
+  "archive" | "stdin" | "files" | "function" | "task"
+>;
 
 /** The large text of a file or an input. */
 interface LargeData extends LargeValue {
   readonly isBase64: boolean;
+  /** The permissions of a file. */
+  readonly mode: string | undefined;
 }
 
 /**
@@ -54,6 +60,11 @@ export async function placeLargeValues(
     await keep(STDIN_PART, stdin, uploads);
     delete spec.stdin;
   }
+  const archive = spec.archive && largeData(spec.archive, large);
+  if (archive) {
+    await keep(ARCHIVE_PART, archive, uploads);
+    delete spec.archive;
+  }
   for (const [path, data] of Object.entries(spec.files ?? {})) {
     const file = largeData(data, large);
     if (!file) continue;
@@ -73,12 +84,14 @@ function largeData(data: Data, large: ParsedJson["large"]): LargeData | undefine
           ? data.base64
           : undefined;
   const value = large.get(text ?? "");
-  return value && { ...value, isBase64 };
+  const mode = typeof data === "object" && "mode" in data ? data.mode : undefined;
+  return value && { ...value, isBase64, mode };
 }
 
-async function keep(name: string, { path, bytes, isBase64 }: LargeData, uploads: Uploads) {
+async function keep(name: string, data: LargeData, uploads: Uploads) {
+  const { path, bytes, isBase64, mode } = data;
   try {
-    await uploads.keep(name, isBase64 ? decodeBase64(bytes) : decodeText(bytes));
+    await uploads.keep(name, isBase64 ? decodeBase64(bytes) : decodeText(bytes), mode);
   } catch (error) {
     if (!(error instanceof PoolError) || error.code !== "invalid_request") throw error;
     const pointer = path.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`);

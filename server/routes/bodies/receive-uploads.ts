@@ -3,9 +3,9 @@ import type { Readable } from "node:stream";
 import type { MiddlewareHandler, Next } from "hono";
 import { bodyKind, type Upload } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES } from "../../../openapi/schemas/spec.ts";
-import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
-import { SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
+import { type ChildSpec, MAX_FILES, tooManyFiles } from "../../../openapi/schemas/spec.ts";
+import { FileModeSchema, isWorkspacePath } from "../../../openapi/schemas/values.ts";
+import { isFilePart, SPEC_PART, STDIN_PART } from "../../../sdk/typescript/http/multipart.ts";
 import { turns } from "../../../sdk/typescript/time/turns.ts";
 import type { HeldBytes, Holding } from "../../http/bodies/held-bytes.ts";
 import { LargeJson, type ParsedJson } from "../../http/bodies/large-json.ts";
@@ -183,17 +183,22 @@ export class UploadReceiver {
   async #readParts(parts: AsyncIterable<FormPart>, uploads: Uploads): Promise<LargeJson> {
     const names = new Set<string>();
     let spec: LargeJson | undefined;
-    for await (const { name, body } of parts) {
+    let files = 0;
+    for await (const { name, mode, body } of parts) {
       const shown = JSON.stringify(name.slice(0, 255));
-      const isFile = name !== SPEC_PART && name !== STDIN_PART;
+      const isFile = isFilePart(name);
       if (isFile && !isWorkspacePath(name))
-        throw refusal(`a part's name is spec, stdin, or a path in the workspace; got ${shown}`);
+        throw refusal(
+          `a part's name is spec, stdin, archive, or a path in the workspace; got ${shown}`,
+        );
+      if (isFile && !FileModeSchema.safeParse(mode).success)
+        throw refusal(`mode=755 or other octal digits in the type of part ${shown}`);
       if (names.has(name)) throw refusal(`a part of each name; got ${shown} twice`);
       names.add(name);
-      // The spec and the input are no files.
-      if (names.size > MAX_FILES + 2) throw refusal(`at most ${MAX_FILES} files`);
+      if (isFile && ++files > MAX_FILES)
+        throw PoolError.of("invalid_request", tooManyFiles("more"));
       if (name === SPEC_PART) spec = await this.#readSpec(body, uploads);
-      else await uploads.keep(name, body);
+      else await uploads.keep(name, body, isFile ? mode : undefined);
     }
     if (spec === undefined) throw refusal("a part `spec`, the child spec as JSON; got none");
     return spec;

@@ -7,8 +7,12 @@ import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { TerminalEvent } from "../../../openapi/events.ts";
 import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
 import { jsonText } from "../../../sdk/typescript/http/raw-json.ts";
-import { checkedLookup, checkHost, type LookupOptions } from "../../workspace/checked-lookup.ts";
-import { allowsUrl, type FetchRules } from "../../workspace/fetch-rules.ts";
+import {
+  checkedLookup,
+  checkHost,
+  type LookupOptions,
+} from "../../workspace/fetching/checked-lookup.ts";
+import { allowsUrl, type FetchRules } from "../../workspace/fetching/fetch-rules.ts";
 import type { EventLog } from "../output/event-log.ts";
 import { signedHeaders } from "./signature.ts";
 

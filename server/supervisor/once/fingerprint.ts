@@ -31,8 +31,8 @@ export async function fingerprintOf(
     await turn();
   };
   for (const piece of piecesOf([salt, lifetime, asked(spec)])) await add(piece);
-  for (const { name, bytes, read } of uploads?.parts ?? []) {
-    for (const piece of piecesOf([name, bytes])) await add(piece);
+  for (const { name, bytes, mode, read } of uploads?.parts ?? []) {
+    for (const piece of piecesOf([name, bytes, mode])) await add(piece);
     for await (const chunk of read()) await add(chunk);
   }
   return hash.digest("hex");

@@ -5,7 +5,7 @@
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { isIP, type TcpSocketConnectOpts } from "node:net";
-import type { ErrorCode } from "../../openapi/errors.ts";
+import type { ErrorCode } from "../../../openapi/errors.ts";
 import { allowsAddress, type FetchRules } from "./fetch-rules.ts";
 
 export interface LookupOptions {

@@ -4,7 +4,7 @@
  */
 import { type BlockList, isIP } from "node:net";
 import { z } from "zod";
-import { addressList, isAllowedAddress } from "../sandbox/egress/addresses.ts";
+import { addressList, isAllowedAddress } from "../../sandbox/egress/addresses.ts";
 
 export interface UrlRule {
   /** As the operator wrote it. */

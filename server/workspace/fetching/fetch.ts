@@ -5,10 +5,10 @@
 import { once } from "node:events";
 import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { request as secureRequest } from "node:https";
-import { type ErrorCode, messageOf, PoolError } from "../../openapi/errors.ts";
+import { type ErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
+import type { Spool, Spooled } from "../spool.ts";
 import { checkedLookup, checkHost, type LookupOptions } from "./checked-lookup.ts";
 import { allowsUrl, type FetchRules } from "./fetch-rules.ts";
-import type { Spool, Spooled } from "./spool.ts";
 
 /** A file that a caller names by its URL. */
 export interface RemoteFile {

@@ -33,6 +33,7 @@ export const ROUTES = [
   children.childEvents,
   children.writeStdin,
   children.signalChild,
+  children.resizeTty,
   children.getChildFile,
   thisMember.drain,
   thisMember.livez,

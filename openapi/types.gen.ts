@@ -169,6 +169,7 @@ export interface components {
         CommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
@@ -212,6 +213,19 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+        };
+        /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
+        TerminalSize: {
+            /**
+             * Format: int64
+             * @description The number of rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The number of columns.
+             */
+            columns: number;
         };
         /** @description Calls a function. */
         FunctionSpec: {
@@ -267,6 +281,7 @@ export interface components {
         MemberCommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
@@ -574,7 +589,7 @@ export interface components {
             endedAt: string | null;
             /**
              * Format: int32
-             * @description The exit code of a command that has ended; 128 + n when signal n ended it. Null otherwise.
+             * @description The exit code of a child that has ended; 128 + n when signal n ended it. Null while it runs, and for a function that returned or threw.
              */
             exitCode: number | null;
             /** @description The code of the problem of a child that failed; null otherwise. */
@@ -781,7 +796,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage?: components["schemas"]["Usage"] | undefined;
@@ -821,7 +836,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage: components["schemas"]["Usage"];
@@ -844,7 +859,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage?: components["schemas"]["Usage"] | undefined;
@@ -963,7 +978,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage: components["schemas"]["Usage"];
@@ -1021,6 +1036,7 @@ export type TaskWork = components['schemas']['TaskWork'];
 export type ChildKind = components['schemas']['ChildKind'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type CommandSpec = components['schemas']['CommandSpec'];
+export type TerminalSize = components['schemas']['TerminalSize'];
 export type FunctionSpec = components['schemas']['FunctionSpec'];
 export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];

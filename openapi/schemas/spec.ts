@@ -22,6 +22,27 @@ export const MAX_FILES = 1_000;
 
 const MAX_ARTIFACT_PATTERNS = 100;
 
+/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
+const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
+
+export const TerminalSizeSchema = z
+  .strictObject({ rows: size("rows"), columns: size("columns") })
+  .openapi("TerminalSize", {
+    description: "The size of a terminal's window, in characters.",
+    example: { rows: 24, columns: 80 },
+  });
+
+export type TerminalSize = z.output<typeof TerminalSizeSchema>;
+
+const commandFields = {
+  tty: TerminalSizeSchema.optional().describe(
+    "Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` " +
+      "has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes " +
+      "Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no " +
+      "terminal.",
+  ),
+};
+
 /** The fields that the variants of a spec share. */
 export const commonFields = {
   env: EnvironmentSchema.optional(),
@@ -99,6 +120,7 @@ const specFields = {
   command: CommandSchema.optional(),
   function: FunctionWorkSchema.optional().describe(FUNCTION_DOCS),
   task: TaskWorkSchema.optional().describe(TASK_DOCS),
+  ...commandFields,
   ...commonFields,
 };
 
@@ -113,6 +135,7 @@ export type ChildKind = (typeof KINDS)[number];
 
 type SpecToCheck = Partial<Record<ChildKind, unknown>> & {
   readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly tty?: TerminalSize | undefined;
 };
 
 function checkKind(spec: SpecToCheck, context: z.RefinementCtx): void {
@@ -124,6 +147,12 @@ function checkKind(spec: SpecToCheck, context: z.RefinementCtx): void {
       message: `expected exactly one of ${KINDS.join(", ")}; got ${got}`,
     });
   }
+  if (spec.tty !== undefined && kinds[0] !== undefined && spec.command === undefined)
+    context.addIssue({
+      code: "custom",
+      path: ["tty"],
+      message: `expected a command, which alone can have a terminal; got a ${kinds[0]}`,
+    });
   const command = Array.isArray(spec.command) ? (spec.command as string[]) : [];
   for (const issue of commandIssues(command, spec.env ?? {}))
     context.addIssue({ code: "custom", ...issue });
@@ -144,7 +173,7 @@ const variantDocs = (prefix: "" | "Member") => ({
 });
 
 export const CommandSpecSchema = z
-  .strictObject({ command: CommandSchema, ...commonFields })
+  .strictObject({ command: CommandSchema, ...commandFields, ...commonFields })
   .openapi("CommandSpec", { description: "Runs a program.", example: EXAMPLES.command });
 
 export const FunctionSpecSchema = z
@@ -185,7 +214,7 @@ const memberFields = {
 };
 
 export const MemberCommandSpecSchema = z
-  .strictObject({ command: CommandSchema, ...commonFields, ...memberFields })
+  .strictObject({ command: CommandSchema, ...commandFields, ...commonFields, ...memberFields })
   .openapi("MemberCommandSpec", {
     description: "Runs a program on one member.",
     example: { pool: "pipeline", ...EXAMPLES.command },

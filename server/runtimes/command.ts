@@ -11,6 +11,7 @@ export const commandRuntime: Runtime = {
       channel: false,
       progress: true,
       stdin: spec.stdin !== undefined,
+      terminal: spec.tty,
       files,
       artifacts,
     };

@@ -24,6 +24,7 @@ import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
 import { SocketWatch } from "./socket-watch.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
+import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
 
 export class Bubblewrap implements Sandbox {
@@ -147,8 +148,9 @@ export class Bubblewrap implements Sandbox {
   /** bubblewrap around the program, without the chain before it. */
   #container(program: Program, confinement: Confinement): Container {
     const { limits, grants } = confinement;
-    const { files, artifacts = [] } = program;
-    const argv = packed(program.argv, { files: files !== undefined, artifacts });
+    const { files, artifacts = [], terminal } = program;
+    const command = terminal ? inTerminal(program.argv, terminal) : program.argv;
+    const argv = packed(command, { files: files !== undefined, artifacts });
     const flags = bubblewrapArguments(program, confinement, this.#root(grants.root));
     return {
       argv: ["bwrap", "--args", String(ARGUMENTS_FD), "--", ...insideArguments(argv, limits)],
@@ -161,7 +163,8 @@ export class Bubblewrap implements Sandbox {
         [FILTER_FD, this.#filter],
       ]),
       status: true,
-      depth: artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0,
+      depth:
+        (artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0) + (terminal ? DEPTH_WITH_TERMINAL : 0),
       cpuMs: limits.cpuMs,
     };
   }

@@ -1,6 +1,6 @@
 /**
  * The one table of the file descriptors that a child may have beside stdin, stdout and stderr.
- * The parent opens 3 to 8, 10 and 11; the shell that packs artifacts opens 9. A program sees
+ * The parent opens 3 to 8 and 10 to 12; the shell that packs artifacts opens 9. A program sees
  * only 3.
  */
 
@@ -25,3 +25,5 @@ export const STATUS_FD = 10;
 export const SAVED_STDERR_FD = 9;
 /** Socket from which bubblewrap takes a byte once the sandbox is complete. */
 export const BEGIN_FD = 11;
+/** Socket from which the program around a terminal reads sizes. The command does not get it. */
+export const TERMINAL_FD = 12;

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { PoolError } from "../../openapi/errors.ts";
+import type { TerminalSize } from "../../openapi/schemas/spec.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant } from "./descendants.ts";
@@ -18,6 +19,7 @@ import {
   SAVED_STDERR_FD,
   STATUS_FD,
   STDERR_FD,
+  TERMINAL_FD,
 } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { type Stdio, withoutInherited } from "./inherited-descriptors.ts";
@@ -75,6 +77,7 @@ export async function launchProcess(
     stdio[SAVED_STDERR_FD] = "ignore";
     stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
     stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
+    stdio[TERMINAL_FD] = program.terminal ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -103,6 +106,7 @@ export async function launchProcess(
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
+      ...(program.terminal && { resize: resizer(streams[TERMINAL_FD] as Writable) }),
       ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
     };
   } catch (error) {
@@ -122,6 +126,20 @@ function tookByte(socket: Duplex): Promise<boolean> {
     socket.once("end", () => resolve(true)).once("close", () => resolve(false));
     socket.resume();
   });
+}
+
+/** Writes sizes of a terminal. Of those that come while one is on its way, the last one counts. */
+function resizer(socket: Writable): (size: TerminalSize) => void {
+  let next: TerminalSize | undefined;
+  const send = () => {
+    if (!next || !socket.writable) return;
+    socket.write(`${next.rows} ${next.columns}\n`, send);
+    next = undefined;
+  };
+  return (size) => {
+    next = size;
+    if (socket.writableLength === 0) send();
+  };
 }
 
 /** The problem of a child that could not be started. Nothing was run. */

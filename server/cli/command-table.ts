@@ -26,7 +26,7 @@ export const COMMANDS = {
   },
   attach: {
     usage: "attach ID [options]",
-    summary: "Be the terminal of a child that was placed with -t; Ctrl-] three times leaves it.",
+    summary: "Be the terminal of a child that was placed with -t; Ctrl-^ three times leaves it.",
   },
   stop: {
     usage: "stop ID [options]",

@@ -184,7 +184,7 @@ export const CLI_OPTIONS = {
     short: "t",
     doc:
       "Give the command a terminal like this one. `call` passes each key on, and stops the child " +
-      "when it goes; `attach` is for a placed child. Ctrl-] three times leaves.",
+      "when it goes; `attach` is for a placed child. Ctrl-^ three times leaves.",
     schema: z.boolean(),
     commands: SPEC,
   },

@@ -19,6 +19,8 @@ export const DEPTH_WITH_TERMINAL = 1;
  *   descriptors. A signal could come just before the wait.
  * - At most 4,096 bytes go to the output at a time, which a pipe with room takes at once. So Ctrl-C
  *   reaches a command whose output nobody takes.
+ * - Once the command has ended, what the terminal holds is read without a wait: processes that it
+ *   left may keep the terminal open.
  * - The program keeps the terminal's other end: a command that closes its own would look ended.
  * - The end of the input is typed as Ctrl-D: twice behind an unfinished line, which the first ends.
  */
@@ -64,7 +66,7 @@ for (;;) {
   vec($r, $fd, 1) = 1 if $output eq "";
   vec($w, $fd, 1) = 1 if $input ne "";
   vec($w, 1, 1) = 1 if $output ne "";
-  next if select($r, $w, undef, undef) < 0;
+  next if select($r, $w, undef, $has_ended && $output eq "" ? 0 : undef) < 0;
   if (vec $w, 1, 1) { substr($output, 0, syswrite STDOUT, $output) = "" }
   if ($output eq "" && (vec($r, $fd, 1) || $has_ended)) {
     last if !sysread($terminal, $output, 4096) && $has_ended;

@@ -8,8 +8,8 @@ import { UsageError } from "../usage-error.ts";
 const USUAL_SIZE = { rows: 24, columns: 80 };
 const MAX_SIZE = 4_096;
 
-/** Ctrl-] */
-const LEAVE_KEY = 0x1d;
+/** Ctrl-^, for which shells have no use. */
+const LEAVE_KEY = 0x1e;
 /** 3 times in a row, because programs have a use for it once. */
 const LEAVE_TIMES = 3;
 
@@ -31,7 +31,7 @@ export class OwnTerminal {
   #onResize: (() => void) | undefined;
 
   /**
-   * @param onLeave is called when the person has pressed Ctrl-] 3 times in a row.
+   * @param onLeave is called when the person has pressed Ctrl-^ 3 times in a row.
    * @throws {UsageError} where stdin is no terminal.
    */
   constructor(onLeave = () => {}) {
@@ -40,9 +40,11 @@ export class OwnTerminal {
     let pressed = 0;
     this.keys = new Transform({
       transform(chunk: Buffer, _, done) {
-        for (const byte of chunk) {
+        for (const [index, byte] of chunk.entries()) {
           pressed = byte === LEAVE_KEY ? pressed + 1 : 0;
-          if (pressed === LEAVE_TIMES) onLeave();
+          if (pressed < LEAVE_TIMES) continue;
+          onLeave();
+          return done(null, chunk.subarray(0, index));
         }
         done(null, chunk);
       },

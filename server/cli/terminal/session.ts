@@ -6,7 +6,7 @@ import { within } from "../../../sdk/typescript/time/within.ts";
 import { FAILED, write } from "../commands/print-events.ts";
 import { OwnTerminal } from "./own-terminal.ts";
 
-/** 1 s for the member to hear that the terminal has gone. */
+/** 1 s for the member to hear that the terminal has gone, and 1 s for the child to end. */
 const HANGUP_TIMEOUT_MS = 1_000;
 /** The signals that end this command, by default. */
 const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as const;
@@ -27,6 +27,8 @@ export class Session {
   readonly #pools: DistributedPool;
   readonly #ends: boolean;
   #child: Child | undefined;
+  #left: Left | undefined;
+  readonly #over = Promise.withResolvers<void>();
 
   /**
    * @param ends whether the child ends with the session.
@@ -60,12 +62,11 @@ export class Session {
     try {
       return await print(this.#shown(events));
     } catch (error) {
-      const { reason } = this.signal;
-      if (!(reason instanceof Left)) throw error;
+      if (!this.#left) throw error;
       const then = this.#ends ? "is stopped" : "goes on";
       if (this.#child)
         await write(process.stderr, `dpool: left; child ${this.#child.id} ${then}\n`);
-      return reason.exitCode;
+      return this.#left.exitCode;
     } finally {
       for (const [name, listener] of listeners) process.off(name, listener);
     }
@@ -76,6 +77,8 @@ export class Session {
     let isBroken = true;
     try {
       for await (const event of events) {
+        // The hangup may have ended the child.
+        if (this.#left) throw this.#left;
         if (event.type === "placed") {
           const child = this.#pools.child(event.child.id);
           this.#child = child;
@@ -87,18 +90,24 @@ export class Session {
       }
     } finally {
       this.terminal.close(isBroken);
+      this.#over.resolve();
     }
   }
 
-  /** Interactive shells ignore the TERM that follows, but heed HUP. */
+  /**
+   * Hangs up. An interactive shell ignores the TERM that follows, and may look at the HUP only when
+   * a key wakes it: the end of the keys is one.
+   */
   async #leave(exitCode: number): Promise<void> {
+    this.#left ??= new Left(exitCode);
     this.terminal.close(true);
-    if (this.#ends && this.#child)
-      await within(
-        HANGUP_TIMEOUT_MS,
-        this.#child.signal("SIGHUP").catch(() => {}),
-      );
-    this.#leaving.abort(new Left(exitCode));
+    if (this.#ends && this.#child) {
+      const hangUp = this.#child.signal("SIGHUP").catch(() => {});
+      await within(HANGUP_TIMEOUT_MS, hangUp);
+      this.terminal.keys.end();
+      await within(HANGUP_TIMEOUT_MS, this.#over.promise);
+    }
+    this.#leaving.abort(this.#left);
   }
 }
 

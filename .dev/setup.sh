@@ -27,6 +27,7 @@ fi
 if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
   need chromium chromium; need faketime faketime
+  need less less; need vim.tiny vim-tiny; need top procps
   if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; fi
   [ -x /usr/bin/python3 ] || missing="$missing python3"
   python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"

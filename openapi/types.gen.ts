@@ -51,6 +51,19 @@ export interface components {
         };
         /** @description The standard input of a child: text, bytes in base64, or what callers send while it runs. */
         Stdin: string | components["schemas"]["TextData"] | components["schemas"]["Base64Data"] | components["schemas"]["OpenStdin"];
+        /** @description The size of a terminal's window, in characters. */
+        TerminalSize: {
+            /**
+             * Format: int64
+             * @description The number of rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The number of columns.
+             */
+            columns: number;
+        };
         /**
          * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
          * @enum {string}
@@ -169,6 +182,7 @@ export interface components {
         CommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
             tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
@@ -213,19 +227,6 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
-        };
-        /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
-        TerminalSize: {
-            /**
-             * Format: int64
-             * @description The number of rows.
-             */
-            rows: number;
-            /**
-             * Format: int64
-             * @description The number of columns.
-             */
-            columns: number;
         };
         /** @description Calls a function. */
         FunctionSpec: {
@@ -281,6 +282,7 @@ export interface components {
         MemberCommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
             tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
@@ -1026,6 +1028,7 @@ export type TextData = components['schemas']['TextData'];
 export type UrlFile = components['schemas']['UrlFile'];
 export type OpenStdin = components['schemas']['OpenStdin'];
 export type Stdin = components['schemas']['Stdin'];
+export type TerminalSize = components['schemas']['TerminalSize'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
 export type Limits = components['schemas']['Limits'];
 export type ValueEncoding = components['schemas']['ValueEncoding'];
@@ -1036,7 +1039,6 @@ export type TaskWork = components['schemas']['TaskWork'];
 export type ChildKind = components['schemas']['ChildKind'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type CommandSpec = components['schemas']['CommandSpec'];
-export type TerminalSize = components['schemas']['TerminalSize'];
 export type FunctionSpec = components['schemas']['FunctionSpec'];
 export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];

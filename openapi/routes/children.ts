@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
-import { TerminalSizeSchema } from "../schemas/spec.ts";
+import { TerminalSizeSchema } from "../schemas/values.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
 import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";
@@ -176,8 +176,8 @@ export const resizeTty = createRoute({
   security: needs("call"),
   summary: "Set the size of the terminal of a child",
   description:
-    "The kernel sends SIGWINCH to the programs in front. Of sizes that come faster than the child " +
-    "takes them, the last one counts. A child without `tty` in its spec is refused with " +
+    "The kernel sends SIGWINCH to the programs in front. Of sizes that come faster than the " +
+    "child takes them, the last one counts. A child without `tty` in its spec is refused with " +
     "`invalid_request`; one that has ended stays as it is.",
   request: { params, body: jsonBody(TerminalSizeSchema) },
   responses: {

@@ -14,6 +14,8 @@ import {
   PATH_RULE,
   record,
   StdinSchema,
+  type TerminalSize,
+  TerminalSizeSchema,
   WorkspacePathSchema,
 } from "./values.ts";
 
@@ -21,18 +23,6 @@ import {
 export const MAX_FILES = 1_000;
 
 const MAX_ARTIFACT_PATTERNS = 100;
-
-/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
-const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
-
-export const TerminalSizeSchema = z
-  .strictObject({ rows: size("rows"), columns: size("columns") })
-  .openapi("TerminalSize", {
-    description: "The size of a terminal's window, in characters.",
-    example: { rows: 24, columns: 80 },
-  });
-
-export type TerminalSize = z.output<typeof TerminalSizeSchema>;
 
 const commandFields = {
   tty: TerminalSizeSchema.optional().describe(

@@ -13,17 +13,8 @@ export interface CliOption extends Option {
 }
 
 /** The commands that ask a member, or find one through Consul. */
-const PLACING = [
-  "call",
-  "place",
-  "ps",
-  "logs",
-  "attach",
-  "stop",
-  "stdin",
-  "signal",
-  "members",
-] as const;
+const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
+const PLACING = ["call", "place", "ps", "members", ...ON_CHILD] as const;
 const ASKING = [...PLACING, "drain"] as const;
 /** The commands that take a child spec, and a command behind `--`. */
 export const SPEC = ["call", "place"] as const;

@@ -32,9 +32,6 @@ export const BASE_ENVIRONMENT = {
   LANG: "C.UTF-8",
 };
 
-/** The kind of most terminals of today. It has colours, and Debian's base system describes it. */
-const TERMINAL_ENVIRONMENT = { TERM: "xterm-256color" };
-
 /** Arguments of bubblewrap for a program, up to the `--` before the program's own. */
 export function bubblewrapArguments(
   program: Program,
@@ -48,12 +45,7 @@ export function bubblewrapArguments(
     path,
   ];
   const bindTry = (path: string) => ["--ro-bind-try", path, path];
-  const env = Object.entries({
-    ...BASE_ENVIRONMENT,
-    ...(program.terminal && TERMINAL_ENVIRONMENT),
-    ...program.env,
-    ...grants.env,
-  });
+  const env = Object.entries({ ...BASE_ENVIRONMENT, ...program.env, ...grants.env });
   // biome-ignore format: one attack, one line
   return [
     // Hides the host's processes, files, IPC, host name and groups. Inside, no namespace can be

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { PoolError } from "../../openapi/errors.ts";
-import type { TerminalSize } from "../../openapi/schemas/spec.ts";
+import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant } from "./descendants.ts";
@@ -69,14 +69,12 @@ export async function launchProcess(
     stdio[2] = container.status ? "pipe" : stderr.childFd;
     stdio[STDERR_FD] = container.status ? stderr.childFd : "ignore";
     stdio[CHANNEL_FD] = program.channel ? "pipe" : (progress?.childFd ?? "ignore");
-    stdio[ARGUMENTS_FD] = container.inputs ? "pipe" : "ignore";
-    stdio[FILTER_FD] = container.inputs ? "pipe" : "ignore";
+    for (const fd of [ARGUMENTS_FD, FILTER_FD]) stdio[fd] = container.inputs ? "pipe" : "ignore";
     stdio[FILES_FD] = program.files ? "pipe" : "ignore";
     stdio[ARTIFACTS_FD] = artifacts?.childFd ?? "ignore";
     // Node takes an array with a gap for a shorter one.
     stdio[SAVED_STDERR_FD] = "ignore";
-    stdio[STATUS_FD] = container.status ? "pipe" : "ignore";
-    stdio[BEGIN_FD] = container.status ? "pipe" : "ignore";
+    for (const fd of [STATUS_FD, BEGIN_FD]) stdio[fd] = container.status ? "pipe" : "ignore";
     stdio[TERMINAL_FD] = program.terminal ? "pipe" : "ignore";
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {

@@ -61,7 +61,8 @@ export class Terminal {
 
   /** Waits until the terminal shows a text, behind the one for which it waited before. */
   async shows(expected: RegExp | string): Promise<void> {
-    const pattern = typeof expected === "string" ? RegExp(expected.replace(/[^\w\s]/g, "\\$&")) : expected;
+    const pattern =
+      typeof expected === "string" ? RegExp(expected.replace(/[^\w\s]/g, "\\$&")) : expected;
     const found = async () => {
       for (;;) {
         const match = pattern.exec(this.output.slice(this.#at));

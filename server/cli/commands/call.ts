@@ -15,7 +15,7 @@ import { argumentsOf, type Parsed } from "../parse.ts";
 import { OwnTerminal } from "../terminal/own-terminal.ts";
 import { Session, typeInto } from "../terminal/session.ts";
 import { UsageError } from "../usage-error.ts";
-import { printEvents, write } from "./print-events.ts";
+import { FAILED, printEvents, write } from "./print-events.ts";
 import { specOf, withTerminal } from "./spec.ts";
 
 export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
@@ -30,7 +30,7 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
         for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
     });
   if (!parsed.values.tty) return print(pools.stream(pool, spec));
-  const session = new Session(pools, { ends: true });
+  const session = new Session(pools, { ends: true, leftCode: FAILED });
   const { terminal, signal } = session;
   const typed = { ...withTerminal(spec, terminal), stdin: terminal.keys, link: true };
   return session.run(pools.stream(pool, typed, { signal }), print);
@@ -40,7 +40,7 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
 export async function attach(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const [id] = argumentsOf(parsed, "one child id");
   const child = pools.child(id);
-  const session = new Session(pools, { ends: false });
+  const session = new Session(pools, { ends: false, leftCode: 0 });
   const { terminal, signal } = session;
   await child.resize(terminal.size);
   const typing = typeInto(child, session);

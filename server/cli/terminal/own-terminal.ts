@@ -1,6 +1,6 @@
 /** The terminal in which this command runs, while it shows the terminal of a child. */
 import { Transform } from "node:stream";
-import type { TerminalSize } from "../../../openapi/schemas/spec.ts";
+import type { TerminalSize } from "../../../openapi/schemas/values.ts";
 import { rawMode } from "../../sandbox/stty.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -18,7 +18,8 @@ const LEAVE_TIMES = 3;
  * left behind.
  */
 const USUAL_SCREEN =
-  "\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[m\n";
+  "\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l" +
+  "\x1b[?1l\x1b>\x1b[m\n";
 
 /** The variables that tell a child's programs what this terminal shows. */
 const VARIABLES = ["TERM", "COLORTERM", "NO_COLOR"];

@@ -3,7 +3,6 @@ import { constants } from "node:os";
 import type { PoolEvent } from "../../../openapi/events.ts";
 import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
-import { FAILED, write } from "../commands/print-events.ts";
 import { OwnTerminal } from "./own-terminal.ts";
 
 /** 1 s for the member to hear that the terminal has gone, and 1 s for the child to end. */
@@ -31,13 +30,17 @@ export class Session {
   readonly #over = Promise.withResolvers<void>();
 
   /**
-   * @param ends whether the child ends with the session.
+   * @param options `ends`: whether the child ends with the session. `leftCode`: the exit code when
+   *   the person leaves.
    * @throws {UsageError} where stdin is no terminal.
    */
-  constructor(pools: DistributedPool, { ends }: { readonly ends: boolean }) {
+  constructor(
+    pools: DistributedPool,
+    { ends, leftCode }: { readonly ends: boolean; readonly leftCode: number },
+  ) {
     this.#pools = pools;
     this.#ends = ends;
-    this.terminal = new OwnTerminal(() => void this.#leave(ends ? FAILED : 0));
+    this.terminal = new OwnTerminal(() => void this.#leave(leftCode));
   }
 
   /** Aborts when the session ends before the child. */
@@ -64,8 +67,7 @@ export class Session {
     } catch (error) {
       if (!this.#left) throw error;
       const then = this.#ends ? "is stopped" : "goes on";
-      if (this.#child)
-        await write(process.stderr, `dpool: left; child ${this.#child.id} ${then}\n`);
+      if (this.#child) process.stderr.write(`dpool: left; child ${this.#child.id} ${then}\n`);
       return this.#left.exitCode;
     } finally {
       for (const [name, listener] of listeners) process.off(name, listener);

@@ -62,8 +62,8 @@ export interface CheckedSpec extends ChildRequest {
 /**
  * @throws {PoolError} `invalid_request` for more than the pool's limits; `task_not_found`;
  *   `runtime_not_found`; `forbidden` for a command, a variable or a URL that the operator does not
- *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox, or a terminal where there
- *   is none.
+ *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox, or a terminal where
+ *   there is none.
  */
 export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec {
   const { spec, uploads } = request;

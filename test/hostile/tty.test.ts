@@ -10,14 +10,17 @@ const tty = { rows: 24, columns: 80 };
 
 /** Requests on the child's own terminal, and on the ends that the program around it holds. */
 const ioctl = (file: string, request: number, argument = '"x"') =>
-  `perl -e 'open my $t, "+<", "${file}" or exit 1; my $a = ${argument}; exit(ioctl($t, ${request}, $a) ? 0 : 1)'`;
+  `perl -e 'open my $t, "+<", "${file}" or exit 1; my $a = ${argument}; ` +
+  `exit(ioctl($t, ${request}, $a) ? 0 : 1)'`;
+
+const VHANGUP = process.arch === "x64" ? 153 : 58;
 
 const REQUESTS = {
   "type into its own terminal": ioctl("/dev/tty", 0x5412),
   "select text of the console": ioctl("/dev/tty", 0x541c),
   "load a line discipline": ioctl("/dev/tty", 0x5423, 'pack "i", 21'),
   "take the console's output": ioctl("/dev/tty", 0x541d, "0"),
-  "hang up another terminal": `perl -e 'exit(syscall(${process.arch === "x64" ? 153 : 58}) == 0 ? 0 : 1)'`,
+  "hang up another terminal": `perl -e 'exit(syscall(${VHANGUP}) == 0 ? 0 : 1)'`,
 };
 const OTHERS = {
   "open the server's terminal":
@@ -25,7 +28,8 @@ const OTHERS = {
   "see another child's terminal": "[ $(ls /dev/pts | grep -vc ptmx) -gt 1 ]",
   "open another child's terminal": ": <>/dev/pts/1",
   "open a terminal of the host":
-    "for f in /proc/1/root/dev/pts/[0-9]*; do [ $f -ef /dev/pts/0 ] && continue; : <>$f && exit; done; exit 1",
+    "for f in /proc/1/root/dev/pts/[0-9]*; do [ $f -ef /dev/pts/0 ] && continue; " +
+    ": <>$f && exit; done; exit 1",
   "resize by the member's socket": "for f in /proc/*/fd/12; do : >$f && exit; done; exit 1",
 };
 
@@ -79,7 +83,7 @@ describe.skipIf(missing)(`terminals${missing ? ` (skipped: ${missing})` : ""}`, 
     expect(textOf(await attack({ command: ["tty"], tty }))).toBe("/dev/pts/0\r\n");
   });
 
-  test("whose programs ignore the hangup, or kill what is around them, end with the child", async () => {
+  test("whose programs ignore the hangup, or kill their own, end with the child", async () => {
     const { script } = await startAttacked();
     const stays = "(trap '' HUP TERM INT; exec setsid sleep 100) & (trap '' HUP; sleep 100) & ";
     expect(lastOf(await script(`${stays} exit 4`, { tty }), "result").exitCode).toBe(4);

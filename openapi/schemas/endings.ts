@@ -51,8 +51,8 @@ export const endingFields = {
     .openapi({
       description:
         "The exit code; 128 + n when signal n ended the program. A child that was stopped has " +
-        "the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or " +
-        "threw.",
+        "the one that it chose after TERM, or 137 after KILL. Absent for a function that " +
+        "returned or threw.",
       format: "int32",
     }),
   usage: UsageSchema,

@@ -137,7 +137,7 @@ describe.skipIf(missing)(`dpool call -t${missing ? ` (skipped: ${missing})` : ""
     await idle(member);
   });
 
-  test("restores the terminal when the child is stopped or killed, or its member goes", async () => {
+  test("restores the terminal when the child is stopped or killed, or is lost", async () => {
     const member = await startOne({ graceMs: 60_000 });
     const { url } = member;
     const stopped = call(

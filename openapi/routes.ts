@@ -34,6 +34,7 @@ export const ROUTES = [
   children.childResult,
   children.writeStdin,
   children.signalChild,
+  children.resizeTty,
   children.getChildFile,
   thisMember.drain,
   thisMember.livez,

@@ -74,6 +74,19 @@ export interface components {
             /** @description The text, which becomes UTF-8. */
             text: string;
         };
+        /** @description The size of a terminal's window, in characters. */
+        TerminalSize: {
+            /**
+             * Format: int64
+             * @description The number of rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The number of columns.
+             */
+            columns: number;
+        };
         /**
          * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
          * @enum {string}
@@ -197,6 +210,8 @@ export interface components {
         CommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
+            tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
@@ -309,6 +324,8 @@ export interface components {
         MemberCommandSpec: {
             /** @description The program and its arguments. There is no shell. All arguments and variables together take at most 1048576 bytes. */
             command: string[];
+            /** @description Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no terminal. */
+            tty?: components["schemas"]["TerminalSize"] | undefined;
             /** @description Variables that are added to the child's minimal environment. Default: none. */
             env?: {
                 [key: string]: string;
@@ -633,7 +650,7 @@ export interface components {
             endedAt: string | null;
             /**
              * Format: int32
-             * @description The exit code of a command that has ended; 128 + n when signal n ended it. Null otherwise.
+             * @description The exit code of a child that has ended; 128 + n when signal n ended it. Null while it runs, and for a function that returned or threw.
              */
             exitCode: number | null;
             /** @description The code of the problem of a child that failed; null otherwise. */
@@ -811,7 +828,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage: components["schemas"]["Usage"];
@@ -876,7 +893,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage?: components["schemas"]["Usage"] | undefined;
@@ -898,7 +915,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage: components["schemas"]["Usage"];
@@ -923,7 +940,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage?: components["schemas"]["Usage"] | undefined;
@@ -1044,7 +1061,7 @@ export interface components {
             encoding?: components["schemas"]["ValueEncoding"] | undefined;
             /**
              * Format: int32
-             * @description The command's exit code; 128 + n when signal n ended it. Absent for a function.
+             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
             usage: components["schemas"]["Usage"];
@@ -1098,6 +1115,7 @@ export type UrlFile = components['schemas']['UrlFile'];
 export type OpenStdin = components['schemas']['OpenStdin'];
 export type Stdin = components['schemas']['Stdin'];
 export type TextData = components['schemas']['TextData'];
+export type TerminalSize = components['schemas']['TerminalSize'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
 export type Limits = components['schemas']['Limits'];
 export type ValueEncoding = components['schemas']['ValueEncoding'];

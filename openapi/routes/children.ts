@@ -4,6 +4,7 @@ import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildResultSchema } from "../schemas/endings.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
+import { TerminalSizeSchema } from "../schemas/values.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
 import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";
@@ -200,6 +201,24 @@ export const signalChild = createRoute({
     "The signal goes to the program, not to its descendants. A child that has ended stays as it " +
     "is.",
   request: { params, body: jsonBody(SignalRequestSchema) },
+  responses: {
+    202: { description: "The child.", content: json(ChildSchema), headers: headers() },
+    ...problems([...unreachable, "unsupported_media_type"]),
+  },
+});
+
+export const resizeTty = createRoute({
+  operationId: "resizeTty",
+  method: "post",
+  path: "/children/{id}/tty",
+  tags,
+  security: needs("call"),
+  summary: "Set the size of the terminal of a child",
+  description:
+    "The kernel sends SIGWINCH to the programs in front. Of sizes that come faster than the " +
+    "child takes them, the last one counts. A child without `tty` in its spec is refused with " +
+    "`invalid_request`; one that has ended stays as it is.",
+  request: { params, body: jsonBody(TerminalSizeSchema) },
   responses: {
     202: { description: "The child.", content: json(ChildSchema), headers: headers() },
     ...problems([...unreachable, "unsupported_media_type"]),

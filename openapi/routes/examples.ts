@@ -172,6 +172,10 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
     request: json({ signal: { signal: "SIGUSR1" } }),
     answers: { 202: json({ child }) },
   },
+  resizeTty: {
+    request: json({ size: { rows: 24, columns: 80 } }),
+    answers: { 202: json({ child }) },
+  },
   getChildFile: { answers: { 200: bytes("a film\n") } },
   drain: { answers: { 202: count } },
   livez: { answers: { 200: json({ ok: health }) } },

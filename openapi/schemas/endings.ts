@@ -45,10 +45,16 @@ export const endingFields = {
   encoding: ValueEncodingSchema.optional().describe(
     "How `value` is written. Default: `json`, when it is absent.",
   ),
-  exitCode: z.int().optional().openapi({
-    description: "The command's exit code; 128 + n when signal n ended it. Absent for a function.",
-    format: "int32",
-  }),
+  exitCode: z
+    .int()
+    .optional()
+    .openapi({
+      description:
+        "The exit code; 128 + n when signal n ended the program. A child that was stopped has " +
+        "the one that it chose after TERM, or 137 after KILL. Absent for a function that " +
+        "returned or threw.",
+      format: "int32",
+    }),
   usage: UsageSchema,
   artifacts: z.array(ArtifactSchema).describe("The files that the child left for its caller."),
 };

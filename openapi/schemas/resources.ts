@@ -156,8 +156,8 @@ export const ChildSchema = z
     ),
     exitCode: orNull(z.int()).openapi({
       description:
-        "The exit code of a command that has ended; 128 + n when signal n ended it. Null " +
-        "otherwise.",
+        "The exit code of a child that has ended; 128 + n when signal n ended it. Null while it " +
+        "runs, and for a function that returned or threw.",
       format: "int32",
     }),
     code: orNull(ErrorCodeSchema).describe(

@@ -15,6 +15,8 @@ import {
   PATH_RULE,
   record,
   StdinSchema,
+  type TerminalSize,
+  TerminalSizeSchema,
   WorkspacePathSchema,
 } from "./values.ts";
 
@@ -44,6 +46,15 @@ const NotifySchema = z
       "Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified.",
     example: { url: "https://hooks.example.com/ended" },
   });
+
+const commandFields = {
+  tty: TerminalSizeSchema.optional().describe(
+    "Gives the command a terminal of this size, with `TERM` set to `xterm-256color` unless `env` " +
+      "has it. Its stdin is typed: Ctrl-C is the byte 3, and the end of the input becomes " +
+      "Ctrl-D. All that the terminal shows comes as `stdout`; there is no `stderr`. Default: no " +
+      "terminal.",
+  ),
+};
 
 /** The fields that the variants of a spec share. */
 export const commonFields = {
@@ -127,6 +138,7 @@ const specFields = {
   command: CommandSchema.optional(),
   function: FunctionWorkSchema.optional().describe(FUNCTION_DOCS),
   task: TaskWorkSchema.optional().describe(TASK_DOCS),
+  ...commandFields,
   ...commonFields,
 };
 
@@ -141,6 +153,7 @@ export type ChildKind = (typeof KINDS)[number];
 
 type SpecToCheck = Partial<Record<ChildKind, unknown>> & {
   readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly tty?: TerminalSize | undefined;
 };
 
 function checkKind(spec: SpecToCheck, context: z.RefinementCtx): void {
@@ -152,6 +165,12 @@ function checkKind(spec: SpecToCheck, context: z.RefinementCtx): void {
       message: `expected exactly one of ${KINDS.join(", ")}; got ${got}`,
     });
   }
+  if (spec.tty !== undefined && kinds[0] !== undefined && spec.command === undefined)
+    context.addIssue({
+      code: "custom",
+      path: ["tty"],
+      message: `expected a command, which alone can have a terminal; got a ${kinds[0]}`,
+    });
   const command = Array.isArray(spec.command) ? (spec.command as string[]) : [];
   for (const issue of commandIssues(command, spec.env ?? {}))
     context.addIssue({ code: "custom", ...issue });
@@ -172,7 +191,7 @@ const variantDocs = (prefix: "" | "Member") => ({
 });
 
 export const CommandSpecSchema = z
-  .strictObject({ command: CommandSchema, ...commonFields })
+  .strictObject({ command: CommandSchema, ...commandFields, ...commonFields })
   .openapi("CommandSpec", { description: "Runs a program.", example: EXAMPLES.command });
 
 export const FunctionSpecSchema = z
@@ -213,7 +232,7 @@ const memberFields = {
 };
 
 export const MemberCommandSpecSchema = z
-  .strictObject({ command: CommandSchema, ...commonFields, ...memberFields })
+  .strictObject({ command: CommandSchema, ...commandFields, ...commonFields, ...memberFields })
   .openapi("MemberCommandSpec", {
     description: "Runs a program on one member.",
     example: { pool: "pipeline", ...EXAMPLES.command },

@@ -229,3 +229,15 @@ export const WorkspacePathSchema = z
   .string()
   .refine(isWorkspacePath, `expected ${PATH_RULE}`)
   .openapi(PATH_KEYWORDS);
+
+/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
+const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
+
+export const TerminalSizeSchema = z
+  .strictObject({ rows: size("rows"), columns: size("columns") })
+  .openapi("TerminalSize", {
+    description: "The size of a terminal's window, in characters.",
+    example: { rows: 24, columns: 80 },
+  });
+
+export type TerminalSize = z.output<typeof TerminalSizeSchema>;

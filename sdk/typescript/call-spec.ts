@@ -12,6 +12,7 @@ import { type Encoding, encodeArguments } from "./values.ts";
  *
  * - `env`: variables for the child. Default: none of the caller's.
  * - `stdin`: the child's standard input. Default: empty for a call, open for a placed child.
+ * - `tty`: the `rows` and `columns` of a terminal for a command. Default: no terminal.
  * - `files`, `archive`: files that go into the workspace. `artifacts`: patterns of those that come
  *   out.
  * - `waitMs`: milliseconds to wait for a slot. Default 0: a full pool refuses the call at once.

@@ -1,7 +1,12 @@
 /** A handle on a child, which any process can make from the child's id. */
 import { errorFor, PoolError } from "../../openapi/errors.ts";
 import type { EventOf, TerminalEvent } from "../../openapi/events.ts";
-import type { Child as ChildInfo, ChildResult, SignalName } from "../../openapi/types.gen.ts";
+import type {
+  Child as ChildInfo,
+  ChildResult,
+  SignalName,
+  TerminalSize,
+} from "../../openapi/types.gen.ts";
 import type {
   EventsOptions,
   ResultOptions,
@@ -197,6 +202,19 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
       method: "POST",
       body: { signal },
     });
+  }
+
+  /**
+   * Sets the size of the terminal of a child with `tty` in its spec. The programs in front get
+   * SIGWINCH.
+   *
+   * @param size `rows` and `columns`, each from 1 to 4,096.
+   * @throws {PoolError} `invalid_request` for a child without a terminal; `child_not_found`.
+   * @example
+   * await child.resize({ rows: 50, columns: 132 });
+   */
+  async resize(size: TerminalSize): Promise<ChildInfo> {
+    return this.#connection.client.json(await this.#url("/tty"), { method: "POST", body: size });
   }
 
   /**

@@ -24,6 +24,10 @@ export const COMMANDS = {
     usage: "logs [-f] ID [options]",
     summary: "A child's output so far; with -f until it ends, and its exit code.",
   },
+  attach: {
+    usage: "attach ID [options]",
+    summary: "Be the terminal of a child that was placed with -t; Ctrl-^ three times leaves it.",
+  },
   stop: {
     usage: "stop ID [options]",
     summary: "Stop a child: TERM, grace, KILL. Waits until it is gone.",

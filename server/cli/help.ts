@@ -34,7 +34,7 @@ Try it, in two terminals:
   dpool dev --pool pipeline=5
   dpool call pipeline -- uname -a
 
-Exit codes: the child's own for call and logs -f (128 + n when signal n ended it); \
+Exit codes: the child's own for call, attach and logs -f (128 + n when signal n ended it); \
 125 when the pool failed or refused; 2 for a mistake here.
 `;
 }

@@ -3,7 +3,7 @@
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command-table.ts";
-import { call, place } from "./commands/call.ts";
+import { attach, call, place } from "./commands/call.ts";
 import { checkConfig } from "./commands/check-config.ts";
 import { logs, signal, stdin, stop } from "./commands/child.ts";
 import { printConfigSchema } from "./commands/config-schema.ts";
@@ -28,6 +28,7 @@ const RUN: Readonly<Record<Command, (parsed: Parsed, env: Environment) => Promis
   place: withPools(place),
   ps: withPools(ps),
   logs: withPools(logs),
+  attach: withPools(attach),
   stop: withPools(stop),
   stdin: withPools(stdin),
   signal: withPools(signal),

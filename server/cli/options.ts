@@ -13,7 +13,8 @@ export interface CliOption extends Option {
 }
 
 /** The commands that ask a member, or find one through Consul. */
-const PLACING = ["call", "place", "ps", "logs", "stop", "stdin", "signal", "members"] as const;
+const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
+const PLACING = ["call", "place", "ps", "members", ...ON_CHILD] as const;
 const ASKING = [...PLACING, "drain"] as const;
 /** The commands that take a child spec, and a command behind `--`. */
 export const SPEC = ["call", "place"] as const;
@@ -168,6 +169,14 @@ export const CLI_OPTIONS = {
     doc:
       "A file for the child's standard input; - for this command's own. " +
       "A call streams it while its child reads, and stops when the child ends.",
+    commands: SPEC,
+  },
+  tty: {
+    short: "t",
+    doc:
+      "Give the command a terminal like this one. `call` passes each key on, and stops the child " +
+      "when it goes; `attach` is for a placed child. Ctrl-^ three times leaves.",
+    schema: z.boolean(),
     commands: SPEC,
   },
   file: {

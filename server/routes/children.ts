@@ -63,6 +63,15 @@ export function childRoutes(on: Register, options: AppOptions): void {
     return c.json(child.info, 202);
   });
 
+  on(routes.resizeTty, async (c) => {
+    const { id } = c.req.valid("param");
+    const body = c.req.valid("json");
+    const child = await find(c, id);
+    if (child instanceof RemoteChild) return child.json("/tty", { method: "POST", body });
+    await child.resize(body);
+    return c.json(child.info, 202);
+  });
+
   on(routes.writeStdin, async (c) => {
     const { id } = c.req.valid("param");
     const { end } = c.req.valid("query");

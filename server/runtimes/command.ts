@@ -2,15 +2,19 @@
 import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import { contextEnvironment, notStarted, type Outcome, type Runtime } from "./runtime.ts";
 
+/** The kind of most terminals of today. It has colours, and Debian's base system describes it. */
+const TERMINAL_ENVIRONMENT = { TERM: "xterm-256color" };
+
 export const commandRuntime: Runtime = {
   async start({ spec, context }, { sandbox, confinement, files, artifacts }) {
     const program = {
       argv: spec.command ?? [],
-      env: { ...spec.env, ...contextEnvironment(context) },
+      env: { ...(spec.tty && TERMINAL_ENVIRONMENT), ...spec.env, ...contextEnvironment(context) },
       readOnly: [],
       channel: false,
       progress: true,
       stdin: spec.stdin !== undefined,
+      terminal: spec.tty,
       files,
       artifacts,
     };

@@ -38,6 +38,7 @@ import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
 import { SocketWatch } from "./socket-watch.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
+import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
 
 /** One for all sandboxes of this process, which share the machine. */
@@ -185,9 +186,10 @@ export class Bubblewrap implements Sandbox {
     parts: Pick<HostParts, "etc" | "group">,
   ): Container {
     const { limits, grants } = confinement;
-    const { files, artifacts = [] } = program;
+    const { files, artifacts = [], terminal } = program;
     const own = withOddNames(program.argv, { ...program.env, ...grants.env });
-    const argv = packed(own, { files: files !== undefined, artifacts });
+    const command = terminal ? inTerminal(own, terminal) : own;
+    const argv = packed(command, { files: files !== undefined, artifacts });
     const host = {
       ...parts,
       root: this.#root(grants.root),
@@ -215,7 +217,8 @@ export class Bubblewrap implements Sandbox {
       ]),
       proxy: egress && new EgressProxy(egress, this.#egressBounds),
       status: true,
-      depth: artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0,
+      depth:
+        (artifacts.length > 0 ? DEPTH_WITH_ARTIFACTS : 0) + (terminal ? DEPTH_WITH_TERMINAL : 0),
       cpuMs: limits.cpuMs,
     };
   }

@@ -1,7 +1,7 @@
 /**
  * The one table of the file descriptors that a child may have beside stdin, stdout and stderr.
- * The parent opens 3 to 8, 10, 11, 13 and 14; the shell that packs artifacts opens 9. A program
- * sees only 3.
+ * The parent opens 3 to 8 and 10 to 14; the shell that packs artifacts opens 9. A program sees
+ * only 3.
  */
 
 /** Socket to a function's runner, or pipe to which a command writes its progress. */
@@ -25,6 +25,8 @@ export const STATUS_FD = 10;
 export const SAVED_STDERR_FD = 9;
 /** Socket from which bubblewrap takes a byte once the sandbox is complete. */
 export const BEGIN_FD = 11;
+/** Socket from which the program around a terminal reads sizes. The command does not get it. */
+export const TERMINAL_FD = 12;
 /** Channel to the member over which the socket for its proxy goes. Closed before the program. */
 export const LISTENER_FD = 13;
 /** Pipe with the program's variables, for a sandbox whose first program must not have them. */

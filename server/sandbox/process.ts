@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { PoolError } from "../../openapi/errors.ts";
+import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant, residentBytes } from "./descendants.ts";
@@ -10,7 +11,7 @@ import { serveListener } from "./egress/listener.ts";
 import type { EgressProxy } from "./egress/proxy.ts";
 import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
-import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD } from "./fds.ts";
+import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD, TERMINAL_FD } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
 import { withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
@@ -87,6 +88,7 @@ export async function launchProcess(
       channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
+      ...(program.terminal && { resize: resizer(streams[TERMINAL_FD] as Writable) }),
       ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
     };
   } catch (error) {
@@ -106,6 +108,20 @@ function tookByte(socket: Duplex): Promise<boolean> {
     socket.once("end", () => resolve(true)).once("close", () => resolve(false));
     socket.resume();
   });
+}
+
+/** Writes sizes of a terminal. Of those that come while one is on its way, the last one counts. */
+function resizer(socket: Writable): (size: TerminalSize) => void {
+  let next: TerminalSize | undefined;
+  const send = () => {
+    if (!next || !socket.writable) return;
+    socket.write(`${next.rows} ${next.columns}\n`, send);
+    next = undefined;
+  };
+  return (size) => {
+    next = size;
+    if (socket.writableLength === 0) send();
+  };
 }
 
 /** The problem of a child that could not be started. Nothing was run. */

@@ -3,6 +3,7 @@ import type { Duplex, Readable, Writable } from "node:stream";
 import type { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
+import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** A program to run, and the host files that it sees beyond the sandbox's own system. */
@@ -19,6 +20,11 @@ export interface Program {
   readonly progress?: boolean | undefined;
   /** Whether stdin is a pipe; otherwise it is empty. */
   readonly stdin: boolean;
+  /**
+   * The size of a terminal, which then is the program's stdin, stdout and stderr. What it shows
+   * arrives as stdout. Only in a sandbox.
+   */
+  readonly terminal?: TerminalSize | undefined;
   /** Files for the workspace, as a tar stream that the sandbox unpacks inside. */
   readonly files?: Readable | undefined;
   /** Patterns of files that the sandbox packs inside at the end, and sends as a tar stream. */
@@ -83,6 +89,8 @@ export interface SandboxedProcess {
   holds(bytes: number): boolean;
   /** Sends a signal to the program itself, not to its container. */
   signal(signal: NodeJS.Signals): Promise<void>;
+  /** Sets the size of the program's terminal; undefined without a terminal. */
+  readonly resize?: ((size: TerminalSize) => void) | undefined;
   /** Kills the whole tree at once. */
   kill(): void;
 }

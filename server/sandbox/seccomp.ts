@@ -95,10 +95,11 @@ const HUGE_PAGES = { mmap: 0x40000, memfd_create: 0x4, shmget: 0o4000 };
 const NEW_NAMESPACES =
   0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
 /**
- * `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h`. They put input into the terminal in which
- * the server was started.
+ * `TIOCSTI`, `TIOCLINUX` and `TIOCSETD` of `asm-generic/ioctls.h`. The first two put input into a
+ * terminal, such as the one in which the server was started. The third has the kernel load line
+ * disciplines, which are rarely used and rarely tested.
  */
-const TERMINAL_INPUT = [0x5412, 0x541c];
+const TERMINAL_CONTROL = [0x5412, 0x541c, 0x5423];
 /**
  * `PER_LINUX`, and the query of the current one. Other personalities switch address randomisation
  * off or make memory executable.
@@ -195,7 +196,7 @@ export function seccompProgram(arch: SeccompArch): Buffer {
     ...each(ABSENT, ENOSYS),
     ...each(UNSUPPORTED, EOPNOTSUPP),
     ...checked("clone", load(argument(0)), ...ifAnyBit(NEW_NAMESPACES, refuse(EPERM)), ALLOW),
-    ...checked("ioctl", load(argument(1)), ...ifOneOf(TERMINAL_INPUT, refuse(EPERM)), ALLOW),
+    ...checked("ioctl", load(argument(1)), ...ifOneOf(TERMINAL_CONTROL, refuse(EPERM)), ALLOW),
     ...checked("personality", load(argument(0)), ...ifOneOf(PERSONALITIES, ALLOW), refuse(EPERM)),
     ...checked(
       "socket",

@@ -8,6 +8,7 @@ import {
   LISTENER_FD,
   STATUS_FD,
   STDERR_FD,
+  TERMINAL_FD,
 } from "./fds.ts";
 import type { Stdio } from "./inherited-descriptors.ts";
 import type { Pipe } from "./pipes.ts";
@@ -44,6 +45,7 @@ export function stdioOf(
   stdio[ARTIFACTS_FD] = fdOf(artifacts);
   stdio[STATUS_FD] = status ? "pipe" : "ignore";
   stdio[BEGIN_FD] = status ? "pipe" : "ignore";
+  stdio[TERMINAL_FD] = program.terminal ? "pipe" : "ignore";
   stdio[LISTENER_FD] = proxy ? "ipc" : "ignore";
   return stdio;
 }

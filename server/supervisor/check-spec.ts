@@ -8,6 +8,7 @@ import { type Confinement, tightened } from "../sandbox/confinement.ts";
 import type { Fence } from "../sandbox/fence.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { StartHealth } from "../sandbox/start-health.ts";
+import { PERL } from "../sandbox/terminal.ts";
 import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetching/fetch-rules.ts";
 import type { Uploads } from "../workspace/uploads.ts";
@@ -68,13 +69,15 @@ export interface CheckedSpec extends ChildRequest {
 /**
  * @throws {PoolError} `invalid_request` for more than the pool's limits; `task_not_found`;
  *   `runtime_not_found`; `forbidden` for a command, a variable or a URL that the operator does not
- *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox.
+ *   allow; `sandbox_unavailable` when the spec demands a stronger sandbox, or a terminal where
+ *   there is none.
  */
 export function checkSpec(request: ChildRequest, rules: PoolRules): CheckedSpec {
   const { spec, uploads } = request;
   const { runtimes, fetchRules } = rules;
   checkSandbox(spec.sandbox, rules);
   checkCommand(request, rules);
+  checkTerminal(spec, rules);
   const call = runtimes.callOf(spec);
   const runtime = call ? runtimes.of(call) : runtimes.command;
   const limits = tightened(rules.confinement.limits, spec.limits);
@@ -124,6 +127,19 @@ function checkSandbox(
     );
 }
 
+/** Another member may have what is missing here. */
+function checkTerminal(
+  { tty }: Pick<ChildSpec, "tty">,
+  { pool, member, sandbox, runtimes }: PoolRules,
+): void {
+  if (tty === undefined || runtimes.hasTerminals) return;
+  const why =
+    sandbox.level === "none"
+      ? `a sandbox for tty; member ${member} has none`
+      : `${PERL} for tty; it is missing or makes no terminal in pool ${pool} of member ${member}`;
+  throw PoolError.of("sandbox_unavailable", `expected ${why}`, { admitted: false });
+}
+
 function deadlineOf(
   { spec: { deadlineMs }, lifetime }: ChildRequest,
   { pool, maxDeadlineMs, defaultDeadlineMs, poolDeadlineMs }: PoolRules,
@@ -142,9 +158,12 @@ function deadlineOf(
   });
 }
 
+/** Variables that tell a program what its terminal shows. They name neither files nor programs. */
+const TERMINAL_VARIABLES: ReadonlySet<string> = new Set(["TERM", "COLORTERM", "NO_COLOR"]);
+
 /** Refuses commands outside the pool's allow-list, and functions, which could start any program. */
 function checkCommand(
-  { spec: { command, function: fn, task, env = {}, files, archive }, uploads }: ChildRequest,
+  { spec: { command, function: fn, task, env = {}, files, archive, tty }, uploads }: ChildRequest,
   { pool, confinement }: PoolRules,
 ): void {
   const allowed = confinement.grants.commands;
@@ -154,7 +173,7 @@ function checkCommand(
   if (command && !allowed.includes(command[0] ?? ""))
     throw refuse(`${allowed.join(", ")}; got ${command[0]}`);
   // PATH, LD_PRELOAD, PS4 and many more turn an allowed program into another one.
-  const names = Object.keys(env);
+  const names = Object.keys(env).filter((name) => !tty || !TERMINAL_VARIABLES.has(name));
   if (names.length > 0)
     throw refuse(
       `the commands it allows, with its own variables: ${names.join(", ")} may not be set`,

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError, type Problem } from "../../openapi/errors.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
+import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
@@ -12,7 +13,7 @@ import { packWorkspace } from "../workspace/pack.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
-import type { ChildOptions } from "./options.ts";
+import { type ChildOptions, infoAtStart } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
@@ -49,28 +50,13 @@ export class Child {
     // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
-    const { deadlineMs, reference, rules, client: owner } = options;
-    this.#held = options.heldBytes.open(owner);
+    const { deadlineMs, reference, client } = options;
+    this.#held = options.heldBytes.open(client);
     this.log = new EventLog(RING_BYTES, this.#held);
-    const startedMs = Date.now();
-    const deadlineAt =
-      deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString();
-    this.#info = {
-      ...reference,
-      owner,
-      status: "running",
-      kind: spec.command ? "command" : spec.task ? "task" : "function",
-      startedAt: new Date(startedMs).toISOString(),
-      deadlineAt,
-      endedAt: null,
-      exitCode: null,
-      code: null,
-      labels: spec.labels ?? {},
-      sandbox: rules.sandbox.level,
-    };
+    this.#info = infoAtStart(options);
     this.stdin = new ChildStdin(options, (why) => this.stop("cancelled", why));
     this.log.append({ type: "placed", child: reference });
-    const detail = `the child was stopped at its deadline, ${deadlineAt}`;
+    const detail = `the child was stopped at its deadline, ${this.#info.deadlineAt}`;
     if (deadlineMs !== undefined)
       this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", detail), deadlineMs);
     this.finished = this.#run(options);
@@ -117,6 +103,18 @@ export class Child {
   async signal(signal: NodeJS.Signals): Promise<void> {
     const process = await this.#launched.promise;
     if (!this.#isOver) await process?.signal(signal);
+  }
+
+  /**
+   * Sets the size of the child's terminal once it has been started.
+   *
+   * @throws {PoolError} `invalid_request` for a child without a terminal.
+   */
+  async resize(size: TerminalSize): Promise<void> {
+    const process = await this.#launched.promise;
+    if (process && !process.resize)
+      throw PoolError.of("invalid_request", `expected a child with a tty; ${this.id} has none`);
+    process?.resize?.(size);
   }
 
   /** Notifies a function that the member drains, by its abort signal. The function goes on. */

@@ -85,6 +85,12 @@ interface Failure {
   readonly error?: FunctionError;
 }
 
+/** The exit code of a process that ended without the report of a function; 128 + n for a signal. */
+function exitCodeOf(outcome: Outcome): number | undefined {
+  if (outcome.kind === "exited") return outcome.exit.exitCode;
+  return outcome.kind === "crashed" ? outcome.exitCode : undefined;
+}
+
 /** The terminal event: the server's cause if there is one, else the work's own outcome. */
 export function terminalEvent(
   { outcome, cause, usage }: Ending,
@@ -100,7 +106,7 @@ export function terminalEvent(
     ...(exitCode !== undefined && { exitCode }),
     ...base,
   });
-  if (cause) return failed(cause.code, cause);
+  if (cause) return failed(cause.code, { ...cause, exitCode: exitCodeOf(outcome) });
   if (outcome.kind === "unavailable")
     return failed(FAILURES.unavailable, { ...outcome, admitted: outcome.began });
   if (outcome.kind !== "exited" && outcome.kind !== "returned")

@@ -1,6 +1,6 @@
 /** The options of a supervisor and of a child. */
 
-import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import type { SlotShares } from "./slots/shares.ts";
@@ -40,4 +40,28 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly graceMs: number;
   /** The account of the memory that callers hold. */
   readonly heldBytes: HeldBytes;
+}
+
+/** A child as it is shown when it has got its slot. */
+export function infoAtStart({
+  spec,
+  reference,
+  client,
+  rules,
+  deadlineMs,
+}: Pick<ChildOptions, "spec" | "reference" | "client" | "rules" | "deadlineMs">): ChildInfo {
+  const startedMs = Date.now();
+  return {
+    ...reference,
+    owner: client,
+    status: "running",
+    kind: spec.command ? "command" : spec.task ? "task" : "function",
+    startedAt: new Date(startedMs).toISOString(),
+    deadlineAt: deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString(),
+    endedAt: null,
+    exitCode: null,
+    code: null,
+    labels: spec.labels ?? {},
+    sandbox: rules.sandbox.level,
+  };
 }

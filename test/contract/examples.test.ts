@@ -85,10 +85,12 @@ describe.each(OPERATIONS)("$operation.operationId", ({ path, method, operation }
   });
 });
 
+const tty = { rows: 24, columns: 80 };
+
 /** Places a child that the examples of one child may be about, and gives its id. */
-async function placed({ url }: RunningMember): Promise<string> {
+async function placed({ url }: RunningMember, more: object = {}): Promise<string> {
   const command = ["sh", "-c", "echo Linux; trap : USR1; echo film > film.txt; cat"];
-  const spec = { command, artifacts: ["*.txt"], stdin: { open: true } };
+  const spec = { command, artifacts: ["*.txt"], stdin: { open: true }, ...more };
   const { id } = (await (await post(url, "/pools/pipeline/children", spec)).json()) as {
     id: string;
   };
@@ -167,7 +169,7 @@ describe("a member", () => {
     for (const body of requests.length > 0 ? requests : [undefined]) {
       const id = operation.path.startsWith("/slots/")
         ? await slotFor(operation.method)
-        : await placed(member);
+        : await placed(member, operation.path.endsWith("/tty") ? { tty } : {});
       // These examples are of a child that has ended.
       if (/^(getChildFile|childEvents)$/.test(operation.operation.operationId)) {
         await post(member.url, `/children/${id}/stdin?end=true`, "");

@@ -202,6 +202,12 @@ describe.skipIf(hostileMissing)(
         writeFileSync(join(root, own, "hidden"), "x");
       }
       const member = await start({ root });
+      const tty = { rows: 24, columns: 80 };
+      const typed = await post(member.url, "/call", { pool: "pipeline", command: ["sh"], tty });
+      expect(await problemOf(typed)).toMatchObject({
+        code: "sandbox_unavailable",
+        detail: expect.stringMatching(/^expected \/usr\/bin\/perl for tty; it is missing /),
+      });
       const answer = await post(member.url, "/call", {
         pool: "pipeline",
         function: { source: "() => 1" },

@@ -50,7 +50,7 @@ describe("the terminal event", () => {
     const cause = { code: "cancelled", detail: "stopped" } as const;
     const event = terminalEvent({ outcome: EXITED, cause, usage: USAGE }, undefined);
     expect(event).toMatchObject({ type: "failed", problem: { code: "cancelled" } });
-    expect(event).not.toHaveProperty("exitCode");
+    expect(event.exitCode).toBe(3);
   });
 
   test("fails a success whose artifacts are not whole, and keeps its exit code", () => {

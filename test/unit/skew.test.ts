@@ -97,7 +97,7 @@ describe("spec keys", () => {
     specKeys,
   });
   const old = member("old");
-  const spec = { ...TRUE, tty: true, limits: { cpus: 1, sockets: 5 } };
+  const spec = { ...TRUE, priority: 1, limits: { cpus: 1, sockets: 5 } };
 
   test("that every version knows go to every member", () => {
     const newer = member("new", SPEC_KEYS);
@@ -105,14 +105,14 @@ describe("spec keys", () => {
   });
 
   test("that only newer members know go to those", () => {
-    const newer = member("new", [...SPEC_KEYS, "tty", "limits.sockets"]);
-    const half = member("half", [...SPEC_KEYS, "tty"]);
+    const newer = member("new", [...SPEC_KEYS, "priority", "limits.sockets"]);
+    const half = member("half", [...SPEC_KEYS, "priority"]);
     expect(fitting("pipeline", spec, [old, half, newer])).toEqual([newer]);
   });
 
   test("that nobody knows are a refusal that names them", () => {
     expect(() => fitting("pipeline", spec, [old])).toThrow(
-      "pool pipeline: expected a member that knows tty, limits.sockets; none of its 1 does",
+      "pool pipeline: expected a member that knows priority, limits.sockets; none of its 1 does",
     );
   });
 

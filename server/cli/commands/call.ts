@@ -5,12 +5,19 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
-import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
-import type { Parsed } from "../parse.ts";
+import {
+  type Child,
+  type DistributedPool,
+  PoolError,
+  type PoolEvent,
+} from "../../../sdk/typescript/node.ts";
+import { argumentsOf, type Parsed } from "../parse.ts";
+import { OwnTerminal } from "../terminal/own-terminal.ts";
+import { Session, typeInto } from "../terminal/session.ts";
 import { UsageError } from "../usage-error.ts";
 import { Foreground } from "./foreground.ts";
-import { printEvents, write } from "./print-events.ts";
-import { specOf } from "./spec.ts";
+import { FAILED, printEvents, write } from "./print-events.ts";
+import { specOf, withTerminal } from "./spec.ts";
 
 export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const pool = poolOf(parsed);
@@ -18,13 +25,32 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
   const { out } = parsed.values;
   if (out !== undefined && !spec.artifacts?.length)
     throw new UsageError("--out: expected --artifact PATTERN beside it");
-  const foreground = new Foreground(pools, spec.link ?? false);
-  const events = foreground.follow(requireWhole(pools.stream(pool, spec)));
-  const exitCode = await printEvents(events, async (event, id) => {
-    if (out !== undefined && (event.type === "result" || event.type === "failed"))
-      for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
-  });
-  return foreground.exitCode ?? exitCode;
+  const print = (events: AsyncIterable<PoolEvent>) =>
+    printEvents(requireWhole(events), async (event, id) => {
+      if (out !== undefined && (event.type === "result" || event.type === "failed"))
+        for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
+    });
+  if (!parsed.values.tty) {
+    const foreground = new Foreground(pools, spec.link ?? false);
+    const exitCode = await print(foreground.follow(pools.stream(pool, spec)));
+    return foreground.exitCode ?? exitCode;
+  }
+  const session = new Session(pools, { ends: true, leftCode: FAILED });
+  const { terminal, signal } = session;
+  const typed = { ...withTerminal(spec, terminal), stdin: terminal.keys, link: true };
+  return session.run(pools.stream(pool, typed, { signal }), print);
+}
+
+/** The terminal of a child that this command has placed, or that somebody else has. */
+export async function attach(pools: DistributedPool, parsed: Parsed): Promise<number> {
+  const [id] = argumentsOf(parsed, "one child id");
+  const child = pools.child(id);
+  const session = new Session(pools, { ends: false, leftCode: 0 });
+  const { terminal, signal } = session;
+  await child.resize(terminal.size);
+  const typing = typeInto(child, session);
+  const shown = session.run(child.events({ signal }), printEvents);
+  return await Promise.race([shown, typing.then(() => shown)]);
 }
 
 /** The pool that the command line names. A command without `--` before it is a likely mistake. */
@@ -53,7 +79,11 @@ async function save(child: Child, path: string, folder: string): Promise<void> {
 
 export async function place(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const pool = poolOf(parsed);
-  const child = await pools.placeChild(pool, await specOf(parsed));
+  const spec = await specOf(parsed);
+  const child = await pools.placeChild(
+    pool,
+    parsed.values.tty ? withTerminal(spec, new OwnTerminal()) : spec,
+  );
   await write(process.stdout, `${child.id}\n`);
   return 0;
 }

@@ -1,6 +1,6 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
 import { inspect } from "node:util";
-import { type FunctionError, PoolError, type Problem } from "../../../openapi/errors.ts";
+import { type FunctionError, PoolError, type RunProblem } from "../../../openapi/errors.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
 import { checkArguments } from "../../../sdk/typescript/values.ts";
 import { ProgressBar } from "../progress-bar.ts";
@@ -17,13 +17,17 @@ export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promi
   );
 }
 
-/** `dpool: CODE: DETAIL`, and the stacks of a function that threw. */
+/** `dpool: CODE: DETAIL`, the exit code of a stopped child, and the stacks of a function that threw. */
 export function problemText({
   code,
   detail,
   error,
-}: Pick<Problem, "code" | "detail" | "error">): string {
-  return [`dpool: ${code}: ${detail}`, ...(error ? stacksOf(error) : []), ""].join("\n");
+  exitCode,
+}: Pick<RunProblem, "code" | "detail" | "error" | "exitCode">): string {
+  // The detail of a crash has the exit code.
+  const hasCode = exitCode !== undefined && code !== "worker_crashed";
+  const exit = hasCode ? `; its exit code is ${exitCode}` : "";
+  return [`dpool: ${code}: ${detail}${exit}`, ...(error ? stacksOf(error) : []), ""].join("\n");
 }
 
 /** The stacks of an error and of those behind it. Python's contain those of their causes. */
@@ -69,8 +73,9 @@ export async function printEvent(event: PoolEvent): Promise<number | undefined> 
       if (event.exitCode === undefined) await write(process.stdout, `${valueText(event.value)}\n`);
       return event.exitCode ?? 0;
     case "failed":
-      await write(process.stderr, problemText(event.problem));
-      return event.exitCode ?? FAILED;
+      await write(process.stderr, problemText({ ...event.problem, exitCode: event.exitCode }));
+      // A child that was stopped may have chosen 0, which is no success.
+      return (event.problem.code === "worker_crashed" && event.exitCode) || FAILED;
   }
   return undefined;
 }

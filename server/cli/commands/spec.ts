@@ -5,6 +5,7 @@ import { messageOf } from "../../../openapi/errors.ts";
 import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Spec } from "../../../sdk/typescript/node.ts";
 import type { Parsed } from "../parse.ts";
+import type { OwnTerminal } from "../terminal/own-terminal.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** @throws {UsageError} */
@@ -16,10 +17,12 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
   else if (values.args) throw new UsageError("--args: expected --task beside it");
   if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
     throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
-  const { env, label, file, files, artifact, stdin } = values;
+  const { env, label, file, files, artifact, stdin, tty } = values;
   // A person at a terminal expects Ctrl-C to end what it started.
   const isAtTerminal = command === "call" && process.stderr.isTTY;
   const link = values.link ?? base.link ?? isAtTerminal;
+  if (tty && stdin !== undefined)
+    throw new UsageError("--stdin: expected no --tty beside it, which types the input");
   return {
     ...base,
     ...(env && { env: { ...base.env, ...pairs("--env", env) } }),
@@ -36,6 +39,11 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     // Each event keeps its bytes; a spec from --json may ask for text.
     outputEncoding: base.outputEncoding ?? "base64",
   } as Spec;
+}
+
+/** The spec of a child in a terminal like this one. Its own variables win over this terminal's. */
+export function withTerminal(spec: Spec, { size, env }: OwnTerminal): Spec {
+  return { ...spec, tty: size, env: { ...env, ...spec.env } } as Spec;
 }
 
 function specFromJson(json: string): ChildSpecInput {

@@ -70,9 +70,10 @@ function tooDeep(): Outcome {
 /** The outcome of a process that ended without a report. */
 export function outcomeWithoutReport(exit: Exit): Outcome {
   if (!exit.started) return notStarted(exit);
-  const how =
-    exit.signal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.signal}`;
-  return { kind: "crashed", detail: `the function's process ${how} before the function returned` };
+  const { exitCode, signal } = exit;
+  const how = signal === null ? `exited with code ${exitCode}` : `was ended by ${signal}`;
+  const detail = `the function's process ${how} before the function returned`;
+  return { kind: "crashed", detail, exitCode };
 }
 
 function cannotTravel(message: string): Outcome {

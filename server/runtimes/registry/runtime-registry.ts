@@ -7,6 +7,7 @@ import type { SandboxLevel } from "../../../openapi/limits.ts";
 import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
 import type { Confinement } from "../../sandbox/confinement.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { inTerminal } from "../../sandbox/terminal.ts";
 import { bun } from "../bun.ts";
 import { commandRuntime } from "../command.ts";
 import type { ConfiguredRuntimes } from "../configured.ts";
@@ -22,6 +23,8 @@ import { Tasks } from "../tasks.ts";
 import { works } from "./probe-program.ts";
 
 const DEFINITIONS: Readonly<Record<string, Definition>> = { node, python, bun };
+
+const PROBE = { rows: 1, columns: 1 };
 
 export interface RuntimeRegistryOptions {
   readonly sandbox: Sandbox;
@@ -49,7 +52,14 @@ export class RuntimeRegistry {
   readonly #tasks: Tasks;
   readonly #level: SandboxLevel;
 
-  private constructor({ sandbox, startQueue, tasks, reuse }: RuntimeRegistryOptions) {
+  /** Whether commands can have terminals. */
+  readonly hasTerminals: boolean;
+
+  private constructor(
+    { sandbox, startQueue, tasks, reuse }: RuntimeRegistryOptions,
+    hasTerminals: boolean,
+  ) {
+    this.hasTerminals = hasTerminals;
     this.#tasks = tasks ?? new Tasks(undefined);
     this.#level = sandbox.level;
     this.#reuse = reuse === undefined ? undefined : new ReusePool(reuse);
@@ -58,7 +68,10 @@ export class RuntimeRegistry {
 
   /** Finds the pool's runtimes, and begins to start the processes that wait. */
   static async open(options: RuntimeRegistryOptions): Promise<RuntimeRegistry> {
-    const registry = new RuntimeRegistry(options);
+    // Without a sandbox, a process in a terminal would leave the group by which it is killed.
+    const hasTerminals =
+      options.sandbox.level !== "none" && (await works(options, inTerminal(["/bin/sh"], PROBE)));
+    const registry = new RuntimeRegistry(options, hasTerminals);
     // A pool that allows only some commands allows no functions but the operator's own.
     const hasFunctions =
       options.confinement.grants.commands === undefined || registry.tasks.length > 0;

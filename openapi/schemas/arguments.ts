@@ -59,13 +59,15 @@ export const VariableNameSchema = z
   .refine(
     (name) => noNul(name) && !name.includes("="),
     "expected a variable name, without = and NUL characters",
-  );
+  )
+  // bash runs such functions in place of programs.
+  .refine((name) => !name.startsWith("BASH_FUNC_"), "expected no function of bash");
 /** Names that shells know. */
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** The other names are part of one argument in the sandbox. */
 const MAX_ODD_NAMES = 200;
 const MAX_ODD_BYTES = 8_192;
-const VARIABLE_PATTERN = "^[^=\\x00]+$";
+const VARIABLE_PATTERN = "^(?!BASH_FUNC_)[^=\\x00]+$";
 
 export const EnvironmentSchema = documented(
   record(VariableNameSchema, ArgumentSchema.describe("The value of the variable."), {

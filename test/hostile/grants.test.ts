@@ -223,6 +223,7 @@ describe.skipIf(hostileMissing)(
         "/dev",
         "/etc",
         "/proc",
+        "/sys",
         "/tmp",
         "/users",
         "/work",

@@ -67,7 +67,7 @@ const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** The other names are part of one argument in the sandbox. */
 const MAX_ODD_NAMES = 200;
 const MAX_ODD_BYTES = 8_192;
-const VARIABLE_PATTERN = "^(?!BASH_FUNC_)[^=\\x00]+$";
+const VARIABLE_PATTERN = "^[^=\\x00]+$";
 
 export const EnvironmentSchema = documented(
   record(VariableNameSchema, ArgumentSchema.describe("The value of the variable."), {

@@ -116,7 +116,7 @@ export interface components {
             cpuMs?: number | undefined;
             /**
              * Format: int64
-             * @description Bytes of the workspace, and of its largest file.
+             * @description Bytes of the workspace. A file may be as large as it, or as `shmBytes` if that is more.
              */
             workspaceBytes?: number | undefined;
             /**

@@ -59,7 +59,9 @@ export const VariableNameSchema = z
   .refine(
     (name) => noNul(name) && !name.includes("="),
     "expected a variable name, without = and NUL characters",
-  );
+  )
+  // bash runs such functions in place of programs.
+  .refine((name) => !name.startsWith("BASH_FUNC_"), "expected no function of bash");
 /** Names that shells know. */
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** The other names are part of one argument in the sandbox. */

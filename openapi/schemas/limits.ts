@@ -28,7 +28,9 @@ export const LimitsSchema = z
       ),
     workspaceBytes: whole()
       .min(65_536)
-      .describe("Bytes of the workspace, and of its largest file."),
+      .describe(
+        "Bytes of the workspace. A file may be as large as it, or as `shmBytes` if that is more.",
+      ),
     shmBytes: whole()
       .min(65_536)
       .describe(

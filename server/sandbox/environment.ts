@@ -3,8 +3,6 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildLimits, Confinement } from "./confinement.ts";
 
 const MIB = 1024 * 1024;
-/** 256 MiB, or half of a smaller limit, that a heap of Node leaves for buffers, code and files. */
-const BESIDE_HEAP_BYTES = 256 * MIB;
 /** Go's collector works harder from nine tenths of the limit on. */
 const GO_PART = 0.9;
 
@@ -42,7 +40,6 @@ export function environmentOf(
 function runtimeVariables({ memoryBytes, cpus }: ChildLimits, host: Host): Record<string, string> {
   // Nothing holds a plain process to the limits.
   if (host.level === "none") return {};
-  const heap = Math.max(memoryBytes / 2, memoryBytes - BESIDE_HEAP_BYTES);
   const count = Number.isFinite(cpus) ? String(wholeCpus(cpus, host.cpus)) : undefined;
   const java = [
     `-XX:MaxRAM=${memoryBytes}`,
@@ -50,7 +47,9 @@ function runtimeVariables({ memoryBytes, cpus }: ChildLimits, host: Host): Recor
   ];
   return {
     GOMEMLIMIT: String(Math.floor(memoryBytes * GO_PART)),
-    NODE_OPTIONS: `--max-old-space-size=${Math.floor(heap / MIB)}`,
+    // Node collects in time for this size, and a heap that is too large ends by the child's own
+    // limit: `out_of_memory`, and not a crash.
+    NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryBytes / MIB)}`,
     ...(count !== undefined && { GOMAXPROCS: count, OMP_NUM_THREADS: count }),
     // Java reads the control group where there is one, and prints a line about this variable.
     ...(host.level === "no-cgroup" && { JAVA_TOOL_OPTIONS: java.join(" ") }),

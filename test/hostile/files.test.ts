@@ -16,14 +16,15 @@ describe.skipIf(hostileMissing)(
     test.each([
       ["the workspace", "/work", 8],
       ["/tmp", "/tmp", 64],
-      ["/dev/shm", "/dev/shm", 8],
+      ["/dev/shm", "/dev/shm", 16],
     ])("%s ends at its size", async (_, folder, mebibytes) => {
       const { script } = await startAttacked();
       // Files of 4 MiB: the size of a single file has its own limit.
       const fill =
         `cd ${folder}; n=0; while head -c 4M /dev/zero >file-$n; do n=$((n+1)); done; cat * ` +
         "| wc -c";
-      const events = await script(fill, { limits: { workspaceBytes: 8 * MIB } });
+      const limits = { workspaceBytes: 8 * MIB, shmBytes: 16 * MIB };
+      const events = await script(fill, { limits });
       expect(textOf(events, "stderr")).toContain("No space left on device");
       expect(Number(textOf(events))).toBe(mebibytes * MIB);
       expect(lastOf(events, "result").exitCode).toBe(0);
@@ -59,7 +60,8 @@ describe.skipIf(hostileMissing)(
       ],
     ])("a file larger than the workspace %s", async (_, text, exitCode) => {
       const { script } = await startAttacked();
-      const events = await script(text, { limits: { workspaceBytes: 8 * MIB } });
+      const limits = { workspaceBytes: 8 * MIB, shmBytes: 8 * MIB };
+      const events = await script(text, { limits });
       const last = events.at(-1);
       expect(last).toMatchObject(
         exitCode > 128

@@ -229,6 +229,7 @@ describe.skipIf(hostileMissing)(
         "/dev",
         "/etc",
         "/proc",
+        "/sys",
         "/tmp",
         "/users",
         "/work",

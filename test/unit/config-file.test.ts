@@ -193,7 +193,8 @@ describe("mistakes in the file", () => {
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    env:\n      a=b: y",
-      'f.yaml:5: pools.a.env.a=b: expected a variable name, without = and NUL characters; got "a=b"',
+      "f.yaml:5: pools.a.env.a=b: expected a variable name, without = and NUL characters; " +
+        'got "a=b"',
     ],
     [
       "pools:\n  a:\n    maxChildren: 1\n    env:\n      X: 3",

@@ -221,7 +221,10 @@ export interface PoolLimits {
    * more is stopped: `deadline_exceeded`.
    */
   readonly cpuMs?: number | undefined;
-  /** Bytes of the workspace, and of its largest file. Default 536870912. */
+  /**
+   * Bytes of the workspace. A file may be as large as it, or as `shmBytes` if that is more.
+   * Default 536870912.
+   */
   readonly workspaceBytes?: number | undefined;
   /**
    * Bytes of shared memory in `/dev/shm`, which count as the child's memory. Writing more

@@ -197,9 +197,7 @@ export const signalChild = createRoute({
   tags,
   security: needs("call"),
   summary: "Send a signal to the child's program",
-  description:
-    "The signal goes to the program, not to its descendants. A child that has ended stays as it " +
-    "is.",
+  description: "The signal goes to the program alone. A child that has ended stays as it is.",
   request: { params, body: jsonBody(SignalRequestSchema) },
   responses: {
     202: { description: "The child.", content: json(ChildSchema), headers: headers() },

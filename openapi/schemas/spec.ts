@@ -1,9 +1,15 @@
 /** The child spec: what a caller asks to be run, and how. */
 import { z } from "@hono/zod-openapi";
-import { MAX_DEADLINE_MS, MAX_WAIT_MS } from "../limits.ts";
+import {
+  MAX_ARCHIVE_ENTRIES,
+  MAX_DEADLINE_MS,
+  MAX_FILES,
+  MAX_WAIT_MS,
+  tooManyFiles,
+} from "../limits.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
-import { LabelsSchema } from "./labels.ts";
+import { LabelsSchema, NotifySchema } from "./labels.ts";
 import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
 import { IdempotencyKeySchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
@@ -20,32 +26,7 @@ import {
   WorkspacePathSchema,
 } from "./values.ts";
 
-/** The most files that go in with one child. */
-export const MAX_FILES = 1_000;
-
-/** The most files and folders in one archive. */
-export const MAX_ARCHIVE_ENTRIES = 20_000;
-
-/** The refusal of too many files. */
-export const tooManyFiles = (count: number | string) =>
-  `expected at most ${MAX_FILES} files; got ${count}; ` +
-  `an archive may have ${MAX_ARCHIVE_ENTRIES} files and folders`;
-
 const MAX_ARTIFACT_PATTERNS = 100;
-
-const NotifySchema = z
-  .strictObject({
-    url: z
-      .url({ protocol: /^https?$/, error: "expected a URL of http or https" })
-      .max(2_048)
-      .describe("An http or https URL that the pool's operator allows, without a user."),
-  })
-  .openapi("Notify", {
-    description:
-      "The member posts the ending to this URL once the child has ended, signed as Standard " +
-      "Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified.",
-    example: { url: "https://hooks.example.com/ended" },
-  });
 
 const commandFields = {
   tty: TerminalSizeSchema.optional().describe(

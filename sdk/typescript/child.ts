@@ -236,17 +236,13 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
     { end = false, signal }: WriteOptions = {},
   ): Promise<number> {
     const url = await this.#url("/stdin");
-    const { client } = this.#connection;
-    if (typeof data === "string" || data instanceof Uint8Array) {
-      const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-      return writeStdin(client, url, { bytes, end, signal });
-    }
+    const whole = typeof data === "string" ? new TextEncoder().encode(data) : data;
     // A stream that fails rejects the write with its own error.
-    const bytes = new Source(data, () => {});
+    const bytes = whole instanceof Uint8Array ? whole : new Source(whole, () => {});
     try {
-      return await writeStdin(client, url, { bytes, end, signal });
+      return await writeStdin(this.#connection.client, url, { bytes, end, signal });
     } finally {
-      bytes.destroy();
+      if (bytes instanceof Source) bytes.destroy();
     }
   }
 

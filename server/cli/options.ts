@@ -181,17 +181,13 @@ export const CLI_OPTIONS = {
   },
   file: {
     value: "PATH[=FILE]",
-    doc:
-      "A file for the child's workspace: its path there, " +
-      "and the file of this machine where its name differs. Repeatable.",
+    doc: "A file for the workspace: its path there, and here where that differs. Repeatable.",
     schema: z.array(z.string()),
     commands: SPEC,
   },
   files: {
     value: "DIR|FILE",
-    doc:
-      "Files for the child's workspace with their permissions: a folder of this machine, " +
-      "or a tar or zip archive.",
+    doc: "Files for the workspace with their permissions: a folder, or a tar or zip archive.",
     commands: SPEC,
   },
   artifact: {
@@ -208,9 +204,7 @@ export const CLI_OPTIONS = {
   },
   label: {
     value: "NAME=VALUE",
-    doc:
-      "A label of the child. `ps` shows only children with this label; " +
-      "NAME alone stands for any value. Repeatable.",
+    doc: "A label of the child; `ps` shows those with it. NAME alone: any value. Repeatable.",
     schema: z.array(z.string()),
     commands: [...SPEC, "ps"],
   },

@@ -8,7 +8,7 @@ import { receiveJson } from "../http/bodies/receive-json.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
-import { childOutputRoutes, childRoutes } from "./children.ts";
+import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { pages } from "./docs.ts";
 import { checkMethod } from "./methods.ts";
@@ -103,6 +103,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   slotRoutes(on, options);
   poolRoutes(on, options);
   childRoutes(on, options);
+  childInputRoutes(on, options);
   childOutputRoutes(on, options);
   operationRoutes(on, options);
   for (const [path, page] of Object.entries(pages(options.publicUrl)))

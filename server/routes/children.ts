@@ -18,7 +18,7 @@ import { forgotten, unknownChild } from "../supervisor/this-member.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
 
-/** The operations on a child itself: look at it, stop it, signal it, feed it. */
+/** The operations on a child itself: look at it, wait for its end, stop it. */
 export function childRoutes(on: Register, options: AppOptions): void {
   const find = finder(options);
 
@@ -53,6 +53,11 @@ export function childRoutes(on: Register, options: AppOptions): void {
     child.stop("cancelled", "the child was stopped on request", graceMs);
     return c.json(child.info, 202);
   });
+}
+
+/** The operations on what a child takes: signals, the size of its terminal, its input. */
+export function childInputRoutes(on: Register, options: AppOptions): void {
+  const find = finder(options);
 
   on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");

@@ -1,7 +1,8 @@
 /** Reads the streams of a child: output and progress go into its log, artifacts into a file. */
 import type { Readable } from "node:stream";
 import type { Progress } from "../../openapi/events.ts";
-import { type ChildSpec, MAX_FILES } from "../../openapi/schemas/spec.ts";
+import { MAX_FILES } from "../../openapi/limits.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { readProgress } from "../runtimes/progress.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";

@@ -1,6 +1,7 @@
 /** Refuses a spec whose files cannot be put into the workspace, before its child has a slot. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { type ChildSpec, MAX_FILES, tooManyFiles } from "../../openapi/schemas/spec.ts";
+import { MAX_FILES, tooManyFiles } from "../../openapi/limits.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { Part } from "../../sdk/typescript/http/multipart.ts";
 import { findExpression } from "../sandbox/patterns.ts";
 import { checkUrl } from "./fetching/fetch.ts";

@@ -4,7 +4,7 @@
  */
 import { createGunzip } from "node:zlib";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import { MAX_ARCHIVE_ENTRIES } from "../../openapi/schemas/spec.ts";
+import { MAX_ARCHIVE_ENTRIES } from "../../openapi/limits.ts";
 import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { type Entry, readArchive } from "./archive.ts";
 import type { Spooled } from "./spool.ts";

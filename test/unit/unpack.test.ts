@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { MAX_ARCHIVE_ENTRIES } from "../../openapi/schemas/spec.ts";
+import { MAX_ARCHIVE_ENTRIES } from "../../openapi/limits.ts";
 import { Spool } from "../../server/workspace/spool.ts";
 import { checkArchive } from "../../server/workspace/unpack.ts";
 import { onPath } from "../helpers/programs.ts";

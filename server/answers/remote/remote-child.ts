@@ -117,12 +117,8 @@ export class RemoteChild {
   async relayWhole(answer: Answer): Promise<Response> {
     this.#watchHandover();
     try {
-      const known = { id: this.#id, after: 0 };
-      const events = resumeEvents(
-        answer,
-        { ...this.#through, lines: "long" as const, parse: parseEvent },
-        known,
-      );
+      const way = { ...this.#through, lines: "long" as const, parse: parseEvent };
+      const events = resumeEvents(answer, way, { id: this.#id, after: 0 });
       return await answerWhole(this.#c, requireWhole(events));
     } catch (error) {
       if (!(error instanceof HandedOver)) throw error;
@@ -133,8 +129,7 @@ export class RemoteChild {
   /**
    * Passes on the events of an open answer as bytes, and resumes them when the connection is cut.
    * Only whole frames pass, so the stream resumes behind the last one. A stream that cannot resume
-   * ends with a `failed` event of this member: `member_lost`, `events_expired`
-   * or `child_forgotten`.
+   * ends with a `failed` event of this member: `member_lost`, `events_expired`, `child_forgotten`.
    *
    * @param after the id of the event behind which the answer begins. Default: it begins with the
    *   first event that is kept.

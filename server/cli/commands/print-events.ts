@@ -17,7 +17,7 @@ export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promi
   );
 }
 
-/** `dpool: CODE: DETAIL`, the exit code of a stopped child, and the stacks of a function that threw. */
+/** `dpool: CODE: DETAIL`, the exit code of a stopped child, and what a function threw. */
 export function problemText({
   code,
   detail,

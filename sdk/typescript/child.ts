@@ -198,17 +198,14 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * await child.signal("SIGUSR1");
    */
   async signal(signal: SignalName): Promise<ChildInfo> {
-    return this.#connection.client.json(await this.#url("/signal"), {
-      method: "POST",
-      body: { signal },
-    });
+    const request = { method: "POST", body: { signal } } as const;
+    return this.#connection.client.json(await this.#url("/signal"), request);
   }
 
   /**
-   * Sets the size of the terminal of a child with `tty` in its spec. The programs in front get
-   * SIGWINCH.
+   * Sets the size of the terminal of a child with `tty` in its spec, 1 to 4,096 each. The programs
+   * in front get SIGWINCH.
    *
-   * @param size `rows` and `columns`, each from 1 to 4,096.
    * @throws {PoolError} `invalid_request` for a child without a terminal; `child_not_found`.
    * @example
    * await child.resize({ rows: 50, columns: 132 });

@@ -57,9 +57,8 @@ export class RemoteChild {
    */
   async result(waitMs: number): Promise<Response> {
     this.#through.inFlight.add(this.#c.env.outgoing);
-    const { signal } = this.#through;
-    const timeoutMs = waitMs + RESULT_TIMEOUT_MS;
-    const answer = await this.#reach(this.#send(`/result?waitMs=${waitMs}`, { signal, timeoutMs }));
+    const request = { signal: this.#through.signal, timeoutMs: waitMs + RESULT_TIMEOUT_MS };
+    const answer = await this.#reach(this.#send(`/result?waitMs=${waitMs}`, request));
     nameChild(this.#c, this.#id);
     if (answer.status === 204) return this.#c.body(null, 204);
     return send<Uint8Array>(this.#c, {

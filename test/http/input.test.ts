@@ -394,10 +394,10 @@ test("children are listed by labels and status, with their endings", async () =>
     code: null,
     endedAt: expect.stringMatching(/Z$/),
   });
-  expect(await gone.info()).toMatchObject({ status: "ended", exitCode: null, code: "cancelled" });
+  expect(await gone.info()).toMatchObject({ status: "ended", exitCode: 137, code: "cancelled" });
   expect(await sleep.info()).toMatchObject({
     status: "running",
-    exitCode: null,
+    exitCode: 137,
     code: null,
     endedAt: null,
   });

@@ -397,7 +397,7 @@ test("children are listed by labels and status, with their endings", async () =>
   expect(await gone.info()).toMatchObject({ status: "ended", exitCode: 137, code: "cancelled" });
   expect(await sleep.info()).toMatchObject({
     status: "running",
-    exitCode: 137,
+    exitCode: null,
     code: null,
     endedAt: null,
   });

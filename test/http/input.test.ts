@@ -394,7 +394,7 @@ test("children are listed by labels and status, with their endings", async () =>
     code: null,
     endedAt: expect.stringMatching(/Z$/),
   });
-  expect(await gone.info()).toMatchObject({ status: "ended", exitCode: null, code: "cancelled" });
+  expect(await gone.info()).toMatchObject({ status: "ended", exitCode: 137, code: "cancelled" });
   expect(await sleep.info()).toMatchObject({
     status: "running",
     exitCode: null,

@@ -41,7 +41,7 @@ const errorFields = {
 };
 
 /** An error as its child saw it, with the errors behind it. */
-interface ThrownError extends z.infer<z.ZodObject<typeof errorFields>> {
+export interface ThrownError extends z.infer<z.ZodObject<typeof errorFields>> {
   cause?: ThrownError | undefined;
   errors?: ThrownError[] | undefined;
 }

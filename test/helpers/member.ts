@@ -134,7 +134,8 @@ export async function callEvents(
   spec: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<NumberedEvent[]> {
-  const response = await post(url, path, spec, headers);
+  const accept = "text/event-stream;lines=long";
+  const response = await post(url, path, spec, { accept, ...headers });
   if (response.status !== 200)
     throw new Error(`expected a stream; got HTTP ${response.status}: ${await response.text()}`);
   return eventsOf(response);

@@ -211,7 +211,7 @@ describe("stdout of a child that is attached to", () => {
     }
   });
 
-  test("has no end while the child runs, and breaks off behind that of a failed one", async () => {
+  test("has no end while the child runs, and breaks off where it has failed", async () => {
     const [m1, m2] = await startMembers({}, { pools: { other: 1 } });
     const id = await place(m1?.url ?? "", ["sh", "-c", "printf 0123456789; read line; exit 3"]);
     for (const url of [m1?.url ?? "", m2?.url ?? ""]) {

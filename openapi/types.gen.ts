@@ -259,7 +259,7 @@ export interface components {
             } | undefined;
             notify?: components["schemas"]["Notify"] | undefined;
         };
-        /** @description The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified. */
+        /** @description Where the member posts the ending of the child. Default: nobody is notified. */
         Notify: {
             /**
              * Format: uri

@@ -41,6 +41,6 @@ export const NotifySchema = z
   .openapi("Notify", {
     description:
       "The member posts the ending to this URL once the child has ended, signed as Standard " +
-      "Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified.",
+      "Webhooks has it. It tries 5 times in some 3 minutes.",
     example: { url: "https://hooks.example.com/ended" },
   });

@@ -37,6 +37,9 @@ const commandFields = {
   ),
 };
 
+// The document registers the schemas of this file.
+export { NotifySchema };
+
 /** The fields that the variants of a spec share. */
 export const commonFields = {
   env: EnvironmentSchema.optional(),
@@ -109,7 +112,9 @@ export const commonFields = {
       "none.",
   ),
   labels: LabelsSchema.optional(),
-  notify: NotifySchema.optional(),
+  notify: NotifySchema.optional().describe(
+    "Where the member posts the ending of the child. Default: nobody is notified.",
+  ),
 };
 
 const FUNCTION_DOCS = "The function to call.";

@@ -2,9 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildResultSchema } from "../schemas/endings.ts";
+import { TerminalSizeSchema } from "../schemas/limits.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
-import { TerminalSizeSchema } from "../schemas/values.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
 import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";

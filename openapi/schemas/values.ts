@@ -230,14 +230,17 @@ export const WorkspacePathSchema = z
   .refine(isWorkspacePath, `expected ${PATH_RULE}`)
   .openapi(PATH_KEYWORDS);
 
-/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
-const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
-
-export const TerminalSizeSchema = z
-  .strictObject({ rows: size("rows"), columns: size("columns") })
-  .openapi("TerminalSize", {
-    description: "The size of a terminal's window, in characters.",
-    example: { rows: 24, columns: 80 },
+/** Where the ending of a child is posted. */
+export const NotifySchema = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^https?$/, error: "expected a URL of http or https" })
+      .max(2_048)
+      .describe("An http or https URL that the pool's operator allows, without a user."),
+  })
+  .openapi("Notify", {
+    description:
+      "The member posts the ending to this URL once the child has ended, signed as Standard " +
+      "Webhooks has it. It tries 5 times in some 3 minutes.",
+    example: { url: "https://hooks.example.com/ended" },
   });
-
-export type TerminalSize = z.output<typeof TerminalSizeSchema>;

@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError, type Problem } from "../../openapi/errors.ts";
+import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
-import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";

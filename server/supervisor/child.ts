@@ -113,7 +113,7 @@ export class Child {
   async resize(size: TerminalSize): Promise<void> {
     const process = await this.#launched.promise;
     if (process && !process.resize)
-      throw PoolError.of("invalid_request", `expected a child with a tty; ${this.id} has none`);
+      throw PoolError.of("not_found", `expected a child with a tty; ${this.id} has none`);
     process?.resize?.(size);
   }
 

@@ -42,16 +42,18 @@ export const utf8Bytes = (value: string) => new TextEncoder().encode(value).leng
 /**
  * A record that refuses the key `__proto__`, which zod would drop silently.
  *
- * @param keywords of the documented schema of its keys.
+ * @param keywords of its keys' schema. `max`: a record with more keys is not looked at.
  */
 export function record<V extends z.ZodType>(
   key: z.ZodString,
   value: V,
-  keywords: Readonly<Record<string, unknown>>,
+  { max = 1e6, ...keywords }: { readonly max?: number; readonly [keyword: string]: unknown },
 ): z.ZodRecord<z.ZodString, V> {
   const refuse = (input: unknown, context: z.RefinementCtx) => {
-    if (typeof input === "object" && input !== null && Object.hasOwn(input, "__proto__"))
-      context.addIssue({ code: "custom", message: "expected no key __proto__" });
+    const keys = typeof input === "object" && input !== null ? Object.keys(input) : [];
+    const add = (message: string) => context.addIssue({ code: "custom", message });
+    if (keys.includes("__proto__")) add("expected no key __proto__");
+    if (keys.length > max) add(`expected at most ${max} keys; got ${keys.length}`);
     return input;
   };
   const propertyNames = { type: "string", ...keywords, not: { enum: ["__proto__"] } };

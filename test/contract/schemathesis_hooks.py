@@ -12,6 +12,7 @@ SMALL = {
     "cpus": 0.5,
     "cpuMs": 1_000,
     "workspaceBytes": 65_536,
+    "shmBytes": 65_536,
     "openFiles": 32,
     "outputBytes": 0,
     "artifactBytes": 0,

@@ -124,7 +124,12 @@ export function eventsOf(
 export function streamOf(response: Response): AsyncGenerator<NumberedEvent, void, undefined> {
   if (response.status !== 200 || !response.body)
     throw new Error(`expected a stream; got HTTP ${response.status}`);
-  return readEvents(response.body);
+  return readEvents(bodyOf(response));
+}
+
+/** The body of an answer. Node's fetch ends a body that nobody has begun to read with its answer. */
+async function* bodyOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* response.body as ReadableStream<Uint8Array>;
 }
 
 /** Calls and collects the events up to the terminal one. */

@@ -75,7 +75,7 @@ function answerOf(response: Response, controller: AbortController, over: () => v
     status,
     headers,
     trailers: {},
-    body: body ? piecesOf(body, { signal: controller.signal, over }) : none(),
+    body: body ? piecesOf(response, { signal: controller.signal, over }) : none(),
     cancel(reason) {
       over();
       controller.abort(reason ?? new Error("the answer is not read"));
@@ -85,12 +85,15 @@ function answerOf(response: Response, controller: AbortController, over: () => v
 
 async function* none(): AsyncGenerator<Uint8Array, void, undefined> {}
 
-/** Not every browser can iterate over a stream. */
+/**
+ * Not every browser can iterate over a stream. Node's fetch ends a body that nobody has begun to
+ * read once its response is collected as garbage, so the response is kept until then.
+ */
 async function* piecesOf(
-  stream: ReadableStream<Uint8Array>,
+  response: Response,
   { signal, over }: { readonly signal: AbortSignal; readonly over: () => void },
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = stream.getReader();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();

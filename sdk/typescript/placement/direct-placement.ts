@@ -78,10 +78,11 @@ export async function placeDirectly<Admitted>(
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
   const startedAt = performance.now();
+  const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
+  const passed = () => PoolError.of("deadline_exceeded", detail);
   const remainder = () => {
-    if (!deadline.hasPassed) return deadline.forSpec;
-    const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
-    throw PoolError.of("deadline_exceeded", detail);
+    if (deadline.hasPassed) throw passed();
+    return deadline.forSpec;
   };
   const unfit = new Unfit();
   const candidates = async () => unfit.othersOf(fitting(pool, spec, await members.in(pool)));
@@ -124,8 +125,9 @@ export async function placeDirectly<Admitted>(
       { pool, waitMs: Math.min(waitMs, deadlineMs), signal, leaving },
     );
   } catch (error) {
-    // The deadline may have cut the wait short.
-    if (error instanceof PoolError && error.code === "queue_timeout") remainder();
+    // The deadline may have cut the wait short. A timer may be a moment early.
+    if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs <= waitMs)
+      throw passed();
     throw (await refusalOf(members, error)) ?? error;
   }
 }

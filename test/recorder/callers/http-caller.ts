@@ -71,6 +71,8 @@ export class HttpCaller {
     if (operation === "call") return ofEvents(plan, answer.body, notes);
     if (isPipe) return ofPipe(answer, notes);
     const body = (await answer.body.json()) as Waited & { id: string };
+    // A failure of a child that was silent for long comes behind the head.
+    if (operation === "run" && body.problem) return failed(body.problem, notes);
     if (operation === "run") return waited(plan, body);
     notes.placed(body.id);
     return this.#ending(plan, `${url}/children/${body.id}`, signal);
@@ -107,6 +109,7 @@ export class HttpCaller {
 }
 
 interface Waited {
+  readonly problem?: RunProblem;
   readonly value?: unknown;
   readonly stdout?: string;
 }

@@ -243,7 +243,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -302,7 +302,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -357,7 +357,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -412,7 +412,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -467,7 +467,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -522,7 +522,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**

@@ -41,7 +41,7 @@ import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
 
-/** One for all sandboxes of this process, which share the machine. Read at the first: Linux only. */
+/** One for all sandboxes of this process, which share the machine. */
 let machine: Cores | undefined;
 
 export class Bubblewrap implements Sandbox {

@@ -1,5 +1,5 @@
 /** One child with everything that a spec and a pool can give it: no part is in another's way. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -22,6 +22,7 @@ test.skipIf(missing)(
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "dpool-together-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
+    chmodSync(folder, 0o755);
     const granted = join(folder, "granted");
     writeFileSync(granted, "granted", { mode: 0o644 });
     const { pool, urls } = await reachable(folder);

@@ -2,8 +2,8 @@
 import type { PoolEvent } from "../../../openapi/events.ts";
 import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
-import { exitCodeOf } from "../commands/foreground.ts";
 import { OwnTerminal } from "./own-terminal.ts";
+import { exitCodeOf } from "./signals.ts";
 
 /** 1 s for the member to hear that the terminal has gone, and 1 s for the child to end. */
 const HANGUP_TIMEOUT_MS = 1_000;

@@ -60,6 +60,14 @@ export interface components {
             /** @description The file's permissions as octal digits, such as `755`. Default `644`. */
             mode?: string | undefined;
         };
+        /** @description The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes. */
+        Notify: {
+            /**
+             * Format: uri
+             * @description An http or https URL that the pool's operator allows, without a user.
+             */
+            url: string;
+        };
         /** @description Input that callers send while the child runs. */
         OpenStdin: {
             /** @description True keeps the input open for what callers send to `/children/{id}/stdin`; false makes it empty. */
@@ -73,19 +81,6 @@ export interface components {
         TextData: {
             /** @description The text, which becomes UTF-8. */
             text: string;
-        };
-        /** @description The size of a terminal's window, in characters. */
-        TerminalSize: {
-            /**
-             * Format: int64
-             * @description The number of rows.
-             */
-            rows: number;
-            /**
-             * Format: int64
-             * @description The number of columns.
-             */
-            columns: number;
         };
         /**
          * @description The level of a sandbox. `full`: namespaces, a seccomp filter and a cgroup. `no-cgroup`: the same without limits on memory and processor time of the whole child. `none`: a plain process.
@@ -139,6 +134,19 @@ export interface components {
              * @description Bytes of all artifacts together.
              */
             artifactBytes?: number | undefined;
+        };
+        /** @description The size of a terminal's window, in characters. */
+        TerminalSize: {
+            /**
+             * Format: int64
+             * @description The number of rows.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The number of columns.
+             */
+            columns: number;
         };
         /**
          * @description How values are written. `json`: as they are. `devalue`: in the flattened form of the npm package devalue, as JSON. It carries dates, maps, sets, big integers, typed arrays, undefined and cycles.
@@ -257,15 +265,8 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
-        };
-        /** @description The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified. */
-        Notify: {
-            /**
-             * Format: uri
-             * @description An http or https URL that the pool's operator allows, without a user.
-             */
-            url: string;
         };
         /** @description Calls a function. */
         FunctionSpec: {
@@ -316,6 +317,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description A child spec that names its pool, for one member only. */
@@ -371,6 +373,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
@@ -426,6 +429,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
@@ -481,6 +485,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
             /** @description The pool of the child. */
             pool: components["schemas"]["PoolName"];
@@ -536,6 +541,7 @@ export interface components {
             labels?: {
                 [key: string]: string;
             } | undefined;
+            /** @description Where the member posts the ending of the child. Default: nobody is notified. */
             notify?: components["schemas"]["Notify"] | undefined;
         };
         /** @description The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status. */
@@ -1112,12 +1118,13 @@ export type Base64File = components['schemas']['Base64File'];
 export type FileContent = components['schemas']['FileContent'];
 export type TextFile = components['schemas']['TextFile'];
 export type UrlFile = components['schemas']['UrlFile'];
+export type Notify = components['schemas']['Notify'];
 export type OpenStdin = components['schemas']['OpenStdin'];
 export type Stdin = components['schemas']['Stdin'];
 export type TextData = components['schemas']['TextData'];
-export type TerminalSize = components['schemas']['TerminalSize'];
 export type SandboxLevel = components['schemas']['SandboxLevel'];
 export type Limits = components['schemas']['Limits'];
+export type TerminalSize = components['schemas']['TerminalSize'];
 export type ValueEncoding = components['schemas']['ValueEncoding'];
 export type FunctionByHash = components['schemas']['FunctionByHash'];
 export type FunctionBySource = components['schemas']['FunctionBySource'];
@@ -1126,7 +1133,6 @@ export type TaskWork = components['schemas']['TaskWork'];
 export type ChildKind = components['schemas']['ChildKind'];
 export type ChildSpec = components['schemas']['ChildSpec'];
 export type CommandSpec = components['schemas']['CommandSpec'];
-export type Notify = components['schemas']['Notify'];
 export type FunctionSpec = components['schemas']['FunctionSpec'];
 export type MemberChildSpec = components['schemas']['MemberChildSpec'];
 export type MemberCommandSpec = components['schemas']['MemberCommandSpec'];

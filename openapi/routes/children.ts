@@ -2,9 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildResultSchema } from "../schemas/endings.ts";
+import { TerminalSizeSchema } from "../schemas/limits.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
 import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
-import { TerminalSizeSchema } from "../schemas/values.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
 import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";
@@ -214,12 +214,12 @@ export const resizeTty = createRoute({
   summary: "Set the size of the terminal of a child",
   description:
     "The kernel sends SIGWINCH to the programs in front. Of sizes that come faster than the " +
-    "child takes them, the last one counts. A child without `tty` in its spec is refused with " +
-    "`invalid_request`; one that has ended stays as it is.",
+    "child takes them, the last one counts. A child without `tty` in its spec has no such thing: " +
+    "`not_found`. One that has ended stays as it is.",
   request: { params, body: jsonBody(TerminalSizeSchema) },
   responses: {
     202: { description: "The child.", content: json(ChildSchema), headers: headers() },
-    ...problems([...unreachable, "unsupported_media_type"]),
+    ...problems([...unreachable, "not_found", "unsupported_media_type"]),
   },
 });
 

@@ -10,6 +10,7 @@ const MAX_ARGUMENTS = 8_000;
 
 /** bubblewrap sets a variable by three arguments: `--setenv NAME VALUE`. */
 const ARGUMENTS_PER_VARIABLE = 3;
+const MAX_VARIABLES = Math.floor(MAX_ARGUMENTS / ARGUMENTS_PER_VARIABLE);
 
 /**
  * Linux takes a quarter of the stack's limit, 2 MiB by default, for arguments and variables.
@@ -72,6 +73,7 @@ const VARIABLE_PATTERN = "^[^=\\x00]+$";
 export const EnvironmentSchema = documented(
   record(VariableNameSchema, ArgumentSchema.describe("The value of the variable."), {
     pattern: VARIABLE_PATTERN,
+    max: MAX_VARIABLES,
   }).superRefine((variables, context) => {
     const odd = Object.keys(variables).filter((name) => !SHELL_NAME.test(name));
     const bytes = odd.reduce((sum, name) => sum + utf8Bytes(name), 0);
@@ -97,7 +99,7 @@ export const EnvironmentSchema = documented(
   {
     description: "Variables that are added to the child's minimal environment. Default: none.",
     example: { LANG: "C.UTF-8" },
-    maxProperties: Math.floor(MAX_ARGUMENTS / ARGUMENTS_PER_VARIABLE),
+    maxProperties: MAX_VARIABLES,
   },
 );
 

@@ -1,5 +1,4 @@
-/** The parts of a spec for the caller alone: its labels, and the URL that learns the ending. */
-import { z } from "@hono/zod-openapi";
+/** The labels of a child: the caller's own names and values. */
 import { documented, record, shortText, utf8Bytes } from "./values.ts";
 
 /** The longest name of a label, and its longest value, in code points. */
@@ -29,18 +28,3 @@ export const LabelsSchema = documented(
     maxProperties: MAX_LABELS,
   },
 );
-
-/** Where the ending of a child is posted. */
-export const NotifySchema = z
-  .strictObject({
-    url: z
-      .url({ protocol: /^https?$/, error: "expected a URL of http or https" })
-      .max(2_048)
-      .describe("An http or https URL that the pool's operator allows, without a user."),
-  })
-  .openapi("Notify", {
-    description:
-      "The member posts the ending to this URL once the child has ended, signed as Standard " +
-      "Webhooks has it. It tries 5 times in some 3 minutes. Default: nobody is notified.",
-    example: { url: "https://hooks.example.com/ended" },
-  });

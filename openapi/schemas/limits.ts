@@ -1,4 +1,4 @@
-/** Limits of a child: resources, the level of its sandbox, and how long it may wait and run. */
+/** Limits and sizes of a child: resources, the level of its sandbox, and its terminal. */
 import { z } from "@hono/zod-openapi";
 import { SANDBOX_LEVELS } from "../limits.ts";
 import { whole } from "./values.ts";
@@ -64,3 +64,15 @@ export const SandboxLevelSchema = z.enum(SANDBOX_LEVELS).openapi("SandboxLevel",
     "process.",
   example: "full",
 });
+
+/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
+const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
+
+export const TerminalSizeSchema = z
+  .strictObject({ rows: size("rows"), columns: size("columns") })
+  .openapi("TerminalSize", {
+    description: "The size of a terminal's window, in characters.",
+    example: { rows: 24, columns: 80 },
+  });
+
+export type TerminalSize = z.output<typeof TerminalSizeSchema>;

@@ -9,20 +9,24 @@ import {
 } from "../limits.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
-import { LabelsSchema, NotifySchema } from "./labels.ts";
-import { LimitsSchema, SandboxLevelSchema } from "./limits.ts";
+import { LabelsSchema } from "./labels.ts";
+import {
+  LimitsSchema,
+  SandboxLevelSchema,
+  type TerminalSize,
+  TerminalSizeSchema,
+} from "./limits.ts";
 import { IdempotencyKeySchema, PoolNameSchema, SlotIdSchema } from "./names.ts";
 import {
   ArchiveSchema,
   documented,
   FileContentSchema,
+  NotifySchema,
   OutputEncodingSchema,
   PATH_KEYWORDS,
   PATH_RULE,
   record,
   StdinSchema,
-  type TerminalSize,
-  TerminalSizeSchema,
   WorkspacePathSchema,
 } from "./values.ts";
 
@@ -109,7 +113,9 @@ export const commonFields = {
       "none.",
   ),
   labels: LabelsSchema.optional(),
-  notify: NotifySchema.optional(),
+  notify: NotifySchema.optional().describe(
+    "Where the member posts the ending of the child. Default: nobody is notified.",
+  ),
 };
 
 const FUNCTION_DOCS = "The function to call.";
@@ -139,19 +145,12 @@ type SpecToCheck = Partial<Record<ChildKind, unknown>> & {
 
 function checkKind(spec: SpecToCheck, context: z.RefinementCtx): void {
   const kinds = KINDS.filter((kind) => spec[kind] !== undefined);
-  if (kinds.length !== 1) {
-    const got = kinds.length === 0 ? "none" : kinds.join(" and ");
-    context.addIssue({
-      code: "custom",
-      message: `expected exactly one of ${KINDS.join(", ")}; got ${got}`,
-    });
-  }
+  const add = (message: string, path: string[] = []) =>
+    context.addIssue({ code: "custom", path, message });
+  if (kinds.length !== 1)
+    add(`expected exactly one of ${KINDS.join(", ")}; got ${kinds.join(" and ") || "none"}`);
   if (spec.tty !== undefined && kinds[0] !== undefined && spec.command === undefined)
-    context.addIssue({
-      code: "custom",
-      path: ["tty"],
-      message: `expected a command, which alone can have a terminal; got a ${kinds[0]}`,
-    });
+    add(`expected a command, which alone can have a terminal; got a ${kinds[0]}`, ["tty"]);
   const command = Array.isArray(spec.command) ? (spec.command as string[]) : [];
   for (const issue of commandIssues(command, spec.env ?? {}))
     context.addIssue({ code: "custom", ...issue });

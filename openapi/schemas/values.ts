@@ -42,16 +42,18 @@ export const utf8Bytes = (value: string) => new TextEncoder().encode(value).leng
 /**
  * A record that refuses the key `__proto__`, which zod would drop silently.
  *
- * @param keywords of the documented schema of its keys.
+ * @param keywords of its keys' schema. `max`: a record with more keys is not looked at.
  */
 export function record<V extends z.ZodType>(
   key: z.ZodString,
   value: V,
-  keywords: Readonly<Record<string, unknown>>,
+  { max = 1e6, ...keywords }: { readonly max?: number; readonly [keyword: string]: unknown },
 ): z.ZodRecord<z.ZodString, V> {
   const refuse = (input: unknown, context: z.RefinementCtx) => {
-    if (typeof input === "object" && input !== null && Object.hasOwn(input, "__proto__"))
-      context.addIssue({ code: "custom", message: "expected no key __proto__" });
+    const keys = typeof input === "object" && input !== null ? Object.keys(input) : [];
+    const add = (message: string) => context.addIssue({ code: "custom", message });
+    if (keys.includes("__proto__")) add("expected no key __proto__");
+    if (keys.length > max) add(`expected at most ${max} keys; got ${keys.length}`);
     return input;
   };
   const propertyNames = { type: "string", ...keywords, not: { enum: ["__proto__"] } };
@@ -230,14 +232,17 @@ export const WorkspacePathSchema = z
   .refine(isWorkspacePath, `expected ${PATH_RULE}`)
   .openapi(PATH_KEYWORDS);
 
-/** 4,096 rows or columns: more than any screen has, and little memory for a program. */
-const size = (what: string) => z.int().min(1).max(4_096).describe(`The number of ${what}.`);
-
-export const TerminalSizeSchema = z
-  .strictObject({ rows: size("rows"), columns: size("columns") })
-  .openapi("TerminalSize", {
-    description: "The size of a terminal's window, in characters.",
-    example: { rows: 24, columns: 80 },
+/** Where the ending of a child is posted. */
+export const NotifySchema = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^https?$/, error: "expected a URL of http or https" })
+      .max(2_048)
+      .describe("An http or https URL that the pool's operator allows, without a user."),
+  })
+  .openapi("Notify", {
+    description:
+      "The member posts the ending to this URL once the child has ended, signed as Standard " +
+      "Webhooks has it. It tries 5 times in some 3 minutes.",
+    example: { url: "https://hooks.example.com/ended" },
   });
-
-export type TerminalSize = z.output<typeof TerminalSizeSchema>;

@@ -206,7 +206,7 @@ export class Child<Stream = ReadableStream<Uint8Array>> {
    * Sets the size of the terminal of a child with `tty` in its spec, 1 to 4,096 each. The programs
    * in front get SIGWINCH.
    *
-   * @throws {PoolError} `invalid_request` for a child without a terminal; `child_not_found`.
+   * @throws {PoolError} `not_found` for a child without a terminal; `child_not_found`.
    * @example
    * await child.resize({ rows: 50, columns: 132 });
    */

@@ -27,11 +27,22 @@ function isSent(outgoing: Outgoing): boolean {
   );
 }
 
+/** The calls of {@link onOver} that wait, by the answer. */
+const OVER = new WeakMap<Outgoing, ((sent: boolean) => void)[]>();
+
 /** Calls `run` once when the answer is over, at once if it already is. `sent`: it arrived whole. */
 export function onOver(outgoing: Outgoing, run: (sent: boolean) => void): void {
-  const over = () => run(isSent(outgoing));
-  if (isOver(outgoing)) over();
-  else outgoing.once("close", over);
+  const waiting = OVER.get(outgoing);
+  if (isOver(outgoing)) run(isSent(outgoing));
+  else if (waiting) waiting.push(run);
+  else {
+    // One listener for all: Node takes more than ten for a leak.
+    const runs = [run];
+    OVER.set(outgoing, runs);
+    outgoing.once("close", () => {
+      for (const each of runs) each(isSent(outgoing));
+    });
+  }
 }
 
 /** Whether the client takes no more for now: backpressure. */

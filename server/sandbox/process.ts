@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
 import { PoolError } from "../../openapi/errors.ts";
-import type { TerminalSize } from "../../openapi/schemas/values.ts";
+import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { hasChildren, hasOneDescendant, residentBytes } from "./descendants.ts";

@@ -3,7 +3,7 @@ import type { Duplex, Readable, Writable } from "node:stream";
 import type { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
-import type { TerminalSize } from "../../openapi/schemas/values.ts";
+import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import type { Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** A program to run, and the host files that it sees beyond the sandbox's own system. */

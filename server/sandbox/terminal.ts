@@ -3,7 +3,7 @@
  * terminal belongs to the child and to no terminal of the host. Node makes no terminals, and a
  * native module would; perl is a part of every Debian and Ubuntu.
  */
-import type { TerminalSize } from "../../openapi/schemas/values.ts";
+import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import { TERMINAL_FD } from "./fds.ts";
 
 export const PERL = "/usr/bin/perl";

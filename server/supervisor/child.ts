@@ -2,8 +2,8 @@
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError, type Problem } from "../../openapi/errors.ts";
+import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
-import type { TerminalSize } from "../../openapi/schemas/values.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork } from "../runtimes/runtime.ts";
@@ -113,7 +113,7 @@ export class Child {
   async resize(size: TerminalSize): Promise<void> {
     const process = await this.#launched.promise;
     if (process && !process.resize)
-      throw PoolError.of("invalid_request", `expected a child with a tty; ${this.id} has none`);
+      throw PoolError.of("not_found", `expected a child with a tty; ${this.id} has none`);
     process?.resize?.(size);
   }
 

@@ -62,7 +62,7 @@ describe.skipIf(missing)(`terminals over HTTP${missing ? ` (skipped: ${missing})
     expect(await child.resize({ rows: 1, columns: 1 })).toMatchObject({ status: "running" });
     await child.stop();
     const plain = await pools.placeChild("pipeline", { command: ["cat"] });
-    await expect(plain.resize(tty)).rejects.toMatchObject({ code: "invalid_request" });
+    await expect(plain.resize(tty)).rejects.toMatchObject({ code: "not_found" });
   });
 
   test("begin with the default kind and the caller's own, in pools with a list too", async () => {

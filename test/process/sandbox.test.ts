@@ -138,10 +138,14 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
       .map((line) => line.split("=")[0] ?? "");
     expect(names.filter((name) => name !== "").toSorted()).toEqual([
       "GIVEN",
+      "GOMEMLIMIT",
       "HOME",
       "LANG",
       "LOGNAME",
+      "NODE_OPTIONS",
       "PATH",
+      "POOL_CPUS",
+      "POOL_MEMORY_BYTES",
       "PWD",
       "TMPDIR",
       "USER",
@@ -185,6 +189,8 @@ describe.skipIf(!HAS_BUBBLEWRAP)("bubblewrap (skipped where it is missing or not
             "proc",
             "run",
             "sbin",
+            // Its own control group.
+            "sys",
             "tmp",
             "usr",
             "work",

@@ -1,6 +1,6 @@
 /** The terminal in which this command runs, while it shows the terminal of a child. */
 import { Transform } from "node:stream";
-import type { TerminalSize } from "../../../openapi/schemas/values.ts";
+import type { TerminalSize } from "../../../openapi/schemas/limits.ts";
 import { rawMode } from "../../sandbox/stty.ts";
 import { UsageError } from "../usage-error.ts";
 

@@ -25,6 +25,6 @@ fillPage("../server/docs/sandbox.md", {
   etc:
     "| parts of `/etc` | as they are |\n| --- | --- |\n" +
     `| ${words(LIVE_PARTS)} | when the child starts |\n` +
-    `| ${words(COPIED_PARTS)} | when the member starts |`,
+    `| ${words(COPIED_PARTS)} | when the member starts |\n`,
 });
 emit(new URL("../server/member/options/types.gen.ts", import.meta.url), optionTypes());

@@ -251,7 +251,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -303,7 +303,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -359,7 +359,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -415,7 +415,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -471,7 +471,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**
@@ -527,7 +527,7 @@ export interface components {
             waitMs?: number | undefined;
             /**
              * Format: int64
-             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the operator's deadline for a call (5 minutes), and none for a placed child.
+             * @description Milliseconds from the arrival of the request until the child is stopped; the wait for a slot counts. Default: the pool's deadline; without it the member's for a call (5 minutes), and none for a placed child.
              */
             deadlineMs?: number | undefined;
             /**

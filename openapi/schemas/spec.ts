@@ -101,8 +101,8 @@ export const commonFields = {
     .optional()
     .describe(
       "Milliseconds from the arrival of the request until the child is stopped; the wait for a " +
-        "slot counts. Default: the operator's deadline for a call (5 minutes), and none for a " +
-        "placed child.",
+        "slot counts. Default: the pool's deadline; without it the member's for a call " +
+        "(5 minutes), and none for a placed child.",
     ),
   link: z
     .boolean()

@@ -17,7 +17,7 @@ import { type Encoding, encodeArguments } from "./values.ts";
  *   out.
  * - `waitMs`: milliseconds to wait for a slot. Default 0: a full pool refuses the call at once.
  * - `deadlineMs`: milliseconds until the child is stopped, the wait included. Default: 5 minutes
- *   for a call (the operator can change that), none for a placed child.
+ *   for a call, none for a placed child; the operator can change both.
  * - `link`: stop the child when the caller's connection goes. Default false.
  * - `idempotencyKey`: 1 to 255 visible ASCII characters of the caller's own, which start one child
  *   at most. The same key and spec again, from any process, give the same child: its output from

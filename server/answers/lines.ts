@@ -4,17 +4,15 @@
  */
 import type { Context } from "hono";
 import { parseAccept } from "hono/utils/accept";
-import { shortened } from "../../openapi/errors.ts";
-import type { PoolEvent, TerminalEvent } from "../../openapi/events.ts";
+import type { TerminalEvent } from "../../openapi/events.ts";
 import { REQUEST_HEADER } from "../../openapi/names.ts";
 import type { Lines } from "../../sdk/typescript/http/client.ts";
 import { eventFrame } from "../http/event-frame.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
+import { partsOf } from "../supervisor/output/partial-event.ts";
 
 /** The line and the framing of its event. */
 const MAX_FRAME_BYTES = 65_500;
-/** 4,096 characters are left of a detail, where the rest of a problem is too long. */
-const MAX_DETAIL = 4_096;
 
 /**
  * The lines that the caller of a request reads. `Accept: text/event-stream;lines=long` asks for
@@ -31,18 +29,7 @@ export function linesOf(c: Context): Lines {
 export function frameOf(entry: LogEntry, lines: Lines): Buffer {
   const { frame } = entry;
   if (lines === "long" || frame.length <= MAX_FRAME_BYTES) return frame;
-  return partsOf(entry.event)
+  return partsOf(entry.event as TerminalEvent)
     .map((part) => eventFrame(part, entry.id))
     .find(({ length }) => length <= MAX_FRAME_BYTES) as Buffer;
-}
-
-/** Ever smaller parts of a terminal event. */
-function partsOf(event: PoolEvent): TerminalEvent[] {
-  const { value: _, ...left } = event as TerminalEvent;
-  const withoutValue = { ...left, partial: true };
-  const withoutList = { ...withoutValue, artifacts: [] };
-  if (withoutList.type !== "failed") return [withoutValue, withoutList];
-  const { error: _error, fields: _fields, ...problem } = withoutList.problem;
-  const brief = { ...problem, detail: shortened(problem.detail, MAX_DETAIL) };
-  return [withoutValue, withoutList, { ...withoutList, problem: brief }];
 }

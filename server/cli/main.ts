@@ -8,13 +8,13 @@ import { checkConfig } from "./commands/check-config.ts";
 import { logs, signal, stdin, stop } from "./commands/child.ts";
 import { printConfigSchema } from "./commands/config-schema.ts";
 import { withPools } from "./commands/connect.ts";
-import { exitCodeOf } from "./commands/foreground.ts";
 import { drain, members, ps } from "./commands/members.ts";
 import { FAILED, problemText } from "./commands/print-events.ts";
 import { serve } from "./commands/serve.ts";
 import { token } from "./commands/token.ts";
 import { help } from "./help.ts";
 import { type Environment, type Parsed, parse } from "./parse.ts";
+import { exitCodeOf } from "./terminal/signals.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** 2: a mistake at the command line. */

@@ -218,7 +218,7 @@ export const CLI_OPTIONS = {
   deadlineMs: {
     value: "MS",
     doc: "This child's deadline, in milliseconds.",
-    otherwise: `the member's for calls (${DEFAULTS.deadlineMs}), none for placed children`,
+    otherwise: `the pool's; without it ${DEFAULTS.deadlineMs} for calls, none for placed children`,
     schema: MEMBER_OPTIONS.deadlineMs.schema,
     commands: SPEC,
   },

@@ -11,6 +11,9 @@ const START_TIMEOUT_MS = 2_000;
 const START_POLL_MS = 5;
 const MAX_STATUS_CHARACTERS = 4_096;
 
+/** A fault of bubblewrap before it came to the program. */
+const OWN_FAULT = /^bwrap: (?!execvp )/;
+
 /** The status of one bubblewrap, as JSON from its `--json-status-fd`, and the chain's errors. */
 export class BubblewrapStatus {
   /** The host's pid of the sandbox's first process; undefined where the sandbox did not start. */
@@ -62,10 +65,12 @@ export class BubblewrapStatus {
     this.#stream.destroy();
     this.#errors.destroy();
     const fault = await within(STATUS_TIMEOUT_MS, before ?? Promise.resolve(undefined));
-    if (fault !== undefined) return [fault, this.#messages.trim()].filter(Boolean).join(": ");
+    const messages = this.#messages.trim();
+    if (fault !== undefined)
+      return OWN_FAULT.test(messages) ? messages : [fault, messages].filter(Boolean).join(": ");
     // A status that could not be read to its end says nothing.
     if (!isWhole || this.#text.includes('"exit-code"')) return undefined;
-    return this.#messages.trim() || "no message";
+    return messages || "no message";
   }
 }
 

@@ -42,14 +42,14 @@ import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
 
 /** One for all sandboxes of this process, which share the machine. */
-const MACHINE = new Cores();
+let machine: Cores | undefined;
 
 export class Bubblewrap implements Sandbox {
   readonly level: SandboxLevel;
   readonly folder: string;
   readonly #groups: Cgroups | undefined;
   readonly #uids = new UidPool();
-  readonly #cores = MACHINE;
+  readonly #cores: Cores;
   readonly #copies: ReadableCopies;
   readonly #etc: EtcFolders;
   readonly #pipes: Pipes;
@@ -85,6 +85,8 @@ export class Bubblewrap implements Sandbox {
           `this is ${process.arch}`,
       );
     refuseSetuid(BASE_ENVIRONMENT.PATH.split(":"));
+    machine ??= new Cores();
+    this.#cores = machine;
     const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
     this.folder = join(this.#temporaryFolder(), name);

@@ -3,7 +3,8 @@ import type { ChildLimits } from "./confinement.ts";
 import type { Controller } from "./hierarchy.ts";
 
 /**
- * 4 processes of the sandbox's own: two of bubblewrap, and shells that may wait for the program.
+ * 4 processes of the sandbox's own: two of bubblewrap, the shell that packs artifacts, and the
+ * program around a terminal.
  */
 const OWN_PROCESSES = 4;
 const CPU_PERIOD_US = 100_000;

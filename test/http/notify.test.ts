@@ -57,7 +57,7 @@ async function start(url: string, more: Options = {}) {
 }
 
 const dataOf = ({ body }: Received) =>
-  (JSON.parse(body) as { data: { child: ChildInfo; ending: { type: string } | null } }).data;
+  (JSON.parse(body) as { data: { child: ChildInfo; ending: { type: string } } }).data;
 const count = (received: readonly unknown[], expected: number) =>
   until(`${expected} notifications`, () => received.length === expected);
 
@@ -116,7 +116,10 @@ describe("a notification", () => {
     const large = { function: { source: "() => 'x'.repeat(100_000)" }, notify };
     await (await post(at, "/run", large)).text();
     await count(received, 2);
-    expect(received.map((each) => dataOf(each).ending)).toMatchObject([{ value: 42 }, null]);
+    expect(received.map((each) => dataOf(each).ending)).toMatchObject([
+      { value: 42 },
+      { type: "result", partial: true },
+    ]);
     await post(at, "/run", { command: ["true"], notify, sandbox: "full", task: { name: "x" } });
     const deadline = { command: ["sleep", "60"], deadlineMs: 50, notify };
     await (await post(at, "/call", deadline)).text();
@@ -184,6 +187,32 @@ describe("a URL", () => {
     await post(`${member.url}/pools/pipeline`, "/run", { command: ["true"], notify: { url } });
     await until("the log", () => lines.some((line) => line.includes("expected a public address")));
     expect(received).toEqual([]);
+  });
+});
+
+test("a repeated call with a key notifies once", async () => {
+  const { url, received } = await receiver();
+  const { member } = await start(url);
+  const at = `${member.url}/pools/pipeline`;
+  const spec = { command: ["true"], notify: { url } };
+  const keyed = { ...spec, idempotencyKey: "once" };
+  for (const each of [keyed, keyed, spec]) await (await post(at, "/run", each)).text();
+  await count(received, 2);
+  const children = await (await fetch(`${member.url}/children`)).json();
+  expect(new Set(received.map((each) => dataOf(each).child.id)).size).toBe(2);
+  expect(children).toMatchObject({ children: [{}, {}] });
+});
+
+test("a reload gives a member no key, so nothing is signed", async () => {
+  const { url } = await receiver();
+  const member = await startOne({ pools: { pipeline: 1 } });
+  const { file } = secretFile();
+  await member.reload({ pools: { pipeline: pool(url) }, notifySecretFile: file });
+  const spec = { command: ["true"], notify: { url } };
+  const answer = await post(`${member.url}/pools/pipeline`, "/run", spec);
+  expect(await problemOf(answer)).toMatchObject({
+    code: "forbidden",
+    detail: expect.stringContaining("notifySecretFile"),
   });
 });
 

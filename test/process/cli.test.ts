@@ -145,6 +145,11 @@ describe("help and mistakes", () => {
       /--out: expected --artifact PATTERN beside it/,
     ],
     [
+      "a terminal that is not linked",
+      ["call", "pipeline", "-t", "--no-link", "--", "true"],
+      /--no-link: expected no --tty beside it; place -t lets a child go on/,
+    ],
+    [
       "a value that looks like a flag",
       ["call", "pipeline", "--wait-ms", "-5", "--", "true"],
       /'--wait-ms=-XYZ'; see dpool call --help/,

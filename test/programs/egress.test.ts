@@ -107,6 +107,14 @@ describe.skipIf(egressMissing)(
       expect(found).toMatchObject({ HTTPS_PROXY: proxy, https_proxy: proxy, http_proxy: proxy });
     });
 
+    test("a grant that is missing is named, and not the way to the proxy", async () => {
+      const network = { allow: ["files.example:443"] };
+      const pipeline = { maxChildren: 1, network, readOnly: ["/missing"] };
+      await expect(startOne({ pools: { pipeline } })).rejects.toThrow(
+        /^(?!.*perl).*Can't find source path \/missing/s,
+      );
+    });
+
     test("a reload takes another list for the children that start after it", async () => {
       const { member, pools, call, urls, hosts } = await start();
       const command = ["curl", "-sS", "-o", "answer", "-w", "%{http_code}", `${urls[1]}/`];

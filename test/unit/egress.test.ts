@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { describe, expect, onTestFinished, test } from "vitest";
 import { memberFaults } from "../../server/member/check-options.ts";
 import { SharedBounds } from "../../server/sandbox/egress/bounds.ts";
-import type { Resolve } from "../../server/sandbox/egress/connect.ts";
+import type { Resolve } from "../../server/sandbox/egress/checked-addresses.ts";
 import { passedOn } from "../../server/sandbox/egress/headers.ts";
 import { EgressProxy } from "../../server/sandbox/egress/proxy.ts";
 import {

@@ -14,9 +14,9 @@ import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
+import { isAllowedAddress } from "../../server/sandbox/egress/addresses.ts";
 import { type FetchOptions, fetchFile } from "../../server/workspace/fetching/fetch.ts";
 import {
-  allowsAddress,
   allowsUrl,
   type FetchRules,
   fetchRulesOf,
@@ -106,7 +106,7 @@ describe("addresses", () => {
     ["invalid ones", ["", "localhost", "127.1", "1.2.3.4.5"]],
   ])("%s are refused", (_, addresses) => {
     for (const address of addresses)
-      expect([address, allowsAddress(NONE, address)]).toEqual([address, false]);
+      expect([address, isAllowedAddress(address, NONE.addresses)]).toEqual([address, false]);
   });
 
   test("public ones are allowed, and those that the operator names", () => {
@@ -117,7 +117,7 @@ describe("addresses", () => {
       "2606:4700::1111",
       "2a00:1450::1",
     ])
-      expect([address, allowsAddress(NONE, address)]).toEqual([address, true]);
+      expect([address, isAllowedAddress(address, NONE.addresses)]).toEqual([address, true]);
     const given = rules([], ["10.0.0.0/8", "::1", "127.0.0.1"]);
     for (const [address, allowed] of [
       ["10.255.0.1", true],
@@ -127,7 +127,7 @@ describe("addresses", () => {
       ["192.168.0.1", false],
       ["fd00::1", false],
     ] as const)
-      expect([address, allowsAddress(given, address)]).toEqual([address, allowed]);
+      expect([address, isAllowedAddress(address, given.addresses)]).toEqual([address, allowed]);
   });
 
   test("no IPv4 address becomes public within an IPv6 address", () => {
@@ -141,7 +141,7 @@ describe("addresses", () => {
           `64:ff9b::${high}:${low}`,
           `2002:${high}:${low}::1`,
         ])
-          expect(allowsAddress(NONE, carried)).toBe(false);
+          expect(isAllowedAddress(carried, NONE.addresses)).toBe(false);
       }),
     );
   });

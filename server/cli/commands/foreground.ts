@@ -1,13 +1,10 @@
 /** A call in the foreground: what becomes of its child when the person, or the reader, leaves. */
-import { constants } from "node:os";
 import { isTerminalType, type PoolEvent } from "../../../openapi/events.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
+import { exitCodeOf } from "../terminal/signals.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type LeavingSignal = (typeof SIGNALS)[number];
-
-/** The exit code of a command that a signal ends, as a shell has it: 128 and its number. */
-export const exitCodeOf = (signal: NodeJS.Signals) => 128 + constants.signals[signal];
 
 export class Foreground {
   readonly #pools: DistributedPool;

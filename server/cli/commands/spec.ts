@@ -23,6 +23,8 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
   const link = values.link ?? base.link ?? isAtTerminal;
   if (tty && stdin !== undefined)
     throw new UsageError("--stdin: expected no --tty beside it, which types the input");
+  if (tty && values.link === false)
+    throw new UsageError("--no-link: expected no --tty beside it; place -t lets a child go on");
   return {
     ...base,
     ...(env && { env: { ...base.env, ...pairs("--env", env) } }),

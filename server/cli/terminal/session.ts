@@ -1,9 +1,9 @@
 /** `dpool call -t` and `dpool attach`: this terminal is the child's until the child ends. */
-import { constants } from "node:os";
 import type { PoolEvent } from "../../../openapi/events.ts";
 import { type Child, type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
 import { OwnTerminal } from "./own-terminal.ts";
+import { exitCodeOf } from "./signals.ts";
 
 /** 1 s for the member to hear that the terminal has gone, and 1 s for the child to end. */
 const HANGUP_TIMEOUT_MS = 1_000;
@@ -59,7 +59,7 @@ export class Session {
     print: (events: AsyncIterable<PoolEvent>) => Promise<number>,
   ): Promise<number> {
     const listeners = ENDING.map(
-      (name) => [name, () => void this.#leave(128 + constants.signals[name])] as const,
+      (name) => [name, () => void this.#leave(exitCodeOf(name))] as const,
     );
     for (const [name, listener] of listeners) process.on(name, listener);
     try {

@@ -77,7 +77,7 @@ export const MEMBER_OPTIONS = {
   },
   deadlineMs: {
     value: "MS",
-    doc: "Deadline in milliseconds of calls that name none. Placed children have none.",
+    doc: "Deadline in milliseconds of calls that name none, in pools without a `deadlineMs`.",
     schema: whole(1, WEEK_MS),
     default: 300_000,
     reload: true,

@@ -33,8 +33,8 @@ export interface TableOptions {
    */
   readonly idempotencyMs?: number | undefined;
   /**
-   * Deadline in milliseconds of calls that name none. Placed children have none. A reload
-   * takes it. Default 300000.
+   * Deadline in milliseconds of calls that name none, in pools without a `deadlineMs`. A
+   * reload takes it. Default 300000.
    */
   readonly deadlineMs?: number | undefined;
   /**

@@ -1,22 +1,13 @@
-/**
- * Connects to a target for a child. The connection goes to an address that was checked: a name that
- * changes its address a moment later (DNS rebinding) gains nothing.
- */
+/** Connects to a target for a child. */
 import type { LookupAddress } from "node:dns";
-import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type BlockList, connect, isIP, type Socket } from "node:net";
-import { isAllowedAddress } from "./addresses.ts";
+import { checkedAddresses, lookupOf, type Resolve } from "./checked-addresses.ts";
 import { addressOf, type Target, textOf } from "./targets.ts";
 import type { Turns } from "./turns.ts";
 
 /** The longest time for the name and the connection together. */
 const CONNECT_TIMEOUT_MS = 10_000;
-
-export type Resolve = (name: string) => Promise<readonly LookupAddress[]>;
-
-/** Every address of a name, from the system's resolver. */
-export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: "verbatim" });
 
 export interface ConnectOptions {
   /** Addresses that a name may have beside the public ones. */
@@ -48,18 +39,14 @@ export async function connectTo(target: Target, options: ConnectOptions): Promis
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   const signal = AbortSignal.any([options.signal, timeout]);
   try {
-    const found = await withSignal(signal, addressesOf(target, { ...options, signal }));
+    const found = await addressesOf(target, { ...options, signal });
     const socket = connect({
       host: addressOf(target) ?? target.host,
       port: target.port,
       // Both directions end for themselves.
       allowHalfOpen: true,
       autoSelectFamily: true,
-      lookup: (_, { all }, callback) => {
-        const [first] = found;
-        if (all || !first) callback(null, [...found]);
-        else callback(null, first.address, first.family);
-      },
+      lookup: lookupOf(found),
     });
     try {
       await once(socket, "connect", { signal });
@@ -87,31 +74,21 @@ async function addressesOf(
 ): Promise<readonly LookupAddress[]> {
   const address = addressOf(target);
   if (address !== undefined) return [{ address, family: isIP(address) }];
-  const lookUp = async () => {
+  const lookUp = async (name: string) => {
     signal.throwIfAborted();
-    return resolve(target.host).catch(() => []);
+    return resolve(name);
   };
-  const found = await turns.own.run(() => turns.shared.run(lookUp));
-  if (found.length === 0)
-    throw new Unreachable(502, `could not connect to ${textOf(target)}: its name is not known`);
-  if (!found.every((each) => isAllowedAddress(each.address, addresses)))
-    throw new Unreachable(
-      403,
-      `${textOf(target)} has an address that is neither public nor in this pool's ` +
-        "network.addresses",
-    );
-  return found;
-}
-
-/** The value of a promise, or the signal's reason. */
-async function withSignal<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([value, promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  return checkedAddresses(target.host, {
+    listed: addresses,
+    resolve: (name) => turns.own.run(() => turns.shared.run(() => lookUp(name))),
+    signal,
+    fail: (why) =>
+      why === "unknown"
+        ? new Unreachable(502, `could not connect to ${textOf(target)}: its name is not known`)
+        : new Unreachable(
+            403,
+            `${textOf(target)} has an address that is neither public nor in this pool's ` +
+              "network.addresses",
+          ),
+  });
 }

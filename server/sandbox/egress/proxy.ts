@@ -15,7 +15,8 @@ import type { BlockList, Server as Listener, Socket } from "node:net";
 import { pipeline, type Writable } from "node:stream";
 import { addressList } from "./addresses.ts";
 import { ChildBounds, MAX_OF_CHILD, type SharedBounds } from "./bounds.ts";
-import { connectTo, type Resolve, systemResolve, Unreachable } from "./connect.ts";
+import { type Resolve, systemResolve } from "./checked-addresses.ts";
+import { connectTo, Unreachable } from "./connect.ts";
 import { OF_REQUEST, passedOn } from "./headers.ts";
 import {
   allowedTarget,

@@ -16,7 +16,7 @@ const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:/?#@%\\[\]]+):(\d{1,5})$/i;
 export const textOf = ({ host, port }: Target) => `${host}:${port}`;
 
 /** The IP address that a target names; undefined for a name. */
-export function addressOf({ host }: Target): string | undefined {
+export function addressOf({ host }: Pick<Target, "host">): string | undefined {
   const address = host.replace(/^\[|\]$/g, "");
   return isIP(address) > 0 ? address : undefined;
 }

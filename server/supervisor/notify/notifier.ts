@@ -1,19 +1,13 @@
 /** Tells the URLs that callers named how their children have ended. */
-import { once } from "node:events";
-import { type IncomingMessage, request } from "node:http";
-import { request as secureRequest } from "node:https";
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { TerminalEvent } from "../../../openapi/events.ts";
 import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
-import { jsonText } from "../../../sdk/typescript/http/raw-json.ts";
-import {
-  checkedLookup,
-  checkHost,
-  type LookupOptions,
-} from "../../workspace/fetching/checked-lookup.ts";
+import { bytesOf, jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
+import { type CheckedRequest, sendChecked } from "../../workspace/fetching/checked-request.ts";
 import { allowsUrl, type FetchRules } from "../../workspace/fetching/fetch-rules.ts";
 import type { EventLog } from "../output/event-log.ts";
+import { partsOf } from "../output/partial-event.ts";
 import { signedHeaders } from "./signature.ts";
 
 /** 5 tries, some 1, 5, 25 and 125 seconds apart. */
@@ -22,14 +16,14 @@ const PAUSES_MS = [1_000, 5_000, 25_000, 125_000];
 const TRY_TIMEOUT_MS = 10_000;
 /** 1,000 notifications may wait for their delivery. */
 const MAX_WAITING = 1_000;
-/** 64 KiB: a larger ending is left out of its notification. */
+/** 64 KiB: a notification has as much of a larger ending as fits. */
 const MAX_BODY_BYTES = 65_536;
 
 export interface NotifierOptions {
-  /** The key of the signatures; undefined where no pool allows notifications. */
+  /** The key of the signatures; undefined for a member that was started without one. */
   readonly secret: Buffer | undefined;
   log(message: string): void;
-  readonly resolve?: LookupOptions["resolve"];
+  readonly resolve?: CheckedRequest["resolve"];
 }
 
 /** A child that has ended. */
@@ -41,6 +35,7 @@ interface Ended {
 interface Notification {
   readonly url: string;
   readonly rules: FetchRules;
+  readonly secret: Buffer;
   readonly child: ChildInfo;
   readonly ending: TerminalEvent;
 }
@@ -58,7 +53,7 @@ export class Notifier {
    * Checks that a child may name this URL.
    *
    * @throws {PoolError} `invalid_request` for a URL with a user; `forbidden` for one that the
-   *   operator does not allow; `overloaded` while too many notifications wait.
+   *   operator does not allow, and without a key; `overloaded` while too many notifications wait.
    */
   check(text: string, rules: FetchRules): void {
     const url = new URL(text);
@@ -72,6 +67,12 @@ export class Notifier {
         "forbidden",
         `notify: the pool's operator has to allow ${shown(text)} in its option \`notify\`, ` +
           "and does not",
+      );
+    // A reload gives a pool URLs, but a member reads its key at its start alone.
+    if (!this.#options.secret)
+      throw PoolError.of(
+        "forbidden",
+        "notify: the member has to be started with `notifySecretFile`, and was not",
       );
     if (this.#waiting.size >= MAX_WAITING)
       throw PoolError.of(
@@ -89,9 +90,11 @@ export class Notifier {
    */
   tell({ info, log }: Ended, to: { readonly url: string } | undefined, rules: FetchRules): void {
     const ending = log.terminal;
-    if (!to || !ending) return;
+    const { secret } = this.#options;
+    if (!to || !ending || !secret) return;
     const { url } = to;
-    const delivery = this.#deliver({ url, rules, child: info, ending }).catch((error: unknown) =>
+    const notification = { url, rules, secret, child: info, ending };
+    const delivery = this.#deliver(notification).catch((error: unknown) =>
       this.#options.log(`child ${info.id}: ${shown(url)} was not notified: ${messageOf(error)}`),
     );
     this.#waiting.add(delivery);
@@ -130,34 +133,24 @@ export class Notifier {
     }
   }
 
-  /** Makes one try, on a connection of its own. Resolves with the status, a redirect's too. */
+  /** Makes one try. Resolves with the status, a redirect's too. */
   async #post(
-    { url: text, rules }: Notification,
+    { url, rules, secret }: Notification,
     message: { readonly id: string; readonly body: string },
   ): Promise<number> {
-    const { secret, resolve } = this.#options;
-    const url = new URL(text);
-    const fail: LookupOptions["fail"] = (code, why) =>
-      code === "forbidden" ? PoolError.of(code, why) : new Error(why);
-    const checked = { rules, resolve, fail };
-    checkHost(url, checked);
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]);
-    const asked = (url.protocol === "https:" ? secureRequest : request)(url, {
+    const answer = await sendChecked(new URL(url), {
+      rules,
+      resolve: this.#options.resolve,
+      signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]),
+      fail: (code, why) => (code === "forbidden" ? PoolError.of(code, why) : new Error(why)),
       method: "POST",
-      agent: false,
-      lookup: checkedLookup(checked),
-      signal,
       headers: {
         "content-type": "application/json",
         "user-agent": "distributed-pool",
-        ...signedHeaders(secret ?? Buffer.alloc(0), { ...message, atMs: Date.now() }),
+        ...signedHeaders(secret, { ...message, atMs: Date.now() }),
       },
+      body: message.body,
     });
-    const answered = once(asked, "response");
-    asked.end(message.body);
-    const [answer] = (await answered) as [IncomingMessage];
-    asked.on("error", () => {});
-    answer.on("error", () => {});
     answer.destroy();
     return answer.statusCode ?? 0;
   }
@@ -171,9 +164,11 @@ function shown(text: string): string {
 
 /** The body: `type`, `timestamp` and `data`, as the specification recommends. */
 function bodyOf({ child, ending }: Notification): string {
-  const message = { type: "child.ended", timestamp: child.endedAt };
-  const body = String(jsonText({ ...message, data: { child, ending } }));
-  return Buffer.byteLength(body) <= MAX_BODY_BYTES
-    ? body
-    : JSON.stringify({ ...message, data: { child, ending: null } });
+  const bodies = [ending, ...partsOf(ending)].map((part) => {
+    const message = { type: "child.ended", timestamp: child.endedAt };
+    return jsonPieces({ ...message, data: { child, ending: part } }).map(bytesOf);
+  });
+  const fits = (pieces: readonly Uint8Array[]) =>
+    pieces.reduce((sum, { length }) => sum + length, 0) <= MAX_BODY_BYTES;
+  return Buffer.concat(bodies.find(fits) ?? bodies.at(-1) ?? []).toString();
 }

@@ -4,7 +4,7 @@
  */
 import { type BlockList, isIP } from "node:net";
 import { z } from "zod";
-import { addressList, isAllowedAddress } from "../../sandbox/egress/addresses.ts";
+import { addressList } from "../../sandbox/egress/addresses.ts";
 
 export interface UrlRule {
   /** As the operator wrote it. */
@@ -59,10 +59,7 @@ export function fetchRulesOf({
   return { urls: fetch, addresses: addressList(fetchAddresses) };
 }
 
-/**
- * Whether the operator allows the URL. The addresses of its host need {@link allowsAddress}
- * besides.
- */
+/** Whether the operator allows the URL. The addresses of its host are checked besides. */
 export function allowsUrl(
   { urls }: FetchRules,
   { protocol, hostname, port, pathname }: URL,
@@ -80,12 +77,4 @@ export function allowsUrl(
         pathname.startsWith(rule.path.endsWith("/") ? rule.path : `${rule.path}/`))
     );
   });
-}
-
-/** Whether the server may connect to the address for a caller. */
-export function allowsAddress(
-  { addresses }: Pick<FetchRules, "addresses">,
-  address: string,
-): boolean {
-  return isAllowedAddress(address, addresses);
 }

@@ -2,12 +2,10 @@
  * Fetches files for children. The URL is a stranger's, so the server checks it before each
  * connection, redirects included.
  */
-import { once } from "node:events";
-import { type IncomingMessage, type RequestOptions, request } from "node:http";
-import { request as secureRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { type ErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Spool, Spooled } from "../spool.ts";
-import { checkedLookup, checkHost, type LookupOptions } from "./checked-lookup.ts";
+import { type CheckedRequest, sendChecked } from "./checked-request.ts";
 import { allowsUrl, type FetchRules } from "./fetch-rules.ts";
 
 /** A file that a caller names by its URL. */
@@ -24,7 +22,7 @@ export interface FetchOptions {
   /** Ends the fetch. */
   readonly signal: AbortSignal;
   /** Every address of a name. Default: the system's resolver. */
-  readonly resolve?: LookupOptions["resolve"];
+  readonly resolve?: CheckedRequest["resolve"];
 }
 
 const MAX_REDIRECTS = 5;
@@ -33,6 +31,11 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const SILENCE_TIMEOUT_MS = 30_000;
 /** The longest time for one file. The child's deadline counts as well. */
 const FETCH_TIMEOUT_MS = 300_000;
+const HEADERS = {
+  accept: "*/*",
+  "accept-encoding": "identity",
+  "user-agent": "distributed-pool",
+};
 
 /**
  * The URL of a file.
@@ -72,9 +75,15 @@ export async function fetchFile(
     const url = checkUrl(current, options.rules);
     let answer: IncomingMessage | undefined;
     try {
-      const checked = { ...options, fail: faultOf(current) };
-      checkHost(url, checked);
-      answer = await ask(url, { lookup: checkedLookup(checked), signal });
+      const { rules, resolve } = options;
+      answer = await sendChecked(url, {
+        rules,
+        resolve,
+        signal,
+        timeout: SILENCE_TIMEOUT_MS,
+        headers: HEADERS,
+        fail: (code, why) => fault(current, code, why),
+      });
       const location = REDIRECTS.has(answer.statusCode ?? 0) ? answer.headers.location : undefined;
       if (location === undefined) return await store(current, answer, { ...options, spool });
       if (redirects === MAX_REDIRECTS)
@@ -91,29 +100,6 @@ export async function fetchFile(
       answer?.destroy();
     }
   }
-}
-
-const faultOf =
-  (file: RemoteFile): LookupOptions["fail"] =>
-  (code, why) =>
-    fault(file, code, why);
-
-/** Sends one request, on a connection of its own. Resolves at the head of the answer. */
-async function ask(url: URL, options: Pick<RequestOptions, "lookup" | "signal">) {
-  const asked = (url.protocol === "https:" ? secureRequest : request)(url, {
-    ...options,
-    agent: false,
-    headers: { accept: "*/*", "accept-encoding": "identity", "user-agent": "distributed-pool" },
-    timeout: SILENCE_TIMEOUT_MS,
-  });
-  asked.on("timeout", () => asked.destroy(new Error(`nothing came for ${SILENCE_TIMEOUT_MS} ms`)));
-  const answered = once(asked, "response");
-  asked.end();
-  const [answer] = (await answered) as [IncomingMessage];
-  // The connection may break while nothing is read from it, which is no fault by then.
-  asked.on("error", () => {});
-  answer.on("error", () => {});
-  return answer;
 }
 
 /**

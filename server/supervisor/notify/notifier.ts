@@ -38,11 +38,12 @@ interface Ended {
   readonly log: Pick<EventLog, "terminal">;
 }
 
+/** What waits for its delivery. It holds the body alone: an ending may have 16 MiB. */
 interface Notification {
   readonly url: string;
   readonly rules: FetchRules;
-  readonly child: ChildInfo;
-  readonly ending: TerminalEvent;
+  readonly id: string;
+  readonly body: string;
 }
 
 export class Notifier {
@@ -91,8 +92,10 @@ export class Notifier {
     const ending = log.terminal;
     if (!to || !ending) return;
     const { url } = to;
-    const delivery = this.#deliver({ url, rules, child: info, ending }).catch((error: unknown) =>
-      this.#options.log(`child ${info.id}: ${shown(url)} was not notified: ${messageOf(error)}`),
+    const { id } = info;
+    const body = bodyOf(info, ending);
+    const delivery = this.#deliver({ url, rules, id: `msg_${id}`, body }).catch((error: unknown) =>
+      this.#options.log(`child ${id}: ${shown(url)} was not notified: ${messageOf(error)}`),
     );
     this.#waiting.add(delivery);
     void delivery.then(() => this.#waiting.delete(delivery));
@@ -110,11 +113,9 @@ export class Notifier {
   }
 
   async #deliver(notification: Notification): Promise<void> {
-    const id = `msg_${notification.child.id}`;
-    const body = bodyOf(notification);
     for (let tries = 0; ; tries++) {
       try {
-        const status = await this.#post(notification, { id, body });
+        const status = await this.#post(notification);
         // 410 is the receiver's word that it wants no more of these.
         if (status === 410 || (status >= 200 && status < 300)) return;
         throw new Error(`expected a status of 2xx; got ${status}`);
@@ -131,10 +132,7 @@ export class Notifier {
   }
 
   /** Makes one try, on a connection of its own. Resolves with the status, a redirect's too. */
-  async #post(
-    { url: text, rules }: Notification,
-    message: { readonly id: string; readonly body: string },
-  ): Promise<number> {
+  async #post({ url: text, rules, id, body }: Notification): Promise<number> {
     const { secret, resolve } = this.#options;
     const url = new URL(text);
     const fail: LookupOptions["fail"] = (code, why) =>
@@ -150,11 +148,11 @@ export class Notifier {
       headers: {
         "content-type": "application/json",
         "user-agent": "distributed-pool",
-        ...signedHeaders(secret ?? Buffer.alloc(0), { ...message, atMs: Date.now() }),
+        ...signedHeaders(secret ?? Buffer.alloc(0), { id, body, atMs: Date.now() }),
       },
     });
     const answered = once(asked, "response");
-    asked.end(message.body);
+    asked.end(body);
     const [answer] = (await answered) as [IncomingMessage];
     asked.on("error", () => {});
     answer.on("error", () => {});
@@ -170,7 +168,7 @@ function shown(text: string): string {
 }
 
 /** The body: `type`, `timestamp` and `data`, as the specification recommends. */
-function bodyOf({ child, ending }: Notification): string {
+function bodyOf(child: ChildInfo, ending: TerminalEvent): string {
   const message = { type: "child.ended", timestamp: child.endedAt };
   const body = String(jsonText({ ...message, data: { child, ending } }));
   return Buffer.byteLength(body) <= MAX_BODY_BYTES

@@ -316,6 +316,18 @@ describe("the bounds of the proxy", () => {
     expect(log).toEqual(["a child opened too many connections to its proxy, and has lost it"]);
   });
 
+  test("a refused child that sends on is cut off", async () => {
+    const { dial } = await startProxy(["files.example:443"]);
+    const socket = dial();
+    const cut = new Promise((resolve) => socket.once("close", resolve));
+    socket.write("CONNECT evil.example:443 HTTP/1.1\r\n\r\n");
+    const [answer] = await within("the refusal", once(socket, "data"));
+    expect(status(String(answer))).toBe(403);
+    const flood = () => void socket.write(Buffer.alloc(65_536), (error) => error ?? flood());
+    flood();
+    await within("the cut", cut);
+  });
+
   test("the log has 20 lines a minute", async () => {
     const { say, log } = await startProxy(["files.example:443"]);
     for (let n = 0; n < 25; n++) await say(`CONNECT evil${n}.example:443 HTTP/1.1`, "", "");

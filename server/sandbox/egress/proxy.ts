@@ -164,9 +164,9 @@ export class EgressProxy {
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
         ...headers.map(([name, value]) => `${name}: ${value}`),
       ];
-      client.end(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]));
-      // The child may still send; nobody reads it.
-      client.resume();
+      client.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]));
+      // Whatever the child still sends would take the member's time.
+      client.destroySoon();
     }
   }
 

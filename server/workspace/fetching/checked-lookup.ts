@@ -6,6 +6,7 @@ import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { isIP, type TcpSocketConnectOpts } from "node:net";
 import type { ErrorCode } from "../../../openapi/errors.ts";
+import { LOOKUPS } from "../../sandbox/egress/turns.ts";
 import { allowsAddress, type FetchRules } from "./fetch-rules.ts";
 
 export interface LookupOptions {
@@ -28,7 +29,7 @@ export function checkHost({ hostname }: URL, options: LookupOptions): void {
 export function checkedLookup(options: LookupOptions): NonNullable<TcpSocketConnectOpts["lookup"]> {
   const { resolve = systemResolve, fail } = options;
   const addressesOf = async (name: string) => {
-    const addresses = await resolve(name).catch(() => []);
+    const addresses = await LOOKUPS.run(() => resolve(name)).catch(() => []);
     const [first] = addresses;
     if (!first) throw fail("fetch_failed", "its name is not known");
     checkAddresses(

@@ -134,7 +134,12 @@ export class EgressProxy {
         ],
       });
       pipeline(incoming, asked, () => {});
-      const [answer] = (await once(asked, "response")) as [IncomingMessage];
+      const changed = once(asked, "upgrade").then(() => {
+        throw new Unreachable(502, "the target changed the protocol, which nobody asked for");
+      });
+      const [answer] = (await Promise.race([once(asked, "response"), changed])) as [
+        IncomingMessage,
+      ];
       asked.on("error", () => {});
       outgoing.sendDate = false;
       outgoing.writeHead(answer.statusCode ?? 502, answer.statusMessage, [

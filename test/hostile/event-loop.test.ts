@@ -89,7 +89,7 @@ const SHAPES: Readonly<Record<string, () => string>> = {
   "1,000 files": () =>
     `"command":["true"],"files":{${some(1_000, (index) => `"k${index}":"${"x".repeat(16_000)}"`)}}`,
   "deep files": () =>
-    `"command":["true"],"files":{${some(999, (index) => `"${deep(index)}":""`)},"b":"","b/c":""}`,
+    `"command":["true"],"files":{${some(450, (index) => `"${deep(index)}":""`)},"b":"","b/c":""}`,
   "a deep archive": () =>
     archive(...Array.from({ length: 100 }, (_, index) => longEntry({ name: deep(index) }))),
   "an archive with 60,000 slashes in a name": () =>

@@ -69,7 +69,8 @@ async function reader(content: Spooled, maxBytes: number) {
   for await (const piece of content.slice(0, 4)) head.push(piece);
   const magic = Buffer.concat(head).toString("latin1");
   const limit = maxBytes + MAX_ARCHIVE_ENTRIES * HEADER_BYTES;
-  if (magic.startsWith("PK")) return () => unpacked(readZip(content));
+  // A tar archive may begin with PKGBUILD.
+  if (/^PK[^ -~]/.test(magic)) return () => unpacked(readZip(content));
   const isGzip = magic.startsWith("\x1f\x8b");
   const stream = () => (isGzip ? inflated(content) : content.slice(0, content.bytes));
   return () => unpacked(readTar(bounded(stream(), limit)));

@@ -121,6 +121,10 @@ z.close()`,
     expect(await unpack(archive)).toEqual({ a: "644 1" });
   });
 
+  test("a name that begins like a zip archive", async () => {
+    expect(await unpack(tar({ name: "PKGBUILD", content: "1" }))).toEqual({ PKGBUILD: "644 1" });
+  });
+
   test("setuid, setgid and sticky bits are left out", async () => {
     const entry = tarEntry({ name: "a", content: "1" });
     entry.write("0006755\0", 100, "latin1");

@@ -38,7 +38,7 @@ interface Ended {
   readonly log: Pick<EventLog, "terminal">;
 }
 
-/** What waits for its delivery. It holds the body alone: an ending may have 16 MiB. */
+/** A message that waits for its delivery. It holds the body alone: an ending may have 16 MiB. */
 interface Notification {
   readonly url: string;
   readonly rules: FetchRules;

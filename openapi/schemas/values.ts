@@ -199,17 +199,20 @@ const MAX_PATH_BYTES = 4_095;
 /** Linux's NAME_MAX. */
 const MAX_NAME_BYTES = 255;
 
+/** An empty name, `.` or `..` in a path. */
+const NO_NAME = /(?:^|\/)\.{0,2}(?:\/|$)/;
+/** A shorter name has at most 255 bytes: a unit of UTF-16 has at most 3. */
+const SURE_LENGTH = Math.floor(MAX_NAME_BYTES / 3);
+
 /** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
 export function isWorkspacePath(path: string): boolean {
   return (
     path.length <= MAX_PATH_BYTES &&
     noNul(path) &&
     utf8Bytes(path) <= MAX_PATH_BYTES &&
-    path
-      .split("/")
-      .every(
-        (name) => name !== "" && name !== "." && name !== ".." && utf8Bytes(name) <= MAX_NAME_BYTES,
-      )
+    !NO_NAME.test(path) &&
+    // Encoding each of 2,000 names of a path takes 1 ms.
+    path.split("/").every((name) => name.length <= SURE_LENGTH || utf8Bytes(name) <= MAX_NAME_BYTES)
   );
 }
 

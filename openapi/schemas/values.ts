@@ -198,8 +198,12 @@ export const OutputEncodingSchema = z.enum(["text", "base64"]).openapi("OutputEn
 /** Linux's PATH_MAX, without the final NUL. */
 const MAX_PATH_BYTES = 4_095;
 
-/** Linux's NAME_MAX. */
-const MAX_NAME_BYTES = 255;
+const MAX_NAME_BYTES = 255; // Linux's NAME_MAX.
+
+/** An empty name, `.` or `..` in a path. */
+const NO_NAME = /(?:^|\/)\.{0,2}(?:\/|$)/;
+/** A unit of UTF-16 has at most 3 bytes. */
+const SURE_LENGTH = Math.floor(MAX_NAME_BYTES / 3);
 
 /** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
 export function isWorkspacePath(path: string): boolean {
@@ -207,11 +211,9 @@ export function isWorkspacePath(path: string): boolean {
     path.length <= MAX_PATH_BYTES &&
     noNul(path) &&
     utf8Bytes(path) <= MAX_PATH_BYTES &&
-    path
-      .split("/")
-      .every(
-        (name) => name !== "" && name !== "." && name !== ".." && utf8Bytes(name) <= MAX_NAME_BYTES,
-      )
+    !NO_NAME.test(path) &&
+    // Encoding each of 2,000 names of a path takes 1 ms.
+    path.split("/").every((name) => name.length <= SURE_LENGTH || utf8Bytes(name) <= MAX_NAME_BYTES)
   );
 }
 

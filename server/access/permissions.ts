@@ -23,10 +23,11 @@ interface Need {
 }
 
 /**
- * The stream that an operation keeps open: it sends events or raw bytes, or waits for a child that
- * it has started. Without a child spec in it, a streamed body is itself the stream.
+ * The stream that an operation keeps open: it sends events or raw bytes, or waits for the end of a
+ * child. Without a child spec in it, a streamed body is itself the stream.
  */
-function streamOf({ path, responses }: Route): Need["stream"] {
+function streamOf({ path, responses, operationId }: Route): Need["stream"] {
+  if (operationId === "childResult") return "output";
   const upload = uploadAt(path);
   if (upload?.input === "streamed") return upload.spec ? "output" : "input";
   const answers: readonly object[] = Object.values(responses);

@@ -38,11 +38,17 @@ export class Cores {
    * Takes as many processors as a child may use. Undefined where it may use all, or a part of one.
    * Undefined too while others have too many of them: two children that are bound to one processor
    * would share it while another idles.
+   *
+   * @param allowed the processors on which this process may run now. An orchestrator may take some
+   *   away, and a child bound to those alone would not start.
    */
-  take(count: number): readonly number[] | undefined {
-    if (!Number.isInteger(count) || count >= this.#all.length || count > this.#free.length)
+  take(count: number, allowed = ownCores()): readonly number[] | undefined {
+    const usable = this.#free.filter((core) => allowed.includes(core));
+    if (!Number.isInteger(count) || count >= this.#all.length || count > usable.length)
       return undefined;
-    return this.#free.splice(0, count).toSorted((a, b) => a - b);
+    const taken = usable.slice(0, count);
+    for (const core of taken) this.#free.splice(this.#free.indexOf(core), 1);
+    return taken.toSorted((a, b) => a - b);
   }
 
   giveBack(cores: readonly number[] = []): void {

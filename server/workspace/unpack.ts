@@ -6,11 +6,12 @@ import { createGunzip } from "node:zlib";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { MAX_ARCHIVE_ENTRIES } from "../../openapi/limits.ts";
 import { isWorkspacePath } from "../../openapi/schemas/values.ts";
+import { turns } from "../../sdk/typescript/time/turns.ts";
 import { type Entry, readArchive } from "./archive.ts";
 import type { Spooled } from "./spool.ts";
 import { readZip } from "./zip.ts";
 
-/** 4 MiB of paths, which are held in memory while they are checked. */
+/** 4 MiB of paths and of the folders above them, which are held in memory for the check. */
 const MAX_PATH_BYTES = 4 * 1024 * 1024;
 /** 4 KiB for the headers of each entry of a tar stream, beside the contents. */
 const HEADER_BYTES = 4_096;
@@ -68,7 +69,8 @@ async function reader(content: Spooled, maxBytes: number) {
   for await (const piece of content.slice(0, 4)) head.push(piece);
   const magic = Buffer.concat(head).toString("latin1");
   const limit = maxBytes + MAX_ARCHIVE_ENTRIES * HEADER_BYTES;
-  if (magic.startsWith("PK")) return () => unpacked(readZip(content));
+  // A tar archive may begin with PKGBUILD.
+  if (/^PK[^ -~]/.test(magic)) return () => unpacked(readZip(content));
   const isGzip = magic.startsWith("\x1f\x8b");
   const stream = () => (isGzip ? inflated(content) : content.slice(0, content.bytes));
   return () => unpacked(readTar(bounded(stream(), limit)));
@@ -113,11 +115,15 @@ async function* inflated(content: Spooled): AsyncGenerator<Buffer, void, undefin
 
 /** The files and folders, by their paths in the workspace. The workspace itself is left out. */
 async function* unpacked(entries: AsyncIterable<Entry>): AsyncGenerator<Unpacked, void, undefined> {
+  // Entries without content come from memory, many thousand in a row.
+  const turn = turns();
   for await (const { name, ...entry } of entries) {
+    await turn();
     const shown = JSON.stringify(name?.slice(0, 255));
     if (!entry.isFile && !entry.isFolder)
       throw refusal(`files and folders; got a link or a device at ${shown}`);
-    const path = name?.replace(/^(\.\/+)+/, "").replace(entry.isFolder ? /\/+$/ : /$^/, "");
+    // The search begins at the first of some slashes only: there may be 64 KiB of them.
+    const path = name?.replace(/^(\.\/+)+/, "").replace(entry.isFolder ? /(?<!\/)\/+$/ : /$^/, "");
     if (entry.isFolder && (path === "" || path === ".")) continue;
     if (path === undefined || !isWorkspacePath(path))
       throw refusal(`paths in the workspace, without . and .., in UTF-8; got ${shown}`);
@@ -139,15 +145,22 @@ class Paths {
 
   add({ path, isFolder }: Unpacked): void {
     this.#count += 1;
-    this.#bytes += path.length;
     if (this.#count > MAX_ARCHIVE_ENTRIES)
       throw refusal(`at most ${MAX_ARCHIVE_ENTRIES} files and folders; got more`);
-    if (this.#bytes > MAX_PATH_BYTES)
-      throw refusal(`paths of together at most ${MAX_PATH_BYTES} characters; got more`);
+    this.#hold(path);
     const isTwice = this.#files.has(path) || (!isFolder && this.#folders.has(path));
     if (isTwice) throw refusal(`each path once; got ${JSON.stringify(path)} twice`);
     (isFolder ? this.#folders : this.#files).add(path);
     this.#addFolders(path);
+  }
+
+  #hold(path: string): void {
+    this.#bytes += path.length;
+    if (this.#bytes > MAX_PATH_BYTES)
+      throw refusal(
+        `paths, with the folders above them, of together at most ${MAX_PATH_BYTES} characters; ` +
+          "got more",
+      );
   }
 
   #addFolders(path: string): void {
@@ -157,6 +170,7 @@ class Paths {
         throw refusal(`each path once; got ${JSON.stringify(folder)} as a file and a folder`);
       // The folders above it are known already.
       if (this.#folders.has(folder)) return;
+      this.#hold(folder);
       this.#folders.add(folder);
     }
   }

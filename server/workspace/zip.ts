@@ -80,8 +80,13 @@ export async function* readZip(content: Spooled): AsyncGenerator<Entry, void, un
     const zip = await fromRandomAccessReaderPromise(new SpoolReader(content), content.bytes, {
       decodeStrings: false,
     });
+    let packedBytes = 0;
     try {
       for await (const entry of zip.eachEntry()) {
+        // The same bytes under many names would be inflated again and again.
+        packedBytes += entry.compressedSize;
+        if (packedBytes > content.bytes)
+          throw new ArchiveError("its entries overlap, or end behind it");
         if (!entry.canDecodeFileData())
           throw new ArchiveError(
             "an entry is encrypted, or compressed by another way than deflate",

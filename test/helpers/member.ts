@@ -127,7 +127,7 @@ export function streamOf(response: Response): AsyncGenerator<NumberedEvent, void
   return readEvents(bodyOf(response));
 }
 
-/** The body of an answer. Node's fetch ends a body that nobody has begun to read with its answer. */
+/** The body. Node's fetch ends one that nobody has begun to read once its answer is collected. */
 async function* bodyOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
   yield* response.body as ReadableStream<Uint8Array>;
 }

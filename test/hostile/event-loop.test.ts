@@ -13,6 +13,7 @@ import { ROUTES, type Route } from "../../openapi/routes.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import { post, within } from "../helpers/member.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
+import { longEntry, tarEntry, tarOf } from "../helpers/tar.ts";
 
 const MAX_HOLD_MS = 50;
 const ANSWER_MS = 120_000;
@@ -74,6 +75,10 @@ const some = (count: number, item: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => item(index)).join(",");
 const text = (char: string, bytes = BODY_BYTES - 1_000) =>
   `"${char.repeat(bytes / Buffer.byteLength(char))}"`;
+const archive = (...entries: Buffer[]) =>
+  `"command":["true"],"archive":{"base64":"${tarOf(...entries).toString("base64")}"}`;
+const deep = (index: number) => `${index}${"/a".repeat(2_000)}`;
+const PAX = `60010 path=a${"/".repeat(59_996)}b\n`;
 const keys = (value = '""') => filled((index) => `"k${index}":${value}`);
 
 /** The members of a spec by the name of the attack, or the whole body. */
@@ -83,6 +88,12 @@ const SHAPES: Readonly<Record<string, () => string>> = {
     `"command":["true"],"files":{${some(7_000, (index) => `"k${index}":"${"x".repeat(250)}"`)}}`,
   "1,000 files": () =>
     `"command":["true"],"files":{${some(1_000, (index) => `"k${index}":"${"x".repeat(16_000)}"`)}}`,
+  "deep files": () =>
+    `"command":["true"],"files":{${some(450, (index) => `"${deep(index)}":""`)},"b":"","b/c":""}`,
+  "a deep archive": () =>
+    archive(...Array.from({ length: 100 }, (_, index) => longEntry({ name: deep(index) }))),
+  "an archive with 60,000 slashes in a name": () =>
+    archive(tarEntry({ name: "pax", type: "x", content: PAX }), tarEntry({ name: "a", type: "5" })),
   "a file in base64": () => `"command":["true"],"files":{"a":{"base64":${text("abcd")}}}`,
   "lists as arguments": () =>
     `"function":{"source":"(...a) => 1","args":[[${filled(() => "[]")}]]}`,

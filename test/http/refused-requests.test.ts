@@ -361,6 +361,23 @@ describe("one client that exceeds its limits", () => {
         expect((await fetch(`${member.url}${path}`)).status).toBe(200);
   });
 
+  test("of waits for the end of a child, which count as streams", async () => {
+    const [member] = (await startMembers({ maxStreams: 2, pools: { pipeline: 5 } })) as [
+      RunningMember,
+    ];
+    const placed = (await (
+      await post(member.url, "/children", { pool: "pipeline", command: ["sleep", "60"] })
+    ).json()) as { id: string };
+    const wait = () => fetch(`${member.url}/children/${placed.id}/result?waitMs=25000`);
+    const answers = [wait(), wait(), wait()];
+    expect(await problemOf(await within("the refusal", Promise.race(answers)))).toMatchObject({
+      code: "too_many_requests",
+    });
+    await fetch(`${member.url}/children/${placed.id}?graceMs=0`, { method: "DELETE" });
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 200, 429]);
+  });
+
   test("of streams, until one of its streams ends", async () => {
     const [member] = (await startMembers({ maxStreams: 2, pools: { pipeline: 5 } })) as [
       RunningMember,

@@ -258,6 +258,23 @@ describe("what the proxy passes on", () => {
     expect(got.join("")).not.toContain("evil");
   });
 
+  test("no request in the body of another", async () => {
+    const { got, port } = await origin();
+    const { say } = await startProxy([`files.example:${port}`]);
+    const inner = "GET /evil HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    const lengths = ["Connection: content-length", `Content-Length: ${inner.length}`];
+    await say(`GET http://files.example:${port}/ HTTP/1.1`, "Host: a", ...lengths, "", inner);
+    expect(got.join("")).toContain(`Content-Length: ${inner.length}\r\n`);
+  });
+
+  test("no other protocol", async () => {
+    const head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    const { port } = await origin(head);
+    const { say } = await startProxy([`files.example:${port}`]);
+    const answer = await say(`GET http://files.example:${port}/ HTTP/1.1`, "Host: a", "", "");
+    expect([status(answer), answer]).toEqual([502, expect.stringContaining("the protocol")]);
+  });
+
   test("no second request on a connection", async () => {
     const { got, port } = await origin();
     const { say } = await startProxy([`files.example:${port}`]);
@@ -314,6 +331,18 @@ describe("the bounds of the proxy", () => {
       });
     await until("a connection to be refused", isRefused);
     expect(log).toEqual(["a child opened too many connections to its proxy, and has lost it"]);
+  });
+
+  test("a refused child that sends on is cut off", async () => {
+    const { dial } = await startProxy(["files.example:443"]);
+    const socket = dial();
+    const cut = new Promise((resolve) => socket.once("close", resolve));
+    socket.write("CONNECT evil.example:443 HTTP/1.1\r\n\r\n");
+    const [answer] = await within("the refusal", once(socket, "data"));
+    expect(status(String(answer))).toBe(403);
+    const flood = () => void socket.write(Buffer.alloc(65_536), (error) => error ?? flood());
+    flood();
+    await within("the cut", cut);
   });
 
   test("the log has 20 lines a minute", async () => {

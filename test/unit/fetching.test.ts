@@ -376,6 +376,22 @@ test.each<[string, RequestListener, object]>([
   ).rejects.toMatchObject(error);
 });
 
+test("2 names are looked up at a time, so that threads are left for files", async () => {
+  const given = rules(["http://nobody.example/"]);
+  let [now, most] = [0, 0];
+  const resolve = async () => {
+    most = Math.max(most, ++now);
+    await new Promise(setImmediate);
+    now--;
+    return [];
+  };
+  const all = Array.from({ length: 6 }, () =>
+    fetched("http://nobody.example/", given, { resolve }),
+  );
+  const ended = await Promise.allSettled(all);
+  expect([ended.length, most]).toEqual([6, 2]);
+});
+
 test("a fetch ends when it is aborted, and when no server answers", async () => {
   const port = await serve((_, outgoing) => void outgoing.write("x"));
   const stop = new AbortController();

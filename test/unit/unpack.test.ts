@@ -121,6 +121,10 @@ z.close()`,
     expect(await unpack(archive)).toEqual({ a: "644 1" });
   });
 
+  test("a name that begins like a zip archive", async () => {
+    expect(await unpack(tar({ name: "PKGBUILD", content: "1" }))).toEqual({ PKGBUILD: "644 1" });
+  });
+
   test("setuid, setgid and sticky bits are left out", async () => {
     const entry = tarEntry({ name: "a", content: "1" });
     entry.write("0006755\0", 100, "latin1");
@@ -169,6 +173,14 @@ describe("attacks by tar", () => {
     const answer = await refused(archive, ["beside"]);
     expect(answer).toMatch(/^invalid_request: \/archive: expected/);
     expect(answer).toMatch(why);
+  });
+
+  test("deep paths take no memory for all their folders", async () => {
+    const deep = (index: number) => longEntry({ name: `${index}${"/a".repeat(2_000)}` });
+    const entries = Array.from({ length: 100 }, (_, index) => deep(index));
+    expect(await refused(tar(...entries))).toMatch(/paths, with the folders above them, of toge/);
+    const others = Array.from({ length: 100 }, (_, index) => `${index}${"/a".repeat(2_000)}`);
+    expect(await refused(tar({ name: "a" }), others)).toMatch(/paths, with the folders above/);
   });
 
   test("more than all files may have, told or in gzip, is too large", async () => {
@@ -240,6 +252,14 @@ i.compress_type = 8; i.external_attr = ${attributes} << 16; z.writestr(i, b"cont
     test("a bomb is too large", async () => {
       const bomb = zip(`z.writestr("a", b"\\0" * ${17 * MIB})`);
       expect(await refused(bomb)).toMatch(/^payload_too_large/);
+    });
+
+    test("one content under many names", async () => {
+      const many = zip(`z.writestr("a", os.urandom(10_000))
+import copy
+for n in range(200):
+  i = copy.copy(z.getinfo("a")); i.filename = "f%d" % n; z.filelist.append(i)`);
+      expect(await refused(many)).toMatch(/^invalid_request: .*its entries overlap/);
     });
 
     test("too many entries", async () => {

@@ -78,10 +78,8 @@ export async function placeDirectly<Admitted>(
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
   const startedAt = performance.now();
-  const detail = `the deadline of ${deadlineMs} ms passed before a member admitted`;
-  const passed = () => PoolError.of("deadline_exceeded", detail);
   const remainder = () => {
-    if (deadline.hasPassed) throw passed();
+    if (deadline.hasPassed) throw passedOf(deadlineMs);
     return deadline.forSpec;
   };
   const unfit = new Unfit();
@@ -125,12 +123,18 @@ export async function placeDirectly<Admitted>(
       { pool, waitMs: Math.min(waitMs, deadlineMs), signal, leaving },
     );
   } catch (error) {
-    // The deadline may have cut the wait short. A timer may be a moment early.
-    if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs <= waitMs)
-      throw passed();
+    // The deadline cut the wait short. The timer may be a moment early.
+    const isLate = error instanceof PoolError && error.code === "queue_timeout";
+    if (isLate && deadlineMs <= waitMs) throw passedOf(deadlineMs);
     throw (await refusalOf(members, error)) ?? error;
   }
 }
+
+const passedOf = (deadlineMs: number) =>
+  PoolError.of(
+    "deadline_exceeded",
+    `the deadline of ${deadlineMs} ms passed before a member admitted`,
+  );
 
 /**
  * The refusal behind an error: that of the registry where all members are away, because the list

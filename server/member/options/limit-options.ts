@@ -62,7 +62,7 @@ export const LIMIT_OPTIONS = {
   },
   maxStreams: {
     value: "N",
-    doc: "Streams open at a time for each token, or address.",
+    doc: "Streams, and waits for results, open at a time for each token, or address.",
     schema: whole(1, 1_000_000),
     default: 1_000,
     reload: true,

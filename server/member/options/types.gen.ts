@@ -88,7 +88,10 @@ export interface TableOptions {
    * bound. A token's maxChildren replaces it. A reload takes it. Default 0.
    */
   readonly maxChildrenPerCaller?: number | undefined;
-  /** Streams open at a time for each token, or address. A reload takes it. Default 1000. */
+  /**
+   * Streams, and waits for results, open at a time for each token, or address. A reload takes
+   * it. Default 1000.
+   */
   readonly maxStreams?: number | undefined;
   /**
    * Connections open at a time; when all are taken, a new one replaces an idle one. A reload

@@ -1,12 +1,10 @@
 /** The bounds on the proxies of a member: for all children together, and for each child. */
-import { Turns } from "./turns.ts";
+import { LOOKUPS, Turns } from "./turns.ts";
 
 /** Connections of one child at a time. A browser takes 32, npm takes 15. */
 export const MAX_OF_CHILD = 64;
 /** Connections of all children of a member at a time. Each takes two descriptors. */
 const MAX_OF_ALL = 512;
-/** Names looked up at a time for all children: half of the threads of the process. */
-const MAX_LOOKUPS = 2;
 /** A child that opens more connections in a window loses its proxy. */
 const MAX_NEW = 1_000;
 const NEW_WINDOW_MS = 10_000;
@@ -45,7 +43,7 @@ class Window {
 
 /** The bounds that the children of a member share. */
 export class SharedBounds {
-  readonly lookups = new Turns(MAX_LOOKUPS);
+  readonly lookups = LOOKUPS;
   readonly #lines = new Window(MAX_LINES, LINES_WINDOW_MS);
   readonly #write: (message: string) => void;
   #open = 0;

@@ -8,12 +8,15 @@ import { lookup } from "node:dns/promises";
 import { type BlockList, isIP, type TcpSocketConnectOpts } from "node:net";
 import { isAllowedAddress } from "./addresses.ts";
 import { addressOf } from "./targets.ts";
+import { LOOKUPS } from "./turns.ts";
 
 /** Finds every address of a name. */
 export type Resolve = (name: string) => Promise<readonly LookupAddress[]>;
 
 /** Every address of a name, from the system's resolver. */
 export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: "verbatim" });
+/** The same, in turns with all other lookups. */
+const inTurn: Resolve = (name) => LOOKUPS.run(() => systemResolve(name));
 
 export interface AddressRules {
   /** Addresses that are allowed beside the public ones. */
@@ -34,7 +37,7 @@ export interface AddressRules {
  */
 export async function checkedAddresses(
   host: string,
-  { listed, resolve = systemResolve, signal, fail }: AddressRules,
+  { listed, resolve = inTurn, signal, fail }: AddressRules,
 ): Promise<readonly LookupAddress[]> {
   const address = addressOf({ host });
   const found =

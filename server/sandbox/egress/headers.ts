@@ -27,5 +27,7 @@ export function passedOn(raw: readonly string[], more: readonly string[] = []): 
     .filter(([name]) => name?.toLowerCase() === "connection")
     .flatMap(([, value = ""]) => value.toLowerCase().split(","));
   const left = new Set([...OF_CONNECTION, ...more, ...named.map((name) => name.trim())]);
+  // Without its length, the body of a GET would pass for another request.
+  left.delete("content-length");
   return pairs.filter(([name = ""]) => !left.has(name.toLowerCase())).flat();
 }

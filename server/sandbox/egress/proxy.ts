@@ -135,7 +135,12 @@ export class EgressProxy {
         ],
       });
       pipeline(incoming, asked, () => {});
-      const [answer] = (await once(asked, "response")) as [IncomingMessage];
+      const changed = once(asked, "upgrade").then(() => {
+        throw new Unreachable(502, "the target changed the protocol, which nobody asked for");
+      });
+      const [answer] = (await Promise.race([once(asked, "response"), changed])) as [
+        IncomingMessage,
+      ];
       asked.on("error", () => {});
       outgoing.sendDate = false;
       outgoing.writeHead(answer.statusCode ?? 502, answer.statusMessage, [
@@ -165,9 +170,9 @@ export class EgressProxy {
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
         ...headers.map(([name, value]) => `${name}: ${value}`),
       ];
-      client.end(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]));
-      // The child may still send; nobody reads it.
-      client.resume();
+      client.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]));
+      // Whatever the child still sends would take the member's time.
+      client.destroySoon();
     }
   }
 

@@ -20,3 +20,9 @@ export class Turns {
     }
   }
 }
+
+/**
+ * The lookups of names in this process, 2 at a time. Each takes one of the 4 threads that files and
+ * archives need as well, for as long as a name server is silent.
+ */
+export const LOOKUPS = new Turns(2);

@@ -32,12 +32,13 @@ interface Ended {
   readonly log: Pick<EventLog, "terminal">;
 }
 
+/** A message that waits for its delivery. It holds the body alone: an ending may have 16 MiB. */
 interface Notification {
   readonly url: string;
   readonly rules: FetchRules;
   readonly secret: Buffer;
-  readonly child: ChildInfo;
-  readonly ending: TerminalEvent;
+  readonly id: string;
+  readonly body: string;
 }
 
 export class Notifier {
@@ -93,9 +94,10 @@ export class Notifier {
     const { secret } = this.#options;
     if (!to || !ending || !secret) return;
     const { url } = to;
-    const notification = { url, rules, secret, child: info, ending };
+    const { id } = info;
+    const notification = { url, rules, secret, id: `msg_${id}`, body: bodyOf(info, ending) };
     const delivery = this.#deliver(notification).catch((error: unknown) =>
-      this.#options.log(`child ${info.id}: ${shown(url)} was not notified: ${messageOf(error)}`),
+      this.#options.log(`child ${id}: ${shown(url)} was not notified: ${messageOf(error)}`),
     );
     this.#waiting.add(delivery);
     void delivery.then(() => this.#waiting.delete(delivery));
@@ -113,11 +115,9 @@ export class Notifier {
   }
 
   async #deliver(notification: Notification): Promise<void> {
-    const id = `msg_${notification.child.id}`;
-    const body = bodyOf(notification);
     for (let tries = 0; ; tries++) {
       try {
-        const status = await this.#post(notification, { id, body });
+        const status = await this.#post(notification);
         // 410 is the receiver's word that it wants no more of these.
         if (status === 410 || (status >= 200 && status < 300)) return;
         throw new Error(`expected a status of 2xx; got ${status}`);
@@ -134,10 +134,7 @@ export class Notifier {
   }
 
   /** Makes one try. Resolves with the status, a redirect's too. */
-  async #post(
-    { url, rules, secret }: Notification,
-    message: { readonly id: string; readonly body: string },
-  ): Promise<number> {
+  async #post({ url, rules, secret, id, body }: Notification): Promise<number> {
     const answer = await sendChecked(new URL(url), {
       rules,
       resolve: this.#options.resolve,
@@ -147,9 +144,9 @@ export class Notifier {
       headers: {
         "content-type": "application/json",
         "user-agent": "distributed-pool",
-        ...signedHeaders(secret, { ...message, atMs: Date.now() }),
+        ...signedHeaders(secret, { id, body, atMs: Date.now() }),
       },
-      body: message.body,
+      body,
     });
     answer.destroy();
     return answer.statusCode ?? 0;
@@ -163,7 +160,7 @@ function shown(text: string): string {
 }
 
 /** The body: `type`, `timestamp` and `data`, as the specification recommends. */
-function bodyOf({ child, ending }: Notification): string {
+function bodyOf(child: ChildInfo, ending: TerminalEvent): string {
   const bodies = [ending, ...partsOf(ending)].map((part) => {
     const message = { type: "child.ended", timestamp: child.endedAt };
     return jsonPieces({ ...message, data: { child, ending: part } }).map(bytesOf);

@@ -1,5 +1,5 @@
 /** The bounds on the proxies of a member: for all children together, and for each child. */
-import { LOOKUPS, Turns } from "./turns.ts";
+import { Turns } from "./turns.ts";
 
 /** Connections of one child at a time. A browser takes 32, npm takes 15. */
 export const MAX_OF_CHILD = 64;
@@ -43,7 +43,6 @@ class Window {
 
 /** The bounds that the children of a member share. */
 export class SharedBounds {
-  readonly lookups = LOOKUPS;
   readonly #lines = new Window(MAX_LINES, LINES_WINDOW_MS);
   readonly #write: (message: string) => void;
   #open = 0;

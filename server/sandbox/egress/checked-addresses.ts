@@ -8,21 +8,21 @@ import { lookup } from "node:dns/promises";
 import { type BlockList, isIP, type TcpSocketConnectOpts } from "node:net";
 import { isAllowedAddress } from "./addresses.ts";
 import { addressOf } from "./targets.ts";
-import { LOOKUPS } from "./turns.ts";
+import { LOOKUPS, type Turns } from "./turns.ts";
 
 /** Finds every address of a name. */
 export type Resolve = (name: string) => Promise<readonly LookupAddress[]>;
 
 /** Every address of a name, from the system's resolver. */
 export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: "verbatim" });
-/** The same, in turns with all other lookups. */
-const inTurn: Resolve = (name) => LOOKUPS.run(() => systemResolve(name));
 
 export interface AddressRules {
   /** Addresses that are allowed beside the public ones. */
   readonly listed: BlockList;
   /** Default: the system's resolver. */
   readonly resolve?: Resolve | undefined;
+  /** The turns of the caller, before those of the whole process. Default: no further ones. */
+  readonly turns?: Turns | undefined;
   /** Ends the wait for the resolver. */
   readonly signal: AbortSignal;
   /** Makes the error for a name that is not known, or for an address that is not allowed. */
@@ -37,14 +37,19 @@ export interface AddressRules {
  */
 export async function checkedAddresses(
   host: string,
-  { listed, resolve = inTurn, signal, fail }: AddressRules,
+  { listed, resolve = systemResolve, turns, signal, fail }: AddressRules,
 ): Promise<readonly LookupAddress[]> {
   const address = addressOf({ host });
+  const lookUp = () =>
+    LOOKUPS.run(async () => {
+      signal.throwIfAborted();
+      return resolve(host);
+    });
   const found =
     address === undefined
       ? await withSignal(
           signal,
-          resolve(host).catch(() => []),
+          (turns ? turns.run(lookUp) : lookUp()).catch(() => []),
         )
       : [{ address, family: isIP(address) }];
   if (found.length === 0) throw fail("unknown");

@@ -13,8 +13,8 @@ export interface ConnectOptions {
   /** Addresses that a name may have beside the public ones. */
   readonly addresses: BlockList;
   readonly resolve: Resolve;
-  /** The turns of this child, and of all children: a lookup takes a thread of the process. */
-  readonly turns: { readonly own: Turns; readonly shared: Turns };
+  /** The turns of this child: it looks up one name at a time. */
+  readonly turns: Turns;
   /** Ends the attempt. */
   readonly signal: AbortSignal;
 }
@@ -74,13 +74,10 @@ async function addressesOf(
 ): Promise<readonly LookupAddress[]> {
   const address = addressOf(target);
   if (address !== undefined) return [{ address, family: isIP(address) }];
-  const lookUp = async (name: string) => {
-    signal.throwIfAborted();
-    return resolve(name);
-  };
   return checkedAddresses(target.host, {
     listed: addresses,
-    resolve: (name) => turns.own.run(() => turns.shared.run(() => lookUp(name))),
+    resolve,
+    turns,
     signal,
     fail: (why) =>
       why === "unknown"

@@ -187,7 +187,7 @@ export class EgressProxy {
     const socket = await connectTo(target, {
       addresses: this.#addresses,
       resolve: this.#resolve,
-      turns: { own: this.#bounds.lookups, shared: this.#shared.lookups },
+      turns: this.#bounds.lookups,
       signal: AbortSignal.any([this.#ended.signal, gone.signal]),
     });
     this.#keep(socket);

@@ -160,7 +160,7 @@ const ENDINGS: Readonly<
   ],
   "returns by toJSON another value": [
     "() => ({ toJSON: () => 1212 })",
-    { code: "function_threw", detail: /value\.toJSON is a function/ },
+    { code: "function_threw", detail: /an object whose toJSON would replace it/ },
   ],
   "returns by toJSON a large integer": ["() => ({ toJSON: () => 1n })", { code: "function_threw" }],
   "returns a large integer": ["() => 1n", { code: "function_threw", detail: /bigint/ }],

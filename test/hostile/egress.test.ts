@@ -1,7 +1,7 @@
 /** Attacks from a child that may reach listed names and ports through the member's proxy. */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -140,6 +140,8 @@ describe.skipIf(egressMissing)(
     test("a member whose sandbox has no Perl does not start", async () => {
       const root = mkdtempSync(join(tmpdir(), "dpool-root-"));
       onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+      // The children's user has to reach it.
+      chmodSync(root, 0o755);
       const libraries = execFileSync("ldd", ["/bin/sh"], { encoding: "utf8" }).match(
         /\/\S+(?= \()/g,
       );

@@ -151,8 +151,9 @@ async function attack(route: Route): Promise<void> {
   }
   if (method !== "POST") return;
   // Operations that differ in their answers alone share the shapes.
-  const kin = ["/run", "/children"].findIndex((end) => path.endsWith(end));
-  const shapes = Object.values(SHAPES).filter((_, index) => kin < 0 || index % 2 === kin);
+  const kin = ["/run", "/children", "/call"].findIndex((end) => path.endsWith(end));
+  const isFirst = kin < 0 || path === "/pools/far/call";
+  const shapes = Object.values(SHAPES).filter((_, index) => isFirst || index % 3 === kin);
   const bodies = /\/(pipe|stdin)$/.test(path) ? [] : isDrain ? shapes.slice(0, 1) : shapes;
   const headers = { "content-type": "application/json" };
   for (const shape of bodies) await ask(path, { method, headers, body: `{${where}${shape()}}` });

@@ -129,7 +129,7 @@ describe.skipIf(missing)(`dpool call -t${missing ? ` (skipped: ${missing})` : ""
   });
 
   test("leaves by Ctrl-^ three times", async () => {
-    const member = await startOne({ graceMs: 60_000 });
+    const member = await startOne();
     const shell = call(member, "bash", "--norc", "-i");
     await shell.shows("$ ");
     shell.type("\x1e\x1e\x1e");

@@ -1,5 +1,5 @@
 /**
- * A gigabyte over a network that cuts it a hundred times: every byte once, in each form, at the
+ * 256 MiB over a network that cuts them a hundred times: every byte once, in each form, at the
  * child's own member and through another one.
  */
 import { createHash } from "node:crypto";
@@ -11,7 +11,7 @@ import type { RunningMember } from "../../server/main.ts";
 import { collect, idle, startMembers, startOne, within } from "../helpers/member.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";
 
-const BYTES = 1024 ** 3;
+const BYTES = 256 * 1024 * 1024;
 const CUTS = 100;
 const LIMIT_MS = 120_000;
 /** Prints so many bytes, and their checksum on stderr. */
@@ -22,7 +22,7 @@ const COMMAND = [
 ];
 const RAW = "application/octet-stream";
 
-const somewhere = () => 1_000 + Math.floor(Math.random() * 12_000_000);
+const somewhere = () => 1_000 + Math.floor(Math.random() * 4_000_000);
 
 interface Received {
   readonly bytes: number;

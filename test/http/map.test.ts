@@ -5,7 +5,7 @@ import type { RunningMember } from "../../server/main.ts";
 import { idle, type Options, startMembers, within } from "../helpers/member.ts";
 
 const QUIET = { stdout: null, stderr: null } as const;
-/** 5 minutes, within those of a test that makes 1,500 calls. */
+/** 5 minutes, within those of a test that makes 600 calls. */
 const MANY_MS = 300_000;
 
 async function connected(...options: Options[]) {

@@ -17,6 +17,7 @@ test("an operation that streams, or waits for its child, counts as a stream", ()
     "pipe: output",
     "requestSlot: output",
     "childEvents: output",
+    "childResult: output",
     "writeStdin: input",
     "getChildFile: output",
   ]);

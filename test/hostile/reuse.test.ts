@@ -62,6 +62,8 @@ async function attacked(runtime: string) {
   const { attack } = await startAttacked({
     pools: { pipeline: { maxChildren: 2, reuse: true }, sibling: 1 },
   });
+  // After a child of its own, all processes of the sibling are there.
+  await attack({ command: ["true"] });
   const before = survivors().length;
   return {
     call: async (source: string) =>

@@ -7,6 +7,7 @@ import {
   MAX_WAIT_MS,
   tooManyFiles,
 } from "../limits.ts";
+import { PATH_KEYWORDS, PATH_RULE, WorkspacePathSchema } from "../paths.ts";
 import { CommandSchema, commandIssues, EnvironmentSchema } from "./arguments.ts";
 import { FunctionWorkSchema, TaskWorkSchema } from "./functions.ts";
 import { LabelsSchema } from "./labels.ts";
@@ -23,11 +24,8 @@ import {
   FileContentSchema,
   NotifySchema,
   OutputEncodingSchema,
-  PATH_KEYWORDS,
-  PATH_RULE,
   record,
   StdinSchema,
-  WorkspacePathSchema,
 } from "./values.ts";
 
 const MAX_ARTIFACT_PATTERNS = 100;

@@ -195,45 +195,6 @@ export const OutputEncodingSchema = z.enum(["text", "base64"]).openapi("OutputEn
   example: "text",
 });
 
-/** Linux's PATH_MAX, without the final NUL. */
-const MAX_PATH_BYTES = 4_095;
-
-const MAX_NAME_BYTES = 255; // Linux's NAME_MAX.
-
-/** An empty name, `.` or `..` in a path. */
-const NO_NAME = /(?:^|\/)\.{0,2}(?:\/|$)/;
-/** A unit of UTF-16 has at most 3 bytes. */
-const SURE_LENGTH = Math.floor(MAX_NAME_BYTES / 3);
-
-/** Whether a path stays in the workspace: relative, without empty names, `.` or `..`. */
-export function isWorkspacePath(path: string): boolean {
-  return (
-    path.length <= MAX_PATH_BYTES &&
-    noNul(path) &&
-    utf8Bytes(path) <= MAX_PATH_BYTES &&
-    !NO_NAME.test(path) &&
-    // Encoding each of 2,000 names of a path takes 1 ms.
-    path.split("/").every((name) => name.length <= SURE_LENGTH || utf8Bytes(name) <= MAX_NAME_BYTES)
-  );
-}
-
-export const PATH_RULE =
-  "a relative path in the workspace, without . and .., and with names of 1 to 255 bytes";
-
-/** Names that consist of dots have three or more of them. */
-const NAME_PATTERN = "(?:\\.{3,}|\\.*[^./\\x00][^/\\x00]*)";
-
-/** The documented form of the rule, apart from its limits in bytes. */
-export const PATH_KEYWORDS = {
-  pattern: `^${NAME_PATTERN}(?:/${NAME_PATTERN})*$`,
-  maxLength: MAX_PATH_BYTES,
-} as const;
-
-export const WorkspacePathSchema = z
-  .string()
-  .refine(isWorkspacePath, `expected ${PATH_RULE}`)
-  .openapi(PATH_KEYWORDS);
-
 /** Where the ending of a child is posted. */
 export const NotifySchema = z
   .strictObject({

@@ -1,8 +1,8 @@
 /** One child by its id. Its own member answers; any other member forwards the request. */
 import { PoolError } from "../../openapi/errors.ts";
 import { memberOfChild } from "../../openapi/names.ts";
+import { isWorkspacePath } from "../../openapi/paths.ts";
 import * as routes from "../../openapi/routes.ts";
-import { isWorkspacePath } from "../../openapi/schemas/values.ts";
 import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { type CallerContext, permitOnChild, seesChild } from "../access/permissions.ts";

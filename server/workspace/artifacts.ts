@@ -4,7 +4,7 @@
  */
 import { addAbortSignal, Readable } from "node:stream";
 import { messageOf } from "../../openapi/errors.ts";
-import { isWorkspacePath } from "../../openapi/schemas/values.ts";
+import { isWorkspacePath } from "../../openapi/paths.ts";
 import { ArchiveError, type Entry, readArchive } from "./archive.ts";
 import { pathMatcher } from "./path-matcher.ts";
 import { READ_BYTES, Spool, type Spooled } from "./spool.ts";

@@ -5,7 +5,7 @@
 import { createGunzip } from "node:zlib";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { MAX_ARCHIVE_ENTRIES } from "../../openapi/limits.ts";
-import { isWorkspacePath } from "../../openapi/schemas/values.ts";
+import { isWorkspacePath } from "../../openapi/paths.ts";
 import { turns } from "../../sdk/typescript/time/turns.ts";
 import { type Entry, readArchive } from "./archive.ts";
 import type { Spooled } from "./spool.ts";

@@ -125,18 +125,17 @@ test("sse.js without a key posts again, is refused, and no second child runs", a
     }
     abort() {}
     async send(body: string) {
-      const answer = await fetch(call, { method: "POST", headers: this.headers, body });
-      this.status = answer.status;
-      events.dispatchEvent(new CustomEvent("answer", { detail: answer.status }));
-      const end = () => this.dispatchEvent(new Event("load"));
       try {
+        const answer = await fetch(call, { method: "POST", headers: this.headers, body });
+        this.status = answer.status;
+        events.dispatchEvent(new CustomEvent("answer", { detail: answer.status }));
         for await (const chunk of (answer.body ?? new ReadableStream()).pipeThrough(
           new TextDecoderStream(),
         )) {
           this.responseText += chunk;
           this.dispatchEvent(new Event("progress"));
         }
-        end();
+        this.dispatchEvent(new Event("load"));
       } catch {
         this.dispatchEvent(new Event("error"));
       }

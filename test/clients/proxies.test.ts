@@ -123,7 +123,7 @@ async function behind({ program, file, args, config }: Proxy) {
 const SILENT = { command: ["sh", "-c", "sleep 4.5; echo done"] };
 const HEADERS = { "content-type": "application/json", host: PUBLIC_HOST, origin: PUBLIC };
 
-describe.concurrent.each(Object.entries(PROXIES))("%s in front", (_, proxy) => {
+describe.each(Object.entries(PROXIES))("%s in front", (_, proxy) => {
   const there = existsSync(join(TOOLS, proxy.program));
 
   test.skipIf(!there)("passes on silent calls, links and endings", async () => {

@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { isWorkspacePath } from "../../../openapi/schemas/values.ts";
+import { isWorkspacePath } from "../../../openapi/paths.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import {
   type Child,

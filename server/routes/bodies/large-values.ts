@@ -54,6 +54,8 @@ export async function placeLargeValues(
     // The rest of the spec was parsed in this turn.
     await nextTurn();
     spec.function.source = JSON.parse(source.bytes.toString()) as string;
+    // It is written again for the child in the next one.
+    await nextTurn();
   }
   const stdin = largeData(spec.stdin, large);
   if (stdin) {

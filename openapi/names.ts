@@ -8,6 +8,9 @@ export const NAME_RULE = "1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or
 /** The id of a child or a slot: the name of its member, a dot, and 32 hexadecimal digits. */
 export const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.[0-9a-f]{32}$/;
 
+/** 32 hexadecimal digits that nobody guesses: they have 122 random bits. */
+export const randomDigits = () => crypto.randomUUID().replaceAll("-", "");
+
 /** An idempotency key: visible ASCII characters. */
 export const IDEMPOTENCY_KEY = /^[!-~]{1,255}$/;
 

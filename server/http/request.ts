@@ -36,6 +36,17 @@ export function bodyOf(c: NodeContext): Readable {
   return incoming.pipe(body);
 }
 
+/** The bytes of a body, which has to be small. Fails when the client goes away before its end. */
+export function bytesOf(incoming: HttpBindings["incoming"]): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    incoming
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .once("end", () => resolve(Buffer.concat(chunks)))
+      .once("close", () => reject(new Error("the caller went away before the end of the body")));
+  });
+}
+
 /** A signal that aborts when the client's connection closes before the answer has been sent. */
 export function whileClientIsThere(c: NodeContext): AbortSignal {
   const controller = new AbortController();

@@ -17,7 +17,7 @@ import { continuedBehind } from "../answers/continued.ts";
 import { withEarlyStream } from "../answers/events.ts";
 import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
-import { whileClientIsThere } from "../http/request.ts";
+import { onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -69,7 +69,7 @@ function callRoutes(on: Register, options: AppOptions): void {
       const client = caller.name;
       const after = afterOf(c, given, form);
       const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
-      const signal = whileClientIsThere(c);
+      const onGone = (leave: () => void) => onClientGone(c, leave);
       return withEarlyStream(c, logError, (stream) => {
         const call = { spec, form, input, after };
         const onPosition =
@@ -77,7 +77,7 @@ function callRoutes(on: Register, options: AppOptions): void {
             ? (position: number) => stream.write({ type: "queued", position })
             : undefined;
         const waitedMs = waitedOf(c);
-        const claim = { client, slot, waitedMs, uploads, keyed, onPosition, signal };
+        const claim = { client, slot, waitedMs, uploads, keyed, onPosition, onGone };
         const place = async () => {
           const { child, isRepeat } = await startOnce(c, options, () =>
             supervisor.admitWhenFree(spec, "call", claim),
@@ -98,7 +98,7 @@ function placeRoute(on: Register, options: AppOptions): void {
   on(routes.placeChild, async (c) => {
     const { pool, slot, ...rest } = c.req.valid("json");
     refuseLink(rest);
-    const signal = whileClientIsThere(c);
+    const onGone = (leave: () => void) => onClientGone(c, leave);
     const { uploads, caller } = c.var;
     const supervisor = permittedSupervisor(c, pool, options);
     const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
@@ -106,7 +106,7 @@ function placeRoute(on: Register, options: AppOptions): void {
     afterOf(c, given);
     const client = caller.name;
     const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
-    const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, signal };
+    const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, onGone };
     const start = () => supervisor.admitWhenFree(spec, "placed", claim);
     const info = await oncePerKey(keyed, {
       place: async () => (await startOnce(c, options, start)).child.info,

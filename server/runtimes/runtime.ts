@@ -75,9 +75,23 @@ export function notStarted({ trouble }: Exit): Outcome {
 /** Usage that a runtime measures inside the child. */
 export type MeasuredUsage = Pick<Usage, "cpuMs" | "maxRssBytes">;
 
+/** One output of running work, read once. */
+export interface Output extends AsyncIterable<Buffer> {
+  /** Drops what is left of it. */
+  resume(): void;
+  /** Reads no more of it. */
+  destroy(): void;
+}
+
+/** The process of running work. */
+export interface WorkProcess extends Omit<SandboxedProcess, "stdout" | "stderr"> {
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
 /** Work that is running. */
 export interface StartedWork {
-  readonly process: SandboxedProcess;
+  readonly process: WorkProcess;
   /** Resolves when the work has reported its outcome or ended without a report. Never rejects. */
   readonly outcome: Promise<Outcome & { readonly usage?: MeasuredUsage }>;
   /** Tells the work that the member drains. The work may run on. */

@@ -187,6 +187,11 @@ export class Cgroup {
     return readWords(this.#fileOf("pids", "cgroup.procs")).length;
   }
 
+  /** The number of threads in the group. */
+  get tasks(): number {
+    return Number(this.#read("pids", "pids.current"));
+  }
+
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */
   kill(): void {
     const killFile = this.#fileOf("memory", "cgroup.kill");

@@ -40,6 +40,11 @@ export class GroupWatch {
     return attempt(() => this.#group.processes);
   }
 
+  /** The number of threads in the group. */
+  tasks(): number | undefined {
+    return attempt(() => this.#group.tasks);
+  }
+
   /** Whether the group holds more memory than `bytes`, beside file cache that can be freed. */
   holds(bytes: number): boolean | undefined {
     return attempt(() => {

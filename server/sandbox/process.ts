@@ -171,6 +171,7 @@ function controlsOf(child: ChildProcess, container: Container) {
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
+    tasks: () => watch?.tasks(),
     holds: (bytes: number) =>
       watch ? watch.holds(bytes) === true : residentBytes(child.pid as number) > bytes,
     isAlone: () => {

@@ -82,6 +82,8 @@ export interface SandboxedProcess {
    * outside. Without a sandbox, a process whose parent has ended does not count.
    */
   isAlone(): boolean;
+  /** The threads of the whole tree; undefined where nothing counts them. */
+  tasks(): number | undefined;
   /**
    * Whether the tree holds more memory than `bytes`. A control group counts all of it but file
    * cache; without one, the resident memory of the tree's processes counts.

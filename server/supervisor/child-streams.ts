@@ -1,12 +1,11 @@
 /** Reads the streams of a child: output and progress go into its log, artifacts into a file. */
-import type { Readable } from "node:stream";
 import type { Progress } from "../../openapi/events.ts";
 import { MAX_FILES } from "../../openapi/limits.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { readProgress } from "../runtimes/progress.ts";
+import type { Output, WorkProcess } from "../runtimes/runtime.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";
-import type { SandboxedProcess } from "../sandbox/sandbox.ts";
 import { Artifacts } from "../workspace/artifacts.ts";
 import { OutputBatcher } from "./output/batcher.ts";
 import type { EventLog } from "./output/event-log.ts";
@@ -32,10 +31,10 @@ export interface ChildStreamsOptions {
 export class ChildStreams {
   readonly #options: ChildStreamsOptions;
   readonly #progress: ProgressThrottle;
-  readonly #artifactsTimeout = new AbortController();
-  #process: SandboxedProcess | undefined;
+  #process: WorkProcess | undefined;
   #outputs: Promise<unknown> = Promise.resolve();
   #artifacts: Promise<Artifacts> | undefined;
+  #endArtifacts: () => void = () => {};
   #outputBytes = 0;
 
   constructor(options: ChildStreamsOptions) {
@@ -51,7 +50,7 @@ export class ChildStreams {
   onProgress = (latest: Progress): void => this.#progress.push(latest);
 
   /** Reads the process's streams from now on. */
-  attach(process: SandboxedProcess): void {
+  attach(process: WorkProcess): void {
     const { spec, limits, folder } = this.#options;
     this.#process = process;
     this.#outputs = Promise.all([
@@ -59,14 +58,16 @@ export class ChildStreams {
       this.#carry(process.stderr, "stderr"),
       process.progress && readProgress(process.progress, process.exited, this.onProgress),
     ]);
-    if (process.artifacts)
-      this.#artifacts = Artifacts.receive(process.artifacts, {
-        patterns: spec.artifacts ?? [],
-        maxBytes: limits.artifactBytes,
-        maxFiles: MAX_FILES,
-        folder,
-        signal: this.#artifactsTimeout.signal,
-      });
+    if (!process.artifacts) return;
+    const timeout = new AbortController();
+    this.#endArtifacts = () => timeout.abort();
+    this.#artifacts = Artifacts.receive(process.artifacts, {
+      patterns: spec.artifacts ?? [],
+      maxBytes: limits.artifactBytes,
+      maxFiles: MAX_FILES,
+      folder,
+      signal: timeout.signal,
+    });
   }
 
   /** Reads the rest of the output after the process's end. */
@@ -79,7 +80,7 @@ export class ChildStreams {
   async artifacts(): Promise<Artifacts | undefined> {
     if (!this.#artifacts) return undefined;
     await within(ARTIFACTS_TIMEOUT_MS, this.#artifacts);
-    this.#artifactsTimeout.abort();
+    this.#endArtifacts();
     return this.#artifacts;
   }
 
@@ -99,7 +100,7 @@ export class ChildStreams {
   }
 
   /** Carries one output into the log, no faster than the log takes it. */
-  async #carry(stream: Readable, type: "stdout" | "stderr"): Promise<void> {
+  async #carry(stream: Output, type: "stdout" | "stderr"): Promise<void> {
     const { log, spec, limits, onTooMuchOutput } = this.#options;
     const batcher = new OutputBatcher({
       text: spec.outputEncoding === "text",
@@ -110,7 +111,7 @@ export class ChildStreams {
     });
     const maxBytes = limits.outputBytes;
     try {
-      for await (const received of stream as AsyncIterable<Buffer>) {
+      for await (const received of stream) {
         const chunk = received.subarray(0, Math.max(0, maxBytes - this.#outputBytes));
         this.#outputBytes += received.length;
         if (this.#outputBytes > maxBytes)

@@ -6,10 +6,9 @@ import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
-import type { StartedWork } from "../runtimes/runtime.ts";
-import type { SandboxedProcess } from "../sandbox/sandbox.ts";
+import type { StartedWork, WorkProcess } from "../runtimes/runtime.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
-import { packWorkspace } from "../workspace/pack.ts";
+import { hasFiles, packWorkspace } from "../workspace/pack.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
@@ -34,7 +33,7 @@ export class Child {
   /** The memory that the log holds. */
   readonly #held: Holding;
   readonly #fetching = new AbortController();
-  readonly #launched = Promise.withResolvers<SandboxedProcess | undefined>();
+  readonly #launched = Promise.withResolvers<WorkProcess | undefined>();
   #info: ChildInfo;
   #cause: Cause | undefined;
   #started: StartedWork | undefined;
@@ -143,14 +142,14 @@ export class Child {
     let files: Readable | undefined;
     let ending: Ending;
     try {
-      files = await packWorkspace(spec, {
-        uploaded: uploads?.files ?? [],
-        archive: uploads?.archive,
-        rules: rules.fetchRules,
-        maxBytes: confinement.limits.workspaceBytes,
-        folder,
-        signal: this.#fetching.signal,
-      });
+      if (hasFiles(spec, uploads))
+        files = await packWorkspace(spec, {
+          uploads,
+          rules: rules.fetchRules,
+          maxBytes: confinement.limits.workspaceBytes,
+          folder,
+          signal: this.#fetching.signal,
+        });
       const started = await this.#start(options, files, streams);
       const { process } = started;
       // The child has its uploads once their streams have ended, well or not.

@@ -16,8 +16,8 @@ export interface Claim {
   readonly uploads?: Uploads | undefined;
   /** Is called with the caller's position in the queue, at first and when it changes. */
   readonly onPosition?: ((position: number) => void) | undefined;
-  /** Aborts when the caller leaves, which ends the wait. */
-  readonly signal?: AbortSignal | undefined;
+  /** Calls `leave` when the caller leaves, which ends the wait. */
+  readonly onGone?: ((leave: () => void) => void) | undefined;
   /** The start that the caller's key allows. Default: no key. */
   readonly keyed?: KeyedStart | undefined;
 }

@@ -11,7 +11,10 @@ const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 const MAX_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {
-  readonly #kept = new Map<Child, NodeJS.Timeout>();
+  /** Each child with its timer, and the bytes of its events when it ended. */
+  readonly #kept = new Map<Child, { readonly timer: NodeJS.Timeout; readonly bytes: number }>();
+  /** At most so many bytes are in the events: a log shrinks when its last reader has left. */
+  #maxEventBytes = 0;
   #artifactBytes = 0;
   /** The owners of forgotten children by the children's ids. */
   readonly #forgotten = new Map<string, string>();
@@ -35,11 +38,15 @@ export class RememberedChildren {
    */
   add(child: Child, rememberMs: number): void {
     const timer = setTimeout(() => this.#forget(child), rememberMs).unref();
-    this.#kept.set(child, timer);
+    const bytes = child.log.heldBytes;
+    this.#kept.set(child, { timer, bytes });
+    this.#maxEventBytes += bytes;
     this.#artifactBytes += child.artifacts?.bytes ?? 0;
-    // A log shrinks when its last reader has left.
-    let eventBytes = 0;
-    for (const { log } of this.#kept.keys()) eventBytes += log.heldBytes;
+    let eventBytes = this.#maxEventBytes;
+    if (eventBytes > MAX_EVENT_BYTES) {
+      eventBytes = 0;
+      for (const { log } of this.#kept.keys()) eventBytes += log.heldBytes;
+    }
     for (const oldest of this.#kept.keys()) {
       const isWithinBounds =
         this.#kept.size <= MAX_CHILDREN &&
@@ -74,7 +81,9 @@ export class RememberedChildren {
   }
 
   #forget(child: Child): void {
-    clearTimeout(this.#kept.get(child));
+    const { timer, bytes = 0 } = this.#kept.get(child) ?? {};
+    clearTimeout(timer);
+    this.#maxEventBytes -= bytes;
     this.#kept.delete(child);
     this.#artifactBytes -= child.artifacts?.bytes ?? 0;
     this.#forgotten.set(child.id, child.info.owner);

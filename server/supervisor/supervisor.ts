@@ -1,7 +1,7 @@
 /** One pool's children on this member, never more than `maxChildren`. */
-import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
+import { randomDigits } from "../../openapi/names.ts";
 import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
@@ -66,7 +66,7 @@ export class Supervisor {
    *   `cancelled` when the caller left.
    */
   async admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
-    const { client, slot, uploads, onPosition, signal } = claim;
+    const { client, slot, uploads, onPosition, onGone } = claim;
     checkAdmitting(this.options);
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
     if (spec.waitMs === 0 || slot !== undefined) return await this.#admit(checked, claim);
@@ -75,8 +75,7 @@ export class Supervisor {
     const waiter = this.slots.request(client, Math.min(spec.waitMs, deadlineMs));
     if (onPosition) waiter.onPosition(onPosition);
     const leave = () => waiter.leave();
-    signal?.addEventListener("abort", leave, { once: true });
-    if (signal?.aborted) leave();
+    onGone?.(leave);
     try {
       const { id } = await waiter.granted;
       return await this.#admit(this.#afterWait(checked, deadline), { ...claim, slot: id });
@@ -88,7 +87,6 @@ export class Supervisor {
         );
       throw error;
     } finally {
-      signal?.removeEventListener("abort", leave);
       leave();
     }
   }
@@ -178,7 +176,7 @@ export class Supervisor {
     checkAdmitting(this.options);
     const lease =
       slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client, waitedMs);
-    const id = `${this.options.member}.${randomBytes(16).toString("hex")}`;
+    const id = `${this.options.member}.${randomDigits()}`;
     const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
     try {
       if (!keyed) return await start();

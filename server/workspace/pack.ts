@@ -14,11 +14,15 @@ type Files = NonNullable<ChildSpec["files"]>;
 
 type Work = Pick<ChildSpec, "files" | "archive">;
 
-export interface PackOptions extends FetchOptions {
-  /** The archive that came beside the spec. */
+interface Uploaded {
+  readonly files: readonly Part[];
+  /** The archive with files. */
   readonly archive?: Spooled | undefined;
-  /** The files that came beside the spec. */
-  readonly uploaded: readonly Part[];
+}
+
+export interface PackOptions extends FetchOptions {
+  /** The parts that came beside the spec. */
+  readonly uploads: Uploaded | undefined;
   /** A folder private to the server, where fetched files wait until the sandbox has them. */
   readonly folder: string;
 }
@@ -84,22 +88,22 @@ export function bytesOfAll(parts: readonly Part[]): number {
   return parts.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+/** Whether a child has files, from wherever they come. */
+export function hasFiles({ files = {}, archive }: Work, uploads: Uploaded | undefined): boolean {
+  const count = Object.keys(files).length + (uploads?.files.length ?? 0);
+  return count > 0 || (archive ?? uploads?.archive) !== undefined;
+}
+
 /**
  * Fetches the files that the spec names by a URL, checks the archive, and packs all files.
- * Undefined when there are none.
  *
  * @param options `maxBytes` bounds all files together.
  * @throws {PoolError} see {@link fetchFile} and {@link checkArchive}.
  */
-export async function packWorkspace(
-  work: Work,
-  options: PackOptions,
-): Promise<Readable | undefined> {
-  const { uploaded, folder, maxBytes } = options;
+export async function packWorkspace(work: Work, options: PackOptions): Promise<Readable> {
+  const { uploads, folder, maxBytes } = options;
   const { inline, remote } = sortFiles(work.files ?? {});
-  const parts = [...uploaded, ...inline];
-  const hasArchive = (work.archive ?? options.archive) !== undefined;
-  if (parts.length + remote.length === 0 && !hasArchive) return undefined;
+  const parts = [...(uploads?.files ?? []), ...inline];
   const spool = new Spool(folder);
   try {
     let remainingBytes = maxBytes - bytesOfAll(parts);
@@ -109,7 +113,7 @@ export async function packWorkspace(
       parts.push({ name: file.path, mode: file.mode, ...content });
     }
     const content =
-      options.archive ?? (await archiveOf(work, spool, { ...options, maxBytes: remainingBytes }));
+      uploads?.archive ?? (await archiveOf(work, spool, { ...options, maxBytes: remainingBytes }));
     const others = parts.map(({ name }) => name);
     const { signal } = options;
     const archive =

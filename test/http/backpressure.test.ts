@@ -228,6 +228,7 @@ test("a lossless reader that stops keeps the child's pipe unread", async () => {
       artifacts: null,
       exited,
       usedMs: () => undefined,
+      tasks: () => undefined,
       isAlone: () => true,
       holds: () => false,
       signal: async () => end(),

@@ -28,6 +28,7 @@ function play(outcome: Promise<Outcome>, artifacts: Readable | null = null) {
       end = resolve;
     }),
     usedMs: () => undefined,
+    tasks: () => undefined,
     isAlone: () => true,
     holds: () => false,
     signal: async () => {},

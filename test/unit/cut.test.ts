@@ -48,10 +48,8 @@ test("output that cannot begin the marker is not held back", async () => {
   const source = new PassThrough();
   const { stream } = new OutputSplitter(source, () => {}).next(MARKER);
   source.write("prompt 01");
-  const [chunk] = await new Promise<[Buffer]>((resolve) =>
-    stream.once("data", (...data: [Buffer]) => resolve(data)),
-  );
-  expect(String(chunk)).toBe("prompt ");
+  const { value } = await stream[Symbol.asyncIterator]().next();
+  expect(String(value)).toBe("prompt ");
 });
 
 test("output between two calls is reported, and belongs to no call", async () => {

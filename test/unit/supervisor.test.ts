@@ -48,6 +48,7 @@ function open() {
           artifacts: null,
           exited: promise,
           usedMs: () => undefined,
+          tasks: () => undefined,
           isAlone: () => true,
           holds: () => false,
           signal: async () => {},

@@ -4,7 +4,7 @@ import { isJson } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
 import { isFilePart } from "../../../sdk/typescript/http/multipart.ts";
 import { turns } from "../../../sdk/typescript/time/turns.ts";
-import { bodyOf, type NodeContext } from "../request.ts";
+import { bodyOf, bytesOf, type NodeContext } from "../request.ts";
 import { closeBehind, onOver } from "../response.ts";
 import type { HeldBytes, Holding } from "./held-bytes.ts";
 import { LargeJson, type ParsedJson, SMALL_BYTES } from "./large-json.ts";
@@ -15,6 +15,8 @@ export interface JsonVariables {
   /** The bytes that the request holds in memory, until its answer is over. */
   readonly held: Holding | undefined;
 }
+
+const utf8 = new TextDecoder();
 
 const QUOTE = '"'.charCodeAt(0);
 const OPEN_LIST = "[".charCodeAt(0);
@@ -75,8 +77,11 @@ async function receive(
   const held = heldBytes.open(c.var.caller.name, announced);
   onOver(c.env.outgoing, () => held.release());
   c.set("held", held);
-  const isSmall = announced !== undefined && announced <= SMALL_BYTES;
-  if (isSmall || !isJson(c.req.header("content-type"))) return;
+  if (!isJson(c.req.header("content-type"))) return;
+  if (announced !== undefined && announced <= SMALL_BYTES) {
+    c.req.json = async () => JSON.parse(utf8.decode(await bytesOf(c.env.incoming)));
+    return;
+  }
   const json = new LargeJson(isLargeInSpec, announced);
   const body = bodyOf(c);
   // One turn of the loop may bring 2 MiB of a body.

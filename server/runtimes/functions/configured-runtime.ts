@@ -74,7 +74,7 @@ async function callOnce(
 ): Promise<Outcome> {
   const { process, channel } = worker;
   channel.end({ args: call?.args ?? [], context, export: call?.export });
-  const received = await worker.receive(onProgress);
+  const received = await worker.channel.receive(onProgress);
   const exit = await (packs ? process.exited : exitWithin(END_TIMEOUT_MS, process));
   channel.close();
   return received === "ended" ? outcomeWithoutReport(exit) : outcomeOfAnswer(received);

@@ -2,12 +2,73 @@
  * Splits one output of a reused process into a piece for each call. The runner writes a marker
  * after each call.
  */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import type { Output } from "../runtime.ts";
+
+/** 64 KiB that nobody has read hold the process's output back. */
+const MAX_UNREAD_BYTES = 65_536;
+
+/** The output of one call. Most calls have none, so it costs next to nothing. */
+class OutputPiece implements Output {
+  readonly #onRoom: () => void;
+  #chunks: Buffer[] = [];
+  #unreadBytes = 0;
+  #isOver = false;
+  #isDropped = false;
+  #wake: () => void = () => {};
+
+  /** @param onRoom called when the piece takes more, after a `push` that returned false. */
+  constructor(onRoom: () => void) {
+    this.#onRoom = onRoom;
+  }
+
+  /** Adds output. False when the source is to wait. After `resume` it is dropped. */
+  push(chunk: Buffer): boolean {
+    if (this.#isDropped) return true;
+    this.#chunks.push(chunk);
+    this.#unreadBytes += chunk.length;
+    this.#wake();
+    return this.#unreadBytes < MAX_UNREAD_BYTES;
+  }
+
+  /** Ends the piece behind what it has. */
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  /** The process's output is read to its end also when nobody reads the piece any more. */
+  resume(): void {
+    this.#isDropped = true;
+    this.#chunks = [];
+    this.#onRoom();
+  }
+
+  destroy(): void {
+    this.resume();
+    this.end();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    for (;;) {
+      const chunk = this.#chunks.shift();
+      if (chunk) {
+        this.#unreadBytes -= chunk.length;
+        if (this.#chunks.length === 0) this.#onRoom();
+        yield chunk;
+      } else if (this.#isOver) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
+}
 
 export class OutputSplitter {
   readonly #source: Readable;
   readonly #onStray: () => void;
-  #piece: Readable | undefined;
+  #piece: OutputPiece | undefined;
   #marker: Buffer = Buffer.alloc(0);
   /** The last bytes, which may be the beginning of the marker. */
   #pending: Buffer = Buffer.alloc(0);
@@ -32,17 +93,10 @@ export class OutputSplitter {
   /**
    * The next piece. At the marker, or at the end of the output, `stream` ends and `whole` resolves.
    */
-  next(marker: string): { readonly stream: Readable; readonly whole: Promise<void> } {
+  next(marker: string): { readonly stream: Output; readonly whole: Promise<void> } {
     this.#marker = Buffer.from(marker);
     const source = this.#source;
-    const stream = new Readable({
-      read: () => void source.resume(),
-      // The output must be read to the marker also when nobody reads the piece any more.
-      destroy: (error, done) => {
-        source.resume();
-        done(error);
-      },
-    });
+    const stream = new OutputPiece(() => source.isPaused() && source.resume());
     this.#piece = stream;
     const { promise: whole, resolve } = Promise.withResolvers<void>();
     this.#settleWhole = resolve;
@@ -60,15 +114,14 @@ export class OutputSplitter {
     const pending = end < 0 ? beginningAtEnd(bytes, this.#marker) : 0;
     const output = bytes.subarray(0, end < 0 ? bytes.length - pending : end);
     this.#pending = bytes.subarray(bytes.length - pending);
-    if (output.length > 0 && !this.#piece.push(output) && !this.#piece.destroyed)
-      this.#source.pause();
+    if (output.length > 0 && !this.#piece.push(output)) this.#source.pause();
     if (end < 0) return;
     this.#finish();
     if (end + this.#marker.length < bytes.length) this.#onStray();
   }
 
   #finish(): void {
-    this.#piece?.push(null);
+    this.#piece?.end();
     this.#piece = undefined;
     this.#pending = Buffer.alloc(0);
     this.#source.resume();

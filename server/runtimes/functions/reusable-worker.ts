@@ -1,5 +1,5 @@
 /** One process that is reused from call to call. Each call sees only its own output and exit. */
-import { randomBytes } from "node:crypto";
+import { randomDigits } from "../../../openapi/names.ts";
 import { afterSilence } from "../../../sdk/typescript/time/silence.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
@@ -16,7 +16,6 @@ import {
   type Worker,
 } from "./worker.ts";
 
-const MARKER_BYTES = 16;
 /**
  * The exit of a call after which its process waits for another. The report has the call's usage.
  */
@@ -37,6 +36,9 @@ const ACCEPT_TIMEOUT_MS = 2_000;
  */
 const MAX_REST_MS = 100;
 
+/** 500 ms: how long a count of tasks stands for a look at the processes, which takes longer. */
+const MAX_COUNTED_MS = 500;
+
 export interface ReusedCall {
   readonly started: StartedWork;
   /** Resolves with false when the process ended before it accepted the job: nothing was called. */
@@ -50,6 +52,10 @@ export class ReusableWorker {
   readonly #stderr: OutputSplitter;
   #isCalling = false;
   #uses = 0;
+  /** Processor time of the calls before this one and of the start; undefined before the first. */
+  #usedMs: number | undefined;
+  /** When no process ran beside the program's, and the tasks that it had. */
+  #alone = { atMs: Number.NEGATIVE_INFINITY, tasks: 0 };
   /** Processor time when the process was first checked after its last call. */
   #restedMs: number | undefined;
   /** Whether an event, such as a signal or stray output, keeps the process from another call. */
@@ -88,15 +94,28 @@ export class ReusableWorker {
     return this.process.isAlone() && usedMs - this.#restedMs < MAX_REST_MS;
   }
 
+  /** Whether no process runs beside the program. A new one is a new task, unless one has ended. */
+  #isAlone(): boolean {
+    const { process } = this;
+    const tasks = process.tasks();
+    const nowMs = performance.now();
+    const { atMs, tasks: counted } = this.#alone;
+    if (tasks === counted && nowMs - atMs < MAX_COUNTED_MS) return true;
+    if (!process.isAlone()) return false;
+    if (tasks !== undefined) this.#alone = { atMs: nowMs, tasks };
+    return true;
+  }
+
   /**
    * @param keep called when the process can take another call. Returns whether it waits for one.
    * @param isFresh whether the process was started for this call, which then waits for it.
    */
   call(work: Work, keep: () => boolean, isFresh = false): ReusedCall {
     const { process } = this;
-    const marker = randomBytes(MARKER_BYTES).toString("hex");
+    const marker = randomDigits();
     const job = createJob(work, marker);
-    const usedMs = process.usedMs() ?? 0;
+    const usedMs = this.#usedMs ?? process.usedMs() ?? 0;
+    this.#usedMs = usedMs;
     this.#isCalling = true;
     this.#uses += 1;
     const [stdout, stderr] = [this.#stdout.next(marker), this.#stderr.next(marker)];
@@ -107,7 +126,7 @@ export class ReusableWorker {
       void accepted.promise.then(cancel);
     }
     const acceptedLine = lineOf({ kind: "accepted", marker });
-    const received = this.#worker.receive(work.onProgress, (line) => {
+    const received = this.#worker.channel.receive(work.onProgress, (line) => {
       const isExpected = line === acceptedLine;
       if (isExpected) accepted.resolve(true);
       return isExpected;
@@ -150,7 +169,8 @@ export class ReusableWorker {
   ): Promise<Exit> {
     const isClean =
       typeof report === "object" && report.clean === true && (await this.#isWhole(output));
-    if (isClean && !this.#isSpoilt && this.process.isAlone() && keep()) {
+    if (isClean && !this.#isSpoilt && this.#isAlone() && keep()) {
+      this.#usedMs = (this.#usedMs ?? 0) + report.cpuMs;
       this.#restedMs = undefined;
       this.#isCalling = false;
       return CALL_ENDED;

@@ -3,7 +3,7 @@ import { afterSilence } from "../../../sdk/typescript/time/silence.ts";
 import { exitWithin } from "../../sandbox/exit.ts";
 import type { Exit, SandboxedProcess } from "../../sandbox/sandbox.ts";
 import { contextEnvironment, type StartedWork, type Work } from "../runtime.ts";
-import { Channel, type Received } from "./channel.ts";
+import { Channel } from "./channel.ts";
 import type { Job } from "./messages.ts";
 import { outcomeOfReport, outcomeWithoutReport, readReport } from "./report.ts";
 
@@ -35,7 +35,10 @@ export class Worker {
   constructor(process: SandboxedProcess) {
     if (!process.channel) throw new Error("expected a process with a channel");
     this.process = process;
-    this.channel = new Channel(process.channel);
+    const channel = new Channel(process.channel);
+    this.channel = channel;
+    // A stray process may keep the channel open.
+    void process.exited.then(() => afterSilence(END_TIMEOUT_MS, () => channel.close()));
   }
 
   /**
@@ -55,24 +58,10 @@ export class Worker {
     };
   }
 
-  /**
-   * The next line, as {@link Channel.receive} gives it. Stops a second after the process has ended,
-   * because a stray process may keep the channel open.
-   */
-  receive(
-    onProgress: Work["onProgress"],
-    isExpected?: (line: string) => boolean,
-  ): Promise<Received> {
-    const ended = this.process.exited.then(
-      () => new Promise<"ended">((end) => afterSilence(END_TIMEOUT_MS, () => end("ended"))),
-    );
-    return Promise.race([this.channel.receive(onProgress, isExpected), ended]);
-  }
-
   /** Resolves as soon as the report is there: later events in the process change nothing. */
   async #outcome(job: Job, onProgress: Work["onProgress"], packs: boolean) {
     const { process, channel } = this;
-    const received = await this.receive(onProgress);
+    const received = await channel.receive(onProgress);
     const timeoutMs = received === "ended" ? SILENT_END_TIMEOUT_MS : END_TIMEOUT_MS;
     const exited = packs ? process.exited : exitWithin(timeoutMs, process);
     void exited.then(() => channel.close());

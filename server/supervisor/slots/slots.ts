@@ -2,8 +2,8 @@
  * The slots of one pool on one member: free, granted to a client for a moment, or taken by a child.
  * Only this class counts them. Clients that find none free may wait in a bounded queue.
  */
-import { randomBytes } from "node:crypto";
 import { type Load, PoolError } from "../../../openapi/errors.ts";
+import { randomDigits } from "../../../openapi/names.ts";
 import { Queue } from "./queue.ts";
 import { drainingAt, fullOf, ownOf } from "./refusals.ts";
 import { PoolShares, type SlotsOptions } from "./shares.ts";
@@ -209,7 +209,7 @@ export class Slots {
       const waiter = this.#queue.shift((client) => !this.#shares.refusalOf(client))?.next();
       if (!waiter) return;
       const { pool, member } = this.#options;
-      const id = `${member}.${randomBytes(16).toString("hex")}`;
+      const id = `${member}.${randomDigits()}`;
       const giveBack = () => {
         if (this.#return(id)) this.serve();
       };

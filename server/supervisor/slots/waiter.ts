@@ -1,7 +1,7 @@
 /** Clients that wait: for one slot, or for several, one after the other. */
-import { randomBytes } from "node:crypto";
 import type { PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
+import { randomDigits } from "../../../openapi/names.ts";
 import type { Slot } from "../../../openapi/schemas/resources.ts";
 import type { Entry } from "./queue.ts";
 
@@ -90,7 +90,7 @@ export class Subscription implements Entry {
   #end: PoolError | undefined;
 
   constructor(member: string, client: string) {
-    this.id = `${member}.${randomBytes(16).toString("hex")}`;
+    this.id = `${member}.${randomDigits()}`;
     this.client = client;
   }
 

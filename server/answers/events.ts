@@ -3,6 +3,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
 import type { PoolEvent, SlotEvent } from "../../openapi/events.ts";
+import type { Lines } from "../../sdk/typescript/http/client.ts";
 import { eventFrame } from "../http/event-frame.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
@@ -11,7 +12,7 @@ import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
 import { frameOf, linesOf } from "./lines.ts";
-import { send } from "./send.ts";
+import { send, UNBUFFERED } from "./send.ts";
 
 /** The header that names the child of an answer, for clients that also reach it by its id. */
 export const CHILD_HEADER = "pool-child-id";
@@ -128,19 +129,59 @@ export async function withEarlyStream(
  *
  * @param opened the session of an answer that is open already.
  */
-export function sendEvents(
+export async function sendEvents(
   c: NodeContext,
   reader: LogReader,
   opened?: Promise<Session>,
 ): Promise<Response> {
   const lines = linesOf(c);
+  const { outgoing } = c.env;
+  const isAlone = !opened && c.req.method !== "HEAD";
+  const first = isAlone ? await firstFrames(reader, lines) : undefined;
+  if (first?.isWhole && !isOver(outgoing)) {
+    const length = { "content-length": first.bytes.length };
+    outgoing.writeHead(200, { ...EVENTS_TYPE, ...UNBUFFERED, ...length });
+    outgoing.end(first.bytes);
+    return RESPONSE_ALREADY_SENT;
+  }
   return send<LogEntry>(c, {
     headers: EVENTS_TYPE,
     pieces: reader,
     discard: () => reader.cut(),
-    open: () => opened ?? openSession(c, true),
+    open: async () => {
+      await (opened ?? openSession(c, true));
+      if (first) outgoing.write(first.bytes);
+    },
     write: (outgoing, entry) => outgoing.write(frameOf(entry, lines)),
   });
+}
+
+/** 4 ms: the events of a call that takes no longer leave together. */
+const TOGETHER_MS = 4;
+const MAX_TOGETHER_BYTES = 65_536;
+
+/** The frames of the first events, and whether they are all. */
+async function firstFrames(reader: LogReader, lines: Lines) {
+  const frames: Buffer[] = [];
+  let bytes = 0;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    reader.wake();
+  }, TOGETHER_MS);
+  let isWhole = false;
+  while (!isWhole && bytes < MAX_TOGETHER_BYTES) {
+    const entry = reader.take();
+    isWhole = entry === null;
+    if (entry) {
+      const frame = frameOf(entry, lines);
+      frames.push(frame);
+      bytes += frame.length;
+    } else if (isLate) break;
+    else if (!isWhole) await reader.changed();
+  }
+  clearTimeout(timer);
+  return { bytes: Buffer.concat(frames), isWhole };
 }
 
 /**

@@ -43,7 +43,10 @@ export function bytesOf(incoming: HttpBindings["incoming"]): Promise<Buffer> {
     incoming
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .once("end", () => resolve(Buffer.concat(chunks)))
-      .once("close", () => reject(new Error("the caller went away before the end of the body")));
+      .once("close", () => {
+        if (!incoming.readableEnded)
+          reject(new Error("the caller went away before the end of the body"));
+      });
   });
 }
 

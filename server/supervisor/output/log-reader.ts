@@ -18,7 +18,7 @@ export interface LogAccess {
   onMoved(): void;
 }
 
-/** Reads a log once. An entry counts as read when the loop asks for the next one. */
+/** Reads a log once. An entry counts as read when the next one is taken. */
 export class LogReader implements AsyncIterable<LogEntry> {
   /** The id of the last entry read. */
   cursor: number;
@@ -34,6 +34,8 @@ export class LogReader implements AsyncIterable<LogEntry> {
   readonly #log: LogAccess;
   #wake: (() => void) | undefined;
   #resumeTimer: NodeJS.Timeout | undefined;
+  /** The entry that was taken last, until the next one is. */
+  #taken: LogEntry | undefined;
   #closed = false;
 
   constructor(
@@ -94,28 +96,40 @@ export class LogReader implements AsyncIterable<LogEntry> {
     this.wake();
   }
 
+  /** The next entry; undefined where it is still to come, null at the end. */
+  take(): LogEntry | undefined | null {
+    if (this.#taken) {
+      this.cursor = this.#taken.id;
+      this.position = this.#taken.to;
+      this.#taken = undefined;
+      this.#log.onMoved();
+    }
+    if (this.#closed || this.isCut) return null;
+    const entry = this.#log.next(this);
+    if (entry === null) {
+      // A cut may still lose what is in the sockets, behind the end too.
+      if (this.#log.keepsMore()) this.cut();
+      else this.close();
+    } else if (entry) {
+      if (this.#log.readers.size > 1) entry.keepFrame();
+      this.sentId = entry.id;
+      this.#taken = entry;
+    }
+    return entry;
+  }
+
+  /** Resolves when {@link take} is to be tried again. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
     try {
-      while (!this.#closed && !this.isCut) {
-        const entry = this.#log.next(this);
-        if (entry === null) {
-          // A cut may still lose what is in the sockets, behind the end too.
-          if (this.#log.keepsMore()) this.cut();
-          return;
-        }
-        if (entry === undefined) {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-          continue;
-        }
-        if (this.#log.readers.size > 1) entry.keepFrame();
-        this.sentId = entry.id;
-        yield entry;
-        this.cursor = entry.id;
-        this.position = entry.to;
-        this.#log.onMoved();
-      }
+      for (let entry = this.take(); entry !== null; entry = this.take())
+        if (entry) yield entry;
+        else await this.changed();
     } finally {
       if (!this.isCut) this.close();
     }

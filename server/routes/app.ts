@@ -8,6 +8,7 @@ import { receiveJson } from "../http/bodies/receive-json.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
 import { closeAfter } from "../http/response.ts";
+import { Turnstile } from "../http/turnstile.ts";
 import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { pages } from "./docs.ts";
@@ -70,7 +71,9 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     defaultHook: (result, c) =>
       result.success ? undefined : problemResponse(c, invalidFields(result.error.issues)),
   });
+  const turnstile = new Turnstile();
   app.use(async (c, next) => {
+    if (!PROBES.has(c.req.path)) await turnstile.enter();
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     c.set("heartbeatMs", options.heartbeatMs());

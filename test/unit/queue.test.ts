@@ -137,6 +137,8 @@ test("any history: the size is right, positions are kept, and each entry gets it
       }
       const promised = [...queue.inOrder()];
       expect(new Set(promised.map(([entry]) => entry))).toEqual(new Set(waiting.keys()));
+      for (const [entry, position] of promised)
+        expect(queue.positionOf(entry.client, entry)).toBe(position);
       const seen = new Map<Entry, number>();
       for (let at = 1; queue.size > 0; at++) {
         const entry = queue.shift() as Entry;

@@ -98,14 +98,21 @@ export class Queue<T extends Entry> {
     return entries;
   }
 
-  /** The entries with their positions, 1 for the next, if no entry joins, changes or leaves. */
+  /**
+   * The entries with their positions, 1 for the next, if no entry joins, changes or leaves. Entries
+   * may come and go between two steps.
+   */
   *inOrder(): Generator<[entry: T, position: number], void, undefined> {
     let lines = [...this.#lines.values()].map(({ entries, items }) => ({
       entries: entries.values(),
       items,
     }));
     let unseen = [...this.#lines.values()].reduce((sum, { entries }) => sum + entries.size, 0);
-    for (let position = 1; unseen > 0; lines = lines.filter(({ items }) => items > 0))
+    for (
+      let position = 1;
+      unseen > 0 && lines.length > 0;
+      lines = lines.filter(({ items }) => items > 0)
+    )
       for (const line of lines) {
         line.items -= 1;
         const { value } = line.entries.next();
@@ -117,10 +124,23 @@ export class Queue<T extends Entry> {
       }
   }
 
-  /** The position of an entry; 0 for one that does not wait. */
-  positionOf(entry: T): number {
-    for (const [each, position] of this.inOrder()) if (each === entry) return position;
-    return 0;
+  /** The position of a client's entry; 0 for one that does not wait. */
+  positionOf(client: string, entry: T): number {
+    const own = this.#lines.get(client);
+    if (!own?.entries.has(entry)) return 0;
+    let turn = 0;
+    for (const each of own.entries) {
+      turn += 1;
+      if (each === entry) break;
+    }
+    // The other clients have their turns before and after, as long as they wait.
+    let position = 0;
+    let before = 1;
+    for (const line of this.#lines.values()) {
+      if (line === own) before = 0;
+      position += line === own ? turn : Math.min(line.items, turn - 1 + before);
+    }
+    return position;
   }
 
   #add(client: string, line: Line<T>, items: number): void {

@@ -4,6 +4,7 @@
  */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import { randomDigits } from "../../../openapi/names.ts";
+import { Positions } from "./positions.ts";
 import { Queue } from "./queue.ts";
 import { drainingAt, fullOf, ownOf } from "./refusals.ts";
 import { PoolShares, type SlotsOptions } from "./shares.ts";
@@ -11,8 +12,6 @@ import { Subscription, Waiter } from "./waiter.ts";
 
 /** 5 s: how long a granted slot waits for its claim, one request on an open connection. */
 export const HOLD_MS = 5_000;
-/** 1 s: the shortest time between two reports of positions. A grant is reported at once. */
-const POSITION_INTERVAL_MS = 1_000;
 /** 100 waits of others, at most, that one request for more slots ends. */
 const MAX_DROPS = 100;
 
@@ -27,12 +26,12 @@ export interface SlotLease {
 export class Slots {
   #options: SlotsOptions;
   readonly #queue = new Queue<Waiter | Subscription>();
+  readonly #positions = new Positions(this.#queue);
   readonly #granted = new Map<string, Waiter>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #shares: PoolShares;
   #taken = 0;
   #draining = false;
-  #positionTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -117,7 +116,7 @@ export class Slots {
     }
     const agreed = subscription.count;
     this.serve();
-    subscription.moveTo(this.#queue.positionOf(subscription));
+    subscription.moveTo(this.#queue.positionOf(client, subscription));
     return agreed;
   }
 
@@ -141,8 +140,7 @@ export class Slots {
   refuseAll(error: PoolError): void {
     for (const one of [...this.#queue.clear(), ...this.#subscriptions.values()]) one.refuse(error);
     for (const id of [...this.#granted.keys()]) this.#return(id);
-    clearTimeout(this.#positionTimer);
-    this.#positionTimer = undefined;
+    this.#positions.close();
   }
 
   /** Queues a waiter, and serves it at once where a slot is free. */
@@ -157,7 +155,7 @@ export class Slots {
     const endWait = (error: PoolError) => {
       if (!this.#queue.remove(client, waiter) && waiter instanceof Waiter) return;
       waiter.refuse(error);
-      this.#reportPositions();
+      this.#positions.changed();
     };
     const timeout = `no slot of pool ${pool} came free on member ${member} in ${waitMs} ms`;
     const timer = setTimeout(() => endWait(PoolError.of("queue_timeout", timeout)), waitMs);
@@ -165,7 +163,7 @@ export class Slots {
     waiter.leave = () => endWait(PoolError.of("cancelled", "the caller waits no longer"));
     this.serve();
     // The new waiter hears its position at once. The positions of the others are unchanged.
-    waiter.moveTo(this.#queue.positionOf(waiter));
+    waiter.moveTo(this.#queue.positionOf(client, waiter));
     return waiter;
   }
 
@@ -183,7 +181,7 @@ export class Slots {
   #drop(client: string): boolean {
     const dropped = this.#queue.dropFor(client);
     if (dropped?.count === 0) dropped.refuse(fullOf(this.#options, this.load()));
-    else dropped?.moveTo(this.#queue.positionOf(dropped));
+    else dropped?.moveTo(this.#queue.positionOf(dropped.client, dropped));
     return dropped !== undefined;
   }
 
@@ -219,7 +217,7 @@ export class Slots {
       void waiter.settled.then(() => clearTimeout(timer));
       waiter.leave = giveBack;
       waiter.grant({ id, pool, member, heldUntil: new Date(Date.now() + HOLD_MS).toISOString() });
-      this.#reportPositions();
+      this.#positions.changed();
     }
   }
 
@@ -230,15 +228,6 @@ export class Slots {
     waiter.settle();
     this.#shares.free(waiter.client);
     return true;
-  }
-
-  /** Reports the positions soon, once for all changes until then. */
-  #reportPositions(): void {
-    if (this.#positionTimer || this.#queue.size === 0) return;
-    this.#positionTimer = setTimeout(() => {
-      this.#positionTimer = undefined;
-      for (const [waiter, position] of this.#queue.inOrder()) waiter.moveTo(position);
-    }, POSITION_INTERVAL_MS);
   }
 
   /** @throws {PoolError} `draining`. */

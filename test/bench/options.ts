@@ -1,0 +1,41 @@
+/** The options of `npm run bench`. */
+import { parseArgs } from "node:util";
+
+export const USAGE = `npm run bench -- [options]
+
+  --only NAME    One benchmark, or several with commas between them. Repeatable.
+  --list         Print the names of the benchmarks.
+  --json         Print the report as JSON instead of Markdown.
+  --quick        A smoke run: seconds, without peers. Its figures mean nothing.
+  --profile      Name the ten most expensive functions of the members. Times are higher than without.
+  --write-page   Write the tables and the chart of server/docs/performance.md.
+  --help         This text.`;
+
+export interface Options {
+  readonly only: readonly string[];
+  readonly list: boolean;
+  readonly json: boolean;
+  readonly quick: boolean;
+  readonly profile: boolean;
+  readonly writePage: boolean;
+  readonly help: boolean;
+}
+
+/** @throws for an unknown option, or a value where none belongs. */
+export function readOptions(args: readonly string[]): Options {
+  const flag = { type: "boolean", default: false } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: "string", multiple: true, default: [] },
+      list: flag,
+      json: flag,
+      quick: flag,
+      profile: flag,
+      "write-page": flag,
+      help: { ...flag, short: "h" },
+    },
+  });
+  const { only, "write-page": writePage, ...flags } = values;
+  return { ...flags, writePage, only: only.flatMap((names) => names.split(",")) };
+}

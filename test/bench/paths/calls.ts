@@ -165,7 +165,7 @@ export function figuresIn(
 export async function run(context: Context): Promise<Outcome> {
   const { quick, profiles, log } = context;
   const [rounds, ms] = quick ? [1, 60] : [5, 700];
-  const cluster = await startCluster(context, "calls");
+  const cluster = await startCluster(context, "calls", ["reused"]);
   const limits: [string, Server][] = [
     ["L, one process", await startLimit(1)],
     [`L, ${PROCESSES} processes`, await startLimit(PROCESSES)],

@@ -6,7 +6,8 @@ import { startConsul } from "../../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../../helpers/processes.ts";
 import { eventually, within } from "../../helpers/wait.ts";
 import type { Context } from "../benchmark.ts";
-import { writePools } from "./pools.ts";
+import { untilQuiet } from "../measure/quiet.ts";
+import { type PoolName, writePools } from "./pools.ts";
 
 const VISIBLE_MS = 15_000;
 const EXIT_MS = 30_000;
@@ -35,7 +36,11 @@ export async function stopMember(member: MemberProcess): Promise<void> {
 }
 
 /** @param label names the profiles of this cluster. */
-export async function startCluster(context: Context, label: string): Promise<Cluster> {
+export async function startCluster(
+  context: Context,
+  label: string,
+  pools: readonly PoolName[],
+): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), "dpool-bench-"));
   const consul = await startConsul();
   const common = { consul: consul.httpAddress, args: NO_LIMITS };
@@ -44,7 +49,7 @@ export async function startCluster(context: Context, label: string): Promise<Clu
       ...common,
       member: "member",
       pool: null,
-      args: [...NO_LIMITS, "--config", writePools(folder)],
+      args: [...NO_LIMITS, "--config", writePools(folder, pools)],
       nodeArgs: profiling(context, `${label}-member`),
     }),
     startServe({
@@ -57,11 +62,12 @@ export async function startCluster(context: Context, label: string): Promise<Clu
   await eventually(
     "the gateway to see the member",
     async () => {
-      const { status } = await fetch(`${gateway.url}/pools/reused`);
+      const { status } = await fetch(`${gateway.url}/pools/${pools[0]}`);
       if (status !== 200) throw new Error(`HTTP ${status}`);
     },
     VISIBLE_MS,
   );
+  await untilQuiet(member.pid);
   return {
     member,
     gateway,

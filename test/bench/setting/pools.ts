@@ -29,21 +29,24 @@ function takes(folder: string, pools: Pools): boolean {
   }
 }
 
+export type PoolName = "reused" | "warm" | "cold" | "prepared";
+
 /**
  * Writes the configuration of the member. In the pool `cold`, nothing is made beforehand; the pool
  * `prepared` has the defaults of a member.
  *
  * @returns the path of the file; JSON is YAML.
  */
-export function writePools(folder: string): string {
+export function writePools(folder: string, names: readonly PoolName[]): string {
   const maxChildren = MAX_CALLERS;
   const isKnown = takes(folder, { tried: { maxChildren: 1, warm: { command: 0 } } });
-  const pools: Pools = {
+  const all: Readonly<Record<PoolName, object>> = {
     reused: { maxChildren, reuse: true },
     warm: { maxChildren, warm: { node: WARM } },
     cold: { maxChildren, ...(isKnown && { warm: { command: 0, node: 0 } }) },
     prepared: { maxChildren },
   };
+  const pools = Object.fromEntries(names.map((name) => [name, all[name]]));
   const file = join(folder, "pools.yaml");
   writeFileSync(file, JSON.stringify({ pools }));
   return file;

@@ -51,4 +51,11 @@ export const CATALOGUE: readonly Benchmark[] = [
     inQuick: true,
     run: async (context) => (await import("./paths/cli.ts")).run(context),
   },
+  {
+    name: "placement",
+    about: "placing a call among 1 to 1,000 members: time, and requests for each call",
+    byDefault: true,
+    inQuick: false,
+    run: async (context) => (await import("./paths/placement.ts")).run(context),
+  },
 ];

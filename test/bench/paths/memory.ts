@@ -2,11 +2,13 @@
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { startServe } from "../../helpers/processes.ts";
 import type { Context, Outcome } from "../benchmark.ts";
 import { postBytes } from "../load/http-connection.ts";
 import { descendantsOf, memoryOf } from "../measure/processes.ts";
 import { untilQuiet } from "../measure/quiet.ts";
 import { median } from "../measure/statistics.ts";
+import { stopMember } from "../setting/cluster.ts";
 import { type Observed, startObserved } from "../setting/observed.ts";
 
 const MB = 1e6;
@@ -18,6 +20,17 @@ async function settled({ member, look }: Observed) {
   await untilQuiet(member.pid);
   await look();
   return memoryOf(member.pid);
+}
+
+/** The memory of a member as it is started, without anything that observes it. */
+async function restOf(consul: string) {
+  const member = await startServe({ member: "rest", consul });
+  try {
+    await untilQuiet(member.pid);
+    return memoryOf(member.pid);
+  } finally {
+    await stopMember(member);
+  }
 }
 
 /** Opens connections, each with one request, and resolves once each has begun to be answered. */
@@ -64,9 +77,7 @@ export async function run(context: Context): Promise<Outcome> {
   const observed = await startObserved(context, "memory", { ...pools, idle: { maxChildren: 5 } });
   const { url, pid } = observed.member;
   try {
-    // No look: a member in use collects its garbage when it likes.
-    await untilQuiet(pid);
-    const rest = memoryOf(pid);
+    const rest = await restOf(observed.consul.httpAddress);
     log(`memory: ${warm} warm processes`);
     const before = await settled(observed);
     const old = new Set(descendantsOf(pid));

@@ -2,15 +2,36 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type ConsulAgent, startConsul } from "../../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../../helpers/processes.ts";
 import { eventually } from "../../helpers/wait.ts";
 import type { Context } from "../benchmark.ts";
 import { NO_LIMITS, profiling, stopMember } from "./cluster.ts";
 
-const OBSERVE = fileURLToPath(new URL("../programs/observe.ts", import.meta.url));
 const ANSWER_MS = 30_000;
+
+/**
+ * Loaded into the member before its own code. At each SIGUSR2 it writes the lag of the event loop
+ * since the last signal, and collects garbage. It is JavaScript, because Node would hold the
+ * compiler of TypeScript in the memory that is measured. 1 ms is the time between two looks at the
+ * clock, so a histogram without lag shows 1 ms.
+ */
+const OBSERVE = `
+import { renameSync, writeFileSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+const lag = monitorEventLoopDelay({ resolution: 1 });
+lag.enable();
+let count = 0;
+process.on("SIGUSR2", () => {
+  const ms = (nanoseconds) => nanoseconds / 1e6;
+  const seen = { p50: ms(lag.percentile(50)), p99: ms(lag.percentile(99)), max: ms(lag.max) };
+  lag.reset();
+  gc();
+  const file = process.env.BENCH_OBSERVED + "." + ++count;
+  writeFileSync(file + ".part", JSON.stringify(seen));
+  renameSync(file + ".part", file);
+});`;
+const PRELOAD = `data:text/javascript,${encodeURIComponent(OBSERVE)}`;
 
 /** The lag of an event loop in milliseconds. */
 export interface Lag {
@@ -45,7 +66,7 @@ export async function startObserved(
     consul: consul.httpAddress,
     pool: null,
     args: [...NO_LIMITS, "--config", config],
-    nodeArgs: ["--expose-gc", "--import", OBSERVE, ...profiling(context, `${label}-member`)],
+    nodeArgs: ["--expose-gc", "--import", PRELOAD, ...profiling(context, `${label}-member`)],
     env: { BENCH_OBSERVED: observed },
   });
   let looks = 0;

@@ -58,4 +58,11 @@ export const CATALOGUE: readonly Benchmark[] = [
     inQuick: false,
     run: async (context) => (await import("./paths/placement.ts")).run(context),
   },
+  {
+    name: "peers",
+    about: "BullMQ, tinypool, piscina, gearmand and the Elixir original on the same work",
+    byDefault: true,
+    inQuick: false,
+    run: async (context) => (await import("./paths/peers.ts")).run(context),
+  },
 ];

@@ -25,7 +25,10 @@ const importFrom = async (name: string) =>
   import(createRequire(join(PACKAGES, "package.json")).resolve(name));
 
 interface QueueClass {
-  new (name: string, options: object): {
+  new (
+    name: string,
+    options: object,
+  ): {
     add(
       name: string,
       work: object,

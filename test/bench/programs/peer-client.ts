@@ -1,7 +1,8 @@
 /** Calls one peer: `peer-client NAME PORT FILE`. */
-import { CLIENTS } from "../peers/client.ts";
-import { ascending, mean, quantile } from "../measure/statistics.ts";
+
 import type { Measured } from "../load/task.ts";
+import { ascending, mean, quantile } from "../measure/statistics.ts";
+import { CLIENTS } from "../peers/client.ts";
 
 export interface PeerTask {
   readonly callers: number;

@@ -120,7 +120,7 @@ const AIMS: readonly Aim[] = [
     [1_000, 100, "not measured"],
   ].map(
     ([members, aim, before]): Aim => ({
-      figure: `placed calls/s beside the original in Elixir, ${members} members, 16 callers`,
+      figure: `placed calls/s beside the original in Elixir, 16 callers, in pools of ${members}`,
       value: (of) =>
         of(members === 1 ? `${OURS}/16/perSecond` : `placement/${members}/16/perSecond`) /
         of(`elixir/${members}/16/perSecond`),

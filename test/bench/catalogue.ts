@@ -65,4 +65,11 @@ export const CATALOGUE: readonly Benchmark[] = [
     inQuick: false,
     run: async (context) => (await import("./paths/peers.ts")).run(context),
   },
+  {
+    name: "simulation",
+    about: "the real placement code over 10 to 10,000 simulated members",
+    byDefault: true,
+    inQuick: true,
+    run: async (context) => (await import("./paths/simulation.ts")).run(context),
+  },
 ];

@@ -12,6 +12,8 @@ export interface PeerClient {
 export const WORK = { source: "(x) => x", args: [7] };
 /** As many processes as L has. */
 const PROCESSES = 16;
+/** BullMQ keeps so many jobs that have ended: a caller asks for its job once more. */
+const KEPT = 1_000;
 /** A call that takes longer has failed. */
 const CALL_MS = 20_000;
 
@@ -20,15 +22,14 @@ interface Pool {
 }
 type PoolClass = new (options: object) => Pool;
 
-const load = (name: string) => createRequire(join(PACKAGES, "package.json"))(name);
-const importFrom = async (name: string) =>
-  import(createRequire(join(PACKAGES, "package.json")).resolve(name));
+const load = createRequire(join(PACKAGES, "package.json"));
 
 interface QueueClass {
   new (
     name: string,
     options: object,
   ): {
+    setMaxListeners(count: number): void;
     add(
       name: string,
       work: object,
@@ -46,9 +47,11 @@ async function bullmq(port: number): Promise<PeerClient> {
   const queue = new Queue("bench", options);
   const events = new QueueEvents("bench", options);
   await events.waitUntilReady();
+  // Each call under way listens.
+  queue.setMaxListeners(0);
   return {
     async call() {
-      const job = await queue.add("call", WORK, { removeOnComplete: true });
+      const job = await queue.add("call", WORK, { removeOnComplete: KEPT });
       return job.waitUntilFinished(events, CALL_MS);
     },
   };
@@ -70,7 +73,7 @@ async function tinypool(_port: number, file: string): Promise<PeerClient> {
 }
 
 async function piscina(_port: number, file: string): Promise<PeerClient> {
-  const { Piscina } = (await importFrom("piscina")) as { Piscina: PoolClass };
+  const { Piscina } = load("piscina") as { Piscina: PoolClass };
   const pool = new Piscina({ filename: file, minThreads: PROCESSES, maxThreads: PROCESSES });
   return { call: () => pool.run(WORK) };
 }

@@ -15,10 +15,25 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
 }
 
+/** Microseconds of the system's monotonic clock, which all processes and their profiles share. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The profiles of members that a run writes. */
+export interface Profiling {
+  readonly folder: string;
+  /** The way of calling that is profiled, as the tables name it. The others do not run. */
+  readonly way: string;
+}
+
 export interface Outcome {
   readonly tables: readonly Table[];
   /** Numbers by name, from which the aims and the chart are made. */
   readonly figures?: Readonly<Record<string, number>>;
+  /** When it measured: the time to which profiles are cut. Default: the whole run. */
+  readonly measured?: Span;
   /** Sentences below the tables: reasons for which a subject was skipped, and explanations. */
   readonly notes?: readonly string[];
 }
@@ -26,8 +41,8 @@ export interface Outcome {
 export interface Context {
   /** Few rounds and calls: the benchmark shows that it works, and its figures mean nothing. */
   readonly quick: boolean;
-  /** The folder of the profiles of members; undefined without `--profile`. */
-  readonly profiles?: string | undefined;
+  /** Default: no profiles. */
+  readonly profiling?: Profiling | undefined;
   /** Shows progress. */
   log(line: string): void;
 }

@@ -12,7 +12,9 @@ import { writePage } from "./report/page.ts";
 import { expensiveIn } from "./report/profile.ts";
 import { type Report, type Section, thisMachine } from "./report/report.ts";
 
-const FOLDER = fileURLToPath(new URL("../../.tools/bench/report", import.meta.url));
+/** Git ignores it. A smoke run leaves the report of a real one. */
+const folderOf = ({ quick }: Options) =>
+  fileURLToPath(new URL(`../../.tools/bench/report${quick ? "-quick" : ""}`, import.meta.url));
 const log = (line: string) => console.error(line);
 
 /** @throws for a name that no benchmark has. */
@@ -26,16 +28,19 @@ function chosen({ only, quick }: Options): readonly Benchmark[] {
   });
 }
 
-async function sectionOf(benchmark: Benchmark, { quick, profile }: Options): Promise<Section> {
+async function sectionOf(benchmark: Benchmark, options: Options): Promise<Section> {
+  const { quick, profile: way } = options;
   const { name, about } = benchmark;
-  const profiles = profile ? join(FOLDER, `profiles-${name}`) : undefined;
-  if (profiles) rmSync(profiles, { recursive: true, force: true });
+  const folder = join(folderOf(options), `profiles-${name}`);
+  const profiling = way === undefined ? undefined : { folder, way };
+  if (profiling) rmSync(folder, { recursive: true, force: true });
   log(`${name}: ${about}`);
   const begin = performance.now();
   let outcome: Outcome;
   try {
-    outcome = await benchmark.run({ quick, profiles, log: (line) => log(`  ${line}`) });
-    if (profiles) outcome = { ...outcome, tables: [...outcome.tables, ...expensiveIn(profiles)] };
+    outcome = await benchmark.run({ quick, profiling, log: (line) => log(`  ${line}`) });
+    const expensive = profiling ? expensiveIn(folder, outcome.measured) : [];
+    outcome = { ...outcome, tables: [...outcome.tables, ...expensive] };
   } catch (error) {
     // One benchmark that cannot run leaves the others their report.
     process.exitCode = 1;
@@ -47,7 +52,8 @@ async function sectionOf(benchmark: Benchmark, { quick, profile }: Options): Pro
 
 async function main(options: Options): Promise<void> {
   const benchmarks = chosen(options);
-  mkdirSync(FOLDER, { recursive: true });
+  const folder = folderOf(options);
+  mkdirSync(folder, { recursive: true });
   const machine = thisMachine();
   const sections: Section[] = [];
   for (const benchmark of benchmarks) sections.push(await sectionOf(benchmark, options));
@@ -55,12 +61,12 @@ async function main(options: Options): Promise<void> {
   const markdown = markdownOf(report, aimsOf(report));
   const json = `${JSON.stringify(report, undefined, 2)}\n`;
   const chart = chartOf(report);
-  writeFileSync(join(FOLDER, "report.md"), markdown);
-  writeFileSync(join(FOLDER, "report.json"), json);
-  writeFileSync(join(FOLDER, "chart.svg"), chart);
+  writeFileSync(join(folder, "report.md"), markdown);
+  writeFileSync(join(folder, "report.json"), json);
+  writeFileSync(join(folder, "chart.svg"), chart);
   if (options.writePage) writePage(report, chart);
   process.stdout.write(options.json ? json : markdown);
-  log(`report: ${join(FOLDER, "report.md")}, report.json, chart.svg`);
+  log(`report: ${join(folder, "report.md")}, report.json, chart.svg`);
 }
 
 try {

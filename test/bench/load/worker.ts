@@ -1,4 +1,4 @@
-/** A program of the benchmarks that runs as a process of its own, and answers one task at a time. */
+/** A program of the benchmarks as a process of its own, which answers one task at a time. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";

@@ -1,7 +1,27 @@
 /** Rounds in turns: other load on the machine falls on all subjects alike. */
 
-import type { Figure } from "../benchmark.ts";
+import type { Context, Figure } from "../benchmark.ts";
 import { figureOf } from "./statistics.ts";
+
+/** Now, in microseconds of the clock of a {@link Span}. */
+export const monotonicUs = () => Number(process.hrtime.bigint() / 1_000n);
+
+/**
+ * The subjects that a run measures: with profiles, the one that is profiled.
+ *
+ * @throws where no subject has that name.
+ */
+export function profiledOf<T>(
+  subjects: readonly T[],
+  nameOf: (subject: T) => string,
+  { profiling }: Context,
+): readonly T[] {
+  if (!profiling) return subjects;
+  const found = subjects.filter((each) => nameOf(each) === profiling.way);
+  if (found.length > 0) return found;
+  const names = subjects.map((each) => `"${nameOf(each)}"`).join(", ");
+  throw new Error(`expected one of ${names}; got "${profiling.way}"`);
+}
 
 /** The samples of one round, by name. */
 export type Sample = Readonly<Record<string, number>>;

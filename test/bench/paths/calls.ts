@@ -2,11 +2,11 @@
  * Calls of `(x) => x` in a pool with `reuse`, beside the limit L: directly, through a gateway to
  * itself and to another member, as SSE and as JSON, with 1, 16 and 64 callers.
  */
-import type { Cell, Context, Figure, Outcome, Table } from "../benchmark.ts";
+import type { Cell, Context, Figure, Outcome, Span, Table } from "../benchmark.ts";
 import type { Measured, Task } from "../load/task.ts";
 import { Worker } from "../load/worker.ts";
 import { childrenCpuMsOf, cpuMsOf, kernelCallsOf } from "../measure/processes.ts";
-import { type Figures, inTurns } from "../measure/turns.ts";
+import { type Figures, inTurns, monotonicUs, profiledOf } from "../measure/turns.ts";
 import { type Cluster, startCluster } from "../setting/cluster.ts";
 import { type Server, startLimit } from "../setting/limit.ts";
 
@@ -163,22 +163,20 @@ export function figuresIn(
 }
 
 export async function run(context: Context): Promise<Outcome> {
-  const { quick, profiles, log } = context;
+  const { quick, profiling, log } = context;
   const [rounds, ms] = quick ? [1, 60] : [5, 700];
   const cluster = await startCluster(context, "calls", ["reused"]);
   const limits: [string, Server][] = [
     ["L, one process", await startLimit(1)],
-    [`L, ${PROCESSES} processes`, await startLimit(PROCESSES)],
+    [`L, ${PROCESSES} processes`, await startLimit(quick ? 1 : PROCESSES)],
   ];
   const loader = new Worker<Task, Measured>("load");
   const tables: Table[] = [];
   const figures: Record<string, number> = {};
   const notes: string[] = [];
-  // A profile shows one path: the others would hide it.
-  const ways = waysOf(cluster, profiles === undefined ? limits : []).filter(
-    ({ name }) => profiles === undefined || name === "gateway to another, SSE",
-  );
+  let measured: Span | undefined;
   try {
+    const ways = profiledOf(waysOf(cluster, limits), ({ name }) => name, context);
     for (const callers of quick ? [2] : CALLERS) {
       log(`calls: ${callers} callers`);
       // Each caller needs a process that waits for it.
@@ -187,16 +185,18 @@ export async function run(context: Context): Promise<Outcome> {
         name: way.name,
         measure: () => measureCalls(loader, { ...way.task, callers, ms }, way),
       }));
-      const measured = await inTurns(subjects, rounds, (name, error) =>
+      const from = monotonicUs();
+      const seen = await inTurns(subjects, rounds, (name, error) =>
         notes.push(`${name}, ${callers} callers: ${(error as Error).message}`),
       );
       const title = `${callers === 1 ? "1 caller" : `${callers} callers`}, reused function`;
-      tables.push(tableOf(title, measured, `L, ${PROCESSES} processes`));
-      Object.assign(figures, figuresIn("calls", callers, measured));
+      measured = { from: measured?.from ?? from, to: monotonicUs() };
+      tables.push(tableOf(title, seen, `L, ${PROCESSES} processes`));
+      Object.assign(figures, figuresIn("calls", callers, seen));
     }
   } finally {
     await loader.end();
     await Promise.all([cluster.end(), ...limits.map(([, limit]) => limit.end())]);
   }
-  return { tables, figures, notes };
+  return { tables, figures, notes, ...(profiling && measured && { measured }) };
 }

@@ -66,7 +66,7 @@ export async function run(context: Context): Promise<Outcome> {
     await loader.end();
     await observed.end();
   }
-  const title = `${callers} callers at once on one member with ${SLOTS} slots, a row for each round`;
+  const title = `${callers} callers at once, one member with ${SLOTS} slots, a row for each round`;
   const columns = ["callers", "served", "failed", "mean ms", "p50 ms", "p99 ms", "p99 beside mean"];
   const more = ["`/livez` p99 ms", "max ms", "event loop p99 ms", "max ms"];
   const figures = Object.entries(worst).map(([name, value]) => [`many/${name}`, value]);

@@ -14,7 +14,7 @@ import { cpuMsOf } from "../measure/processes.ts";
 import { inTurns, type Subject } from "../measure/turns.ts";
 import type { SdkTask } from "../programs/sdk-load.ts";
 import { nameOf, poolOf, type StubAnswer, type StubTask } from "../programs/stubs.ts";
-import { NO_LIMITS, profiling, stopMember } from "../setting/cluster.ts";
+import { NO_LIMITS, profilingArgs, stopMember } from "../setting/cluster.ts";
 import { startCountingProxy } from "../setting/counting-proxy.ts";
 import { IDENTITY, SSE } from "./calls.ts";
 
@@ -68,7 +68,7 @@ export async function run(context: Context): Promise<Outcome> {
     consul: proxy.url,
     pool: "other=1",
     args: NO_LIMITS,
-    nodeArgs: profiling(context, "placement-gateway"),
+    nodeArgs: profilingArgs(context, "placement-gateway"),
   });
   const loader = new Worker<Task, Measured>("load");
   const sdk = new Worker<SdkTask, Measured>("sdk-load");

@@ -43,7 +43,7 @@ export async function run({ quick, log }: Context): Promise<Outcome> {
   return {
     tables: [
       {
-        title: `${calls} calls of 50 clients, 5 slots a member, 200 ms of work, 1 ms there and back`,
+        title: `${calls} calls of 50 clients; 5 slots a member, 200 ms of work, 1 ms to and fro`,
         columns: [...columns, "requests a call", "mean ms", "p99 ms"],
         rows,
       },

@@ -2,13 +2,13 @@
  * Calls that need a process of their own: one-use warm, cold, and commands, beside bare starts and
  * L. Directly and through a gateway, as SSE and as JSON, with 1, 16 and 64 callers.
  */
-import type { Cell, Context, Outcome, Table } from "../benchmark.ts";
+import type { Cell, Context, Outcome, Span, Table } from "../benchmark.ts";
 import type { Measured, Task } from "../load/task.ts";
 import { Worker } from "../load/worker.ts";
 import { childrenCpuMsOf, cpuMsOf } from "../measure/processes.ts";
 import { untilQuiet } from "../measure/quiet.ts";
 import { ascending, quantile } from "../measure/statistics.ts";
-import { type Figures, inTurns, type Subject } from "../measure/turns.ts";
+import { type Figures, inTurns, monotonicUs, profiledOf, type Subject } from "../measure/turns.ts";
 import { BARE, type BareAnswer, type BareName, type BareTask } from "../setting/bare.ts";
 import { type Cluster, startCluster } from "../setting/cluster.ts";
 import { startLimit } from "../setting/limit.ts";
@@ -42,7 +42,7 @@ const KINDS: readonly Kind[] = [
 type Route = "direct" | "gateway to itself" | "gateway to another";
 type Form = "SSE" | "JSON";
 
-/** The form of the answer costs a gateway what it costs in reused calls, so that is not repeated. */
+/** JSON through a gateway is left out: reused calls show what the form of an answer costs. */
 const WAYS: readonly (readonly [Route, Form])[] = [
   ["direct", "SSE"],
   ["direct", "JSON"],
@@ -171,10 +171,12 @@ export async function run(context: Context): Promise<Outcome> {
       });
   };
   const ways = quick ? WAYS.slice(0, 1) : WAYS;
-  const cells = KINDS.flatMap((kind) => ways.map(([route, form]) => ({ kind, route, form })));
-  const nameOf = ({ kind, route, form }: (typeof cells)[number]) =>
+  const all = KINDS.flatMap((kind) => ways.map(([route, form]) => ({ kind, route, form })));
+  const nameOf = ({ kind, route, form }: (typeof all)[number]) =>
     route === "direct" && form === "SSE" ? kind.name : `${kind.name}, ${route}, ${form}`;
+  let measured: Span | undefined;
   try {
+    const cells = profiledOf(all, nameOf, context);
     const calls = one;
     const ofLimit = {
       urls: [limit.url],
@@ -185,6 +187,7 @@ export async function run(context: Context): Promise<Outcome> {
     // A first call pays for connections and compilation.
     for (const { kind, route, form } of cells)
       await loader.run({ ...taskOf(cluster, kind, route, form), callers: 1, calls: 1 });
+    const from = monotonicUs();
     const limitAlone: Subject<StartSample> = {
       name: "L",
       measure: async () => ({
@@ -203,6 +206,7 @@ export async function run(context: Context): Promise<Outcome> {
       },
     }));
     await add(1, [limitAlone, ...bareSubjects(bare, 1, one * 2), ...alone], rounds);
+    measured = { from, to: monotonicUs() };
     for (const callers of several) {
       const together = cells.map((cell) => ({
         name: nameOf(cell),
@@ -218,5 +222,5 @@ export async function run(context: Context): Promise<Outcome> {
     await Promise.all([loader.end(), bare.end(), limit.end()]);
     await cluster.end();
   }
-  return { tables, figures, notes };
+  return { tables, figures, notes, ...(measured && { measured }) };
 }

@@ -9,8 +9,8 @@ interface WorkerClass {
 }
 
 const [port, file = ""] = process.argv.slice(2);
-const require = createRequire(join(PACKAGES, "package.json"));
-const { Worker } = require("bullmq") as { Worker: WorkerClass };
+const load = createRequire(join(PACKAGES, "package.json"));
+const { Worker } = load("bullmq") as { Worker: WorkerClass };
 const worker = new Worker("bench", file, {
   connection: { host: "127.0.0.1", port: Number(port) },
   concurrency: MAX_CALLERS,

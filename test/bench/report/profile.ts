@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Table } from "../benchmark.ts";
+import type { Span, Table } from "../benchmark.ts";
 
 const SHOWN = 10;
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -18,6 +18,8 @@ interface Frame {
 interface Profile {
   readonly nodes: readonly { readonly id: number; readonly callFrame: Frame }[];
   readonly samples: readonly number[];
+  /** Microseconds of the monotonic clock. */
+  readonly startTime: number;
   /** Microseconds before each sample. */
   readonly timeDeltas: readonly number[];
 }
@@ -47,12 +49,14 @@ function placeOf({ functionName, url, lineNumber, columnNumber }: Frame): string
 }
 
 /** The functions of one profile by the time in which they themselves ran; the idle loop is none. */
-export function expensiveOf(profile: Profile, title: string): Table {
+function expensiveOf(profile: Profile, title: string, { from, to }: Span): Table {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   const times = new Map<string, number>();
+  let at = profile.startTime;
   for (const [index, id] of profile.samples.entries()) {
     const frame = frames.get(id);
-    if (!frame || frame.functionName === "(idle)") continue;
+    at += profile.timeDeltas[index] ?? 0;
+    if (!frame || at < from || at > to || frame.functionName === "(idle)") continue;
     const place = placeOf(frame);
     times.set(place, (times.get(place) ?? 0) + (profile.timeDeltas[index] ?? 0) / 1_000);
   }
@@ -64,13 +68,15 @@ export function expensiveOf(profile: Profile, title: string): Table {
   return { title, columns: ["function", "own ms", "share of the busy time"], rows };
 }
 
-/** A table for each profile in a folder. */
-export function expensiveIn(folder: string): Table[] {
+const ALWAYS: Span = { from: 0, to: Number.POSITIVE_INFINITY };
+
+/** A table for each profile in a folder, of the time in which the benchmark measured. */
+export function expensiveIn(folder: string, span: Span = ALWAYS): Table[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".cpuprofile"))
     .toSorted()
     .map((file) => {
       const profile = JSON.parse(readFileSync(join(folder, file), "utf8")) as Profile;
-      return expensiveOf(profile, `${basename(file, ".cpuprofile")}, the ten most expensive`);
+      return expensiveOf(profile, `${basename(file, ".cpuprofile")}, the ten most expensive`, span);
     });
 }

@@ -7,7 +7,7 @@ import { type MemberProcess, startServe } from "../../helpers/processes.ts";
 import { eventually, within } from "../../helpers/wait.ts";
 import type { Context } from "../benchmark.ts";
 import { untilQuiet } from "../measure/quiet.ts";
-import { type PoolName, writePools } from "./pools.ts";
+import { type PoolName, WARM, writePools } from "./pools.ts";
 
 const VISIBLE_MS = 15_000;
 const EXIT_MS = 30_000;
@@ -16,10 +16,10 @@ const EXIT_MS = 30_000;
 export const NO_LIMITS = ["--max-streams", "100000", "--max-rate", "1000000", "--drain-ms", "0"];
 
 /** The options of Node that write a profile of a process at its end. */
-export const profiling = ({ profiles }: Context, name: string): string[] =>
-  profiles === undefined
+export const profilingArgs = ({ profiling }: Context, name: string): string[] =>
+  profiling === undefined
     ? []
-    : ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}.cpuprofile`];
+    : ["--cpu-prof", `--cpu-prof-dir=${profiling.folder}`, `--cpu-prof-name=${name}.cpuprofile`];
 
 export interface Cluster {
   readonly member: MemberProcess;
@@ -49,14 +49,14 @@ export async function startCluster(
       ...common,
       member: "member",
       pool: null,
-      args: [...NO_LIMITS, "--config", writePools(folder, pools)],
-      nodeArgs: profiling(context, `${label}-member`),
+      args: [...NO_LIMITS, "--config", writePools(folder, pools, context.quick ? 1 : WARM)],
+      nodeArgs: profilingArgs(context, `${label}-member`),
     }),
     startServe({
       ...common,
       member: "gateway",
       pool: "other=1",
-      nodeArgs: profiling(context, `${label}-gateway`),
+      nodeArgs: profilingArgs(context, `${label}-gateway`),
     }),
   ]);
   await eventually(

@@ -6,7 +6,7 @@ import { type ConsulAgent, startConsul } from "../../helpers/consul.ts";
 import { type MemberProcess, startServe } from "../../helpers/processes.ts";
 import { eventually } from "../../helpers/wait.ts";
 import type { Context } from "../benchmark.ts";
-import { NO_LIMITS, profiling, stopMember } from "./cluster.ts";
+import { NO_LIMITS, profilingArgs, stopMember } from "./cluster.ts";
 
 const ANSWER_MS = 30_000;
 
@@ -66,7 +66,7 @@ export async function startObserved(
     consul: consul.httpAddress,
     pool: null,
     args: [...NO_LIMITS, "--config", config],
-    nodeArgs: ["--expose-gc", "--import", PRELOAD, ...profiling(context, `${label}-member`)],
+    nodeArgs: ["--expose-gc", "--import", PRELOAD, ...profilingArgs(context, `${label}-member`)],
     env: { BENCH_OBSERVED: observed },
   });
   let looks = 0;

@@ -35,14 +35,15 @@ export type PoolName = "reused" | "warm" | "cold" | "prepared";
  * Writes the configuration of the member. In the pool `cold`, nothing is made beforehand; the pool
  * `prepared` has the defaults of a member.
  *
+ * @param warm how many one-use processes wait.
  * @returns the path of the file; JSON is YAML.
  */
-export function writePools(folder: string, names: readonly PoolName[]): string {
+export function writePools(folder: string, names: readonly PoolName[], warm: number): string {
   const maxChildren = MAX_CALLERS;
   const isKnown = takes(folder, { tried: { maxChildren: 1, warm: { command: 0 } } });
   const all: Readonly<Record<PoolName, object>> = {
     reused: { maxChildren, reuse: true },
-    warm: { maxChildren, warm: { node: WARM } },
+    warm: { maxChildren, warm: { node: warm } },
     cold: { maxChildren, ...(isKnown && { warm: { command: 0, node: 0 } }) },
     prepared: { maxChildren },
   };

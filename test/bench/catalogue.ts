@@ -1,6 +1,15 @@
 /** The benchmarks, in the order of their runs. */
 import type { Benchmark } from "./benchmark.ts";
 
+/** A program of `more/`: only by name, because it takes long or prints many lines. */
+const script = (name: string, about: string): Benchmark => ({
+  name,
+  about,
+  byDefault: false,
+  inQuick: false,
+  run: async (context) => (await import("./paths/script.ts")).runScript(name, context),
+});
+
 export const CATALOGUE: readonly Benchmark[] = [
   {
     name: "calls",
@@ -72,4 +81,11 @@ export const CATALOGUE: readonly Benchmark[] = [
     inQuick: true,
     run: async (context) => (await import("./paths/simulation.ts")).run(context),
   },
+  script("layers", "what each layer of the sandbox costs"),
+  script("waiting", "200 callers on 15 slots: idle slots, and the order of the calls"),
+  script("overload", "results per second with more callers than slots; takes 5 minutes"),
+  script("streams", "the throughput of output, beside a bare HTTP server"),
+  script("readers", "2,000 readers on one child, and 500 children with a reader each"),
+  script("stalled", "callers that never read: the memory that they cost the member"),
+  script("imports", "the time to import each entry of the SDK"),
 ];

@@ -23,7 +23,7 @@ export interface Options {
   readonly help: boolean;
 }
 
-/** @throws for an unknown option, or a value where none belongs. */
+/** @throws for an unknown option, a value where none belongs, or options that exclude another. */
 export function readOptions(args: readonly string[]): Options {
   const flag = { type: "boolean", default: false } as const;
   const { values } = parseArgs({
@@ -39,5 +39,7 @@ export function readOptions(args: readonly string[]): Options {
     },
   });
   const { only, "write-page": writePage, ...flags } = values;
+  if (writePage && (only.length > 0 || flags.quick || flags.profile !== undefined))
+    throw new Error("expected --write-page without --only, --quick and --profile; got both");
   return { ...flags, writePage, only: only.flatMap((names) => names.split(",")) };
 }

@@ -20,6 +20,8 @@ export interface StubAnswer {
 }
 
 const MAX = 64;
+/** The load as a member tells it with each admission. */
+const LOAD = `active=0, max=${MAX}, queued=0`;
 let requests = 0;
 let calls = 0;
 
@@ -50,7 +52,8 @@ async function listen(index: number, pools: readonly string[]): Promise<string> 
     calls += 1;
     request.resume().on("end", () => {
       const type = "text/event-stream; charset=utf-8";
-      answer.writeHead(200, { "content-type": type, "pool-child-id": id }).end(events);
+      const told = { "pool-child-id": id, "pool-load": LOAD };
+      answer.writeHead(200, { "content-type": type, ...told }).end(events);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

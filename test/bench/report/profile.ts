@@ -75,8 +75,10 @@ export function expensiveIn(folder: string, span: Span = ALWAYS): Table[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".cpuprofile"))
     .toSorted()
-    .map((file) => {
+    .flatMap((file) => {
       const profile = JSON.parse(readFileSync(join(folder, file), "utf8")) as Profile;
-      return expensiveOf(profile, `${basename(file, ".cpuprofile")}, the ten most expensive`, span);
+      const title = `${basename(file, ".cpuprofile")}, the ten most expensive`;
+      const table = expensiveOf(profile, title, span);
+      return table.rows.length > 0 ? [table] : [];
     });
 }

@@ -57,7 +57,7 @@ export async function run({ quick }: Context): Promise<Outcome> {
     return {
       tables: [
         {
-          title: `${CALLERS} callers on ${MEMBERS} × ${SLOTS} slots, through all members as gateways`,
+          title: `${CALLERS} callers on ${MEMBERS} × ${SLOTS} slots, by all members as gateways`,
           columns: ["calls", "refused", "calls/s", "p50 ms", "p99 ms"],
           rows: [[String(calls), `${refused} ${codes.join(", ")}`.trim(), perSecond, p50, p99]],
         },

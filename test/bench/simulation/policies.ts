@@ -25,6 +25,8 @@ interface Known {
 
 type Make = (ports: PolicyPorts) => Policy | Promise<Policy>;
 
+type Ports = Parameters<typeof place<boolean>>[2];
+
 /** A code of the placement that knows no loads has no such file. */
 async function makeKnown(): Promise<Known | undefined> {
   const file = "../../../sdk/typescript/placement/choice/known-loads.ts";
@@ -54,7 +56,7 @@ async function ours({ world, random, now }: PolicyPorts): Promise<Policy> {
   };
   return async () => {
     try {
-      return await place("p", world.members, ports);
+      return await place("p", world.members, ports as unknown as Ports);
     } catch (error) {
       if (error instanceof CapacityError || error instanceof PoolError) return false;
       throw error;

@@ -50,6 +50,19 @@ export function descendantsOf(root: number): number[] {
   return found;
 }
 
+/** How many processes of `node` below a process run functions, or wait for one. */
+export function runnersOf(root: number): number {
+  const isRunner = (pid: number) => {
+    try {
+      const [program = "", ...rest] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      return program.endsWith("/node") && rest.some((each) => each.includes("runner"));
+    } catch {
+      return false;
+    }
+  };
+  return descendantsOf(root).filter(isRunner).length;
+}
+
 /**
  * The processor time in milliseconds of everything below a process, in steps of 10. A process that
  * has ended counts in the parent that waited for it.

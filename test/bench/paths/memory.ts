@@ -16,8 +16,8 @@ const KIB = 1024;
 const AT_A_TIME = 32;
 
 /** The memory of the member once it is quiet and has no garbage. */
-async function settled({ member, look }: Observed) {
-  await untilQuiet(member.pid);
+async function settled({ member, look }: Observed, runners = 0) {
+  await untilQuiet(member.pid, runners);
   await look();
   return memoryOf(member.pid);
 }
@@ -82,7 +82,7 @@ export async function run(context: Context): Promise<Outcome> {
     const before = await settled(observed);
     const old = new Set(descendantsOf(pid));
     observed.reload({ ...pools, idle: { maxChildren: 5, warm: { node: warm } } });
-    const after = await settled(observed);
+    const after = await settled(observed, warm);
     const added = descendantsOf(pid).filter((each) => !old.has(each));
     const each = added.map((process) => memoryOf(process).pss).filter(Number.isFinite);
     const children = each.reduce((sum, bytes) => sum + bytes, 0) / warm;

@@ -2,7 +2,6 @@
 import type { Context, Outcome } from "../benchmark.ts";
 import type { Measured, Task } from "../load/task.ts";
 import { Worker } from "../load/worker.ts";
-import { untilQuiet } from "../measure/quiet.ts";
 import { inTurns } from "../measure/turns.ts";
 import type { BareAnswer, BareTask } from "../setting/bare.ts";
 import { startCluster } from "../setting/cluster.ts";
@@ -13,7 +12,7 @@ import { IDENTITY, SSE } from "./calls.ts";
 const AT_A_TIME = [1, 2];
 
 export async function run(context: Context): Promise<Outcome> {
-  const rounds = context.quick ? 1 : 7;
+  const [rounds, taken] = context.quick ? [1, 1] : [7, WARM];
   const cluster = await startCluster(context, "refill", ["warm"]);
   const loader = new Worker<Task, Measured>("load");
   const bare = new Worker<BareTask, BareAnswer>("bare");
@@ -25,20 +24,20 @@ export async function run(context: Context): Promise<Outcome> {
   };
   const subjects = [
     {
-      name: `a member, ${WARM} processes taken at once`,
+      name: `a member, ${taken} processes taken at once`,
       async measure() {
-        await untilQuiet(cluster.member.pid);
+        await cluster.settled();
         const begin = performance.now();
-        await loader.run({ ...task, ...SSE, callers: WARM, calls: WARM });
+        await loader.run({ ...task, ...SSE, callers: taken, calls: taken });
         const called = performance.now() - begin;
-        return { perSecond: WARM / ((called + (await untilQuiet(cluster.member.pid))) / 1_000) };
+        return { perSecond: taken / ((called + (await cluster.settled())) / 1_000) };
       },
     },
     ...AT_A_TIME.map((callers) => ({
       name: `bare, ${callers} at a time`,
       async measure() {
-        const { ms } = await bare.run({ name: "bare sandboxed node", callers, calls: WARM });
-        return { perSecond: WARM / (ms / 1_000) };
+        const { ms } = await bare.run({ name: "bare sandboxed node", callers, calls: taken });
+        return { perSecond: taken / (ms / 1_000) };
       },
     })),
   ];

@@ -6,7 +6,6 @@ import type { Cell, Context, Outcome, Span, Table } from "../benchmark.ts";
 import type { Measured, Task } from "../load/task.ts";
 import { Worker } from "../load/worker.ts";
 import { childrenCpuMsOf, cpuMsOf } from "../measure/processes.ts";
-import { untilQuiet } from "../measure/quiet.ts";
 import { ascending, quantile } from "../measure/statistics.ts";
 import { type Figures, inTurns, monotonicUs, profiledOf, type Subject } from "../measure/turns.ts";
 import { BARE, type BareAnswer, type BareName, type BareTask } from "../setting/bare.ts";
@@ -64,7 +63,7 @@ function taskOf({ member, gateway }: Cluster, kind: Kind, route: Route, form: Fo
 
 /** Runs something, and divides what the members spend meanwhile by the calls. */
 async function counted(
-  { member, gateway }: Cluster,
+  { member, gateway, settled }: Cluster,
   calls: number,
   run: () => Promise<Pick<StartSample, "p50" | "p99" | "perSecond">>,
 ): Promise<StartSample> {
@@ -72,9 +71,9 @@ async function counted(
   const before = read();
   const times = await run();
   // A one-use process that is replaced belongs to the call that took it.
-  await untilQuiet(member.pid);
+  await settled();
   const [own = 0, through = 0, children = 0] = read().map(
-    (each, index) => (each - (before[index] as number)) / calls,
+    (each, index) => Math.max(0, each - (before[index] as number)) / calls,
   );
   return { ...times, member: own, gateway: through, children };
 }
@@ -97,7 +96,7 @@ async function oneByOne(
 ) {
   const times: number[] = [];
   for (let call = 0; call < calls; call++) {
-    if (isPrepared) await untilQuiet(cluster.member.pid);
+    if (isPrepared) await cluster.settled();
     const { p50, failures } = await loader.run({ ...task, callers: 1, calls: 1 });
     if (!Number.isFinite(p50)) throw new Error(JSON.stringify(failures));
     times.push(p50);

@@ -26,6 +26,8 @@ export interface Cluster {
   /** A member of another pool, through which calls reach the first one. */
   readonly gateway: MemberProcess;
   readonly consul: string;
+  /** Waits until the member is quiet and its warm processes wait. @returns as `untilQuiet`. */
+  settled(): Promise<number>;
   end(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export async function startCluster(
   pools: readonly PoolName[],
 ): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), "dpool-bench-"));
+  const warm = context.quick ? 1 : WARM;
   const consul = await startConsul();
   const common = { consul: consul.httpAddress, args: NO_LIMITS };
   const [member, gateway] = await Promise.all([
@@ -49,7 +52,7 @@ export async function startCluster(
       ...common,
       member: "member",
       pool: null,
-      args: [...NO_LIMITS, "--config", writePools(folder, pools, context.quick ? 1 : WARM)],
+      args: [...NO_LIMITS, "--config", writePools(folder, pools, warm)],
       nodeArgs: profilingArgs(context, `${label}-member`),
     }),
     startServe({
@@ -67,8 +70,11 @@ export async function startCluster(
     },
     VISIBLE_MS,
   );
-  await untilQuiet(member.pid);
+  const runners = pools.includes("warm") ? warm : 0;
+  const settled = () => untilQuiet(member.pid, runners);
+  await settled();
   return {
+    settled,
     member,
     gateway,
     consul: consul.httpAddress,

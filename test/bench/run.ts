@@ -1,113 +1,82 @@
-/**
- * A call beside the bare process that it runs: medians one after the other, and rates with 16 at a
- * time. One run on one machine measures everything, so the ratios hold where the times do not.
- */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+/** `npm run bench`: runs benchmarks one after the other, and writes their report. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { DistributedPool } from "../../sdk/typescript/node.ts";
-import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import { confinementOf } from "../../server/member/pool-rules.ts";
-import { bubblewrapArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
-import { EtcFolders } from "../../server/sandbox/etc.ts";
-import { readRoot } from "../../server/sandbox/root.ts";
-import type { Program } from "../../server/sandbox/sandbox.ts";
-import { medians } from "./measure.ts";
+import { fileURLToPath } from "node:url";
+import { aimsOf } from "./aims.ts";
+import type { Benchmark, Outcome } from "./benchmark.ts";
+import { CATALOGUE } from "./catalogue.ts";
+import { type Options, readOptions, USAGE } from "./options.ts";
+import { chartOf } from "./report/chart.ts";
+import { markdownOf } from "./report/markdown.ts";
+import { writePage } from "./report/page.ts";
+import { expensiveIn } from "./report/profile.ts";
+import { type Report, type Section, thisMachine } from "./report/report.ts";
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
-const WARM_UP = 10;
-const CALLERS = 16;
-const NODE = "/run/distributed-pool/node";
+/** Git ignores it. A smoke run leaves the report of a real one. */
+const folderOf = ({ quick }: Options) =>
+  fileURLToPath(new URL(`../../.tools/bench/report${quick ? "-quick" : ""}`, import.meta.url));
+const log = (line: string) => console.error(line);
 
-const folder = mkdtempSync(join(tmpdir(), "dpool-bench-"));
-process.once("exit", () => rmSync(folder, { recursive: true }));
-const confinement = confinementOf(PoolOptionsSchema.parse({ maxChildren: 1 }));
-const plain: Program = { argv: [], env: {}, readOnly: [], channel: false, stdin: false };
-const parts = {
-  root: readRoot(),
-  etc: await new EtcFolders(folder).of(confinement.grants),
-  group: [],
-  level: "full",
-  cpus: availableParallelism(),
-} as const;
-const TRUE = bubblewrapArguments(plain, confinement, parts);
-const WITH_NODE = bubblewrapArguments(
-  { ...plain, readOnly: [{ from: process.execPath, to: NODE }] },
-  confinement,
-  parts,
-);
-
-/** Runs a program under bubblewrap with the member's own arguments, and nothing else around it. */
-async function bare(args: readonly string[], ...argv: string[]): Promise<void> {
-  const withoutStatus = args.slice(0, args.indexOf("--seccomp"));
-  const child = spawn("bwrap", [...withoutStatus, "--", ...argv], {
-    stdio: "ignore",
-    env: { PATH: "/usr/bin:/bin" },
+/** @throws for a name that no benchmark has. */
+function chosen({ only, quick }: Options): readonly Benchmark[] {
+  if (only.length === 0) return CATALOGUE.filter((each) => (quick ? each.inQuick : each.byDefault));
+  return only.map((name) => {
+    const found = CATALOGUE.find((each) => each.name === name);
+    if (found) return found;
+    const names = CATALOGUE.map((each) => each.name).join(", ");
+    throw new Error(`expected one of ${names}; got ${name}`);
   });
-  const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Error(`bare ${argv.join(" ")} ended with ${code}`);
 }
 
-/** Runs with 16 callers, each of which starts again at once. */
-async function rate(run: () => Promise<unknown>): Promise<number> {
-  let left = ROUNDS * 4;
-  const start = performance.now();
-  await Promise.all(
-    Array.from({ length: CALLERS }, async () => {
-      while (left-- > 0) await run();
-    }),
-  );
-  return (ROUNDS * 4) / ((performance.now() - start) / 1_000);
+async function sectionOf(benchmark: Benchmark, options: Options): Promise<Section> {
+  const { quick, profile: way } = options;
+  const { name, about } = benchmark;
+  const folder = join(folderOf(options), `profiles-${name}`);
+  const profiling = way === undefined ? undefined : { folder, way };
+  if (profiling) rmSync(folder, { recursive: true, force: true });
+  log(`${name}: ${about}`);
+  const begin = performance.now();
+  let outcome: Outcome;
+  try {
+    outcome = await benchmark.run({ quick, profiling, log: (line) => log(`  ${line}`) });
+    const expensive = profiling ? expensiveIn(folder, outcome.measured) : [];
+    outcome = { ...outcome, tables: [...outcome.tables, ...expensive] };
+  } catch (error) {
+    // One benchmark that cannot run leaves the others their report.
+    process.exitCode = 1;
+    outcome = { tables: [], notes: [`failed: ${(error as Error).stack}`] };
+    log(`  failed: ${(error as Error).message}`);
+  }
+  return { name, about, ...outcome, seconds: (performance.now() - begin) / 1_000 };
 }
 
-const server = spawn(
-  process.execPath,
-  ["dist/cli.js", "dev", "--members", "1", "--pool", `pipeline=${CALLERS}`, "--port", "0"],
-  {
-    stdio: ["ignore", "pipe", "inherit"],
-  },
-);
+async function main(options: Options): Promise<void> {
+  const benchmarks = chosen(options);
+  const folder = folderOf(options);
+  mkdirSync(folder, { recursive: true });
+  const machine = thisMachine();
+  const sections: Section[] = [];
+  for (const benchmark of benchmarks) sections.push(await sectionOf(benchmark, options));
+  const report: Report = { machine, quick: options.quick, sections };
+  const markdown = markdownOf(report, aimsOf(report));
+  const json = `${JSON.stringify(report, undefined, 2)}\n`;
+  const chart = chartOf(report);
+  writeFileSync(join(folder, "report.md"), markdown);
+  writeFileSync(join(folder, "report.json"), json);
+  writeFileSync(join(folder, "chart.svg"), chart);
+  if (options.writePage) writePage(report, chart);
+  process.stdout.write(options.json ? json : markdown);
+  log(`report: ${join(folder, "report.md")}, report.json, chart.svg`);
+}
+
 try {
-  let url = "";
-  for await (const line of createInterface({ input: server.stdout })) {
-    url = line.split(" ")[1] ?? "";
-    break;
-  }
-  const pools = new DistributedPool({ url });
-  const quiet = pools.with({ stdout: null, stderr: null });
-  const subjects: [string, () => Promise<unknown>, () => Promise<unknown>][] = [
-    [
-      "command `true`",
-      () => bare(TRUE, "true"),
-      () => quiet.call("pipeline", { command: ["true"] }),
-    ],
-    [
-      "function `() => 1`",
-      () => bare(WITH_NODE, NODE, "-e", "0"),
-      () => quiet.call("pipeline", () => 1),
-    ],
-  ];
-  for (const [name, bareRun, callRun] of subjects) {
-    const [bareMs = Number.NaN, callMs = Number.NaN] = await medians(
-      [bareRun, callRun],
-      ROUNDS,
-      WARM_UP,
-    );
-    console.log(
-      `${name}: bare ${bareMs.toFixed(2)} ms, call ${callMs.toFixed(2)} ms, ` +
-        `ratio ${(callMs / bareMs).toFixed(2)}`,
-    );
-    const [bareRate, callRate] = [await rate(bareRun), await rate(callRun)];
-    console.log(
-      `${name}: ${CALLERS} at a time: bare ${bareRate.toFixed(0)}/s, ` +
-        `calls ${callRate.toFixed(0)}/s, ratio ${(callRate / bareRate).toFixed(2)}`,
-    );
-  }
-  await pools.close();
-} finally {
-  server.kill("SIGTERM");
-  await once(server, "exit");
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) console.log(USAGE);
+  else if (options.list)
+    for (const { name, about, byDefault } of CATALOGUE)
+      console.log(`${name.padEnd(12)} ${about}${byDefault ? "" : " (only by --only)"}`);
+  else await main(options);
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 2;
 }

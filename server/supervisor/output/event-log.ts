@@ -31,7 +31,7 @@ export const RING_ENTRIES = 16_384;
  * 10 MiB per lossless reader: so many bytes are kept after the reader has read them, because a cut
  * loses the bytes in the sockets. `test/http/cuts.test.ts` lost up to 6 MiB, and 9 MiB through a
  * gateway. With the ring and the allocator's overhead this stays below the 16 MB that a reader may
- * cost (`test/bench/stalled.ts`).
+ * cost (`test/bench/more/stalled.ts`).
  */
 const IN_FLIGHT_BYTES = 10 * 1024 * 1024;
 /**

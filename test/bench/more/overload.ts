@@ -9,9 +9,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DistributedPool, PoolError } from "../../sdk/typescript/node.ts";
-import { startConsul } from "../helpers/consul.ts";
-import { startServe } from "../helpers/processes.ts";
+import { DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
+import { startConsul } from "../../helpers/consul.ts";
+import { startServe } from "../../helpers/processes.ts";
 
 const MEMBERS = 5;
 const SLOTS = 6;

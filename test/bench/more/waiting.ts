@@ -6,9 +6,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DistributedPool } from "../../sdk/typescript/node.ts";
-import { startConsul } from "../helpers/consul.ts";
-import { startServe } from "../helpers/processes.ts";
+import { DistributedPool } from "../../../sdk/typescript/node.ts";
+import { startConsul } from "../../helpers/consul.ts";
+import { startServe } from "../../helpers/processes.ts";
 
 const CALLERS = 200;
 const MEMBERS = 3;

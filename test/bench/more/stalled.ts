@@ -8,12 +8,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { readEvents } from "../../sdk/typescript/http/read-events.ts";
-import { outputBytes } from "../../sdk/typescript/node.ts";
-import { startConsul } from "../helpers/consul.ts";
-import { Pki } from "../helpers/pki.ts";
-import { type MemberProcess, startServe } from "../helpers/processes.ts";
-import { eventually, within } from "../helpers/wait.ts";
+import { readEvents } from "../../../sdk/typescript/http/read-events.ts";
+import { outputBytes } from "../../../sdk/typescript/node.ts";
+import { startConsul } from "../../helpers/consul.ts";
+import { Pki } from "../../helpers/pki.ts";
+import { type MemberProcess, startServe } from "../../helpers/processes.ts";
+import { eventually, within } from "../../helpers/wait.ts";
 
 const MIB = 1024 * 1024;
 const PROMISED_BYTES = 16 * MIB;

@@ -16,19 +16,22 @@ import {
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { DistributedPool } from "../../sdk/typescript/node.ts";
-import { PoolOptionsSchema } from "../../server/member/pool-options.ts";
-import { confinementOf } from "../../server/member/pool-rules.ts";
-import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
-import { bubblewrapArguments, insideArguments } from "../../server/sandbox/bubblewrap-arguments.ts";
-import { Cgroups } from "../../server/sandbox/cgroup.ts";
-import { chainArguments } from "../../server/sandbox/chain-arguments.ts";
-import { type Etc, EtcFolders } from "../../server/sandbox/etc.ts";
-import { Janitor } from "../../server/sandbox/janitor.ts";
-import { readRoot } from "../../server/sandbox/root.ts";
-import type { Program } from "../../server/sandbox/sandbox.ts";
-import { type SeccompArch, seccompProgram } from "../../server/sandbox/seccomp.ts";
-import { medians } from "./measure.ts";
+import { DistributedPool } from "../../../sdk/typescript/node.ts";
+import { PoolOptionsSchema } from "../../../server/member/pool-options.ts";
+import { confinementOf } from "../../../server/member/pool-rules.ts";
+import { Bubblewrap } from "../../../server/sandbox/bubblewrap.ts";
+import {
+  bubblewrapArguments,
+  insideArguments,
+} from "../../../server/sandbox/bubblewrap-arguments.ts";
+import { Cgroups } from "../../../server/sandbox/cgroup.ts";
+import { chainArguments } from "../../../server/sandbox/chain-arguments.ts";
+import { type Etc, EtcFolders } from "../../../server/sandbox/etc.ts";
+import { Janitor } from "../../../server/sandbox/janitor.ts";
+import { readRoot } from "../../../server/sandbox/root.ts";
+import type { Program } from "../../../server/sandbox/sandbox.ts";
+import { type SeccompArch, seccompProgram } from "../../../server/sandbox/seccomp.ts";
+import { medians } from "./medians.ts";
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100);
 const WARM_UP = 5;

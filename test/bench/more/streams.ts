@@ -6,9 +6,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "undici";
-import { startConsul } from "../helpers/consul.ts";
-import { startServe } from "../helpers/processes.ts";
-import { eventually } from "../helpers/wait.ts";
+import { startConsul } from "../../helpers/consul.ts";
+import { startServe } from "../../helpers/processes.ts";
+import { eventually } from "../../helpers/wait.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = 512 * MIB;

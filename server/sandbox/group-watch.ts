@@ -9,24 +9,31 @@ const POLL_MS = 500;
 
 export class GroupWatch {
   readonly #group: Cgroup;
-  readonly #cpuMs: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #kill: () => void;
+  #cpuMs = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
   #exceeded: Exit["exceeded"];
   #usedFile: string | undefined;
 
+  /** @param kill kills the child's process group. */
+  constructor(group: Cgroup, kill: () => void) {
+    this.#group = group;
+    this.#kill = kill;
+  }
+
   /**
+   * Begins the watch.
+   *
    * @param cpuMs processor time after which the child is killed, in milliseconds; `Infinity` for no
    *   limit.
-   * @param kill kills the child's process group.
    */
-  constructor(group: Cgroup, cpuMs: number, kill: () => void) {
-    this.#group = group;
+  begin(cpuMs = Number.POSITIVE_INFINITY): void {
     this.#cpuMs = cpuMs;
     this.#timer = setInterval(() => {
       this.#exceeded ??= this.#exceededNow();
       if (this.#exceeded === undefined) return;
-      kill();
-      attempt(() => group.kill());
+      this.#kill();
+      attempt(() => this.#group.kill());
     }, POLL_MS);
   }
 

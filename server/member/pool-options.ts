@@ -197,7 +197,7 @@ export const PoolOptionsSchema = z
         `expected how many processes wait, up to ${MAX_WARM}, or that by runtime`,
       )
       .default({})
-      .transform((warm) => ({ command: WARM_COMMANDS, ...warm }))
+      .transform((warm) => ({ ...warm, command: warm.command ?? WARM_COMMANDS }))
       .describe(
         "Processes that start beforehand and wait for one call each: " +
           "a number for `node`, or numbers by runtime, such as `{node: 2, python: 1}`; " +

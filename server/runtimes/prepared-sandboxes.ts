@@ -12,10 +12,10 @@ import type { StartQueue } from "./functions/start-queue.ts";
 import { hasSpareMemory, WarmPool } from "./functions/warm-pool.ts";
 
 /**
- * 5 minutes until a sandbox that waits is replaced: it shows files of the host as they were when it
+ * 1 minute until a sandbox that waits is replaced: it shows files of the host as they were when it
  * was made, such as `/etc/resolv.conf`.
  */
-const MAX_AGE_MS = 300_000;
+const MAX_AGE_MS = 60_000;
 const CHECK_MS = 2_000;
 /** 1 second in which the pool's own start, and the calls that wait for it, come first. */
 const DELAY_MS = 1_000;

@@ -153,6 +153,8 @@ export class Cgroup {
   readonly #version: 1 | 2;
   readonly #folders: readonly string[];
   readonly #fileOf: FileOf;
+  /** The values of the limits, by path. */
+  readonly #limits = new Map<string, string>();
 
   constructor(options: GroupOptions) {
     const { version, folders, fileOf, shown } = options;
@@ -163,11 +165,13 @@ export class Cgroup {
     this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
   }
 
-  /** Sets the limits. @throws the error of a limit that the kernel refuses. */
+  /** Sets those limits that differ. @throws the error of a limit that the kernel refuses. */
   limit(limits: ChildLimits): void {
     for (const { controller, file, value, optional } of groupLimits(this.#version, limits)) {
       const path = this.#fileOf(controller, file);
+      if (this.#limits.get(path) === String(value)) continue;
       if (!optional || existsSync(path)) writeFileSync(path, String(value));
+      this.#limits.set(path, String(value));
     }
   }
 

@@ -11,6 +11,8 @@ export class GroupWatch {
   readonly #group: Cgroup;
   readonly #kill: () => void;
   #cpuMs = Number.POSITIVE_INFINITY;
+  /** Processor time before the watch, which does not count. */
+  #beforeMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #exceeded: Exit["exceeded"];
   #usedFile: string | undefined;
@@ -26,9 +28,11 @@ export class GroupWatch {
    *
    * @param cpuMs processor time after which the child is killed, in milliseconds; `Infinity` for no
    *   limit.
+   * @param hasWaited whether the processor time so far does not count.
    */
-  begin(cpuMs = Number.POSITIVE_INFINITY): void {
+  begin(cpuMs = Number.POSITIVE_INFINITY, hasWaited = false): void {
     this.#cpuMs = cpuMs;
+    if (hasWaited) this.#beforeMs = this.usedMs() ?? 0;
     this.#timer = setInterval(() => {
       this.#exceeded ??= this.#exceededNow();
       if (this.#exceeded === undefined) return;
@@ -37,9 +41,13 @@ export class GroupWatch {
     }, POLL_MS);
   }
 
+  get #countedMs(): number {
+    return this.#group.cpuMs - this.#beforeMs;
+  }
+
   /** Processor time of the whole group so far, in milliseconds. */
   usedMs(): number | undefined {
-    return attempt(() => this.#group.cpuMs);
+    return attempt(() => this.#countedMs);
   }
 
   /** The number of processes in the group. */
@@ -61,7 +69,7 @@ export class GroupWatch {
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);
     const usage = attempt(() => ({
-      cpuMs: this.#group.cpuMs,
+      cpuMs: this.#countedMs,
       maxRssBytes: this.#group.peakBytes,
     }));
     return { exceeded: this.#exceeded ?? this.#exceededNow(), usage };
@@ -69,7 +77,7 @@ export class GroupWatch {
 
   #exceededNow(): Exit["exceeded"] {
     return attempt(() =>
-      this.#group.outOfMemory ? "memory" : this.#group.cpuMs > this.#cpuMs ? "cpu" : undefined,
+      this.#group.outOfMemory ? "memory" : this.#countedMs > this.#cpuMs ? "cpu" : undefined,
     );
   }
 }

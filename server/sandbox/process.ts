@@ -133,12 +133,12 @@ function resizer(socket: Writable): (size: TerminalSize) => void {
 function waitingOf(
   { group, takeCores }: Container,
   call: Writable,
-  beginWatches: (cpuMs: number) => void,
+  beginWatches: (cpuMs: number, hasWaited: true) => void,
 ): Waiting {
   return {
     call,
     begin(limits) {
-      beginWatches(limits.cpuMs);
+      beginWatches(limits.cpuMs, true);
       group?.limit(limits);
       return takeCores?.(limits.cpus);
     },
@@ -191,9 +191,9 @@ function controlsOf(child: ChildProcess, container: Container) {
   );
   return {
     /** Begins to watch the limits. */
-    begin(cpuMs?: number) {
+    begin(cpuMs?: number, hasWaited?: true) {
       if (hasExited) throw new Error("expected a sandbox that waits; it has ended");
-      watch?.begin(cpuMs);
+      watch?.begin(cpuMs, hasWaited);
       endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
     },
     exited,

@@ -49,11 +49,13 @@ export interface PreparedCall {
 }
 
 /**
- * Whether sandboxes of a pool can be made beforehand. Without a sandbox there is nothing to make,
- * and a list of names needs a proxy for each call.
+ * Whether a pool's sandboxes can be made beforehand. Without a sandbox there is nothing to make. A
+ * list of names needs a proxy for each call.
  */
-export function canPrepare({ sandbox, confinement }: PoolSandbox): boolean {
-  return sandbox.level !== "none" && egressOf(confinement.grants) === undefined;
+export function canPrepare(pool: PoolSandbox): boolean {
+  const { sandbox, confinement } = pool;
+  if (sandbox.level === "none" || egressOf(confinement.grants)) return false;
+  return preparedCall(WAITING, confinement, pool) !== undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { preparedCall } from "../../server/sandbox/prepared.ts";
+import { canPrepare, preparedCall } from "../../server/sandbox/prepared.ts";
 import type { Program, Sandbox } from "../../server/sandbox/sandbox.ts";
 import { onPath } from "../helpers/programs.ts";
 import { confinement } from "../helpers/sandbox.ts";
@@ -67,6 +67,19 @@ describe.each([["dash"], ["bash", "--posix"], ["busybox", "sh"]])("%s", (...shel
     expect(argv.slice(1)).toEqual(WORDS);
     expect(seen).toMatchObject({ ...values, "odd.name": BYTES });
   });
+});
+
+test.each([
+  [{}, true],
+  [{ network: "host" as const }, true],
+  [{ root: "/srv/root" }, true],
+  [{ root: "/srv/root", limits: { cpus: 1 } }, false],
+  [{ env: { IFS: "x" } }, false],
+  [{ network: { allow: ["files.example:443"] } }, false],
+])("a pool with %j has sandboxes made beforehand: %s", (options, can) => {
+  expect(canPrepare({ sandbox, confinement: confinement(options) })).toBe(can);
+  const none = { level: "none" } as Sandbox;
+  expect(canPrepare({ sandbox: none, confinement: confinement(options) })).toBe(false);
 });
 
 test("a call has lines for the limits that it tightens, and for these alone", () => {

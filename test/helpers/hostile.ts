@@ -203,7 +203,7 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   };
   const inBoth = async (spec: ChildSpecInput) => {
     const events = await attack(spec);
-    await eventually("a sandbox that waits", () => expect(waitingGroups().size).toBe(1), SETTLE_MS);
+    await eventually("a sandbox that waits", () => expect(waitingGroups().size).toBe(1), IDLE_MS);
     const [group = ""] = waitingGroups();
     const others = await attack(spec, "prepared");
     // The attack took it: its group has ended with the attack.

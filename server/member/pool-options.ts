@@ -36,6 +36,8 @@ const BindSchema = z.string().transform((text, context): ReadOnlyBind => {
 });
 
 const MAX_WARM = 1_000;
+/** 2 sandboxes wait for commands unless the operator says otherwise. */
+const WARM_COMMANDS = 2;
 /** The member compares each connection of a child with all of them. */
 const MAX_TARGETS = 256;
 const warmNumber = z.int().min(0).max(MAX_WARM);
@@ -195,9 +197,11 @@ export const PoolOptionsSchema = z
         `expected how many processes wait, up to ${MAX_WARM}, or that by runtime`,
       )
       .default({})
+      .transform((warm) => ({ ...warm, command: warm.command ?? WARM_COMMANDS }))
       .describe(
         "Processes that start beforehand and wait for one call each: " +
-          "a number for `node`, or numbers by runtime, such as `{node: 2, python: 1}`.",
+          "a number for `node`, or numbers by runtime, such as `{node: 2, python: 1}`; " +
+          `and by \`command\` sandboxes for commands, ${WARM_COMMANDS} by default.`,
       ),
     reuse: z
       .union([z.boolean(), ReuseSchema], "expected true, false, or {maxUses, maxMemoryShare}")

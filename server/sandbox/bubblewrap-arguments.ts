@@ -6,7 +6,7 @@ import type { Egress } from "./egress/proxy.ts";
 import { environmentOf, type Host } from "./environment.ts";
 import type { Etc } from "./etc.ts";
 import { HOST_NAME, NETWORK_FILES, USER_NAME, WORKSPACE } from "./etc-parts.ts";
-import { BEGIN_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
+import { BEGIN_FD, CALL_FD, FILTER_FD, STATUS_FD, STDERR_FD } from "./fds.ts";
 import { shellNames } from "./odd-names.ts";
 import type { RootEntries } from "./root.ts";
 import type { Program } from "./sandbox.ts";
@@ -119,7 +119,16 @@ const LIMIT_PROCESSES =
   `exec 2>&${STDERR_FD} ${STDERR_FD}>&-; ` +
   'ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null; shift; exec "$@"';
 
-/** The command line that runs inside bubblewrap. */
-export function insideArguments(argv: readonly string[], limits: ChildLimits): string[] {
-  return ["/bin/sh", "-c", LIMIT_PROCESSES, "sh", String(limits.processes), ...argv];
+/** Reads the arguments and the variables from the call, which `prepared.ts` writes. */
+const AWAIT_CALL = `. /proc/self/fd/${CALL_FD}; exec ${CALL_FD}<&-; `;
+
+/**
+ * The command line that runs inside bubblewrap.
+ *
+ * @param argv undefined for a program that comes later.
+ */
+export function insideArguments(argv: readonly string[] | undefined, limits: ChildLimits) {
+  return argv
+    ? ["/bin/sh", "-c", LIMIT_PROCESSES, "sh", String(limits.processes), ...argv]
+    : ["/bin/sh", "-c", AWAIT_CALL + LIMIT_PROCESSES, "sh"];
 }

@@ -89,7 +89,9 @@ export class Bubblewrap implements Sandbox {
     this.#cores = machine;
     const name = newName();
     this.#groups = level === "full" ? new Cgroups(name) : undefined;
-    this.folder = join(this.#temporaryFolder(), name);
+    // The user's own temporary folder may be closed to the user of the children.
+    const isClosed = this.#uids.active && !isReadableByAll(tmpdir());
+    this.folder = join(isClosed ? "/tmp" : tmpdir(), name);
     // It starts before there is anything to clean up: a server may be killed at any moment.
     const groups = this.#groups?.folders ?? [];
     this.#janitor = new Janitor(groups, [this.folder]);
@@ -117,18 +119,22 @@ export class Bubblewrap implements Sandbox {
     try {
       const readable = await this.#readable(program);
       group = this.#groups?.create(confinement.limits);
-      const { root } = confinement.grants;
-      const etc = root === undefined ? await this.#etc.of(confinement.grants) : undefined;
+      const { limits, grants } = confinement;
+      const etc = grants.root === undefined ? await this.#etc.of(grants) : undefined;
       const container = this.#container(readable, confinement, { etc, group: group?.shown ?? [] });
-      cores = this.#cores.take(confinement.limits.cpus);
-      const joinFiles = group?.joinFiles ?? [];
-      const chain = chainArguments({ joinFiles, uid, cores }, confinement.limits);
+      const takeCores = (count: number) => {
+        cores = this.#cores.take(count);
+        return cores;
+      };
+      if (!program.waits) takeCores(limits.cpus);
+      const chain = chainArguments({ joinFiles: group?.joinFiles ?? [], uid, cores }, limits);
       const child = await launchProcess(
         program,
         {
           ...container,
           argv: [...chain, ...container.argv],
           group,
+          takeCores,
           watchSockets: this.#watchSockets(confinement, uid),
         },
         this.#pipes,
@@ -147,11 +153,6 @@ export class Bubblewrap implements Sandbox {
       await group?.remove();
       throw this.startProblem(error);
     }
-  }
-
-  /** The user's own temporary folder may be closed to the user of the children. */
-  #temporaryFolder(): string {
-    return this.#uids.active && !isReadableByAll(tmpdir()) ? "/tmp" : tmpdir();
   }
 
   startProblem(cause: unknown): PoolError {
@@ -200,14 +201,13 @@ export class Bubblewrap implements Sandbox {
     };
     const flags = bubblewrapArguments(program, confinement, host);
     const egress = egressOf(grants);
-    const inside = insideArguments(argv, limits);
+    const inside = insideArguments(program.waits ? undefined : argv, limits);
     const bubblewrap = ["bwrap", "--args", String(ARGUMENTS_FD), "--"];
     return {
       argv: egress
         ? [...WITHOUT_CHANNEL, ...bubblewrap, ...listenArguments(), ...inside]
         : [...bubblewrap, ...inside],
-      // bubblewrap's own environment holds nothing of the server's: a child can read it at
-      // /proc/1/environ.
+      // A child can read bubblewrap's own environment at /proc/1/environ.
       env: { PATH: BASE_ENVIRONMENT.PATH },
       // A descriptor keeps the environment and the paths out of the process list.
       inputs: new Map([

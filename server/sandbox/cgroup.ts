@@ -113,15 +113,14 @@ export class Cgroups {
       join(this.#folderOf.get(controller) as string, name, file);
     try {
       for (const folder of folders) this.#makeFolder(folder);
-      for (const { controller, file, value, optional } of groupLimits(this.version, limits)) {
-        const path = fileOf(controller, file);
-        if (!optional || existsSync(path)) writeFileSync(path, String(value));
-      }
+      const options = { version: this.version, folders, fileOf, shown: this.#shown(name) };
+      const group = new Cgroup(options);
+      group.limit(limits);
+      return group;
     } catch (error) {
       for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
       throw error;
     }
-    return new Cgroup({ version: this.version, folders, fileOf, shown: this.#shown(name) });
   }
 
   /** Where a child sees its own group. */
@@ -154,6 +153,8 @@ export class Cgroup {
   readonly #version: 1 | 2;
   readonly #folders: readonly string[];
   readonly #fileOf: FileOf;
+  /** The values of the limits, by path. */
+  readonly #limits = new Map<string, string>();
 
   constructor(options: GroupOptions) {
     const { version, folders, fileOf, shown } = options;
@@ -162,6 +163,16 @@ export class Cgroup {
     this.#folders = folders;
     this.#fileOf = fileOf;
     this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
+  }
+
+  /** Sets those limits that differ. @throws the error of a limit that the kernel refuses. */
+  limit(limits: ChildLimits): void {
+    for (const { controller, file, value, optional } of groupLimits(this.#version, limits)) {
+      const path = this.#fileOf(controller, file);
+      if (this.#limits.get(path) === String(value)) continue;
+      if (!optional || existsSync(path)) writeFileSync(path, String(value));
+      this.#limits.set(path, String(value));
+    }
   }
 
   /** Whether the kernel has killed a process of the group because its memory was full. */

@@ -17,6 +17,11 @@ export const STDERR_FD = 5;
 export const FILTER_FD = 6;
 /** Pipe from which the shell around the program unpacks the workspace's files. */
 export const FILES_FD = 7;
+/**
+ * Pipe from which the shell of a sandbox made beforehand reads its call. It has the number of the
+ * files, because such a sandbox takes none, and because shells close only 0 to 9.
+ */
+export const CALL_FD = 7;
 /** Pipe to which the shell around the program packs the artifacts. */
 export const ARTIFACTS_FD = 8;
 /** Pipe to which bubblewrap writes its status as JSON. The program does not get it. */

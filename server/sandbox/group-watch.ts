@@ -9,30 +9,45 @@ const POLL_MS = 500;
 
 export class GroupWatch {
   readonly #group: Cgroup;
-  readonly #cpuMs: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #kill: () => void;
+  #cpuMs = Number.POSITIVE_INFINITY;
+  /** Processor time before the watch, which does not count. */
+  #beforeMs = 0;
+  #timer: NodeJS.Timeout | undefined;
   #exceeded: Exit["exceeded"];
   #usedFile: string | undefined;
 
+  /** @param kill kills the child's process group. */
+  constructor(group: Cgroup, kill: () => void) {
+    this.#group = group;
+    this.#kill = kill;
+  }
+
   /**
+   * Begins the watch.
+   *
    * @param cpuMs processor time after which the child is killed, in milliseconds; `Infinity` for no
    *   limit.
-   * @param kill kills the child's process group.
+   * @param hasWaited whether the processor time so far does not count.
    */
-  constructor(group: Cgroup, cpuMs: number, kill: () => void) {
-    this.#group = group;
+  begin(cpuMs = Number.POSITIVE_INFINITY, hasWaited = false): void {
     this.#cpuMs = cpuMs;
+    if (hasWaited) this.#beforeMs = this.usedMs() ?? 0;
     this.#timer = setInterval(() => {
       this.#exceeded ??= this.#exceededNow();
       if (this.#exceeded === undefined) return;
-      kill();
-      attempt(() => group.kill());
+      this.#kill();
+      attempt(() => this.#group.kill());
     }, POLL_MS);
+  }
+
+  get #countedMs(): number {
+    return this.#group.cpuMs - this.#beforeMs;
   }
 
   /** Processor time of the whole group so far, in milliseconds. */
   usedMs(): number | undefined {
-    return attempt(() => this.#group.cpuMs);
+    return attempt(() => this.#countedMs);
   }
 
   /** The number of processes in the group. */
@@ -59,7 +74,7 @@ export class GroupWatch {
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);
     const usage = attempt(() => ({
-      cpuMs: this.#group.cpuMs,
+      cpuMs: this.#countedMs,
       maxRssBytes: this.#group.peakBytes,
     }));
     return { exceeded: this.#exceeded ?? this.#exceededNow(), usage };
@@ -67,7 +82,7 @@ export class GroupWatch {
 
   #exceededNow(): Exit["exceeded"] {
     return attempt(() =>
-      this.#group.outOfMemory ? "memory" : this.#group.cpuMs > this.#cpuMs ? "cpu" : undefined,
+      this.#group.outOfMemory ? "memory" : this.#countedMs > this.#cpuMs ? "cpu" : undefined,
     );
   }
 }

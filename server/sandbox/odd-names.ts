@@ -15,7 +15,8 @@ export function shellNames(env: Readonly<Record<string, string>>): Record<string
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [shellName(name), value]));
 }
 
-const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+/** The text as one word of a shell. */
+export const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**
  * The command line that gives a program the variables of {@link shellNames} by their own names. The

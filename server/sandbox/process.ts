@@ -15,7 +15,7 @@ import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD, TERMINAL_FD } from "./fds.ts
 import { GroupWatch } from "./group-watch.ts";
 import { withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
-import type { Exit, Program, SandboxedProcess } from "./sandbox.ts";
+import type { Exit, Program, SandboxedProcess, Waiting } from "./sandbox.ts";
 import { stdioOf } from "./stdio.ts";
 
 /**
@@ -41,6 +41,8 @@ export interface Container {
    * `exceed` when they take more memory than the tree may have.
    */
   readonly watchSockets?: ((pid: number, exceed: () => void) => () => void) | undefined;
+  /** Takes processors for a program that has waited for its call. */
+  readonly takeCores?: ((count: number) => readonly number[] | undefined) | undefined;
 }
 
 /** The two of bubblewrap, and the program. */
@@ -59,7 +61,9 @@ export async function launchProcess(
     const stderr = await pipes.open("output");
     const progress = program.progress ? await pipes.open("output") : undefined;
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
-    const stdio = stdioOf(program, container, { stdin, stdout, stderr, progress, artifacts });
+    const call = program.waits ? await pipes.open("input") : undefined;
+    const opened = { stdin, stdout, stderr, progress, artifacts, call };
+    const stdio = stdioOf(program, container, opened);
     const [file = "", ...args] = container.argv;
     const child = spawn(file, args, {
       env: container.env,
@@ -73,7 +77,8 @@ export async function launchProcess(
     await once(child, "spawn");
     const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
     for (const stream of streams) stream?.on("error", () => {});
-    const controls = controlsOf(child, container);
+    const { begin, ...controls } = controlsOf(child, container);
+    if (!call) begin(container.cpuMs);
     for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
     if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
@@ -90,6 +95,7 @@ export async function launchProcess(
       artifacts: artifacts?.stream ?? null,
       ...(program.terminal && { resize: resizer(streams[TERMINAL_FD] as Writable) }),
       ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
+      ...(call && { waiting: waitingOf(container, call.stream, begin) }),
     };
   } catch (error) {
     pipes.destroy();
@@ -124,6 +130,21 @@ function resizer(socket: Writable): (size: TerminalSize) => void {
   };
 }
 
+function waitingOf(
+  { group, takeCores }: Container,
+  call: Writable,
+  beginWatches: (cpuMs: number, hasWaited: true) => void,
+): Waiting {
+  return {
+    call,
+    begin(limits) {
+      beginWatches(limits.cpuMs, true);
+      group?.limit(limits);
+      return takeCores?.(limits.cpus);
+    },
+  };
+}
+
 /** The problem of a child that could not be started. Nothing was run. */
 export function startProblem(cause: unknown): PoolError {
   return PoolError.of("sandbox_unavailable", `could not start the child: ${faultOf(cause)}`, {
@@ -134,24 +155,25 @@ export function startProblem(cause: unknown): PoolError {
 
 /** The parts of a sandboxed process beside its streams. */
 function controlsOf(child: ChildProcess, container: Container) {
-  const { group, cpuMs, depth, status, watchSockets, proxy } = container;
+  const { group, depth, status, watchSockets, proxy } = container;
   const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status
     ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
     : undefined;
-  const watch =
-    group && new GroupWatch(group, cpuMs ?? Number.POSITIVE_INFINITY, () => killGroup("SIGKILL"));
+  const watch = group && new GroupWatch(group, () => killGroup("SIGKILL"));
+  let endSockets: (() => boolean) | undefined;
+  let hasExited = false;
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
     if (!hasEnded) send(signal, child.pid && -child.pid);
   };
-  const endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
   const listener = proxy && serveListener(child, (socket) => proxy.serve(socket));
   const exited = new Promise<Exit>((resolve) =>
     child.once("exit", async (code, signal) => {
+      hasExited = true;
       // A process that the program left in its process group ends with it.
       send("SIGKILL", child.pid && -child.pid);
-      const haveExceeded = endSockets();
+      const haveExceeded = endSockets?.() ?? false;
       const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
       proxy?.close();
       await group?.remove();
@@ -168,6 +190,12 @@ function controlsOf(child: ChildProcess, container: Container) {
     }),
   );
   return {
+    /** Begins to watch the limits. */
+    begin(cpuMs?: number, hasWaited?: true) {
+      if (hasExited) throw new Error("expected a sandbox that waits; it has ended");
+      watch?.begin(cpuMs, hasWaited);
+      endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
+    },
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),

@@ -4,7 +4,7 @@ import type { PoolError } from "../../openapi/errors.ts";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { TerminalSize } from "../../openapi/schemas/limits.ts";
-import type { Confinement, ReadOnlyBind } from "./confinement.ts";
+import type { ChildLimits, Confinement, ReadOnlyBind } from "./confinement.ts";
 
 /** A program to run, and the host files that it sees beyond the sandbox's own system. */
 export interface Program {
@@ -29,6 +29,24 @@ export interface Program {
   readonly files?: Readable | undefined;
   /** Patterns of files that the sandbox packs inside at the end, and sends as a tar stream. */
   readonly artifacts?: readonly string[] | undefined;
+  /**
+   * Whether the sandbox's shell waits for the rest of the program, which comes later as
+   * {@link Waiting.call}. Only in a sandbox, without files, artifacts and a terminal.
+   */
+  readonly waits?: boolean | undefined;
+}
+
+/** The part of a sandboxed process that waits for its call. */
+export interface Waiting {
+  /** Takes the shell script that sets the program. */
+  readonly call: Writable;
+  /**
+   * Applies the limits that the control group holds, and begins to watch them.
+   *
+   * @returns the processors that the call has for its own; undefined for all.
+   * @throws the error of a limit that the kernel refuses.
+   */
+  begin(limits: ChildLimits): readonly number[] | undefined;
 }
 
 /** The end of a process tree. */
@@ -95,6 +113,8 @@ export interface SandboxedProcess {
   readonly resize?: ((size: TerminalSize) => void) | undefined;
   /** Kills the whole tree at once. */
   kill(): void;
+  /** Where the program waits for its call. Limits are watched from the call on. */
+  readonly waiting?: Waiting | undefined;
 }
 
 export interface Sandbox {

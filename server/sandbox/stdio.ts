@@ -31,7 +31,7 @@ export function stdioOf(
   { status, inputs, proxy }: Wanted,
   pipes: { readonly [name: string]: Pipe | undefined },
 ): Stdio {
-  const { stdin, stdout, stderr, progress, artifacts } = pipes;
+  const { stdin, stdout, stderr, progress, artifacts, call } = pipes;
   const fdOf = (pipe: Pipe | undefined) => pipe?.childFd ?? "ignore";
   // Node takes an array with a gap for a shorter one.
   const stdio: Stdio = Array(ENVIRONMENT_FD + 1).fill("ignore");
@@ -41,7 +41,7 @@ export function stdioOf(
   stdio[STDERR_FD] = status ? fdOf(stderr) : "ignore";
   stdio[CHANNEL_FD] = program.channel ? "pipe" : fdOf(progress);
   for (const fd of inputs?.keys() ?? []) stdio[fd] = "pipe";
-  stdio[FILES_FD] = program.files ? "pipe" : "ignore";
+  stdio[FILES_FD] = program.files ? "pipe" : fdOf(call);
   stdio[ARTIFACTS_FD] = fdOf(artifacts);
   stdio[STATUS_FD] = status ? "pipe" : "ignore";
   stdio[BEGIN_FD] = status ? "pipe" : "ignore";

@@ -41,19 +41,46 @@ export const hostileMissing: string | undefined =
 /** The name of every group of this process's members begins with this. */
 const GROUPS = `distributed-pool-${process.pid}-`;
 
-/** Processes of this machine in a group of this process's members. */
+/** Processes of this machine in a group of this process's members, without waiting sandboxes. */
 export function survivors(prefix = GROUPS): string[] {
-  return readdirSync("/proc").filter((pid) => {
+  const pids = readdirSync("/proc").filter((pid) => {
     try {
       return (
         /^\d+$/.test(pid) &&
-        readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(prefix) &&
+        groupOf(pid).includes(prefix) &&
         !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
       );
     } catch {
       return false;
     }
   });
+  const waiting = new Set(pids.filter(isWaiting).map(groupOf));
+  return pids.filter((pid) => !waiting.has(groupOf(pid)));
+}
+
+/** The groups of a process; empty for one that has ended. */
+function groupOf(pid: string): string {
+  return attempt(() => readFileSync(`/proc/${pid}/cgroup`, "utf8")) ?? "";
+}
+
+/** Whether a process is the shell of a sandbox that was made beforehand and waits for its call. */
+function isWaiting(pid: string): boolean {
+  const line = attempt(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+  return line?.startsWith("/bin/sh\0-c\0. /proc/self/fd/") ?? false;
+}
+
+/** The processes of a group; empty for one that has been removed in this moment. */
+function processesOf(group: string): string[] {
+  const text = attempt(() => readFileSync(`${group}/cgroup.procs`, "utf8")) ?? "";
+  return text.split("\n").filter(Boolean);
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -63,9 +90,18 @@ export function groupsOf(prefix: string): string[] {
   return find(["-name", `${prefix}*`, "-type", "d", "-o", "-path", `*/${prefix}*/*`, "-type", "d"]);
 }
 
-/** Groups of children of this process's members. */
+/** Groups of children of this process's members, without those of waiting sandboxes. */
 export function groupsLeft(prefix = GROUPS): string[] {
-  return find(["-path", `*/${prefix}*/*`, "-type", "d"]);
+  return find(["-path", `*/${prefix}*/*`, "-type", "d"]).filter(
+    (group) => !processesOf(group).some(isWaiting),
+  );
+}
+
+/** The names of this process's groups in which a sandbox waits. */
+function waitingGroups(): Set<string> {
+  const groups = find(["-path", `*/${GROUPS}*/*`, "-type", "d"]);
+  const waiting = groups.filter((group) => processesOf(group).some(isWaiting));
+  return new Set(waiting.map((group) => group.slice(group.indexOf(GROUPS))));
 }
 
 function find(which: readonly string[]): string[] {
@@ -74,12 +110,24 @@ function find(which: readonly string[]): string[] {
   return found.stdout.split("\n").filter(Boolean);
 }
 
+/**
+ * Pools for attacks on both ways of starting: in `pipeline` each command starts in a sandbox of its
+ * own, and in `prepared` in one that was made beforehand.
+ */
+export const BOTH_WAYS = {
+  pipeline: { maxChildren: 3, warm: { command: 0 } },
+  prepared: { maxChildren: 3, warm: { command: 1 } },
+  sibling: { maxChildren: 1, warm: { command: 0 } },
+};
+
 export interface Attacked {
   readonly member: RunningMember;
   /** Makes an attack through `/call` and answers its events, the terminal one last. */
   attack(spec: ChildSpecInput): Promise<NumberedEvent[]>;
   /** The same for a shell script. */
   script(text: string, spec?: Partial<ChildSpecInput>): Promise<NumberedEvent[]>;
+  /** The same attack in both pools of {@link BOTH_WAYS}, one after the other. */
+  inBoth(spec: ChildSpecInput): Promise<NumberedEvent[][]>;
   /**
    * Checks what must hold after an attack. `attack` calls it; other kinds of attack call it
    * themselves.
@@ -134,11 +182,11 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
   };
   /** The sibling was the first child of its sandbox. */
   const siblingGroups = () =>
-    groupsLeft().filter((group) => /\/\d+$/.test(group) && hasProcesses(group));
+    groupsLeft().filter((group) => /\/\d+$/.test(group) && processesOf(group).length > 0);
   await within("the sibling's first number", beat());
-  const attack = async (spec: ChildSpecInput) => {
+  const attack = async (spec: ChildSpecInput, pool = "pipeline") => {
     const response = await post(member.url, "/call", {
-      pool: "pipeline",
+      pool,
       deadlineMs: ATTACK_MS * 0.8,
       ...spec,
     });
@@ -153,25 +201,28 @@ export async function startAttacked(options: Options = {}): Promise<Attacked> {
     await contained();
     return events;
   };
+  const inBoth = async (spec: ChildSpecInput) => {
+    const events = await attack(spec);
+    await eventually("a sandbox that waits", () => expect(waitingGroups().size).toBe(1), IDLE_MS);
+    const [group = ""] = waitingGroups();
+    const others = await attack(spec, "prepared");
+    // The attack took it: its group has ended with the attack.
+    expect(find(["-path", `*/${group}`])).toEqual([]);
+    return [events, others];
+  };
   return {
     member,
-    attack,
+    attack: (spec) => attack(spec),
+    inBoth,
     contained,
     script: (text, spec = {}) => attack({ command: ["sh", "-c", text], ...spec }),
   };
 }
 
-function hasProcesses(group: string): boolean {
-  try {
-    return readFileSync(`${group}/cgroup.procs`, "utf8") !== "";
-  } catch {
-    // The process has ended in this moment.
-    return false;
-  }
-}
-
 function poolIdle({ url }: RunningMember): Promise<void> {
-  const check = async () =>
-    expect((await getJson<Count>(`${url}/children/count`)).pools.pipeline?.active).toBe(0);
+  const check = async () => {
+    const { pipeline, prepared } = (await getJson<Count>(`${url}/children/count`)).pools;
+    expect([pipeline?.active, prepared?.active ?? 0]).toEqual([0, 0]);
+  };
   return eventually("the pool to be idle", check, IDLE_MS);
 }

@@ -9,6 +9,7 @@ import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
 import { Cgroups } from "../../server/sandbox/cgroup.ts";
 import type { Confinement } from "../../server/sandbox/confinement.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
+import { preparedCall, prepareSandbox } from "../../server/sandbox/prepared.ts";
 import type { Sandbox } from "../../server/sandbox/sandbox.ts";
 
 function strongest(): SandboxLevel {
@@ -35,6 +36,21 @@ export const SANDBOX_OPTION =
 /** A pool's confinement with these options. */
 export function confinement(options: Partial<PoolOptions> = {}): Confinement {
   return confinementOf(PoolOptionsSchema.parse({ maxChildren: 5, ...options }));
+}
+
+/** The ways of starting a command. */
+export const WAYS = ["in a new sandbox", "in one made beforehand"] as const;
+
+/** A sandbox that starts each program that can in a sandbox made beforehand, by {@link WAYS}. */
+export function starting<S extends Sandbox>(way: (typeof WAYS)[number], sandbox: S): S {
+  if (way === "in a new sandbox") return sandbox;
+  const launch = sandbox.launch.bind(sandbox);
+  sandbox.launch = async (program, confinement) => {
+    const pool = { sandbox, confinement };
+    const call = program.waits ? undefined : preparedCall(program, confinement, pool);
+    return call ? (await prepareSandbox(pool)).run(call) : launch(program, confinement);
+  };
+  return sandbox;
 }
 
 /** Closes a sandbox with the test. */

@@ -2,7 +2,7 @@
  * Attacks on the processors. The tests measure only processor time, from the child's own result.
  */
 import { describe, expect, test } from "vitest";
-import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf } from "../helpers/member.ts";
 
 const usedUp = {
@@ -42,6 +42,13 @@ describe.skipIf(hostileMissing)(
       // Without the limit it would be about the number of processors. The kernel may lend one
       // share.
       expect((usage?.cpuMs ?? Number.NaN) / (usage?.wallMs ?? 0)).toBeLessThan(0.4);
+    });
+
+    test("processor time has its limit also in a sandbox made beforehand", async () => {
+      const { inBoth } = await startAttacked({ pools: BOTH_WAYS });
+      const spec = { command: ["sh", "-c", `trap '' XCPU; ${BUSY}`], limits: { cpuMs: 300 } };
+      for (const events of await inBoth(spec))
+        expect(lastOf(events, "failed").problem).toMatchObject(usedUp);
     });
 
     test("an endless loop ends at its deadline, as a function too", async () => {

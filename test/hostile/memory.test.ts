@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
-import { groupsLeft, hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, groupsLeft, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, post, problemOf, streamOf, textOf, within } from "../helpers/member.ts";
 
 const MIB = 1024 * 1024;
@@ -96,13 +96,14 @@ describe.skipIf(hostileMissing)(
     });
 
     test("the whole child ends when the kernel kills one process of it", async () => {
-      const { script } = await startAttacked();
+      const pool = { ...BOTH_WAYS.prepared, limits };
+      const { inBoth } = await startAttacked({ pools: { ...BOTH_WAYS, prepared: pool } });
       const hog = `perl -e '$held .= "x" x 1048576 while 1'`;
-      const events = await script(
-        `trap '' TERM; setsid sleep 60 & ${hog}; echo hog ended; ${hog}; while :; do sleep 1; done`,
-        { limits },
-      );
-      expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
+      const script =
+        `trap '' TERM; setsid sleep 60 & ${hog}; echo hog ended; ${hog}; ` +
+        "while :; do sleep 1; done";
+      for (const events of await inBoth({ command: ["sh", "-c", script], limits }))
+        expect(lastOf(events, "failed").problem).toMatchObject(outOfMemory());
     });
 
     test("a child that ends by itself afterwards is reported the same", async () => {

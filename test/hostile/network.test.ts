@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { callEvents, lastOf, startOne, textOf, within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 
@@ -99,7 +99,7 @@ async function services(memberUrl: string) {
 
 describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, () => {
   test("no service of the machine, of its neighbours or of the cloud answers", async () => {
-    const { member, attack } = await startAttacked();
+    const { member, attack, inBoth } = await startAttacked({ pools: BOTH_WAYS });
     const { visitors, ...addresses } = await services(member.url);
     const elsewhere = [
       "tcp 169.254.169.254 80",
@@ -111,15 +111,12 @@ describe.skipIf(missing)(`network${missing ? ` (skipped: ${missing})` : ""}`, ()
       "vsock 2 1024",
     ];
     const all = [...Object.values(addresses), ...elsewhere];
-    const found = lines(textOf(await attack({ command: ["perl", "-e", CONNECT, ...all] })));
-    expect(found).toEqual(
-      Object.fromEntries(
-        all.map((address) => [
-          address,
-          address.startsWith("vsock") ? "no socket" : "no connection",
-        ]),
-      ),
-    );
+    const outcomes = all.map((address) => [
+      address,
+      address.startsWith("vsock") ? "no socket" : "no connection",
+    ]);
+    for (const events of await inBoth({ command: ["perl", "-e", CONNECT, ...all] }))
+      expect(lines(textOf(events))).toEqual(Object.fromEntries(outcomes));
     expect(visitors()).toEqual({ consul: 0, docker: 0, abstract: 0 });
     const source = `async (url) => {
       const tried = {};
@@ -140,8 +137,9 @@ require("node:dns/promises").lookup("example.com"),
   });
 
   test("no socket leads out of the child's own network", async () => {
-    const { attack } = await startAttacked();
-    expect(textOf(await attack({ command: ["perl", "-e", OPEN] }))).toBe("tried\n");
+    const { inBoth } = await startAttacked({ pools: BOTH_WAYS });
+    for (const events of await inBoth({ command: ["perl", "-e", OPEN] }))
+      expect(textOf(events)).toBe("tried\n");
   });
 
   test("a child has its own loopback and abstract sockets, and can add no route", async () => {

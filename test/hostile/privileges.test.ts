@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { ABSENT, type Numbers, REFUSED } from "../../server/sandbox/seccomp.ts";
 import { attemptScript, each, outcomesOf } from "../helpers/attempts.ts";
-import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { callEvents, lastOf, post, startOne, streamOf, textOf, within } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 
@@ -44,17 +44,14 @@ const UNPRIVILEGED: Readonly<
 
 describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`, () => {
   test("each call of the filter's lists is refused also in a member's child", async () => {
-    const { attack } = await startAttacked();
+    const { attack, inBoth } = await startAttacked({ pools: BOTH_WAYS });
     const listed = Object.entries<Numbers>({ ...REFUSED, ...ABSENT }).filter(
       ([, numbers]) => numbers[column] !== null,
     );
     const calls = listed.map(([name, numbers]) => `${name}:${numbers[column]},-1,-1,-1,-1,-1`);
     const expected = listed.map(([name]) => `${name} ${name in ABSENT ? ENOSYS : EPERM}`);
-    expect(
-      textOf(await attack({ command: ["perl", "-e", CALLS, ...calls] }))
-        .trim()
-        .split("\n"),
-    ).toEqual(expected);
+    for (const events of await inBoth({ command: ["perl", "-e", CALLS, ...calls] }))
+      expect(textOf(events).trim().split("\n")).toEqual(expected);
     // Without the filter, the calls would have had an effect.
     const telling = ["unshare", "keyctl", "ptrace"].map(
       (name) => `${name}:${REFUSED[name]?.[column]},0,-3,0`,
@@ -95,26 +92,23 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
   );
 
   test("calls that need rights fail", async () => {
-    const { attack } = await startAttacked();
+    const { inBoth } = await startAttacked({ pools: BOTH_WAYS });
     const calls = Object.entries(UNPRIVILEGED).map(
       ([name, [x64, arm64, ...args]]) =>
         `${name}:${[column === 0 ? x64 : arm64, ...args].join(",")}`,
     );
     // An argument cannot contain a NUL: the priority is one byte, which the string's end completes.
     const given = calls.map((call) => call.replaceAll("\0", ""));
-    const found = textOf(await attack({ command: ["perl", "-e", CALLS, ...given] }));
-    const errnos = Object.fromEntries(
-      found
-        .trim()
-        .split("\n")
-        .map((line) => line.split(" ") as [string, string]),
-    );
-    expect(Object.keys(errnos)).toEqual(Object.keys(UNPRIVILEGED));
-    expect(Object.entries(errnos).filter(([, errno]) => errno === "0")).toEqual([]);
+    for (const events of await inBoth({ command: ["perl", "-e", CALLS, ...given] })) {
+      const lines = textOf(events).trim().split("\n");
+      const errnos = Object.fromEntries(lines.map((line) => line.split(" ") as [string, string]));
+      expect(Object.keys(errnos)).toEqual(Object.keys(UNPRIVILEGED));
+      expect(Object.entries(errnos).filter(([, errno]) => errno === "0")).toEqual([]);
+    }
   });
 
   test("programs that give rights fail", async () => {
-    const { script } = await startAttacked();
+    const { script, inBoth } = await startAttacked({ pools: BOTH_WAYS });
     const setuid = execFileSync(
       "find",
       ["/usr/bin", "/usr/sbin", "/usr/lib", "-xdev", "-perm", "/6000", "-type", "f"],
@@ -184,7 +178,8 @@ describe.skipIf(missing)(`privileges${missing ? ` (skipped: ${missing})` : ""}`,
       "a trace of the kernel":
         "ls /sys/kernel/debug || ls /sys/kernel/tracing || strace -f true || perf stat true",
     };
-    expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
+    for (const events of await inBoth({ command: ["sh", "-c", attemptScript(attempts)] }))
+      expect(outcomesOf(events)).toEqual(each(attempts, "refused"));
   });
 
   test("a child's setuid program runs as the child, and its folders have no devices", async () => {

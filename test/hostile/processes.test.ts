@@ -1,6 +1,6 @@
 /** Attacks by processes and threads that multiply. */
 import { describe, expect, test } from "vitest";
-import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { lastOf, textOf } from "../helpers/member.ts";
 
 const limits = { processes: 64 };
@@ -10,12 +10,12 @@ describe.skipIf(hostileMissing)(
   () => {
     // The shell starts one process before the bomb: after it, the shell would get none either.
     test("a fork bomb stays within its number of processes and ends with its shell", async () => {
-      const { script } = await startAttacked();
-      const events = await script("bomb() { bomb | bomb & }; bomb & echo over; exec sleep 1", {
-        limits,
-      });
-      expect(lastOf(events, "result").exitCode).toBe(0);
-      expect(textOf(events)).toBe("over\n");
+      const { inBoth } = await startAttacked({ pools: BOTH_WAYS });
+      const script = "bomb() { bomb | bomb & }; bomb & echo over; exec sleep 1";
+      for (const events of await inBoth({ command: ["sh", "-c", script], limits })) {
+        expect(lastOf(events, "result").exitCode).toBe(0);
+        expect(textOf(events)).toBe("over\n");
+      }
     });
 
     test("a fork bomb whose parent exits is over at once", async () => {

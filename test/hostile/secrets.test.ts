@@ -19,7 +19,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { attemptScript, each, outcomesOf } from "../helpers/attempts.ts";
-import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
+import { BOTH_WAYS, hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { callEvents, idle, lastOf, post, streamOf, textOf, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
 
@@ -60,7 +60,8 @@ describe.skipIf(hostileMissing)(
       onTestFinished(() => {
         delete process.env.SECRET_FOR_TEST;
       });
-      const { member, script } = await startAttacked({ pools: { pipeline: 3, sibling: 2 } });
+      const pools = { ...BOTH_WAYS, sibling: { ...BOTH_WAYS.sibling, maxChildren: 2 } };
+      const { member, inBoth } = await startAttacked({ pools });
       const sibling = streamOf(
         await post(member.url, "/call", {
           pool: "sibling",
@@ -82,17 +83,19 @@ describe.skipIf(hostileMissing)(
       expect(seen).toContain(ofVariable);
 
       const own = secret("own");
-      const output = textOf(await script(READ_PROC, { env: { OWN: own } }));
-      expect(output).toContain(own);
-      for (const text of [ofServer, ofArgument, ofVariable, "SECRET_FOR_TEST", "OF_VARIABLE", ROOT])
-        expect(output).not.toContain(text);
+      const secrets = [ofServer, ofArgument, ofVariable, "SECRET_FOR_TEST", "OF_VARIABLE", ROOT];
+      for (const events of await inBoth({ command: ["sh", "-c", READ_PROC], env: { OWN: own } })) {
+        const output = textOf(events);
+        expect(output).toContain(own);
+        for (const text of secrets) expect(output).not.toContain(text);
+      }
       await sibling.return();
     });
 
     test("no file of the host but its programs can be read, by any detour", async () => {
       const text = secret("file");
       const [file, closed] = [hostFile(text), hostFile(text, 0o600)];
-      const { script } = await startAttacked();
+      const { script, inBoth } = await startAttacked({ pools: BOTH_WAYS });
       const attempts = {
         "a file in /tmp": `cat '${file}'`,
         "a closed file in /tmp": `cat '${closed}'`,
@@ -123,7 +126,8 @@ describe.skipIf(hostileMissing)(
         "the machine's disks":
           "ls /dev/vda || ls /dev/sda || ls /dev/nvme* || ls /dev/disk || ls /dev/mapper",
       };
-      expect(outcomesOf(await script(attemptScript(attempts)))).toEqual(each(attempts, "refused"));
+      for (const events of await inBoth({ command: ["sh", "-c", attemptScript(attempts)] }))
+        expect(outcomesOf(events)).toEqual(each(attempts, "refused"));
       const all = textOf(
         await script(
           `grep -rs ${text} /tmp /work /dev/shm /etc /run; find / -xdev -name ` +

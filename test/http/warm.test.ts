@@ -171,7 +171,10 @@ describe("processes that wait", () => {
 
   test("end with the member, reused ones too, with or without calls", async (context) => {
     context.skip(hostileMissing !== undefined, hostileMissing);
-    const { member, valueFrom } = await start({ warm: 3, reuse: true }, { drainMs: 0 });
+    const { member, valueFrom } = await start(
+      { warm: { node: 3, command: 0 }, reuse: true },
+      { drainMs: 0 },
+    );
     await until("three to wait", () => survivors().length >= 9);
     await valueFrom(MARK);
     const endless = {

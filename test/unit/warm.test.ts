@@ -123,6 +123,22 @@ test("after a process that worked, the pause begins at its shortest again", asyn
   expect(warm.idle).toBe(1);
 });
 
+test("processes that have waited too long are replaced, without a pause", async () => {
+  const { warm, started, troubles } = opened({ delayMs: 1_000 });
+  await settle(999);
+  expect(started.length).toBe(0);
+  await settle(1);
+  expect(warm.idle).toBe(2);
+  warm.giveUp(1);
+  expect(warm.idle).toBe(2);
+  await settle(1);
+  warm.giveUp(1);
+  expect(warm.idle).toBe(0);
+  expect(started[0]?.process.kill).toHaveBeenCalledOnce();
+  await settle();
+  expect([warm.idle, started.length, troubles]).toEqual([2, 4, []]);
+});
+
 test("no process is started while memory is short", async () => {
   let memory = false;
   const { warm, started } = opened({ hasMemory: () => memory });

@@ -189,7 +189,8 @@ export interface PoolOptions {
   readonly root?: string | undefined;
   /**
    * Processes that start beforehand and wait for one call each: a number for `node`, or
-   * numbers by runtime, such as `{node: 2, python: 1}`.
+   * numbers by runtime, such as `{node: 2, python: 1}`; and by `command` sandboxes for
+   * commands, 2 by default.
    */
   readonly warm?: number | Readonly<Record<string, number>> | undefined;
   /**

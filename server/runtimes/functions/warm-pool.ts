@@ -16,6 +16,8 @@ export interface WarmPoolOptions<P extends Startable> {
   /** Starts a process. Resolves when it waits for its job. */
   readonly start: () => Promise<P>;
   readonly startQueue: StartQueue;
+  /** Milliseconds before the first start. Default: 0. */
+  readonly delayMs?: number;
   /** Whether the machine has memory for another process. Default: {@link hasSpareMemory}. */
   readonly hasMemory?: () => boolean;
   /** Called when a process does not start, or ends soon; not again until a process works. */
@@ -45,7 +47,8 @@ export function hasSpareMemory(
 
 export class WarmPool<P extends Startable> {
   readonly #options: WarmPoolOptions<P>;
-  readonly #idle = new Set<P>();
+  /** The processes that wait, with the times at which they began to. */
+  readonly #idle = new Map<P, number>();
   #closed = false;
   #filling: Promise<void> | undefined;
   #pauseMs = 0;
@@ -53,7 +56,8 @@ export class WarmPool<P extends Startable> {
 
   constructor(options: WarmPoolOptions<P>) {
     this.#options = options;
-    this.#fill();
+    if (options.delayMs) setTimeout(() => this.#fill(), options.delayMs).unref();
+    else this.#fill();
   }
 
   /** The number of processes that wait now. */
@@ -63,7 +67,7 @@ export class WarmPool<P extends Startable> {
 
   /** A waiting process, which the pool gives to nobody else; undefined for none. */
   take(): P | undefined {
-    const [worker] = this.#idle;
+    const [worker] = this.#idle.keys();
     if (worker === undefined) return undefined;
     this.#idle.delete(worker);
     this.#pauseMs = 0;
@@ -71,11 +75,21 @@ export class WarmPool<P extends Startable> {
     return worker;
   }
 
+  /** Kills the processes that have waited for longer, and replaces them. */
+  giveUp(maxAgeMs: number): void {
+    for (const [worker, since] of this.#idle) {
+      if (performance.now() - since < maxAgeMs) continue;
+      this.#idle.delete(worker);
+      worker.process.kill();
+      void worker.process.exited.then(() => this.#fill());
+    }
+  }
+
   /** Kills the waiting processes and starts no more. Resolves when they have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#endPause();
-    const idle = [...this.#idle];
+    const idle = [...this.#idle.keys()];
     this.#idle.clear();
     for (const { process } of idle) process.kill();
     await Promise.all([this.#filling, ...idle.map(({ process }) => process.exited)]);
@@ -114,7 +128,7 @@ export class WarmPool<P extends Startable> {
 
   #add(worker: P): void {
     const since = performance.now();
-    this.#idle.add(worker);
+    this.#idle.set(worker, since);
     void worker.process.exited.then(() => {
       if (!this.#idle.delete(worker)) return;
       if (performance.now() - since < STABLE_MS) this.#failed("it ended while it waited");

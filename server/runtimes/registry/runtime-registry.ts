@@ -9,7 +9,7 @@ import type { Confinement } from "../../sandbox/confinement.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { inTerminal } from "../../sandbox/terminal.ts";
 import { bun } from "../bun.ts";
-import { commandRuntime } from "../command.ts";
+import { CommandRuntime } from "../command.ts";
 import type { ConfiguredRuntimes } from "../configured.ts";
 import type { Definition } from "../definition.ts";
 import { configuredRuntime } from "../functions/configured-runtime.ts";
@@ -17,12 +17,16 @@ import { FunctionRuntime } from "../functions/function-runtime.ts";
 import { type ReuseOptions, ReusePool } from "../functions/reuse.ts";
 import type { StartQueue } from "../functions/start-queue.ts";
 import { node } from "../node.ts";
+import { PreparedSandboxes } from "../prepared-sandboxes.ts";
 import { python } from "../python.ts";
 import type { FunctionCall, Runtime } from "../runtime.ts";
 import { Tasks } from "../tasks.ts";
 import { works } from "./probe-program.ts";
 
 const DEFINITIONS: Readonly<Record<string, Definition>> = { node, python, bun };
+
+/** The key of `warm` for commands. */
+const COMMAND = "command";
 
 const PROBE = { rows: 1, columns: 1 };
 
@@ -34,7 +38,7 @@ export interface RuntimeRegistryOptions {
   readonly configured: ConfiguredRuntimes;
   /** The tasks, whose folder children see. Default: none. */
   readonly tasks?: Tasks;
-  /** The number of processes that wait for a call, by runtime. Default: none. */
+  /** The numbers of processes that wait for a call, by runtime or `command`. Default: none. */
   readonly warm?: Readonly<Record<string, number>>;
   /** The processes that wait for further calls of their caller. Default: none. */
   readonly reuse?: ReuseOptions | undefined;
@@ -49,21 +53,21 @@ export class RuntimeRegistry {
   readonly #builtIn = new Map<string, FunctionRuntime>();
   readonly #configured = new Map<string, Runtime>();
   readonly #reuse: ReusePool | undefined;
+  readonly #prepared: PreparedSandboxes;
   readonly #tasks: Tasks;
   readonly #level: SandboxLevel;
 
   /** Whether commands can have terminals. */
   readonly hasTerminals: boolean;
 
-  private constructor(
-    { sandbox, startQueue, tasks, reuse }: RuntimeRegistryOptions,
-    hasTerminals: boolean,
-  ) {
+  private constructor(options: RuntimeRegistryOptions, hasTerminals: boolean) {
+    const { sandbox, startQueue, tasks, reuse, warm, log = () => {} } = options;
     this.hasTerminals = hasTerminals;
     this.#tasks = tasks ?? new Tasks(undefined);
     this.#level = sandbox.level;
     this.#reuse = reuse === undefined ? undefined : new ReusePool(reuse);
-    this.command = urgent(commandRuntime, startQueue);
+    this.#prepared = new PreparedSandboxes({ ...options, size: warm?.[COMMAND] ?? 0, log });
+    this.command = new CommandRuntime(this.#prepared, startQueue);
   }
 
   /** Finds the pool's runtimes, and begins to start the processes that wait. */
@@ -102,7 +106,7 @@ export class RuntimeRegistry {
     for (const [name, command] of commands)
       this.#configured.set(name, urgent(configuredRuntime(command), startQueue));
     for (const name of Object.keys(warm))
-      if (!this.#builtIn.has(name))
+      if (!this.#builtIn.has(name) && name !== COMMAND)
         log(
           `expected processes of runtime ${name} to wait; ` +
             "there is no such runtime here, or it is a configured one",
@@ -127,12 +131,12 @@ export class RuntimeRegistry {
   /** The numbers of waiting processes: by runtime for any caller, and for the same caller. */
   get idle(): { readonly warm: Readonly<Record<string, number>>; readonly reusable: number } {
     const warm = Object.fromEntries([...this.#builtIn].map(([name, { idle }]) => [name, idle]));
-    return { warm, reusable: this.#reuse?.idle ?? 0 };
+    return { warm: { ...warm, [COMMAND]: this.#prepared.idle }, reusable: this.#reuse?.idle ?? 0 };
   }
 
   /** Kills the waiting processes, and starts no more of them. Calls run on. Idempotent. */
   async close(): Promise<void> {
-    const pools = [...this.#builtIn.values(), this.#reuse];
+    const pools = [...this.#builtIn.values(), this.#reuse, this.#prepared];
     await Promise.all(pools.map((pool) => pool?.close()));
   }
 

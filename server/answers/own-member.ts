@@ -26,6 +26,7 @@ export function ownMember(
   return {
     name: member.name,
     load: async (pool) => supervisorOf(member, pool).count(),
+    loadNow: (pool) => member.supervisors.get(pool)?.count(),
     tasks: async (pool) => tasksOf(member, [pool]),
     children: async (pool, filter) => {
       supervisorOf(member, pool);

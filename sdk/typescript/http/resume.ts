@@ -76,7 +76,7 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
         if (stream.advance(piece)) tries = 0;
         yield piece;
       }
-      if (stream.isComplete?.(answer) ?? true) return;
+      if (stream.isComplete?.(answer) ?? true) return first.onEnd?.();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       cut = error;

@@ -1,4 +1,4 @@
-/** What a client believes of one member's load. */
+/** The belief of one client about the load of one member. */
 import type { Load } from "../../../../openapi/errors.ts";
 
 /** 2 seconds: an older load is not believed. */

@@ -9,6 +9,7 @@
 import type { Load } from "../../../../openapi/errors.ts";
 import { type Answered, Belief, expectedRatio, ratioOf } from "./belief.ts";
 import { DrawList } from "./draw-list.ts";
+import { perPool } from "./per-pool.ts";
 
 /** 5 random members are compared. */
 const CHOICES = 5;
@@ -33,7 +34,7 @@ export interface ChoiceOptions<M> {
   /** Whether the member comes before the sick ones. Default: every member. */
   readonly mayTry?: (member: M) => boolean;
   /** The member of this very process, with its load of now. It is chosen among equals. */
-  readonly own?: { readonly member: M; readonly load: Load } | undefined;
+  readonly own?: { readonly member: M; readonly load: Load | undefined } | undefined;
 }
 
 /**
@@ -119,7 +120,7 @@ export class KnownLoads {
     const candidates = drawn.map(({ name, load, at }) =>
       candidate(byName.get(name) as M, load as Load, { ageMs: now - at, usual }),
     );
-    if (own && own.load.active < own.load.max)
+    if (own?.load && own.load.active < own.load.max)
       candidates.unshift(candidate(own.member, own.load, { ageMs: 0, usual }));
     const { member, load } =
       candidates.sort((a, b) => a.ratio - b.ratio).find((each) => mayTry(each.member)) ?? {};
@@ -169,6 +170,9 @@ export class KnownLoads {
   }
 }
 
+/** The known loads of the members of one pool. */
+export const knownIn = perPool(() => new KnownLoads());
+
 interface Age {
   readonly ageMs: number;
   /** The mean of active/max in the pool. */
@@ -182,11 +186,11 @@ const candidate = <M>(member: M, load: Load, { ageMs, usual }: Age) => ({
 });
 
 type Named = { readonly name: string };
-const known = new WeakMap<readonly Named[], ReadonlyMap<string, Named>>();
+const indices = new WeakMap<readonly Named[], ReadonlyMap<string, Named>>();
 
 /** The members by name. A registry gives the same list until it changes. */
 function byNameOf<M extends Named>(members: readonly M[]): ReadonlyMap<string, M> {
-  const byName = known.get(members) ?? new Map(members.map((each) => [each.name, each]));
-  known.set(members, byName);
+  const byName = indices.get(members) ?? new Map(members.map((each) => [each.name, each]));
+  indices.set(members, byName);
   return byName as ReadonlyMap<string, M>;
 }

@@ -69,10 +69,6 @@ export async function placeDirectly<Admitted>(
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
   const startedAt = performance.now();
-  const remainder = () => {
-    if (deadline.hasPassed) throw passedOf(deadlineMs);
-    return deadline.forSpec;
-  };
   const unfit = new Unfit();
   const candidates = async () => unfit.othersOf(fitting(pool, spec, await members.in(pool)));
   const { mayTry, noted } = healthIn(members, pool);
@@ -85,7 +81,8 @@ export async function placeDirectly<Admitted>(
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
     if (unfit.has(member.name)) return { unreachable: unfit.get(member.name) };
-    const remaining = { ...spec, ...remainder(), waitMs: 0 };
+    if (deadline.hasPassed) throw passedOf(deadlineMs);
+    const remaining = { ...spec, ...deadline.forSpec, waitMs: 0 };
     const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
     const onEnd = () => known.ended(member.name, performance.now());
     const asked = { ...request, spec: remaining, slot, waitedMs, onEnd };

@@ -33,13 +33,19 @@ function open(count = 3) {
       now += ms;
     },
     note: (name: string, told: Load) => known.note(name, told, now),
-    sample: (...loads: Load[]) => known.noteSample(loads, now),
+    sample: (...loads: Load[]) =>
+      known.noteSample(
+        loads.map((told) => ({ load: told })),
+        now,
+      ),
     sent: (name: string) => known.sent(name, now),
     admitted: (name: string, told?: Load) => known.answered(name, { isAdmitted: true, told }, now),
     refused: (name: string, told?: Load) => known.answered(name, { isAdmitted: false, told }, now),
     ended: (name: string) => known.ended(name, now),
     choose: (options: Partial<Parameters<typeof known.choose<Named>>[1]> = {}) =>
       known.choose(members, { now, random, ...options }),
+    older: (options: Partial<Parameters<typeof known.older<Named>>[1]> = {}) =>
+      known.older(members, { now, random, ...options }),
   };
 }
 
@@ -96,29 +102,39 @@ test("the member whose child ended last is compared, however many others are kno
   for (let index = 0; index < 20; index++) expect(nameOf(choose())).toBe("m321");
 });
 
-test("a load is believed for 2 seconds, and the end of a child renews it", () => {
-  const { note, ended, choose, pass, known } = open();
+test("a load is believed for 100 ms, and the end of a child renews it", () => {
+  const { note, ended, choose, pass } = open();
   note("m0", load(1));
   note("m1", load(1));
-  pass(1_500);
+  pass(80);
   ended("m1");
-  pass(500);
-  expect(choose()).toBeDefined();
+  pass(20);
+  expect(nameOf(choose())).toBe("m1");
+  note("m1", load(2));
+  expect(nameOf(choose())).toBe("m0");
   pass(1);
   expect(nameOf(choose())).toBe("m1");
-  expect(known.size).toBe(1);
-  pass(1_500);
+  pass(100);
   expect(choose()).toBeUndefined();
-  expect(known.size).toBe(0);
 });
 
-test("a low load that is old counts for less than a usual one that is new", () => {
-  const { note, sample, choose, pass } = open();
-  note("m0", load(0));
-  sample(load(4), load(4), load(4));
-  pass(500);
+test("a member whose load is old is worth a question, for 5 seconds", () => {
+  const { note, ended, older, pass, known } = open();
+  note("m0", load(3));
   note("m1", load(2));
-  expect(nameOf(choose())).toBe("m1");
+  note("m2", load(5));
+  expect(older()).toBeUndefined();
+  pass(101);
+  expect(older()?.name).toBe("m1");
+  expect(older({ mayTry: ({ name }) => name !== "m1" })?.name).toBe("m0");
+  ended("m1");
+  expect(older()?.name).toBe("m0");
+  pass(4_900);
+  expect(older()?.name).toBe("m1");
+  expect(known.size).toBe(1);
+  pass(101);
+  expect(older()).toBeUndefined();
+  expect(known.size).toBe(0);
 });
 
 test("a refusal tells the load, and a failure makes the member unknown", () => {
@@ -134,19 +150,21 @@ test("a refusal tells the load, and a failure makes the member unknown", () => {
 });
 
 test("a member that owes an answer for 100 ms is not chosen until it says something", () => {
-  const { note, sent, admitted, choose, pass } = open();
+  const { note, sent, admitted, choose, older, pass, ended } = open();
   note("m0", load(0));
   note("m1", load(4));
   sent("m0");
   sent("m0");
-  pass(100);
+  pass(60);
+  note("m1", load(4));
   expect(nameOf(choose())).toBe("m0");
-  pass(1);
+  pass(41);
+  ended("m0");
   expect(nameOf(choose())).toBe("m1");
   admitted("m0", load(1));
   expect(nameOf(choose())).toBe("m0");
   pass(101);
-  expect(nameOf(choose())).toBe("m1");
+  expect(older()?.name).toBe("m1");
 });
 
 test("a sick member is passed over, and one that has left is not chosen", () => {

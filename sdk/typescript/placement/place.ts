@@ -47,7 +47,7 @@ export async function place<T>(
   if (length === 0) throw PoolError.of("no_members_available", `pool ${pool} has no members`);
   const { random, mayTry = () => true, effort = "thorough" } = ports;
   const search = new Search(members, ports);
-  const known = await search.tryKnown();
+  const known = await search.tryKnown(PROBE_TIMEOUT_MS);
   if (known) return known.admitted;
   for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
     // The first pass leaves no member out.
@@ -56,14 +56,14 @@ export async function place<T>(
     const size = length <= ASK_ALL_UP_TO ? length : SAMPLE;
     let asked = 0;
     for (const batch of batches(shuffled(members, random), size, mayTry)) {
-      const admission = await search.tryEach(batch, PROBE_TIMEOUT_MS);
+      const admission = await search.tryEach(batch, PROBE_TIMEOUT_MS, true);
       if (admission) return admission.admitted;
       asked += batch.length;
       if (asked >= enough) break;
     }
     // A slow member is not lost. When no other one admits, it gets a longer wait, once.
-    if (pass === 0 && search.slow.length > 0) {
-      const admission = await search.tryEach(search.slow.splice(0), PATIENT_PROBE_TIMEOUT_MS);
+    if (pass === 0 && search.slow.size > 0) {
+      const admission = await search.tryEach([...search.slow], PATIENT_PROBE_TIMEOUT_MS);
       if (admission) return admission.admitted;
     }
     if (search.full === 0) throw noneAnswers(pool, length, search.lastError);

@@ -1,8 +1,9 @@
 /** One caller's tries to be admitted: at members that it knows, then at those that it asks. */
 import type { Load, PoolError } from "../../../openapi/errors.ts";
 import type { Answered } from "./choice/belief.ts";
-import { KnownLoads } from "./choice/known-loads.ts";
+import { type ChoiceOptions, KnownLoads } from "./choice/known-loads.ts";
 import { type Probe, type Probed, ProbeRound } from "./choice/probes.ts";
+import { shuffled } from "./choice/samples.ts";
 import type { Member } from "./members.ts";
 
 /** 3 members that are known at most refuse a caller, before it asks. */
@@ -66,7 +67,7 @@ export class Search<T> {
   closed: PoolError | undefined;
   lastError: unknown;
   /** The members that did not answer in time. */
-  readonly slow: Member[] = [];
+  readonly slow = new Set<Member>();
   readonly #members: readonly Member[];
   readonly #ports: PlacementPorts<T>;
   readonly #known: KnownLoads;
@@ -82,35 +83,56 @@ export class Search<T> {
     this.#now = now;
   }
 
-  /** Tries members whose load is known, without asking anybody. */
-  async tryKnown(): Promise<Admitted<T> | undefined> {
+  /** Tries members that are known. It asks none of them, or two whose loads are old. */
+  async tryKnown(timeoutMs: number): Promise<Admitted<T> | undefined> {
     const { random = Math.random, mayTry = () => true, own } = this.#ports;
     const tried = new Set<Member>();
+    const mayTryNow = (member: Member) => !tried.has(member) && mayTry(member);
+    const options = () => ({ now: this.#now(), random, mayTry: mayTryNow });
     while (tried.size < KNOWN_TRIES) {
-      const choice = this.#known.choose(this.#members, {
-        now: this.#now(),
-        random,
-        mayTry: (member) => !tried.has(member) && mayTry(member),
-        own: own && { member: own.member, load: own.load() },
-      });
-      if (choice?.isBusy) this.#busy = choice;
-      if (!choice || choice.isBusy) return undefined;
+      const ownNow = own && { member: own.member, load: own.load() };
+      const choice = this.#known.choose(this.#members, { ...options(), own: ownNow });
+      if (!choice) break;
+      if (choice.isBusy) {
+        this.#busy = choice;
+        return undefined;
+      }
       tried.add(choice.member);
       const admission = await this.#try(choice.member);
       if (admission) return admission;
     }
-    return undefined;
+    return this.#tryOlder(options(), timeoutMs);
   }
 
-  /** Asks the candidates for their load, and tries them from the least loaded on. */
+  /** Asks a member whose load is old, and a random one: one of two that hangs delays nobody. */
+  async #tryOlder(
+    options: ChoiceOptions<Member>,
+    timeoutMs: number,
+  ): Promise<Admitted<T> | undefined> {
+    const older = this.#known.older(this.#members, options);
+    if (!older) return undefined;
+    const { random, mayTry = () => true } = options;
+    for (const other of shuffled(this.#members, random))
+      if (other !== older && mayTry(other)) return this.tryEach([older, other], timeoutMs);
+    return this.tryEach([older], timeoutMs);
+  }
+
+  /**
+   * Asks the candidates for their load, and tries them from the least loaded on.
+   *
+   * @param isSample whether the candidates were drawn from all members. Default false.
+   */
   async tryEach(
     candidates: readonly Member[],
     timeoutMs: number,
+    isSample = false,
   ): Promise<Admitted<T> | undefined> {
     const round = new ProbeRound(candidates, timeoutMs, this.#ports.probe);
     for (const next of [round.early, round.late]) {
       const answered = await next();
-      this.#note(answered);
+      const now = this.#now();
+      for (const { member, load } of answered) this.#known.note(member.name, load, now);
+      if (isSample) this.#known.noteSample(answered, now);
       const free = byLoad(answered);
       this.full += answered.length - free.length;
       for (const { member } of this.#withBusy(free, candidates)) {
@@ -118,18 +140,9 @@ export class Search<T> {
         if (admission) return admission;
       }
     }
-    this.slow.push(...round.slow);
+    for (const member of round.slow) this.slow.add(member);
     this.lastError = round.lastError ?? this.lastError;
     return undefined;
-  }
-
-  #note(answered: readonly Probed[]): void {
-    const now = this.#now();
-    for (const { member, load } of answered) this.#known.note(member.name, load, now);
-    this.#known.noteSample(
-      answered.map(({ load }) => load),
-      now,
-    );
   }
 
   /** Compares the first sample with the member that was known before. */

@@ -1,13 +1,6 @@
 /** The belief of one client about the load of one member. */
 import type { Load } from "../../../../openapi/errors.ts";
 
-/** 2 seconds: an older load is not believed. */
-const FRESH_MS = 2_000;
-/** 500 ms after it was told, a load that was low says no more than the usual load of the pool. */
-const DRIFT_MS = 500;
-/** 100 ms: a member that owes an answer for longer may hang, and is not chosen. */
-const SILENT_MS = 100;
-
 /** The answer to a request for an admission, or its failure. */
 export interface Answered {
   readonly isAdmitted: boolean;
@@ -45,18 +38,9 @@ export class Belief {
     return { ...this.#told, active };
   }
 
-  /** Whether the member owes an answer. */
-  get isPending(): boolean {
-    return this.#pending > 0;
-  }
-
-  isFresh(now: number): boolean {
-    return now - this.at <= FRESH_MS;
-  }
-
-  /** Whether the member owes an answer for so long that it may hang. */
-  isSilent(now: number): boolean {
-    return this.isPending && now - this.#silentSince > SILENT_MS;
+  /** For how many milliseconds the member has owed an answer without saying anything. */
+  silentMs(now: number): number {
+    return this.#pending > 0 ? now - this.#silentSince : 0;
   }
 
   told(load: Load, now: number): void {
@@ -66,7 +50,7 @@ export class Belief {
   }
 
   sent(now: number): void {
-    if (!this.isPending) this.#silentSince = now;
+    if (this.#pending === 0) this.#silentSince = now;
     this.#pending += 1;
   }
 
@@ -82,15 +66,4 @@ export class Belief {
     this.#since -= 1;
     this.at = now;
   }
-
-  /** Believes no load any more. */
-  doubt(): void {
-    this.#told = undefined;
-  }
-}
-
-/** The expected active/max of a load of this age, in a pool whose usual one is known. */
-export function expectedRatio(load: Load, ageMs: number, usual: number): number {
-  const ratio = ratioOf(load);
-  return ratio + Math.max(0, usual - ratio) * Math.min(1, ageMs / DRIFT_MS);
 }

@@ -7,16 +7,25 @@
  * told the same loads spread over the members, because each draws others.
  */
 import type { Load } from "../../../../openapi/errors.ts";
-import { type Answered, Belief, expectedRatio, ratioOf } from "./belief.ts";
-import { DrawList } from "./draw-list.ts";
+import { type Answered, Belief, ratioOf } from "./belief.ts";
+import { BeliefSet } from "./belief-set.ts";
 import { perPool } from "./per-pool.ts";
 
+/**
+ * 100 ms: a member that said nothing for longer may hang, so it is sent no call before it has
+ * answered a question.
+ */
+const FRESH_MS = 100;
+/** 5 seconds: until then, a member that had a free slot is worth a question. */
+const KNOWN_MS = 5_000;
+/** 1,024 members of each of the two ages are known at a time, those of the latest news. */
+const MAX_KNOWN = 1_024;
 /** 5 random members are compared. */
 const CHOICES = 5;
-/** 1,024 members are known at a time, those of the latest news. */
-const MAX_KNOWN = 1_024;
-/** 5 seconds: an older sample says nothing about the members that are not known. */
-const SAMPLE_MS = 5_000;
+
+interface Named {
+  readonly name: string;
+}
 
 /** A member that is believed to have a free slot. */
 export interface Choice<M> {
@@ -46,10 +55,8 @@ export interface ChoiceOptions<M> {
  * const choice = known.choose(members, { now: performance.now(), random: Math.random });
  */
 export class KnownLoads {
-  /** In the order of the latest news. */
-  readonly #beliefs = new Map<string, Belief>();
-  /** The members that are believed to have a free slot. */
-  readonly #free = new DrawList<Belief>();
+  readonly #fresh = new BeliefSet();
+  readonly #older = new BeliefSet();
   /** The member whose child ended last. */
   #freed: Belief | undefined;
   /** The mean of active/max in the last sample. */
@@ -57,7 +64,7 @@ export class KnownLoads {
 
   /** The number of members that are known, or that owe an answer. */
   get size(): number {
-    return this.#beliefs.size;
+    return this.#fresh.size + this.#older.size;
   }
 
   /** Notes the load that a member told. */
@@ -68,31 +75,31 @@ export class KnownLoads {
   }
 
   /** Notes the loads of a random sample of the members, beside {@link note} for each of them. */
-  noteSample(loads: readonly Load[], now: number): void {
-    if (loads.length === 0) return;
-    const sum = loads.reduce((total, load) => total + ratioOf(load), 0);
-    this.#sample = { mean: sum / loads.length, at: now };
+  noteSample(sample: readonly { readonly load: Load }[], now: number): void {
+    if (sample.length === 0) return;
+    const sum = sample.reduce((total, { load }) => total + ratioOf(load), 0);
+    this.#sample = { mean: sum / sample.length, at: now };
   }
 
   /** Notes that a member was sent a request for an admission. */
   sent(name: string, now: number): void {
     const belief = this.#of(name, now);
     belief.sent(now);
-    this.#file(belief);
+    this.#setOf(belief).refile(belief);
   }
 
   /** Notes the answer to such a request, or its failure. */
   answered(name: string, answer: Answered, now: number): void {
-    const belief = this.#beliefs.get(name);
+    const belief = this.#find(name);
     if (!belief) return;
     belief.answered(answer, now);
     if (answer.told) this.#renew(belief);
-    else this.#file(belief);
+    else this.#setOf(belief).refile(belief);
   }
 
   /** Notes that a child which this client placed there has ended. */
   ended(name: string, now: number): void {
-    const belief = this.#beliefs.get(name);
+    const belief = this.#find(name);
     if (!belief?.load) return;
     belief.ended(now);
     this.#renew(belief);
@@ -100,72 +107,93 @@ export class KnownLoads {
   }
 
   /**
-   * The least loaded of a few members that are known to have a free slot. Undefined where nothing
-   * fresh is known of such a member.
+   * The least loaded of a few members that are known to have a free slot, and that spoke just now.
+   * Undefined where no such member is known.
    */
-  choose<M extends { readonly name: string }>(
+  choose<M extends Named>(
     members: readonly M[],
     { now, random, mayTry = () => true, own }: ChoiceOptions<M>,
   ): Choice<M> | undefined {
-    this.#forgetOld(now);
-    const usual = now - this.#sample.at <= SAMPLE_MS ? this.#sample.mean : 0;
+    this.#age(now);
     const byName = byNameOf(members);
     const isUsable = (belief: Belief) =>
-      belief.index >= 0 &&
       belief.name !== own?.member.name &&
       byName.has(belief.name) &&
-      !belief.isSilent(now);
-    const drawn = this.#free.draw(CHOICES, random, isUsable);
-    if (this.#freed && isUsable(this.#freed)) drawn.push(this.#freed);
-    const candidates = drawn.map(({ name, load, at }) =>
-      candidate(byName.get(name) as M, load as Load, { ageMs: now - at, usual }),
-    );
+      belief.silentMs(now) <= FRESH_MS;
+    const drawn = this.#fresh.draw(CHOICES, random, isUsable);
+    const freed = this.#freed;
+    if (freed && freed.index >= 0 && this.#fresh.get(freed.name) === freed && isUsable(freed))
+      drawn.push(freed);
+    const candidates = drawn.map(({ name, load }) => ({
+      member: byName.get(name) as M,
+      load: load as Load,
+    }));
     if (own?.load && own.load.active < own.load.max)
-      candidates.unshift(candidate(own.member, own.load, { ageMs: 0, usual }));
-    const { member, load } =
-      candidates.sort((a, b) => a.ratio - b.ratio).find((each) => mayTry(each.member)) ?? {};
-    if (!member || !load) return undefined;
-    // A sample pays where others are likely to be less loaded by more than half a slot.
-    const isUnusual = load.active > 0 && ratioOf(load) > usual + 0.5 / load.max;
-    return { member, load, isBusy: isUnusual && this.#beliefs.size < members.length };
+      candidates.unshift({ member: own.member, load: own.load });
+    candidates.sort((a, b) => ratioOf(a.load) - ratioOf(b.load));
+    const best = candidates.find(({ member }) => mayTry(member));
+    const unknown = members.length - this.#fresh.size - (own ? 1 : 0);
+    return best && { ...best, isBusy: unknown > 0 && this.#isBusy(best.load, now) };
+  }
+
+  /** The least loaded of a few members whose loads are old, which is worth a question. */
+  older<M extends Named>(
+    members: readonly M[],
+    { now, random, mayTry = () => true }: ChoiceOptions<M>,
+  ): M | undefined {
+    this.#age(now);
+    const byName = byNameOf(members);
+    const isUsable = (belief: Belief) =>
+      byName.has(belief.name) && belief.silentMs(now) <= FRESH_MS;
+    return this.#older
+      .draw(CHOICES, random, isUsable)
+      .sort((a, b) => ratioOf(a.load as Load) - ratioOf(b.load as Load))
+      .map(({ name }) => byName.get(name) as M)
+      .find(mayTry);
+  }
+
+  /** Whether other members are likely to be less loaded, by more than half a slot. */
+  #isBusy(load: Load, now: number): boolean {
+    const usual = now - this.#sample.at <= KNOWN_MS ? this.#sample.mean : 0;
+    return load.active > 0 && ratioOf(load) > usual + 0.5 / load.max;
+  }
+
+  #find(name: string): Belief | undefined {
+    return this.#fresh.get(name) ?? this.#older.get(name);
   }
 
   #of(name: string, now: number): Belief {
-    const known = this.#beliefs.get(name);
+    const known = this.#find(name);
     if (known) return known;
     const belief = new Belief(name, now);
-    this.#beliefs.set(name, belief);
-    if (this.#beliefs.size > MAX_KNOWN) this.#forget(this.#beliefs.values().next().value as Belief);
+    this.#add(belief, this.#fresh);
     return belief;
   }
 
-  /** Makes the belief the latest one. */
+  #setOf({ name }: Belief): BeliefSet {
+    return this.#fresh.get(name) ? this.#fresh : this.#older;
+  }
+
   #renew(belief: Belief): void {
-    this.#beliefs.delete(belief.name);
-    this.#beliefs.set(belief.name, belief);
-    this.#file(belief);
+    this.#setOf(belief).delete(belief);
+    this.#add(belief, this.#fresh);
   }
 
-  #file(belief: Belief): void {
-    const { load } = belief;
-    this.#free.set(belief, load !== undefined && load.active < load.max);
+  #add(belief: Belief, set: BeliefSet): void {
+    set.add(belief);
+    if (set.size > MAX_KNOWN) set.delete(set.oldest as Belief);
   }
 
-  #forget(belief: Belief): void {
-    belief.doubt();
-    this.#file(belief);
-    this.#beliefs.delete(belief.name);
-  }
-
-  /** Forgets old loads. A member that owes an answer stays, so that its silence is seen. */
-  #forgetOld(now: number): void {
-    for (const belief of this.#beliefs.values()) {
-      if (belief.isFresh(now)) return;
-      if (!belief.isPending) this.#forget(belief);
-      else {
-        belief.doubt();
-        this.#file(belief);
-      }
+  /** Moves beliefs to the older ones, and forgets the oldest. */
+  #age(now: number): void {
+    for (let { oldest } = this.#fresh; oldest && now - oldest.at > FRESH_MS; ) {
+      this.#fresh.delete(oldest);
+      this.#add(oldest, this.#older);
+      ({ oldest } = this.#fresh);
+    }
+    for (let { oldest } = this.#older; oldest && now - oldest.at > KNOWN_MS; ) {
+      this.#older.delete(oldest);
+      ({ oldest } = this.#older);
     }
   }
 }
@@ -173,19 +201,6 @@ export class KnownLoads {
 /** The known loads of the members of one pool. */
 export const knownIn = perPool(() => new KnownLoads());
 
-interface Age {
-  readonly ageMs: number;
-  /** The mean of active/max in the pool. */
-  readonly usual: number;
-}
-
-const candidate = <M>(member: M, load: Load, { ageMs, usual }: Age) => ({
-  member,
-  load,
-  ratio: expectedRatio(load, ageMs, usual),
-});
-
-type Named = { readonly name: string };
 const indices = new WeakMap<readonly Named[], ReadonlyMap<string, Named>>();
 
 /** The members by name. A registry gives the same list until it changes. */

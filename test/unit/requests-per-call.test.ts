@@ -1,4 +1,4 @@
-/** The requests that a call costs in a large pool, counted at stubs of its members and of Consul. */
+/** The requests that a call costs in a large pool: stubs of members and of Consul count them. */
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -2,13 +2,13 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { metaOf } from "../../sdk/typescript/node/consul/consul-service.ts";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 
 const MEMBERS = 200;
 const CALLERS = 16;
-const CALLS = 320;
+const CALLS = 160;
 
 async function listen(handler: RequestListener): Promise<number> {
   const server = createServer(handler);
@@ -57,6 +57,9 @@ function stubMember(name: string, requests: { members: number }): RequestListene
 }
 
 test("a call in a pool of 200 costs at most 1.1 requests, and none to Consul", async () => {
+  // The clock stands still, so that loads stay fresh on a machine that is busy.
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
   const requests = { members: 0, consul: 0 };
   const entries = await Promise.all(
     Array.from({ length: MEMBERS }, async (_, index) => {

@@ -52,7 +52,8 @@ export async function place<T>(
   for (let pass = 0; pass < (effort === "thorough" ? PASSES : 1); pass++) {
     // The first pass leaves no member out.
     const enough = pass === 0 ? length : Math.min(length, ASK_ALL_UP_TO);
-    search.full = 0;
+    // A known member that refused just now has answered.
+    if (pass > 0) search.full = 0;
     const size = length <= ASK_ALL_UP_TO ? length : SAMPLE;
     let asked = 0;
     for (const batch of batches(shuffled(members, random), size, mayTry)) {

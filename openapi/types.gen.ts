@@ -1087,6 +1087,8 @@ export interface components {
         "pool-member": string;
         /** @description The id of the child. A stream that waits for a slot has none; its event `placed` does. */
         "pool-child-id": string;
+        /** @description The load of the pool on this member when it answers, as a dictionary of RFC 9651: `active=3, max=8, queued=0`. Placement believes it for a moment, and asks less often. */
+        "pool-load": string;
         /** @description The terminal event of the child as JSON in ASCII, without a function's value. A trailer, which follows the bytes; with 416 a header. */
         "pool-ending": string;
         /** @description The URL of what was made. */
@@ -1181,6 +1183,7 @@ export type ResultEvent = components['schemas']['ResultEvent'];
 export type SlotEvent = components['schemas']['SlotEvent'];
 export type HeaderPoolMember = components['headers']['pool-member'];
 export type HeaderPoolChildId = components['headers']['pool-child-id'];
+export type HeaderPoolLoad = components['headers']['pool-load'];
 export type HeaderPoolEnding = components['headers']['pool-ending'];
 export type HeaderLocation = components['headers']['location'];
 export type HeaderContentRange = components['headers']['content-range'];

@@ -10,6 +10,12 @@ export const HEADERS = {
       "The id of the child. A stream that waits for a slot has none; its event `placed` does.",
     schema: text,
   },
+  "pool-load": {
+    description:
+      "The load of the pool on this member when it answers, as a dictionary of RFC 9651: " +
+      "`active=3, max=8, queued=0`. Placement believes it for a moment, and asks less often.",
+    schema: text,
+  },
   "pool-ending": {
     description:
       "The terminal event of the child as JSON in ASCII, without a function's value. A trailer, " +

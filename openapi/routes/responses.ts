@@ -71,30 +71,32 @@ const OF_STATUS: Readonly<Partial<Record<ProblemStatus, HeaderName[]>>> = {
   503: ["retry-after"],
 };
 
+/** Further headers of an answer. */
+type More = readonly HeaderName[];
+
 /**
  * One response for each status of the codes. Its description lists the codes.
  *
- * @param options `schema` of the problems; `child`: whether the answer may name a child.
+ * @param options `schema` of the problems; `more`: headers that they may have.
  */
 export function problems(
   codes: readonly ErrorCode[],
   {
     schema = ProblemSchema,
     common = COMMON,
-    child = false,
-  }: { schema?: z.ZodType; common?: readonly ErrorCode[]; child?: boolean } = {},
+    more = [],
+  }: { schema?: z.ZodType; common?: readonly ErrorCode[]; more?: More } = {},
 ) {
   const byStatus = Map.groupBy(new Set([...common, ...codes]), (code) => ERRORS[code].status);
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
     sorted.map(([status, names]) => {
-      const more = [...(OF_STATUS[status] ?? []), ...(child ? (["pool-child-id"] as const) : [])];
       return [
         status,
         {
           description: names.map((name) => `\`${name}\``).join(", "),
           content: { "application/problem+json": { schema } },
-          headers: headers(...more),
+          headers: headers(...(OF_STATUS[status] ?? []), ...more),
         },
       ];
     }),
@@ -131,60 +133,64 @@ export const rawStdout =
   "fails. HTTP/1.0 cannot tell such a break from an end, so it gets a refusal.";
 
 /** The answers of a call: a stream of events. */
-export function callResponses(codes: readonly ErrorCode[]) {
+export function callResponses(codes: readonly ErrorCode[], more: More = []) {
   return {
-    200: { ...stream, headers: headers("pool-child-id") },
+    200: { ...stream, headers: headers("pool-child-id", ...more) },
     204: {
       description:
         "`Last-Event-ID` is the id of the last event of the child that the key has started, so " +
         "no more events come.",
-      headers: headers("pool-child-id"),
+      headers: headers("pool-child-id", ...more),
     },
-    ...problems(["not_acceptable", ...placing, ...codes, ...endings], { child: true }),
+    ...problems(["not_acceptable", ...placing, ...codes, ...endings], {
+      more: ["pool-child-id", ...more],
+    }),
   };
 }
 
 /** The answers of a run: one result at the end. */
-export function runResponses(codes: readonly ErrorCode[]) {
+export function runResponses(codes: readonly ErrorCode[], more: More = []) {
   return {
     200: {
       description:
         "The child has ended by itself, and a command's `exitCode` may be any. Or the child " +
         "failed more than 5 seconds after its placement: then there is a `problem`.",
       content: json(RunResultSchema),
-      headers: headers("pool-child-id"),
+      headers: headers("pool-child-id", ...more),
     },
     ...problems(["not_acceptable", ...placing, ...codes, ...endings], {
       schema: RunProblemSchema,
-      child: true,
+      more: ["pool-child-id", ...more],
     }),
   };
 }
 
 /** The answers of a pipe: the child's stdout. */
-export function pipeResponses(codes: readonly ErrorCode[]) {
+export function pipeResponses(codes: readonly ErrorCode[], more: More = []) {
   const refusals = placing.filter((code) => code !== "unsupported_media_type");
   return {
     200: {
       description: rawStdout,
       content: stdout,
-      headers: headers("pool-child-id", "pool-ending"),
+      headers: headers("pool-child-id", "pool-ending", ...more),
     },
-    ...problems(["not_acceptable", ...refusals, ...codes, "cancelled"], { child: true }),
+    ...problems(["not_acceptable", ...refusals, ...codes, "cancelled"], {
+      more: ["pool-child-id", ...more],
+    }),
   };
 }
 
 /** The answers to placing a child that lives on its own. */
-export function placedResponses(codes: readonly ErrorCode[]) {
+export function placedResponses(codes: readonly ErrorCode[], more: More = []) {
   return {
     201: {
       description:
         "The child. `Location` is its URL. A key that has started it before is answered with it " +
         "again, as it is now.",
       content: json(ChildSchema),
-      headers: headers("location"),
+      headers: headers("location", ...more),
     },
-    ...problems([...placing, ...codes, "child_forgotten"]),
+    ...problems([...placing, ...codes, "child_forgotten"], { more }),
   };
 }
 

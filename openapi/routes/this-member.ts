@@ -24,6 +24,8 @@ import {
 const tags = ["This member"];
 
 const admitting = [...waiting, "slot_not_found"] as const;
+/** The headers of answers to requests for a slot. */
+const told = ["pool-load"] as const;
 
 export const call = createRoute({
   operationId: "call",
@@ -34,7 +36,7 @@ export const call = createRoute({
   summary: "Run a command or a function on this member, and stream its output",
   description: callDocs,
   request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
-  responses: callResponses(admitting),
+  responses: callResponses(admitting, told),
 });
 
 export const run = createRoute({
@@ -46,7 +48,7 @@ export const run = createRoute({
   summary: "Run a command or a function on this member, and wait for its result",
   description: runDocs,
   request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
-  responses: runResponses(admitting),
+  responses: runResponses(admitting, told),
 });
 
 export const pipe = createRoute({
@@ -66,7 +68,7 @@ export const pipe = createRoute({
     headers: besidePipe.headers,
     body: jsonBody(MemberChildSpecSchema),
   },
-  responses: pipeResponses(admitting),
+  responses: pipeResponses(admitting, told),
 });
 
 export const placeChild = createRoute({
@@ -80,7 +82,7 @@ export const placeChild = createRoute({
     "The child outlives its caller, and has no deadline unless the spec or the pool sets one. " +
     "Its input stays open unless the spec has one.",
   request: { ...beside, body: jsonBody(MemberChildSpecSchema) },
-  responses: placedResponses(admitting),
+  responses: placedResponses(admitting, told),
 });
 
 export const listChildren = createRoute({
@@ -107,7 +109,7 @@ export const countChildren = createRoute({
   summary: "Get this member's load by pool: the probe of placement",
   description:
     "The load of every pool: its running children, its slots and its queue. Placement asks for " +
-    "it before each call, so the answer is small.",
+    "it where it knows no load from the header `pool-load`, so the answer is small.",
   responses: ok("The load.", CountSchema, []),
 });
 

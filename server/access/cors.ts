@@ -9,7 +9,8 @@ const METHODS = "GET, HEAD, POST, PATCH, DELETE";
 const REQUEST_HEADERS =
   "authorization, content-type, last-event-id, pool-spec, range, idempotency-key";
 const ANSWER_HEADERS =
-  "pool-child-id, pool-member, retry-after, location, content-range, www-authenticate, allow";
+  "pool-child-id, pool-load, pool-member, retry-after, location, content-range, " +
+  "www-authenticate, allow";
 /** 10 minutes: a browser asks again no sooner. */
 const MAX_AGE_SECONDS = 600;
 

@@ -1,9 +1,12 @@
 /** This member, when it places on itself: it asks its supervisors, not its own port. */
 import { PoolError } from "../../openapi/errors.ts";
+import { LOAD_HEADER, loadText } from "../../openapi/load-header.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { MemberClient } from "../../sdk/typescript/placement/member-client.ts";
+import type { NodeContext } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
 import {
   childrenOf,
   supervisorOf,
@@ -11,6 +14,12 @@ import {
   tasksOf,
   type VisibleChildren,
 } from "../supervisor/this-member.ts";
+
+/** Tells the load of now in the head of an answer that has not been sent. */
+export function tellLoad({ env: { outgoing } }: NodeContext, supervisor: Supervisor): void {
+  if (outgoing && !outgoing.headersSent)
+    outgoing.setHeader(LOAD_HEADER, loadText(supervisor.count()));
+}
 
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
@@ -26,6 +35,7 @@ export function ownMember(
   return {
     name: member.name,
     load: async (pool) => supervisorOf(member, pool).count(),
+    loadNow: (pool) => member.supervisors.get(pool)?.count(),
     tasks: async (pool) => tasksOf(member, [pool]),
     children: async (pool, filter) => {
       supervisorOf(member, pool);

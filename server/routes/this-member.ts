@@ -17,6 +17,7 @@ import { continuedBehind } from "../answers/continued.ts";
 import { withEarlyStream } from "../answers/events.ts";
 import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
+import { tellLoad } from "../answers/own-member.ts";
 import { onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";
@@ -82,6 +83,7 @@ function callRoutes(on: Register, options: AppOptions): void {
           const { child, isRepeat } = await startOnce(c, options, () =>
             supervisor.admitWhenFree(spec, "call", claim),
           );
+          tellLoad(c, supervisor);
           return answerCall(c, child, { ...call, isRepeat, opened: stream.session });
         };
         const attach = (id: string) => {
@@ -89,7 +91,7 @@ function callRoutes(on: Register, options: AppOptions): void {
           return answerStarted(c, options, { ...call, id, opened: stream.session });
         };
         return oncePerKey(keyed, { place, attach, isContinued: after !== undefined });
-      });
+      }).finally(() => tellLoad(c, supervisor));
     });
 }
 
@@ -114,7 +116,7 @@ function placeRoute(on: Register, options: AppOptions): void {
         giveBack(supervisor, claim);
         return startedInfo(c, options, id);
       },
-    });
+    }).finally(() => tellLoad(c, supervisor));
     return c.json(info, 201, { location: info.url });
   });
 }

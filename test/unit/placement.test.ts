@@ -6,9 +6,11 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Load, PoolError, problem } from "../../openapi/errors.ts";
 import { Client } from "../../sdk/typescript/http/client.ts";
 import { NodeTransport } from "../../sdk/typescript/node/transport.ts";
+import { shuffled } from "../../sdk/typescript/placement/choice/samples.ts";
 import { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
 import type { Member } from "../../sdk/typescript/placement/members.ts";
-import { type Admission, byLoad, place, shuffled } from "../../sdk/typescript/placement/place.ts";
+import { place } from "../../sdk/typescript/placement/place.ts";
+import { type Admission, byLoad } from "../../sdk/typescript/placement/search.ts";
 
 const member = (index: number, max = 5): Member => ({
   name: `m${index}`,

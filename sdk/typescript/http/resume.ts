@@ -1,6 +1,6 @@
 /** Reads a child's stream over cuts of the connection: no event is lost, and none comes twice. */
 import { errorFor, PoolError, type Problem } from "../../../openapi/errors.ts";
-import { HEARTBEAT_MS } from "../../../openapi/events.ts";
+import { HEARTBEAT_MS, isTerminal } from "../../../openapi/events.ts";
 import type { ChildReference } from "../../../openapi/types.gen.ts";
 import { pause } from "../time/pause.ts";
 import type { Answer, Client, Lines } from "./client.ts";
@@ -76,7 +76,7 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
         if (stream.advance(piece)) tries = 0;
         yield piece;
       }
-      if (stream.isComplete?.(answer) ?? true) return;
+      if (stream.isComplete?.(answer) ?? true) return tellEnd(first);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       cut = error;
@@ -96,6 +96,12 @@ export async function* resumed<T>(first: Answer, stream: Resumable<T>) {
       });
     }
   }
+}
+
+/** Tells once that the end of the child has been read. */
+function tellEnd(answer: Answer): void {
+  answer.onEnd?.();
+  answer.onEnd = undefined;
 }
 
 /** Whether another try may get the stream: behind the same URL, another gateway may answer. */
@@ -171,6 +177,7 @@ export async function* resumeEvents(
       status === 204 ? [] : untilHandedOver(readEvents(body, options.parse), handedOver),
     advance: (event) => {
       if (event.type === "placed") id = event.child.id;
+      if (isTerminal(event)) tellEnd(answer);
       after = event.id ?? after;
       return true;
     },

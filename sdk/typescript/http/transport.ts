@@ -30,6 +30,8 @@ export interface Answer {
   readonly trailers: Readonly<Record<string, string | undefined>>;
   /** Ends the answer. A read that is under way rejects with the reason. */
   cancel(reason?: Error): void;
+  /** To be called once the end of the child that the answer is about has been read. */
+  onEnd?: (() => void) | undefined;
 }
 
 export interface Transport {

@@ -13,10 +13,11 @@ import {
   type PoolInfo,
   type PoolList,
 } from "./access.ts";
-import { type Directory, placeDirectly, refusalIn } from "./direct-placement.ts";
+import { type Directory, placeDirectly } from "./direct-placement.ts";
 import { type MemberClient, RemoteMember } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { keyOfChild, mergedPage, nextOf, type Page, type PageOf } from "./pages.ts";
+import { refusalIn } from "./try-member.ts";
 import type { WaitingLine } from "./waiting/line.ts";
 
 /** 2 seconds for a member's part of a listing. */
@@ -50,7 +51,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     const { own, caller = "", lines = new Map() } = identity;
     const clientOf = (member: Member) =>
       own?.name === member.name ? own : new RemoteMember(member, client);
-    this.#directory = { members, clientOf, caller, lines };
+    this.#directory = { members, clientOf, own: own?.name, caller, lines };
   }
 
   /** The same members, asked for a caller with this `Authorization`. */

@@ -1,15 +1,18 @@
 /** One call's way to a member: it asks the members of the pool itself, without a gateway. */
-import { CapacityError, isErrorCode, messageOf, PoolError } from "../../../openapi/errors.ts";
+import { CapacityError, isErrorCode, PoolError } from "../../../openapi/errors.ts";
 import { MAX_WAIT_MS } from "../../../openapi/limits.ts";
-import { neverSent } from "../http/faults.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import { demandsOf, fitting } from "./choice/fitting.ts";
 import { healthIn } from "./choice/health.ts";
+import { knownIn } from "./choice/known-loads.ts";
 import type { Probe } from "./choice/probes.ts";
+import { shuffled } from "./choice/samples.ts";
 import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
-import { type Admission, place, shortestQueues, shuffled, WAIT_AT_ALL_UP_TO } from "./place.ts";
+import { place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
+import type { Admission, PlacementPorts } from "./search.ts";
+import { refusalIn, tryMember, UNFIT } from "./try-member.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 import { WaitingLine } from "./waiting/line.ts";
 
@@ -18,25 +21,12 @@ const WAIT_AT = 2;
 /** A day. Each caller has a time of its own; the members end the waits of no others. */
 const LINE_WAIT_MS = MAX_WAIT_MS;
 
-/** Refusals of a member that lacks the task or the runtime, or cannot start the child. */
-const UNFIT = new Set(["task_not_found", "runtime_not_found", "sandbox_unavailable"]);
-/** Refusals that concern the caller. The caller gets one when no member answers better. */
-const ABOUT_CALLER = new Set([
-  ...UNFIT,
-  "unauthorized",
-  "forbidden",
-  "too_many_requests",
-  "overloaded",
-]);
-/** Refusals of a member that has no slot to give now. */
-const FULL = new Set(["at_capacity", "draining", "fenced"]);
-/** Refusals after which another member is tried, beside those that say that nothing was run. */
-const TRY_ELSEWHERE = new Set([...UNFIT, ...FULL, "slot_not_found", "pool_not_found"]);
-
 /** The members of the pools, and the way to ask each of them. */
 export interface Directory<Admitted> {
   readonly members: Members;
   clientOf(member: Member): MemberClient<Admitted>;
+  /** The name of the member of this process, which is asked without a connection. */
+  readonly own?: string | undefined;
   /** Tells the caller from others, as the members do. */
   readonly caller: string;
   /** The lines in which callers of this process wait. */
@@ -53,6 +43,7 @@ class Unfit extends Map<string, PoolError> {
 
   /** @throws {PoolError} the first refusal, when no other member is left. */
   othersOf(members: readonly Member[]): readonly Member[] {
+    if (this.size === 0) return members;
     const others = members.filter(({ name }) => !this.has(name));
     const [refusal] = this.values();
     if (refusal && others.length === 0) throw refusal;
@@ -78,17 +69,11 @@ export async function placeDirectly<Admitted>(
   const { waitMs = 0, deadlineMs = Number.POSITIVE_INFINITY } = spec;
   const deadline = new Deadline(deadlineMs);
   const startedAt = performance.now();
-  const remainder = () => {
-    if (deadline.hasPassed) throw passedOf(deadlineMs);
-    return deadline.forSpec;
-  };
   const unfit = new Unfit();
   const candidates = async () => unfit.othersOf(fitting(pool, spec, await members.in(pool)));
-  const health = healthIn(members, pool);
-  const probe: Probe = (member, timeout) => {
-    const either = signal ? AbortSignal.any([timeout, signal]) : timeout;
-    return health.timed(member, () => clientOf(member).load(pool, either));
-  };
+  const { mayTry, noted } = healthIn(members, pool);
+  const known = knownIn(members, pool);
+  const probe = probeOf(directory, request);
   const admit = async (member: Member, slot?: string): Promise<Admission<Admitted>> => {
     signal?.throwIfAborted();
     // The member may have begun to leave. A request to a port that closes could get lost, and then
@@ -96,10 +81,13 @@ export async function placeDirectly<Admitted>(
     if (!(await members.in(pool)).some(({ name }) => name === member.name))
       return { unreachable: `member ${member.name} has left the pool` };
     if (unfit.has(member.name)) return { unreachable: unfit.get(member.name) };
-    const remaining = { ...spec, ...remainder(), waitMs: 0 };
+    if (deadline.hasPassed) throw passedOf(deadlineMs);
+    const remaining = { ...spec, ...deadline.forSpec, waitMs: 0 };
     const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
-    const asked = tryMember(clientOf(member), { ...request, spec: remaining, slot, waitedMs });
-    const admission = await health.noted(member, asked);
+    const onEnd = () => known.ended(member.name, performance.now());
+    const asked = { ...request, spec: remaining, slot, waitedMs, onEnd };
+    const admission = await noted(member, tryMember(clientOf(member), asked));
+    if (admission.load) known.note(member.name, admission.load, performance.now());
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.
     if (unfit.size > 0) await candidates();
@@ -111,7 +99,8 @@ export async function placeDirectly<Admitted>(
         tryNow: async (effort) => {
           const fit = await candidates();
           if (fit.length === 0) throw await nobodyIn(pool, members);
-          const placing = place(pool, fit, { probe, admit, effort, mayTry: health.mayTry });
+          const own = ownOf(directory, pool, fit);
+          const placing = place(pool, fit, { probe, admit, effort, mayTry, known, own });
           return spec.idempotencyKey === undefined ? placing : orStarted(placing, fit, admit);
         },
         hasMembers: async () => (await candidates()).length > 0,
@@ -128,6 +117,18 @@ export async function placeDirectly<Admitted>(
     if (isLate && deadlineMs <= waitMs) throw passedOf(deadlineMs);
     throw (await refusalOf(members, error)) ?? error;
   }
+}
+
+/** Asks a member for its load, and notes whether it answers in time. */
+function probeOf<Admitted>(
+  { members, clientOf }: Directory<Admitted>,
+  { pool, signal }: AdmissionRequest,
+): Probe {
+  const health = healthIn(members, pool);
+  return (member, timeout) => {
+    const either = signal ? AbortSignal.any([timeout, signal]) : timeout;
+    return health.timed(member, () => clientOf(member).load(pool, either));
+  };
 }
 
 const passedOf = (deadlineMs: number) =>
@@ -196,40 +197,12 @@ async function orStarted<T>(
   }
 }
 
-/** Asks one member to admit the child: the only step that can start it. */
-async function tryMember<Admitted>(
-  member: MemberClient<Admitted>,
-  request: AdmissionRequest,
-): Promise<Admission<Admitted>> {
-  try {
-    const answer = await member.admit(request);
-    if (!(answer instanceof PoolError)) return { admitted: answer };
-    if (answer.code === "at_capacity") return { full: true };
-    if (FULL.has(answer.code)) return { full: true, closed: answer };
-    if (mayTryElsewhere(answer)) return { unreachable: answer };
-    throw answer;
-  } catch (error) {
-    if (error instanceof PoolError || request.signal?.aborted) throw error;
-    if (neverSent(error)) return { unreachable: error };
-    throw PoolError.of(
-      "member_lost",
-      `member ${member.name} was lost while it may have admitted the child: ${messageOf(error)}`,
-      { admitted: "unknown", cause: error },
-    );
-  }
-}
-
-/**
- * Whether a refusal says that nothing was run, or its code does. A code of a newer member says
- * nothing, but a refused admission runs nothing unless it says otherwise.
- */
-function mayTryElsewhere({ code, admitted }: PoolError): boolean {
-  if (admitted === true || admitted === "unknown") return false;
-  return admitted === false || TRY_ELSEWHERE.has(code) || !isErrorCode(code);
-}
-
-/** The error itself, if it is a refusal that concerns the caller, or has a newer member's code. */
-export function refusalIn(error: unknown): PoolError | undefined {
-  if (!(error instanceof PoolError)) return undefined;
-  return ABOUT_CALLER.has(error.code) || !isErrorCode(error.code) ? error : undefined;
+/** The member of this process, if it can serve the call. */
+function ownOf<Admitted>(
+  { own, clientOf }: Directory<Admitted>,
+  pool: string,
+  members: readonly Member[],
+): PlacementPorts<Admitted>["own"] {
+  const member = own === undefined ? undefined : members.find(({ name }) => name === own);
+  return member && { member, load: () => clientOf(member).loadNow?.(pool) };
 }

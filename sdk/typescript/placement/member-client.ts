@@ -1,6 +1,7 @@
 /** The questions that placement asks a member, and the member that answers them over HTTP. */
 import { type Load, PoolError } from "../../../openapi/errors.ts";
 import type { SlotEvent } from "../../../openapi/events.ts";
+import { LOAD_HEADER, loadOf } from "../../../openapi/load-header.ts";
 import { REQUEST_HEADER, WAITED_HEADER } from "../../../openapi/names.ts";
 import type { Child as ChildInfo, Count, SlotCount, Tasks } from "../../../openapi/types.gen.ts";
 import type { Answer, Client } from "../http/client.ts";
@@ -47,6 +48,8 @@ export interface AdmissionRequest extends PlaceOptions {
   readonly slot?: string | undefined;
   /** Milliseconds for which the caller has waited for the slot. Default 0. */
   readonly waitedMs?: number | undefined;
+  /** Called when the end of the child has been read from the answer. */
+  readonly onEnd?: (() => void) | undefined;
 }
 
 /** The answers of a member to one caller. `Admitted` is the result of an admission. */
@@ -72,6 +75,10 @@ export interface MemberClient<Admitted> {
   releaseSlot(pool: string, slot: string): Promise<void>;
   /** Admits a child, or resolves with the refusal. Rejects with the transport's own error. */
   admit(request: AdmissionRequest): Promise<Admitted | PoolError>;
+  /** The load that an admission tells. Undefined where it tells none. */
+  loadIn?(admitted: Admitted): Load | undefined;
+  /** The load of now, of a member in this very process that serves the pool. */
+  loadNow?(pool: string): Load | undefined;
 }
 
 /** A member that is asked over HTTP. An admission is the open answer. */
@@ -152,11 +159,20 @@ export class RemoteMember implements MemberClient<Answer> {
     if (answer.status !== 204) throw await this.#client.problem(answer);
   }
 
+  async admit({ onEnd, ...request }: AdmissionRequest) {
+    const answer = await this.#untilAnswered(request);
+    return answer instanceof PoolError ? answer : Object.assign(answer, { onEnd });
+  }
+
+  loadIn({ headers }: Answer) {
+    return loadOf(headers.get(LOAD_HEADER));
+  }
+
   /**
    * A try whose answer was lost is sent again, to the same process: it remembers the request, and
    * answers with the child that the first one started, or starts it.
    */
-  async admit({ pool, spec, lifetime, slot, waitedMs = 0, ...options }: AdmissionRequest) {
+  async #untilAnswered({ pool, spec, lifetime, slot, waitedMs = 0, ...options }: AdmissionRequest) {
     const url = `${this.#url}/${lifetime === "call" ? "call" : "children"}`;
     const deadline = new Deadline(spec.deadlineMs);
     const tryUntil = new Deadline(ADMIT_TIMEOUT_MS);

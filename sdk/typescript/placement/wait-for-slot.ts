@@ -3,7 +3,7 @@ import { PoolError } from "../../../openapi/errors.ts";
 import { Deadline } from "../time/deadline.ts";
 import { pause } from "../time/pause.ts";
 import type { PlaceOptions } from "./access.ts";
-import type { Admission, Effort } from "./place.ts";
+import type { Admission, Effort } from "./search.ts";
 import type { WaitingLine } from "./waiting/line.ts";
 import type { GrantedSlot, WaitingCaller } from "./waiting/places.ts";
 

@@ -5,8 +5,9 @@
  * left out for good, because the others may be full.
  */
 import { PoolError } from "../../../../openapi/errors.ts";
-import type { Member, Members } from "../members.ts";
-import type { Admission } from "../place.ts";
+import type { Member } from "../members.ts";
+import type { Admission } from "../search.ts";
+import { perPool } from "./per-pool.ts";
 
 /** 3 failures in a row eject a member. */
 const FAILURES = 3;
@@ -114,7 +115,7 @@ export class PoolHealth {
   }
 
   /** Notes how a try to be admitted ends. */
-  async noted<T>({ name }: Member, trying: Promise<Admission<T>>): Promise<Admission<T>> {
+  noted = async <T>({ name }: Member, trying: Promise<Admission<T>>): Promise<Admission<T>> => {
     try {
       const admission = await trying;
       if ("admitted" in admission) this.#starts.worked(name);
@@ -125,7 +126,7 @@ export class PoolHealth {
       if (error instanceof PoolError && isSick(error)) this.#starts.failed(name);
       throw error;
     }
-  }
+  };
 }
 
 /** Whether a sick member may be the cause, and not the request. */
@@ -133,13 +134,5 @@ function isSick(error: unknown): boolean {
   return !(error instanceof PoolError) || SICK.has(error.code);
 }
 
-const known = new WeakMap<Members, Map<string, PoolHealth>>();
-
-/** The health of the members of one pool, which all callers with this list of members share. */
-export function healthIn(members: Members, pool: string): PoolHealth {
-  const pools = known.get(members) ?? new Map<string, PoolHealth>();
-  known.set(members, pools);
-  const health = pools.get(pool) ?? new PoolHealth();
-  pools.set(pool, health);
-  return health;
-}
+/** The health of the members of one pool. */
+export const healthIn = perPool(() => new PoolHealth());

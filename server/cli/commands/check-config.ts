@@ -75,6 +75,7 @@ function poolSummary(pool: CheckedPool): object {
     ...pool,
     limits: { ...Object.fromEntries(finite), deadlineMs: pool.limits.deadlineMs },
     fetch: pool.fetch.map(({ text }) => text),
+    notify: pool.notify.map(({ text }) => text),
     readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
   };
 }

@@ -2,42 +2,39 @@
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import manifest from "../../package.json" with { type: "json" };
-import type { Command } from "./command-table.ts";
-import { attach, call, place } from "./commands/call.ts";
-import { checkConfig } from "./commands/check-config.ts";
-import { logs, signal, stdin, stop } from "./commands/child.ts";
-import { printConfigSchema } from "./commands/config-schema.ts";
-import { withPools } from "./commands/connect.ts";
-import { drain, members, ps } from "./commands/members.ts";
-import { FAILED, problemText } from "./commands/print-events.ts";
-import { serve } from "./commands/serve.ts";
-import { token } from "./commands/token.ts";
+import { ASKING, type Command } from "./command-table.ts";
 import { help } from "./help.ts";
-import { type Environment, type Parsed, parse } from "./parse.ts";
+import { askingOptionsOf } from "./options/asking.ts";
+import { isCommand, type OptionsOf, parse } from "./parse.ts";
+import { FAILED, problemText } from "./problem-text.ts";
 import { exitCodeOf } from "./terminal/signals.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** 2: a mistake at the command line. */
 const USAGE = 2;
 
-/** Runs each command. Resolves with the exit code of the process. */
-const RUN: Readonly<Record<Command, (parsed: Parsed, env: Environment) => Promise<number>>> = {
-  serve,
-  dev: serve,
-  call: withPools(call),
-  place: withPools(place),
-  ps: withPools(ps),
-  logs: withPools(logs),
-  attach: withPools(attach),
-  stop: withPools(stop),
-  stdin: withPools(stdin),
-  signal: withPools(signal),
-  members: withPools(members),
-  drain: withPools(drain),
-  "check-config": checkConfig,
-  "config-schema": printConfigSchema,
-  token,
-};
+/** The commands of an operator load all of a member's options; those that ask a member do not. */
+async function optionsFor(command: Command | undefined): Promise<OptionsOf> {
+  const isAsking = command === undefined || ASKING.some((name) => name === command);
+  return isAsking ? askingOptionsOf : (await import("./command-options.ts")).optionsOf;
+}
+
+/** Finds the program of a command. A command loads no program of another kind. */
+async function programOf(command: Command) {
+  switch (command) {
+    case "serve":
+    case "dev":
+      return (await import("./commands/serve.ts")).serve;
+    case "check-config":
+      return (await import("./commands/check-config.ts")).checkConfig;
+    case "config-schema":
+      return (await import("./commands/config-schema.ts")).printConfigSchema;
+    case "token":
+      return (await import("./commands/token.ts")).token;
+    default:
+      return (await import("./commands/asking.ts")).ASK[command];
+  }
+}
 
 async function main(): Promise<number> {
   if (process.argv[2] === "--version") {
@@ -45,12 +42,15 @@ async function main(): Promise<number> {
     return 0;
   }
   try {
-    const parsed = parse(process.argv.slice(2), process.env);
+    const argv = process.argv.slice(2);
+    const optionsOf = await optionsFor(argv.slice(0, 2).find(isCommand));
+    const parsed = parse(argv, process.env, optionsOf);
     if ("help" in parsed) {
-      process.stdout.write(help(parsed.help));
+      process.stdout.write(help(parsed.help, optionsOf));
       return 0;
     }
-    return await RUN[parsed.command](parsed, process.env);
+    const run = await programOf(parsed.command);
+    return await run(parsed, process.env);
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(`dpool: ${error.message}\n`);

@@ -2,7 +2,7 @@
 import { DEFAULTS, fromKeys, type MemberOptions } from "../member/options.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import { readText, withFile } from "./config-file.ts";
-import { CLI_OPTIONS } from "./options.ts";
+import { CLI_OPTIONS } from "./options/table.ts";
 import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 

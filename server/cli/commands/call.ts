@@ -3,7 +3,6 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { isWorkspacePath } from "../../../openapi/paths.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import {
   type Child,
@@ -12,11 +11,12 @@ import {
   type PoolEvent,
 } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
+import { FAILED } from "../problem-text.ts";
 import { OwnTerminal } from "../terminal/own-terminal.ts";
 import { Session, typeInto } from "../terminal/session.ts";
 import { UsageError } from "../usage-error.ts";
 import { Foreground } from "./foreground.ts";
-import { FAILED, printEvents, write } from "./print-events.ts";
+import { printEvents, write } from "./print-events.ts";
 import { specOf, withTerminal } from "./spec.ts";
 
 export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
@@ -67,6 +67,7 @@ function poolOf({ positionals, command }: Parsed): string {
 
 /** Saves an artifact into a folder. The child chose the path, which could lead out of it. */
 async function save(child: Child, path: string, folder: string): Promise<void> {
+  const { isWorkspacePath } = await import("../../../openapi/paths.ts");
   if (!isWorkspacePath(path))
     throw PoolError.of(
       "invalid_request",

@@ -4,7 +4,7 @@ import { PoolError } from "../../../openapi/errors.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
 import { checkArguments } from "../../../sdk/typescript/values.ts";
 import { FAILED, problemText } from "../problem-text.ts";
-import { ProgressBar } from "../progress-bar.ts";
+import { ProgressBar } from "../terminal/progress-bar.ts";
 
 const NEWLINE = 10;
 

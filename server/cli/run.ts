@@ -1,5 +1,6 @@
 /** Runs a command. */
 import { PoolError } from "../../openapi/errors.ts";
+import { keepYoungGeneration } from "../member/young-generation.ts";
 import { ASKING, type Command } from "./command-table.ts";
 import { help } from "./help.ts";
 import { askingOptionsOf } from "./options/asking.ts";
@@ -36,6 +37,8 @@ async function programOf(command: Command) {
 export async function run(): Promise<number> {
   try {
     const argv = process.argv.slice(2);
+    // `serve` ends this once its members serve.
+    if (["serve", "dev"].includes(argv[0] ?? "")) keepYoungGeneration();
     const optionsOf = await optionsFor(argv.slice(0, 2).find(isCommand));
     const parsed = parse(argv, process.env, optionsOf);
     if ("help" in parsed) {

@@ -1,7 +1,7 @@
 /** The options of a member and their defaults. */
 import { totalmem } from "node:os";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
-import type { JwksOptions } from "../access/jwks.ts";
+import type { JwksOptions } from "../access/jwks-url.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";

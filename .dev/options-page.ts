@@ -1,6 +1,7 @@
 /** The tables of `server/docs/configuration.md`, from the tables of options. */
 
-import { configurationOf, flagOf, optionsOf, variableOf } from "../server/cli/command-options.ts";
+import { configurationOf, optionsOf } from "../server/cli/command-options.ts";
+import { flagOf, variableOf } from "../server/cli/options/values.ts";
 import type { Option } from "../server/member/options/option.ts";
 import { type JsonSchema, poolSchema } from "./json-schema.ts";
 

@@ -38,3 +38,22 @@ export const REQUEST_HEADER = "pool-request-id";
 
 /** The header that tells for how many milliseconds a client has waited for the slot it claims. */
 export const WAITED_HEADER = "pool-waited-ms";
+
+/** The signals that a caller may send. */
+export const SIGNALS = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGKILL",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGCONT",
+  "SIGSTOP",
+  "SIGTSTP",
+  "SIGWINCH",
+] as const;
+
+/** The states of a child. */
+export const CHILD_STATUSES = ["running", "stopping", "ended"] as const;

@@ -17,15 +17,33 @@ const REFUSALS = [
   "contentSchema",
 ];
 
-/** Parameters with a child spec, for a body of bytes. A body of JSON is the spec. */
-const SPEC_BESIDE = ["spec", "pool-spec"];
+/**
+ * Parameters that a body of JSON replaces, for it is the spec and has the key; and the header of
+ * streams to continue, with which nothing starts.
+ */
+const BESIDE_JSON = ["spec", "pool-spec", "idempotency-key", "last-event-id"];
 
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {
   const paths = mapValues(document.paths as Node, (methods) =>
     mapValues(methods as Node, (operation) => singleForms(operation as Node)),
   );
-  return pruned(mapSchemas({ ...document, paths }, schemaForm));
+  const components = document.components as Node;
+  const schemas = mapValues(components.schemas as Node, (schema, name) =>
+    withoutItself(schema as Node, name),
+  );
+  const all = { ...document, paths, components: { ...components, schemas } };
+  return pruned(mapSchemas(all, schemaForm));
+}
+
+/** ogen stops at a schema that has itself as a property. Such a property may be any value. */
+function withoutItself(schema: Node, name: string): Node {
+  const ref = `#/components/schemas/${name}`;
+  const { properties } = schema;
+  if (!isNode(properties)) return schema;
+  const any = { description: `A value like this one: \`${name}\`.` };
+  const isItself = (each: unknown) => isNode(each) && each.$ref === ref;
+  return { ...schema, properties: mapValues(properties, (each) => (isItself(each) ? any : each)) };
 }
 
 /** A schema without what some generators cannot take: see `REFUSALS`, and text beside objects. */
@@ -45,7 +63,7 @@ function singleForms(operation: Node): Node {
   if (!isNode(body)) return { ...operation, responses };
   const content = preferred(body.content as Node, ["application/json"]);
   const given = (operation.parameters ?? []) as readonly Node[];
-  const isBeside = ({ name }: Node) => SPEC_BESIDE.includes(String(name));
+  const isBeside = ({ name }: Node) => BESIDE_JSON.includes(String(name));
   const parameters = given.filter((each) => !content["application/json"] || !isBeside(each));
   return { ...operation, parameters, requestBody: { ...body, content }, responses };
 }

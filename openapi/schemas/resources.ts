@@ -1,6 +1,7 @@
 /** The resources in answers: children, slots and members. */
 import { z } from "@hono/zod-openapi";
 import { MAX_SLOTS_WAITED_FOR } from "../limits.ts";
+import { CHILD_STATUSES, SIGNALS } from "../names.ts";
 import { SandboxLevelSchema } from "./limits.ts";
 import {
   ChildIdSchema,
@@ -68,21 +69,6 @@ export const SlotCountSchema = z
     example: { count: 20 },
   });
 
-export const SIGNALS = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGKILL",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGCONT",
-  "SIGSTOP",
-  "SIGTSTP",
-  "SIGWINCH",
-] as const;
-
 export const SignalNameSchema = z
   .enum(SIGNALS, `expected one of ${SIGNALS.join(", ")}`)
   .openapi("SignalName", { description: "The name of a signal of Linux.", example: "SIGUSR1" });
@@ -94,7 +80,7 @@ export const SignalRequestSchema = z
     example: { signal: "SIGUSR1" },
   });
 
-export const ChildStatusSchema = z.enum(["running", "stopping", "ended"]).openapi("ChildStatus", {
+export const ChildStatusSchema = z.enum(CHILD_STATUSES).openapi("ChildStatus", {
   description:
     "What a child does. `running`: its program runs or is being started. `stopping`: it is being " +
     "stopped. `ended`: its process is gone, and its artifacts can be read.",

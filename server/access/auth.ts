@@ -2,7 +2,8 @@
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Caller } from "./caller.ts";
-import { Jwks, type JwksOptions } from "./jwks.ts";
+import type { Jwks } from "./jwks.ts";
+import { type JwksOptions, jwksUrl } from "./jwks-url.ts";
 import type { Quotas } from "./quotas.ts";
 import { type Log, TokenFile } from "./tokens.ts";
 
@@ -17,16 +18,20 @@ export interface AuthOptions {
 
 export class Auth {
   readonly #tokens: TokenFile | undefined;
-  readonly #jwks: Jwks | undefined;
+  readonly #jwks: Promise<Jwks> | undefined;
   readonly #jwtQuotas = new LRUCache<string, Quotas>({ max: MAX_HOLDERS });
 
   /**
    * @throws {PoolError} `invalid_request` for a token file that makes no sense, or a URL as in
-   * {@link Jwks}.
+   * {@link jwksUrl}.
    */
   constructor({ tokenFile, jwks }: AuthOptions, log: Log) {
-    this.#jwks = jwks && new Jwks(jwks, (message) => log("error", message));
+    if (jwks) jwksUrl(jwks);
     this.#tokens = tokenFile === undefined ? undefined : new TokenFile(tokenFile, log);
+    // A member without a key set does without the memory of the library: 2 MB.
+    this.#jwks =
+      jwks &&
+      import("./jwks.ts").then(({ Jwks }) => new Jwks(jwks, (message) => log("error", message)));
   }
 
   /**
@@ -46,7 +51,7 @@ export class Auth {
     if (caller) return caller;
     if (!this.#jwks || token.split(".").length !== 3)
       throw PoolError.of("unauthorized", "the token is not known here");
-    const holder = await this.#jwks.callerOf(token);
+    const holder = await (await this.#jwks).callerOf(token);
     this.#jwtQuotas.set(holder.name, holder.quotas);
     return holder;
   }

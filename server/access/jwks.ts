@@ -12,18 +12,9 @@ import {
 } from "jose";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import { PoolNameSchema } from "../../openapi/schemas/names.ts";
-import { isLoopback } from "../../sdk/typescript/trust/loopback.ts";
 import { Caller, type Grant, SCOPES } from "./caller.ts";
+import { type JwksOptions, jwksUrl } from "./jwks-url.ts";
 import { QUOTA_NAMES, QuotasSchema } from "./quotas.ts";
-
-export interface JwksOptions {
-  /** URL of the key set: https, or http on loopback. */
-  readonly url: string;
-  /** The `iss` that each token must have. */
-  readonly issuer: string;
-  /** The `aud` that each token must have, alone or among others. */
-  readonly audience: string;
-}
 
 /**
  * Only the issuer can make these signatures. HS256 is left out because its secret is shared with
@@ -60,20 +51,10 @@ export class Jwks {
 
   /**
    * @param refetchMs milliseconds between two fetches. Default: {@link REFETCH_MS}.
-   * @throws {PoolError} `invalid_request` for a URL whose answer an attacker on the network could
-   *   forge.
+   * @throws {PoolError} `invalid_request`, as {@link jwksUrl} does.
    */
   constructor(options: JwksOptions, log: (message: string) => void, refetchMs = REFETCH_MS) {
-    const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
-    if (
-      !url ||
-      !(url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
-    )
-      throw PoolError.of(
-        "invalid_request",
-        "expected the JWKS at an https URL, or http on loopback; " +
-          `got ${JSON.stringify(options.url)}`,
-      );
+    const url = jwksUrl(options);
     this.#options = options;
     this.#log = log;
     this.#refetchMs = refetchMs;

@@ -64,3 +64,10 @@ export const COMMANDS = {
   },
 };
 export type Command = keyof typeof COMMANDS;
+
+const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
+/** The commands that ask a member, or find one through Consul. */
+export const PLACING = ["call", "place", "ps", "members", ...ON_CHILD] as const;
+/** The commands that ask a member. */
+export const ASKING = [...PLACING, "drain"] as const;
+export type Asking = (typeof ASKING)[number];

@@ -1,8 +1,9 @@
 /** Help texts, from the tables of commands and options. */
 import type { Option } from "../member/options/option.ts";
-import { flagOf, optionsOf, variableOf } from "./command-options.ts";
 import { COMMANDS, type Command } from "./command-table.ts";
-import { HELP } from "./options.ts";
+import { HELP } from "./options/asking.ts";
+import { flagOf, variableOf } from "./options/values.ts";
+import type { OptionsOf } from "./parse.ts";
 
 function column(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -10,7 +11,7 @@ function column(rows: readonly (readonly [string, string])[]): string {
 }
 
 /** The help text of a command, or of all commands. */
-export function help(command?: Command): string {
+export function help(command: Command | undefined, optionsOf: OptionsOf): string {
   if (command === undefined) return overview();
   const { usage, summary } = COMMANDS[command];
   const rows = [...optionsOf(command)].map(

@@ -1,8 +1,7 @@
 /** Turns a command line and its configuration file into the options of members. */
 import { DEFAULTS, fromKeys, type MemberOptions } from "../member/options.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
-import { readText, withFile } from "./config-file.ts";
-import { CLI_OPTIONS } from "./options.ts";
+import { CLI_OPTIONS } from "./options/table.ts";
 import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -14,7 +13,10 @@ export function log(level: string, message: string): void {
 export async function configured(line: Parsed): Promise<Parsed> {
   argumentsOf(line);
   const file = line.values.config;
-  return file === undefined ? line : withFile(line, await readText(file), file);
+  if (file === undefined) return line;
+  // A member without a file does without the memory of the YAML parser.
+  const { readText, withFile } = await import("./config-file.ts");
+  return withFile(line, await readText(file), file);
 }
 
 /** The pools of the file and of the flags; a flag changes only a pool's `maxChildren`. */

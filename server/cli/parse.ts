@@ -1,20 +1,19 @@
 /** Reads a command line and the environment; a flag wins over its variable. */
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
-import { consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
+import { consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-options.ts";
 import type { Option } from "../member/options/option.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
+import { COMMANDS, type Command } from "./command-table.ts";
+import { HELP, SPEC } from "./options/asking.ts";
 import {
   flagOf,
   isList,
   isSwitch,
   type OptionValues,
-  optionsOf,
   parseOption,
   variableOf,
-} from "./command-options.ts";
-import { COMMANDS, type Command } from "./command-table.ts";
-import { HELP, SPEC } from "./options.ts";
+} from "./options/values.ts";
 import { UsageError } from "./usage-error.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,15 +36,20 @@ export interface Parsed {
 
 type Flags = ReturnType<typeof parseArgs>["values"];
 
+/** Finds the options of a command. Only some commands need those of a member. */
+export type OptionsOf = (command: Command) => ReadonlyMap<string, Option>;
+
 /**
  * Reads a command line and the environment.
  *
+ * @param optionsOf finds the options of the command.
  * @returns `help` with a command, or undefined for all, when the line asks for a help text.
  * @throws {UsageError} `--flag: expected …; got …`, or with the variable instead of the flag.
  */
 export function parse(
   argv: readonly string[],
   env: Environment,
+  optionsOf: OptionsOf,
 ): Parsed | { readonly help: Command | undefined } {
   const [command, ...others] = argv;
   if (command === undefined || ["--help", "-h", "help"].includes(command))
@@ -72,7 +76,7 @@ export function parse(
   };
 }
 
-const isCommand = (word: string): word is Command => Object.hasOwn(COMMANDS, word);
+export const isCommand = (word: string): word is Command => Object.hasOwn(COMMANDS, word);
 
 /** Reads a command's flags. A name that is no flag of the command is refused. */
 function readFlags(

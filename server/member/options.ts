@@ -1,11 +1,12 @@
 /** The options of a member and their defaults. */
 import { totalmem } from "node:os";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
-import type { JwksOptions } from "../access/jwks.ts";
+import type { JwksOptions } from "../access/jwks-url.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
+import { DEFAULT_MAX_CHILDREN } from "./options/constants.ts";
 import type { MemberOption } from "./options/option.ts";
 import { MEMBER_OPTIONS } from "./options/table.ts";
 import type { TableOptions } from "./options/types.gen.ts";
@@ -78,8 +79,7 @@ export const DEFAULTS = {
       .filter(([, option]) => "default" in option)
       .map(([key, option]) => [key, option.default]),
   ) as Defaults),
-  /** Children of a pool for which nobody gives a number. */
-  maxChildren: 5,
+  maxChildren: DEFAULT_MAX_CHILDREN,
   path: DEFAULT_PATH,
 } as const;
 

@@ -2,10 +2,11 @@
  * Consul with ACLs that deny by default. The policies are those of the page on Consul; a program
  * without one of their rules is told at once which.
  */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { consulOptionsFrom, DistributedPool } from "../../sdk/typescript/node.ts";
 import { consulBinary, consulMissing, startConsul } from "../helpers/consul.ts";
@@ -13,9 +14,24 @@ import { GuardedConsul, readyIs, readyOf } from "../helpers/guarded-consul.ts";
 import { post, problemOf, until, within } from "../helpers/member.ts";
 import { readPage } from "../helpers/pages/markdown.ts";
 import { hasOpenssl, Pki } from "../helpers/pki.ts";
+import { onPath } from "../helpers/programs.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TRUE = { command: ["true"] };
+
+const run = promisify(execFile);
+const PYTHON = fileURLToPath(new URL("../../.tools/python/bin/python", import.meta.url));
+const python = existsSync(PYTHON);
+const REQUESTS =
+  "import requests, sys; print(requests.post(sys.argv[1], json={'command': ['true']}).text)";
+const HTTPX = REQUESTS.replaceAll("requests", "httpx");
+const JSON_BODY = ["-H", "content-type: application/json", "-d", JSON.stringify(TRUE)];
+/** Each posts work to the URL behind its arguments, and prints the answer. */
+const CLIENTS: readonly (readonly [string, boolean, string, readonly string[]])[] = [
+  ["curl", onPath("curl"), "curl", ["-s", ...JSON_BODY]],
+  ["requests", python, PYTHON, ["-c", REQUESTS]],
+  ["httpx", python, PYTHON, ["-c", HTTPX]],
+];
 
 const POLICIES = new Map(
   readPage(ROOT, "server/docs/consul.md")
@@ -147,6 +163,21 @@ describe.skipIf(consulMissing)("Consul with ACLs", { timeout: 60_000 }, () => {
     guarded.setRules(name, policy("member.hcl"));
     await within("the member to join", member.joined);
     await readyIs(member, 200);
+  });
+
+  test("clients of a member without rights read which one it lacks", async () => {
+    const token = guarded.token("blind", RULES.write);
+    const { member } = await guarded.member("blind", token);
+    onTestFinished(() => within("the member's stop", member.stop()));
+    await readyIs(member, 503, RULES.node);
+    for (const [name, isThere, file, args] of CLIENTS) {
+      if (!isThere) continue;
+      const url = `${member.url}/pools/pipeline/run`;
+      const { stdout } = await within(name, run(file, [...args, url]));
+      const problem = JSON.parse(stdout);
+      expect(problem, name).toMatchObject({ status: 503, code: "no_members_available" });
+      expect(problem.detail, name).toContain(RULES.node);
+    }
   });
 
   test("a member without the right to keys refuses calls with one, and no others", async () => {

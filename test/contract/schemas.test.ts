@@ -2,16 +2,14 @@
  * The documented schemas and those of the server: both accept the same requests. The document also
  * describes every part of itself.
  */
+
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
 import { isNode, type Node } from "../../openapi/documents/walk.ts";
-import {
-  SIGNALS,
-  SignalRequestSchema,
-  SlotRequestSchema,
-} from "../../openapi/schemas/resources.ts";
+import { SIGNALS } from "../../openapi/names.ts";
+import { SignalRequestSchema, SlotRequestSchema } from "../../openapi/schemas/resources.ts";
 import { ChildSpecSchema, MemberChildSpecSchema } from "../../openapi/schemas/spec.ts";
 
 const document = buildDocument() as unknown as Node;

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { Count } from "../../openapi/schemas/resources.ts";
 import { getJson, post, until, within } from "../helpers/member.ts";
 import { cleanEnvironment } from "../helpers/processes.ts";
+import { onPath, pythonMissing } from "../helpers/programs.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
@@ -20,6 +21,23 @@ function missing(): string | undefined {
     return " (skipped: this machine gives no process namespace)";
   }
 }
+
+const SPAWNS =
+  "() => void require('node:child_process').spawn('sleep', ['0.05'], { detached: true }).unref()";
+/** Work in several languages. Each leaves a process of its own behind. */
+const LEAVERS: readonly (readonly [boolean, object])[] = [
+  [true, { command: ["sh", "-c", "(exec sleep 0.05) & exit 0"] }],
+  [
+    !pythonMissing,
+    { command: ["python3", "-c", "import os; os.fork() or os.execlp('sleep', 'sleep', '0.05')"] },
+  ],
+  [true, { function: { source: SPAWNS } }],
+  [
+    onPath("git"),
+    { command: ["git", "daemon", "--detach", "--listen=127.0.0.1", "--base-path=/work"] },
+  ],
+  [onPath("perl"), { command: ["perl", "-e", "fork or exec 'sleep', '0.05'"] }],
+];
 
 /** The parent, state and pid of each process. */
 function processes() {
@@ -72,11 +90,15 @@ describe.skipIf(reason !== undefined)(`as the first process${reason ?? ""}`, () 
     await until("the member to be ready", async () => ready.test(output()));
     const url = ready.exec(output())?.[1] ?? "";
     const first = init();
-    // Each child leaves a process behind, which becomes a child of the first process.
-    const command = ["sh", "-c", "(exec sleep 0.05) & exit 0"];
+    // A process that a child leaves behind becomes a child of the first process.
+    const leavers = LEAVERS.filter(([isThere]) => isThere).map(([, work]) => work);
     for (let round = 0; round < 10; round++)
       await Promise.all(
-        Array.from({ length: 5 }, () => post(url, "/pools/pipeline/run", { command })),
+        leavers.map(async (work) => {
+          const answer = await (await post(url, "/pools/pipeline/run", work)).json();
+          expect(answer, JSON.stringify(work)).toMatchObject({ stderr: "", artifacts: [] });
+          expect(answer, JSON.stringify(work)).not.toHaveProperty("code");
+        }),
       );
     await until("no zombies", async () => childrenOf(first).every(({ state }) => state !== "Z"));
     const last = post(url, "/pools/pipeline/run", { command: ["sh", "-c", "sleep 1; echo done"] });

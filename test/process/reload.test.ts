@@ -1,5 +1,6 @@
 /** SIGHUP and `dpool check-config`, with the built command line as a process of its own. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   closeSync,
@@ -323,9 +324,12 @@ describe("check-config", () => {
   }
 
   test("prints the options in force, as a file that says the same", async () => {
+    const secret = join(folder, "secret");
+    writeFileSync(secret, `whsec_${randomBytes(24).toString("base64")}\n`, { mode: 0o600 });
     writeFileSync(
       file,
       `port: 7500
+notifySecretFile: ${secret}
 pools:
   pipeline:
     maxChildren: 2
@@ -333,6 +337,7 @@ pools:
     limits: {memoryBytes: 33554432, deadlineMs: 1000}
     readOnly: [/usr, '/usr:/models']
     fetch: ['https://*.example.com/a/']
+    notify: ['https://example.com/done/']
 runtimes: {ruby: {command: [ruby, '{source}']}}
 `,
     );
@@ -343,6 +348,7 @@ runtimes: {ruby: {command: [ruby, '{source}']}}
     expect(text).toMatch(/^pools:\n {2}pipeline:\n {4}maxChildren: 2$/m);
     expect(text).toMatch(/^ {6}memoryBytes: 33554432\n {6}processes: 256$/m);
     expect(text).toMatch(/^ {6}- \/usr\n {6}- \/usr:\/models$/m);
+    expect(text).toMatch(/^ {4}notify:\n {6}- https:\/\/example\.com\/done\/$/m);
     expect(text).toMatch(/^ {4}warm:\n {6}node: 1$/m);
     writeFileSync(file, text);
     expect(await check(file)).toEqual({ code, text });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ProgressBar, progressBarOf } from "../../server/cli/progress-bar.ts";
+import { ProgressBar, progressBarOf } from "../../server/cli/terminal/progress-bar.ts";
 import { Screen } from "../helpers/screen.ts";
 
 describe("a bar", () => {

@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { optionsOf } from "../../server/cli/command-options.ts";
 import { ConfigFile, withFile } from "../../server/cli/config-file.ts";
 import { type Parsed, parse } from "../../server/cli/parse.ts";
 import { UsageError } from "../../server/cli/usage-error.ts";
 
-const line = (text: string) => parse(text.split(" "), {}) as Parsed;
+const line = (text: string) => parse(text.split(" "), {}, optionsOf) as Parsed;
 const problemsOf = (content: string, flags = "serve") =>
   new ConfigFile(line(flags), content, "f.yaml").problems;
 
@@ -86,7 +87,7 @@ test("any options mean the same in the file as by flags", () => {
         Object.fromEntries(Object.entries(values).map(([name, value]) => [camelCase(name), value])),
       );
       expect(withFile(line("serve"), yaml, "f.yaml").values).toEqual(
-        (parse(["serve", ...flags], {}) as Parsed).values,
+        (parse(["serve", ...flags], {}, optionsOf) as Parsed).values,
       );
     }),
   );

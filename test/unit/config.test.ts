@@ -6,7 +6,7 @@ import { consulOf, type Parsed, parse } from "../../server/cli/parse.ts";
 import { UsageError } from "../../server/cli/usage-error.ts";
 
 function parsed(line: string, env: Record<string, string> = {}): Parsed {
-  const result = parse(line.split(" "), env);
+  const result = parse(line.split(" "), env, optionsOf);
   if (!("command" in result)) throw new Error("expected a command; got a wish for help");
   return result;
 }
@@ -95,19 +95,19 @@ describe("parse", () => {
     ["dev --advertise h:1", {}, /--advertise.*see dpool dev --help/],
     ["toString", {}, /expected one of/],
   ])("%s is refused", (line, env, message) => {
-    expect(() => parse(line.split(" "), env)).toThrow(UsageError);
-    expect(() => parse(line.split(" "), env)).toThrow(message);
+    expect(() => parse(line.split(" "), env, optionsOf)).toThrow(UsageError);
+    expect(() => parse(line.split(" "), env, optionsOf)).toThrow(message);
   });
 
   test("several command lines ask for help", () => {
     for (const argv of [[], ["help"], ["--help"], ["-h"]])
-      expect(parse(argv, {})).toEqual({ help: undefined });
+      expect(parse(argv, {}, optionsOf)).toEqual({ help: undefined });
     for (const argv of [
       ["help", "serve"],
       ["serve", "--help"],
       ["serve", "-h"],
     ])
-      expect(parse(argv, {})).toEqual({ help: "serve" });
+      expect(parse(argv, {}, optionsOf)).toEqual({ help: "serve" });
   });
 });
 
@@ -129,13 +129,14 @@ describe("consulOf", () => {
 
 describe("help", () => {
   test("names every command", () => {
-    for (const command of Object.keys(COMMANDS)) expect(help()).toContain(`  ${command} `);
+    for (const command of Object.keys(COMMANDS))
+      expect(help(undefined, optionsOf)).toContain(`  ${command} `);
   });
 
   test.each(Object.keys(COMMANDS) as Command[])(
     "of %s names each of its options and variables",
     (command) => {
-      const text = help(command);
+      const text = help(command, optionsOf);
       for (const key of optionsOf(command).keys()) {
         const words = key.replaceAll(/[A-Z]/g, " $&").toLowerCase().split(" ");
         expect(text).toContain(`--${words.join("-")}`);

@@ -2,10 +2,11 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { CONFIG_SCHEMA as schema } from "../../.dev/json-schema.ts";
 import { optionsTable, poolOptionsTable } from "../../.dev/options-page.ts";
-import { configurationOf, optionsOf, parseOption } from "../../server/cli/command-options.ts";
-import { CLI_OPTIONS } from "../../server/cli/options.ts";
+import { configurationOf, optionsOf } from "../../server/cli/command-options.ts";
+import { CLI_OPTIONS } from "../../server/cli/options/table.ts";
+import { parseOption } from "../../server/cli/options/values.ts";
 import { poolFaults, settingsOf } from "../../server/member/check-options.ts";
-import { unknownKey } from "../../server/member/options/faults.ts";
+import { unknownKey } from "../../server/member/options/expectation.ts";
 import type { MemberOption, Option } from "../../server/member/options/option.ts";
 import { MEMBER_OPTIONS } from "../../server/member/options/table.ts";
 import {

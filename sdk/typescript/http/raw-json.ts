@@ -1,8 +1,17 @@
 /** JSON that is passed on as it came, because parsing and writing it would take too long. */
 
-/** No caller can know it, so no text of a caller's stands for raw JSON. */
-const MARK = `raw-${crypto.getRandomValues(new Uint32Array(4)).join("-")}-`;
-const MARKED = new RegExp(`"${MARK}(\\d+)"`);
+/**
+ * Stands for raw JSON. No caller can know it, so no text of a caller's does. It is made when it is
+ * first needed, because the generator of random numbers takes 8 ms to load.
+ */
+let mark: { readonly text: string; readonly pattern: RegExp } | undefined;
+
+function markOf() {
+  if (mark) return mark;
+  const text = `raw-${crypto.getRandomValues(new Uint32Array(4)).join("-")}-`;
+  mark = { text, pattern: new RegExp(`"${text}(\\d+)"`) };
+  return mark;
+}
 
 /** The raw values of the JSON that is being written now. */
 let written: RawJson[] | undefined;
@@ -19,7 +28,7 @@ export class RawJson {
   /** Called by `JSON.stringify`, which parses the text unless {@link jsonPieces} calls it. */
   toJSON(): unknown {
     if (!written) return JSON.parse(new TextDecoder().decode(this.bytes));
-    return `${MARK}${written.push(this) - 1}`;
+    return `${markOf().text}${written.push(this) - 1}`;
   }
 }
 
@@ -47,7 +56,7 @@ export function jsonPieces(value: unknown): (string | Uint8Array)[] {
   }
   if (raws.length === 0) return [text];
   return text
-    .split(MARKED)
+    .split(markOf().pattern)
     .map((piece, index) => (index % 2 === 0 ? piece : (raws[Number(piece)] as RawJson).bytes));
 }
 

@@ -1,8 +1,7 @@
 /** HTTP by Node's own module: connections are kept, watched, and may show certificates. */
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request } from "node:http";
-import { Agent as HttpsAgent, request as secureRequest } from "node:https";
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from "node:http";
+import type { Agent as HttpsAgent } from "node:https";
 import type { Socket } from "node:net";
-import { createSecureContext } from "node:tls";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import { memberInUrl } from "../../../openapi/names.ts";
 import { explained } from "../http/faults.ts";
@@ -10,6 +9,7 @@ import { Multipart } from "../http/multipart.ts";
 import type { Answer, Body, Transport, TransportRequest } from "../http/transport.ts";
 import { afterSilence } from "../time/silence.ts";
 import { KEEP_ALIVE_DELAY_MS, watchPeer } from "./dead-peers.ts";
+import { httpModule, httpsModule } from "./http-modules.ts";
 
 /** 2 seconds for a member to accept a connection; a slower one counts as away. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -31,8 +31,9 @@ export const MEMBER_DOMAIN = "distributed-pool";
 
 export class NodeTransport implements Transport {
   readonly streamsBodies = true;
-  readonly #http = new HttpAgent(KEPT);
-  #https: HttpsAgent;
+  readonly #http: HttpAgent;
+  /** Made for the first https URL where no certificates are given. */
+  #https: HttpsAgent | undefined;
   /** The requests that are under way. */
   readonly #open = new Set<ClientRequest>();
   readonly #memberDomain: string | undefined;
@@ -44,7 +45,9 @@ export class NodeTransport implements Transport {
    * @throws {PoolError} `invalid_request` for certificates that make no sense.
    */
   constructor(identity: TlsIdentity = {}, memberDomain?: string) {
-    this.#https = secureAgent(identity);
+    this.#http = new (httpModule().Agent)(KEPT);
+    const { ca, cert, key } = identity;
+    this.#https = (ca ?? cert ?? key) === undefined ? undefined : secureAgent({ ca, cert, key });
     this.#memberDomain = memberDomain;
   }
 
@@ -53,6 +56,7 @@ export class NodeTransport implements Transport {
     const before = this.#https;
     this.#https = secureAgent(identity);
     // Its idle connections close now, and the busy ones after their requests.
+    if (!before) return;
     before.maxFreeSockets = 0;
     for (const socket of Object.values(before.freeSockets).flat()) socket?.destroy();
   }
@@ -67,7 +71,9 @@ export class NodeTransport implements Transport {
       member !== undefined && this.#memberDomain !== undefined
         ? `${member}.${this.#memberDomain}`
         : undefined;
-    const started = (secure ? secureRequest : request)(url, {
+    if (secure) this.#https ??= secureAgent({});
+    const { request } = secure ? httpsModule() : httpModule();
+    const started = request(url, {
       method,
       agent: secure ? this.#https : this.#http,
       // Node checks the certificate against this name instead of the host.
@@ -104,7 +110,7 @@ export class NodeTransport implements Transport {
     this.#closed = true;
     for (const started of this.#open) started.destroy(new Error("the client is closed"));
     this.#http.destroy();
-    this.#https.destroy();
+    this.#https?.destroy();
   }
 }
 
@@ -114,8 +120,8 @@ function secureAgent({ ca, cert, key }: TlsIdentity): HttpsAgent {
   if ((cert === undefined) !== (key === undefined))
     throw PoolError.of("invalid_request", "expected cert and key together; got one of them");
   try {
-    createSecureContext({ ca, cert, key });
-    return new HttpsAgent({ ...KEPT, ca, cert, key });
+    process.getBuiltinModule("node:tls").createSecureContext({ ca, cert, key });
+    return new (httpsModule().Agent)({ ...KEPT, ca, cert, key });
   } catch (error) {
     throw PoolError.of("invalid_request", `expected ca, cert and key as PEM: ${messageOf(error)}`, {
       cause: error,

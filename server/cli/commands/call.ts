@@ -3,7 +3,6 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { isWorkspacePath } from "../../../openapi/paths.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import {
   type Child,
@@ -12,12 +11,14 @@ import {
   type PoolEvent,
 } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
-import { OwnTerminal } from "../terminal/own-terminal.ts";
-import { Session, typeInto } from "../terminal/session.ts";
+import { FAILED } from "../problem-text.ts";
 import { UsageError } from "../usage-error.ts";
 import { Foreground } from "./foreground.ts";
-import { FAILED, printEvents, write } from "./print-events.ts";
+import { printEvents, write } from "./print-events.ts";
 import { specOf, withTerminal } from "./spec.ts";
+
+/** Loads what only a terminal needs. */
+const loadTerminal = () => import("../terminal/session.ts");
 
 export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const pool = poolOf(parsed);
@@ -35,6 +36,7 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
     const exitCode = await print(foreground.follow(pools.stream(pool, spec)));
     return foreground.exitCode ?? exitCode;
   }
+  const { Session } = await loadTerminal();
   const session = new Session(pools, { ends: true, leftCode: FAILED });
   const { terminal, signal } = session;
   const typed = { ...withTerminal(spec, terminal), stdin: terminal.keys, link: true };
@@ -45,6 +47,7 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
 export async function attach(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const [id] = argumentsOf(parsed, "one child id");
   const child = pools.child(id);
+  const { Session, typeInto } = await loadTerminal();
   const session = new Session(pools, { ends: false, leftCode: 0 });
   const { terminal, signal } = session;
   await child.resize(terminal.size);
@@ -67,6 +70,7 @@ function poolOf({ positionals, command }: Parsed): string {
 
 /** Saves an artifact into a folder. The child chose the path, which could lead out of it. */
 async function save(child: Child, path: string, folder: string): Promise<void> {
+  const { isWorkspacePath } = await import("../../../openapi/paths.ts");
   if (!isWorkspacePath(path))
     throw PoolError.of(
       "invalid_request",
@@ -80,10 +84,10 @@ async function save(child: Child, path: string, folder: string): Promise<void> {
 export async function place(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const pool = poolOf(parsed);
   const spec = await specOf(parsed);
-  const child = await pools.placeChild(
-    pool,
-    parsed.values.tty ? withTerminal(spec, new OwnTerminal()) : spec,
-  );
+  const terminal = parsed.values.tty
+    ? new (await import("../terminal/own-terminal.ts")).OwnTerminal()
+    : undefined;
+  const child = await pools.placeChild(pool, terminal ? withTerminal(spec, terminal) : spec);
   await write(process.stdout, `${child.id}\n`);
   return 0;
 }

@@ -7,9 +7,10 @@ import { fileFaults } from "../../member/options/file-faults.ts";
 import { keyOfPath, type MemberOptions } from "../../member/options.ts";
 import type { CheckedPool } from "../../member/pool-options.ts";
 import { confinementOf } from "../../member/pool-rules.ts";
-import { configurationOf, flagOf, valueInForce } from "../command-options.ts";
+import { configurationOf, valueInForce } from "../command-options.ts";
 import { ConfigFile, readText } from "../config-file.ts";
 import { memberOptions } from "../member-options.ts";
+import { flagOf } from "../options/values.ts";
 import type { Environment, Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -75,6 +76,7 @@ function poolSummary(pool: CheckedPool): object {
     ...pool,
     limits: { ...Object.fromEntries(finite), deadlineMs: pool.limits.deadlineMs },
     fetch: pool.fetch.map(({ text }) => text),
+    notify: pool.notify.map(({ text }) => text),
     readOnly: pool.readOnly.map(({ from, to }) => (from === to ? from : `${from}:${to}`)),
   };
 }

@@ -1,5 +1,5 @@
 /** The commands about one child: logs, stop, stdin, signal. */
-import { SignalRequestSchema } from "../../../openapi/schemas/resources.ts";
+import { SIGNALS } from "../../../openapi/names.ts";
 import { type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
@@ -52,8 +52,8 @@ export async function stdin(pools: DistributedPool, parsed: Parsed): Promise<num
 
 export async function signal(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const [id, name] = argumentsOf(parsed, "a child id", "a signal");
-  const checked = SignalRequestSchema.safeParse({ signal: name });
-  if (!checked.success) throw new UsageError(`${checked.error.issues[0]?.message}; got ${name}`);
-  await pools.child(id).signal(checked.data.signal);
+  const signal = SIGNALS.find((each) => each === name);
+  if (!signal) throw new UsageError(`expected one of ${SIGNALS.join(", ")}; got ${name}`);
+  await pools.child(id).signal(signal);
   return 0;
 }

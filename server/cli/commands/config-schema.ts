@@ -22,7 +22,8 @@ export function configSchema() {
     ...Object.fromEntries(
       [...options].map(([key, option]) => [
         key,
-        (option.schema ?? z.string())
+        // The options of the configuration file have schemas of the whole zod.
+        ((option.schema as z.ZodType | undefined) ?? z.string())
           .meta({ description: option.doc, default: option.default })
           .optional(),
       ]),

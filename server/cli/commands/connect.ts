@@ -2,20 +2,23 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../../openapi/errors.ts";
 import { DistributedPool } from "../../../sdk/typescript/node.ts";
-import { DEFAULTS } from "../../member/options.ts";
+import { DEFAULT_PORT } from "../../member/options/constants.ts";
 import { consulOf, type Environment, type Parsed } from "../parse.ts";
 import { blamingUsage, UsageError } from "../usage-error.ts";
 
+/** Runs a command, and resolves with the exit code of the process. */
+export type Ask = (parsed: Parsed, env: Environment) => Promise<number>;
+
 /** The first member of `dpool dev`. */
-const DEFAULT_URL = `http://127.0.0.1:${DEFAULTS.port}`;
+const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`;
 
 /**
  * Makes a command of a function that takes a client, and closes the client afterwards. The client
  * asks, in this order of precedence: `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL,
  * CONSUL_HTTP_ADDR, {@link DEFAULT_URL}.
  */
-export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promise<number>) {
-  return async (parsed: Parsed, env: Environment): Promise<number> => {
+export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promise<number>): Ask {
+  return async (parsed, env) => {
     const pools = await blamingUsage(() => connect(parsed, env));
     try {
       return await run(pools, parsed);

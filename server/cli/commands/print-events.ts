@@ -1,12 +1,10 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
 import { inspect } from "node:util";
-import { type FunctionError, PoolError, type RunProblem } from "../../../openapi/errors.ts";
+import { PoolError } from "../../../openapi/errors.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
 import { checkArguments } from "../../../sdk/typescript/values.ts";
-import { ProgressBar } from "../progress-bar.ts";
-
-/** 125: the pool failed, not the child, as with other runners of commands. */
-export const FAILED = 125;
+import { FAILED, problemText } from "../problem-text.ts";
+import { ProgressBar } from "../terminal/progress-bar.ts";
 
 const NEWLINE = 10;
 
@@ -15,28 +13,6 @@ export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promi
   return new Promise((resolve) =>
     stream.write(bytes) ? resolve() : stream.once("drain", resolve),
   );
-}
-
-/** `dpool: CODE: DETAIL`, the exit code of a stopped child, and what a function threw. */
-export function problemText({
-  code,
-  detail,
-  error,
-  exitCode,
-}: Pick<RunProblem, "code" | "detail" | "error" | "exitCode">): string {
-  // The detail of a crash has the exit code.
-  const hasCode = exitCode !== undefined && code !== "worker_crashed";
-  const exit = hasCode ? `; its exit code is ${exitCode}` : "";
-  return [`dpool: ${code}: ${detail}${exit}`, ...(error ? stacksOf(error) : []), ""].join("\n");
-}
-
-/** The stacks of an error and of those behind it. Python's contain those of their causes. */
-function stacksOf({ stack = "", cause, errors = [] }: FunctionError, label = ""): string[] {
-  const behind = [
-    ...(cause && !stack.includes(cause.stack ?? "") ? stacksOf(cause, "caused by ") : []),
-    ...errors.flatMap((each) => stacksOf(each, "with ")),
-  ];
-  return stack === "" ? behind : [label + stack.trimEnd(), ...behind];
 }
 
 /** A value as JSON; a value that only devalue carries, as Node shows it. */

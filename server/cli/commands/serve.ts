@@ -1,6 +1,7 @@
 /** `dpool serve` and `dpool dev`: members in this process until a signal. */
 import { isatty } from "node:tty";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
+import { growYoungGeneration } from "../../member/young-generation.ts";
 import { leaveFirstProcess } from "../../sandbox/first-process.ts";
 import { configured, log, memberOptions } from "../member-options.ts";
 import type { Environment, Parsed } from "../parse.ts";
@@ -40,6 +41,7 @@ async function run(
       const joined = await Promise.race([member.joined.then(() => true), ending.then(() => false)]);
       if (joined) announce(member);
     }
+    growYoungGeneration();
     await ending;
   } finally {
     await Promise.all(members.map((member) => member.stop()));

@@ -2,7 +2,7 @@
 import { lstatSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../../openapi/errors.ts";
-import { Jwks } from "../../access/jwks.ts";
+import { jwksUrl } from "../../access/jwks-url.ts";
 import { TokenFile } from "../../access/tokens.ts";
 import { openTls } from "../../http/tls.ts";
 import { readSecret } from "../../supervisor/notify/signature.ts";
@@ -38,7 +38,7 @@ export function fileFaults(options: MemberOptions, warn: (message: string) => vo
     );
   if (notifySecretFile !== undefined && !wrong.includes("notifySecretFile"))
     faults.push(...faultOf(["notifySecretFile"], () => readSecret(notifySecretFile)));
-  if (jwks) faults.push(...faultOf(["jwks"], () => new Jwks(jwks, warn)));
+  if (jwks) faults.push(...faultOf(["jwks"], () => jwksUrl(jwks)));
   const pools = Object.entries(options.pools).filter((pool) => poolFaults(...pool).length === 0);
   return [...faults, ...[...checkedPools(Object.fromEntries(pools))].flatMap(pathFaults)];
 }

@@ -1,5 +1,6 @@
 /** The options that bound what callers may ask for. */
-import { DAY_MS, GIB, type MemberOption, MIB, whole } from "./option.ts";
+import { DAY_MS, GIB, MIB } from "./constants.ts";
+import { type MemberOption, whole } from "./option.ts";
 
 export const LIMIT_OPTIONS = {
   maxBodyBytes: {

@@ -1,12 +1,13 @@
 /** The form of an option, and the checks that several options share. */
 import { z } from "zod";
+import { WEEK_MS } from "./constants.ts";
 
 export interface Option {
   /**
    * Checks the value. A list is an option that can be repeated, a boolean is a switch. Default: any
    * text.
    */
-  readonly schema?: z.ZodType;
+  readonly schema?: z.core.$ZodType;
   /** Stands for the value in help texts; a switch has none. `FILE` names a file of this machine. */
   readonly value?: string;
   readonly short?: string;
@@ -37,10 +38,6 @@ export function whole(min: number, max: number): z.ZodInt {
  * take 2.
  */
 const MIN_FENCE_MS = 10_000;
-export const DAY_MS = 86_400_000;
-export const WEEK_MS = 7 * DAY_MS;
-export const MIB = 1024 * 1024;
-export const GIB = 1024 * MIB;
 
 export const fenceNumber = whole(0, WEEK_MS).refine(
   (ms) => ms === 0 || ms >= MIN_FENCE_MS,

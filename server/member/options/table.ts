@@ -3,8 +3,9 @@ import { z } from "zod";
 import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { isLoopback } from "../../../sdk/typescript/trust/loopback.ts";
 import { ACCESS_OPTIONS } from "./access-options.ts";
+import { DAY_MS, DEFAULT_DEADLINE_MS, DEFAULT_PORT, WEEK_MS } from "./constants.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
-import { DAY_MS, fenceNumber, type MemberOption, WEEK_MS, whole } from "./option.ts";
+import { fenceNumber, type MemberOption, whole } from "./option.ts";
 
 /** Whether a text is an exact origin as a browser sends it: https, or http on this machine. */
 function isOrigin(text: string): boolean {
@@ -24,7 +25,7 @@ export const MEMBER_OPTIONS = {
     value: "PORT",
     doc: "Port to listen on; 0 for a free one. `dev` takes this and the ones after it.",
     schema: whole(0, 65_535),
-    default: 7400,
+    default: DEFAULT_PORT,
   },
   sandbox: {
     value: "auto|no-cgroup|off",
@@ -79,7 +80,7 @@ export const MEMBER_OPTIONS = {
     value: "MS",
     doc: "Deadline in milliseconds of calls that name none, in pools without a `deadlineMs`.",
     schema: whole(1, WEEK_MS),
-    default: 300_000,
+    default: DEFAULT_DEADLINE_MS,
     reload: true,
   },
   fenceMs: {

@@ -1,8 +1,7 @@
 /** How to reach a Consul agent. No other file imports the package `consul`. */
 import { readFileSync } from "node:fs";
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import Consul from "consul";
+import { httpModule, httpsModule } from "../http-modules.ts";
 import { addressOf, type ConsulOptions } from "./consul-options.ts";
 
 export { type ConsulOptions, consulOptionsFrom } from "./consul-options.ts";
@@ -19,7 +18,7 @@ export function consulClient(options: ConsulOptions): ConsulClient {
     host: url.hostname,
     port: Number(url.port || (secure ? 443 : 80)),
     secure,
-    agent: secure ? httpsAgent(options) : new HttpAgent({ keepAlive: true }),
+    agent: secure ? httpsAgent(options) : new (httpModule().Agent)({ keepAlive: true }),
     defaults: token === undefined ? {} : { token },
     headers: {
       ...(auth && { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }),
@@ -54,7 +53,7 @@ export async function post<T>(consul: ConsulClient, path: string, body: unknown)
 
 function httpsAgent(options: ConsulOptions) {
   const read = (file: string | undefined) => file && readFileSync(file);
-  return new HttpsAgent({
+  return new (httpsModule().Agent)({
     keepAlive: true,
     ca: read(options.caFile),
     cert: read(options.certFile),

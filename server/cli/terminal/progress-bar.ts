@@ -1,5 +1,5 @@
 /** Draws a child's progress as the last line of a terminal, below all other output. */
-import type { Progress } from "../../openapi/events.ts";
+import type { Progress } from "../../../openapi/events.ts";
 
 const BAR_COLUMNS = 20;
 /** 80 columns for a terminal that does not tell its width. */

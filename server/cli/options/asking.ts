@@ -1,106 +1,82 @@
-/** The options of commands, one entry each; the options of a member are in `member/`. */
-import { z } from "zod";
-import { ChildStatusSchema } from "../../openapi/schemas/resources.ts";
-import { shown } from "../member/options/faults.ts";
-import { type Option, whole } from "../member/options/option.ts";
-import { MEMBER_OPTIONS } from "../member/options/table.ts";
-import { DEFAULTS } from "../member/options.ts";
-import type { Command } from "./command-table.ts";
-import { TOKEN_OPTIONS } from "./commands/token-options.ts";
+/**
+ * The options of the commands that ask a member, one entry each. They load the small form of zod
+ * alone, so that a command begins soon.
+ */
+import * as z from "zod/mini";
+import { CHILD_STATUSES } from "../../../openapi/names.ts";
+import {
+  DAY_MS,
+  DEFAULT_DEADLINE_MS,
+  DEFAULT_PORT,
+  WEEK_MS,
+} from "../../member/options/constants.ts";
+import type { Option } from "../../member/options/option.ts";
+import { ASKING, type Command, PLACING } from "../command-table.ts";
 
 export interface CliOption extends Option {
   readonly commands: readonly Command[];
 }
 
-/** The commands that ask a member, or find one through Consul. */
-const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
-const PLACING = ["call", "place", "ps", "members", ...ON_CHILD] as const;
-const ASKING = [...PLACING, "drain"] as const;
 /** The commands that take a child spec, and a command behind `--`. */
 export const SPEC = ["call", "place"] as const;
 
-const DAY_MS = 86_400_000;
+/** A list of texts: the option can be repeated. */
+const TEXTS = z.array(z.string());
+const SWITCH = z.boolean();
 
-const MAX_CHILDREN = 10_000;
-
-/** `NAME=MAX`, or `NAME` with the default number of children. */
-const poolFlag = z.string().transform((text, context): [name: string, maxChildren: number] => {
-  const [name = "", max = String(DEFAULTS.maxChildren), ...rest] = text.split("=");
-  if (name === "" || rest.length > 0) context.addIssue("expected NAME=MAX, such as pipeline=5");
-  else if (!/^\d+$/.test(max) || Number(max) < 1 || Number(max) > MAX_CHILDREN)
-    context.addIssue(`expected a whole number from 1 to ${MAX_CHILDREN}; got ${shown(max)}`);
-  return [name, Number(max)];
-});
+function whole(min: number, max: number) {
+  const error = `expected a whole number from ${min} to ${max}`;
+  return z.int(error).check(z.gte(min, error), z.lte(max, error));
+}
 
 /** A JSON array. */
-const jsonList = z.string().transform((text, context): unknown[] => {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (Array.isArray(value)) return value;
-  } catch {
-    // The message below covers it.
-  }
-  context.addIssue('expected a JSON array, such as [1, "two"]');
-  return z.NEVER;
-});
+const jsonList = z.pipe(
+  z.string(),
+  z.transform((text: string, context): unknown[] => {
+    try {
+      const value: unknown = JSON.parse(text);
+      if (Array.isArray(value)) return value;
+    } catch {
+      // The message below covers it.
+    }
+    context.issues.push({
+      code: "custom",
+      message: 'expected a JSON array, such as [1, "two"]',
+      input: text,
+    });
+    return z.NEVER;
+  }),
+);
 
-export const CLI_OPTIONS = {
-  dev: {
-    doc: "Read the file as `dev` would, not as `serve`.",
-    schema: z.boolean(),
-    commands: ["check-config"],
-  },
-  members: {
-    value: "N",
-    doc: "How many members to run in this process.",
-    schema: whole(1, 100),
-    default: 3,
-    commands: ["dev", "check-config"],
-  },
-  config: {
-    value: "FILE",
-    doc:
-      "A YAML file: the words of the flags in camelCase, and pools with their limits and grants. " +
-      "Flags and variables win over it.",
-    commands: ["serve", "dev"],
-  },
-  pool: {
-    value: "NAME=MAX",
-    doc:
-      "A pool to serve, and how many children at most at a time " +
-      `(default ${DEFAULTS.maxChildren}). Repeatable.`,
-    schema: z.array(poolFlag),
-    reload: true,
-    commands: ["serve", "dev", "check-config"],
-  },
+export const ASKING_OPTIONS = {
   follow: {
     short: "f",
     doc: "Follow the child until it ends.",
-    schema: z.boolean(),
+    schema: SWITCH,
     commands: ["logs"],
   },
   end: {
     doc: "Close the child's input afterwards.",
-    schema: z.boolean(),
+    schema: SWITCH,
     commands: ["stdin"],
   },
   graceMs: {
     value: "MS",
     doc: "Milliseconds between TERM and KILL.",
     otherwise: "the member's",
-    schema: MEMBER_OPTIONS.graceMs.schema,
+    schema: whole(0, DAY_MS),
     commands: ["stop"],
   },
   status: {
-    value: ChildStatusSchema.options.join("|"),
+    value: CHILD_STATUSES.join("|"),
     doc: "Only children with this status.",
-    schema: z.enum(ChildStatusSchema.options),
+    schema: z.enum(CHILD_STATUSES),
     commands: ["ps"],
   },
   url: {
     value: "URL",
     doc: "A member to ask; any one will do.",
-    otherwise: `http://127.0.0.1:${DEFAULTS.port}`,
+    otherwise: `http://127.0.0.1:${DEFAULT_PORT}`,
     commands: ASKING,
   },
   token: {
@@ -128,7 +104,7 @@ export const CLI_OPTIONS = {
   },
   insecure: {
     doc: "Send the token over http beyond loopback too, where others can read it.",
-    schema: z.boolean(),
+    schema: SWITCH,
     commands: ASKING,
   },
   memberDomain: {
@@ -176,13 +152,13 @@ export const CLI_OPTIONS = {
     doc:
       "Give the command a terminal like this one. `call` passes each key on, and stops the child " +
       "when it goes; `attach` is for a placed child. Ctrl-^ three times leaves.",
-    schema: z.boolean(),
+    schema: SWITCH,
     commands: SPEC,
   },
   file: {
     value: "PATH[=FILE]",
     doc: "A file for the workspace: its path there, and here where that differs. Repeatable.",
-    schema: z.array(z.string()),
+    schema: TEXTS,
     commands: SPEC,
   },
   files: {
@@ -193,19 +169,19 @@ export const CLI_OPTIONS = {
   artifact: {
     value: "PATTERN",
     doc: "Files that the child leaves and the member keeps, such as '*.png'. Repeatable.",
-    schema: z.array(z.string()),
+    schema: TEXTS,
     commands: SPEC,
   },
   env: {
     value: "NAME=VALUE",
     doc: "A variable for the child. Repeatable.",
-    schema: z.array(z.string()),
+    schema: TEXTS,
     commands: SPEC,
   },
   label: {
     value: "NAME=VALUE",
     doc: "A label of the child; `ps` shows those with it. NAME alone: any value. Repeatable.",
-    schema: z.array(z.string()),
+    schema: TEXTS,
     commands: [...SPEC, "ps"],
   },
   waitMs: {
@@ -218,8 +194,8 @@ export const CLI_OPTIONS = {
   deadlineMs: {
     value: "MS",
     doc: "This child's deadline, in milliseconds.",
-    otherwise: `the pool's; without it ${DEFAULTS.deadlineMs} for calls, none for placed children`,
-    schema: MEMBER_OPTIONS.deadlineMs.schema,
+    otherwise: `the pool's; without it ${DEFAULT_DEADLINE_MS} for calls, none for placed children`,
+    schema: whole(1, WEEK_MS),
     commands: SPEC,
   },
   idempotencyKey: {
@@ -240,11 +216,19 @@ export const CLI_OPTIONS = {
   link: {
     doc: "Stop the child when this command goes; --no-link lets it go on.",
     otherwise: "on where stderr is a terminal",
-    schema: z.boolean(),
+    schema: SWITCH,
     commands: ["call"],
   },
-  ...TOKEN_OPTIONS,
 } as const satisfies Readonly<Record<string, CliOption>>;
 
 /** Every command takes this one. */
-export const HELP: Option = { short: "h", doc: "This text.", schema: z.boolean() };
+export const HELP: Option = { short: "h", doc: "This text.", schema: SWITCH };
+
+/** The options of a command that asks a member, by their keys. */
+export function askingOptionsOf(command: Command): ReadonlyMap<string, Option> {
+  return new Map(
+    Object.entries<CliOption>(ASKING_OPTIONS).filter(([, { commands }]) =>
+      commands.includes(command),
+    ),
+  );
+}

@@ -1,0 +1,65 @@
+/**
+ * Bundles the commands that ask a member into one file, so that a command begins soon: each file
+ * takes time to find. The programs of a member stay in the files that all entries share.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const file = `${DIST}cli.js`;
+
+/** The names that the files import from Node's modules, by module. */
+const imported = new Map();
+for (const name of readdirSync(DIST).filter((each) => each.endsWith(".js"))) {
+  const text = readFileSync(`${DIST}${name}`, "utf8");
+  for (const [, names = "", path = ""] of text.matchAll(/^import \{([^}]*)\} from "([^"]+)"/gm)) {
+    const known = imported.get(path) ?? new Set();
+    for (const each of names.split(",")) known.add(each.trim().split(" as ")[0]);
+    imported.set(path, known);
+  }
+}
+
+/**
+ * An `import` of one of Node's modules reads all that the module exports. That loads streams, and
+ * for `http` also `fetch`, whether or not they are used.
+ */
+const builtins = {
+  name: "builtins",
+  setup(bundle) {
+    bundle.onResolve({ filter: /^[\w:/]+$/ }, ({ path }) =>
+      isBuiltin(path) ? { path, namespace: "builtin" } : undefined,
+    );
+    bundle.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => {
+      const names = [...(imported.get(path) ?? [])].join(", ");
+      const module = `process.getBuiltinModule(${JSON.stringify(path)})`;
+      return { contents: `export const { ${names} } = ${module};` };
+    });
+  },
+};
+
+const others = {
+  name: "others",
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.\// }, ({ path, kind }) =>
+      kind === "dynamic-import" && !/^\.\/(?:asking|run)-/.test(path)
+        ? { path, external: true }
+        : undefined,
+    );
+  },
+};
+
+await build({
+  entryPoints: [file],
+  outfile: file,
+  allowOverwrite: true,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node22",
+  minify: true,
+  sourcemap: true,
+  logLevel: "error",
+  plugins: [builtins, others],
+});

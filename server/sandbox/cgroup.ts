@@ -30,6 +30,8 @@ import {
 
 /** Where programs look for their group. */
 const CGROUP_FOLDER = "/sys/fs/cgroup";
+/** The file that lists the processes of a group. */
+const PROCESSES = "cgroup.procs";
 /** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */
 const REMOVE_TIMEOUT_MS = 5_000;
 const REMOVE_PAUSE_MS = [0, 1, 2, 4, 8, 16, 32];
@@ -147,7 +149,11 @@ interface GroupOptions {
 
 /** One child's group. */
 export class Cgroup {
-  /** A process joins the group when it writes 0 to each of these files. */
+  /**
+   * A process of one thread joins the group when it writes 0 to each of these files. On version 1,
+   * a thread joins without the wait of 10 ms for the machine's other processors that a whole
+   * process needs. Version 2 has no such way.
+   */
   readonly joinFiles: readonly string[];
   /** The folders of the group, each with the path at which the child sees it. */
   readonly shown: readonly ReadOnlyBind[];
@@ -161,7 +167,8 @@ export class Cgroup {
     this.shown = shown;
     this.#folders = folders;
     this.#fileOf = fileOf;
-    this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
+    const file = version === 1 ? "tasks" : PROCESSES;
+    this.joinFiles = folders.map((folder) => join(folder, file));
   }
 
   /** Whether the kernel has killed a process of the group because its memory was full. */
@@ -184,7 +191,7 @@ export class Cgroup {
 
   /** The number of processes in the group. */
   get processes(): number {
-    return readWords(this.#fileOf("pids", "cgroup.procs")).length;
+    return readWords(this.#fileOf("pids", PROCESSES)).length;
   }
 
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */
@@ -194,8 +201,8 @@ export class Cgroup {
       writeFileSync(killFile, "1");
       return;
     }
-    for (const file of this.joinFiles) {
-      for (const pid of readWords(file)) {
+    for (const folder of this.#folders) {
+      for (const pid of readWords(join(folder, PROCESSES))) {
         try {
           process.kill(Number(pid), "SIGKILL");
         } catch {

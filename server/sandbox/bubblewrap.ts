@@ -16,7 +16,6 @@ import {
   variablesOf,
 } from "./bubblewrap-arguments.ts";
 import { type Cgroup, Cgroups } from "./cgroup.ts";
-import { chainArguments } from "./chain-arguments.ts";
 import type { Confinement } from "./confinement.ts";
 import { Cores } from "./cores.ts";
 import { SharedBounds } from "./egress/bounds.ts";
@@ -28,7 +27,6 @@ import { SOCKETS_PART } from "./group-limits.ts";
 import { Janitor } from "./janitor.ts";
 import { withOddNames } from "./odd-names.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
-import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
 import { isReadableByAll, ReadableCopies } from "./readable-copies.ts";
@@ -37,6 +35,7 @@ import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
 import { SocketWatch } from "./socket-watch.ts";
+import { Spawner } from "./spawner.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
@@ -53,6 +52,7 @@ export class Bubblewrap implements Sandbox {
   readonly #copies: ReadableCopies;
   readonly #etc: EtcFolders;
   readonly #pipes: Pipes;
+  readonly #spawner: Spawner;
   readonly #janitor: Janitor;
   readonly #locks: FolderLocks;
   readonly #sweeping: Promise<void>;
@@ -105,7 +105,8 @@ export class Bubblewrap implements Sandbox {
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
     this.#etc = new EtcFolders(this.folder);
-    this.#pipes = new Pipes(anonymousPipes);
+    this.#spawner = new Spawner(BASE_ENVIRONMENT.PATH);
+    this.#pipes = new Pipes(() => this.#spawner.makePipes());
     this.#filter = seccompProgram(arch);
     this.#sweeping = sweep({ groups, folder: this.folder }, log);
   }
@@ -121,13 +122,12 @@ export class Bubblewrap implements Sandbox {
       const etc = root === undefined ? await this.#etc.of(confinement.grants) : undefined;
       const container = this.#container(readable, confinement, { etc, group: group?.shown ?? [] });
       cores = this.#cores.take(confinement.limits.cpus);
-      const joinFiles = group?.joinFiles ?? [];
-      const chain = chainArguments({ joinFiles, uid, cores }, confinement.limits);
       const child = await launchProcess(
         program,
         {
           ...container,
-          argv: [...chain, ...container.argv],
+          chain: [{ joinFiles: group?.joinFiles ?? [], uid, cores }, confinement.limits],
+          spawner: this.#spawner,
           group,
           watchSockets: this.#watchSockets(confinement, uid),
         },
@@ -191,7 +191,7 @@ export class Bubblewrap implements Sandbox {
     const { files, artifacts = [], terminal } = program;
     const own = withOddNames(program.argv, { ...program.env, ...grants.env });
     const command = terminal ? inTerminal(own, terminal) : own;
-    const argv = packed(command, { files: files !== undefined, artifacts });
+    const packing = packed(command, { files: files !== undefined, artifacts });
     const host = {
       ...parts,
       root: this.#root(grants.root),
@@ -200,12 +200,11 @@ export class Bubblewrap implements Sandbox {
     };
     const flags = bubblewrapArguments(program, confinement, host);
     const egress = egressOf(grants);
-    const inside = insideArguments(argv, limits);
+    const inside = insideArguments(packing, limits);
     const bubblewrap = ["bwrap", "--args", String(ARGUMENTS_FD), "--"];
+    const argv = [...bubblewrap, ...(egress ? listenArguments() : []), ...inside];
     return {
-      argv: egress
-        ? [...WITHOUT_CHANNEL, ...bubblewrap, ...listenArguments(), ...inside]
-        : [...bubblewrap, ...inside],
+      argv: egress ? [...WITHOUT_CHANNEL, ...argv] : argv,
       // bubblewrap's own environment holds nothing of the server's: a child can read it at
       // /proc/1/environ.
       env: { PATH: BASE_ENVIRONMENT.PATH },
@@ -234,6 +233,7 @@ export class Bubblewrap implements Sandbox {
     for (const child of this.#running) child.kill();
     await Promise.all([...this.#running].map((child) => child.exited));
     await this.#pipes.close();
+    await this.#spawner.close();
     await this.#sweeping;
     await this.#janitor.clean();
     this.#locks.release();

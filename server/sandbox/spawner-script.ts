@@ -130,7 +130,7 @@ sub become {
   }
   my @argv = list $argv;
   exec { $argv[0] } @argv;
-  fail $argv[0];
+  fail "$argv[0]: not found";
 }
 
 # The server has no descriptor left for a socket (EMFILE).

@@ -50,7 +50,7 @@ async function run(script: string, spawner?: Spawner, more: Partial<TreeOptions>
 }
 
 describe.skipIf(missing)(`the spawner${missing ? ` (skipped: ${missing})` : ""}`, () => {
-  test("gives a child the user, the rights, the limits and the variables of the chain", async () => {
+  test("gives a child the user, rights, limits and variables of the chain", async () => {
     const spawner = await openSpawner();
     const script = `
       grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Sig(Blk|Ign)|Cpus_allowed)' /proc/self/status

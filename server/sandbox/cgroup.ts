@@ -11,7 +11,6 @@ import {
   rmdirSync,
   writeFileSync,
 } from "node:fs";
-import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
@@ -219,7 +218,7 @@ export class Cgroup {
   async remove(): Promise<boolean> {
     const deadline = performance.now() + REMOVE_TIMEOUT_MS;
     for (let attempt = 0; ; attempt++) {
-      if (await this.#removed()) return true;
+      if (this.#removed()) return true;
       if (performance.now() > deadline) return false;
       try {
         this.kill();
@@ -234,11 +233,18 @@ export class Cgroup {
     return readFileSync(this.#fileOf(controller, file), "utf8");
   }
 
-  async #removed(): Promise<boolean> {
-    const results = await Promise.allSettled(this.#folders.map((folder) => rmdir(folder)));
-    return results.every(
-      (result) =>
-        result.status === "fulfilled" || (result.reason as NodeJS.ErrnoException).code === "ENOENT",
-    );
+  /** The kernel takes 10 µs to remove an empty group. A thread of the pool would take longer. */
+  #removed(): boolean {
+    return this.#folders.map(isRemoved).every(Boolean);
+  }
+}
+
+/** Removes a folder. Returns whether it is gone. */
+function isRemoved(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
 }

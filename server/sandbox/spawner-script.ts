@@ -32,6 +32,7 @@ const CALLS: Readonly<Record<string, readonly [x64: number, arm64: number]>> = {
  *
  * - `start` opens the server's pipes at their paths in `/proc`, makes sockets whose other ends go
  *   to the server (SCM_RIGHTS, `struct msghdr` of a 64-bit Linux), and files in memory for inputs.
+ * - Node leaves a socket that it receives as it is, so the server's end must not block (O_NONBLOCK).
  * - A signalfd tells the end of children. Perl's own handlers could come just before the wait.
  * - A child that has ended stays until the server has heard of it (WNOWAIT), so that no signal goes
  *   to another process of the same id.
@@ -81,6 +82,7 @@ sub start {
   }
   for my $fd (list $sockets) {
     socketpair my $mine, my $theirs, 1, 1, 0 or return refuse $id;
+    fcntl $mine, 4, 04002 or return refuse $id;
     push @fds, [$fd, $theirs];
     push @own, [$fd, $mine];
   }

@@ -32,7 +32,7 @@ const CALLS: Readonly<Record<string, readonly [x64: number, arm64: number]>> = {
  *
  * - `start` opens the server's pipes at their paths in `/proc`, makes sockets whose other ends go
  *   to the server (SCM_RIGHTS, `struct msghdr` of a 64-bit Linux), and files in memory for inputs.
- * - Node leaves a socket that it receives as it is, so the server's end must not block (O_NONBLOCK).
+ * - The server's end of a socket does not block (O_NONBLOCK): Node leaves it as it comes.
  * - A signalfd tells the end of children. Perl's own handlers could come just before the wait.
  * - A child that has ended stays until the server has heard of it (WNOWAIT), so that no signal goes
  *   to another process of the same id.

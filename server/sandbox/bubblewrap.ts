@@ -15,8 +15,8 @@ import {
   insideArguments,
   variablesOf,
 } from "./bubblewrap-arguments.ts";
-import { type Cgroup, Cgroups } from "./cgroup.ts";
-import { chainArguments } from "./chain-arguments.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { Cgroups } from "./cgroups.ts";
 import type { Confinement } from "./confinement.ts";
 import { Cores } from "./cores.ts";
 import { SharedBounds } from "./egress/bounds.ts";
@@ -28,7 +28,6 @@ import { SOCKETS_PART } from "./group-limits.ts";
 import { Janitor } from "./janitor.ts";
 import { withOddNames } from "./odd-names.ts";
 import { DEPTH_WITH_ARTIFACTS, packed } from "./packing.ts";
-import { anonymousPipes } from "./pipe-sources.ts";
 import { Pipes } from "./pipes.ts";
 import { type Container, launchProcess, startProblem } from "./process.ts";
 import { isReadableByAll, ReadableCopies } from "./readable-copies.ts";
@@ -37,6 +36,7 @@ import { type RootEntries, readRoot } from "./root.ts";
 import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 import { seccompArch, seccompProgram } from "./seccomp.ts";
 import { SocketWatch } from "./socket-watch.ts";
+import { Spawner } from "./spawner.ts";
 import { FolderLocks, newName, sweep } from "./sweep.ts";
 import { DEPTH_WITH_TERMINAL, inTerminal } from "./terminal.ts";
 import { UidPool } from "./uid-pool.ts";
@@ -53,6 +53,7 @@ export class Bubblewrap implements Sandbox {
   readonly #copies: ReadableCopies;
   readonly #etc: EtcFolders;
   readonly #pipes: Pipes;
+  readonly #spawner: Spawner;
   readonly #janitor: Janitor;
   readonly #locks: FolderLocks;
   readonly #sweeping: Promise<void>;
@@ -107,7 +108,8 @@ export class Bubblewrap implements Sandbox {
     chmodSync(this.folder, 0o711);
     this.#copies = new ReadableCopies(this.folder);
     this.#etc = new EtcFolders(this.folder);
-    this.#pipes = new Pipes(anonymousPipes);
+    this.#spawner = new Spawner(BASE_ENVIRONMENT.PATH);
+    this.#pipes = new Pipes(() => this.#spawner.makePipes());
     this.#filter = seccompProgram(arch);
     this.#sweeping = sweep({ groups, folder: this.folder }, log);
   }
@@ -118,21 +120,18 @@ export class Bubblewrap implements Sandbox {
     let cores: readonly number[] | undefined;
     try {
       const readable = await this.#readable(program);
-      group = this.#groups?.create(confinement.limits);
       const { limits, grants } = confinement;
+      group = this.#groups?.create(limits);
       const etc = grants.root === undefined ? await this.#etc.of(grants) : undefined;
       const container = this.#container(readable, confinement, { etc, group: group?.shown ?? [] });
-      const takeCores = (count: number) => {
-        cores = this.#cores.take(count);
-        return cores;
-      };
+      const takeCores = (count: number) => (cores = this.#cores.take(count));
       if (!program.waits) takeCores(limits.cpus);
-      const chain = chainArguments({ joinFiles: group?.joinFiles ?? [], uid, cores }, limits);
       const child = await launchProcess(
         program,
         {
           ...container,
-          argv: [...chain, ...container.argv],
+          chain: [{ joinFiles: group?.joinFiles ?? [], uid, cores }, limits],
+          spawner: this.#spawner,
           group,
           takeCores,
           watchSockets: this.#watchSockets(confinement, uid),
@@ -192,7 +191,7 @@ export class Bubblewrap implements Sandbox {
     const { files, artifacts = [], terminal } = program;
     const own = withOddNames(program.argv, { ...program.env, ...grants.env });
     const command = terminal ? inTerminal(own, terminal) : own;
-    const argv = packed(command, { files: files !== undefined, artifacts });
+    const packing = packed(command, { files: files !== undefined, artifacts });
     const host = {
       ...parts,
       root: this.#root(grants.root),
@@ -201,12 +200,11 @@ export class Bubblewrap implements Sandbox {
     };
     const flags = bubblewrapArguments(program, confinement, host);
     const egress = egressOf(grants);
-    const inside = insideArguments(program.waits ? undefined : argv, limits);
+    const inside = insideArguments(program.waits ? undefined : packing, limits);
     const bubblewrap = ["bwrap", "--args", String(ARGUMENTS_FD), "--"];
+    const argv = [...bubblewrap, ...(egress ? listenArguments() : []), ...inside];
     return {
-      argv: egress
-        ? [...WITHOUT_CHANNEL, ...bubblewrap, ...listenArguments(), ...inside]
-        : [...bubblewrap, ...inside],
+      argv: egress ? [...WITHOUT_CHANNEL, ...argv] : argv,
       // A child can read bubblewrap's own environment at /proc/1/environ.
       env: { PATH: BASE_ENVIRONMENT.PATH },
       // A descriptor keeps the environment and the paths out of the process list.
@@ -234,6 +232,7 @@ export class Bubblewrap implements Sandbox {
     for (const child of this.#running) child.kill();
     await Promise.all([...this.#running].map((child) => child.exited));
     await this.#pipes.close();
+    await this.#spawner.close();
     await this.#sweeping;
     await this.#janitor.clean();
     this.#locks.release();

@@ -1,141 +1,23 @@
 /**
- * Control groups, version 1 and 2: they limit and count the memory, the processes and the cpu of a
- * whole child, and kill what is left of it. The kernel describes their files at
+ * The control group of one child, version 1 or 2: it limits and counts the memory, the processes
+ * and the cpu of the whole child, and kills what is left of it. The kernel describes their files at
  * https://docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
-import { rmdir } from "node:fs/promises";
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { ChildLimits, ReadOnlyBind } from "./confinement.ts";
-import { makeGroup } from "./cpuset.ts";
 import { groupLimits } from "./group-limits.ts";
-import {
-  type CgroupFiles,
-  type Controller,
-  enableControllers,
-  isWritable,
-  nearestUsable,
-  ownGroups,
-  readWords,
-} from "./hierarchy.ts";
+import { type Controller, isWritable, readWords } from "./hierarchy.ts";
 
-/** Where programs look for their group. */
-const CGROUP_FOLDER = "/sys/fs/cgroup";
+/** The file that lists the processes of a group. */
+const PROCESSES = "cgroup.procs";
 /** A group is empty milliseconds after its processes are killed, unless one hangs in the kernel. */
 const REMOVE_TIMEOUT_MS = 5_000;
 const REMOVE_PAUSE_MS = [0, 1, 2, 4, 8, 16, 32];
 
-/** The groups of one sandbox: a folder in each hierarchy, and in it one group for each child. */
-export class Cgroups {
-  readonly version: 1 | 2;
-  /** The folders that hold the children's groups, without duplicates. */
-  readonly folders: readonly string[];
-  readonly #folderOf: ReadonlyMap<Controller, string>;
-  #created = 0;
-
-  /**
-   * Finds the paths of the folders; {@link make} makes the folders.
-   *
-   * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
-   */
-  constructor(
-    name: string,
-    files: CgroupFiles = {
-      mountinfo: readFileSync("/proc/self/mountinfo", "utf8"),
-      cgroup: readFileSync("/proc/self/cgroup", "utf8"),
-    },
-  ) {
-    const own = ownGroups(files, existsSync);
-    if (!own)
-      throw PoolError.of(
-        "sandbox_unavailable",
-        "no cgroup hierarchy with memory, pids and cpu is mounted",
-      );
-    this.version = own.version;
-    try {
-      const parents =
-        own.version === 2
-          ? new Map([...own.folders].map(([key, path]) => [key, nearestUsable(path)]))
-          : new Map([...own.folders].filter(([key, path]) => key !== "cpuset" || isWritable(path)));
-      this.#folderOf = new Map(
-        [...parents].map(([key, path]) => [key, join(realpathSync(path), name)]),
-      );
-      this.folders = [...new Set(this.#folderOf.values())];
-    } catch (error) {
-      throw this.#unavailable(error);
-    }
-  }
-
-  /**
-   * Makes the folders.
-   *
-   * @throws {PoolError} `sandbox_unavailable` with the reason when no limits can be set here.
-   */
-  make(): void {
-    const made: string[] = [];
-    try {
-      for (const folder of this.folders) {
-        this.#makeFolder(folder);
-        made.push(folder);
-        const failure = this.version === 2 ? enableControllers(folder) : undefined;
-        if (failure !== undefined) throw new Error(failure);
-      }
-    } catch (error) {
-      for (const folder of made) rmdirSync(folder);
-      throw this.#unavailable(error);
-    }
-  }
-
-  #makeFolder(folder: string): void {
-    (this.version === 1 ? makeGroup : mkdirSync)(folder);
-  }
-
-  #unavailable(error: unknown): PoolError {
-    return PoolError.of("sandbox_unavailable", `cgroup v${this.version}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-
-  /** Makes an empty group with these limits. */
-  create(limits: ChildLimits): Cgroup {
-    const name = String(this.#created++);
-    const folders = this.folders.map((folder) => join(folder, name));
-    const fileOf: FileOf = (controller, file) =>
-      join(this.#folderOf.get(controller) as string, name, file);
-    try {
-      for (const folder of folders) this.#makeFolder(folder);
-      const options = { version: this.version, folders, fileOf, shown: this.#shown(name) };
-      const group = new Cgroup(options);
-      group.limit(limits);
-      return group;
-    } catch (error) {
-      for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);
-      throw error;
-    }
-  }
-
-  /** Where a child sees its own group. */
-  #shown(name: string): ReadOnlyBind[] {
-    if (this.version === 2)
-      return this.folders.map((folder) => ({ from: join(folder, name), to: CGROUP_FOLDER }));
-    return [...this.#folderOf].map(([controller, folder]) => ({
-      from: join(folder, name),
-      to: join(CGROUP_FOLDER, controller),
-    }));
-  }
-}
-
 /** The path of a controller's file in a group. */
-type FileOf = (controller: Controller, file: string) => string;
+export type FileOf = (controller: Controller, file: string) => string;
 
 interface GroupOptions {
   readonly version: 1 | 2;
@@ -144,9 +26,12 @@ interface GroupOptions {
   readonly shown: readonly ReadOnlyBind[];
 }
 
-/** One child's group. */
 export class Cgroup {
-  /** A process joins the group when it writes 0 to each of these files. */
+  /**
+   * A process of one thread joins the group when it writes 0 to each of these files. On version 1,
+   * a thread joins without the wait of 10 ms for the machine's other processors that a whole
+   * process needs. Version 2 has no such way.
+   */
   readonly joinFiles: readonly string[];
   /** The folders of the group, each with the path at which the child sees it. */
   readonly shown: readonly ReadOnlyBind[];
@@ -162,7 +47,8 @@ export class Cgroup {
     this.shown = shown;
     this.#folders = folders;
     this.#fileOf = fileOf;
-    this.joinFiles = folders.map((folder) => join(folder, "cgroup.procs"));
+    const file = version === 1 ? "tasks" : PROCESSES;
+    this.joinFiles = folders.map((folder) => join(folder, file));
   }
 
   /** Sets those limits that differ. @throws the error of a limit that the kernel refuses. */
@@ -195,7 +81,7 @@ export class Cgroup {
 
   /** The number of processes in the group. */
   get processes(): number {
-    return readWords(this.#fileOf("pids", "cgroup.procs")).length;
+    return readWords(this.#fileOf("pids", PROCESSES)).length;
   }
 
   /** The number of threads in the group. */
@@ -210,8 +96,8 @@ export class Cgroup {
       writeFileSync(killFile, "1");
       return;
     }
-    for (const file of this.joinFiles) {
-      for (const pid of readWords(file)) {
+    for (const folder of this.#folders) {
+      for (const pid of readWords(join(folder, PROCESSES))) {
         try {
           process.kill(Number(pid), "SIGKILL");
         } catch {
@@ -228,7 +114,7 @@ export class Cgroup {
   async remove(): Promise<boolean> {
     const deadline = performance.now() + REMOVE_TIMEOUT_MS;
     for (let attempt = 0; ; attempt++) {
-      if (await this.#removed()) return true;
+      if (this.#removed()) return true;
       if (performance.now() > deadline) return false;
       try {
         this.kill();
@@ -243,11 +129,18 @@ export class Cgroup {
     return readFileSync(this.#fileOf(controller, file), "utf8");
   }
 
-  async #removed(): Promise<boolean> {
-    const results = await Promise.allSettled(this.#folders.map((folder) => rmdir(folder)));
-    return results.every(
-      (result) =>
-        result.status === "fulfilled" || (result.reason as NodeJS.ErrnoException).code === "ENOENT",
-    );
+  /** The kernel takes 10 µs to remove an empty group. A thread of the pool would take longer. */
+  #removed(): boolean {
+    return this.#folders.map(isRemoved).every(Boolean);
+  }
+}
+
+/** Removes a folder. Returns whether it is gone. */
+function isRemoved(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
 }

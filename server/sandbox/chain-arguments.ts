@@ -23,6 +23,40 @@ export interface Chain {
   readonly cores?: readonly number[] | undefined;
 }
 
+/** A limit on each process: its name for `prlimit`, and its number in `asm-generic/resource.h`. */
+interface ResourceLimit {
+  readonly name: string;
+  readonly number: number;
+  readonly value: number;
+}
+
+/** The limits on each process of a child, also where no group limits them together. */
+export function resourceLimits(
+  { joinFiles }: Pick<Chain, "joinFiles">,
+  limits: ChildLimits,
+): ResourceLimit[] {
+  const { workspaceBytes, shmBytes, openFiles, cpuMs, memoryBytes } = limits;
+  return [
+    // Keeps a core file from filling the workspace. A file, also a sparse one, may be as large as
+    // the workspace, or as the shared memory.
+    { name: "core", number: 4, value: 0 },
+    { name: "fsize", number: 1, value: Math.max(workspaceBytes, shmBytes) },
+    { name: "nofile", number: 7, value: openFiles },
+    // Keeps a child from locking memory, which the kernel cannot take back. Ciphers, such as those
+    // of ffmpeg, warn below the usual 64 KiB.
+    { name: "memlock", number: 8, value: 65_536 },
+    // Keeps a real-time process from taking a processor whatever the group's share is, where the
+    // server's user may have one.
+    { name: "rtprio", number: 14, value: 0 },
+    { name: "nice", number: 13, value: 0 },
+    ...(Number.isFinite(cpuMs)
+      ? [{ name: "cpu", number: 0, value: Math.ceil(cpuMs / 1_000) }]
+      : []),
+    // Limits the memory of each process where no group counts that of the whole child.
+    ...(joinFiles.length > 0 ? [] : [{ name: "data", number: 2, value: memoryBytes }]),
+  ];
+}
+
 export function chainArguments({ joinFiles, uid, cores }: Chain, limits: ChildLimits): string[] {
   const hasGroup = joinFiles.length > 0;
   // biome-ignore format: one attack, one line
@@ -41,19 +75,7 @@ export function chainArguments({ joinFiles, uid, cores }: Chain, limits: ChildLi
     // Keeps setuid programs from giving rights.
     "--no-new-privs", "--",
     "prlimit",
-    // Keeps a core file from filling the workspace. A file, also a sparse one, may be as large as
-    // the workspace, or as the shared memory.
-    "--core=0", `--fsize=${Math.max(limits.workspaceBytes, limits.shmBytes)}`,
-    `--nofile=${limits.openFiles}`,
-    // Keeps a child from locking memory, which the kernel cannot take back. Ciphers, such as those
-    // of ffmpeg, warn below the usual 64 KiB.
-    "--memlock=65536",
-    // Keeps a real-time process from taking a processor whatever the group's share is, where the
-    // server's user may have one.
-    "--rtprio=0", "--nice=0",
-    ...(Number.isFinite(limits.cpuMs) ? [`--cpu=${Math.ceil(limits.cpuMs / 1_000)}`] : []),
-    // Limits the memory of each process where no group counts that of the whole child.
-    ...(hasGroup ? [] : [`--data=${limits.memoryBytes}`]),
+    ...resourceLimits({ joinFiles }, limits).map(({ name, value }) => `--${name}=${value}`),
     "--",
   ];
 }

@@ -10,6 +10,11 @@ const SIGNAL_NAMES = new Map(
     .map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
+/** The name of a signal by its number. Signals without a name count as SIGKILL. */
+export function signalName(number: number): NodeJS.Signals {
+  return SIGNAL_NAMES.get(number) ?? "SIGKILL";
+}
+
 /**
  * The program's own exit: shells and bubblewrap report a death by signal n as exit code 128 + n.
  */

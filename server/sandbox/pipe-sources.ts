@@ -85,8 +85,12 @@ export async function anonymousPipes(): Promise<PipeSource[]> {
   }
 }
 
-/** As many sources as there are descriptors for; at least one. */
-function sourcesOf(paths: readonly string[]): PipeSource[] {
+/**
+ * As many sources as there are descriptors for; at least one.
+ *
+ * @param paths of a descriptor of each pipe. They may go away afterwards.
+ */
+export function sourcesOf(paths: readonly string[]): PipeSource[] {
   const sources: PipeSource[] = [];
   for (const path of paths) {
     try {

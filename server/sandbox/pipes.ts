@@ -1,7 +1,7 @@
 /**
  * Real pipes for a child's standard streams. Node gives children Unix sockets, on which
  * `/dev/stdout`, `/dev/stderr` and `/dev/stdin` cannot be opened (ENXIO), as shells and ffmpeg do.
- * Node has no pipe(2), so `pipe-sources.ts` finds them elsewhere.
+ * Node has no pipe(2), so they come from the spawner, or from `pipe-sources.ts`.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { Socket } from "node:net";

@@ -1,7 +1,5 @@
 /** Starts a contained process tree, and gives its starter the streams, the signals and the exit. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { type Duplex, pipeline, type Readable, type Writable } from "node:stream";
+import { type Duplex, pipeline, type Writable } from "node:stream";
 import { PoolError } from "../../openapi/errors.ts";
 import type { TerminalSize } from "../../openapi/schemas/limits.ts";
 import { BubblewrapStatus, programPid } from "./bubblewrap-status.ts";
@@ -13,19 +11,16 @@ import { exitOf } from "./exit.ts";
 import { faultOf } from "./fault.ts";
 import { BEGIN_FD, CHANNEL_FD, FILES_FD, STATUS_FD, TERMINAL_FD } from "./fds.ts";
 import { GroupWatch } from "./group-watch.ts";
-import { withoutInherited } from "./inherited-descriptors.ts";
 import { ChildPipes, type Pipes } from "./pipes.ts";
 import type { Exit, Program, SandboxedProcess, Waiting } from "./sandbox.ts";
+import { startTree, type TreeOptions } from "./start-tree.ts";
 import { stdioOf } from "./stdio.ts";
+import type { Tree } from "./tree.ts";
 
 /**
  * A command line that contains a program, and the descriptors that it needs beside the program's.
  */
-export interface Container {
-  readonly argv: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** Data that the container reads when it starts, by descriptor. */
-  readonly inputs?: ReadonlyMap<number, Buffer>;
+export interface Container extends Omit<TreeOptions, "stdio"> {
   /** Whether the container is bubblewrap, which writes its status to {@link STATUS_FD}. */
   readonly status: boolean;
   /** How many processes stand between the child of the sandbox's first process and the program. */
@@ -63,38 +58,24 @@ export async function launchProcess(
     const artifacts = program.artifacts?.length ? await pipes.open("output") : undefined;
     const call = program.waits ? await pipes.open("input") : undefined;
     const opened = { stdin, stdout, stderr, progress, artifacts, call };
-    const stdio = stdioOf(program, container, opened);
-    const [file = "", ...args] = container.argv;
-    const child = spawn(file, args, {
-      env: container.env,
-      cwd: "/",
-      // A process group of its own: the server can end the whole group, and a terminal's Ctrl-C
-      // reaches only the server.
-      detached: true,
-      stdio: withoutInherited(stdio),
-    });
-    // A child that could not be started, for lack of descriptors, has no streams.
-    await once(child, "spawn");
-    const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
-    for (const stream of streams) stream?.on("error", () => {});
-    const { begin, ...controls } = controlsOf(child, container);
+    const tree = await startTree({ ...container, stdio: stdioOf(program, container, opened) });
+    const { pid, sockets } = tree;
+    const { begin, ...controls } = controlsOf(tree, container);
     if (!call) begin(container.cpuMs);
-    for (const [fd, data] of container.inputs ?? []) (streams[fd] as Writable).end(data);
     // A child that ends before it has read its files takes no more of them.
-    if (program.files) pipeline(program.files, streams[FILES_FD] as Writable, () => {});
+    if (program.files) pipeline(program.files, sockets.get(FILES_FD) as Duplex, () => {});
     pipes.handOver();
     return {
       ...controls,
-      // A process that has been spawned has an id.
-      pid: child.pid as number,
+      pid,
       stdin: stdin?.stream ?? null,
       stdout: stdout.stream,
       stderr: stderr.stream,
-      channel: program.channel ? (streams[CHANNEL_FD] as Duplex) : null,
+      channel: program.channel ? (sockets.get(CHANNEL_FD) as Duplex) : null,
       progress: progress?.stream ?? null,
       artifacts: artifacts?.stream ?? null,
-      ...(program.terminal && { resize: resizer(streams[TERMINAL_FD] as Writable) }),
-      ...(container.status && { began: tookByte(streams[BEGIN_FD] as Duplex) }),
+      ...(program.terminal && { resize: resizer(sockets.get(TERMINAL_FD) as Duplex) }),
+      ...(container.status && { began: tookByte(sockets.get(BEGIN_FD) as Duplex) }),
       ...(call && { waiting: waitingOf(container, call.stream, begin) }),
     };
   } catch (error) {
@@ -117,7 +98,7 @@ function tookByte(socket: Duplex): Promise<boolean> {
 }
 
 /** Writes sizes of a terminal. Of those that come while one is on its way, the last one counts. */
-function resizer(socket: Writable): (size: TerminalSize) => void {
+function resizer(socket: Duplex): (size: TerminalSize) => void {
   let next: TerminalSize | undefined;
   const send = () => {
     if (!next || !socket.writable) return;
@@ -154,45 +135,45 @@ export function startProblem(cause: unknown): PoolError {
 }
 
 /** The parts of a sandboxed process beside its streams. */
-function controlsOf(child: ChildProcess, container: Container) {
+function controlsOf({ pid, sockets, ended, sender }: Tree, container: Container) {
   const { group, depth, status, watchSockets, proxy } = container;
-  const stdio: readonly unknown[] = child.stdio;
   const bubblewrap = status
-    ? new BubblewrapStatus(stdio[STATUS_FD] as Readable, child.stderr as Readable)
+    ? new BubblewrapStatus(sockets.get(STATUS_FD) as Duplex, sockets.get(2) as Duplex)
     : undefined;
   const watch = group && new GroupWatch(group, () => killGroup("SIGKILL"));
   let endSockets: (() => boolean) | undefined;
-  let hasExited = false;
+  let isReaped = false;
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
-    if (!hasEnded) send(signal, child.pid && -child.pid);
+    if (hasEnded) return;
+    send(signal, -pid);
+    // The first process may be about to begin its group.
+    if (!isReaped) send(signal, pid);
   };
-  const listener = proxy && serveListener(child, (socket) => proxy.serve(socket));
-  const exited = new Promise<Exit>((resolve) =>
-    child.once("exit", async (code, signal) => {
-      hasExited = true;
-      // A process that the program left in its process group ends with it.
-      send("SIGKILL", child.pid && -child.pid);
-      const haveExceeded = endSockets?.() ?? false;
-      const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
-      proxy?.close();
-      await group?.remove();
-      // A bubblewrap that was killed reports no exit code.
-      const trouble = signal === null ? await bubblewrap?.trouble(listener) : undefined;
-      hasEnded = true;
-      resolve({
-        ...exitOf(code, signal),
-        started: trouble === undefined,
-        trouble,
-        ...counted,
-        exceeded: haveExceeded ? "memory" : counted.exceeded,
-      });
-    }),
-  );
+  const listener = proxy && sender && serveListener(sender, (socket) => proxy.serve(socket));
+  const exited = ended.then(async ({ code, signal }): Promise<Exit> => {
+    isReaped = true;
+    // A process that the program left in its process group ends with it.
+    send("SIGKILL", -pid);
+    const haveExceeded = endSockets?.() ?? false;
+    const counted = watch?.end() ?? { exceeded: undefined, usage: undefined };
+    proxy?.close();
+    await group?.remove();
+    // A bubblewrap that was killed reports no exit code.
+    const trouble = signal === null ? await bubblewrap?.trouble(listener) : undefined;
+    hasEnded = true;
+    return {
+      ...exitOf(code, signal),
+      started: trouble === undefined,
+      trouble,
+      ...counted,
+      exceeded: haveExceeded ? "memory" : counted.exceeded,
+    };
+  });
   return {
     /** Begins to watch the limits. */
     begin(cpuMs?: number, hasWaited?: true) {
-      if (hasExited) throw new Error("expected a sandbox that waits; it has ended");
+      if (isReaped) throw new Error("expected a sandbox that waits; it has ended");
       watch?.begin(cpuMs, hasWaited);
       endSockets = startSocketWatch(bubblewrap, watchSockets, () => killGroup("SIGKILL"));
     },
@@ -200,18 +181,17 @@ function controlsOf(child: ChildProcess, container: Container) {
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
     tasks: () => watch?.tasks(),
-    holds: (bytes: number) =>
-      watch ? watch.holds(bytes) === true : residentBytes(child.pid as number) > bytes,
+    holds: (bytes: number) => (watch ? watch.holds(bytes) === true : residentBytes(pid) > bytes),
     isAlone: () => {
       if (watch) return watch.processes() === PROCESSES_ALONE;
       if (bubblewrap) return bubblewrap.pid !== undefined && hasOneDescendant(bubblewrap.pid);
-      return child.pid !== undefined && !hasChildren(child.pid);
+      return !hasChildren(pid);
     },
     async signal(signal: NodeJS.Signals) {
       const firstPid = await bubblewrap?.firstPid;
       if (firstPid === undefined) return killGroup(signal);
-      const pid = await programPid(firstPid, depth ?? 0, () => hasEnded);
-      if (!hasEnded) send(signal, pid);
+      const own = await programPid(firstPid, depth ?? 0, () => hasEnded);
+      if (!hasEnded) send(signal, own);
     },
   };
 }

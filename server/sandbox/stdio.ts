@@ -16,7 +16,7 @@ import type { Program } from "./sandbox.ts";
 
 /** The parts of a container that its program does not get as such. */
 interface Wanted {
-  readonly inputs?: ReadonlyMap<number, Buffer>;
+  readonly inputs?: ReadonlyMap<number, Buffer> | undefined;
   readonly status: boolean;
   readonly proxy?: unknown;
 }

@@ -6,7 +6,7 @@ import type { SandboxLevel } from "../../openapi/limits.ts";
 import { type PoolOptions, PoolOptionsSchema } from "../../server/member/pool-options.ts";
 import { confinementOf } from "../../server/member/pool-rules.ts";
 import { Bubblewrap } from "../../server/sandbox/bubblewrap.ts";
-import { Cgroups } from "../../server/sandbox/cgroup.ts";
+import { Cgroups } from "../../server/sandbox/cgroups.ts";
 import type { Confinement } from "../../server/sandbox/confinement.ts";
 import { NoSandbox } from "../../server/sandbox/none.ts";
 import { preparedCall, prepareSandbox } from "../../server/sandbox/prepared.ts";

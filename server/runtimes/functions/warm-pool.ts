@@ -29,8 +29,8 @@ const STABLE_MS = 10_000;
 /** The pause before the next start doubles with each failure in a row. */
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 30_000;
-/** The call that took a process comes first: a short one ends before the next process is forked. */
-const REFILL_DELAY_MS = 10;
+/** The call that took a process comes first: a short one ends before the next start. */
+const REFILL_DELAY_MS = 2;
 /** How often the pool checks for memory when there is too little. */
 const MEMORY_POLL_MS = 1_000;
 /** 512 MiB, and a tenth of all memory, that spare processes leave free. */

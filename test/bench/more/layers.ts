@@ -24,7 +24,7 @@ import {
   bubblewrapArguments,
   insideArguments,
 } from "../../../server/sandbox/bubblewrap-arguments.ts";
-import { Cgroups } from "../../../server/sandbox/cgroup.ts";
+import { Cgroups } from "../../../server/sandbox/cgroups.ts";
 import { chainArguments } from "../../../server/sandbox/chain-arguments.ts";
 import { type Etc, EtcFolders } from "../../../server/sandbox/etc.ts";
 import { Janitor } from "../../../server/sandbox/janitor.ts";

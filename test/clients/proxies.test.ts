@@ -37,7 +37,7 @@ const PROXIES: Readonly<Record<string, Proxy>> = {
     file: "nginx.conf",
     args: (folder) => ["-p", folder, "-e", "stderr", "-c", `${folder}/nginx.conf`],
     config: (port, upstream, folder) => `
-daemon off; pid ${folder}/pid; error_log stderr;
+daemon off; master_process off; pid ${folder}/pid; error_log stderr;
 events {}
 http {
   access_log off;

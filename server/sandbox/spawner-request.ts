@@ -1,7 +1,11 @@
 /** The requests that the spawner takes. Pure. */
 import { type Chain, resourceLimits } from "./chain-arguments.ts";
 import type { ChildLimits } from "./confinement.ts";
+import { CALL_FD } from "./fds.ts";
 import type { Stdio } from "./inherited-descriptors.ts";
+
+/** The pipes that a child reads: its stdin, and the call for which it waits. It writes others. */
+const READ: ReadonlySet<number> = new Set([0, CALL_FD]);
 
 /** A child for the spawner. */
 export interface SpawnRequest {
@@ -48,9 +52,8 @@ export function socketsOf({ stdio, inputs }: SpawnRequest): number[] {
 export function startFrame(id: number, request: SpawnRequest): Buffer {
   const { argv, chain, inputs = new Map<number, Buffer>(), stdio } = request;
   const [{ joinFiles, uid = "", cores = [] }, limits] = chain;
-  // The child reads its stdin, and writes the other pipes.
   const pipes = [...stdio.entries()].flatMap(([fd, own]) =>
-    typeof own === "number" ? [fd, fd === 0 ? 0 : 1, `/proc/${process.pid}/fd/${own}`] : [],
+    typeof own === "number" ? [fd, READ.has(fd) ? 0 : 1, `/proc/${process.pid}/fd/${own}`] : [],
   );
   return frame(
     "start",

@@ -40,12 +40,13 @@ export function bodyOf(c: NodeContext): Readable {
 export function bytesOf(incoming: HttpBindings["incoming"]): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
+    const gone = () => reject(new Error("the caller went away before the end of the body"));
+    if (incoming.destroyed) return gone();
     incoming
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .once("end", () => resolve(Buffer.concat(chunks)))
       .once("close", () => {
-        if (!incoming.readableEnded)
-          reject(new Error("the caller went away before the end of the body"));
+        if (!incoming.readableEnded) gone();
       });
   });
 }

@@ -147,9 +147,9 @@ export class Bubblewrap implements Sandbox {
       });
       return child;
     } catch (error) {
+      await group?.remove();
       this.#uids.release(uid);
       this.#cores.giveBack(cores);
-      await group?.remove();
       throw this.startProblem(error);
     }
   }

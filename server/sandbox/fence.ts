@@ -8,8 +8,8 @@ import { join } from "node:path";
 
 /**
  * Kills process groups after some seconds. A member that is stopped runs no code of its own, but
- * this shell runs on. It kills only groups whose leader is still a child of the member: a process
- * that is not reaped keeps its id.
+ * this shell runs on. It kills only groups whose leader is still a child of the member or of its
+ * spawner: a process that is not reaped keeps its id.
  */
 const SCRIPT = `
 member=$1; held=$2
@@ -18,7 +18,13 @@ for file in "$held"/*; do
   pid=\${file##*/}
   stat=$(cat "/proc/$pid/stat") || continue
   set -- \${stat##*) }
-  [ "$2" = "$member" ] && [ "$3" = "$pid" ] && kill -KILL "-$pid"
+  [ "$3" = "$pid" ] || continue
+  [ "$2" = "$member" ] || {
+    stat=$(cat "/proc/$2/stat") || continue
+    set -- \${stat##*) }
+    [ "$2" = "$member" ] || continue
+  }
+  kill -KILL "-$pid"
 done
 `;
 

@@ -11,7 +11,7 @@ import type { Program, Sandbox, SandboxedProcess } from "./sandbox.ts";
 
 /** A sandbox that takes longer until it waits is killed. */
 const READY_TIMEOUT_MS = 10_000;
-/** 32 KiB of a script go to the shell at once: a pipe holds 64 KiB. */
+/** At most 48 KiB in UTF-8, which go to the shell at once: a pipe holds 64 KiB. */
 const MAX_SCRIPT_CHARACTERS = 16_384;
 
 /** Limits that are a part of the mounts, which nobody can change later. */
@@ -98,9 +98,8 @@ export function preparedCall(
   const script = [
     `export ${env.map(([name, value]) => `${name}=${quoted(value)}`).join(" ")}`,
     ...(stdin ? [] : ["exec </dev/null"]),
-    // The program does not start where a limit cannot be set: its name is missing.
-    ...(openFiles === before.openFiles ? [] : [`ulimit -n ${openFiles} &&`]),
-    ...(cpuMs === before.cpuMs ? [] : [`ulimit -t ${Math.ceil(cpuMs / 1_000)} &&`]),
+    ...(openFiles === before.openFiles ? [] : [`ulimit -n ${openFiles} || exit 126`]),
+    ...(cpuMs === before.cpuMs ? [] : [`ulimit -t ${Math.ceil(cpuMs / 1_000)} || exit 126`]),
     `set -- ${[String(processes), ...own].map(quoted).join(" ")}`,
     "return",
     "",

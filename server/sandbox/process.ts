@@ -145,10 +145,10 @@ function controlsOf({ pid, sockets, ended, sender }: Tree, container: Container)
   let isReaped = false;
   let hasEnded = false;
   const killGroup = (signal: NodeJS.Signals) => {
-    if (hasEnded) return;
+    if (isReaped) return;
     send(signal, -pid);
     // The first process may be about to begin its group.
-    if (!isReaped) send(signal, pid);
+    send(signal, pid);
   };
   const listener = proxy && sender && serveListener(sender, (socket) => proxy.serve(socket));
   const exited = ended.then(async ({ code, signal }): Promise<Exit> => {

@@ -39,7 +39,7 @@ const CALLS: Readonly<Record<string, readonly [x64: number, arm64: number]>> = {
  * - The spawner ends with the server (PR_SET_PDEATHSIG), and bubblewrap with the spawner.
  */
 const SCRIPT = `
-use strict; no warnings; use POSIX ();
+use strict; no warnings; use POSIX (); use Errno ();
 my ($server, %numbers) = @ARGV;
 %ENV = (PATH => $ENV{PATH});
 $0 = "dpool-spawner";
@@ -57,6 +57,12 @@ my $number = call "signalfd4", -1, pack("Q", 1 << POSIX::SIGCHLD() - 1), 8, 0200
 open my $ends, "<&=", $number or exit 1;
 opendir my $check, "/proc/$server/fd" or exit 1;
 
+my $spawner = $$;
+my $probe = "probe";
+my $memory = call "memfd_create", $probe, 1;
+$memory >= 0 or exit 1;
+POSIX::close($memory);
+
 my (%id_of, @pipes, @sent);
 sub tell_server { syswrite $channel, "$_[0]\\n" }
 sub send_socket {
@@ -66,8 +72,9 @@ sub send_socket {
   my $bytes = pack "P Q", $line, length $line;
   my $rights = pack "Q l l l x4", 20, 1, 1, fileno $socket;
   my $header = pack "Q L x4 P Q P Q l x4", 0, 0, $bytes, 1, $rights, length $rights, 0;
-  call("sendmsg", ${CHANNEL}, $header, 0) == length $line or exit 1;
-  push @sent, $pid;
+  my $is_sent = call("sendmsg", ${CHANNEL}, $header, 0) == length $line;
+  push @sent, [$pid, $socket] if $is_sent;
+  return $is_sent;
 }
 sub list { unpack "(N/a*)*", $_[0] }
 sub refuse { tell_server sprintf '{"id":%d,"errno":%d}', $_[0], $! }
@@ -101,7 +108,11 @@ sub start {
   return refuse $id unless defined $pid;
   become($uid, $cores, $limits, $joins, \\@fds, $argv) unless $pid;
   $id_of{$pid} = $id;
-  send_socket $id, $pid, @$_ for @own;
+  for (@own) {
+    next if send_socket $id, $pid, @$_;
+    kill KILL => $pid;
+    return refuse $id;
+  }
 }
 
 sub fail { print STDERR "$_[0]: $!\\n"; POSIX::_exit(97) }
@@ -119,12 +130,18 @@ sub become {
     call("sched_setaffinity", 0, length $cores, $cores) == 0 or fail "sched_setaffinity";
   }
   if (length $uid) {
-    for (0 .. 63) { call("prctl", 24, $_, 0, 0, 0) == 0 or last }
+    for (0 .. 63) {
+      next if call("prctl", 24, $_, 0, 0, 0) == 0;
+      $!{EINVAL} ? last : fail "capability bounding set";
+    }
     call("setgroups", 0, 0) == 0 or fail "setgroups";
     call("setresgid", (0 + $uid) x 3) == 0 or fail "setresgid";
     call("setresuid", (0 + $uid) x 3) == 0 or fail "setresuid";
     call("capset", pack("L l", 0x20080522, 0), pack("L6", (0) x 6)) == 0 or fail "capset";
   }
+  # A change of the user clears it. The spawner may have ended before.
+  call("prctl", 1, 9, 0, 0, 0) == 0 or fail "parent's death";
+  getppid == $spawner or POSIX::_exit(97);
   call("prctl", 38, 1, 0, 0, 0) == 0 or fail "no_new_privs";
   my @limits = list $limits;
   while (my ($resource, $value) = splice @limits, 0, 2) {
@@ -135,9 +152,10 @@ sub become {
   fail "$argv[0]: not found";
 }
 
-# The server has no descriptor left for a socket (EMFILE).
+# The server has a socket, or has no descriptor left for it (EMFILE). Until then the spawner holds
+# it too: bubblewrap takes the end of the socket on which it waits for leave to begin.
 sub take_answer {
-  my $pid = shift @sent;
+  my ($pid, $socket) = @{shift @sent};
   return unless $_[0] =~ /NACK/ and exists $id_of{$pid};
   kill KILL => $pid;
   tell_server sprintf '{"id":%d,"errno":24}', $id_of{$pid};

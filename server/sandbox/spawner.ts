@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
+import { afterSilence } from "../../sdk/typescript/time/silence.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import { signalName } from "./exit.ts";
 import { withoutInherited } from "./inherited-descriptors.ts";
@@ -90,10 +91,13 @@ export class Spawner {
     this.#pending.set(id, pending);
     this.#process?.channel?.ref();
     this.#process?.stdin?.write(startFrame(id, request));
-    const tree = await within(ANSWER_TIMEOUT_MS, pending.started.promise);
-    if (tree) return tree;
-    this.#process?.kill("SIGKILL");
-    throw new Error(`the spawner did not answer in ${ANSWER_TIMEOUT_MS} ms`);
+    const own = this.#process;
+    const cancel = afterSilence(ANSWER_TIMEOUT_MS, () => own?.kill("SIGKILL"));
+    try {
+      return await pending.started.promise;
+    } finally {
+      cancel();
+    }
   }
 
   /** Makes pipes. One call at a time. */
@@ -101,7 +105,11 @@ export class Spawner {
     if (!(await this.isReady)) return anonymousPipes();
     this.#made = Promise.withResolvers();
     this.#process?.stdin?.write(frame("pipes", PIPES));
-    const fds = (await within(ANSWER_TIMEOUT_MS, this.#made.promise)) ?? [];
+    const own = this.#process;
+    // A late answer must not be taken for that of another request.
+    const cancel = afterSilence(ANSWER_TIMEOUT_MS, () => own?.kill("SIGKILL"));
+    const fds = await this.#made.promise;
+    cancel();
     const folder = `/proc/${this.#process?.pid}/fd`;
     try {
       return fds.length > 0 ? sourcesOf(fds.map((fd) => `${folder}/${fd}`)) : anonymousPipes();
@@ -159,10 +167,13 @@ export class Spawner {
         signal: signal === undefined ? null : signalName(signal),
       });
       this.#forget(id);
-      this.#process?.stdin?.write(frame("reap", pid ?? 0));
+      // The server signals the child until it has heard of its end.
+      const reap = frame("reap", pid ?? 0);
+      setImmediate(() => this.#process?.stdin?.write(reap));
     } else if (errno !== undefined) {
       const name = getSystemErrorName(-errno);
       pending?.started.reject(Object.assign(new Error(`spawn: ${name}`), { code: name }));
+      for (const one of pending?.sockets.values() ?? []) one.destroy();
       this.#forget(id);
     } else if (socket && pid !== undefined && fd !== undefined) {
       if (!pending) return void socket.destroy();
@@ -177,13 +188,14 @@ export class Spawner {
     if (this.#pending.size === 0) this.#process?.channel?.unref();
   }
 
-  /** bubblewrap ends each child with the spawner. */
+  /** The kernel ends each child with the spawner. */
   #ended(child: ChildProcess): void {
     if (this.#process !== child) return;
     this.#process = undefined;
     this.#ready = Promise.resolve(false);
     this.#made?.resolve([]);
-    for (const { started, ended } of this.#pending.values()) {
+    for (const { sockets, count, started, ended } of this.#pending.values()) {
+      if (sockets.size < count) for (const socket of sockets.values()) socket.destroy();
       started.reject(new Error("the spawner has ended"));
       ended.resolve({ code: null, signal: "SIGKILL" });
     }

@@ -7,7 +7,7 @@ import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { bodyOf, bytesOf, type NodeContext } from "../request.ts";
 import { closeBehind, onOver } from "../response.ts";
 import type { HeldBytes, Holding } from "./held-bytes.ts";
-import { LargeJson, type ParsedJson, SMALL_BYTES } from "./large-json.ts";
+import { LargeJson, type ParsedJson, parsed, SMALL_BYTES } from "./large-json.ts";
 
 export interface JsonVariables {
   /** The body, where it is large JSON. */
@@ -42,8 +42,8 @@ export interface JsonLimits {
 }
 
 /**
- * Reads the JSON body of a request. A small one is left to the handler. A body that is refused need
- * not arrive: the answer comes at once, and is the last one of its connection.
+ * Reads the JSON body of a request. A body that is refused need not arrive: the answer comes at
+ * once, and is the last one of its connection.
  *
  * @throws {PoolError} `payload_too_large`; `invalid_request`; see {@link Holding.grow}.
  */
@@ -59,7 +59,7 @@ export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits
     try {
       await receive(c, announced === undefined ? undefined : Number(announced), limits);
     } catch (error) {
-      closeBehind(incoming, outgoing);
+      if (!incoming.readableEnded) closeBehind(incoming, outgoing);
       throw error;
     }
   return next();
@@ -77,9 +77,10 @@ async function receive(
   const held = heldBytes.open(c.var.caller.name, announced);
   onOver(c.env.outgoing, () => held.release());
   c.set("held", held);
-  if (!isJson(c.req.header("content-type"))) return;
+  if (announced === 0 || !isJson(c.req.header("content-type"))) return;
   if (announced !== undefined && announced <= SMALL_BYTES) {
-    c.req.json = async () => JSON.parse(utf8.decode(await bytesOf(c.env.incoming)));
+    const value = parsed(utf8.decode(await bytesOf(c.env.incoming)));
+    c.req.json = async <T>() => value as T;
     return;
   }
   const json = new LargeJson(isLargeInSpec, announced);

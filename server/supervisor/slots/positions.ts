@@ -9,6 +9,8 @@ const EACH_MS = 5;
 export class Positions<T extends Entry & { moveTo(position: number): void }> {
   readonly #queue: Queue<T>;
   #timer: NodeJS.Timeout | undefined;
+  /** The report that began last. */
+  #latest: object | undefined;
 
   constructor(queue: Queue<T>) {
     this.#queue = queue;
@@ -25,14 +27,19 @@ export class Positions<T extends Entry & { moveTo(position: number): void }> {
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#latest = undefined;
   }
 
   async #report(): Promise<void> {
+    this.#timer = undefined;
+    const report = {};
+    this.#latest = report;
     const turn = turns();
     for (const [waiter, position] of this.#queue.inOrder()) {
       waiter.moveTo(position);
       await turn();
+      // A later report has begun.
+      if (this.#latest !== report) return;
     }
-    this.#timer = undefined;
   }
 }

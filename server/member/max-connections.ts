@@ -26,8 +26,8 @@ export function maxConnectionsOf({ pools, maxConnections, log }: Settings): numb
   );
   if (needed <= limit) return max;
   const message =
-    `${children} children and ${max} connections need ${needed} open files; the limit is ` +
-    `${limit}: raise it (ulimit -n, LimitNOFILE=)`;
+    `${children} children, waiting processes included, and ${max} connections need ${needed} ` +
+    `open files; the limit is ${limit}: raise it (ulimit -n, LimitNOFILE=)`;
   if (isTooLow) throw PoolError.of("invalid_request", message);
   log("warn", message);
   return max;

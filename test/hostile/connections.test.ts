@@ -224,7 +224,9 @@ describe.skipIf(missing)(`a flood of connections${missing ? ` (skipped: ${missin
 
   test("that takes every descriptor ends nothing", { timeout: LIMIT_MS }, async () => {
     const member = await startFlooded(["--max-connections", "5000"]);
-    expect(member.log).toMatch(/5 children and 5000 connections need \d+ open files/);
+    expect(member.log).toMatch(
+      /7 children, waiting processes included, and 5000 connections need \d+ open/,
+    );
     const { attack } = ATTACKS["asks /livez once and stays"] as (typeof ATTACKS)[string];
     const flood = new Flood(MANY, (_, up) => attack(member.url, "127.0.0.1", up));
     await flood.fill();
@@ -237,7 +239,7 @@ describe.skipIf(missing)(`a flood of connections${missing ? ` (skipped: ${missin
 
   test("is what a member refuses to start for, where its descriptors are too few", async () => {
     await expect(startFlooded(["--pool", "pipeline=500"])).rejects.toThrow(
-      /500 children and 16 connections need 4096 open files; the limit is 1100/,
+      /502 children, waiting processes included, and 16 connections need 4112 open files/,
     );
   });
 });

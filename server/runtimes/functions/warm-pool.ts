@@ -75,13 +75,17 @@ export class WarmPool<P extends Startable> {
     return worker;
   }
 
-  /** Kills the processes that have waited for longer, and replaces them. */
+  /**
+   * Kills the process that has waited longest, if it has waited for longer than `maxAgeMs`, and
+   * replaces it; those that wait beside it stay. Kills all for 0.
+   */
   giveUp(maxAgeMs: number): void {
     for (const [worker, since] of this.#idle) {
       if (performance.now() - since < maxAgeMs) continue;
       this.#idle.delete(worker);
       worker.process.kill();
       void worker.process.exited.then(() => this.#fill());
+      if (maxAgeMs > 0) return;
     }
   }
 

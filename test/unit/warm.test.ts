@@ -123,7 +123,7 @@ test("after a process that worked, the pause begins at its shortest again", asyn
   expect(warm.idle).toBe(1);
 });
 
-test("processes that have waited too long are replaced, without a pause", async () => {
+test("processes that have waited too long are replaced one by one, without a pause", async () => {
   const { warm, started, troubles } = opened({ delayMs: 1_000 });
   await settle(999);
   expect(started.length).toBe(0);
@@ -133,10 +133,14 @@ test("processes that have waited too long are replaced, without a pause", async 
   expect(warm.idle).toBe(2);
   await settle(1);
   warm.giveUp(1);
-  expect(warm.idle).toBe(0);
+  expect(warm.idle).toBe(1);
   expect(started[0]?.process.kill).toHaveBeenCalledOnce();
   await settle();
-  expect([warm.idle, started.length, troubles]).toEqual([2, 4, []]);
+  expect([warm.idle, started.length, troubles]).toEqual([2, 3, []]);
+  warm.giveUp(0);
+  expect(warm.idle).toBe(0);
+  await settle();
+  expect([warm.idle, started.length, troubles]).toEqual([2, 5, []]);
 });
 
 test("no process is started while memory is short", async () => {

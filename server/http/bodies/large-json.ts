@@ -117,8 +117,7 @@ export function withRawValue({ value, large }: ParsedJson): unknown {
 /** The rule for JSON whose property `value` may be large. */
 export const isValue: LiftRule = ([key, ...rest]) => key === "value" && rest.length === 0;
 
-/** @throws {PoolError} `invalid_request` for text that is not JSON. */
-export function parsed(text: string): unknown {
+function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

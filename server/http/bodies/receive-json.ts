@@ -7,7 +7,7 @@ import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { bodyOf, bytesOf, type NodeContext } from "../request.ts";
 import { closeBehind, onOver } from "../response.ts";
 import type { HeldBytes, Holding } from "./held-bytes.ts";
-import { LargeJson, type ParsedJson, parsed, SMALL_BYTES } from "./large-json.ts";
+import { LargeJson, type ParsedJson, SMALL_BYTES } from "./large-json.ts";
 
 export interface JsonVariables {
   /** The body, where it is large JSON. */
@@ -42,8 +42,8 @@ export interface JsonLimits {
 }
 
 /**
- * Reads the JSON body of a request. A body that is refused need not arrive: the answer comes at
- * once, and is the last one of its connection.
+ * Reads the JSON body of a request. A small one is left to the handler. A body that is refused need
+ * not arrive: the answer comes at once, and is the last one of its connection.
  *
  * @throws {PoolError} `payload_too_large`; `invalid_request`; see {@link Holding.grow}.
  */
@@ -77,10 +77,14 @@ async function receive(
   const held = heldBytes.open(c.var.caller.name, announced);
   onOver(c.env.outgoing, () => held.release());
   c.set("held", held);
-  if (announced === 0 || !isJson(c.req.header("content-type"))) return;
+  if (!isJson(c.req.header("content-type"))) return;
   if (announced !== undefined && announced <= SMALL_BYTES) {
-    const value = parsed(utf8.decode(await bytesOf(c.env.incoming)));
-    c.req.json = async <T>() => value as T;
+    let text: Promise<string> | undefined;
+    c.req.text = () => {
+      text ??= bytesOf(c.env.incoming).then((bytes) => utf8.decode(bytes));
+      return text;
+    };
+    c.req.json = async () => JSON.parse(await c.req.text());
     return;
   }
   const json = new LargeJson(isLargeInSpec, announced);

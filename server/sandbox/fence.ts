@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { SPAWNER_NAME } from "./spawner-script.ts";
 
 /**
  * Kills process groups after some seconds. A member that is stopped runs no code of its own, but
@@ -21,6 +22,7 @@ for file in "$held"/*; do
   [ "$3" = "$pid" ] || continue
   [ "$2" = "$member" ] || {
     stat=$(cat "/proc/$2/stat") || continue
+    case $stat in *"(${SPAWNER_NAME})"*) ;; *) continue ;; esac
     set -- \${stat##*) }
     [ "$2" = "$member" ] || continue
   }

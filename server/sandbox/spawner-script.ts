@@ -4,6 +4,9 @@
  * any system call, and is a part of every Debian and Ubuntu.
  */
 
+/** The name of the process. The kernel keeps 15 characters. */
+export const SPAWNER_NAME = "dpool-spawner";
+
 export const PERL = "/usr/bin/perl";
 /** The spawner's descriptor for Node's channel. Requests come by descriptor 0. */
 const CHANNEL = 3;
@@ -42,7 +45,7 @@ const SCRIPT = `
 use strict; no warnings; use POSIX (); use Errno ();
 my ($server, %numbers) = @ARGV;
 %ENV = (PATH => $ENV{PATH});
-$0 = "dpool-spawner";
+$0 = "${SPAWNER_NAME}";
 sub call { my $number = 0 + $numbers{+shift}; syscall $number, @_ }
 call "prctl", 1, 9, 0, 0, 0;
 

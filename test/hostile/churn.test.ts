@@ -13,10 +13,10 @@ const AT_A_TIME = 8;
 const CHURN_MS = 150_000;
 const MIB = 1024 * 1024;
 /**
- * The connections that the test's own requests keep alive, counted at both ends, and a batch of
- * pipes that were made for the next children.
+ * The connections that the test's own requests keep alive, counted at both ends, a batch of pipes
+ * for the next children, and two sandboxes that wait.
  */
-const DESCRIPTORS = 8 + 32;
+const DESCRIPTORS = 8 + 32 + 16;
 /** The client closes idle connections after 1 s; the member would keep them for longer. */
 const KEEP_ALIVE_MS = 1_000;
 const SETTLE_MS = 15_000;

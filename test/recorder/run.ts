@@ -28,8 +28,11 @@ const MEMBERS = ["m1", "m2", "m3", "m4", "m5"];
 /** Its process lives as long as the run. */
 export const SPARED = "m1";
 const GUESTS = { join: "m6", released: "m7" } as const;
-/** Warm processes of a member: one that waits, and two that are kept for their next calls. */
-const WARM = 3;
+/**
+ * What waits at a member: one warm process, two that are kept for their next calls, and two
+ * sandboxes for commands in each of three pools.
+ */
+const WARM = 9;
 /** The time in which everything has to come to rest; linked children and placed ones end first. */
 /** 3 hours: a clock that steps by up to 1 hour lets no key expire. */
 const KEYS_MS = 10_800_000;

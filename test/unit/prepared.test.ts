@@ -85,7 +85,9 @@ test.each([
 test("a call has lines for the limits that it tightens, and for these alone", () => {
   expect(callOf({})?.script).not.toContain("ulimit");
   const { script } = callOf({}, { openFiles: 64, cpuMs: 1_500, processes: 7 }) ?? {};
-  expect(script).toContain("ulimit -n 64 &&\nulimit -t 2 &&\nset -- '7' 'true'\n");
+  expect(script).toContain(
+    "ulimit -n 64 || exit 126\nulimit -t 2 || exit 126\nset -- '7' 'true'\n",
+  );
   expect(callOf({ stdin: false })?.script).toContain("\nexec </dev/null\n");
 });
 

@@ -6,6 +6,8 @@ import { memberOf, type Violation } from "./work.ts";
 const ORPHAN_MS = 5_000;
 /** Connections that members and clients keep for their next requests. */
 const KEPT_DESCRIPTORS = 64;
+/** A process or a sandbox that waits has so many descriptors at the member. */
+const WAITING_DESCRIPTORS = 8;
 
 /** A member's death takes its children along. */
 export function checkOrphans({ calls, marks, exits }: History): Violation[] {
@@ -39,7 +41,9 @@ export function checkMembers({ exits, rest }: History): Violation[] {
       groups: [groups.length - warm, groups],
       files: [files.length - warm, files],
       remains: [remains.length, remains],
-      descriptors: [each.descriptors - each.descriptorsAtStart - KEPT_DESCRIPTORS],
+      descriptors: [
+        each.descriptors - each.descriptorsAtStart - KEPT_DESCRIPTORS - warm * WAITING_DESCRIPTORS,
+      ],
     };
     return Object.entries(leaks)
       .filter(([, [count]]) => count > 0)

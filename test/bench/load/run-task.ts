@@ -1,7 +1,6 @@
 /** Runs a task: the loop of its callers. */
-import { ascending, mean, quantile } from "../measure/statistics.ts";
 import { HttpConnection, postBytes } from "./http-connection.ts";
-import type { Measured, Task } from "./task.ts";
+import { type Measured, measured, type Task } from "./task.ts";
 
 /** Connections that wait for the next task, by the origin of their server. */
 const idle = new Map<string, HttpConnection[]>();
@@ -45,17 +44,5 @@ export async function runTask(task: Task): Promise<Measured> {
     giveBack(url, connection);
   };
   await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)));
-  const seconds = (performance.now() - start) / 1_000;
-  const used = process.cpuUsage(cpu);
-  const sorted = ascending(times);
-  return {
-    good: times.length,
-    perSecond: times.length / seconds,
-    p50: quantile(sorted, 0.5),
-    p99: quantile(sorted, 0.99),
-    mean: mean(times),
-    max: sorted.at(-1) ?? Number.NaN,
-    cpuMs: (used.user + used.system) / 1_000,
-    failures,
-  };
+  return measured({ times, failures }, { start, cpu });
 }

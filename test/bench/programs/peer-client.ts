@@ -1,7 +1,6 @@
 /** Calls one peer: `peer-client NAME PORT FILE`. */
 
-import type { Measured } from "../load/task.ts";
-import { ascending, mean, quantile } from "../measure/statistics.ts";
+import { type Measured, measured } from "../load/task.ts";
 import { CLIENTS } from "../peers/client.ts";
 
 export interface PeerTask {
@@ -34,19 +33,7 @@ async function run({ callers, ms }: PeerTask): Promise<Measured> {
       }
     }),
   );
-  const seconds = (performance.now() - start) / 1_000;
-  const used = process.cpuUsage(cpu);
-  const sorted = ascending(times);
-  return {
-    good: times.length,
-    perSecond: times.length / seconds,
-    p50: quantile(sorted, 0.5),
-    p99: quantile(sorted, 0.99),
-    mean: mean(times),
-    max: sorted.at(-1) ?? Number.NaN,
-    cpuMs: (used.user + used.system) / 1_000,
-    failures,
-  };
+  return measured({ times, failures }, { start, cpu });
 }
 
 process.on("message", async (task: PeerTask) => process.send?.(await run(task)));

@@ -54,15 +54,17 @@ export function figuresOf(recorded: Recorded): string[] {
   ];
 }
 
-/** A violation with the marks of its work, and the faults that were near. */
-function told({ rule, text, call }: Violation, { marks, faults }: History): string[] {
+/** A violation with the calls and marks of its work, and the faults that were near. */
+function told({ rule, text, call }: Violation, { calls, marks, faults }: History): string[] {
   if (!call) return [`${rule}: ${text}`];
   const from = call.startedAt - 30_000;
   const until = (call.endedAt ?? Number.POSITIVE_INFINITY) + 30_000;
   const near = faults.filter((fault) => fault.until >= from && fault.from <= until);
   return [
     `${rule}: ${text}`,
-    `  call ${JSON.stringify(call)}`,
+    ...calls
+      .filter(({ workId }) => workId === call.workId)
+      .map((same) => `  call ${JSON.stringify(same)}`),
     ...marks
       .filter(({ workId }) => workId === call.workId)
       .map((mark) => `  mark ${JSON.stringify(mark)}`),

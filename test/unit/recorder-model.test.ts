@@ -277,6 +277,15 @@ describe("calls of one key", () => {
       },
     ],
     [
+      "a child that could not be started, and another",
+      {
+        again: {
+          placed: { child: "m2.b", at: 1_600 },
+          ending: failed("sandbox_unavailable", { admitted: false }),
+        },
+      },
+    ],
+    [
       "a child whose deadline counts from the first call",
       {
         first: { endedAt: 11_000, ending: failed("deadline_exceeded") },

@@ -24,7 +24,9 @@ const RULES: Readonly<Record<string, Rule<[Keyed]>>> = {
       : undefined,
 
   "all answers of a key name one child": ({ calls, losses }) => {
-    const named = new Set(calls.flatMap(({ placed }) => (placed ? [placed.child] : [])));
+    // A child that could not be started is named too, and its key is free for another.
+    const other = calls.filter(({ ending }) => !saysNeverRan(ending));
+    const named = new Set(other.flatMap(({ placed }) => (placed ? [placed.child] : [])));
     return named.size > 1 + losses ? `named: ${[...named].join(" and ")}` : undefined;
   },
 

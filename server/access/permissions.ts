@@ -56,10 +56,11 @@ export interface CallerVariables {
 
 /** The part of a handler's context that a check of permissions reads. */
 export interface CallerContext {
-  readonly var: CallerVariables;
+  get<K extends keyof CallerVariables>(key: K): CallerVariables[K];
 }
 
-function refusal({ var: { caller, need } }: CallerContext, pool?: string): PoolError {
+function refusal(c: CallerContext, pool?: string): PoolError {
+  const [caller, need] = [c.get("caller"), c.get("need")];
   const scopes = [...new Set([...need.scopes, "admin"])].join(" or ");
   const where = pool === undefined ? "" : ` in pool ${pool}`;
   return PoolError.of("forbidden", `${caller.name} may not: expected scope ${scopes}${where}`);
@@ -73,7 +74,7 @@ export function checkCaller(
   const need = needOf(route);
   return async (c, next) => {
     c.set("need", need);
-    const { caller, client } = c.var;
+    const [caller, client] = [c.get("caller"), c.get("client")];
     if (need.scopes.length > 0 && !caller.has(need.scopes)) throw refusal(c);
     const pool = c.req.param("pool");
     if (pool !== undefined) permit(c, pool);
@@ -94,7 +95,8 @@ export function checkCaller(
 type Owned = Pick<ChildInfo, "pool" | "owner">;
 
 /** Whether the caller may see the child: `observe` sees the pool's children, `call` its own. */
-export function seesChild({ var: { caller } }: CallerContext, { pool, owner }: Owned): boolean {
+export function seesChild(c: CallerContext, { pool, owner }: Owned): boolean {
+  const caller = c.get("caller");
   return caller.may(["observe"], pool) || (caller.name === owner && caller.may(["call"], pool));
 }
 
@@ -105,14 +107,15 @@ export function seesChild({ var: { caller } }: CallerContext, { pool, owner }: O
  */
 export function permitOnChild(c: CallerContext, { pool, owner }: Owned): void {
   permit(c, pool);
-  const { caller, need } = c.var;
+  const [caller, need] = [c.get("caller"), c.get("need")];
   if (need.scopes.includes("observe") || caller.name === owner || caller.may(["admin"], pool))
     return;
   throw PoolError.of("forbidden", `${caller.name} may not: the child belongs to another caller`);
 }
 
 /** Whether the caller has a scope that the operation needs, in this pool. */
-export function isPermitted({ var: { caller, need } }: CallerContext, pool: string): boolean {
+export function isPermitted(c: CallerContext, pool: string): boolean {
+  const [caller, need] = [c.get("caller"), c.get("need")];
   return caller.may(need.scopes.length === 0 ? ["call", "observe"] : need.scopes, pool);
 }
 

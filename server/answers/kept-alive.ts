@@ -20,8 +20,8 @@ export class KeptAlive {
 
   constructor(c: NodeContext) {
     this.#c = c;
-    const { var: variables, env } = c;
-    this.#timer = setTimeout(() => this.#open(), variables.heartbeatMs / 2);
+    const { env } = c;
+    this.#timer = setTimeout(() => this.#open(), c.get("heartbeatMs") / 2);
     onOver(env.outgoing, () => clearTimeout(this.#timer));
   }
 

@@ -41,7 +41,7 @@ export async function answerWhole(
   };
   let fault: unknown;
   try {
-    await readInto(whole, c.var.held, events);
+    await readInto(whole, c.get("held"), events);
     const detail = "the stream ended before its terminal event";
     if (!whole.terminal) throw PoolError.of("member_lost", detail, { admitted: true });
   } catch (error) {

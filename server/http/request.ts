@@ -9,6 +9,29 @@ import { onOver } from "./response.ts";
 // biome-ignore lint/suspicious/noExplicitAny: contexts with other variables fit no other type.
 export type NodeContext = Context<{ Bindings: HttpBindings; Variables: any }>;
 
+/**
+ * Makes the context read headers from the Node request. A web `Headers` would be made of all of them
+ * for each request.
+ */
+export function readNodeHeaders({ req, env: { incoming } }: NodeContext): void {
+  if (!incoming) return;
+  const header = (name?: string) => {
+    const { headers } = incoming;
+    if (name !== undefined) return textOf(headers[name.toLowerCase()]);
+    const fields = Object.entries(headers).filter(([each]) => !each.startsWith(":"));
+    return Object.fromEntries(fields.map(([each, value]) => [each, textOf(value)]));
+  };
+  req.header = header as typeof req.header;
+}
+
+const textOf = (value: string | readonly string[] | undefined) =>
+  typeof value === "object" ? value.join(", ") : value;
+
+/** Makes the context read headers from its web request, which has replaced the Node one. */
+export function readWebHeaders({ req }: NodeContext): void {
+  delete (req as { header?: unknown }).header;
+}
+
 /** Runs `gone` once if the client's connection closes before the answer has been sent. */
 export function onClientGone(c: NodeContext, gone: () => void): void {
   onOver(c.env.outgoing, (sent) => {

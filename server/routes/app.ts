@@ -7,6 +7,7 @@ import { cors } from "../access/cors.ts";
 import { receiveJson } from "../http/bodies/receive-json.ts";
 import { isStreamed } from "../http/body-timeout.ts";
 import { invalidFields, problemOf, problemResponse } from "../http/problems.ts";
+import { readNodeHeaders } from "../http/request.ts";
 import { closeAfter } from "../http/response.ts";
 import { Turnstile } from "../http/turnstile.ts";
 import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
@@ -44,7 +45,7 @@ function admission({
     inFlight.touch();
     browserGuard(c);
     const count = (client: string, name: string) => {
-      if (!rateLimit.take(client, c.var.caller.quotas.maxRate))
+      if (!rateLimit.take(client, c.get("caller").quotas.maxRate))
         throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
     };
     if (auth) {
@@ -57,7 +58,7 @@ function admission({
         throw error;
       }
     }
-    if (path !== LOAD_PROBE) count(c.var.client, auth ? c.var.caller.name : address);
+    if (path !== LOAD_PROBE) count(c.get("client"), auth ? c.get("caller").name : address);
     if (c.env.incoming) connections.know(c.env.incoming.socket);
     return next();
   };
@@ -74,6 +75,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   const turnstile = new Turnstile();
   app.use(async (c, next) => {
     if (!PROBES.has(c.req.path)) await turnstile.enter();
+    readNodeHeaders(c);
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     c.set("heartbeatMs", options.heartbeatMs());

@@ -158,7 +158,7 @@ function finder(options: AppOptions) {
     await keyedStarts.settled(id);
     for (const supervisor of supervisors.values()) {
       const child = supervisor.find(id);
-      const owner = child?.info.owner ?? supervisor.ownerOfForgotten(id);
+      const owner = child?.owner ?? supervisor.ownerOfForgotten(id);
       if (owner === undefined) continue;
       const { pool } = supervisor.options;
       // A caller that may not see the child does not learn that it exists.

@@ -28,7 +28,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
     on(route, async (c) => {
       const form = acceptOf(c, forms);
       const { pool } = c.req.valid("param");
-      const { uploads, input, caller } = c.var;
+      const [uploads, input, caller] = [c.get("uploads"), c.get("input"), c.get("caller")];
       const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
       const spec = fedBy(input, sourceCache.complete(given, caller.name));
       const client = caller.name;
@@ -40,7 +40,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
 
   on(routes.placeChildInPool, async (c) => {
     const { pool } = c.req.valid("param");
-    const { uploads, caller } = c.var;
+    const [uploads, caller] = [c.get("uploads"), c.get("caller")];
     const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
     const spec = sourceCache.complete(given, caller.name);
     refuseLink(spec);
@@ -82,7 +82,7 @@ export function poolRoutes(on: Register, options: AppOptions): void {
  * process.
  */
 function accessFor(c: Context<Bindings>, options: AppOptions, keyed?: KeyedStart) {
-  const { caller, uploads } = c.var;
+  const [uploads, caller] = [c.get("uploads"), c.get("caller")];
   const sees = (child: ChildInfo) => seesChild(c, child);
   const own = ownMember(options, { client: caller.name, uploads, keyed, sees });
   return options.access.as(c.req.header("authorization"), own);

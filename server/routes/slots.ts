@@ -32,7 +32,7 @@ export function slotRoutes(on: Register, options: AppOptions): void {
     const form = acceptOf(c, ["stream", "json"]);
     const { pool, count, ...wish } = c.req.valid("json");
     const supervisor = permittedSupervisor(c, pool, options);
-    const client = c.var.caller.name;
+    const client = c.get("caller").name;
     if (count !== undefined) {
       if (form === "json")
         throw PoolError.of(
@@ -54,13 +54,13 @@ export function slotRoutes(on: Register, options: AppOptions): void {
   on(routes.changeSlotRequest, (c) => {
     const { id } = c.req.valid("param");
     const { count } = c.req.valid("json");
-    const agreed = holderOf(c, id).resubscribe(id, c.var.caller.name, count);
+    const agreed = holderOf(c, id).resubscribe(id, c.get("caller").name, count);
     return c.json({ count: agreed }, 200);
   });
 
   on(routes.releaseSlot, (c) => {
     const { id } = c.req.valid("param");
-    holderOf(c, id).release(id, c.var.caller.name);
+    holderOf(c, id).release(id, c.get("caller").name);
     return c.body(null, 204);
   });
 }

@@ -64,7 +64,7 @@ function callRoutes(on: Register, options: AppOptions): void {
       const form = acceptOf(c, forms);
       const { pool, slot, ...rest } = c.req.valid("json");
       const supervisor = permittedSupervisor(c, pool, options);
-      const { input, uploads, caller } = c.var;
+      const [input, uploads, caller] = [c.get("input"), c.get("uploads"), c.get("caller")];
       const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
       const spec = fedBy(input, sourceCache.complete(given, caller.name));
       const client = caller.name;
@@ -101,7 +101,7 @@ function placeRoute(on: Register, options: AppOptions): void {
     const { pool, slot, ...rest } = c.req.valid("json");
     refuseLink(rest);
     const onGone = (leave: () => void) => onClientGone(c, leave);
-    const { uploads, caller } = c.var;
+    const [uploads, caller] = [c.get("uploads"), c.get("caller")];
     const supervisor = permittedSupervisor(c, pool, options);
     const given = keyedBy(c.req.valid("header")[KEY_HEADER], rest);
     const spec = sourceCache.complete(given, caller.name);
@@ -159,7 +159,7 @@ async function startOnce(
 ): Promise<{ readonly child: Child; readonly isRepeat: boolean }> {
   const header = c.req.header(REQUEST_HEADER);
   const started = async () => (await start()).id;
-  const { child, ...rest } = await options.recentStarts.once(c.var.caller.name, header, started);
+  const { child, ...rest } = await options.recentStarts.once(c.get("caller").name, header, started);
   return { child: await startedChild(options, child), ...rest };
 }
 

@@ -33,6 +33,8 @@ export class Cgroup {
    * process needs. Version 2 has no such way.
    */
   readonly joinFiles: readonly string[];
+  /** The file with the number of threads in the group. */
+  readonly tasksFile: string;
   /** The folders of the group, each with the path at which the child sees it. */
   readonly shown: readonly ReadOnlyBind[];
   readonly #version: 1 | 2;
@@ -48,6 +50,7 @@ export class Cgroup {
     this.#folders = folders;
     this.#fileOf = fileOf;
     const file = version === 1 ? "tasks" : PROCESSES;
+    this.tasksFile = fileOf("pids", "pids.current");
     this.joinFiles = folders.map((folder) => join(folder, file));
   }
 
@@ -82,11 +85,6 @@ export class Cgroup {
   /** The number of processes in the group. */
   get processes(): number {
     return readWords(this.#fileOf("pids", PROCESSES)).length;
-  }
-
-  /** The number of threads in the group. */
-  get tasks(): number {
-    return Number(this.#read("pids", "pids.current"));
   }
 
   /** Kills every process of the group. A second call kills those that were forked meanwhile. */

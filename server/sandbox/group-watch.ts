@@ -1,5 +1,5 @@
 /** Watches what a child's control group uses, and kills the child when it exceeds a limit. */
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Cgroup } from "./cgroup.ts";
 import type { Exit } from "./sandbox.ts";
@@ -15,7 +15,10 @@ export class GroupWatch {
   #beforeMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #exceeded: Exit["exceeded"];
+  #isOver = false;
   #usedFile: string | undefined;
+  /** Open files of the group, which are read after each call of a process that is reused. */
+  readonly #counts = new Map<string, OpenCount>();
 
   /** @param kill kills the child's process group. */
   constructor(group: Cgroup, kill: () => void) {
@@ -57,22 +60,32 @@ export class GroupWatch {
 
   /** The number of threads in the group. */
   tasks(): number | undefined {
-    return attempt(() => this.#group.tasks);
+    return attempt(() => this.#count(this.#group.tasksFile));
   }
 
   /** Whether the group holds more memory than `bytes`, beside file cache that can be freed. */
   holds(bytes: number): boolean | undefined {
     return attempt(() => {
       this.#usedFile ??= usedFileOf(this.#group);
-      const used = Number(readFileSync(this.#usedFile, "utf8"));
+      const used = this.#count(this.#usedFile);
       // Most are well below. The second file takes the kernel longer.
       return used > bytes && used - cachedBytes(dirname(this.#usedFile)) > bytes;
     });
   }
 
+  #count(path: string): number {
+    if (this.#isOver) throw new Error("the group is about to be removed");
+    const open = this.#counts.get(path) ?? new OpenCount(path);
+    this.#counts.set(path, open);
+    return open.read();
+  }
+
   /** Stops the watch. Returns what the group used, and the limit that it exceeded. */
   end(): Pick<Exit, "exceeded" | "usage"> {
     clearInterval(this.#timer);
+    this.#isOver = true;
+    for (const count of this.#counts.values()) count.close();
+    this.#counts.clear();
     const usage = attempt(() => ({
       cpuMs: this.#countedMs,
       maxRssBytes: this.#group.peakBytes,
@@ -84,6 +97,25 @@ export class GroupWatch {
     return attempt(() =>
       this.#group.outOfMemory ? "memory" : this.#countedMs > this.#cpuMs ? "cpu" : undefined,
     );
+  }
+}
+
+/** A file of the kernel with one number, which it writes anew for each read. */
+class OpenCount {
+  static readonly #buffer = Buffer.alloc(32);
+  readonly #fd: number;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, "r");
+  }
+
+  read(): number {
+    const length = readSync(this.#fd, OpenCount.#buffer, 0, OpenCount.#buffer.length, 0);
+    return Number(OpenCount.#buffer.toString("latin1", 0, length));
+  }
+
+  close(): void {
+    closeSync(this.#fd);
   }
 }
 

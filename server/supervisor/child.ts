@@ -12,7 +12,7 @@ import { hasFiles, packWorkspace } from "../workspace/pack.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
-import { type ChildOptions, infoAtStart } from "./options.ts";
+import { type ChildOptions, type ChildState, infoOf, stateAtStart } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
@@ -32,9 +32,9 @@ export class Child {
   readonly #startedMs = performance.now();
   /** The memory that the log holds. */
   readonly #held: Holding;
-  readonly #fetching = new AbortController();
+  #fetching: AbortController | undefined;
   readonly #launched = Promise.withResolvers<WorkProcess | undefined>();
-  #info: ChildInfo;
+  #state: ChildState;
   #cause: Cause | undefined;
   #started: StartedWork | undefined;
   #draining = false;
@@ -49,15 +49,16 @@ export class Child {
     // The spec may be large: the run holds it, and a remembered child does not.
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
+    if (hasFiles(spec, uploads)) this.#fetching = new AbortController();
     const { deadlineMs, reference, client } = options;
     this.#held = options.heldBytes.open(client);
     this.log = new EventLog(RING_BYTES, this.#held);
-    this.#info = infoAtStart(options);
+    this.#state = stateAtStart(options);
     this.stdin = new ChildStdin(options, (why) => this.stop("cancelled", why));
     this.log.append({ type: "placed", child: reference });
-    const detail = `the child was stopped at its deadline, ${this.#info.deadlineAt}`;
+    const late = () => `the child was stopped at its deadline, ${this.info.deadlineAt}`;
     if (deadlineMs !== undefined)
-      this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", detail), deadlineMs);
+      this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", late()), deadlineMs);
     this.finished = this.#run(options);
   }
 
@@ -69,8 +70,13 @@ export class Child {
     return this.#options.reference;
   }
 
+  /** The caller that asked for the child. */
+  get owner(): string {
+    return this.#state.owner;
+  }
+
   get info(): ChildInfo {
-    return this.#info;
+    return infoOf(this.reference, this.#state);
   }
 
   /** The files that the child left, once it has ended; undefined if the spec asked for none. */
@@ -86,10 +92,10 @@ export class Child {
    */
   stop(code: StopCause, detail: string, graceMs = this.#options.graceMs): void {
     if (this.#isOver) return;
-    if (this.#info.status === "running") {
+    if (this.#state.status === "running") {
       this.#cause = { code, detail };
-      this.#info = { ...this.#info, status: "stopping" };
-      this.#fetching.abort();
+      this.#state = { ...this.#state, status: "stopping" };
+      this.#fetching?.abort();
       if (graceMs > 0) void this.#started?.process.signal("SIGTERM");
     }
     if (graceMs >= this.#killDeadline.remainingMs) return;
@@ -142,7 +148,7 @@ export class Child {
     let files: Readable | undefined;
     let ending: Ending;
     try {
-      if (hasFiles(spec, uploads))
+      if (this.#fetching)
         files = await packWorkspace(spec, {
           uploads,
           rules: rules.fetchRules,
@@ -162,7 +168,7 @@ export class Child {
       ending = await this.#abandon(error);
     }
     files?.destroy();
-    const endedAt = new Date().toISOString();
+    const endedAt = Date.now();
     this.#isOver = true;
     clearTimeout(this.#deadlineTimer);
     clearTimeout(this.#killTimer);
@@ -175,8 +181,8 @@ export class Child {
     const outputs = streams.end();
     this.#artifacts = await streams.artifacts();
     const terminal = terminalEvent(ending, this.#artifacts);
-    this.#info = {
-      ...this.#info,
+    this.#state = {
+      ...this.#state,
       status: "ended",
       endedAt,
       exitCode: terminal.exitCode ?? null,
@@ -194,9 +200,7 @@ export class Child {
     streams: ChildStreams,
   ): Promise<StartedWork> {
     const { id: childId, pool, member } = reference;
-    const { deadlineAt } = this.#info;
-    const deadline = deadlineAt === null ? null : Date.parse(deadlineAt);
-    const context = { member, pool, childId, deadline };
+    const context = { member, pool, childId, deadline: this.#state.deadlineAt };
     const start = () =>
       runtime.start(
         { spec, call, context, client, onProgress: streams.onProgress },

@@ -42,22 +42,28 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly heldBytes: HeldBytes;
 }
 
-/** A child as it is shown when it has got its slot. */
-export function infoAtStart({
+/** What is known of a child. Its times are milliseconds since the epoch. */
+export interface ChildState
+  extends Omit<ChildInfo, "startedAt" | "deadlineAt" | "endedAt" | keyof ChildReference> {
+  readonly startedAt: number;
+  readonly deadlineAt: number | null;
+  readonly endedAt: number | null;
+}
+
+/** The state of a child when it has got its slot. */
+export function stateAtStart({
   spec,
-  reference,
   client,
   rules,
   deadlineMs,
-}: Pick<ChildOptions, "spec" | "reference" | "client" | "rules" | "deadlineMs">): ChildInfo {
-  const startedMs = Date.now();
+}: Pick<ChildOptions, "spec" | "client" | "rules" | "deadlineMs">): ChildState {
+  const startedAt = Date.now();
   return {
-    ...reference,
     owner: client,
     status: "running",
     kind: spec.command ? "command" : spec.task ? "task" : "function",
-    startedAt: new Date(startedMs).toISOString(),
-    deadlineAt: deadlineMs === undefined ? null : new Date(startedMs + deadlineMs).toISOString(),
+    startedAt,
+    deadlineAt: deadlineMs === undefined ? null : Math.trunc(startedAt + deadlineMs),
     endedAt: null,
     exitCode: null,
     code: null,
@@ -65,3 +71,14 @@ export function infoAtStart({
     sandbox: rules.sandbox.level,
   };
 }
+
+const timeOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/** A child as it is shown. */
+export const infoOf = (reference: ChildReference, state: ChildState): ChildInfo => ({
+  ...reference,
+  ...state,
+  startedAt: new Date(state.startedAt).toISOString(),
+  deadlineAt: timeOf(state.deadlineAt),
+  endedAt: timeOf(state.endedAt),
+});

@@ -8,7 +8,7 @@ const MAX_EVENT_BYTES = 32 * 1024 * 1024;
 const MAX_ARTIFACT_BYTES = 1024 * 1024 * 1024;
 
 /** 10,000 ids of forgotten children: their events have expired, other ids were never known. */
-const MAX_FORGOTTEN_IDS = 10_000;
+const MIN_FORGOTTEN_IDS = 10_000;
 
 export class RememberedChildren {
   /** Each child with its timer, and the bytes of its events when it ended. */
@@ -16,8 +16,9 @@ export class RememberedChildren {
   /** At most so many bytes are in the events: a log shrinks when its last reader has left. */
   #maxEventBytes = 0;
   #artifactBytes = 0;
-  /** The owners of forgotten children by the children's ids. */
-  readonly #forgotten = new Map<string, string>();
+  /** The owners of forgotten children by the children's ids, and those of the ones before. */
+  #forgotten = new Map<string, string>();
+  #forgottenBefore = new Map<string, string>();
   readonly #onForget: (child: Child) => void;
   readonly #stopReclaiming: () => void;
 
@@ -64,14 +65,14 @@ export class RememberedChildren {
    */
   #forgetOldest(caller?: string): boolean {
     const children = [...this.#kept.keys()];
-    const oldest = children.find(({ info }) => caller === undefined || info.owner === caller);
+    const oldest = children.find(({ owner }) => caller === undefined || owner === caller);
     if (oldest) this.#forget(oldest);
     return oldest !== undefined;
   }
 
   /** The owner of a child that was kept and has been forgotten; undefined for another id. */
   ownerOfForgotten(id: string): string | undefined {
-    return this.#forgotten.get(id);
+    return this.#forgotten.get(id) ?? this.#forgottenBefore.get(id);
   }
 
   /** Forgets all children. */
@@ -86,9 +87,12 @@ export class RememberedChildren {
     this.#maxEventBytes -= bytes;
     this.#kept.delete(child);
     this.#artifactBytes -= child.artifacts?.bytes ?? 0;
-    this.#forgotten.set(child.id, child.info.owner);
-    if (this.#forgotten.size > MAX_FORGOTTEN_IDS)
-      this.#forgotten.delete(this.#forgotten.keys().next().value as string);
+    this.#forgotten.set(child.id, child.owner);
+    // To delete the first entry of a large map again and again takes long.
+    if (this.#forgotten.size >= MIN_FORGOTTEN_IDS) {
+      this.#forgottenBefore = this.#forgotten;
+      this.#forgotten = new Map();
+    }
     this.#onForget(child);
   }
 }

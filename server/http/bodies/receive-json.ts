@@ -57,7 +57,8 @@ export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits
     (incoming?.httpVersionMajor === 2 && c.req.method === "POST");
   if (incoming && mayHaveBody)
     try {
-      await receive(c, announced === undefined ? undefined : Number(announced), limits);
+      const large = receive(c, announced === undefined ? undefined : Number(announced), limits);
+      if (large) await large;
     } catch (error) {
       if (!incoming.readableEnded) closeBehind(incoming, outgoing);
       throw error;
@@ -65,28 +66,42 @@ export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits
   return next();
 }
 
-async function receive(
+/** Leaves a small body to the handler, or reads a large one. */
+function receive(
   c: NodeContext,
   announced: number | undefined,
   { heldBytes, maxBodyBytes }: JsonLimits,
-): Promise<void> {
+): Promise<void> | undefined {
   const maxBytes = maxBodyBytes();
   const tooLarge = () =>
     PoolError.of("payload_too_large", `expected a body of at most ${maxBytes} bytes`);
   if (announced !== undefined && announced > maxBytes) throw tooLarge();
-  const held = heldBytes.open(c.var.caller.name, announced);
+  const held = heldBytes.open(c.get("caller").name, announced);
   onOver(c.env.outgoing, () => held.release());
   c.set("held", held);
-  if (!isJson(c.req.header("content-type"))) return;
-  if (announced !== undefined && announced <= SMALL_BYTES) {
-    let text: Promise<string> | undefined;
-    c.req.text = () => {
-      text ??= bytesOf(c.env.incoming).then((bytes) => utf8.decode(bytes));
-      return text;
-    };
-    c.req.json = async () => JSON.parse(await c.req.text());
-    return;
-  }
+  if (!isJson(c.req.header("content-type"))) return undefined;
+  if (announced === undefined || announced > SMALL_BYTES)
+    return receiveLarge(c, announced, { held, tooLarge, maxBytes });
+  let text: Promise<string> | undefined;
+  c.req.text = () => {
+    text ??= bytesOf(c.env.incoming).then((bytes) => utf8.decode(bytes));
+    return text;
+  };
+  c.req.json = async () => JSON.parse(await c.req.text());
+  return undefined;
+}
+
+interface Bounds {
+  readonly held: Holding;
+  readonly maxBytes: number;
+  tooLarge(): PoolError;
+}
+
+async function receiveLarge(
+  c: NodeContext,
+  announced: number | undefined,
+  { held, tooLarge, maxBytes }: Bounds,
+): Promise<void> {
   const json = new LargeJson(isLargeInSpec, announced);
   const body = bodyOf(c);
   // One turn of the loop may bring 2 MiB of a body.

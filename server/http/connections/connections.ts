@@ -34,6 +34,8 @@ export class Connections {
   /** The most connections at a time. */
   max: number;
   readonly #open = new Map<string, Connection>();
+  /** The connections by the sockets of their requests, which differ from them over TLS. */
+  readonly #bySocket = new WeakMap<Ends, Connection>();
   readonly #ranking = new Ranking();
   #known = 0;
   readonly #report: ReturnType<typeof perMinute<"refused" | "evicted">>;
@@ -60,7 +62,7 @@ export class Connections {
 
   /** Notes a request, until the returned function is called. */
   begin(socket: Ends): () => void {
-    const connection = this.#open.get(nameOf(socket));
+    const connection = this.#of(socket);
     if (!connection) return () => {};
     connection.requests += 1;
     this.#rank(connection);
@@ -73,11 +75,19 @@ export class Connections {
 
   /** Notes that the client of a connection has shown a valid token. */
   know(socket: Ends): void {
-    const connection = this.#open.get(nameOf(socket));
+    const connection = this.#of(socket);
     if (!connection || connection.known) return;
     connection.known = true;
     this.#known += 1;
     this.#rank(connection);
+  }
+
+  #of(socket: Ends): Connection | undefined {
+    const known = this.#bySocket.get(socket);
+    if (known) return known;
+    const connection = this.#open.get(nameOf(socket));
+    if (connection) this.#bySocket.set(socket, connection);
+    return connection;
   }
 
   #admit(socket: Socket): boolean {

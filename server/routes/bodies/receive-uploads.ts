@@ -13,7 +13,7 @@ import type { HeldBytes, Holding } from "../../http/bodies/held-bytes.ts";
 import { LargeJson, type ParsedJson } from "../../http/bodies/large-json.ts";
 import { giveJson, isLargeInSpec, type JsonVariables } from "../../http/bodies/receive-json.ts";
 import { boundaryOf, type FormPart, MultipartError, readMultipart } from "../../http/multipart.ts";
-import { bodyOf, type NodeContext } from "../../http/request.ts";
+import { bodyOf, type NodeContext, readWebHeaders } from "../../http/request.ts";
 import { closeBehind, onOver } from "../../http/response.ts";
 import { Spool } from "../../workspace/spool.ts";
 import { Uploads } from "../../workspace/uploads.ts";
@@ -45,6 +45,7 @@ function replaceBody(c: NodeContext, spec: LargeJson): void {
   const headers = new Headers(c.req.raw.headers);
   headers.set("content-type", "application/json");
   headers.delete("content-length");
+  readWebHeaders(c);
   c.req.raw = new Request(c.req.url, { method: "POST", headers });
   giveJson(c, spec.parse());
 }
@@ -143,13 +144,13 @@ export class UploadReceiver {
   /** Makes a handler see the large values of its child spec, data among them as uploads. */
   withLargeValues<C extends NodeContext>(handler: (c: C) => unknown): (c: C) => unknown {
     return (c) => {
-      const json: ParsedJson | undefined = c.var.json;
+      const json: ParsedJson | undefined = c.get("json");
       return json && json.large.size > 0 ? this.#place(c, json, handler) : handler(c);
     };
   }
 
   async #place<C extends NodeContext>(c: C, json: ParsedJson, handler: (c: C) => unknown) {
-    const uploads: Uploads = c.var.uploads ?? this.#open(c);
+    const uploads: Uploads = c.get("uploads") ?? this.#open(c);
     const release = uploads.hold();
     try {
       await placeLargeValues(specOf(c), json, uploads);
@@ -168,14 +169,14 @@ export class UploadReceiver {
   /** Opens a store for the parts of a request. */
   #open(c: NodeContext): Uploads {
     const { folder, storedBytes } = this.#options;
-    return new Uploads(new Spool(folder), storedBytes.open(c.var.caller.name), this.#held(c));
+    return new Uploads(new Spool(folder), storedBytes.open(c.get("caller").name), this.#held(c));
   }
 
   /** The memory that a request holds, its answer included. */
   #held(c: NodeContext): Holding {
-    const given: Holding | undefined = c.var.held;
+    const given: Holding | undefined = c.get("held");
     if (given) return given;
-    const held = this.#options.heldBytes.open(c.var.caller.name);
+    const held = this.#options.heldBytes.open(c.get("caller").name);
     c.set("held", held);
     onOver(c.env.outgoing, () => held.release());
     return held;

@@ -49,19 +49,28 @@ class OutputPiece implements Output {
     this.end();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    for (;;) {
-      const chunk = this.#chunks.shift();
-      if (chunk) {
+  /** Whether the call's output has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  // An iterator by hand: an async generator takes four promises for each step.
+  [Symbol.asyncIterator](): AsyncIterator<Buffer, undefined> {
+    return {
+      next: async () => {
+        let chunk = this.#chunks.shift();
+        while (!chunk && !this.#isOver) {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+          chunk = this.#chunks.shift();
+        }
+        if (!chunk) return { done: true, value: undefined };
         this.#unreadBytes -= chunk.length;
         if (this.#chunks.length === 0) this.#onRoom();
-        yield chunk;
-      } else if (this.#isOver) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-    }
+        return { done: false, value: chunk };
+      },
+    };
   }
 }
 
@@ -93,7 +102,10 @@ export class OutputSplitter {
   /**
    * The next piece. At the marker, or at the end of the output, `stream` ends and `whole` resolves.
    */
-  next(marker: string): { readonly stream: Output; readonly whole: Promise<void> } {
+  next(marker: string): {
+    readonly stream: Output & { readonly isOver: boolean };
+    readonly whole: Promise<void>;
+  } {
     this.#marker = Buffer.from(marker);
     const source = this.#source;
     const stream = new OutputPiece(() => source.isPaused() && source.resume());

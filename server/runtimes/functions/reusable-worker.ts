@@ -39,6 +39,12 @@ const MAX_REST_MS = 100;
 /** 500 ms: how long a count of tasks stands for a look at the processes, which takes longer. */
 const MAX_COUNTED_MS = 500;
 
+/** The output of one call: whether both streams have ended, and when. */
+interface CallOutput {
+  isOver(): boolean;
+  over(): Promise<unknown>;
+}
+
 export interface ReusedCall {
   readonly started: StartedWork;
   /** Resolves with false when the process ended before it accepted the job: nothing was called. */
@@ -136,7 +142,10 @@ export class ReusableWorker {
       accepted.resolve(received !== "ended");
       return received === "ended" ? received : readReport(received, job);
     });
-    const output = Promise.all([stdout.whole, stderr.whole]);
+    const output = {
+      isOver: () => stdout.stream.isOver && stderr.stream.isOver,
+      over: () => Promise.all([stdout.whole, stderr.whole]),
+    };
     const started: StartedWork = {
       process: {
         ...process,
@@ -162,11 +171,7 @@ export class ReusableWorker {
     return { started, accepted: accepted.promise };
   }
 
-  async #end(
-    report: ReadReport | "ended",
-    output: Promise<unknown>,
-    keep: () => boolean,
-  ): Promise<Exit> {
+  async #end(report: ReadReport | "ended", output: CallOutput, keep: () => boolean): Promise<Exit> {
     const isClean =
       typeof report === "object" && report.clean === true && (await this.#isWhole(output));
     if (isClean && !this.#isSpoilt && this.#isAlone() && keep()) {
@@ -184,13 +189,11 @@ export class ReusableWorker {
    * Whether the call's output has ended. The runner writes it before its report, so that only a
    * slow reader can delay it.
    */
-  async #isWhole(output: Promise<unknown>): Promise<boolean> {
-    for (;;) {
-      const whole = await within(
-        END_TIMEOUT_MS,
-        output.then(() => true),
-      );
-      if (whole || !(this.#stdout.paused || this.#stderr.paused)) return whole ?? false;
+  async #isWhole({ isOver, over }: CallOutput): Promise<boolean> {
+    while (!isOver()) {
+      await within(END_TIMEOUT_MS, over());
+      if (!isOver() && !this.#stdout.paused && !this.#stderr.paused) return false;
     }
+    return true;
   }
 }

@@ -22,14 +22,17 @@ export interface ReuseOptions {
   readonly maxMemoryBytes: number;
 }
 
+interface Idle {
+  readonly key: string;
+  readonly worker: ReusableWorker;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** The processes of one pool that wait for a further call, by runtime and caller. */
 export class ReusePool {
   readonly #options: ReuseOptions;
   /** The waiting processes, in the order in which they began to wait. */
-  readonly #idle = new Map<
-    ReusableWorker,
-    { readonly key: string; readonly timer: NodeJS.Timeout }
-  >();
+  #idle: Idle[] = [];
   readonly #ending = new Set<Promise<unknown>>();
   #closed = false;
   #checking: NodeJS.Timeout | undefined;
@@ -39,7 +42,7 @@ export class ReusePool {
   }
 
   get idle(): number {
-    return this.#idle.size;
+    return this.#idle.length;
   }
 
   /** Calls a function in a process that waits for this key, or else in a new one. */
@@ -58,13 +61,13 @@ export class ReusePool {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#checking);
-    for (const worker of [...this.#idle.keys()]) this.#evict(worker);
+    for (const { worker } of this.#idle) this.#evict(worker);
     await Promise.all(this.#ending);
   }
 
   /** The process that has waited for this key for the shortest time. */
   #take(key: string): ReusableWorker | undefined {
-    const worker = [...this.#idle].findLast(([, idle]) => idle.key === key)?.[0];
+    const worker = this.#idle.findLast((idle) => idle.key === key)?.worker;
     if (worker) this.#forget(worker);
     return worker;
   }
@@ -85,16 +88,20 @@ export class ReusePool {
       this.#evict(worker);
       return true;
     }
-    this.#idle.set(worker, { key, timer: setTimeout(() => this.#evict(worker), IDLE_MS).unref() });
+    const timer = setTimeout(() => this.#evict(worker), IDLE_MS).unref();
+    this.#idle.push({ key, worker, timer });
     this.#checking ??= setInterval(() => this.#check(), CHECK_MS).unref();
-    const [longest] = this.#idle.keys();
-    if (this.#idle.size > this.#options.maxIdle && longest) this.#evict(longest);
+    const [longest] = this.#idle;
+    if (this.#idle.length > this.#options.maxIdle && longest) this.#evict(longest.worker);
     return true;
   }
 
   #forget(worker: ReusableWorker): void {
-    clearTimeout(this.#idle.get(worker)?.timer);
-    this.#idle.delete(worker);
+    const idle = this.#idle.find((each) => each.worker === worker);
+    if (!idle) return;
+    clearTimeout(idle.timer);
+    // A copy, because others go through the list meanwhile.
+    this.#idle = this.#idle.filter((each) => each !== idle);
   }
 
   /**
@@ -108,9 +115,9 @@ export class ReusePool {
 
   /** Ends the waiting processes that have grown, or do work, which would run without a slot. */
   #check(): void {
-    for (const worker of this.#idle.keys())
+    for (const { worker } of this.#idle)
       if (!worker.isResting() || this.#isSpent(worker)) this.#evict(worker);
-    if (this.#idle.size > 0) return;
+    if (this.#idle.length > 0) return;
     clearInterval(this.#checking);
     this.#checking = undefined;
   }

@@ -89,10 +89,12 @@ export class Notifier {
    * @param to the URL that its caller named; undefined for none.
    * @param rules the operator's rules for the URL and its addresses.
    */
-  tell({ info, log }: Ended, to: { readonly url: string } | undefined, rules: FetchRules): void {
-    const ending = log.terminal;
+  tell(child: Ended, to: { readonly url: string } | undefined, rules: FetchRules): void {
     const { secret } = this.#options;
-    if (!to || !ending || !secret) return;
+    if (!to || !secret) return;
+    const { info, log } = child;
+    const ending = log.terminal;
+    if (!ending) return;
     const { url } = to;
     const { id } = info;
     const notification = { url, rules, secret, id: `msg_${id}`, body: bodyOf(info, ending) };

@@ -2,9 +2,12 @@
 import { isUtf8 } from "node:buffer";
 import type { EventType, PoolEvent } from "../../../openapi/events.ts";
 import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
-import { eventFrame } from "../../http/event-frame.ts";
+import { eventFrame, textFrame } from "../../http/event-frame.ts";
 
 export type OutputEncoding = "text" | "base64";
+
+/** 4 KiB: the frame of an event with no more text is made once. */
+const MAX_KEPT_FRAME = 4_096;
 
 /** An event in the log. Offsets count bytes of the child's output. */
 export class LogEntry {
@@ -60,9 +63,17 @@ export class LogEntry {
   /** Bytes of memory that the entry holds. */
   get heldBytes(): number {
     // An entry without output holds its event, such as a result with its value.
-    if (!this.bytes)
-      this.#eventBytes ??= jsonPieces(this.event).reduce((sum, { length }) => sum + length, 0);
+    if (!this.bytes) this.#eventBytes ??= this.#countEvent();
     return this.bytes?.length ?? this.#eventBytes ?? 0;
+  }
+
+  /** The bytes of the event as JSON. The frame of a small one is kept: it is about to be sent. */
+  #countEvent(): number {
+    const pieces = jsonPieces(this.event);
+    const [text] = pieces;
+    if (typeof text === "string" && pieces.length === 1 && text.length <= MAX_KEPT_FRAME)
+      this.#frame = textFrame(this.type, text, this.id);
+    return pieces.reduce((sum, { length }) => sum + length, 0);
   }
 }
 

@@ -27,9 +27,20 @@ const UPLOADS: readonly (readonly [path: string, upload: Upload])[] = [
   ["/children/{id}/stdin", { input: "streamed" }],
 ];
 
-const PATTERNS = UPLOADS.map(
-  ([path, upload]) =>
-    [new RegExp(`^(https?://[^/]+)?${path.replaceAll(/{\w+}/g, "[^/]+")}(\\?|$)`), upload] as const,
+/** The last name of a path, without its query. */
+function lastOf(path: string): string {
+  const end = path.indexOf("?");
+  const plain = end < 0 ? path : path.slice(0, end);
+  return plain.slice(plain.lastIndexOf("/") + 1);
+}
+
+/** By the last name of the path. */
+const PATTERNS = Map.groupBy(
+  UPLOADS.map(([path, upload]) => {
+    const text = path.replaceAll(/{\w+}/g, "[^/]+");
+    return { path, pattern: new RegExp(`^(https?://[^/]+)?${text}(\\?|$)`), upload };
+  }),
+  ({ path }) => lastOf(path),
 );
 
 /**
@@ -38,7 +49,7 @@ const PATTERNS = UPLOADS.map(
  * @param path a path of the contract, or that of a request, with or without its origin and query.
  */
 export function uploadAt(path: string): Upload | undefined {
-  return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
+  return PATTERNS.get(lastOf(path))?.find(({ pattern }) => pattern.test(path))?.upload;
 }
 
 /** The head of a request, as far as it tells which body follows. Header names are lower case. */

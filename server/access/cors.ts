@@ -3,7 +3,7 @@
  * response itself, so that problems and streams carry them too.
  */
 import type { HttpBindings } from "@hono/node-server";
-import type { MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 
 const METHODS = "GET, HEAD, POST, PATCH, DELETE";
 const REQUEST_HEADERS =
@@ -14,26 +14,28 @@ const ANSWER_HEADERS =
 /** 10 minutes: a browser asks again no sooner. */
 const MAX_AGE_SECONDS = 600;
 
+type Preflight = Pick<Context<{ Bindings: HttpBindings }>, "env" | "req" | "body">;
+
 /**
- * Answers preflights of these origins, and shows their pages all other answers. Tokens are the only
+ * Returns the answer to a preflight of these origins, and shows their pages all other answers. Tokens are the only
  * credentials: cookies are not allowed.
  */
 export function cors(
   origins: () => readonly string[],
-): MiddlewareHandler<{ Bindings: HttpBindings }> {
-  return async (c, next) => {
+): (c: Preflight) => Response | undefined {
+  return (c) => {
     const { outgoing } = c.env;
-    if (origins().length === 0 || !outgoing) return next();
+    if (origins().length === 0 || !outgoing) return undefined;
     // A cache must not give the answer for one origin to another one.
     outgoing.setHeader("vary", "Origin");
     const origin = c.req.header("origin");
-    if (origin === undefined || !origins().includes(origin)) return next();
+    if (origin === undefined || !origins().includes(origin)) return undefined;
     outgoing.setHeader("access-control-allow-origin", origin);
     const isPreflight =
       c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined;
     if (!isPreflight) {
       outgoing.setHeader("access-control-expose-headers", ANSWER_HEADERS);
-      return next();
+      return undefined;
     }
     return c.body(null, 204, {
       "access-control-allow-methods": METHODS,

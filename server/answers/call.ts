@@ -53,6 +53,20 @@ export function answerCall(
   return answerWhole(c, eventsOf(reader));
 }
 
-async function* eventsOf(reader: LogReader): AsyncGenerator<PoolEvent, void, undefined> {
-  for await (const { event } of reader) yield event;
+function eventsOf(reader: LogReader): AsyncIterable<PoolEvent> {
+  return {
+    [Symbol.asyncIterator]() {
+      const entries = reader[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const { done, value } = await entries.next();
+          return done ? { done, value: undefined } : { value: value.event };
+        },
+        async return() {
+          reader.end();
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /** The HTTP application of a member: the contract's routes behind the checks of all requests. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { PoolError, problem } from "../../openapi/errors.ts";
 import { ANYONE } from "../access/caller.ts";
 import { cors } from "../access/cors.ts";
@@ -35,13 +35,13 @@ function admission({
   rateLimit,
   inFlight,
   connections,
-}: AppOptions): MiddlewareHandler<Bindings> {
-  return async (c, next) => {
+}: AppOptions): (c: Context<Bindings>) => Promise<void> {
+  return async (c) => {
     const { path } = c.req;
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
     c.set("caller", ANYONE);
     c.set("client", address);
-    if (PROBES.has(path)) return next();
+    if (PROBES.has(path)) return;
     inFlight.touch();
     browserGuard(c);
     const count = (client: string, name: string) => {
@@ -60,7 +60,6 @@ function admission({
     }
     if (path !== LOAD_PROBE) count(c.get("client"), auth ? c.get("caller").name : address);
     if (c.env.incoming) connections.know(c.env.incoming.socket);
-    return next();
   };
 }
 
@@ -73,21 +72,23 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
       result.success ? undefined : problemResponse(c, invalidFields(result.error.issues)),
   });
   const turnstile = new Turnstile();
+  const answerPreflight = cors(options.corsOrigins);
+  const admit = admission(options);
+  // One handler for all checks: each step between handlers takes the router and its caller time.
   app.use(async (c, next) => {
     if (!PROBES.has(c.req.path)) await turnstile.enter();
     readNodeHeaders(c);
     // On the Node response itself, so that streams carry it too.
     c.env.outgoing?.setHeader(MEMBER_HEADER, options.name);
     c.set("heartbeatMs", options.heartbeatMs());
-    if (options.isDraining() && c.env.outgoing) closeAfter(c.env.outgoing);
-    await next();
-  });
-  app.use(cors(options.corsOrigins));
-  app.use(admission(options));
-  app.use(checkMethod);
-  app.use((c, next) => {
-    const { incoming } = c.env;
-    return incoming && isStreamed(incoming) ? next() : receiveJson(c, next, options);
+    const { incoming, outgoing } = c.env;
+    if (options.isDraining() && outgoing) closeAfter(outgoing);
+    const preflight = answerPreflight(c);
+    if (preflight) return preflight;
+    await admit(c);
+    checkMethod(c);
+    if (!incoming || !isStreamed(incoming)) await receiveJson(c, options);
+    return next();
   });
   app.onError(async (error, c) =>
     problemResponse(c, await problemOf(error, c, options.logError), error),

@@ -1,5 +1,5 @@
 /** Which methods a path has. A request with another one learns them. */
-import type { MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
 import { HeadedError } from "../http/problems.ts";
@@ -7,11 +7,15 @@ import { pages } from "./docs.ts";
 
 const OPERATIONS = [...ROUTES, ...Object.keys(pages()).map((path) => ({ method: "get", path }))];
 
-/** The methods by path, in capitals. Paths without parameters come first: they win. */
-const METHODS = [...Map.groupBy(OPERATIONS, ({ path }) => path)]
-  .map(([path, operations]) => ({ path, methods: operations.flatMap(methodsOf) }))
-  .sort((a, b) => Number(a.path.includes("{")) - Number(b.path.includes("{")))
-  .map(({ path, methods }) => ({ pattern: patternOf(path), methods }));
+/** The methods by path, in capitals. */
+const METHODS = new Map(
+  [...Map.groupBy(OPERATIONS, ({ path }) => path)].map(
+    ([path, operations]) => [path, operations.flatMap(methodsOf)] as const,
+  ),
+);
+const PATTERNS = [...METHODS]
+  .filter(([path]) => path.includes("{"))
+  .map(([path, methods]) => ({ pattern: patternOf(path), methods }));
 
 /** The server answers HEAD as GET, without the body. */
 function methodsOf({ method }: { readonly method: string }): string[] {
@@ -23,9 +27,18 @@ function patternOf(path: string): RegExp {
   return new RegExp(`^${text}$`);
 }
 
-/** Refuses a method that the path does not have. Unknown paths pass: nothing answers them. */
-export const checkMethod: MiddlewareHandler = async ({ req }, next) => {
-  const { methods } = METHODS.find(({ pattern }) => pattern.test(req.path)) ?? {};
+/** The methods of a path. A path without parameters wins. */
+function methodsAt(path: string): readonly string[] | undefined {
+  return METHODS.get(path) ?? PATTERNS.find(({ pattern }) => pattern.test(path))?.methods;
+}
+
+/**
+ * Refuses a method that the path does not have. Unknown paths pass: nothing answers them.
+ *
+ * @throws {HeadedError} `method_not_allowed`.
+ */
+export function checkMethod({ req }: Context): void {
+  const methods = methodsAt(req.path);
   if (methods && !methods.includes(req.method)) {
     const allow = methods.join(", ");
     throw new HeadedError(
@@ -36,5 +49,4 @@ export const checkMethod: MiddlewareHandler = async ({ req }, next) => {
       { allow },
     );
   }
-  await next();
-};
+}

@@ -1,5 +1,4 @@
 /** Receives JSON bodies within the bounds of the member: in bytes, in values and in nesting. */
-import type { Next } from "hono";
 import { isJson } from "../../../openapi/bodies.ts";
 import { PoolError } from "../../../openapi/errors.ts";
 import { isFilePart } from "../../../sdk/typescript/http/multipart.ts";
@@ -47,7 +46,7 @@ export interface JsonLimits {
  *
  * @throws {PoolError} `payload_too_large`; `invalid_request`; see {@link Holding.grow}.
  */
-export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits): Promise<void> {
+export async function receiveJson(c: NodeContext, limits: JsonLimits): Promise<void> {
   const { incoming, outgoing } = c.env;
   const announced = c.req.header("content-length");
   // HTTP/2 marks a body of unknown length by nothing in its head.
@@ -63,7 +62,6 @@ export async function receiveJson(c: NodeContext, next: Next, limits: JsonLimits
       if (!incoming.readableEnded) closeBehind(incoming, outgoing);
       throw error;
     }
-  return next();
 }
 
 /** Leaves a small body to the handler, or reads a large one. */

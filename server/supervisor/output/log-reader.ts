@@ -125,13 +125,25 @@ export class LogReader implements AsyncIterable<LogEntry> {
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, undefined> {
-    try {
-      for (let entry = this.take(); entry !== null; entry = this.take())
-        if (entry) yield entry;
-        else await this.changed();
-    } finally {
-      if (!this.isCut) this.close();
-    }
+  /** Ends a loop over the reader, unless its position waits for one that resumes. */
+  end(): void {
+    if (!this.isCut) this.close();
+  }
+
+  // An iterator by hand: an async generator takes four promises for each entry.
+  [Symbol.asyncIterator](): AsyncIterator<LogEntry, undefined> {
+    return {
+      next: async () => {
+        for (let entry = this.take(); entry !== null; entry = this.take())
+          if (entry) return { value: entry };
+          else await this.changed();
+        this.end();
+        return { done: true, value: undefined };
+      },
+      return: async () => {
+        this.end();
+        return { done: true, value: undefined };
+      },
+    };
   }
 }

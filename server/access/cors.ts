@@ -20,9 +20,7 @@ type Preflight = Pick<Context<{ Bindings: HttpBindings }>, "env" | "req" | "body
  * Returns the answer to a preflight of these origins, and shows their pages all other answers. Tokens are the only
  * credentials: cookies are not allowed.
  */
-export function cors(
-  origins: () => readonly string[],
-): (c: Preflight) => Response | undefined {
+export function cors(origins: () => readonly string[]): (c: Preflight) => Response | undefined {
   return (c) => {
     const { outgoing } = c.env;
     if (origins().length === 0 || !outgoing) return undefined;

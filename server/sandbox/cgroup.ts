@@ -106,10 +106,17 @@ export class Cgroup {
   }
 
   /**
-   * Kills the processes that are left and removes the group. Resolves with false when a process
-   * does not end within 5 seconds.
+   * Kills the processes that are left and removes the group. Resolves when no process is left, and
+   * with false when one does not end within 5 seconds. The kernel may keep an empty group for some
+   * milliseconds: it is removed behind the answer.
    */
   async remove(): Promise<boolean> {
+    if (this.#removed()) return true;
+    const removed = this.#removeSoon();
+    return this.#isEmpty() || removed;
+  }
+
+  async #removeSoon(): Promise<boolean> {
     const deadline = performance.now() + REMOVE_TIMEOUT_MS;
     for (let attempt = 0; ; attempt++) {
       if (this.#removed()) return true;
@@ -121,6 +128,13 @@ export class Cgroup {
       }
       await pause(REMOVE_PAUSE_MS[attempt] ?? 50);
     }
+  }
+
+  #isEmpty(): boolean {
+    return this.#folders.every((folder) => {
+      const file = join(folder, PROCESSES);
+      return !existsSync(file) || readWords(file).length === 0;
+    });
   }
 
   #read(controller: Controller, file: string): string {

@@ -153,8 +153,22 @@ test("no process is started while memory is short", async () => {
   expect(warm.idle).toBe(2);
 });
 
-test("spare processes start one at a time, and none while an admitted child starts", async () => {
-  const startQueue = new StartQueue();
+test("spare processes start one a core, two at most", async () => {
+  const begun = async (cores: number) => {
+    let starting = 0;
+    const start = () => {
+      starting += 1;
+      return new Promise<Fake>(() => {});
+    };
+    opened({ startQueue: new StartQueue(cores), start, size: 4 });
+    await settle();
+    return starting;
+  };
+  expect([await begun(1), await begun(2), await begun(8)]).toEqual([1, 2, 2]);
+});
+
+test("spare processes wait for each other, and for admitted children that start", async () => {
+  const startQueue = new StartQueue(1);
   const starting: (() => void)[] = [];
   const start = () =>
     new Promise<Fake>((resolve) => starting.push(() => resolve(fake(starting.length))));
@@ -188,7 +202,7 @@ describe("after close", () => {
   });
 
   test("a process that was starting ends too, and one in the queue does not start", async () => {
-    const startQueue = new StartQueue();
+    const startQueue = new StartQueue(1);
     let come: (one: Fake) => void = () => {};
     const first = opened({
       startQueue,

@@ -1,12 +1,21 @@
 /**
  * Orders the starts of processes in one member: admitted children start at once. Spare processes
- * start one at a time, while no admitted child is starting.
+ * start two at a time, while no admitted child is starting.
  */
+import { availableParallelism } from "node:os";
+
 export class StartQueue {
+  /** The most spare processes that start at a time: one takes about a core. */
+  readonly sparesAtOnce: number;
   #urgent = 0;
-  #spare: Promise<unknown> = Promise.resolve();
-  /** Wakes spare starts that wait until no urgent one runs. */
+  #spares = 0;
+  /** Wakes spare starts that wait. */
   #waiting: (() => void)[] = [];
+
+  /** @param cores of the machine. Default: those that this process may use. */
+  constructor(cores = availableParallelism()) {
+    this.sparesAtOnce = Math.min(2, cores);
+  }
 
   /** Runs the start of an admitted child. */
   async urgent<T>(start: () => Promise<T>): Promise<T> {
@@ -15,18 +24,24 @@ export class StartQueue {
       return await start();
     } finally {
       this.#urgent -= 1;
-      if (this.#urgent === 0) for (const wake of this.#waiting.splice(0)) wake();
+      this.#wake();
     }
   }
 
   /** Runs the start of a spare process, after the spare ones before it. */
-  spare<T>(start: () => Promise<T>): Promise<T> {
-    const run = async () => {
-      while (this.#urgent > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async spare<T>(start: () => Promise<T>): Promise<T> {
+    while (this.#urgent > 0 || this.#spares >= this.sparesAtOnce)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#spares += 1;
+    try {
       return await start();
-    };
-    const started = this.#spare.then(run);
-    this.#spare = started.catch(() => undefined);
-    return started;
+    } finally {
+      this.#spares -= 1;
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    if (this.#urgent === 0) for (const wake of this.#waiting.splice(0)) wake();
   }
 }

@@ -29,8 +29,12 @@ const STABLE_MS = 10_000;
 /** The pause before the next start doubles with each failure in a row. */
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 30_000;
-/** The call that took a process comes first: a short one ends before the next start. */
-const REFILL_DELAY_MS = 2;
+/**
+ * The call that took a process comes first: a short one ends before the next start. A pool that is
+ * empty waits no longer than 2 ms, because the next call needs its process.
+ */
+const REFILL_DELAY_MS = 15;
+const EMPTY_DELAY_MS = 2;
 /** How often the pool checks for memory when there is too little. */
 const MEMORY_POLL_MS = 1_000;
 /** 512 MiB, and a tenth of all memory, that spare processes leave free. */
@@ -71,7 +75,8 @@ export class WarmPool<P extends Startable> {
     if (worker === undefined) return undefined;
     this.#idle.delete(worker);
     this.#pauseMs = 0;
-    setTimeout(() => this.#fill(), REFILL_DELAY_MS).unref();
+    const delayMs = this.#idle.size > 0 ? REFILL_DELAY_MS : EMPTY_DELAY_MS;
+    setTimeout(() => this.#fill(), delayMs).unref();
     return worker;
   }
 
@@ -110,11 +115,19 @@ export class WarmPool<P extends Startable> {
 
   async #refill(): Promise<void> {
     const { size, startQueue, hasMemory = hasSpareMemory } = this.#options;
-    while (!this.#closed && this.#idle.size < size) {
+    const starting = new Set<Promise<void>>();
+    while (!this.#closed && this.#idle.size + starting.size < size) {
       if (this.#pauseMs > 0) await this.#pause(this.#pauseMs);
-      if (hasMemory()) await startQueue.spare(() => this.#start());
-      else await this.#pause(MEMORY_POLL_MS);
+      if (!hasMemory()) {
+        await this.#pause(MEMORY_POLL_MS);
+        continue;
+      }
+      const start = startQueue.spare(() => this.#start());
+      starting.add(start);
+      void start.then(() => starting.delete(start));
+      if (starting.size >= startQueue.sparesAtOnce) await Promise.race(starting);
     }
+    await Promise.all(starting);
   }
 
   async #start(): Promise<void> {

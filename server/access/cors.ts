@@ -15,12 +15,13 @@ const ANSWER_HEADERS =
 const MAX_AGE_SECONDS = 600;
 
 type Preflight = Pick<Context<{ Bindings: HttpBindings }>, "env" | "req" | "body">;
+type Answer = Response | undefined;
 
 /**
- * Returns the answer to a preflight of these origins, and shows their pages all other answers. Tokens are the only
- * credentials: cookies are not allowed.
+ * Returns the answer to a preflight of these origins, and shows their pages all other answers.
+ * Tokens are the only credentials: cookies are not allowed.
  */
-export function cors(origins: () => readonly string[]): (c: Preflight) => Response | undefined {
+export function cors(origins: () => readonly string[]): (c: Preflight) => Answer {
   return (c) => {
     const { outgoing } = c.env;
     if (origins().length === 0 || !outgoing) return undefined;

@@ -10,8 +10,8 @@ import { onOver } from "./response.ts";
 export type NodeContext = Context<{ Bindings: HttpBindings; Variables: any }>;
 
 /**
- * Makes the context read headers from the Node request. A web `Headers` would be made of all of them
- * for each request.
+ * Makes the context read headers from the Node request. A web `Headers` would be made anew of all
+ * of them.
  */
 export function readNodeHeaders({ req, env: { incoming } }: NodeContext): void {
   if (!incoming) return;

@@ -50,15 +50,15 @@ export class Child {
     const { spec, call, uploads, ...rest } = options;
     this.#options = rest;
     if (hasFiles(spec, uploads)) this.#fetching = new AbortController();
-    const { deadlineMs, reference, client } = options;
-    this.#held = options.heldBytes.open(client);
+    const { deadlineMs, reference, client, heldBytes } = options;
+    this.#held = heldBytes.open(client);
     this.log = new EventLog(RING_BYTES, this.#held);
     this.#state = stateAtStart(options);
     this.stdin = new ChildStdin(options, (why) => this.stop("cancelled", why));
     this.log.append({ type: "placed", child: reference });
     const late = () => `the child was stopped at its deadline, ${this.info.deadlineAt}`;
-    if (deadlineMs !== undefined)
-      this.#deadlineTimer = setTimeout(() => this.stop("deadline_exceeded", late()), deadlineMs);
+    const stop = () => this.stop("deadline_exceeded", late());
+    if (deadlineMs !== undefined) this.#deadlineTimer = setTimeout(stop, deadlineMs);
     this.finished = this.#run(options);
   }
 
@@ -136,11 +136,9 @@ export class Child {
 
   async #run(options: ChildOptions): Promise<void> {
     const { spec, uploads, confinement, folder, rules } = options;
+    const { limits } = confinement;
     const streams = new ChildStreams({
-      log: this.log,
-      spec,
-      limits: confinement.limits,
-      folder,
+      ...{ log: this.log, spec, limits, folder },
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
     });
     const release = uploads?.hold();
@@ -152,7 +150,7 @@ export class Child {
         files = await packWorkspace(spec, {
           uploads,
           rules: rules.fetchRules,
-          maxBytes: confinement.limits.workspaceBytes,
+          maxBytes: limits.workspaceBytes,
           folder,
           signal: this.#fetching.signal,
         });

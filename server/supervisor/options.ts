@@ -42,7 +42,7 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly heldBytes: HeldBytes;
 }
 
-/** What is known of a child. Its times are milliseconds since the epoch. */
+/** The state of a child. Its times are milliseconds since the epoch. */
 export interface ChildState
   extends Omit<ChildInfo, "startedAt" | "deadlineAt" | "endedAt" | keyof ChildReference> {
   readonly startedAt: number;

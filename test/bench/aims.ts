@@ -81,7 +81,7 @@ const AIMS: readonly Aim[] = [
     before: "8",
   },
   {
-    figure: "refill of one-use processes beside bare sandboxed starts",
+    figure: "refill of one-use processes beside bare sandboxed starts, one at a time",
     value: (of) => of("refill/member") / of("refill/bare"),
     aim: 0.9,
     better: "more",

@@ -61,6 +61,8 @@ export function createListener(options: ListenerOptions): Listener {
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     keepAlive: true,
+    // A header that comes twice is read as both, as a web request does. Node would drop the second.
+    joinDuplicateHeaders: true,
     keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
     // The browser guard refuses a request without Host, with a problem.
     requireHostHeader: false,

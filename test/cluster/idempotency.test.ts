@@ -9,7 +9,7 @@ import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { post, problemOf, startMembers, within } from "../helpers/member.ts";
 import { eventually } from "../helpers/wait.ts";
 
-const PAIRS = 1_000;
+const PAIRS = 400;
 /** Pairs under way at a time. */
 const AT_A_TIME = 16;
 const PAIRS_MS = 400_000;

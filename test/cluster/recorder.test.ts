@@ -1,5 +1,5 @@
 /**
- * Two minutes of calls of every kind under faults, on three Consul servers and five members.
+ * 90 seconds of calls of every kind under faults, on three Consul servers and five members.
  * DPOOL_SEED chooses another schedule and other calls.
  */
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { figuresOf, violationsOf } from "../recorder/report.ts";
 import { record } from "../recorder/run.ts";
 
 const SEED = Number(process.env.DPOOL_SEED ?? 1);
-const DURATION_MS = 120_000;
+const DURATION_MS = 90_000;
 /** The start, the calls that are under way at the end, and the rest. */
 const TEST_MS = DURATION_MS + 300_000;
 /** A run with fewer results has shown nothing. */

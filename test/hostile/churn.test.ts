@@ -8,7 +8,7 @@ import { hostileMissing, startAttacked } from "../helpers/hostile.ts";
 import { collect, heldBytes, streamOf, within } from "../helpers/member.ts";
 import { eventually } from "../helpers/wait.ts";
 
-const STARTS = 1_000;
+const STARTS = 500;
 const AT_A_TIME = 8;
 const CHURN_MS = 150_000;
 const MIB = 1024 * 1024;

@@ -122,8 +122,10 @@ function flagMeant(
 ): string {
   if (flag === undefined) return "";
   const flags = options.map(([key]) => flagOf(key));
-  if (flag === "json" && flags.includes("output"))
-    return `--output json prints JSON${flags.includes("spec") ? ", --spec takes a child spec" : ""}; `;
+  if (flag === "json" && flags.includes("output")) {
+    const spec = flags.includes("spec") ? ", --spec takes a child spec" : "";
+    return `--output json prints JSON${spec}; `;
+  }
   const meant = wordMeant(flag, flags);
   return meant === undefined ? "" : `did you mean --${meant}?; `;
 }

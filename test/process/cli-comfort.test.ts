@@ -33,7 +33,7 @@ describe("mistakes", () => {
     expect(ran).toMatchObject({ code: 2, stdout: "" });
   });
 
-  test("where nothing listens, or another program does, the message says how to go on", async () => {
+  test("where nothing listens, or another program does, it says how to go on", async () => {
     const { server, port } = await listening();
     const taken = await dpool(["dev", "--port", String(port)]);
     server.close();
@@ -96,13 +96,14 @@ describe.skipIf(skipped !== "")(`against a member${skipped}`, () => {
   });
 
   test("each command takes the beginning of an id", async () => {
-    const child = await placed("sh", "-c", "trap 'echo usr1' USR1; echo up; while cat; do :; done");
+    const script = "trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done";
+    const child = await placed("sh", "-c", script);
     const other = await placed("sleep", "60");
     for await (const event of child.events()) if (event.type === "stdout") break;
     const begin = child.id.slice("m1.".length, -20);
     expect(await ask("signal", begin, "usr1")).toMatchObject({ code: 0, stderr: "" });
     for await (const event of child.events())
-      if (event.type === "stdout" && "text" in event && event.text.includes("usr1")) break;
+      if (event.type === "stdout" && event.text?.includes("usr1")) break;
     expect((await ask("logs", `m1.${begin}`)).stdout).toBe("up\nusr1\n");
     const ambiguous = await ask("logs", "m1");
     expect(ambiguous.stderr).toContain(

@@ -47,7 +47,7 @@ export async function map(pools: DistributedPool, parsed: Parsed): Promise<numbe
   const handlers = LEAVING.map((name) => [name, () => leave(leaving, name)] as const);
   for (const [name, handler] of handlers) process.on(name, handler);
   if (process.stdin.isTTY)
-    process.stderr.write("dpool: one input a line; Ctrl-D at the begin of a line ends them\n");
+    process.stderr.write("dpool: one input a line; Ctrl-D on an empty line ends them\n");
   let running = 0;
   let index = 0;
   const work = async (line: Line, signal: AbortSignal): Promise<Outcome> => {

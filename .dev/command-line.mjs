@@ -1,14 +1,16 @@
 /**
  * Bundles the commands that ask a member into one file, so that a command begins soon: each file
- * takes time to find. The programs of a member stay in the files that all entries share.
+ * takes time to find. The programs of a member stay in the files that all entries share. The
+ * entry, `cli.js`, refuses a Node that is too old to read the bundle.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const file = `${DIST}cli.js`;
+const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
 /** The names that the files import from Node's modules, by module. */
 const imported = new Map();
@@ -43,7 +45,7 @@ const others = {
   name: "others",
   setup(bundle) {
     bundle.onResolve({ filter: /^\.\// }, ({ path, kind }) =>
-      kind === "dynamic-import" && !/^\.\/(?:asking|run)-/.test(path)
+      kind === "dynamic-import" && !/^\.\/(?:asking|complete|run|scripts)-/.test(path)
         ? { path, external: true }
         : undefined,
     );
@@ -52,8 +54,7 @@ const others = {
 
 await build({
   entryPoints: [file],
-  outfile: file,
-  allowOverwrite: true,
+  outfile: `${DIST}command-line.js`,
   bundle: true,
   format: "esm",
   platform: "node",
@@ -63,3 +64,22 @@ await build({
   logLevel: "error",
   plugins: [builtins, others],
 });
+
+const [major, minor] = /^>=(\d+)\.(\d+)$/.exec(manifest.engines.node).slice(1).map(Number);
+
+/** Any Node that knows modules can read this text, and says what it is missing. */
+writeFileSync(
+  file,
+  `#!/usr/bin/env node
+var version = process.versions.node.split(".").map(Number);
+if (version[0] > ${major} || (version[0] === ${major} && version[1] >= ${minor})) import("./command-line.js");
+else {
+  process.stderr.write(
+    "dpool: expected Node ${major}.${minor} or newer; got " + process.versions.node + ", " +
+      process.execPath + "; nodejs.org has a newer one\\n"
+  );
+  process.exitCode = 2;
+}
+`,
+);
+chmodSync(file, 0o755);

@@ -7,7 +7,7 @@ import { COPIED_PARTS, LIVE_PARTS } from "../server/sandbox/etc-parts.ts";
 import { codesTable, eventsTable } from "./contract-page.ts";
 import { emit, fillTables } from "./generated.ts";
 import { optionTypes } from "./option-types.ts";
-import { optionsTable, poolOptionsTable } from "./options-page.ts";
+import { askingTable, commandsTable, optionsTable, poolOptionsTable } from "./options-page.ts";
 
 /** @param tables by the name in their markers. */
 function fillPage(path, tables) {
@@ -20,6 +20,7 @@ fillPage("../server/docs/configuration.md", {
   options: optionsTable(),
   "pool-options": poolOptionsTable(),
 });
+fillPage("../server/docs/command-line.md", { commands: commandsTable(), options: askingTable() });
 const words = (parts) => parts.map((part) => `\`${part}\``).join(" ");
 fillPage("../server/docs/sandbox.md", {
   etc:

@@ -1,7 +1,11 @@
 /** The tables of `server/docs/configuration.md`, from the tables of options. */
 
 import { configurationOf, optionsOf } from "../server/cli/command-options.ts";
+import { ASKING, COMMANDS } from "../server/cli/command-table.ts";
+import { ASKING_OPTIONS } from "../server/cli/options/asking.ts";
+import type { CliOption } from "../server/cli/options/spec.ts";
 import { flagOf, variableOf } from "../server/cli/options/values.ts";
+import { flags, textOf } from "../server/cli/output/help.ts";
 import type { Option } from "../server/member/options/option.ts";
 import { type JsonSchema, poolSchema } from "./json-schema.ts";
 
@@ -24,6 +28,34 @@ export function optionsTable(): string {
       meaningOf(key, option),
     ]),
   );
+}
+
+/** Every command, as a Markdown table. */
+export function commandsTable(): string {
+  const rows = Object.values(COMMANDS).map(({ usage, summary }) => [
+    code(`dpool ${usage.replace(" [options]", "")}`),
+    summary,
+  ]);
+  return table(["command", "what it does"], rows);
+}
+
+/** Every option of the commands that ask a member, as a Markdown table. */
+export function askingTable(): string {
+  return table(
+    ["flag", "commands", "meaning"],
+    Object.entries<CliOption>(ASKING_OPTIONS).map(([key, option]) => [
+      code(flags(key, option)),
+      commandsOf(option),
+      textOf(option),
+    ]),
+  );
+}
+
+/** The names of the commands that take an option; the others of those that ask a member. */
+function commandsOf({ commands }: CliOption): string {
+  const others = ASKING.filter((name) => !commands.includes(name));
+  if (others.length === 0) return "all";
+  return others.length < 5 ? `all but ${others.join(", ")}` : commands.join(", ");
 }
 
 /** Every option of a pool, as a Markdown table; the parts of an option with their own rows. */

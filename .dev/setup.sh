@@ -29,7 +29,7 @@ if [ "$purpose" = test ]; then
   need chromium chromium; need faketime faketime
   need git git; need javac default-jdk-headless
   if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; need musl-gcc musl-tools; fi
-  need less less; need vim.tiny vim-tiny; need top procps
+  need less less; need vim.tiny vim-tiny; need top procps; need zsh zsh; need fish fish
   [ -x /usr/bin/python3 ] || missing="$missing python3"
   python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 fi

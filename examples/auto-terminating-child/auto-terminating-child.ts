@@ -5,11 +5,11 @@
  *
  * Place the child, and print its id:
  *
- *     node examples/auto-terminating-child/auto-terminating-child.ts [URL of a member]
+ *     npx node examples/auto-terminating-child/auto-terminating-child.ts [URL of a member]
  *
  * Attach to it:
  *
- *     node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID
+ *     npx node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID
  */
 // Outside this repository: import { DistributedPool, outputBytes } from "distributed-pool";
 import { DistributedPool, outputBytes } from "../../sdk/typescript/node.ts";

@@ -1,7 +1,7 @@
 /**
  * Runs a function on the least loaded member of the pool. Its output is printed here.
  *
- *     node examples/says-foo/says-foo.ts [URL of a member]
+ *     npx node examples/says-foo/says-foo.ts [URL of a member]
  */
 // Outside this repository: import { DistributedPool, type PoolContext } from "distributed-pool";
 import { DistributedPool, type PoolContext } from "../../sdk/typescript/node.ts";

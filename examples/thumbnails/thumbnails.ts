@@ -3,7 +3,7 @@
  * into a folder. The function travels with the call, bundled with its imports. With --task, the
  * members run their own copy, from `dpool dev --tasks examples/thumbnails/tasks`.
  *
- *     node examples/thumbnails/thumbnails.ts [--task] [URL of a member] [folder]
+ *     npx node examples/thumbnails/thumbnails.ts [--task] [URL of a member] [folder]
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -2,7 +2,7 @@
 import type { MemberOption, Option } from "../member/options/option.ts";
 import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import type { Command } from "./command-table.ts";
-import type { CliOption } from "./options/asking.ts";
+import type { CliOption } from "./options/spec.ts";
 import { CLI_OPTIONS } from "./options/table.ts";
 import type { OptionValues } from "./options/values.ts";
 
@@ -20,7 +20,8 @@ export function optionsOf(command: Command): ReadonlyMap<string, Option> {
 
 /** The options that `serve` or `dev` takes from a configuration file, by their keys there. */
 export function configurationOf(command: Command): ReadonlyMap<string, Option> {
-  return new Map([...optionsOf(command)].filter(([key]) => key !== "pool" && key !== "config"));
+  const ofTheLine = ["pool", "config", "output"];
+  return new Map([...optionsOf(command)].filter(([key]) => !ofTheLine.includes(key)));
 }
 
 /** An option's value, or else its default. */

@@ -12,6 +12,16 @@ export const COMMANDS = {
     usage: "call POOL [options] [-- COMMAND ARG...]",
     summary: "Run a command on the least loaded member; its output, its exit code.",
   },
+  run: {
+    usage: "run POOL [options] [-- COMMAND ARG...]",
+    summary: "Like call, but prints nothing until the end; then the whole result.",
+  },
+  map: {
+    usage: "map POOL [options] [-- COMMAND ARG...]",
+    summary:
+      "Run a command or a function for each line of stdin; {} in the command is the line, " +
+      "or it is the last argument.",
+  },
   place: {
     usage: "place POOL [options] [-- COMMAND ARG...]",
     summary: "Place a child that lives on its own; prints its id.",
@@ -38,7 +48,7 @@ export const COMMANDS = {
   },
   signal: {
     usage: "signal ID SIGNAL [options]",
-    summary: "Send a signal, such as SIGUSR1, to a child's program.",
+    summary: "Send a signal, such as TERM or USR1, to a child's program.",
   },
   members: {
     usage: "members [POOL] [options]",
@@ -62,12 +72,16 @@ export const COMMANDS = {
     usage: "token NAME [options]",
     summary: "A new token (stderr), and its line for a token file (stdout).",
   },
+  completion: {
+    usage: "completion bash|zsh|fish",
+    summary: "A script for the shell that completes commands, flags, pools and ids of children.",
+  },
 };
 export type Command = keyof typeof COMMANDS;
 
 const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
 /** The commands that ask a member, or find one through Consul. */
-export const PLACING = ["call", "place", "ps", "members", ...ON_CHILD] as const;
+export const PLACING = ["call", "run", "map", "place", "ps", "members", ...ON_CHILD] as const;
 /** The commands that ask a member. */
 export const ASKING = [...PLACING, "drain"] as const;
 export type Asking = (typeof ASKING)[number];

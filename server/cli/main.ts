@@ -2,7 +2,7 @@
 /** The command line: `distributed-pool`, for short `dpool`. */
 import { messageOf } from "../../openapi/errors.ts";
 import manifest from "../../package.json" with { type: "json" };
-import { FAILED } from "./problem-text.ts";
+import { FAILED } from "./output/problem-text.ts";
 import { exitCodeOf } from "./terminal/signals.ts";
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

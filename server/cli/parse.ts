@@ -2,10 +2,12 @@
 import { parseArgs } from "node:util";
 import { messageOf } from "../../openapi/errors.ts";
 import { consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-options.ts";
+import { shown, wordMeant } from "../member/options/expectation.ts";
 import type { Option } from "../member/options/option.ts";
 import { withoutUndefined } from "../sandbox/confinement.ts";
 import { COMMANDS, type Command } from "./command-table.ts";
-import { HELP, SPEC } from "./options/asking.ts";
+import { HELP } from "./options/asking.ts";
+import { SPEC } from "./options/spec.ts";
 import {
   flagOf,
   isList,
@@ -20,9 +22,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Parsed {
   readonly command: Command;
-  /** Arguments that are no options; for `call` and `place` those before `--`. */
+  /** Arguments that are no options; with a child spec those before `--`. */
   readonly positionals: readonly string[];
-  /** Arguments of `call` and `place` behind `--`; undefined without one. */
+  /** Arguments behind `--`, the command of a child spec; undefined without one. */
   readonly rest: readonly string[] | undefined;
   /** Values of the options, by key. */
   readonly values: OptionValues;
@@ -54,10 +56,7 @@ export function parse(
   const [command, ...others] = argv;
   if (command === undefined || ["--help", "-h", "help"].includes(command))
     return { help: others.slice(0, 1).find(isCommand) };
-  if (!isCommand(command))
-    throw new UsageError(
-      `expected one of ${Object.keys(COMMANDS).join(", ")}; got ${JSON.stringify(command)}`,
-    );
+  if (!isCommand(command)) throw new UsageError(unknownCommand(command));
   const end = SPEC.some((name) => name === command) ? others.indexOf("--") : -1;
   const options = [...optionsOf(command)];
   const { values: flags, positionals } = readFlags(
@@ -74,6 +73,15 @@ export function parse(
     values: withoutUndefined(Object.fromEntries(values)),
     flagged: new Set(Object.keys(flags)),
   };
+}
+
+/** Names the command that was probably meant, or all commands. */
+function unknownCommand(word: string): string {
+  const names = Object.keys(COMMANDS);
+  const meant = wordMeant(word, names);
+  return meant === undefined
+    ? `expected one of ${names.join(", ")}; got ${shown(word)}`
+    : `expected a command; got ${shown(word)}; did you mean dpool ${meant}?`;
 }
 
 export const isCommand = (word: string): word is Command => Object.hasOwn(COMMANDS, word);
@@ -102,8 +110,24 @@ function readFlags(
   } catch (error) {
     const [fault = ""] = messageOf(error).split(". To specify a positional");
     const line = fault.replaceAll("\n", " ").replace(/\.$/, "");
-    throw new UsageError(`${line}; see dpool ${command} --help`);
+    const hint = flagMeant(/^Unknown option '--(?:no-)?([^']+)'/.exec(line)?.[1], options);
+    throw new UsageError(`${line}; ${hint}see dpool ${command} --help`);
   }
+}
+
+/** Names the flag that was probably meant, such as `did you mean --port?; `. */
+function flagMeant(
+  flag: string | undefined,
+  options: readonly (readonly [string, Option])[],
+): string {
+  if (flag === undefined) return "";
+  const flags = options.map(([key]) => flagOf(key));
+  if (flag === "json" && flags.includes("output")) {
+    const spec = flags.includes("spec") ? ", --spec takes a child spec" : "";
+    return `--output json prints JSON${spec}; `;
+  }
+  const meant = wordMeant(flag, flags);
+  return meant === undefined ? "" : `did you mean --${meant}?; `;
 }
 
 /** An option's value from its flag, or else from its variable; undefined without both. */
@@ -125,6 +149,9 @@ function optionValue(
     throw new UsageError(`${source}: ${messageOf(error)}`);
   }
 }
+
+/** Whether the command prints JSON. */
+export const isJson = ({ values }: Parsed): boolean => values.output === "json";
 
 /** The Consul that a command uses; undefined when nothing names one. */
 export function consulOf(values: OptionValues, env: Environment) {

@@ -359,7 +359,7 @@ describe("two members that share their tokens", () => {
       run(process.execPath, [CLI, ...args, "--url", member.url], {
         env: { ...cleanEnvironment(), ...env },
       });
-    const command = ["call", "pipeline", "--json", '{"command":["echo","hi"]}'];
+    const command = ["call", "pipeline", "--spec", '{"command":["echo","hi"]}'];
     expect((await dpool(command, { DPOOL_TOKEN: CALLER.token })).stdout).toBe("hi\n");
     expect((await dpool([...command, "--token", CALLER.token])).stdout).toBe("hi\n");
     await expect(dpool(command)).rejects.toMatchObject({

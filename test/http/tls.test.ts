@@ -97,7 +97,7 @@ describe.skipIf(!hasOpenssl)(
             "pipeline",
             "--ca",
             at("ours.pem"),
-            "--json",
+            "--spec",
             '{"command":["echo","hi"]}',
           ])
         ).stdout,

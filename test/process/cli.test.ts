@@ -158,7 +158,7 @@ describe("help and mistakes", () => {
     [
       "no command",
       ["call", "pipeline"],
-      /expected a command behind --, --task NAME or --json SPEC/,
+      /expected a command behind --, --function SOURCE, --task NAME or --spec JSON/,
     ],
     [
       "arguments that are no array",
@@ -168,12 +168,12 @@ describe("help and mistakes", () => {
     [
       "arguments of nothing",
       ["call", "pipeline", "--args", "[1]", "--", "true"],
-      /--args: expected --task beside it/,
+      /--args: expected --function or --task beside it/,
     ],
     [
       "JSON that is none",
-      ["call", "pipeline", "--json", "{"],
-      /--json: expected a child spec as JSON/,
+      ["call", "pipeline", "--spec", "{"],
+      /--spec: expected a child spec as JSON/,
     ],
     [
       "a number that is none",
@@ -489,14 +489,14 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const sum = await ask(
       "call",
       "pipeline",
-      "--json",
+      "--spec",
       '{"function":{"source":"(a, b) => ({ sum: a + b })","args":[1211,1]}}',
     );
     expect(sum).toMatchObject({ code: 0, stdout: '{"sum":1212}\n', stderr: "" });
     const threw = await ask(
       "call",
       "pipeline",
-      "--json",
+      "--spec",
       '{"function":{"source":"() => { throw new RangeError(\\"no foo\\") }"}}',
     );
     expect(threw.stderr).toMatch(
@@ -509,7 +509,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     const spec = {
       function: { source: "() => new Map([[1n, new Date(0)]])", encoding: "devalue" },
     };
-    expect(await ask("call", "pipeline", "--json", JSON.stringify(spec))).toMatchObject({
+    expect(await ask("call", "pipeline", "--spec", JSON.stringify(spec))).toMatchObject({
       code: 0,
       stdout: "Map(1) { 1n => 1970-01-01T00:00:00.000Z }\n",
     });
@@ -617,7 +617,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     });
     expect((await ask("ps", "--label", "job=fed", "--status", "running")).stdout).toContain(id);
     expect((await ask("ps", "--label", "job=other")).stdout).not.toContain(id);
-    expect(await ask("signal", id, "SIGUSR1")).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    expect(await ask("signal", id, "USR1")).toMatchObject({ code: 0, stdout: "", stderr: "" });
     expect(
       await dpool(["stdin", id, "--end", "--url", member.url], { input: "two\n" }),
     ).toMatchObject({ code: 0 });
@@ -628,7 +628,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     expect((await dpool(["stdin", id, "--url", member.url], { input: "x" })).stderr).toMatch(
       /^dpool: stdin_closed: /,
     );
-    expect(await ask("signal", id, "USR1")).toMatchObject({
+    expect(await ask("signal", id, "NOPE")).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/expected one of SIGHUP/),
     });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { optionsOf } from "../../server/cli/command-options.ts";
 import { COMMANDS, type Command } from "../../server/cli/command-table.ts";
-import { help } from "../../server/cli/help.ts";
+import { help } from "../../server/cli/output/help.ts";
 import { consulOf, type Parsed, parse } from "../../server/cli/parse.ts";
 import { UsageError } from "../../server/cli/usage-error.ts";
 

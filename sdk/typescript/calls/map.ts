@@ -10,7 +10,7 @@ import { Retries, retried, wholeNumber } from "./retry.ts";
 /** 1 minute for a call to wait for a slot. */
 const WAIT_MS = 60_000;
 /** 5 further tries for each input. */
-const RETRIES = 5;
+export const RETRIES = 5;
 /** 500 calls at a time by default: a member admits 1,000 streams for each token by default. */
 const MAX_CONCURRENCY = 500;
 /** The slots of the pool are counted again after 5 seconds: members join and leave. */
@@ -168,7 +168,7 @@ function countOf(inputs: Inputs<unknown>): number | undefined {
 }
 
 /** The slots of a pool on the members that answer, at least 1. They are counted now and then. */
-function slotsOf(ask: () => Promise<PoolInfo>): () => Promise<number> {
+export function slotsOf(ask: () => Promise<PoolInfo>): () => Promise<number> {
   let slots = 0;
   let countedAt = 0;
   const count = async () => {

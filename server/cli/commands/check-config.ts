@@ -11,7 +11,8 @@ import { configurationOf, valueInForce } from "../command-options.ts";
 import { ConfigFile, readText } from "../config-file.ts";
 import { memberOptions } from "../member-options.ts";
 import { flagOf } from "../options/values.ts";
-import type { Environment, Parsed } from "../parse.ts";
+import { write, writeJson } from "../output/write.ts";
+import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 
 /** 2, as for a mistake at the command line. */
@@ -39,10 +40,13 @@ export async function checkConfig(line: Parsed, env: Environment): Promise<numbe
       problems.push(located(fault, config, line));
   }
   if (problems.length === 0 && options) {
-    process.stdout.write(stringify(summary(config.parsed, options)));
+    const effective = summary(config.parsed, options);
+    if (isJson(line)) await writeJson(effective);
+    else await write(process.stdout, stringify(effective));
     return 0;
   }
-  process.stdout.write(`${problems.join("\n")}\n`);
+  if (isJson(line)) await writeJson({ problems });
+  else await write(process.stdout, `${problems.join("\n")}\n`);
   return PROBLEMS;
 }
 

@@ -6,8 +6,8 @@ import { PoolOptionsSchema } from "../../member/pool-options.ts";
 import { RuntimesSchema } from "../../runtimes/configured.ts";
 import { DEFAULT_LIMITS } from "../../sandbox/confinement.ts";
 import { configurationOf } from "../command-options.ts";
+import { write } from "../output/write.ts";
 import { argumentsOf, type Parsed } from "../parse.ts";
-import { write } from "./print-events.ts";
 
 export async function printConfigSchema(parsed: Parsed): Promise<number> {
   argumentsOf(parsed);

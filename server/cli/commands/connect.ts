@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { messageOf } from "../../../openapi/errors.ts";
 import { DistributedPool } from "../../../sdk/typescript/node.ts";
 import { DEFAULT_PORT } from "../../member/options/constants.ts";
+import type { OptionValues } from "../options/values.ts";
 import { consulOf, type Environment, type Parsed } from "../parse.ts";
 import { blamingUsage, UsageError } from "../usage-error.ts";
 
@@ -28,10 +29,16 @@ export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promi
   };
 }
 
-function connect({ command, values, flagged }: Parsed, env: Environment): DistributedPool {
+/** The URL of `--url`, which may leave out the scheme: `HOST:PORT`. */
+function urlOf({ url, ca, cert, key }: OptionValues): string | undefined {
+  if (url === undefined || /^\w[\w+.-]*:\/\//.test(url)) return url;
+  return `${(ca ?? cert ?? key) === undefined ? "http" : "https"}://${url}`;
+}
+
+export function connect({ command, values, flagged }: Parsed, env: Environment): DistributedPool {
   if (flagged.has("url") && flagged.has("consul"))
     throw new UsageError("expected at most one of --url, --consul");
-  const url = flagged.has("consul") ? undefined : values.url;
+  const url = flagged.has("consul") ? undefined : urlOf(values);
   // Only one member drains, also where the environment names a Consul.
   const asksConsul = url === undefined && command !== "drain";
   const consul = asksConsul ? consulOf(values, env) : undefined;

@@ -1,51 +1,68 @@
 /** The commands about members and their children: ps, members, drain. */
 import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
-import { argumentsOf, type Parsed } from "../parse.ts";
+import type { PoolInfo } from "../../../sdk/typescript/placement/access.ts";
+import { printTable } from "../output/table.ts";
+import { write, writeJson } from "../output/write.ts";
+import { argumentsOf, isJson, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
-import { write } from "./print-events.ts";
 
 export async function ps(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const { status, label } = parsed.values;
-  const rows: string[][] = [];
+  const filter = { labels: labelsOf(label), ...(status && { status }) };
+  const children: ChildInfo[] = [];
+  const unreachable = new Set<string>();
   for (const pool of await poolNames(parsed, pools)) {
-    const { children, unreachable } = await pools.children(pool, {
-      labels: labelsOf(label),
-      ...(status && { status }),
-    });
-    for (const child of children)
-      rows.push([
-        child.id,
-        pool,
-        child.status,
-        child.kind,
-        child.startedAt,
-        child.endedAt ?? "",
-        endingOf(child),
-        Object.entries(child.labels)
-          .map(([name, value]) => `${name}=${value}`)
-          .join(","),
-      ]);
-    if (unreachable.length > 0)
-      await write(process.stderr, `dpool: no answer from ${unreachable.join(", ")}\n`);
+    const found = await pools.children(pool, filter);
+    children.push(...found.children);
+    for (const member of found.unreachable) unreachable.add(member);
   }
+  if (isJson(parsed)) {
+    await writeJson({ children, unreachable: [...unreachable] });
+    return 0;
+  }
+  if (unreachable.size > 0)
+    await write(process.stderr, `dpool: no answer from ${[...unreachable].join(", ")}\n`);
+  const rows = children.map((child) => [
+    child.id,
+    child.pool,
+    child.status,
+    child.kind,
+    child.startedAt,
+    child.endedAt ?? "",
+    endingOf(child),
+    Object.entries(child.labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(","),
+  ]);
   return printTable(["ID", "POOL", "STATUS", "KIND", "STARTED", "ENDED", "HOW", "LABELS"], rows);
 }
 
 export async function members(pools: DistributedPool, parsed: Parsed): Promise<number> {
-  const rows: string[][] = [];
-  for (const pool of await poolNames(parsed, pools))
-    for (const { member, url, load, sandbox, version } of (await pools.pool(pool)).members) {
+  const found: PoolInfo[] = [];
+  for (const pool of await poolNames(parsed, pools)) found.push(await pools.pool(pool));
+  if (isJson(parsed)) {
+    await writeJson({ pools: found });
+    return 0;
+  }
+  const rows = found.flatMap(({ pool, members }) =>
+    members.map(({ member, url, load, sandbox, version }) => {
       const active = load ? `${load.active}/${load.max}` : "no answer";
-      rows.push([member, pool, active, url, sandbox, version]);
-    }
+      return [member, pool, active, url, sandbox, version];
+    }),
+  );
   return printTable(["MEMBER", "POOL", "ACTIVE", "URL", "SANDBOX", "VERSION"], rows);
 }
 
 /** One member leaves its pools, finishes its children and ends. */
 export async function drain(pools: DistributedPool, parsed: Parsed): Promise<number> {
   argumentsOf(parsed);
-  const { member, pools: loads } = await pools.drain();
+  const drained = await pools.drain();
+  if (isJson(parsed)) {
+    await writeJson(drained);
+    return 0;
+  }
+  const { member, pools: loads } = drained;
   const running = Object.values(loads).reduce((sum, { active }) => sum + active, 0);
   await write(process.stdout, `${member} drains; ${running} children run\n`);
   return 0;
@@ -75,20 +92,4 @@ function labelsOf(values: readonly string[] = []): Record<string, string | true>
 
 function endingOf({ code, exitCode, endedAt }: ChildInfo): string {
   return code ?? (exitCode !== null ? `exit ${exitCode}` : endedAt ? "returned" : "");
-}
-
-async function printTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-): Promise<number> {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const lines = all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-  await write(process.stdout, `${lines.join("\n")}\n`);
-  return 0;
 }

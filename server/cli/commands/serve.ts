@@ -4,15 +4,16 @@ import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts
 import { growYoungGeneration } from "../../member/young-generation.ts";
 import { leaveFirstProcess } from "../../sandbox/first-process.ts";
 import { configured, log, memberOptions } from "../member-options.ts";
-import type { Environment, Parsed } from "../parse.ts";
+import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
 import { blamingUsage } from "../usage-error.ts";
 
-function announce({ url, name, pools }: RunningMember): void {
+function announce({ url, name, pools }: RunningMember, json: boolean): void {
+  const slots = Object.entries(pools).map(([pool, max]) => `${pool}=${max}`);
   process.stdout.write(
-    `ready ${url} member ${name} pools ${Object.entries(pools)
-      .map(([pool, max]) => `${pool}=${max}`)
-      .join(",")}\n`,
+    json
+      ? `${JSON.stringify({ ready: url, member: name, pools })}\n`
+      : `ready ${url} member ${name} pools ${slots.join(",")}\n`,
   );
 }
 
@@ -30,6 +31,7 @@ function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> 
 async function run(
   members: readonly RunningMember[],
   signals: readonly NodeJS.Signals[],
+  json: boolean,
 ): Promise<number> {
   // A signal ends all members; a request to drain ends one.
   const ending = Promise.race([
@@ -39,7 +41,7 @@ async function run(
   try {
     for (const member of members) {
       const joined = await Promise.race([member.joined.then(() => true), ending.then(() => false)]);
-      if (joined) announce(member);
+      if (joined) announce(member, json);
     }
     growYoungGeneration();
     await ending;
@@ -47,6 +49,13 @@ async function run(
     await Promise.all(members.map((member) => member.stop()));
   }
   return 0;
+}
+
+/** Says how to go on where another program listens on the port. */
+function withPortHint(error: unknown): never {
+  if (error instanceof Error && error.message.includes("EADDRINUSE"))
+    error.message += "\ntry: --port PORT takes another port, --port 0 any free one";
+  throw error;
 }
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
@@ -64,11 +73,12 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
   try {
     for (const options of optionsOf(started))
-      members.push(await blamingUsage(() => startMember(options)));
+      members.push(await blamingUsage(() => startMember(options)).catch(withPortHint));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     throw error;
   }
   resolve({ started, members, memberOptions: optionsOf });
-  return run(members, ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])]);
+  const signals = ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])] as const;
+  return run(members, signals, isJson(line));
 }

@@ -4,51 +4,25 @@
  */
 import * as z from "zod/mini";
 import { CHILD_STATUSES } from "../../../openapi/names.ts";
-import {
-  DAY_MS,
-  DEFAULT_DEADLINE_MS,
-  DEFAULT_PORT,
-  WEEK_MS,
-} from "../../member/options/constants.ts";
+import { DAY_MS, DEFAULT_PORT } from "../../member/options/constants.ts";
 import type { Option } from "../../member/options/option.ts";
-import { ASKING, type Command, PLACING } from "../command-table.ts";
+import { ASKING, COMMANDS, type Command, PLACING } from "../command-table.ts";
+import { type CliOption, SPEC_OPTIONS, SWITCH, TEXTS, whole } from "./spec.ts";
 
-export interface CliOption extends Option {
-  readonly commands: readonly Command[];
-}
-
-/** The commands that take a child spec, and a command behind `--`. */
-export const SPEC = ["call", "place"] as const;
-
-/** A list of texts: the option can be repeated. */
-const TEXTS = z.array(z.string());
-const SWITCH = z.boolean();
-
-function whole(min: number, max: number) {
-  const error = `expected a whole number from ${min} to ${max}`;
-  return z.int(error).check(z.gte(min, error), z.lte(max, error));
-}
-
-/** A JSON array. */
-const jsonList = z.pipe(
-  z.string(),
-  z.transform((text: string, context): unknown[] => {
-    try {
-      const value: unknown = JSON.parse(text);
-      if (Array.isArray(value)) return value;
-    } catch {
-      // The message below covers it.
-    }
-    context.issues.push({
-      code: "custom",
-      message: 'expected a JSON array, such as [1, "two"]',
-      input: text,
-    });
-    return z.NEVER;
-  }),
-);
+/** The commands that print nothing but what a child or a shell gets from them. */
+const SILENT: readonly Command[] = ["attach", "stop", "stdin", "signal", "completion"];
 
 export const ASKING_OPTIONS = {
+  output: {
+    short: "o",
+    value: "text|json",
+    doc:
+      "Print JSON: one value, or one line for each event or input. " +
+      "Problems are JSON too, on stderr.",
+    schema: z.enum(["text", "json"]),
+    default: "text",
+    commands: (Object.keys(COMMANDS) as Command[]).filter((name) => !SILENT.includes(name)),
+  },
   follow: {
     short: "f",
     doc: "Follow the child until it ends.",
@@ -75,7 +49,7 @@ export const ASKING_OPTIONS = {
   },
   url: {
     value: "URL",
-    doc: "A member to ask; any one will do.",
+    doc: "A member to ask, any one: a URL, or HOST:PORT.",
     otherwise: `http://127.0.0.1:${DEFAULT_PORT}`,
     commands: ASKING,
   },
@@ -121,104 +95,13 @@ export const ASKING_OPTIONS = {
     otherwise: "CONSUL_HTTP_ADDR; without it the command asks --url",
     commands: PLACING,
   },
-  json: {
-    value: "SPEC",
-    doc:
-      'The child spec as JSON, such as \'{"function":{"source":"(a,b)=>a+b","args":[1,2]}}\'; ' +
-      "instead of a command, or beside it.",
-    commands: SPEC,
-  },
-  task: {
-    value: "NAME",
-    doc: "Run this task of the members instead of a command.",
-    commands: SPEC,
-  },
-  args: {
-    value: "JSON",
-    doc: "The task's arguments, such as '[1, \"two\"]'.",
-    otherwise: "none",
-    schema: jsonList,
-    commands: SPEC,
-  },
-  stdin: {
-    value: "FILE",
-    doc:
-      "A file for the child's standard input; - for this command's own. " +
-      "A call streams it while its child reads, and stops when the child ends.",
-    commands: SPEC,
-  },
-  tty: {
-    short: "t",
-    doc:
-      "Give the command a terminal like this one. `call` passes each key on, and stops the child " +
-      "when it goes; `attach` is for a placed child. Ctrl-^ three times leaves.",
-    schema: SWITCH,
-    commands: SPEC,
-  },
-  file: {
-    value: "PATH[=FILE]",
-    doc: "A file for the workspace: its path there, and here where that differs. Repeatable.",
-    schema: TEXTS,
-    commands: SPEC,
-  },
-  files: {
-    value: "DIR|FILE",
-    doc: "Files for the workspace with their permissions: a folder, or a tar or zip archive.",
-    commands: SPEC,
-  },
-  artifact: {
-    value: "PATTERN",
-    doc: "Files that the child leaves and the member keeps, such as '*.png'. Repeatable.",
-    schema: TEXTS,
-    commands: SPEC,
-  },
-  env: {
-    value: "NAME=VALUE",
-    doc: "A variable for the child. Repeatable.",
-    schema: TEXTS,
-    commands: SPEC,
-  },
   label: {
     value: "NAME=VALUE",
     doc: "A label of the child; `ps` shows those with it. NAME alone: any value. Repeatable.",
     schema: TEXTS,
-    commands: [...SPEC, "ps"],
+    commands: [...SPEC_OPTIONS.env.commands, "ps"],
   },
-  waitMs: {
-    value: "MS",
-    doc: "Milliseconds to wait for a slot where all are taken.",
-    otherwise: "0: refused at once",
-    schema: whole(0, DAY_MS),
-    commands: SPEC,
-  },
-  deadlineMs: {
-    value: "MS",
-    doc: "This child's deadline, in milliseconds.",
-    otherwise: `the pool's; without it ${DEFAULT_DEADLINE_MS} for calls, none for placed children`,
-    schema: whole(1, WEEK_MS),
-    commands: SPEC,
-  },
-  idempotencyKey: {
-    value: "KEY",
-    doc: "A key that starts one child at most: with it, the same command again shows that child.",
-    commands: SPEC,
-  },
-  notify: {
-    value: "URL",
-    doc: "A URL to which the member posts the ending, where the pool allows it.",
-    commands: SPEC,
-  },
-  out: {
-    value: "FOLDER",
-    doc: "A folder of this machine for the files that --artifact selects.",
-    commands: ["call"],
-  },
-  link: {
-    doc: "Stop the child when this command goes; --no-link lets it go on.",
-    otherwise: "on where stderr is a terminal",
-    schema: SWITCH,
-    commands: ["call"],
-  },
+  ...SPEC_OPTIONS,
 } as const satisfies Readonly<Record<string, CliOption>>;
 
 /** Every command takes this one. */

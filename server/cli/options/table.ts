@@ -3,7 +3,8 @@ import { z } from "zod";
 import { shown } from "../../member/options/expectation.ts";
 import { whole } from "../../member/options/option.ts";
 import { DEFAULTS } from "../../member/options.ts";
-import { ASKING_OPTIONS, type CliOption } from "./asking.ts";
+import { ASKING_OPTIONS } from "./asking.ts";
+import type { CliOption } from "./spec.ts";
 import { TOKEN_OPTIONS } from "./token.ts";
 
 const MAX_CHILDREN = 10_000;

@@ -27,13 +27,23 @@ const kindOf = (schema: z.core.$ZodType | undefined) => schema?._zod.def.type;
 export const isSwitch = ({ schema }: Option) => kindOf(schema) === "boolean";
 export const isList = ({ schema }: Option) => kindOf(schema) === "array";
 
+/** The words that an option takes, where it takes only a few. */
+export function choicesOf({ schema }: Option): string[] {
+  const one = elementOf(schema);
+  const { entries = {} } = (one?._zod.def ?? {}) as { entries?: Readonly<Record<string, string>> };
+  return Object.values(entries);
+}
+
+const elementOf = (schema: z.core.$ZodType | undefined) =>
+  kindOf(schema) === "array" ? (schema as z.core.$ZodArray)._zod.def.element : schema;
+
 /**
  * The value that a text of a flag, a variable or a file stands for, in a list one of its values.
  *
  * @throws {UsageError} `expected …; got …`
  */
 export function parseOption({ schema }: Option, text: string): unknown {
-  const one = kindOf(schema) === "array" ? (schema as z.core.$ZodArray)._zod.def.element : schema;
+  const one = elementOf(schema);
   if (one === undefined) return text;
   const isNumber = kindOf(one) === "number" && /^\d+$/.test(text);
   const value = kindOf(one) === "boolean" ? true : isNumber ? Number(text) : text;

@@ -36,16 +36,21 @@ export function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-/** Names the known keys for an unknown one, or the one that was probably meant. */
-export function unknownKey(key: string, keys: readonly string[]): string {
+/** The word that a mistyped one was probably meant to be; undefined where none is near. */
+export function wordMeant(word: string, words: readonly string[]): string | undefined {
   // Two neighbours that change their order are two edits for leven: `prot` is `port`.
-  const maxDistance = key.length < 4 ? 1 : Math.max(2, Math.floor(key.length / 3));
+  const maxDistance = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   const near = closestMatch(
-    key.toLowerCase(),
-    keys.map((name) => name.toLowerCase()),
+    word.toLowerCase(),
+    words.map((name) => name.toLowerCase()),
     { maxDistance },
   );
-  const meant = keys.find((name) => name.toLowerCase() === near);
+  return words.find((name) => name.toLowerCase() === near);
+}
+
+/** Names the known keys for an unknown one, or the one that was probably meant. */
+export function unknownKey(key: string, keys: readonly string[]): string {
+  const meant = wordMeant(key, keys);
   return meant === undefined
     ? `expected one of ${keys.join(", ")}; got ${shown(key)}`
     : `expected a key that is known; got ${shown(key)}; did you mean ${meant}?`;

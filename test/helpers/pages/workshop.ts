@@ -75,7 +75,10 @@ export function makeWorkshop(root: string, npx: "npx" | "shim" = "shim"): Worksh
   symlinkSync(process.execPath, join(bin, "node"));
   if (npx === "shim") {
     const cli = join(root, "dist/cli.js");
-    writeFileSync(join(bin, "npx"), `#!/bin/sh\nshift\nexec node ${cli} "$@"\n`);
+    writeFileSync(
+      join(bin, "npx"),
+      `#!/bin/sh\n[ "$1" != node ] || exec "$@"\nshift\nexec node ${cli} "$@"\n`,
+    );
     chmodSync(join(bin, "npx"), 0o755);
   }
   const env = cleanEnvironment();

@@ -1,7 +1,9 @@
 /** A call in the foreground: what becomes of its child when the person, or the reader, leaves. */
 import { isTerminalType, type PoolEvent } from "../../../openapi/events.ts";
+import type { ChildReference } from "../../../openapi/types.gen.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
-import { exitCodeOf } from "../terminal/signals.ts";
+import type { Parsed } from "../parse.ts";
+import { exitCodeOf } from "./signals.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type LeavingSignal = (typeof SIGNALS)[number];
@@ -9,14 +11,21 @@ type LeavingSignal = (typeof SIGNALS)[number];
 export class Foreground {
   readonly #pools: DistributedPool;
   readonly #link: boolean;
+  readonly #flags: string;
+  /** The child and its place, once it was placed. */
+  placed: ChildReference | undefined;
   /** The child that runs; undefined before it was placed and after its end. */
   #child: string | undefined;
   #left: LeavingSignal | undefined;
 
-  /** @param link whether the child stops when the command goes. */
-  constructor(pools: DistributedPool, link: boolean) {
+  /** @param options `link`: whether the child stops when the command goes. */
+  constructor(
+    pools: DistributedPool,
+    { link, parsed }: { readonly link: boolean; readonly parsed: Parsed },
+  ) {
     this.#pools = pools;
     this.#link = link;
+    this.#flags = addressIn(parsed);
   }
 
   /** The exit code of a command that a signal has ended; undefined where none did. */
@@ -34,7 +43,10 @@ export class Foreground {
     process.on("exit", this.#tell);
     try {
       for await (const event of events) {
-        if (event.type === "placed") this.#child = event.child.id;
+        if (event.type === "placed") {
+          this.placed = event.child;
+          this.#child = event.child.id;
+        }
         if (isTerminalType(event.type)) this.#child = undefined;
         yield event;
       }
@@ -60,8 +72,15 @@ export class Foreground {
   #tell = (): void => {
     if (this.#child === undefined || this.#link) return;
     const id = this.#child;
+    const named = `${id}${this.#flags}`;
     process.stderr.write(
-      `dpool: child ${id} goes on; dpool logs -f ${id} shows it, dpool stop ${id} ends it\n`,
+      `dpool: child ${id} goes on; dpool logs -f ${named} shows it, dpool stop ${named} ends it\n`,
     );
   };
+}
+
+/** The flags by which another command finds the same pools. */
+function addressIn({ values, flagged }: Parsed): string {
+  const flags = (["url", "consul"] as const).filter((flag) => flagged.has(flag));
+  return flags.map((flag) => ` --${flag} ${values[flag]}`).join("");
 }

@@ -1,4 +1,4 @@
-/** `dpool call` and `dpool place`: run a command, a function or a task in a pool. */
+/** `dpool call`, `attach` and `place`: run a command, a function or a task in a pool. */
 import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -9,12 +9,15 @@ import {
   type DistributedPool,
   PoolError,
   type PoolEvent,
+  type Spec,
 } from "../../../sdk/typescript/node.ts";
-import { argumentsOf, type Parsed } from "../parse.ts";
-import { FAILED } from "../problem-text.ts";
+import { childOf } from "../child-id.ts";
+import { printEvents } from "../output/print-events.ts";
+import { FAILED } from "../output/problem-text.ts";
+import { write, writeJson } from "../output/write.ts";
+import { isJson, type Parsed } from "../parse.ts";
+import { Foreground } from "../terminal/foreground.ts";
 import { UsageError } from "../usage-error.ts";
-import { Foreground } from "./foreground.ts";
-import { printEvents, write } from "./print-events.ts";
 import { specOf, withTerminal } from "./spec.ts";
 
 /** Loads what only a terminal needs. */
@@ -23,16 +26,17 @@ const loadTerminal = () => import("../terminal/session.ts");
 export async function call(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const pool = poolOf(parsed);
   const spec = await specOf(parsed);
-  const { out } = parsed.values;
-  if (out !== undefined && !spec.artifacts?.length)
-    throw new UsageError("--out: expected --artifact PATTERN beside it");
+  const out = outOf(parsed, spec);
   const print = (events: AsyncIterable<PoolEvent>) =>
-    printEvents(requireWhole(events), async (event, id) => {
-      if (out !== undefined && (event.type === "result" || event.type === "failed"))
-        for (const { path } of event.artifacts ?? []) await save(pools.child(id), path, out);
+    printEvents(requireWhole(events), {
+      json: isJson(parsed),
+      atEnd: async (event, id) => {
+        if (event.type === "result" || event.type === "failed")
+          await saveAll(pools.child(id), event.artifacts, out);
+      },
     });
   if (!parsed.values.tty) {
-    const foreground = new Foreground(pools, spec.link ?? false);
+    const foreground = new Foreground(pools, { link: spec.link ?? false, parsed });
     const exitCode = await print(foreground.follow(pools.stream(pool, spec)));
     return foreground.exitCode ?? exitCode;
   }
@@ -45,19 +49,18 @@ export async function call(pools: DistributedPool, parsed: Parsed): Promise<numb
 
 /** The terminal of a child that this command has placed, or that somebody else has. */
 export async function attach(pools: DistributedPool, parsed: Parsed): Promise<number> {
-  const [id] = argumentsOf(parsed, "one child id");
-  const child = pools.child(id);
+  const child = await childOf(pools, parsed);
   const { Session, typeInto } = await loadTerminal();
   const session = new Session(pools, { ends: false, leftCode: 0 });
   const { terminal, signal } = session;
   await child.resize(terminal.size);
   const typing = typeInto(child, session);
-  const shown = session.run(child.events({ signal }), printEvents);
+  const shown = session.run(child.events({ signal }), (events) => printEvents(events));
   return await Promise.race([shown, typing.then(() => shown)]);
 }
 
 /** The pool that the command line names. A command without `--` before it is a likely mistake. */
-function poolOf({ positionals, command }: Parsed): string {
+export function poolOf({ positionals, command }: Parsed): string {
   const [pool, ...others] = positionals;
   if (pool === undefined) throw new UsageError("expected one pool; got none");
   if (others.length === 0) return pool;
@@ -66,6 +69,22 @@ function poolOf({ positionals, command }: Parsed): string {
     `expected one pool, and -- before a command: dpool ${command} ${pool} -- ${words}; ` +
       `got ${pool} ${words}`,
   );
+}
+
+/** The folder for artifacts; undefined where the line names none. @throws {UsageError} */
+export function outOf({ values: { out } }: Parsed, { artifacts }: Spec): string | undefined {
+  if (out !== undefined && !artifacts?.length)
+    throw new UsageError("--out: expected --artifact PATTERN beside it");
+  return out;
+}
+
+/** Saves the artifacts of a child into a folder, if there is one. */
+export async function saveAll(
+  child: Child,
+  artifacts: readonly { readonly path: string }[] = [],
+  folder?: string,
+): Promise<void> {
+  if (folder !== undefined) for (const { path } of artifacts) await save(child, path, folder);
 }
 
 /** Saves an artifact into a folder. The child chose the path, which could lead out of it. */
@@ -88,6 +107,7 @@ export async function place(pools: DistributedPool, parsed: Parsed): Promise<num
     ? new (await import("../terminal/own-terminal.ts")).OwnTerminal()
     : undefined;
   const child = await pools.placeChild(pool, terminal ? withTerminal(spec, terminal) : spec);
-  await write(process.stdout, `${child.id}\n`);
+  if (isJson(parsed)) await writeJson({ id: child.id });
+  else await write(process.stdout, `${child.id}\n`);
   return 0;
 }

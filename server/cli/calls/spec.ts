@@ -1,25 +1,43 @@
-/** The child spec that the options of `call` and `place`, and the command behind `--`, make. */
+/** The child spec that the options, and the command behind `--`, make. */
 import { access } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { messageOf } from "../../../openapi/errors.ts";
 import type { ChildSpecInput } from "../../../openapi/schemas/spec.ts";
 import type { Spec } from "../../../sdk/typescript/node.ts";
-import type { Parsed } from "../parse.ts";
+import { isJson, type Parsed } from "../parse.ts";
 import type { OwnTerminal } from "../terminal/own-terminal.ts";
 import { UsageError } from "../usage-error.ts";
 
+/** The command, the function or the task of a spec. @throws {UsageError} */
+function workOf({ values, rest }: Parsed): ChildSpecInput {
+  const { task, function: source, runtime, args } = values;
+  const base = values.spec === undefined ? {} : specFromJson(values.spec);
+  if (rest?.length === 0 || (rest ?? task ?? source ?? values.spec) === undefined)
+    throw new UsageError(
+      "expected a command behind --, --function SOURCE, --task NAME or --spec JSON",
+    );
+  if (args && task === undefined && source === undefined)
+    throw new UsageError("--args: expected --function or --task beside it");
+  if (runtime !== undefined && source === undefined)
+    throw new UsageError("--runtime: expected --function beside it");
+  const given = args && { args };
+  return {
+    ...base,
+    ...(rest && { command: [...rest] }),
+    ...(task !== undefined && { task: { ...base.task, name: task, ...given } }),
+    ...(source !== undefined && {
+      function: { ...base.function, source, ...given, ...(runtime !== undefined && { runtime }) },
+    }),
+  };
+}
+
 /** @throws {UsageError} */
-export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
-  const base = values.json === undefined ? {} : specFromJson(values.json);
-  if (rest !== undefined) base.command = [...rest];
-  if (values.task !== undefined)
-    base.task = { ...base.task, name: values.task, ...(values.args && { args: values.args }) };
-  else if (values.args) throw new UsageError("--args: expected --task beside it");
-  if (rest?.length === 0 || (rest ?? values.task ?? values.json) === undefined)
-    throw new UsageError("expected a command behind --, --task NAME or --json SPEC");
+export async function specOf(parsed: Parsed): Promise<Spec> {
+  const { values, command } = parsed;
+  const base = workOf(parsed);
   const { env, label, file, files, artifact, stdin, tty } = values;
   // A person at a terminal expects Ctrl-C to end what it started.
-  const isAtTerminal = command === "call" && process.stderr.isTTY;
+  const isAtTerminal = command !== "place" && process.stderr.isTTY;
   const link = values.link ?? base.link ?? isAtTerminal;
   if (tty && stdin !== undefined)
     throw new UsageError("--stdin: expected no --tty beside it, which types the input");
@@ -32,14 +50,14 @@ export async function specOf({ values, rest, command }: Parsed): Promise<Spec> {
     ...(file && { files: { ...base.files, ...(await filesOf(file)) } }),
     ...(files !== undefined && { archive: await localFile("--files", files) }),
     ...(artifact && { artifacts: [...(base.artifacts ?? []), ...artifact] }),
-    ...(stdin !== undefined && { stdin: await stdinOf(stdin, command === "call") }),
+    ...(stdin !== undefined && { stdin: await stdinOf(stdin, command !== "place") }),
     ...(values.waitMs !== undefined && { waitMs: values.waitMs }),
     ...(values.deadlineMs !== undefined && { deadlineMs: values.deadlineMs }),
     ...(values.idempotencyKey !== undefined && { idempotencyKey: values.idempotencyKey }),
     ...(link && { link }),
     ...(values.notify !== undefined && { notify: { url: values.notify } }),
-    // Each event keeps its bytes; a spec from --json may ask for text.
-    outputEncoding: base.outputEncoding ?? "base64",
+    // Each event keeps its bytes, unless a person or a program is to read the event itself.
+    outputEncoding: base.outputEncoding ?? (isJson(parsed) ? "text" : "base64"),
   } as Spec;
 }
 
@@ -52,7 +70,7 @@ function specFromJson(json: string): ChildSpecInput {
   try {
     return JSON.parse(json) as ChildSpecInput;
   } catch (error) {
-    throw new UsageError(`--json: expected a child spec as JSON: ${messageOf(error)}`);
+    throw new UsageError(`--spec: expected a child spec as JSON: ${messageOf(error)}`);
   }
 }
 

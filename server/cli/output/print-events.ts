@@ -1,28 +1,24 @@
 /** Prints the events of a child: its output as it is, its value as JSON, its failure on stderr. */
-import { inspect } from "node:util";
 import { PoolError } from "../../../openapi/errors.ts";
 import { outputBytes, type PoolEvent } from "../../../sdk/typescript/node.ts";
-import { checkArguments } from "../../../sdk/typescript/values.ts";
-import { FAILED, problemText } from "../problem-text.ts";
 import { ProgressBar } from "../terminal/progress-bar.ts";
+import { exitCodeOfProblem, problemText } from "./problem-text.ts";
+import { jsonValue, valueText } from "./value-text.ts";
+import { write, writeJson } from "./write.ts";
 
 const NEWLINE = 10;
 
-/** Writes, and resolves when the stream takes more. */
-export function write(stream: NodeJS.WriteStream, bytes: Buffer | string): Promise<void> {
-  return new Promise((resolve) =>
-    stream.write(bytes) ? resolve() : stream.once("drain", resolve),
-  );
+/** Prints an event as a line of JSON. Resolves with the exit code of a child that has ended. */
+export async function printEventJson(event: PoolEvent): Promise<number | undefined> {
+  await writeJson("value" in event ? { ...event, value: jsonValue(event.value) } : event);
+  return exitCodeOf(event);
 }
 
-/** A value as JSON; a value that only devalue carries, as Node shows it. */
-function valueText(value: unknown): string {
-  try {
-    checkArguments([value ?? null]);
-    return JSON.stringify(value ?? null);
-  } catch {
-    return inspect(value, { depth: null });
-  }
+/** The exit code for the end of a child; undefined for another event. */
+function exitCodeOf(event: PoolEvent): number | undefined {
+  if (event.type === "result") return event.exitCode ?? 0;
+  if (event.type !== "failed") return undefined;
+  return exitCodeOfProblem({ ...event.problem, exitCode: event.exitCode });
 }
 
 /** Prints an event. Resolves with the exit code of the child once it has ended. */
@@ -47,36 +43,41 @@ export async function printEvent(event: PoolEvent): Promise<number | undefined> 
       break;
     case "result":
       if (event.exitCode === undefined) await write(process.stdout, `${valueText(event.value)}\n`);
-      return event.exitCode ?? 0;
+      break;
     case "failed":
       await write(process.stderr, problemText({ ...event.problem, exitCode: event.exitCode }));
-      // A child that was stopped may have chosen 0, which is no success.
-      return (event.problem.code === "worker_crashed" && event.exitCode) || FAILED;
   }
-  return undefined;
+  return exitCodeOf(event);
+}
+
+interface PrintOptions {
+  /** Whether each event is a line of JSON. Default false. */
+  readonly json?: boolean;
+  /** Receives the terminal event and the child's id. */
+  atEnd?(event: PoolEvent, childId: string): Promise<void>;
 }
 
 /**
- * Prints all events of a child, with a bar of its progress on a terminal.
+ * Prints all events of a child. On a terminal, a bar shows its progress.
  *
- * @param atEnd receives the terminal event and the child's id.
  * @returns the exit code of the child.
  */
 export async function printEvents(
   events: AsyncIterable<PoolEvent>,
-  atEnd?: (event: PoolEvent, childId: string) => Promise<void>,
+  { json = false, atEnd }: PrintOptions = {},
 ): Promise<number> {
   const bar = new ProgressBar(process.stderr);
+  const print = json ? printEventJson : printEvent;
   let childId = "";
   try {
     for await (const event of events) {
       if (event.type === "placed") childId = event.child.id;
-      if (event.type === "progress") {
+      if (event.type === "progress" && !json) {
         bar.show(event);
         continue;
       }
       bar.clear();
-      const exitCode = await printEvent(event);
+      const exitCode = await print(event);
       if (exitCode !== undefined) {
         await atEnd?.(event, childId);
         return exitCode;

@@ -64,7 +64,10 @@ export async function drain(pools: DistributedPool, parsed: Parsed): Promise<num
   }
   const { member, pools: loads } = drained;
   const running = Object.values(loads).reduce((sum, { active }) => sum + active, 0);
-  await write(process.stdout, `${member} drains; ${running} children run\n`);
+  await write(
+    process.stdout,
+    `${member} drains; ${running === 1 ? "1 child runs" : `${running} children run`}\n`,
+  );
   return 0;
 }
 

@@ -1,0 +1,292 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"distributed-pool/sdk/go/internal/fault"
+)
+
+const (
+	// AnswerTimeout is 10 seconds for the head of an answer to arrive.
+	AnswerTimeout = 10 * time.Second
+	// silence is a heartbeat and a half: a body that is silent for longer is lost.
+	silence = 15 * time.Second
+	// maxProblemBytes is 64 KiB: a longer body is no problem of the contract.
+	maxProblemBytes = 64 << 10
+	// maxJSONBytes is 128 MiB: more than the largest page of a listing.
+	maxJSONBytes = 128 << 20
+)
+
+// The forms of an answer.
+const (
+	JSON   = "application/json"
+	Events = "text/event-stream;lines=long"
+	Bytes  = "application/octet-stream"
+)
+
+// Client sends requests of one caller.
+type Client struct {
+	transports    *transports
+	authorization string
+	closing       context.Context
+	close         context.CancelFunc
+}
+
+var headerSafe = regexp.MustCompile(`^[\x21-\x7e]+$`)
+
+// NewClient opens no connection. An empty token is none.
+func NewClient(identity Identity, token string) (*Client, error) {
+	if token != "" && !headerSafe.MatchString(token) {
+		return nil, fault.New("invalid_request",
+			"expected a token of printable characters without spaces")
+	}
+	transports, err := newTransports(identity)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{transports: transports}
+	if token != "" {
+		client.authorization = "Bearer " + token
+	}
+	client.closing, client.close = context.WithCancel(context.Background())
+	return client, nil
+}
+
+// HasToken says whether requests carry a token.
+func (c *Client) HasToken() bool { return c.authorization != "" }
+
+// Close ends the requests that are under way, and closes the connections.
+func (c *Client) Close() {
+	c.close()
+	c.transports.close()
+}
+
+// Request is one request to a member.
+type Request struct {
+	Method string
+	URL    string
+	// Member is the name that the member has to prove by its certificate.
+	Member string
+	// Accept is one of JSON, Events and Bytes.
+	Accept string
+	Header http.Header
+	Body   *Body
+	// HeadTimeout is the time for the head of the answer; 0 for no limit.
+	HeadTimeout time.Duration
+}
+
+// Answer is an open answer. Its reader closes the body, which ends the request.
+type Answer struct {
+	*http.Response
+	// OnEnd is called once, when the end of the child has been read.
+	OnEnd func()
+}
+
+// TellEnd calls OnEnd, once.
+func (a *Answer) TellEnd() {
+	if a.OnEnd != nil {
+		a.OnEnd()
+		a.OnEnd = nil
+	}
+}
+
+var errSilent = fmt.Errorf("nothing came for %v", silence)
+
+// Send resolves at the head of the answer. Its error is the cause of the context; an *fault.Error for
+// a redirect, which is not followed, and for an answer of another type than Accept; or that of the
+// connection.
+func (c *Client) Send(parent context.Context, request Request) (*Answer, error) {
+	if parent.Err() != nil {
+		return nil, context.Cause(parent)
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	unlink := context.AfterFunc(c.closing, func() { cancel(errors.New("the client is closed")) })
+	end := func() { unlink(); cancel(nil) }
+	sent, err := http.NewRequestWithContext(ctx, request.Method, request.URL, nil)
+	if err != nil {
+		end()
+		return nil, fault.New("invalid_request", "expected a URL; got %q", request.URL).By(err)
+	}
+	for name, values := range request.Header {
+		sent.Header[name] = values
+	}
+	sent.Header.Set("Accept", request.Accept)
+	if c.authorization != "" {
+		sent.Header.Set("Authorization", c.authorization)
+	}
+	isLate := c.limitHead(sent, request, cancel)
+	response, err := c.transports.of(request.Member).RoundTrip(sent)
+	isLate()
+	if err != nil {
+		defer end()
+		return nil, causeOf(parent, ctx, err)
+	}
+	body := &heard{source: response.Body, parent: parent, ctx: ctx, cancel: cancel, end: end}
+	if request.Accept != Bytes || response.StatusCode >= 300 {
+		body.limit = silence
+	}
+	response.Body = body
+	if err := expected(request, response); err != nil {
+		body.Close()
+		return nil, err
+	}
+	return &Answer{Response: response}, nil
+}
+
+// limitHead adds the body, each piece of which gives the head more time. The result ends the limit.
+func (c *Client) limitHead(
+	sent *http.Request, request Request, cancel context.CancelCauseFunc,
+) (stop func()) {
+	restart := func() {}
+	stop = func() {}
+	if limit := request.HeadTimeout; limit > 0 {
+		late := fmt.Errorf("no answer came in %v", limit)
+		timer := time.AfterFunc(limit, func() { cancel(late) })
+		var isOver atomic.Bool
+		restart = func() {
+			if !isOver.Load() {
+				timer.Reset(limit)
+			}
+		}
+		stop = func() { isOver.Store(true); timer.Stop() }
+	}
+	if body := request.Body; body != nil {
+		body.addTo(sent, restart)
+	}
+	return stop
+}
+
+// causeOf is the reason why a request ended: the caller's, the client's own, or err.
+func causeOf(parent, ctx context.Context, err error) error {
+	if parent.Err() != nil {
+		return context.Cause(parent)
+	}
+	if ctx.Err() != nil && !NeverSent(err) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// heard is a body that is lost after a time without a byte, while somebody reads it.
+type heard struct {
+	source      io.ReadCloser
+	parent, ctx context.Context
+	cancel      context.CancelCauseFunc
+	end         func()
+	limit       time.Duration
+}
+
+func (h *heard) Read(into []byte) (int, error) {
+	if h.limit > 0 {
+		timer := time.AfterFunc(h.limit, func() { h.cancel(errSilent) })
+		defer timer.Stop()
+	}
+	count, err := h.source.Read(into)
+	if err != nil && err != io.EOF {
+		err = causeOf(h.parent, h.ctx, err)
+	}
+	return count, err
+}
+
+func (h *heard) Close() error {
+	h.end()
+	return h.source.Close()
+}
+
+// expected refuses redirects, which would carry the token elsewhere, and answers of other programs.
+func expected(request Request, response *http.Response) error {
+	status := response.StatusCode
+	if status >= 300 && status < 400 {
+		return fault.New("invalid_request", "expected the URL of a member; %s redirects to %q",
+			Origin(request.URL), response.Header.Get("Location"))
+	}
+	if status >= 300 || status == http.StatusNoContent || request.Accept == Bytes {
+		return nil
+	}
+	got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	wanted, _, _ := mime.ParseMediaType(request.Accept)
+	if got == wanted && status >= 200 {
+		return nil
+	}
+	return fault.New("member_lost", "expected %s of a member; got %s", wanted, formOf(response)).
+		With(fault.Unknown)
+}
+
+func formOf(response *http.Response) string {
+	return fmt.Sprintf("HTTP %d with %q", response.StatusCode, response.Header.Get("Content-Type"))
+}
+
+// Origin is the scheme, host and port of a URL.
+func Origin(text string) string {
+	parsed, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	return parsed.Scheme + "://" + parsed.Host
+}
+
+// Problem reads the error that an answer of 400 or more carries, and closes it.
+func Problem(answer *Answer) error {
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxProblemBytes))
+	if err != nil && len(text) == 0 {
+		return err
+	}
+	if problem, ok := fault.Parse(text); ok {
+		problem.RetryAfter = pauseOf(answer.Header.Get("Retry-After"))
+		return problem
+	}
+	return fault.New("member_lost", "expected a problem of distributed-pool; got %s: %s",
+		formOf(answer.Response), bytes.ToValidUTF8(text[:min(len(text), 200)], nil)).
+		With(fault.Unknown)
+}
+
+// pauseOf reads Retry-After: seconds, or a date.
+func pauseOf(header string) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return max(0, time.Until(at))
+}
+
+// Decode reads the JSON of an answer, or its problem, and closes it. A key is one that the JSON has.
+func Decode[T any](answer *Answer, key string) (value T, err error) {
+	if answer.StatusCode >= 400 {
+		return value, Problem(answer)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxJSONBytes))
+	if err != nil {
+		return value, err
+	}
+	var keys map[string]json.RawMessage
+	if key != "" && (json.Unmarshal(text, &keys) != nil || keys[key] == nil) {
+		return value, fmt.Errorf("expected JSON with %s; got %.200q", key, text)
+	}
+	return value, json.Unmarshal(text, &value)
+}
+
+// NoAnswer is the error of a request that may have reached the member. Errors that say more stay.
+func NoAnswer(ctx context.Context, url string, err error) error {
+	if err == nil || ctx.Err() != nil || fault.Of(err) != nil {
+		return err
+	}
+	return fault.New("member_lost", "no answer from %s: %v", Origin(url), err).
+		With(fault.Unknown).By(err)
+}

@@ -20,10 +20,11 @@ const (
 	late = 30 * time.Second
 )
 
-// Stream makes a call and yields its events. A child that fails ends the stream with Failed, and with
-// no error; an error says that the call was not placed, or that its stream was lost, and is the last
-// of the stream. Leaving the loop closes the connection. The child lives on, unless it is linked, or
-// its Stdin has not ended. A cancelled context ends the stream with the cause of the context.
+// Stream makes a call and yields its events. A child that fails ends the stream with Failed, and
+// with no error; an error says that the call was not placed, or that its stream was lost, and is
+// the last of the stream. Leaving the loop closes the connection. The child lives on, unless it is
+// linked, or its Stdin has not ended. A cancelled context ends the stream with the cause of the
+// context.
 //
 //	for event, err := range pools.Stream(ctx, "pipeline", dpool.Command("date")) {
 //		if err != nil {

@@ -18,8 +18,8 @@ import (
 )
 
 // Child is a handle on a child, which any process can make from the child's id. The child does not
-// depend on its handles. The methods fail with child_forgotten, child_not_found and member_lost, beside
-// the codes that they name.
+// depend on its handles. The methods fail with child_forgotten, child_not_found and member_lost,
+// beside the codes that they name.
 type Child struct {
 	// ID is the id of the child.
 	ID    string
@@ -29,8 +29,8 @@ type Child struct {
 // Child is a handle on a child by its id. It sends no request yet.
 func (p *Pools) Child(id string) *Child { return &Child{id, p} }
 
-// Place places a child that lives on its own: it outlives this caller, and has no deadline unless the
-// spec has one. It returns when a member has admitted the child, and fails as Call does.
+// Place places a child that lives on its own: it outlives this caller, and has no deadline unless
+// the spec has one. It returns when a member has admitted the child, and fails as Call does.
 //
 //	child, err := pools.Place(ctx, "pipeline", dpool.Command("sleep", "60"))
 func (p *Pools) Place(ctx context.Context, pool string, spec Spec) (*Child, error) {
@@ -80,8 +80,8 @@ func (c *Child) Info(ctx context.Context) (api.Child, error) {
 	})
 }
 
-// Stop stops the child: TERM, the grace, KILL to its whole process tree. It returns at once. Without a
-// grace it is the member's (5 seconds); 0 kills at once.
+// Stop stops the child: TERM, the grace, KILL to its whole process tree. It returns at once.
+// Without a grace it is the member's (5 seconds); 0 kills at once.
 //
 //	_, err := child.Stop(ctx, time.Second)
 func (c *Child) Stop(ctx context.Context, grace ...time.Duration) (api.Child, error) {
@@ -110,9 +110,9 @@ func (c *Child) Resize(ctx context.Context, size api.TerminalSize) (api.Child, e
 	})
 }
 
-// Events yields the child's events behind the one with the id `after` (0: all that are kept), up to and
-// with the terminal one. Leaving the loop ends the reading, not the child. A stream that was cut
-// resumes. It also fails with events_expired.
+// Events yields the child's events behind the one with the id `after` (0: all that are kept), up
+// to and with the terminal one. Leaving the loop ends the reading, not the child. A stream that
+// was cut resumes. It also fails with events_expired.
 //
 //	for event, err := range child.Events(ctx, 0) {
 func (c *Child) Events(ctx context.Context, after int64) iter.Seq2[Event, error] {
@@ -134,8 +134,8 @@ func (c *Child) Events(ctx context.Context, after int64) iter.Seq2[Event, error]
 	}
 }
 
-// Result is how the child ended, also when its output is no longer kept; nil while it still runs after
-// `wait`, 25 seconds at most. It fails with the code of a child that failed.
+// Result is how the child ended, also when its output is no longer kept; nil while it still runs
+// after `wait`, 25 seconds at most. It fails with the code of a child that failed.
 //
 //	ending, err := child.Result(ctx, 20*time.Second)
 func (c *Child) Result(ctx context.Context, wait time.Duration) (*Ending, error) {
@@ -198,53 +198,4 @@ func (c *Child) get(
 		err = wire.Problem(answer)
 	}
 	return answer, wire.NoAnswer(ctx, server.URL, err)
-}
-
-// Stdin writes to the child's input, one Write after the other, and no faster than the child reads.
-// Close ends the input. The input of a placed child is open, and that of a call with Open. Writes fail
-// with stdin_closed when the child takes no more.
-//
-//	input := child.Stdin(ctx)
-//	fmt.Fprintln(input, "hello")
-//	input.Close()
-func (c *Child) Stdin(ctx context.Context) *Stdin { return &Stdin{ctx, c} }
-
-// Stdin is the input of a child, which implements io.WriteCloser and io.ReaderFrom.
-type Stdin struct {
-	ctx   context.Context
-	child *Child
-}
-
-// Write sends the bytes in one request.
-func (s *Stdin) Write(from []byte) (int, error) {
-	count, err := s.child.write(s.ctx, strings.NewReader(string(from)), false)
-	return int(count), err
-}
-
-// ReadFrom sends a whole stream in one request.
-func (s *Stdin) ReadFrom(source io.Reader) (int64, error) {
-	return s.child.write(s.ctx, source, false)
-}
-
-// Close ends the input.
-func (s *Stdin) Close() error {
-	_, err := s.child.write(s.ctx, strings.NewReader(""), true)
-	return err
-}
-
-// write sends a stream. The child may leave it unread for as long as it lives, so there is no limit.
-func (c *Child) write(ctx context.Context, source io.Reader, end bool) (int64, error) {
-	server, err := c.pools.access.Child(ctx, c.ID)
-	if err != nil {
-		return 0, err
-	}
-	answer, err := c.pools.client.Send(ctx, wire.Request{
-		Method: "POST", Member: server.Member, Accept: wire.JSON, Body: wire.BytesBody(source),
-		URL: server.URL + "/children/" + c.ID + "/stdin?end=" + strconv.FormatBool(end),
-	})
-	if err != nil {
-		return 0, wire.NoAnswer(ctx, server.URL, err)
-	}
-	written, err := wire.Decode[api.Written](answer, "bytes")
-	return written.Bytes, wire.NoAnswer(ctx, server.URL, err)
 }

@@ -23,8 +23,8 @@ const (
 	Failed   = "failed"
 )
 
-// Event is one event of a child's stream: Queued while its call waits, Placed before all output, and
-// one terminal event, Result or Failed, at the end.
+// Event is one event of a child's stream: Queued while its call waits, Placed before all output,
+// and one terminal event, Result or Failed, at the end.
 type Event struct {
 	// ID is its number in the child's log, from 1 on; 0 for Queued.
 	ID int64
@@ -131,8 +131,8 @@ func eventOf(frame sse.Event) (Event, bool, error) {
 	return event, true, nil
 }
 
-// readEvents gives the events up to and with the terminal one to emit, which returns false to stop.
-// It reports whether the stream is over. A stream that is cut is member_lost.
+// readEvents gives the events up to and with the terminal one to emit, which returns false to
+// stop. It reports whether the stream is over. A stream that is cut is member_lost.
 func readEvents(body io.Reader, emit func(Event) (bool, error)) (isOver bool, err error) {
 	reader := sse.NewReader(body, 0)
 	admitted := fault.Unknown

@@ -65,8 +65,8 @@ type Pools struct {
 	stdout, stderr io.Writer
 }
 
-// New opens no connection; the first request does. It fails with invalid_request for options that make
-// no sense.
+// New opens no connection; the first request does. It fails with invalid_request for options that
+// make no sense.
 //
 //	pools, err := dpool.New(dpool.Options{URL: "https://m1.example:7400", Token: token, CA: pem})
 func New(options Options) (*Pools, error) {
@@ -124,7 +124,8 @@ func (p *Pools) Pools(ctx context.Context) ([]api.PoolSummary, error) {
 	return list.Pools, err
 }
 
-// Pool is a pool's members with their loads, its tasks and its runtimes. It fails with pool_not_found.
+// Pool is a pool's members with their loads, its tasks and its runtimes. It fails with
+// pool_not_found.
 func (p *Pools) Pool(ctx context.Context, pool string) (api.Pool, error) {
 	return p.access.Pool(ctx, pool)
 }
@@ -133,7 +134,9 @@ func (p *Pools) Pool(ctx context.Context, pool string) (api.Pool, error) {
 // NAME=VALUE, or NAME for any value. A child that has ended is listed while it is remembered.
 //
 //	list, err := pools.Children(ctx, "pipeline", "job=nightly")
-func (p *Pools) Children(ctx context.Context, pool string, labels ...string) (api.PoolChildList, error) {
+func (p *Pools) Children(
+	ctx context.Context, pool string, labels ...string,
+) (api.PoolChildList, error) {
 	filter := api.ListPoolChildrenParams{}
 	if len(labels) > 0 {
 		filter.Label = &labels

@@ -22,17 +22,17 @@ type RunResult struct {
 }
 
 // Call runs a function or a command on the least loaded member of the pool, and copies the child's
-// output to this process as it arrives, no faster than it is taken. A non-zero exit code is a result,
-// not an error.
+// output to this process as it arrives, no faster than it is taken. A non-zero exit code is a
+// result, not an error.
 //
-// The child lives on when this caller goes away, unless the spec links it. A call that may have been
-// admitted is never sent again without a key; a stream that was cut resumes after its last event. A
-// cancelled context ends the call with the context's cause.
+// The child lives on when this caller goes away, unless the spec links it. A call that may have
+// been admitted is never sent again without a key; a stream that was cut resumes after its last
+// event. A cancelled context ends the call with the context's cause.
 //
-// It fails with an *Error, by its code: function_threw (Remote has the error), all_members_at_capacity,
-// queue_timeout, no_members_available, deadline_exceeded, cancelled, out_of_memory, worker_crashed,
-// member_lost, unauthorized, forbidden, invalid_request; events_expired when it ended well, but output
-// was lost.
+// It fails with an *Error, by its code: function_threw (Remote has the error),
+// all_members_at_capacity, queue_timeout, no_members_available, deadline_exceeded, cancelled,
+// out_of_memory, worker_crashed, member_lost, unauthorized, forbidden, invalid_request;
+// events_expired when it ended well, but output was lost.
 //
 //	result, err := pools.Call(ctx, "pipeline", dpool.Command("sh", "-c", "echo out; exit 3"))
 func (p *Pools) Call(ctx context.Context, pool string, spec Spec) (*RunResult, error) {
@@ -42,8 +42,8 @@ func (p *Pools) Call(ctx context.Context, pool string, spec Spec) (*RunResult, e
 // MaxOutput is 1 MiB: the bytes of stdout, and of stderr, that Run keeps.
 const MaxOutput = 1 << 20
 
-// Run makes a call like Call, and returns the output instead of copying it. Of a child that wrote more
-// than MaxOutput the rest is dropped. Its errors have the output so far.
+// Run makes a call like Call, and returns the output instead of copying it. Of a child that wrote
+// more than MaxOutput the rest is dropped. Its errors have the output so far.
 //
 //	result, err := pools.Run(ctx, "pipeline", dpool.Command("uname", "-a"))
 //	fmt.Printf("%s", result.Stdout)
@@ -138,7 +138,8 @@ func Value[T any](result *RunResult, err error) (value T, _ error) {
 		return value, err
 	}
 	if err := json.Unmarshal(result.Value, &value); err != nil {
-		return value, fmt.Errorf("expected a value of type %T; got %.200q: %w", value, result.Value, err)
+		return value, fmt.Errorf("expected a value of type %T; got %.200q: %w",
+			value, result.Value, err)
 	}
 	return value, nil
 }

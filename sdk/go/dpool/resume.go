@@ -18,7 +18,8 @@ const (
 	// resumeTries is 6: after a cut, a child counts as lost once its stream could not be reopened so
 	// often in a row.
 	resumeTries = 6
-	// resumePause is 100 ms before the first try, give or take a half; each further one is twice as long.
+	// resumePause is 100 ms before the first try, give or take a half; each further one is twice as
+	// long.
 	resumePause = 100 * time.Millisecond
 	// heartbeat is 10 seconds: a stream that lived for longer had no bad start.
 	heartbeat = 10 * time.Second

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// The first pause takes up to 100 ms; the limit of each further one is twice as high, up to 10 s.
+	// The first pause takes up to 100 ms; the limit of each further one is twice as high, up to 10
+	// s.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 10 * time.Second
 	// minDraining is 3 tries behind a gateway that drains: at its URL another member may answer.
@@ -20,7 +21,8 @@ const (
 	maxRetryAfter = time.Minute
 )
 
-// retries are the tries of one call, which is made again only where it cannot start a second child.
+// retries are the tries of one call, which is made again only where it cannot start a second
+// child.
 type retries struct {
 	max      int
 	isKeyed  bool
@@ -32,7 +34,8 @@ type retries struct {
 
 func retriesOf(spec Spec) *retries {
 	return &retries{
-		max: spec.Retries, isKeyed: spec.IdempotencyKey != "", deadline: wire.NewDeadline(spec.Deadline),
+		max: spec.Retries, isKeyed: spec.IdempotencyKey != "",
+		deadline: wire.NewDeadline(spec.Deadline),
 	}
 }
 

@@ -2,7 +2,6 @@ package dpool
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -13,8 +12,8 @@ import (
 	"distributed-pool/sdk/go/internal/wire"
 )
 
-// Spec is one piece of work: exactly one of Command, Function and Task, and how it runs. The keys of
-// its JSON are those of the contract.
+// Spec is one piece of work: exactly one of Command, Function and Task, and how it runs. The keys
+// of its JSON are those of the contract.
 type Spec struct {
 	// Command is a program and its arguments; no shell reads them.
 	Command  []string          `json:"command,omitempty"`
@@ -80,22 +79,22 @@ type TaskWork struct {
 //	result, err := pools.Run(ctx, "pipeline", dpool.Command("uname", "-a"))
 func Command(argv ...string) Spec { return Spec{Command: argv} }
 
-// Source is the spec of a function by its source, and its arguments. The runtime is node, python, bun,
-// or one of the operator's.
+// Source is the spec of a function by its source, and its arguments. The runtime is node, python,
+// bun, or one of the operator's.
 //
 //	half := dpool.Source("python", "lambda n: n / 2", 7)
 func Source(runtime, source string, args ...any) Spec {
 	return Spec{Function: &Function{Source: source, Runtime: runtime, Args: args}}
 }
 
-// Task is the spec of a function that the operator installed, and its arguments. When no member has
-// it, the call fails with task_not_found.
+// Task is the spec of a function that the operator installed, and its arguments. When no member
+// has it, the call fails with task_not_found.
 //
 //	thumbnails := dpool.Task("thumbnails", film)
 func Task(name string, args ...any) Spec { return Spec{Task: &TaskWork{Name: name, Args: args}} }
 
-// Hashed is the same function with the hash of its source. Later calls send the hash alone to members
-// that keep the source.
+// Hashed is the same function with the hash of its source. Later calls send the hash alone to
+// members that keep the source.
 //
 //	spec := dpool.Spec{Function: dpool.Hashed(dpool.Function{Source: module, Export: "area"})}
 func Hashed(function Function) *Function {
@@ -116,10 +115,8 @@ func (s Spec) withArgs(args ...any) Spec {
 	return s
 }
 
-// smallInput is 64 KiB: an input that is in memory and no longer goes along with the spec.
-const smallInput = 64 << 10
-
-// request is a spec as it is sent, with the parts that travel beside it, and the input that follows.
+// request is a spec as it is sent, with the parts that travel beside it, and the input that
+// follows.
 type request struct {
 	spec  wire.Spec
 	parts []wire.Part
@@ -185,37 +182,4 @@ func functionOf(function *Function) wire.Spec {
 		made["args"] = function.Args
 	}
 	return made
-}
-
-// Open is a Stdin that takes input while the child runs, by Child.Stdin.
-var Open io.Reader = openInput{}
-
-type openInput struct{}
-
-func (openInput) Read([]byte) (int, error) { return 0, io.EOF }
-
-// addInput sends a short input along, and leaves a longer one for a request of its own.
-func (r *request) addInput(stdin io.Reader, isPlaced bool) error {
-	if stdin == nil {
-		return nil
-	}
-	if stdin == Open {
-		r.spec["stdin"] = wire.Spec{"open": true}
-		return nil
-	}
-	if sized, ok := stdin.(interface{ Len() int }); ok && sized.Len() <= smallInput {
-		content, err := io.ReadAll(stdin)
-		if err != nil {
-			return err
-		}
-		r.spec["stdin"] = wire.Spec{"base64": base64.StdEncoding.EncodeToString(content)}
-		return nil
-	}
-	if isPlaced {
-		return fault.New("invalid_request",
-			"Stdin: expected no stream for a placed child: Child.Stdin takes one")
-	}
-	r.spec["stdin"] = wire.Spec{"open": true, "once": true}
-	r.input = stdin
-	return nil
 }

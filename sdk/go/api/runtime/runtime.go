@@ -27,8 +27,8 @@ type StyleParamOptions struct {
 	Type, Format  string
 }
 
-// StyleParamWithOptions is a parameter as a request has it: a segment of a path, or a part of a query
-// such as `label=a&label=b`.
+// StyleParamWithOptions is a parameter as a request has it: a segment of a path, or a part of a
+// query such as `label=a&label=b`.
 func StyleParamWithOptions(
 	_ string, _ bool, name string, value any, options StyleParamOptions,
 ) (string, error) {

@@ -1,4 +1,5 @@
-// Package access is the way to the pools: through a member as the gateway, or to each member directly.
+// Package access is the way to the pools: through a member as the gateway, or to each member
+// directly.
 package access
 
 import (
@@ -32,7 +33,9 @@ type Access interface {
 	AsksOwners() bool
 	Pools(ctx context.Context) (api.PoolList, error)
 	Pool(ctx context.Context, pool string) (api.Pool, error)
-	Children(ctx context.Context, pool string, filter api.ListPoolChildrenParams) (api.PoolChildList, error)
+	Children(
+		ctx context.Context, pool string, filter api.ListPoolChildrenParams,
+	) (api.PoolChildList, error)
 	Close()
 }
 
@@ -209,24 +212,16 @@ func (g *gateway) Children(
 	if !poolName.MatchString(pool) {
 		return api.PoolChildList{}, fault.New("invalid_request", "expected a pool name; got %q", pool)
 	}
-	list, err := allChildren(filter, func(filter *api.ListPoolChildrenParams) (api.PoolChildList, error) {
-		return Ask[api.PoolChildList](ctx, g.client, g.server, "children",
-			func(c *api.Client) (*http.Response, error) { return c.ListPoolChildren(ctx, pool, filter) })
-	})
-	return list, g.unreachable(ctx, err)
-}
-
-// allChildren reads a listing page by page.
-func allChildren(
-	filter api.ListPoolChildrenParams,
-	read func(*api.ListPoolChildrenParams) (api.PoolChildList, error),
-) (list api.PoolChildList, err error) {
 	size := int64(pageSize)
 	filter.Limit = &size
+	list := api.PoolChildList{}
 	for range maxPages {
-		page, err := read(&filter)
+		page, err := Ask[api.PoolChildList](ctx, g.client, g.server, "children",
+			func(c *api.Client) (*http.Response, error) {
+				return c.ListPoolChildren(ctx, pool, &filter)
+			})
 		if err != nil {
-			return list, err
+			return list, g.unreachable(ctx, err)
 		}
 		list.Children = append(list.Children, page.Children...)
 		list.Unreachable = append(list.Unreachable, page.Unreachable...)

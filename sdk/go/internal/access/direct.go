@@ -50,8 +50,8 @@ func (d *direct) Child(ctx context.Context, id string) (Server, error) {
 
 func serverOf(member *placement.Member) Server { return Server{member.URL, member.Name} }
 
-// listing asks one member after the other, in random order, until one answers: any member lists any
-// pool.
+// listing asks one member after the other, in random order, until one answers: any member lists
+// any pool.
 func listing[T any](ctx context.Context, d *direct, ask func(*gateway) (T, error)) (T, error) {
 	var none T
 	members, err := d.directory.Members.All(ctx)

@@ -90,7 +90,9 @@ type entry struct {
 }
 
 // health is the members, once the list differs from that of the index.
-func (a *agent) health(ctx context.Context, filter string, index uint64) ([]registered, uint64, error) {
+func (a *agent) health(
+	ctx context.Context, filter string, index uint64,
+) ([]registered, uint64, error) {
 	query := url.Values{"wait": {wait.String()}, "index": {strconv.FormatUint(index, 10)}}
 	if filter != "" {
 		query.Set("filter", filter)

@@ -12,8 +12,8 @@ import (
 	"distributed-pool/sdk/go/internal/placement"
 )
 
-// Trust says which members may be asked. Consul shows what anybody registered there, so a member proves
-// by its certificate who it is, and no token goes over the network in clear.
+// Trust says which members may be asked. Consul shows what anybody registered there, so a member
+// proves by its certificate who it is, and no token goes over the network in clear.
 type Trust struct {
 	// HTTPSOnly: every member has to serve https.
 	HTTPSOnly bool
@@ -82,7 +82,9 @@ func (m *Members) In(ctx context.Context, pool string) ([]*placement.Member, err
 }
 
 // All is the members of all pools that may admit children.
-func (m *Members) All(ctx context.Context) ([]*placement.Member, error) { return m.passing(ctx, "") }
+func (m *Members) All(ctx context.Context) ([]*placement.Member, error) {
+	return m.passing(ctx, "")
+}
 
 func (m *Members) passing(ctx context.Context, pool string) ([]*placement.Member, error) {
 	watch, err := m.watch(pool)
@@ -161,6 +163,6 @@ func (m *Members) distrust(member *placement.Member) error {
 	default:
 		return nil
 	}
-	return fault.New("member_lost", "member %s is registered with %s, and is not asked: expected https%s",
-		member.Name, member.URL, reason).With(fault.Unknown)
+	return fault.New("member_lost",
+		"member %s is registered with %s, and is not asked: expected https%s", member.Name, member.URL, reason).With(fault.Unknown)
 }

@@ -46,8 +46,8 @@ func isTrue(word string) bool {
 // FromEnv reads Consul's own variables, so that the pools are found where the consul command finds
 // them: CONSUL_HTTP_ADDR (default 127.0.0.1:8500), CONSUL_HTTP_SSL, CONSUL_HTTP_SSL_VERIFY,
 // CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE, CONSUL_HTTP_AUTH, CONSUL_CACERT, CONSUL_CLIENT_CERT,
-// CONSUL_CLIENT_KEY, CONSUL_TLS_SERVER_NAME and CONSUL_NAMESPACE. The file with the token goes before
-// the token itself. It fails when that file cannot be read.
+// CONSUL_CLIENT_KEY, CONSUL_TLS_SERVER_NAME and CONSUL_NAMESPACE. The file with the token goes
+// before the token itself. It fails when that file cannot be read.
 func FromEnv() (Options, error) {
 	variable := func(name string) string { return os.Getenv("CONSUL_" + name) }
 	options := Options{

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 const (
 	// firstList is 5 seconds for the first list to arrive.
 	firstList = 5 * time.Second
-	// settle is 15 seconds, the TTL of a member's check. When Consul is back, a member that is missing
-	// stays on the list for this long, because it may be about to register again.
+	// settle is 15 seconds, the TTL of a member's check. When Consul is back, a member that is
+	// missing stays on the list for this long, because it may be about to register again.
 	settle = 15 * time.Second
 	// A failed watch starts again after 100 ms at first, doubled up to 2 seconds.
 	retryMin = 100 * time.Millisecond
@@ -55,7 +56,8 @@ func (w *watch) run() {
 	for w.ctx.Err() == nil {
 		members, next, err := w.agent.health(w.ctx, w.filter, index)
 		var refusal error
-		if status, ok := err.(statusError); err == nil && len(members) == 0 || ok && status.status == 403 {
+		status, _ := err.(statusError)
+		if err == nil && len(members) == 0 || status.status == http.StatusForbidden {
 			refusal = w.agent.refusal(w.ctx)
 		}
 		if err == nil && refusal == nil {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -19,8 +18,8 @@ import (
 var errUnsupported = errors.New("this driver does not know the operation")
 
 var capabilities = []string{
-	"function", "command", "stream", "run", "place", "map", "stdin", "files", "cancel", "consul", "tls",
-	"token", "signal", "hash", "key", "members", "retries", "sdk",
+	"function", "command", "stream", "run", "place", "map", "stdin", "files", "cancel", "consul",
+	"tls", "token", "signal", "hash", "key", "members", "retries", "sdk",
 }
 
 type arguments struct {
@@ -208,53 +207,4 @@ func (d *driver) cancelled(ctx context.Context, args arguments) (any, error) {
 			}
 		}
 	}, 0)
-}
-
-// eventsOf is the events as the contract has them.
-func eventsOf(events iter.Seq2[dpool.Event, error], limit int) (any, error) {
-	list := []object{}
-	for event, err := range events {
-		if err != nil {
-			return nil, err
-		}
-		written := object{}
-		decoder := json.NewDecoder(bytes.NewReader(event.Raw))
-		decoder.UseNumber()
-		if err := decoder.Decode(&written); err != nil {
-			return nil, err
-		}
-		if event.ID > 0 {
-			written["id"] = event.ID
-		}
-		if event.Type == dpool.Gap {
-			written["droppedBytes"] = event.DroppedBytes
-		}
-		list = append(list, written)
-		if len(list) == limit {
-			break
-		}
-	}
-	return list, nil
-}
-
-func endingOf(ending dpool.Ending) object {
-	written := object{}
-	if ending.Value != nil {
-		written["value"] = ending.Value
-	}
-	if ending.ExitCode != nil {
-		written["exitCode"] = *ending.ExitCode
-	}
-	return written
-}
-
-func resultOf(result *dpool.RunResult, err error, stdout, stderr string) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	written := endingOf(result.Ending)
-	written["child"] = result.Child.ID
-	written["stdout"], written["stderr"] = stdout, stderr
-	written["truncated"] = result.Truncated
-	return written, nil
 }

@@ -18,7 +18,7 @@ func (s *spec) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// content is text or bytes: `"text"`, `{"text": …}`, `{"base64": …}`, `{"url": …}` or `{"open": …}`.
+// content is text or bytes: a string, or an object with `text`, `base64`, `url` or `open`.
 type content struct {
 	Text   string
 	Base64 []byte

@@ -31,8 +31,9 @@ func (a *Admission) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Error is the one error type of the SDK: a problem that ended a request or a child. Match its Code;
-// Detail is for people. A cancelled context is no such error: calls then return the context's cause.
+// Error is the one error type of the SDK: a problem that ended a request or a child. Match its
+// Code; Detail is for people. A cancelled context is no such error: calls then return the
+// context's cause.
 //
 //	var failure *dpool.Error
 //	if errors.As(err, &failure) && failure.Code == "function_threw" {

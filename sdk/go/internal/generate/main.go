@@ -1,5 +1,5 @@
-// Command generate writes the package api from the contract: its models, and the client of its simple
-// operations. Run it by `go generate ./...` in sdk/go.
+// Command generate writes the package api from the contract: its models, and the client of its
+// simple operations. Run it by `go generate ./...` in sdk/go.
 package main
 
 import (

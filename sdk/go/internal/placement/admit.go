@@ -55,8 +55,8 @@ type claim struct {
 	waited time.Duration
 }
 
-// admit asks one member to admit the child: the only step that can start it. It fails only when the
-// member may have admitted the child, or the refusal is final.
+// admit asks one member to admit the child: the only step that can start it. It fails only when
+// the member may have admitted the child, or the refusal is final.
 func admit(
 	ctx context.Context, client *wire.Client, member *Member, try Try, claim claim,
 ) (Admission, error) {
@@ -85,8 +85,8 @@ func admit(
 	return Admission{}, refusal
 }
 
-// mayTryElsewhere: a code of a newer member says nothing, but a refused admission runs nothing unless
-// it says otherwise.
+// mayTryElsewhere: a code of a newer member says nothing, but a refused admission runs nothing
+// unless it says otherwise.
 func mayTryElsewhere(refusal *fault.Error) bool {
 	if refusal.Admitted != fault.NotSaid {
 		return refusal.Admitted == fault.NotAdmitted
@@ -188,5 +188,3 @@ func loadOf(header string) *api.Load {
 	}
 	return &api.Load{Active: active, Max: most, Queued: told["queued"]}
 }
-
-func intOf(value int) int64 { return int64(value) }

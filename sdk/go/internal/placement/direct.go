@@ -73,8 +73,9 @@ type placing struct {
 	unfit map[string]error
 }
 
-// Place places a child at one of the members, without a gateway. The deadline of the spec starts here,
-// and covers the wait for a slot. A call that may have been admitted is never sent elsewhere.
+// Place places a child at one of the members, without a gateway. The deadline of the spec starts
+// here, and covers the wait for a slot. A call that may have been admitted is never sent
+// elsewhere.
 func (d *Directory) Place(ctx context.Context, try Try) (*wire.Answer, error) {
 	p := &placing{
 		Directory: d, facts: d.factsOf(try.Pool), try: try, startedAt: time.Now(),
@@ -100,7 +101,8 @@ func (d *Directory) Place(ctx context.Context, try Try) (*wire.Answer, error) {
 	return nil, err
 }
 
-// candidates is the members that fit. It fails with the first refusal when no other member is left.
+// candidates is the members that fit. It fails with the first refusal when no other member is
+// left.
 func (p *placing) candidates(ctx context.Context) ([]*Member, error) {
 	members, err := p.Members.In(ctx, p.try.Pool)
 	if err != nil {

@@ -30,8 +30,8 @@ type failing struct {
 	isOnTrial           bool
 }
 
-// outliers is failures of one kind by the member's name. The algorithm is Envoy's outlier detection.
-// No member is left out for good, because the others may be full.
+// outliers is failures of one kind by the member's name. The algorithm is Envoy's outlier
+// detection. No member is left out for good, because the others may be full.
 type outliers struct {
 	mutex sync.Mutex
 	known map[string]*failing

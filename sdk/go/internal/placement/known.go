@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -41,9 +42,9 @@ func (b *belief) isSilent(now time.Time) bool {
 	return b.pending > 0 && now.Sub(b.silentSince) > freshFor
 }
 
-// knownLoads is the loads of a pool's members as one client knows them: those that it was told, and
-// what it has sent and seen end since. The choice among a few random members, with the one whose
-// child ended last, is that among d with memory (Mitzenmacher, Prabhakar and Shah, 2002).
+// knownLoads is the loads of a pool's members as one client knows them: those that it was told,
+// and what it has sent and seen end since. The choice among a few random members, with the one
+// whose child ended last, is that among d with memory (Mitzenmacher, Prabhakar and Shah, 2002).
 type knownLoads struct {
 	mutex   sync.Mutex
 	beliefs map[string]*belief
@@ -147,8 +148,8 @@ type choice struct {
 	isBusy bool
 }
 
-// choose is the least loaded of a few members that are known to have a free slot, and that spoke just
-// now; nil where there is none.
+// choose is the least loaded of a few members that are known to have a free slot, and that spoke
+// just now; nil where there is none.
 func (k *knownLoads) choose(members []*Member, mayTry func(*Member) bool) *choice {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
@@ -178,7 +179,8 @@ func (k *knownLoads) choose(members []*Member, mayTry func(*Member) bool) *choic
 	return &choice{*best, isBusy && len(members) > fresh}
 }
 
-// older is the least loaded of a few members whose loads are old, which is worth a question; or nil.
+// older is the least loaded of a few members whose loads are old, which is worth a question; or
+// nil.
 func (k *knownLoads) older(members []*Member, mayTry func(*Member) bool) *Member {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
@@ -209,12 +211,12 @@ func (k *knownLoads) leastLoaded(usable []*Member, mayTry func(*Member) bool) *p
 		}
 	}
 	ratio := func(member *Member) float64 { return k.beliefs[member.Name].ratio() }
-	slices.SortStableFunc(drawn, func(a, b *Member) int { return compare(ratio(a), ratio(b)) })
+	slices.SortStableFunc(drawn, func(a, b *Member) int { return cmp.Compare(ratio(a), ratio(b)) })
 	for _, member := range drawn {
 		if mayTry(member) {
 			b := k.beliefs[member.Name]
 			load := *b.told
-			load.Active = intOf(b.active())
+			load.Active = int64(b.active())
 			return &probed{member, load}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"distributed-pool/sdk/go/api"
 )
 
-// hedge is 10 ms: once half of the members have answered, the others have as much time again, and at
-// least this.
+// hedge is 10 ms: once half of the members have answered, the others have as much time again, and
+// at least this.
 const hedge = 10 * time.Millisecond
 
 // probed is the load that a member told.
@@ -20,8 +20,6 @@ type probed struct {
 	member *Member
 	load   api.Load
 }
-
-func compare(a, b float64) int { return cmp.Compare(a, b) }
 
 func ratioOf(load api.Load) float64 {
 	if load.Max <= 0 {
@@ -35,7 +33,9 @@ func byLoad(all []probed) []probed {
 	free := slices.DeleteFunc(slices.Clone(all), func(each probed) bool {
 		return each.load.Active >= each.load.Max
 	})
-	slices.SortStableFunc(free, func(a, b probed) int { return compare(ratioOf(a.load), ratioOf(b.load)) })
+	slices.SortStableFunc(free, func(a, b probed) int {
+		return cmp.Compare(ratioOf(a.load), ratioOf(b.load))
+	})
 	return free
 }
 
@@ -93,7 +93,8 @@ func ask(ctx context.Context, members []*Member, timeout time.Duration, probe pr
 	return r
 }
 
-// early is the answers of the quick members; of all members where the quick ones have no free slot.
+// early is the answers of the quick members; of all members where the quick ones have no free
+// slot.
 func (r *round) early() []probed {
 	select {
 	case <-r.all:

@@ -13,7 +13,8 @@ import (
 const (
 	// askAllUpTo is 20 members: in a pool of so many, all are asked at once.
 	askAllUpTo = 20
-	// sampleSize is 5 members of a larger pool in the first sample; each further one is 4 times larger.
+	// sampleSize is 5 members of a larger pool in the first sample; each further one is 4 times
+	// larger.
 	sampleSize = 5
 	growth     = 4
 	// passes is 3 over the members, because slots come free and are taken during one pass.
@@ -38,7 +39,8 @@ type Admission struct {
 	Unreachable error
 }
 
-// search is one caller's tries to be admitted: at members that it knows, then at those that it asks.
+// search is one caller's tries to be admitted: at members that it knows, then at those that it
+// asks.
 type search struct {
 	pool    string
 	members []*Member
@@ -56,8 +58,8 @@ type search struct {
 	busy *probed
 }
 
-// place finds the least loaded of the members that admits. With isThorough it looks again for slots
-// that came free meanwhile.
+// place finds the least loaded of the members that admits. With isThorough it looks again for
+// slots that came free meanwhile.
 func (s *search) place(ctx context.Context, isThorough bool) (*wire.Answer, error) {
 	if answer, err := s.tryKnown(ctx); answer != nil || err != nil {
 		return answer, err
@@ -131,7 +133,9 @@ func (s *search) pass(ctx context.Context, isFirst bool) (*wire.Answer, error) {
 // tryKnown tries members that are known. It asks none of them, or two whose loads are old.
 func (s *search) tryKnown(ctx context.Context) (*wire.Answer, error) {
 	var tried []*Member
-	mayTry := func(member *Member) bool { return !slices.Contains(tried, member) && s.mayTry(member) }
+	mayTry := func(member *Member) bool {
+		return !slices.Contains(tried, member) && s.mayTry(member)
+	}
 	for len(tried) < knownTries {
 		choice := s.known.choose(s.members, mayTry)
 		if choice == nil {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math/rand/v2"
@@ -63,7 +64,8 @@ func (p *placing) placeOrWait(ctx context.Context) (*wire.Answer, error) {
 	}
 }
 
-// nextSlot waits in the queues of several members. The first slot that is granted ends the other waits.
+// nextSlot waits in the queues of several members. The first slot that is granted ends the other
+// waits.
 func (p *placing) nextSlot(parent context.Context, until wire.Deadline) (*granted, error) {
 	fit, err := p.candidates(parent)
 	if err != nil {
@@ -183,7 +185,8 @@ func (p *placing) waitAt(
 	}
 }
 
-// shortestQueues is the members of a random sample with the shortest queues, and all with a free slot.
+// shortestQueues is the members of a random sample with the shortest queues, and all with a free
+// slot.
 func (p *placing) shortestQueues(ctx context.Context, members []*Member) []*Member {
 	sample := shuffled(members)[:sampleSize]
 	round := ask(ctx, sample, probeTimeout, p.probe)
@@ -191,7 +194,9 @@ func (p *placing) shortestQueues(ctx context.Context, members []*Member) []*Memb
 	demand := func(load api.Load) float64 {
 		return float64(load.Active+load.Queued) / float64(max(1, load.Max))
 	}
-	slices.SortFunc(answered, func(a, b probed) int { return compare(demand(a.load), demand(b.load)) })
+	slices.SortFunc(answered, func(a, b probed) int {
+		return cmp.Compare(demand(a.load), demand(b.load))
+	})
 	count := max(waitAt, len(byLoad(answered)))
 	var chosen []*Member
 	for _, each := range answered[:min(count, len(answered))] {

@@ -45,8 +45,8 @@ func NewReader(source io.Reader, maxBytes int) *Reader {
 	return &Reader{source: source, max: maxBytes, piece: make([]byte, pieceBytes)}
 }
 
-// Next is the next event with data. At the end of the stream it returns io.EOF; an event without an
-// empty line behind it is left out.
+// Next is the next event with data. At the end of the stream it returns io.EOF; an event without
+// an empty line behind it is left out.
 func (r *Reader) Next() (Event, error) {
 	for {
 		line, err := r.nextLine()

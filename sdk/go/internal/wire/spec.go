@@ -72,9 +72,9 @@ type Post struct {
 	HeadTimeout         time.Duration
 }
 
-// PostSpec sends a spec. A source with a hash is named by it; a member that lacks the source has run
-// nothing, and is sent the whole spec with the rest of the deadline. The error is the problem in the
-// answer, or that of Send.
+// PostSpec sends a spec. A source with a hash is named by it; a member that lacks the source has
+// run nothing, and is sent the whole spec with the rest of the deadline. The error is the problem
+// in the answer, or that of Send.
 func (c *Client) PostSpec(ctx context.Context, post Post) (*Answer, error) {
 	function, _ := post.Spec["function"].(Spec)
 	deadline := NewDeadline(post.Spec.Millis("deadlineMs"))

@@ -1,5 +1,5 @@
-// Package wire speaks HTTP to members: each wait has a limit, and a problem in an answer becomes an
-// error.
+// Package wire speaks HTTP to members: each wait has a limit, and a problem in an answer becomes
+// an error.
 package wire
 
 import (
@@ -20,7 +20,8 @@ import (
 const (
 	// connectTimeout is 2 seconds for a connection and its handshake; a slower member is away.
 	connectTimeout = 2 * time.Second
-	// idleTimeout is less than a member's own limit: no request goes out on a connection that closes.
+	// idleTimeout is less than a member's own limit: no request goes out on a connection that
+	// closes.
 	idleTimeout = 10 * time.Second
 	// maxTransports bounds the members of which idle connections are kept.
 	maxTransports = 4096
@@ -47,7 +48,8 @@ func NeverSent(err error) bool {
 			strings.Contains(remote.Error(), "certificate required")
 }
 
-// transports keeps connections, for each member apart where members show certificates of their own.
+// transports keeps connections, for each member apart where members show certificates of their
+// own.
 type transports struct {
 	config *tls.Config
 	domain string

@@ -38,6 +38,9 @@ type Spec struct {
 	// Deadline is the time until the child is stopped, the wait included. Default: 5 minutes for a
 	// call, none for a placed child; the operator can change both.
 	Deadline time.Duration `json:"-"`
+	// OutputEncoding is the form in which output travels to a Stream: text (the default), in which
+	// U+FFFD replaces invalid bytes, or base64.
+	OutputEncoding string `json:"outputEncoding,omitempty"`
 	// Link stops the child when the caller's connection goes.
 	Link bool `json:"link,omitempty"`
 	// Labels are words of the caller's own, shown with the child.

@@ -19,7 +19,8 @@ var errUnsupported = errors.New("this driver does not know the operation")
 
 var capabilities = []string{
 	"function", "command", "stream", "run", "place", "map", "stdin", "files", "cancel", "consul",
-	"tls", "token", "signal", "hash", "key", "members", "retries", "sdk",
+	"tls", "token", "signal", "hash", "key", "members", "retries", "request-id",
+	"sdk",
 }
 
 type arguments struct {

@@ -60,7 +60,6 @@ func (s spec) work(retries int) (dpool.Spec, error) {
 		Stdin              *content
 		Files              map[string]*content
 		Archive            *content
-		OutputEncoding     string
 	}
 	decoder := json.NewDecoder(bytes.NewReader(s))
 	// Numbers in arguments stay as they are.

@@ -40,6 +40,9 @@ func endingOf(ending dpool.Ending) object {
 	if ending.Value != nil {
 		written["value"] = ending.Value
 	}
+	if ending.Artifacts != nil {
+		written["artifacts"] = ending.Artifacts
+	}
 	if ending.ExitCode != nil {
 		written["exitCode"] = *ending.ExitCode
 	}

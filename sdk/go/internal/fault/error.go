@@ -51,7 +51,7 @@ type Error struct {
 	// Fields names the fields at fault, of invalid_request.
 	Fields []api.InvalidField
 	// Load is that of the member that refused.
-	Load *api.Load
+	Load *api.Load `json:"-"`
 	// Remote is the error that the function threw, of function_threw.
 	Remote *api.FunctionError `json:"error"`
 
@@ -130,9 +130,14 @@ func Parse(body []byte) (*Error, bool) {
 	var problem struct {
 		Error
 		Type *string
+		Load json.RawMessage
 	}
 	if json.Unmarshal(body, &problem) != nil || problem.Code == "" || problem.Type == nil {
 		return nil, false
+	}
+	// A load that makes no sense does not hide the problem.
+	if json.Unmarshal(problem.Load, &problem.Error.Load) != nil {
+		problem.Error.Load = nil
 	}
 	return &problem.Error, true
 }

@@ -50,16 +50,24 @@ func (d *Directory) Load(ctx context.Context, member *Member, pool string) (api.
 	if err != nil {
 		return api.Load{}, err
 	}
-	count, err := wire.Decode[api.Count](answer, "pools")
+	// As fractions, numbers that make no sense are still read. They only mislead the order.
+	type told struct{ Active, Max, Queued float64 }
+	count, err := wire.Decode[struct{ Pools map[string]told }](answer, "pools")
 	if err != nil {
 		return api.Load{}, err
 	}
 	load, ok := count.Pools[pool]
 	if !ok {
-		return load, fault.New("pool_not_found", "member %s does not serve pool %s", member.Name, pool)
+		return api.Load{}, fault.New("pool_not_found",
+			"member %s does not serve pool %s", member.Name, pool)
 	}
-	return load, nil
+	return api.Load{
+		Active: bounded(load.Active), Max: bounded(load.Max), Queued: bounded(load.Queued),
+	}, nil
 }
+
+// bounded is a count of a load, between 0 and a million.
+func bounded(count float64) int64 { return int64(min(max(count, 0), 1e6)) }
 
 // placing is one caller's way to a member.
 type placing struct {

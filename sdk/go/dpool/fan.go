@@ -2,7 +2,6 @@ package dpool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -130,9 +129,10 @@ func (f *fan[R]) call(index int, spec Spec) {
 	}
 	value, err := Value[R](f.pools.Call(f.ctx, f.pool, spec))
 	if err != nil {
-		var failure *Error
-		if errors.As(err, &failure) {
+		if failure := fault.Of(err); failure != nil {
+			failure = failure.Copy()
 			failure.Index = index
+			err = failure
 		}
 		f.fail(err)
 	}
@@ -156,7 +156,7 @@ func (f *fan[R]) fail(err error) {
 		f.failure = err
 	}
 	f.mutex.Unlock()
-	f.cancel(err)
+	f.cancel(nil)
 }
 
 // next is the next value. It reports false at the end of the map.

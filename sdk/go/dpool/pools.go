@@ -18,6 +18,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 
 	"distributed-pool/sdk/go/api"
 	"distributed-pool/sdk/go/internal/access"
@@ -88,14 +89,26 @@ func New(options Options) (*Pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	pools := &Pools{client, way, options.Stdout, options.Stderr}
-	if pools.stdout == nil {
-		pools.stdout = os.Stdout
+	pools := &Pools{client, way, &shared{to: os.Stdout}, &shared{to: os.Stderr}}
+	if options.Stdout != nil {
+		pools.stdout = &shared{to: options.Stdout}
 	}
-	if pools.stderr == nil {
-		pools.stderr = os.Stderr
+	if options.Stderr != nil {
+		pools.stderr = &shared{to: options.Stderr}
 	}
 	return pools, nil
+}
+
+// shared takes the output of several calls at a time, one piece after the other.
+type shared struct {
+	mutex sync.Mutex
+	to    io.Writer
+}
+
+func (s *shared) Write(from []byte) (int, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.to.Write(from)
 }
 
 func accessOf(client *wire.Client, options Options) (access.Access, error) {

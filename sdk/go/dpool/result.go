@@ -90,10 +90,13 @@ func (p *Pools) copied(
 		err = reader.err
 	}
 	if err != nil {
-		if failure := fault.Of(err); failure != nil && failure.Child == nil {
-			failure.Child = reference
+		failure := fault.Of(err)
+		if failure == nil {
+			return nil, err
 		}
-		return nil, err
+		failure = failure.Copy()
+		failure.Child = reference
+		return nil, failure
 	}
 	result := &RunResult{Ending: *reader.ending}
 	if reference != nil {

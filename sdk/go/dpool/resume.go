@@ -66,7 +66,7 @@ func (s *stream) read(ctx context.Context, answer *wire.Answer, emit func(Event)
 
 // readOne reads one answer. An answer of 204 says that the last event was the terminal one.
 func (s *stream) readOne(answer *wire.Answer, emit func(Event) bool) (bool, error) {
-	defer answer.Body.Close()
+	defer answer.Finish()
 	if answer.StatusCode == http.StatusNoContent {
 		answer.TellEnd()
 		return true, nil

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 const (
 	generator = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2"
 	contract  = "../../openapi/openapi.sdk.json"
+	sumFile   = "api/schemas.sum"
 )
 
 func main() {
@@ -23,24 +25,24 @@ func main() {
 }
 
 func generate() error {
-	text, err := os.ReadFile(contract)
+	document, err := read()
 	if err != nil {
 		return err
 	}
-	var document any
-	if err := json.Unmarshal(text, &document); err != nil {
+	sum, err := sumOf(document)
+	if err != nil {
 		return err
 	}
 	name(document)
+	text, err := json.Marshal(document)
+	if err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "distributed-pool-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	text, err = json.Marshal(document)
-	if err != nil {
-		return err
-	}
 	file := filepath.Join(folder, "openapi.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return err
@@ -48,7 +50,26 @@ func generate() error {
 	command := exec.Command("go", "run", generator,
 		"-config", "internal/generate/oapi-codegen.yaml", file)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	return command.Run()
+	if err := command.Run(); err != nil {
+		return err
+	}
+	return os.WriteFile(sumFile, []byte(sum), 0o666)
+}
+
+func read() (document map[string]any, err error) {
+	text, err := os.ReadFile(contract)
+	if err != nil {
+		return nil, err
+	}
+	return document, json.Unmarshal(text, &document)
+}
+
+// sumOf is the hash of the schemas, from which the models come. A test compares it, because the
+// generator is not there on every machine.
+func sumOf(document map[string]any) (string, error) {
+	components, _ := document["components"].(map[string]any)
+	text, err := json.Marshal(components["schemas"])
+	return fmt.Sprintf("sha256:%x\n", sha256.Sum256(text)), err
 }
 
 // name makes enumerations of the known values, so that they become constants. In Go, a string type

@@ -36,6 +36,20 @@ func (h *heard) Read(into []byte) (int, error) {
 	return count, err
 }
 
+// lastBytes is 10 ms for the end of a body behind its last event.
+const lastBytes = 10 * time.Millisecond
+
+// Finish closes the body of a stream behind its last event. A body that ends at once frees its
+// connection for the next request.
+func (a *Answer) Finish() {
+	if body, ok := a.Body.(*heard); ok {
+		timer := time.AfterFunc(lastBytes, func() { body.cancel(errSilent) })
+		defer timer.Stop()
+	}
+	_, _ = a.Body.Read(make([]byte, 1))
+	a.Body.Close()
+}
+
 func (h *heard) Close() error {
 	h.end()
 	return h.source.Close()

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"distributed-pool/sdk/go/internal/fault"
@@ -120,9 +120,9 @@ func (c *Client) Send(parent context.Context, request Request) (*Answer, error) 
 	if c.authorization != "" {
 		sent.Header.Set("Authorization", c.authorization)
 	}
-	isLate := c.limitHead(sent, request, cancel)
+	isAnswered := limitHead(sent, request, cancel)
 	response, err := c.transports.of(request.Member).RoundTrip(sent)
-	isLate()
+	isAnswered()
 	if err != nil {
 		defer end()
 		return nil, causeOf(parent, ctx, err)
@@ -139,28 +139,45 @@ func (c *Client) Send(parent context.Context, request Request) (*Answer, error) 
 	return &Answer{Response: response}, nil
 }
 
-// limitHead adds the body, each piece of which gives the head more time. The result ends the
-// limit.
-func (c *Client) limitHead(
+// limitHead adds the body, each piece of which gives the head more time. The result ends the limit.
+func limitHead(
 	sent *http.Request, request Request, cancel context.CancelCauseFunc,
-) (stop func()) {
-	restart := func() {}
-	stop = func() {}
+) (isAnswered func()) {
+	var timer headTimer
 	if limit := request.HeadTimeout; limit > 0 {
 		late := fmt.Errorf("no answer came in %v", limit)
-		timer := time.AfterFunc(limit, func() { cancel(late) })
-		var isOver atomic.Bool
-		restart = func() {
-			if !isOver.Load() {
-				timer.Reset(limit)
-			}
-		}
-		stop = func() { isOver.Store(true); timer.Stop() }
+		timer.limit = limit
+		timer.timer = time.AfterFunc(limit, func() { cancel(late) })
 	}
 	if body := request.Body; body != nil {
-		body.addTo(sent, restart)
+		body.addTo(sent, timer.restart)
 	}
-	return stop
+	return timer.stop
+}
+
+// headTimer is the limit of the time in which nothing is sent and no head arrives.
+type headTimer struct {
+	mutex sync.Mutex
+	limit time.Duration
+	// timer is nil without a limit, and once the head has arrived.
+	timer *time.Timer
+}
+
+func (h *headTimer) restart() {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	if h.timer != nil {
+		h.timer.Reset(h.limit)
+	}
+}
+
+func (h *headTimer) stop() {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	if h.timer != nil {
+		h.timer.Stop()
+		h.timer = nil
+	}
 }
 
 // causeOf is the reason why a request ended: the caller's, the client's own, or err.

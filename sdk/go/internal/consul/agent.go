@@ -187,7 +187,7 @@ func (a *agent) refusal(ctx context.Context) error {
 	switch {
 	case missing == "":
 		return nil
-	case a.hasAuth:
+	case a.hasToken:
 		return fault.New("forbidden",
 			"Consul refuses to show the members: the ACL token lacks %s", missing)
 	}

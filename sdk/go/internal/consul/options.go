@@ -76,10 +76,10 @@ func FromEnv() (Options, error) {
 
 // agent is the way to one Consul agent.
 type agent struct {
-	url     string
-	header  http.Header
-	client  *http.Client
-	hasAuth bool
+	url      string
+	header   http.Header
+	client   *http.Client
+	hasToken bool
 }
 
 func newAgent(options Options) (*agent, error) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"distributed-pool/sdk/go/internal/fault"
 )
@@ -75,7 +76,7 @@ func Multipart(spec any, parts []Part) (*Body, error) {
 			kind += ";mode=" + part.Mode
 		}
 		head := fmt.Sprintf("--%s\r\ncontent-disposition: form-data; name*=UTF-8''%s%s\r\n\r\n",
-			boundary, url.PathEscape(part.Name), kind)
+			boundary, strings.ReplaceAll(url.QueryEscape(part.Name), "+", "%20"), kind)
 		pieces = append(pieces, text(head), part, text("\r\n"))
 	}
 	pieces = append(pieces, text("--"+boundary+"--\r\n"))

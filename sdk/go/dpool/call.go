@@ -37,7 +37,7 @@ const (
 func (p *Pools) Stream(ctx context.Context, pool string, spec Spec) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		isLeft := false
-		err := p.stream(ctx, pool, spec, "", func(event Event) bool {
+		err := p.stream(ctx, pool, spec, func(event Event) bool {
 			isLeft = !yield(event, nil)
 			return !isLeft
 		})
@@ -50,14 +50,11 @@ func (p *Pools) Stream(ctx context.Context, pool string, spec Spec) iter.Seq2[Ev
 // stream gives the events of a call to emit, which returns false to leave. Every error but that of
 // the context is an *Error.
 func (p *Pools) stream(
-	caller context.Context, pool string, spec Spec, encoding string, emit func(Event) bool,
+	caller context.Context, pool string, spec Spec, emit func(Event) bool,
 ) error {
 	request, err := requestOf(spec, false)
 	if err != nil {
 		return err
-	}
-	if encoding != "" {
-		request.spec["outputEncoding"] = encoding
 	}
 	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
@@ -73,7 +70,7 @@ func (p *Pools) stream(
 	for {
 		err := call.try(ctx, pool)
 		if err == nil || call.isPlaced {
-			return err
+			return whileAdmitted(err)
 		}
 		if err := call.tries.pauseAfter(ctx, err); err != nil {
 			return err

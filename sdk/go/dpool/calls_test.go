@@ -143,7 +143,7 @@ func TestAMapKeepsTheOrderAndTellsThePositionOfAFailure(t *testing.T) {
 		wanted++
 	}
 	if failure == nil || failure.Index != 7 || failure.Remote.Name != "E" {
-		t.Fatalf("expected a failure of input 7; got %v of input %d, and %d values", failure, failure.Index, wanted)
+		t.Fatalf("expected a failure of input 7; got %v behind %d values", failure, wanted)
 	}
 }
 
@@ -151,7 +151,8 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, options := range []Options{
 		{}, {URL: "127.0.0.1:7400"}, {URL: "http://127.0.0.1:1", Token: "a\nb"},
 		{URL: "http://pool.example", Token: "secret"}, {URL: "http://127.0.0.1:1", CA: []byte("none")},
-		{URL: "http://127.0.0.1:1", Consul: &ConsulOptions{}}, {Consul: &ConsulOptions{Address: "ftp://a"}},
+		{URL: "http://127.0.0.1:1", Consul: &ConsulOptions{}},
+		{Consul: &ConsulOptions{Address: "ftp://a"}},
 	} {
 		if _, err := New(options); CodeOf(err) != "invalid_request" {
 			t.Errorf("expected invalid_request for %+v; got %v", options, err)

@@ -70,7 +70,7 @@ func (c *Child) ask(
 	if err != nil {
 		return api.Child{}, err
 	}
-	return access.Ask[api.Child](ctx, c.pools.client, server, "id", send)
+	return access.Ask[api.Child](ctx, server, "id", send)
 }
 
 // Info is the child as its member sees it now: its status, its labels, and how it ended.

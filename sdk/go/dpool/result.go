@@ -36,7 +36,7 @@ type RunResult struct {
 //
 //	result, err := pools.Call(ctx, "pipeline", dpool.Command("sh", "-c", "echo out; exit 3"))
 func (p *Pools) Call(ctx context.Context, pool string, spec Spec) (*RunResult, error) {
-	return p.copied(ctx, pool, spec, p.stdout, p.stderr)
+	return p.copied(ctx, pool, spec, &reader{stdout: p.stdout, stderr: p.stderr})
 }
 
 // MaxOutput is 1 MiB: the bytes of stdout, and of stderr, that Run keeps.
@@ -49,7 +49,7 @@ const MaxOutput = 1 << 20
 //	fmt.Printf("%s", result.Stdout)
 func (p *Pools) Run(ctx context.Context, pool string, spec Spec) (*RunResult, error) {
 	stdout, stderr := &kept{}, &kept{}
-	result, err := p.copied(ctx, pool, spec, stdout, stderr)
+	result, err := p.copied(ctx, pool, spec, &reader{stdout: stdout, stderr: stderr})
 	isTruncated := stdout.isTruncated || stderr.isTruncated
 	if result != nil {
 		result.Stdout, result.Stderr, result.Truncated = stdout.bytes, stderr.bytes, isTruncated
@@ -75,12 +75,12 @@ func (k *kept) Write(from []byte) (int, error) {
 
 // copied reads the events of a call to their end, and copies the output.
 func (p *Pools) copied(
-	ctx context.Context, pool string, spec Spec, stdout, stderr io.Writer,
+	ctx context.Context, pool string, spec Spec, reader *reader,
 ) (*RunResult, error) {
 	var reference *api.ChildReference
-	reader := &reader{stdout: stdout, stderr: stderr}
 	// As base64, the bytes that are copied here are the bytes that the child wrote.
-	err := p.stream(ctx, pool, spec, "base64", func(event Event) bool {
+	spec.OutputEncoding = "base64"
+	err := p.stream(ctx, pool, spec, func(event Event) bool {
 		if event.Type == Placed {
 			reference = event.Child
 		}

@@ -1,5 +1,5 @@
-// Command thumbnails sends a film to the least loaded member, where ffmpeg makes ten thumbnails of it,
-// and writes them into a folder:
+// Command thumbnails sends a film to the least loaded member, where ffmpeg makes ten thumbnails of
+// it, and writes them into a folder:
 //
 //	go run -C sdk/go ./examples/thumbnails [URL of a member] [folder]
 package main

@@ -39,8 +39,13 @@ type Access interface {
 	Close()
 }
 
-// Server is the URL of a member, and the name that it has to prove; empty for a gateway.
-type Server struct{ URL, Member string }
+// Server is a member to be asked.
+type Server struct {
+	URL string
+	// Member is the name that it has to prove; empty for a gateway.
+	Member string
+	client *wire.Client
+}
 
 const (
 	// placeTimeout is 30 seconds for the gateway, which may have to try many members.
@@ -69,10 +74,9 @@ func ownerOf(id string) (string, error) {
 
 // Ask sends one request of the generated client to a server, and reads the JSON of its answer.
 func Ask[T any](
-	ctx context.Context, client *wire.Client, server Server, key string,
-	send func(*api.Client) (*http.Response, error),
+	ctx context.Context, server Server, key string, send func(*api.Client) (*http.Response, error),
 ) (T, error) {
-	generated := &api.Client{Server: server.URL + "/", Client: doer{client, server.Member}}
+	generated := &api.Client{Server: server.URL + "/", Client: doer{server.client, server.Member}}
 	answer, err := send(generated)
 	if err != nil {
 		var none T
@@ -120,7 +124,7 @@ func Gateway(client *wire.Client, text string, insecure bool) (Access, error) {
 		return nil, fault.New("invalid_request", "expected an https URL, or a loopback address, for a "+
 			"request with a token; got %s; Insecure sends the token in clear", wire.Origin(text))
 	}
-	return &gateway{client, Server{URL: strings.TrimRight(text, "/")}}, nil
+	return &gateway{client, Server{URL: strings.TrimRight(text, "/"), client: client}}, nil
 }
 
 func (g *gateway) AsksOwners() bool { return false }
@@ -162,7 +166,7 @@ func (g *gateway) Child(_ context.Context, id string) (Server, error) {
 // Direct follows no URL from https to http, and sends no token in clear beyond this machine.
 func (g *gateway) Direct(child api.ChildReference) (Server, bool) {
 	base, found := strings.CutSuffix(child.Url, "/children/"+child.Id)
-	server := Server{URL: base}
+	server := Server{URL: base, client: g.client}
 	isSecure := strings.HasPrefix(base, "https://")
 	if !found || isSecure {
 		return server, found
@@ -176,7 +180,7 @@ func (g *gateway) Direct(child api.ChildReference) (Server, bool) {
 
 func (g *gateway) Pools(ctx context.Context) (list api.PoolList, err error) {
 	for range maxPages {
-		page, err := Ask[api.PoolList](ctx, g.client, g.server, "pools",
+		page, err := Ask[api.PoolList](ctx, g.server, "pools",
 			func(c *api.Client) (*http.Response, error) {
 				size := int64(pageSize)
 				return c.ListPools(ctx, &api.ListPoolsParams{Limit: &size, Cursor: list.NextCursor})
@@ -201,7 +205,7 @@ func (g *gateway) Pool(ctx context.Context, pool string) (api.Pool, error) {
 	if !poolName.MatchString(pool) {
 		return api.Pool{}, fault.New("invalid_request", "expected a pool name; got %q", pool)
 	}
-	info, err := Ask[api.Pool](ctx, g.client, g.server, "members",
+	info, err := Ask[api.Pool](ctx, g.server, "members",
 		func(c *api.Client) (*http.Response, error) { return c.GetPool(ctx, pool) })
 	return info, g.unreachable(ctx, err)
 }
@@ -216,7 +220,7 @@ func (g *gateway) Children(
 	filter.Limit = &size
 	list := api.PoolChildList{}
 	for range maxPages {
-		page, err := Ask[api.PoolChildList](ctx, g.client, g.server, "children",
+		page, err := Ask[api.PoolChildList](ctx, g.server, "children",
 			func(c *api.Client) (*http.Response, error) {
 				return c.ListPoolChildren(ctx, pool, &filter)
 			})

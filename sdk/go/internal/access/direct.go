@@ -45,10 +45,12 @@ func (d *direct) Child(ctx context.Context, id string) (Server, error) {
 		return Server{}, fault.New("child_not_found",
 			"no member is called %s, so there is no child %s", owner, id)
 	}
-	return serverOf(member), nil
+	return d.serverOf(member), nil
 }
 
-func serverOf(member *placement.Member) Server { return Server{member.URL, member.Name} }
+func (d *direct) serverOf(member *placement.Member) Server {
+	return Server{member.URL, member.Name, d.client}
+}
 
 // listing asks one member after the other, in random order, until one answers: any member lists
 // any pool.
@@ -64,7 +66,7 @@ func listing[T any](ctx context.Context, d *direct, ask func(*gateway) (T, error
 	}
 	for _, index := range rand.Perm(len(members)) {
 		var list T
-		list, err = ask(&gateway{d.client, serverOf(members[index])})
+		list, err = ask(&gateway{d.client, d.serverOf(members[index])})
 		failure := fault.Of(err)
 		isAway := failure != nil &&
 			(failure.Code == "no_members_available" || failure.Code == "member_lost")

@@ -41,20 +41,16 @@ func (e statusError) Error() string {
 	return fmt.Sprintf("HTTP %d: %s", e.status, strings.TrimSpace(e.text))
 }
 
-// ask sends a request, and reads JSON into the value. It returns the index of the answer.
-func (a *agent) ask(ctx context.Context, method, path string, body, value any) (uint64, error) {
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return 0, err
-		}
-		content = bytes.NewReader(text)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, a.url+path, content)
+// get reads JSON into the value. It returns the index of the answer.
+func (a *agent) get(ctx context.Context, path string, value any) (uint64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+path, nil)
 	if err != nil {
 		return 0, err
 	}
+	return a.ask(request, value)
+}
+
+func (a *agent) ask(request *http.Request, value any) (uint64, error) {
 	request.Header = maps.Clone(a.header)
 	answer, err := a.client.Do(request)
 	if err != nil {
@@ -101,7 +97,7 @@ func (a *agent) health(
 	ctx, cancel := context.WithTimeout(ctx, wait*5/4)
 	defer cancel()
 	var entries []entry
-	next, err := a.ask(ctx, "GET", "/v1/health/service/"+service+"?"+query.Encode(), nil, &entries)
+	next, err := a.get(ctx, "/v1/health/service/"+service+"?"+query.Encode(), &entries)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -167,8 +163,17 @@ var rights = []right{
 func (a *agent) refusal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, authorizeTimeout)
 	defer cancel()
+	text, err := json.Marshal(rights)
+	if err != nil {
+		return err
+	}
+	const path = "/v1/internal/acl/authorize"
+	request, err := http.NewRequestWithContext(ctx, "POST", a.url+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
 	var answers []struct{ Allow bool }
-	_, err := a.ask(ctx, "POST", "/v1/internal/acl/authorize", rights, &answers)
+	_, err = a.ask(request, &answers)
 	if status, ok := err.(statusError); ok && status.status == http.StatusForbidden {
 		return fault.New("unauthorized",
 			"Consul refuses to show the members: it does not know the ACL token")

@@ -164,5 +164,6 @@ func (m *Members) distrust(member *placement.Member) error {
 		return nil
 	}
 	return fault.New("member_lost",
-		"member %s is registered with %s, and is not asked: expected https%s", member.Name, member.URL, reason).With(fault.Unknown)
+		"member %s is registered with %s, and is not asked: expected https%s",
+		member.Name, member.URL, reason).With(fault.Unknown)
 }

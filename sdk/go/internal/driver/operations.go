@@ -75,13 +75,16 @@ func (d *driver) do(ctx context.Context, op string, args arguments) (any, error)
 		d.stdout.Reset()
 		d.stderr.Reset()
 		result, err := d.pools.Call(ctx, args.Pool, work)
-		return resultOf(result, err, d.stdout.take(), d.stderr.take())
+		if err != nil {
+			return nil, err
+		}
+		return resultOf(result, d.stdout.take(), d.stderr.take())
 	case "run":
 		result, err := d.pools.Run(ctx, args.Pool, work)
 		if err != nil {
 			return nil, err
 		}
-		return resultOf(result, nil, string(result.Stdout), string(result.Stderr))
+		return resultOf(result, string(result.Stdout), string(result.Stderr))
 	case "stream":
 		return eventsOf(d.pools.Stream(ctx, args.Pool, work), args.Limit)
 	case "map":

@@ -49,10 +49,7 @@ func endingOf(ending dpool.Ending) object {
 	return written
 }
 
-func resultOf(result *dpool.RunResult, err error, stdout, stderr string) (any, error) {
-	if err != nil {
-		return nil, err
-	}
+func resultOf(result *dpool.RunResult, stdout, stderr string) (any, error) {
 	written := endingOf(result.Ending)
 	written["child"] = result.Child.ID
 	written["stdout"], written["stderr"] = stdout, stderr

@@ -47,10 +47,8 @@ type Try struct {
 	Parts  []wire.Part
 	// OnPosition is called with the position in the queue of a full pool.
 	OnPosition func(position int)
-}
 
-// claim is a slot that the member granted, and how long the caller has waited for it.
-type claim struct {
+	// slot is one that the member granted, after the caller has waited for it.
 	slot   string
 	waited time.Duration
 }
@@ -58,9 +56,9 @@ type claim struct {
 // admit asks one member to admit the child: the only step that can start it. It fails only when
 // the member may have admitted the child, or the refusal is final.
 func admit(
-	ctx context.Context, client *wire.Client, member *Member, try Try, claim claim,
+	ctx context.Context, client *wire.Client, member *Member, try Try,
 ) (Admission, error) {
-	answer, err := untilAnswered(ctx, client, member, try, claim)
+	answer, err := untilAnswered(ctx, client, member, try)
 	if err == nil {
 		return Admission{Answer: answer, Load: loadOf(answer.Header.Get("Pool-Load"))}, nil
 	}
@@ -106,11 +104,11 @@ func refusalIn(err error) error {
 // untilAnswered sends a try whose answer was lost again, to the same process: it remembers the
 // request, and answers with the child that the first one started, or starts it.
 func untilAnswered(
-	ctx context.Context, client *wire.Client, member *Member, try Try, claim claim,
+	ctx context.Context, client *wire.Client, member *Member, try Try,
 ) (*wire.Answer, error) {
 	keys := wire.Spec{"pool": try.Pool}
-	if claim.slot != "" {
-		keys["slot"] = claim.slot
+	if try.slot != "" {
+		keys["slot"] = try.slot
 	}
 	deadline := wire.NewDeadline(try.Spec.Millis("deadlineMs"))
 	until := wire.NewDeadline(wire.AnswerTimeout)
@@ -121,8 +119,8 @@ func untilAnswered(
 		if member.Boot != "" {
 			header.Set("Pool-Request-Id", fmt.Sprintf("%s.%s.%d", member.Boot, id, attempt))
 		}
-		if claim.waited > 0 {
-			header.Set("Pool-Waited-Ms", strconv.FormatInt(claim.waited.Milliseconds(), 10))
+		if try.waited > 0 {
+			header.Set("Pool-Waited-Ms", strconv.FormatInt(try.waited.Milliseconds(), 10))
 		}
 		spec := try.Spec.With(keys)
 		if attempt > 0 {

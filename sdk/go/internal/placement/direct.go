@@ -187,11 +187,10 @@ func (p *placing) admit(ctx context.Context, member *Member, slot string) (Admis
 	}
 	try := p.try
 	try.Spec = try.Spec.With(p.deadline.InSpec()).With(wire.Spec{"waitMs": 0})
-	claim := claim{slot: slot}
 	if slot != "" {
-		claim.waited = time.Since(p.startedAt)
+		try.slot, try.waited = slot, time.Since(p.startedAt)
 	}
-	admission, err := admit(ctx, p.Client, member, try, claim)
+	admission, err := admit(ctx, p.Client, member, try)
 	p.health.noted(member, admission, err)
 	if err != nil {
 		return admission, err

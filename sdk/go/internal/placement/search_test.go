@@ -101,8 +101,9 @@ func TestTheLeastLoadedKnownMemberIsChosen(t *testing.T) {
 	for range 4 {
 		known.sent("m1")
 	}
-	if chosen := known.choose(members, func(*Member) bool { return true }); chosen.member != members[2] {
-		t.Fatalf("expected m2; got %v", chosen.member.Name)
+	chosen = known.choose(members, func(*Member) bool { return true })
+	if chosen == nil || chosen.member != members[2] {
+		t.Fatalf("expected m2; got %v", chosen)
 	}
 }
 

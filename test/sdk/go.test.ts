@@ -35,8 +35,10 @@ describe.skipIf(missing.length > 0)(`the Go SDK${skipped}`, () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "distributed-pool-go-"));
     const registry = new EmbeddedRegistry();
+    // 200 calls need not start 200 processes.
+    const pools = { pipeline: { maxChildren: 2, reuse: true } };
     for (const name of ["m1", "m2"])
-      members.push(await startMember({ name, pools: { pipeline: 2 }, port: 0, registry }));
+      members.push(await startMember({ name, pools, port: 0, registry }));
     await Promise.all(members.map((member) => member.joined));
     url = (members[0] as RunningMember).url;
   });

@@ -1,0 +1,3 @@
+module distributed-pool/sdk/go
+
+go 1.23.0

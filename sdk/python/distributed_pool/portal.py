@@ -1,0 +1,137 @@
+"""An event loop in a thread of its own, for programs that do not use asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any, AsyncIterator, Awaitable, Coroutine, Generator, Optional, Tuple, TypeVar
+
+from .errors import failure
+
+T = TypeVar("T")
+
+#: 5 seconds for the loop's thread to end.
+_CLOSE_SECONDS = 5.0
+
+
+class Portal:
+    """Runs coroutines for threads that have no event loop. The first one starts the thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._thread: Optional[threading.Thread] = None
+        self._pid = os.getpid()
+        self._is_closed = False
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Starts a coroutine. Cancelling the future cancels it.
+
+        Raises:
+            PoolError: `invalid_request` for a pool that is closed, or came here by a fork.
+        """
+        why = None
+        if self._is_closed:
+            why = "expected an open pool; this one is closed"
+        elif os.getpid() != self._pid:
+            why = "expected a pool of this process; this one was made before a fork"
+        elif threading.current_thread() is self._thread:
+            why = "expected another thread; a callback of the pool must not wait for the pool"
+        if why is not None:
+            work.close()
+            raise failure("invalid_request", why)
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: Optional[float] = None) -> T:
+        """The result of a coroutine.
+
+        Args:
+            timeout: seconds until it is cancelled. Default: no limit.
+
+        Raises:
+            TimeoutError: after the timeout.
+        """
+        if timeout is not None:
+            work = _limited(work, timeout)
+        future = self.start(work)
+        try:
+            return future.result()
+        except BaseException:
+            # Ctrl-C closes the connection.
+            future.cancel()
+            raise
+
+    def iterate(
+        self, items: AsyncIterator[T], timeout: Optional[float] = None
+    ) -> Generator[T, None, None]:
+        """The items of an iteration, which is closed when the loop over them ends.
+
+        Args:
+            timeout: seconds for all items together. Default: no limit.
+
+        Raises:
+            TimeoutError: after the timeout.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        try:
+            while True:
+                left = None if until is None else max(0.0, until - time.monotonic())
+                is_item, item = self.run(_following(items), left)
+                if not is_item:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            if not self._is_closed:
+                self.run(items.aclose())  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Cancels what runs, and ends the thread. Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            loop, thread = self._loop, self._thread
+            self._loop = None
+        if loop is None or thread is None or os.getpid() != self._pid:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_CLOSE_SECONDS)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop,), name="distributed-pool", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+async def _limited(work: Awaitable[T], timeout: float) -> T:
+    try:
+        return await asyncio.wait_for(work, timeout)
+    except asyncio.TimeoutError as error:
+        raise TimeoutError("the call took longer than its timeout") from error
+
+
+async def _following(items: AsyncIterator[T]) -> Tuple[bool, Optional[T]]:
+    try:
+        return True, await items.__anext__()
+    except StopAsyncIteration:
+        return False, None

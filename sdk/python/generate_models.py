@@ -17,8 +17,9 @@ MODELS = HERE / "distributed_pool" / "models.py"
 ROOTS = "PoolEvent Child ChildResult RunProblem Pool PoolList PoolChildList".split()
 HEADER = '''"""The answers of members. `generate_models.py` makes this file from the contract."""
 '''
-#: Keys of events that their readers do without.
-LOOSE = ("usage", "artifacts")
+#: Keys without which an answer has no meaning. Another one that is missing gets a default.
+NEEDED = ("type", "id", "code", "problem", "child", "droppedBytes", "done", "position")
+DEFAULTS = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "array": []}
 CLOSED = ("pattern", "minimum", "maximum", "minLength", "maxLength", "examples", "format")
 
 
@@ -33,6 +34,15 @@ def open_schema(schema, name=None):
     if words is not None and len(words) > 1:
         del kept["enum"]
     return kept
+
+
+def loosen(schema):
+    """Gives keys that an answer may lack a default of their type, or null."""
+    for key in [key for key in schema.get("required", []) if key not in NEEDED]:
+        each = schema["properties"][key]
+        schema["required"].remove(key)
+        if isinstance(each.get("type"), str) and "format" not in each:
+            each["default"] = DEFAULTS[each["type"]]
 
 
 def is_closed(key, value):
@@ -63,9 +73,13 @@ def reduced():
             continue
         schema = wanted[name] = open_schema(schemas[name])
         if name.endswith("Event") and name != "PoolEvent":
+            # A stream tells the type of each event, and a problem may lack its URN.
             number = {"type": "integer", "description": "Its number in the child's log."}
             schema["properties"]["id"] = number
-            schema["required"] = [key for key in schema["required"] if key not in LOOSE]
+        elif "type" in schema.get("required", []):
+            schema["required"].remove("type")
+            schema["properties"]["type"]["default"] = ""
+        loosen(schema)
         pending += references(schema)
     del wanted["PoolEvent"]
     document["components"] = {"schemas": dict(sorted(wanted.items()))}
@@ -83,7 +97,7 @@ def generated():
             "--target-python-version 3.10 --no-use-union-operator --snake-case-field --allow-population-by-field-name "
             "--extra-fields allow --use-schema-description --use-field-description "
             "--disable-timestamp --enum-field-as-literal all --collapse-root-models "
-            "--use-annotated --formatters builtin"
+            "--use-annotated --strict-nullable --formatters builtin"
         ).split()
         program = [sys.executable, "-m", "datamodel_code_generator", *arguments]
         subprocess.run([*program, "--input", source, "--output", target], check=True)

@@ -16,11 +16,11 @@ class Artifact(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    path: str
+    path: Optional[str] = ''
     """
     The path of the file in the workspace.
     """
-    bytes: int
+    bytes: Optional[int] = 0
     """
     The size of the file in bytes.
     """
@@ -35,11 +35,11 @@ class FunctionError(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    name: str
+    name: Optional[str] = ''
     """
     The name of the error's class, such as `TypeError`.
     """
-    message: str
+    message: Optional[str] = ''
     """
     The message of the error.
     """
@@ -93,11 +93,11 @@ class InvalidField(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    path: str
+    path: Optional[str] = ''
     """
     JSON Pointer to the field; empty for the whole.
     """
-    message: str
+    message: Optional[str] = ''
     """
     The expected value, and the one that came.
     """
@@ -112,15 +112,15 @@ class Load(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    active: int
+    active: Optional[int] = 0
     """
     Children that hold a slot now.
     """
-    max: int
+    max: Optional[int] = 0
     """
     Slots of this pool on this member (`maxChildren`); 0 while it drains.
     """
-    queued: int
+    queued: Optional[int] = 0
     """
     Callers that wait for a slot of this pool on this member.
     """
@@ -135,15 +135,15 @@ class PoolSummary(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    pool: str
+    pool: Optional[str] = None
     """
     The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    members: int
+    members: Optional[int] = 0
     """
     The number of its members.
     """
-    max: int
+    max: Optional[int] = 0
     """
     The number of slots of all its members together.
     """
@@ -158,19 +158,19 @@ class Problem(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    type: str
+    type: Optional[str] = ''
     """
     The URN of the code: `urn:distributed-pool:problem:` and the code.
     """
-    title: str
+    title: Optional[str] = ''
     """
     The meaning of the code, for people.
     """
-    status: int
+    status: Optional[int] = 0
     """
     The HTTP status that belongs to the code.
     """
-    detail: str
+    detail: Optional[str] = ''
     """
     For people: what was expected, and what came.
     """
@@ -325,15 +325,15 @@ class Usage(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    wall_ms: Annotated[float, Field(alias='wallMs')]
+    wall_ms: Annotated[Optional[float], Field(alias='wallMs')] = 0.0
     """
     Milliseconds from placement to the end of the process.
     """
-    cpu_ms: Annotated[Optional[float], Field(alias='cpuMs')]
+    cpu_ms: Annotated[Optional[float], Field(alias='cpuMs')] = None
     """
     Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
     """
-    max_rss_bytes: Annotated[Optional[int], Field(alias='maxRssBytes')]
+    max_rss_bytes: Annotated[Optional[int], Field(alias='maxRssBytes')] = None
     """
     The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
     """
@@ -352,43 +352,43 @@ class Child(BaseModel):
     """
     The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
     """
-    pool: str
+    pool: Optional[str] = None
     """
     The pool of the child.
     """
-    member: str
+    member: Optional[str] = None
     """
     The member that runs the child.
     """
-    url: str
+    url: Optional[str] = ''
     """
     The URL of the child on its own member.
     """
-    owner: str
+    owner: Optional[str] = ''
     """
     The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token.
     """
-    status: str
+    status: Optional[str] = None
     """
     What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone, and its artifacts can be read.
     """
-    kind: str
+    kind: Optional[str] = None
     """
     What a child runs: a command, a function or a task.
     """
-    started_at: Annotated[AwareDatetime, Field(alias='startedAt')]
+    started_at: Annotated[Optional[AwareDatetime], Field(alias='startedAt')] = ''
     """
     The time when the child got its slot.
     """
-    deadline_at: Annotated[Optional[AwareDatetime], Field(alias='deadlineAt')]
+    deadline_at: Annotated[Optional[AwareDatetime], Field(alias='deadlineAt')] = None
     """
     The time when the child will be stopped; null if it has no deadline.
     """
-    ended_at: Annotated[Optional[AwareDatetime], Field(alias='endedAt')]
+    ended_at: Annotated[Optional[AwareDatetime], Field(alias='endedAt')] = None
     """
     The time when the child's process ended; null while it runs.
     """
-    exit_code: Annotated[Optional[int], Field(alias='exitCode')]
+    exit_code: Annotated[Optional[int], Field(alias='exitCode')] = None
     """
     The exit code of a child that has ended; 128 + n when signal n ended it. Null while it runs, and for a function that returned or threw.
     """
@@ -396,11 +396,11 @@ class Child(BaseModel):
     """
     The code of the problem of a child that failed; null otherwise.
     """
-    labels: dict[str, str]
+    labels: Optional[dict[str, str]] = None
     """
     The names and values that the caller gave the child.
     """
-    sandbox: str
+    sandbox: Optional[str] = None
     """
     The level of the child's sandbox.
     """
@@ -419,15 +419,15 @@ class ChildReference(BaseModel):
     """
     The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
     """
-    pool: str
+    pool: Optional[str] = None
     """
     The pool of the child.
     """
-    member: str
+    member: Optional[str] = None
     """
     The member that runs the child.
     """
-    url: str
+    url: Optional[str] = ''
     """
     The URL of the child on its own member.
     """
@@ -455,8 +455,8 @@ class ChildResult(BaseModel):
     """
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
-    usage: Usage
-    artifacts: list[Artifact]
+    usage: Optional[Usage] = None
+    artifacts: Annotated[Optional[list[Artifact]], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
     """
@@ -540,7 +540,7 @@ class PoolChildList(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    children: list[Child]
+    children: Annotated[Optional[list[Child]], Field(validate_default=True)] = []
     """
     The children of this page.
     """
@@ -548,7 +548,7 @@ class PoolChildList(BaseModel):
     """
     The `cursor` of the next page; absent on the last one.
     """
-    unreachable: list[str]
+    unreachable: Optional[list[str]] = []
     """
     Members that did not answer in time. Their children are missing from the list.
     """
@@ -563,7 +563,7 @@ class PoolList(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    pools: list[PoolSummary]
+    pools: Annotated[Optional[list[PoolSummary]], Field(validate_default=True)] = []
     """
     The pools of this page.
     """
@@ -582,23 +582,23 @@ class PoolMember(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    member: str
+    member: Optional[str] = None
     """
     The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    url: str
+    url: Optional[str] = ''
     """
     The URL of the member.
     """
-    version: str
+    version: Optional[str] = ''
     """
     The version of the member's program.
     """
-    sandbox: str
+    sandbox: Optional[str] = None
     """
     The level of the member's sandbox.
     """
-    load: Optional[Load]
+    load: Optional[Load] = None
     """
     The member's load; null when it did not answer in time.
     """
@@ -630,7 +630,7 @@ class ResultEvent(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
-    artifacts: Optional[list[Artifact]] = None
+    artifacts: Annotated[Optional[list[Artifact]], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
     """
@@ -653,19 +653,19 @@ class RunProblem(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    type: str
+    type: Optional[str] = ''
     """
     The URN of the code: `urn:distributed-pool:problem:` and the code.
     """
-    title: str
+    title: Optional[str] = ''
     """
     The meaning of the code, for people.
     """
-    status: int
+    status: Optional[int] = 0
     """
     The HTTP status that belongs to the code.
     """
-    detail: str
+    detail: Optional[str] = ''
     """
     For people: what was expected, and what came.
     """
@@ -730,19 +730,19 @@ class Pool(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    pool: str
+    pool: Optional[str] = None
     """
     The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    members: list[PoolMember]
+    members: Annotated[Optional[list[PoolMember]], Field(validate_default=True)] = []
     """
     The members of the pool.
     """
-    tasks: list[str]
+    tasks: Optional[list[str]] = []
     """
     Tasks that at least one member of the pool has.
     """
-    runtimes: list[str]
+    runtimes: Optional[list[str]] = []
     """
     Runtimes that at least one member of the pool has.
     """

@@ -102,7 +102,8 @@ class Driver:
     def _ending(spec: Args, result: Any) -> Args:
         is_command = "command" in spec
         kind = {"exitCode": result.exit_code} if is_command else {"value": result.value}
-        return {"child": result.child.id, **kind}
+        artifacts = [event_json(each) for each in result.artifacts]
+        return {"child": result.child.id, **kind, "artifacts": artifacts}
 
     async def _events(self, events: Any, limit: Optional[int]) -> List[Any]:
         found: List[Any] = []

@@ -24,6 +24,7 @@ ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 15.0
 #: 64 KiB: a longer body is no problem of the contract.
 _MAX_PROBLEM = 65_536
+_PROBLEM_KEYS = {"type", "title", "status", "detail", "code"}
 #: 128 MiB: more than the largest page of a listing.
 _MAX_JSON = 134_217_728
 #: 4 seconds: members close connections that are idle for longer than 5.
@@ -162,6 +163,8 @@ class Client:
         text = (await _body_of(response, _MAX_PROBLEM)).decode("utf-8", "replace")
         try:
             body = json.loads(text)
+            if not isinstance(body, dict) or not _PROBLEM_KEYS <= body.keys():
+                raise ValueError("it lacks the keys of a problem")
             problem = RunProblem.model_validate(body)
             return error_for(problem, _pause_of(response.headers.get("retry-after")))
         except (ValueError, ValidationError):

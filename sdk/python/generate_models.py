@@ -41,7 +41,7 @@ def loosen(schema):
     for key in [key for key in schema.get("required", []) if key not in NEEDED]:
         each = schema["properties"][key]
         schema["required"].remove(key)
-        if isinstance(each.get("type"), str) and "format" not in each:
+        if str(each.get("type")) in DEFAULTS and "format" not in each:
             each["default"] = DEFAULTS[each["type"]]
 
 

@@ -16,11 +16,11 @@ class Artifact(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    path: Optional[str] = ''
+    path: str = ''
     """
     The path of the file in the workspace.
     """
-    bytes: Optional[int] = 0
+    bytes: int = 0
     """
     The size of the file in bytes.
     """
@@ -35,11 +35,11 @@ class FunctionError(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    name: Optional[str] = ''
+    name: str = ''
     """
     The name of the error's class, such as `TypeError`.
     """
-    message: Optional[str] = ''
+    message: str = ''
     """
     The message of the error.
     """
@@ -93,11 +93,11 @@ class InvalidField(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    path: Optional[str] = ''
+    path: str = ''
     """
     JSON Pointer to the field; empty for the whole.
     """
-    message: Optional[str] = ''
+    message: str = ''
     """
     The expected value, and the one that came.
     """
@@ -112,15 +112,15 @@ class Load(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    active: Optional[int] = 0
+    active: int = 0
     """
     Children that hold a slot now.
     """
-    max: Optional[int] = 0
+    max: int = 0
     """
     Slots of this pool on this member (`maxChildren`); 0 while it drains.
     """
-    queued: Optional[int] = 0
+    queued: int = 0
     """
     Callers that wait for a slot of this pool on this member.
     """
@@ -139,11 +139,11 @@ class PoolSummary(BaseModel):
     """
     The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    members: Optional[int] = 0
+    members: int = 0
     """
     The number of its members.
     """
-    max: Optional[int] = 0
+    max: int = 0
     """
     The number of slots of all its members together.
     """
@@ -158,19 +158,19 @@ class Problem(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    type: Optional[str] = ''
+    type: str = ''
     """
     The URN of the code: `urn:distributed-pool:problem:` and the code.
     """
-    title: Optional[str] = ''
+    title: str = ''
     """
     The meaning of the code, for people.
     """
-    status: Optional[int] = 0
+    status: int = 0
     """
     The HTTP status that belongs to the code.
     """
-    detail: Optional[str] = ''
+    detail: str = ''
     """
     For people: what was expected, and what came.
     """
@@ -325,7 +325,7 @@ class Usage(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    wall_ms: Annotated[Optional[float], Field(alias='wallMs')] = 0.0
+    wall_ms: Annotated[float, Field(alias='wallMs')] = 0.0
     """
     Milliseconds from placement to the end of the process.
     """
@@ -360,11 +360,11 @@ class Child(BaseModel):
     """
     The member that runs the child.
     """
-    url: Optional[str] = ''
+    url: str = ''
     """
     The URL of the child on its own member.
     """
-    owner: Optional[str] = ''
+    owner: str = ''
     """
     The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token.
     """
@@ -376,7 +376,7 @@ class Child(BaseModel):
     """
     What a child runs: a command, a function or a task.
     """
-    started_at: Annotated[Optional[AwareDatetime], Field(alias='startedAt')] = ''
+    started_at: Annotated[Optional[AwareDatetime], Field(alias='startedAt')] = None
     """
     The time when the child got its slot.
     """
@@ -427,7 +427,7 @@ class ChildReference(BaseModel):
     """
     The member that runs the child.
     """
-    url: Optional[str] = ''
+    url: str = ''
     """
     The URL of the child on its own member.
     """
@@ -456,7 +456,7 @@ class ChildResult(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
-    artifacts: Annotated[Optional[list[Artifact]], Field(validate_default=True)] = []
+    artifacts: Annotated[list[Artifact], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
     """
@@ -540,7 +540,7 @@ class PoolChildList(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    children: Annotated[Optional[list[Child]], Field(validate_default=True)] = []
+    children: Annotated[list[Child], Field(validate_default=True)] = []
     """
     The children of this page.
     """
@@ -548,7 +548,7 @@ class PoolChildList(BaseModel):
     """
     The `cursor` of the next page; absent on the last one.
     """
-    unreachable: Optional[list[str]] = []
+    unreachable: list[str] = []
     """
     Members that did not answer in time. Their children are missing from the list.
     """
@@ -563,7 +563,7 @@ class PoolList(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    pools: Annotated[Optional[list[PoolSummary]], Field(validate_default=True)] = []
+    pools: Annotated[list[PoolSummary], Field(validate_default=True)] = []
     """
     The pools of this page.
     """
@@ -586,11 +586,11 @@ class PoolMember(BaseModel):
     """
     The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    url: Optional[str] = ''
+    url: str = ''
     """
     The URL of the member.
     """
-    version: Optional[str] = ''
+    version: str = ''
     """
     The version of the member's program.
     """
@@ -630,7 +630,7 @@ class ResultEvent(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
-    artifacts: Annotated[Optional[list[Artifact]], Field(validate_default=True)] = []
+    artifacts: Annotated[list[Artifact], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
     """
@@ -653,19 +653,19 @@ class RunProblem(BaseModel):
         extra='allow',
         populate_by_name=True,
     )
-    type: Optional[str] = ''
+    type: str = ''
     """
     The URN of the code: `urn:distributed-pool:problem:` and the code.
     """
-    title: Optional[str] = ''
+    title: str = ''
     """
     The meaning of the code, for people.
     """
-    status: Optional[int] = 0
+    status: int = 0
     """
     The HTTP status that belongs to the code.
     """
-    detail: Optional[str] = ''
+    detail: str = ''
     """
     For people: what was expected, and what came.
     """
@@ -734,15 +734,15 @@ class Pool(BaseModel):
     """
     The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
     """
-    members: Annotated[Optional[list[PoolMember]], Field(validate_default=True)] = []
+    members: Annotated[list[PoolMember], Field(validate_default=True)] = []
     """
     The members of the pool.
     """
-    tasks: Optional[list[str]] = []
+    tasks: list[str] = []
     """
     Tasks that at least one member of the pool has.
     """
-    runtimes: Optional[list[str]] = []
+    runtimes: list[str] = []
     """
     Runtimes that at least one member of the pool has.
     """

@@ -195,7 +195,7 @@ class AsyncDistributedPool:
         return await self._connection.access.children(pool, ChildFilter(pairs, status))
 
     async def aclose(self) -> None:
-        """Closes the connections and the watch. Calls that are under way end with an error."""
+        """Closes the connections and the watch. Calls that are under way end with `member_lost`."""
         await self._connection.aclose()
 
     async def __aenter__(self) -> "AsyncDistributedPool":

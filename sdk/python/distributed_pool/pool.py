@@ -286,11 +286,8 @@ class DistributedPool:
         return self._portal.run(self._pool.children(pool, labels, status))
 
     def close(self) -> None:
-        """Closes the connections and the watch. Calls that are under way end with an error."""
-        try:
-            self._portal.run(self._pool.aclose())
-        finally:
-            self._portal.close()
+        """Closes the connections and the watch. Calls that are under way end with `member_lost`."""
+        self._portal.close(self._pool.aclose)
 
     def __enter__(self) -> "DistributedPool":
         return self

@@ -6,12 +6,24 @@ import asyncio
 import os
 import threading
 import time
-from concurrent.futures import Future
-from typing import Any, AsyncIterator, Awaitable, Coroutine, Generator, Optional, Tuple, TypeVar
+from concurrent.futures import CancelledError, Future
+from typing import (
+    Any,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Optional,
+    Tuple,
+    TypeVar,
+)
 
 from .errors import failure
 
 T = TypeVar("T")
+
+_CLOSED = "the pool was closed while the call was under way"
 
 #: 5 seconds for the loop's thread to end.
 _CLOSE_SECONDS = 5.0
@@ -59,6 +71,8 @@ class Portal:
         future = self.start(work)
         try:
             return future.result()
+        except CancelledError:
+            raise failure("member_lost", _CLOSED, admitted="unknown") from None
         except BaseException:
             # Ctrl-C closes the connection.
             future.cancel()
@@ -87,15 +101,15 @@ class Portal:
             if not self._is_closed:
                 self.run(items.aclose())  # type: ignore[attr-defined]
 
-    def close(self) -> None:
-        """Cancels what runs, and ends the thread. Idempotent."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Cancels what runs, then runs `last`, and ends the thread. Idempotent."""
         with self._lock:
             self._is_closed = True
             loop, thread = self._loop, self._thread
             self._loop = None
         if loop is None or thread is None or os.getpid() != self._pid:
             return
-        loop.call_soon_threadsafe(loop.stop)
+        asyncio.run_coroutine_threadsafe(_end(loop, last), loop)
         thread.join(_CLOSE_SECONDS)
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -113,14 +127,23 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
+
+
+async def _end(
+    loop: asyncio.AbstractEventLoop, last: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    try:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await last()
+    finally:
+        loop.stop()
 
 
 async def _limited(work: Awaitable[T], timeout: float) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
@@ -54,8 +55,10 @@ def _is_watched() -> bool:
 
 
 def _bar(pool: str, total: Optional[int]) -> Any:
+    # Without widgets, tqdm warns in a notebook.
+    name = "tqdm.auto" if importlib.util.find_spec("ipywidgets") else "tqdm"
     try:
-        tqdm: Any = importlib.import_module("tqdm.auto").tqdm
+        tqdm: Any = importlib.import_module(name).tqdm
     except ImportError:
         return None
     return tqdm(desc=pool, total=total)

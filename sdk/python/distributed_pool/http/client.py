@@ -98,6 +98,8 @@ class Client:
             PoolError: `invalid_request` for a redirect; `member_lost` for another type of answer.
             TRANSPORT_ERRORS: there was no answer.
         """
+        if self._http.is_closed:
+            raise failure("member_lost", "the pool was closed", admitted="unknown")
         built = self._built(url, request)
         response = await asyncio.wait_for(self._http.send(built, stream=True), request.seconds)
         try:

@@ -12,7 +12,7 @@ import httpx
 from httpx_sse import EventSource
 from pydantic import BaseModel
 
-from ..errors import PoolError, failure, message_of
+from ..errors import failure, message_of
 from ..models import (
     FailedEvent,
     GapEvent,
@@ -201,8 +201,3 @@ class Whole:
                 f"the child has ended, and {self._dropped} bytes of its output were lost when "
                 "the connection was cut",
             )
-
-
-def closed(error: BaseException) -> PoolError:
-    """The error of a pool that was closed while a call was under way."""
-    return failure("member_lost", f"the pool was closed: {message_of(error)}", admitted="unknown")

@@ -94,7 +94,8 @@ def generated():
         source.write_text(json.dumps(document), "utf-8")
         arguments = (
             "--input-file-type openapi --output-model-type pydantic_v2.BaseModel "
-            "--target-python-version 3.10 --no-use-union-operator --snake-case-field --allow-population-by-field-name "
+            "--target-python-version 3.10 --no-use-union-operator --snake-case-field "
+            "--allow-population-by-field-name "
             "--extra-fields allow --use-schema-description --use-field-description "
             "--disable-timestamp --enum-field-as-literal all --collapse-root-models "
             "--use-annotated --strict-nullable --formatters builtin"
@@ -104,8 +105,8 @@ def generated():
         text = target.read_text("utf-8")
     body = text[text.index("from __future__") :]
     listed = "".join(f"        {code!r},\n" for code in codes).replace("'", '"')
-    table = f"#: The codes that this version knows.\nknown_codes = frozenset(\n    {{\n{listed}    }}\n)\n"
-    return f"{HEADER}\n{body}\n\n{table}"
+    known = f"known_codes = frozenset(\n    {{\n{listed}    }}\n)\n"
+    return f"{HEADER}\n{body}\n\n#: The codes that this version knows.\n{known}"
 
 
 def main():

@@ -24,7 +24,7 @@ from .calls.retry import Retries, retried
 from .calls.spec import Call, CallOptions, Work, call_of
 from .calls.stream import stream_call
 from .child import AsyncChildHandle
-from .connection import Connection, connect
+from .connection import connect
 from .consul.options import ConsulOptions
 from .errors import failure
 from .functions import Task

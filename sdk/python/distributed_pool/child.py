@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from .calls.results import Ending, Result
 from .calls.stream import pieces_of
+from .calls.values import json_bytes
 from .connection import Connection
 from .errors import failure
 from .http.client import BYTES, Request, chunks_of, json_of
 from .http.events import PoolEvent, event_of
 from .http.resume import Reading, asked
 from .http.send import write_stdin
-from .calls.values import json_bytes
 from .models import Child
 
 #: 10 seconds for an answer, beside the time for which it waits.

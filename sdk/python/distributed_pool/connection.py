@@ -41,7 +41,7 @@ def connect(
     """
     if (url is None) == (consul is None):
         raise failure("invalid_request", "expected either a url or consul; got both or none")
-    client = Client(token, tls)
+    client = Client(token, tls, names_members=consul is not None)
     if url is not None:
         return Connection(client, GatewayAccess(client, url, insecure))
     options = ConsulOptions.from_env(consul) if isinstance(consul, str) else consul

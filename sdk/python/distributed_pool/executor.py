@@ -49,9 +49,7 @@ class PoolExecutor(Executor):
         self._futures: Set[Future[Any]] = set()
         self._is_shut_down = False
 
-    def submit(
-        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> "Future[T]":
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """Calls the function, with arguments that JSON carries.
 
         Raises:

@@ -23,29 +23,19 @@ from typing_extensions import Unpack
 from .aio import AsyncDistributedPool
 from .calls.bar import Progress
 from .calls.results import Ending, Result
-from .calls.spec import CallOptions, Work
+from .calls.spec import CallOptions, Options, Work
 from .consul.options import ConsulOptions
-from .executor import PoolExecutor
 from .functions import Task
 from .handle import ChildHandle
 from .http.events import PoolEvent
 from .http.tls import Tls
-from .models import Pool, PoolChildList, PoolList
+from .listings import Listings
 from .portal import Portal
 
 T = TypeVar("T")
 
 
-class Options(CallOptions, total=False):
-    """The options of any call, and `timeout`: seconds after which the caller waits no longer.
-
-    The call then raises `TimeoutError`. The child lives on, unless it is linked.
-    """
-
-    timeout: float
-
-
-class DistributedPool:
+class DistributedPool(Listings):
     """Pools of machines, found through any one member or through Consul.
 
     It may be used by many threads at once. Work is done in an event loop of its own thread.
@@ -77,10 +67,10 @@ class DistributedPool:
         insecure: bool = False,
         **defaults: Unpack[CallOptions],
     ) -> None:
-        self._pool = AsyncDistributedPool(
+        pool = AsyncDistributedPool(
             url, consul=consul, token=token, tls=tls, insecure=insecure, **defaults
         )
-        self._portal = Portal()
+        super().__init__(pool, Portal())
 
     def with_options(self, **defaults: Unpack[CallOptions]) -> "DistributedPool":
         """The same pools and connections, with other defaults for the options of calls.
@@ -89,8 +79,7 @@ class DistributedPool:
             >>> pool.with_options(deadline_ms=1_000, stdout=None).call("pipeline", work, 42)
         """
         other = object.__new__(DistributedPool)
-        other._pool = self._pool.with_options(**defaults)
-        other._portal = self._portal
+        Listings.__init__(other, self._pool.with_options(**defaults), self._portal)
         return other
 
     @overload
@@ -244,56 +233,6 @@ class DistributedPool:
             **options,
         )
         return self._portal.iterate(results)
-
-    def executor(
-        self, pool: str, *, max_workers: Optional[int] = None, **options: Unpack[CallOptions]
-    ) -> PoolExecutor:
-        """A `concurrent.futures.Executor` whose calls run in the pool.
-
-        Args:
-            max_workers: calls at a time. Default: the slots of the pool.
-
-        Example:
-            >>> with pool.executor("pipeline") as executor:
-            ...     print(executor.submit(square, 12).result())
-        """
-        return PoolExecutor(self._pool.with_options(**options), pool, self._portal, max_workers)
-
-    def child(self, id: str) -> ChildHandle:
-        """A handle on a child by its id. It sends no request yet."""
-        return ChildHandle(self._pool.child(id), self._portal)
-
-    def pools(self) -> PoolList:
-        """The pools that have members."""
-        return self._portal.run(self._pool.pools())
-
-    def pool(self, pool: str) -> Pool:
-        """A pool's members, load, tasks and runtimes. Raises `pool_not_found`."""
-        return self._portal.run(self._pool.pool(pool))
-
-    def children(
-        self,
-        pool: str,
-        labels: Optional[Mapping[str, Union[str, bool]]] = None,
-        status: Optional[str] = None,
-    ) -> PoolChildList:
-        """A pool's children on all its members. Those that have ended are listed for a while.
-
-        Args:
-            labels: labels that a child must all carry. True stands for any value.
-            status: `running`, `stopping` or `ended`. Default: any.
-        """
-        return self._portal.run(self._pool.children(pool, labels, status))
-
-    def close(self) -> None:
-        """Closes the connections and the watch. Calls that are under way end with `member_lost`."""
-        self._portal.close(self._pool.aclose)
-
-    def __enter__(self) -> "DistributedPool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _ended(
         self, call: Any, ending: Ending[ChildHandle], timeout: Optional[float]

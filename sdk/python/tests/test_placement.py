@@ -3,9 +3,9 @@
 import random
 
 from distributed_pool.consul.options import ConsulOptions
-from distributed_pool.placement.beliefs import Load, load_of
-from distributed_pool.placement.health import Outliers
-from distributed_pool.placement.known_loads import KnownLoads
+from distributed_pool.placement.choice.beliefs import Load, load_of
+from distributed_pool.placement.choice.health import Outliers
+from distributed_pool.placement.choice.known_loads import KnownLoads
 from distributed_pool.placement.members import Member, member_of
 
 MEMBERS = {name: Member(name, f"http://{name}", {"pipeline": 5}) for name in ("m1", "m2", "m3")}

@@ -117,9 +117,7 @@ class Ending(Generic[ChildT]):
         self.result: Optional[Result[ChildT]] = None
 
     @staticmethod
-    def copying(
-        options: Mapping[str, Any], child_of: Callable[[str], ChildT]
-    ) -> "Ending[ChildT]":
+    def copying(options: Mapping[str, Any], child_of: Callable[[str], ChildT]) -> "Ending[ChildT]":
         """An ending that copies the output to streams."""
         ending = Ending(options, child_of)
         out, err = options.get("stdout", sys.stdout), options.get("stderr", sys.stderr)
@@ -130,9 +128,7 @@ class Ending(Generic[ChildT]):
         return ending
 
     @staticmethod
-    def keeping(
-        options: Mapping[str, Any], child_of: Callable[[str], ChildT]
-    ) -> "Ending[ChildT]":
+    def keeping(options: Mapping[str, Any], child_of: Callable[[str], ChildT]) -> "Ending[ChildT]":
         """An ending that keeps the output for the result."""
         ending = Ending(options, child_of)
         limit = whole_number("max_output_bytes", options.get("max_output_bytes", _MAX_OUTPUT), 0)

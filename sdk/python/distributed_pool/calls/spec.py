@@ -83,6 +83,15 @@ class CallOptions(TypedDict, total=False):
     max_output_bytes: int
 
 
+class Options(CallOptions, total=False):
+    """The options of any call, and `timeout`: seconds after which the caller waits no longer.
+
+    The call then raises `TimeoutError`. The child lives on, unless it is linked.
+    """
+
+    timeout: float
+
+
 #: Options of the caller's side. The others are keys of the spec.
 _OWN = frozenset({"retries", "stdout", "stderr", "on_progress", "max_output_bytes"})
 
@@ -103,9 +112,7 @@ class Call:
     own: CallOptions = field(default_factory=lambda: CallOptions())
 
 
-def call_of(
-    pool: str, work: Work, args: Sequence[Any], options: Mapping[str, Any]
-) -> Call:
+def call_of(pool: str, work: Work, args: Sequence[Any], options: Mapping[str, Any]) -> Call:
     """A call as it is sent.
 
     Raises:

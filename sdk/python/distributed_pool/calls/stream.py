@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import Any, AsyncIterable, AsyncIterator, Callable, Iterable, Optional, Union, cast
 
 from ..connection import Connection
-from ..errors import PoolError, changed, error_of, failure, message_of
-from ..http.client import TRANSPORT_ERRORS
+from ..errors import PoolError, error_of, failure, message_of
 from ..http.events import PoolEvent, is_terminal
 from ..http.resume import Reading
 from ..http.send import stop_after_lost_input, write_stdin
@@ -123,9 +121,7 @@ class _Stream:
         if source is not None and self._sending is None:
             self._sending = asyncio.ensure_future(self._send(child, source))
 
-    async def _send(
-        self, child: str, source: Union[Iterable[bytes], AsyncIterable[bytes]]
-    ) -> None:
+    async def _send(self, child: str, source: Union[Iterable[bytes], AsyncIterable[bytes]]) -> None:
         """Sends the input on a connection of its own, no faster than the child reads."""
         client = self._connection.client
         url = await self._connection.access.child_url(child)
@@ -156,9 +152,7 @@ class _Stream:
                 await stop_after_lost_input(client, url)
 
 
-async def pieces_of(
-    source: Union[Iterable[bytes], AsyncIterable[bytes]]
-) -> AsyncIterator[bytes]:
+async def pieces_of(source: Union[Iterable[bytes], AsyncIterable[bytes]]) -> AsyncIterator[bytes]:
     """The bytes of an input. A file is read in another thread, in pieces of 64 KiB."""
     if hasattr(source, "__aiter__"):
         async for piece in cast(AsyncIterable[bytes], source):
@@ -184,5 +178,3 @@ def _bytes_of(piece: Union[bytes, str]) -> bytes:
     if not isinstance(piece, (bytes, bytearray, memoryview)):
         raise TypeError(f"expected an input of bytes or text; got {type(piece).__name__}")
     return bytes(piece)
-
-

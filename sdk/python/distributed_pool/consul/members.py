@@ -9,8 +9,8 @@ from typing import Callable, Dict, List, Optional, Sequence
 import httpx
 
 from ..errors import PoolError, failure, message_of
-from .client import READING, ConsulClient
 from ..placement.members import NAME, Member, is_readable
+from .client import READING, ConsulClient
 
 #: 5 seconds for the first list to arrive.
 _FIRST_LIST_SECONDS = 5.0
@@ -139,9 +139,7 @@ class ConsulMembers:
 
     async def _once(self, expression: Optional[str]) -> List[Member]:
         try:
-            found, _ = await asyncio.wait_for(
-                self._consul.members(expression), _FIRST_LIST_SECONDS
-            )
+            found, _ = await asyncio.wait_for(self._consul.members(expression), _FIRST_LIST_SECONDS)
             refusal = None if found else await self._consul.refusal()
         except (httpx.HTTPError, asyncio.TimeoutError, ValueError, KeyError) as error:
             detail = f"Consul does not answer: {message_of(error)}"

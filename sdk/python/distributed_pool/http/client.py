@@ -75,12 +75,16 @@ class Request:
 class Client:
     """Requests of one caller. It makes its connections in the event loop that uses it."""
 
-    def __init__(self, token: Optional[str] = None, tls: Optional[Tls] = None) -> None:
+    def __init__(
+        self, token: Optional[str] = None, tls: Optional[Tls] = None, names_members: bool = False
+    ) -> None:
+        """`names_members`: members have to show a certificate for their name, not for the host."""
         if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
             detail = "expected a token of printable characters without spaces"
             raise failure("invalid_request", detail)
         self.has_token = token is not None
         self._tls = tls or Tls()
+        self._names_members = names_members and self._tls.is_set
         self._headers = {"accept-encoding": "identity", "user-agent": "distributed-pool-python"}
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}"
@@ -128,8 +132,9 @@ class Client:
         elif content is not None:
             headers["content-type"] = BYTES
         extensions: Dict[str, Any] = {}
-        if request.member is not None and self._tls.is_set and url.startswith("https:"):
-            extensions["sni_hostname"] = f"{request.member}.{self._tls.member_domain}"
+        member = request.member or _member_in(url) if self._names_members else None
+        if member is not None:
+            extensions["sni_hostname"] = f"{member}.{self._tls.member_domain}"
         timeout = httpx.Timeout(None, connect=ANSWER_SECONDS)
         try:
             return self._http.build_request(
@@ -241,6 +246,12 @@ async def chunks_of(response: httpx.Response) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         await response.aclose()
+
+
+def _member_in(url: str) -> Optional[str]:
+    """The member of the child in a URL, by the child's id; None for a URL without a child."""
+    match = re.match(r"[^?]*/children/([\w-]+)\.[0-9a-f]{32}(?=[/?]|$)", url)
+    return match and match[1]
 
 
 def split_address(url: str) -> Tuple[str, str]:

@@ -35,7 +35,7 @@ class Locator(Protocol):
         """The URL at its own member, for a stream that a gateway handed over; None for none."""
 
 
-class _HandedOver(Exception):
+class _HandedOverError(Exception):
     """A gateway that is about to leave ended its answer. The child runs on."""
 
     def __init__(self, event: FailedEvent) -> None:
@@ -88,7 +88,7 @@ class Reading:
                         on_end()
                     yield event
                 return
-            except (PoolError, _HandedOver) as error:
+            except (PoolError, _HandedOverError) as error:
                 cut: Exception = error
             finally:
                 await reading.aclose()  # type: ignore[attr-defined]
@@ -110,7 +110,7 @@ class Reading:
                     if event.problem.code == "draining":
                         self.child = event.child.id
                         self._direct = self._locator.direct_url(event.child)
-                        raise _HandedOver(event)
+                        raise _HandedOverError(event)
                 if isinstance(event, PlacedEvent):
                     self.child = event.child.id
                 self.after = self.after if event.id is None else event.id
@@ -146,7 +146,7 @@ class Reading:
 
 
 def _error_of(error: Exception) -> PoolError:
-    if isinstance(error, _HandedOver):
+    if isinstance(error, _HandedOverError):
         return error_of(error.event.problem)
     assert isinstance(error, PoolError)
     return error

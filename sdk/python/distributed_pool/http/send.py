@@ -10,7 +10,7 @@ import httpx
 
 from ..calls.values import json_bytes
 from ..errors import PoolError, failure
-from .client import ANSWER_SECONDS, EVENTS, TRANSPORT_ERRORS, Client, Request, no_answer
+from .client import ANSWER_SECONDS, EVENTS, Client, Request
 
 Spec = Dict[str, Any]
 
@@ -52,9 +52,7 @@ class Posting:
     seconds: float = ANSWER_SECONDS
 
 
-async def post_spec(
-    client: Client, url: str, posting: Posting
-) -> Union[httpx.Response, PoolError]:
+async def post_spec(client: Client, url: str, posting: Posting) -> Union[httpx.Response, PoolError]:
     """Posts a child spec. Returns the open answer, or the problem in it.
 
     A member that lacks the source has run nothing and taken no slot. It is sent the whole spec,
@@ -77,9 +75,7 @@ async def post_spec(
     return await _post(client, url, replace(posting, spec={**spec, **deadline.for_spec}))
 
 
-async def _post(
-    client: Client, url: str, posting: Posting
-) -> Union[httpx.Response, PoolError]:
+async def _post(client: Client, url: str, posting: Posting) -> Union[httpx.Response, PoolError]:
     data = json_bytes(posting.spec)
     request = Request(
         method="POST",
@@ -120,5 +116,3 @@ async def stop_after_lost_input(client: Client, url: str) -> None:
         await client.json(url, Request(method="DELETE"))
     except PoolError:
         pass
-
-

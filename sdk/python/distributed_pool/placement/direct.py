@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
 
 from ..errors import PoolError, failure, message_of
 from ..http.client import TRANSPORT_ERRORS, Client, Request, json_of
 from ..models import ChildReference, Pool, PoolChildList, PoolList
 from .access import ChildFilter, Placed, Placing
-from .health import Health
-from .known_loads import KnownLoads
+from .choice.health import Health
+from .choice.known_loads import KnownLoads
 from .member_client import about_caller, load_in
 from .members import Member, Members, nobody_in, owner_of
 from .placing import Placement

@@ -16,7 +16,7 @@ from ..http.client import EVENTS, JSON, TRANSPORT_ERRORS, Client, Request, never
 from ..http.events import read_data
 from ..http.send import Deadline, Posting, Spec, post_spec
 from ..models import known_codes
-from .beliefs import LOAD_HEADER, Load, load_of
+from .choice.beliefs import LOAD_HEADER, Load, load_of
 from .members import Member
 from .search import Admission
 
@@ -158,9 +158,7 @@ async def slot_events(
     client: Client, member: Member, wanted: Dict[str, Any]
 ) -> AsyncIterator[Dict[str, Any]]:
     """The events of a wait in the member's queue. A slot is held until the stream is closed."""
-    request = Request(
-        method="POST", accept=EVENTS, data=json_bytes(wanted), member=member.name
-    )
+    request = Request(method="POST", accept=EVENTS, data=json_bytes(wanted), member=member.name)
     response = await client.send(f"{member.url}/slots", request)
     if response.status_code != 200:
         raise await client.problem(response)

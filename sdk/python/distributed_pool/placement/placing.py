@@ -13,8 +13,8 @@ from ..errors import CapacityError, PoolError, failure
 from ..http.client import Client
 from ..http.send import Deadline
 from .access import Placing
-from .health import SICK, Health
-from .known_loads import KnownLoads
+from .choice.health import SICK, Health
+from .choice.known_loads import KnownLoads
 from .member_client import UNFIT, Asked, about_caller, is_known_code, load_in, try_member
 from .members import Member, Members, fitting, nobody_in
 from .search import Admission, Ports, Search
@@ -56,8 +56,10 @@ class Placement:
             wait_ms = self._placing.spec.get("waitMs") or 0
             return await (self._wait(wait_ms) if wait_ms > 0 else self._keyed())
         except PoolError as error:
-            cause = about_caller(error.__cause__)
-            raise cause if cause is not None and cause is not error else error
+            refusal = about_caller(error.__cause__)
+            if refusal is None:
+                raise
+            raise refusal from error
 
     async def _candidates(self) -> Sequence[Member]:
         members = await self._access.members.in_pool(self._placing.pool)

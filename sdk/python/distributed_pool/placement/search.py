@@ -8,18 +8,17 @@ sample of the others is asked, until none is left.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from dataclasses import dataclass
-from typing import Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Awaitable, Callable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import httpx
 
 from ..errors import PoolError, failure, message_of
-from .beliefs import Load
-from .health import Health
-from .known_loads import KnownLoads
+from .choice.beliefs import Load
+from .choice.known_loads import KnownLoads
+from .choice.probes import ProbeRound, Probing
 from .members import Member
 
 #: In a pool of up to 20 members, all are asked at once; of a larger one, 5 at first.
@@ -34,10 +33,6 @@ _KNOWN_TRIES = 3
 #: 0.25 s for a member to tell its load; 2 s for a slow one, when no other member admits.
 _PROBE_SECONDS = 0.25
 _PATIENT_SECONDS = 2.0
-#: 0.1 s: a load that comes later counts as a failure of the member.
-_SLOW_SECONDS = 0.1
-#: Once half of the members have answered, the others have as much time again, at least 10 ms.
-_HEDGE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -53,14 +48,12 @@ class Admission:
 
 
 @dataclass(frozen=True)
-class Ports:
+class Ports(Probing):
     """The ways in which one search asks members."""
 
-    probe: Callable[[Member], Awaitable[Load]]
     #: Raises only when the member may have admitted: such a try is never repeated elsewhere.
     admit: Callable[[Member], Awaitable[Admission]]
     known: KnownLoads
-    health: Health
 
 
 class Search:
@@ -165,12 +158,10 @@ class Search:
         self, candidates: Sequence[Member], seconds: float, is_sample: bool = False
     ) -> Optional[httpx.Response]:
         """Asks the candidates for their load, and tries them from the least loaded on."""
-        probes: "Dict[asyncio.Future[Load], Member]" = {
-            asyncio.ensure_future(self._probe(each)): each for each in candidates
-        }
+        round = ProbeRound(candidates, seconds, self._ports)
         try:
             for is_late in (False, True):
-                loads = await self._answers(probes, seconds, is_late)
+                loads = await round.answers(is_late)
                 for member, load in loads:
                     self._ports.known.note(member.name, load, time.monotonic())
                 if is_sample:
@@ -185,62 +176,9 @@ class Search:
                     if found is not None:
                         return found
         finally:
-            for probe, member in probes.items():
-                if not probe.done():
-                    self._slow.add(member.name)
-                    probe.cancel()
+            self._slow.update(round.close())
+            self._last_error = round.last_error or self._last_error
         return None
-
-    async def _probe(self, member: Member) -> Load:
-        started = time.monotonic()
-        answers = self._ports.health.answers
-        try:
-            load = await self._ports.probe(member)
-            is_well = True
-            return load
-        except asyncio.CancelledError:
-            # A caller that leaves early ends its questions.
-            is_well = True
-            raise
-        except BaseException:
-            is_well = False
-            raise
-        finally:
-            if is_well and time.monotonic() - started <= _SLOW_SECONDS:
-                answers.worked(member.name)
-            else:
-                answers.failed(member.name)
-
-    async def _answers(
-        self, probes: "Dict[asyncio.Future[Load], Member]", seconds: float, is_late: bool
-    ) -> List[Tuple[Member, Load]]:
-        """The quick answers, or those that come later; both once each."""
-        started = time.monotonic()
-        pending = {probe for probe in probes if not hasattr(probe, "was_taken")}
-        done: "Set[asyncio.Future[Load]]" = {each for each in pending if each.done()}
-        until = seconds
-        while len(done) < len(pending):
-            left = until - (time.monotonic() - started)
-            if left <= 0:
-                break
-            finished, _ = await asyncio.wait(
-                pending - done, timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
-            done |= finished
-            has_free = any(each.exception() is None and each.result().is_free for each in done)
-            if not is_late and has_free and 2 * len(done) >= len(pending):
-                elapsed = time.monotonic() - started
-                until = min(until, elapsed + max(_HEDGE_SECONDS, elapsed))
-                is_late = True
-        loads: List[Tuple[Member, Load]] = []
-        for probe in done:
-            probe.was_taken = True  # type: ignore[attr-defined]
-            if probe.exception() is None:
-                loads.append((probes[probe], probe.result()))
-            else:
-                self._last_error = probe.exception()
-        random.shuffle(loads)
-        return loads
 
     async def _try(self, member: Member) -> Optional[httpx.Response]:
         known = self._ports.known

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..errors import PoolError
 from ..http.client import TRANSPORT_ERRORS, Client
-from .beliefs import Load
+from .choice.beliefs import Load
 from .member_client import load_in, slot_events
 from .members import Member
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
+from ..members import Member
 from .beliefs import Belief, BeliefSet, Load
-from .members import Member
 
 #: 0.1 s: a member that said nothing for longer is asked before it is sent a call.
 _FRESH_SECONDS = 0.1

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Dict
 
-from .members import Member
+from ..members import Member
 
 #: 3 failures in a row eject a member.
 _FAILURES = 3

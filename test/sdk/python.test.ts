@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { version } from "../../package.json" with { type: "json" };
+import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { startOne } from "../helpers/member.ts";
 import { type Block, readPage } from "../helpers/pages/markdown.ts";
+import { hasOpenssl, Pki } from "../helpers/pki.ts";
 import { onPath, pythonMissing } from "../helpers/programs.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -86,7 +89,7 @@ describe.skipIf(missing)(`the Python SDK${missing ? ` (skipped: ${missing})` : "
     await python(["-m", "pip", "install", ...quiet, "--target", built, "."], {
       env: { TMPDIR: built },
     });
-    expect(await readdir(built)).toContain("distributed_pool");
+    expect(await readdir(built)).toContain(`distributed_pool-${version}.dist-info`);
     const isProgram = ({ language, tags }: Block) => language === "python" && tags.includes("run");
     const programs = readPage(ROOT, "sdk/python/README.md").blocks.filter(isProgram);
     const outputs: string[] = [];
@@ -104,6 +107,36 @@ describe.skipIf(missing)(`the Python SDK${missing ? ` (skipped: ${missing})` : "
       "[0, 1, 4]\ngave up, and the child is stopped\n",
       "function_threw ValueError no foo\n",
     ]);
+  });
+
+  const noConsul = consulMissing ?? (hasOpenssl ? undefined : "openssl is not installed");
+  test.skipIf(noConsul)("finds members in Consul, which prove their names", NEEDED, async () => {
+    const agent = await startConsul();
+    onTestFinished(() => agent.stop());
+    const pki = new Pki();
+    onTestFinished(() => pki.remove());
+    pki.authority("ours");
+    const consul = { address: agent.httpAddress };
+    for (const name of ["m1", "m2"]) {
+      // The second one shows the certificate of another member, so it is sent no calls.
+      pki.certificate(name, "ours", { members: [name === "m1" ? name : "m9"] });
+      const files = { certFile: pki.at(`${name}.pem`), keyFile: pki.at(`${name}.key`) };
+      const tls = { ...files, clientCaFile: pki.at("ours.pem"), caFile: pki.at("ours.pem") };
+      await startOne({ name, consul, registry: undefined, tls });
+    }
+    const program = `
+import os
+from distributed_pool import ConsulOptions, DistributedPool, Tls
+ca, cert, key = (os.environ["PKI"] + name for name in ("ours.pem", "m1.pem", "m1.key"))
+with DistributedPool(consul=ConsulOptions.from_env(), tls=Tls(ca, cert, key)) as pool:
+    runs = [pool.run("pipeline", ["echo", "foo"], retries=3) for _ in range(4)]
+    print({run.child.id.split(".")[0] for run in runs}, {run.stdout for run in runs})
+    print(runs[0].child.info().status, [event.type for event in runs[0].child.events()])
+    print([member.load is not None for member in pool.pool("pipeline").members])
+`;
+    const env = { CONSUL_HTTP_ADDR: agent.httpAddress, PKI: pki.at("") };
+    const output = await python(["-c", program], { env });
+    expect(output).toBe("{'m1'} {'foo\\n'}\nended ['placed', 'stdout', 'result']\n[True, False]\n");
   });
 
   test.skipIf(!onPath("ffmpeg"))("makes the thumbnails of the example", NEEDED, async () => {

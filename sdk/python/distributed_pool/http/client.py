@@ -8,18 +8,20 @@ import re
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Tuple
-from urllib.parse import urlsplit
+from typing import Any, AsyncIterator, Dict, List, Mapping, Optional
 
 import httpx
 from pydantic import ValidationError
 
-from ..errors import PoolError, error_for, failure, message_of
+from ..errors import PoolError, error_for, failure
 from ..models import RunProblem
+from .faults import TRANSPORT_ERRORS, no_answer
 from .tls import Tls
 
 #: 10 seconds for the head of an answer to arrive.
 ANSWER_SECONDS = 10.0
+#: 2 seconds to make a connection.
+_CONNECT_SECONDS = 2.0
 #: 15 seconds, a heartbeat and a half: a body that is silent for longer is lost.
 SILENCE_SECONDS = 15.0
 #: 64 KiB: a longer body is no problem of the contract.
@@ -33,26 +35,6 @@ _KEEP_ALIVE = 4.0
 EVENTS = "text/event-stream"
 JSON = "application/json"
 BYTES = "application/octet-stream"
-
-#: Errors of a connection: a request may have reached the member.
-TRANSPORT_ERRORS = (httpx.HTTPError, httpx.StreamError, asyncio.TimeoutError, OSError)
-
-
-def never_sent(error: Optional[BaseException]) -> bool:
-    """Whether a request certainly did not reach the member: no connection was made."""
-    return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol))
-
-
-def no_answer(url: str, cause: BaseException) -> PoolError:
-    """The error of a request that may have reached the member."""
-    parts = urlsplit(url)
-    error = failure(
-        "member_lost",
-        f"no answer from {parts.scheme}://{parts.netloc}: {message_of(cause)}",
-        admitted="unknown",
-    )
-    error.__cause__ = cause
-    return error
 
 
 @dataclass(frozen=True)
@@ -135,7 +117,7 @@ class Client:
         member = request.member or _member_in(url) if self._names_members else None
         if member is not None:
             extensions["sni_hostname"] = f"{member}.{self._tls.member_domain}"
-        timeout = httpx.Timeout(None, connect=ANSWER_SECONDS)
+        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
         try:
             return self._http.build_request(
                 request.method,
@@ -252,9 +234,3 @@ def _member_in(url: str) -> Optional[str]:
     """The member of the child in a URL, by the child's id; None for a URL without a child."""
     match = re.match(r"[^?]*/children/([\w-]+)\.[0-9a-f]{32}(?=[/?]|$)", url)
     return match and match[1]
-
-
-def split_address(url: str) -> Tuple[str, str]:
-    """The scheme and the host of a URL. The host has no brackets."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or ""

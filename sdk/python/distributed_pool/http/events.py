@@ -23,7 +23,7 @@ from ..models import (
     StderrEvent,
     StdoutEvent,
 )
-from .client import TRANSPORT_ERRORS
+from .faults import TRANSPORT_ERRORS
 
 #: 128 Mi characters: more than a result of 16 MiB in which every byte is escaped.
 _MAX_EVENT = 134_217_728

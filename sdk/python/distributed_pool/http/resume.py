@@ -11,8 +11,9 @@ import httpx
 
 from ..errors import PoolError, changed, error_of
 from ..models import ChildReference, FailedEvent, PlacedEvent
-from .client import EVENTS, TRANSPORT_ERRORS, Client, Request, never_sent, no_answer
+from .client import EVENTS, Client, Request
 from .events import PoolEvent, is_terminal, read_events
+from .faults import TRANSPORT_ERRORS, never_sent, no_answer
 
 #: After a cut, a child is lost once the stream could not be reopened 6 times in a row.
 _TRIES = 6

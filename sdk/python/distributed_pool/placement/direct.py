@@ -7,7 +7,8 @@ import time
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple
 
 from ..errors import PoolError, failure, message_of
-from ..http.client import TRANSPORT_ERRORS, Client, Request, json_of
+from ..http.client import Client, Request, json_of
+from ..http.faults import TRANSPORT_ERRORS
 from ..models import ChildReference, Pool, PoolChildList, PoolList
 from .access import ChildFilter, Placed, Placing
 from .choice.health import Health

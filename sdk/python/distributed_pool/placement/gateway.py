@@ -9,16 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..errors import PoolError, failure, message_of
-from ..http.client import (
-    EVENTS,
-    JSON,
-    TRANSPORT_ERRORS,
-    Client,
-    Request,
-    json_of,
-    never_sent,
-    no_answer,
-)
+from ..http.client import EVENTS, JSON, Client, Request, json_of
+from ..http.faults import TRANSPORT_ERRORS, never_sent, no_answer
 from ..http.send import Posting, post_spec
 from ..models import ChildReference, Pool, PoolChildList, PoolList
 from .access import ChildFilter, Placed, Placing

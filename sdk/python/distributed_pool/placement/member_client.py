@@ -12,8 +12,9 @@ import httpx
 
 from ..calls.values import json_bytes
 from ..errors import PoolError, failure, message_of
-from ..http.client import EVENTS, JSON, TRANSPORT_ERRORS, Client, Request, never_sent
+from ..http.client import EVENTS, JSON, Client, Request
 from ..http.events import read_data
+from ..http.faults import TRANSPORT_ERRORS, never_sent
 from ..http.send import Deadline, Posting, Spec, post_spec
 from ..models import known_codes
 from .choice.beliefs import LOAD_HEADER, Load, load_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence
+from urllib.parse import urlsplit
 
 from ..errors import PoolError, failure
-from ..http.client import split_address
 
 SERVICE = "distributed-pool"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -87,8 +87,8 @@ def member_of(entry: Any) -> Optional[Member]:
 
 def is_readable(url: str) -> bool:
     """Whether others on the network can read what is sent to this URL."""
-    scheme, host = split_address(url)
-    return scheme == "http" and not _LOOPBACK.fullmatch(host)
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname or "")
 
 
 def fitting(pool: str, spec: Mapping[str, Any], members: Sequence[Member]) -> Sequence[Member]:

@@ -8,7 +8,8 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..errors import PoolError
-from ..http.client import TRANSPORT_ERRORS, Client
+from ..http.client import Client
+from ..http.faults import TRANSPORT_ERRORS
 from .choice.beliefs import Load
 from .member_client import load_in, slot_events
 from .members import Member

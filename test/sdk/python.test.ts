@@ -1,13 +1,12 @@
 /** The Python SDK: its types, its own tests, its page, its notebook and its example. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { version } from "../../package.json" with { type: "json" };
 import { consulMissing, startConsul } from "../helpers/consul.ts";
 import { startOne } from "../helpers/member.ts";
 import { type Block, readPage } from "../helpers/pages/markdown.ts";
@@ -89,6 +88,7 @@ describe.skipIf(missing)(`the Python SDK${missing ? ` (skipped: ${missing})` : "
     await python(["-m", "pip", "install", ...quiet, "--target", built, "."], {
       env: { TMPDIR: built },
     });
+    const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
     expect(await readdir(built)).toContain(`distributed_pool-${version}.dist-info`);
     const isProgram = ({ language, tags }: Block) => language === "python" && tags.includes("run");
     const programs = readPage(ROOT, "sdk/python/README.md").blocks.filter(isProgram);
@@ -134,7 +134,7 @@ with DistributedPool(consul=ConsulOptions.from_env(), tls=Tls(ca, cert, key)) as
     print(runs[0].child.info().status, [event.type for event in runs[0].child.events()])
     print([member.load is not None for member in pool.pool("pipeline").members])
 `;
-    const env = { CONSUL_HTTP_ADDR: agent.httpAddress, PKI: pki.at("") };
+    const env = { CONSUL_HTTP_ADDR: agent.httpAddress, PKI: pki.at("/") };
     const output = await python(["-c", program], { env });
     expect(output).toBe("{'m1'} {'foo\\n'}\nended ['placed', 'stdout', 'result']\n[True, False]\n");
   });

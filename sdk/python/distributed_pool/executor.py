@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from concurrent.futures import Executor, Future, wait
-from typing import Any, Callable, Optional, Set, TypeVar
+from typing import Any, Callable, Deque, Optional, Set, TypeVar
 
 from typing_extensions import ParamSpec
 
@@ -17,8 +18,6 @@ from .portal import Portal
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: 0.05 s between two looks at whether the pool has more slots than before.
-_LOOK_AGAIN = 0.05
 _DEFAULTS: CallOptions = {"wait_ms": 60_000, "retries": 5, "link": True}
 
 
@@ -44,7 +43,7 @@ class PoolExecutor(Executor):
         self._name = name
         self._portal = portal
         self._slots = Slots(lambda: pool.pool(name), max_workers)
-        self._running = 0
+        self._turns = _Turns()
         self._lock = threading.Lock()
         self._futures: Set[Future[Any]] = set()
         self._is_shut_down = False
@@ -84,17 +83,49 @@ class PoolExecutor(Executor):
             _wait(futures)
 
     async def _call(self, fn: Callable[..., Any], args: Any) -> Any:
-        while self._running >= await self._slots.limit():
-            await asyncio.sleep(_LOOK_AGAIN)
-        self._running += 1
+        await self._turns.enter(await self._slots.limit())
         try:
             return await self._pool.call(self._name, fn, *args)
         finally:
-            self._running -= 1
+            self._turns.leave()
 
     def _forget(self, future: "Future[Any]") -> None:
         with self._lock:
             self._futures.discard(future)
+
+
+class _Turns:
+    """Lets calls run in the order in which they came, a bounded number of them at a time."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._limit = 1
+        self._waiting: Deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, limit: int) -> None:
+        """Waits for a turn. The latest limit counts for all calls."""
+        self._limit = limit
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._wake()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Ends a turn."""
+        self._running -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._running < self._limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._running += 1
+                turn.set_result(None)
 
 
 def _wait(futures: Any) -> None:

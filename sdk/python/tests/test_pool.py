@@ -104,6 +104,8 @@ def test_an_executor_is_one_of_the_standard_library(pool):
         assert isinstance(executor, Executor)
         assert list(executor.map(square, [1, 2, 3])) == [1, 4, 9]
         assert executor.submit(square, n=4).result() == 16
+        many = [executor.submit(square, n) for n in range(40)]
+        assert [each.result() for each in many] == [n * n for n in range(40)]
         running = executor.submit(slow)
         until("the start of the child", lambda: not is_over(pool, "executor")())
         assert running.cancel()

@@ -53,9 +53,10 @@ async def stream_call(connection: Connection, call: Call) -> AsyncIterator[PoolE
         except PoolError as error:
             if stream.is_placed:
                 raise
-            await retries.pause_after(error)
+            refusal = error
         finally:
             await events.aclose()  # type: ignore[attr-defined]
+        await retries.pause_after(refusal)
 
 
 class _Stream:

@@ -14,6 +14,7 @@ from typing import (
     Callable,
     Coroutine,
     Generator,
+    Generic,
     Optional,
     Tuple,
     TypeVar,
@@ -90,16 +91,17 @@ class Portal:
             TimeoutError: after the timeout.
         """
         until = None if timeout is None else time.monotonic() + timeout
+        steps = _Steps(items)
         try:
             while True:
                 left = None if until is None else max(0.0, until - time.monotonic())
-                is_item, item = self.run(_following(items), left)
+                is_item, item = self.run(steps.following(), left)
                 if not is_item:
                     return
                 yield item  # type: ignore[misc]
         finally:
             if not self._is_closed:
-                self.run(items.aclose())  # type: ignore[attr-defined]
+                self.run(steps.aclose())
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancels what runs, then runs `last`, and ends the thread. Idempotent."""
@@ -153,8 +155,26 @@ async def _limited(work: Awaitable[T], timeout: float) -> T:
         raise TimeoutError("the call took longer than its timeout") from error
 
 
-async def _following(items: AsyncIterator[T]) -> Tuple[bool, Optional[T]]:
-    try:
-        return True, await items.__anext__()
-    except StopAsyncIteration:
-        return False, None
+class _Steps(Generic[T]):
+    """An iteration, one step at a time: a step that is being cancelled ends before the closing."""
+
+    def __init__(self, items: AsyncIterator[T]) -> None:
+        self._items = items
+        self._lock: Optional[asyncio.Lock] = None
+
+    async def following(self) -> Tuple[bool, Optional[T]]:
+        """Whether there is another item, and the item."""
+        async with self._locked():
+            try:
+                return True, await self._items.__anext__()
+            except StopAsyncIteration:
+                return False, None
+
+    async def aclose(self) -> None:
+        async with self._locked():
+            await self._items.aclose()  # type: ignore[attr-defined]
+
+    def _locked(self) -> asyncio.Lock:
+        # In Python 3.9, a lock belongs to the event loop of the thread that makes it.
+        self._lock = self._lock or asyncio.Lock()
+        return self._lock

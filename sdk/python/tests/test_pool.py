@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
+import signal
 import threading
 import time
 from concurrent.futures import CancelledError, Executor
@@ -207,3 +208,16 @@ def test_a_full_pool_refuses_and_a_wait_gets_a_slot(pool):
             children = []
     assert positions[0] == 1
     assert event.type == "result"
+
+
+def test_an_interrupt_ends_the_wait_and_a_linked_child(pool):
+    def interrupt():
+        until("the start of the child", lambda: not is_over(pool, "interrupted")())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        pool.call("pipeline", ["sleep", "60"], link=True, labels={"job": "interrupted"})
+    thread.join(20)
+    until("the end of the child", is_over(pool, "interrupted"))

@@ -118,6 +118,8 @@ if [ "$purpose" = test ] && [ -x .tools/sdk-python/bin/pip ] && ! cmp -s $wanted
   if from_bullseye $old python3.9-minimal libpython3.9-minimal libpython3.9-stdlib libssl1.1 \
     libffi7 libmpdec3 && .tools/sdk-python/bin/pip install -q --target $old/packages --no-deps \
     --python-version 3.9 --only-binary=:all: -r $wanted >&2; then
+    # A link to a file of /etc, which is not there.
+    rm -f $old/usr/lib/python3.9/sitecustomize.py
     cp $wanted $old/installed.txt
   else
     rm -rf $old

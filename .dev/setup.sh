@@ -49,28 +49,33 @@ if [ -n "$missing" ]; then
   fi
 fi
 
-# Consul comes from PATH, else from Debian's bullseye suite, unpacked here without touching the
-# system.
-needs_consul() {
-  [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]
-}
-if needs_consul; then
+# Unpacks packages of Debian's bullseye suite into a folder, without touching the system.
+from_bullseye() {
+  folder=$1
+  shift
   key=/usr/share/keyrings/debian-archive-keyring.gpg
-  if command -v apt-get >/dev/null && [ -f "$key" ]; then
-    echo "setup: unpacking consul into .tools" >&2
-    # The mirror of this machine's own package sources.
-    mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
-    mkdir -p .tools/apt/lists/partial
-    echo "deb [signed-by=$key] $mirror bullseye main" > .tools/apt/bullseye.list
-    apt="apt-get -qq -o Dir::Etc::SourceList=$PWD/.tools/apt/bullseye.list"
-    apt="$apt -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/.tools/apt/lists"
-    apt="$apt -o APT::Sandbox::User=root"
-    (cd .tools/apt && $apt update && $apt download consul && dpkg -x consul_*.deb ..) >&2
-    rm -rf .tools/apt
-  else
-    echo "setup: consul is not on PATH, and this is not Debian: please install it" >&2
+  if ! command -v apt-get >/dev/null || [ ! -f "$key" ]; then
+    echo "setup: this is not Debian: please install $1" >&2
     echo "setup: the tests that need it are skipped" >&2
+    return 1
   fi
+  echo "setup: unpacking $1 into $folder" >&2
+  # The mirror of this machine's own package sources.
+  mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
+  apt_home=$PWD/.tools/apt
+  mkdir -p "$folder" "$apt_home/lists/partial" "$apt_home/packages"
+  echo "deb [signed-by=$key] $mirror bullseye main" > "$apt_home/bullseye.list"
+  apt="apt-get -qq -o Dir::Etc::SourceList=$apt_home/bullseye.list"
+  apt="$apt -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$apt_home/lists"
+  apt="$apt -o APT::Sandbox::User=root"
+  (cd "$apt_home/packages" && $apt update && $apt download "$@") >&2 &&
+    for each in "$apt_home"/packages/*.deb; do dpkg -x "$each" "$folder"; done
+  rm -rf "$apt_home"
+}
+
+# Consul comes from PATH, else from Debian's bullseye suite.
+if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]; then
+  from_bullseye .tools consul || true
 fi
 
 # Reverse proxies of the tests, from Debian, unpacked here without touching the system.
@@ -87,18 +92,38 @@ if [ "$purpose" = test ] && [ ! -x $proxies/usr/bin/caddy ] && command -v apt-ge
   fi
 fi
 
-# The Python programs of the tests, in an environment of their own.
-wanted=.dev/requirements.txt
-python=.tools/python
-if [ "$purpose" = test ] && ! cmp -s $wanted $python/installed.txt; then
-  echo "setup: installing Python packages into $python" >&2
-  rm -rf $python
-  if python3 -m venv $python && $python/bin/pip install -q -r $wanted >&2; then
-    cp $wanted $python/installed.txt
+# The Python programs of the tests, and those of the Python SDK, each in an environment.
+environment() {
+  wanted=$1 python=$2
+  if [ "$purpose" = test ] && ! cmp -s "$wanted" "$python/installed.txt"; then
+    echo "setup: installing Python packages into $python" >&2
+    rm -rf "$python"
+    if python3 -m venv "$python" && "$python/bin/pip" install -q -r "$wanted" >&2; then
+      cp "$wanted" "$python/installed.txt"
+    else
+      rm -rf "$python"
+      echo "setup: the Python packages of $wanted cannot be installed" >&2
+      echo "setup: the tests that need them are skipped" >&2
+    fi
+  fi
+}
+environment .dev/requirements.txt .tools/python
+environment .dev/requirements-sdk.txt .tools/sdk-python
+
+# Python 3.9, the oldest that the Python SDK supports, with the packages that the SDK needs.
+old=.tools/python3.9
+wanted=.dev/requirements-3.9.txt
+if [ "$purpose" = test ] && [ -x .tools/sdk-python/bin/pip ] && ! cmp -s $wanted $old/installed.txt; then
+  rm -rf $old
+  if from_bullseye $old python3.9-minimal libpython3.9-minimal libpython3.9-stdlib libssl1.1 \
+    libffi7 libmpdec3 && .tools/sdk-python/bin/pip install -q --target $old/packages --no-deps \
+    --python-version 3.9 --only-binary=:all: -r $wanted >&2; then
+    # A link to a file of /etc, which is not there.
+    rm -f $old/usr/lib/python3.9/sitecustomize.py
+    cp $wanted $old/installed.txt
   else
-    rm -rf $python
-    echo "setup: the Python packages of $wanted cannot be installed" >&2
-    echo "setup: the tests that need them are skipped" >&2
+    rm -rf $old
+    echo "setup: the tests that need Python 3.9 are skipped" >&2
   fi
 fi
 

@@ -19,9 +19,13 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** A reader opens the schemas, from which this file is generated. */
-const GENERATED = ["openapi/types.gen.ts", "server/member/options/types.gen.ts"];
+const GENERATED = [
+  "openapi/types.gen.ts",
+  "server/member/options/types.gen.ts",
+  "sdk/python/distributed_pool/models.py",
+];
 /** Files with code in any language. Only the lines of a Python file are looked at. */
-const FILES = [...PRODUCT, ...sourcesIn("server/**/*.py")].filter(
+const FILES = [...PRODUCT, ...sourcesIn("{server,sdk}/**/*.py")].filter(
   ({ file }) => !GENERATED.includes(file),
 );
 const ALL = [...FILES, ...sourcesIn("examples/**/*.ts", "test/**/*.ts")];

@@ -1,0 +1,1 @@
+"""The members of pools, as Consul lists them."""

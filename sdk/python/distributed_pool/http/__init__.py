@@ -1,0 +1,1 @@
+"""HTTP to members: requests, events, and streams that resume."""

@@ -1,0 +1,1 @@
+"""Placement: choosing a member of a pool, and being admitted by it."""

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 
 /** Runs the operations of the conformance suite: JSON lines in and out. */
 public final class Driver {
@@ -73,10 +74,12 @@ public final class Driver {
         OUT.reset();
         ERR.reset();
         Result called = pools.call(pool, spec(args));
-        return ending(called, OUT.toString(StandardCharsets.UTF_8), ERR.toString(StandardCharsets.UTF_8));
+        String out = OUT.toString(StandardCharsets.UTF_8);
+        return ending(called, out, ERR.toString(StandardCharsets.UTF_8));
       case "run":
         Result result = pools.run(pool, spec(args));
-        return ending(result, result.stdout(), result.stderr()).put("truncated", result.truncated());
+        return ending(result, result.stdout(), result.stderr())
+            .put("truncated", result.truncated());
       case "stream":
         try (EventStream events = pools.stream(pool, spec(args))) {
           return events(events, args.path("limit").asInt(Integer.MAX_VALUE));
@@ -194,7 +197,12 @@ public final class Driver {
   private static JsonNode eventOf(PoolEvent event) {
     if (event instanceof PoolEvent.Failed failed) {
       ObjectNode json = Json.object().put("type", "failed").put("id", failed.id());
-      return json.set("problem", failed.error().problem());
+      JsonNode problem = failed.error().problem();
+      for (String key : List.of("exitCode", "usage", "artifacts", "child"))
+        if (problem.has(key)) json.set(key, problem.get(key));
+      json.set("problem", problem);
+      if (event.id() == 0) json.remove("id");
+      return json;
     }
     ObjectNode json = (ObjectNode) Json.node(event);
     json.put("type", event.getClass().getSimpleName().toLowerCase());
@@ -216,7 +224,7 @@ public final class Driver {
   }
 
   private static JsonNode errorOf(Exception error) {
-    Throwable cause = error instanceof java.util.concurrent.ExecutionException ? error.getCause() : error;
+    Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
     ObjectNode json = Json.object().put("detail", String.valueOf(cause.getMessage()));
     if (cause instanceof CancellationException) return json.put("code", "cancelled");
     if (!(cause instanceof PoolException known)) {

@@ -42,7 +42,7 @@ const classes = ["classes", "test-classes", "lib/*"].map((part) => `${SDK}/targe
 
 /** Runs a class, or a source file, with the SDK on its class path. */
 function java(args: readonly string[]): Promise<string> {
-  const options = ["-XX:TieredStopAtLevel=1", "-cp", classes.join(":")];
+  const options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes.join(":")];
   return output("java", [...options, ...args], PROGRAM_MS);
 }
 

@@ -24,7 +24,8 @@ import java.util.concurrent.TimeUnit;
 /** What only Java's own forms have: streams, interrupts, futures. Prints a line for each check. */
 public final class Checks {
   private static final long WAIT_SECONDS = 20;
-  private static final Spec LONG = Spec.command("sleep", "60").link().with("labels", Map.of("a", "b"));
+  private static final Spec LONG =
+      Spec.command("sleep", "60").link().with("labels", Map.of("a", "b"));
 
   private final DistributedPool pool;
 
@@ -87,7 +88,8 @@ public final class Checks {
 
   private void child() throws Exception {
     Spec spec = Spec.command("sh", "-c", "cat in.txt - | tr a-z A-Z >out.txt").artifacts("*.txt");
-    Child child = pool.place("pipeline", spec.file("in.txt", "é quiet ".getBytes(StandardCharsets.UTF_8)));
+    byte[] text = "é quiet ".getBytes(StandardCharsets.UTF_8);
+    Child child = pool.place("pipeline", spec.file("in.txt", text));
     try (OutputStream stdin = child.stdin()) {
       stdin.write("child".getBytes(StandardCharsets.UTF_8));
     }
@@ -145,7 +147,8 @@ public final class Checks {
   private void map() {
     Spec half = Spec.function("(n) => { if (n % 2) throw new Error(`odd ${n}`); return n / 2; }");
     try (MapResults results = pool.map("pipeline", half, List.of(2, 4, 6)).unordered()) {
-      expect("[1, 2, 3]", new TreeSet<>(results.toList().stream().map(each -> each.asInt()).toList()).toString());
+      List<Integer> values = results.toList().stream().map(each -> each.asInt()).toList();
+      expect("[1, 2, 3]", new TreeSet<>(values).toString());
     }
     PoolException error = failure(() -> pool.map("pipeline", half, List.of(2, 3)).toList());
     expect("function_threw", error.code());

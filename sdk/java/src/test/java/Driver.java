@@ -68,8 +68,7 @@ public final class Driver {
         return null;
       case "close":
         if (pools != null) pools.close();
-        pools = null;
-        return null;
+        return pools = null;
       case "call":
         OUT.reset();
         ERR.reset();
@@ -117,7 +116,8 @@ public final class Driver {
       case "info":
         return child.info();
       case "result":
-        return child.result(args.path("waitMs").asLong()).map(each -> ending(each, "", "")).orElse(null);
+        var result = child.result(args.path("waitMs").asLong());
+        return result.map(each -> ending(each, "", "")).orElse(null);
       case "stop":
         return args.has("graceMs") ? child.stop(args.get("graceMs").asLong()) : child.stop();
       case "signal":
@@ -211,7 +211,8 @@ public final class Driver {
     if (event.id() == 0) json.remove("id");
     if (!json.path("lossy").asBoolean()) json.remove("lossy");
     for (String key : List.of("done", "total"))
-      if (json.path(key).asDouble() % 1 == 0 && json.has(key)) json.put(key, json.get(key).asLong());
+      if (json.has(key) && json.get(key).asDouble() % 1 == 0)
+        json.put(key, json.get(key).asLong());
     return json;
   }
 

@@ -5,13 +5,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.internal.calls.EventReader;
 import distributedpool.internal.calls.ResumedEvents;
 import distributedpool.internal.calls.Stdin;
+import distributedpool.internal.calls.StdinStream;
 import distributedpool.internal.http.Answer;
 import distributedpool.internal.http.Ask;
 import distributedpool.internal.http.Deadline;
 import distributedpool.internal.http.Http;
 import distributedpool.internal.http.Json;
 import distributedpool.model.ChildInfo;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -182,7 +182,7 @@ public final class Child {
    * @return the stream, whose errors are {@link PoolException}s
    */
   public OutputStream stdin() {
-    return new Input();
+    return new StdinStream(this::write);
   }
 
   /**
@@ -218,43 +218,5 @@ public final class Child {
 
   private String url(String rest) throws InterruptedException {
     return pool.access().childUrl(id) + rest;
-  }
-
-  private final class Input extends OutputStream {
-    private final ByteArrayOutputStream held = new ByteArrayOutputStream();
-    private boolean isClosed;
-
-    @Override
-    public void write(int one) {
-      write(new byte[] {(byte) one}, 0, 1);
-    }
-
-    @Override
-    public void write(byte[] bytes, int offset, int length) {
-      for (int from = offset, end = offset + length; from < end; ) {
-        int count = Math.min(end - from, Stdin.PIECE_BYTES - held.size());
-        held.write(bytes, from, count);
-        from += count;
-        if (held.size() == Stdin.PIECE_BYTES) flush();
-      }
-    }
-
-    @Override
-    public void flush() {
-      if (held.size() > 0) send(false);
-    }
-
-    @Override
-    public void close() {
-      if (isClosed) return;
-      isClosed = true;
-      send(true);
-    }
-
-    private void send(boolean end) {
-      byte[] bytes = held.toByteArray();
-      held.reset();
-      Child.this.write(bytes, end);
-    }
   }
 }

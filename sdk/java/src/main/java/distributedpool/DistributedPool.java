@@ -1,22 +1,14 @@
 package distributedpool;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.internal.calls.Access;
 import distributedpool.internal.calls.CallEvents;
-import distributedpool.internal.calls.Retries;
+import distributedpool.internal.calls.Listing;
+import distributedpool.internal.calls.Placing;
 import distributedpool.internal.consul.Names;
-import distributedpool.internal.http.Answer;
-import distributedpool.internal.http.Ask;
 import distributedpool.internal.http.Http;
-import distributedpool.internal.http.Json;
 import distributedpool.model.ChildInfo;
 import distributedpool.model.Pool;
 import distributedpool.model.PoolSummary;
-import java.io.IOException;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -87,7 +79,8 @@ public final class DistributedPool implements AutoCloseable {
    * @param spec what to run
    * @return the value or the exit code
    * @throws PoolException also {@code function_threw}, {@code deadline_exceeded}, {@code
-   *     cancelled}, {@code worker_crashed}, {@code out_of_memory}; {@code events_expired} when output was lost
+   *     cancelled}, {@code worker_crashed}, {@code out_of_memory}; {@code
+   *     events_expired} when output was lost
    */
   public Result call(String pool, Spec spec) {
     return Waits.interruptibly(() -> called(pool, spec));
@@ -138,7 +131,7 @@ public final class DistributedPool implements AutoCloseable {
   }
 
   private CallEvents events(String pool, Spec spec) {
-    int retries = spec.retries == null ? 0 : spec.retries;
+    int retries = spec.furtherTries();
     var call = new CallEvents.Call(pool, spec.json, spec.parts, spec.input, retries);
     return new CallEvents(http, access, call);
   }
@@ -175,23 +168,8 @@ public final class DistributedPool implements AutoCloseable {
     if (spec.input != null)
       throw PoolException.of(
           "invalid_request", "stdin: expected no stream for a placed child; Child.stdin() is one");
-    return Waits.interruptibly(() -> placed(pool, spec));
-  }
-
-  private Child placed(String pool, Spec spec) throws InterruptedException {
-    Retries retries = new Retries(spec.retries == null ? 0 : spec.retries, spec.json);
-    for (; ; ) {
-      try {
-        ObjectNode wire = retries.next(spec.json);
-        Answer answer = access.place(pool, wire, spec.parts);
-        return child(answer.json("id").get("id").asText());
-      } catch (IOException error) {
-        String detail = "the answer of the member that admitted was cut: " + Http.message(error);
-        throw PoolException.of("member_lost", detail, PoolException.Admitted.TRUE, error);
-      } catch (PoolException error) {
-        retries.pauseAfter(error);
-      }
-    }
+    Placing placing = new Placing(access, pool, spec.json, spec.parts);
+    return Waits.interruptibly(() -> child(placing.place(spec.furtherTries())));
   }
 
   /**
@@ -224,7 +202,8 @@ public final class DistributedPool implements AutoCloseable {
    * @return the pools, with the number of their members and slots
    */
   public List<PoolSummary> pools() {
-    return list("/pools?", "pools", PoolSummary.class);
+    return Waits.interruptibly(
+        () -> new Listing(http, access).all("/pools", "pools", PoolSummary.class));
   }
 
   /**
@@ -235,9 +214,7 @@ public final class DistributedPool implements AutoCloseable {
    */
   public Pool pool(String pool) {
     String path = "/pools/" + Names.pool(pool);
-    return Waits.interruptibly(() -> {
-      return Json.model(asked(access.gateway() + path, "members"), Pool.class);
-    });
+    return Waits.interruptibly(() -> new Listing(http, access).one(path, "members", Pool.class));
   }
 
   /**
@@ -247,31 +224,9 @@ public final class DistributedPool implements AutoCloseable {
    * @return the children
    */
   public List<ChildInfo> children(String pool) {
-    return list("/pools/" + Names.pool(pool) + "/children?", "children", ChildInfo.class);
-  }
-
-  private JsonNode asked(String url, String key) throws InterruptedException {
-    try {
-      return http.json(Ask.get(url), key);
-    } catch (PoolException error) {
-      if (!Http.neverSent(error)) throw error;
-      throw PoolException.of("no_members_available", error.getMessage(), null, error);
-    }
-  }
-
-  /** All entries of a listing, page by page. */
-  private <T> List<T> list(String path, String key, Class<T> type) {
-    return Waits.interruptibly(() -> {
-      List<T> entries = new ArrayList<>();
-      String url = access.gateway() + path;
-      for (String cursor = ""; cursor != null; ) {
-        JsonNode page = asked(url + cursor, key);
-        for (JsonNode each : page.get(key)) entries.add(Json.model(each, type));
-        String next = page.path("nextCursor").asText(null);
-        cursor = next == null ? null : "cursor=" + URLEncoder.encode(next, StandardCharsets.UTF_8);
-      }
-      return entries;
-    });
+    String path = "/pools/" + Names.pool(pool) + "/children";
+    return Waits.interruptibly(
+        () -> new Listing(http, access).all(path, "children", ChildInfo.class));
   }
 
   /** Closes the connections and the watch. Calls that are under way end with an error. */

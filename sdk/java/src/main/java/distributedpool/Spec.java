@@ -1,19 +1,14 @@
 package distributedpool;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import distributedpool.internal.calls.SpecSender;
 import distributedpool.internal.http.Json;
 import distributedpool.internal.http.Part;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 
 /**
  * What to run, and how: a command, a function by its source, or a task. A spec does not change;
@@ -87,7 +82,7 @@ public final class Spec {
   /**
    * Sets any key of the contract's child spec.
    *
-   * @param key such as {@code labels} or {@code limits}
+   * @param key such as {@code env}, {@code labels} or {@code limits}
    * @param value which travels as JSON
    * @return the spec
    */
@@ -112,8 +107,7 @@ public final class Spec {
   }
 
   /**
-   * Sends the source of the function by its hash. Members that lack the source are sent it once.
-   * Worth it for a source of some KiB that is called often.
+   * Sends the source of the function by its hash. A member that lacks it is sent it once.
    *
    * @return the spec
    */
@@ -121,18 +115,8 @@ public final class Spec {
     ObjectNode copy = json.deepCopy();
     if (!(copy.get("function") instanceof ObjectNode function) || !function.has("source"))
       throw PoolException.of("invalid_request", "expected a function with a source; got " + json);
-    function.put("hash", hash(function.get("source").asText()));
+    function.put("hash", SpecSender.hash(function.get("source").asText()));
     return new Spec(copy, parts, input, retries);
-  }
-
-  private static String hash(String source) {
-    try {
-      byte[] bytes = source.getBytes(StandardCharsets.UTF_8);
-      byte[] digest = MessageDigest.getInstance("SHA-256").digest(bytes);
-      return "sha256:" + HexFormat.of().formatHex(digest);
-    } catch (NoSuchAlgorithmException none) {
-      throw new IllegalStateException(none);
-    }
   }
 
   /**
@@ -195,16 +179,6 @@ public final class Spec {
   }
 
   /**
-   * Variables for the child. Default: none of this process.
-   *
-   * @param variables by their names
-   * @return the spec
-   */
-  public Spec env(Map<String, String> variables) {
-    return with("env", variables);
-  }
-
-  /**
    * Milliseconds to wait for a slot. Default 0: a full pool refuses the call at once.
    *
    * @param ms milliseconds
@@ -261,9 +235,12 @@ public final class Spec {
   Spec withInput(Object value) {
     ObjectNode copy = json.deepCopy();
     ObjectNode work = (ObjectNode) (copy.has("task") ? copy.get("task") : copy.get("function"));
-    ArrayNode args = work.putArray("args");
-    args.add(Json.node(value));
+    work.putArray("args").add(Json.node(value));
     return new Spec(copy, parts, input, retries);
+  }
+
+  int furtherTries() {
+    return retries == null ? 0 : retries;
   }
 
   /** The spec with a value for a key that it lacks. */

@@ -9,6 +9,10 @@ import distributedpool.internal.http.Deadline;
 import distributedpool.internal.http.Http;
 import distributedpool.internal.http.Part;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
@@ -26,6 +30,17 @@ public final class SpecSender {
   public record Posted(Answer answer, PoolException refusal) {}
 
   private SpecSender() {}
+
+  /** The hash of a source. */
+  public static String hash(String source) {
+    try {
+      byte[] bytes = source.getBytes(StandardCharsets.UTF_8);
+      byte[] digest = MessageDigest.getInstance("SHA-256").digest(bytes);
+      return "sha256:" + HexFormat.of().formatHex(digest);
+    } catch (NoSuchAlgorithmException none) {
+      throw new IllegalStateException(none);
+    }
+  }
 
   /**
    * Posts a child spec. A member that lacks the source has run nothing and taken no slot; it is

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 
 /**
@@ -38,7 +39,7 @@ public final class MapResults implements Iterator<JsonNode>, AutoCloseable {
   private final Iterator<?> inputs;
   private final String key;
   private final BlockingQueue<Done> done = new LinkedBlockingQueue<>();
-  private final Map<Integer, CompletableFuture<Result>> running = new HashMap<>();
+  private final Map<Integer, CompletableFuture<Result>> running = new ConcurrentHashMap<>();
   private final Map<Integer, JsonNode> waiting = new HashMap<>();
   private boolean isOrdered = true;
   private int concurrency;
@@ -46,7 +47,7 @@ public final class MapResults implements Iterator<JsonNode>, AutoCloseable {
   private long countedAt;
   private int started;
   private int given;
-  private boolean isClosed;
+  private volatile boolean isClosed;
 
   MapResults(DistributedPool pools, String pool, Spec spec, Iterator<?> inputs) {
     JsonNode work = spec.json.has("task") ? spec.json.get("task") : spec.json.get("function");

@@ -37,7 +37,7 @@ public final class PoolException extends RuntimeException {
     UNKNOWN
   }
 
-  private final transient ObjectNode problem;
+  private final ObjectNode problem;
   private final Duration retryAfter;
   private final int index;
 

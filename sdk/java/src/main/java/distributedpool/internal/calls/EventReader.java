@@ -21,6 +21,9 @@ import java.util.Map;
 
 /** The events in one answer, without those that this version does not know. */
 public final class EventReader {
+  /** 50 milliseconds for the end of a stream to follow its terminal event. */
+  private static final long END_MS = 50;
+
   private final Body body;
   private final Deadline until;
   private final Sse sse = new Sse();
@@ -59,6 +62,15 @@ public final class EventReader {
 
   void close() {
     body.close();
+  }
+
+  /** Reads the end behind the terminal event, so that the connection serves another request. */
+  void finish() throws InterruptedException {
+    try {
+      while (body.read(END_MS) != null) {}
+    } catch (IOException cut) {
+      body.close();
+    }
   }
 
   private PoolException overdue() {

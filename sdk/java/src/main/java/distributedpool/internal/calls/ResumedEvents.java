@@ -87,7 +87,7 @@ public final class ResumedEvents implements AutoCloseable {
         tries = 0;
         if (event.isTerminal()) {
           isOver = true;
-          reader.close();
+          reader.finish();
         }
         return event;
       } catch (PoolException cut) {

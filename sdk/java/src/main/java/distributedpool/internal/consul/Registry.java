@@ -39,15 +39,17 @@ public final class Registry implements AutoCloseable {
    */
   public record Trust(boolean httpsOnly, boolean insecure) {}
 
+  /** One list, with those of the pools that were asked for. */
+  private record Listed(Map<String, Member> all, Map<String, Map<String, Member>> byPool) {}
+
   private final Rights consul;
   private final Trust trust;
   private final BiConsumer<String, String> onMember;
   private final CountDownLatch first = new CountDownLatch(1);
   private final Thread watch = new Thread(this::watch, "distributed-pool-consul");
-  private final Map<String, Map<String, Member>> byPool = new ConcurrentHashMap<>();
   /** Members that went missing while Consul was away, and until when they are listed. */
   private final Map<String, Long> missing = new ConcurrentHashMap<>();
-  private volatile Map<String, Member> listed;
+  private volatile Listed listed;
   private volatile PoolException refusal;
   private volatile String error;
 
@@ -71,14 +73,15 @@ public final class Registry implements AutoCloseable {
 
   /** The members of a pool that may admit children, by name. */
   public Map<String, Member> in(String pool) throws InterruptedException {
-    Map<String, Member> all = registered();
-    return byPool.computeIfAbsent(Names.pool(pool), name -> {
-      Map<String, Member> members = new LinkedHashMap<>();
-      for (Member each : all.values())
-        if (each.isPassing() && each.pools().contains(name) && distrust(each) == null)
-          members.put(each.name(), each);
-      return members;
-    });
+    Listed now = list();
+    Map<String, Member> known = now.byPool.get(Names.pool(pool));
+    if (known != null) return known;
+    Map<String, Member> members = new LinkedHashMap<>();
+    for (Member each : now.all.values())
+      if (each.isPassing() && each.pools().contains(pool) && distrust(each) == null)
+        members.put(each.name(), each);
+    if (!members.isEmpty()) now.byPool.put(pool, members);
+    return members;
   }
 
   /** The member of this name, also while it drains; null for none. */
@@ -131,6 +134,10 @@ public final class Registry implements AutoCloseable {
   }
 
   private Map<String, Member> registered() throws InterruptedException {
+    return list().all;
+  }
+
+  private Listed list() throws InterruptedException {
     if (listed == null) first.await(FIRST_LIST_MS, TimeUnit.MILLISECONDS);
     if (listed != null) return listed;
     if (refusal != null) throw refusal;
@@ -204,17 +211,16 @@ public final class Registry implements AutoCloseable {
   private void accept(Map<String, Member> answered) {
     long now = System.nanoTime();
     if (error != null && listed != null)
-      for (String name : listed.keySet())
+      for (String name : listed.all.keySet())
         missing.putIfAbsent(name, now + SETTLE_MS * 1_000_000);
     error = null;
     missing.keySet().removeAll(answered.keySet());
     missing.values().removeIf(until -> until < now);
     Map<String, Member> all = new LinkedHashMap<>(answered);
-    for (String name : missing.keySet()) all.put(name, listed.get(name));
+    for (String name : missing.keySet()) all.put(name, listed.all.get(name));
     for (Member each : all.values())
       onMember.accept(URI.create(each.url()).getAuthority(), each.name());
-    listed = all;
-    byPool.clear();
+    listed = new Listed(all, new ConcurrentHashMap<>());
     first.countDown();
   }
 }

@@ -84,13 +84,13 @@ public final class Direct implements Access {
 
   private Answer now(String pool, ObjectNode spec, List<Part> parts, boolean isCall)
       throws InterruptedException {
+    if (registry.in(pool).isEmpty()) throw registry.nobody(pool);
     State state =
         states.computeIfAbsent(
-            Names.pool(pool), name -> new State(new KnownLoads(), new Health()));
+            pool, name -> new State(new KnownLoads(), new Health()));
     Attempt.Request request = new Attempt.Request(pool, spec, parts, isCall);
     Attempt attempt = new Attempt(http, registry, state, request);
     Map<String, Member> fit = attempt.candidates();
-    if (fit.isEmpty()) throw registry.nobody(pool);
     boolean isThorough = spec.path("waitMs").asLong() == 0;
     try {
       return new Search(pool, fit, state.known, state.health, attempt).place(isThorough);

@@ -1,7 +1,7 @@
 package distributedpool.internal.http;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import distributedpool.PoolException;
 import distributedpool.PoolException.Admitted;
 import java.io.IOException;

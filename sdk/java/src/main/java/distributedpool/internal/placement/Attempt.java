@@ -1,11 +1,11 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Registry;
-import distributedpool.internal.consul.Member;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.PoolException;
 import distributedpool.PoolException.Admitted;
 import distributedpool.internal.calls.SpecSender;
+import distributedpool.internal.consul.Member;
+import distributedpool.internal.consul.Registry;
 import distributedpool.internal.http.Ask;
 import distributedpool.internal.http.Codes;
 import distributedpool.internal.http.Deadline;

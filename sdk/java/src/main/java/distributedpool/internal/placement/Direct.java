@@ -1,12 +1,12 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Registry;
-import distributedpool.internal.consul.Member;
-import distributedpool.internal.consul.Names;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.PoolException;
 import distributedpool.internal.calls.Access;
+import distributedpool.internal.consul.Member;
+import distributedpool.internal.consul.Names;
+import distributedpool.internal.consul.Registry;
 import distributedpool.internal.http.Answer;
 import distributedpool.internal.http.Deadline;
 import distributedpool.internal.http.Http;

@@ -1,8 +1,8 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Member;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.PoolException;
+import distributedpool.internal.consul.Member;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

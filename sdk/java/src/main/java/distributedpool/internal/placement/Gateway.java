@@ -1,12 +1,12 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Names;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import distributedpool.PoolException;
 import distributedpool.internal.calls.Access;
 import distributedpool.internal.calls.SpecSender;
 import distributedpool.internal.calls.SpecSender.Posted;
 import distributedpool.internal.calls.SpecSender.Request;
+import distributedpool.internal.consul.Names;
 import distributedpool.internal.http.Answer;
 import distributedpool.internal.http.Http;
 import distributedpool.internal.http.Part;

@@ -1,7 +1,7 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Member;
 import distributedpool.PoolException;
+import distributedpool.internal.consul.Member;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;

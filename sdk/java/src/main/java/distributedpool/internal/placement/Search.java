@@ -1,7 +1,7 @@
 package distributedpool.internal.placement;
 
-import distributedpool.internal.consul.Member;
 import distributedpool.PoolException;
+import distributedpool.internal.consul.Member;
 import distributedpool.internal.http.Answer;
 import distributedpool.internal.http.Http;
 import distributedpool.internal.placement.ProbeRound.Probed;

@@ -19,7 +19,6 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Iterator;
 import java.util.List;
@@ -141,9 +140,7 @@ public final class Driver {
   }
 
   private static List<JsonNode> map(String pool, JsonNode args) {
-    List<JsonNode> inputs = new ArrayList<>();
-    args.get("inputs").forEach(inputs::add);
-    try (MapResults results = pools.map(pool, spec(args), inputs)) {
+    try (MapResults results = pools.map(pool, spec(args), args.get("inputs"))) {
       if (args.has("concurrency")) results.concurrency(args.get("concurrency").asInt());
       if (!args.path("ordered").asBoolean(true)) results.unordered();
       return results.toList();

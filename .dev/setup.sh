@@ -27,7 +27,7 @@ fi
 if [ "$purpose" = test ]; then
   for program in ffmpeg curl busybox openssl perl; do need $program $program; done
   need chromium chromium; need faketime faketime
-  need git git; need javac default-jdk-headless
+  need git git; need javac default-jdk-headless; need mvn maven
   if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; need musl-gcc musl-tools; fi
   need less less; need vim.tiny vim-tiny; need top procps; need zsh zsh; need fish fish
   [ -x /usr/bin/python3 ] || missing="$missing python3"

@@ -1,0 +1,41 @@
+package distributedpool.internal.calls;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import distributedpool.PoolException;
+import distributedpool.internal.http.Ask;
+import distributedpool.internal.http.Http;
+import distributedpool.internal.http.Json;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Questions to a member about the pools. */
+public record Listing(Http http, Access access) {
+  /** One answer, of the path of a member that answers for all pools. */
+  public <T> T one(String path, String key, Class<T> type) throws InterruptedException {
+    return Json.model(asked(access.gateway() + path, key), type);
+  }
+
+  /** All entries under the key, page by page. */
+  public <T> List<T> all(String path, String key, Class<T> type) throws InterruptedException {
+    List<T> entries = new ArrayList<>();
+    String url = access.gateway() + path + "?";
+    for (String cursor = ""; cursor != null; ) {
+      JsonNode page = asked(url + cursor, key);
+      for (JsonNode each : page.get(key)) entries.add(Json.model(each, type));
+      String next = page.path("nextCursor").asText(null);
+      cursor = next == null ? null : "cursor=" + URLEncoder.encode(next, StandardCharsets.UTF_8);
+    }
+    return entries;
+  }
+
+  private JsonNode asked(String url, String key) throws InterruptedException {
+    try {
+      return http.json(Ask.get(url), key);
+    } catch (PoolException error) {
+      if (!Http.neverSent(error)) throw error;
+      throw PoolException.of("no_members_available", error.getMessage(), null, error);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package distributedpool.internal.http;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/** The one JSON mapper of the SDK. */
+public final class Json {
+  /** 128 Mi characters: more than a result of 16 MiB in which every byte is escaped. */
+  public static final int MAX_CHARS = 128 * 1024 * 1024;
+
+  private static final StreamReadConstraints LIMITS =
+      StreamReadConstraints.builder().maxStringLength(MAX_CHARS).build();
+
+  /** Writes ASCII, because half a surrogate has no UTF-8. Skips keys of a newer contract. */
+  public static final JsonMapper MAPPER =
+      JsonMapper.builder(JsonFactory.builder().streamReadConstraints(LIMITS).build())
+          .enable(JsonWriteFeature.ESCAPE_NON_ASCII)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .build();
+
+  private Json() {}
+
+  /** An empty object. */
+  public static ObjectNode object() {
+    return MAPPER.createObjectNode();
+  }
+
+  /** The value of a text. */
+  public static JsonNode read(String text) throws JsonProcessingException {
+    return MAPPER.readTree(text);
+  }
+
+  /** The model in a node; null where there is none. */
+  public static <T> T model(JsonNode node, Class<T> type) {
+    if (node == null || node.isNull() || node.isMissingNode()) return null;
+    return MAPPER.convertValue(node, type);
+  }
+
+  /** The value as a node. */
+  public static JsonNode node(Object value) {
+    return MAPPER.valueToTree(value);
+  }
+
+  /** The text of a node. */
+  public static String text(JsonNode node) {
+    try {
+      return MAPPER.writeValueAsString(node);
+    } catch (JsonProcessingException error) {
+      throw new IllegalStateException(error);
+    }
+  }
+
+  /** The node as a JSON string, for messages. */
+  public static String quoted(String text) {
+    return text(MAPPER.getNodeFactory().textNode(text));
+  }
+}

@@ -1,0 +1,22 @@
+package distributedpool.model;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A member of a pool.
+ *
+ * @param member The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+ * @param url The URL of the member.
+ * @param version The version of the member's program.
+ * @param sandbox one of the words of the contract
+ * @param load The member's load; null when it did not answer in time.
+ */
+public record PoolMember(
+    String member,
+    String url,
+    String version,
+    String sandbox,
+    Load load
+) {}
+

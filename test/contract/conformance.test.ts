@@ -1,5 +1,5 @@
 /** The conformance suite: one test for each driver that runs here. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { consulMissing } from "../helpers/consul.ts";
 import { readCases } from "./conformance/runner/cases.ts";
 import { allDrivers, build, missingFor } from "./conformance/runner/drivers.ts";
@@ -16,17 +16,16 @@ beforeAll(async () => {
 }, SUITE_MS);
 afterAll(() => setting?.stop());
 
-for (const [number, driver] of allDrivers().entries()) {
-  const missing = consulMissing ?? missingFor(driver);
-  test.concurrent.skipIf(missing !== undefined)(
-    `${driver.name}${missing ? ` (skipped: ${missing})` : ""}`,
-    { timeout: SUITE_MS },
-    async () => {
-      await build(driver);
-      const report = await runSuite(driver, { setting, cases, number });
-      console.log(lineOf(report));
-      expect(report.failed).toEqual([]);
-      expect(report.passed.length).toBeGreaterThan(0);
-    },
-  );
-}
+test.concurrent.for([...allDrivers().entries()])(
+  "$1.name passes the cases",
+  { timeout: SUITE_MS },
+  async ([number, driver], { skip, expect }) => {
+    const missing = consulMissing ?? missingFor(driver);
+    skip(missing !== undefined, missing);
+    await build(driver);
+    const report = await runSuite(driver, { setting, cases, number });
+    console.log(lineOf(report));
+    expect(report.failed).toEqual([]);
+    expect(report.passed.length).toBeGreaterThan(0);
+  },
+);

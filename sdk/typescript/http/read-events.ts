@@ -88,8 +88,9 @@ async function* frames(bytes: AsyncIterable<Uint8Array>) {
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARS,
     onEvent: (message) => ready.push(message),
+    // The grammar of streams says to ignore other faults, such as an unknown field.
     onError: (error) => {
-      throw error;
+      if (error.type === "max-buffer-size-exceeded") throw error;
     },
   });
   const decoder = new TextDecoder();

@@ -65,11 +65,12 @@ async function curl(path: string, request: Request = {}): Promise<Answer> {
   let complaint = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
   const parts: Buffer[] = [];
+  const decoder = new TextDecoder();
   let text = "";
   child.stdout.on("data", (part: Buffer) => {
     parts.push(part);
     if (!onLine) return;
-    const lines = (text += part).split("\n");
+    const lines = `${text}${decoder.decode(part, { stream: true })}`.split("\n");
     text = lines.pop() ?? "";
     for (const line of lines) onLine(line, child);
   });

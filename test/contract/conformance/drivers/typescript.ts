@@ -4,8 +4,14 @@
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { CallOptions, Child, DistributedPool, NumberedEvent, OutputStream, Spec } from
-  "../../../../sdk/typescript/index.ts";
+import type {
+  CallOptions,
+  Child,
+  DistributedPool,
+  NumberedEvent,
+  OutputStream,
+  Spec,
+} from "../../../../sdk/typescript/index.ts";
 
 const isNode = process.argv[2] === "node";
 const entry = isNode ? "@distributed-pool/sdk/node" : "@distributed-pool/sdk";
@@ -21,6 +27,7 @@ interface Args {
   readonly pool: string;
   readonly spec: Spec & Record<string, unknown>;
   readonly child: string;
+  readonly limit?: number;
   readonly [name: string]: unknown;
 }
 
@@ -46,7 +53,7 @@ class Kept implements OutputStream {
 /** The events up to a number of them. `seen` is told of each. */
 async function collect(
   events: AsyncIterable<NumberedEvent>,
-  { limit = Number.POSITIVE_INFINITY }: { limit?: number },
+  { limit = Number.POSITIVE_INFINITY }: Args,
   seen: () => void = () => {},
 ) {
   const list: NumberedEvent[] = [];
@@ -106,7 +113,10 @@ const OPERATIONS: Record<string, (args: Args, cancel: Cancel) => unknown> = {
   },
   events: (args, cancel) =>
     collect(
-      handle(args).events({ after: args.after as number | undefined, signal: cancel.signal }),
+      handle(args).events({
+        ...(args.after !== undefined && { after: args.after as number }),
+        ...(cancel.signal && { signal: cancel.signal }),
+      }),
       args,
       cancel.seen,
     ),

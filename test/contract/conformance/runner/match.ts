@@ -31,6 +31,11 @@ const MATCHERS: Readonly<
     (typeof actual === "number" || typeof actual === "bigint") && BigInt(given) === BigInt(actual)
       ? undefined
       : `${at}: expected ${given}; got ${shown(actual)}`,
+  /** An integer with these digits, or the number of 64 bits that is nearest to it. */
+  $nearest: (given: string, actual, at) =>
+    (typeof actual === "number" || typeof actual === "bigint") && Number(given) === Number(actual)
+      ? undefined
+      : `${at}: expected about ${given}; got ${shown(actual)}`,
   /** A list with these items, in this order, and others between them. */
   $some: (given: readonly unknown[], actual, at) => {
     let from = 0;

@@ -143,9 +143,9 @@ function differenceOfRequests(
       fits(to, each.to) &&
       (at === undefined || each.at.endsWith(at)) &&
       differenceOf(rest, each, "request") === undefined;
-    let count = 0;
-    if (at === undefined) while (count < max && rested[count] && isOne(rested[count])) count++;
-    else count = rested.filter(isOne).length;
+    const others = rested.findIndex((each) => !isOne(each));
+    const inTurn = others < 0 ? rested.length : others;
+    const count = at === undefined ? Math.min(inTurn, max) : rested.filter(isOne).length;
     if (count < min || count > max)
       return `request ${shown({ to, at, ...rest })}: got ${count} in ${shown(requests)}`;
     if (at === undefined) from += count;

@@ -71,13 +71,12 @@ export class ScriptedMember {
   }
 
   static async start(options: ScriptOptions): Promise<ScriptedMember> {
-    let member: ScriptedMember | undefined;
-    const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-      member?.#answer(incoming, outgoing).catch(() => outgoing.destroy());
-    };
-    const server = options.tls ? createSecureServer(options.tls, answer) : createServer(answer);
+    const server = options.tls ? createSecureServer(options.tls) : createServer();
     await once(server.listen(0, "127.0.0.1"), "listening");
-    member = new ScriptedMember(server as Server, options);
+    const member = new ScriptedMember(server as Server, options);
+    server.on("request", (incoming, outgoing) => {
+      member.#answer(incoming, outgoing).catch(() => outgoing.destroy());
+    });
     return member;
   }
 
@@ -135,6 +134,8 @@ async function bodyOf(incoming: IncomingMessage): Promise<unknown> {
 /** Sends an answer, and returns when it has ended in whatever way. */
 async function send(outgoing: ServerResponse, exchange: Exchange): Promise<void> {
   const { send: pieces = [], split, status, headers } = exchange;
+  // A cut before all else comes before the head, too.
+  if (pieces[0] === "cut") return void outgoing.destroy();
   const parts = pieces.filter((piece) => typeof piece === "object");
   const type = typeOf(parts);
   outgoing.writeHead(status ?? parts.find(({ problem }) => problem)?.problem?.status ?? 200, {

@@ -11,9 +11,7 @@ export interface Setting {
   readonly consul: ConsulAgent;
   readonly members: readonly MemberProcess[];
   /** The path of an authority's certificate, and the certificate of a fake member by it. */
-  readonly tls:
-    | { readonly ca: string; readonly cert: string; readonly key: string }
-    | undefined;
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
   /** The name of a pool with one slot, for the driver of this number. */
   single(driver: number): string;
   stop(): Promise<void>;

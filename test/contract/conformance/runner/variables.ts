@@ -22,13 +22,13 @@ export function filled<T>(value: T, variables: Variables): T {
 
 function textOf(text: string, variables: Variables): unknown {
   const [whole, name, keys] = new RegExp(`^${VARIABLE.source}$`, "i").exec(text) ?? [];
-  if (whole !== undefined && name !== undefined) return valueOf(name, keys, variables);
+  if (whole !== undefined && name !== undefined) return variable(name, keys, variables);
   return text.replace(VARIABLE, (_, each: string, path: string) =>
-    String(valueOf(each, path, variables)),
+    String(variable(each, path, variables)),
   );
 }
 
-function valueOf(name: string, keys = "", variables: Variables): unknown {
+function variable(name: string, keys = "", variables: Variables): unknown {
   if (!Object.hasOwn(variables, name)) throw new Error(`there is no variable <${name}>`);
   let value: unknown = variables[name];
   for (const key of keys.split(".").slice(1)) value = (value as Record<string, unknown>)?.[key];

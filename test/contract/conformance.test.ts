@@ -16,10 +16,10 @@ beforeAll(async () => {
 }, SUITE_MS);
 afterAll(() => setting?.stop());
 
-test.concurrent.for([...allDrivers().entries()])(
-  "$1.name passes the cases",
+test.concurrent.for(allDrivers().map((driver, number) => ({ ...driver, number })))(
+  "$name passes the cases",
   { timeout: SUITE_MS },
-  async ([number, driver], { skip, expect }) => {
+  async ({ number, ...driver }, { skip, expect }) => {
     const missing = consulMissing ?? missingFor(driver);
     skip(missing !== undefined, missing);
     await build(driver);

@@ -167,7 +167,8 @@ const OPERATIONS: Record<string, (args: Args) => unknown> = {
     return (await json<{ bytes: number }>(`/children/${child}/stdin?end=${end}`, request)).bytes;
   },
   async file({ child, path }) {
-    const { status, body } = await curl(`/children/${child}/files/${path}`);
+    const names = (path as string).split("/").map(encodeURIComponent);
+    const { status, body } = await curl(`/children/${child}/files/${names.join("/")}`);
     if (status >= 400) throw new Fault(faultOf(JSON.parse(String(body))));
     return { base64: body.toString("base64") };
   },

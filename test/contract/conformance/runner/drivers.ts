@@ -27,6 +27,9 @@ const TYPESCRIPT = `${OURS}/typescript.ts`;
 /** The drivers that are part of the suite. */
 const OWN: readonly Described[] = [
   { name: "node", command: [process.execPath, TYPESCRIPT, "node"] },
+  { name: "node portable", command: [process.execPath, TYPESCRIPT, "portable"] },
+  { name: "bun node", needs: ["bun"], command: ["bun", TYPESCRIPT, "node"] },
+  { name: "deno node", needs: ["deno"], command: ["deno", "run", "-A", TYPESCRIPT, "node"] },
   { name: "bun", needs: ["bun"], command: ["bun", TYPESCRIPT, "portable"] },
   { name: "deno", needs: ["deno"], command: ["deno", "run", "-A", TYPESCRIPT, "portable"] },
   { name: "curl", needs: ["curl"], command: [process.execPath, `${OURS}/curl.ts`] },

@@ -10,6 +10,12 @@ import { filled, type Variables } from "./variables.ts";
 /** 1 MiB of a request's body is recorded. */
 const MAX_BODY_BYTES = 1_048_576;
 
+/**
+ * 100 ms from the last byte to a cut. Bun's fetch drops bytes that it has not handed out when the
+ * connection ends.
+ */
+const CUT_MS = 100;
+
 /** A request as the fake member got it. */
 export interface Recorded {
   /** `METHOD /path`, with the query. */
@@ -146,7 +152,10 @@ async function send(outgoing: ServerResponse, exchange: Exchange): Promise<void>
   if (pieces.length > 0) outgoing.flushHeaders();
   for (const piece of pieces) {
     if (outgoing.destroyed) return;
-    if (piece === "cut") return void outgoing.destroy();
+    if (piece === "cut") {
+      await pause(CUT_MS);
+      return void outgoing.destroy();
+    }
     if (piece === "hold") return void (await once(outgoing, "close"));
     await sendPart(outgoing, piece, split);
   }
@@ -161,10 +170,12 @@ function typeOf(parts: readonly Part[]): string | undefined {
 }
 
 async function sendPart(outgoing: ServerResponse, part: Part, split: number | undefined) {
-  const bytes = bytesOf(part);
-  const times = part.times === "endless" ? Number.POSITIVE_INFINITY : (part.times ?? 1);
-  for (let time = 0; time < times && !outgoing.destroyed; time++) {
-    if (part.delayMs) await pause(part.delayMs);
+  const { times = 1, delayMs } = part;
+  const one = bytesOf(part);
+  const bytes = times === "endless" ? one : Buffer.alloc(one.length * times, one);
+  for (let isLast = false; !isLast && !outgoing.destroyed; ) {
+    isLast = times !== "endless";
+    if (delayMs) await pause(delayMs);
     for (let at = 0; at < bytes.length && !outgoing.destroyed; at += split ?? bytes.length)
       await written(outgoing, bytes.subarray(at, at + (split ?? bytes.length)));
   }

@@ -1,5 +1,5 @@
 /**
- * Runs the cases by hand: `node test/contract/conformance/run.ts [DRIVER] [CASE...]`. The words of a
+ * Runs the cases by hand: `node test/contract/conformance/run.ts [DRIVER] [CASE...]`. A word of a
  * case's id will do.
  */
 import { readCases } from "./runner/cases.ts";

@@ -1,6 +1,6 @@
 /**
- * The driver of the TypeScript SDK, for Node, Bun and Deno. Its argument is the entry: `portable` or
- * `node`. The protocol is that of the README beside the cases.
+ * The driver of the TypeScript SDK, for Node, Bun and Deno. Its argument is the entry: `portable`
+ * or `node`. The protocol is that of the README beside the cases.
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";

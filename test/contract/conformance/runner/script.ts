@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
-import type { Exchange, Part, Piece } from "./cases.ts";
+import type { Exchange, Part } from "./cases.ts";
 import { filled, type Variables } from "./variables.ts";
 
 /** 1 MiB of a request's body is recorded. */
@@ -207,5 +207,3 @@ function bytesOf({ event, raw, base64, json, problem }: Part): Buffer {
   const number = id === undefined ? "" : `id: ${id}\n`;
   return Buffer.from(`event: ${event.type}\n${number}data: ${JSON.stringify(data)}\n\n`);
 }
-
-export type { Piece };

@@ -36,8 +36,11 @@ export interface Part {
   readonly times?: number | "endless";
 }
 
-/** `cut` closes the connection; `hold` keeps it open until the client closes it. */
-export type Piece = Part | "cut" | "hold";
+/**
+ * `cut` closes the connection, `die` the port too; `hold` keeps the connection open until the client
+ * closes it.
+ */
+export type Piece = Part | "cut" | "die" | "hold";
 
 /** One answer of a fake member. */
 export interface Exchange {

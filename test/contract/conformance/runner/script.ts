@@ -87,9 +87,10 @@ export class ScriptedMember {
   }
 
   async stop(): Promise<void> {
-    this.#server.close();
-    this.#server.closeAllConnections();
-    if (this.#server.listening) await once(this.#server, "close");
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#close();
+    await closed;
   }
 
   async #answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -114,6 +115,12 @@ export class ScriptedMember {
     if (!exchange) return send(outgoing, { to: "* *", send: [UNSCRIPTED] });
     this.#left.set(exchange, (this.#left.get(exchange) ?? 0) - 1);
     await send(outgoing, exchange);
+    if (exchange.send?.includes("die")) this.#close();
+  }
+
+  #close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
   }
 }
 
@@ -152,9 +159,10 @@ async function send(outgoing: ServerResponse, exchange: Exchange): Promise<void>
   if (pieces.length > 0) outgoing.flushHeaders();
   for (const piece of pieces) {
     if (outgoing.destroyed) return;
-    if (piece === "cut") {
+    if (piece === "cut" || piece === "die") {
       await pause(CUT_MS);
-      return void outgoing.destroy();
+      // The port is closed first, so that no client finds it open behind the cut.
+      return piece === "cut" ? void outgoing.destroy() : undefined;
     }
     if (piece === "hold") return void (await once(outgoing, "close"));
     await sendPart(outgoing, piece, split);

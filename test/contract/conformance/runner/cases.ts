@@ -73,6 +73,8 @@ export interface Case {
   readonly about: string;
   readonly needs?: readonly string[];
   readonly server: "real" | "script";
+  /** Whether the case takes seconds, most of which the SDK waits. */
+  readonly patient?: boolean;
   /** Whether the fake member serves https, with a certificate of `<ca>`. */
   readonly tls?: boolean;
   /** The answers of the fake member at `<url>`. */

@@ -10,8 +10,8 @@ export interface Report {
   readonly passed: readonly string[];
   /** Each failed case, with what was not as expected. */
   readonly failed: readonly string[];
-  /** The cases that the driver cannot run, by the capability that it lacks. */
-  readonly skipped: ReadonlyMap<string, readonly string[]>;
+  /** The capability that the driver lacks, by the case that needs it. */
+  readonly skipped: ReadonlyMap<string, string>;
 }
 
 export interface SuiteOptions {
@@ -21,8 +21,25 @@ export interface SuiteOptions {
   readonly number: number;
 }
 
+/** The patient cases run beside the others, in a process of their own. */
+export async function runSuite(driver: Described, options: SuiteOptions): Promise<Report> {
+  const patient = options.cases.filter((each) => each.patient);
+  const others = options.cases.filter((each) => !each.patient);
+  const reports = await Promise.all(
+    [others, patient]
+      .filter((cases) => cases.length > 0)
+      .map((cases) => runInTurn(driver, { ...options, cases })),
+  );
+  return {
+    name: driver.name,
+    passed: reports.flatMap(({ passed }) => passed),
+    failed: reports.flatMap(({ failed }) => failed),
+    skipped: new Map(reports.flatMap(({ skipped }) => [...skipped])),
+  };
+}
+
 /** The cases in turn, in one process of the driver; a process that fails is replaced. */
-export async function runSuite(
+async function runInTurn(
   { name, command, env }: Described,
   { setting, cases, number }: SuiteOptions,
 ): Promise<Report> {
@@ -30,15 +47,14 @@ export async function runSuite(
   let driver = start();
   const passed: string[] = [];
   const failed: string[] = [];
-  const skipped = new Map<string, string[]>();
+  const skipped = new Map<string, string>();
   try {
     const { value } = await driver.ask("capabilities");
     const can = new Set(value as string[]);
-    if (!setting.tls) can.delete("tls");
     for (const each of cases) {
       const lacks = needsOf(each, setting).find((need) => !can.has(need));
       if (lacks !== undefined) {
-        skipped.set(lacks, [...(skipped.get(lacks) ?? []), each.id]);
+        skipped.set(each.id, lacks);
         continue;
       }
       try {
@@ -66,7 +82,9 @@ function needsOf({ needs = [], tls }: Case, setting: Setting): readonly string[]
 /** A report as lines for people. */
 export function lineOf({ name, passed, failed, skipped }: Report): string {
   const count = passed.length + failed.length;
-  const lacking = [...skipped].map(([need, ids]) => `  no ${need}: ${ids.join(" ")}`);
+  const lacking = [...Map.groupBy(skipped, ([, need]) => need)].map(
+    ([need, cases]) => `  no ${need}: ${cases.map(([id]) => id).join(" ")}`,
+  );
   const faults = failed.map((each) => `  ✗ ${each}`);
   return [`${name}: ${passed.length} of ${count} cases pass`, ...lacking, ...faults].join("\n");
 }

@@ -22,6 +22,12 @@ export interface Program {
   readonly cwd: string;
 }
 
+/** The processes of drivers, which end with this one. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export class Driver {
   readonly #process: ChildProcess;
   readonly #exited: Promise<string>;
@@ -38,13 +44,12 @@ export class Driver {
     child.stderr
       .setEncoding("utf8")
       .on("data", (text: string) => (this.#log = (this.#log + text).slice(-4_096)));
-    const kill = () => void child.kill("SIGKILL");
-    process.once("exit", kill);
+    running.add(child);
     this.#exited = new Promise<string>((resolve) => {
       child
         .once("exit", (code, signal) => resolve(`the driver ended: code ${code}, ${signal}`))
         .once("error", (error) => resolve(`the driver did not start: ${error.message}`));
-    }).finally(() => process.off("exit", kill));
+    }).finally(() => running.delete(child));
   }
 
   /**

@@ -11,6 +11,9 @@ import {
 /** 128 Mi characters: more than a result of 16 MiB in which every byte is escaped. */
 const MAX_EVENT_CHARS = 128 * 1024 * 1024;
 
+/** The id of an event. A server that is no member may send anything. */
+const ID = /^\d{1,15}$/;
+
 /** The events that this version knows. It skips those of a newer member. */
 const KNOWN: Readonly<Record<EventType | SlotEvent["type"], true>> = {
   queued: true,
@@ -53,11 +56,9 @@ export async function* readEvents(
   // The events of a child have ids, and those of a wait have none.
   let admitted: true | "unknown" = "unknown";
   try {
-    for await (const { data, id } of frames(bytes)) {
-      const event: NumberedEvent = {
-        ...(await parse(data)),
-        ...(id !== undefined && { id: Number(id) }),
-      };
+    for await (const { data, id: text } of frames(bytes)) {
+      const id = text !== undefined && ID.test(text) ? Number(text) : undefined;
+      const event: NumberedEvent = { ...(await parse(data)), ...(id !== undefined && { id }) };
       if (id !== undefined) admitted = true;
       if (!isKnown(event)) continue;
       if (!isWhole(event))
@@ -88,8 +89,9 @@ async function* frames(bytes: AsyncIterable<Uint8Array>) {
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARS,
     onEvent: (message) => ready.push(message),
+    // The grammar of streams says to ignore other faults, such as an unknown field.
     onError: (error) => {
-      throw error;
+      if (error.type === "max-buffer-size-exceeded") throw error;
     },
   });
   const decoder = new TextDecoder();

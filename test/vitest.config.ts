@@ -21,9 +21,9 @@ export default defineConfig({
     setupFiles: ["test/helpers/observed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Members, agents and sandboxes are processes of their own: more files at once than cores only
-    // make each other wait.
-    maxWorkers: 2,
+    // Members, agents and sandboxes are processes of their own. Two files at once leave half of two
+    // cores idle, because most tests wait for something. With four, they wait for each other.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -37,8 +37,8 @@ export interface Part {
 }
 
 /**
- * `cut` closes the connection, `die` the port too; `hold` keeps the connection open until the client
- * closes it.
+ * `cut` closes the connection, `die` the port too; `hold` keeps the connection open until the
+ * client closes it.
  */
 export type Piece = Part | "cut" | "die" | "hold";
 

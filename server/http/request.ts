@@ -14,11 +14,12 @@ export type NodeContext = Context<{ Bindings: HttpBindings; Variables: any }>;
  * of them.
  */
 export function readNodeHeaders({ req, env: { incoming } }: NodeContext): void {
-  if (!incoming) return;
+  // Node drops a header that comes twice over HTTP/2, where web headers have both.
+  if (!incoming || incoming.httpVersionMajor === 2) return;
   const header = (name?: string) => {
     const { headers } = incoming;
     if (name !== undefined) return textOf(headers[name.toLowerCase()]);
-    const fields = Object.entries(headers).filter(([each]) => !each.startsWith(":"));
+    const fields = Object.entries(headers);
     return Object.fromEntries(fields.map(([each, value]) => [each, textOf(value)]));
   };
   req.header = header as typeof req.header;

@@ -130,11 +130,13 @@ export class Cgroup {
     }
   }
 
+  /** False where a file cannot be read, for lack of descriptors or because it has gone. */
   #isEmpty(): boolean {
-    return this.#folders.every((folder) => {
-      const file = join(folder, PROCESSES);
-      return !existsSync(file) || readWords(file).length === 0;
-    });
+    try {
+      return this.#folders.every((folder) => readWords(join(folder, PROCESSES)).length === 0);
+    } catch {
+      return false;
+    }
   }
 
   #read(controller: Controller, file: string): string {

@@ -53,6 +53,24 @@ test("a newcomer takes the place of the stranger that has been idle for longest"
   expect(refused).toEqual([]);
 });
 
+test("callers that leave before their tokens are known take no caller's protection", async () => {
+  const { connections, accept, refused } = placesFor(8);
+  const callers = [await accept(), await accept(), await accept(), await accept()];
+  for (const caller of callers) connections.know(caller);
+  for (let index = 0; index < 20; index++) {
+    const left = await accept();
+    connections.begin(left);
+    left.destroy();
+    await turn();
+    connections.know(left);
+  }
+  const strangers = [await accept(), await accept(), await accept(), await accept()];
+  for (const stranger of strangers) connections.begin(stranger);
+  await accept();
+  expect(callers.filter(({ destroyed }) => destroyed)).toEqual([]);
+  expect([strangers.filter(({ destroyed }) => destroyed).length, refused.length]).toEqual([1, 0]);
+});
+
 test("a caller's request is never ended, and strangers do not displace all callers", async () => {
   const { connections, accept, refused } = placesFor(3);
   const callers = [await accept(), await accept(), await accept()] as const;

@@ -76,7 +76,8 @@ export class Connections {
   /** Notes that the client of a connection has shown a valid token. */
   know(socket: Ends): void {
     const connection = this.#of(socket);
-    if (!connection || connection.known) return;
+    // Its client may have left while the token was checked.
+    if (!connection || connection.known || !this.#isOpen(connection)) return;
     connection.known = true;
     this.#known += 1;
     this.#rank(connection);
@@ -127,13 +128,16 @@ export class Connections {
     return true;
   }
 
+  #isOpen(connection: Connection): boolean {
+    return this.#open.get(connection.name) === connection;
+  }
+
   #rank(connection: Connection): void {
-    if (this.#open.get(connection.name) !== connection) return;
-    this.#ranking.place(connection, rankOf(connection));
+    if (this.#isOpen(connection)) this.#ranking.place(connection, rankOf(connection));
   }
 
   #remove(connection: Connection): void {
-    if (this.#open.get(connection.name) !== connection) return;
+    if (!this.#isOpen(connection)) return;
     this.#open.delete(connection.name);
     this.#ranking.place(connection, undefined);
     if (connection.known) this.#known -= 1;

@@ -1,13 +1,13 @@
 /** One event of a child, as the log keeps it and as its readers get it. */
 import { isUtf8 } from "node:buffer";
-import type { EventType, PoolEvent } from "../../../openapi/events.ts";
+import { type EventType, isTerminalType, type PoolEvent } from "../../../openapi/events.ts";
 import { jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
 import { eventFrame, textFrame } from "../../http/event-frame.ts";
 
 export type OutputEncoding = "text" | "base64";
 
-/** 4 KiB: the frame of an event with no more text is made once. */
-const MAX_KEPT_FRAME = 4_096;
+/** 4 KiB: the first and the last event of a child are written as JSON once, up to this size. */
+const MAX_KEPT_TEXT = 4_096;
 
 /** An event in the log. Offsets count bytes of the child's output. */
 export class LogEntry {
@@ -21,6 +21,7 @@ export class LogEntry {
   readonly stdoutTo: number;
   readonly #make: () => PoolEvent;
   #frame: Buffer | undefined;
+  #text: string | undefined;
   #eventBytes: number | undefined;
 
   /** @param make gives the event each time it is read: output is held once, as bytes. */
@@ -52,7 +53,12 @@ export class LogEntry {
 
   /** The event as a frame of a server-sent stream. */
   get frame(): Buffer {
-    return this.#frame ?? eventFrame(this.event, this.id);
+    if (this.#frame) return this.#frame;
+    const text = this.#text;
+    this.#text = undefined;
+    return text === undefined
+      ? eventFrame(this.event, this.id)
+      : textFrame(this.type, text, this.id);
   }
 
   /** Keeps the frame for further readers. */
@@ -67,12 +73,13 @@ export class LogEntry {
     return this.bytes?.length ?? this.#eventBytes ?? 0;
   }
 
-  /** The bytes of the event as JSON. The frame of a small one is kept: it is about to be sent. */
+  /** The bytes of the event as JSON. The text of a small one waits for its first reader. */
   #countEvent(): number {
     const pieces = jsonPieces(this.event);
     const [text] = pieces;
-    if (typeof text === "string" && pieces.length === 1 && text.length <= MAX_KEPT_FRAME)
-      this.#frame = textFrame(this.type, text, this.id);
+    const isSent = this.type === "placed" || isTerminalType(this.type);
+    if (isSent && typeof text === "string" && pieces.length === 1 && text.length <= MAX_KEPT_TEXT)
+      this.#text = text;
     return pieces.reduce((sum, { length }) => sum + length, 0);
   }
 }

@@ -200,6 +200,9 @@ export async function* resumeEvents(
 
 /** The same error of a stream that was cut, of a child that has certainly been admitted. */
 function whileAdmitted(error: unknown): unknown {
-  if (!(error instanceof PoolError) || error.code !== "member_lost") return error;
+  if (!(error instanceof PoolError)) return error;
+  // A gateway of another version may hand a stream over without a word on the child.
+  const isUnknown = error.code === "draining" && error.admitted === undefined;
+  if (error.code !== "member_lost" && !isUnknown) return error;
   return errorFor({ ...error.problem, admitted: true }, { cause: error });
 }

@@ -127,7 +127,7 @@ if [ "$purpose" = test ] && [ -x .tools/sdk-python/bin/pip ] && ! cmp -s $wanted
   fi
 fi
 
-sources="openapi server sdk package.json tsconfig.json"
+sources="openapi server sdk/typescript package.json tsconfig.json"
 newest=$(find $sources -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
 for built in dist/docs/swagger-ui.css dist/cli.js dist/index.d.ts sdk/typescript/dist/index.js; do
   [ -f $built ] || newest=$built

@@ -1,6 +1,7 @@
 /** `dpool run`, `dpool map` and `--output json` against real members. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { openSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../server/main.ts";
@@ -129,6 +130,24 @@ describe.skipIf(skipped !== "")(`results as a whole${skipped}`, () => {
       code: 1,
       stderr: 'dpool: line 1, "a": exit code 7\ndpool: 1 of 1 inputs failed\n',
     });
+  });
+
+  test("what has ended is printed, also behind an input that still runs", async () => {
+    const script = '[ "$1" = slow ] && exec sleep 60; echo "$1"; test "$1" != bad';
+    const args = ["map", "pipeline", "-j", "2", "--fail-fast", "--", "sh", "-c", script, "sh"];
+    expect(await ask(args, "slow\ngood\nbad\nnever\n")).toMatchObject({
+      code: 1,
+      stdout: "good\nbad\n",
+      stderr: 'dpool: line 3, "bad": exit code 1\ndpool: 1 of 2 inputs failed\n',
+    });
+  });
+
+  test("a folder is no input", async () => {
+    const ran = spawnSync(process.execPath, [CLI, "map", "pipeline", "--", "echo"], {
+      stdio: [openSync("/tmp", "r"), "pipe", "pipe"],
+      encoding: "utf8",
+    });
+    expect([ran.status, ran.stderr]).toEqual([2, expect.stringContaining("got a folder")]);
   });
 
   test("a refusal that concerns every input ends the map", async () => {

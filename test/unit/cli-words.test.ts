@@ -79,10 +79,18 @@ describe("the inputs of map", () => {
     expect(await read(snail.subarray(0, 1), snail.subarray(1))).toEqual(["é"]);
   });
 
-  test("have a bound", async () => {
-    await expect(read("x\n", "y".repeat(1_048_577))).rejects.toThrow(
-      "line 2: expected at most 1048576 characters; got more",
-    );
+  test("have a bound, and are UTF-8; others have a fault, and the rest goes on", async () => {
+    const long = "y".repeat(1_048_577);
+    const chunks = ["x\n", long.slice(0, 9), `${long.slice(9)}\n`, Buffer.of(0xe9, 0x0a), "z"];
+    const faults: unknown[] = [];
+    for await (const { line, fault } of linesOf(bytes(...chunks))) faults.push([line, fault]);
+    expect(faults).toEqual([
+      [1, undefined],
+      [2, "expected at most 1048576 bytes; got 1048577"],
+      [3, "expected UTF-8; got other bytes"],
+      [4, undefined],
+    ]);
+    expect(() => inputOf({ line: 3, text: "", fault: "expected UTF-8" }, false)).toThrow("UTF-8");
   });
 
   test("are texts or JSON", () => {

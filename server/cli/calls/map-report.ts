@@ -31,6 +31,8 @@ export const hasFailed = ({ result, problem }: Outcome): boolean =>
 export class MapReport {
   readonly #json: boolean;
   readonly #bar = new ProgressBar(process.stderr);
+  /** The outcomes that are to be printed, by line. */
+  readonly #ended = new Map<number, Outcome>();
   #done = 0;
   #failed = 0;
 
@@ -44,6 +46,7 @@ export class MapReport {
 
   /** Counts an input that has ended. On a terminal, stderr shows the counts. */
   count(outcome: Outcome, running: number): void {
+    this.#ended.set(outcome.line, outcome);
     this.#done += 1;
     if (hasFailed(outcome)) this.#failed += 1;
     const failed = this.#failed > 0 ? `, ${this.#failed} failed` : "";
@@ -52,14 +55,17 @@ export class MapReport {
 
   /** Prints the result of an input. */
   async print(outcome: Outcome): Promise<void> {
+    this.#ended.delete(outcome.line);
     this.#bar.clear();
     if (this.#json) await printJson(outcome);
     else await printText(outcome);
     this.#bar.restore(!process.stdout.isTTY || endsLine(outcome));
   }
 
-  /** Removes the counts, and tells how many inputs failed. */
+  /** Prints what has ended and waited for its turn. Then tells how many inputs failed. */
   async end(): Promise<void> {
+    const left = [...this.#ended.values()].toSorted((one, other) => one.line - other.line);
+    for (const outcome of left) await this.print(outcome);
     this.#bar.clear();
     if (this.#failed === 0) return;
     await write(process.stderr, `dpool: ${this.#failed} of ${this.#done} inputs failed\n`);
@@ -72,7 +78,7 @@ async function printJson({ line, input, result, problem }: Outcome): Promise<voi
 }
 
 async function printText({ line, input, result, problem }: Outcome): Promise<void> {
-  await writeOutput(result ?? problem ?? {});
+  await writeOutput(result ?? problem ?? {}, `line ${line}: `);
   if (result && "value" in result) await write(process.stdout, `${valueText(result.value)}\n`);
   const fault = problem
     ? `${problem.code}: ${problem.detail}`

@@ -9,7 +9,7 @@ import { UsageError } from "../usage-error.ts";
 import { poolOf } from "./call.ts";
 import { inputOf, type Line, linesOf, specFor } from "./inputs.ts";
 import { hasFailed, MapReport, type Outcome } from "./map-report.ts";
-import { specOf } from "./spec.ts";
+import { ownStdin, specOf } from "./spec.ts";
 
 /** 1: an input failed. */
 const SOME_FAILED = 1;
@@ -24,12 +24,10 @@ const OF_ALL = new Set([
 /** Ends the map before its end, with an exit code. */
 class Ended extends Error {
   readonly exitCode: number;
-  readonly outcome: Outcome | undefined;
 
-  constructor(exitCode: number, outcome?: Outcome) {
+  constructor(exitCode: number) {
     super("ended");
     this.exitCode = exitCode;
-    this.outcome = outcome;
   }
 }
 
@@ -42,6 +40,7 @@ export async function map(pools: DistributedPool, parsed: Parsed): Promise<numbe
   const pool = poolOf(parsed);
   const spec = withoutArguments({ ...MAP_DEFAULTS, ...(await specOf(parsed)) });
   const { jobs, unordered = false, failFast = false, input } = parsed.values;
+  const stdin = ownStdin();
   const report = new MapReport(isJson(parsed));
   const leaving = new AbortController();
   const handlers = LEAVING.map((name) => [name, () => leave(leaving, name)] as const);
@@ -57,18 +56,17 @@ export async function map(pools: DistributedPool, parsed: Parsed): Promise<numbe
     const one = { pool, spec: own as Spec, line, isJson: input === "json", signal };
     const outcome = await outcomeOf(pools, one).finally(() => (running -= 1));
     report.count(outcome, running);
-    if (failFast && hasFailed(outcome)) throw new Ended(SOME_FAILED, outcome);
+    if (failFast && hasFailed(outcome)) throw new Ended(SOME_FAILED);
     return outcome;
   };
   const limit = jobs === undefined ? slotsOf(() => pools.pool(pool)) : () => jobs;
   const options = { limit, ordered: !unordered, signal: leaving.signal };
   try {
-    const inputs = linesOf(process.stdin);
+    const inputs = linesOf(stdin);
     for await (const { value } of fanOut(work, { ...options, inputs })) await report.print(value);
     return report.failed > 0 ? SOME_FAILED : 0;
   } catch (error) {
     if (!(error instanceof Ended)) throw error;
-    if (error.outcome) await report.print(error.outcome);
     return error.exitCode;
   } finally {
     for (const [name, handler] of handlers) process.off(name, handler);
@@ -80,7 +78,7 @@ export async function map(pools: DistributedPool, parsed: Parsed): Promise<numbe
 
 function leave(leaving: AbortController, name: NodeJS.Signals): void {
   if (leaving.signal.aborted) process.exit(exitCodeOf(name));
-  process.stderr.write("dpool: stopping all children; once more leaves at once\n");
+  process.stderr.write("dpool: stopping all children\n");
   leaving.abort(new Ended(exitCodeOf(name)));
 }
 

@@ -42,10 +42,20 @@ interface Output {
   readonly truncated?: boolean | undefined;
 }
 
-/** Writes the output of a child to the two streams of this command. */
-export async function writeOutput({ stdout = "", stderr = "", truncated }: Output): Promise<void> {
+/**
+ * Writes the output of a child to the two streams of this command.
+ *
+ * @param place the input that it belongs to, as a message begins. Default: none.
+ */
+export async function writeOutput(
+  { stdout = "", stderr = "", truncated }: Output,
+  place = "",
+): Promise<void> {
   if (stdout !== "") await write(process.stdout, stdout);
   if (stderr !== "") await write(process.stderr, stderr);
   if (truncated)
-    await write(process.stderr, "dpool: the output is cut at 1 MiB; dpool call shows all of it\n");
+    await write(
+      process.stderr,
+      `dpool: ${place}the output is cut at 1 MiB; dpool call shows all of it\n`,
+    );
 }

@@ -1,4 +1,5 @@
 /** The child spec that the options, and the command behind `--`, make. */
+import { fstatSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { messageOf } from "../../../openapi/errors.ts";
@@ -107,5 +108,13 @@ async function stdinOf(
   isStreamed: boolean,
 ): Promise<Buffer | NodeJS.ReadStream | { path: string }> {
   if (file !== "-") return localFile("--stdin", file);
-  return isStreamed ? process.stdin : buffer(process.stdin);
+  const stdin = ownStdin();
+  return isStreamed ? stdin : buffer(stdin);
+}
+
+/** The stdin of this command. @throws {UsageError} for a folder, which Node takes for no input. */
+export function ownStdin(): NodeJS.ReadStream {
+  if (fstatSync(0).isDirectory())
+    throw new UsageError("stdin: expected a file, a pipe or a terminal; got a folder");
+  return process.stdin;
 }

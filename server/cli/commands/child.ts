@@ -1,6 +1,7 @@
 /** The commands about one child: logs, stop, stdin, signal. */
 import { SIGNALS } from "../../../openapi/names.ts";
 import { type DistributedPool, PoolError } from "../../../sdk/typescript/node.ts";
+import { ownStdin } from "../calls/spec.ts";
 import { childNamed, childOf } from "../child-id.ts";
 import { printEvent, printEventJson, printEvents } from "../output/print-events.ts";
 import { argumentsOf, isJson, type Parsed } from "../parse.ts";
@@ -44,7 +45,7 @@ export async function stop(pools: DistributedPool, parsed: Parsed): Promise<numb
 export async function stdin(pools: DistributedPool, parsed: Parsed): Promise<number> {
   const { end = false } = parsed.values;
   const child = await childOf(pools, parsed);
-  await child.write(process.stdin, { end });
+  await child.write(ownStdin(), { end });
   return 0;
 }
 

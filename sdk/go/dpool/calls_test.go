@@ -52,7 +52,7 @@ const (
 		`","pool":"pipeline","member":"m1","url":"http://127.0.0.1:1/children/` + child + `"}}`
 	foo   = "id: 2\n" + `data: {"type":"stdout","base64":"Zm9v"}`
 	newer = "id: 3\n" + `data: {"type":"weather","text":{"of":"a newer member"}}`
-	ended = "id: 4\n" + `data: {"type":"result","value":12345678901234567890,` +
+	last  = "id: 4\n" + `data: {"type":"result","value":12345678901234567890,` +
 		`"usage":{"wallMs":1,"cpuMs":null,"maxRssBytes":3221225472},"artifacts":[]}`
 )
 
@@ -62,7 +62,7 @@ func TestACallThatIsCutResumesAndIsPlacedOnce(t *testing.T) {
 			send(w, placed, foo, "id: 3\ndata: {\"type\":\"std")
 			panic(http.ErrAbortHandler)
 		}
-		send(w, newer, ended)
+		send(w, newer, last)
 	})
 	result, err := pools.Run(context.Background(), "pipeline", Command("echo", "foo"))
 	if err != nil || string(result.Stdout) != "foo" || *result.Usage.MaxRssBytes != 3<<30 {

@@ -40,6 +40,10 @@ func (f *fan[R]) prepare() error {
 		return fault.New("invalid_request", "expected a function or a task without args to map: "+
 			"each input is the argument")
 	}
+	if spec.Stdin != nil {
+		return fault.New("invalid_request",
+			"Stdin: expected none for a map: its calls cannot share one reader")
+	}
 	if f.options.Concurrency < 0 {
 		return fault.New("invalid_request",
 			"Concurrency: expected at least 0; got %d", f.options.Concurrency)

@@ -153,7 +153,8 @@ func (s *Stdin) Write(from []byte) (int, error) {
 	return int(count), err
 }
 
-// ReadFrom sends a whole stream in one request.
+// ReadFrom sends a whole stream in one request. The end of the context ends it at once; a Read of
+// the source that blocks is left to itself, and what it still gives is lost.
 func (s *Stdin) ReadFrom(source io.Reader) (int64, error) {
 	return s.child.write(s.ctx, source, false)
 }
@@ -167,12 +168,15 @@ func (s *Stdin) Close() error {
 // write sends a stream. The child may leave it unread for as long as it lives, so there is no
 // limit.
 func (c *Child) write(ctx context.Context, source io.Reader, end bool) (int64, error) {
+	// An answer may come before the end of the source, which is read no further then.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	server, err := c.pools.access.Child(ctx, c.ID)
 	if err != nil {
 		return 0, err
 	}
 	answer, err := c.pools.client.Send(ctx, wire.Request{
-		Method: "POST", Member: server.Member, Accept: wire.JSON, Body: wire.BytesBody(source),
+		Method: "POST", Member: server.Member, Accept: wire.JSON, Body: wire.BytesBody(ctx, source),
 		URL: server.URL + "/children/" + c.ID + "/stdin?end=" + strconv.FormatBool(end),
 	})
 	if err != nil {

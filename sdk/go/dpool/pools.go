@@ -143,16 +143,31 @@ func (p *Pools) Pool(ctx context.Context, pool string) (api.Pool, error) {
 	return p.access.Pool(ctx, pool)
 }
 
-// Children lists a pool's children on all its members that carry all of these labels, each as
-// NAME=VALUE, or NAME for any value. A child that has ended is listed while it is remembered.
+// ChildrenFilter selects children. The zero value selects all.
+type ChildrenFilter struct {
+	// Labels are those that a child has to carry, each as NAME=VALUE, or NAME for any value.
+	Labels []string
+	// Status is running, stopping or ended. Default: all.
+	Status api.ChildStatus
+}
+
+// Children lists a pool's children on all its members. A child that has ended is listed while it is
+// remembered. It fails with pool_not_found, and with invalid_request for a status that is none.
 //
-//	list, err := pools.Children(ctx, "pipeline", "job=nightly")
+//	nightly := dpool.ChildrenFilter{Labels: []string{"job=nightly"}, Status: "running"}
+//	list, err := pools.Children(ctx, "pipeline", nightly)
 func (p *Pools) Children(
-	ctx context.Context, pool string, labels ...string,
+	ctx context.Context, pool string, filter ...ChildrenFilter,
 ) (api.PoolChildList, error) {
-	filter := api.ListPoolChildrenParams{}
-	if len(labels) > 0 {
-		filter.Label = &labels
+	params := api.ListPoolChildrenParams{}
+	for _, each := range filter {
+		params = api.ListPoolChildrenParams{}
+		if len(each.Labels) > 0 {
+			params.Label = &each.Labels
+		}
+		if each.Status != "" {
+			params.Status = &each.Status
+		}
 	}
-	return p.access.Children(ctx, pool, filter)
+	return p.access.Children(ctx, pool, params)
 }

@@ -2,7 +2,6 @@ package dpool
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -78,10 +77,13 @@ func (s *stream) readOne(answer *wire.Answer, emit func(Event) bool) (bool, erro
 			if own, ok := s.pools.access.Direct(*event.Child); ok {
 				s.own = &own
 			}
-			return false, event.Err
+			return false, whileAdmitted(event.Err)
 		}
 		if event.Type == Placed {
 			s.id = event.Child.Id
+		}
+		if event.Type == Failed && s.id != "" {
+			event.Err = fault.Of(whileAdmitted(event.Err))
 		}
 		if event.ID > 0 {
 			s.after = event.ID
@@ -156,10 +158,15 @@ func (s *stream) openAt(ctx context.Context, server access.Server) (*wire.Answer
 	return answer, nil
 }
 
-// whileAdmitted is the same error, of a child that has certainly been admitted.
+// whileAdmitted is the same error, of a child that has certainly been admitted. Only its stream is
+// lost, or handed over by a gateway that drains; the call may not be sent again.
 func whileAdmitted(err error) error {
-	var failure *Error
-	if errors.As(err, &failure) && failure.Code == "member_lost" {
+	failure := fault.Of(err)
+	if failure == nil {
+		return err
+	}
+	isHandover := failure.Code == "draining" && failure.Admitted == fault.NotSaid
+	if isHandover || failure.Code == "member_lost" {
 		return failure.Copy().With(fault.Admitted)
 	}
 	return err

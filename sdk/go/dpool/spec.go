@@ -21,7 +21,8 @@ type Spec struct {
 	Task     *TaskWork         `json:"task,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	// Stdin is the child's input. A call sends it while the output comes back, no faster than the
-	// child reads. Default: empty for a call, open for a placed child, which takes no Stdin.
+	// child reads. When the call ends, a Read that blocks is left to itself. Default: empty for a
+	// call, open for a placed child, which takes no Stdin.
 	Stdin io.Reader `json:"-"`
 	// Files go into the child's workspace, by their paths in it.
 	Files map[string]File `json:"-"`

@@ -60,9 +60,11 @@ func listing[T any](ctx context.Context, d *direct, ask func(*gateway) (T, error
 	if err != nil {
 		return none, err
 	}
-	err = d.directory.Members.Refusal(ctx)
-	if err == nil {
-		err = fault.New("no_members_available", "no member is ready")
+	if len(members) == 0 {
+		if err := d.directory.Members.Refusal(ctx); err != nil {
+			return none, err
+		}
+		return none, fault.New("no_members_available", "no member is ready")
 	}
 	for _, index := range rand.Perm(len(members)) {
 		var list T

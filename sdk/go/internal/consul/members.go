@@ -33,8 +33,17 @@ type Members struct {
 
 	mutex   sync.Mutex
 	watches map[string]*watch
-	askedAt time.Time
-	refusal error
+
+	// rights guards asked, the last question about the rights of the token.
+	rights sync.Mutex
+	asked  *question
+}
+
+// question is one about the rights of the token. Its refusal is there once it is answered.
+type question struct {
+	at       time.Time
+	answered chan struct{}
+	refusal  error
 }
 
 // New asks nothing yet.
@@ -132,15 +141,31 @@ func (m *Members) Find(ctx context.Context, name string) (*placement.Member, err
 	return nil, nil
 }
 
-// Refusal asks once a second at most.
+// Refusal asks once a second at most. Callers of the same second share the answer. No lock is held
+// while Consul answers, so calls to other pools go on.
 func (m *Members) Refusal(ctx context.Context) error {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	if time.Since(m.askedAt) > time.Second {
-		m.askedAt = time.Now()
-		m.refusal = m.agent.refusal(ctx)
+	asked := m.ask()
+	select {
+	case <-asked.answered:
+		return asked.refusal
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return m.refusal
+}
+
+// ask is the question of this second. A caller who leaves does not end it.
+func (m *Members) ask() *question {
+	m.rights.Lock()
+	defer m.rights.Unlock()
+	if m.asked == nil || time.Since(m.asked.at) > time.Second {
+		asked := &question{at: time.Now(), answered: make(chan struct{})}
+		m.asked = asked
+		go func() {
+			defer close(asked.answered)
+			asked.refusal = m.agent.refusal(m.ctx)
+		}()
+	}
+	return m.asked
 }
 
 var loopback = regexp.MustCompile(`^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$`)

@@ -104,8 +104,10 @@ func newAgent(options Options) (*agent, error) {
 		header.Set("X-Consul-Namespace", options.Namespace)
 	}
 	transport := &http.Transport{TLSClientConfig: config, IdleConnTimeout: 90 * time.Second}
-	made := &agent{parsed.Scheme + "://" + parsed.Host, header, &http.Client{Transport: transport},
-		options.Token != ""}
+	// A redirect would carry the token to another server.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client := &http.Client{Transport: transport, CheckRedirect: stay}
+	made := &agent{parsed.Scheme + "://" + parsed.Host, header, client, options.Token != ""}
 	if user, password, ok := strings.Cut(options.Auth, ":"); ok {
 		request := http.Request{Header: header}
 		request.SetBasicAuth(user, password)

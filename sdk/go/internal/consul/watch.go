@@ -63,10 +63,14 @@ func (w *watch) run() {
 		if err == nil && refusal == nil {
 			w.accept(members)
 			retry = retryMin
-			// An index that goes backwards starts anew.
-			if next < index || next == 0 {
-				next = 0
+			// A Consul or a proxy may answer at once, although its index stands still. The pause bounds
+			// the queries to 10 a second.
+			if next <= index {
 				_ = placement.Pause(w.ctx, retryMin)
+			}
+			// An index that goes backwards starts anew.
+			if next < index {
+				next = 0
 			}
 			index = next
 			continue

@@ -80,19 +80,17 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
 func (e *Error) Unwrap() error { return e.cause }
 
 // Retryable says that nothing was run, so the caller may make the same call again after a pause.
+// It is false for a code that this version does not know, unless the problem says it. The status of
+// an answer does not count: a proxy may have changed it.
 func (e *Error) Retryable() bool {
 	if e.Admitted != NotSaid {
 		return e.Admitted == NotAdmitted
 	}
-	return e.Code.Valid() && (e.Status == 408 || e.Status == 429 || e.Status == 503)
-}
-
-// statuses are those of the codes that the SDK itself gives.
-var statuses = map[api.ErrorCode]int{
-	"invalid_request": 400, "unauthorized": 401, "forbidden": 403, "not_found": 404,
-	"pool_not_found": 404, "child_not_found": 404, "events_expired": 410, "payload_too_large": 413,
-	"cancelled": 502, "member_lost": 502, "all_members_at_capacity": 503,
-	"no_members_available": 503, "queue_timeout": 503, "deadline_exceeded": 504,
+	switch statuses[e.Code] {
+	case 408, 429, 503:
+		return true
+	}
+	return false
 }
 
 // New makes an error of this code. The detail says what was expected and what came.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -44,9 +45,18 @@ func JSONBody(value any) (*Body, error) {
 	return whole(JSON, bytes.TrimSuffix(text.Bytes(), []byte("\n"))), nil
 }
 
-// BytesBody is a stream of bytes, which is read once and no faster than it is taken.
-func BytesBody(source io.Reader) *Body {
-	open := func() (io.ReadCloser, error) { return io.NopCloser(source), nil }
+// BytesBody is a stream of bytes, which is read once and no faster than it is taken. The end of the
+// context ends it, also while the source is silent.
+func BytesBody(ctx context.Context, source io.Reader) *Body {
+	open := func() (io.ReadCloser, error) {
+		body, from := io.Pipe()
+		context.AfterFunc(ctx, func() { body.CloseWithError(context.Cause(ctx)) })
+		go func() {
+			_, err := io.Copy(from, source)
+			from.CloseWithError(err)
+		}()
+		return body, nil
+	}
 	return &Body{contentType: Bytes, length: -1, open: open}
 }
 

@@ -21,6 +21,7 @@ from typing import (
 
 from ..errors import PoolError, failure
 from ..models import Pool
+from .blocking import END, pulled
 from .retry import whole_number
 
 R = TypeVar("R")
@@ -30,6 +31,8 @@ Inputs = Union[Iterable[Any], AsyncIterable[Any]]
 _MAX_CONCURRENCY = 500
 #: The slots of the pool are counted again after 5 seconds: members join and leave.
 _COUNT_AGAIN = 5.0
+#: Inputs of these types are in memory. Reading from others may block.
+_HELD = (list, tuple, range, set, frozenset, dict)
 
 
 class Slots:
@@ -50,26 +53,30 @@ class Slots:
         """The number of calls at a time, at least 1."""
         if self._fixed is not None:
             return self._fixed
-        if self._slots == 0:
-            await self._count()
-        elif time.monotonic() - self._counted > _COUNT_AGAIN and self._counting is None:
-            # Calls go on by the old number while the pool is asked.
-            self._counting = asyncio.ensure_future(self._count_again())
+        is_old = time.monotonic() - self._counted > _COUNT_AGAIN
+        if (self._slots == 0 or is_old) and self._counting is None:
+            self._counting = asyncio.ensure_future(self._count())
+            self._counting.add_done_callback(self._has_counted)
+        # Calls go on by an old number while the pool is asked. All of them await the first one.
+        if self._slots == 0 and self._counting is not None:
+            await asyncio.shield(self._counting)
         return self._slots
 
     async def _count(self) -> None:
-        pool = await self._ask()
-        slots = sum(each.load.max for each in pool.members if each.load is not None)
-        self._slots = min(max(slots, 1), _MAX_CONCURRENCY)
+        try:
+            pool = await self._ask()
+            slots = sum(each.load.max for each in pool.members if each.load is not None)
+            self._slots = min(max(slots, 1), _MAX_CONCURRENCY)
+        except PoolError:
+            if self._slots == 0:
+                raise
         self._counted = time.monotonic()
 
-    async def _count_again(self) -> None:
-        try:
-            await self._count()
-        except PoolError:
-            self._counted = time.monotonic()
-        finally:
-            self._counting = None
+    def _has_counted(self, counting: "asyncio.Task[None]") -> None:
+        self._counting = None
+        # The calls that await the number may all have left, so nobody else asks for the error.
+        if not counting.cancelled():
+            counting.exception()
 
     def close(self) -> None:
         if self._counting is not None:
@@ -141,6 +148,10 @@ async def _stop(
 
 async def _read(inputs: Inputs) -> AsyncIterator[Any]:
     """The inputs, one at a time. They are closed with the reading."""
+    if isinstance(inputs, _HELD):
+        for item in inputs:
+            yield item
+        return
     if hasattr(inputs, "__aiter__"):
         later = cast(AsyncIterable[Any], inputs).__aiter__()
         try:
@@ -155,10 +166,13 @@ async def _read(inputs: Inputs) -> AsyncIterator[Any]:
     except TypeError as error:
         kind = type(inputs).__name__
         raise failure("invalid_request", f"expected inputs to iterate over; got {kind}") from error
+    items = pulled(lambda: next(now, END), getattr(now, "close", _nothing))
     try:
-        for item in now:
+        async for item in items:
             yield item
     finally:
-        close = getattr(now, "close", None)
-        if close is not None:
-            close()
+        await items.aclose()  # type: ignore[attr-defined]
+
+
+def _nothing() -> None:
+    pass

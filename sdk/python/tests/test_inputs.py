@@ -50,6 +50,35 @@ def test_an_input_that_blocks_leaves_the_event_loop_free():
     assert closed == [True]
 
 
+def test_results_and_failures_do_not_wait_for_an_input():
+    stop = threading.Event()
+
+    def inputs():
+        yield 1
+        yield 2
+        stop.wait(SECONDS)
+
+    async def work(index, item):
+        return item
+
+    async def fails(index, item):
+        if item == 2:
+            raise failure("cancelled", "foo")
+        return item
+
+    async def taken(job):
+        results = fan_out(job, inputs(), Slots(None, 5), ordered=True)
+        try:
+            return [await results.__anext__() for _ in range(2)]
+        finally:
+            await results.aclose()
+
+    assert within(taken(work)) == [(0, 1), (1, 2)]
+    with pytest.raises(PoolError, match="foo"):
+        within(taken(fails))
+    stop.set()
+
+
 def test_errors_of_inputs_arrive():
     def inputs():
         yield 1

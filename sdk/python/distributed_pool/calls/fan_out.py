@@ -13,6 +13,7 @@ from typing import (
     Dict,
     Iterable,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -100,15 +101,29 @@ async def fan_out(
     reading = _read(inputs)
     running: Dict["asyncio.Task[R]", int] = {}
     waiting: Dict[int, R] = {}
+    pulling: Optional["asyncio.Task[Any]"] = None
     started = given = 0
     is_over = False
     try:
         while True:
             limit = await slots.limit()
             while not is_over and len(running) < limit and len(running) + len(waiting) < 2 * limit:
-                try:
-                    item = await reading.__anext__()
-                except StopAsyncIteration:
+                if pulling is None:
+                    pulling = asyncio.ensure_future(_following(reading))
+                    # An input in memory is there at once.
+                    await asyncio.sleep(0)
+                if not pulling.done():
+                    # While an input does not come, the results of others go on.
+                    has_result = given in waiting or (waiting and not ordered)
+                    await asyncio.wait(
+                        {pulling, *running},
+                        timeout=0 if has_result else None,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                if not pulling.done():
+                    break
+                item, pulling = pulling.result(), None
+                if item is END:
                     is_over = True
                     break
                 running[asyncio.ensure_future(work(started, item))] = started
@@ -125,7 +140,9 @@ async def fan_out(
                 index = running.pop(task)
                 waiting[index] = _result_of(task, index)
     finally:
-        await _stop(running, slots, reading)
+        slots.close()
+        await _stop([*running] if pulling is None else [*running, pulling])
+        await reading.aclose()  # type: ignore[attr-defined]
 
 
 def _result_of(task: "asyncio.Task[R]", index: int) -> R:
@@ -136,14 +153,17 @@ def _result_of(task: "asyncio.Task[R]", index: int) -> R:
         raise
 
 
-async def _stop(
-    running: "Dict[asyncio.Task[R], int]", slots: Slots, reading: AsyncIterator[Any]
-) -> None:
-    slots.close()
-    for task in running:
+async def _stop(tasks: "Sequence[asyncio.Task[Any]]") -> None:
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    await reading.aclose()  # type: ignore[attr-defined]
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _following(reading: AsyncIterator[Any]) -> Any:
+    try:
+        return await reading.__anext__()
+    except StopAsyncIteration:
+        return END
 
 
 async def _read(inputs: Inputs) -> AsyncIterator[Any]:

@@ -18,8 +18,13 @@ def sse(*events):
     """Events as a stream. A text is the data of one that a test writes itself."""
     lines = []
     for index, event in enumerate(events):
-        name, data = event if isinstance(event, tuple) else (event["type"], json.dumps(event))
-        lines.append(f"id: {index + 1}\nevent: {name}\ndata: {data}\n\n")
+        number = index + 1
+        if isinstance(event, dict):
+            number = event.get("id", number)
+            data = {key: each for key, each in event.items() if key != "id"}
+            event = (event["type"], json.dumps(data))
+        name, data = event
+        lines.append(f"id: {number}\nevent: {name}\ndata: {data}\n\n")
     return 200, "text/event-stream", "".join(lines).encode()
 
 

@@ -182,6 +182,13 @@ def test_an_unknown_event_that_cannot_be_read_is_skipped():
     assert [event.type for event in events] == ["placed", "result"]
 
 
+def test_ids_that_are_no_numbers_are_ignored():
+    odd = [{"type": "progress", "done": 1, "id": each} for each in ("1" * 5_000, "²", "x")]
+    with server(lambda *_: sse(PLACED, *odd, RESULT)) as url, DistributedPool(url) as pool:
+        events = list(pool.stream("pipeline", COMMAND))
+    assert [event.id for event in events] == [1, None, None, None, 5]
+
+
 def test_a_listing_stops_after_a_thousand_pages():
     cursors = []
 

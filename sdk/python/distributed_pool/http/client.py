@@ -207,7 +207,7 @@ def _pause_of(header: Optional[str]) -> Optional[float]:
     """Seconds from a `Retry-After` header, which has seconds or a date."""
     if header is None:
         return None
-    if header.isdigit():
+    if header.isdecimal():
         return float(header)
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())

@@ -27,6 +27,8 @@ from .json_text import parsed, too_deep
 
 #: 128 Mi characters: more than a result of 16 MiB in which every byte is escaped.
 _MAX_EVENT = 134_217_728
+#: A server that is no member may send any id.
+_ID = re.compile(r"[0-9]{1,15}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: An event of a child. `id` is its number in the child's log, from 1 on; `queued` has none.
@@ -122,7 +124,7 @@ async def read_data(
                     raise
                 continue
             # The reader repeats the last id for events without one.
-            if message.id != last and message.id.isdigit():
+            if message.id != last and _ID.fullmatch(message.id):
                 data["id"] = int(message.id)
             last = message.id
             yield data

@@ -21,7 +21,7 @@ from .calls.bar import Meter, Progress
 from .calls.fan_out import Inputs, Slots, fan_out
 from .calls.results import Ending, Result
 from .calls.retry import Retries, retried
-from .calls.spec import Call, CallOptions, Work, call_of
+from .calls.spec import Call, CallOptions, Work, call_of, refuse_shared_input
 from .calls.stream import stream_call
 from .child import AsyncChildHandle
 from .connection import connect
@@ -145,8 +145,8 @@ class AsyncDistributedPool:
     ) -> AsyncIterator[Any]:
         """Calls a function for each input, and yields the values: see `DistributedPool`."""
         all_options: CallOptions = {**_MAP_DEFAULTS, **self._defaults, **options}
-        retries = Retries({}, all_options.get("retries", 0))
-        slots = Slots(lambda: retried(retries, lambda: self.pool(pool)), concurrency)
+        refuse_shared_input(all_options)
+        slots = self._slots(pool, all_options, concurrency)
         key = all_options.get("idempotency_key")
         mapping = with_input(work)
 
@@ -206,6 +206,15 @@ class AsyncDistributedPool:
 
     def _prepared(self, pool: str, work: Work, args: Any, options: Mapping[str, Any]) -> Call:
         return call_of(pool, work, args, {**self._defaults, **options})
+
+    def _slots(self, pool: str, options: CallOptions, concurrency: Optional[int]) -> Slots:
+        """The number of calls at a time. The pool is asked for it as often as a call is made."""
+
+        async def ask() -> Pool:
+            retries = Retries({}, options.get("retries", 0))
+            return await retried(retries, lambda: self.pool(pool))
+
+        return Slots(ask, concurrency)
 
     def _events(self, call: Call) -> AsyncIterator[PoolEvent]:
         return stream_call(self._connection, call)

@@ -16,6 +16,7 @@ _OWN = {
     "not_found": (404, "There is nothing at this path"),
     "pool_not_found": (404, "There is no such pool"),
     "child_not_found": (404, "There is no such child"),
+    "payload_too_large": (413, "The payload is too large"),
     "events_expired": (410, "These events are no longer kept"),
     "cancelled": (502, "The child was stopped"),
     "member_lost": (502, "The member was lost"),

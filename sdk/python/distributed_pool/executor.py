@@ -11,8 +11,7 @@ from typing import Any, Callable, Deque, Optional, Set, TypeVar
 from typing_extensions import ParamSpec
 
 from .aio import AsyncDistributedPool
-from .calls.fan_out import Slots
-from .calls.spec import CallOptions, bound_arguments
+from .calls.spec import CallOptions, bound_arguments, refuse_shared_input
 from .portal import Portal
 
 P = ParamSpec("P")
@@ -39,10 +38,11 @@ class PoolExecutor(Executor):
         max_workers: Optional[int] = None,
     ) -> None:
         defaults: CallOptions = {**_DEFAULTS, **pool._defaults}
+        refuse_shared_input(defaults)
         self._pool = pool.with_options(**defaults)
         self._name = name
         self._portal = portal
-        self._slots = Slots(lambda: pool.pool(name), max_workers)
+        self._slots = pool._slots(name, defaults, max_workers)
         self._turns = _Turns()
         self._lock = threading.Lock()
         self._futures: Set[Future[Any]] = set()

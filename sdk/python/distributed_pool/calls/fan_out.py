@@ -13,6 +13,7 @@ from typing import (
     Dict,
     Iterable,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -21,6 +22,7 @@ from typing import (
 
 from ..errors import PoolError, failure
 from ..models import Pool
+from .blocking import END, pulled
 from .retry import whole_number
 
 R = TypeVar("R")
@@ -30,6 +32,8 @@ Inputs = Union[Iterable[Any], AsyncIterable[Any]]
 _MAX_CONCURRENCY = 500
 #: The slots of the pool are counted again after 5 seconds: members join and leave.
 _COUNT_AGAIN = 5.0
+#: Inputs of these types are in memory. Reading from others may block.
+_HELD = (list, tuple, range, set, frozenset, dict)
 
 
 class Slots:
@@ -50,26 +54,30 @@ class Slots:
         """The number of calls at a time, at least 1."""
         if self._fixed is not None:
             return self._fixed
-        if self._slots == 0:
-            await self._count()
-        elif time.monotonic() - self._counted > _COUNT_AGAIN and self._counting is None:
-            # Calls go on by the old number while the pool is asked.
-            self._counting = asyncio.ensure_future(self._count_again())
+        is_old = time.monotonic() - self._counted > _COUNT_AGAIN
+        if (self._slots == 0 or is_old) and self._counting is None:
+            self._counting = asyncio.ensure_future(self._count())
+            self._counting.add_done_callback(self._has_counted)
+        # Calls go on by an old number while the pool is asked. All of them await the first one.
+        if self._slots == 0 and self._counting is not None:
+            await asyncio.shield(self._counting)
         return self._slots
 
     async def _count(self) -> None:
-        pool = await self._ask()
-        slots = sum(each.load.max for each in pool.members if each.load is not None)
-        self._slots = min(max(slots, 1), _MAX_CONCURRENCY)
+        try:
+            pool = await self._ask()
+            slots = sum(each.load.max for each in pool.members if each.load is not None)
+            self._slots = min(max(slots, 1), _MAX_CONCURRENCY)
+        except PoolError:
+            if self._slots == 0:
+                raise
         self._counted = time.monotonic()
 
-    async def _count_again(self) -> None:
-        try:
-            await self._count()
-        except PoolError:
-            self._counted = time.monotonic()
-        finally:
-            self._counting = None
+    def _has_counted(self, counting: "asyncio.Task[None]") -> None:
+        self._counting = None
+        # The calls that await the number may all have left, so nobody else asks for the error.
+        if not counting.cancelled():
+            counting.exception()
 
     def close(self) -> None:
         if self._counting is not None:
@@ -93,15 +101,29 @@ async def fan_out(
     reading = _read(inputs)
     running: Dict["asyncio.Task[R]", int] = {}
     waiting: Dict[int, R] = {}
+    pulling: Optional["asyncio.Task[Any]"] = None
     started = given = 0
     is_over = False
     try:
         while True:
             limit = await slots.limit()
             while not is_over and len(running) < limit and len(running) + len(waiting) < 2 * limit:
-                try:
-                    item = await reading.__anext__()
-                except StopAsyncIteration:
+                if pulling is None:
+                    pulling = asyncio.ensure_future(_following(reading))
+                    # An input in memory is there at once.
+                    await asyncio.sleep(0)
+                if not pulling.done():
+                    # While an input does not come, the results of others go on.
+                    has_result = given in waiting or (waiting and not ordered)
+                    await asyncio.wait(
+                        {pulling, *running},
+                        timeout=0 if has_result else None,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                if not pulling.done():
+                    break
+                item, pulling = pulling.result(), None
+                if item is END:
                     is_over = True
                     break
                 running[asyncio.ensure_future(work(started, item))] = started
@@ -118,7 +140,9 @@ async def fan_out(
                 index = running.pop(task)
                 waiting[index] = _result_of(task, index)
     finally:
-        await _stop(running, slots, reading)
+        slots.close()
+        await _stop([*running] if pulling is None else [*running, pulling])
+        await reading.aclose()  # type: ignore[attr-defined]
 
 
 def _result_of(task: "asyncio.Task[R]", index: int) -> R:
@@ -129,18 +153,25 @@ def _result_of(task: "asyncio.Task[R]", index: int) -> R:
         raise
 
 
-async def _stop(
-    running: "Dict[asyncio.Task[R], int]", slots: Slots, reading: AsyncIterator[Any]
-) -> None:
-    slots.close()
-    for task in running:
+async def _stop(tasks: "Sequence[asyncio.Task[Any]]") -> None:
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
-    await reading.aclose()  # type: ignore[attr-defined]
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _following(reading: AsyncIterator[Any]) -> Any:
+    try:
+        return await reading.__anext__()
+    except StopAsyncIteration:
+        return END
 
 
 async def _read(inputs: Inputs) -> AsyncIterator[Any]:
     """The inputs, one at a time. They are closed with the reading."""
+    if isinstance(inputs, _HELD):
+        for item in inputs:
+            yield item
+        return
     if hasattr(inputs, "__aiter__"):
         later = cast(AsyncIterable[Any], inputs).__aiter__()
         try:
@@ -155,10 +186,13 @@ async def _read(inputs: Inputs) -> AsyncIterator[Any]:
     except TypeError as error:
         kind = type(inputs).__name__
         raise failure("invalid_request", f"expected inputs to iterate over; got {kind}") from error
+    items = pulled(lambda: next(now, END), getattr(now, "close", _nothing))
     try:
-        for item in now:
+        async for item in items:
             yield item
     finally:
-        close = getattr(now, "close", None)
-        if close is not None:
-            close()
+        await items.aclose()  # type: ignore[attr-defined]
+
+
+def _nothing() -> None:
+    pass

@@ -208,5 +208,17 @@ def _part(name: str, content: Any) -> Optional[Tuple[str, Any]]:
     return None
 
 
+def refuse_shared_input(options: Mapping[str, Any]) -> None:
+    """Refuses an input that several calls would share, each of which would get a part of it.
+
+    Raises:
+        PoolError: `invalid_request`.
+    """
+    stdin = options.get("stdin")
+    if any(hasattr(stdin, name) for name in ("read", "__next__", "__anext__")):
+        expected = "stdin: expected text or bytes, which each call of many gets"
+        raise failure("invalid_request", f"{expected}; got one {type(stdin).__name__} for all")
+
+
 def _camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from typing import Any, AsyncIterable, AsyncIterator, Callable, Iterable, Optional, Union, cast
 
@@ -13,6 +14,7 @@ from ..http.resume import Reading
 from ..http.send import stop_after_lost_input, write_stdin
 from ..models import FailedEvent, PlacedEvent, QueuedEvent
 from ..placement.access import Placed, Placing
+from .blocking import END, pulled
 from .retry import Retries
 from .spec import Call
 
@@ -154,23 +156,34 @@ class _Stream:
 
 
 async def pieces_of(source: Union[Iterable[bytes], AsyncIterable[bytes]]) -> AsyncIterator[bytes]:
-    """The bytes of an input. A file is read in another thread, in pieces of 64 KiB."""
+    """The bytes of an input. Another thread reads a file, up to 64 KiB at a time.
+
+    A pipe or a terminal is not read ahead: what has come is sent at once.
+    """
     if hasattr(source, "__aiter__"):
         async for piece in cast(AsyncIterable[bytes], source):
             yield _bytes_of(piece)
         return
-    read: Optional[Callable[[int], bytes]] = getattr(source, "read", None)
+    read = _reader_of(source)
     items = iter(source)
-    loop = asyncio.get_running_loop()
 
-    def following() -> Optional[bytes]:
-        return read(_PIECE_BYTES) or None if read is not None else next(items, None)
+    def following() -> Any:
+        return read(_PIECE_BYTES) or END if read is not None else next(items, END)
 
-    while True:
-        following_piece = await loop.run_in_executor(None, following)
-        if following_piece is None:
-            return
-        yield _bytes_of(following_piece)
+    pieces = pulled(following)
+    try:
+        async for piece in pieces:
+            yield _bytes_of(piece)
+    finally:
+        await pieces.aclose()  # type: ignore[attr-defined]
+
+
+def _reader_of(source: Any) -> Optional[Callable[[int], Any]]:
+    """Reads a piece of a file as soon as there is some of it; None for what is no file."""
+    if isinstance(source, io.TextIOBase) and not source.seekable():
+        return source.readline
+    read: Optional[Callable[[int], Any]] = getattr(source, "read1", getattr(source, "read", None))
+    return read
 
 
 def _bytes_of(piece: Union[bytes, str]) -> bytes:

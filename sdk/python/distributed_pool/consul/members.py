@@ -20,6 +20,8 @@ _SETTLE_SECONDS = 15.0
 #: The pause before a failed watch starts again: 0.1 s at first, doubled up to 2 s.
 _RETRY_MIN = 0.1
 _RETRY_MAX = 2.0
+#: 1 second passes behind an answer that Consul may repeat at once.
+_AGAIN_SECONDS = 1.0
 
 
 class _Watch:
@@ -61,7 +63,9 @@ class _Watch:
         missing_until = 0.0
         while True:
             try:
-                found, index = await self._consul.members(self._expression, index)
+                found, answered = await self._consul.members(self._expression, index)
+                has_grown = int(answered) > int(index or 0)
+                index = _following(answered, index)
                 # Consul shows an empty list to a token that may not read it.
                 refusal = None if found else await self._consul.refusal()
                 if refusal is not None:
@@ -79,7 +83,8 @@ class _Watch:
                 if kept:
                     # The list is asked for again soon, because the missing ones leave it.
                     index = None
-                    await asyncio.sleep(1.0)
+                if kept or not has_grown:
+                    await asyncio.sleep(_AGAIN_SECONDS)
             except Exception as error:
                 self._error = await self._behind(error)
                 if isinstance(self._error, PoolError):
@@ -97,6 +102,11 @@ class _Watch:
         except Exception:
             refusal = None
         return refusal or failure("forbidden", f"{READING}: {error.response.text[:200]}")
+
+
+def _following(answered: str, asked: Optional[str]) -> Optional[str]:
+    """The index for the next question; None where Consul's went back or is 0."""
+    return answered if int(answered) >= max(1, int(asked or 0)) else None
 
 
 class ConsulMembers:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -16,9 +14,11 @@ from pydantic import ValidationError
 from ..errors import PoolError, error_for, failure
 from ..models import RunProblem
 from .faults import TRANSPORT_ERRORS, no_answer
+from .json_text import parsed
 from .tls import Tls
+from .transport import answer_of, http_client
 
-#: 10 seconds for the head of an answer to arrive.
+#: 10 seconds without a piece of the body that is sent, or for the head of the answer.
 ANSWER_SECONDS = 10.0
 #: 2 seconds to make a connection.
 _CONNECT_SECONDS = 2.0
@@ -29,8 +29,6 @@ _MAX_PROBLEM = 65_536
 _PROBLEM_KEYS = {"type", "title", "status", "detail", "code"}
 #: 128 MiB: more than the largest page of a listing.
 _MAX_JSON = 134_217_728
-#: 4 seconds: members close connections that are idle for longer than 5.
-_KEEP_ALIVE = 4.0
 
 EVENTS = "text/event-stream"
 JSON = "application/json"
@@ -50,7 +48,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: The member that has to show a certificate for its name. Default: the host of the URL.
     member: Optional[str] = None
-    #: Seconds for the head of the answer; None for no limit.
+    #: Seconds for the head of the answer, from the last piece of the body on; None for no limit.
     seconds: Optional[float] = ANSWER_SECONDS
 
 
@@ -66,16 +64,11 @@ class Client:
             raise failure("invalid_request", detail)
         self.has_token = token is not None
         self._tls = tls or Tls()
-        self._names_members = names_members and self._tls.is_set
+        self._names_members = names_members
         self._headers = {"accept-encoding": "identity", "user-agent": "distributed-pool-python"}
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}"
-        verify: Any = self._tls.context()
-        limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=64, keepalive_expiry=_KEEP_ALIVE
-        )
-        # The variables of proxies are for other hosts than those of the cluster.
-        self._http = httpx.AsyncClient(verify=verify, limits=limits, trust_env=False)
+        self._http = http_client(self._tls)
 
     async def send(self, url: str, request: Request) -> httpx.Response:
         """Sends a request. Returns at the head of the answer; the caller closes it.
@@ -87,7 +80,7 @@ class Client:
         if self._http.is_closed:
             raise failure("member_lost", "the pool was closed", admitted="unknown")
         built = self._built(url, request)
-        response = await asyncio.wait_for(self._http.send(built, stream=True), request.seconds)
+        response = await answer_of(self._http, built, request.seconds)
         try:
             if response.is_redirect or 300 <= response.status_code < 400:
                 raise _redirected(response)
@@ -151,12 +144,12 @@ class Client:
         """The error that an answer of 400 or more carries. It closes the answer."""
         text = (await _body_of(response, _MAX_PROBLEM)).decode("utf-8", "replace")
         try:
-            body = json.loads(text)
+            body = parsed(text)
             if not isinstance(body, dict) or not _PROBLEM_KEYS <= body.keys():
                 raise ValueError("it lacks the keys of a problem")
             problem = RunProblem.model_validate(body)
             return error_for(problem, _pause_of(response.headers.get("retry-after")))
-        except (ValueError, ValidationError):
+        except (ValueError, ValidationError, PoolError):
             form = _form_of(response)
             detail = f"expected a problem of distributed-pool; got {form}: {text[:200]}"
             return failure("member_lost", detail, admitted="unknown")
@@ -170,9 +163,10 @@ async def json_of(response: httpx.Response, key: Optional[str] = None) -> Any:
 
     Raises:
         ValueError: for too long a text, or JSON without the key.
+        PoolError: `payload_too_large` for JSON that nests too deeply.
     """
     body = await _body_of(response, _MAX_JSON)
-    value = json.loads(body)
+    value = parsed(body)
     if key is not None and not (isinstance(value, dict) and key in value):
         raise ValueError(f"expected JSON with {key}; got {body[:200]!r}")
     return value
@@ -213,7 +207,7 @@ def _pause_of(header: Optional[str]) -> Optional[float]:
     """Seconds from a `Retry-After` header, which has seconds or a date."""
     if header is None:
         return None
-    if header.isdigit():
+    if header.isdecimal():
         return float(header)
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())

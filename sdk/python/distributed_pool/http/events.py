@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from typing import Any, AsyncIterator, Dict, Optional, Type, Union, cast
@@ -12,7 +11,7 @@ import httpx
 from httpx_sse import EventSource
 from pydantic import BaseModel
 
-from ..errors import failure, message_of
+from ..errors import PoolError, changed, failure, message_of
 from ..models import (
     FailedEvent,
     GapEvent,
@@ -24,9 +23,12 @@ from ..models import (
     StdoutEvent,
 )
 from .faults import TRANSPORT_ERRORS
+from .json_text import parsed, too_deep
 
 #: 128 Mi characters: more than a result of 16 MiB in which every byte is escaped.
 _MAX_EVENT = 134_217_728
+#: A server that is no member may send any id.
+_ID = re.compile(r"[0-9]{1,15}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: An event of a child. `id` is its number in the child's log, from 1 on; `queued` has none.
@@ -52,6 +54,8 @@ _KNOWN: Dict[str, Type[BaseModel]] = {
     "result": ResultEvent,
     "failed": FailedEvent,
 }
+#: The types that have to be readable: those above, those of a wait, and no type at all.
+_READ = {*_KNOWN, "granted", "message"}
 
 
 def is_terminal(event: PoolEvent) -> bool:
@@ -98,6 +102,8 @@ async def read_data(
 ) -> AsyncIterator[Dict[str, Any]]:
     """The data of each event as JSON, with the `id` of an event that has one of its own.
 
+    An event of a type that this version does not know is skipped where it cannot be read.
+
     Args:
         until: the time of `time.monotonic()` after which the stream is lost. Default: never.
     """
@@ -109,11 +115,16 @@ async def read_data(
             heard.held = 0
             if not message.data:
                 continue
-            data = json.loads(message.data)
-            if not isinstance(data, dict):
-                raise ValueError(f"expected an event; got {message.data[:200]}")
+            try:
+                data = parsed(message.data)
+                if not isinstance(data, dict):
+                    raise ValueError(f"expected an event; got {message.data[:200]}")
+            except (PoolError, ValueError):
+                if message.event in _READ:
+                    raise
+                continue
             # The reader repeats the last id for events without one.
-            if message.id != last and message.id.isdigit():
+            if message.id != last and _ID.fullmatch(message.id):
                 data["id"] = int(message.id)
             last = message.id
             yield data
@@ -128,7 +139,8 @@ async def read_events(
     """The events of an answer up to and including the terminal one. It closes the answer.
 
     Raises:
-        PoolError: `member_lost` when the stream is cut before its terminal event.
+        PoolError: `member_lost` when the stream is cut before its terminal event;
+            `payload_too_large` for an event that nests too deeply to be read.
     """
     # The events of a child have ids, and those of a wait have none.
     admitted: Union[bool, str] = "unknown"
@@ -148,6 +160,8 @@ async def read_events(
     except (*TRANSPORT_ERRORS, ValueError) as error:
         cause = error
         lost = f"the stream was cut before its terminal event: {message_of(error)}"
+    except PoolError as error:
+        raise changed(error, admitted=admitted) from error
     finally:
         await reading.aclose()  # type: ignore[attr-defined]
     raise failure("member_lost", lost, admitted=admitted) from cause
@@ -158,6 +172,7 @@ def event_of(data: Dict[str, Any]) -> Optional[PoolEvent]:
 
     Raises:
         ValueError: for an event that lacks what its reader needs.
+        PoolError: `payload_too_large` for one that nests too deeply.
     """
     model = _KNOWN.get(str(data.get("type")))
     if model is None:
@@ -165,7 +180,10 @@ def event_of(data: Dict[str, Any]) -> Optional[PoolEvent]:
     # A gateway of another version may not have asked for long lines.
     if data.get("partial"):
         raise ValueError("expected a whole event; got a part of it")
-    return cast(PoolEvent, model.model_validate(_speakable(data)))
+    try:
+        return cast(PoolEvent, model.model_validate(_speakable(data)))
+    except RecursionError as error:
+        raise too_deep() from error
 
 
 def _speakable(data: Dict[str, Any]) -> Dict[str, Any]:

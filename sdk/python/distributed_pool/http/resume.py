@@ -77,7 +77,8 @@ class Reading:
         """The events up to and including the terminal one.
 
         Raises:
-            PoolError: `member_lost` when the stream cannot resume; `events_expired`.
+            PoolError: `member_lost` when the stream cannot resume; `events_expired`;
+                `payload_too_large` for an event that nests too deeply.
         """
         answer: Optional[httpx.Response] = response
         while answer is not None:
@@ -89,8 +90,13 @@ class Reading:
                         on_end()
                     yield event
                 return
-            except (PoolError, _HandedOverError) as error:
+            except _HandedOverError as error:
                 cut: Exception = error
+            except PoolError as error:
+                # An event that cannot be read would come again.
+                if error.code != "member_lost":
+                    raise
+                cut = error
             finally:
                 await reading.aclose()  # type: ignore[attr-defined]
             if self.child is None:
@@ -107,11 +113,13 @@ class Reading:
         reading = read_events(response, self._until)
         try:
             async for event in reading:
-                if isinstance(event, FailedEvent) and event.child is not None:
-                    if event.problem.code == "draining":
+                if isinstance(event, FailedEvent):
+                    if event.child is not None and event.problem.code == "draining":
                         self.child = event.child.id
                         self._direct = self._locator.direct_url(event.child)
                         raise _HandedOverError(event)
+                    if self.child is not None:
+                        event = _of_admitted(event)
                 if isinstance(event, PlacedEvent):
                     self.child = event.child.id
                 self.after = self.after if event.id is None else event.id
@@ -154,8 +162,17 @@ def _error_of(error: Exception) -> PoolError:
 
 
 def _admitted(error: PoolError) -> PoolError:
-    """The same error of a child that has certainly been admitted."""
-    return changed(error, admitted=True) if error.code == "member_lost" else error
+    """The same error of a child that has certainly been admitted, so it is not sent again."""
+    is_silent = error.code == "draining" and error.problem.admitted is None
+    return changed(error, admitted=True) if error.code == "member_lost" or is_silent else error
+
+
+def _of_admitted(event: FailedEvent) -> FailedEvent:
+    """The same event. Behind the child's id, `draining` does not mean that nothing was run."""
+    if event.problem.code != "draining" or event.problem.admitted is not None:
+        return event
+    problem = event.problem.model_copy(update={"admitted": True})
+    return event.model_copy(update={"problem": problem})
 
 
 async def asked(url: str, asking: Awaitable[Any]) -> Any:

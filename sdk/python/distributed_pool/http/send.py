@@ -107,7 +107,11 @@ async def write_stdin(
     # No limit: the child may leave its input unread for as long as it lives.
     request = Request(method="POST", content=content, seconds=None)
     query = "true" if end else "false"
-    return int((await client.json(f"{url}/stdin?end={query}", request, "bytes"))["bytes"])
+    try:
+        return int((await client.json(f"{url}/stdin?end={query}", request, "bytes"))["bytes"])
+    finally:
+        if not isinstance(content, bytes):
+            await content.aclose()  # type: ignore[attr-defined]
 
 
 async def stop_after_lost_input(client: Client, url: str) -> None:

@@ -15,6 +15,7 @@ from .choice.health import Health
 from .choice.known_loads import KnownLoads
 from .member_client import about_caller, load_in
 from .members import Member, Members, nobody_in, owner_of
+from .pages import PAGE_ENTRIES, all_pages
 from .placing import Placement
 
 #: 2 seconds for a member's part of a listing.
@@ -87,15 +88,11 @@ class DirectAccess:
 
     async def children(self, pool: str, only: ChildFilter) -> PoolChildList:
         async def ask(member: Member) -> Any:
-            entries: List[Any] = []
-            cursor: Optional[str] = None
-            while True:
-                query = only.query(pool=pool, cursor=cursor)
-                page = await self._ask(member, f"/children{query}")
-                entries += page["children"]
-                cursor, last = page.get("nextCursor"), cursor
-                if cursor is None or cursor == last:
-                    return entries
+            async def read(cursor: Optional[str]) -> Any:
+                query = only.query(pool=pool, limit=PAGE_ENTRIES, cursor=cursor)
+                return await self._ask(member, f"/children{query}")
+
+            return [entry async for page in all_pages(read) for entry in page["children"]]
 
         answers = await self._ask_all(pool, ask)
         children = [each for _, answer in answers for each in answer or []]

@@ -15,6 +15,7 @@ from ..http.send import Posting, post_spec
 from ..models import ChildReference, Pool, PoolChildList, PoolList
 from .access import ChildFilter, Placed, Placing
 from .members import NAME, is_readable, owner_of
+from .pages import PAGE_ENTRIES, all_pages
 
 #: 30 seconds for the gateway, which may have to try many members, to answer a placement.
 _PLACE_SECONDS = 30.0
@@ -97,16 +98,16 @@ class GatewayAccess:
     async def _pages(self, path: str, key: str, only: ChildFilter) -> Dict[str, Any]:
         """All entries of a listing, and the members that did not answer."""
         found: Dict[str, Any] = {key: [], "unreachable": []}
-        cursor: Optional[str] = None
-        while True:
-            page = await self._ask(f"{self._url}{path}{only.query(cursor=cursor)}", key)
+
+        async def read(cursor: Optional[str]) -> Any:
+            query = only.query(limit=PAGE_ENTRIES, cursor=cursor)
+            return await self._ask(f"{self._url}{path}{query}", key)
+
+        async for page in all_pages(read):
             found[key] += page[key]
             missing = page.get("unreachable", [])
             found["unreachable"] += [each for each in missing if each not in found["unreachable"]]
-            following = page.get("nextCursor")
-            if following is None or following == cursor:
-                return found
-            cursor = following
+        return found
 
     def _unreachable(self, error: Optional[BaseException]) -> Optional[PoolError]:
         """The error of a request that no member received; the caller may try again."""

@@ -67,7 +67,7 @@ def member_of(entry: Any) -> Optional[Member]:
     pools: Dict[str, int] = {}
     for key, value in meta.items():
         pool = key[len(_MAX_CHILDREN) :] if key.startswith(_MAX_CHILDREN) else ""
-        if NAME.fullmatch(pool) and value.isdigit():
+        if NAME.fullmatch(pool) and value.isdecimal():
             pools[pool] = int(value)
     scheme = "https" if meta.get("scheme") == "https" else "http"
     address = service.get("Address") or entry["Node"]["Address"]

@@ -88,7 +88,7 @@ final class Network {
   static void skippedEvents() throws IOException {
     String digits = "data: {\"type\":\"new\",\"n\":" + "7".repeat(200_000) + "}\n\n";
     String name = "data: {\"type\":\"new\",\"" + "k".repeat(60_000) + "\":1}\n\n";
-    String nested = "[".repeat(9_000) + "]".repeat(9_000);
+    String nested = "[".repeat(1_900) + "]".repeat(1_900);
     String deep = "data: {\"type\":\"new\",\"n\":" + nested + "}\n\n";
     Checks.expect("0", read(Servers.PLACED + digits + name + deep + Servers.RESULT));
     String deeper = deep.replace("[", "[[").replace("]", "]]");

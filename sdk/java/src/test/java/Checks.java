@@ -1,4 +1,5 @@
 import distributedpool.Child;
+import distributedpool.ChildFilter;
 import distributedpool.DistributedPool;
 import distributedpool.EventStream;
 import distributedpool.MapResults;
@@ -38,8 +39,13 @@ public final class Checks {
   }
 
   public static void main(String[] args) {
+    if (args.length > 1) {
+      Inputs.unendedCall(args[0]);
+      return;
+    }
     try (DistributedPool pool = DistributedPool.at(args[0])) {
       Checks checks = new Checks(pool);
+      Inputs inputs = new Inputs(checks, pool);
       print("input of a call", checks::input);
       print("input that fails", checks::brokenInput);
       print("files and input of a child", checks::child);
@@ -48,6 +54,17 @@ public final class Checks {
       print("a stream that is closed by another thread", checks::closedStream);
       print("a map without order, and one that fails", checks::map);
       print("the value as a record", checks::value);
+      print("input that nobody reads", inputs::unread);
+      print("a stream that is closed while its input blocks", inputs::blocked);
+      print("a process that is killed while its input blocks", () -> inputs.killed(args[0]));
+      print("the size of a terminal", checks::terminal);
+      print("members beyond loopback", Network::beyondLoopback);
+      print("the name in a member's certificate", Network::memberName);
+      print("events to skip", Network::skippedEvents);
+      print("a member that drains and leaves", Network::draining);
+      print("an endless listing", Network::endlessListing);
+      print("a slow upload", Network::slowUpload);
+      print("an answer without a body", () -> Network.emptyAnswer(pool, args[0]));
     }
   }
 
@@ -61,7 +78,7 @@ public final class Checks {
     }
   }
 
-  private static void expect(Object wanted, Object got) {
+  static void expect(Object wanted, Object got) {
     if (!wanted.equals(got)) throw new AssertionError("expected " + wanted + "; got " + got);
   }
 
@@ -84,6 +101,16 @@ public final class Checks {
     PoolException error = failure(() -> pool.run("pipeline", Spec.command("cat").stdin(both)));
     expect("cancelled", error.code());
     expect(true, error.getMessage().contains("the disk is gone"));
+  }
+
+  private void terminal() {
+    Map<String, Integer> size = Map.of("rows", 24, "columns", 80);
+    Child child = pool.place("pipeline", Spec.command("cat").with("tty", size));
+    expect(child.id(), child.resize(50, 132).id());
+    child.stop(0);
+    Child plain = pool.place("pipeline", Spec.command("cat"));
+    expect("not_found", failure(() -> plain.resize(50, 132)).code());
+    plain.stop(0);
   }
 
   private void child() throws Exception {
@@ -164,7 +191,7 @@ public final class Checks {
   }
 
   /** Waits until so many of the linked children run. */
-  private void awaitChildren(int wanted) throws InterruptedException {
+  void awaitChildren(int wanted) throws InterruptedException {
     CountDownLatch never = new CountDownLatch(1);
     long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(WAIT_SECONDS);
     while (running() != wanted) {
@@ -174,12 +201,11 @@ public final class Checks {
   }
 
   private long running() {
-    return pool.children("pipeline").stream()
-        .filter(each -> each.labels().containsKey("a") && each.status().equals("running"))
-        .count();
+    var labelled = ChildFilter.label("a", "b");
+    return pool.children("pipeline", labelled, ChildFilter.status("running")).size();
   }
 
-  private static PoolException failure(Check work) {
+  static PoolException failure(Check work) {
     try {
       work.run();
     } catch (PoolException error) {

@@ -2,6 +2,7 @@ package distributedpool;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import distributedpool.internal.Waits;
 import distributedpool.internal.calls.EventReader;
 import distributedpool.internal.calls.ResumedEvents;
 import distributedpool.internal.calls.Stdin;
@@ -161,6 +162,20 @@ public final class Child {
   public ChildInfo signal(String name) {
     ObjectNode body = Json.object().put("signal", name);
     return Waits.interruptibly(() -> info(Ask.post(url("/signal")).json(body)));
+  }
+
+  /**
+   * Sets the size of the terminal of a child with {@code tty} in its spec. The programs in front get
+   * SIGWINCH.
+   *
+   * @param rows 1 to 4,096
+   * @param columns 1 to 4,096
+   * @return the child
+   * @throws PoolException {@code not_found} for a child without a terminal
+   */
+  public ChildInfo resize(int rows, int columns) {
+    ObjectNode size = Json.object().put("rows", rows).put("columns", columns);
+    return Waits.interruptibly(() -> info(Ask.post(url("/tty")).json(size)));
   }
 
   /**

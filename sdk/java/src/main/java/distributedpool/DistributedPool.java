@@ -1,5 +1,6 @@
 package distributedpool;
 
+import distributedpool.internal.Waits;
 import distributedpool.internal.calls.Access;
 import distributedpool.internal.calls.CallEvents;
 import distributedpool.internal.calls.Listing;
@@ -203,7 +204,7 @@ public final class DistributedPool implements AutoCloseable {
    */
   public List<PoolSummary> pools() {
     return Waits.interruptibly(
-        () -> new Listing(http, access).all("/pools", "pools", PoolSummary.class));
+        () -> new Listing(http, access).all("/pools", "", "pools", PoolSummary.class));
   }
 
   /**
@@ -221,12 +222,14 @@ public final class DistributedPool implements AutoCloseable {
    * A pool's children on all its members, also those that have ended and are remembered.
    *
    * @param pool the name of the pool
+   * @param filters that a child passes all of; none for all children
    * @return the children
    */
-  public List<ChildInfo> children(String pool) {
+  public List<ChildInfo> children(String pool, ChildFilter... filters) {
     String path = "/pools/" + Names.pool(pool) + "/children";
+    String query = ChildFilter.query(filters);
     return Waits.interruptibly(
-        () -> new Listing(http, access).all(path, "children", ChildInfo.class));
+        () -> new Listing(http, access).all(path, query, "children", ChildInfo.class));
   }
 
   /** Closes the connections and the watch. Calls that are under way end with an error. */

@@ -1,5 +1,6 @@
 package distributedpool;
 
+import distributedpool.internal.Waits;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.Spliterator;

@@ -1,6 +1,7 @@
 package distributedpool;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import distributedpool.internal.Waits;
 import distributedpool.model.PoolMember;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import javax.net.ssl.SSLContext;
 
 /** Options of a {@link DistributedPool}: the way to the pools, and who is calling. */
@@ -160,29 +161,27 @@ public final class PoolBuilder {
       String detail = "expected an https URL, or a loopback address, for a request with a token; ";
       throw PoolException.of("invalid_request", detail + "insecure sends the token in clear");
     }
-    Http http = new Http(token, hasTls() ? Tls.context(ca, cert, key, host -> null) : null);
+    Http http = new Http(token, hasTls() ? Tls.context(ca, cert, key, null) : null);
     return new DistributedPool(this, http, new Gateway(http, url));
   }
 
   private DistributedPool watched() {
     Map<String, String> names = new ConcurrentHashMap<>();
     String address = consul.url();
+    UnaryOperator<String> agentName =
+        consul.tlsServerName() == null ? null : host -> consul.tlsServerName();
     SSLContext agent =
         address.startsWith("https:")
-            ? Tls.context(
-                consul.caFile(),
-                consul.certFile(),
-                consul.keyFile(),
-                host -> consul.tlsServerName())
+            ? Tls.context(consul.caFile(), consul.certFile(), consul.keyFile(), agentName)
             : null;
-    Http http = new Http(token, hasTls() ? Tls.context(ca, cert, key, names::get) : null);
+    Http http = new Http(token, Tls.context(ca, cert, key, names::get));
     Registry registry =
         new Registry(
             new Http(null, agent),
             address,
             consul.headers(),
-            new Registry.Trust(hasTls(), insecure),
-            (host, name) -> names.put(host, name + "." + memberDomain));
+            new Registry.Trust(hasTls(), insecure || token == null),
+            (url, name) -> names.put(Tls.placeOf(url), name + "." + memberDomain));
     Access access = new Direct(http, registry);
     return new DistributedPool(this, http, access);
   }

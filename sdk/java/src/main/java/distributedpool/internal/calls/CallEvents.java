@@ -37,7 +37,7 @@ public final class CallEvents implements AutoCloseable {
   private boolean isPlaced;
   private ChildReference child;
   private Stdin input;
-  private Thread sending;
+  private volatile Thread sending;
 
   public CallEvents(Http http, Access access, Call call) {
     this.http = http;
@@ -66,8 +66,8 @@ public final class CallEvents implements AutoCloseable {
   private ResumedEvents open() throws InterruptedException {
     if (isClosed) throw new CancellationException("the call was closed");
     ObjectNode spec = retries.next(call.spec);
-    // The input of a call is sent in several requests.
-    if (call.stdin != null) spec.putObject("stdin").put("open", true);
+    // An input of one body ends when the body breaks off.
+    if (call.stdin != null) spec.putObject("stdin").put("open", true).put("once", true);
     ResumedEvents opened = new ResumedEvents(http, access, until);
     opened.from(access.call(call.pool, spec, call.parts));
     if (isClosed) opened.close();
@@ -100,6 +100,7 @@ public final class CallEvents implements AutoCloseable {
     sending = new Thread(input, "distributed-pool-stdin");
     sending.setDaemon(true);
     sending.start();
+    if (isClosed) sending.interrupt();
   }
 
   private void closeEvents() {

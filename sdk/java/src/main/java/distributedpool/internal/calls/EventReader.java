@@ -7,6 +7,7 @@ import distributedpool.PoolException;
 import distributedpool.PoolException.Admitted;
 import distributedpool.internal.http.Body;
 import distributedpool.internal.http.Deadline;
+import distributedpool.internal.http.Errors;
 import distributedpool.internal.http.Http;
 import distributedpool.internal.http.Json;
 import distributedpool.internal.http.Sse;
@@ -57,6 +58,8 @@ public final class EventReader {
       if (until.hasPassed()) throw overdue();
       String detail = "the stream was cut before its terminal event: " + Http.message(error);
       throw PoolException.of("member_lost", detail, admitted, error);
+    } catch (PoolException tooLarge) {
+      throw tooLarge.admitted().isPresent() ? tooLarge : Errors.with(admitted, tooLarge);
     }
   }
 

@@ -8,6 +8,7 @@ import distributedpool.internal.http.Ask;
 import distributedpool.internal.http.Deadline;
 import distributedpool.internal.http.Errors;
 import distributedpool.internal.http.Http;
+import distributedpool.internal.http.Json;
 import distributedpool.model.ChildReference;
 import java.io.IOException;
 import java.util.concurrent.CancellationException;
@@ -93,7 +94,9 @@ public final class ResumedEvents implements AutoCloseable {
       } catch (PoolException cut) {
         reader.close();
         if (isClosed) throw new CancellationException("the stream was closed");
-        if (id == null) throw cut;
+        // The same event would come again.
+        boolean isLasting = cut.code().equals(Json.TOO_LARGE);
+        if (id == null || isLasting) throw cut;
         reopen(cut);
       }
     }
@@ -155,7 +158,10 @@ public final class ResumedEvents implements AutoCloseable {
     return answer;
   }
 
+  /** The same error of a child that is known, so that its call is never sent again. */
   private static PoolException admitted(PoolException error) {
-    return error.code().equals("member_lost") ? Errors.with(Admitted.TRUE, error) : error;
+    boolean isOpen = error.code().equals("draining") && !error.problem().has("admitted");
+    boolean isLost = error.code().equals("member_lost");
+    return isOpen || isLost ? Errors.with(Admitted.TRUE, error) : error;
   }
 }

@@ -5,16 +5,15 @@ import distributedpool.internal.http.Ask;
 import distributedpool.internal.http.Http;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.Arrays;
 
-/** A child's input, which is sent in pieces, no faster than the child reads. */
+/** A call's input: one body, whose end is the end of the child's input. */
 public final class Stdin implements Runnable {
-  /** 256 KiB in one request. */
+  /** 256 KiB in one request of a child's {@code OutputStream}. */
   public static final int PIECE_BYTES = 262_144;
 
   private final Http http;
   private final String url;
-  private final InputStream input;
+  private final InputBody input;
   private volatile boolean isOver;
   private volatile PoolException fault;
 
@@ -22,7 +21,7 @@ public final class Stdin implements Runnable {
   Stdin(Http http, String url, InputStream input) {
     this.http = http;
     this.url = url;
-    this.input = input;
+    this.input = new InputBody(input, this::fail);
   }
 
   /**
@@ -42,17 +41,19 @@ public final class Stdin implements Runnable {
   /** Sends the whole input. A child that lacks the rest of it is stopped. */
   @Override
   public void run() {
-    try (input) {
-      byte[] piece = new byte[PIECE_BYTES];
-      for (int count; (count = input.read(piece)) >= 0; )
-        if (count > 0) write(http, url, Arrays.copyOf(piece, count), false);
-      write(http, url, new byte[0], true);
+    try {
+      // No limit: the child may leave its input unread for as long as it lives.
+      http.json(Ask.post(url + "/stdin?end=true").stream(input).timeoutMs(0), "bytes");
     } catch (PoolException error) {
       if (!error.code().equals("stdin_closed")) stop(error);
-    } catch (IOException | RuntimeException error) {
+    } catch (RuntimeException | InterruptedException error) {
       stop(error);
-    } catch (InterruptedException left) {
-      stop(left);
+    }
+    try {
+      input.close();
+    } catch (IOException unused) {
+      // The child has all that it takes.
+      return;
     }
   }
 
@@ -66,10 +67,16 @@ public final class Stdin implements Runnable {
     return fault;
   }
 
-  private void stop(Exception why) {
-    if (isOver) return;
+  private synchronized void fail(Exception why) {
+    if (fault != null || isOver) return;
     String detail = "stdin: " + Http.message(why) + "; a child cannot go on without its input";
     fault = PoolException.of("cancelled", detail, null, why);
+  }
+
+  /** A body that broke off has stopped the child already; a body that never began has not. */
+  private void stop(Exception why) {
+    fail(why);
+    if (isOver) return;
     try {
       http.json(Ask.delete(url), null);
     } catch (PoolException | InterruptedException lost) {

@@ -44,7 +44,7 @@ public final class Registry implements AutoCloseable {
 
   private final Rights consul;
   private final Trust trust;
-  private final BiConsumer<String, String> onMember;
+  private final BiConsumer<URI, String> onMember;
   private final CountDownLatch first = new CountDownLatch(1);
   private final Thread watch = new Thread(this::watch, "distributed-pool-consul");
   /** Members that went missing while Consul was away, and until when they are listed. */
@@ -56,14 +56,14 @@ public final class Registry implements AutoCloseable {
   /**
    * Starts the watch.
    *
-   * @param onMember receives the host and port, and the name, of each member that serves https
+   * @param onMember receives the URL and the name of each member
    */
   public Registry(
       Http http,
       String url,
       Map<String, String> headers,
       Trust trust,
-      BiConsumer<String, String> onMember) {
+      BiConsumer<URI, String> onMember) {
     this.consul = new Rights(http, url, headers);
     this.trust = trust;
     this.onMember = onMember;
@@ -218,8 +218,7 @@ public final class Registry implements AutoCloseable {
     missing.values().removeIf(until -> until < now);
     Map<String, Member> all = new LinkedHashMap<>(answered);
     for (String name : missing.keySet()) all.put(name, listed.all.get(name));
-    for (Member each : all.values())
-      onMember.accept(URI.create(each.url()).getAuthority(), each.name());
+    for (Member each : all.values()) onMember.accept(URI.create(each.url()), each.name());
     listed = new Listed(all, new ConcurrentHashMap<>());
     first.countDown();
   }

@@ -85,6 +85,11 @@ public final class Body implements HttpResponse.BodySubscriber<Body> {
     }
   }
 
+  /** Reads the rest, and drops it. */
+  void finish() throws IOException, InterruptedException {
+    while (read(Http.SILENCE_MS) != null) {}
+  }
+
   private Object poll(long silenceMs) throws IOException, InterruptedException {
     Object next = arrived.poll(silenceMs, TimeUnit.MILLISECONDS);
     if (next == null) {

@@ -12,6 +12,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.net.http.HttpTimeoutException;
 import java.security.cert.CertificateException;
 import java.time.Duration;
 import java.time.Instant;
@@ -31,7 +32,8 @@ public final class Http {
   public static final long SILENCE_MS = 15_000;
   /** 64 KiB: a longer body is no problem of the contract. */
   private static final int MAX_PROBLEM_BYTES = 65_536;
-  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
+  /** 2 seconds for a member to accept a connection; a slower one counts as away. */
+  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
   private static final int MAX_SHOWN = 200;
 
   private final HttpClient client;
@@ -65,9 +67,11 @@ public final class Http {
    *     member_lost} for an answer of another type than was asked for
    */
   public Answer send(Ask ask) throws IOException, InterruptedException {
-    HttpResponse<Body> response = exchange(request(ask));
+    HttpResponse<Body> response = exchange(ask);
     Answer answer = new Answer(response.statusCode(), response.headers(), response.body());
     int status = answer.status();
+    // A connection is free again when its answer has been read to its end.
+    if (status == 204) answer.body().finish();
     if (status >= 300 && status < 400) {
       answer.body().close();
       String place = answer.header("location", "nowhere");
@@ -90,21 +94,19 @@ public final class Http {
     builder.header("accept", isStream ? ask.accept + ";lines=long" : ask.accept);
     if (authorization != null) builder.header("authorization", authorization);
     ask.headers.forEach(builder::header);
-    if (ask.timeoutMs > 0) builder.timeout(Duration.ofMillis(ask.timeoutMs));
-    return builder.method(ask.method, ask.body).build();
+    return builder.method(ask.method, ask.publisher()).build();
   }
 
-  private HttpResponse<Body> exchange(HttpRequest request)
-      throws IOException, InterruptedException {
+  private HttpResponse<Body> exchange(Ask ask) throws IOException, InterruptedException {
     if (isClosed) throw closed();
-    CompletableFuture<HttpResponse<Body>> sending = client.sendAsync(request, head -> body());
+    CompletableFuture<HttpResponse<Body>> sending = client.sendAsync(request(ask), head -> body());
     Runnable cancel = () -> sending.cancel(true);
-    active.add(cancel);
+    track(cancel);
     try {
-      return sending.get();
-    } catch (InterruptedException interrupt) {
+      return ask.await(sending);
+    } catch (InterruptedException | HttpTimeoutException left) {
       abandon(sending);
-      throw interrupt;
+      throw left;
     } catch (ExecutionException failed) {
       if (isClosed) throw closed();
       throw failed.getCause() instanceof IOException known
@@ -129,8 +131,14 @@ public final class Http {
     Runnable[] close = new Runnable[1];
     Body body = new Body(() -> active.remove(close[0]));
     close[0] = body::close;
-    active.add(close[0]);
+    track(close[0]);
     return body;
+  }
+
+  /** Notes what {@link #close} has to end, and ends it where that has been called meanwhile. */
+  private void track(Runnable cancel) {
+    active.add(cancel);
+    if (isClosed) cancel.run();
   }
 
   /**

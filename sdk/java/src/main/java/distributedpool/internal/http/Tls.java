@@ -3,7 +3,10 @@ package distributedpool.internal.http;
 import distributedpool.PoolException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.Socket;
+import java.net.URI;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -19,7 +22,8 @@ import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
 import java.util.Collection;
 import java.util.List;
-import java.util.function.Function;
+import java.util.Locale;
+import java.util.function.UnaryOperator;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
@@ -39,10 +43,10 @@ public final class Tls {
    * @param ca the authority to trust; null for the well-known ones
    * @param cert the client certificate; null for none
    * @param key its key in PKCS #8
-   * @param nameOf gives the name that the certificate of a host and port has to carry; null there
-   *     for the host itself
+   * @param nameOf gives the name that the certificate at a place has to carry, see {@link
+   *     #placeOf}; it refuses a place with null. Without it, the host itself is the name.
    */
-  public static SSLContext context(Path ca, Path cert, Path key, Function<String, String> nameOf) {
+  public static SSLContext context(Path ca, Path cert, Path key, UnaryOperator<String> nameOf) {
     try {
       TrustManagerFactory factory =
           TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
@@ -50,12 +54,28 @@ public final class Tls {
       SSLContext context = SSLContext.getInstance("TLS");
       X509ExtendedTrustManager usual = (X509ExtendedTrustManager) factory.getTrustManagers()[0];
       KeyManagerFactory keys = cert == null ? null : keys(cert, key);
-      TrustManager[] trusted = {new Named(usual, nameOf)};
+      TrustManager[] trusted = {nameOf == null ? usual : new Named(usual, nameOf)};
       context.init(keys == null ? null : keys.getKeyManagers(), trusted, null);
       return context;
     } catch (IOException | GeneralSecurityException error) {
       String detail = "expected certificates and keys in PEM; got " + error;
       throw PoolException.of("invalid_request", detail, null, error);
+    }
+  }
+
+  /** The host and the port of a URL, with one spelling for each address of IPv6. */
+  public static String placeOf(URI url) {
+    return placeOf(url.getHost(), url.getPort());
+  }
+
+  private static String placeOf(String host, int port) {
+    String bare = host.replaceAll("[\\[\\]]", "").toLowerCase(Locale.ROOT);
+    try {
+      // An address that is a literal is not looked up.
+      String same = bare.contains(":") ? InetAddress.getByName(bare).getHostAddress() : bare;
+      return same + " " + port;
+    } catch (UnknownHostException malformed) {
+      return bare + " " + port;
     }
   }
 
@@ -103,9 +123,9 @@ public final class Tls {
     private static final int DNS_NAME = 2;
 
     private final X509ExtendedTrustManager usual;
-    private final Function<String, String> nameOf;
+    private final UnaryOperator<String> nameOf;
 
-    Named(X509ExtendedTrustManager usual, Function<String, String> nameOf) {
+    Named(X509ExtendedTrustManager usual, UnaryOperator<String> nameOf) {
       this.usual = usual;
       this.nameOf = nameOf;
     }
@@ -113,11 +133,9 @@ public final class Tls {
     @Override
     public void checkServerTrusted(X509Certificate[] chain, String type, SSLEngine engine)
         throws CertificateException {
-      String name = nameOf.apply(engine.getPeerHost() + ":" + engine.getPeerPort());
-      if (name == null) {
-        usual.checkServerTrusted(chain, type, engine);
-        return;
-      }
+      String place = placeOf(engine.getPeerHost(), engine.getPeerPort());
+      String name = nameOf.apply(place);
+      if (name == null) throw new CertificateException("no member is known at " + place);
       usual.checkServerTrusted(chain, type);
       Collection<List<?>> names = chain[0].getSubjectAlternativeNames();
       if (names != null)

@@ -1,4 +1,4 @@
-package distributedpool;
+package distributedpool.internal;
 
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -7,7 +7,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /** Waits that an interrupt ends. */
-final class Waits {
+public final class Waits {
   private static final ExecutorService THREADS =
       Executors.newCachedThreadPool(run -> {
         Thread thread = new Thread(run, "distributed-pool-call");
@@ -16,14 +16,14 @@ final class Waits {
       });
 
   /** Work that an interrupt ends. */
-  interface Work<T> {
+  public interface Work<T> {
     T run() throws InterruptedException;
   }
 
   private Waits() {}
 
   /** The result of the work. @throws CancellationException when the thread is interrupted */
-  static <T> T interruptibly(Work<T> work) {
+  public static <T> T interruptibly(Work<T> work) {
     try {
       if (Thread.interrupted()) throw new InterruptedException();
       return work.run();
@@ -36,7 +36,7 @@ final class Waits {
   }
 
   /** The work on a thread of its own. To cancel the future interrupts it. */
-  static <T> CompletableFuture<T> async(Work<T> work) {
+  public static <T> CompletableFuture<T> async(Work<T> work) {
     Running<T> future = new Running<>();
     future.task = THREADS.submit(() -> {
       try {

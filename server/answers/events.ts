@@ -139,11 +139,11 @@ export async function sendEvents(
   const { outgoing } = c.env;
   const isAlone = !opened && c.req.method !== "HEAD";
   const first = isAlone ? await firstFrames(reader, lines) : undefined;
-  if (first?.isWhole && !isOver(outgoing)) {
-    const length = { "content-length": first.bytes.length };
+  if (first?.isWhole && first.bytes <= MAX_TOGETHER_BYTES && !isOver(outgoing)) {
+    const length = { "content-length": first.bytes };
     outgoing.writeHead(200, { ...EVENTS_TYPE, ...UNBUFFERED, ...length });
     // Text leaves with the head in one write.
-    outgoing.end(first.bytes.toString());
+    outgoing.end(Buffer.concat(first.frames).toString());
     return RESPONSE_ALREADY_SENT;
   }
   return send<LogEntry>(c, {
@@ -152,7 +152,7 @@ export async function sendEvents(
     discard: () => reader.cut(),
     open: async () => {
       await (opened ?? openSession(c, true));
-      if (first) outgoing.write(first.bytes);
+      for (const frame of first?.frames ?? []) outgoing.write(frame);
     },
     write: (outgoing, entry) => outgoing.write(frameOf(entry, lines)),
   });
@@ -192,7 +192,7 @@ async function firstFrames(reader: LogReader, lines: Lines) {
     else if (!isWhole) await reader.changed();
   }
   clearTimeout(timer);
-  return { bytes: Buffer.concat(frames), isWhole };
+  return { frames, bytes, isWhole };
 }
 
 /**

@@ -392,7 +392,7 @@ describe("endings", () => {
     const member = await startOne();
     const spec = {
       ...sh("trap 'echo heard; exit 0' TERM; echo up; while :; do sleep 0.05; done"),
-      deadlineMs: 500,
+      deadlineMs: 2_000,
     };
     const events = await callEvents(member.url, "/pools/pipeline/call", spec);
     expect(textOf(events)).toBe("up\nheard\n");

@@ -27,8 +27,11 @@ export function linesOf(c: Context): Lines {
 
 /** An event as a frame of a stream with such lines. */
 export function frameOf(entry: LogEntry, lines: Lines): Buffer {
-  const { frame } = entry;
-  if (lines === "long" || frame.length <= MAX_FRAME_BYTES) return frame;
+  // The frame of a value of 16 MiB is not made to be dropped.
+  if (lines === "long" || entry.heldBytes <= MAX_FRAME_BYTES) {
+    const { frame } = entry;
+    if (lines === "long" || frame.length <= MAX_FRAME_BYTES) return frame;
+  }
   return partsOf(entry.event as TerminalEvent)
     .map((part) => eventFrame(part, entry.id))
     .find(({ length }) => length <= MAX_FRAME_BYTES) as Buffer;

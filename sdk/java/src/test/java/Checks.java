@@ -22,7 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** What only Java's own forms have: streams, interrupts, futures. Prints a line for each check. */
+/** Checks of the forms that Java alone has: streams, interrupts, futures. Prints a line each. */
 public final class Checks {
   private static final long WAIT_SECONDS = 20;
   private static final Spec LONG =

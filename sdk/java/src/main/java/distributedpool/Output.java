@@ -100,7 +100,7 @@ final class Output {
         result.artifacts());
   }
 
-  /** What is known of a child that failed. */
+  /** The fields that tell of a child that failed. */
   private ObjectNode fields(ChildReference child) {
     ObjectNode fields = Json.object();
     fields.set("child", Json.node(child));

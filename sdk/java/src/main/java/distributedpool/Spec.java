@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What to run, and how: a command, a function by its source, or a task. A spec does not change;
+ * The work of one child: a command, a function by its source, or a task. A spec does not change;
  * each method gives another one.
  *
  * <pre>{@code

@@ -26,7 +26,7 @@ public final class Direct implements Access {
   private static final Set<String> NOT_NOW =
       Set.of("all_members_at_capacity", "no_members_available");
 
-  /** What this process has found out about one pool. */
+  /** The facts that this process has found out about one pool. */
   record State(KnownLoads known, Health health) {}
 
   private final Http http;

@@ -33,7 +33,7 @@ final class Search {
   private static final long PROBE_MS = 250;
   private static final long PATIENT_PROBE_MS = 2_000;
 
-  /** What a search needs of its surroundings. */
+  /** The surroundings that a search needs. */
   interface Ports extends ProbeRound.Probe {
     /** Tries to be admitted. Throws only when the member may have admitted the child. */
     Admission admit(Member member) throws InterruptedException;

@@ -2,6 +2,7 @@
 import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import { bodyOfUpload } from "./bodies.ts";
 import { canonical } from "./documents/canonical.ts";
+import { EVENT_MESSAGES } from "./documents/event-messages.ts";
 import type { Node } from "./documents/walk.ts";
 import { EXAMPLES } from "./routes/examples.ts";
 import { HEADERS } from "./routes/headers.ts";
@@ -11,10 +12,13 @@ import * as events from "./schemas/events.ts";
 import * as functions from "./schemas/functions.ts";
 import * as limits from "./schemas/limits.ts";
 import * as names from "./schemas/names.ts";
-import * as pools from "./schemas/pools.ts";
 import * as problems from "./schemas/problem.ts";
 import * as resources from "./schemas/resources.ts";
 import * as spec from "./schemas/spec.ts";
+import * as children from "./schemas/state/children.ts";
+import * as feed from "./schemas/state/feed.ts";
+import * as history from "./schemas/state/history.ts";
+import * as pools from "./schemas/state/pools.ts";
 import * as values from "./schemas/values.ts";
 
 const INFO = {
@@ -56,9 +60,12 @@ const SCHEMAS = [
   spec,
   problems,
   resources,
+  children,
   pools,
   endings,
   events,
+  feed,
+  history,
 ];
 
 /** The scope of a token that the operation needs, in words. */
@@ -158,5 +165,5 @@ export function buildDocument(publicUrl = "/") {
     security: [{ bearer: [] }],
     tags: TAGS,
   });
-  return canonical(document as typeof document & Node, events.EVENT_MESSAGES);
+  return canonical(document as typeof document & Node, EVENT_MESSAGES);
 }

@@ -1,10 +1,12 @@
 /** The operations that every member serves. The handlers stand in the server's routes. */
 import * as children from "./routes/children.ts";
+import * as feed from "./routes/feed.ts";
 import * as pools from "./routes/pools.ts";
 import * as slots from "./routes/slots.ts";
 import * as thisMember from "./routes/this-member.ts";
 
 export * from "./routes/children.ts";
+export * from "./routes/feed.ts";
 export * from "./routes/pools.ts";
 export * from "./routes/slots.ts";
 export * from "./routes/this-member.ts";
@@ -18,6 +20,8 @@ export const ROUTES = [
   pools.listPools,
   pools.getPool,
   pools.listPoolChildren,
+  feed.feed,
+  feed.history,
   thisMember.call,
   thisMember.run,
   thisMember.pipe,

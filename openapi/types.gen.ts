@@ -612,11 +612,6 @@ export interface components {
             error?: components["schemas"]["FunctionError"] | undefined;
         };
         /**
-         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone, and its artifacts can be read.
-         * @enum {string}
-         */
-        ChildStatus: "running" | "stopping" | "ended";
-        /**
          * @description `ok`: the member does its work. `unavailable`: it does not.
          * @enum {string}
          */
@@ -626,55 +621,6 @@ export interface components {
          * @enum {string}
          */
         SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
-        /** @description One sandboxed process of a pool. */
-        Child: {
-            id: components["schemas"]["ChildId"];
-            /** @description The pool of the child. */
-            pool: components["schemas"]["PoolName"];
-            /** @description The member that runs the child. */
-            member: components["schemas"]["MemberName"];
-            /** @description The URL of the child on its own member. */
-            url: string;
-            /** @description The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token. */
-            owner: string;
-            status: components["schemas"]["ChildStatus"];
-            kind: components["schemas"]["ChildKind"];
-            /**
-             * Format: date-time
-             * @description The time when the child got its slot.
-             */
-            startedAt: string;
-            /**
-             * Format: date-time
-             * @description The time when the child will be stopped; null if it has no deadline.
-             */
-            deadlineAt: string | null;
-            /**
-             * Format: date-time
-             * @description The time when the child's process ended; null while it runs.
-             */
-            endedAt: string | null;
-            /**
-             * Format: int32
-             * @description The exit code of a child that has ended; 128 + n when signal n ended it. Null while it runs, and for a function that returned or threw.
-             */
-            exitCode: number | null;
-            /** @description The code of the problem of a child that failed; null otherwise. */
-            code: components["schemas"]["ErrorCode"] | null;
-            /** @description The names and values that the caller gave the child. */
-            labels: {
-                [key: string]: string;
-            };
-            /** @description The level of the child's sandbox. */
-            sandbox: components["schemas"]["SandboxLevel"];
-        };
-        /** @description Children of one member. */
-        ChildList: {
-            /** @description The children of this page. */
-            children: components["schemas"]["Child"][];
-            /** @description The `cursor` of the next page; absent on the last one. */
-            nextCursor?: string | undefined;
-        };
         /** @description A child, and where it runs. */
         ChildReference: {
             id: components["schemas"]["ChildId"];
@@ -703,15 +649,6 @@ export interface components {
             sandbox: components["schemas"]["SandboxLevel"];
             /** @description For people: the reason why it is unavailable. */
             detail?: string | undefined;
-        };
-        /** @description Children of one pool, on all its members. */
-        PoolChildList: {
-            /** @description The children of this page. */
-            children: components["schemas"]["Child"][];
-            /** @description The `cursor` of the next page; absent on the last one. */
-            nextCursor?: string | undefined;
-            /** @description Members that did not answer in time. Their children are missing from the list. */
-            unreachable: components["schemas"]["MemberName"][];
         };
         /** @description A signal for a child's program. */
         SignalRequest: {
@@ -772,6 +709,108 @@ export interface components {
              */
             bytes: number;
         };
+        /**
+         * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone, and its artifacts can be read.
+         * @enum {string}
+         */
+        ChildStatus: "running" | "stopping" | "ended";
+        /** @description One sandboxed process of a pool. */
+        Child: {
+            id: components["schemas"]["ChildId"];
+            /** @description The pool of the child. */
+            pool: components["schemas"]["PoolName"];
+            /** @description The member that runs the child. */
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the child on its own member. */
+            url: string;
+            /** @description The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token. */
+            owner: string;
+            status: components["schemas"]["ChildStatus"];
+            kind: components["schemas"]["ChildKind"];
+            /**
+             * Format: date-time
+             * @description The time when the child got its slot.
+             */
+            startedAt: string;
+            /**
+             * Format: date-time
+             * @description The time when the child will be stopped; null if it has no deadline.
+             */
+            deadlineAt: string | null;
+            /**
+             * Format: date-time
+             * @description The time when the child's process ended; null while it runs.
+             */
+            endedAt: string | null;
+            /**
+             * Format: int32
+             * @description The exit code of a child that has ended; 128 + n when signal n ended it. Null while it runs, and for a function that returned or threw.
+             */
+            exitCode: number | null;
+            /** @description The code of the problem of a child that failed; null otherwise. */
+            code: components["schemas"]["ErrorCode"] | null;
+            /** @description The names and values that the caller gave the child. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description The level of the child's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+            /** @description What runs, in short, for people: the file name of the program, the name of the task, or the export of the function; at most 128 characters. Absent from a member of an earlier version. */
+            name?: string | undefined;
+            /** @description The program and its arguments, for the caller that placed the child and the scope `admin`. What goes beyond 1,024 characters together is left out, and `…` takes its place. Absent for a function or a task, and for other callers. */
+            command?: string[] | undefined;
+            progress?: components["schemas"]["Progress"] | undefined;
+            usage?: components["schemas"]["Usage"] | undefined;
+        };
+        /** @description The last progress that the child reported. Absent when there is none. */
+        Progress: {
+            /**
+             * Format: double
+             * @description The amount that is done, in a unit that the child chooses. It may decrease, and may exceed a `total` that was a guess.
+             */
+            done: number;
+            /**
+             * Format: double
+             * @description The whole amount, in the same unit; absent when the child did not report it.
+             */
+            total?: number | undefined;
+            /** @description One line for people, without control characters. The child wrote it. Absent when it did not. */
+            message?: string | undefined;
+        };
+        /** @description The resources that the child took, so far while it runs. Absent when they are not measured yet. */
+        Usage: {
+            /**
+             * Format: double
+             * @description Milliseconds from placement to the end of the process.
+             */
+            wallMs: number;
+            /**
+             * Format: double
+             * @description Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
+             */
+            cpuMs: number | null;
+            /**
+             * Format: int64
+             * @description The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
+             */
+            maxRssBytes: number | null;
+        };
+        /** @description Children of one member. */
+        ChildList: {
+            /** @description The children of this page. */
+            children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+        };
+        /** @description Children of one pool, on all its members. */
+        PoolChildList: {
+            /** @description The children of this page. */
+            children: components["schemas"]["Child"][];
+            /** @description The `cursor` of the next page; absent on the last one. */
+            nextCursor?: string | undefined;
+            /** @description Members that did not answer in time. Their children are missing from the list. */
+            unreachable: components["schemas"]["MemberName"][];
+        };
         /** @description A pool with its members. */
         Pool: {
             pool: components["schemas"]["PoolName"];
@@ -793,7 +832,25 @@ export interface components {
             sandbox: components["schemas"]["SandboxLevel"];
             /** @description The member's load; null when it did not answer in time. */
             load: components["schemas"]["Load"] | null;
+            state?: components["schemas"]["MemberState"] | undefined;
+            /** @description For people: the reason for a state other than `up`. */
+            detail?: string | undefined;
+            /**
+             * Format: date-time
+             * @description The time when the member's process started. Absent while it does not answer.
+             */
+            startedAt?: string | undefined;
+            /**
+             * Format: date-time
+             * @description With `draining`: the time when children that still run are stopped.
+             */
+            drainEndsAt?: string | undefined;
         };
+        /**
+         * @description `up`: it admits children. `draining`: it admits none, and finishes those that run. `sick`: it can start none, and is still asked about its children. `lost`: the registry has not heard of it, or it does not answer. `left`: it is no longer registered.
+         * @enum {string}
+         */
+        MemberState: "up" | "draining" | "sick" | "lost" | "left";
         /** @description The pools that have members. */
         PoolList: {
             /** @description The pools of this page. */
@@ -837,29 +894,12 @@ export interface components {
              * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
+            /** @description The resources that a child took. */
             usage: components["schemas"]["Usage"];
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
             /** @description The reason why the child failed; absent for a child that ended by itself. */
             problem?: components["schemas"]["Problem"] | undefined;
-        };
-        /** @description The resources that a child took. */
-        Usage: {
-            /**
-             * Format: double
-             * @description Milliseconds from placement to the end of the process.
-             */
-            wallMs: number;
-            /**
-             * Format: double
-             * @description Milliseconds of user and system time of all processes of the child, with the start of its sandbox; null when the member cannot measure it (a command without a cgroup).
-             */
-            cpuMs: number | null;
-            /**
-             * Format: int64
-             * @description The most bytes of memory that all processes of the child and its workspace took at any time; null when the member cannot measure it (a command without a cgroup).
-             */
-            maxRssBytes: number | null;
         };
         /** @description The reason why a run failed. When a child had been placed, the fields of a result that it left are beside it. */
         RunProblem: {
@@ -902,6 +942,7 @@ export interface components {
              * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
+            /** @description The resources that a child took. */
             usage?: components["schemas"]["Usage"] | undefined;
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
@@ -924,6 +965,7 @@ export interface components {
              * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
+            /** @description The resources that a child took. */
             usage: components["schemas"]["Usage"];
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
@@ -949,6 +991,7 @@ export interface components {
              * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
+            /** @description The resources that a child took. */
             usage?: components["schemas"]["Usage"] | undefined;
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
@@ -1070,6 +1113,7 @@ export interface components {
              * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
              */
             exitCode?: number | undefined;
+            /** @description The resources that a child took. */
             usage: components["schemas"]["Usage"];
             /** @description The files that the child left for its caller. */
             artifacts: components["schemas"]["Artifact"][];
@@ -1078,6 +1122,156 @@ export interface components {
         };
         /** @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know. */
         SlotEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["GrantedEvent"] | components["schemas"]["FailedEvent"];
+        /**
+         * @description `placed`: the child got its slot. `progress`: it reported progress, or its usage was measured. `stopping`: it is being stopped. `ended`: its process is gone.
+         * @enum {string}
+         */
+        ChildChange: "placed" | "progress" | "stopping" | "ended";
+        /** @description A child, as it is now. A change that another one follows within 100 milliseconds may be left out: a short child may show `ended` alone. */
+        ChildEvent: {
+            /**
+             * @description The type of the event: `child`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "child";
+            change: components["schemas"]["ChildChange"];
+            child: components["schemas"]["Child"];
+            /**
+             * Format: double
+             * @description Milliseconds for which the caller waited for the slot. Absent when unknown.
+             */
+            waitedMs?: number | undefined;
+        };
+        /** @description An event of the feed. More types may come, so a client skips a type that it does not know. */
+        FeedEvent: components["schemas"]["ResetEvent"] | components["schemas"]["SyncedEvent"] | components["schemas"]["MemberEvent"] | components["schemas"]["LoadEvent"] | components["schemas"]["QueueEvent"] | components["schemas"]["ChildEvent"];
+        /** @description The reader forgets what it knows of the member's pools, load, queues and children, or of all members: their state follows, and then their changes. The first event of a feed that does not resume, and of one whose reader was too slow. */
+        ResetEvent: {
+            /**
+             * @description The type of the event: `reset`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "reset";
+            /** @description The member whose state is sent again. Absent for that of all members. */
+            member?: components["schemas"]["MemberName"] | undefined;
+        };
+        /** @description The state that a `reset` announced is complete. Changes follow. */
+        SyncedEvent: {
+            /**
+             * @description The type of the event: `synced`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "synced";
+            /** @description The member whose state is complete. Absent for that of all members. */
+            member?: components["schemas"]["MemberName"] | undefined;
+        };
+        /** @description A member, when it is first seen and when a fact of it changes. */
+        MemberEvent: {
+            /**
+             * @description The type of the event: `member`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "member";
+            member: components["schemas"]["MemberName"];
+            /** @description The URL of the member. */
+            url: string;
+            /** @description The version of the member's program. */
+            version: string;
+            /** @description The level of the member's sandbox. */
+            sandbox: components["schemas"]["SandboxLevel"];
+            /** @description The member's slots, by pool. */
+            pools: {
+                [key: string]: number;
+            };
+            state: components["schemas"]["MemberState"];
+            /** @description For people: the reason for a state other than `up`. */
+            detail?: string | undefined;
+            /**
+             * Format: date-time
+             * @description The time when the member's process started. Absent while it does not answer.
+             */
+            startedAt?: string | undefined;
+            /**
+             * Format: date-time
+             * @description With `draining`: the time when children that still run are stopped.
+             */
+            drainEndsAt?: string | undefined;
+        };
+        /** @description The load of one pool on one member, when it has changed; ten a second at most. */
+        LoadEvent: {
+            /**
+             * @description The type of the event: `load`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "load";
+            member: components["schemas"]["MemberName"];
+            pool: components["schemas"]["PoolName"];
+            load: components["schemas"]["Load"];
+            /**
+             * Format: int64
+             * @description The processes that wait for functions. Absent for a pool without any.
+             */
+            warm?: number | undefined;
+        };
+        /** @description The queue of one pool on one member, when it has changed; ten a second at most. */
+        QueueEvent: {
+            /**
+             * @description The type of the event: `queue`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "queue";
+            member: components["schemas"]["MemberName"];
+            pool: components["schemas"]["PoolName"];
+            /**
+             * Format: int64
+             * @description The callers that wait for a slot of this member.
+             */
+            queued: number;
+            /**
+             * Format: date-time
+             * @description The time when the first of them began to wait; null when none waits.
+             */
+            oldestAt: string | null;
+        };
+        /** @description What happened in the pools in the last 30 minutes. */
+        History: {
+            /**
+             * Format: int64
+             * @description The milliseconds of a step.
+             */
+            stepMs: number;
+            /**
+             * Format: date-time
+             * @description The time when the first step begins.
+             */
+            firstAt: string;
+            /** @description The upper bounds of the histograms. */
+            boundsMs: number[];
+            /** @description The history, by pool. */
+            pools: {
+                [key: string]: components["schemas"]["PoolHistory"];
+            };
+            /** @description Members that did not answer in time. Their counts are missing. */
+            unreachable: components["schemas"]["MemberName"][];
+        };
+        /** @description What happened in one pool. All lists have one entry a step, the oldest first. */
+        PoolHistory: {
+            /** @description The children that got a slot, by step. */
+            placed: number[];
+            /** @description The children that ended, failed or not, by step. */
+            ended: number[];
+            /** @description The children that failed, by the code of the problem. */
+            failed: {
+                [key: string]: number[];
+            };
+            /** @description The requests that got no slot here, by step. */
+            refused: number[];
+            /** @description The most callers that waited at a time, by step. */
+            queued: number[];
+            /** @description The waits for a slot of the children that got one, by step, as a histogram over `boundsMs`. */
+            waits: number[][];
+            /** @description The time from the slot to the end of the children that ended, by step, as a histogram over `boundsMs`. */
+            runs: number[][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1146,28 +1340,30 @@ export type FunctionError = components['schemas']['FunctionError'];
 export type InvalidField = components['schemas']['InvalidField'];
 export type Load = components['schemas']['Load'];
 export type Problem = components['schemas']['Problem'];
-export type ChildStatus = components['schemas']['ChildStatus'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type SignalName = components['schemas']['SignalName'];
-export type Child = components['schemas']['Child'];
-export type ChildList = components['schemas']['ChildList'];
 export type ChildReference = components['schemas']['ChildReference'];
 export type Count = components['schemas']['Count'];
 export type Health = components['schemas']['Health'];
-export type PoolChildList = components['schemas']['PoolChildList'];
 export type SignalRequest = components['schemas']['SignalRequest'];
 export type Slot = components['schemas']['Slot'];
 export type SlotCount = components['schemas']['SlotCount'];
 export type SlotRequest = components['schemas']['SlotRequest'];
 export type Tasks = components['schemas']['Tasks'];
 export type Written = components['schemas']['Written'];
+export type ChildStatus = components['schemas']['ChildStatus'];
+export type Child = components['schemas']['Child'];
+export type Progress = components['schemas']['Progress'];
+export type Usage = components['schemas']['Usage'];
+export type ChildList = components['schemas']['ChildList'];
+export type PoolChildList = components['schemas']['PoolChildList'];
 export type Pool = components['schemas']['Pool'];
 export type PoolMember = components['schemas']['PoolMember'];
+export type MemberState = components['schemas']['MemberState'];
 export type PoolList = components['schemas']['PoolList'];
 export type PoolSummary = components['schemas']['PoolSummary'];
 export type Artifact = components['schemas']['Artifact'];
 export type ChildResult = components['schemas']['ChildResult'];
-export type Usage = components['schemas']['Usage'];
 export type RunProblem = components['schemas']['RunProblem'];
 export type RunResult = components['schemas']['RunResult'];
 export type FailedEvent = components['schemas']['FailedEvent'];
@@ -1181,6 +1377,16 @@ export type StderrEvent = components['schemas']['StderrEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type ResultEvent = components['schemas']['ResultEvent'];
 export type SlotEvent = components['schemas']['SlotEvent'];
+export type ChildChange = components['schemas']['ChildChange'];
+export type ChildEvent = components['schemas']['ChildEvent'];
+export type FeedEvent = components['schemas']['FeedEvent'];
+export type ResetEvent = components['schemas']['ResetEvent'];
+export type SyncedEvent = components['schemas']['SyncedEvent'];
+export type MemberEvent = components['schemas']['MemberEvent'];
+export type LoadEvent = components['schemas']['LoadEvent'];
+export type QueueEvent = components['schemas']['QueueEvent'];
+export type History = components['schemas']['History'];
+export type PoolHistory = components['schemas']['PoolHistory'];
 export type HeaderPoolMember = components['headers']['pool-member'];
 export type HeaderPoolChildId = components['headers']['pool-child-id'];
 export type HeaderPoolLoad = components['headers']['pool-load'];

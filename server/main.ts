@@ -35,6 +35,7 @@ import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
+import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 
@@ -82,7 +83,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, ...accounts },
+    { sandbox, runtimes, notifier, observer: observers([]), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());

@@ -4,7 +4,8 @@ import { bytes, json, jsonBody } from "../bodies.ts";
 import { ChildResultSchema } from "../schemas/endings.ts";
 import { TerminalSizeSchema } from "../schemas/limits.ts";
 import { ChildIdSchema } from "../schemas/names.ts";
-import { ChildSchema, SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
+import { SignalRequestSchema, WrittenSchema } from "../schemas/resources.ts";
+import { ChildSchema } from "../schemas/state/children.ts";
 import { headers } from "./headers.ts";
 import { wholeNumber } from "./queries.ts";
 import { needs, ok, problems, rawStdout, stdout, stream } from "./responses.ts";
@@ -14,7 +15,6 @@ const params = z.object({ id: ChildIdSchema });
 
 /** One day. A longer grace is most likely a mistake of units. */
 const MAX_GRACE_MS = 86_400_000;
-
 const unreachable = ["child_not_found", "child_forgotten", "member_lost"] as const;
 
 export const getChild = createRoute({

@@ -2,9 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../schemas/names.ts";
-import { PoolListSchema, PoolSchema } from "../schemas/pools.ts";
-import { PoolChildListSchema } from "../schemas/resources.ts";
 import { ChildSpecSchema } from "../schemas/spec.ts";
+import { PoolChildListSchema } from "../schemas/state/children.ts";
+import { PoolListSchema, PoolSchema } from "../schemas/state/pools.ts";
 import { beside, besidePipe, childFilter, page } from "./queries.ts";
 import {
   callDocs,

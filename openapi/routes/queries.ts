@@ -4,7 +4,7 @@ import { KEY_HEADER, LAST_EVENT_HEADER, SPEC_HEADER } from "../names.ts";
 import { PROGRAM_ITEM } from "../schemas/arguments.ts";
 import { MAX_LABELS } from "../schemas/labels.ts";
 import { IdempotencyKeySchema } from "../schemas/names.ts";
-import { ChildStatusSchema } from "../schemas/resources.ts";
+import { ChildStatusSchema } from "../schemas/state/children.ts";
 import { NO_NUL_PATTERN } from "../schemas/values.ts";
 
 /** The most entries that one page of a listing has. */

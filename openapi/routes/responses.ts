@@ -5,7 +5,7 @@ import { ERRORS, type ErrorCode, type ProblemStatus } from "../errors.ts";
 import { RunProblemSchema, RunResultSchema } from "../schemas/endings.ts";
 import { PoolEventSchema } from "../schemas/events.ts";
 import { ProblemSchema } from "../schemas/problem.ts";
-import { ChildSchema } from "../schemas/resources.ts";
+import { ChildSchema } from "../schemas/state/children.ts";
 import { type HeaderName, headers } from "./headers.ts";
 
 export type Scope = "call" | "observe" | "admin";

@@ -2,8 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
 import { PoolNameSchema } from "../schemas/names.ts";
-import { ChildListSchema, CountSchema, HealthSchema, TasksSchema } from "../schemas/resources.ts";
+import { CountSchema, HealthSchema, TasksSchema } from "../schemas/resources.ts";
 import { MemberChildSpecSchema } from "../schemas/spec.ts";
+import { ChildListSchema } from "../schemas/state/children.ts";
 import { headers } from "./headers.ts";
 import { beside, besidePipe, childFilter } from "./queries.ts";
 import {

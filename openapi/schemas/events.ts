@@ -59,30 +59,36 @@ export const StderrEventSchema = z
   .object({ type: typed("stderr"), ...outputFields })
   .openapi("StderrEvent", { ...outputDocs, example: { type: "stderr", text: "no such file\n" } });
 
+const progressFields = {
+  done: z
+    .number()
+    .min(0)
+    .describe(
+      "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
+        "exceed a `total` that was a guess.",
+    ),
+  total: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("The whole amount, in the same unit; absent when the child did not report it."),
+  message: z
+    .string()
+    .max(MAX_PROGRESS_MESSAGE)
+    .optional()
+    .describe(
+      "One line for people, without control characters. The child wrote it. Absent when it did " +
+        "not.",
+    ),
+};
+
+export const ProgressSchema = z.object(progressFields).openapi("Progress", {
+  description: "Progress of a child, as the child reports it.",
+  example: { done: 3, total: 10, message: "words" },
+});
+
 export const ProgressEventSchema = z
-  .object({
-    type: typed("progress"),
-    done: z
-      .number()
-      .min(0)
-      .describe(
-        "The amount that is done, in a unit that the child chooses. It may decrease, and may " +
-          "exceed a `total` that was a guess.",
-      ),
-    total: z
-      .number()
-      .min(0)
-      .optional()
-      .describe("The whole amount, in the same unit; absent when the child did not report it."),
-    message: z
-      .string()
-      .max(MAX_PROGRESS_MESSAGE)
-      .optional()
-      .describe(
-        "One line for people, without control characters. The child wrote it. Absent when it did " +
-          "not.",
-      ),
-  })
+  .object({ type: typed("progress"), ...progressFields })
   .openapi("ProgressEvent", {
     description:
       "Progress that the child reports itself: a command by lines such as `3/10 words` on its " +
@@ -175,47 +181,3 @@ export const SlotEventSchema = z
       "type that it does not know.",
     example: { type: "queued", position: 1 },
   });
-
-const MESSAGES = { PoolEvent: PoolEventSchema, SlotEvent: SlotEventSchema } as const;
-
-/**
- * The framing of the events, as JSON Schema: one server-sent event, before its data is parsed. Only
- * the documents have it.
- */
-export const EVENT_MESSAGES = Object.fromEntries(
-  Object.entries(MESSAGES).map(([name, { options }]) => {
-    const types = options.map(({ shape }) => shape.type.value);
-    return [name, messageOf(name, types)];
-  }),
-);
-
-function messageOf(event: string, types: readonly string[]) {
-  return {
-    type: "object",
-    description:
-      `One server-sent event in UTF-8, whose \`data\` is a \`${event}\`. The stream has no ` +
-      "`retry`. A comment line comes after 10 seconds of silence.",
-    required: ["event", "data"],
-    properties: {
-      id: {
-        type: "string",
-        description:
-          "The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. " +
-          "Absent for events that are not kept.",
-        pattern: "^[1-9][0-9]*$",
-      },
-      event: {
-        type: "string",
-        description: "The `type` of the event. More types may come.",
-        "x-extensible-enum": types,
-      },
-      data: {
-        type: "string",
-        description: "The event as one line of JSON, below 64 KiB.",
-        contentMediaType: "application/json",
-        contentSchema: { $ref: `#/components/schemas/${event}` },
-      },
-    },
-    examples: [{ event: "queued", data: '{"type":"queued","position":1}' }],
-  };
-}

@@ -1,7 +1,7 @@
-/** The resources in answers: children, slots and members. */
+/** The resources in answers: references to children, slots and counts. */
 import { z } from "@hono/zod-openapi";
 import { MAX_SLOTS_WAITED_FOR } from "../limits.ts";
-import { CHILD_STATUSES, SIGNALS } from "../names.ts";
+import { SIGNALS } from "../names.ts";
 import { SandboxLevelSchema } from "./limits.ts";
 import {
   ChildIdSchema,
@@ -11,9 +11,8 @@ import {
   SlotIdSchema,
   TaskNameSchema,
 } from "./names.ts";
-import { ErrorCodeSchema, LoadSchema } from "./problem.ts";
-import { ChildKindSchema, commonFields } from "./spec.ts";
-import { orNull } from "./values.ts";
+import { LoadSchema } from "./problem.ts";
+import { commonFields } from "./spec.ts";
 
 export const MEMBER_URL = "http://127.0.0.1:7400";
 const CHILD_ID = "m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e";
@@ -80,14 +79,7 @@ export const SignalRequestSchema = z
     example: { signal: "SIGUSR1" },
   });
 
-export const ChildStatusSchema = z.enum(CHILD_STATUSES).openapi("ChildStatus", {
-  description:
-    "What a child does. `running`: its program runs or is being started. `stopping`: it is being " +
-    "stopped. `ended`: its process is gone, and its artifacts can be read.",
-  example: "running",
-});
-
-const referenceFields = {
+export const referenceFields = {
   id: ChildIdSchema,
   pool: PoolNameSchema.describe("The pool of the child."),
   member: MemberNameSchema.describe("The member that runs the child."),
@@ -108,82 +100,10 @@ export const ChildReferenceSchema = z.object(referenceFields).openapi("ChildRefe
 
 export type ChildReference = z.infer<typeof ChildReferenceSchema>;
 
-const CHILD = {
-  ...REFERENCE_EXAMPLE,
-  owner: "ci",
-  status: "running",
-  kind: "command",
-  startedAt: "2026-01-31T12:00:00.000Z",
-  deadlineAt: "2026-01-31T12:05:00.000Z",
-  endedAt: null,
-  exitCode: null,
-  code: null,
-  labels: { job: "nightly" },
-  sandbox: "full",
-} as const;
-
-export const ChildSchema = z
-  .object({
-    ...referenceFields,
-    owner: z
-      .string()
-      .describe(
-        "The caller that placed the child: the name of its token, `jwt:` and the `sub` of its " +
-          "JWT, or `anyone` where callers need no token.",
-      ),
-    status: ChildStatusSchema,
-    kind: ChildKindSchema,
-    startedAt: z.iso.datetime().describe("The time when the child got its slot."),
-    deadlineAt: orNull(z.iso.datetime()).describe(
-      "The time when the child will be stopped; null if it has no deadline.",
-    ),
-    endedAt: orNull(z.iso.datetime()).describe(
-      "The time when the child's process ended; null while it runs.",
-    ),
-    exitCode: orNull(z.int()).openapi({
-      description:
-        "The exit code of a child that has ended; 128 + n when signal n ended it. Null while it " +
-        "runs, and for a function that returned or threw.",
-      format: "int32",
-    }),
-    code: orNull(ErrorCodeSchema).describe(
-      "The code of the problem of a child that failed; null otherwise.",
-    ),
-    labels: z
-      .record(z.string(), z.string().describe("The label's value."))
-      .describe("The names and values that the caller gave the child."),
-    sandbox: SandboxLevelSchema.describe("The level of the child's sandbox."),
-  })
-  .openapi("Child", { description: "One sandboxed process of a pool.", example: CHILD });
-
-export type ChildInfo = z.infer<typeof ChildSchema>;
-
 export const nextCursor = z
   .string()
   .optional()
   .describe("The `cursor` of the next page; absent on the last one.");
-
-const childListFields = {
-  children: z.array(ChildSchema).describe("The children of this page."),
-  nextCursor,
-};
-
-export const ChildListSchema = z.object(childListFields).openapi("ChildList", {
-  description: "Children of one member.",
-  example: { children: [CHILD] },
-});
-
-export const PoolChildListSchema = z
-  .object({
-    ...childListFields,
-    unreachable: z
-      .array(MemberNameSchema)
-      .describe("Members that did not answer in time. Their children are missing from the list."),
-  })
-  .openapi("PoolChildList", {
-    description: "Children of one pool, on all its members.",
-    example: { children: [CHILD], unreachable: [] },
-  });
 
 export const CountSchema = z
   .object({

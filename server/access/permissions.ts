@@ -4,7 +4,7 @@ import type { MiddlewareHandler } from "hono";
 import { uploadAt } from "../../openapi/bodies.ts";
 import { PoolError } from "../../openapi/errors.ts";
 import type { Route } from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { onOver } from "../http/response.ts";
 import type { Caller, Scope } from "./caller.ts";
 import type { StreamLimit } from "./rate-limit.ts";

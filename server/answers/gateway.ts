@@ -1,6 +1,6 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
 import { memberOfChild } from "../../openapi/names.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
 import { openEvents } from "../../sdk/typescript/http/resume.ts";
 import { sendStdin } from "../../sdk/typescript/http/send-stdin.ts";

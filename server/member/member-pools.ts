@@ -14,6 +14,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { StartHealth } from "../sandbox/start-health.ts";
 import { probeStart } from "../sandbox/start-probe.ts";
 import type { Notifier } from "../supervisor/notify/notifier.ts";
+import type { ChildObserver } from "../supervisor/observed/observer.ts";
 import type { ChangeableOptions } from "../supervisor/options.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import type { Settings } from "./check-options.ts";
@@ -28,6 +29,7 @@ interface PoolParts {
   /** The account of the memory that callers hold. */
   readonly heldBytes: HeldBytes;
   readonly notifier: Notifier;
+  readonly observer: ChildObserver;
 }
 
 export class MemberPools {
@@ -94,16 +96,15 @@ export class MemberPools {
    */
   serve(runtimes: Runtimes, settings: Settings, { name, url }: Member): void {
     const before = this.#served;
+    const { sandbox, heldBytes, notifier, observer } = this.#parts;
     const { pools, graceMs, rememberMs, deadlineMs: defaultDeadlineMs } = settings;
     this.#served = pools;
     this.#maxChildrenPerCaller = settings.maxChildrenPerCaller;
     const fixed = {
       member: name,
       url: settings.publicUrl ?? url,
-      sandbox: this.#parts.sandbox,
-      folder: this.#parts.sandbox.folder,
-      heldBytes: this.#parts.heldBytes,
-      notifier: this.#parts.notifier,
+      ...{ sandbox, heldBytes, notifier, observer },
+      folder: sandbox.folder,
       shares: this.#shares,
     };
     for (const [pool, options] of pools) {

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { KEY_HEADER } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
 import { isPermitted, seesChild } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";

@@ -8,7 +8,7 @@ import {
   WAITED_HEADER,
 } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
 import { type CallerContext, isPermitted, permit, seesChild } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS, type Form } from "../answers/accept.ts";

@@ -13,6 +13,7 @@ import { checkFiles } from "../workspace/check-files.ts";
 import type { FetchRules } from "../workspace/fetching/fetch-rules.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import type { Notifier } from "./notify/notifier.ts";
+import type { ChildObserver } from "./observed/observer.ts";
 
 /** The part of a supervisor's options that decides which specs it admits. */
 export interface PoolRules {
@@ -37,6 +38,8 @@ export interface PoolRules {
   readonly fence?: Fence | undefined;
   /** Learns whether children can be started. Default: nobody does. */
   readonly startHealth?: StartHealth | undefined;
+  /** Learns what happens to the children. Default: nobody does. */
+  readonly observer?: ChildObserver | undefined;
 }
 
 /**

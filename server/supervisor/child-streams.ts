@@ -26,6 +26,8 @@ export interface ChildStreamsOptions {
   readonly folder: string;
   /** Is called with each chunk of output beyond the limit. */
   readonly onTooMuchOutput: (detail: string) => void;
+  /** Is called with the progress that enters the log. */
+  readonly onProgress: (latest: Progress) => void;
 }
 
 export class ChildStreams {
@@ -39,9 +41,12 @@ export class ChildStreams {
 
   constructor(options: ChildStreamsOptions) {
     this.#options = options;
-    const { log } = options;
+    const { log, onProgress } = options;
     this.#progress = new ProgressThrottle({
-      take: (latest) => log.append({ type: "progress", ...latest }),
+      take: (latest) => {
+        log.append({ type: "progress", ...latest });
+        onProgress(latest);
+      },
       hasRoom: () => log.writable,
     });
   }

@@ -3,7 +3,8 @@ import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { isErrorCode, PoolError, type Problem } from "../../openapi/errors.ts";
 import type { TerminalSize } from "../../openapi/schemas/limits.ts";
-import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
+import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { Holding } from "../http/bodies/held-bytes.ts";
 import type { StartedWork, WorkProcess } from "../runtimes/runtime.ts";
@@ -12,7 +13,7 @@ import { hasFiles, packWorkspace } from "../workspace/pack.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
 import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
-import { type ChildOptions, type ChildState, infoOf, stateAtStart } from "./options.ts";
+import { type ChildOptions, type ChildState, infoOf, stateAtEnd, stateAtStart } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
@@ -95,6 +96,7 @@ export class Child {
     if (this.#state.status === "running") {
       this.#cause = { code, detail };
       this.#state = { ...this.#state, status: "stopping" };
+      this.#options.rules.observer?.stopping?.(this);
       this.#fetching?.abort();
       if (graceMs > 0) void this.#started?.process.signal("SIGTERM");
     }
@@ -140,6 +142,10 @@ export class Child {
     const streams = new ChildStreams({
       ...{ log: this.log, spec, limits, folder },
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
+      onProgress: (progress) => {
+        this.#state = { ...this.#state, progress };
+        rules.observer?.progressed?.(this);
+      },
     });
     const release = uploads?.hold();
     const releaseMemory = uploads?.memory?.hold();
@@ -179,13 +185,7 @@ export class Child {
     const outputs = streams.end();
     this.#artifacts = await streams.artifacts();
     const terminal = terminalEvent(ending, this.#artifacts);
-    this.#state = {
-      ...this.#state,
-      status: "ended",
-      endedAt,
-      exitCode: terminal.exitCode ?? null,
-      code: terminal.type === "failed" ? terminal.problem.code : null,
-    };
+    this.#state = stateAtEnd(this.#state, endedAt, terminal);
     await outputs;
     this.#started = undefined;
     this.log.append(terminal);

@@ -1,6 +1,8 @@
 /** A caller's claim to a slot, and what comes with it. */
+import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import type { KeyedStart } from "./once/keyed-starts.ts";
+import type { SlotLease } from "./slots/slots.ts";
 
 export interface Claim {
   /**
@@ -20,4 +22,15 @@ export interface Claim {
   readonly onGone?: ((leave: () => void) => void) | undefined;
   /** The start that the caller's key allows. Default: no key. */
   readonly keyed?: KeyedStart | undefined;
+}
+
+/** A slot that a caller's child has taken. */
+export type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };
+
+/** How a caller asks for slots. */
+export interface SlotWish {
+  /** Milliseconds; 0 to be refused at once. */
+  readonly waitMs: number;
+  /** The weakest sandbox that the caller accepts. Default: any. */
+  readonly sandbox?: SandboxLevel | undefined;
 }

@@ -1,8 +1,11 @@
 /** The options of a supervisor and of a child. */
 
-import type { ChildInfo, ChildReference } from "../../openapi/schemas/resources.ts";
+import type { TerminalEvent } from "../../openapi/events.ts";
+import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { CheckedSpec, PoolRules } from "./check-spec.ts";
+import { shownWork } from "./observed/shown-work.ts";
 import type { SlotShares } from "./slots/shares.ts";
 
 export interface SupervisorOptions extends PoolRules {
@@ -26,14 +29,22 @@ export interface SupervisorOptions extends PoolRules {
 /** The options that a reload may change. */
 export type ChangeableOptions = Omit<
   SupervisorOptions,
-  "pool" | "member" | "url" | "sandbox" | "folder" | "heldBytes" | "notifier" | "shares"
+  | "pool"
+  | "member"
+  | "url"
+  | "sandbox"
+  | "folder"
+  | "heldBytes"
+  | "notifier"
+  | "shares"
+  | "observer"
 >;
 
 export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly reference: ChildReference;
   /** The caller that asked for the child. */
   readonly client: string;
-  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence">;
+  readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence" | "observer">;
   /** A folder private to the server, for bytes on their way into the child and out of it. */
   readonly folder: string;
   /** Milliseconds between TERM and KILL. */
@@ -69,6 +80,19 @@ export function stateAtStart({
     code: null,
     labels: spec.labels ?? {},
     sandbox: rules.sandbox.level,
+    ...shownWork(spec),
+  };
+}
+
+/** The state of a child whose process is gone. */
+export function stateAtEnd(state: ChildState, endedAt: number, terminal: TerminalEvent) {
+  return {
+    ...state,
+    status: "ended" as const,
+    endedAt,
+    exitCode: terminal.exitCode ?? null,
+    code: terminal.type === "failed" ? terminal.problem.code : null,
+    usage: terminal.usage,
   };
 }
 

@@ -1,9 +1,8 @@
 /** One pool's children on this member, never more than `maxChildren`. */
 import { type Load, PoolError } from "../../openapi/errors.ts";
-import type { SandboxLevel } from "../../openapi/limits.ts";
 import { randomDigits } from "../../openapi/names.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import { startsLate } from "../workspace/pack.ts";
 import {
@@ -14,24 +13,14 @@ import {
   refusalOf,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
-import type { Claim } from "./claim.ts";
+import type { Claim, SlotWish, Taken } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
+import { observe } from "./observed/observer.ts";
 import type { ChangeableOptions, SupervisorOptions } from "./options.ts";
 import { RememberedChildren } from "./remembered-children.ts";
-import { type SlotLease, Slots } from "./slots/slots.ts";
+import { Slots } from "./slots/slots.ts";
 import type { Subscription, Waiter } from "./slots/waiter.ts";
 import { untilBegun } from "./start-failure.ts";
-
-/** A slot that a caller's child has taken. */
-type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };
-
-/** How a caller asks for slots. */
-interface SlotWish {
-  /** Milliseconds; 0 to be refused at once. */
-  readonly waitMs: number;
-  /** The weakest sandbox that the caller accepts. Default: any. */
-  readonly sandbox?: SandboxLevel | undefined;
-}
 
 export class Supervisor {
   options: SupervisorOptions;
@@ -65,7 +54,14 @@ export class Supervisor {
    *   `draining`; `queue_timeout`, or `deadline_exceeded` where the deadline came first;
    *   `cancelled` when the caller left.
    */
-  async admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
+  admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
+    const { pool, observer } = this.options;
+    const admitted = this.#admitWhenFree(spec, lifetime, claim);
+    if (observer) admitted.catch((error) => observer.refused?.(pool, error));
+    return admitted;
+  }
+
+  async #admitWhenFree(spec: ChildSpec, lifetime: Lifetime, claim: Claim): Promise<Child> {
     const { client, slot, uploads, onPosition, onGone } = claim;
     checkAdmitting(this.options);
     const checked = checkSpec({ spec, lifetime, uploads }, this.options);
@@ -227,6 +223,8 @@ export class Supervisor {
     });
     this.#children.set(id, child);
     void child.exited.then(() => lease.free());
+    const { observer } = this.options;
+    if (observer) observe(child, performance.now() - lease.requestedAt, observer);
     return child;
   }
 

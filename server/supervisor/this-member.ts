@@ -1,6 +1,7 @@
 /** The pools of this member: their load, their children, their tasks and runtimes. */
 import { PoolError } from "../../openapi/errors.ts";
-import type { ChildInfo, Count, Tasks } from "../../openapi/schemas/resources.ts";
+import type { Count, Tasks } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { ChildFilter } from "../../sdk/typescript/placement/access.ts";
 import { listed } from "../../sdk/typescript/placement/members.ts";
 import {

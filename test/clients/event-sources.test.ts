@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { SSE } from "sse.js";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { PoolEvent } from "../../openapi/events.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { getJson, post, problemOf, startMembers, within } from "../helpers/member.ts";
 import { whereIs } from "../helpers/programs.ts";
 import { cuttingProxy } from "../helpers/proxy.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { problemOf, startMembers, until, within } from "../helpers/member.ts";
 
 const TOOLS = fileURLToPath(new URL("../../.tools/proxies", import.meta.url));

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { uploadAt } from "../../openapi/bodies.ts";
 import { ROUTES, type Route } from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { post, within } from "../helpers/member.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { longEntry, tarEntry, tarOf } from "../helpers/tar.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { eventsOf, lastOf, problemOf, startMembers, within } from "../helpers/member.ts";

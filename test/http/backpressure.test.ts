@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { PassThrough, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { type NumberedEvent, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import { outputBytes } from "../../sdk/typescript/node.ts";
 import { HeldBytes } from "../../server/http/bodies/held-bytes.ts";

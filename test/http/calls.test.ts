@@ -2,7 +2,8 @@
 import { request } from "node:http";
 import { describe, expect, test } from "vitest";
 import type { RunResult } from "../../openapi/schemas/endings.ts";
-import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { outputBytes } from "../../sdk/typescript/node.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "../../sdk/typescript/placement/access.ts";

@@ -2,7 +2,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo, Count } from "../../openapi/schemas/resources.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import { farMissing, startFarMachine } from "../helpers/far.ts";
 import { ask, connectTo } from "../helpers/http2.ts";

@@ -1,6 +1,6 @@
 /** The load that a member tells in its answers, and the requests that a gateway saves by it. */
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { EmbeddedRegistry, type RunningMember } from "../../server/main.ts";
 import {

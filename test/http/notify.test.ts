@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { type Options, post, problemOf, startMembers, startOne, until } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 

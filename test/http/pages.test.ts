@@ -1,6 +1,6 @@
 /** Listings come in pages, which stay right when entries come and go, at members and gateways. */
 import { expect, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { DistributedPool } from "../../sdk/typescript/index.ts";
 import { getJson, post, problemOf, startMembers, startOne } from "../helpers/member.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { request } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { RunningMember } from "../../server/main.ts";
 import {
   collect,

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { NumberedEvent } from "../../sdk/typescript/http/read-events.ts";
 import { outputBytes } from "../../sdk/typescript/node.ts";
 import type { RunningMember } from "../../server/main.ts";

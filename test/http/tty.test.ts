@@ -1,7 +1,7 @@
 /** Terminals and exit codes over HTTP: any member, any gateway, and what is refused. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
 import type { ChildSpecInput } from "../../openapi/schemas/spec.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { DistributedPool, type PoolError } from "../../sdk/typescript/node.ts";
 import {
   callEvents,

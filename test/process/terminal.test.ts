@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { getJson, idle, startMembers, startOne } from "../helpers/member.ts";
 import { onPath } from "../helpers/programs.ts";
 import { LEVEL } from "../helpers/sandbox.ts";

@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { onTestFinished, test } from "vitest";
 import type { TerminalEvent } from "../../openapi/events.ts";
-import type { ChildInfo } from "../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { Notifier } from "../../server/supervisor/notify/notifier.ts";
 import { fetchRulesOf, UrlRuleSchema } from "../../server/workspace/fetching/fetch-rules.ts";
 import { until } from "../helpers/member.ts";

@@ -12,6 +12,7 @@ test("an operation that streams, or waits for its child, counts as a stream", ()
     "callInPool: output",
     "runInPool: output",
     "pipeInPool: output",
+    "feed: output",
     "call: output",
     "run: output",
     "pipe: output",

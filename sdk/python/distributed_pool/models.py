@@ -196,6 +196,29 @@ class Problem(BaseModel):
     """
 
 
+class Progress(BaseModel):
+    """
+    The last progress that the child reported. Absent when there is none.
+    """
+
+    model_config = ConfigDict(
+        extra='allow',
+        populate_by_name=True,
+    )
+    done: float
+    """
+    The amount that is done, in a unit that the child chooses. It may decrease, and may exceed a `total` that was a guess.
+    """
+    total: Optional[float] = None
+    """
+    The whole amount, in the same unit; absent when the child did not report it.
+    """
+    message: Optional[str] = None
+    """
+    One line for people, without control characters. The child wrote it. Absent when it did not.
+    """
+
+
 class ProgressEvent(BaseModel):
     """
     Progress that the child reports itself: a command by lines such as `3/10 words` on its file descriptor 3, a function by its context. Events are throttled to five a second, and to fewer after some minutes; the last report before the end always comes.
@@ -318,7 +341,7 @@ class StdoutEvent(BaseModel):
 
 class Usage(BaseModel):
     """
-    The resources that a child took.
+    The resources that the child took, so far while it runs. Absent when they are not measured yet.
     """
 
     model_config = ConfigDict(
@@ -404,6 +427,16 @@ class Child(BaseModel):
     """
     The level of the child's sandbox.
     """
+    name: Optional[str] = None
+    """
+    What runs, in short, for people: the file name of the program, the name of the task, or the export of the function; at most 128 characters. Absent from a member of an earlier version.
+    """
+    command: Optional[list[str]] = None
+    """
+    The program and its arguments, for the caller that placed the child and the scope `admin`. What goes beyond 1,024 characters together is left out, and `…` takes its place. Absent for a function or a task, and for other callers.
+    """
+    progress: Optional[Progress] = None
+    usage: Optional[Usage] = None
 
 
 class ChildReference(BaseModel):
@@ -456,6 +489,9 @@ class ChildResult(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
+    """
+    The resources that a child took.
+    """
     artifacts: Annotated[list[Artifact], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
@@ -497,6 +533,9 @@ class FailedEvent(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
+    """
+    The resources that a child took.
+    """
     artifacts: Optional[list[Artifact]] = None
     """
     The files that the child left for its caller.
@@ -602,6 +641,22 @@ class PoolMember(BaseModel):
     """
     The member's load; null when it did not answer in time.
     """
+    state: Optional[str] = None
+    """
+    `up`: it admits children. `draining`: it admits none, and finishes those that run. `sick`: it can start none, and is still asked about its children. `lost`: the registry has not heard of it, or it does not answer. `left`: it is no longer registered.
+    """
+    detail: Optional[str] = None
+    """
+    For people: the reason for a state other than `up`.
+    """
+    started_at: Annotated[Optional[AwareDatetime], Field(alias='startedAt')] = None
+    """
+    The time when the member's process started. Absent while it does not answer.
+    """
+    drain_ends_at: Annotated[Optional[AwareDatetime], Field(alias='drainEndsAt')] = None
+    """
+    With `draining`: the time when children that still run are stopped.
+    """
 
 
 class ResultEvent(BaseModel):
@@ -630,6 +685,9 @@ class ResultEvent(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
+    """
+    The resources that a child took.
+    """
     artifacts: Annotated[list[Artifact], Field(validate_default=True)] = []
     """
     The files that the child left for its caller.
@@ -715,6 +773,9 @@ class RunProblem(BaseModel):
     The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
     """
     usage: Optional[Usage] = None
+    """
+    The resources that a child took.
+    """
     artifacts: Optional[list[Artifact]] = None
     """
     The files that the child left for its caller.

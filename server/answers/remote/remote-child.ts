@@ -2,7 +2,7 @@
 import { messageOf, PoolError, type Problem, problem } from "../../../openapi/errors.ts";
 import { isTerminalType } from "../../../openapi/events.ts";
 import { memberOfChild } from "../../../openapi/names.ts";
-import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import { type Answer, jsonOf, type RequestOptions } from "../../../sdk/typescript/http/client.ts";
 import { requireWhole } from "../../../sdk/typescript/http/read-events.ts";
 import { openEvents, resumed, resumeEvents } from "../../../sdk/typescript/http/resume.ts";

@@ -1,5 +1,5 @@
 /** The commands about members and their children: ps, members, drain. */
-import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
 import type { PoolInfo } from "../../../sdk/typescript/placement/access.ts";
 import { printTable } from "../output/table.ts";

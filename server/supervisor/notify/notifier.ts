@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { TerminalEvent } from "../../../openapi/events.ts";
-import type { ChildInfo } from "../../../openapi/schemas/resources.ts";
+import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import { bytesOf, jsonPieces } from "../../../sdk/typescript/http/raw-json.ts";
 import { type CheckedRequest, sendChecked } from "../../workspace/fetching/checked-request.ts";
 import { allowsUrl, type FetchRules } from "../../workspace/fetching/fetch-rules.ts";

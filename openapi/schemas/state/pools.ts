@@ -1,10 +1,11 @@
 /** Pools and their members, as answers show them. */
 import { z } from "@hono/zod-openapi";
-import { SandboxLevelSchema } from "./limits.ts";
-import { MemberNameSchema, PoolNameSchema, RuntimeNameSchema, TaskNameSchema } from "./names.ts";
-import { LoadSchema } from "./problem.ts";
-import { LOAD_EXAMPLE, MEMBER_URL, nextCursor } from "./resources.ts";
-import { orNull } from "./values.ts";
+import { SandboxLevelSchema } from "../limits.ts";
+import { MemberNameSchema, PoolNameSchema, RuntimeNameSchema, TaskNameSchema } from "../names.ts";
+import { LoadSchema } from "../problem.ts";
+import { LOAD_EXAMPLE, MEMBER_URL, nextCursor } from "../resources.ts";
+import { orNull } from "../values.ts";
+import { memberStateFields } from "./feed.ts";
 
 export const PoolMemberSchema = z
   .object({
@@ -13,6 +14,7 @@ export const PoolMemberSchema = z
     version: z.string().describe("The version of the member's program."),
     sandbox: SandboxLevelSchema.describe("The level of the member's sandbox."),
     load: orNull(LoadSchema).describe("The member's load; null when it did not answer in time."),
+    ...z.object(memberStateFields).partial().shape,
   })
   .openapi("PoolMember", {
     description: "A member of a pool.",

@@ -34,12 +34,15 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import type { MemberEvent } from "./supervisor/feed/entry.ts";
+import { HistoryCounts } from "./supervisor/feed/history.ts";
 import { FeedHub } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
+import type { Supervisors } from "./supervisor/this-member.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -84,13 +87,12 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => runtimes.close());
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
-  const feed: FeedHub = new FeedHub({
-    facts: () => member.facts,
-    supervisors: () => pools.supervisors,
-  });
-  onFailure(() => feed.close());
+  const supervisors = (): Supervisors => pools.supervisors;
+  const feed = new FeedHub({ facts: (): MemberEvent => member.facts, supervisors });
+  const counts = new HistoryCounts(supervisors);
+  onFailure(() => counts.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers([feed]), ...accounts },
+    { sandbox, runtimes, notifier, observer: observers([feed, counts]), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
@@ -118,7 +120,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const member = new LocalMember({
     ...parts,
     ...limits,
-    closedLast: [feed, others, access, auth, tls, client],
+    closedLast: [feed, counts, others, access, auth, tls, client],
   });
   const app = createApp({
     ...member.hooks,
@@ -127,7 +129,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     access,
     auth,
     members,
-    feeds: { own: feed, others },
+    feeds: { own: feed, others, counts },
     connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,

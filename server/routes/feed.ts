@@ -21,8 +21,8 @@ import { memberJson } from "../supervisor/feed/entry.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 
-/** A token that is no longer valid ends its feeds within 5 seconds. */
-const RECHECK_MS = 5_000;
+/** A token that is no longer valid ends its feeds within 2 seconds. */
+const RECHECK_MS = 2_000;
 
 /** 2 seconds: so long do callers of the same token share an answer. */
 const HISTORY_MS = 2_000;

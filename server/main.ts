@@ -33,6 +33,8 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { HistoryCounts } from "./supervisor/feed/history.ts";
+import { FeedHub, type HubOptions } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
 import { observers } from "./supervisor/observed/observer.ts";
@@ -82,18 +84,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => runtimes.close());
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
+  const feeds = feedsOf({ facts: () => member.facts, supervisors: () => pools.supervisors });
+  onFailure(() => feeds.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers([]), ...accounts },
+    { sandbox, runtimes, notifier, observer: observers(feeds.all), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
+  const { requestTimeoutMs } = settings;
   const listener = createListener({
+    ...{ tls, requestTimeoutMs, maxConnections, logError },
     fetch: (request, env) => app.fetch(request, env),
-    tls,
-    requestTimeoutMs: settings.requestTimeoutMs,
-    maxConnections,
-    logError,
   });
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
@@ -102,17 +104,17 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const membership = membershipOf(settings);
   const client = clientOf(tls, settings);
   onFailure(() => client.close());
-  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
+  const members = trustedIn(membership, settings, self);
+  const access = new DirectAccess<never>(client, members);
   onFailure(() => access.close());
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
-  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
+  const closedLast = [feeds, access, auth, tls, client];
+  const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,
-    client,
-    access,
-    auth,
+    ...{ client, access, auth, members, feeds },
     connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,
@@ -124,6 +126,16 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, self, { files: tls, authenticated: auth !== undefined });
   return member;
+}
+
+/** The feed of this member, and the counts of the last 30 minutes. */
+function feedsOf(options: HubOptions) {
+  const [own, counts] = [new FeedHub(options), new HistoryCounts(options.supervisors)];
+  const close = () => {
+    own.close();
+    counts.close();
+  };
+  return { own, counts, all: [own, counts], close };
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

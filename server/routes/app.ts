@@ -13,6 +13,7 @@ import { Turnstile } from "../http/turnstile.ts";
 import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import { pages } from "./docs.ts";
+import { feedRoutes } from "./feed.ts";
 import { checkMethod } from "./methods.ts";
 import { operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
@@ -108,6 +109,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   thisMemberRoutes(on, options);
   slotRoutes(on, options);
   poolRoutes(on, options);
+  feedRoutes(on, options);
   childRoutes(on, options);
   childInputRoutes(on, options);
   childOutputRoutes(on, options);

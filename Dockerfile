@@ -28,6 +28,8 @@ COPY server server
 RUN npm run build && npm prune --omit=dev --no-save --no-audit --no-fund
 
 FROM node:26-slim
+# The versions are those of the base image's Debian.
+# hadolint ignore=DL3008
 RUN apt-get update \
   && apt-get install -y --no-install-recommends bubblewrap tini util-linux \
   && rm -rf /var/lib/apt/lists/*

@@ -21,7 +21,7 @@ COPY sdk/typescript/package.json sdk/typescript/
 # `npm install` uses the locked versions too.
 RUN npm install --no-save --no-audit --no-fund
 COPY tsconfig.json ./
-COPY .dev/root-entry.mjs .dev/
+COPY .dev/*.mjs .dev/
 COPY openapi openapi
 COPY sdk sdk
 COPY server server

@@ -1,8 +1,8 @@
-/** The files of examples/deploy: each is taken by its own tool, and by the member that it starts. */
+/** The files of examples/deploy: the tool that reads each takes it, and so does the member. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
@@ -141,6 +141,25 @@ describe("systemd", () => {
 });
 
 describe("Docker", () => {
+  test("the image's build gets every file that it names", () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const read = (name: string) => readFileSync(join(ROOT, name), "utf8");
+    const copied = [...read("Dockerfile").matchAll(/^COPY (?!--from)(.*) \S+$/gm)]
+      .flatMap(([, sources = ""]) => sources.split(" "))
+      .concat("node_modules");
+    const sent = [...read(".dockerignore").matchAll(/^!(.*)$/gm)].map(([, path = ""]) => path);
+    const named = [
+      ...scripts.build.matchAll(/(?:^|\s)((?:\.dev|server|openapi|node_modules)\/\S+)/g),
+    ];
+    expect(named).not.toEqual([]);
+    for (const [, path] of named) {
+      const isIn = (each: string) =>
+        path === each || matchesGlob(path, each) || path.startsWith(`${each}/`);
+      expect(copied.some(isIn), `Dockerfile copies ${path}`).toBe(true);
+      expect([...sent, "node_modules"].some(isIn), `.dockerignore lets ${path} in`).toBe(true);
+    }
+  });
+
   const missing = !existsSync(COMPOSE);
   test.skipIf(missing)(`Compose takes its file${without(missing, "Compose 2")}`, () => {
     const args = ["-f", "compose/compose.yaml", "config", "-q"];

@@ -2,6 +2,6 @@
 ui_config {
   enabled = true
   dashboard_url_templates {
-    service = "http://127.0.0.1:7400/?service={{Service.Name}}"
+    service = "http://127.0.0.1:7400/"
   }
 }

@@ -4,7 +4,8 @@ job "dpool" {
   type = "service"
 
   constraint {
-    distinct_hosts = true
+    operator = "distinct_hosts"
+    value    = "true"
   }
 
   # One member after the other: the next one begins when the last one runs.

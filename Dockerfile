@@ -21,13 +21,15 @@ COPY sdk/typescript/package.json sdk/typescript/
 # `npm install` uses the locked versions too.
 RUN npm install --no-save --no-audit --no-fund
 COPY tsconfig.json ./
-COPY .dev/root-entry.mjs .dev/
+COPY .dev/*.mjs .dev/
 COPY openapi openapi
 COPY sdk sdk
 COPY server server
 RUN npm run build && npm prune --omit=dev --no-save --no-audit --no-fund
 
 FROM node:26-slim
+# The versions are those of the base image's Debian.
+# hadolint ignore=DL3008
 RUN apt-get update \
   && apt-get install -y --no-install-recommends bubblewrap tini util-linux \
   && rm -rf /var/lib/apt/lists/*

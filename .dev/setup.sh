@@ -29,7 +29,7 @@ if [ "$purpose" = test ]; then
   need chromium chromium; need faketime faketime
   need git git; need javac default-jdk-headless; need mvn maven
   if [ "$(uname -s)" = Linux ]; then need ip iproute2; need tc iproute2; need musl-gcc musl-tools; fi
-  need less less; need vim.tiny vim-tiny; need top procps; need zsh zsh; need fish fish
+  need systemd-analyze systemd; need less less; need vim.tiny vim-tiny; need top procps; need zsh zsh; need fish fish
   [ -x /usr/bin/python3 ] || missing="$missing python3"
   python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 fi
@@ -49,10 +49,11 @@ if [ -n "$missing" ]; then
   fi
 fi
 
-# Unpacks packages of Debian's bullseye suite into a folder, without touching the system.
-from_bullseye() {
-  folder=$1
-  shift
+# from_debian SUITE FOLDER PACKAGE...: unpacks packages of a suite into a folder, without touching
+# the system.
+from_debian() {
+  suite=$1 folder=$2
+  shift 2
   key=/usr/share/keyrings/debian-archive-keyring.gpg
   if ! command -v apt-get >/dev/null || [ ! -f "$key" ]; then
     echo "setup: this is not Debian: please install $1" >&2
@@ -64,8 +65,8 @@ from_bullseye() {
   mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/\{0,1\}$')
   apt_home=$PWD/.tools/apt
   mkdir -p "$folder" "$apt_home/lists/partial" "$apt_home/packages"
-  echo "deb [signed-by=$key] $mirror bullseye main" > "$apt_home/bullseye.list"
-  apt="apt-get -qq -o Dir::Etc::SourceList=$apt_home/bullseye.list"
+  echo "deb [signed-by=$key] $mirror $suite main" > "$apt_home/suite.list"
+  apt="apt-get -qq -o Dir::Etc::SourceList=$apt_home/suite.list"
   apt="$apt -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$apt_home/lists"
   apt="$apt -o APT::Sandbox::User=root"
   (cd "$apt_home/packages" && $apt update && $apt download "$@") >&2 &&
@@ -75,7 +76,7 @@ from_bullseye() {
 
 # Consul comes from PATH, else from Debian's bullseye suite.
 if [ "$purpose" = test ] && ! command -v consul >/dev/null 2>&1 && [ ! -x .tools/usr/bin/consul ]; then
-  from_bullseye .tools consul || true
+  from_debian bullseye .tools consul || true
 fi
 
 # Reverse proxies of the tests, from Debian, unpacked here without touching the system.
@@ -90,6 +91,12 @@ if [ "$purpose" = test ] && [ ! -x $proxies/usr/bin/caddy ] && command -v apt-ge
     rm -rf $proxies
     echo "setup: the tests that need the proxies are skipped" >&2
   fi
+fi
+
+# The linter of Docker Compose files is Compose itself. Debian has it from trixie on.
+compose=.tools/compose
+if [ "$purpose" = test ] && [ ! -x $compose/usr/libexec/docker/cli-plugins/docker-compose ]; then
+  from_debian trixie $compose docker-compose || rm -rf $compose
 fi
 
 # The Python programs of the tests, and those of the Python SDK, each in an environment.
@@ -109,13 +116,14 @@ environment() {
 }
 environment .dev/requirements.txt .tools/python
 environment .dev/requirements-sdk.txt .tools/sdk-python
+environment .dev/requirements-deploy.txt .tools/deploy
 
 # Python 3.9, the oldest that the Python SDK supports, with the packages that the SDK needs.
 old=.tools/python3.9
 wanted=.dev/requirements-3.9.txt
 if [ "$purpose" = test ] && [ -x .tools/sdk-python/bin/pip ] && ! cmp -s $wanted $old/installed.txt; then
   rm -rf $old
-  if from_bullseye $old python3.9-minimal libpython3.9-minimal libpython3.9-stdlib libssl1.1 \
+  if from_debian bullseye $old python3.9-minimal libpython3.9-minimal libpython3.9-stdlib libssl1.1 \
     libffi7 libmpdec3 && .tools/sdk-python/bin/pip install -q --target $old/packages --no-deps \
     --python-version 3.9 --only-binary=:all: -r $wanted >&2; then
     # A link to a file of /etc, which is not there.

@@ -174,8 +174,9 @@ function limitsOf({ maxRate, maxStreams }: Settings) {
   };
 }
 
-function membershipOf({ consul, registry = new EmbeddedRegistry(), log }: Settings): Membership {
-  return consul ? new ConsulMembership(consul, log) : registry.membership();
+function membershipOf({ consul, registry, log, publicUrl }: Settings): Membership {
+  if (consul) return new ConsulMembership(consul, log, publicUrl);
+  return (registry ?? new EmbeddedRegistry()).membership();
 }
 
 /** The memory of starts: by callers' keys, and by the requests of late. */

@@ -11,20 +11,25 @@ export const serviceId = (member: string) => `${SERVICE}-${member}`;
 /** The id of the check that the member passes at each heartbeat. */
 export const checkId = (member: string) => `${serviceId(member)}-ttl`;
 
-/** The facts of a member as Consul's agent takes them. Load is never among them. */
-export function registrationOf(member: Member) {
+/**
+ * The facts of a member as Consul's agent takes them. Load is never among them.
+ *
+ * @param publicUrl the origin at which people reach the members. Default: the member's own URL.
+ */
+export function registrationOf(member: Member, publicUrl = member.url) {
   const { protocol, hostname, port } = new URL(member.url);
   return {
     id: serviceId(member.name),
     name: SERVICE,
     address: hostname.replace(/^\[|\]$/g, ""),
     port: Number(port || (protocol === "https:" ? 443 : 80)),
-    // Without this tag, Traefik would route requests from outside to every service that it finds.
-    tags: [...Object.keys(member.pools), "traefik.enable=false"],
+    tags: Object.keys(member.pools),
     meta: metaOf(member),
     check: {
       checkid: checkId(member.name),
       name: "heartbeat of the member",
+      // Consul's own page shows the notes beside the check.
+      notes: `dashboard: ${publicUrl}/`,
       ttl: TTL,
       status: "passing",
       deregistercriticalserviceafter: DEREGISTER_AFTER,

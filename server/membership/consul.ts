@@ -44,6 +44,7 @@ export class ConsulMembership implements Membership {
   readonly find = (name: string) => this.#members.find(name);
   readonly #address: string;
   readonly #log: Log;
+  readonly #publicUrl: string | undefined;
   onPassed: Membership["onPassed"];
   #self: Member | undefined;
   /** The facts that Consul has been given last. */
@@ -60,7 +61,9 @@ export class ConsulMembership implements Membership {
   /** The last request to the agent, which the deregistration comes after. */
   #underWay: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ConsulOptions, log: Log) {
+  /** @param publicUrl the origin of the dashboard. Default: the member's own URL. */
+  constructor(options: ConsulOptions, log: Log, publicUrl?: string) {
+    this.#publicUrl = publicUrl;
     this.#consul = consulClient(options);
     const rights = memberRights(this.#consul, options);
     this.#members = new ConsulMembers(this.#consul, rights);
@@ -157,7 +160,8 @@ export class ConsulMembership implements Membership {
     const self = this.#self as Member;
     const sentAt = performance.now();
     try {
-      await this.#consul.agent.service.register({ ...registrationOf(self), ...timeout });
+      const service = registrationOf(self, this.#publicUrl);
+      await this.#consul.agent.service.register({ ...service, ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (!this.#draining) this.#trouble = undefined;

@@ -35,12 +35,18 @@ describe("a registration", () => {
     expect(memberOf(entryOf({ ...MEMBER, url }))).toEqual({ ...MEMBER, url, passing: true });
   });
 
-  test("has the pools as tags, and keeps Traefik away", () => {
+  test("has the pools alone as tags, and a check", () => {
     expect(registrationOf(MEMBER)).toMatchObject({
       id: "distributed-pool-web1",
-      tags: ["pipeline", "crawler", "traefik.enable=false"],
+      tags: ["pipeline", "crawler"],
       check: { checkid: "distributed-pool-web1-ttl", ttl: "15s", status: "passing" },
     });
+  });
+
+  test("links to the dashboard: the member's own, or the one behind the proxy", () => {
+    expect(registrationOf(MEMBER).check.notes).toBe("dashboard: http://10.0.0.5:7401/");
+    const { check } = registrationOf(MEMBER, "https://pool.example.org");
+    expect(check.notes).toBe("dashboard: https://pool.example.org/");
   });
 
   test("has the port of the scheme when the URL names none", () => {

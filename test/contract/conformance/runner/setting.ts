@@ -83,7 +83,7 @@ export async function list({ consul }: Setting, { name, url, pool }: Listed): Pr
   await consul.ask("/v1/agent/service/register", "PUT", {
     ID: `distributed-pool-${name}`,
     Name: "distributed-pool",
-    Tags: [pool, "traefik.enable=false"],
+    Tags: [pool],
     Address: "127.0.0.1",
     Port: Number(port),
     Meta: {

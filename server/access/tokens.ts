@@ -154,7 +154,7 @@ export interface ModeFault {
   readonly isWritable: boolean;
 }
 
-/** What is doubtful about the mode of a token file; undefined for nothing. */
+/** Finds what is doubtful about the mode of a token file; undefined for nothing. */
 export function modeFault(file: string): ModeFault | undefined {
   const mode = statSync(file).mode & 0o777;
   const shown = `(mode ${mode.toString(8)})`;

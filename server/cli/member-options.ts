@@ -6,7 +6,7 @@ import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts
 import { UsageError } from "./usage-error.ts";
 
 /** The pools of `dev` and `doctor` where none is named. */
-const USUAL_POOLS = { pipeline: DEFAULTS.maxChildren };
+export const USUAL_POOLS = { pipeline: DEFAULTS.maxChildren };
 
 export function log(level: string, message: string): void {
   process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);

@@ -93,7 +93,7 @@ function configurationText({ pools, consul, tokens }: Answers): string {
   );
   const callers = tokens
     ? stringify({ tokenFile: tokens })
-    : "# Beyond loopback a member needs to know its callers: dpool token NAME >> /etc/dpool.tokens\n" +
+    : "# Beyond loopback a member has to know them: dpool token NAME >> /etc/dpool.tokens\n" +
       "# tokenFile: /etc/dpool.tokens\n";
   return `# The configuration of a member: dpool serve --config FILE
 # Every key: dpool serve --help; every mistake: dpool check-config FILE

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { MemberOptions } from "../../member/options.ts";
-import { configured, memberOptions } from "../member-options.ts";
+import { configured, memberOptions, USUAL_POOLS } from "../member-options.ts";
 import { argumentsOf, type Environment, isJson, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Check, failed } from "./finding.ts";
-import { machineChecks, nodeCheck } from "./local/machine.ts";
+import { machineChecks } from "./local/machine.ts";
 import { memberChecks } from "./member.ts";
 import { printFindings } from "./report.ts";
 import { sideBySide } from "./side-by-side.ts";
@@ -44,14 +44,17 @@ async function checksOf(line: Parsed, env: Environment): Promise<readonly Check[
   }
 }
 
-/** The machine without options, and the fault of the options. */
+/** The fault of the options, and the checks of a member with the defaults. */
 function withoutOptions(message: string, file: string | undefined): Check[] {
+  const isMissing = file !== undefined && !existsSync(file);
   const fault = failed("configuration", message, {
-    cure:
-      file !== undefined && !existsSync(file)
-        ? "name a file that is there, or write one:"
-        : "mend the lines above; the checks below are those of a member without options",
-    command: file !== undefined && !existsSync(file) ? `dpool init --out '${file}'` : undefined,
+    cure: isMissing
+      ? "name a file that is there, or write one:"
+      : "mend the options; the other checks are those of a member without options",
+    command: isMissing ? `dpool init --out '${file}'` : undefined,
   });
-  return [{ name: "configuration", run: () => [fault] }, nodeCheck];
+  const others = machineChecks({ pools: USUAL_POOLS }, false);
+  return others.map((check) =>
+    check.name === "configuration" ? { ...check, run: () => [fault] } : check,
+  );
 }

@@ -3,7 +3,7 @@
 /** `skipped`: another fault, or an option that is not given, leaves nothing to look at. */
 export type Status = "ok" | "warning" | "failed" | "skipped";
 
-/** What removes a fault. */
+/** A way to remove a fault. */
 export interface Cure {
   /** For a person: what to do, or a line to write. */
   readonly cure: string;
@@ -15,7 +15,6 @@ export interface Finding extends Partial<Cure> {
   /** The name of the check, the same in every version. */
   readonly name: string;
   readonly status: Status;
-  /** What was found. */
   readonly detail: string;
 }
 

@@ -80,7 +80,9 @@ function sandboxFinding({ sandbox }: Health): Finding {
   if (sandbox === "full") return ok("sandbox", sandbox);
   return warning(
     "sandbox",
-    `${sandbox}: ${sandbox === "none" ? "children are plain processes" : "nothing limits the memory and cpu of a whole child"}`,
+    sandbox === "none"
+      ? "none: children are plain processes"
+      : "no-cgroup: nothing limits the memory and cpu of a whole child",
     {
       cure: "on the member's machine: dpool doctor tells what is missing for the level full",
     },
@@ -127,8 +129,7 @@ function tokenFault(error: unknown, { hasToken }: Client): Finding {
     return failed("token", messageOf(error), { cure: "look at the log of the member" });
   return failed("token", messageOf(error), {
     cure: hasToken
-      ? "the token is not in the member's file, or has expired: add its line, or take a new one by " +
-        "dpool token NAME"
+      ? "add the token's line to the member's file, or show another one: dpool token NAME"
       : "show a token: DPOOL_TOKEN, or --token",
   });
 }

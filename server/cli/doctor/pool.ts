@@ -57,10 +57,11 @@ function roomFinding({ pool, members }: Pool): Finding {
   const loads = members.flatMap(({ load }) => load ?? []);
   const sum = (key: "active" | "max" | "queued") =>
     loads.reduce((total, load) => total + load[key], 0);
-  const shown = `${pool}: ${sum("active")} of ${sum("max")} slots are taken, ${sum("queued")} calls wait`;
+  const taken = `${sum("active")} of ${sum("max")} slots are taken`;
+  const shown = `${pool}: ${taken}, ${sum("queued")} calls wait`;
   return sum("active") < sum("max") && sum("queued") === 0
     ? ok("room", shown)
     : warning("room", shown, {
-        cure: "add a member, or give a member more slots: --pool NAME=MAX; --wait-ms lets calls wait",
+        cure: "add a member, or give one more slots: --pool NAME=MAX; --wait-ms lets calls wait",
       });
 }

@@ -19,8 +19,8 @@ export function certificateFindings(tls: TlsOptions | undefined, member: string)
   } catch (error) {
     const message = messageOf(error);
     const cure = /key values mismatch/.test(message)
-      ? `write the key that was made with ${tls?.certFile} to ${tls?.keyFile}, or ask for a new pair`
-      : "name a certificate and its key as PEM files that this user can read: --tls-cert, --tls-key";
+      ? `write the key of ${tls?.certFile} to ${tls?.keyFile}, or make a new pair`
+      : "name PEM files that this user can read: --tls-cert with --tls-key, and --tls-ca";
     return [failed(NAME, message, { cure })];
   }
   if (files === undefined || tls === undefined) return [skipped(NAME, "none is given: http")];

@@ -25,7 +25,7 @@ import { type Finding, failed, ok, skipped, warning } from "../finding.ts";
 /** An option of every request, which the types of the client leave out. */
 const timeout = { timeout: 2_000 } as object;
 
-/** What a check of Consul found beside its findings. */
+/** The findings about Consul, and what Consul told. */
 export interface ConsulFound {
   readonly findings: readonly Finding[];
   /** The members that Consul lists; none where it cannot be asked. */

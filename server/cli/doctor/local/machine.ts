@@ -19,9 +19,6 @@ import { sandboxCheck } from "./sandbox.ts";
 import { memoryFinding, temporaryFinding } from "./space.ts";
 import { tokenFinding } from "./tokens.ts";
 
-/** The entry of the command line refuses a Node that is too old; `.dev/command-line.mjs` has it. */
-export const nodeCheck: Check = { name: "node", run: () => [ok("node", process.versions.node)] };
-
 /** @param isNamed whether an option, a file or a variable names the Consul. */
 export function machineChecks(options: MemberOptions, isNamed: boolean): Check[] {
   const settings = settingsOf(options);
@@ -30,7 +27,8 @@ export function machineChecks(options: MemberOptions, isNamed: boolean): Check[]
   const client = clientOf(options);
   const { consul } = options;
   return [
-    nodeCheck,
+    // The entry of the command line refuses a Node that is too old; `.dev/command-line.mjs` has it.
+    { name: "node", run: () => [ok("node", process.versions.node)] },
     { name: "configuration", run: () => configurationFindings(options) },
     sandboxCheck(settings),
     { name: "port", run: async () => [await portFinding(settings, self, client)] },

@@ -45,9 +45,8 @@ function findingOf(asked: readonly Asked[]): Finding {
   const isTls = faults.some((fault) => /certificate|tls|ssl/i.test(fault));
   return failed(NAME, faults.join("; "), {
     cure: isTls
-      ? "name the authority of the others' certificates by --tls-ca, and look at each member's own " +
+      ? "name the authority of the others' certificates by --tls-ca; look at a member's own " +
         "certificate: dpool doctor there"
-      : "open the port between the machines, and let each member say with --advertise where it is " +
-        "reached",
+      : "open the port between the machines; --advertise says where a member is reached",
   });
 }

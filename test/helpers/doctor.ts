@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
 import { CLI } from "./command-line.ts";
 import { cleanEnvironment } from "./processes.ts";
 import { within } from "./wait.ts";
@@ -51,14 +50,14 @@ export interface Visit {
 /** The second visit follows the command that the first fault of the first visit names. */
 const VISITS = `
 eval "$FAULT"
-eval "$DPOOL_RUN" >"$OUT/before"; echo $? >"$OUT/before.code"
+eval "$DOCTOR" >"$OUT/before"; echo $? >"$OUT/before.code"
 command=$("$NODE_BIN" -e '
   const { checks } = JSON.parse(require("fs").readFileSync(0, "utf8"));
   const command = checks.find(({ name }) => name === process.argv[1])?.command;
   process.stdout.write(command ?? "");
 ' "$CURED" <"$OUT/before")
 eval "$command" >"$OUT/cure" 2>&1
-eval "$DPOOL_RUN" >"$OUT/after"; echo $? >"$OUT/after.code"
+eval "$DOCTOR" >"$OUT/after"; echo $? >"$OUT/after.code"
 `;
 /** The program that makes its users known to the kernel gets its rights by the next `exec`. */
 const SCRIPT = 'read -r _; exec sh -c "$VISITS" sh';
@@ -70,16 +69,36 @@ const SCRIPT = 'read -r _; exec sh -c "$VISITS" sh';
  */
 export async function visitTwice(
   cured: string,
-  { args, fault = "", programs = {}, by = [], node, env = {}, begun }: Visit,
+  { programs = {}, ...visit }: Visit,
 ): Promise<{ readonly before: Report; readonly after: Report }> {
+  // A test that runs beside others cleans up by itself: their ends are not its own.
   const folder = mkdtempSync(join(tmpdir(), "dpool-doctor-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  for (const [name, script] of Object.entries(programs)) {
-    writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
-    chmodSync(join(folder, name), 0o755);
+  try {
+    for (const [name, script] of Object.entries(programs)) {
+      writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
+      chmodSync(join(folder, name), 0o755);
+    }
+    const log = await runVisits(cured, folder, visit);
+    const report = (name: string): Report => {
+      try {
+        const answer = JSON.parse(readFileSync(join(folder, name), "utf8"));
+        return { ...answer, code: Number(readFileSync(join(folder, `${name}.code`), "utf8")) };
+      } catch (error) {
+        throw new Error(`no report ${name}: ${log}`, { cause: error });
+      }
+    };
+    return { before: report("before"), after: report("after") };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  const [program = "sh", ...rest] = [...by, "sh", "-c", SCRIPT, "sh"];
+}
+
+/** Runs the shell to its end. Resolves with what it wrote to stderr. */
+async function runVisits(cured: string, folder: string, visit: Omit<Visit, "programs">) {
+  const { args, fault = "", by = [], node, env = {}, begun } = visit;
+  const [program = "sh", ...rest] = [...by, "sh", "-c", SCRIPT];
   const clean = cleanEnvironment();
+  const words = args.map((each) => `'${each}'`).join(" ");
   const child = spawn(program, rest, {
     env: {
       ...clean,
@@ -89,9 +108,7 @@ export async function visitTwice(
       FAULT: fault,
       CURED: cured,
       NODE_BIN: process.execPath,
-      DPOOL_RUN: `${node ?? `'${process.execPath}'`} '${CLI}' doctor --output json ${args
-        .map((each) => `'${each}'`)
-        .join(" ")}`,
+      DOCTOR: `${node ?? `'${process.execPath}'`} '${CLI}' doctor --output json ${words}`,
       ...env,
     },
     stdio: ["pipe", "ignore", "pipe"],
@@ -99,17 +116,12 @@ export async function visitTwice(
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  onTestFinished(() => void child.kill("SIGKILL"));
-  await begun?.(child.pid as number);
-  child.stdin.end("\n");
-  await within(`two visits of the doctor for ${cured}`, TIMEOUT_MS, ended);
-  const report = (name: string): Report => {
-    try {
-      const answer = JSON.parse(readFileSync(join(folder, name), "utf8"));
-      return { ...answer, code: Number(readFileSync(join(folder, `${name}.code`), "utf8")) };
-    } catch (error) {
-      throw new Error(`no report ${name}: ${log}`, { cause: error });
-    }
-  };
-  return { before: report("before"), after: report("after") };
+  try {
+    await begun?.(child.pid as number);
+    child.stdin.end("\n");
+    await within(`two visits of the doctor for ${cured}`, TIMEOUT_MS, ended);
+  } finally {
+    child.kill("SIGKILL");
+  }
+  return log;
 }

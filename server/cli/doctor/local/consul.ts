@@ -22,8 +22,8 @@ import { checkId, serviceId } from "../../../membership/consul-registration.ts";
 import { type Offset, offsetOf } from "../clock.ts";
 import { type Finding, failed, ok, skipped, warning } from "../finding.ts";
 
-/** An option of every request, which the types of the client leave out. */
-const timeout = { timeout: 2_000 } as object;
+/** 5 seconds for each request: an option that the types of the client leave out. */
+const timeout = { timeout: 5_000 } as object;
 
 /** The findings about Consul, and what Consul told. */
 export interface ConsulFound {

@@ -4,8 +4,8 @@ import type { Settings } from "../../../member/check-options.ts";
 import { maxConnectionsOf } from "../../../member/max-connections.ts";
 import { type Cure, type Finding, failed, ok, warning } from "../finding.ts";
 
-/** A limit that leaves room for some thousand connections. */
-const USUAL = 65_536;
+/** 1,024 files, the usual limit of a shell. */
+const LEAST = 1_024;
 
 export function descriptorFinding(settings: Settings): Finding {
   let message: string | undefined;
@@ -23,7 +23,7 @@ export function descriptorFinding(settings: Settings): Finding {
 
 function cureFor(message: string): Cure {
   const needed = Number(/need (\d+) open files/.exec(message)?.[1]);
-  const limit = Math.max(USUAL, needed || 0);
+  const limit = Math.max(LEAST, 2 ** Math.ceil(Math.log2(needed || 1)));
   return {
     cure: `as a service: LimitNOFILE=${limit} in its unit; otherwise before dpool, in its shell:`,
     command: `ulimit -n ${limit}`,

@@ -39,7 +39,7 @@ export function sandboxCheck(settings: Settings): Check {
 }
 
 async function sandboxFindings(settings: Settings): Promise<Finding[]> {
-  if (settings.sandbox === "off" || process.platform !== "linux") return withoutSandbox(settings);
+  if (settings.sandbox === "off" || process.platform !== "linux") return inSandbox(settings);
   const findings: Finding[] = [];
   for (const [name, look] of STEPS) {
     const faulty = findings.find(({ status }) => status === "failed");
@@ -51,38 +51,37 @@ async function sandboxFindings(settings: Settings): Promise<Finding[]> {
 }
 
 /** Opens the sandbox, tries attacks in it, and looks for the runtimes of each pool. */
-async function inSandbox(settings: Settings): Promise<Finding[]> {
+async function inSandbox({ path, pools, ...settings }: Settings): Promise<Finding[]> {
   let sandbox: Sandbox | undefined;
+  let reason = "";
+  const logError = (message: string) => {
+    reason = message;
+  };
+  const level = process.platform === "linux" ? settings.sandbox : "off";
   try {
-    const { path, sandbox: level } = settings;
-    sandbox = openSandbox({ path, sandbox: level });
-    await probeConfinements(sandbox, [...settings.pools.values()].map(confinementOf));
-    const held = ok("sandbox", `${sandbox.level}; the attacks of a child fail in it`);
-    return [held, ...(await runtimeFindings(settings, sandbox))];
+    sandbox = openSandbox({ path, sandbox: level, logError });
+    await probeConfinements(sandbox, [...pools.values()].map(confinementOf));
+    const runtimes = await runtimeFindings({ path, pools, ...settings }, sandbox);
+    return [levelFinding(sandbox, settings), ...runtimes];
   } catch (error) {
     const [first = "", ...remedies] = messageOf(error).split("\n");
-    const cure = remedies.join("\n") || "look at the message above";
-    return [failed("sandbox", first, { cure }), skipped("runtimes", "needs sandbox")];
+    const detail = reason === "" || first.includes(reason) ? first : `${first}; ${reason}`;
+    const cure = remedies.join("\n") || "mend the reason above";
+    return [failed("sandbox", detail, { cure }), skipped("runtimes", "needs sandbox")];
   } finally {
     await sandbox?.close();
   }
 }
 
-async function withoutSandbox(settings: Settings): Promise<Finding[]> {
-  const sandbox = openSandbox({ path: settings.path, sandbox: "off" });
-  try {
-    const finding =
-      settings.sandbox === "off"
-        ? warning("sandbox", "off: children are plain processes with the member's rights", {
-            cure: "leave out --sandbox off, unless you trust this machine and all callers",
-          })
-        : failed("sandbox", `there is none for ${process.platform}`, {
-            cure: "on this machine, with callers that you trust: --sandbox off",
-          });
-    return [finding, ...(await runtimeFindings(settings, sandbox))];
-  } finally {
-    await sandbox.close();
-  }
+function levelFinding({ level }: Sandbox, { sandbox }: Pick<Settings, "sandbox">): Finding {
+  if (level !== "none") return ok("sandbox", `${level}; the attacks of a child fail in it`);
+  if (sandbox !== "off")
+    return failed("sandbox", `there is none for ${process.platform}`, {
+      cure: "on this machine, with callers that you trust: --sandbox off",
+    });
+  return warning("sandbox", "off: children are plain processes with the member's rights", {
+    cure: "leave out --sandbox off, unless you trust this machine and all callers",
+  });
 }
 
 async function bubblewrap(name: string): Promise<Finding> {

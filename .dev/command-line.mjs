@@ -1,7 +1,8 @@
 /**
  * Bundles the commands that ask a member into one file, so that a command begins soon: each file
  * takes time to find. The programs of a member stay in the files that all entries share. The
- * entry, `cli.js`, refuses a Node that is too old to read the bundle.
+ * entry, `cli.js`, refuses a Node that is too old to read the bundle; `dpool doctor` tells it as a
+ * finding.
  */
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
@@ -74,11 +75,20 @@ writeFileSync(
 var version = process.versions.node.split(".").map(Number);
 if (version[0] > ${major} || (version[0] === ${major} && version[1] >= ${minor})) import("./command-line.js");
 else {
-  process.stderr.write(
-    "dpool: expected Node ${major}.${minor} or newer; got " + process.versions.node + ", " +
-      process.execPath + "; nodejs.org has a newer one\\n"
-  );
-  process.exitCode = 2;
+  var fault = "expected Node ${major}.${minor} or newer; got " + process.versions.node + ", " + process.execPath;
+  if (process.argv[2] === "doctor") {
+    var cure = "install Node ${major}.${minor} or newer, from https://nodejs.org/en/download";
+    var check = { name: "node", status: "failed", detail: fault, cure: cure, command: null };
+    process.stdout.write(
+      /(-o|--output)[ =]?json/.test(process.argv.join(" "))
+        ? JSON.stringify({ status: "failed", checks: [check] }) + "\\n"
+        : "✗ node: " + fault + "\\n    cure: " + cure + "\\n\\n1 fault\\n"
+    );
+    process.exitCode = 1;
+  } else {
+    process.stderr.write("dpool: " + fault + "; nodejs.org has a newer one\\n");
+    process.exitCode = 2;
+  }
 }
 `,
 );

@@ -147,6 +147,27 @@ export function newToken(
 
 export type Log = (level: "info" | "warn" | "error", message: string) => void;
 
+/** A mode of a file that lets too many read it or write it. */
+export interface ModeFault {
+  readonly message: string;
+  /** Whether others may write it. */
+  readonly isWritable: boolean;
+}
+
+/** Finds what is doubtful about the mode of a token file; undefined for nothing. */
+export function modeFault(file: string): ModeFault | undefined {
+  const mode = statSync(file).mode & 0o777;
+  const shown = `(mode ${mode.toString(8)})`;
+  if (mode & 0o022)
+    return {
+      message: `others than its owner may write it ${shown}, and so let themselves in`,
+      isWritable: true,
+    };
+  if (mode & 0o004)
+    return { message: `everybody may read it ${shown}; it has only hashes`, isWritable: false };
+  return undefined;
+}
+
 export class TokenFile {
   /** Is called after each change of the file. */
   onChange: () => void = () => {};
@@ -176,11 +197,8 @@ export class TokenFile {
         },
         (message) => say("error", `${message}; the tokens before stay`),
       );
-      const mode = statSync(file).mode & 0o777;
-      const shown = `(mode ${mode.toString(8)})`;
-      if (mode & 0o022)
-        say("warn", `others than its owner may write it ${shown}, and so let themselves in`);
-      else if (mode & 0o004) say("warn", `everybody may read it ${shown}; it has only hashes`);
+      const fault = modeFault(file);
+      if (fault) say("warn", fault.message);
     } catch (error) {
       throw PoolError.of("invalid_request", `token file ${file}: ${messageOf(error)}`, {
         cause: error,

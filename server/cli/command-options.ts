@@ -2,16 +2,18 @@
 import type { MemberOption, Option } from "../member/options/option.ts";
 import { MEMBER_OPTIONS } from "../member/options/table.ts";
 import type { Command } from "./command-table.ts";
+import { INIT_OPTIONS } from "./options/init.ts";
 import type { CliOption } from "./options/spec.ts";
 import { CLI_OPTIONS } from "./options/table.ts";
 import type { OptionValues } from "./options/values.ts";
 
 /** The options that a command takes, by their keys. */
 export function optionsOf(command: Command): ReadonlyMap<string, Option> {
-  const own = Object.entries<CliOption>(CLI_OPTIONS).filter(([, { commands }]) =>
-    commands.includes(command),
-  );
-  const serving = ["serve", "dev", "check-config"].includes(command);
+  const own = [
+    ...Object.entries<CliOption>(CLI_OPTIONS),
+    ...Object.entries<CliOption>(INIT_OPTIONS),
+  ].filter(([, { commands }]) => commands.includes(command));
+  const serving = ["serve", "dev", "check-config", "doctor"].includes(command);
   const ofMember = Object.entries<MemberOption>(MEMBER_OPTIONS).filter(
     ([, { only }]) => serving && (only === undefined || command !== "dev"),
   );

@@ -58,6 +58,16 @@ export const COMMANDS = {
     usage: "drain [options]",
     summary: "Let the member at --url admit nothing more, finish, leave, and end.",
   },
+  doctor: {
+    usage: "doctor [POOL] [options]",
+    summary:
+      "All that is wrong with this machine for the member of these options, each with its cure; " +
+      "with --url or POOL, with that member.",
+  },
+  init: {
+    usage: "init [options]",
+    summary: "Write a first configuration file for serve, and a token file where asked for.",
+  },
   "check-config": {
     usage: "check-config FILE [options]",
     summary:
@@ -84,4 +94,6 @@ const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
 export const PLACING = ["call", "run", "map", "place", "ps", "members", ...ON_CHILD] as const;
 /** The commands that ask a member. */
 export const ASKING = [...PLACING, "drain"] as const;
+/** The commands with the options of a client. */
+export const CLIENTS = [...ASKING, "doctor"] as const;
 export type Asking = (typeof ASKING)[number];

@@ -5,6 +5,9 @@ import { CLI_OPTIONS } from "./options/table.ts";
 import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** The pools of `dev` and `doctor` where none is named. */
+export const USUAL_POOLS = { pipeline: DEFAULTS.maxChildren };
+
 export function log(level: string, message: string): void {
   process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
 }
@@ -31,6 +34,7 @@ function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undef
 
 /**
  * The options of the member of `dpool serve`, or of those of `dpool dev`, on consecutive ports.
+ * `dpool doctor` looks at the member of `serve`.
  *
  * @param registry connects the members of `dev`.
  * @throws {UsageError}
@@ -53,13 +57,13 @@ export function memberOptions(
     const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = values;
     return Array.from({ length: members }, (_, index) => ({
       ...options,
-      pools: pools ?? { pipeline: DEFAULTS.maxChildren },
+      pools: pools ?? USUAL_POOLS,
       name: `m${index + 1}`,
       port: port === 0 ? 0 : port + index,
       registry,
     }));
   }
-  if (!pools) throw new UsageError("expected at least one --pool NAME=MAX");
+  if (!pools && command !== "doctor") throw new UsageError("expected at least one --pool NAME=MAX");
   const consul = values.consul ?? env.CONSUL_HTTP_ADDR ?? "http://127.0.0.1:8500";
-  return [{ ...options, pools, consul: consulOf({ consul }, env) }];
+  return [{ ...options, pools: pools ?? USUAL_POOLS, consul: consulOf({ consul }, env) }];
 }

@@ -29,6 +29,10 @@ async function programOf(command: Command) {
       return (await import("./commands/check-config.ts")).checkConfig;
     case "config-schema":
       return (await import("./commands/config-schema.ts")).printConfigSchema;
+    case "doctor":
+      return (await import("./doctor/doctor.ts")).doctor;
+    case "init":
+      return (await import("./commands/init.ts")).init;
     case "token":
       return (await import("./commands/token.ts")).token;
     case "completion":

@@ -32,6 +32,35 @@ export function memberRights(consul: ConsulClient, options: ConsulOptions): Cons
   return new ConsulRights(consul, options, refuse);
 }
 
+/** The rights that a token of Consul's ACLs lacks. */
+export interface MissingRights {
+  /** Names the rights; undefined where the token has them, or Consul has no ACLs. */
+  readonly refusal: string | undefined;
+  /** All rules of the policy that a member's token needs. */
+  readonly rules: readonly string[];
+}
+
+/**
+ * Asks whether a token may register a member, and whether it may keep idempotency keys.
+ *
+ * @throws the error of Consul's client, when Consul is away.
+ */
+export async function missingRights(
+  consul: ConsulClient,
+  options: ConsulOptions,
+): Promise<{ readonly register: MissingRights; readonly keys: MissingRights }> {
+  const rights = memberRights(consul, options);
+  const ask = async (what: string, needed: readonly Right[]): Promise<MissingRights> => ({
+    refusal: (await rights.missing(what, needed))?.message,
+    rules: needed.map(({ rule }) => rule),
+  });
+  const [register, keys] = await Promise.all([
+    ask(REGISTERING, REGISTER),
+    ask(USING_KEYS, USE_KEYS),
+  ]);
+  return { register, keys };
+}
+
 /** Watches whether Consul lets the member be in its pools. */
 export class ConsulAccess {
   readonly #rights: ConsulRights;

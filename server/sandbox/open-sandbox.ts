@@ -8,15 +8,17 @@ import { probeSandbox } from "./probe.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The remedies where no groups can be made, from https://systemd.io/CGROUP_DELEGATION/. */
-const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
+export const NO_CGROUP = `Limits on a whole child need a cgroup that this server may divide:
   as a service: Delegate=yes in its unit
   by hand, as an ordinary user: systemd-run --user --scope -p Delegate=yes dpool ...
   in a container: docker run --security-opt writable-cgroups=true (Docker 28 or newer), \
 or podman run --security-opt unmask=/sys/fs/cgroup
+All that is missing, each with its cure: dpool doctor
 To do without them, with limits on each process only: --sandbox no-cgroup`;
 
-/** The last remedy. */
-const WITHOUT = "Without a sandbox, on a machine and with callers that you trust: --sandbox off";
+/** The last remedies. */
+const WITHOUT = `All that is missing, each with its cure: dpool doctor
+Without a sandbox, on a machine and with callers that you trust: --sandbox off`;
 
 /** Probes of this process by level and confinement: the machine does not change meanwhile. */
 const probes = new Map<string, Promise<void>>();

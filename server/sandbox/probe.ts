@@ -1,10 +1,10 @@
 /** Tries attacks in a sandbox before a member serves, to see whether it holds on this machine. */
-import { existsSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { Confinement } from "./confinement.ts";
 import { NEEDED_PROGRAM } from "./egress/listener.ts";
 import { exitWithin } from "./exit.ts";
+import { namespaceCure, readSetting, type Setting } from "./namespace-cures.ts";
 import type { Exit, Sandbox } from "./sandbox.ts";
 
 const PROBE_TIMEOUT_MS = 10_000;
@@ -130,36 +130,12 @@ async function read(stream: Readable, onChunk?: () => void): Promise<string> {
   return text.trim();
 }
 
-/** The contents of a file of the kernel; undefined where there is no such file. */
-function readSetting(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
-}
-
-/**
- * Ubuntu's way to let one program make user namespaces: "Unprivileged user namespace restrictions
- * via AppArmor in Ubuntu 23.10", https://discourse.ubuntu.com/t/37626
- */
-const APPARMOR = `Ubuntu keeps programs from making user namespaces by AppArmor. \
-Allow it to bubblewrap alone, as root:
-  cat >/etc/apparmor.d/bwrap <<'EOF'
-abi <abi/4.0>,
-include <tunables/global>
-profile bwrap /usr/bin/bwrap flags=(unconfined) {
-  userns,
-  include if exists <local/bwrap>
-}
-EOF
-  apparmor_parser -r /etc/apparmor.d/bwrap`;
-
 /**
  * The remedies for a failed probe, with the kernel's own switches first.
  *
  * @param setting reads a file of the kernel. Default: from this machine.
  */
-export function remedies(
-  detail: string,
-  setting: (file: string) => string | undefined = readSetting,
-): string[] {
+export function remedies(detail: string, setting: Setting = readSetting): string[] {
   if (detail.includes(NEEDED_PROGRAM))
     return [
       `A pool with network.allow needs ${NEEDED_PROGRAM} in its sandbox, or in its root where ` +
@@ -172,16 +148,9 @@ export function remedies(
     ];
   }
   if (!/namespace|uid map|Operation not permitted|Permission denied/i.test(detail)) return [];
-  if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === "1") return [APPARMOR];
-  const off = "User namespaces are switched off. As root: sysctl -w";
-  if (setting("/proc/sys/kernel/unprivileged_userns_clone") === "0")
-    return [`${off} kernel.unprivileged_userns_clone=1`];
-  if (setting("/proc/sys/user/max_user_namespaces") === "0")
-    return [`${off} user.max_user_namespaces=10000`];
-  if (setting("/.dockerenv") !== undefined)
-    return [
-      "In a container: run it with --security-opt seccomp=unconfined " +
-        "--security-opt apparmor=unconfined --security-opt systempaths=unconfined",
-    ];
-  return [];
+  const cure = namespaceCure(setting);
+  if (cure === undefined) return [];
+  const { text, command } = cure;
+  if (command === undefined) return [text];
+  return [command.includes("\n") ? `${text}:\n  ${command}` : `${text}: ${command}`];
 }

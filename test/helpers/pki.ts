@@ -45,8 +45,14 @@ export class Pki {
   /**
    * A certificate for one address of this machine and for members, valid for a server and for a
    * client.
+   *
+   * @param options `agoDays`: how long ago it was signed, for 2 days, which needs `faketime`.
    */
-  certificate(name: string, by: string, { address = "127.0.0.1", members = MEMBERS } = {}): void {
+  certificate(
+    name: string,
+    by: string,
+    { address = "127.0.0.1", members = MEMBERS, agoDays = 0 } = {},
+  ): void {
     const names = ["localhost", ...members.map((member) => `${member}.distributed-pool`)];
     this.#openssl(
       "req",
@@ -64,7 +70,7 @@ export class Pki {
         "extendedKeyUsage=serverAuth,clientAuth\n",
     );
     const signer = ["-CA", `${by}.pem`, "-CAkey", `${by}.key`, "-CAcreateserial"];
-    this.#openssl(
+    this.#run(agoDays > 0 ? ["faketime", `${agoDays} days ago`, "openssl"] : ["openssl"], [
       "x509",
       "-req",
       "-in",
@@ -76,7 +82,7 @@ export class Pki {
       `${name}.ext`,
       "-out",
       `${name}.pem`,
-    );
+    ]);
   }
 
   remove(): void {
@@ -84,6 +90,10 @@ export class Pki {
   }
 
   #openssl(...args: string[]): void {
-    execFileSync("openssl", args, { cwd: this.#folder, stdio: "pipe" });
+    this.#run(["openssl"], args);
+  }
+
+  #run([program = "", ...before]: readonly string[], args: readonly string[]): void {
+    execFileSync(program, [...before, ...args], { cwd: this.#folder, stdio: "pipe" });
   }
 }

@@ -1,7 +1,7 @@
 /** The client of a command: it asks one member, or finds members through Consul. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../../openapi/errors.ts";
-import { DistributedPool } from "../../../sdk/typescript/node.ts";
+import { DistributedPool, type TlsIdentity } from "../../../sdk/typescript/node.ts";
 import { DEFAULT_PORT } from "../../member/options/constants.ts";
 import type { OptionValues } from "../options/values.ts";
 import { consulOf, type Environment, type Parsed } from "../parse.ts";
@@ -30,9 +30,22 @@ export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promi
 }
 
 /** The URL of `--url`, which may leave out the scheme: `HOST:PORT`. */
-function urlOf({ url, ca, cert, key }: OptionValues): string | undefined {
+export function urlOf({ url, ca, cert, key }: OptionValues): string | undefined {
   if (url === undefined || /^\w[\w+.-]*:\/\//.test(url)) return url;
   return `${(ca ?? cert ?? key) === undefined ? "http" : "https"}://${url}`;
+}
+
+/** The certificates of `--ca`, `--cert` and `--key`. @throws {UsageError} */
+export function certificatesOf(values: OptionValues): TlsIdentity {
+  const read = (name: "ca" | "cert" | "key") => {
+    const file = values[name];
+    try {
+      return file === undefined ? undefined : readFileSync(file, "utf8");
+    } catch (error) {
+      throw new UsageError(`--${name}: ${messageOf(error)}`);
+    }
+  };
+  return { ca: read("ca"), cert: read("cert"), key: read("key") };
 }
 
 export function connect({ command, values, flagged }: Parsed, env: Environment): DistributedPool {
@@ -42,17 +55,8 @@ export function connect({ command, values, flagged }: Parsed, env: Environment):
   // Only one member drains, also where the environment names a Consul.
   const asksConsul = url === undefined && command !== "drain";
   const consul = asksConsul ? consulOf(values, env) : undefined;
-  const read = (name: "ca" | "cert" | "key") => {
-    const file = values[name];
-    try {
-      return file === undefined ? undefined : readFileSync(file, "utf8");
-    } catch (error) {
-      throw new UsageError(`--${name}: ${messageOf(error)}`);
-    }
-  };
   const { token, insecure, memberDomain } = values;
-  const certificates = { ca: read("ca"), cert: read("cert"), key: read("key") };
-  const identity = { token, insecure, memberDomain, ...certificates };
+  const identity = { token, insecure, memberDomain, ...certificatesOf(values) };
   return new DistributedPool(
     consul ? { consul, ...identity } : { url: url ?? DEFAULT_URL, ...identity },
   );

@@ -6,7 +6,7 @@ import * as z from "zod/mini";
 import { CHILD_STATUSES } from "../../../openapi/names.ts";
 import { DAY_MS, DEFAULT_PORT } from "../../member/options/constants.ts";
 import type { Option } from "../../member/options/option.ts";
-import { ASKING, COMMANDS, type Command, PLACING } from "../command-table.ts";
+import { CLIENTS, COMMANDS, type Command, PLACING } from "../command-table.ts";
 import { type CliOption, SPEC_OPTIONS, SWITCH, TEXTS, whole } from "./spec.ts";
 
 /** The commands that print nothing but what a child or a shell gets from them. */
@@ -51,35 +51,35 @@ export const ASKING_OPTIONS = {
     value: "URL",
     doc: "A member to ask, any one: a URL, or HOST:PORT.",
     otherwise: `http://127.0.0.1:${DEFAULT_PORT}`,
-    commands: ASKING,
+    commands: CLIENTS,
   },
   token: {
     value: "TOKEN",
     doc:
       "The token to show. Better in the variable: " +
       "other users of this machine can see a command's arguments.",
-    commands: ASKING,
+    commands: CLIENTS,
   },
   ca: {
     value: "FILE",
     doc: "The authority of the members' certificates (PEM).",
     otherwise: "the well-known ones",
-    commands: ASKING,
+    commands: CLIENTS,
   },
   cert: {
     value: "FILE",
     doc: "A client certificate (PEM), with --key, for members that require one.",
-    commands: ASKING,
+    commands: CLIENTS,
   },
   key: {
     value: "FILE",
     doc: "The client certificate's key (PEM).",
-    commands: ASKING,
+    commands: CLIENTS,
   },
   insecure: {
     doc: "Send the token over http beyond loopback too, where others can read it.",
     schema: SWITCH,
-    commands: ASKING,
+    commands: CLIENTS,
   },
   memberDomain: {
     value: "DOMAIN",

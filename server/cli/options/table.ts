@@ -36,7 +36,7 @@ export const CLI_OPTIONS = {
     doc:
       "A YAML file: the words of the flags in camelCase, and pools with their limits and grants. " +
       "Flags and variables win over it.",
-    commands: ["serve", "dev"],
+    commands: ["serve", "dev", "doctor"],
   },
   pool: {
     value: "NAME=MAX",
@@ -45,7 +45,7 @@ export const CLI_OPTIONS = {
       `(default ${DEFAULTS.maxChildren}). Repeatable.`,
     schema: z.array(poolFlag),
     reload: true,
-    commands: ["serve", "dev", "check-config"],
+    commands: ["serve", "dev", "check-config", "doctor", "init"],
   },
   ...ASKING_OPTIONS,
   ...TOKEN_OPTIONS,

@@ -6,6 +6,7 @@ import { expectation, shown } from "../../member/options/expectation.ts";
 import type { Option } from "../../member/options/option.ts";
 import type { MEMBER_OPTIONS } from "../../member/options/table.ts";
 import { UsageError } from "../usage-error.ts";
+import type { INIT_OPTIONS } from "./init.ts";
 import type { CLI_OPTIONS } from "./table.ts";
 
 type Values<T extends Readonly<Record<string, Option>>> = {
@@ -13,7 +14,9 @@ type Values<T extends Readonly<Record<string, Option>>> = {
 };
 
 /** Options by their keys, as a command line, the environment and a file give them. */
-export type OptionValues = Values<typeof CLI_OPTIONS> & Values<typeof MEMBER_OPTIONS>;
+export type OptionValues = Values<typeof CLI_OPTIONS> &
+  Values<typeof MEMBER_OPTIONS> &
+  Values<typeof INIT_OPTIONS>;
 
 /** `--grace-ms` is the flag of `graceMs`; without its hyphens here. */
 export const flagOf = (key: string) =>

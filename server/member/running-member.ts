@@ -1,7 +1,8 @@
 /** Runs a member until its end: reloads its options, drains and stops it. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { Member, RegisteredMember } from "../../sdk/typescript/placement/members.ts";
+import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { InFlight } from "../http/in-flight.ts";
@@ -95,6 +96,8 @@ export class LocalMember implements RunningMember {
   #settings: Settings;
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  /** The time when a drain stops the children that still run, in ISO 8601. */
+  #drainEndsAt: string | undefined;
 
   constructor(parts: MemberParts) {
     const { settings, self, membership } = parts;
@@ -129,9 +132,22 @@ export class LocalMember implements RunningMember {
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,
+      self: () => this.#registered,
       trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
       logError: (message: string) => this.#settings.log("error", message),
     };
+  }
+
+  /** This member with its state of now, of which the registry may not have heard yet. */
+  get #registered(): RegisteredMember {
+    const member = { ...this.#parts.self, pools: this.pools };
+    if (this.#drainEndsAt !== undefined)
+      return { ...member, state: "draining", drainEndsAt: this.#drainEndsAt };
+    const { membership, pools } = this.#parts;
+    if (membership.trouble !== undefined)
+      return { ...member, state: "lost", detail: membership.trouble };
+    const detail = pools.sickness;
+    return detail === undefined ? { ...member, state: "up" } : { ...member, state: "sick", detail };
   }
 
   reload = (options: MemberOptions): Promise<Reloaded> => {
@@ -173,18 +189,19 @@ export class LocalMember implements RunningMember {
       this.#parts;
     const { drainMs, graceMs, log } = this.#settings;
     const { active } = pools;
-    log(
-      "info",
-      `draining: ${active} children run${active > 0 ? `, for ${drainMs} ms at most` : ""}`,
-    );
+    const running = active === 1 ? "1 child runs" : `${active} children run`;
+    const time = active > 0 ? `, for ${drainMs / 1_000} seconds at most` : "";
+    log("info", `${this.name} drains: ${running}${time}`);
+    const left = new Deadline(drainMs);
+    this.#drainEndsAt = new Date(Date.now() + drainMs).toISOString();
     pools.drain();
     const handingOver = setTimeout(() => inFlight.handOver(), HANDOVER_MS);
-    await membership.drain();
+    await membership.drain(this.#drainEndsAt);
     const notified = () => pools.settled().then(() => notifier.settled());
     const finished = Promise.all([notified(), inFlight.none()]);
     // A request that reaches a connection in the moment of its closing would be lost.
     await within(
-      drainMs,
+      left.remainingMs,
       finished.then(() => within(MAX_QUIET_MS, inFlight.quiet(QUIET_MS))),
     );
     clearTimeout(handingOver);

@@ -45,6 +45,10 @@ export class TrustedMembers implements Members {
     return this.#members.registered();
   }
 
+  trusts(member: Member) {
+    return this.#reason(member) === undefined;
+  }
+
   /** @throws {PoolError} `member_lost` for a member that is registered, and not asked. */
   async find(name: string) {
     const registered = await this.#members.registered();

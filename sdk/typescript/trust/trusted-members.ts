@@ -46,7 +46,9 @@ export class TrustedMembers implements Members {
   }
 
   trusts(member: Member) {
-    return this.#reason(member) === undefined;
+    const reason = this.#reason(member);
+    if (reason !== undefined) this.#log(reason);
+    return reason === undefined;
   }
 
   /** @throws {PoolError} `member_lost` for a member that is registered, and not asked. */
@@ -72,11 +74,7 @@ export class TrustedMembers implements Members {
   #trusted(list: readonly Member[]): readonly Member[] {
     const known = this.#parts.get(list);
     if (known) return known;
-    const part = list.filter((member) => {
-      const reason = this.#reason(member);
-      if (reason !== undefined) this.#log(reason);
-      return reason === undefined;
-    });
+    const part = list.filter((member) => this.trusts(member));
     this.#parts.set(list, part);
     return part;
   }

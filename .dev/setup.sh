@@ -140,6 +140,20 @@ newest=$(find $sources -newer dist/cli.js -type f 2>/dev/null | head -n 1 || tru
 for built in dist/docs/swagger-ui.css dist/cli.js dist/index.d.ts sdk/typescript/dist/index.js; do
   [ -f $built ] || newest=$built
 done
+# The process of an `npm start` that runs from dist, where there is one: a build would break it.
+for file in dist/running/*; do
+  pid=${file##*/}
+  if [ -n "$newest" ] && [ -f "$file" ] && kill -0 "$pid" 2>/dev/null &&
+    { [ ! -d /proc/self ] || [ "$(readlink "/proc/$pid/cwd")" = "$PWD" ]; }; then
+    echo "setup: npm start, process $pid, runs from dist, which is older than $newest" >&2
+    if [ "$purpose" = test ]; then
+      echo "setup: stop it first, so that dist can be built" >&2
+      exit 1
+    fi
+    echo "setup: not building; stop it and start again to run the newer sources" >&2
+    newest=
+  fi
+done
 if [ -n "$newest" ]; then
   echo "setup: building" >&2
   log=/tmp/distributed-pool-build.$$

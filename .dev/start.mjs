@@ -1,12 +1,25 @@
 // `npm start`: runs `dpool dev`, makes a first call once it serves, and stays up until a signal.
 import { spawn } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const CLI = "dist/cli.js";
 const extra = process.argv.slice(2);
 const members = extra.includes("--members") ? Number(extra[extra.indexOf("--members") + 1]) : 3;
 let dev;
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => dev.kill(signal));
+let stopping = false;
+// The members drain at a signal. A terminal that closes ends them too.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => {
+    stopping = true;
+    dev.kill(signal === "SIGHUP" ? "SIGTERM" : signal);
+  });
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
+// `.dev/setup.sh` builds nothing under a program that runs from `dist/`.
+const running = `dist/running/${process.pid}`;
+mkdirSync("dist/running", { recursive: true });
+writeFileSync(running, "");
+process.on("exit", () => rmSync(running, { force: true }));
 
 /**
  * Runs the members to their end. Resolves with the exit code, and with the log up to the moment
@@ -37,6 +50,7 @@ function firstCall(url, pool) {
     stdio: ["ignore", "inherit", "inherit"],
   });
   call.once("exit", (code) => {
+    if (stopping) return;
     if (code !== 0) return void dev.kill("SIGTERM");
     console.log(`
 Call it yourself:
@@ -49,7 +63,12 @@ The contract: ${url}/docs    Stop: Ctrl-C`);
 let { code, said } = await run(extra);
 // To try it out on loopback, limits on each process are enough. The operator of a member that
 // serves others has to choose this.
-if (code !== 0 && said.includes("--sandbox no-cgroup") && !extra.includes("--sandbox")) {
+if (
+  code !== 0 &&
+  !stopping &&
+  said.includes("--sandbox no-cgroup") &&
+  !extra.includes("--sandbox")
+) {
   console.error(
     "\nstart: trying without control groups, for this machine alone: --sandbox no-cgroup\n",
   );

@@ -802,6 +802,15 @@ export interface components {
             /** @description The `cursor` of the next page; absent on the last one. */
             nextCursor?: string | undefined;
         };
+        /** @description A member that drains: it admits no child, and finishes those that run. */
+        DrainingMember: {
+            member: components["schemas"]["MemberName"];
+            /**
+             * Format: date-time
+             * @description With `draining`: the time when children that still run are stopped.
+             */
+            drainEndsAt?: string | undefined;
+        };
         /** @description Children of one pool, on all its members. */
         PoolChildList: {
             /** @description The children of this page. */
@@ -810,6 +819,8 @@ export interface components {
             nextCursor?: string | undefined;
             /** @description Members that did not answer in time. Their children are missing from the list. */
             unreachable: components["schemas"]["MemberName"][];
+            /** @description Members that drain. Absent from a member of an earlier version. */
+            draining?: components["schemas"]["DrainingMember"][] | undefined;
         };
         /** @description A pool with its members. */
         Pool: {
@@ -863,14 +874,24 @@ export interface components {
             pool: components["schemas"]["PoolName"];
             /**
              * Format: int64
-             * @description The number of its members.
+             * @description The members that admit children.
              */
             members: number;
             /**
              * Format: int64
-             * @description The number of slots of all its members together.
+             * @description The slots of the members that admit children, together.
              */
             max: number;
+            /**
+             * Format: int64
+             * @description The members that drain. Absent from a member of an earlier version.
+             */
+            draining?: number | undefined;
+            /**
+             * Format: int64
+             * @description The members that are lost or sick. Absent from a member of an earlier version.
+             */
+            lost?: number | undefined;
         };
         /** @description A file that a child left. `/children/{id}/files/{path}` has its bytes. */
         Artifact: {
@@ -1356,6 +1377,7 @@ export type Child = components['schemas']['Child'];
 export type Progress = components['schemas']['Progress'];
 export type Usage = components['schemas']['Usage'];
 export type ChildList = components['schemas']['ChildList'];
+export type DrainingMember = components['schemas']['DrainingMember'];
 export type PoolChildList = components['schemas']['PoolChildList'];
 export type Pool = components['schemas']['Pool'];
 export type PoolMember = components['schemas']['PoolMember'];

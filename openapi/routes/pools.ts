@@ -87,7 +87,9 @@ export const listPools = createRoute({
   tags,
   security: needs(),
   summary: "List the pools that have members",
-  description: "The pools that the token is for, sorted by name, in pages.",
+  description:
+    "The pools that the token is for, sorted by name, in pages. A pool whose members all drain " +
+    "or are lost is among them.",
   request: { query: z.strictObject(page) },
   responses: ok("One page of the pools.", PoolListSchema, ["no_members_available"]),
 });
@@ -99,7 +101,9 @@ export const getPool = createRoute({
   tags,
   security: needs("observe"),
   summary: "Get a pool's members and their load",
-  description: "Each member is asked for its load, and has 2 seconds to answer.",
+  description:
+    "Each member is asked for its load, and has 2 seconds to answer. Members that drain, are " +
+    "sick or are lost are among them, until they leave the registry.",
   request: { params },
   responses: ok("The pool.", PoolSchema, noPool),
 });
@@ -112,9 +116,9 @@ export const listPoolChildren = createRoute({
   security: needs("call", "observe"),
   summary: "List a pool's children on all its members",
   description:
-    "Each member is asked, and has 2 seconds to answer. Without the scope `observe` the list has " +
-    "the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. " +
-    "A child that has ended stays on the list while it is remembered.",
+    "Each member is asked, also while it drains, and has 2 seconds to answer. Without the scope " +
+    "`observe` the list has the caller's own children. The children are sorted by `startedAt`, " +
+    "then by `id`, in pages. A child that has ended stays on the list while it is remembered.",
   request: { params, query: z.strictObject(childFilter) },
   responses: ok("One page of the children.", PoolChildListSchema, noPool),
 });

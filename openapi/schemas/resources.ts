@@ -100,6 +100,11 @@ export const ChildReferenceSchema = z.object(referenceFields).openapi("ChildRefe
 
 export type ChildReference = z.infer<typeof ChildReferenceSchema>;
 
+export const drainEndsAt = z.iso
+  .datetime()
+  .optional()
+  .describe("With `draining`: the time when children that still run are stopped.");
+
 export const nextCursor = z
   .string()
   .optional()

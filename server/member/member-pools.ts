@@ -122,7 +122,7 @@ export class MemberPools {
       else this.supervisors.set(pool, new Supervisor({ ...fixed, pool, ...changeable }));
     }
     for (const pool of before.keys()) if (!pools.has(pool)) void this.#retire(pool);
-    this.#tellSick();
+    this.onSick(this.sickness);
     this.serveWaiting();
   }
 
@@ -210,10 +210,10 @@ export class MemberPools {
     );
   }
 
-  /** The member is sick when all its pools are. */
-  #tellSick(): void {
+  /** Why all pools can start no children; undefined where one can. */
+  get sickness(): string | undefined {
     const sick = this.#sick;
-    this.onSick(sick.length < this.#served.size ? undefined : sick[0]);
+    return sick.length < this.#served.size ? undefined : sick[0];
   }
 
   #startHealthOf(pool: string, { log }: Settings): StartHealth {
@@ -227,7 +227,7 @@ export class MemberPools {
       log: (level, message) => log(level, `pool ${pool}: ${message}`),
       onChange: () => {
         this.supervisors.get(pool)?.refuseWaiting();
-        this.#tellSick();
+        this.onSick(this.sickness);
       },
     });
     this.#startHealth.set(pool, health);

@@ -1,7 +1,12 @@
 /** Runs a member until its end: reloads its options, drains and stops it. */
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, PoolError } from "../../openapi/errors.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import {
+  factsOf,
+  type Member,
+  type RegisteredMember,
+} from "../../sdk/typescript/placement/members.ts";
+import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
 import type { InFlight } from "../http/in-flight.ts";
@@ -96,11 +101,8 @@ export class LocalMember implements RunningMember {
   #settings: Settings;
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
-  readonly #startedAt = new Date().toISOString();
-  /** When a drain stops the children that still run. */
+  /** The time when a drain stops the children that still run, in ISO 8601. */
   #drainEndsAt: string | undefined;
-  /** Why the member can start no children. */
-  #sick: string | undefined;
 
   constructor(parts: MemberParts) {
     const { settings, self, membership } = parts;
@@ -113,10 +115,7 @@ export class LocalMember implements RunningMember {
     this.boot = self.boot;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
-    parts.pools.onSick = (reason) => {
-      this.#sick = reason;
-      membership.sick(reason);
-    };
+    parts.pools.onSick = (reason) => membership.sick(reason);
     this.joined = membership.join(self);
     this.joined.catch((error: unknown) => {
       settings.log("error", messageOf(error));
@@ -138,6 +137,7 @@ export class LocalMember implements RunningMember {
       corsOrigins: () => this.#settings.corsOrigins ?? [],
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,
+      self: () => this.#registered,
       trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
       logError: (message: string) => this.#settings.log("error", message),
     };
@@ -145,15 +145,19 @@ export class LocalMember implements RunningMember {
 
   /** The member as the feed shows it. */
   get facts(): MemberEvent {
-    const { name: member, url, version, sandbox, pools } = this;
-    const [sick, drainEndsAt] = [this.#sick, this.#drainEndsAt];
-    const state = drainEndsAt ? "draining" : sick === undefined ? "up" : "sick";
-    return {
-      type: "member",
-      ...{ member, url, version, sandbox, pools, state, startedAt: this.#startedAt },
-      ...(state === "sick" && { detail: sick }),
-      ...(drainEndsAt && { drainEndsAt }),
-    };
+    return { type: "member", pools: this.pools, ...factsOf(this.#registered) };
+  }
+
+  /** This member with its state of now, of which the registry may not have heard yet. */
+  get #registered(): RegisteredMember {
+    const member = { ...this.#parts.self, pools: this.pools };
+    if (this.#drainEndsAt !== undefined)
+      return { ...member, state: "draining", drainEndsAt: this.#drainEndsAt };
+    const { membership, pools } = this.#parts;
+    if (membership.trouble !== undefined)
+      return { ...member, state: "lost", detail: membership.trouble };
+    const detail = pools.sickness;
+    return detail === undefined ? { ...member, state: "up" } : { ...member, state: "sick", detail };
   }
 
   reload = (options: MemberOptions): Promise<Reloaded> => {
@@ -195,19 +199,19 @@ export class LocalMember implements RunningMember {
       this.#parts;
     const { drainMs, graceMs, log } = this.#settings;
     const { active } = pools;
+    const running = active === 1 ? "1 child runs" : `${active} children run`;
+    const time = active > 0 ? `, for ${drainMs / 1_000} seconds at most` : "";
+    log("info", `${this.name} drains: ${running}${time}`);
+    const left = new Deadline(drainMs);
     this.#drainEndsAt = new Date(Date.now() + drainMs).toISOString();
-    log(
-      "info",
-      `draining: ${active} children run${active > 0 ? `, for ${drainMs} ms at most` : ""}`,
-    );
     pools.drain();
     const handingOver = setTimeout(() => inFlight.handOver(), HANDOVER_MS);
-    await membership.drain();
+    await membership.drain(this.#drainEndsAt);
     const notified = () => pools.settled().then(() => notifier.settled());
     const finished = Promise.all([notified(), inFlight.none()]);
     // A request that reaches a connection in the moment of its closing would be lost.
     await within(
-      drainMs,
+      left.remainingMs,
       finished.then(() => within(MAX_QUIET_MS, inFlight.quiet(QUIET_MS))),
     );
     clearTimeout(handingOver);

@@ -25,6 +25,7 @@ export function selfOf(
     version: manifest.version,
     specKeys: SPEC_KEYS,
     boot: randomBytes(8).toString("hex"),
+    startedAt: new Date().toISOString(),
   };
 }
 

@@ -10,7 +10,8 @@ import {
   consulClient,
 } from "../../sdk/typescript/node/consul/consul-client.ts";
 import { ConsulMembers } from "../../sdk/typescript/node/consul/consul-members.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { drainingReason } from "../../sdk/typescript/node/consul/consul-standing.ts";
+import type { Member, RegisteredMember } from "../../sdk/typescript/placement/members.ts";
 import { ConsulAccess, memberRights } from "./consul-access.ts";
 import { ConsulKeys } from "./consul-keys.ts";
 import { Maintenance } from "./consul-maintenance.ts";
@@ -52,7 +53,8 @@ export class ConsulMembership implements Membership {
   #trouble: string | undefined = "not registered with Consul yet";
   /** The last complaint in the log, so that one outage is logged once. */
   #complaint: string | undefined;
-  #draining = false;
+  /** The time when a drain stops the children that still run. */
+  #drainEndsAt: string | undefined;
   /** Why this member can start no children. */
   #sick: string | undefined;
   readonly #maintenance: Maintenance;
@@ -75,17 +77,17 @@ export class ConsulMembership implements Membership {
   }
 
   get trouble(): string | undefined {
-    const isLeaving = this.#draining || this.#left;
+    const isLeaving = this.#drainEndsAt !== undefined || this.#left;
     return isLeaving ? this.#trouble : (this.#access.trouble ?? this.#trouble);
   }
 
-  async registered(): Promise<readonly Member[]> {
+  async registered(): Promise<readonly RegisteredMember[]> {
     const listed = await this.#members.registered();
     const self = this.#self;
     // A registration takes a while to appear on the list.
-    return self && !this.#left && listed.every(({ name }) => name !== self.name)
-      ? [...listed, self]
-      : listed;
+    if (!self || this.#left || listed.some(({ name }) => name === self.name)) return listed;
+    const detail = this.trouble;
+    return [...listed, { ...self, ...(detail ? { state: "lost", detail } : { state: "up" }) }];
   }
 
   close(): void {
@@ -126,8 +128,8 @@ export class ConsulMembership implements Membership {
       );
   }
 
-  async drain(): Promise<void> {
-    this.#draining = true;
+  async drain(endsAt: string): Promise<void> {
+    this.#drainEndsAt = endsAt;
     this.#trouble = "draining";
     await this.#underWay;
     if (!this.#registered || this.#left) return;
@@ -164,7 +166,7 @@ export class ConsulMembership implements Membership {
       await this.#consul.agent.service.register({ ...service, ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
-      if (!this.#draining) this.#trouble = undefined;
+      if (this.#drainEndsAt === undefined) this.#trouble = undefined;
       this.#registered = self;
       // An agent that had forgotten the member has forgotten its maintenance too. And that of a
       // former process of this name outlives restarts.
@@ -179,7 +181,8 @@ export class ConsulMembership implements Membership {
   }
 
   #maintain(): Promise<void> {
-    const reason = this.#draining ? "the member drains" : this.#sick;
+    const endsAt = this.#drainEndsAt;
+    const reason = endsAt === undefined ? this.#sick : drainingReason(endsAt);
     const self = this.#left ? undefined : this.#registered;
     return self ? this.#maintenance.show(serviceId(self.name), reason) : Promise.resolve();
   }

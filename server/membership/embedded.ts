@@ -1,16 +1,16 @@
 /** A registry in memory: `dpool dev` and tests run several members in one process with it. */
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { Member, MemberStanding } from "../../sdk/typescript/placement/members.ts";
 import { EmbeddedKeys } from "./embedded-keys.ts";
 import { type Membership, nameTaken } from "./membership.ts";
 
 export class EmbeddedRegistry {
   #members: readonly Member[] = [];
-  /** Members that drain, or can start no children. */
-  readonly #away = new Set<Member>();
+  /** Members that drain, or can start no children, by name. */
+  readonly #away = new Map<string, MemberStanding>();
   readonly #keys = new EmbeddedKeys();
 
   #admitting(): readonly Member[] {
-    return this.#members.filter((member) => !this.#away.has(member));
+    return this.#members.filter(({ name }) => !this.#away.has(name));
   }
 
   /** Lists a member at another URL from now on, such as that of a proxy before it. */
@@ -33,21 +33,20 @@ export class EmbeddedRegistry {
         registry.#members = [...registry.#members, member];
       },
       update(member) {
-        if (self && registry.#away.delete(self)) registry.#away.add(member);
         registry.#members = registry.#members.map((other) => (other === self ? member : other));
         self = member;
       },
-      async drain() {
+      async drain(drainEndsAt) {
         isDraining = true;
-        if (self) registry.#away.add(self);
+        if (self) registry.#away.set(self.name, { state: "draining", drainEndsAt });
       },
-      sick(reason) {
+      sick(detail) {
         if (!self || isDraining) return;
-        if (reason === undefined) registry.#away.delete(self);
-        else registry.#away.add(self);
+        if (detail === undefined) registry.#away.delete(self.name);
+        else registry.#away.set(self.name, { state: "sick", detail });
       },
       async leave() {
-        if (self) registry.#away.delete(self);
+        if (self) registry.#away.delete(self.name);
         registry.#members = registry.#members.filter((member) => member !== self);
         self = undefined;
       },
@@ -57,7 +56,11 @@ export class EmbeddedRegistry {
       in: async (pool) =>
         registry.#admitting().filter((member) => Object.hasOwn(member.pools, pool)),
       all: async () => registry.#admitting(),
-      registered: async () => registry.#members,
+      registered: async () =>
+        registry.#members.map((member) => ({
+          ...member,
+          ...(registry.#away.get(member.name) ?? { state: "up" }),
+        })),
       find: async (name) => registry.#members.find((member) => member.name === name),
       close() {},
     };

@@ -19,8 +19,10 @@ export interface Membership extends Members {
   /**
    * Tells the other members to send no more children here, and resolves when they know. They still
    * find this member's children. Never rejects.
+   *
+   * @param endsAt the time when children that still run are stopped, in ISO 8601.
    */
-  drain(): Promise<void>;
+  drain(endsAt: string): Promise<void>;
   /**
    * Tells the other members to send no children here for this reason, or, with undefined, that they
    * may again. They still find this member's children. Retries until the registry has it.

@@ -2,7 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { SandboxLevel } from "../../openapi/limits.ts";
-import type { Members } from "../../sdk/typescript/placement/members.ts";
+import type { Members, RegisteredMember } from "../../sdk/typescript/placement/members.ts";
 import type { Auth } from "../access/auth.ts";
 import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
@@ -67,6 +67,8 @@ export interface AppOptions extends GatewayOptions, ThisMember {
    * on a connection that is about to close.
    */
   isDraining(): boolean;
+  /** This member with its state of now; {@link factsOf} shows it as answers and events do. */
+  self(): RegisteredMember;
   /** The reason why the member is not ready; undefined when it is. */
   trouble(): string | undefined;
 }

@@ -69,7 +69,7 @@ test("pools come in pages too", async () => {
   const first = await getJson<{ pools: object[]; nextCursor: string }>(`${url}/pools?limit=2`);
   expect(first.pools).toMatchObject([{ pool: "a" }, { pool: "b" }]);
   expect(await getJson(`${url}/pools?limit=2&cursor=${first.nextCursor}`)).toEqual({
-    pools: [{ pool: "c", members: 1, max: 3 }],
+    pools: [{ pool: "c", members: 1, max: 3, draining: 0, lost: 0 }],
   });
 });
 

@@ -37,7 +37,9 @@ describe("mistakes", () => {
     const { server, port } = await listening();
     const taken = await dpool(["dev", "--port", String(port)]);
     server.close();
-    expect(taken.stderr).toMatch(/EADDRINUSE.*\ntry: --port PORT takes another port/);
+    expect(taken.stderr).toMatch(
+      /is taken by process \d+ \(\S+\); choose another: dpool dev --port \d+\n$/,
+    );
     expect(taken.code).toBe(2);
     const nobody = await dpool(["ps", "--url", `127.0.0.1:${port}`]);
     expect(nobody.stderr).toMatch(/ECONNREFUSED.*\ntry: dpool dev starts members/);

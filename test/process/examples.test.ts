@@ -65,14 +65,14 @@ describe.skipIf(!hasSandbox)(
     });
 
     test("says foo", async () => {
-      const { code, stdout, stderr } = await example("says-foo/says-foo.ts", gateway);
+      const { code, stdout, stderr } = await example("says-foo/says-foo.js", gateway);
       expect(stderr).toBe("");
       expect(stdout).toMatch(/^m[23] says foo is 1212\n$/);
       expect(code).toBe(0);
     });
 
     test("auto-terminating child: followed at another member after its caller left", async () => {
-      const file = "auto-terminating-child/auto-terminating-child.ts";
+      const file = "auto-terminating-child/auto-terminating-child.js";
       const placed = await example(file, gateway);
       expect(placed.code).toBe(0);
       expect(placed.stdout).toMatch(/^m[23]\.[0-9a-f]{32}\n$/);
@@ -97,7 +97,7 @@ describe.skipIf(!hasSandbox)(
     ])(`thumbnails by %s${skipped}`, async (name, options) => {
       const thumbnails = join(folder, name);
       const { code, stdout, stderr } = await example(
-        "thumbnails/thumbnails.ts",
+        "thumbnails/thumbnails.js",
         ...options,
         gateway,
         thumbnails,

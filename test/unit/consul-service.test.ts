@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { consulClient, consulOptionsFrom } from "../../sdk/typescript/node/consul/consul-client.ts";
 import { type HealthEntry, memberOf } from "../../sdk/typescript/node/consul/consul-service.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import { type Check, drainingReason } from "../../sdk/typescript/node/consul/consul-standing.ts";
+import type { Member, MemberStanding } from "../../sdk/typescript/placement/members.ts";
 import { registrationOf } from "../../server/membership/consul-registration.ts";
 
 const MEMBER: Member = {
@@ -16,13 +17,21 @@ const MEMBER: Member = {
   version: "0.1.0",
 };
 
+const HEARTBEAT = { CheckID: "web1-ttl", Name: "heartbeat of the member", Status: "passing" };
+const ENDS_AT = "2026-01-31T12:00:00.000Z";
+const maintenance = (Notes: string): Check => ({
+  CheckID: "_service_maintenance:distributed-pool-web1",
+  Status: "critical",
+  Notes,
+});
+
 /** The entry of Consul's health list after a registration. */
-function entryOf(member: Member, status = "passing"): HealthEntry {
+function entryOf(member: Member): HealthEntry {
   const { address, port, meta } = registrationOf(member);
   return {
     Node: { Address: "10.0.0.9" },
     Service: { Address: address, Port: port, Meta: meta },
-    Checks: [{ Status: "passing" }, { Status: status }],
+    Checks: [{ Status: "passing" }],
   };
 }
 
@@ -32,7 +41,7 @@ describe("a registration", () => {
     ["https", "https://member.example.com:7401"],
     ["IPv6", "http://[2001:db8::1]:7401"],
   ])("is read as the member that made it, over %s", (_, url) => {
-    expect(memberOf(entryOf({ ...MEMBER, url }))).toEqual({ ...MEMBER, url, passing: true });
+    expect(memberOf(entryOf({ ...MEMBER, url }))).toEqual({ ...MEMBER, url, state: "up" });
   });
 
   test("has the pools alone as tags, and a check", () => {
@@ -56,8 +65,35 @@ describe("a registration", () => {
 });
 
 describe("an entry of the health list", () => {
-  test("does not pass when one of its checks fails", () => {
-    expect(memberOf(entryOf(MEMBER, "critical"))?.passing).toBe(false);
+  test.each<[string, readonly Check[], MemberStanding]>([
+    ["up where all checks pass", [HEARTBEAT], { state: "up" }],
+    [
+      "lost where a check fails",
+      [{ ...HEARTBEAT, Status: "critical", Output: "TTL expired" }],
+      { state: "lost", detail: "Consul: heartbeat of the member: TTL expired" },
+    ],
+    [
+      "draining, with the time of its end",
+      [HEARTBEAT, maintenance(drainingReason(ENDS_AT))],
+      { state: "draining", drainEndsAt: ENDS_AT },
+    ],
+    [
+      "draining, without a time at an earlier version",
+      [HEARTBEAT, maintenance("the member drains")],
+      { state: "draining", drainEndsAt: undefined },
+    ],
+    [
+      "sick in any other maintenance",
+      [HEARTBEAT, maintenance("the member drains the lake")],
+      { state: "sick", detail: "the member drains the lake" },
+    ],
+    [
+      "lost where it is lost while it drains",
+      [maintenance(drainingReason(ENDS_AT)), { ...HEARTBEAT, Status: "critical" }],
+      { state: "lost", detail: "Consul: heartbeat of the member" },
+    ],
+  ])("of a member is read as %s", (_, Checks, standing) => {
+    expect(memberOf({ ...entryOf(MEMBER), Checks })).toEqual({ ...MEMBER, ...standing });
   });
 
   test("of another program is no member", () => {

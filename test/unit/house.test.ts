@@ -28,7 +28,7 @@ const GENERATED = [
 const FILES = [...PRODUCT, ...sourcesIn("{server,sdk}/**/*.py")].filter(
   ({ file }) => !GENERATED.includes(file),
 );
-const ALL = [...FILES, ...sourcesIn("examples/**/*.ts", "test/**/*.ts")];
+const ALL = [...FILES, ...sourcesIn("examples/**/*.{js,ts}", "test/**/*.ts")];
 const linesOf = ({ text }: Source) => text.split("\n").length - 1;
 
 interface Measured {

@@ -379,7 +379,7 @@ describe("DirectAccess", () => {
         in: async () => members,
         find: async () => undefined,
         all: async () => members,
-        registered: async () => members,
+        registered: async () => members.map((member) => ({ ...member, state: "up" as const })),
         close: () => {},
       }).as("Bearer x"),
     };

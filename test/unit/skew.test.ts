@@ -47,7 +47,7 @@ async function membersOf(...refusals: (Problem | undefined)[]) {
     in: async () => members,
     find: async () => undefined,
     all: async () => members,
-    registered: async () => members,
+    registered: async () => members.map((member) => ({ ...member, state: "up" as const })),
     close: () => {},
   };
   return { access: new DirectAccess(client, list), tried };

@@ -6,7 +6,7 @@ import { ProgressSchema } from "../events.ts";
 import { SandboxLevelSchema } from "../limits.ts";
 import { MemberNameSchema } from "../names.ts";
 import { ErrorCodeSchema } from "../problem.ts";
-import { nextCursor, REFERENCE_EXAMPLE, referenceFields } from "../resources.ts";
+import { drainEndsAt, nextCursor, REFERENCE_EXAMPLE, referenceFields } from "../resources.ts";
 import { ChildKindSchema } from "../spec.ts";
 import { orNull } from "../values.ts";
 
@@ -104,14 +104,25 @@ export const ChildListSchema = z.object(childListFields).openapi("ChildList", {
   example: { children: [CHILD_EXAMPLE] },
 });
 
+export const DrainingMemberSchema = z
+  .object({ member: MemberNameSchema, drainEndsAt })
+  .openapi("DrainingMember", {
+    description: "A member that drains: it admits no child, and finishes those that run.",
+    example: { member: "m1", drainEndsAt: "2026-01-31T12:00:30.000Z" },
+  });
+
 export const PoolChildListSchema = z
   .object({
     ...childListFields,
     unreachable: z
       .array(MemberNameSchema)
       .describe("Members that did not answer in time. Their children are missing from the list."),
+    draining: z
+      .array(DrainingMemberSchema)
+      .optional()
+      .describe("Members that drain. Absent from a member of an earlier version."),
   })
   .openapi("PoolChildList", {
     description: "Children of one pool, on all its members.",
-    example: { children: [CHILD_EXAMPLE], unreachable: [] },
+    example: { children: [CHILD_EXAMPLE], unreachable: [], draining: [] },
   });

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { SandboxLevelSchema } from "../limits.ts";
 import { MemberNameSchema, PoolNameSchema } from "../names.ts";
 import { LoadSchema } from "../problem.ts";
-import { LOAD_EXAMPLE, MEMBER_URL } from "../resources.ts";
+import { drainEndsAt, LOAD_EXAMPLE, MEMBER_URL } from "../resources.ts";
 import { orNull } from "../values.ts";
 import { CHILD_EXAMPLE, ChildSchema } from "./children.ts";
 
@@ -54,10 +54,7 @@ export const memberStateFields = {
     .datetime()
     .optional()
     .describe("The time when the member's process started. Absent while it does not answer."),
-  drainEndsAt: z.iso
-    .datetime()
-    .optional()
-    .describe("With `draining`: the time when children that still run are stopped."),
+  drainEndsAt,
 };
 
 export const MemberEventSchema = z

@@ -46,17 +46,25 @@ export const PoolSchema = z
 export const PoolSummarySchema = z
   .object({
     pool: PoolNameSchema,
-    members: z.int().describe("The number of its members."),
-    max: z.int().describe("The number of slots of all its members together."),
+    members: z.int().describe("The members that admit children."),
+    max: z.int().describe("The slots of the members that admit children, together."),
+    draining: z
+      .int()
+      .optional()
+      .describe("The members that drain. Absent from a member of an earlier version."),
+    lost: z
+      .int()
+      .optional()
+      .describe("The members that are lost or sick. Absent from a member of an earlier version."),
   })
   .openapi("PoolSummary", {
     description: "A pool and its size.",
-    example: { pool: "pipeline", members: 3, max: 15 },
+    example: { pool: "pipeline", members: 3, max: 15, draining: 1, lost: 0 },
   });
 
 export const PoolListSchema = z
   .object({ pools: z.array(PoolSummarySchema).describe("The pools of this page."), nextCursor })
   .openapi("PoolList", {
     description: "The pools that have members.",
-    example: { pools: [{ pool: "pipeline", members: 3, max: 15 }] },
+    example: { pools: [{ pool: "pipeline", members: 3, max: 15, draining: 1, lost: 0 }] },
   });

@@ -141,11 +141,19 @@ class PoolSummary(BaseModel):
     """
     members: int = 0
     """
-    The number of its members.
+    The members that admit children.
     """
     max: int = 0
     """
-    The number of slots of all its members together.
+    The slots of the members that admit children, together.
+    """
+    draining: Optional[int] = None
+    """
+    The members that drain. Absent from a member of an earlier version.
+    """
+    lost: Optional[int] = None
+    """
+    The members that are lost or sick. Absent from a member of an earlier version.
     """
 
 
@@ -502,6 +510,25 @@ class ChildResult(BaseModel):
     """
 
 
+class DrainingMember(BaseModel):
+    """
+    A member that drains: it admits no child, and finishes those that run.
+    """
+
+    model_config = ConfigDict(
+        extra='allow',
+        populate_by_name=True,
+    )
+    member: Optional[str] = None
+    """
+    The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+    """
+    drain_ends_at: Annotated[Optional[AwareDatetime], Field(alias='drainEndsAt')] = None
+    """
+    With `draining`: the time when children that still run are stopped.
+    """
+
+
 class FailedEvent(BaseModel):
     """
     Terminal: the child, or its placement, failed. With `child`, only the stream has ended: the member that passed it on is about to leave. Such an event has no id.
@@ -590,6 +617,10 @@ class PoolChildList(BaseModel):
     unreachable: list[str] = []
     """
     Members that did not answer in time. Their children are missing from the list.
+    """
+    draining: Optional[list[DrainingMember]] = None
+    """
+    Members that drain. Absent from a member of an earlier version.
     """
 
 

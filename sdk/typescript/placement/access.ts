@@ -75,11 +75,13 @@ export async function allChildren(
 ): Promise<PoolChildList> {
   const children: PoolChildList["children"] = [];
   const unreachable = new Set<string>();
+  const draining = new Map<string, NonNullable<PoolChildList["draining"]>[number]>();
   for await (const page of allPages(read)) {
     children.push(...page.children);
     for (const member of page.unreachable) unreachable.add(member);
+    for (const each of page.draining ?? []) draining.set(each.member, each);
   }
-  return { children, unreachable: [...unreachable] };
+  return { children, unreachable: [...unreachable], draining: [...draining.values()] };
 }
 
 /** The member's name in a child id. @throws {PoolError} `invalid_request` for another string. */

@@ -15,7 +15,7 @@ import {
 } from "./access.ts";
 import { type Directory, placeDirectly } from "./direct-placement.ts";
 import { type MemberClient, RemoteMember } from "./member-client.ts";
-import { type Member, type Members, nobodyIn } from "./members.ts";
+import { factsOf, type Member, type Members, nobodyIn, type RegisteredMember } from "./members.ts";
 import { keyOfChild, mergedPage, nextOf, type Page, type PageOf } from "./pages.ts";
 import { refusalIn } from "./try-member.ts";
 import type { WaitingLine } from "./waiting/line.ts";
@@ -81,14 +81,16 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     });
   }
 
-  /** All pools, sorted by name. */
+  /** All pools, sorted by name, also those in which no member admits. */
   async pools(): Promise<PoolList> {
-    const pools = new Map<string, { pool: string; members: number; max: number }>();
-    for (const member of await this.#directory.members.all()) {
-      for (const [pool, max] of Object.entries(member.pools)) {
-        const entry = pools.get(pool) ?? { pool, members: 0, max: 0 };
-        entry.members += 1;
-        entry.max += max;
+    const pools = new Map<string, Summary>();
+    for (const { pools: served, state } of await this.#registered()) {
+      for (const [pool, max] of Object.entries(served)) {
+        const entry = pools.get(pool) ?? { pool, members: 0, max: 0, draining: 0, lost: 0 };
+        if (state === "up") {
+          entry.members += 1;
+          entry.max += max;
+        } else entry[state === "draining" ? "draining" : "lost"] += 1;
         pools.set(pool, entry);
       }
     }
@@ -102,11 +104,8 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     };
     const list: Answered<Awaited<ReturnType<typeof ask>>>[] = [];
     for await (const batch of this.#askInBatches(pool, ask)) list.push(...batch);
-    const members = list.map(({ member: { name, url, version, sandbox }, answer }) => ({
-      member: name,
-      url,
-      version,
-      sandbox,
+    const members = list.map(({ member, answer }) => ({
+      ...factsOf(member),
       load: answer?.load ?? null,
     }));
     const union = (key: "tasks" | "runtimes") =>
@@ -121,6 +120,7 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
   /** One page of the children of a pool, merged from a page of each member. */
   async childrenPage(pool: string, filter: ChildFilter & Page): Promise<PoolChildList> {
     const unreachable: string[] = [];
+    const draining: NonNullable<PoolChildList["draining"]> = [];
     let merged: PageOf<ChildInfo> = { entries: [], nextCursor: undefined };
     // Each page is merged as it comes, so that few are held, and none takes long.
     const ask = async (member: MemberClient<unknown>, signal: AbortSignal) => {
@@ -129,8 +129,13 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
       return true;
     };
     for await (const batch of this.#askInBatches(pool, ask))
-      unreachable.push(...batch.filter(({ answer }) => !answer).map(({ member }) => member.name));
-    return { children: [...merged.entries], unreachable, ...nextOf(merged) };
+      for (const { member, answer } of batch) {
+        const { name, state, drainEndsAt } = member;
+        if (!answer) unreachable.push(name);
+        if (state === "draining")
+          draining.push({ member: name, ...(drainEndsAt && { drainEndsAt }) });
+      }
+    return { children: [...merged.entries], unreachable, draining, ...nextOf(merged) };
   }
 
   async childUrl(id: string) {
@@ -155,20 +160,28 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     this.#directory.members.close();
   }
 
+  /** The members that may be asked, also those that admit nothing. */
+  async #registered(): Promise<readonly RegisteredMember[]> {
+    const { members } = this.#directory;
+    const registered = await members.registered();
+    return registered.filter((member) => members.trusts?.(member) ?? true);
+  }
+
   /**
-   * Asks every member of a pool. The answer of a member that fails or is slow is null. A member
-   * that has just left the pool is left out.
+   * Asks every member of a pool, also those that drain, are sick or are lost. The answer of a
+   * member that fails or is slow is null, and one that says nothing counts as lost. A member that
+   * has just left the pool is left out.
    *
    * @throws {PoolError} as {@link nobodyIn} without members; a refusal that concerns the caller,
    *   when no member answers.
    */
   async *#askInBatches<T>(pool: string, ask: Ask<T>): AsyncGenerator<Answered<T>[], void> {
     const { members, clientOf } = this.#directory;
-    const all = await members.in(pool);
+    const all = (await this.#registered()).filter(({ pools }) => Object.hasOwn(pools, pool));
     if (all.length === 0) throw await nobodyIn(pool, members);
     let refusal: PoolError | undefined;
     let hasAnswer = false;
-    const askOne = async (member: Member): Promise<Answered<T>[]> => {
+    const askOne = async (member: RegisteredMember): Promise<Answered<T>[]> => {
       try {
         const answer = await ask(clientOf(member), AbortSignal.timeout(LIST_TIMEOUT_MS));
         hasAnswer = true;
@@ -176,7 +189,8 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
       } catch (error) {
         if (error instanceof PoolError && error.code === "pool_not_found") return [];
         refusal = refusalIn(error) ?? refusal;
-        return [{ member, answer: null }];
+        const hasSpoken = error instanceof PoolError && error.code !== "member_lost";
+        return [{ member: hasSpoken ? member : silent(member), answer: null }];
       }
     };
     for (let from = 0; from < all.length; from += LIST_CONCURRENCY) {
@@ -189,7 +203,13 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
 type Ask<T> = (member: MemberClient<unknown>, signal: AbortSignal) => Promise<T>;
 
+type Summary = PoolList["pools"][number] & { draining: number; lost: number };
+
 interface Answered<T> {
-  readonly member: Member;
+  readonly member: RegisteredMember;
   readonly answer: T | null;
 }
+
+/** The member as it stands when it does not answer. */
+const silent = (member: RegisteredMember): RegisteredMember =>
+  member.state === "lost" ? member : { ...member, state: "lost", detail: "it does not answer" };

@@ -1,6 +1,7 @@
 /** The members of pools: the seam between placement and the registry that lists them. */
 import { PoolError } from "../../../openapi/errors.ts";
 import type { SandboxLevel } from "../../../openapi/limits.ts";
+import type { PoolMember } from "../../../openapi/types.gen.ts";
 
 /** A server process that belongs to pools. These facts are static; its load is not among them. */
 export interface Member {
@@ -18,6 +19,34 @@ export interface Member {
    * one. Undefined for a member that does not remember requests.
    */
   readonly boot?: string | undefined;
+  /** The time when its process started, in ISO 8601. Undefined at an earlier version. */
+  readonly startedAt?: string | undefined;
+}
+
+/** The state of a member as its registry knows it: whether it admits, and why it does not. */
+export interface MemberStanding {
+  readonly state: "up" | "draining" | "sick" | "lost";
+  /** For people: the reason for a state other than `up`. */
+  readonly detail?: string | undefined;
+  /** With `draining`: the time when children that still run are stopped, in ISO 8601. */
+  readonly drainEndsAt?: string | undefined;
+}
+
+/** A member with its state. */
+export interface RegisteredMember extends Member, MemberStanding {}
+
+/** The facts of a member as answers and events show them, without its pools and its load. */
+export function factsOf(
+  member: RegisteredMember,
+): Omit<PoolMember, "load"> & Pick<RegisteredMember, "state"> {
+  const { name, url, version, sandbox, startedAt, state, detail, drainEndsAt } = member;
+  return {
+    member: name,
+    ...{ url, version, sandbox, state },
+    ...(detail !== undefined && { detail }),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(drainEndsAt !== undefined && { drainEndsAt }),
+  };
 }
 
 /** A watched list of members. It answers from memory; only the first answer may take time. */
@@ -27,7 +56,9 @@ export interface Members {
   /** The members of all pools that may admit children. */
   all(): Promise<readonly Member[]>;
   /** The members of all pools, also while they drain or are lost, until the registry drops them. */
-  registered(): Promise<readonly Member[]>;
+  registered(): Promise<readonly RegisteredMember[]>;
+  /** Whether this program may ask the member. Default: it may ask all. */
+  trusts?(member: Member): boolean;
   /** The member of this name, also while it drains, because its children are still there. */
   find(name: string): Promise<Member | undefined>;
   /**

@@ -45,6 +45,12 @@ export class TrustedMembers implements Members {
     return this.#members.registered();
   }
 
+  trusts(member: Member) {
+    const reason = this.#reason(member);
+    if (reason !== undefined) this.#log(reason);
+    return reason === undefined;
+  }
+
   /** @throws {PoolError} `member_lost` for a member that is registered, and not asked. */
   async find(name: string) {
     const registered = await this.#members.registered();
@@ -68,11 +74,7 @@ export class TrustedMembers implements Members {
   #trusted(list: readonly Member[]): readonly Member[] {
     const known = this.#parts.get(list);
     if (known) return known;
-    const part = list.filter((member) => {
-      const reason = this.#reason(member);
-      if (reason !== undefined) this.#log(reason);
-      return reason === undefined;
-    });
+    const part = list.filter((member) => this.trusts(member));
     this.#parts.set(list, part);
     return part;
   }

@@ -1,7 +1,8 @@
 /** The commands about members and their children: ps, members, drain. */
 import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
-import type { PoolInfo } from "../../../sdk/typescript/placement/access.ts";
+import type { PoolChildList, PoolInfo } from "../../../sdk/typescript/placement/access.ts";
+import { stateText, statusText } from "../output/state-text.ts";
 import { printTable } from "../output/table.ts";
 import { write, writeJson } from "../output/write.ts";
 import { argumentsOf, isJson, type Parsed } from "../parse.ts";
@@ -12,13 +13,15 @@ export async function ps(pools: DistributedPool, parsed: Parsed): Promise<number
   const filter = { labels: labelsOf(label), ...(status && { status }) };
   const children: ChildInfo[] = [];
   const unreachable = new Set<string>();
+  const draining: NonNullable<PoolChildList["draining"]> = [];
   for (const pool of await poolNames(parsed, pools)) {
     const found = await pools.children(pool, filter);
     children.push(...found.children);
     for (const member of found.unreachable) unreachable.add(member);
+    draining.push(...(found.draining ?? []));
   }
   if (isJson(parsed)) {
-    await writeJson({ children, unreachable: [...unreachable] });
+    await writeJson({ children, unreachable: [...unreachable], draining });
     return 0;
   }
   if (unreachable.size > 0)
@@ -26,7 +29,7 @@ export async function ps(pools: DistributedPool, parsed: Parsed): Promise<number
   const rows = children.map((child) => [
     child.id,
     child.pool,
-    child.status,
+    statusText(child, draining),
     child.kind,
     child.startedAt,
     child.endedAt ?? "",
@@ -45,13 +48,17 @@ export async function members(pools: DistributedPool, parsed: Parsed): Promise<n
     await writeJson({ pools: found });
     return 0;
   }
+  const reasons = new Set<string>();
   const rows = found.flatMap(({ pool, members }) =>
-    members.map(({ member, url, load, sandbox, version }) => {
+    members.map((each) => {
+      const { member, url, load, sandbox, version, state, detail } = each;
+      if (detail) reasons.add(`dpool: ${member} is ${state}: ${detail}\n`);
       const active = load ? `${load.active}/${load.max}` : "no answer";
-      return [member, pool, active, url, sandbox, version];
+      return [member, pool, stateText(each), active, url, sandbox, version];
     }),
   );
-  return printTable(["MEMBER", "POOL", "ACTIVE", "URL", "SANDBOX", "VERSION"], rows);
+  for (const reason of reasons) await write(process.stderr, reason);
+  return printTable(["MEMBER", "POOL", "STATE", "ACTIVE", "URL", "SANDBOX", "VERSION"], rows);
 }
 
 /** One member leaves its pools, finishes its children and ends. */

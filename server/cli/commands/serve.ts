@@ -4,6 +4,7 @@ import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts
 import { growYoungGeneration } from "../../member/young-generation.ts";
 import { leaveFirstProcess } from "../../sandbox/first-process.ts";
 import { configured, log, memberOptions } from "../member-options.ts";
+import { isPortTaken, portTaken } from "../output/port-taken.ts";
 import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
 import { blamingUsage } from "../usage-error.ts";
@@ -17,13 +18,23 @@ function announce({ url, name, pools }: RunningMember, json: boolean): void {
   );
 }
 
-/** Resolves at the first of these signals; the same signal again ends the process at once. */
+/**
+ * 1 second in which a signal counts once. A terminal sends Ctrl-C to this process and to npm, which
+ * forwards it.
+ */
+const ONE_PRESS_MS = 1_000;
+
+/** Resolves at the first of these signals; a later one ends the process at once. */
 function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
+    let first: number | undefined;
     for (const name of names)
       process.on(name, () => {
-        process.once(name, () => process.exit(1));
+        first ??= performance.now();
         resolve(name);
+        if (performance.now() - first < ONE_PRESS_MS) return;
+        log("warn", `${name} again: ends at once, and kills the children that run`);
+        process.exit(1);
       });
   });
 }
@@ -35,7 +46,9 @@ async function run(
 ): Promise<number> {
   // A signal ends all members; a request to drain ends one.
   const ending = Promise.race([
-    untilSignal(signals).then((name) => log("info", `${name}: draining; once more ends at once`)),
+    untilSignal(signals).then((name) =>
+      log("info", `${name}: drains; ${name === "SIGINT" ? "Ctrl-C" : name} again ends at once`),
+    ),
     Promise.all(members.map((member) => member.stopped)),
   ]);
   try {
@@ -49,13 +62,6 @@ async function run(
     await Promise.all(members.map((member) => member.stop()));
   }
   return 0;
-}
-
-/** Says how to go on where another program listens on the port. */
-function withPortHint(error: unknown): never {
-  if (error instanceof Error && error.message.includes("EADDRINUSE"))
-    error.message += "\ntry: --port PORT takes another port, --port 0 any free one";
-  throw error;
 }
 
 /** Starts the members of a command line, and serves until a signal or until all have left. */
@@ -73,10 +79,13 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
   try {
     for (const options of optionsOf(started))
-      members.push(await blamingUsage(() => startMember(options)).catch(withPortHint));
+      members.push(await blamingUsage(() => startMember(options)));
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
-    throw error;
+    if (!isPortTaken(error)) throw error;
+    // `npm start` of a checkout, or of an application, passes the port on.
+    const again = env.npm_lifecycle_event === "start" ? "npm start --" : `dpool ${line.command}`;
+    throw await portTaken(error, again);
   }
   resolve({ started, members, memberOptions: optionsOf });
   const signals = ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])] as const;

@@ -98,7 +98,7 @@ export function makeWorkshop(root: string, npx: "npx" | "shim" = "shim"): Worksh
 export function copyExamples({ folder, write }: Workshop, root: string, firstPort: number): void {
   rmSync(join(folder, "examples"), { recursive: true, force: true });
   cpSync(join(root, "examples"), join(folder, "examples"), { recursive: true });
-  for (const file of globSync("examples/*/*.ts", { cwd: root }))
+  for (const file of globSync("examples/*/*.js", { cwd: root }))
     write(file, withPorts(readFileSync(join(root, file), "utf8"), firstPort));
 }
 

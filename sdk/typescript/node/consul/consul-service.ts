@@ -1,12 +1,16 @@
 /** A member as Consul shows it: the service's name, and its meta as it is written and read. */
 import { SANDBOX_LEVELS } from "../../../../openapi/limits.ts";
 import { NAME } from "../../../../openapi/names.ts";
-import type { Member } from "../../placement/members.ts";
+import type { Member, RegisteredMember } from "../../placement/members.ts";
+import { type Check, standingOf } from "./consul-standing.ts";
 
 /** The name of the service that every member is an instance of. */
 export const SERVICE = "distributed-pool";
 
-/** Consul allows 64 pairs. A member of 60 pools has no room to say which spec keys it accepts. */
+/**
+ * Consul allows 64 pairs. A member of 59 pools has no room to say when it started, and one of 60
+ * none to say which spec keys it accepts.
+ */
 const MAX_PAIRS = 64;
 /** Begins the key of the meta that holds `maxChildren` of a pool. */
 const MAX_CHILDREN = "maxChildren-";
@@ -23,6 +27,7 @@ export function metaOf({
   version,
   specKeys,
   boot,
+  startedAt,
 }: Member): Record<string, string> {
   const scheme = new URL(url).protocol.slice(0, -1);
   const maxChildren = Object.entries(pools).map(([pool, max]) => [MAX_CHILDREN + pool, `${max}`]);
@@ -34,8 +39,10 @@ export function metaOf({
     ...(boot !== undefined && { boot }),
     ...Object.fromEntries(maxChildren),
   };
-  const isFull = Object.keys(meta).length >= MAX_PAIRS;
-  return specKeys && !isFull ? { ...meta, spec: specKeys.join(" ") } : meta;
+  const more = { spec: specKeys?.join(" "), started: startedAt };
+  for (const [key, value] of Object.entries(more))
+    if (value !== undefined && Object.keys(meta).length < MAX_PAIRS) meta[key] = value;
+  return meta;
 }
 
 /** An entry of Consul's health list. */
@@ -46,15 +53,7 @@ export interface HealthEntry {
     readonly Port: number;
     readonly Meta: Record<string, string> | null;
   };
-  readonly Checks: readonly { readonly Status: string }[];
-}
-
-/**
- * A member, and whether its checks pass. They fail while it drains, which is Consul's maintenance,
- * and once it is lost.
- */
-export interface RegisteredMember extends Member {
-  readonly passing: boolean;
+  readonly Checks: readonly Check[];
 }
 
 /** The member that an entry describes; undefined for an entry of another program. */
@@ -78,6 +77,7 @@ export function memberOf({ Node, Service, Checks }: HealthEntry): RegisteredMemb
     version: meta.version ?? "unknown",
     ...(meta.spec !== undefined && { specKeys: meta.spec.split(" ") }),
     boot: meta.boot,
-    passing: Checks.every(({ Status }) => Status === "passing"),
+    startedAt: meta.started,
+    ...standingOf(Checks),
   };
 }

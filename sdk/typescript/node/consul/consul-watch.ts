@@ -1,11 +1,11 @@
 /** One watch on the service in Consul, which keeps the last good list while Consul is away. */
 import { setTimeout as pause } from "node:timers/promises";
 import { messageOf, PoolError } from "../../../../openapi/errors.ts";
-import type { Member } from "../../placement/members.ts";
+import type { Member, RegisteredMember } from "../../placement/members.ts";
 import { within } from "../../time/within.ts";
 import type { ConsulClient } from "./consul-client.ts";
 import { type ConsulRights, READ_MEMBERS, READING } from "./consul-rights.ts";
-import { type HealthEntry, memberOf, type RegisteredMember, SERVICE } from "./consul-service.ts";
+import { type HealthEntry, memberOf, SERVICE } from "./consul-service.ts";
 
 /** Consul answers a blocking query after this time, even when nothing has changed. */
 const WAIT = "60s";
@@ -81,7 +81,7 @@ export class ConsulWatch {
   }
 
   /** All members, passing or not. @throws {PoolError} as `members()` does. */
-  registered(): Promise<readonly Member[]> {
+  registered(): Promise<readonly RegisteredMember[]> {
     return this.#awaitList();
   }
 
@@ -172,7 +172,7 @@ export class ConsulWatch {
 
   #update(): void {
     this.#listed = [...this.#answered, ...this.#missing.values()];
-    this.#passing = this.#listed.filter(({ passing }) => passing);
+    this.#passing = this.#listed.filter(({ state }) => state === "up");
     this.#settle();
     this.#onChange();
   }

@@ -12,11 +12,10 @@ import {
 import {
   type HealthEntry,
   memberOf,
-  type RegisteredMember,
   SERVICE,
 } from "../../../../sdk/typescript/node/consul/consul-service.ts";
 import { NodeTransport } from "../../../../sdk/typescript/node/transport.ts";
-import type { Member } from "../../../../sdk/typescript/placement/members.ts";
+import type { Member, RegisteredMember } from "../../../../sdk/typescript/placement/members.ts";
 import { missingRights } from "../../../membership/consul-access.ts";
 import { checkId, serviceId } from "../../../membership/consul-registration.ts";
 import { type Offset, offsetOf } from "../clock.ts";

@@ -1,8 +1,7 @@
 /** Asks the other members that Consul lists: do they answer, and what time do they have? */
 import { messageOf } from "../../../../openapi/errors.ts";
 import type { Client } from "../../../../sdk/typescript/http/client.ts";
-import type { RegisteredMember } from "../../../../sdk/typescript/node/consul/consul-service.ts";
-import type { Member } from "../../../../sdk/typescript/placement/members.ts";
+import type { Member, RegisteredMember } from "../../../../sdk/typescript/placement/members.ts";
 import { type Offset, offsetOf } from "../clock.ts";
 import { type Finding, failed, ok, skipped } from "../finding.ts";
 
@@ -21,7 +20,7 @@ export async function askMembers(
   self: Member,
   client: Client,
 ): Promise<{ readonly finding: Finding; readonly offsets: readonly Offset[] }> {
-  const others = listed.filter(({ name, passing }) => passing && name !== self.name);
+  const others = listed.filter(({ name, state }) => state === "up" && name !== self.name);
   const asked = await Promise.all(others.slice(0, MAX_ASKED).map((member) => ask(member, client)));
   const offsets = asked.flatMap(({ offset }) => (offset ? [offset] : []));
   return { finding: findingOf(asked), offsets };

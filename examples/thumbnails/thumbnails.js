@@ -3,13 +3,12 @@
  * into a folder. The function travels with the call, bundled with its imports. With --task, the
  * members run their own copy, from `dpool dev --tasks examples/thumbnails/tasks`.
  *
- *     npx node examples/thumbnails/thumbnails.ts [--task] [URL of a member] [folder]
+ *     npx node examples/thumbnails/thumbnails.js [--task] [URL of a member] [folder]
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-// Outside this repository: import { bundle, DistributedPool, task } from "distributed-pool";
-import { bundle, DistributedPool, task } from "../../sdk/typescript/node.ts";
+import { bundle, DistributedPool, task } from "distributed-pool";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -18,10 +17,9 @@ const { values, positionals } = parseArgs({
 const [url = "http://127.0.0.1:7400", folder = "thumbnails"] = positionals;
 const film = await readFile(new URL("birds.mp4", import.meta.url));
 
-type Module = typeof import("./tasks/thumbnails.ts");
 const thumbnails = values.task
-  ? task<Module>("thumbnails")
-  : await bundle<Module>(new URL("tasks/thumbnails.ts", import.meta.url));
+  ? task("thumbnails")
+  : await bundle(new URL("tasks/thumbnails.ts", import.meta.url));
 
 // JSON does not carry bytes, so arguments and value travel by devalue.
 const pools = new DistributedPool({ url }).with({ encoding: "devalue" });

@@ -5,14 +5,13 @@
  *
  * Place the child, and print its id:
  *
- *     npx node examples/auto-terminating-child/auto-terminating-child.ts [URL of a member]
+ *     npx node examples/auto-terminating-child/auto-terminating-child.js [URL of a member]
  *
  * Attach to it:
  *
- *     npx node examples/auto-terminating-child/auto-terminating-child.ts URL-of-a-member ID
+ *     npx node examples/auto-terminating-child/auto-terminating-child.js URL-of-a-member ID
  */
-// Outside this repository: import { DistributedPool, outputBytes } from "distributed-pool";
-import { DistributedPool, outputBytes } from "../../sdk/typescript/node.ts";
+import { DistributedPool, outputBytes } from "distributed-pool";
 
 const COUNTDOWN =
   'for n in 3 2 1; do echo "$POOL_MEMBER: $n"; sleep 1; done; echo "$POOL_MEMBER: done"';

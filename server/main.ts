@@ -19,6 +19,7 @@ import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
 import { maxConnectionsOf } from "./member/max-connections.ts";
 import { MemberPools } from "./member/member-pools.ts";
+import { MemberMetrics } from "./member/metrics/member-metrics.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
 import { selfOf } from "./member/self.ts";
@@ -35,6 +36,7 @@ import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
+import { childLogger } from "./supervisor/observed/child-log.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
@@ -46,10 +48,12 @@ export {
   type ConsulOptions,
   consulOptionsFrom,
 } from "../sdk/typescript/node/consul/consul-client.ts";
+export type { Audit, AuditRecord } from "./access/audit.ts";
 export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export type { RunningMember } from "./member/running-member.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
+export type { ChildEvent, ChildLog } from "./supervisor/observed/child-log.ts";
 
 /**
  * Starts a member. It listens at once, and joins its pools in the background
@@ -82,19 +86,16 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => runtimes.close());
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
+  const metrics = new MemberMetrics();
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers([]), ...accounts },
+    { sandbox, runtimes, notifier, observer: observersOf(settings, metrics), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
-  const listener = createListener({
-    fetch: (request, env) => app.fetch(request, env),
-    tls,
-    requestTimeoutMs: settings.requestTimeoutMs,
-    maxConnections,
-    logError,
-  });
+  const { requestTimeoutMs } = settings;
+  const fetch: Parameters<typeof createListener>[0]["fetch"] = (...given) => app.fetch(...given);
+  const listener = createListener({ fetch, tls, requestTimeoutMs, maxConnections, logError });
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
@@ -102,7 +103,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const membership = membershipOf(settings);
   const client = clientOf(tls, settings);
   onFailure(() => client.close());
-  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
+  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self), metrics);
   onFailure(() => access.close());
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
@@ -118,12 +119,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ...accounts,
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
+    metrics: () => metrics.text({ ...parts, ...limits, hooks: member.hooks }),
     publicUrl: settings.publicUrl,
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
   });
   warnOfRisks(settings, self, { files: tls, authenticated: auth !== undefined });
   return member;
+}
+
+/** Everything that learns what happens to the children. */
+function observersOf({ childLog }: Settings, metrics: MemberMetrics) {
+  return observers([metrics.observer, ...(childLog ? [childLogger(childLog)] : [])]);
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

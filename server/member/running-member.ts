@@ -130,6 +130,7 @@ export class LocalMember implements RunningMember {
       drain: () => void this.stop(),
       isDraining: () => this.#stopping !== undefined,
       trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
+      audit: this.#settings.audit,
       logError: (message: string) => this.#settings.log("error", message),
     };
   }

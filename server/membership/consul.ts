@@ -51,6 +51,7 @@ export class ConsulMembership implements Membership {
   #trouble: string | undefined = "not registered with Consul yet";
   /** The last complaint in the log, so that one outage is logged once. */
   #complaint: string | undefined;
+  readonly isReachable = () => this.#registered !== undefined && this.#complaint === undefined;
   #draining = false;
   /** Why this member can start no children. */
   #sick: string | undefined;

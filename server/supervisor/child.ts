@@ -140,7 +140,7 @@ export class Child {
     const { spec, uploads, confinement, folder, rules } = options;
     const { limits } = confinement;
     const streams = new ChildStreams({
-      ...{ log: this.log, spec, limits, folder },
+      ...{ log: this.log, spec, limits, folder, child: this, observer: rules.observer },
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
       onProgress: (progress) => {
         this.#state = { ...this.#state, progress };

@@ -3,7 +3,8 @@ import { isatty } from "node:tty";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
 import { growYoungGeneration } from "../../member/young-generation.ts";
 import { leaveFirstProcess } from "../../sandbox/first-process.ts";
-import { configured, log, memberOptions } from "../member-options.ts";
+import { ServerLog } from "../log/server-log.ts";
+import { configured, memberOptions } from "../member-options.ts";
 import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
 import { blamingUsage } from "../usage-error.ts";
@@ -31,7 +32,7 @@ function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> 
 async function run(
   members: readonly RunningMember[],
   signals: readonly NodeJS.Signals[],
-  json: boolean,
+  { json, log }: { readonly json: boolean; readonly log: ServerLog["log"] },
 ): Promise<number> {
   // A signal ends all members; a request to drain ends one.
   const ending = Promise.race([
@@ -63,14 +64,18 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   leaveFirstProcess(env);
   const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
+  const logs = new ServerLog(line);
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
   const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
-  if (!endsAtHangup) reloadOnHangup(line, serving);
+  if (!endsAtHangup) reloadOnHangup(line, logs, serving);
   // When the terminal goes, the member loses its log and serves on.
   process.stderr.on("error", () => {});
   const started = await configured(line);
+  logs.configure(started);
   const members: RunningMember[] = [];
-  const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
+  const { log, childLog, audit } = logs;
+  const optionsOf = (parsed: Parsed) =>
+    memberOptions(parsed, env, { registry, log, childLog, audit });
   try {
     for (const options of optionsOf(started))
       members.push(await blamingUsage(() => startMember(options)).catch(withPortHint));
@@ -80,5 +85,5 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   }
   resolve({ started, members, memberOptions: optionsOf });
   const signals = ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])] as const;
-  return run(members, signals, isJson(line));
+  return run(members, signals, { json: isJson(line), log });
 }

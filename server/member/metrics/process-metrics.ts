@@ -31,13 +31,13 @@ function addLag(registry: Registry): void {
   delays.enable();
   new Gauge({
     name: "dpool_event_loop_lag_seconds",
-    help: "How late the event loop was since the last scrape. `quantile` 1 is the longest lag.",
-    labelNames: ["quantile"],
+    help: "How late the event loop was since the last scrape. `percentile` 100 is the longest lag.",
+    labelNames: ["percentile"],
     registers: [registry],
     collect() {
-      for (const quantile of [0.5, 0.99, 1]) {
-        const seconds = delays.percentile(quantile * 100) / NS_PER_S - LAG_RESOLUTION_MS / 1_000;
-        this.labels(String(quantile)).set(Math.max(0, seconds));
+      for (const percentile of [50, 99, 100]) {
+        const seconds = delays.percentile(percentile) / NS_PER_S - LAG_RESOLUTION_MS / 1_000;
+        this.labels(String(percentile)).set(Math.max(0, seconds));
       }
       delays.reset();
     },

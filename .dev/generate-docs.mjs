@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { COPIED_PARTS, LIVE_PARTS } from "../server/sandbox/etc-parts.ts";
 import { codesTable, eventsTable } from "./contract-page.ts";
 import { emit, fillTables } from "./generated.ts";
+import { metricsTable } from "./metrics-page.ts";
 import { optionTypes } from "./option-types.ts";
 import { askingTable, commandsTable, optionsTable, poolOptionsTable } from "./options-page.ts";
 
@@ -21,6 +22,7 @@ fillPage("../server/docs/configuration.md", {
   "pool-options": poolOptionsTable(),
 });
 fillPage("../server/docs/command-line.md", { commands: commandsTable(), options: askingTable() });
+fillPage("../server/docs/operating.md", { metrics: metricsTable() });
 const words = (parts) => parts.map((part) => `\`${part}\``).join(" ");
 fillPage("../server/docs/sandbox.md", {
   etc:

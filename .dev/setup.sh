@@ -99,6 +99,20 @@ if [ "$purpose" = test ] && [ ! -x $compose/usr/libexec/docker/cli-plugins/docke
   from_debian trixie $compose docker-compose || rm -rf $compose
 fi
 
+# Prometheus and promtool, in the same way.
+monitoring=.tools/monitoring
+if [ "$purpose" = test ] && [ ! -x $monitoring/usr/bin/promtool ] && command -v apt-get >/dev/null; then
+  echo "setup: unpacking prometheus into $monitoring" >&2
+  mkdir -p $monitoring/packages
+  if (cd $monitoring/packages && apt-get -qq -o APT::Sandbox::User=root download prometheus &&
+    dpkg -x prometheus*.deb ..) >&2; then
+    rm -rf $monitoring/packages
+  else
+    rm -rf $monitoring
+    echo "setup: the tests that need Prometheus are skipped" >&2
+  fi
+fi
+
 # The Python programs of the tests, and those of the Python SDK, each in an environment.
 environment() {
   wanted=$1 python=$2

@@ -26,7 +26,11 @@ process.on("exit", () => rmSync(running, { force: true }));
  * when the first member served.
  */
 async function run(args) {
-  dev = spawn(process.execPath, [CLI, "dev", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  dev = spawn(process.execPath, [CLI, "dev", ...args], {
+    // The log goes to this terminal through a pipe.
+    env: { DPOOL_LOG_FORMAT: "text", ...process.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let ready = 0;
   let said = "";
   dev.stderr.setEncoding("utf8").on("data", (text) => {

@@ -104,6 +104,9 @@ export const bytes = (description: string) => ({
   "application/octet-stream": { schema: z.string().openapi({ format: "binary", description }) },
 });
 
+/** The content type of Prometheus' text format. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
 export const jsonBody = <S extends z.ZodType>(schema: S) => ({
   content: json(schema),
   required: true as const,

@@ -39,6 +39,9 @@ export const REQUEST_HEADER = "pool-request-id";
 /** The header that tells for how many milliseconds a client has waited for the slot it claims. */
 export const WAITED_HEADER = "pool-waited-ms";
 
+/** The header that names the child of an answer, for clients that also reach it by its id. */
+export const CHILD_HEADER = "pool-child-id";
+
 /** The signals that a caller may send. */
 export const SIGNALS = [
   "SIGHUP",

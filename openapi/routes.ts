@@ -43,6 +43,7 @@ export const ROUTES = [
   thisMember.drain,
   thisMember.livez,
   thisMember.readyz,
+  thisMember.metrics,
 ] as const;
 
 /** An operation of the contract. */

@@ -19,6 +19,7 @@ import { allOrNothing, type OnFailure } from "./member/all-or-nothing.ts";
 import { type Settings, settingsOf } from "./member/check-options.ts";
 import { maxConnectionsOf } from "./member/max-connections.ts";
 import { MemberPools } from "./member/member-pools.ts";
+import { MemberMetrics } from "./member/metrics/member-metrics.ts";
 import type { MemberOptions } from "./member/options.ts";
 import { LocalMember, type RunningMember } from "./member/running-member.ts";
 import { selfOf } from "./member/self.ts";
@@ -37,6 +38,7 @@ import { HistoryCounts } from "./supervisor/feed/history.ts";
 import { FeedHub, type HubOptions } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
+import { childLogger } from "./supervisor/observed/child-log.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
@@ -48,10 +50,12 @@ export {
   type ConsulOptions,
   consulOptionsFrom,
 } from "../sdk/typescript/node/consul/consul-client.ts";
+export type { Audit, AuditRecord } from "./access/audit.ts";
 export type { MemberOptions, Reloaded } from "./member/options.ts";
 export type { PoolOptions } from "./member/pool-options.ts";
 export type { RunningMember } from "./member/running-member.ts";
 export { EmbeddedRegistry } from "./membership/embedded.ts";
+export type { ChildEvent, ChildLog } from "./supervisor/observed/child-log.ts";
 
 /**
  * Starts a member. It listens at once, and joins its pools in the background
@@ -86,17 +90,17 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => notifier.close());
   const feeds = feedsOf({ facts: () => member.facts, supervisors: () => pools.supervisors });
   onFailure(() => feeds.close());
+  const metrics = new MemberMetrics();
+  const observer = observers([...feeds.all, metrics.observer, ...childLogOf(settings)]);
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers(feeds.all), ...accounts },
+    { sandbox, runtimes, notifier, observer, ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
   const { requestTimeoutMs } = settings;
-  const listener = createListener({
-    ...{ tls, requestTimeoutMs, maxConnections, logError },
-    fetch: (request, env) => app.fetch(request, env),
-  });
+  const fetch: Parameters<typeof createListener>[0]["fetch"] = (...given) => app.fetch(...given);
+  const listener = createListener({ fetch, tls, requestTimeoutMs, maxConnections, logError });
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
   const self = selfOf(settings, await listen(listener, settings), sandbox.level);
@@ -105,7 +109,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const client = clientOf(tls, settings);
   onFailure(() => client.close());
   const members = trustedIn(membership, settings, self);
-  const access = new DirectAccess<never>(client, members);
+  const access = new DirectAccess<never>(client, members, metrics);
   onFailure(() => access.close());
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
@@ -120,6 +124,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
     ...accounts,
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
+    metrics: () => metrics.text({ ...parts, ...limits, hooks: member.hooks }),
     publicUrl: settings.publicUrl,
     uploadReceiver: new UploadReceiver({ folder: sandbox.folder, ...accounts, ...member.hooks }),
     browserGuard: createBrowserGuard({ ...member.hooks, ...guardOf(settings, auth) }),
@@ -136,6 +141,11 @@ function feedsOf(options: HubOptions) {
     counts.close();
   };
   return { own, counts, all: [own, counts], close };
+}
+
+/** The log of children's starts and ends, if there is one. */
+function childLogOf({ childLog }: Settings) {
+  return childLog ? [childLogger(childLog)] : [];
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

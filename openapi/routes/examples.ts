@@ -222,4 +222,13 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
       }),
     },
   },
+  metrics: {
+    answers: {
+      200: {
+        "text/plain": {
+          slots: '# TYPE dpool_slots gauge\ndpool_slots{pool="pipeline"} 5\n',
+        },
+      },
+    },
+  },
 };

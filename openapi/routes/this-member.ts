@@ -178,3 +178,25 @@ export const readyz = createRoute({
     },
   },
 });
+
+export const metrics = createRoute({
+  operationId: "metrics",
+  method: "get",
+  path: "/metrics",
+  tags: ["Operations"],
+  security: needs("observe"),
+  summary: "Get this member's metrics, for Prometheus",
+  description:
+    "The text format of Prometheus. The metrics tell of all pools, so a token needs `observe` in " +
+    "each of them. The page of operation lists every metric.",
+  responses: {
+    200: {
+      description: "The metrics.",
+      content: {
+        "text/plain": { schema: z.string().openapi({ description: "Lines of the text format." }) },
+      },
+      headers: headers(),
+    },
+    ...problems([]),
+  },
+});

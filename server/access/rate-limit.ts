@@ -49,9 +49,15 @@ export class StreamLimit {
   /** Streams per client. A lower number closes no open stream. */
   max: number;
   readonly #open = new Map<string, number>();
+  #total = 0;
 
   constructor(max: number) {
     this.max = max;
+  }
+
+  /** The streams that are open. */
+  get total(): number {
+    return this.#total;
   }
 
   /**
@@ -65,7 +71,9 @@ export class StreamLimit {
     const open = this.#open.get(client) ?? 0;
     if (open >= max) return undefined;
     this.#open.set(client, open + 1);
+    this.#total += 1;
     return () => {
+      this.#total -= 1;
       const rest = (this.#open.get(client) ?? 1) - 1;
       if (rest === 0) this.#open.delete(client);
       else this.#open.set(client, rest);

@@ -3,6 +3,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSession, type Session } from "better-sse";
 import type { Problem } from "../../openapi/errors.ts";
 import type { PoolEvent, SlotEvent } from "../../openapi/events.ts";
+import { CHILD_HEADER } from "../../openapi/names.ts";
 import type { Lines } from "../../sdk/typescript/http/client.ts";
 import { eventFrame } from "../http/event-frame.ts";
 import { problemOf } from "../http/problems.ts";
@@ -13,9 +14,6 @@ import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
 import { frameOf, linesOf } from "./lines.ts";
 import { send, UNBUFFERED } from "./send.ts";
-
-/** The header that names the child of an answer, for clients that also reach it by its id. */
-export const CHILD_HEADER = "pool-child-id";
 
 /** Names the child in the head of an answer, unless a wait has opened the answer already. */
 export function nameChild({ env: { outgoing } }: NodeContext, id: string): void {

@@ -1,5 +1,5 @@
 /** This member as the gateway: it places calls in the pool, on other members too. */
-import { memberOfChild } from "../../openapi/names.ts";
+import { CHILD_HEADER, memberOfChild } from "../../openapi/names.ts";
 import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import type { Answer } from "../../sdk/typescript/http/client.ts";
 import { openEvents } from "../../sdk/typescript/http/resume.ts";
@@ -11,7 +11,7 @@ import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import { startedChild, type ThisMember } from "../supervisor/this-member.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
-import { CHILD_HEADER, nameChild, withEarlyStream } from "./events.ts";
+import { nameChild, withEarlyStream } from "./events.ts";
 import { oncePerKey } from "./keyed.ts";
 import { RemoteChild } from "./remote/remote-child.ts";
 import { type OtherMembers, type Through, through } from "./remote/through.ts";

@@ -1,16 +1,11 @@
 /** Turns a command line and its configuration file into the options of members. */
 import { DEFAULTS, fromKeys, type MemberOptions } from "../member/options.ts";
-import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import { CLI_OPTIONS } from "./options/table.ts";
 import { argumentsOf, consulOf, type Environment, type Parsed } from "./parse.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The pools of `dev` and `doctor` where none is named. */
 export const USUAL_POOLS = { pipeline: DEFAULTS.maxChildren };
-
-export function log(level: string, message: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`);
-}
 
 /** Adds the configuration file that the command line names to it. @throws {UsageError} */
 export async function configured(line: Parsed): Promise<Parsed> {
@@ -36,13 +31,13 @@ function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undef
  * The options of the member of `dpool serve`, or of those of `dpool dev`, on consecutive ports.
  * `dpool doctor` looks at the member of `serve`.
  *
- * @param registry connects the members of `dev`.
+ * @param shared the options that are no words: the log, and what connects the members of `dev`.
  * @throws {UsageError}
  */
 export function memberOptions(
   parsed: Parsed,
   env: Environment,
-  registry?: EmbeddedRegistry,
+  shared: Pick<MemberOptions, "registry" | "log" | "childLog" | "audit"> = {},
 ): MemberOptions[] {
   const { command, values, runtimes = {} } = parsed;
   const own = fromKeys(values);
@@ -52,7 +47,13 @@ export function memberOptions(
       "expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them",
     );
   const pools = poolsOf(parsed);
-  const options = { ...own, runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH, log };
+  const { registry, ...logs } = shared;
+  const options = {
+    ...own,
+    ...logs,
+    runtimes: runtimes as MemberOptions["runtimes"],
+    path: env.PATH,
+  };
   if (command === "dev") {
     const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = values;
     return Array.from({ length: members }, (_, index) => ({

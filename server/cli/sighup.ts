@@ -4,7 +4,9 @@ import { messageOf, PoolError } from "../../openapi/errors.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { RunningMember } from "../member/running-member.ts";
 import { optionsOf, valueInForce } from "./command-options.ts";
-import { configured, log } from "./member-options.ts";
+import type { ServerLog } from "./log/server-log.ts";
+import { configured } from "./member-options.ts";
+import { DEFAULT_LEVEL } from "./options/log.ts";
 import type { Parsed } from "./parse.ts";
 
 export interface Serving {
@@ -20,26 +22,30 @@ export interface Serving {
  * file at each reload. A signal that comes before the
  * members serve, or during a reload, causes one more reload afterwards.
  *
+ * @param logs whose level changes, and whose audit file is opened again.
  * @param serving resolves once the members have started.
  */
-export function reloadOnHangup(line: Parsed, serving: Promise<Serving>): void {
+export function reloadOnHangup(line: Parsed, logs: ServerLog, serving: Promise<Serving>): void {
   let again = false;
   let reloading: Promise<unknown> = serving;
   process.on("SIGHUP", () => {
+    logs.reopenAudit();
     if (line.values.config === undefined)
-      return log("info", "SIGHUP: without --config there is nothing to read again");
+      return logs.log("info", "SIGHUP: without --config there is nothing to read again");
     if (again) return;
     again = true;
     reloading = reloading
       .then(async () => {
         again = false;
-        await reload(line, await serving);
+        await reload(line, logs, await serving);
       })
       .catch(() => {});
   });
 }
 
-async function reload(line: Parsed, { started, members, memberOptions }: Serving): Promise<void> {
+async function reload(line: Parsed, logs: ServerLog, serving: Serving): Promise<void> {
+  const { started, members, memberOptions } = serving;
+  const { log } = logs;
   try {
     const parsed = await configured(line);
     const options = memberOptions({
@@ -52,6 +58,9 @@ async function reload(line: Parsed, { started, members, memberOptions }: Serving
       const reloaded = await member.reload(options[index] as MemberOptions).catch(unlessDraining);
       for (const key of reloaded?.changed ?? []) changed.add(key);
     }
+    const { logLevel = DEFAULT_LEVEL } = parsed.values;
+    if (logLevel !== logs.level) changed.add("logLevel");
+    logs.level = logLevel;
     if (changed.size > 0) log("info", `SIGHUP: changed: ${[...changed].join(", ")}`);
     if (restart.length > 0) log("warn", `SIGHUP: needs a restart: ${restart.join(", ")}`);
     if (changed.size + restart.length === 0) log("info", "SIGHUP: nothing has changed");

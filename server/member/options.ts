@@ -1,11 +1,13 @@
 /** The options of a member and their defaults. */
 import { totalmem } from "node:os";
 import type { ConsulOptions } from "../../sdk/typescript/node/consul/consul-client.ts";
+import type { Audit } from "../access/audit.ts";
 import type { JwksOptions } from "../access/jwks-url.ts";
 import type { TlsOptions } from "../http/tls.ts";
 import type { EmbeddedRegistry } from "../membership/embedded.ts";
 import type { ConfiguredRuntimes } from "../runtimes/configured.ts";
 import { DEFAULT_PATH } from "../sandbox/open-sandbox.ts";
+import type { ChildLog } from "../supervisor/observed/child-log.ts";
 import { DEFAULT_MAX_CHILDREN } from "./options/constants.ts";
 import type { MemberOption } from "./options/option.ts";
 import { MEMBER_OPTIONS } from "./options/table.ts";
@@ -41,6 +43,10 @@ export interface MemberOptions extends TableOptions {
    * Default `/usr/local/bin:/usr/bin:/bin`.
    */
   readonly path?: string | undefined;
+  /** Receives the start and the end of each child. Default: nothing. */
+  readonly childLog?: ChildLog | undefined;
+  /** Receives each request that acts: who sent it, and the answer. Default: nothing. */
+  readonly audit?: Audit | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
 }

@@ -139,6 +139,7 @@ export class LocalMember implements RunningMember {
       isDraining: () => this.#stopping !== undefined,
       self: () => this.#registered,
       trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
+      audit: this.#settings.audit,
       logError: (message: string) => this.#settings.log("error", message),
     };
   }

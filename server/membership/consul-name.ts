@@ -7,9 +7,13 @@ import {
   memberOf,
   SERVICE,
 } from "../../sdk/typescript/node/consul/consul-service.ts";
-import type { Member } from "../../sdk/typescript/placement/members.ts";
+import type { Member, Members } from "../../sdk/typescript/placement/members.ts";
 import { checkId } from "./consul-registration.ts";
 import { nameTaken } from "./membership.ts";
+
+/** 5 seconds for a registration to appear on the list, which the member reads every 50 ms. */
+const LISTED_TIMEOUT_MS = 5_000;
+const LISTED_POLL_MS = 50;
 
 /** 2 seconds for a connection to the other member. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -108,4 +112,20 @@ function stateOf(url: string): Promise<"answers" | "refuses" | "unknown"> {
       resolve(code === "ECONNREFUSED" ? "refuses" : "unknown"),
     );
   }).finally(() => socket.destroy());
+}
+
+interface Listing extends Pick<Members, "all"> {
+  readonly wait: (ms: number) => Promise<void>;
+  /** Whether the member has left meanwhile. */
+  readonly isOver: () => boolean;
+}
+
+/** Whether Consul's list shows the member in time. True without asking once the member leaves. */
+export async function isListed(name: string, { all, wait, isOver }: Listing): Promise<boolean> {
+  for (let waited = 0; waited < LISTED_TIMEOUT_MS && !isOver(); waited += LISTED_POLL_MS) {
+    const members = await all().catch(() => []);
+    if (members.some((member) => member.name === name)) return true;
+    await wait(LISTED_POLL_MS);
+  }
+  return isOver();
 }

@@ -15,7 +15,7 @@ import type { Member, RegisteredMember } from "../../sdk/typescript/placement/me
 import { ConsulAccess, memberRights } from "./consul-access.ts";
 import { ConsulKeys } from "./consul-keys.ts";
 import { Maintenance } from "./consul-maintenance.ts";
-import { earlierRivalOf, untilNameIsFree } from "./consul-name.ts";
+import { earlierRivalOf, isListed, untilNameIsFree } from "./consul-name.ts";
 import { checkId, registrationOf, serviceId } from "./consul-registration.ts";
 import { type Membership, nameTaken } from "./membership.ts";
 
@@ -28,10 +28,6 @@ const RETRY_MS = 1_000;
  * caller hears of the drain from the member itself, as a refusal.
  */
 const DRAIN_NOTICE_MS = 500;
-/** 5 seconds for a registration to appear on the list, which the member reads every 50 ms. */
-const LISTED_TIMEOUT_MS = 5_000;
-const LISTED_POLL_MS = 50;
-
 type Log = (level: "info" | "warn", message: string) => void;
 
 export class ConsulMembership implements Membership {
@@ -55,6 +51,7 @@ export class ConsulMembership implements Membership {
   #complaint: string | undefined;
   /** The time when a drain stops the children that still run. */
   #drainEndsAt: string | undefined;
+  readonly isReachable = () => this.#registered !== undefined && this.#complaint === undefined;
   /** Why this member can start no children. */
   #sick: string | undefined;
   readonly #maintenance: Maintenance;
@@ -108,7 +105,8 @@ export class ConsulMembership implements Membership {
     });
     while (!this.#left && !(await this.#track(this.#register()))) await this.#pause(RETRY_MS);
     await list;
-    if (!(await this.#isListed(self.name)))
+    const wait = (ms: number) => this.#pause(ms);
+    if (!(await isListed(self.name, { all: this.all, wait, isOver: () => this.#left })))
       this.#log("warn", `registered, but Consul's list does not show ${self.name} yet`);
     const rival = this.#left ? undefined : await earlierRivalOf(this.#consul, self);
     // The agent has one instance of a name. The rival that replaced this member's keeps it.
@@ -193,16 +191,6 @@ export class ConsulMembership implements Membership {
     this.#complaint = complaint;
     // A registered member stays ready: it keeps serving with the members that it knows.
     if (this.#trouble !== undefined) this.#trouble = complaint;
-  }
-
-  /** Whether Consul's list shows the member in time. True without asking once the member leaves. */
-  async #isListed(name: string): Promise<boolean> {
-    for (let waited = 0; waited < LISTED_TIMEOUT_MS && !this.#left; waited += LISTED_POLL_MS) {
-      const members = await this.all().catch(() => []);
-      if (members.some((member) => member.name === name)) return true;
-      await this.#pause(LISTED_POLL_MS);
-    }
-    return this.#left;
   }
 
   /** Passes the check every few seconds, until the member leaves. */

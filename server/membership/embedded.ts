@@ -26,6 +26,7 @@ export class EmbeddedRegistry {
     return {
       onPassed: undefined,
       keys: registry.#keys,
+      isReachable: () => true,
       async join(member) {
         const other = registry.#members.find(({ name }) => name === member.name);
         if (other) throw nameTaken(member, other);

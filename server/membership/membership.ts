@@ -39,6 +39,8 @@ export interface Membership extends Members {
   readonly keys: Keys;
   /** Why this member is not in its pools; undefined once it joined, even while Consul is away. */
   readonly trouble: string | undefined;
+  /** Whether the registry took the last heartbeat. */
+  isReachable(): boolean;
 }
 
 /** The error of a member whose name another one has. */

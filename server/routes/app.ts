@@ -2,6 +2,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { PoolError, problem } from "../../openapi/errors.ts";
+import { recordRequest } from "../access/audit.ts";
 import { ANYONE } from "../access/caller.ts";
 import { cors } from "../access/cors.ts";
 import { receiveJson } from "../http/bodies/receive-json.ts";
@@ -89,11 +90,15 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
     await admit(c);
     checkMethod(c);
     if (!incoming || !isStreamed(incoming)) await receiveJson(c, options);
-    return next();
+    await next();
+    if (!c.error) recordRequest(c, options);
+    return undefined;
   });
-  app.onError(async (error, c) =>
-    problemResponse(c, await problemOf(error, c, options.logError), error),
-  );
+  app.onError(async (error, c) => {
+    const answer = await problemOf(error, c, options.logError);
+    recordRequest(c, options, answer);
+    return problemResponse(c, answer, error);
+  });
   app.notFound((c) =>
     problemResponse(
       c,

@@ -64,6 +64,7 @@ export function childInputRoutes(on: Register, options: AppOptions): void {
   on(routes.signalChild, async (c) => {
     const { id } = c.req.valid("param");
     const body = c.req.valid("json");
+    c.set("signal", body.signal);
     const child = await find(c, id);
     if (child instanceof RemoteChild) return child.json("/signal", { method: "POST", body });
     await child.signal(body.signal);

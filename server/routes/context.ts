@@ -3,6 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { SandboxLevel } from "../../openapi/limits.ts";
 import type { Members, RegisteredMember } from "../../sdk/typescript/placement/members.ts";
+import type { Audit, AuditVariables } from "../access/audit.ts";
 import type { Auth } from "../access/auth.ts";
 import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
@@ -24,7 +25,7 @@ interface AnswerVariables {
 
 export type Bindings = {
   Bindings: HttpBindings;
-  Variables: CallerVariables & UploadVariables & AnswerVariables;
+  Variables: CallerVariables & UploadVariables & AnswerVariables & AuditVariables;
 };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
@@ -60,6 +61,10 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly connections: Pick<Connections, "know">;
   /** The calls that pass through this member, and the time of the last request. */
   readonly inFlight: InFlight;
+  /** The metrics in the text format of Prometheus. */
+  metrics(): Promise<string>;
+  /** Receives each request that acts; undefined for none. */
+  readonly audit: Audit | undefined;
   /** Begins to drain the member. A repeated call changes nothing. */
   drain(): void;
   /**

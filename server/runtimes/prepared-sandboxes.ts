@@ -53,6 +53,11 @@ export class PreparedSandboxes {
     return this.#waiting.idle;
   }
 
+  /** The number of sandboxes that were taken so far. */
+  get taken(): number {
+    return this.#waiting.taken;
+  }
+
   /** Runs a program in a sandbox that waits; undefined where none does, or none can take it. */
   run(program: Program, confinement: Confinement): SandboxedProcess | undefined {
     if (this.idle === 0) return undefined;

@@ -7,6 +7,7 @@ import { readProgress } from "../runtimes/progress.ts";
 import type { Output, WorkProcess } from "../runtimes/runtime.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";
 import { Artifacts } from "../workspace/artifacts.ts";
+import type { ChildObserver, ObservedChild } from "./observed/observer.ts";
 import { OutputBatcher } from "./output/batcher.ts";
 import type { EventLog } from "./output/event-log.ts";
 import { pieces } from "./output/pieces.ts";
@@ -24,6 +25,9 @@ export interface ChildStreamsOptions {
   readonly limits: ChildLimits;
   /** A folder private to the server, for the artifacts. */
   readonly folder: string;
+  /** The child, and whoever learns what it writes. */
+  readonly child: ObservedChild;
+  readonly observer?: ChildObserver | undefined;
   /** Is called with each chunk of output beyond the limit. */
   readonly onTooMuchOutput: (detail: string) => void;
   /** Is called with the progress that enters the log. */
@@ -41,11 +45,12 @@ export class ChildStreams {
 
   constructor(options: ChildStreamsOptions) {
     this.#options = options;
-    const { log, onProgress } = options;
+    const { log, onProgress, child, observer } = options;
     this.#progress = new ProgressThrottle({
       take: (latest) => {
         log.append({ type: "progress", ...latest });
         onProgress(latest);
+        observer?.progressed?.(child);
       },
       hasRoom: () => log.writable,
     });
@@ -106,7 +111,7 @@ export class ChildStreams {
 
   /** Carries one output into the log, no faster than the log takes it. */
   async #carry(stream: Output, type: "stdout" | "stderr"): Promise<void> {
-    const { log, spec, limits, onTooMuchOutput } = this.#options;
+    const { log, spec, limits, child, observer, onTooMuchOutput } = this.#options;
     const batcher = new OutputBatcher({
       text: spec.outputEncoding === "text",
       take: (bytes) => {
@@ -119,6 +124,7 @@ export class ChildStreams {
       for await (const received of stream) {
         const chunk = received.subarray(0, Math.max(0, maxBytes - this.#outputBytes));
         this.#outputBytes += received.length;
+        observer?.wrote?.(child, received.length);
         if (this.#outputBytes > maxBytes)
           onTooMuchOutput(`the child wrote more than ${maxBytes} bytes of output`);
         if (chunk.length > 0) batcher.push(chunk);

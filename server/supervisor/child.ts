@@ -142,11 +142,11 @@ export class Child {
   async #run(options: ChildOptions): Promise<void> {
     const { spec, uploads, confinement, folder, rules } = options;
     const streams = new ChildStreams({
-      ...{ log: this.log, spec, limits: confinement.limits, folder },
+      ...{ child: this, log: this.log, spec, limits: confinement.limits, folder },
+      observer: rules.observer,
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
       onProgress: (progress) => {
         this.#state = { ...this.#state, progress };
-        rules.observer?.progressed?.(this);
       },
     });
     const release = uploads?.hold();

@@ -7,11 +7,13 @@ const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const READY_TIMEOUT_MS = 30_000;
 const EXIT_TIMEOUT_MS = 10_000;
 
-/** The environment without the variables that configure a member or a Consul agent. */
+/**
+ * The environment without the variables that configure a member or a Consul agent. Members log in
+ * the form for people, as at a terminal.
+ */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(CONSUL|DPOOL)_/.test(name)),
-  );
+  const others = Object.entries(process.env).filter(([name]) => !/^(CONSUL|DPOOL)_/.test(name));
+  return { ...Object.fromEntries(others), DPOOL_LOG_FORMAT: "text" };
 }
 
 export interface ServeOptions {

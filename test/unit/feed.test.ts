@@ -20,12 +20,16 @@ const FACTS: MemberEvent = {
   state: "up",
 };
 
+const referenceOf = (id: string) => ({
+  id: `m1.${id}`,
+  pool: "pipeline",
+  member: "m1",
+  url: `http://127.0.0.1:7400/children/m1.${id}`,
+});
+
 function infoOf(id: string, rest: Partial<ChildInfo> = {}): ChildInfo {
   return {
-    id: `m1.${id}`,
-    pool: "pipeline",
-    member: "m1",
-    url: `http://127.0.0.1:7400/children/m1.${id}`,
+    ...referenceOf(id),
     owner: "ci",
     status: "running",
     kind: "command",
@@ -44,6 +48,7 @@ function infoOf(id: string, rest: Partial<ChildInfo> = {}): ChildInfo {
 function childOf(id: string, rest: Partial<ChildInfo> = {}) {
   const child = {
     id: `m1.${id}`,
+    reference: referenceOf(id),
     reads: 0,
     get info() {
       child.reads += 1;

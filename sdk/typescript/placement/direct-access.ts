@@ -17,7 +17,7 @@ import { type Directory, placeDirectly } from "./direct-placement.ts";
 import { type MemberClient, RemoteMember } from "./member-client.ts";
 import { factsOf, type Member, type Members, nobodyIn, type RegisteredMember } from "./members.ts";
 import { keyOfChild, mergedPage, nextOf, type Page, type PageOf } from "./pages.ts";
-import { refusalIn } from "./try-member.ts";
+import { refusalIn, type Tried } from "./try-member.ts";
 import type { WaitingLine } from "./waiting/line.ts";
 
 /** 2 seconds for a member's part of a listing. */
@@ -38,6 +38,8 @@ interface Identity<Own> {
   readonly caller?: string;
   /** The lines of this process. */
   readonly lines?: Map<string, WaitingLine>;
+  /** Learns the outcome of each request to one member for an admission. Default: nobody does. */
+  readonly onTried?: ((outcome: Tried) => void) | undefined;
 }
 
 /** `Own` is a child of this process: only a member can place one there. */
@@ -48,17 +50,22 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
 
   constructor(client: Client, members: Members, identity: Identity<Own> = {}) {
     this.#client = client;
-    const { own, caller = "", lines = new Map() } = identity;
+    const { own, caller = "", lines = new Map(), onTried } = identity;
     const clientOf = (member: Member) =>
       own?.name === member.name ? own : new RemoteMember(member, client);
-    this.#directory = { members, clientOf, own: own?.name, caller, lines };
+    this.#directory = { members, clientOf, own: own?.name, caller, lines, onTried };
   }
 
   /** The same members, asked for a caller with this `Authorization`. */
   as<Child extends OwnChild = never>(authorization: string | undefined, own?: MemberClient<Child>) {
-    const { members, lines } = this.#directory;
+    const { members, lines, onTried } = this.#directory;
     const caller = authorization ?? "";
-    return new DirectAccess(this.#client.as(authorization), members, { own, caller, lines });
+    return new DirectAccess(this.#client.as(authorization), members, {
+      own,
+      caller,
+      lines,
+      onTried,
+    });
   }
 
   call(pool: string, spec: ChildSpecInput, options: PlaceOptions = {}): Promise<Answer | Own> {

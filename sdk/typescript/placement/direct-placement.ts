@@ -12,7 +12,7 @@ import type { AdmissionRequest, MemberClient } from "./member-client.ts";
 import { type Member, type Members, nobodyIn } from "./members.ts";
 import { place, shortestQueues, WAIT_AT_ALL_UP_TO } from "./place.ts";
 import type { Admission, PlacementPorts } from "./search.ts";
-import { refusalIn, tryMember, UNFIT } from "./try-member.ts";
+import { refusalIn, type Tried, told, tryMember, UNFIT } from "./try-member.ts";
 import { placeOrWait } from "./wait-for-slot.ts";
 import { WaitingLine } from "./waiting/line.ts";
 
@@ -31,6 +31,8 @@ export interface Directory<Admitted> {
   readonly caller: string;
   /** The lines in which callers of this process wait. */
   readonly lines: Map<string, WaitingLine>;
+  /** Learns the outcome of each request to one member for an admission. */
+  readonly onTried?: ((outcome: Tried) => void) | undefined;
 }
 
 /** The members that cannot serve one call, with their refusals. They are not asked again. */
@@ -86,7 +88,10 @@ export async function placeDirectly<Admitted>(
     const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
     const onEnd = () => known.ended(member.name, performance.now());
     const asked = { ...request, spec: remaining, slot, waitedMs, onEnd };
-    const admission = await noted(member, tryMember(clientOf(member), asked));
+    const admission = await noted(
+      member,
+      told(tryMember(clientOf(member), asked), directory.onTried),
+    );
     if (admission.load) known.note(member.name, admission.load, performance.now());
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.

@@ -19,6 +19,24 @@ const FULL = new Set(["at_capacity", "draining", "fenced"]);
 /** Refusals after which another member is tried, beside those that say that nothing was run. */
 const TRY_ELSEWHERE = new Set([...UNFIT, ...FULL, "slot_not_found", "pool_not_found"]);
 
+/** The outcome of a request to one member for an admission. */
+export type Tried = "admitted" | "full" | "unreachable" | "failed";
+
+/** Tells the outcome of a request once it is known. */
+export async function told<T>(
+  trying: Promise<Admission<T>>,
+  onTried?: (outcome: Tried) => void,
+): Promise<Admission<T>> {
+  let outcome: Tried = "failed";
+  try {
+    const admission = await trying;
+    outcome = "admitted" in admission ? "admitted" : "full" in admission ? "full" : "unreachable";
+    return admission;
+  } finally {
+    onTried?.(outcome);
+  }
+}
+
 /** Asks one member to admit the child: the only step that can start it. */
 export async function tryMember<Admitted>(
   member: MemberClient<Admitted>,

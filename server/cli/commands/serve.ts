@@ -3,7 +3,8 @@ import { isatty } from "node:tty";
 import { EmbeddedRegistry, type RunningMember, startMember } from "../../main.ts";
 import { growYoungGeneration } from "../../member/young-generation.ts";
 import { leaveFirstProcess } from "../../sandbox/first-process.ts";
-import { configured, log, memberOptions } from "../member-options.ts";
+import { ServerLog } from "../log/server-log.ts";
+import { configured, memberOptions } from "../member-options.ts";
 import { isPortTaken, portTaken } from "../output/port-taken.ts";
 import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { reloadOnHangup, type Serving } from "../sighup.ts";
@@ -25,7 +26,10 @@ function announce({ url, name, pools }: RunningMember, json: boolean): void {
 const ONE_PRESS_MS = 1_000;
 
 /** Resolves at the first of these signals; a later one ends the process at once. */
-function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> {
+function untilSignal(
+  names: readonly NodeJS.Signals[],
+  log: ServerLog["log"],
+): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first: number | undefined;
     for (const name of names)
@@ -42,11 +46,11 @@ function untilSignal(names: readonly NodeJS.Signals[]): Promise<NodeJS.Signals> 
 async function run(
   members: readonly RunningMember[],
   signals: readonly NodeJS.Signals[],
-  json: boolean,
+  { json, log }: { readonly json: boolean; readonly log: ServerLog["log"] },
 ): Promise<number> {
   // A signal ends all members; a request to drain ends one.
   const ending = Promise.race([
-    untilSignal(signals).then((name) =>
+    untilSignal(signals, log).then((name) =>
       log("info", `${name}: drains; ${name === "SIGINT" ? "Ctrl-C" : name} again ends at once`),
     ),
     Promise.all(members.map((member) => member.stopped)),
@@ -69,14 +73,18 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   leaveFirstProcess(env);
   const registry = new EmbeddedRegistry();
   const { promise: serving, resolve } = Promise.withResolvers<Serving>();
+  const logs = new ServerLog(line);
   // Without a file to reload, `dpool dev` ends with the terminal that it runs in.
   const endsAtHangup = line.command === "dev" && line.values.config === undefined && isatty(0);
-  if (!endsAtHangup) reloadOnHangup(line, serving);
+  if (!endsAtHangup) reloadOnHangup(line, logs, serving);
   // When the terminal goes, the member loses its log and serves on.
   process.stderr.on("error", () => {});
   const started = await configured(line);
+  logs.configure(started);
   const members: RunningMember[] = [];
-  const optionsOf = (parsed: Parsed) => memberOptions(parsed, env, registry);
+  const { log, childLog, audit } = logs;
+  const optionsOf = (parsed: Parsed) =>
+    memberOptions(parsed, env, { registry, log, childLog, audit });
   try {
     for (const options of optionsOf(started))
       members.push(await blamingUsage(() => startMember(options)));
@@ -89,5 +97,5 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   }
   resolve({ started, members, memberOptions: optionsOf });
   const signals = ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])] as const;
-  return run(members, signals, isJson(line));
+  return run(members, signals, { json: isJson(line), log });
 }

@@ -4,6 +4,7 @@ import { shown } from "../../member/options/expectation.ts";
 import { whole } from "../../member/options/option.ts";
 import { DEFAULTS } from "../../member/options.ts";
 import { ASKING_OPTIONS } from "./asking.ts";
+import { LOG_OPTIONS } from "./log.ts";
 import type { CliOption } from "./spec.ts";
 import { TOKEN_OPTIONS } from "./token.ts";
 
@@ -47,6 +48,7 @@ export const CLI_OPTIONS = {
     reload: true,
     commands: ["serve", "dev", "check-config", "doctor", "init"],
   },
+  ...LOG_OPTIONS,
   ...ASKING_OPTIONS,
   ...TOKEN_OPTIONS,
 } as const satisfies Readonly<Record<string, CliOption>>;

@@ -56,6 +56,11 @@ export class FunctionRuntime implements Runtime {
     return this.#warm.idle;
   }
 
+  /** The number of waiting processes that calls have taken so far. */
+  get taken(): number {
+    return this.#warm.taken;
+  }
+
   async start(work: Work, setup: ProcessSetup): Promise<StartedWork> {
     const { name, reuse } = this.#options;
     const { spec } = work;

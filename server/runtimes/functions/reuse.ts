@@ -34,6 +34,8 @@ export class ReusePool {
   /** The waiting processes, in the order in which they began to wait. */
   #idle: Idle[] = [];
   readonly #ending = new Set<Promise<unknown>>();
+  /** The number of calls that a waiting process has taken so far. */
+  taken = 0;
   #closed = false;
   #checking: NodeJS.Timeout | undefined;
 
@@ -51,7 +53,9 @@ export class ReusePool {
       const worker = next;
       const { started, accepted } = worker.call(work, () => this.#keep(key, worker));
       // A former call may have ended or blocked the process. This call then tries another.
-      if (await accepted) return started;
+      if (!(await accepted)) continue;
+      this.taken += 1;
+      return started;
     }
     const worker = this.#reusable(await start());
     return worker.call(work, () => this.#keep(key, worker), true).started;

@@ -53,6 +53,8 @@ export class WarmPool<P extends Startable> {
   readonly #options: WarmPoolOptions<P>;
   /** The processes that wait, with the times at which they began to. */
   readonly #idle = new Map<P, number>();
+  /** The number of processes that were taken so far. */
+  taken = 0;
   #closed = false;
   #filling: Promise<void> | undefined;
   #pauseMs = 0;
@@ -74,6 +76,7 @@ export class WarmPool<P extends Startable> {
     const [worker] = this.#idle.keys();
     if (worker === undefined) return undefined;
     this.#idle.delete(worker);
+    this.taken += 1;
     this.#pauseMs = 0;
     const delayMs = this.#idle.size > 0 ? REFILL_DELAY_MS : EMPTY_DELAY_MS;
     setTimeout(() => this.#fill(), delayMs).unref();

@@ -28,6 +28,9 @@ const DEFINITIONS: Readonly<Record<string, Definition>> = { node, python, bun };
 /** The key of `warm` for commands. */
 const COMMAND = "command";
 
+/** The key of `taken` for processes that wait for a further call of their caller. */
+const REUSE = "reuse";
+
 const PROBE = { rows: 1, columns: 1 };
 
 export interface RuntimeRegistryOptions {
@@ -132,6 +135,12 @@ export class RuntimeRegistry {
   get idle(): { readonly warm: Readonly<Record<string, number>>; readonly reusable: number } {
     const warm = Object.fromEntries([...this.#builtIn].map(([name, { idle }]) => [name, idle]));
     return { warm: { ...warm, [COMMAND]: this.#prepared.idle }, reusable: this.#reuse?.idle ?? 0 };
+  }
+
+  /** The numbers of calls that waiting processes have taken so far, by runtime. */
+  get taken(): Readonly<Record<string, number>> {
+    const warm = Object.fromEntries([...this.#builtIn].map(([name, { taken }]) => [name, taken]));
+    return { ...warm, [COMMAND]: this.#prepared.taken, [REUSE]: this.#reuse?.taken ?? 0 };
   }
 
   /** Kills the waiting processes, and starts no more of them. Calls run on. Idempotent. */

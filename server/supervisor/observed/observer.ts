@@ -1,10 +1,13 @@
 /** Learns what happens to the children of a member: metrics, logs, traces and the feed do. */
 import type { Problem } from "../../../openapi/errors.ts";
+import type { ChildReference } from "../../../openapi/schemas/resources.ts";
 import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 
 /** The part of a child that its observers see. */
 export interface ObservedChild {
   readonly id: string;
+  readonly reference: ChildReference;
+  /** Takes a few microseconds to make; {@link reference} takes none. */
   readonly info: ChildInfo;
   readonly begun: Promise<Problem | undefined>;
   readonly finished: Promise<void>;
@@ -27,6 +30,8 @@ export interface ChildObserver {
    * @param startMs milliseconds from the slot to the program.
    */
   began?(child: ObservedChild, startMs: number): void;
+  /** The child has written output, which its log may not have yet. */
+  wrote?(child: ObservedChild, bytes: number): void;
   /** The child has reported progress. */
   progressed?(child: ObservedChild): void;
   /** The server begins to stop the child. */
@@ -45,6 +50,9 @@ export function observers(all: readonly ChildObserver[]): Required<ChildObserver
     },
     began: (child, startMs) => {
       for (const one of all) one.began?.(child, startMs);
+    },
+    wrote: (child, bytes) => {
+      for (const one of all) one.wrote?.(child, bytes);
     },
     progressed: (child) => {
       for (const one of all) one.progressed?.(child);

@@ -38,6 +38,7 @@ import { readSecret } from "./supervisor/notify/signature.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
+import { openTracing, type Tracing } from "./tracing/tracing.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -89,11 +90,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
   const listener = createListener({
+    ...{ tls, maxConnections, logError },
     fetch: (request, env) => app.fetch(request, env),
-    tls,
     requestTimeoutMs: settings.requestTimeoutMs,
-    maxConnections,
-    logError,
   });
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
@@ -104,9 +103,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => client.close());
   const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
   onFailure(() => access.close());
-  const limits = limitsOf(settings);
+  const limits = { ...limitsOf(settings), tracing: await tracingOf(settings, self) };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
-  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
+  const closedLast = [access, auth, tls, client, limits.tracing];
+  const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,
@@ -124,6 +124,10 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, self, { files: tls, authenticated: auth !== undefined });
   return member;
+}
+
+function tracingOf({ otel, log }: Settings, { name, version }: Member): Promise<Tracing> {
+  return openTracing(otel, { name, version, log: (message) => log("warn", message) });
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

@@ -29,6 +29,11 @@ function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undef
   return Object.keys(merged).length > 0 ? (merged as MemberOptions["pools"]) : undefined;
 }
 
+/** The variables of OpenTelemetry. */
+function otelIn(env: Environment): NonNullable<MemberOptions["otel"]> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("OTEL_")));
+}
+
 /**
  * The options of the member of `dpool serve`, or of those of `dpool dev`, on consecutive ports.
  *
@@ -48,7 +53,8 @@ export function memberOptions(
       "expected --jwks-url, --jwt-issuer and --jwt-audience together; got some of them",
     );
   const pools = poolsOf(parsed);
-  const options = { ...own, runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH, log };
+  const outside = { runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH };
+  const options = { ...own, ...outside, otel: otelIn(env), log };
   if (command === "dev") {
     const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = values;
     return Array.from({ length: members }, (_, index) => ({

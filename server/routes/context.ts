@@ -11,6 +11,7 @@ import type { Connections } from "../http/connections/connections.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { RecentStarts } from "../supervisor/once/recent-starts.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
@@ -25,6 +26,8 @@ export type Bindings = {
 };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
+  /** Begins the trace of each request that starts a child. */
+  readonly tracing: Tracing;
   /** The requests of late that have started children here. */
   readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */

@@ -87,6 +87,7 @@ export async function placeDirectly<Admitted>(
     const onEnd = () => known.ended(member.name, performance.now());
     const asked = { ...request, spec: remaining, slot, waitedMs, onEnd };
     const admission = await noted(member, tryMember(clientOf(member), asked));
+    if (!("admitted" in admission)) request.onRefused?.(member.name, refusalOfTry(admission));
     if (admission.load) known.note(member.name, admission.load, performance.now());
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.
@@ -130,6 +131,10 @@ function probeOf<Admitted>(
     return health.timed(member, () => clientOf(member).load(pool, either));
   };
 }
+
+/** Why a member did not admit. Undefined for one that is at capacity. */
+const refusalOfTry = (admission: Exclude<Admission<unknown>, { readonly admitted: unknown }>) =>
+  "full" in admission ? admission.closed : admission.unreachable;
 
 const passedOf = (deadlineMs: number) =>
   PoolError.of(

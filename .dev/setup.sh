@@ -113,6 +113,21 @@ if [ "$purpose" = test ] && [ ! -x $monitoring/usr/bin/promtool ] && command -v 
   fi
 fi
 
+# An OpenTelemetry Collector, from the Go module proxy: 735 packages, without optimising them.
+collector=.tools/otel-collector
+if [ "$purpose" = test ] && command -v go >/dev/null && ! cmp -s .dev/otel-collector/go.sum $collector/go.sum; then
+  echo "setup: building an OpenTelemetry Collector into $collector" >&2
+  rm -rf $collector
+  mkdir -p $collector
+  if (cd .dev/otel-collector && GOFLAGS=-mod=mod CGO_ENABLED=0 go build -gcflags='all=-N -l' \
+    -ldflags='-s -w' -o ../../$collector/otelcol . 2>../../$collector/build.log); then
+    cp .dev/otel-collector/go.sum $collector/go.sum
+  else
+    tail -n 1 $collector/build.log >&2
+    echo "setup: the tests that need the collector are skipped" >&2
+  fi
+fi
+
 # The Python programs of the tests, and those of the Python SDK, each in an environment.
 environment() {
   wanted=$1 python=$2

@@ -42,6 +42,7 @@ import { childLogger } from "./supervisor/observed/child-log.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
+import { openTracing, type Tracing } from "./tracing/tracing.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -111,9 +112,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const members = trustedIn(membership, settings, self);
   const access = new DirectAccess<never>(client, members, metrics);
   onFailure(() => access.close());
-  const limits = limitsOf(settings);
+  const limits = { ...limitsOf(settings), tracing: await tracingOf(settings, self) };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
-  const closedLast = [feeds, access, auth, tls, client];
+  const closedLast = [feeds, access, auth, tls, client, limits.tracing];
   const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
@@ -146,6 +147,10 @@ function feedsOf(options: HubOptions) {
 /** The log of children's starts and ends, if there is one. */
 function childLogOf({ childLog }: Settings) {
   return childLog ? [childLogger(childLog)] : [];
+}
+
+function tracingOf({ otel, log }: Settings, { name, version }: Member): Promise<Tracing> {
+  return openTracing(otel, { name, version, log: (message) => log("warn", message) });
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

@@ -18,10 +18,14 @@ const REFUSALS = [
 ];
 
 /**
- * Parameters that a body of JSON replaces, for it is the spec and has the key; and the header of
- * streams to continue, with which nothing starts.
+ * Parameters that a body of JSON replaces, for it is the spec and has the key; the header of
+ * streams to continue, with which nothing starts; and those of traces, which instrumented clients
+ * add by themselves.
  */
-const BESIDE_JSON = ["spec", "pool-spec", "idempotency-key", "last-event-id"];
+const BESIDE_JSON = [
+  ...["spec", "pool-spec", "idempotency-key", "last-event-id"],
+  ...["traceparent", "tracestate"],
+];
 
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {

@@ -83,6 +83,25 @@ export const childFilter = {
 
 const JSON_TEXT = { contentMediaType: "application/json" };
 
+/** The place of a request in a trace, as W3C Trace Context has it. Malformed ones are ignored. */
+const TRACE_HEADERS = {
+  traceparent: z
+    .string()
+    .optional()
+    .describe(
+      "The caller's span, as W3C Trace Context has it. The spans of the call belong to its trace, " +
+        "and the child finds the context in `TRACEPARENT`. A malformed one is ignored. " +
+        "Default: none.",
+    ),
+  tracestate: z
+    .string()
+    .optional()
+    .describe(
+      "Entries of tracing systems beside `traceparent`. Up to 512 characters go on to the child, in " +
+        "`TRACESTATE`. Default: none.",
+    ),
+};
+
 /** A child spec beside a body that is the child's input. */
 function specBeside(description: string) {
   const spec = (more = "") =>
@@ -105,6 +124,7 @@ function specBeside(description: string) {
             "call it continues the stream of its child behind this event: 204 where that was the " +
             "last one. Without a key it is `invalid_request`. Default: none.",
         ),
+      ...TRACE_HEADERS,
     }),
   };
 }

@@ -22,6 +22,7 @@ import { ownStreams } from "./http/output.ts";
 import type { NumberedEvent } from "./http/read-events.ts";
 import type { PoolChildList, PoolInfo, PoolList } from "./placement/access.ts";
 import { streamCall } from "./stream-call.ts";
+import { activeTrace } from "./trace/trace-context.ts";
 
 /** The children that a listing shows. Default: all of them. */
 export interface ChildrenFilter {
@@ -185,12 +186,13 @@ export class DistributedPool<Stream = ReadableStream<Uint8Array>> extends Verbs<
    */
   async placeChild(pool: string, spec: Spec, options: CallOptions = {}): Promise<Child<Stream>> {
     const all = { ...this.defaults, ...options };
+    const trace = activeTrace();
     const { access, localFiles } = this.#connection;
     const { spec: wire, parts } = await splitFiles(contractSpec(spec, all), localFiles);
     const { signal } = all;
     const retries = new Retries({ ...wire, retries: all.retries, signal });
     const { id } = await retried(retries, () =>
-      access.placeChild(pool, { ...wire, ...retries.forSpec }, { signal, parts }),
+      access.placeChild(pool, { ...wire, ...retries.forSpec }, { signal, parts, trace }),
     );
     return this.child(id);
   }

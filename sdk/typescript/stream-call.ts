@@ -10,6 +10,7 @@ import type { NumberedEvent } from "./http/read-events.ts";
 import { type ResumeOptions, resumeEvents } from "./http/resume.ts";
 import { sendStdin } from "./http/send-stdin.ts";
 import { Source } from "./http/source.ts";
+import { activeTrace } from "./trace/trace-context.ts";
 import { withValues } from "./values.ts";
 
 /** 30 seconds after its deadline, a call whose terminal event did not come is lost. */
@@ -34,6 +35,7 @@ export async function* streamCall(
   { spec, signal: callerSignal, retries }: StreamedCall,
 ) {
   callerSignal?.throwIfAborted();
+  const trace = activeTrace();
   const leaving = new AbortController();
   const signal = callerSignal ? AbortSignal.any([callerSignal, leaving.signal]) : leaving.signal;
   /** The reason why the call cannot go on. It takes precedence over the errors that follow. */
@@ -63,7 +65,7 @@ export async function* streamCall(
       const { parts } = request;
       const rest = { ...request.spec, ...tries.forSpec };
       const place = (onPosition: (position: number) => void) =>
-        access.call(pool, rest, { signal, onPosition, parts });
+        access.call(pool, rest, { signal, onPosition, parts, trace });
       return eventsOfTry(place, { client, access, signal });
     };
     for await (const event of retriedUntilPlaced(tries, oneTry)) {

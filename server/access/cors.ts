@@ -7,7 +7,8 @@ import type { Context } from "hono";
 
 const METHODS = "GET, HEAD, POST, PATCH, DELETE";
 const REQUEST_HEADERS =
-  "authorization, content-type, last-event-id, pool-spec, range, idempotency-key";
+  "authorization, content-type, last-event-id, pool-spec, range, idempotency-key, " +
+  "traceparent, tracestate";
 const ANSWER_HEADERS =
   "pool-child-id, pool-load, pool-member, retry-after, location, content-range, " +
   "www-authenticate, allow";

@@ -9,12 +9,14 @@ import { type NodeContext, onClientGone } from "../http/request.ts";
 import { Child } from "../supervisor/child.ts";
 import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import { startedChild, type ThisMember } from "../supervisor/this-member.ts";
+import type { Trace } from "../tracing/tracing.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import { answerCall, type Call } from "./call.ts";
 import { nameChild, withEarlyStream } from "./events.ts";
 import { oncePerKey } from "./keyed.ts";
 import { RemoteChild } from "./remote/remote-child.ts";
 import { type OtherMembers, type Through, through } from "./remote/through.ts";
+import { placingOf, spanOf, traceDelivery } from "./traced.ts";
 
 export interface GatewayOptions extends OtherMembers, ThisMember {
   logError(message: string): void;
@@ -28,6 +30,8 @@ export interface PoolCall extends Call {
   readonly uploads: Uploads | undefined;
   /** The start that the caller's key allows. */
   readonly keyed: KeyedStart | undefined;
+  /** The trace of the request; its span is `place`. */
+  readonly trace: Trace;
 }
 
 /** Places a call, and answers with the output of its child: here, or on another member. */
@@ -36,14 +40,15 @@ export async function callThrough(
   options: GatewayOptions,
   call: PoolCall,
 ): Promise<Response> {
-  const { pool, spec, form, access, uploads, input, keyed } = call;
+  const { pool, spec, form, access, uploads, input, keyed, trace } = call;
   const { inFlight } = options;
   inFlight.handover.throwIfAborted();
   inFlight.add(c.env.outgoing);
   const way = wayOf(c, options, form);
   return withEarlyStream(c, options.logError, async (stream) => {
     const place = async () => {
-      const answer = await access.call(pool, spec, {
+      const placed = access.call(pool, spec, {
+        ...placingOf(trace),
         signal: way.signal,
         leaving: inFlight.handover,
         parts: uploads?.parts,
@@ -52,6 +57,8 @@ export async function callThrough(
         onPosition:
           form === "stream" ? (position) => stream.write({ type: "queued", position }) : undefined,
       });
+      const answer = await spanOf(trace.span, placed, childIdOf);
+      traceDelivery(c, trace.span);
       if (answer instanceof Child)
         return answerCall(c, answer, { ...call, opened: stream.session });
       const id = answer.headers.get(CHILD_HEADER) ?? "";
@@ -93,6 +100,9 @@ export async function answerStarted(
   if (answer.status === 204) return c.body(null, 204);
   return relay(c, way, { id, answer, form, after, opened });
 }
+
+const childIdOf = (answer: Answer | Child) =>
+  answer instanceof Child ? answer.id : (answer.headers.get(CHILD_HEADER) ?? undefined);
 
 /** The way to other members, for an answer of this form: one of JSON leaves nothing out. */
 function wayOf(c: NodeContext, options: GatewayOptions, form: Call["form"]): Through {

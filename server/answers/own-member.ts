@@ -14,6 +14,7 @@ import {
   tasksOf,
   type VisibleChildren,
 } from "../supervisor/this-member.ts";
+import { spanOf } from "./traced.ts";
 
 /** Tells the load of now in the head of an answer that has not been sent. */
 export function tellLoad({ env: { outgoing } }: NodeContext, supervisor: Supervisor): void {
@@ -21,20 +22,19 @@ export function tellLoad({ env: { outgoing } }: NodeContext, supervisor: Supervi
     outgoing.setHeader(LOAD_HEADER, loadText(supervisor.count()));
 }
 
+type OwnCaller = Pick<Claim, "client" | "uploads" | "keyed" | "trace"> &
+  Pick<VisibleChildren, "sees" | "show">;
+
 /**
  * The member as one caller asks it. The route has checked that the caller may use the pool, and
  * that the spec is valid.
  *
  * @param caller the name by which the queue takes turns, the uploads of the request, the start that
- *   its key allows, and the children that it sees.
+ *   its key allows, its trace, whose span is `place`, and the children that it sees.
  */
 export function ownMember(
   member: ThisMember,
-  {
-    sees,
-    show,
-    ...caller
-  }: Pick<Claim, "client" | "uploads" | "keyed"> & Pick<VisibleChildren, "sees" | "show">,
+  { sees, show, trace, ...caller }: OwnCaller,
 ): MemberClient<Child> {
   return {
     name: member.name,
@@ -62,8 +62,10 @@ export function ownMember(
       try {
         // The route's schema has filled in the defaults.
         const complete = spec as ChildSpec;
-        const claim = { ...caller, slot, waitedMs };
-        return await supervisorOf(member, pool).admitWhenFree(complete, lifetime, claim);
+        const span = trace?.span?.child("admit", { "pool.name": pool });
+        const claim = { ...caller, slot, waitedMs, trace: trace && { ...trace, span } };
+        const admitting = supervisorOf(member, pool).admitWhenFree(complete, lifetime, claim);
+        return await spanOf(span, admitting, ({ id }) => id);
       } catch (error) {
         if (error instanceof PoolError) return error;
         throw error;

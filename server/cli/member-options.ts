@@ -27,6 +27,11 @@ function poolsOf({ values, pools = {} }: Parsed): MemberOptions["pools"] | undef
   return Object.keys(merged).length > 0 ? (merged as MemberOptions["pools"]) : undefined;
 }
 
+/** The variables of OpenTelemetry. */
+function otelIn(env: Environment): NonNullable<MemberOptions["otel"]> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("OTEL_")));
+}
+
 /**
  * The options of the member of `dpool serve`, or of those of `dpool dev`, on consecutive ports.
  * `dpool doctor` looks at the member of `serve`.
@@ -48,12 +53,8 @@ export function memberOptions(
     );
   const pools = poolsOf(parsed);
   const { registry, ...logs } = shared;
-  const options = {
-    ...own,
-    ...logs,
-    runtimes: runtimes as MemberOptions["runtimes"],
-    path: env.PATH,
-  };
+  const outside = { runtimes: runtimes as MemberOptions["runtimes"], path: env.PATH };
+  const options = { ...own, ...logs, ...outside, otel: otelIn(env) };
   if (command === "dev") {
     const { port = DEFAULTS.port, members = CLI_OPTIONS.members.default } = values;
     return Array.from({ length: members }, (_, index) => ({

@@ -47,6 +47,11 @@ export interface MemberOptions extends TableOptions {
   readonly childLog?: ChildLog | undefined;
   /** Receives each request that acts: who sent it, and the answer. Default: nothing. */
   readonly audit?: Audit | undefined;
+  /**
+   * The variables `OTEL_…` of this process, by which it exports traces: give `process.env`. The
+   * exporter reads its own ones there. Default: no traces.
+   */
+  readonly otel?: Readonly<Record<string, string | undefined>> | undefined;
   /** Receives the log, a line at a time. Default: nothing. */
   readonly log?: ((level: "info" | "warn" | "error", message: string) => void) | undefined;
 }

@@ -15,6 +15,7 @@ import type { InFlight } from "../http/in-flight.ts";
 import type { HistoryCounts } from "../supervisor/feed/history.ts";
 import type { RecentStarts } from "../supervisor/once/recent-starts.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
 import type { SourceCache } from "./source-cache.ts";
 
@@ -33,6 +34,8 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   readonly members: Members;
   /** The feed of this member, and its counts of the last 30 minutes. */
   readonly feeds: { readonly own: FeedSource; readonly counts: HistoryCounts };
+  /** Begins the trace of each request that starts a child. */
+  readonly tracing: Tracing;
   /** The requests of late that have started children here. */
   readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */

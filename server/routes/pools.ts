@@ -8,15 +8,17 @@ import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { ownMember } from "../answers/own-member.ts";
+import { placingOf, spanOf, traceOf } from "../answers/traced.ts";
 import { whileClientIsThere } from "../http/request.ts";
 import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
+import type { Trace } from "../tracing/tracing.ts";
 import { fedBy } from "./bodies/receive-uploads.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 import { afterOf, refuseLink } from "./this-member.ts";
 
 export function poolRoutes(on: Register, options: AppOptions): void {
-  const { sourceCache, inFlight, keyedStarts } = options;
+  const { sourceCache, keyedStarts, tracing } = options;
 
   const called = [
     [routes.callInPool, CALL_FORMS],
@@ -33,29 +35,13 @@ export function poolRoutes(on: Register, options: AppOptions): void {
       const client = caller.name;
       const after = afterOf(c, given, form);
       const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
-      const access = accessFor(c, options, keyed);
-      return callThrough(c, options, { pool, spec, form, access, uploads, input, keyed, after });
+      const trace = traceOf(c, tracing, { name: "place", pool, spec, path: route.path });
+      const access = accessFor(c, options, { keyed, trace });
+      const call = { pool, spec, form, access, uploads, input, keyed, after, trace };
+      return spanOf(trace.span, callThrough(c, options, call));
     });
 
-  on(routes.placeChildInPool, async (c) => {
-    const { pool } = c.req.valid("param");
-    const [uploads, caller] = [c.get("uploads"), c.get("caller")];
-    const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
-    const spec = sourceCache.complete(given, caller.name);
-    refuseLink(spec);
-    afterOf(c, given);
-    const leaving = inFlight.handover;
-    leaving.throwIfAborted();
-    inFlight.add(c.env.outgoing);
-    const client = caller.name;
-    const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
-    const placing = { signal: whileClientIsThere(c), leaving, parts: uploads?.parts };
-    const child = await oncePerKey(keyed, {
-      place: () => accessFor(c, options, keyed).placeChild(pool, spec, placing),
-      attach: (id) => startedInfo(c, options, id),
-    });
-    return c.json(child, 201, { location: child.url });
-  });
+  placeRoute(on, options);
 
   on(routes.listPools, async (c) => {
     const { pools } = await accessFor(c, options).pools();
@@ -76,12 +62,45 @@ export function poolRoutes(on: Register, options: AppOptions): void {
   });
 }
 
+function placeRoute(on: Register, options: AppOptions): void {
+  const { sourceCache, inFlight, keyedStarts, tracing } = options;
+  on(routes.placeChildInPool, async (c) => {
+    const { pool } = c.req.valid("param");
+    const [uploads, caller] = [c.get("uploads"), c.get("caller")];
+    const given = keyedBy(c.req.valid("header")[KEY_HEADER], c.req.valid("json"));
+    const spec = sourceCache.complete(given, caller.name);
+    refuseLink(spec);
+    afterOf(c, given);
+    const leaving = inFlight.handover;
+    leaving.throwIfAborted();
+    inFlight.add(c.env.outgoing);
+    const client = caller.name;
+    const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
+    const { path } = routes.placeChildInPool;
+    const trace = traceOf(c, tracing, { name: "place", pool, spec, path });
+    const parts = uploads?.parts;
+    const placing = { signal: whileClientIsThere(c), leaving, parts, ...placingOf(trace) };
+    const placed = oncePerKey(keyed, {
+      place: () => accessFor(c, options, { keyed, trace }).placeChild(pool, spec, placing),
+      attach: (id) => startedInfo(c, options, id),
+    });
+    const child = await spanOf(trace.span, placed, ({ id }) => id);
+    return c.json(child, 201, { location: child.url });
+  });
+}
+
+/** The start of a child: the one that the caller's key allows, and its trace. */
+interface Starting {
+  readonly keyed?: KeyedStart | undefined;
+  readonly trace?: Trace;
+}
+
 /**
  * The pools as the caller reaches them. Other members get the caller's token; this one is asked in
  * process.
  */
-function accessFor(c: Context<Bindings>, options: AppOptions, keyed?: KeyedStart) {
+function accessFor(c: Context<Bindings>, options: AppOptions, start: Starting = {}) {
   const [uploads, caller] = [c.get("uploads"), c.get("caller")];
-  const own = ownMember(options, { client: caller.name, uploads, keyed, ...viewOf(c) });
+  const own = ownMember(options, { client: caller.name, uploads, ...start, ...viewOf(c) });
   return options.access.as(c.req.header("authorization"), own);
 }

@@ -17,6 +17,7 @@ import { withEarlyStream } from "../answers/events.ts";
 import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { tellLoad } from "../answers/own-member.ts";
+import { spanOf, traceDelivery, traceOf } from "../answers/traced.ts";
 import { onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";
@@ -52,7 +53,7 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
 }
 
 function callRoutes(on: Register, options: AppOptions): void {
-  const { sourceCache, logError, keyedStarts } = options;
+  const { sourceCache, logError, keyedStarts, tracing } = options;
   const called = [
     [routes.call, CALL_FORMS],
     [routes.run, ["json"]],
@@ -70,18 +71,20 @@ function callRoutes(on: Register, options: AppOptions): void {
       const after = afterOf(c, given, form);
       const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "call", uploads });
       const onGone = (leave: () => void) => onClientGone(c, leave);
-      return withEarlyStream(c, logError, (stream) => {
+      const trace = traceOf(c, tracing, { name: "admit", pool, spec, path: route.path });
+      const answered = withEarlyStream(c, logError, (stream) => {
         const call = { spec, form, input, after };
         const onPosition =
           form === "stream"
             ? (position: number) => stream.write({ type: "queued", position })
             : undefined;
         const waitedMs = waitedOf(c);
-        const claim = { client, slot, waitedMs, uploads, keyed, onPosition, onGone };
+        const claim = { client, slot, waitedMs, uploads, keyed, trace, onPosition, onGone };
         const place = async () => {
-          const { child, isRepeat } = await startOnce(c, options, () =>
-            supervisor.admitWhenFree(spec, "call", claim),
-          );
+          const start = () => supervisor.admitWhenFree(spec, "call", claim);
+          const started = startOnce(c, options, start);
+          const { child, isRepeat } = await spanOf(trace.span, started, idOf);
+          traceDelivery(c, trace.span);
           tellLoad(c, supervisor);
           return answerCall(c, child, { ...call, isRepeat, opened: stream.session });
         };
@@ -90,12 +93,13 @@ function callRoutes(on: Register, options: AppOptions): void {
           return answerStarted(c, options, { ...call, id, opened: stream.session });
         };
         return oncePerKey(keyed, { place, attach, isContinued: after !== undefined });
-      }).finally(() => tellLoad(c, supervisor));
+      });
+      return spanOf(trace.span, answered).finally(() => tellLoad(c, supervisor));
     });
 }
 
 function placeRoute(on: Register, options: AppOptions): void {
-  const { sourceCache, keyedStarts } = options;
+  const { sourceCache, keyedStarts, tracing } = options;
   on(routes.placeChild, async (c) => {
     const { pool, slot, ...rest } = c.req.valid("json");
     refuseLink(rest);
@@ -107,18 +111,25 @@ function placeRoute(on: Register, options: AppOptions): void {
     afterOf(c, given);
     const client = caller.name;
     const keyed = await keyedStarts.of({ pool, client, spec, lifetime: "placed", uploads });
-    const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, onGone };
+    const { path } = routes.placeChild;
+    const trace = traceOf(c, tracing, { name: "admit", pool, spec, path });
+    const claim = { client, slot, waitedMs: waitedOf(c), uploads, keyed, trace, onGone };
     const start = () => supervisor.admitWhenFree(spec, "placed", claim);
-    const info = await oncePerKey(keyed, {
+    const placed = oncePerKey(keyed, {
       place: async () => (await startOnce(c, options, start)).child.info,
       attach: (id) => {
         giveBack(supervisor, claim);
         return startedInfo(c, options, id);
       },
-    }).finally(() => tellLoad(c, supervisor));
+    });
+    const info = await spanOf(trace.span, placed, ({ id }) => id).finally(() =>
+      tellLoad(c, supervisor),
+    );
     return c.json(info, 201, { location: info.url });
   });
 }
+
+const idOf = ({ child }: { readonly child: Child }) => child.id;
 
 /**
  * The event behind which a request continues; undefined for one that starts a child.

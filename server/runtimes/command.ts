@@ -35,10 +35,11 @@ export class CommandRuntime implements Runtime {
   }
 }
 
-function programOf({ spec, context }: Work, { files, artifacts }: ProcessSetup): Program {
+function programOf(work: Work, { files, artifacts }: ProcessSetup): Program {
+  const { spec } = work;
   return {
     argv: spec.command ?? [],
-    env: { ...(spec.tty && TERMINAL_ENVIRONMENT), ...spec.env, ...contextEnvironment(context) },
+    env: { ...(spec.tty && TERMINAL_ENVIRONMENT), ...spec.env, ...contextEnvironment(work) },
     readOnly: [],
     channel: false,
     progress: true,

@@ -4,6 +4,7 @@ import type { FunctionError } from "../../openapi/errors.ts";
 import type { Progress } from "../../openapi/events.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
+import type { TraceContext } from "../../sdk/typescript/trace/trace-context.ts";
 import type { Confinement } from "../sandbox/confinement.ts";
 import { faultOf } from "../sandbox/fault.ts";
 import type { Exit, Sandbox, SandboxedProcess } from "../sandbox/sandbox.ts";
@@ -25,6 +26,8 @@ export interface Work {
   readonly context: ChildContext;
   /** The caller. A process that is reused serves one caller only. */
   readonly client: string;
+  /** The span that the work's own spans join. Default: none. */
+  readonly trace?: TraceContext | undefined;
   /** Called for each progress of a function. A command's progress has a pipe of its own. */
   readonly onProgress: (progress: Progress) => void;
 }
@@ -107,7 +110,18 @@ export interface Runtime {
   start(work: Work, setup: ProcessSetup): Promise<StartedWork>;
 }
 
-/** The variables that give a command the facts of a function's context. */
-export function contextEnvironment(context: ChildContext): Record<string, string> {
-  return { POOL_MEMBER: context.member, POOL_NAME: context.pool, POOL_CHILD_ID: context.childId };
+/**
+ * The variables that give work the facts of its context, and its place in a trace. A caller's own
+ * `TRACEPARENT` comes before that of the request.
+ */
+export function contextEnvironment({ spec, context, trace }: Work): Record<string, string> {
+  const { member, pool, childId } = context;
+  const facts = { POOL_MEMBER: member, POOL_NAME: pool, POOL_CHILD_ID: childId };
+  if (!trace || spec.env?.TRACEPARENT !== undefined) return facts;
+  const { traceparent, tracestate } = trace;
+  return {
+    ...facts,
+    TRACEPARENT: traceparent,
+    ...(tracestate !== undefined && { TRACESTATE: tracestate }),
+  };
 }

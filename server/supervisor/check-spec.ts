@@ -186,3 +186,14 @@ function checkCommand(
   if (task && (files || archive || uploads?.files.length || uploads?.archive))
     throw refuse("the commands it allows, and tasks without files");
 }
+
+/**
+ * The deadline of a child that gets its slot now, in milliseconds; undefined for none. A caller that
+ * claims a slot names what remains of its deadline. The default counts from the caller's request.
+ *
+ * @param requestedAt the time of the request for the slot, of `performance.now()`.
+ */
+export function deadlineOf({ spec, deadlineMs }: CheckedSpec, requestedAt: number) {
+  if (spec.deadlineMs !== undefined) return spec.deadlineMs;
+  return deadlineMs && Math.max(1, deadlineMs - (performance.now() - requestedAt));
+}

@@ -194,7 +194,7 @@ export class Child {
   }
 
   async #start(
-    { runtime, reference, spec, call, client, rules, confinement }: ChildOptions,
+    { runtime, reference, spec, call, client, trace, rules, confinement }: ChildOptions,
     files: Readable | undefined,
     streams: ChildStreams,
   ): Promise<StartedWork> {
@@ -202,7 +202,7 @@ export class Child {
     const context = { member, pool, childId, deadline: this.#state.deadlineAt };
     const start = () =>
       runtime.start(
-        { spec, call, context, client, onProgress: streams.onProgress },
+        { spec, call, context, client, trace, onProgress: streams.onProgress },
         { sandbox: rules.sandbox, confinement, files, artifacts: spec.artifacts ?? [] },
       );
     const started = await (rules.fence ? rules.fence.held(start) : start());

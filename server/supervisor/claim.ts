@@ -1,5 +1,6 @@
 /** A caller's claim to a slot, and what comes with it. */
 import type { SandboxLevel } from "../../openapi/limits.ts";
+import type { Trace } from "../tracing/tracing.ts";
 import type { Uploads } from "../workspace/uploads.ts";
 import type { KeyedStart } from "./once/keyed-starts.ts";
 import type { SlotLease } from "./slots/slots.ts";
@@ -22,10 +23,12 @@ export interface Claim {
   readonly onGone?: ((leave: () => void) => void) | undefined;
   /** The start that the caller's key allows. Default: no key. */
   readonly keyed?: KeyedStart | undefined;
+  /** The trace of the request; its span is `admit`. Default: none. */
+  readonly trace?: Trace | undefined;
 }
 
 /** A slot that a caller's child has taken. */
-export type Taken = Pick<Claim, "client"> & { readonly lease: SlotLease };
+export type Taken = Pick<Claim, "client" | "trace"> & { readonly lease: SlotLease };
 
 /** How a caller asks for slots. */
 export interface SlotWish {

@@ -2,7 +2,9 @@
 
 import type { TerminalEvent } from "../../openapi/events.ts";
 import type { ChildReference } from "../../openapi/schemas/resources.ts";
+import type { ChildSpec } from "../../openapi/schemas/spec.ts";
 import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
+import type { TraceContext } from "../../sdk/typescript/trace/trace-context.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { CheckedSpec, PoolRules } from "./check-spec.ts";
 import { shownWork } from "./observed/shown-work.ts";
@@ -44,6 +46,8 @@ export interface ChildOptions extends Omit<CheckedSpec, "lifetime" | "rules"> {
   readonly reference: ChildReference;
   /** The caller that asked for the child. */
   readonly client: string;
+  /** The span that the child's own spans join. Default: none. */
+  readonly trace?: TraceContext | undefined;
   readonly rules: Pick<PoolRules, "sandbox" | "fetchRules" | "fence" | "observer">;
   /** A folder private to the server, for bytes on their way into the child and out of it. */
   readonly folder: string;
@@ -61,6 +65,12 @@ export interface ChildState
   readonly endedAt: number | null;
 }
 
+/** The kind of the work of a spec. */
+export function kindOf({ command, task }: Pick<ChildSpec, "command" | "task">): ChildInfo["kind"] {
+  if (command) return "command";
+  return task ? "task" : "function";
+}
+
 /** The state of a child when it has got its slot. */
 export function stateAtStart({
   spec,
@@ -72,7 +82,7 @@ export function stateAtStart({
   return {
     owner: client,
     status: "running",
-    kind: spec.command ? "command" : spec.task ? "task" : "function",
+    kind: kindOf(spec),
     startedAt,
     deadlineAt: deadlineMs === undefined ? null : Math.trunc(startedAt + deadlineMs),
     endedAt: null,

@@ -9,6 +9,7 @@ import {
   type CheckedSpec,
   checkAdmitting,
   checkSpec,
+  deadlineOf,
   type Lifetime,
   refusalOf,
 } from "./check-spec.ts";
@@ -16,6 +17,7 @@ import { Child } from "./child.ts";
 import type { Claim, SlotWish, Taken } from "./claim.ts";
 import type { StopCause } from "./ending.ts";
 import { observe } from "./observed/observer.ts";
+import { traceChild } from "./observed/traced-child.ts";
 import type { ChangeableOptions, SupervisorOptions } from "./options.ts";
 import { RememberedChildren } from "./remembered-children.ts";
 import { Slots } from "./slots/slots.ts";
@@ -173,12 +175,13 @@ export class Supervisor {
    * @throws {PoolError} `at_capacity` with the load, `slot_not_found`, `draining`; those of
    *   {@link refusalOf}; as {@link KeyedStart.start}.
    */
-  async #admit(checked: CheckedSpec, { client, slot, keyed, waitedMs }: Claim): Promise<Child> {
+  async #admit(checked: CheckedSpec, claim: Claim): Promise<Child> {
+    const { client, slot, keyed, waitedMs, trace } = claim;
     checkAdmitting(this.options);
     const lease =
       slot === undefined ? this.slots.take(client) : this.slots.claim(slot, client, waitedMs);
     const id = `${this.options.member}.${randomDigits()}`;
-    const start = () => this.#begin(this.#start(id, checked, { client, lease }), checked);
+    const start = () => this.#begin(this.#start(id, checked, { client, lease, trace }), checked);
     try {
       if (!keyed) return await start();
       return await keyed.start(id, () => {
@@ -208,28 +211,27 @@ export class Supervisor {
     return child;
   }
 
-  #start(id: string, checked: CheckedSpec, { client, lease }: Taken): Child {
-    const { spec, lifetime, uploads, deadlineMs } = checked;
+  #start(id: string, checked: CheckedSpec, { client, lease, trace }: Taken): Child {
+    const { spec, lifetime, uploads } = checked;
     const { pool, member, url, graceMs, folder, heldBytes } = this.options;
+    const run = trace?.span?.child("run");
     const child = new Child({
       ...checked,
+      trace: run?.headers ?? trace?.context,
       reference: { id, pool, member, url: `${url}/children/${id}` },
       // The input of a placed child stays open. A call's input is empty unless its spec says more.
       spec: lifetime === "placed" || uploads?.stdin ? { stdin: { open: true }, ...spec } : spec,
       client,
       folder,
       heldBytes,
-      // A caller that claims a slot names what remains of its deadline. The default counts from its
-      // request for the slot.
-      deadlineMs:
-        spec.deadlineMs ??
-        (deadlineMs && Math.max(1, deadlineMs - (performance.now() - lease.requestedAt))),
+      deadlineMs: deadlineOf(checked, lease.requestedAt),
       graceMs,
     });
     this.#children.set(id, child);
     void child.exited.then(() => lease.free());
     const { observer } = this.options;
     if (observer) observe(child, performance.now() - lease.requestedAt, observer);
+    if (run) traceChild(child, run, lease.requestedAt);
     return child;
   }
 

@@ -8,7 +8,7 @@ import { PRODUCT, type Source, walk } from "../helpers/sources.ts";
 const FLOORS: readonly (readonly string[])[] = [
   ["openapi"],
   ["sdk/typescript"],
-  ["server/sandbox", "server/membership", "server/http"],
+  ["server/sandbox", "server/membership", "server/http", "server/tracing"],
   ["server/runtimes", "server/workspace"],
   ["server/supervisor"],
   ["server/answers", "server/access"],

@@ -12,6 +12,7 @@ import type {
 import type { Answer, RequestOptions } from "../http/client.ts";
 import type { ChildLocator } from "../http/resume.ts";
 import type { ChildSpecInput } from "../http/send-spec.ts";
+import type { TraceContext } from "../trace/trace-context.ts";
 import { allPages, type Page } from "./pages.ts";
 
 /** A pool: its members with their load, and the tasks and runtimes of all members together. */
@@ -50,6 +51,10 @@ export interface PlaceOptions
   readonly onPosition?: ((position: number) => void) | undefined;
   /** Ends a wait for a slot, but no admission under way. Its reason is a {@link PoolError}. */
   readonly leaving?: AbortSignal | undefined;
+  /** The span to which the child belongs. Default: none. */
+  readonly trace?: TraceContext | undefined;
+  /** Called for each member that did not admit the child, with its refusal. */
+  readonly onRefused?: ((member: string, refusal: unknown) => void) | undefined;
 }
 
 /** `Own` is a child that runs in this very process: only a member can place one there. */

@@ -92,6 +92,7 @@ export async function placeDirectly<Admitted>(
       member,
       told(tryMember(clientOf(member), asked), directory.onTried),
     );
+    if (!("admitted" in admission)) request.onRefused?.(member.name, refusalOfTry(admission));
     if (admission.load) known.note(member.name, admission.load, performance.now());
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);
     // Throws where no member is left that is fit.
@@ -135,6 +136,10 @@ function probeOf<Admitted>(
     return health.timed(member, () => clientOf(member).load(pool, either));
   };
 }
+
+/** Why a member did not admit. Undefined for one that is at capacity. */
+const refusalOfTry = (admission: Exclude<Admission<unknown>, { readonly admitted: unknown }>) =>
+  "full" in admission ? admission.closed : admission.unreachable;
 
 const passedOf = (deadlineMs: number) =>
   PoolError.of(

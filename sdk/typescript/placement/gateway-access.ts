@@ -6,6 +6,7 @@ import type { Child as ChildInfo, ChildReference, Count } from "../../../openapi
 import { type Answer, type Client, jsonOf, noAnswer, type RequestOptions } from "../http/client.ts";
 import { neverSent } from "../http/faults.ts";
 import { type ChildSpecInput, postSpec, type SpecRequest } from "../http/send-spec.ts";
+import { traceHeaders } from "../trace/trace-context.ts";
 import {
   type Access,
   allChildren,
@@ -41,21 +42,24 @@ export class GatewayAccess implements Access {
   async call(
     pool: string,
     spec: ChildSpecInput,
-    { accept = "text/event-stream", ...options }: PlaceOptions = {},
+    { accept = "text/event-stream", trace, ...options }: PlaceOptions = {},
   ): Promise<Answer> {
-    const request = { ...options, spec, accept, timeoutMs: PLACE_TIMEOUT_MS };
+    const headers = traceHeaders(trace);
+    const request = { ...options, headers, spec, accept, timeoutMs: PLACE_TIMEOUT_MS };
     return this.#post(`${this.#of(pool)}/call`, request);
   }
 
   async placeChild(
     pool: string,
     spec: ChildSpecInput,
-    options: PlaceOptions = {},
+    { trace, ...options }: PlaceOptions = {},
   ): Promise<ChildInfo> {
+    const headers = traceHeaders(trace);
     const { waitMs = 0 } = spec;
     // The member refuses a wait that no timer can hold.
     const timeoutMs = PLACE_TIMEOUT_MS + Math.min(waitMs || 0, MAX_WAIT_MS);
-    const answer = await this.#post(`${this.#of(pool)}/children`, { ...options, spec, timeoutMs });
+    const request = { ...options, headers, spec, timeoutMs };
+    const answer = await this.#post(`${this.#of(pool)}/children`, request);
     return jsonOf<ChildInfo>(answer, "id").catch((error: unknown) => {
       throw options.signal?.aborted ? error : noAnswer(this.#url, error);
     });

@@ -10,6 +10,7 @@ import { readSlotEvents } from "../http/read-events.ts";
 import { type ChildSpecInput, postSpec } from "../http/send-spec.ts";
 import { Deadline } from "../time/deadline.ts";
 import { pause } from "../time/pause.ts";
+import { traceHeaders } from "../trace/trace-context.ts";
 import { type ChildFilter, type PlaceOptions, type PoolChildList, queryOf } from "./access.ts";
 import type { Member } from "./members.ts";
 import type { Page, PageOf } from "./pages.ts";
@@ -186,6 +187,7 @@ export class RemoteMember implements MemberClient<Answer> {
           spec: Object.assign({ pool, slot }, spec, attempt > 0 && deadline.forSpec),
           timeoutMs: Math.max(1, tryUntil.remainingMs),
           headers: {
+            ...traceHeaders(options.trace),
             ...(waitedMs > 0 && { [WAITED_HEADER]: String(Math.floor(waitedMs)) }),
             ...(this.#boot && { [REQUEST_HEADER]: `${this.#boot}.${id}.${attempt}` }),
           },

@@ -43,6 +43,9 @@ function untilSignal(
   });
 }
 
+/** 500 ms: a collector that takes no spans keeps a member that has stopped no longer. */
+const LINGER_MS = 500;
+
 async function run(
   members: readonly RunningMember[],
   signals: readonly NodeJS.Signals[],
@@ -65,6 +68,7 @@ async function run(
   } finally {
     await Promise.all(members.map((member) => member.stop()));
   }
+  setTimeout(() => process.exit(), LINGER_MS).unref();
   return 0;
 }
 

@@ -37,14 +37,14 @@ const AnswerSchema = z.union([
 export function configuredRuntime(command: readonly string[]): Runtime {
   return {
     async start(work, { sandbox, confinement, files, artifacts }) {
-      const { spec, call, context } = work;
+      const { spec, call } = work;
       const file = join(sandbox.folder, `source-${randomBytes(16).toString("hex")}`);
       const path = sandbox.level === "none" ? file : SOURCE;
       await writeFile(file, call?.source ?? "", { mode: 0o644 });
       const remove = () => rm(file, { force: true });
       const program = {
         argv: command.map((argument) => argument.replaceAll(SOURCE_PLACEHOLDER, path)),
-        env: { ...spec.env, ...contextEnvironment(context) },
+        env: { ...spec.env, ...contextEnvironment(work) },
         readOnly: path === SOURCE ? [{ from: file, to: SOURCE }] : [],
         channel: true,
         stdin: spec.stdin !== undefined,

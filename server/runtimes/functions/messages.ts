@@ -13,7 +13,10 @@ export type RunnerMessage = Ready | Accepted | ProgressMessage | Report;
 export interface Job extends Omit<FunctionCall, "runtime"> {
   readonly kind: "job";
   readonly context: ChildContext;
-  /** Variables that the server did not know when it started the process. */
+  /**
+   * Variables that the server did not know when it started the process. Those of the job before
+   * that this one lacks do not stay.
+   */
   readonly env: Readonly<Record<string, string>>;
   /**
    * Text that the runner writes to stdout and stderr after the call, before it waits for the next

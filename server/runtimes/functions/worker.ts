@@ -16,14 +16,15 @@ export const END_TIMEOUT_MS = 1_000;
 export const SILENT_END_TIMEOUT_MS = 5_000;
 
 /** @param marker of the job, for a runner that stays for further jobs. */
-export function createJob({ call, context }: Work, marker?: string): Job {
+export function createJob(work: Work, marker?: string): Job {
+  const { call, context } = work;
   return {
     kind: "job",
     args: [],
     encoding: "json",
     ...call,
     context,
-    env: contextEnvironment(context),
+    env: contextEnvironment(work),
     marker,
   };
 }

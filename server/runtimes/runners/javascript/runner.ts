@@ -26,6 +26,8 @@ let current:
       readonly usedMs: number;
     }
   | undefined;
+/** The variables of the last job. */
+let given: Job["env"] = {};
 /** The number of active resources before the first job. */
 let idleResources = 0;
 
@@ -77,7 +79,9 @@ async function run(job: Job): Promise<void> {
     if (current === own) report(body);
   };
   try {
-    Object.assign(process.env, job.env);
+    for (const name of Object.keys(given)) delete process.env[name];
+    given = job.env;
+    Object.assign(process.env, given);
     const fn = await load(job);
     if (job.loadOnly) return reportOnce({ json: "null" });
     let args: unknown[];

@@ -470,6 +470,8 @@ class Runner:
         threading.Thread(target=self.read_messages, daemon=True).start()
         threads = threading.active_count()
         write_all(CHANNEL, '{"kind":"ready"}\n')
+        # The variables of the last job.
+        given = {}
         while True:
             job = self.jobs.get()
             if job is None:
@@ -477,7 +479,10 @@ class Runner:
             marker = job.get("marker")
             if marker:
                 write_all(CHANNEL, f'{{"kind":"accepted","marker":"{marker}"}}\n')
-            os.environ.update(job["env"])
+            for name in given:
+                os.environ.pop(name, None)
+            given = job["env"]
+            os.environ.update(given)
             before = used_ms() if marker else 0
             report, value = self.call(job)
             report["cpuMs"] = used_ms() - before

@@ -193,7 +193,7 @@ function checkCommand(
  *
  * @param requestedAt the time of the request for the slot, of `performance.now()`.
  */
-export function deadlineOf({ spec, deadlineMs }: CheckedSpec, requestedAt: number) {
+export function remainingDeadline({ spec, deadlineMs }: CheckedSpec, requestedAt: number) {
   if (spec.deadlineMs !== undefined) return spec.deadlineMs;
   return deadlineMs && Math.max(1, deadlineMs - (performance.now() - requestedAt));
 }

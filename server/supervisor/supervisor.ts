@@ -9,9 +9,9 @@ import {
   type CheckedSpec,
   checkAdmitting,
   checkSpec,
-  deadlineOf,
   type Lifetime,
   refusalOf,
+  remainingDeadline,
 } from "./check-spec.ts";
 import { Child } from "./child.ts";
 import type { Claim, SlotWish, Taken } from "./claim.ts";
@@ -224,7 +224,7 @@ export class Supervisor {
       client,
       folder,
       heldBytes,
-      deadlineMs: deadlineOf(checked, lease.requestedAt),
+      deadlineMs: remainingDeadline(checked, lease.requestedAt),
       graceMs,
     });
     this.#children.set(id, child);

@@ -10,6 +10,8 @@ import { EndedChildren, Upstream } from "./upstream.ts";
 
 /** The list of members, which is in memory, is compared once a second. */
 const LIST_MS = 1_000;
+/** 1 ms for each member: 1,000 connections are opened in a second. */
+const OPEN_MS = 1;
 /** 60 s after its last reader, the connections are closed. A reader may resume until then. */
 const LINGER_MS = 60_000;
 /** 2,000 children that have ended are shown to a new reader, of all other members together. */
@@ -137,11 +139,11 @@ export class FanIn implements FeedSource {
     for (const [name, member] of wanted) {
       const upstream = this.#upstreams.get(name);
       if (upstream) upstream.update(member);
-      else
-        this.#upstreams.set(
-          name,
-          new Upstream(member, { client, members, take, ended: this.#ended }),
-        );
+      else {
+        const delayMs = Math.random() * wanted.size * OPEN_MS;
+        const options = { client, members, take, ended: this.#ended, delayMs };
+        this.#upstreams.set(name, new Upstream(member, options));
+      }
     }
   }
 }

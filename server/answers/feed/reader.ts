@@ -1,6 +1,6 @@
 /** One reader of the feed: the state, then the changes, no faster than the client takes them. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { pause } from "../../../sdk/typescript/time/pause.ts";
+import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
 import { type FeedEntry, markEntry } from "../../supervisor/feed/entry.ts";
 import { type FeedSource, idOf, positionsIn } from "./source.ts";
@@ -95,6 +95,7 @@ export class FeedReader {
   async *#state(): AsyncGenerator<string, void, undefined> {
     const { sources, sight } = this.#options;
     const positions: number[] = [];
+    const turn = turns();
     let text = this.#frame(markEntry("reset"), NO_POSITION);
     for (const source of sources) {
       yield text;
@@ -102,12 +103,12 @@ export class FeedReader {
       await within(SETTLE_MS, source.settled());
       positions.push(source.log.end);
       for (const entry of source.state()) {
-        if (!sight.passes(entry)) continue;
-        text += this.#frame(entry);
-        if (text.length < PIECE_CHARS) continue;
-        yield text;
-        text = "";
-        await nextTurn();
+        if (sight.passes(entry)) text += this.#frame(entry);
+        if (text.length >= PIECE_CHARS) {
+          yield text;
+          text = "";
+        }
+        await turn();
       }
     }
     this.#positions = positions;

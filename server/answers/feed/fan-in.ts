@@ -16,8 +16,10 @@ const OPEN_MS = 1;
 const LINGER_MS = 60_000;
 /** 2,000 children that have ended are shown to a new reader, of all other members together. */
 const MAX_ENDED = 2_000;
-/** 32 callers may watch the other members at a time, through this one. */
-const MAX_FAN_INS = 32;
+/** 4 Mi characters of events are kept for each caller. */
+const LOG_CHARS = 4 * 1024 * 1024;
+/** 16 callers may watch the other members at a time, through this one. */
+const MAX_FAN_INS = 16;
 
 interface FanInOptions {
   readonly client: Client;
@@ -41,7 +43,7 @@ export class FanIns {
     this.#options = options;
   }
 
-  /** @throws {PoolError} `too_many_requests` where 32 callers watch already. */
+  /** @throws {PoolError} `too_many_requests` where 16 callers watch already. */
   of({ authorization, member }: Wanted): FanIn {
     const key = JSON.stringify([authorization ?? null, member ?? null]);
     let fanIn = this.#open.get(key);
@@ -64,7 +66,7 @@ export class FanIns {
 }
 
 export class FanIn implements FeedSource {
-  readonly log = new FeedLog();
+  readonly log = new FeedLog(LOG_CHARS);
   readonly epoch = randomDigits();
   readonly #options: FanInOptions;
   readonly #only: string | undefined;

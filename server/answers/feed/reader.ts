@@ -50,31 +50,30 @@ export class FeedReader {
     const stops = sources.map((source) => source.watch());
     try {
       while (!signal.aborted) {
-        const positions = this.#keptPositions();
-        const text = positions ? this.#takeChanges(positions) : "";
-        if (!positions) yield* this.#state();
+        const text = this.#takeChanges();
+        if (text === undefined) yield* this.#state();
         else if (text === "") await this.#changed();
         else {
           yield text;
           if (text.length < PIECE_CHARS) await pause(BATCH_MS, signal).catch(() => {});
         }
       }
+      const last = this.#takeChanges();
+      if (last) yield last;
     } finally {
       for (const stop of stops) stop();
     }
   }
 
-  /** The positions of the reader; undefined where the events behind them are not kept. */
-  #keptPositions(): number[] | undefined {
-    const { sources } = this.#options;
+  /**
+   * The changes behind the positions, which it moves. The last one has the id of them all.
+   * Undefined where they are not kept.
+   */
+  #takeChanges(): string | undefined {
+    const { sources, sight } = this.#options;
     const positions = this.#positions;
     const isKept = (position: number, index: number) => sources[index]?.log.has(position);
-    return positions?.every(isKept) ? positions : undefined;
-  }
-
-  /** The changes behind the positions, which it moves. The last one has the id of them all. */
-  #takeChanges(positions: number[]): string {
-    const { sources, sight } = this.#options;
+    if (!positions?.every(isKept)) return undefined;
     let text = "";
     let last: FeedEntry | undefined;
     for (const [index, { log }] of sources.entries()) {

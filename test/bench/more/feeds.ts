@@ -84,9 +84,9 @@ for (let round = 0; round < ROUNDS; round++)
   }
 const median = (feeds: number) =>
   (shares.get(feeds) ?? []).toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number;
-for (const feeds of FEEDS.slice(1))
-  console.log(
-    `with ${feeds} pages, each costs ${((median(feeds) - median(0)) / feeds).toFixed(2)} % of a core`,
-  );
+for (const feeds of FEEDS.slice(1)) {
+  const share = (median(feeds) - median(0)) / feeds;
+  console.log(`with ${feeds} pages, each costs ${share.toFixed(2)} % of a core`);
+}
 server.kill("SIGKILL");
 rmSync(config);

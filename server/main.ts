@@ -115,7 +115,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const limits = { ...limitsOf(settings), tracing: await tracingOf(settings, self) };
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
   const closedLast = [feeds, access, auth, tls, client, limits.tracing];
-  const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const member = new LocalMember({ ...parts, ...limits, feed: feeds.own, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,

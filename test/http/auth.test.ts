@@ -17,6 +17,7 @@ import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { DistributedPool } from "../../sdk/typescript/node.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import { type RunningMember, startMember } from "../../server/main.ts";
+import { watch } from "../helpers/feed.ts";
 import {
   callEvents,
   eventsOf,
@@ -147,7 +148,14 @@ describe("a token file", () => {
       else if (path === "/tasks")
         expect(await response.json()).toEqual({ member: "m1", tasks: [], runtimes: [] });
       else if (path === "/pools") expect(await response.json()).toEqual({ pools: [] });
-      else if (path === "/children")
+      else if (path === "/history")
+        expect(await response.json()).toMatchObject({ pools: {}, unreachable: [] });
+      else if (path === "/events") {
+        await response.body?.cancel();
+        const feed = await watch(member.url, elsewhere);
+        await feed.event("synced");
+        expect(feed.events.map(({ type }) => type)).toEqual(["reset", "synced"]);
+      } else if (path === "/children")
         expect(response.status === 200 ? await response.json() : await codeOf(response)).toEqual(
           method === "get" ? { children: [] } : "forbidden",
         );

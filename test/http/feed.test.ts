@@ -122,7 +122,7 @@ test("any member shows all members, those that come, and those that leave", asyn
   expect(only.events.every((each) => !("member" in each) || each.member === "m2")).toBe(true);
 });
 
-test("a reader resumes behind its last event, and begins again with an id that is not known", async () => {
+test("a reader resumes behind its last event, and begins again with another id", async () => {
   const [first, second] = (await startMembers({}, {})) as [RunningMember, RunningMember];
   const feed = await watch(first.url);
   await feed.event("synced", ({ member }) => member === undefined);

@@ -45,6 +45,9 @@ export class FeedHub implements ChildObserver {
   readonly log = new FeedLog();
   /** Names the log. Another process has another one. */
   readonly epoch = randomDigits();
+  readonly #over = new AbortController();
+  /** Aborts when the last children have ended, and the member is about to leave. */
+  readonly over: AbortSignal = this.#over.signal;
   readonly #options: HubOptions;
   /** The latest change of each child; undefined while nobody watches. */
   #notes: Map<string, Note> | undefined;
@@ -77,6 +80,12 @@ export class FeedHub implements ChildObserver {
       if (this.#readers > 0) return;
       this.#linger = setTimeout(() => this.close(), LINGER_MS).unref();
     };
+  }
+
+  /** Tells the last changes, and ends the feeds of this member. */
+  end(): void {
+    this.#tick();
+    this.#over.abort();
   }
 
   /** The state is complete at any time. */

@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DistributedPool, PoolError } from "../../sdk/typescript/node.ts";
 import { type ConsulAgent, consulMissing, startConsul } from "../helpers/consul.ts";
+import { metricsOf } from "../helpers/metrics.ts";
 import { type MemberProcess, startServe } from "../helpers/processes.ts";
 import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 import { eventually } from "../helpers/wait.ts";
@@ -62,6 +63,9 @@ describe.skipIf(consulMissing)("a pool with a fence", { timeout: 120_000 }, () =
     expect(fenced.member.log).toContain("its children are killed");
     const ready = await fetch(`${fenced.member.url}/readyz`);
     expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining("fenced")]);
+    const { series } = await metricsOf(fenced.member);
+    expect(series.get("dpool_registry_up")).toBe(0);
+    expect(series.get('dpool_pool_fenced{pool="pipeline"}')).toBe(1);
     await fenced.consul.restart();
     await eventually("the member admits", () => call(fenced), FENCED_MS);
     expect((await fetch(`${fenced.member.url}/readyz`)).status).toBe(200);

@@ -73,7 +73,6 @@ test.skipIf(MISSING || consulMissing)("Prometheus scrapes a member, with a token
     name: "watched",
     port: 0,
     drainMs: 0,
-    fenceMs: 10_000,
     sandbox: SANDBOX_OPTION,
     tokenFile: join(folder, "tokens"),
     consul: { address: agent.httpAddress },
@@ -90,12 +89,6 @@ test.skipIf(MISSING || consulMissing)("Prometheus scrapes a member, with a token
   await until("a scrape", async () => (await query(placed))[0]?.value[1] === "1");
   for (const expression of dashboardExpressions()) await query(expression);
   expect((await query("dpool_registry_up"))[0]?.value[1]).toBe("1");
-  await agent.stop();
-  await until(
-    "Consul to be away",
-    async () => (await query("dpool_registry_up == 0")).length === 1,
-  );
-  await until("the fence", async () => (await query("dpool_pool_fenced == 1")).length === 1);
 });
 
 type Query = (expression: string) => Promise<{ readonly value: [number, string] }[]>;

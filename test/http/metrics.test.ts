@@ -20,7 +20,7 @@ import { HAS_BUBBLEWRAP } from "../helpers/sandbox.ts";
 
 const SLEEP = { command: ["sleep", "60"] };
 const own = (names: Iterable<string>) => [...names].filter((name) => name.startsWith("dpool_"));
-/** A constant, and metrics of Consul, which `test/cluster/metrics.test.ts` changes. */
+/** A constant, and metrics of Consul, which `test/cluster/fence.test.ts` changes. */
 const ELSEWHERE = ["dpool_build_info", "dpool_registry_up", "dpool_pool_fenced"];
 
 test("the page lists every metric, and each one changes by work", async () => {
@@ -29,7 +29,9 @@ test("the page lists every metric, and each one changes by work", async () => {
   chmodSync(folder, 0o755);
   const bound = join(folder, "bound");
   mkdirSync(bound);
-  const broken = { maxChildren: 1, ...(HAS_BUBBLEWRAP && { readOnly: [`${bound}:/bound`] }) };
+  // No sandbox that was made before the folder goes.
+  const bind = HAS_BUBBLEWRAP ? { readOnly: [`${bound}:/bound`] } : {};
+  const broken = { maxChildren: 4, warm: { command: 0 }, ...bind };
   const member = await startOne({
     pools: { pipeline: { maxChildren: 1, maxQueue: 1, warm: { node: 1 } }, broken },
     drainMs: 20_000,
@@ -78,7 +80,7 @@ test("the page lists every metric, and each one changes by work", async () => {
   if (HAS_BUBBLEWRAP) {
     rmSync(bound, { recursive: true });
     for (let index = 0; index < 3; index++)
-      await post(url, "/children", { pool: "broken", ...SLEEP });
+      await post(url, "/children", { pool: "broken", command: ["true"] });
     const sick = 'dpool_pool_sick{pool="broken"}';
     await until("the pool to be sick", async () => (await look()).series.get(sick) === 1);
   } else changed.add("dpool_pool_sick");

@@ -88,10 +88,8 @@ export async function placeDirectly<Admitted>(
     const waitedMs = slot === undefined ? 0 : performance.now() - startedAt;
     const onEnd = () => known.ended(member.name, performance.now());
     const asked = { ...request, spec: remaining, slot, waitedMs, onEnd };
-    const admission = await noted(
-      member,
-      told(tryMember(clientOf(member), asked), directory.onTried),
-    );
+    const trying = told(tryMember(clientOf(member), asked), directory.onTried);
+    const admission = await noted(member, trying);
     if (!("admitted" in admission)) request.onRefused?.(member.name, refusalOfTry(admission));
     if (admission.load) known.note(member.name, admission.load, performance.now());
     if ("unreachable" in admission) unfit.note(member, admission.unreachable);

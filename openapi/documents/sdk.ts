@@ -18,14 +18,13 @@ const REFUSALS = [
 ];
 
 /**
- * Parameters that a body of JSON replaces, for it is the spec and has the key; the header of
- * streams to continue, with which nothing starts; and those of traces, which instrumented clients
- * add by themselves.
+ * Parameters that a body of JSON replaces, for it is the spec and has the key; and the header of
+ * streams to continue, with which nothing starts.
  */
-const BESIDE_JSON = [
-  ...["spec", "pool-spec", "idempotency-key", "last-event-id"],
-  ...["traceparent", "tracestate"],
-];
+const BESIDE_JSON = ["spec", "pool-spec", "idempotency-key", "last-event-id"];
+
+/** Headers that instrumented clients add by themselves. */
+const TRACES = ["traceparent", "tracestate"];
 
 /** @param document in its canonical form. */
 export function sdkForm(document: Node): Node {
@@ -68,7 +67,10 @@ function singleForms(operation: Node): Node {
   const content = preferred(body.content as Node, ["application/json"]);
   const given = (operation.parameters ?? []) as readonly Node[];
   const isBeside = ({ name }: Node) => BESIDE_JSON.includes(String(name));
-  const parameters = given.filter((each) => !content["application/json"] || !isBeside(each));
+  const isTrace = ({ name }: Node) => TRACES.includes(String(name));
+  const parameters = given.filter(
+    (each) => !isTrace(each) && !(content["application/json"] && isBeside(each)),
+  );
   return { ...operation, parameters, requestBody: { ...body, content }, responses };
 }
 

@@ -83,22 +83,21 @@ export const childFilter = {
 
 const JSON_TEXT = { contentMediaType: "application/json" };
 
-/** The place of a request in a trace, as W3C Trace Context has it. Malformed ones are ignored. */
+/** The headers of W3C Trace Context. Malformed ones are ignored. */
 const TRACE_HEADERS = {
   traceparent: z
     .string()
     .optional()
     .describe(
-      "The caller's span, as W3C Trace Context has it. The spans of the call belong to its trace, " +
-        "and the child finds the context in `TRACEPARENT`. A malformed one is ignored. " +
-        "Default: none.",
+      "The caller's span, as W3C Trace Context has it. The spans of the call join its trace, and " +
+        "the child finds the context in `TRACEPARENT`. A malformed one is ignored. Default: none.",
     ),
   tracestate: z
     .string()
     .optional()
     .describe(
-      "Entries of tracing systems beside `traceparent`. Up to 512 characters go on to the child, in " +
-        "`TRACESTATE`. Default: none.",
+      "Entries of tracing systems beside `traceparent`. Up to 512 characters go on to the " +
+        "child, in `TRACESTATE`. Default: none.",
     ),
 };
 

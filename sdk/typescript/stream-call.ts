@@ -35,8 +35,7 @@ export async function* streamCall(
   { spec, signal: callerSignal, retries }: StreamedCall,
 ) {
   callerSignal?.throwIfAborted();
-  const trace = activeTrace();
-  const leaving = new AbortController();
+  const [trace, leaving] = [activeTrace(), new AbortController()];
   const signal = callerSignal ? AbortSignal.any([callerSignal, leaving.signal]) : leaving.signal;
   /** The reason why the call cannot go on. It takes precedence over the errors that follow. */
   let fault: unknown;

@@ -16,7 +16,7 @@ import { nameChild, withEarlyStream } from "./events.ts";
 import { oncePerKey } from "./keyed.ts";
 import { RemoteChild } from "./remote/remote-child.ts";
 import { type OtherMembers, type Through, through } from "./remote/through.ts";
-import { placingOf, spanOf, traceDelivery } from "./traced.ts";
+import { placingOf, spanOf, traceDelivery } from "./spans/traced.ts";
 
 export interface GatewayOptions extends OtherMembers, ThisMember {
   logError(message: string): void;

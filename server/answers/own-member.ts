@@ -14,7 +14,7 @@ import {
   tasksOf,
   type VisibleChildren,
 } from "../supervisor/this-member.ts";
-import { spanOf } from "./traced.ts";
+import { spanOf } from "./spans/traced.ts";
 
 /** Tells the load of now in the head of an answer that has not been sent. */
 export function tellLoad({ env: { outgoing } }: NodeContext, supervisor: Supervisor): void {

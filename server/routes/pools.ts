@@ -8,7 +8,7 @@ import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { ownMember } from "../answers/own-member.ts";
-import { placingOf, spanOf, traceOf } from "../answers/traced.ts";
+import { placingOf, spanOf, traceOf } from "../answers/spans/traced.ts";
 import { whileClientIsThere } from "../http/request.ts";
 import type { KeyedStart } from "../supervisor/once/keyed-starts.ts";
 import type { Trace } from "../tracing/tracing.ts";

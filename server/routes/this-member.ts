@@ -17,7 +17,7 @@ import { withEarlyStream } from "../answers/events.ts";
 import { answerStarted, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
 import { tellLoad } from "../answers/own-member.ts";
-import { spanOf, traceDelivery, traceOf } from "../answers/traced.ts";
+import { spanOf, traceDelivery, traceOf } from "../answers/spans/traced.ts";
 import { onClientGone } from "../http/request.ts";
 import type { Child } from "../supervisor/child.ts";
 import type { Claim } from "../supervisor/claim.ts";

@@ -148,11 +148,11 @@ export class Span implements ReadableSpan {
     return timeOf(this.#endMs - this.startMs);
   }
 
-  get resource() {
+  get resource(): ReadableSpan["resource"] {
     return this.#exporting.resource;
   }
 
-  get instrumentationScope() {
+  get instrumentationScope(): ReadableSpan["instrumentationScope"] {
     return this.#exporting.instrumentationScope;
   }
 

@@ -1,6 +1,4 @@
 /** Traces of calls, over gateway and member, in a real OpenTelemetry Collector. */
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import {
   context,
   propagation,
@@ -21,7 +19,6 @@ import {
 import {
   callEvents,
   eventsOf,
-  heldBytes,
   lastOf,
   type Options,
   post,
@@ -32,8 +29,6 @@ import {
   within,
 } from "../helpers/member.ts";
 
-/** 1 MB: what 100 calls leave behind otherwise, such as their connections. */
-const MAX_GROWTH_BYTES = 1_000_000;
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
 const CALLER = `00-${TRACE_ID}-${SPAN_ID}-01`;
@@ -214,62 +209,3 @@ describe.skipIf(collectorMissing)(
     });
   },
 );
-
-describe("traces without a collector", () => {
-  test("a member without traces passes the caller's context on to the child", async () => {
-    const [gateway] = (await startMembers({ pools: { other: 1 } }, {})) as [RunningMember];
-    const headers = { traceparent: CALLER, tracestate: "vendor=1" };
-    const show = async (headers: Record<string, string>) =>
-      textOf(await callEvents(gateway.url, "/pools/pipeline/call", SHOWS, headers));
-    expect(await show(headers)).toBe(`${CALLER},vendor=1\n`);
-    for (const malformed of ["", "00-1", CALLER.toUpperCase(), `${CALLER}-x`, `ff${CALLER}`])
-      expect(await show({ ...headers, traceparent: malformed })).toBe(",\n");
-  });
-
-  test("a variable of the caller's own spec comes first", async () => {
-    const { url } = await startOne();
-    const spec = { ...SHOWS, env: { TRACEPARENT: "mine" } };
-    const headers = { traceparent: CALLER };
-    expect(textOf(await callEvents(url, "/pools/pipeline/call", spec, headers))).toBe("mine,\n");
-  });
-
-  test("a reused process keeps no context of the call before", async () => {
-    const pools = { pipeline: { maxChildren: 1, reuse: true } };
-    const { url } = await startOne({ pools });
-    for (const runtime of ["node", "python"]) {
-      const source =
-        runtime === "node"
-          ? "() => process.env.TRACEPARENT ?? null"
-          : "def f():\n    import os\n    return os.environ.get('TRACEPARENT')";
-      const made = { source, runtime, ...(runtime === "python" && { export: "f" }) };
-      const call = async (headers = {}) =>
-        lastOf(await callEvents(url, "/pools/pipeline/call", { function: made }, headers), "result")
-          .value;
-      expect(await call({ traceparent: CALLER })).toBe(CALLER);
-      expect(await call()).toBe(null);
-    }
-  });
-
-  test("a collector that takes nothing delays no call, and holds no memory", async () => {
-    // It accepts connections, and never answers.
-    const silent = createServer().listen(0, "127.0.0.1");
-    await once(silent, "listening");
-    onTestFinished(() => void silent.close());
-    const otel = exportingTo(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
-    const { url } = await startOne({
-      pools: { pipeline: { maxChildren: 4, reuse: true } },
-      otel: { ...otel, OTEL_BSP_MAX_QUEUE_SIZE: "64", OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "32" },
-      rememberMs: 0,
-    });
-    const calls = async (count: number) => {
-      for (let made = 0; made < count; made++)
-        lastOf(await callEvents(url, "/pools/pipeline/call", FUNCTION), "result");
-    };
-    await calls(20);
-    const before = await heldBytes();
-    await calls(100);
-    // Of 500 spans the queue holds 64.
-    expect((await heldBytes()) - before).toBeLessThan(MAX_GROWTH_BYTES);
-    // The member stops at the end of the test, although spans wait.
-  });
-});

@@ -1,13 +1,13 @@
 /** The spans of a request: from its arrival to its child, and of the answer to its caller. */
-import { PoolError } from "../../openapi/errors.ts";
-import { memberOfChild } from "../../openapi/names.ts";
-import type { ChildSpec } from "../../openapi/schemas/spec.ts";
-import type { PlaceOptions } from "../../sdk/typescript/placement/access.ts";
-import type { NodeContext } from "../http/request.ts";
-import { onOver } from "../http/response.ts";
-import { kindOf } from "../supervisor/options.ts";
-import type { Span } from "../tracing/span.ts";
-import type { Trace, Tracing } from "../tracing/tracing.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import { memberOfChild } from "../../../openapi/names.ts";
+import type { ChildSpec } from "../../../openapi/schemas/spec.ts";
+import type { PlaceOptions } from "../../../sdk/typescript/placement/access.ts";
+import type { NodeContext } from "../../http/request.ts";
+import { onOver } from "../../http/response.ts";
+import { kindOf } from "../../supervisor/options.ts";
+import type { Span } from "../../tracing/span.ts";
+import type { Trace, Tracing } from "../../tracing/tracing.ts";
 
 /** The work that a request asks for. */
 interface Asked {

@@ -151,7 +151,8 @@ describe.concurrent("each fault alone, and its cure", () => {
 
   test("a port that is taken", async ({ onTestFinished }) => {
     const script =
-      "require('net').createServer().listen(0, '127.0.0.1', function () { console.log(this.address().port) })";
+      "const server = require('net').createServer();" +
+      "server.listen(0, '127.0.0.1', () => console.log(server.address().port));";
     const other = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "ignore"] });
     onTestFinished(() => void other.kill("SIGKILL"));
     const [port] = await within("the port of the other program", once(other.stdout, "data"));

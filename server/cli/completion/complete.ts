@@ -2,7 +2,7 @@
 import { SIGNALS } from "../../../openapi/names.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
-import { ASKING, COMMANDS, type Command } from "../command-table.ts";
+import { CLIENTS, COMMANDS, type Command } from "../command-table.ts";
 import { connect } from "../commands/connect.ts";
 import { HELP } from "../options/asking.ts";
 import { choicesOf, flagOf } from "../options/values.ts";
@@ -27,6 +27,7 @@ const ARGUMENTS: Readonly<Partial<Record<Command, readonly Argument[]>>> = {
   place: ["pool"],
   ps: ["pool"],
   members: ["pool"],
+  doctor: ["pool"],
   logs: ["child"],
   attach: ["running"],
   stop: ["running"],
@@ -75,7 +76,7 @@ async function candidatesFor(
   const argument = wanted.kind === "argument" && command && ARGUMENTS[command]?.[wanted.index];
   if (argument === "signal") return SIGNALS.map((name) => [name.replace("SIG", ""), name]);
   if (argument === "shell") return SHELLS.map((name) => [name, ""]);
-  if (!argument || !ASKING.some((name) => name === command)) return [];
+  if (!argument || !CLIENTS.some((name) => name === command)) return [];
   const parsed = parse(words.slice(0, -1), env, optionsOf);
   if ("help" in parsed) return [];
   const pools = connect(parsed, env);

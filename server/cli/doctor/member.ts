@@ -2,7 +2,7 @@
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { Health, Pool, PoolList } from "../../../openapi/types.gen.ts";
 import { clientFor, gatewayAt } from "../../../sdk/typescript/connection.ts";
-import type { Client } from "../../../sdk/typescript/http/client.ts";
+import { type Client, jsonOf } from "../../../sdk/typescript/http/client.ts";
 import { NodeTransport } from "../../../sdk/typescript/node/transport.ts";
 import { DEFAULT_PORT } from "../../member/options/constants.ts";
 import { certificatesOf, urlOf } from "../commands/connect.ts";
@@ -68,9 +68,7 @@ async function readyFinding(url: string, client: Client): Promise<Finding> {
     answer.cancel();
     return ok("ready", "the member is in its pools and admits children");
   }
-  let text = "";
-  for await (const chunk of answer.body) text += Buffer.from(chunk).toString();
-  const { detail = `HTTP ${answer.status}` } = JSON.parse(text) as Health;
+  const { detail = `HTTP ${answer.status}` } = await jsonOf<Health>(answer);
   return failed("ready", detail, {
     cure: "on the member's machine: dpool doctor, with the options of dpool serve",
   });

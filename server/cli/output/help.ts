@@ -27,7 +27,8 @@ const MORE =
   "Each option can also be set by a variable: --port by DPOOL_PORT.";
 const EXIT_CODES =
   "Exit codes: the child's own for call, run, attach and logs -f (128 + n when signal n ended " +
-  "it); 1 when an input of map failed; 125 when the pool failed or refused; 2 for a mistake here.";
+  "it); 1 when an input of map failed, or a check of doctor; 125 when the pool failed or " +
+  "refused; 2 for a mistake here.";
 
 const paragraph = (text: string, width = Infinity) => wrapped(text, width).join("\n");
 

@@ -19,6 +19,9 @@ import { sandboxCheck } from "./sandbox.ts";
 import { memoryFinding, temporaryFinding } from "./space.ts";
 import { tokenFinding } from "./tokens.ts";
 
+/** 20 seconds for Consul and the members that it lists, which are asked one after the other. */
+const CONSUL_MS = 20_000;
+
 /** @param isNamed whether an option, a file or a variable names the Consul. */
 export function machineChecks(options: MemberOptions, isNamed: boolean): Check[] {
   const settings = settingsOf(options);
@@ -39,6 +42,7 @@ export function machineChecks(options: MemberOptions, isNamed: boolean): Check[]
     { name: "memory", run: () => [memoryFinding(settings)] },
     {
       name: "consul",
+      timeoutMs: CONSUL_MS,
       run: async () => {
         if (!consul) return [];
         const found = await checkConsul(consul, self, isNamed);

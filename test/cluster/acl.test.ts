@@ -35,7 +35,7 @@ const CLIENTS: readonly (readonly [string, boolean, string, readonly string[]])[
 
 const POLICIES = new Map(
   readPage(ROOT, "server/docs/consul.md")
-    .blocks.filter(({ language }) => language === "hcl")
+    .blocks.filter(({ language, tags }) => language === "hcl" && tags.length > 0)
     .map(({ tags, text }) => [tags[0]?.replace("file=", "") ?? "", text]),
 );
 const policy = (file: string) => POLICIES.get(file) ?? expect.fail(`the page has no ${file}`);

@@ -16,6 +16,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist/cli.js");
 const DEPLOY = join(ROOT, "examples/deploy");
 const COMPOSE = join(ROOT, ".tools/compose/usr/libexec/docker/cli-plugins/docker-compose");
+const MONITORING = join(ROOT, "examples/monitoring");
+const PROMTOOL = join(ROOT, ".tools/monitoring/usr/bin/promtool");
 const LINTERS = join(ROOT, ".tools/deploy/bin");
 const TIMEOUT_MS = 30_000;
 /** What a drain may take beyond drainMs and graceMs. */
@@ -63,7 +65,7 @@ interface Deployed {
 
 interface Compose {
   readonly services: Readonly<
-    Record<string, { command: string[]; stop_grace_period: string; healthcheck: object }>
+    Record<string, { command: string[]; stop_grace_period: string; volumes?: string[] }>
   >;
 }
 const compose = parse(file("compose/compose.yaml"), { merge: true }) as Compose;
@@ -164,6 +166,21 @@ describe("Docker", () => {
   test.skipIf(missing)(`Compose takes its file${without(missing, "Compose 2")}`, () => {
     const args = ["-f", "compose/compose.yaml", "config", "-q"];
     expect(run(COMPOSE, args)).toMatchObject(SILENT);
+  });
+
+  const unmonitored = !existsSync(MONITORING) || !existsSync(PROMTOOL);
+  test.skipIf(unmonitored)(`Prometheus takes its file${without(unmonitored, "promtool")}`, () => {
+    for (const { volumes = [] } of Object.values(compose.services))
+      for (const volume of volumes)
+        expect(existsSync(join(DEPLOY, "compose", `${volume.split(":")[0]}`)), volume).toBe(true);
+    // Debian's Prometheus has no discovery by Consul.
+    const config = file("compose/prometheus.yml")
+      .replace("/etc/prometheus", MONITORING)
+      .replace("/run/secrets/prometheus-token", tokens)
+      .replace(/consul_sd_configs:\n +- server: .*\n +services: .*/, "static_configs: []");
+    const { status, printed } = run(PROMTOOL, ["check", "config", write("prometheus.yml", config)]);
+    expect(printed).toContain("SUCCESS");
+    expect(status).toBe(0);
   });
 
   const hadolint = join(LINTERS, "hadolint");

@@ -76,7 +76,7 @@ if (version[0] > ${major} || (version[0] === ${major} && version[1] >= ${minor})
 else {
   process.stderr.write(
     "dpool: expected Node ${major}.${minor} or newer; got " + process.versions.node + ", " +
-      process.execPath + "; nodejs.org has a newer one\\n"
+      process.execPath + "; nodejs.org has one, and npx dpool in a checkout brings its own\\n"
   );
   process.exitCode = 2;
 }

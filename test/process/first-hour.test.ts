@@ -90,15 +90,20 @@ test("a taken port gets one line: by whom, and a command with another port", asy
   const { port } = server.address() as { port: number };
   const by = process.platform === "linux" ? `process ${process.pid} \\(.+\\)` : "another program";
   const other = port + 10 > 65_535 ? 0 : port + 10;
-  const lastLine = async (script: string) => {
-    const env = { npm_lifecycle_event: script };
+  const lastLine = async (npm_lifecycle_event: string, npm_command: string) => {
+    const env = { npm_lifecycle_event, npm_command, DPOOL_SANDBOX: "off" };
     const taken = await dpool(["dev", "--port", String(port)], { env });
     expect(taken).toMatchObject({ code: 2, stdout: "" });
     return taken.stderr.trimEnd().split("\n").at(-1);
   };
   const start = `^dpool: port ${port} of 127\\.0\\.0\\.1 is taken by ${by}; choose another:`;
-  const [alone, byNpm] = await Promise.all([lastLine("other"), lastLine("start")]);
+  const [alone, byNpx, byNpm] = await Promise.all([
+    lastLine("", ""),
+    lastLine("npx", "exec"),
+    lastLine("start", "start"),
+  ]);
   expect(alone).toMatch(RegExp(`${start} dpool dev --port ${other}$`));
+  expect(byNpx).toMatch(RegExp(`${start} npx dpool dev --port ${other}$`));
   expect(byNpm).toMatch(RegExp(`${start} npm start -- --port ${other}$`));
 });
 

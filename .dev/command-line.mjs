@@ -86,7 +86,7 @@ else {
     );
     process.exitCode = 1;
   } else {
-    process.stderr.write("dpool: " + fault + "; nodejs.org has a newer one\\n");
+    process.stderr.write("dpool: " + fault + "; nodejs.org has one, and npx dpool in a checkout brings its own\\n");
     process.exitCode = 2;
   }
 }

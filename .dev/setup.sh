@@ -7,7 +7,7 @@ purpose=${1:-run}
 
 installed=node_modules/.package-lock.json
 if [ ! -e node_modules/@distributed-pool/sdk ] || [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
-  echo "setup: installing npm packages" >&2
+  echo "setup: installing npm packages, once: this takes a minute or more" >&2
   # Not `npm ci`, which requires every platform's optional packages in the lock file. A registry
   # without them cannot give such a file.
   npm install --no-save --no-fund --no-audit --loglevel=error >&2

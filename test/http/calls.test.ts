@@ -579,8 +579,8 @@ describe("what is there to see", () => {
     for (const { url } of [m1, m2]) {
       expect(await getJson<PoolList>(`${url}/pools`)).toEqual({
         pools: [
-          { pool: "pipeline", members: 2, max: 5 },
-          { pool: "video", members: 1, max: 1 },
+          { pool: "pipeline", members: 2, max: 5, draining: 0, lost: 0 },
+          { pool: "video", members: 1, max: 1, draining: 0, lost: 0 },
         ],
       });
       const pool = await getJson<PoolInfo>(`${url}/pools/pipeline`);

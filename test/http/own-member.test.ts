@@ -87,7 +87,7 @@ test("a child is placed, and listed with the load and what can be run", async ()
     getJson<object>(`${member.url}/pools/pipeline/children?${query}`);
   const all = { children: [{ id: child.id }], unreachable: [] };
   expect(await listed("label=job%3Done&status=running")).toMatchObject(all);
-  expect(await listed("label=other")).toEqual({ children: [], unreachable: [] });
+  expect(await listed("label=other")).toEqual({ children: [], unreachable: [], draining: [] });
   await fetch(`${member.url}/children/${child.id}?graceMs=0`, { method: "DELETE" });
   await idle(member);
 });

@@ -92,7 +92,7 @@ describe("maxChildren", () => {
     expect(await next(second.types)).toBe("placed");
     expect(await loadOf(member)).toEqual({ active: 2, max: 2, queued: 0 });
     expect(await getJson(`${member.url}/pools`)).toEqual({
-      pools: [{ pool: "pipeline", members: 1, max: 2 }],
+      pools: [{ pool: "pipeline", members: 1, max: 2, draining: 0, lost: 0 }],
     });
     expect(member.pools).toEqual({ pipeline: 2 });
     first.leave();
@@ -242,7 +242,7 @@ test("pools come and go, and the children of a pool that goes live on", async ()
     restart: [],
   });
   expect(await getJson(`${member.url}/pools`)).toEqual({
-    pools: [{ pool: "crawler", members: 1, max: 2 }],
+    pools: [{ pool: "crawler", members: 1, max: 2, draining: 0, lost: 0 }],
   });
   lastOf(await callEvents(member.url, "/pools/crawler/call", TRUE), "result");
   expect(await problemOf(await post(member.url, "/pools/pipeline/call", TRUE))).toMatchObject({

@@ -38,7 +38,7 @@ describe("mistakes", () => {
     const taken = await dpool(["dev", "--port", String(port)]);
     server.close();
     expect(taken.stderr).toMatch(
-      /is taken by process \d+ \(\S+\); choose another: dpool dev --port \d+\n$/,
+      /is taken by process \d+ \(\S+\); choose another: .*dpool dev --port \d+\n$/,
     );
     expect(taken.code).toBe(2);
     const nobody = await dpool(["ps", "--url", `127.0.0.1:${port}`]);

@@ -89,21 +89,22 @@ test("a taken port gets one line: by whom, and a command with another port", asy
   await once(server, "listening");
   const { port } = server.address() as { port: number };
   const by = process.platform === "linux" ? `process ${process.pid} \\(.+\\)` : "another program";
-  for (const [command, again] of [
-    ["dpool dev", "dpool dev"],
-    ["start", "npm start --"],
-  ] as const) {
-    const env = { npm_lifecycle_event: command };
+  const other = port + 10 > 65_535 ? 0 : port + 10;
+  const lastLine = async (npm_lifecycle_event: string, npm_command: string) => {
+    const env = { npm_lifecycle_event, npm_command, DPOOL_SANDBOX: "off" };
     const taken = await dpool(["dev", "--port", String(port)], { env });
-    const last = taken.stderr.trimEnd().split("\n").at(-1);
-    const other = port + 10 > 65_535 ? 0 : port + 10;
-    expect(last).toMatch(
-      RegExp(
-        `^dpool: port ${port} of 127\\.0\\.0\\.1 is taken by ${by}; choose another: ${again} --port ${other}$`,
-      ),
-    );
     expect(taken).toMatchObject({ code: 2, stdout: "" });
-  }
+    return taken.stderr.trimEnd().split("\n").at(-1);
+  };
+  const start = `^dpool: port ${port} of 127\\.0\\.0\\.1 is taken by ${by}; choose another:`;
+  const [alone, byNpx, byNpm] = await Promise.all([
+    lastLine("", ""),
+    lastLine("npx", "exec"),
+    lastLine("start", "start"),
+  ]);
+  expect(alone).toMatch(RegExp(`${start} dpool dev --port ${other}$`));
+  expect(byNpx).toMatch(RegExp(`${start} npx dpool dev --port ${other}$`));
+  expect(byNpm).toMatch(RegExp(`${start} npm start -- --port ${other}$`));
 });
 
 test("npm start builds nothing under another one that runs from dist", async () => {

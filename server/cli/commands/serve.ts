@@ -72,6 +72,12 @@ async function run(
   return 0;
 }
 
+/** The command as the person typed it: npx and `npm start` run a program that is not on PATH. */
+function typed({ command }: Parsed, env: Environment): string {
+  if (env.npm_lifecycle_event === "start") return "npm start --";
+  return env.npm_command === "exec" ? `npx dpool ${command}` : `dpool ${command}`;
+}
+
 /** Starts the members of a command line, and serves until a signal or until all have left. */
 export async function serve(line: Parsed, env: Environment): Promise<number> {
   leaveFirstProcess(env);
@@ -95,9 +101,7 @@ export async function serve(line: Parsed, env: Environment): Promise<number> {
   } catch (error) {
     await Promise.all(members.map((member) => member.stop()));
     if (!isPortTaken(error)) throw error;
-    // `npm start` of a checkout, or of an application, passes the port on.
-    const again = env.npm_lifecycle_event === "start" ? "npm start --" : `dpool ${line.command}`;
-    throw await portTaken(error, again);
+    throw await portTaken(error, typed(line, env));
   }
   resolve({ started, members, memberOptions: optionsOf });
   const signals = ["SIGTERM", "SIGINT", ...(endsAtHangup ? ["SIGHUP" as const] : [])] as const;

@@ -1,5 +1,6 @@
 /** Says who has the port that a member wanted, and how to choose another. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { UsageError } from "../usage-error.ts";
 
 /** 500 ms for the program behind the port to say whether it is a member. */
@@ -56,7 +57,7 @@ function processAt(port: number): string | undefined {
     try {
       for (const fd of readdirSync(`/proc/${pid}/fd`))
         if (inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`)))
-          return `process ${pid} (${readFileSync(`/proc/${pid}/comm`, "latin1").trim()})`;
+          return `process ${pid} (${basename(readlinkSync(`/proc/${pid}/exe`))})`;
     } catch {
       // Another user's process, or one that has ended.
     }

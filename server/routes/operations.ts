@@ -1,5 +1,8 @@
 /** Operations for load balancers and supervisors of the process. */
+import { PoolError } from "../../openapi/errors.ts";
 import * as routes from "../../openapi/routes.ts";
+import type { Count } from "../../openapi/schemas/resources.ts";
+import { type Through, through } from "../answers/remote/through.ts";
 import { countOf } from "../supervisor/this-member.ts";
 import type { AppOptions } from "./context.ts";
 import type { Register } from "./register.ts";
@@ -16,8 +19,23 @@ export function operationRoutes(on: Register, options: AppOptions): void {
       : c.json({ status: "unavailable" as const, member: name, sandbox, detail }, 503);
   });
 
-  on(routes.drain, (c) => {
+  on(routes.drain, async (c) => {
+    const { member = name } = c.req.valid("query");
+    if (member !== name) return c.json(await drainOther(through(c, options), member), 202);
     drain();
     return c.json(countOf(options), 202);
   });
+
+  on(routes.caller, (c) => c.json(c.get("caller").shown, 200));
+}
+
+/**
+ * Lets another member drain, with the caller's token.
+ *
+ * @throws {PoolError} `not_found`; `member_lost` where it does not answer; its own problem.
+ */
+async function drainOther({ access, client }: Through, member: string): Promise<Count> {
+  const url = await access.memberUrl(member);
+  if (url === undefined) throw PoolError.of("not_found", `no member is called ${member}`);
+  return client.json<Count>(`${url}/drain`, { method: "POST", member });
 }

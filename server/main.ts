@@ -11,6 +11,7 @@ import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
 import { type Auth, openAuth } from "./access/auth.ts";
 import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
+import { FanIns } from "./answers/feed/fan-in.ts";
 import { HeldBytes } from "./http/bodies/held-bytes.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
@@ -33,11 +34,15 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import type { MemberEvent } from "./supervisor/feed/entry.ts";
+import { HistoryCounts } from "./supervisor/feed/history.ts";
+import { FeedHub } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
+import type { Supervisors } from "./supervisor/this-member.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -82,8 +87,12 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => runtimes.close());
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
+  const supervisors = (): Supervisors => pools.supervisors;
+  const feed = new FeedHub({ facts: (): MemberEvent => member.facts, supervisors });
+  const counts = new HistoryCounts(supervisors);
+  onFailure(() => counts.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers([]), ...accounts },
+    { sandbox, runtimes, notifier, observer: observers([feed, counts]), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
@@ -102,17 +111,25 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const membership = membershipOf(settings);
   const client = clientOf(tls, settings);
   onFailure(() => client.close());
-  const access = new DirectAccess<never>(client, trustedIn(membership, settings, self));
+  const members = trustedIn(membership, settings, self);
+  const access = new DirectAccess<never>(client, members);
   onFailure(() => access.close());
+  const others = new FanIns({ client, members, name: self.name });
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
-  const member = new LocalMember({ ...parts, ...limits, closedLast: [access, auth, tls, client] });
+  const member = new LocalMember({
+    ...parts,
+    ...limits,
+    closedLast: [feed, counts, others, access, auth, tls, client],
+  });
   const app = createApp({
     ...member.hooks,
     ...limits,
     client,
     access,
     auth,
+    members,
+    feeds: { own: feed, others, counts },
     connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,

@@ -66,6 +66,12 @@ function refusal(c: CallerContext, pool?: string): PoolError {
   return PoolError.of("forbidden", `${caller.name} may not: expected scope ${scopes}${where}`);
 }
 
+/** @throws {PoolError} `forbidden` for a caller without any of the scopes of the operation. */
+export function checkScopes(c: CallerContext): void {
+  const { scopes } = c.get("need");
+  if (scopes.length > 0 && !c.get("caller").has(scopes)) throw refusal(c);
+}
+
 /** The check of the caller, which runs in front of a route's handler. */
 export function checkCaller(
   route: Route,
@@ -75,7 +81,7 @@ export function checkCaller(
   return async (c, next) => {
     c.set("need", need);
     const [caller, client] = [c.get("caller"), c.get("client")];
-    if (need.scopes.length > 0 && !caller.has(need.scopes)) throw refusal(c);
+    checkScopes(c);
     const pool = c.req.param("pool");
     if (pool !== undefined) permit(c, pool);
     if (need.stream) {
@@ -98,6 +104,12 @@ type Owned = Pick<ChildInfo, "pool" | "owner">;
 export function seesChild(c: CallerContext, { pool, owner }: Owned): boolean {
   const caller = c.get("caller");
   return caller.may(["observe"], pool) || (caller.name === owner && caller.may(["call"], pool));
+}
+
+/** Whether the caller may see the command of the child, which may have secrets in it. */
+export function seesCommand(c: CallerContext, { pool, owner }: Owned): boolean {
+  const caller = c.get("caller");
+  return caller.name === owner || caller.may(["admin"], pool);
 }
 
 /**

@@ -20,7 +20,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>) =>
 const portable = (json: Buffer) =>
   hasSeparator(json) ? Buffer.from(portableText(json.toString("utf8"))) : json;
 
-const portableText = (json: string) =>
+export const portableText = (json: string) =>
   HAS_SEPARATOR.test(json) ? json.replaceAll(ANY_SEPARATOR, escaped) : json;
 
 /**

@@ -9,6 +9,7 @@ import type { Listener } from "../http/listener.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { MemberEvent } from "../supervisor/feed/entry.ts";
 import type { Notifier } from "../supervisor/notify/notifier.ts";
 import { type Settings, settingsOf } from "./check-options.ts";
 import { maxConnectionsOf } from "./max-connections.ts";
@@ -95,6 +96,11 @@ export class LocalMember implements RunningMember {
   #settings: Settings;
   #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  readonly #startedAt = new Date().toISOString();
+  /** When a drain stops the children that still run. */
+  #drainEndsAt: string | undefined;
+  /** Why the member can start no children. */
+  #sick: string | undefined;
 
   constructor(parts: MemberParts) {
     const { settings, self, membership } = parts;
@@ -107,7 +113,10 @@ export class LocalMember implements RunningMember {
     this.boot = self.boot;
     this.pools = self.pools;
     membership.onPassed = (atMs) => parts.pools.passed(atMs);
-    parts.pools.onSick = (reason) => membership.sick(reason);
+    parts.pools.onSick = (reason) => {
+      this.#sick = reason;
+      membership.sick(reason);
+    };
     this.joined = membership.join(self);
     this.joined.catch((error: unknown) => {
       settings.log("error", messageOf(error));
@@ -131,6 +140,19 @@ export class LocalMember implements RunningMember {
       isDraining: () => this.#stopping !== undefined,
       trouble: () => (this.#stopping ? "the member drains" : (membership.trouble ?? pools.trouble)),
       logError: (message: string) => this.#settings.log("error", message),
+    };
+  }
+
+  /** The member as the feed shows it. */
+  get facts(): MemberEvent {
+    const { name: member, url, version, sandbox, pools } = this;
+    const [sick, drainEndsAt] = [this.#sick, this.#drainEndsAt];
+    const state = drainEndsAt ? "draining" : sick === undefined ? "up" : "sick";
+    return {
+      type: "member",
+      ...{ member, url, version, sandbox, pools, state, startedAt: this.#startedAt },
+      ...(state === "sick" && { detail: sick }),
+      ...(drainEndsAt && { drainEndsAt }),
     };
   }
 
@@ -173,6 +195,7 @@ export class LocalMember implements RunningMember {
       this.#parts;
     const { drainMs, graceMs, log } = this.#settings;
     const { active } = pools;
+    this.#drainEndsAt = new Date(Date.now() + drainMs).toISOString();
     log(
       "info",
       `draining: ${active} children run${active > 0 ? `, for ${drainMs} ms at most` : ""}`,

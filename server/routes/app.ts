@@ -12,6 +12,7 @@ import { closeAfter } from "../http/response.ts";
 import { Turnstile } from "../http/turnstile.ts";
 import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
+import { feedRoutes } from "./feed.ts";
 import { checkMethod } from "./methods.ts";
 import { operationRoutes } from "./operations.ts";
 import { poolRoutes } from "./pools.ts";
@@ -110,6 +111,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   thisMemberRoutes(on, options);
   slotRoutes(on, options);
   poolRoutes(on, options);
+  feedRoutes(on, options);
   childRoutes(on, options);
   childInputRoutes(on, options);
   childOutputRoutes(on, options);

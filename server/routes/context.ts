@@ -2,9 +2,11 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { SandboxLevel } from "../../openapi/limits.ts";
+import type { Members } from "../../sdk/typescript/placement/members.ts";
 import type { Auth } from "../access/auth.ts";
 import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
+import type { Feeds } from "../answers/feed/fan-in.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { Connections } from "../http/connections/connections.ts";
@@ -25,6 +27,10 @@ export type Bindings = {
 };
 
 export interface AppOptions extends GatewayOptions, ThisMember {
+  /** The members that this one may ask. */
+  readonly members: Members;
+  /** What happens at this member, and at the others. */
+  readonly feeds: Feeds;
   /** The requests of late that have started children here. */
   readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */

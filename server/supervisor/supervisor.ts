@@ -100,8 +100,13 @@ export class Supervisor {
   }
 
   /** The children, in the order of their admission. */
+  get all(): readonly Child[] {
+    return [...this.#children.values()];
+  }
+
+  /** The children as they are shown, in the order of their admission. */
   which(): ChildInfo[] {
-    return [...this.#children.values()].map((child) => child.info);
+    return this.all.map((child) => child.info);
   }
 
   /** The load. Its `max` is 0 while nothing is admitted. */

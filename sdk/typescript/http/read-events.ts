@@ -84,7 +84,8 @@ export async function* readSlotEvents(bytes: AsyncIterable<Uint8Array>) {
   }
 }
 
-async function* frames(bytes: AsyncIterable<Uint8Array>) {
+/** The frames of server-sent events. */
+export async function* frames(bytes: AsyncIterable<Uint8Array>) {
   let ready: EventSourceMessage[] = [];
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARS,

@@ -25,6 +25,15 @@ export class Queue<T extends Entry> {
     return this.#size;
   }
 
+  /** The least number of the entries; undefined when none waits. */
+  least(numberOf: (entry: T) => number): number | undefined {
+    let least: number | undefined;
+    for (const { entries } of this.#lines.values())
+      for (const entry of entries)
+        least = Math.min(least ?? Number.POSITIVE_INFINITY, numberOf(entry));
+    return least;
+  }
+
   /** Puts an entry, for as many items as it counts, at the end of its client's line. */
   push(client: string, entry: T): void {
     let line = this.#lines.get(client);

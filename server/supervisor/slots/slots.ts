@@ -47,6 +47,11 @@ export class Slots {
     };
   }
 
+  /** When the first of the waiting clients asked, a time of `performance.now()`. */
+  oldestMs(): number | undefined {
+    return this.#queue.least(({ requestedAt }) => requestedAt);
+  }
+
   /** Takes a free slot. @throws {PoolError} `at_capacity`, `too_many_requests`, `draining`. */
   take(client: string): SlotLease {
     this.checkAdmitting();

@@ -79,6 +79,8 @@ export class Subscription implements Entry {
   count = 1;
   readonly id: string;
   readonly client: string;
+  /** In milliseconds of `performance.now()`. */
+  readonly requestedAt = performance.now();
   /** Ends the wait, but for the slots that were granted. */
   leave: () => void = () => {};
   readonly #settle = Promise.withResolvers<void>();

@@ -1,0 +1,130 @@
+/** One reader of the feed: the state, then the changes, no faster than the client takes them. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { pause } from "../../../sdk/typescript/time/pause.ts";
+import { within } from "../../../sdk/typescript/time/within.ts";
+import { type FeedEntry, markEntry } from "../../supervisor/feed/entry.ts";
+import { type FeedSource, idOf, positionsIn } from "./source.ts";
+
+/** A reader gets at most 10 batches a second. */
+const BATCH_MS = 100;
+/** 65,536 characters: a longer batch is written in pieces. */
+const PIECE_CHARS = 65_536;
+/** 2 seconds for the other members to tell their state. Later state follows as a change. */
+const SETTLE_MS = 2_000;
+/** No position has this id. A reader that was cut before its state was complete begins again. */
+const NO_POSITION = "none";
+
+/** What one reader may see, and wants to. */
+export interface Sight {
+  passes(entry: FeedEntry): boolean;
+  /** The event's JSON for this reader. */
+  jsonOf(entry: FeedEntry): string;
+}
+
+export interface ReaderOptions {
+  readonly sources: readonly FeedSource[];
+  readonly sight: Sight;
+  /** The id of the last event that the client has. Default: none. */
+  readonly lastId: string | undefined;
+  /** Ends the feed. */
+  readonly signal: AbortSignal;
+}
+
+export class FeedReader {
+  readonly #options: ReaderOptions;
+  #positions: number[] | undefined;
+  #wake: () => void = () => {};
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#positions = positionsIn(options.lastId, options.sources);
+    options.signal.addEventListener("abort", () => this.#wake());
+  }
+
+  /**
+   * The feed in pieces of text, until the signal aborts. A reader that takes them slowly holds no
+   * memory for it: it finds later that its position is gone, and gets the state again.
+   */
+  async *pieces(): AsyncGenerator<string, void, undefined> {
+    const { sources, signal } = this.#options;
+    const stops = sources.map((source) => source.watch());
+    try {
+      while (!signal.aborted) {
+        const positions = this.#keptPositions();
+        const text = positions ? this.#takeChanges(positions) : "";
+        if (!positions) yield* this.#state();
+        else if (text === "") await this.#changed();
+        else {
+          yield text;
+          await pause(BATCH_MS, signal).catch(() => {});
+        }
+      }
+    } finally {
+      for (const stop of stops) stop();
+    }
+  }
+
+  /** The positions of the reader; undefined where the events behind them are not kept. */
+  #keptPositions(): number[] | undefined {
+    const { sources } = this.#options;
+    const positions = this.#positions;
+    const isKept = (position: number, index: number) => sources[index]?.log.has(position);
+    return positions?.every(isKept) ? positions : undefined;
+  }
+
+  /** The changes behind the positions, which it moves. The last one has the id of them all. */
+  #takeChanges(positions: number[]): string {
+    const { sources, sight } = this.#options;
+    let text = "";
+    let last: FeedEntry | undefined;
+    for (const [index, { log }] of sources.entries()) {
+      let position = positions[index] as number;
+      for (; text.length < PIECE_CHARS; position++) {
+        const entry = log.at(position);
+        if (!entry) break;
+        if (!sight.passes(entry)) continue;
+        if (last) text += this.#frame(last);
+        last = entry;
+      }
+      positions[index] = position;
+    }
+    return last ? text + this.#frame(last, idOf(sources, positions)) : text;
+  }
+
+  /** The state, and the positions of the changes that follow. */
+  async *#state(): AsyncGenerator<string, void, undefined> {
+    const { sources, sight } = this.#options;
+    const positions: number[] = [];
+    let text = this.#frame(markEntry("reset"), NO_POSITION);
+    for (const source of sources) {
+      yield text;
+      text = "";
+      await within(SETTLE_MS, source.settled());
+      positions.push(source.log.end);
+      for (const entry of source.state()) {
+        if (!sight.passes(entry)) continue;
+        text += this.#frame(entry);
+        if (text.length < PIECE_CHARS) continue;
+        yield text;
+        text = "";
+        await nextTurn();
+      }
+    }
+    this.#positions = positions;
+    yield text + this.#frame(markEntry("synced"), idOf(sources, positions));
+  }
+
+  #frame(entry: FeedEntry, id?: string): string {
+    const head = id === undefined ? "" : `id: ${id}\n`;
+    return `event: ${entry.type}\n${head}data: ${this.#options.sight.jsonOf(entry)}\n\n`;
+  }
+
+  /** Waits for a change, or for the end. */
+  async #changed(): Promise<void> {
+    const change = Promise.withResolvers<void>();
+    this.#wake = change.resolve;
+    const stops = this.#options.sources.map(({ log }) => log.onChange(change.resolve));
+    await change.promise;
+    for (const stop of stops) stop();
+  }
+}

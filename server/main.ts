@@ -11,7 +11,6 @@ import { TrustedMembers } from "../sdk/typescript/trust/trusted-members.ts";
 import { type Auth, openAuth } from "./access/auth.ts";
 import { createBrowserGuard } from "./access/browser-guard.ts";
 import { RateLimit, StreamLimit } from "./access/rate-limit.ts";
-import { FanIns } from "./answers/feed/fan-in.ts";
 import { HeldBytes } from "./http/bodies/held-bytes.ts";
 import { InFlight } from "./http/in-flight.ts";
 import { createListener, type Listener } from "./http/listener.ts";
@@ -34,15 +33,13 @@ import { PoolRuntimes } from "./runtimes/registry/pool-runtimes.ts";
 import { Tasks } from "./runtimes/tasks.ts";
 import { openSandbox } from "./sandbox/open-sandbox.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
-import type { MemberEvent } from "./supervisor/feed/entry.ts";
 import { HistoryCounts } from "./supervisor/feed/history.ts";
-import { FeedHub } from "./supervisor/feed/hub.ts";
+import { FeedHub, type HubOptions } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
 import { observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
-import type { Supervisors } from "./supervisor/this-member.ts";
 
 /** All uploads together may take as much as this many of the largest. */
 const MAX_LARGEST_UPLOADS = 4;
@@ -87,22 +84,18 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   onFailure(() => runtimes.close());
   const notifier = notifierOf(settings);
   onFailure(() => notifier.close());
-  const supervisors = (): Supervisors => pools.supervisors;
-  const feed = new FeedHub({ facts: (): MemberEvent => member.facts, supervisors });
-  const counts = new HistoryCounts(supervisors);
-  onFailure(() => counts.close());
+  const feeds = feedsOf({ facts: () => member.facts, supervisors: () => pools.supervisors });
+  onFailure(() => feeds.close());
   const pools = new MemberPools(
-    { sandbox, runtimes, notifier, observer: observers([feed, counts]), ...accounts },
+    { sandbox, runtimes, notifier, observer: observers(feeds.all), ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
   );
   auth?.onChange(() => pools.serveWaiting());
   const prepared = await pools.prepare(settings.pools);
+  const { requestTimeoutMs } = settings;
   const listener = createListener({
+    ...{ tls, requestTimeoutMs, maxConnections, logError },
     fetch: (request, env) => app.fetch(request, env),
-    tls,
-    requestTimeoutMs: settings.requestTimeoutMs,
-    maxConnections,
-    logError,
   });
   onFailure(() => listener.server.close());
   onFailure(() => listener.closeAll());
@@ -114,22 +107,14 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const members = trustedIn(membership, settings, self);
   const access = new DirectAccess<never>(client, members);
   onFailure(() => access.close());
-  const others = new FanIns({ client, members, name: self.name });
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
-  const member = new LocalMember({
-    ...parts,
-    ...limits,
-    closedLast: [feed, counts, others, access, auth, tls, client],
-  });
+  const closedLast = [feeds, access, auth, tls, client];
+  const member = new LocalMember({ ...parts, ...limits, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,
-    client,
-    access,
-    auth,
-    members,
-    feeds: { own: feed, others, counts },
+    ...{ client, access, auth, members, feeds },
     connections: listener.connections,
     supervisors: pools.supervisors,
     ...accounts,
@@ -141,6 +126,16 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   });
   warnOfRisks(settings, self, { files: tls, authenticated: auth !== undefined });
   return member;
+}
+
+/** The feed of this member, and the counts of the last 30 minutes. */
+function feedsOf(options: HubOptions) {
+  const [own, counts] = [new FeedHub(options), new HistoryCounts(options.supervisors)];
+  const close = () => {
+    own.close();
+    counts.close();
+  };
+  return { own, counts, all: [own, counts], close };
 }
 
 function notifierOf({ notifySecretFile, log }: Settings): Notifier {

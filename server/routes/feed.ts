@@ -1,4 +1,4 @@
-/** What happens in the pools, as it happens, on all members. */
+/** Tells what happens in the pools, as it happens, on all members. */
 import type { Context } from "hono";
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
@@ -11,6 +11,7 @@ import type { Auth } from "../access/auth.ts";
 import { checkScopes, isPermitted, permit, seesChild, seesCommand } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { EVENTS_TYPE, openSession } from "../answers/events.ts";
+import { FanIns } from "../answers/feed/fan-in.ts";
 import { historiesOf } from "../answers/feed/histories.ts";
 import { FeedReader, type Sight } from "../answers/feed/reader.ts";
 import { onHandover } from "../answers/remote/handover.ts";
@@ -29,6 +30,8 @@ const MAX_HISTORIES = 32;
 
 export function feedRoutes(on: Register, options: AppOptions): void {
   const { name, feeds, members, auth, inFlight, client } = options;
+  const fanIns = new FanIns({ client, members, name });
+  inFlight.end.addEventListener("abort", () => fanIns.close());
   const asked = new LRUCache<string, Promise<History>>({ max: MAX_HISTORIES, ttl: HISTORY_MS });
 
   on(routes.feed, async (c) => {
@@ -40,7 +43,7 @@ export function feedRoutes(on: Register, options: AppOptions): void {
     const leaving = isOwn ? inFlight.end : inFlight.handover;
     if (leaving.aborted) throw PoolError.of("draining", "this member drains; ask another one");
     const authorization = c.req.header("authorization");
-    const others = isOwn ? [] : [feeds.others.of({ authorization, member })];
+    const others = isOwn ? [] : [fanIns.of({ authorization, member })];
     const ending = new AbortController();
     const end = () => ending.abort();
     const reader = new FeedReader({

@@ -4,7 +4,6 @@ import { randomDigits } from "../../../openapi/names.ts";
 import type { Client } from "../../../sdk/typescript/http/client.ts";
 import type { Member, Members } from "../../../sdk/typescript/placement/members.ts";
 import type { FeedEntry } from "../../supervisor/feed/entry.ts";
-import type { HistoryCounts } from "../../supervisor/feed/history.ts";
 import { FeedLog } from "../../supervisor/feed/log.ts";
 import type { FeedSource } from "./source.ts";
 import { EndedChildren, Upstream } from "./upstream.ts";
@@ -23,14 +22,6 @@ interface FanInOptions {
   readonly members: Members;
   /** The name of this member, which is not asked. */
   readonly name: string;
-}
-
-/** The feed of this member, and those of the others. */
-export interface Feeds {
-  readonly own: FeedSource;
-  readonly others: FanIns;
-  /** The counts of the last 30 minutes, at this member. */
-  readonly counts: HistoryCounts;
 }
 
 /** Whose feeds are read: with this header, of all other members or of one. */

@@ -14,7 +14,7 @@ const SETTLE_MS = 2_000;
 /** No position has this id. A reader that was cut before its state was complete begins again. */
 const NO_POSITION = "none";
 
-/** What one reader may see, and wants to. */
+/** The part of the feed that one reader may see, and asks for. */
 export interface Sight {
   passes(entry: FeedEntry): boolean;
   /** The event's JSON for this reader. */

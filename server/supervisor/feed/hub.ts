@@ -44,7 +44,7 @@ export class FeedHub implements ChildObserver {
   readonly #options: HubOptions;
   /** The latest change of each child; undefined while nobody watches. */
   #notes: Map<string, Note> | undefined;
-  /** What the readers know of the pools and of the member. */
+  /** The facts of the pools and of the member that readers have. */
   #known = new Map<string, LoadEvent | QueueEvent | MemberEvent>();
   #readers = 0;
   #timer: NodeJS.Timeout | undefined;

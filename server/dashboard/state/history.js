@@ -37,6 +37,18 @@ export function recent(history, pool) {
   return { waits: [wait(0.5), wait(0.95)], runs: [run(0.5), run(0.95)] };
 }
 
+/** Five minutes at least; before the first call there is nothing to see. */
+const MIN_STEPS = 30;
+
+/** The steps to show: up to `length`, from the first one with a call on. */
+function stepsOf(pools, length) {
+  const begins = pools.flatMap(({ placed, refused }) =>
+    [placed, refused].map((counts) => counts.findIndex((count) => count > 0)),
+  );
+  const first = Math.min(length - MIN_STEPS, ...begins.filter((at) => at >= 0).map((at) => at - 1));
+  return Array.from({ length: Math.max(0, length) }, (_, at) => at).slice(Math.max(0, first));
+}
+
 /** The sum of the pools, or of the one that is named, as series over time. */
 export function series(history, only) {
   const pools = Object.entries(history.pools)
@@ -46,7 +58,7 @@ export function series(history, only) {
   const { stepMs, boundsMs } = history;
   // The last step is still being counted.
   const length = Math.max(0, ...pools.map(({ placed }) => placed.length)) - 1;
-  const steps = Array.from({ length: Math.max(0, length) }, (_, at) => at);
+  const steps = stepsOf(pools, length);
   const sum = (key) =>
     steps.map((at) => pools.reduce((total, pool) => total + (pool[key][at] ?? 0), 0));
   const perSecond = (key) => sum(key).map((count) => count / (stepMs / 1_000));

@@ -47,8 +47,8 @@ export function Charts({ page }) {
   return html`<section aria-labelledby="charts-title">
     <div class="section-head"><h2 id="charts-title">The last 30 minutes</h2>
       <span class="grow"></span>
-      ${history.unreachable.length > 0 && html`<span class="muted">Without
-        ${history.unreachable.slice(0, 5).join(", ")}</span>`}
+      ${history.unreachable.length > 0 && html`<span class="muted">
+        ${`Without ${history.unreachable.slice(0, 5).join(", ")}`}</span>`}
       <select aria-label="Pool of the charts" value=${ui.chartPool}
         onChange=${({ target }) => page.set({ chartPool: target.value })}>
         <option value="">All pools</option>
@@ -76,12 +76,16 @@ function Chart({ chart, history, pool, look }) {
   }, [history, pool, look]);
   const latest = chart
     .lines(series(history, pool))
-    .map(([name, values]) => `${name} ${chart.show(values.findLast((value) => value !== null) ?? 0)}`);
+    .map(([name, values]) => `${name} ${chart.show(latestOf(values) ?? 0)}`);
   return html`<figure class="card chart">
     <figcaption><b>${chart.title}</b> <span class="muted">${chart.unit}</span></figcaption>
     <div ref=${box} role="img" aria-label=${`${chart.title}, latest: ${latest.join(", ") || "none"}`}
     ></div></figure>`;
 }
+
+const latestOf = (values) => values.findLast((value) => value !== null);
+const same = (value) => value;
+const powerOfTen = (value) => (Number.isInteger(Math.log10(value)) ? value : null);
 
 function draw(element, { chart, lines, times }) {
   const style = getComputedStyle(document.documentElement);
@@ -94,13 +98,15 @@ function draw(element, { chart, lines, times }) {
   };
   const isEmpty = lines.every(([, values]) => values.every((value) => !value));
   const scale = chart.isLog && !isEmpty ? { distr: 3 } : { range: (_, __, max) => [0, max || 1] };
+  const told = (value) => (value === null || value === undefined ? "–" : chart.show(value));
   const shown = lines.map(([label], at) => ({
     label,
     stroke: colour(`line-${at + 1}`),
     fill: lines.length === 1 || at === 0 ? `${colour(`line-${at + 1}`)}22` : undefined,
     width: 1.75,
     points: { show: false },
-    value: (_, value) => (value === null || value === undefined ? "–" : chart.show(value)),
+    // Where nobody points at the chart, the legend has the latest values.
+    value: (plot, value, of, at) => told(at === null ? latestOf(plot.data[of]) : value),
   }));
   const options = {
     width: element.clientWidth || 300,
@@ -108,9 +114,11 @@ function draw(element, { chart, lines, times }) {
     cursor: { points: { size: 6 }, y: false },
     scales: { y: scale },
     axes: [
-      { ...axis, size: 26 },
+      { ...axis, size: 26, values: "{HH}:{mm}" },
       {
         ...axis,
+        // Of a logarithmic scale, only the powers of ten.
+        grid: { ...axis.grid, filter: (_, splits) => splits.map(chart.isLog ? powerOfTen : same) },
         size: 52,
         values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : chart.show(tick))),
       },

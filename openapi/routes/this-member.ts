@@ -139,7 +139,8 @@ export const drain = createRoute({
   request: {
     query: z.strictObject({
       member: MemberNameSchema.optional().openapi({
-        description: "The member that drains. The one that is asked passes the request on to it. " +
+        description:
+          "The member that drains. The one that is asked passes the request on to it. " +
           "Default: the one that is asked.",
       }),
     }),

@@ -64,8 +64,8 @@ function fileOf(name: string): Promise<File> {
   const type = TYPES[/\.(\w+)$/.exec(name)?.[1] ?? ""];
   if (!names.has(name) || type === undefined)
     throw PoolError.of("not_found", `the dashboard has no file ${name.slice(0, 255)}`);
-  let file = isSource ? undefined : files.get(name);
-  if (!file) files.set(name, (file = read(name, type)));
+  const file = (!isSource && files.get(name)) || read(name, type);
+  files.set(name, file);
   return file;
 }
 
@@ -81,7 +81,7 @@ function send(c: Context, { body, type, tag }: File): Response {
 
 /** Scripts and styles come from our own files alone, but for the map of the packages' names. */
 function policy(html: string, others: readonly string[]): string {
-  const [, map = ""] = /<script type="importmap">([^]*?)<\/script>/.exec(html) ?? [];
+  const [, map = ""] = /<script type="importmap">([\s\S]*?)<\/script>/.exec(html) ?? [];
   return [
     "default-src 'self'",
     `script-src 'self' 'sha256-${hashOf(map)}'`,

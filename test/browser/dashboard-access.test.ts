@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { newToken } from "../../server/access/tokens.ts";
+import { EmbeddedRegistry, startMember } from "../../server/main.ts";
 import { browserMissing, drawerOf, openPools, rowOf, useBrowser } from "../helpers/dashboard.ts";
 import { post, startMembers, startOne } from "../helpers/member.ts";
+import { SANDBOX_OPTION } from "../helpers/sandbox.ts";
 
 const newPage = useBrowser();
 const chromiumTest = test.skipIf(browserMissing);
@@ -81,6 +83,15 @@ chromiumTest("the reference page asks for a token", async () => {
   await page.getByText("Available authorizations").waitFor();
 });
 
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 /** A place for a member whose network fails and comes back. */
 async function breakable() {
   const sockets = new Set<Socket>();
@@ -104,8 +115,8 @@ async function breakable() {
   });
   return {
     advertise: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    leadTo: (url: string) => {
-      state.port = Number(new URL(url).port);
+    leadTo: (port: number) => {
+      state.port = port;
     },
     set: (isBroken: boolean) => {
       state.isBroken = isBroken;
@@ -117,8 +128,18 @@ async function breakable() {
 chromiumTest("a member is lost, and returns", async () => {
   const network = await breakable();
   const { advertise } = network;
-  const [m1, m2] = await startMembers({}, { advertise });
-  network.leadTo(`http://127.0.0.1:${m2?.port}`);
+  const registry = new EmbeddedRegistry();
+  const [m1] = await startMembers({ registry });
+  const port = await freePort();
+  network.leadTo(port);
+  const options = {
+    pools: { pipeline: 2 },
+    sandbox: SANDBOX_OPTION,
+    drainMs: 0,
+    registry,
+  } as const;
+  const m2 = await startMember({ ...options, name: "m2", port, advertise });
+  onTestFinished(() => m2.stop());
   const page = await newPage();
   await openPools(page, m1?.url ?? "");
   await page.getByText("0 of 4 slots").waitFor();

@@ -48,7 +48,9 @@ chromiumTest("markup, marks of direction and escapes in output, labels and names
     "⟨U+202E⟩gnp.⟨U+2066⟩exe",
     "second",
   ]);
-  expect(await page.locator("main img[src=x], aside img[src=x], script:not([src])").count()).toBe(1);
+  expect(await page.locator("main img[src=x], aside img[src=x], script:not([src])").count()).toBe(
+    1,
+  );
   expect(await page.title()).toBe("distributed-pool");
 });
 

@@ -71,13 +71,14 @@ chromiumTest("filters by status, text, label and pool; the keyboard opens a row"
   await page.getByRole("grid").focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  await drawerOf(page).getByText(/^sleep 6[12]$/).waitFor();
+  await drawerOf(page)
+    .getByText(/^sleep 6[12]$/)
+    .waitFor();
 });
 
 chromiumTest("live output goes on over cuts, without a line lost or repeated", async () => {
   const { url } = await startOne();
-  let cutAfter: number | undefined;
-  const proxy = await cuttingProxy(url, () => cutAfter);
+  const proxy = await cuttingProxy(url, () => undefined);
   const page = await newPage();
   await openPools(page, proxy.url);
   const print = "for n in $(seq 30); do echo line-$n; sleep 0.05; done";
@@ -86,9 +87,10 @@ chromiumTest("live output goes on over cuts, without a line lost or repeated", a
   await drawerOf(page).getByText("line-3", { exact: true }).waitFor();
   proxy.cut();
   await drawerOf(page).locator(".ending").waitFor();
-  await drawerOf(page).getByText(/ended · 30 lines/).waitFor();
+  await drawerOf(page)
+    .getByText(/ended · 30 lines/)
+    .waitFor();
   await drawerOf(page).getByText("line-30", { exact: true }).waitFor();
-  cutAfter = 0;
 });
 
 chromiumTest("Try it streams a command, and shows the value of a function", async () => {
@@ -107,7 +109,7 @@ chromiumTest("Try it streams a command, and shows the value of a function", asyn
   await drawer.getByRole("button", { name: "Python" }).click();
   expect(await drawer.getByLabel("Snippet").textContent()).toContain(`pool.call("pipeline", {`);
   // A phone scrolls in one direction only.
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
 });
 
 chromiumTest("artifacts can be saved", async () => {

@@ -30,7 +30,10 @@ export function Actions({ child }) {
       (error) => tell({ trouble: harmless(error.message) }),
     );
   const stop = () =>
-    act(operations.stop(id, grace === "" ? undefined : Number(grace)), "The child is being stopped.");
+    act(
+      operations.stop(id, grace === "" ? undefined : Number(grace)),
+      "The child is being stopped.",
+    );
   const write = (text, end) => {
     setInput("");
     return act(operations.stdin(id, text, end), end ? "The input has ended." : "Sent.");

@@ -1,6 +1,6 @@
 /** The files that a child left. */
 import { useEffect, useState } from "preact/hooks";
-import { child as operations, download } from "../net/api.js";
+import { download, child as operations } from "../net/api.js";
 import { bytes } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
 import { html } from "../view/html.js";

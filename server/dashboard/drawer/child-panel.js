@@ -50,9 +50,13 @@ export function ChildPanel({ page, id }) {
 }
 
 function Facts({ child, waitedMs }) {
-  const { id, pool, member, owner, labels, sandbox, startedAt, deadlineAt, usage, progress } = child;
+  const { id, pool, member, owner, labels, sandbox, startedAt, deadlineAt, usage, progress } =
+    child;
   const facts = [
-    ["Id", html`<code class="whole-id">${id}</code><${Copy} text=${() => id} class="is-small">Copy<//>`],
+    [
+      "Id",
+      html`<code class="whole-id">${id}</code><${Copy} text=${() => id} class="is-small">Copy<//>`,
+    ],
     ["Pool", `${pool} on ${member}`],
     ["Caller", harmless(owner)],
     ["Started", time(startedAt)],
@@ -67,7 +71,8 @@ function Facts({ child, waitedMs }) {
   ];
   return html`<dl class="facts">${facts.map(
     ([name, value]) =>
-      value && html`<div class=${`is-${name.toLowerCase()}`}><dt>${name}</dt><dd>${value}</dd></div>`,
+      value &&
+      html`<div class=${`is-${name.toLowerCase()}`}><dt>${name}</dt><dd>${value}</dd></div>`,
   )}</dl>`;
 }
 

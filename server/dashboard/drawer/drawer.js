@@ -22,8 +22,10 @@ export function Drawer({ page, opened }) {
     ref=${box}>
     <button type="button" class="button is-quiet close" aria-label="Close"
       onClick=${() => page.open(undefined)}>✕</button>
-    ${opened.child
-      ? html`<${ChildPanel} page=${page} id=${opened.child} />`
-      : html`<${TryIt} page=${page} />`}
+    ${
+      opened.child
+        ? html`<${ChildPanel} page=${page} id=${opened.child} />`
+        : html`<${TryIt} page=${page} />`
+    }
   </aside>`;
 }

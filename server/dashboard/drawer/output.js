@@ -1,7 +1,7 @@
 /** A panel of output: it follows, searches, and shows only the lines in sight. */
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { harmless } from "../text/harmless.js";
 import { count } from "../text/format.js";
+import { harmless } from "../text/harmless.js";
 import { attributesOf } from "../text/sgr.js";
 import { textOf } from "../text/terminal.js";
 import { html } from "../view/html.js";
@@ -51,12 +51,15 @@ export function Output({ terminal, version, state }) {
       <span class="grow"></span>
       <input type="search" aria-label="Search in the output" placeholder="Search" value=${query}
         onInput=${({ target }) => search(target.value)} onKeyDown=${onKeyDown} />
-      ${query !== "" && html`<span class="hits" role="status">
+      ${
+        query !== "" &&
+        html`<span class="hits" role="status">
         ${hits.length === 0 ? "0" : `${Math.min(at, hits.length - 1) + 1} of ${hits.length}`}</span>
         <button type="button" class="button is-small" aria-label="Previous hit"
           onClick=${() => step(-1)}>↑</button>
         <button type="button" class="button is-small" aria-label="Next hit"
-          onClick=${() => step(1)}>↓</button>`}
+          onClick=${() => step(1)}>↓</button>`
+      }
       <button type="button" class="button is-small" aria-pressed=${follows}
         onClick=${() => follow(!follows)}>Follow</button>
     </div>

@@ -1,8 +1,8 @@
 /** The same for a terminal or a program, to copy. */
 import { useState } from "preact/hooks";
 import { session } from "../net/session.js";
-import { callSnippets, childSnippets } from "../text/snippets.js";
 import { harmless } from "../text/harmless.js";
+import { callSnippets, childSnippets } from "../text/snippets.js";
 import { html } from "../view/html.js";
 import { Copy } from "../view/parts.js";
 
@@ -24,8 +24,12 @@ export function Snippets({ child, call }) {
       (name) => html`<button type="button" aria-pressed=${name === chosen}
         onClick=${() => choose(name)}>${name}</button>`,
     )}</div><span class="grow"></span>
-    ${!call && isWhole(child) && html`<label class="check"><input type="checkbox" checked=${repeats}
-      onChange=${({ target }) => repeat(target.checked)} /> call again</label>`}
+    ${
+      !call &&
+      isWhole(child) &&
+      html`<label class="check"><input type="checkbox" checked=${repeats}
+      onChange=${({ target }) => repeat(target.checked)} /> call again</label>`
+    }
     <${Copy} text=${() => text} class="is-small">Copy<//></div>
     <pre class="snippet" tabindex="0" role="region" aria-label="Snippet">${text
       .split("\n")

@@ -2,9 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readOutput } from "../net/output.js";
 import { Frames } from "../state/frames.js";
-import { Terminal } from "../text/terminal.js";
 import { bytes } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
+import { Terminal } from "../text/terminal.js";
 
 const fresh = () => ({ terminal: new Terminal(), version: 0, word: "" });
 
@@ -13,7 +13,8 @@ function take(state, event) {
   if (event.type === "stdout" || event.type === "stderr") {
     if (event.text !== undefined) terminal.write(event.type, event.text);
     else terminal.write(event.type, decoded(state, event));
-  } else if (event.type === "gap") terminal.note(`— ${bytes(event.droppedBytes)} are no longer kept —`);
+  } else if (event.type === "gap")
+    terminal.note(`— ${bytes(event.droppedBytes)} are no longer kept —`);
   else if (event.type === "queued") state.word = `waits at place ${event.position}`;
   else if (event.type === "placed") Object.assign(state, { id: event.child.id, word: "live" });
   else if (event.type === "result") Object.assign(state, { ending: event, word: "ended" });

@@ -1,6 +1,6 @@
 /** A call to try: a command or a function, in a pool of one's choice. */
 import { useEffect, useState } from "preact/hooks";
-import { child as operations, json } from "../net/api.js";
+import { json, child as operations } from "../net/api.js";
 import { forbidden } from "../net/session.js";
 import { argvOf } from "../text/argv.js";
 import { harmless } from "../text/harmless.js";
@@ -82,17 +82,25 @@ export function TryIt({ page }) {
           (kind) => html`<button type="button" aria-pressed=${form.kind === kind}
             onClick=${() => set({ kind })}>${kind}</button>`,
         )}</div></div>
-      ${form.kind === "command"
-        ? html`<${CommandField} form=${form} set=${set} spec=${spec} />`
-        : html`<${FunctionFields} form=${form} set=${set} runtimes=${runtimes} />`}
+      ${
+        form.kind === "command"
+          ? html`<${CommandField} form=${form} set=${set} spec=${spec} />`
+          : html`<${FunctionFields} form=${form} set=${set} runtimes=${runtimes} />`
+      }
       ${trouble && html`<p class="trouble" role="alert">${harmless(trouble)}</p>`}
       <div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
         ${runs && html`<button type="button" class="button is-danger" onClick=${stop}>Stop</button>`}
-        ${stream.id && html`<button type="button" class="button is-quiet"
-          onClick=${() => page.open({ child: stream.id })}>Open the child</button>`}</div>
+        ${
+          stream.id &&
+          html`<button type="button" class="button is-quiet"
+          onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
+        }</div>
     </form>
-    ${call && html`<${Output} terminal=${stream.terminal} version=${stream.version}
-      state=${stream.word} />`}
+    ${
+      call &&
+      html`<${Output} terminal=${stream.terminal} version=${stream.version}
+      state=${stream.word} />`
+    }
     ${stream.trouble && html`<p class="trouble" role="alert">${stream.trouble}</p>`}
     <${Ending} ending=${stream.ending} />
     <${Artifacts} id=${stream.id} ending=${stream.ending} />

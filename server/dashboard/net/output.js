@@ -17,9 +17,7 @@ export async function readOutput(start, { on, onCut = () => {}, signal }) {
   let tries = 0;
   while (!signal.aborted) {
     try {
-      const answer = await (id === undefined
-        ? place(start, signal)
-        : attach(id, last, signal));
+      const answer = await (id === undefined ? place(start, signal) : attach(id, last, signal));
       if (answer.status === 204) return;
       for await (const event of events(answer)) {
         last = event.id ?? last;

@@ -3,7 +3,9 @@
 /** Five minutes, in milliseconds: the span of a card's percentiles. */
 const RECENT_MS = 300_000;
 
-const add = (into, counts) => counts.forEach((count, at) => (into[at] = (into[at] ?? 0) + count));
+function add(into, counts) {
+  for (const [at, count] of counts.entries()) into[at] = (into[at] ?? 0) + count;
+}
 
 /** The duration below which this share of the counts lies; undefined without any. */
 export function percentile(counts, boundsMs, share) {

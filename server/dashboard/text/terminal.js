@@ -19,7 +19,7 @@ const START = /^[\u001b\u0090\u0098\u009b\u009d-\u009f]/;
 // Sequences that end: colours and other commands, strings up to BEL or ST, and short escapes.
 const COMMAND = /^(?:\u001b\[|\u009b)([\u0030-\u003f]*)[\u0020-\u002f]*([\u0040-\u007e])/;
 const STRING = /^(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])/;
-const STRING_TO_END = /^[^]*?(?:\u0007|\u001b\\|\u009c)/;
+const STRING_TO_END = /^[\s\S]*?(?:\u0007|\u001b\\|\u009c)/;
 const ESCAPE = /^\u001b[\u0020-\u002f]*[\u0030-\u005a\u005c-\u007e]/;
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: these are what it looks for.
 
@@ -35,7 +35,8 @@ export class Terminal {
 
   /** @param stream `stdout`, `stderr` or `note`. */
   write(stream, text) {
-    const state = (this.#streams[stream] ??= { style: PLAIN, rest: "" });
+    this.#streams[stream] ??= { style: PLAIN, rest: "" };
+    const state = this.#streams[stream];
     const whole = state.rest + text;
     state.rest = "";
     let at = 0;

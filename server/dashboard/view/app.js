@@ -1,6 +1,7 @@
 /** The whole page. */
-import { session } from "../net/session.js";
+
 import { Drawer } from "../drawer/drawer.js";
+import { session } from "../net/session.js";
 import { Charts } from "./charts.js";
 import { Children } from "./children.js";
 import { Figures, Header } from "./header.js";

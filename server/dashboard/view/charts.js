@@ -13,13 +13,20 @@ const CHARTS = [
   {
     title: "Throughput",
     unit: "calls per second",
-    lines: (data) => [["placed", data.placed], ["ended", data.ended]],
+    lines: (data) => [
+      ["placed", data.placed],
+      ["ended", data.ended],
+    ],
     show: (value) => (value < 10 ? value.toFixed(1) : count(value)),
   },
   {
     title: "Latency",
     unit: "milliseconds, logarithmic",
-    lines: (data) => [["run p50", data.runs50], ["run p95", data.runs95], ["wait p95", data.waits95]],
+    lines: (data) => [
+      ["run p50", data.runs50],
+      ["run p95", data.runs95],
+      ["wait p95", data.waits95],
+    ],
     show: duration,
     isLog: true,
   },
@@ -47,8 +54,11 @@ export function Charts({ page }) {
   return html`<section aria-labelledby="charts-title">
     <div class="section-head"><h2 id="charts-title">The last 30 minutes</h2>
       <span class="grow"></span>
-      ${history.unreachable.length > 0 && html`<span class="muted">
-        ${`Without ${history.unreachable.slice(0, 5).join(", ")}`}</span>`}
+      ${
+        history.unreachable.length > 0 &&
+        html`<span class="muted">
+        ${`Without ${history.unreachable.slice(0, 5).join(", ")}`}</span>`
+      }
       <select aria-label="Pool of the charts" value=${ui.chartPool}
         onChange=${({ target }) => page.set({ chartPool: target.value })}>
         <option value="">All pools</option>

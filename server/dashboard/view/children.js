@@ -55,13 +55,19 @@ export function Children({ page }) {
     <div class="section-head"><h2 id="children-title">Children</h2>
       <span class="muted" role="status">${count(rows.length)}
         ${ui.filter !== NO_FILTER && ` of ${count(store.children.size)}`}</span>
-      ${ui.held && html`<button type="button" class="button is-small" onClick=${() => {
-        box.current.scrollTop = 0;
-        page.set({ held: undefined });
-      }}>Show new ones</button>`}
+      ${
+        ui.held &&
+        html`<button type="button" class="button is-small" onClick=${() => {
+          box.current.scrollTop = 0;
+          page.set({ held: undefined });
+        }}>Show new ones</button>`
+      }
       <span class="grow"></span>
-      ${forbidden(["observe"]) && html`<span class="muted">Your own ones:
-        ${forbidden(["observe"])} to see all.</span>`}
+      ${
+        forbidden(["observe"]) &&
+        html`<span class="muted">Your own ones:
+        ${forbidden(["observe"])} to see all.</span>`
+      }
     </div>
     <${Filters} page=${page} />
     <div role="grid" aria-label="Children" aria-rowcount=${rows.length + 1}
@@ -79,11 +85,14 @@ export function Children({ page }) {
           onClick: () => page.open({ child: child.id }),
         })} row=${(child) => html`<${Row} child=${child} />`} />
     </div>
-    ${rows.length === 0 && html`<p class="empty">${
-      store.children.size === 0
-        ? "No child runs, and none ended of late. Try it makes one."
-        : "No child passes the filters."
-    }</p>`}
+    ${
+      rows.length === 0 &&
+      html`<p class="empty">${
+        store.children.size === 0
+          ? "No child runs, and none ended of late. Try it makes one."
+          : "No child passes the filters."
+      }</p>`
+    }
   </section>`;
 }
 

@@ -30,7 +30,10 @@ export function Filters({ page }) {
       <option value="">All pools</option>${[...pools].sort().map(option)}</select>
     <select aria-label="Code" value=${filter.code} onChange=${onInput("code")}>
       <option value="">All codes</option>${[...store.codes].sort().map(option)}</select>
-    ${filter !== NO_FILTER && html`<button type="button" class="button is-quiet"
-      onClick=${() => page.set({ filter: NO_FILTER })}>Clear</button>`}
+    ${
+      filter !== NO_FILTER &&
+      html`<button type="button" class="button is-quiet"
+      onClick=${() => page.set({ filter: NO_FILTER })}>Clear</button>`
+    }
   </div>`;
 }

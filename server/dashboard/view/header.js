@@ -20,16 +20,22 @@ export function Header({ page }) {
     <span class=${`pill is-${state}`} role="status" title=${link.detail ?? ""}>
       <i aria-hidden="true"></i>${word}</span>
     <span class="grow"></span>
-    ${caller && html`<span class="who" title=${`Scopes: ${caller.scopes.join(", ")}`}>
-      ${harmless(caller.name, 40)}</span>`}
+    ${
+      caller &&
+      html`<span class="who" title=${`Scopes: ${caller.scopes.join(", ")}`}>
+      ${harmless(caller.name, 40)}</span>`
+    }
     <button type="button" class="button is-main" onClick=${() => page.open({ tryIt: true })}>
       Try it</button>
     <a class="button is-quiet" href="/docs">Contract</a>
     <button type="button" class="button is-quiet" onClick=${page.turnTheme}
       aria-label=${`Use ${page.isDark() ? "light" : "dark"} colours`}>
       ${page.isDark() ? "Light" : "Dark"}</button>
-    ${token && html`<button type="button" class="button is-quiet"
-      onClick=${() => signOut("You signed out.")}>Sign out</button>`}
+    ${
+      token &&
+      html`<button type="button" class="button is-quiet"
+      onClick=${() => signOut("You signed out.")}>Sign out</button>`
+    }
   </header>`;
 }
 
@@ -71,8 +77,11 @@ export function Figures({ page }) {
       ([name, value, detail, look = "", share]) => html`<div class=${`figure ${look}`}>
         <dt>${name}</dt>
         <dd><b>${value}</b> <span>${detail}</span>
-        ${share !== undefined && html`<span class="meter" aria-hidden="true">
-          <i style=${{ transform: `scaleX(${share})` }}></i></span>`}</dd></div>`,
+        ${
+          share !== undefined &&
+          html`<span class="meter" aria-hidden="true">
+          <i style=${{ transform: `scaleX(${share})` }}></i></span>`
+        }</dd></div>`,
     )}</dl>`;
 }
 

@@ -27,8 +27,11 @@ export function MemberRow({ page, key: _, pool, member, load, max, busy, isShort
     <${Pill} state=${state}>${word}<//>
     ${isShort ? slotBar(slots) : slotGrid(slots)}
     <span class="member-load">${load.active}/${max}</span>
-    <span class="member-facts">${facts.join(" · ")}${detail && html`
-      <em>${harmless(detail, 160)}</em>`}</span>
+    <span class="member-facts">${facts.join(" · ")}${
+      detail &&
+      html`
+      <em>${harmless(detail, 160)}</em>`
+    }</span>
     <${Drain} page=${page} name=${name} state=${state} running=${load.active} />
   </div>`;
 }
@@ -52,7 +55,8 @@ function Drain({ page, name, state, running }) {
     return html`<span class="drain"><${Action} why=${why} class="is-small"
       aria-label=${`Drain ${name}`} onClick=${() => ask(true)}>Drain<//>
       ${told && html`<span class="trouble" role="alert">${told}</span>`}</span>`;
-  const runs = running > 0 ? `${plural(running, "child").replace("childs", "children")} may finish. ` : "";
+  const runs =
+    running > 0 ? `${plural(running, "child").replace("childs", "children")} may finish. ` : "";
   return html`<span class="drain is-asking" role="group" aria-label=${`Drain ${name}?`}
     onKeyDown=${({ key }) => key === "Escape" && ask(false)}>
     <span>${runs}${name} admits no more and ends.</span>

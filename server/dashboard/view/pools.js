@@ -75,9 +75,12 @@ function Card({ page, pool, rows }) {
   const both = ([p50, p95]) =>
     html`<b>${duration(p50)}</b> <span title="95 % took less">/ ${duration(p95)}</span>`;
   const stats = [
-    ["Queue", html`<b>${compact(queued)}</b> ${
-      oldest && html`<span>oldest ${age(now() - Date.parse(oldest))}</span>`
-    }`],
+    [
+      "Queue",
+      html`<b>${compact(queued)}</b> ${
+        oldest && html`<span>oldest ${age(now() - Date.parse(oldest))}</span>`
+      }`,
+    ],
     ["Wait p50 / p95", both(waits)],
     ["Run p50 / p95", both(runs)],
     ["Warm", html`<b>${warm ?? "–"}</b>`],
@@ -88,13 +91,15 @@ function Card({ page, pool, rows }) {
     <dl class="stats">${stats.map(
       ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
     )}</dl>
-    ${isShort
-      ? html`<${Virtual} class="members is-short" rows=${rows} height=${SHORT_ROW} tabindex="0"
+    ${
+      isShort
+        ? html`<${Virtual} class="members is-short" rows=${rows} height=${SHORT_ROW} tabindex="0"
           role="list" aria-label=${`${plural(rows.length, "member")} of ${pool}`}
           keyOf=${({ key }) => key} rowProps=${() => ({ role: "listitem" })}
           row=${(row) => html`<${MemberRow} page=${page} isShort ...${row} />`} />`
-      : html`<ul class="members">${rows.map(
-          (row) => html`<li key=${row.key}><${MemberRow} page=${page} ...${row} /></li>`,
-        )}</ul>`}
+        : html`<ul class="members">${rows.map(
+            (row) => html`<li key=${row.key}><${MemberRow} page=${page} ...${row} /></li>`,
+          )}</ul>`
+    }
   </section>`;
 }

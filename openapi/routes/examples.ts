@@ -133,6 +133,41 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   listPoolChildren: {
     answers: { 200: json({ children: { children: [child], unreachable: [] } }) },
   },
+  feed: {
+    answers: {
+      200: {
+        "text/event-stream": {
+          reset: { type: "reset" },
+          load: { type: "load", member: "m1", pool: "pipeline", load },
+          placed: { type: "child", change: "placed", child, waitedMs: 0.1 },
+          synced: { type: "synced" },
+        },
+      },
+    },
+  },
+  history: {
+    answers: {
+      200: json({
+        history: {
+          stepMs: 10_000,
+          firstAt: "2026-01-05T09:00:00.000Z",
+          boundsMs: [1, 3],
+          pools: {
+            pipeline: {
+              placed: [3],
+              ended: [2],
+              failed: { cancelled: [1] },
+              refused: [0],
+              queued: [1],
+              waits: [[3, 0, 0]],
+              runs: [[0, 1, 1]],
+            },
+          },
+          unreachable: [],
+        },
+      }),
+    },
+  },
   call: { request: here, answers: called },
   run: { request: here, answers: ran },
   pipe: piped,

@@ -112,6 +112,19 @@ export function seesCommand(c: CallerContext, { pool, owner }: Owned): boolean {
   return caller.name === owner || caller.may(["admin"], pool);
 }
 
+/** The child as the caller may see it. */
+export function shownTo(c: CallerContext, child: ChildInfo): ChildInfo {
+  if (child.command === undefined || seesCommand(c, child)) return child;
+  const { command: _, ...shown } = child;
+  return shown;
+}
+
+/** The children that the caller may see, as it may see them. */
+export const viewOf = (c: CallerContext) => ({
+  sees: (child: ChildInfo) => seesChild(c, child),
+  show: (child: ChildInfo) => shownTo(c, child),
+});
+
 /**
  * Lets an operation look at a child that the caller sees, or act on its own one.
  *

@@ -30,7 +30,11 @@ export function tellLoad({ env: { outgoing } }: NodeContext, supervisor: Supervi
  */
 export function ownMember(
   member: ThisMember,
-  { sees, ...caller }: Pick<Claim, "client" | "uploads" | "keyed"> & Pick<VisibleChildren, "sees">,
+  {
+    sees,
+    show,
+    ...caller
+  }: Pick<Claim, "client" | "uploads" | "keyed"> & Pick<VisibleChildren, "sees" | "show">,
 ): MemberClient<Child> {
   return {
     name: member.name,
@@ -39,7 +43,7 @@ export function ownMember(
     tasks: async (pool) => tasksOf(member, [pool]),
     children: async (pool, filter) => {
       supervisorOf(member, pool);
-      return childrenOf(member, [pool], { ...filter, sees });
+      return childrenOf(member, [pool], { ...filter, sees, show });
     },
     async requestSlots({ pool, waitMs = 0, sandbox, count }, signal) {
       const { client } = caller;

@@ -10,6 +10,7 @@ import type { Membership } from "../membership/membership.ts";
 import type { PoolRuntimes } from "../runtimes/registry/pool-runtimes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { MemberEvent } from "../supervisor/feed/entry.ts";
+import type { FeedHub } from "../supervisor/feed/hub.ts";
 import type { Notifier } from "../supervisor/notify/notifier.ts";
 import { type Settings, settingsOf } from "./check-options.ts";
 import { maxConnectionsOf } from "./max-connections.ts";
@@ -73,6 +74,7 @@ export interface MemberParts {
   readonly listener: Listener;
   readonly membership: Membership;
   readonly notifier: Notifier;
+  readonly feed: Pick<FeedHub, "end">;
   /** Parts that answers need to their ends. They close in this order once the port is closed. */
   readonly closedLast: readonly ({ close(): unknown } | undefined)[];
   readonly rateLimit: RateLimit;
@@ -191,7 +193,7 @@ export class LocalMember implements RunningMember {
   }
 
   async #drain(): Promise<void> {
-    const { pools, membership, inFlight, runtimes, listener, notifier, closedLast, sandbox } =
+    const { pools, membership, inFlight, runtimes, listener, notifier, feed, closedLast, sandbox } =
       this.#parts;
     const { drainMs, graceMs, log } = this.#settings;
     const { active } = pools;
@@ -216,6 +218,7 @@ export class LocalMember implements RunningMember {
     const cut = setTimeout(() => listener.closeAll(), graceMs + DELIVER_TIMEOUT_MS);
     await pools.stopAll(`member ${this.name} is stopping`);
     await within(DELIVER_TIMEOUT_MS, notified());
+    feed.end();
     await notifier.close();
     await this.#reloading;
     await runtimes.close();

@@ -5,7 +5,7 @@ import { isWorkspacePath } from "../../openapi/paths.ts";
 import * as routes from "../../openapi/routes.ts";
 import { jsonText } from "../../sdk/typescript/http/raw-json.ts";
 import { within } from "../../sdk/typescript/time/within.ts";
-import { type CallerContext, permitOnChild, seesChild } from "../access/permissions.ts";
+import { type CallerContext, permitOnChild, seesChild, shownTo } from "../access/permissions.ts";
 import { acceptOf } from "../answers/accept.ts";
 import { nameChild, sendEvents } from "../answers/events.ts";
 import { RemoteChild } from "../answers/remote/remote-child.ts";
@@ -25,7 +25,9 @@ export function childRoutes(on: Register, options: AppOptions): void {
   on(routes.getChild, async (c) => {
     const { id } = c.req.valid("param");
     const child = await find(c, id);
-    return child instanceof RemoteChild ? child.json() : c.json(child.info, 200);
+    if (child instanceof RemoteChild) return child.json();
+    child.measure();
+    return c.json(shownTo(c, child.info), 200);
   });
 
   on(routes.childResult, async (c) => {
@@ -51,7 +53,7 @@ export function childRoutes(on: Register, options: AppOptions): void {
       return child.json(query, { method: "DELETE" });
     }
     child.stop("cancelled", "the child was stopped on request", graceMs);
-    return c.json(child.info, 202);
+    return c.json(shownTo(c, child.info), 202);
   });
 }
 
@@ -65,7 +67,7 @@ export function childInputRoutes(on: Register, options: AppOptions): void {
     const child = await find(c, id);
     if (child instanceof RemoteChild) return child.json("/signal", { method: "POST", body });
     await child.signal(body.signal);
-    return c.json(child.info, 202);
+    return c.json(shownTo(c, child.info), 202);
   });
 
   on(routes.resizeTty, async (c) => {
@@ -74,7 +76,7 @@ export function childInputRoutes(on: Register, options: AppOptions): void {
     const child = await find(c, id);
     if (child instanceof RemoteChild) return child.json("/tty", { method: "POST", body });
     await child.resize(body);
-    return c.json(child.info, 202);
+    return c.json(shownTo(c, child.info), 202);
   });
 
   on(routes.writeStdin, async (c) => {

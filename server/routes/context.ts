@@ -6,12 +6,12 @@ import type { Members } from "../../sdk/typescript/placement/members.ts";
 import type { Auth } from "../access/auth.ts";
 import type { CallerVariables } from "../access/permissions.ts";
 import type { RateLimit, StreamLimit } from "../access/rate-limit.ts";
-import type { FeedSource } from "../answers/feed/source.ts";
 import type { GatewayOptions } from "../answers/gateway.ts";
 import type { HeldBytes } from "../http/bodies/held-bytes.ts";
 import type { Connections } from "../http/connections/connections.ts";
 import type { InFlight } from "../http/in-flight.ts";
 import type { HistoryCounts } from "../supervisor/feed/history.ts";
+import type { FeedHub } from "../supervisor/feed/hub.ts";
 import type { RecentStarts } from "../supervisor/once/recent-starts.ts";
 import type { ThisMember } from "../supervisor/this-member.ts";
 import type { UploadReceiver, UploadVariables } from "./bodies/receive-uploads.ts";
@@ -31,7 +31,7 @@ export interface AppOptions extends GatewayOptions, ThisMember {
   /** The members that this one may ask. */
   readonly members: Members;
   /** The feed of this member, and its counts of the last 30 minutes. */
-  readonly feeds: { readonly own: FeedSource; readonly counts: HistoryCounts };
+  readonly feeds: { readonly own: FeedHub; readonly counts: HistoryCounts };
   /** The requests of late that have started children here. */
   readonly recentStarts: RecentStarts;
   /** The sandbox level of the member. */

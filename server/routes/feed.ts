@@ -21,8 +21,8 @@ import { memberJson } from "../supervisor/feed/entry.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 
-/** A token that is no longer valid ends its feeds within 5 seconds. */
-const RECHECK_MS = 5_000;
+/** A token that is no longer valid ends its feeds within 2 seconds. */
+const RECHECK_MS = 2_000;
 
 /** 2 seconds: so long do callers of the same token share an answer. */
 const HISTORY_MS = 2_000;
@@ -40,8 +40,11 @@ export function feedRoutes(on: Register, options: AppOptions): void {
     await checkPools(c, pools ?? [], members);
     const isOwn = member === name;
     checkRelayed(c, member, name);
-    const leaving = isOwn ? inFlight.end : inFlight.handover;
-    if (leaving.aborted) throw PoolError.of("draining", "this member drains; ask another one");
+    // The other members follow this one until its last child has ended.
+    const { over } = feeds.own;
+    const leaving = isOwn ? { handover: over, end: over } : inFlight;
+    if (leaving.handover.aborted)
+      throw PoolError.of("draining", "this member drains; ask another one");
     const authorization = c.req.header("authorization");
     const others = isOwn ? [] : [fanIns.of({ authorization, member })];
     const ending = new AbortController();
@@ -52,7 +55,7 @@ export function feedRoutes(on: Register, options: AppOptions): void {
       lastId: c.req.header(LAST_EVENT_HEADER),
       signal: ending.signal,
     });
-    onHandover(c.env.outgoing, { handover: leaving, end: inFlight.end }, end);
+    onHandover(c.env.outgoing, leaving, end);
     if (auth) recheck(c, auth, end);
     return send<string>(c, {
       headers: EVENTS_TYPE,

@@ -2,9 +2,8 @@
 import type { Context } from "hono";
 import { KEY_HEADER } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { nextOf, pageOf } from "../../sdk/typescript/placement/pages.ts";
-import { isPermitted, seesChild } from "../access/permissions.ts";
+import { isPermitted, viewOf } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS } from "../answers/accept.ts";
 import { callThrough, startedInfo } from "../answers/gateway.ts";
 import { keyedBy, oncePerKey } from "../answers/keyed.ts";
@@ -83,7 +82,6 @@ export function poolRoutes(on: Register, options: AppOptions): void {
  */
 function accessFor(c: Context<Bindings>, options: AppOptions, keyed?: KeyedStart) {
   const [uploads, caller] = [c.get("uploads"), c.get("caller")];
-  const sees = (child: ChildInfo) => seesChild(c, child);
-  const own = ownMember(options, { client: caller.name, uploads, keyed, sees });
+  const own = ownMember(options, { client: caller.name, uploads, keyed, ...viewOf(c) });
   return options.access.as(c.req.header("authorization"), own);
 }

@@ -8,9 +8,8 @@ import {
   WAITED_HEADER,
 } from "../../openapi/names.ts";
 import * as routes from "../../openapi/routes.ts";
-import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { nextOf } from "../../sdk/typescript/placement/pages.ts";
-import { type CallerContext, isPermitted, permit, seesChild } from "../access/permissions.ts";
+import { type CallerContext, isPermitted, permit, viewOf } from "../access/permissions.ts";
 import { acceptOf, CALL_FORMS, type Form } from "../answers/accept.ts";
 import { answerCall } from "../answers/call.ts";
 import { continuedBehind } from "../answers/continued.ts";
@@ -44,10 +43,10 @@ export function thisMemberRoutes(on: Register, options: AppOptions): void {
     c.json(tasksOf(options, poolsFor(c, c.req.valid("query").pool, options)), 200),
   );
 
-  on(routes.listChildren, (c) => {
+  on(routes.listChildren, async (c) => {
     const { pool, label: labels, ...filter } = c.req.valid("query");
-    const sees = (child: ChildInfo) => seesChild(c, child);
-    const page = childrenOf(options, poolsFor(c, pool, options), { ...filter, labels, sees });
+    const wish = { ...filter, labels, ...viewOf(c) };
+    const page = await childrenOf(options, poolsFor(c, pool, options), wish);
     return c.json({ children: [...page.entries], ...nextOf(page) }, 200);
   });
 }

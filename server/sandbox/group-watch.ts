@@ -53,6 +53,11 @@ export class GroupWatch {
     return attempt(() => this.#countedMs);
   }
 
+  /** Peak memory of the whole group so far, in bytes. */
+  peakBytes(): number | undefined {
+    return attempt(() => this.#group.peakBytes ?? undefined);
+  }
+
   /** The number of processes in the group. */
   processes(): number | undefined {
     return attempt(() => this.#group.processes);

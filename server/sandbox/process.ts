@@ -180,6 +180,7 @@ function controlsOf({ pid, sockets, ended, sender }: Tree, container: Container)
     exited,
     kill: () => killGroup("SIGKILL"),
     usedMs: () => watch?.usedMs(),
+    peakBytes: () => watch?.peakBytes(),
     tasks: () => watch?.tasks(),
     holds: (bytes: number) => (watch ? watch.holds(bytes) === true : residentBytes(pid) > bytes),
     isAlone: () => {

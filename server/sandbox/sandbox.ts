@@ -95,6 +95,8 @@ export interface SandboxedProcess {
    * Processor time of the whole tree so far, in milliseconds; undefined where nothing counts it.
    */
   usedMs(): number | undefined;
+  /** The most memory of the whole tree so far, in bytes; undefined where nothing counts it. */
+  peakBytes?(): number | undefined;
   /**
    * Whether no process of the tree runs beside the program and the sandbox's own. Counted from
    * outside. Without a sandbox, a process whose parent has ended does not count.

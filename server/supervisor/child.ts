@@ -12,13 +12,15 @@ import type { Artifacts } from "../workspace/artifacts.ts";
 import { hasFiles, packWorkspace } from "../workspace/pack.ts";
 import { ChildStreams } from "./child-streams.ts";
 import type { Cause, Ending, StopCause } from "./ending.ts";
-import { exceededCause, terminalEvent, usageOf } from "./ending.ts";
+import { exceededCause, terminalEvent, usageOf, usageSoFar } from "./ending.ts";
 import { type ChildOptions, type ChildState, infoOf, stateAtEnd, stateAtStart } from "./options.ts";
 import { EventLog, RING_BYTES } from "./output/event-log.ts";
 import { startFailureIn } from "./start-failure.ts";
 import { ChildStdin } from "./stdin.ts";
 
 export class Child {
+  readonly id: string;
+  readonly reference: ChildReference;
   readonly log: EventLog;
   readonly stdin: ChildStdin;
   readonly #exit = Promise.withResolvers<void>();
@@ -52,6 +54,8 @@ export class Child {
     this.#options = rest;
     if (hasFiles(spec, uploads)) this.#fetching = new AbortController();
     const { deadlineMs, reference, client, heldBytes } = options;
+    this.id = reference.id;
+    this.reference = reference;
     this.#held = heldBytes.open(client);
     this.log = new EventLog(RING_BYTES, this.#held);
     this.#state = stateAtStart(options);
@@ -63,14 +67,6 @@ export class Child {
     this.finished = this.#run(options);
   }
 
-  get id(): string {
-    return this.#options.reference.id;
-  }
-
-  get reference(): ChildReference {
-    return this.#options.reference;
-  }
-
   /** The caller that asked for the child. */
   get owner(): string {
     return this.#state.owner;
@@ -78,6 +74,13 @@ export class Child {
 
   get info(): ChildInfo {
     return infoOf(this.reference, this.#state);
+  }
+
+  /** Measures the usage so far, which `info` shows from then on. False where nothing runs. */
+  measure(): boolean {
+    const usage = this.#isOver ? undefined : usageSoFar(this.#startedMs, this.#started?.process);
+    if (usage) this.#state = { ...this.#state, usage };
+    return usage !== undefined;
   }
 
   /** The files that the child left, once it has ended; undefined if the spec asked for none. */
@@ -138,9 +141,8 @@ export class Child {
 
   async #run(options: ChildOptions): Promise<void> {
     const { spec, uploads, confinement, folder, rules } = options;
-    const { limits } = confinement;
     const streams = new ChildStreams({
-      ...{ log: this.log, spec, limits, folder },
+      ...{ log: this.log, spec, limits: confinement.limits, folder },
       onTooMuchOutput: (detail) => this.stop("payload_too_large", detail, 0),
       onProgress: (progress) => {
         this.#state = { ...this.#state, progress };
@@ -156,15 +158,14 @@ export class Child {
         files = await packWorkspace(spec, {
           uploads,
           rules: rules.fetchRules,
-          maxBytes: limits.workspaceBytes,
+          maxBytes: confinement.limits.workspaceBytes,
           folder,
           signal: this.#fetching.signal,
         });
       const started = await this.#start(options, files, streams);
-      const { process } = started;
       // The child has its uploads once their streams have ended, well or not.
       void Promise.allSettled([
-        process.stdin && this.stdin.attach(process.stdin, options),
+        started.process.stdin && this.stdin.attach(started.process.stdin, options),
         files && finished(files),
       ]).then(release);
       ending = await this.#follow(started);

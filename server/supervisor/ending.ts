@@ -4,7 +4,7 @@ import type { EventOf } from "../../openapi/events.ts";
 import type { Usage } from "../../openapi/schemas/endings.ts";
 import type { MeasuredUsage, Outcome } from "../runtimes/runtime.ts";
 import type { ChildLimits } from "../sandbox/confinement.ts";
-import type { Exit } from "../sandbox/sandbox.ts";
+import type { Exit, SandboxedProcess } from "../sandbox/sandbox.ts";
 import type { Artifacts } from "../workspace/artifacts.ts";
 
 /** Why the server stops a child. */
@@ -63,6 +63,16 @@ export function usageOf(
     cpuMs: cpuMs === null ? null : toMicroseconds(cpuMs),
     maxRssBytes: counted?.maxRssBytes ?? measured?.maxRssBytes ?? null,
   };
+}
+
+/** The usage so far of a process that runs; undefined before there is one. */
+export function usageSoFar(
+  startedMs: number,
+  process: Pick<SandboxedProcess, "usedMs" | "peakBytes"> | undefined,
+): Usage | undefined {
+  if (!process) return undefined;
+  const [cpuMs = null, maxRssBytes = null] = [process.usedMs(), process.peakBytes?.()];
+  return usageOf(startedMs, { cpuMs, maxRssBytes });
 }
 
 /** Milliseconds, without the noise below a microsecond. */

@@ -10,6 +10,7 @@ import {
   type PageOf,
   pageOf,
 } from "../../sdk/typescript/placement/pages.ts";
+import { turns } from "../../sdk/typescript/time/turns.ts";
 import type { Child } from "./child.ts";
 import type { KeyedStarts } from "./once/keyed-starts.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -50,21 +51,32 @@ export function tasksOf({ name, supervisors }: ThisMember, pools: readonly strin
 export interface VisibleChildren extends ChildFilter, Page {
   /** Whether the caller may see the child. */
   sees(child: ChildInfo): boolean;
+  /** The child as the caller may see it. */
+  show(child: ChildInfo): ChildInfo;
 }
 
 /** One page of the children of these pools that the caller sees, and that pass the filter. */
-export function childrenOf(
+export async function childrenOf(
   { supervisors }: ThisMember,
   pools: readonly string[],
-  { labels = [], status, sees, ...page }: VisibleChildren,
-): PageOf<ChildInfo> {
+  { labels = [], status, sees, show, ...choice }: VisibleChildren,
+): Promise<PageOf<ChildInfo>> {
   const children = pools
     .flatMap((pool) => supervisors.get(pool)?.which() ?? [])
     .filter(
       (child) =>
         (status === undefined || child.status === status) && carries(child, labels) && sees(child),
     );
-  return pageOf(children, { ...page, keyOf: keyOfChild });
+  const page = pageOf(children, { ...choice, keyOf: keyOfChild });
+  const entries: ChildInfo[] = [];
+  const turn = turns();
+  for (const entry of page.entries) {
+    const child =
+      entry.status === "ended" ? undefined : supervisors.get(entry.pool)?.find(entry.id);
+    entries.push(show(child?.measure() ? child.info : entry));
+    await turn();
+  }
+  return { ...page, entries };
 }
 
 /** Whether a child carries all of the labels, each `NAME=VALUE` or a `NAME`. */

@@ -3,7 +3,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { beforeEach, describe, expect, test } from "vitest";
 import { buildDocument } from "../../openapi/document.ts";
-import { readEvents } from "../../sdk/typescript/http/read-events.ts";
+import { frames, readEvents } from "../../sdk/typescript/http/read-events.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { eventsOf, post, startOne, within } from "../helpers/member.ts";
 
@@ -140,6 +140,11 @@ describe("a member", () => {
     const schema = ["responses", String(response.status), "content", type, "schema"];
     if (type === "application/json")
       expectValid(await response.json(), "paths", path, method, ...schema);
+    else if (path === "/events" && response.body)
+      for await (const { event, data } of frames(response.body)) {
+        expectValid(JSON.parse(data), "paths", path, method, ...schema);
+        if (event === "synced") break;
+      }
     else if (type === "text/event-stream" && response.body)
       for await (const { id: _, ...event } of readEvents(response.body)) {
         expectValid(event, "paths", path, method, ...schema);

@@ -554,9 +554,12 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     await within("the child's first output", COMMAND_TIMEOUT_MS, started());
 
     const ps = await ask("ps", "pipeline");
-    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +KIND +STARTED +ENDED +HOW +LABELS\n/);
+    expect(ps.stdout).toMatch(/^ID +POOL +STATUS +WHAT +AGE +PROGRESS +CALLER +HOW +LABELS\n/);
     expect(ps.stdout).toMatch(
-      new RegExp(`^${id} +pipeline +running +command +\\S+ +job=nightly$`, "m"),
+      new RegExp(
+        `^${id} +pipeline +running +sh -c echo \\S+ exec sleep 600 +\\d+s +anyone +job=nightly$`,
+        "m",
+      ),
     );
     expect((await ask("ps")).stdout).toContain(id);
 

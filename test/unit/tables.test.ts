@@ -4,6 +4,7 @@ import { codesTable, eventsTable } from "../../.dev/contract-page.ts";
 import { fillTables } from "../../.dev/generated.ts";
 import { ERROR_CODES } from "../../openapi/errors.ts";
 import { PoolEventSchema, SlotEventSchema } from "../../openapi/schemas/events.ts";
+import { FeedEventSchema } from "../../openapi/schemas/state/feed.ts";
 
 const firstCells = (table: string) =>
   table
@@ -20,9 +21,11 @@ test("every code has a row with its status, a meaning and whether it may be retr
 });
 
 test("every event has a row with its fields and a meaning", () => {
-  const types = [...PoolEventSchema.options, ...SlotEventSchema.options].map(
-    ({ shape }) => shape.type.value,
-  );
+  const types = [
+    ...PoolEventSchema.options,
+    ...SlotEventSchema.options,
+    ...FeedEventSchema.options,
+  ].map(({ shape }) => shape.type.value);
   const table = eventsTable();
   expect(firstCells(table).toSorted()).toEqual([...new Set(types)].toSorted());
   for (const row of table.trimEnd().split("\n").slice(2))

@@ -10,12 +10,16 @@ import { EndedChildren, Upstream } from "./upstream.ts";
 
 /** The list of members, which is in memory, is compared once a second. */
 const LIST_MS = 1_000;
+/** 1 ms for each member: 1,000 connections are opened in a second. */
+const OPEN_MS = 1;
 /** 60 s after its last reader, the connections are closed. A reader may resume until then. */
 const LINGER_MS = 60_000;
 /** 2,000 children that have ended are shown to a new reader, of all other members together. */
 const MAX_ENDED = 2_000;
-/** 32 callers may watch the other members at a time, through this one. */
-const MAX_FAN_INS = 32;
+/** 4 Mi characters of events are kept for each caller. */
+const LOG_CHARS = 4 * 1024 * 1024;
+/** 16 callers may watch the other members at a time, through this one. */
+const MAX_FAN_INS = 16;
 
 interface FanInOptions {
   readonly client: Client;
@@ -39,7 +43,7 @@ export class FanIns {
     this.#options = options;
   }
 
-  /** @throws {PoolError} `too_many_requests` where 32 callers watch already. */
+  /** @throws {PoolError} `too_many_requests` where 16 callers watch already. */
   of({ authorization, member }: Wanted): FanIn {
     const key = JSON.stringify([authorization ?? null, member ?? null]);
     let fanIn = this.#open.get(key);
@@ -62,7 +66,7 @@ export class FanIns {
 }
 
 export class FanIn implements FeedSource {
-  readonly log = new FeedLog();
+  readonly log = new FeedLog(LOG_CHARS);
   readonly epoch = randomDigits();
   readonly #options: FanInOptions;
   readonly #only: string | undefined;
@@ -137,11 +141,11 @@ export class FanIn implements FeedSource {
     for (const [name, member] of wanted) {
       const upstream = this.#upstreams.get(name);
       if (upstream) upstream.update(member);
-      else
-        this.#upstreams.set(
-          name,
-          new Upstream(member, { client, members, take, ended: this.#ended }),
-        );
+      else {
+        const delayMs = Math.random() * wanted.size * OPEN_MS;
+        const options = { client, members, take, ended: this.#ended, delayMs };
+        this.#upstreams.set(name, new Upstream(member, options));
+      }
     }
   }
 }

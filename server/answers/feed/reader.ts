@@ -1,11 +1,11 @@
 /** One reader of the feed: the state, then the changes, no faster than the client takes them. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { pause } from "../../../sdk/typescript/time/pause.ts";
+import { turns } from "../../../sdk/typescript/time/turns.ts";
 import { within } from "../../../sdk/typescript/time/within.ts";
 import { type FeedEntry, markEntry } from "../../supervisor/feed/entry.ts";
 import { type FeedSource, idOf, positionsIn } from "./source.ts";
 
-/** A reader gets at most 10 batches a second. */
+/** 100 ms pass after a batch that was not full. */
 const BATCH_MS = 100;
 /** 65,536 characters: a longer batch is written in pieces. */
 const PIECE_CHARS = 65_536;
@@ -50,31 +50,30 @@ export class FeedReader {
     const stops = sources.map((source) => source.watch());
     try {
       while (!signal.aborted) {
-        const positions = this.#keptPositions();
-        const text = positions ? this.#takeChanges(positions) : "";
-        if (!positions) yield* this.#state();
+        const text = this.#takeChanges();
+        if (text === undefined) yield* this.#state();
         else if (text === "") await this.#changed();
         else {
           yield text;
-          await pause(BATCH_MS, signal).catch(() => {});
+          if (text.length < PIECE_CHARS) await pause(BATCH_MS, signal).catch(() => {});
         }
       }
+      const last = this.#takeChanges();
+      if (last) yield last;
     } finally {
       for (const stop of stops) stop();
     }
   }
 
-  /** The positions of the reader; undefined where the events behind them are not kept. */
-  #keptPositions(): number[] | undefined {
-    const { sources } = this.#options;
+  /**
+   * The changes behind the positions, which it moves. The last one has the id of them all.
+   * Undefined where they are not kept.
+   */
+  #takeChanges(): string | undefined {
+    const { sources, sight } = this.#options;
     const positions = this.#positions;
     const isKept = (position: number, index: number) => sources[index]?.log.has(position);
-    return positions?.every(isKept) ? positions : undefined;
-  }
-
-  /** The changes behind the positions, which it moves. The last one has the id of them all. */
-  #takeChanges(positions: number[]): string {
-    const { sources, sight } = this.#options;
+    if (!positions?.every(isKept)) return undefined;
     let text = "";
     let last: FeedEntry | undefined;
     for (const [index, { log }] of sources.entries()) {
@@ -95,6 +94,7 @@ export class FeedReader {
   async *#state(): AsyncGenerator<string, void, undefined> {
     const { sources, sight } = this.#options;
     const positions: number[] = [];
+    const turn = turns();
     let text = this.#frame(markEntry("reset"), NO_POSITION);
     for (const source of sources) {
       yield text;
@@ -102,12 +102,12 @@ export class FeedReader {
       await within(SETTLE_MS, source.settled());
       positions.push(source.log.end);
       for (const entry of source.state()) {
-        if (!sight.passes(entry)) continue;
-        text += this.#frame(entry);
-        if (text.length < PIECE_CHARS) continue;
-        yield text;
-        text = "";
-        await nextTurn();
+        if (sight.passes(entry)) text += this.#frame(entry);
+        if (text.length >= PIECE_CHARS) {
+          yield text;
+          text = "";
+        }
+        await turn();
       }
     }
     this.#positions = positions;

@@ -24,6 +24,8 @@ export interface UpstreamOptions extends Pick<OtherMembers, "client"> {
   /** Takes each event, in order. */
   readonly take: (entry: FeedEntry) => void;
   readonly ended: EndedChildren;
+  /** The first connection is opened in this many milliseconds: not all of them at once. */
+  readonly delayMs: number;
 }
 
 /** The children that have ended, of all members together: the oldest ones are forgotten first. */
@@ -95,6 +97,7 @@ export class Upstream {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    await pause(this.#options.delayMs, signal).catch(() => {});
     for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; ) {
       try {
         for await (const { id, data } of frames(await this.#open())) {

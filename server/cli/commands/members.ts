@@ -2,6 +2,7 @@
 import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
 import type { PoolInfo } from "../../../sdk/typescript/placement/access.ts";
+import { ageText, progressText, workText } from "../output/child-row.ts";
 import { printTable } from "../output/table.ts";
 import { write, writeJson } from "../output/write.ts";
 import { argumentsOf, isJson, type Parsed } from "../parse.ts";
@@ -27,15 +28,17 @@ export async function ps(pools: DistributedPool, parsed: Parsed): Promise<number
     child.id,
     child.pool,
     child.status,
-    child.kind,
-    child.startedAt,
-    child.endedAt ?? "",
+    workText(child),
+    ageText(child),
+    progressText(child),
+    child.owner,
     endingOf(child),
     Object.entries(child.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(","),
   ]);
-  return printTable(["ID", "POOL", "STATUS", "KIND", "STARTED", "ENDED", "HOW", "LABELS"], rows);
+  const facts = ["WHAT", "AGE", "PROGRESS", "CALLER", "HOW", "LABELS"];
+  return printTable(["ID", "POOL", "STATUS", ...facts], rows);
 }
 
 export async function members(pools: DistributedPool, parsed: Parsed): Promise<number> {

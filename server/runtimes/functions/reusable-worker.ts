@@ -13,6 +13,7 @@ import {
   END_TIMEOUT_MS,
   SILENT_END_TIMEOUT_MS,
   usageSince,
+  usedSince,
   type Worker,
 } from "./worker.ts";
 
@@ -153,6 +154,7 @@ export class ReusableWorker {
         stderr: stderr.stream,
         stdin: null,
         channel: null,
+        usedMs: () => usedSince(usedMs, process),
         exited: reported
           .then((report) => this.#end(report, output, keep))
           .then((exit) => usageSince(usedMs, exit)),

@@ -52,7 +52,11 @@ export class Worker {
     const { process, channel } = this;
     channel.send(job);
     return {
-      process: { ...process, exited: process.exited.then((exit) => usageSince(usedMs, exit)) },
+      process: {
+        ...process,
+        usedMs: () => usedSince(usedMs, process),
+        exited: process.exited.then((exit) => usageSince(usedMs, exit)),
+      },
       outcome: this.#outcome(job, onProgress, packs),
       drain: () => channel.notify({ kind: "drain" }),
     };
@@ -69,6 +73,15 @@ export class Worker {
     if (received === "too long") process.kill();
     return outcomeOfReport(readReport(received, job), job.encoding);
   }
+}
+
+/** Processor time without that before the call, in milliseconds. */
+export function usedSince(
+  before: number,
+  process: Pick<SandboxedProcess, "usedMs">,
+): number | undefined {
+  const now = process.usedMs();
+  return now === undefined ? undefined : Math.max(0, now - before);
 }
 
 /** An exit whose usage leaves out the processor time before the call, in milliseconds. */

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { randomDigits } from "../../../openapi/names.ts";
+import type { Child } from "../child.ts";
 import type { ChildObserver, ObservedChild } from "../observed/observer.ts";
 import type { Supervisors } from "../this-member.ts";
 import {
@@ -21,6 +22,9 @@ import { FeedLog } from "./log.ts";
 
 /** 100 ms of changes become one batch. */
 const BATCH_MS = 100;
+/** Children that run are measured every 2 s, 100 at a time. Each has its turn. */
+const MEASURE_MS = 2_000;
+const MAX_MEASURED = 100;
 /** 60 s after its last reader, the feed forgets its events. A reader may resume until then. */
 const LINGER_MS = 60_000;
 
@@ -41,6 +45,9 @@ export class FeedHub implements ChildObserver {
   readonly log = new FeedLog();
   /** Names the log. Another process has another one. */
   readonly epoch = randomDigits();
+  readonly #over = new AbortController();
+  /** Aborts when the last children have ended, and the member is about to leave. */
+  readonly over: AbortSignal = this.#over.signal;
   readonly #options: HubOptions;
   /** The latest change of each child; undefined while nobody watches. */
   #notes: Map<string, Note> | undefined;
@@ -48,6 +55,9 @@ export class FeedHub implements ChildObserver {
   #known = new Map<string, LoadEvent | QueueEvent | MemberEvent>();
   #readers = 0;
   #timer: NodeJS.Timeout | undefined;
+  #measureTimer: NodeJS.Timeout | undefined;
+  /** The place of the next child to be measured. */
+  #nextMeasured = 0;
   #linger: NodeJS.Timeout | undefined;
 
   constructor(options: HubOptions) {
@@ -63,12 +73,19 @@ export class FeedHub implements ChildObserver {
       this.#known = new Map();
       this.#changedFacts();
       this.#timer = setInterval(() => this.#tick(), BATCH_MS).unref();
+      this.#measureTimer = setInterval(() => this.#measure(), MEASURE_MS).unref();
     }
     return () => {
       this.#readers -= 1;
       if (this.#readers > 0) return;
       this.#linger = setTimeout(() => this.close(), LINGER_MS).unref();
     };
+  }
+
+  /** Tells the last changes, and ends the feeds of this member. */
+  end(): void {
+    this.#tick();
+    this.#over.abort();
   }
 
   /** The state is complete at any time. */
@@ -79,6 +96,7 @@ export class FeedHub implements ChildObserver {
   /** Forgets the events, and keeps no more. */
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#measureTimer);
     clearTimeout(this.#linger);
     this.#notes = undefined;
     this.log.clear();
@@ -93,6 +111,7 @@ export class FeedHub implements ChildObserver {
     for (const event of this.#pools(member.member)) yield poolEntry(event);
     for (const supervisor of [...supervisors().values()])
       for (const child of supervisor.all) {
+        child.measure();
         const { info } = child;
         const change = info.status === "running" ? "placed" : info.status;
         yield childEntry({ change, child: info });
@@ -124,6 +143,18 @@ export class FeedHub implements ChildObserver {
     if (!note) this.#notes?.set(child.id, { child, change });
     // A child that has just been placed is new to the readers, whatever its progress.
     else if (change !== "progress") note.change = change;
+  }
+
+  #measure(): void {
+    const all = [...this.#options.supervisors().values()].flatMap((each) => each.all);
+    let [seen, measured] = [0, 0];
+    for (; seen < all.length && measured < MAX_MEASURED; seen++) {
+      const child = all[(this.#nextMeasured + seen) % all.length] as Child;
+      if (!child.measure()) continue;
+      measured += 1;
+      this.progressed(child);
+    }
+    this.#nextMeasured = (this.#nextMeasured + seen) % Math.max(1, all.length);
   }
 
   #tick(): void {

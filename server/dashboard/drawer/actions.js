@@ -1,4 +1,4 @@
-/** What can be done with a child that runs: stop it, signal it, write to its input. */
+/** The actions on a child that runs: stop it, signal it, write to its input. */
 import { useState } from "preact/hooks";
 import { child as operations } from "../net/api.js";
 import { forbidden } from "../net/session.js";
@@ -45,7 +45,8 @@ export function Actions({ child }) {
         ${GRACES.map(option)}</select></div>
     <div class="joined"><${Action} why=${why}
         onClick=${() => act(operations.signal(id, signal), `${signal} was sent.`)}>Signal<//>
-      <select aria-label="Signal" value=${signal} onChange=${({ target }) => setSignal(target.value)}>
+      <select aria-label="Signal" value=${signal}
+        onChange=${({ target }) => setSignal(target.value)}>
         ${SIGNALS.split(" ").map((name) => option([name, name]))}</select></div>
     <form class="joined is-input" onSubmit=${(event) => {
       event.preventDefault();

@@ -1,4 +1,4 @@
-/** Draws in the browser's own rhythm: what people do at once, what the feed tells 10 times a second. */
+/** Draws in the frames of the browser: the feed at most 10 times a second, people at once. */
 
 const DATA_MS = 100;
 

@@ -41,7 +41,7 @@ export class Store {
     this.#changed();
   }
 
-  /** What is known becomes doubtful, and goes when the new state does not have it. */
+  /** A reset makes the known state doubtful: it goes when the new state does not have it. */
   #take = {
     reset: ({ member }) => {
       for (const map of [this.members, this.loads, this.children])

@@ -107,7 +107,7 @@ export function wordOf({ status, code, exitCode }) {
 export const runMsOf = ({ startedAt, endedAt }) =>
   (endedAt ? Date.parse(endedAt) : now()) - Date.parse(startedAt);
 
-/** What runs, in one line. */
+/** The work of a child, in one line. */
 export const workOf = ({ command, name, kind }) =>
   harmless(command && command.length > 0 ? command.join(" ") : (name ?? kind), 200);
 

@@ -15,11 +15,11 @@ import type { AppOptions, Bindings } from "./context.ts";
 import { feedRoutes } from "./feed.ts";
 import { checkMethod } from "./methods.ts";
 import { operationRoutes } from "./operations.ts";
+import { isPage, pages } from "./pages/web-pages.ts";
 import { poolRoutes } from "./pools.ts";
 import { registerAt } from "./register.ts";
 import { slotRoutes } from "./slots.ts";
 import { thisMemberRoutes } from "./this-member.ts";
-import { isPage, pages } from "./web-pages.ts";
 
 /**
  * These paths need no token and accept any `Host`, because load balancers and supervisors of the

@@ -56,6 +56,8 @@ export function Actions({ child }) {
         disabled=${why !== undefined} onInput=${({ target }) => setInput(target.value)} />
       <${Action} why=${why} type="submit">Send<//>
       <${Action} why=${why} onClick=${() => write("", true)}>End<//></form>
-    <p class=${told.trouble ? "trouble" : "muted"} role="status">${told.trouble ?? told.word ?? ""}</p>
+    <p class=${told.trouble ? "trouble" : "muted"} role="status">${
+      told.trouble ?? told.word ?? ""
+    }</p>
   </div>`;
 }

@@ -32,6 +32,10 @@ export function Artifacts({ id, ending }) {
         <button type="button" class="button is-small" aria-label=${`Save ${harmless(path)}`}
           onClick=${() => save(path)}>Save</button></li>`,
     )}</ul>
-    ${artifacts.length > MAX_SHOWN && html`<p class="muted">and ${artifacts.length - MAX_SHOWN} more</p>`}
+    ${
+      artifacts.length > MAX_SHOWN &&
+      html`<p class="muted">
+      ${`and ${artifacts.length - MAX_SHOWN} more`}</p>`
+    }
     ${trouble && html`<p class="trouble" role="alert">${trouble}</p>`}</section>`;
 }

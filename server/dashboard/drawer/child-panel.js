@@ -33,7 +33,8 @@ export function ChildPanel({ page, id }) {
   const stream = useStream(id);
   if (!child)
     return html`<h2 id="drawer-title">Child</h2><p class="id"><code>${harmless(id)}</code></p>
-      <p class=${trouble ? "trouble" : "muted"} role="status">${trouble ?? "Asking its member…"}</p>`;
+      <p class=${trouble ? "trouble" : "muted"} role="status">
+        ${trouble ?? "Asking its member…"}</p>`;
   const { state, word } = wordOf(child);
   return html`
     <h2 id="drawer-title" class="child-title"><${Pill} state=${state}>${word}<//>

@@ -74,5 +74,9 @@ export function Output({ terminal, version, state }) {
 function Line({ line, look }) {
   return html`<span class=${`line is-${line.stream} ${look}`}>${line.spans.map(
     ({ text, style }) => html`<span ...${attributesOf(style)}>${harmless(text, 5_000)}</span>`,
-  )}${line.cut > 0 && html`<span class="cut"> … ${count(line.cut)} more characters</span>`}</span>`;
+  )}${
+    line.cut > 0 &&
+    html`<span class="cut">
+    ${` … ${count(line.cut)} more characters`}</span>`
+  }</span>`;
 }

@@ -89,7 +89,11 @@ export function TryIt({ page }) {
       }
       ${trouble && html`<p class="trouble" role="alert">${harmless(trouble)}</p>`}
       <div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
-        ${runs && html`<button type="button" class="button is-danger" onClick=${stop}>Stop</button>`}
+        ${
+          runs &&
+          html`<button type="button" class="button is-danger"
+          onClick=${stop}>Stop</button>`
+        }
         ${
           stream.id &&
           html`<button type="button" class="button is-quiet"

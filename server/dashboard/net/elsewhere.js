@@ -1,6 +1,6 @@
 /**
  * Continues at another member when this page's own one is gone. That is another origin: the browser
- * keeps the token from it, and so does this page. The page there asks for a token where it needs one.
+ * keeps the token from it, and so does this page. The page there asks for one.
  */
 
 const PROBE_MS = 2_000;

@@ -22,10 +22,11 @@ export async function followFeed(store, signal) {
   while (!signal.aborted && session.needsLogin === undefined) {
     await untilVisible(signal);
     try {
-      await readFeed(store, place, signal, () => {
+      const onEvent = () => {
         failingSince = undefined;
         tries = 0;
-      });
+      };
+      await readFeed(store, place, { signal, onEvent });
       store.connection({ state: "waiting", detail: "the stream ended" });
     } catch (error) {
       if (signal.aborted || session.needsLogin !== undefined) return;
@@ -39,7 +40,7 @@ export async function followFeed(store, signal) {
   }
 }
 
-async function readFeed(store, place, signal, onEvent) {
+async function readFeed(store, place, { signal, onEvent }) {
   const hidden = new AbortController();
   const release = onHidden(() => hidden.abort());
   try {

@@ -7,7 +7,7 @@ import { PLAIN, styled } from "./sgr.js";
 /** The panel keeps 10,000 lines, and 4 Mi characters of them; the oldest go first. */
 const MAX_LINES = 10_000;
 const MAX_CHARS = 4 * 1_024 * 1_024;
-/** A line shows its first 4,096 characters, in at most 200 spans, and says how many are left out. */
+/** A line shows its first 4,096 characters, in 200 spans at most, and tells the number of others. */
 const MAX_LINE = 4_096;
 const MAX_SPANS = 200;
 /** A sequence that does not end within 256 characters is no sequence: what follows is text. */
@@ -30,12 +30,12 @@ export class Terminal {
   /** Lines that are no longer kept. */
   dropped = 0;
   #chars = 0;
-  /** Of each stream, the style that goes on, the line that is open, and a sequence that is not whole. */
+  /** Of each stream: its style, the line that is open, and a sequence that is not whole. */
   #streams = {};
 
   /** @param stream `stdout`, `stderr` or `note`. */
   write(stream, text) {
-    this.#streams[stream] ??= { style: PLAIN, rest: "" };
+    this.#streams[stream] ??= { stream, style: PLAIN, rest: "" };
     const state = this.#streams[stream];
     const whole = state.rest + text;
     state.rest = "";
@@ -43,10 +43,10 @@ export class Terminal {
     while (at < whole.length) {
       PRINTED.lastIndex = at;
       const printed = PRINTED.exec(whole)?.[0];
-      if (printed) this.#print(stream, state, printed);
+      if (printed) this.#print(state, printed);
       at += printed?.length ?? 0;
       if (at >= whole.length) break;
-      const next = this.#control(stream, state, whole, at);
+      const next = this.#control(state, whole, at);
       if (next === undefined) {
         state.rest = whole.slice(at);
         break;
@@ -65,10 +65,10 @@ export class Terminal {
   }
 
   /** Handles a control character. Returns the place behind it; undefined when more has to come. */
-  #control(stream, state, text, at) {
+  #control(state, text, at) {
     const character = text[at];
     if (character === "\n") {
-      this.#line(stream, state);
+      this.#line(state);
       state.line = undefined;
       return at + 1;
     }
@@ -91,19 +91,19 @@ export class Terminal {
     return at + found[0].length;
   }
 
-  #line(stream, state) {
+  #line(state) {
     if (!state.line) {
-      state.line = newLine(stream);
+      state.line = newLine(state.stream);
       this.lines.push(state.line);
     }
     return state.line;
   }
 
-  #print(stream, state, text) {
-    const line = this.#line(stream, state);
+  #print(state, text) {
+    const line = this.#line(state);
     if (state.isOver) {
       this.#chars -= line.length;
-      Object.assign(line, newLine(stream));
+      Object.assign(line, newLine(state.stream));
     }
     state.isOver = false;
     this.#add(line, state.style, text);

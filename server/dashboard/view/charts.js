@@ -89,7 +89,8 @@ function Chart({ chart, history, pool, look }) {
     .map(([name, values]) => `${name} ${chart.show(latestOf(values) ?? 0)}`);
   return html`<figure class="card chart">
     <figcaption><b>${chart.title}</b> <span class="muted">${chart.unit}</span></figcaption>
-    <div ref=${box} role="img" aria-label=${`${chart.title}, latest: ${latest.join(", ") || "none"}`}
+    <div ref=${box} role="img"
+      aria-label=${`${chart.title}, latest: ${latest.join(", ") || "none"}`}
     ></div></figure>`;
 }
 
@@ -116,7 +117,7 @@ function draw(element, { chart, lines, times }) {
     width: 1.75,
     points: { show: false },
     // Where nobody points at the chart, the legend has the latest values.
-    value: (plot, value, of, at) => told(at === null ? latestOf(plot.data[of]) : value),
+    value: (...[plot, value, of, place]) => told(place === null ? latestOf(plot.data[of]) : value),
   }));
   const options = {
     width: element.clientWidth || 300,

@@ -25,19 +25,16 @@ function rowsOf(page) {
   return ui.held.rows.map((child) => store.fresh(child));
 }
 
-export function Children({ page }) {
-  const box = useRef();
-  const { ui, store } = page;
-  const rows = rowsOf(page);
-  const height = narrow.matches ? TALL_ROW : ROW;
+/** The keys that move in the table, and open a row. */
+function keysOf({ page, rows, box, height }) {
   const move = (at) => {
     const next = rows[Math.max(0, Math.min(rows.length - 1, at))];
     if (!next) return;
     page.set({ active: next.id });
     showRow(box.current, rows.indexOf(next), height);
   };
-  const onKeyDown = (event) => {
-    const at = rows.findIndex(({ id }) => id === ui.active);
+  return (event) => {
+    const at = rows.findIndex(({ id }) => id === page.ui.active);
     const pageRows = Math.floor(box.current.clientHeight / height) - 1;
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: pageRows, PageUp: -pageRows };
     if (event.key === "Enter" && at >= 0) page.open({ child: rows[at].id });
@@ -47,6 +44,14 @@ export function Children({ page }) {
     else return;
     event.preventDefault();
   };
+}
+
+export function Children({ page }) {
+  const box = useRef();
+  const { ui, store } = page;
+  const rows = rowsOf(page);
+  const height = narrow.matches ? TALL_ROW : ROW;
+  const onKeyDown = keysOf({ page, rows, box, height });
   const hold = ({ scrollTop }) => {
     if (scrollTop > 0 !== Boolean(ui.held)) page.set({ held: scrollTop > 0 ? {} : undefined });
   };

@@ -4,13 +4,13 @@
  */
 import { readFile } from "node:fs/promises";
 import type { Context, Handler } from "hono";
-import { buildDocument } from "../../openapi/document.ts";
-import { FORMS, forms } from "../../openapi/documents/forms.ts";
-import { PoolError } from "../../openapi/errors.ts";
+import { buildDocument } from "../../../openapi/document.ts";
+import { FORMS, forms } from "../../../openapi/documents/forms.ts";
+import { PoolError } from "../../../openapi/errors.ts";
 
 /** The folder of Swagger UI. The build copies its two files beside the bundle. */
 const FOLDER = new URL(
-  import.meta.url.endsWith(".ts") ? "../../node_modules/swagger-ui-dist/" : "./docs/",
+  import.meta.url.endsWith(".ts") ? "../../../node_modules/swagger-ui-dist/" : "./docs/",
   import.meta.url,
 );
 

@@ -1,6 +1,6 @@
 /** The pages for browsers: the dashboard, and the contract with its reference page. */
 import type { Handler } from "hono";
-import { FORMS } from "../../openapi/documents/forms.ts";
+import { FORMS } from "../../../openapi/documents/forms.ts";
 import { dashboardPages, type OtherOrigins } from "./dashboard.ts";
 import { docsPages } from "./docs.ts";
 

@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Context, Handler } from "hono";
-import { PoolError } from "../../openapi/errors.ts";
-import type { DirectAccess } from "../../sdk/typescript/placement/direct-access.ts";
+import { PoolError } from "../../../openapi/errors.ts";
+import type { DirectAccess } from "../../../sdk/typescript/placement/direct-access.ts";
 
 const isSource = import.meta.url.endsWith(".ts");
 /** The folder of the files. The build copies it beside the bundle. */
-const FOLDER = new URL(isSource ? "../dashboard/" : "./dashboard/", import.meta.url);
-const PACKAGES = new URL("../../node_modules/", import.meta.url);
+const FOLDER = new URL(isSource ? "../../dashboard/" : "./dashboard/", import.meta.url);
+const PACKAGES = new URL("../../../node_modules/", import.meta.url);
 
 /** The files of packages. The build copies them into `lib/`. */
 const LIBRARIES: Readonly<Record<string, string>> = {

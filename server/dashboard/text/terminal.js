@@ -7,7 +7,7 @@ import { PLAIN, styled } from "./sgr.js";
 /** The panel keeps 10,000 lines, and 4 Mi characters of them; the oldest go first. */
 const MAX_LINES = 10_000;
 const MAX_CHARS = 4 * 1_024 * 1_024;
-/** A line shows its first 4,096 characters, in 200 spans at most, and tells the number of others. */
+/** A line shows its first 4,096 characters, in 200 spans at most. */
 const MAX_LINE = 4_096;
 const MAX_SPANS = 200;
 /** A sequence that does not end within 256 characters is no sequence: what follows is text. */

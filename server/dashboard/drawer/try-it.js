@@ -100,15 +100,16 @@ export function TryIt({ page }) {
           onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
         }</div>
     </form>
-    ${
-      call &&
-      html`<${Output} terminal=${stream.terminal} version=${stream.version}
-      state=${stream.word} />`
-    }
+    ${call && html`<${Answer} stream=${stream} />`}
+    ${spec && pool && html`<${Snippets} call=${{ pool, spec }} />`}`;
+}
+
+function Answer({ stream }) {
+  return html`<${Output} terminal=${stream.terminal} version=${stream.version}
+      state=${stream.word} />
     ${stream.trouble && html`<p class="trouble" role="alert">${stream.trouble}</p>`}
     <${Ending} ending=${stream.ending} />
-    <${Artifacts} id=${stream.id} ending=${stream.ending} />
-    ${spec && pool && html`<${Snippets} call=${{ pool, spec }} />`}`;
+    <${Artifacts} id=${stream.id} ending=${stream.ending} />`;
 }
 
 function CommandField({ form, set, spec }) {

@@ -166,7 +166,7 @@ fi
 
 sources="openapi server sdk/typescript package.json tsconfig.json"
 newest=$(find $sources -newer dist/cli.js -type f 2>/dev/null | head -n 1 || true)
-for built in dist/docs/swagger-ui.css dist/cli.js dist/index.d.ts sdk/typescript/dist/index.js; do
+for built in dist/docs/swagger-ui.css dist/dashboard/lib/preact.mjs dist/cli.js dist/index.d.ts sdk/typescript/dist/index.js; do
   [ -f $built ] || newest=$built
 done
 # The process of an `npm start` that runs from dist, where there is one: a build would break it.

@@ -60,6 +60,7 @@ function firstCall(url, pool) {
 Call it yourself:
   curl -N ${url}/pools/${pool}/call \\
     -H 'content-type: application/json' -d '{"command":["uname","-a"]}'
+The dashboard: ${url}/
 The contract: ${url}/docs    Stop: Ctrl-C`);
   });
 }

@@ -41,6 +41,7 @@ export const ROUTES = [
   children.resizeTty,
   children.getChildFile,
   thisMember.drain,
+  thisMember.caller,
   thisMember.livez,
   thisMember.readyz,
   thisMember.metrics,

@@ -621,6 +621,15 @@ export interface components {
          * @enum {string}
          */
         SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
+        /** @description The caller, as the member knows it by its token. */
+        Caller: {
+            /** @description The name of the token, `jwt:` and the `sub` of a JWT, or `anyone` without both. */
+            name: string;
+            /** @description The scopes of the token. */
+            scopes: string[];
+            /** @description The pools that the token is for. Absent for all pools. */
+            pools?: components["schemas"]["PoolName"][] | undefined;
+        };
         /** @description A child, and where it runs. */
         ChildReference: {
             id: components["schemas"]["ChildId"];
@@ -1363,6 +1372,7 @@ export type Load = components['schemas']['Load'];
 export type Problem = components['schemas']['Problem'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type SignalName = components['schemas']['SignalName'];
+export type Caller = components['schemas']['Caller'];
 export type ChildReference = components['schemas']['ChildReference'];
 export type Count = components['schemas']['Count'];
 export type Health = components['schemas']['Health'];

@@ -119,10 +119,9 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const app = createApp({
     ...member.hooks,
     ...limits,
-    ...{ client, access, auth, members, feeds },
+    ...{ client, access, auth, members, feeds, ...accounts },
     connections: listener.connections,
     supervisors: pools.supervisors,
-    ...accounts,
     ...startsOf(membership, self.boot, member.hooks),
     sourceCache: new SourceCache(settings.sourceCacheBytes),
     metrics: () => metrics.text({ ...parts, ...limits, hooks: member.hooks }),

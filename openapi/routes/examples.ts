@@ -213,6 +213,7 @@ export const EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   },
   getChildFile: { answers: { 200: bytes("a film\n") } },
   drain: { answers: { 202: count } },
+  caller: { answers: { 200: json({ ci: { name: "ci", scopes: ["call"], pools: ["pipeline"] } }) } },
   livez: { answers: { 200: json({ ok: health }) } },
   readyz: {
     answers: {

@@ -1,8 +1,8 @@
 /** Operations on the member that is asked: its children and tasks, its health and drain. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { json, jsonBody } from "../bodies.ts";
-import { PoolNameSchema } from "../schemas/names.ts";
-import { CountSchema, HealthSchema, TasksSchema } from "../schemas/resources.ts";
+import { MemberNameSchema, PoolNameSchema } from "../schemas/names.ts";
+import { CallerSchema, CountSchema, HealthSchema, TasksSchema } from "../schemas/resources.ts";
 import { MemberChildSpecSchema } from "../schemas/spec.ts";
 import { ChildListSchema } from "../schemas/state/children.ts";
 import { headers } from "./headers.ts";
@@ -136,14 +136,36 @@ export const drain = createRoute({
   description:
     "The member answers at once, and repeated requests change nothing. Children that still run " +
     "after its `--drain-ms` are stopped: `cancelled`.",
+  request: {
+    query: z.strictObject({
+      member: MemberNameSchema.optional().openapi({
+        description:
+          "The member that drains. The one that is asked passes the request on to it. " +
+          "Default: the one that is asked.",
+      }),
+    }),
+  },
   responses: {
     202: {
       description: "The member drains. The counts show what still runs.",
       content: json(CountSchema),
       headers: headers(),
     },
-    ...problems([]),
+    ...problems(["not_found", "member_lost"]),
   },
+});
+
+export const caller = createRoute({
+  operationId: "caller",
+  method: "get",
+  path: "/caller",
+  tags: ["Operations"],
+  security: needs(),
+  summary: "Get what the token is for",
+  description:
+    "A client that shows only what its user may do asks for it first. The scopes hold in all of " +
+    "the pools.",
+  responses: ok("The caller.", CallerSchema, []),
 });
 
 export const livez = createRoute({

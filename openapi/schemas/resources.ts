@@ -158,3 +158,21 @@ export const HealthSchema = z
     description: "The health of one member.",
     example: { status: "ok", member: "m1", sandbox: "full" },
   });
+
+export const CallerSchema = z
+  .object({
+    name: z
+      .string()
+      .describe("The name of the token, `jwt:` and the `sub` of a JWT, or `anyone` without both."),
+    scopes: z
+      .array(z.string().describe("A scope, such as `observe`. More may come."))
+      .describe("The scopes of the token."),
+    pools: z
+      .array(PoolNameSchema)
+      .optional()
+      .describe("The pools that the token is for. Absent for all pools."),
+  })
+  .openapi("Caller", {
+    description: "The caller, as the member knows it by its token.",
+    example: { name: "ci", scopes: ["call"], pools: ["pipeline"] },
+  });

@@ -25,6 +25,13 @@ export class Caller {
     this.#grant = grant;
   }
 
+  /** The caller as answers show it. Without `pools` the scopes hold in all of them. */
+  get shown() {
+    const { scopes, pools } = this.#grant;
+    const all = pools === "*" || scopes.has("admin");
+    return { name: this.name, scopes: [...scopes], ...(!all && { pools: [...pools] }) };
+  }
+
   /** Whether the caller has one of the scopes in at least one pool. */
   has(scopes: readonly Scope[]): boolean {
     const granted = this.#grant.scopes;

@@ -54,6 +54,10 @@ export const COMMANDS = {
     usage: "members [POOL] [options]",
     summary: "The members of a pool, or of all pools, with their load.",
   },
+  ui: {
+    usage: "ui [options]",
+    summary: "Print the URL of the dashboard, and open it where there is a desktop.",
+  },
   drain: {
     usage: "drain [options]",
     summary: "Let the member at --url admit nothing more, finish, leave, and end.",
@@ -91,7 +95,7 @@ export type Command = keyof typeof COMMANDS;
 
 const ON_CHILD = ["logs", "attach", "stop", "stdin", "signal"] as const;
 /** The commands that ask a member, or find one through Consul. */
-export const PLACING = ["call", "run", "map", "place", "ps", "members", ...ON_CHILD] as const;
+export const PLACING = ["call", "run", "map", "place", "ps", "members", "ui", ...ON_CHILD] as const;
 /** The commands that ask a member. */
 export const ASKING = [...PLACING, "drain"] as const;
 /** The commands with the options of a client. */

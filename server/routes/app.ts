@@ -13,10 +13,10 @@ import { closeAfter } from "../http/response.ts";
 import { Turnstile } from "../http/turnstile.ts";
 import { childInputRoutes, childOutputRoutes, childRoutes } from "./children.ts";
 import type { AppOptions, Bindings } from "./context.ts";
-import { pages } from "./docs.ts";
 import { feedRoutes } from "./feed.ts";
 import { checkMethod } from "./methods.ts";
 import { operationRoutes } from "./operations.ts";
+import { isPage, pages } from "./pages/web-pages.ts";
 import { poolRoutes } from "./pools.ts";
 import { registerAt } from "./register.ts";
 import { slotRoutes } from "./slots.ts";
@@ -50,7 +50,8 @@ function admission({
       if (!rateLimit.take(client, c.get("caller").quotas.maxRate))
         throw PoolError.of("too_many_requests", `${name} sends more requests a second than it may`);
     };
-    if (auth) {
+    // The pages hold no data, and ask for a token themselves.
+    if (auth && !isPage(path)) {
       try {
         const caller = await auth.callerOf(c.req.header("authorization"));
         c.set("caller", caller);
@@ -60,7 +61,8 @@ function admission({
         throw error;
       }
     }
-    if (path !== LOAD_PROBE) count(c.get("client"), auth ? c.get("caller").name : address);
+    const { caller, client } = { caller: c.get("caller"), client: c.get("client") };
+    if (path !== LOAD_PROBE) count(client, caller === ANYONE ? address : caller.name);
     if (c.env.incoming) connections.know(c.env.incoming.socket);
   };
 }
@@ -119,7 +121,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Bindings> {
   childInputRoutes(on, options);
   childOutputRoutes(on, options);
   operationRoutes(on, options);
-  for (const [path, page] of Object.entries(pages(options.publicUrl)))
-    app.get(path.replace(/{(\w+)}/, ":$1"), page);
+  for (const [path, page] of Object.entries(pages(options)))
+    app.get(path.replace("{path}", ":path{.+}").replace(/{(\w+)}$/, ":$1"), page);
   return app;
 }

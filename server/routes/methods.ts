@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { problem } from "../../openapi/errors.ts";
 import { ROUTES } from "../../openapi/routes.ts";
 import { HeadedError } from "../http/problems.ts";
-import { pages } from "./docs.ts";
+import { pages } from "./pages/web-pages.ts";
 
 const OPERATIONS = [...ROUTES, ...Object.keys(pages()).map((path) => ({ method: "get", path }))];
 

@@ -2,6 +2,7 @@
 import { PoolError } from "../../openapi/errors.ts";
 import { isAtLeast, type SandboxLevel } from "../../openapi/limits.ts";
 import type { ChildSpec } from "../../openapi/schemas/spec.ts";
+import type { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import type { RuntimeRegistry } from "../runtimes/registry/runtime-registry.ts";
 import type { FunctionCall, Runtime } from "../runtimes/runtime.ts";
 import { type Confinement, tightened } from "../sandbox/confinement.ts";
@@ -188,8 +189,17 @@ function checkCommand(
 }
 
 /**
- * The deadline of a child that gets its slot now, in milliseconds; undefined for none. A caller that
- * claims a slot names what remains of its deadline. The default counts from the caller's request.
+ * The same request after its wait, with what remains of its deadline. It is checked again only if a
+ * reload replaced the rules meanwhile: a limit that was tightened holds for it.
+ */
+export function afterWait(checked: CheckedSpec, deadline: Deadline, rules: PoolRules): CheckedSpec {
+  const waited = { ...checked, spec: { ...checked.spec, ...deadline.forSpec } };
+  return checked.rules === rules ? waited : checkSpec(waited, rules);
+}
+
+/**
+ * The deadline of a child that gets its slot now, in milliseconds; undefined for none. A caller
+ * that claims a slot names what remains of its deadline. The default counts from its request.
  *
  * @param requestedAt the time of the request for the slot, of `performance.now()`.
  */

@@ -6,6 +6,7 @@ import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { Deadline } from "../../sdk/typescript/time/deadline.ts";
 import { startsLate } from "../workspace/pack.ts";
 import {
+  afterWait,
   type CheckedSpec,
   checkAdmitting,
   checkSpec,
@@ -76,7 +77,7 @@ export class Supervisor {
     onGone?.(leave);
     try {
       const { id } = await waiter.granted;
-      return await this.#admit(this.#afterWait(checked, deadline), { ...claim, slot: id });
+      return await this.#admit(afterWait(checked, deadline, this.options), { ...claim, slot: id });
     } catch (error) {
       if (error instanceof PoolError && error.code === "queue_timeout" && deadlineMs < spec.waitMs)
         throw PoolError.of(
@@ -233,15 +234,6 @@ export class Supervisor {
     if (observer) observe(child, performance.now() - lease.requestedAt, observer);
     if (run) traceChild(child, run, lease.requestedAt);
     return child;
-  }
-
-  /**
-   * The same request with what remains of its deadline. It is checked again only if a reload
-   * replaced the rules during its wait: a limit that was tightened meanwhile holds for it.
-   */
-  #afterWait(checked: CheckedSpec, deadline: Deadline): CheckedSpec {
-    const waited = { ...checked, spec: { ...checked.spec, ...deadline.forSpec } };
-    return checked.rules === this.options ? waited : checkSpec(waited, this.options);
   }
 
   #remove(child: Child): void {

@@ -97,15 +97,12 @@ describe("a token file", () => {
       expect((await ask(member, "GET", path)).status).toBe(200);
     const paths = [
       ...ROUTES.map(({ method, path }) => [method.toUpperCase(), path] as const),
-      ["GET", "/docs"],
-      ["GET", "/openapi.json"],
-      ["GET", "/"],
-    ] as const;
-    for (const [method, path] of [
-      ...paths,
-      ["GET", "/docs/start.js"],
       ["GET", "/nowhere"],
-    ] as const) {
+    ] as const;
+    // The pages are the same for all, and ask for a token themselves.
+    for (const path of ["/", "/dashboard/main.js", "/docs", "/docs/start.js", "/openapi.json"])
+      expect([path, (await ask(member, "GET", path)).status]).toEqual([path, 200]);
+    for (const [method, path] of paths) {
       if (["/livez", "/readyz"].includes(path)) continue;
       for (const token of [undefined, "wrong", `${CALLER.token}x`]) {
         const response = await ask(member, method, path, token);
@@ -147,6 +144,12 @@ describe("a token file", () => {
         expect(response.status).toBe(200);
       else if (path === "/tasks")
         expect(await response.json()).toEqual({ member: "m1", tasks: [], runtimes: [] });
+      else if (path === "/caller")
+        expect(await response.json()).toEqual({
+          name: "elsewhere",
+          scopes: ["observe"],
+          pools: ["nothing"],
+        });
       else if (path === "/pools") expect(await response.json()).toEqual({ pools: [] });
       else if (path === "/history")
         expect(await response.json()).toMatchObject({ pools: {}, unreachable: [] });

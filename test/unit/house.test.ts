@@ -25,7 +25,8 @@ const GENERATED = [
   "sdk/python/distributed_pool/models.py",
 ];
 /** Files with code in any language. Only the lines of a Python file are looked at. */
-const FILES = [...PRODUCT, ...sourcesIn("{server,sdk}/**/*.py")].filter(
+const PAGE = sourcesIn("server/dashboard/**/*.{js,css,html}");
+const FILES = [...PRODUCT, ...PAGE, ...sourcesIn("{server,sdk}/**/*.py")].filter(
   ({ file }) => !GENERATED.includes(file),
 );
 const ALL = [...FILES, ...sourcesIn("examples/**/*.{js,ts}", "test/**/*.ts")];
@@ -54,11 +55,14 @@ function functionsOf(source: Source): Measured[] {
 }
 
 const isExcepted = (name: string) => Object.hasOwn(EXCEPTIONS, name.replace(/:\d+/, ""));
-const FUNCTIONS = PRODUCT.flatMap(functionsOf);
+const ROOMS = [...PRODUCT, ...PAGE];
+const FUNCTIONS = [...PRODUCT, ...PAGE.filter(({ file }) => file.endsWith(".js"))].flatMap(
+  functionsOf,
+);
 
 describe("the size of the rooms", () => {
   test("a folder has few files", () => {
-    const crowded = [...Map.groupBy(PRODUCT, ({ folder }) => folder)]
+    const crowded = [...Map.groupBy(ROOMS, ({ folder }) => folder)]
       .filter(([folder, files]) => files.length > MAX_FILES && !LARGE_FOLDERS.includes(folder))
       .map(([folder, files]) => `${folder}: ${files.length} files`);
     expect(crowded).toEqual([]);
@@ -106,7 +110,7 @@ describe("how the texts are written", () => {
 
   test("a comment names its subject", () => {
     const opening = /^\s*(\/\/|\*|\/\*\*)\s*(What|Whoever|One that|Those|Nobody)\b/;
-    expect(linesWith(PRODUCT, (line) => opening.test(line))).toEqual([]);
+    expect(linesWith(ROOMS, (line) => opening.test(line))).toEqual([]);
   });
 
   test("types are not forced", () => {

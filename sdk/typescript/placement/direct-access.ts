@@ -156,6 +156,16 @@ export class DirectAccess<Own extends OwnChild = never> implements Access<Own> {
     return `${member.url}/children/${id}`;
   }
 
+  /** The URL of a member; undefined where none has this name. */
+  async memberUrl(name: string): Promise<string | undefined> {
+    return (await this.#directory.members.find(name))?.url;
+  }
+
+  /** The URLs of all members. */
+  async urls(): Promise<string[]> {
+    return (await this.#directory.members.all()).map(({ url }) => url);
+  }
+
   async drain(): Promise<Count> {
     throw PoolError.of(
       "invalid_request",

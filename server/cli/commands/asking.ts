@@ -7,6 +7,7 @@ import type { Asking } from "../command-table.ts";
 import { logs, signal, stdin, stop } from "./child.ts";
 import { type Ask, withPools } from "./connect.ts";
 import { drain, members, ps } from "./members.ts";
+import { ui } from "./ui.ts";
 
 /** The program of each command. It resolves with the exit code of the process. */
 export const ASK: Readonly<Record<Asking, Ask>> = {
@@ -21,5 +22,6 @@ export const ASK: Readonly<Record<Asking, Ask>> = {
   stdin: withPools(stdin),
   signal: withPools(signal),
   members: withPools(members),
+  ui: withPools(ui),
   drain: withPools(drain),
 };

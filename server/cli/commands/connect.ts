@@ -11,18 +11,20 @@ import { blamingUsage, UsageError } from "../usage-error.ts";
 export type Ask = (parsed: Parsed, env: Environment) => Promise<number>;
 
 /** The first member of `dpool dev`. */
-const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`;
+export const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`;
 
 /**
  * Makes a command of a function that takes a client, and closes the client afterwards. The client
  * asks, in this order of precedence: `--url`, `--consul`, DPOOL_URL, DPOOL_CONSUL,
  * CONSUL_HTTP_ADDR, {@link DEFAULT_URL}.
  */
-export function withPools(run: (pools: DistributedPool, parsed: Parsed) => Promise<number>): Ask {
+export function withPools(
+  run: (pools: DistributedPool, parsed: Parsed, env: Environment) => Promise<number>,
+): Ask {
   return async (parsed, env) => {
     const pools = await blamingUsage(() => connect(parsed, env));
     try {
-      return await run(pools, parsed);
+      return await run(pools, parsed, env);
     } finally {
       await pools.close();
     }

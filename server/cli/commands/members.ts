@@ -2,8 +2,8 @@
 import type { ChildInfo } from "../../../openapi/schemas/state/children.ts";
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
 import type { PoolChildList, PoolInfo } from "../../../sdk/typescript/placement/access.ts";
-import { stateText, statusText } from "../output/state-text.ts";
 import { ageText, progressText, workText } from "../output/child-row.ts";
+import { stateText, statusText } from "../output/state-text.ts";
 import { printTable } from "../output/table.ts";
 import { write, writeJson } from "../output/write.ts";
 import { argumentsOf, isJson, type Parsed } from "../parse.ts";

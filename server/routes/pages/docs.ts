@@ -4,13 +4,13 @@
  */
 import { readFile } from "node:fs/promises";
 import type { Context, Handler } from "hono";
-import { buildDocument } from "../../openapi/document.ts";
-import { FORMS, forms } from "../../openapi/documents/forms.ts";
-import { PoolError } from "../../openapi/errors.ts";
+import { buildDocument } from "../../../openapi/document.ts";
+import { FORMS, forms } from "../../../openapi/documents/forms.ts";
+import { PoolError } from "../../../openapi/errors.ts";
 
 /** The folder of Swagger UI. The build copies its two files beside the bundle. */
 const FOLDER = new URL(
-  import.meta.url.endsWith(".ts") ? "../../node_modules/swagger-ui-dist/" : "./docs/",
+  import.meta.url.endsWith(".ts") ? "../../../node_modules/swagger-ui-dist/" : "./docs/",
   import.meta.url,
 );
 
@@ -39,7 +39,16 @@ const SETTINGS = {
   // Otherwise the page asks a host of the project for a badge.
   validatorUrl: null,
 };
-const START = `SwaggerUIBundle(${JSON.stringify(SETTINGS)});\n`;
+/** Where callers need a token, the page opens its box for one. */
+const START = `const page = SwaggerUIBundle({
+  ...${JSON.stringify(SETTINGS)},
+  onComplete: async () => {
+    const { status } = await fetch("/caller");
+    if (status === 401)
+      page.authActions.showDefinitions(page.authSelectors.definitionsToAuthorize());
+  },
+});
+`;
 
 const ASSETS = new Map([
   ["swagger-ui.css", "text/css"],
@@ -84,12 +93,11 @@ async function docsAsset(c: Context): Promise<Response> {
 }
 
 /**
- * The pages by their paths, in the form of the contract's paths. They are read by `GET`.
+ * The contract's pages by their paths, in the form of the contract's paths. They are read by `GET`.
  *
  * @param publicUrl the origin that the contract names as its server. Default: the member's own.
  */
-export const pages = (publicUrl?: string): Readonly<Record<string, Handler>> => ({
-  "/": (c) => c.redirect("/docs"),
+export const docsPages = (publicUrl?: string): Readonly<Record<string, Handler>> => ({
   ...Object.fromEntries(FORMS.map((name) => [`/${name}`, contract(name, publicUrl)])),
   "/docs": docsPage,
   "/docs/{asset}": docsAsset,

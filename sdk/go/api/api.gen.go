@@ -18,6 +18,45 @@ import (
 	"distributed-pool/sdk/go/api/runtime"
 )
 
+// Defines values for ChildChange.
+const (
+	ChildChangeEnded    ChildChange = "ended"
+	ChildChangePlaced   ChildChange = "placed"
+	ChildChangeProgress ChildChange = "progress"
+	ChildChangeStopping ChildChange = "stopping"
+)
+
+// Valid indicates whether the value is a known member of the ChildChange enum.
+func (e ChildChange) Valid() bool {
+	switch e {
+	case ChildChangeEnded:
+		return true
+	case ChildChangePlaced:
+		return true
+	case ChildChangeProgress:
+		return true
+	case ChildChangeStopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChildEventType.
+const (
+	ChildEventTypeChild ChildEventType = "child"
+)
+
+// Valid indicates whether the value is a known member of the ChildEventType enum.
+func (e ChildEventType) Valid() bool {
+	switch e {
+	case ChildEventTypeChild:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChildKind.
 const (
 	ChildKindCommand  ChildKind = "command"
@@ -234,6 +273,63 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for LoadEventType.
+const (
+	LoadEventTypeLoad LoadEventType = "load"
+)
+
+// Valid indicates whether the value is a known member of the LoadEventType enum.
+func (e LoadEventType) Valid() bool {
+	switch e {
+	case LoadEventTypeLoad:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemberEventType.
+const (
+	MemberEventTypeMember MemberEventType = "member"
+)
+
+// Valid indicates whether the value is a known member of the MemberEventType enum.
+func (e MemberEventType) Valid() bool {
+	switch e {
+	case MemberEventTypeMember:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemberState.
+const (
+	MemberStateDraining MemberState = "draining"
+	MemberStateLeft     MemberState = "left"
+	MemberStateLost     MemberState = "lost"
+	MemberStateSick     MemberState = "sick"
+	MemberStateUp       MemberState = "up"
+)
+
+// Valid indicates whether the value is a known member of the MemberState enum.
+func (e MemberState) Valid() bool {
+	switch e {
+	case MemberStateDraining:
+		return true
+	case MemberStateLeft:
+		return true
+	case MemberStateLost:
+		return true
+	case MemberStateSick:
+		return true
+	case MemberStateUp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OutputEncoding.
 const (
 	OutputEncodingBase64 OutputEncoding = "base64"
@@ -282,6 +378,21 @@ func (e ProgressEventType) Valid() bool {
 	}
 }
 
+// Defines values for QueueEventType.
+const (
+	QueueEventTypeQueue QueueEventType = "queue"
+)
+
+// Valid indicates whether the value is a known member of the QueueEventType enum.
+func (e QueueEventType) Valid() bool {
+	switch e {
+	case QueueEventTypeQueue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QueuedEventType.
 const (
 	QueuedEventTypeQueued QueuedEventType = "queued"
@@ -291,6 +402,21 @@ const (
 func (e QueuedEventType) Valid() bool {
 	switch e {
 	case QueuedEventTypeQueued:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResetEventType.
+const (
+	ResetEventTypeReset ResetEventType = "reset"
+)
+
+// Valid indicates whether the value is a known member of the ResetEventType enum.
+func (e ResetEventType) Valid() bool {
+	switch e {
+	case ResetEventTypeReset:
 		return true
 	default:
 		return false
@@ -411,6 +537,21 @@ func (e StdoutEventType) Valid() bool {
 	}
 }
 
+// Defines values for SyncedEventType.
+const (
+	SyncedEventTypeSynced SyncedEventType = "synced"
+)
+
+// Valid indicates whether the value is a known member of the SyncedEventType enum.
+func (e SyncedEventType) Valid() bool {
+	switch e {
+	case SyncedEventTypeSynced:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ValueEncoding.
 const (
 	ValueEncodingDevalue ValueEncoding = "devalue"
@@ -466,12 +607,29 @@ type Base64File struct {
 	Mode *string `json:"mode,omitempty"`
 }
 
+// Caller The caller, as the member knows it by its token.
+//
+// Examples: {"name":"ci","pools":["pipeline"],"scopes":["call"]}
+type Caller struct {
+	// Name The name of the token, `jwt:` and the `sub` of a JWT, or `anyone` without both.
+	Name string `json:"name"`
+
+	// Pools The pools that the token is for. Absent for all pools.
+	Pools *[]PoolName `json:"pools,omitempty"`
+
+	// Scopes The scopes of the token.
+	Scopes []string `json:"scopes"`
+}
+
 // Child One sandboxed process of a pool.
 //
-// Examples: {"code":null,"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","owner":"ci","pool":"pipeline","sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"}
+// Examples: {"code":null,"command":["make","all"],"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","name":"make","owner":"ci","pool":"pipeline","progress":{"done":3,"total":10},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","usage":{"cpuMs":900.5,"maxRssBytes":20971520,"wallMs":1200}}
 type Child struct {
 	// Code The code of the problem of a child that failed; null otherwise.
 	Code *ErrorCode `json:"code"`
+
+	// Command The program and its arguments, for the caller that placed the child and the scope `admin`. What goes beyond 1,024 characters together is left out, and `…` takes its place. Absent for a function or a task, and for other callers.
+	Command *[]string `json:"command,omitempty"`
 
 	// DeadlineAt The time when the child will be stopped; null if it has no deadline.
 	DeadlineAt *time.Time `json:"deadlineAt"`
@@ -500,6 +658,9 @@ type Child struct {
 	// Examples: m1
 	Member MemberName `json:"member"`
 
+	// Name What runs, in short, for people: the file name of the program, the name of the task, or the export of the function; at most 128 characters. Absent from a member of an earlier version.
+	Name *string `json:"name,omitempty"`
+
 	// Owner The caller that placed the child: the name of its token, `jwt:` and the `sub` of its JWT, or `anyone` where callers need no token.
 	Owner string `json:"owner"`
 
@@ -507,6 +668,11 @@ type Child struct {
 	//
 	// Examples: pipeline
 	Pool PoolName `json:"pool"`
+
+	// Progress The last progress that the child reported. Absent when there is none.
+	//
+	// Examples: {"done":3,"message":"words","total":10}
+	Progress *Progress `json:"progress,omitempty"`
 
 	// Sandbox The level of the child's sandbox.
 	//
@@ -523,7 +689,41 @@ type Child struct {
 
 	// Url The URL of the child on its own member.
 	Url string `json:"url"`
+
+	// Usage The resources that the child took, so far while it runs. Absent when they are not measured yet.
+	//
+	// Examples: {"cpuMs":9.1,"maxRssBytes":3145728,"wallMs":12.5}
+	Usage *Usage `json:"usage,omitempty"`
 }
+
+// ChildChange `placed`: the child got its slot. `progress`: it reported progress, or its usage was measured. `stopping`: it is being stopped. `ended`: its process is gone.
+//
+// Examples: placed
+type ChildChange string
+
+// ChildEvent A child, as it is now. A change that another one follows within 100 milliseconds may be left out: a short child may show `ended` alone.
+//
+// Examples: {"change":"placed","child":{"code":null,"command":["make","all"],"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","name":"make","owner":"ci","pool":"pipeline","progress":{"done":3,"total":10},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","usage":{"cpuMs":900.5,"maxRssBytes":20971520,"wallMs":1200}},"type":"child","waitedMs":0.1}
+type ChildEvent struct {
+	// Change `placed`: the child got its slot. `progress`: it reported progress, or its usage was measured. `stopping`: it is being stopped. `ended`: its process is gone.
+	//
+	// Examples: placed
+	Change ChildChange `json:"change"`
+
+	// Child One sandboxed process of a pool.
+	//
+	// Examples: {"code":null,"command":["make","all"],"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","name":"make","owner":"ci","pool":"pipeline","progress":{"done":3,"total":10},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","usage":{"cpuMs":900.5,"maxRssBytes":20971520,"wallMs":1200}}
+	Child Child `json:"child"`
+
+	// Type The type of the event: `child`.
+	Type ChildEventType `json:"type"`
+
+	// WaitedMs Milliseconds for which the caller waited for the slot. Absent when unknown.
+	WaitedMs *float64 `json:"waitedMs,omitempty"`
+}
+
+// ChildEventType The type of the event: `child`.
+type ChildEventType string
 
 // ChildId The id of a child: the name of its member, a dot, and 32 hexadecimal digits.
 //
@@ -537,7 +737,7 @@ type ChildKind string
 
 // ChildList Children of one member.
 //
-// Examples: {"children":[{"code":null,"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","owner":"ci","pool":"pipeline","sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"}]}
+// Examples: {"children":[{"code":null,"command":["make","all"],"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","name":"make","owner":"ci","pool":"pipeline","progress":{"done":3,"total":10},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","usage":{"cpuMs":900.5,"maxRssBytes":20971520,"wallMs":1200}}]}
 type ChildList struct {
 	// Children The children of this page.
 	Children []Child `json:"children"`
@@ -707,6 +907,19 @@ type Count struct {
 	Pools map[string]Load `json:"pools"`
 }
 
+// DrainingMember A member that drains: it admits no child, and finishes those that run.
+//
+// Examples: {"drainEndsAt":"2026-01-31T12:00:30.000Z","member":"m1"}
+type DrainingMember struct {
+	// DrainEndsAt With `draining`: the time when children that still run are stopped.
+	DrainEndsAt *time.Time `json:"drainEndsAt,omitempty"`
+
+	// Member The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: m1
+	Member MemberName `json:"member"`
+}
+
 // ErrorCode The stable code of a problem. More codes may come, so a client treats a code that it does not know by its status.
 //
 // Examples: at_capacity
@@ -754,6 +967,13 @@ type FailedEvent struct {
 
 // FailedEventType The type of the event: `failed`.
 type FailedEventType string
+
+// FeedEvent An event of the feed. More types may come, so a client skips a type that it does not know.
+//
+// Examples: {"type":"reset"}
+type FeedEvent struct {
+	union json.RawMessage
+}
 
 // FileContent The content of a file: text, bytes in base64, or a URL that the member fetches.
 //
@@ -965,6 +1185,26 @@ type Health struct {
 // Examples: ok
 type HealthStatus string
 
+// History What happened in the pools in the last 30 minutes.
+//
+// Examples: {"boundsMs":[1,3,10,30,100,300,1000,3000,10000,30000,100000,300000,1000000,3000000],"firstAt":"2026-01-31T12:00:00.000Z","pools":{},"stepMs":10000,"unreachable":[]}
+type History struct {
+	// BoundsMs The upper bounds of the histograms.
+	BoundsMs []float64 `json:"boundsMs"`
+
+	// FirstAt The time when the first step begins.
+	FirstAt time.Time `json:"firstAt"`
+
+	// Pools The history, by pool.
+	Pools map[string]PoolHistory `json:"pools"`
+
+	// StepMs The milliseconds of a step.
+	StepMs int64 `json:"stepMs"`
+
+	// Unreachable Members that did not answer in time. Their counts are missing.
+	Unreachable []MemberName `json:"unreachable"`
+}
+
 // IdempotencyKey A key of the caller's own, which starts one child at most. The same key again is answered with the same child. Another spec under the same key is refused: `idempotency_conflict`. Keys of other callers, and of other pools, are other keys.
 //
 // Examples: nightly-2026-11-27
@@ -1027,10 +1267,88 @@ type Load struct {
 	Queued int64 `json:"queued"`
 }
 
+// LoadEvent The load of one pool on one member, when it has changed; ten a second at most.
+//
+// Examples: {"load":{"active":2,"max":5,"queued":0},"member":"m1","pool":"pipeline","type":"load","warm":1}
+type LoadEvent struct {
+	// Load How busy one member is in one pool.
+	//
+	// Examples: {"active":2,"max":5,"queued":0}
+	Load Load `json:"load"`
+
+	// Member The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: m1
+	Member MemberName `json:"member"`
+
+	// Pool The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: pipeline
+	Pool PoolName `json:"pool"`
+
+	// Type The type of the event: `load`.
+	Type LoadEventType `json:"type"`
+
+	// Warm The processes that wait for functions. Absent for a pool without any.
+	Warm *int64 `json:"warm,omitempty"`
+}
+
+// LoadEventType The type of the event: `load`.
+type LoadEventType string
+
+// MemberEvent A member, when it is first seen and when a fact of it changes.
+//
+// Examples: {"member":"m1","pools":{"pipeline":5},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","state":"up","type":"member","url":"http://127.0.0.1:7400","version":"0.2.0"}
+type MemberEvent struct {
+	// Detail For people: the reason for a state other than `up`.
+	Detail *string `json:"detail,omitempty"`
+
+	// DrainEndsAt With `draining`: the time when children that still run are stopped.
+	DrainEndsAt *time.Time `json:"drainEndsAt,omitempty"`
+
+	// Member The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: m1
+	Member MemberName `json:"member"`
+
+	// Pools The member's slots, by pool.
+	Pools map[string]int64 `json:"pools"`
+
+	// Sandbox The level of the member's sandbox.
+	//
+	// Examples: full
+	Sandbox SandboxLevel `json:"sandbox"`
+
+	// StartedAt The time when the member's process started. Absent while it does not answer.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+
+	// State `up`: it admits children. `draining`: it admits none, and finishes those that run. `sick`: it can start none, and is still asked about its children. `lost`: the registry has not heard of it, or it does not answer. `left`: it is no longer registered.
+	//
+	// Examples: up
+	State MemberState `json:"state"`
+
+	// Type The type of the event: `member`.
+	Type MemberEventType `json:"type"`
+
+	// Url The URL of the member.
+	Url string `json:"url"`
+
+	// Version The version of the member's program.
+	Version string `json:"version"`
+}
+
+// MemberEventType The type of the event: `member`.
+type MemberEventType string
+
 // MemberName The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
 //
 // Examples: m1
 type MemberName = string
+
+// MemberState `up`: it admits children. `draining`: it admits none, and finishes those that run. `sick`: it can start none, and is still asked about its children. `lost`: the registry has not heard of it, or it does not answer. `left`: it is no longer registered.
+//
+// Examples: up
+type MemberState string
 
 // Notify The member posts the ending to this URL once the child has ended, signed as Standard Webhooks has it. It tries 5 times in some 3 minutes.
 //
@@ -1093,10 +1411,13 @@ type Pool struct {
 
 // PoolChildList Children of one pool, on all its members.
 //
-// Examples: {"children":[{"code":null,"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","owner":"ci","pool":"pipeline","sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e"}],"unreachable":[]}
+// Examples: {"children":[{"code":null,"command":["make","all"],"deadlineAt":"2026-01-31T12:05:00.000Z","endedAt":null,"exitCode":null,"id":"m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","kind":"command","labels":{"job":"nightly"},"member":"m1","name":"make","owner":"ci","pool":"pipeline","progress":{"done":3,"total":10},"sandbox":"full","startedAt":"2026-01-31T12:00:00.000Z","status":"running","url":"http://127.0.0.1:7400/children/m1.5f0c2c8d4b1e4f2f9a3f6f0f2d6c1b7e","usage":{"cpuMs":900.5,"maxRssBytes":20971520,"wallMs":1200}}],"draining":[],"unreachable":[]}
 type PoolChildList struct {
 	// Children The children of this page.
 	Children []Child `json:"children"`
+
+	// Draining Members that drain. Absent from a member of an earlier version.
+	Draining *[]DrainingMember `json:"draining,omitempty"`
 
 	// NextCursor The `cursor` of the next page; absent on the last one.
 	NextCursor *string `json:"nextCursor,omitempty"`
@@ -1112,9 +1433,35 @@ type PoolEvent struct {
 	union json.RawMessage
 }
 
+// PoolHistory What happened in one pool. All lists have one entry a step, the oldest first.
+//
+// Examples: {"ended":[2],"failed":{"cancelled":[1]},"placed":[3],"queued":[1],"refused":[0],"runs":[[0,0,1,1]],"waits":[[3]]}
+type PoolHistory struct {
+	// Ended The children that ended, failed or not, by step.
+	Ended []int64 `json:"ended"`
+
+	// Failed The children that failed, by the code of the problem.
+	Failed map[string][]int64 `json:"failed"`
+
+	// Placed The children that got a slot, by step.
+	Placed []int64 `json:"placed"`
+
+	// Queued The most callers that waited at a time, by step.
+	Queued []int64 `json:"queued"`
+
+	// Refused The requests that got no slot here, by step.
+	Refused []int64 `json:"refused"`
+
+	// Runs The time from the slot to the end of the children that ended, by step, as a histogram over `boundsMs`.
+	Runs [][]int64 `json:"runs"`
+
+	// Waits The waits for a slot of the children that got one, by step, as a histogram over `boundsMs`.
+	Waits [][]int64 `json:"waits"`
+}
+
 // PoolList The pools that have members.
 //
-// Examples: {"pools":[{"max":15,"members":3,"pool":"pipeline"}]}
+// Examples: {"pools":[{"draining":1,"lost":0,"max":15,"members":3,"pool":"pipeline"}]}
 type PoolList struct {
 	// NextCursor The `cursor` of the next page; absent on the last one.
 	NextCursor *string `json:"nextCursor,omitempty"`
@@ -1127,6 +1474,12 @@ type PoolList struct {
 //
 // Examples: {"load":{"active":2,"max":5,"queued":0},"member":"m1","sandbox":"full","url":"http://127.0.0.1:7400","version":"0.2.0"}
 type PoolMember struct {
+	// Detail For people: the reason for a state other than `up`.
+	Detail *string `json:"detail,omitempty"`
+
+	// DrainEndsAt With `draining`: the time when children that still run are stopped.
+	DrainEndsAt *time.Time `json:"drainEndsAt,omitempty"`
+
 	// Load The member's load; null when it did not answer in time.
 	Load *Load `json:"load"`
 
@@ -1139,6 +1492,14 @@ type PoolMember struct {
 	//
 	// Examples: full
 	Sandbox SandboxLevel `json:"sandbox"`
+
+	// StartedAt The time when the member's process started. Absent while it does not answer.
+	StartedAt *time.Time `json:"startedAt,omitempty"`
+
+	// State `up`: it admits children. `draining`: it admits none, and finishes those that run. `sick`: it can start none, and is still asked about its children. `lost`: the registry has not heard of it, or it does not answer. `left`: it is no longer registered.
+	//
+	// Examples: up
+	State *MemberState `json:"state,omitempty"`
 
 	// Url The URL of the member.
 	Url string `json:"url"`
@@ -1154,12 +1515,18 @@ type PoolName = string
 
 // PoolSummary A pool and its size.
 //
-// Examples: {"max":15,"members":3,"pool":"pipeline"}
+// Examples: {"draining":1,"lost":0,"max":15,"members":3,"pool":"pipeline"}
 type PoolSummary struct {
-	// Max The number of slots of all its members together.
+	// Draining The members that drain. Absent from a member of an earlier version.
+	Draining *int64 `json:"draining,omitempty"`
+
+	// Lost The members that are lost or sick. Absent from a member of an earlier version.
+	Lost *int64 `json:"lost,omitempty"`
+
+	// Max The slots of the members that admit children, together.
 	Max int64 `json:"max"`
 
-	// Members The number of its members.
+	// Members The members that admit children.
 	Members int64 `json:"members"`
 
 	// Pool The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
@@ -1208,6 +1575,20 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Progress The last progress that the child reported. Absent when there is none.
+//
+// Examples: {"done":3,"message":"words","total":10}
+type Progress struct {
+	// Done The amount that is done, in a unit that the child chooses. It may decrease, and may exceed a `total` that was a guess.
+	Done float64 `json:"done"`
+
+	// Message One line for people, without control characters. The child wrote it. Absent when it did not.
+	Message *string `json:"message,omitempty"`
+
+	// Total The whole amount, in the same unit; absent when the child did not report it.
+	Total *float64 `json:"total,omitempty"`
+}
+
 // ProgressEvent Progress that the child reports itself: a command by lines such as `3/10 words` on its file descriptor 3, a function by its context. Events are throttled to five a second, and to fewer after some minutes; the last report before the end always comes.
 //
 // Examples: {"done":3,"message":"words","total":10,"type":"progress"}
@@ -1228,6 +1609,33 @@ type ProgressEvent struct {
 // ProgressEventType The type of the event: `progress`.
 type ProgressEventType string
 
+// QueueEvent The queue of one pool on one member, when it has changed; ten a second at most.
+//
+// Examples: {"member":"m1","oldestAt":"2026-01-31T12:00:00.000Z","pool":"pipeline","queued":1,"type":"queue"}
+type QueueEvent struct {
+	// Member The name of a member: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: m1
+	Member MemberName `json:"member"`
+
+	// OldestAt The time when the first of them began to wait; null when none waits.
+	OldestAt *time.Time `json:"oldestAt"`
+
+	// Pool The name of a pool: 1 to 63 of A-Z a-z 0-9 _ -, beginning with a letter or a digit.
+	//
+	// Examples: pipeline
+	Pool PoolName `json:"pool"`
+
+	// Queued The callers that wait for a slot of this member.
+	Queued int64 `json:"queued"`
+
+	// Type The type of the event: `queue`.
+	Type QueueEventType `json:"type"`
+}
+
+// QueueEventType The type of the event: `queue`.
+type QueueEventType string
+
 // QueuedEvent The caller waits for a slot. There is no child yet, and the event carries no id.
 //
 // Examples: {"position":1,"type":"queued"}
@@ -1244,6 +1652,22 @@ type QueuedEvent struct {
 
 // QueuedEventType The type of the event: `queued`.
 type QueuedEventType string
+
+// ResetEvent The reader forgets what it knows of the member's pools, load, queues and children, or of all members: their state follows, and then their changes. The first event of a feed that does not resume, and of one whose reader was too slow.
+//
+// Examples: {"type":"reset"}
+type ResetEvent struct {
+	// Member The member whose state is sent again. Absent for that of all members.
+	//
+	// Examples: m1
+	Member *MemberName `json:"member,omitempty"`
+
+	// Type The type of the event: `reset`.
+	Type ResetEventType `json:"type"`
+}
+
+// ResetEventType The type of the event: `reset`.
+type ResetEventType string
 
 // ResultEvent Terminal: the child ended by itself.
 //
@@ -1528,6 +1952,22 @@ type StdoutEvent struct {
 // StdoutEventType The type of the event: `stdout`.
 type StdoutEventType string
 
+// SyncedEvent The state that a `reset` announced is complete. Changes follow.
+//
+// Examples: {"type":"synced"}
+type SyncedEvent struct {
+	// Member The member whose state is complete. Absent for that of all members.
+	//
+	// Examples: m1
+	Member *MemberName `json:"member,omitempty"`
+
+	// Type The type of the event: `synced`.
+	Type SyncedEventType `json:"type"`
+}
+
+// SyncedEventType The type of the event: `synced`.
+type SyncedEventType string
+
 // TaskName The name of a task: that of the operator's file, without its extension.
 //
 // Examples: thumbnails
@@ -1690,7 +2130,7 @@ type UrlFile struct {
 	Url string `json:"url"`
 }
 
-// Usage The resources that a child took.
+// Usage The resources that the child took, so far while it runs. Absent when they are not measured yet.
 //
 // Examples: {"cpuMs":9.1,"maxRssBytes":3145728,"wallMs":12.5}
 type Usage struct {
@@ -1721,6 +2161,12 @@ type Written struct {
 type StopChildParams struct {
 	// GraceMs Milliseconds between TERM and KILL; 0 kills at once. Default: the member's grace.
 	GraceMs *int64 `form:"graceMs,omitempty" json:"graceMs,omitempty"`
+}
+
+// DrainParams defines parameters for Drain.
+type DrainParams struct {
+	// Member The member that drains. The one that is asked passes the request on to it. Default: the one that is asked.
+	Member *MemberName `form:"member,omitempty" json:"member,omitempty"`
 }
 
 // ListPoolsParams defines parameters for ListPools.
@@ -1899,6 +2345,251 @@ func (t ChildSpec) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ChildSpec) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsResetEvent returns the union data inside the FeedEvent as a ResetEvent
+func (t FeedEvent) AsResetEvent() (ResetEvent, error) {
+	var body ResetEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromResetEvent overwrites any union data inside the FeedEvent as the provided ResetEvent
+func (t *FeedEvent) FromResetEvent(v ResetEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"reset"}`))
+	t.union = b
+	return err
+}
+
+// MergeResetEvent performs a merge with any union data inside the FeedEvent, using the provided ResetEvent
+func (t *FeedEvent) MergeResetEvent(v ResetEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"reset"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSyncedEvent returns the union data inside the FeedEvent as a SyncedEvent
+func (t FeedEvent) AsSyncedEvent() (SyncedEvent, error) {
+	var body SyncedEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSyncedEvent overwrites any union data inside the FeedEvent as the provided SyncedEvent
+func (t *FeedEvent) FromSyncedEvent(v SyncedEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"synced"}`))
+	t.union = b
+	return err
+}
+
+// MergeSyncedEvent performs a merge with any union data inside the FeedEvent, using the provided SyncedEvent
+func (t *FeedEvent) MergeSyncedEvent(v SyncedEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"synced"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsMemberEvent returns the union data inside the FeedEvent as a MemberEvent
+func (t FeedEvent) AsMemberEvent() (MemberEvent, error) {
+	var body MemberEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMemberEvent overwrites any union data inside the FeedEvent as the provided MemberEvent
+func (t *FeedEvent) FromMemberEvent(v MemberEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"member"}`))
+	t.union = b
+	return err
+}
+
+// MergeMemberEvent performs a merge with any union data inside the FeedEvent, using the provided MemberEvent
+func (t *FeedEvent) MergeMemberEvent(v MemberEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"member"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsLoadEvent returns the union data inside the FeedEvent as a LoadEvent
+func (t FeedEvent) AsLoadEvent() (LoadEvent, error) {
+	var body LoadEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLoadEvent overwrites any union data inside the FeedEvent as the provided LoadEvent
+func (t *FeedEvent) FromLoadEvent(v LoadEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"load"}`))
+	t.union = b
+	return err
+}
+
+// MergeLoadEvent performs a merge with any union data inside the FeedEvent, using the provided LoadEvent
+func (t *FeedEvent) MergeLoadEvent(v LoadEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"load"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsQueueEvent returns the union data inside the FeedEvent as a QueueEvent
+func (t FeedEvent) AsQueueEvent() (QueueEvent, error) {
+	var body QueueEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromQueueEvent overwrites any union data inside the FeedEvent as the provided QueueEvent
+func (t *FeedEvent) FromQueueEvent(v QueueEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"queue"}`))
+	t.union = b
+	return err
+}
+
+// MergeQueueEvent performs a merge with any union data inside the FeedEvent, using the provided QueueEvent
+func (t *FeedEvent) MergeQueueEvent(v QueueEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"queue"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsChildEvent returns the union data inside the FeedEvent as a ChildEvent
+func (t FeedEvent) AsChildEvent() (ChildEvent, error) {
+	var body ChildEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromChildEvent overwrites any union data inside the FeedEvent as the provided ChildEvent
+func (t *FeedEvent) FromChildEvent(v ChildEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"child"}`))
+	t.union = b
+	return err
+}
+
+// MergeChildEvent performs a merge with any union data inside the FeedEvent, using the provided ChildEvent
+func (t *FeedEvent) MergeChildEvent(v ChildEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"child"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t FeedEvent) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t FeedEvent) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "child":
+		return t.AsChildEvent()
+	case "load":
+		return t.AsLoadEvent()
+	case "member":
+		return t.AsMemberEvent()
+	case "queue":
+		return t.AsQueueEvent()
+	case "reset":
+		return t.AsResetEvent()
+	case "synced":
+		return t.AsSyncedEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t FeedEvent) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *FeedEvent) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -2601,11 +3292,11 @@ type ClientInterface interface {
 	// Needs the scope `admin`.
 	//
 	// Corresponds with POST /drain (the `Drain` operationId).
-	Drain(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Drain(ctx context.Context, params *DrainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPools List the pools that have members
 	//
-	// The pools that the token is for, sorted by name, in pages.
+	// The pools that the token is for, sorted by name, in pages. A pool whose members all drain or are lost is among them.
 	//
 	// Any token will do.
 	//
@@ -2614,7 +3305,7 @@ type ClientInterface interface {
 
 	// GetPool Get a pool's members and their load
 	//
-	// Each member is asked for its load, and has 2 seconds to answer.
+	// Each member is asked for its load, and has 2 seconds to answer. Members that drain, are sick or are lost are among them, until they leave the registry.
 	//
 	// Needs the scope `observe`.
 	//
@@ -2623,7 +3314,7 @@ type ClientInterface interface {
 
 	// ListPoolChildren List a pool's children on all its members
 	//
-	// Each member is asked, and has 2 seconds to answer. Without the scope `observe` the list has the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is remembered.
+	// Each member is asked, also while it drains, and has 2 seconds to answer. Without the scope `observe` the list has the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is remembered.
 	//
 	// Needs the scope `call` or `observe`.
 	//
@@ -2760,8 +3451,8 @@ func (c *Client) ResizeTty(ctx context.Context, id ChildId, body ResizeTtyJSONRe
 // Needs the scope `admin`.
 //
 // Corresponds with POST /drain (the `Drain` operationId).
-func (c *Client) Drain(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDrainRequest(c.Server)
+func (c *Client) Drain(ctx context.Context, params *DrainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDrainRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2774,7 +3465,7 @@ func (c *Client) Drain(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 
 // ListPools List the pools that have members
 //
-// The pools that the token is for, sorted by name, in pages.
+// The pools that the token is for, sorted by name, in pages. A pool whose members all drain or are lost is among them.
 //
 // Any token will do.
 //
@@ -2793,7 +3484,7 @@ func (c *Client) ListPools(ctx context.Context, params *ListPoolsParams, reqEdit
 
 // GetPool Get a pool's members and their load
 //
-// Each member is asked for its load, and has 2 seconds to answer.
+// Each member is asked for its load, and has 2 seconds to answer. Members that drain, are sick or are lost are among them, until they leave the registry.
 //
 // Needs the scope `observe`.
 //
@@ -2812,7 +3503,7 @@ func (c *Client) GetPool(ctx context.Context, pool PoolName, reqEditors ...Reque
 
 // ListPoolChildren List a pool's children on all its members
 //
-// Each member is asked, and has 2 seconds to answer. Without the scope `observe` the list has the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is remembered.
+// Each member is asked, also while it drains, and has 2 seconds to answer. Without the scope `observe` the list has the caller's own children. The children are sorted by `startedAt`, then by `id`, in pages. A child that has ended stays on the list while it is remembered.
 //
 // Needs the scope `call` or `observe`.
 //
@@ -3019,7 +3710,7 @@ func NewResizeTtyRequestWithBody(server string, id ChildId, contentType string, 
 }
 
 // NewDrainRequest constructs an http.Request for the Drain method
-func NewDrainRequest(server string) (*http.Request, error) {
+func NewDrainRequest(server string, params *DrainParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -3035,6 +3726,33 @@ func NewDrainRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Member != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "member", *params.Member, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)

@@ -20,6 +20,10 @@ import java.util.Map;
  * @param code The code of the problem of a child that failed; null otherwise.
  * @param labels The names and values that the caller gave the child.
  * @param sandbox one of the words of the contract
+ * @param name What runs, in short, for people: the file name of the program, the name of the task, or the export of the function; at most 128 characters. Absent from a member of an earlier version.
+ * @param command The program and its arguments, for the caller that placed the child and the scope `admin`. What goes beyond 1,024 characters together is left out, and `…` takes its place. Absent for a function or a task, and for other callers.
+ * @param progress one of the words of the contract
+ * @param usage one of the words of the contract
  */
 public record ChildInfo(
     String id,
@@ -35,6 +39,10 @@ public record ChildInfo(
     Integer exitCode,
     String code,
     Map<String, String> labels,
-    String sandbox
+    String sandbox,
+    String name,
+    List<String> command,
+    Progress progress,
+    Usage usage
 ) {}
 

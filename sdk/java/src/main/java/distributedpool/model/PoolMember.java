@@ -11,12 +11,20 @@ import java.util.Map;
  * @param version The version of the member's program.
  * @param sandbox one of the words of the contract
  * @param load The member's load; null when it did not answer in time.
+ * @param state one of the words of the contract
+ * @param detail For people: the reason for a state other than `up`.
+ * @param startedAt The time when the member's process started. Absent while it does not answer.
+ * @param drainEndsAt With `draining`: the time when children that still run are stopped.
  */
 public record PoolMember(
     String member,
     String url,
     String version,
     String sandbox,
-    Load load
+    Load load,
+    String state,
+    String detail,
+    String startedAt,
+    String drainEndsAt
 ) {}
 

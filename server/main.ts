@@ -39,7 +39,7 @@ import { FeedHub, type HubOptions } from "./supervisor/feed/hub.ts";
 import { Notifier } from "./supervisor/notify/notifier.ts";
 import { readSecret } from "./supervisor/notify/signature.ts";
 import { childLogger } from "./supervisor/observed/child-log.ts";
-import { observers } from "./supervisor/observed/observer.ts";
+import { type ChildObserver, observers } from "./supervisor/observed/observer.ts";
 import { KeyedStarts } from "./supervisor/once/keyed-starts.ts";
 import { RecentStarts } from "./supervisor/once/recent-starts.ts";
 import { openTracing, type Tracing } from "./tracing/tracing.ts";
@@ -92,7 +92,7 @@ async function construct(options: MemberOptions, onFailure: OnFailure): Promise<
   const feeds = feedsOf({ facts: () => member.facts, supervisors: () => pools.supervisors });
   onFailure(() => feeds.close());
   const metrics = new MemberMetrics();
-  const observer = observers([...feeds.all, metrics.observer, ...childLogOf(settings)]);
+  const observer = observerOf([...feeds.all, metrics.observer], settings);
   const pools = new MemberPools(
     { sandbox, runtimes, notifier, observer, ...accounts },
     (client) => auth?.quotasOf(client) ?? {},
@@ -143,9 +143,10 @@ function feedsOf(options: HubOptions) {
   return { own, counts, all: [own, counts], close };
 }
 
-/** The log of children's starts and ends, if there is one. */
-function childLogOf({ childLog }: Settings) {
-  return childLog ? [childLogger(childLog)] : [];
+/** Tells these observers of the children, and the log of their starts and ends. */
+function observerOf(own: readonly ChildObserver[], { childLog, log }: Settings) {
+  const all = childLog ? [...own, childLogger(childLog)] : own;
+  return observers(all, (error) => log("error", `observer of children: ${messageOf(error)}`));
 }
 
 function tracingOf({ otel, log }: Settings, { name, version }: Member): Promise<Tracing> {

@@ -3,6 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { ERRORS, type Problem } from "../../openapi/errors.ts";
 import { CHILD_HEADER } from "../../openapi/names.ts";
+import { lateFactsOf } from "../http/response.ts";
 import type { CallerVariables } from "./permissions.ts";
 
 /** One request that acts. It has no token, no argument, no input and no query. */
@@ -22,6 +23,8 @@ export interface AuditRecord {
   readonly child: string | null;
   /** The signal that was sent to a child; null for other requests. */
   readonly signal: string | null;
+  /** The member that a drain was passed on to; null for other requests. */
+  readonly target: string | null;
 }
 
 export type Audit = (record: AuditRecord) => void;
@@ -29,6 +32,8 @@ export type Audit = (record: AuditRecord) => void;
 export interface AuditVariables {
   /** The signal that the request sends. */
   readonly signal?: string | undefined;
+  /** The member that the request is passed on to. */
+  readonly target?: string | undefined;
 }
 
 /** The part of a handler's context that a record reads. */
@@ -62,7 +67,8 @@ export function recordRequest(
   // A stream has sent its head by itself.
   const status = problem?.status ?? (outgoing?.headersSent ? outgoing.statusCode : c.res.status);
   const placed = problem ? undefined : c.res.headers.get("location")?.split("/").at(-1);
-  const called = outgoing?.getHeader(CHILD_HEADER);
+  const late = outgoing ? lateFactsOf(outgoing) : {};
+  const called = late.child ?? outgoing?.getHeader(CHILD_HEADER);
   audit({
     member: name,
     caller: isKnown ? (c.get("caller")?.name ?? null) : null,
@@ -70,8 +76,9 @@ export function recordRequest(
     method,
     path: path.slice(0, MAX_PATH),
     status,
-    code: problem?.code ?? null,
+    code: problem?.code ?? late.code ?? null,
     child: placed ?? (called === undefined ? null : String(called)),
     signal: c.get("signal") ?? null,
+    target: c.get("target") ?? null,
   });
 }

@@ -8,7 +8,7 @@ import type { Lines } from "../../sdk/typescript/http/client.ts";
 import { eventFrame } from "../http/event-frame.ts";
 import { problemOf } from "../http/problems.ts";
 import type { NodeContext } from "../http/request.ts";
-import { cutOff, drained, isFull, isOver, onOver } from "../http/response.ts";
+import { cutOff, drained, isFull, isOver, onOver, tellLate } from "../http/response.ts";
 import type { LogEntry } from "../supervisor/output/log-entry.ts";
 import type { LogReader } from "../supervisor/output/log-reader.ts";
 import type { Waiter } from "../supervisor/slots/waiter.ts";
@@ -17,7 +17,8 @@ import { send, UNBUFFERED } from "./send.ts";
 
 /** Names the child in the head of an answer, unless a wait has opened the answer already. */
 export function nameChild({ env: { outgoing } }: NodeContext, id: string): void {
-  if (!outgoing.headersSent) outgoing.setHeader(CHILD_HEADER, id);
+  if (outgoing.headersSent) tellLate(outgoing, { child: id });
+  else outgoing.setHeader(CHILD_HEADER, id);
 }
 
 /** Calls `run` again and again, a heartbeat apart, until the answer is over. */
@@ -99,7 +100,10 @@ export class EarlyStream {
 
   /** Ends the stream, with its failure where there is one. */
   end(failure?: Problem): Response {
-    if (failure) this.write({ type: "failed", problem: failure });
+    if (failure) {
+      this.write({ type: "failed", problem: failure });
+      tellLate(this.#c.env.outgoing, { code: failure.code });
+    }
     void this.#written.then(() => this.#c.env.outgoing.end());
     return RESPONSE_ALREADY_SENT;
   }

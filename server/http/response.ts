@@ -45,6 +45,23 @@ export function onOver(outgoing: Outgoing, run: (sent: boolean) => void): void {
   }
 }
 
+/** The part of an answer that its head does not tell, because a wait has opened it before. */
+interface LateFacts {
+  readonly child?: string;
+  /** The code of the problem in the last event. */
+  readonly code?: string;
+}
+
+const LATE = new WeakMap<Outgoing, LateFacts>();
+
+/** Keeps a fact of an answer that is open already, for those who record the answer. */
+export function tellLate(outgoing: Outgoing, facts: LateFacts): void {
+  LATE.set(outgoing, { ...LATE.get(outgoing), ...facts });
+}
+
+/** The facts that {@link tellLate} has kept. */
+export const lateFactsOf = (outgoing: Outgoing): LateFacts => LATE.get(outgoing) ?? {};
+
 /** Whether the client takes no more for now: backpressure. */
 export function isFull(outgoing: Outgoing): boolean {
   return writableOf(outgoing).writableNeedDrain;

@@ -29,7 +29,10 @@ export function operationRoutes(on: Register, options: AppOptions): void {
 
   on(routes.drain, async (c) => {
     const { member = name } = c.req.valid("query");
-    if (member !== name) return c.json(await drainOther(through(c, options), member), 202);
+    if (member !== name) {
+      c.set("target", member);
+      return c.json(await drainOther(through(c, options), member), 202);
+    }
     drain();
     return c.json(countOf(options), 202);
   });

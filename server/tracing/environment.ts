@@ -13,7 +13,7 @@ export function askedFor(env: Variables, log: Log): boolean {
     log(`expected OTEL_TRACES_EXPORTER to be otlp or none; got ${exporter}: no traces are sent`);
     return false;
   }
-  if (endpoint && !/^https?:\/\//.test(endpoint)) {
+  if (endpoint && !(/^https?:\/\//.test(endpoint) && URL.canParse(endpoint))) {
     log(`expected the URL of OTLP's endpoint with http: or https:; got ${endpoint}: no traces`);
     return false;
   }

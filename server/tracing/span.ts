@@ -108,13 +108,14 @@ export class Span implements ReadableSpan {
 
   /** Notes a moment in the span. */
   event(name: string, attributes: Attributes): void {
+    if (this.ended) return;
     if (this.events.length >= MAX_EVENTS) this.droppedEventsCount++;
     else this.events.push({ name, attributes, time: this.#timeOf(performance.now()) });
   }
 
   /** Adds attributes to the span. */
   set(attributes: Attributes): void {
-    Object.assign(this.attributes, attributes);
+    if (!this.ended) Object.assign(this.attributes, attributes);
   }
 
   /** Marks the span as failed. @param code a stable word, such as the code of a problem. */

@@ -82,13 +82,20 @@ export class Tracing {
       traceState,
     } as SpanContext;
     if (isSampled) return { context: undefined, span: new Span(sdk, { ...options, context }) };
-    return { context: given ?? headersOf(context), span: undefined };
+    return { context: given ? unsampled(given) : headersOf(context), span: undefined };
   }
 
   /** Sends the last spans, for 2 seconds at most. */
   async close(): Promise<void> {
     await within(FLUSH_TIMEOUT_MS, this.#sdk?.close() ?? Promise.resolve());
   }
+}
+
+/** The same place in a trace that is not recorded. */
+function unsampled(context: TraceContext): TraceContext {
+  const flags = Number.parseInt(context.traceparent.slice(-2), 16) & ~1;
+  const head = context.traceparent.slice(0, -2);
+  return { ...context, traceparent: head + flags.toString(16).padStart(2, "0") };
 }
 
 function parentOf({ traceparent, tracestate }: TraceContext, sdk: OpenedSdk): SpanContext {

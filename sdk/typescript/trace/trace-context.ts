@@ -39,7 +39,11 @@ export function activeTrace(): TraceContext | undefined {
     (globalThis as { [REGISTRY]?: Registry })[REGISTRY] ?? ({} as Registry);
   if (!context || !propagation) return undefined;
   const carrier: Record<string, string> = {};
-  propagation.inject(context.active(), carrier, SETTER);
+  try {
+    propagation.inject(context.active(), carrier, SETTER);
+  } catch {
+    // A propagator of the program's own may throw. The call goes on without its trace.
+  }
   const { traceparent, tracestate } = carrier;
   return traceparent === undefined ? undefined : { traceparent, tracestate };
 }

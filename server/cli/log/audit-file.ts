@@ -47,7 +47,16 @@ export function openAuditFile(path: string, logError: (message: string) => void)
       // The file has not been opened yet, or takes nothing.
     }
   });
-  return { write: (line) => file.write(line), reopen: () => file.reopen() };
+  const reopen = () => {
+    try {
+      // Each try of the library that fails would leave a listener behind.
+      expectFile(path);
+      file.reopen();
+    } catch (error) {
+      logError(`${messageOf(error)}; the audit goes on in the file of before`);
+    }
+  };
+  return { write: (line) => file.write(line), reopen };
 }
 
 /** A record as a line of JSON. */

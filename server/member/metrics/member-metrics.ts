@@ -31,6 +31,10 @@ interface PoolMetrics {
   readonly ended: Map<string, Counter.Internal>;
 }
 
+/** Each series of these begins with 0 too. */
+const TRIED: readonly Tried[] = ["admitted", "full", "unreachable", "failed"];
+const USUAL_REFUSALS = ["at_capacity", "queue_timeout", "too_many_requests"];
+
 /** The label of an error that is no problem of the contract. */
 const UNKNOWN_CODE = "internal_error";
 
@@ -50,6 +54,8 @@ export class MemberMetrics {
       else if ("buckets" in rest)
         this.#histograms.set(name, new Histogram({ ...common, buckets: [...rest.buckets] }));
     }
+    for (const outcome of TRIED)
+      this.#counter("dpool_placement_tries_total").labels(outcome).inc(0);
   }
 
   /** Counts the children. */
@@ -96,6 +102,8 @@ export class MemberMetrics {
     };
     // Each series begins with 0, so that a rate sees the first event.
     for (const counter of [metrics.placed, metrics.outputBytes]) counter.inc(0);
+    for (const code of USUAL_REFUSALS)
+      this.#counter("dpool_refusals_total").labels(pool, code).inc(0);
     for (const name of ["wait", "start", "run"] as const)
       this.#histogram(`dpool_child_${name}_seconds`).zero({ pool });
     this.#pools.set(pool, metrics);

@@ -26,20 +26,31 @@ export function processMetrics(): Registry {
   return registry;
 }
 
+/** Two windows of the lag: any scrape sees the last 30 to 60 seconds, whoever else scrapes. */
+const LAG_WINDOW_MS = 30_000;
+const PERCENTILES = [50, 99, 100] as const;
+
 function addLag(registry: Registry): void {
   const delays = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   delays.enable();
+  const lags = () =>
+    PERCENTILES.map((percentile) => {
+      const seconds = delays.percentile(percentile) / NS_PER_S - LAG_RESOLUTION_MS / 1_000;
+      return Math.max(0, seconds);
+    });
+  let before = [0, 0, 0];
+  setInterval(() => {
+    before = lags();
+    delays.reset();
+  }, LAG_WINDOW_MS).unref();
   new Gauge({
     name: "dpool_event_loop_lag_seconds",
-    help: "How late the event loop was since the last scrape. `percentile` 100 is the longest lag.",
+    help: "How late the event loop was in the last 30 to 60 s; `percentile` 100: at the most.",
     labelNames: ["percentile"],
     registers: [registry],
     collect() {
-      for (const percentile of [50, 99, 100]) {
-        const seconds = delays.percentile(percentile) / NS_PER_S - LAG_RESOLUTION_MS / 1_000;
-        this.labels(String(percentile)).set(Math.max(0, seconds));
-      }
-      delays.reset();
+      for (const [index, seconds] of lags().entries())
+        this.labels(String(PERCENTILES[index])).set(Math.max(seconds, before[index] ?? 0));
     },
   });
 }

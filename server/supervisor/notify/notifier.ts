@@ -161,8 +161,11 @@ function shown(text: string): string {
   return `${origin}${pathname}`;
 }
 
-/** The body: `type`, `timestamp` and `data`, as the specification recommends. */
-function bodyOf(child: ChildInfo, ending: TerminalEvent): string {
+/**
+ * The body: `type`, `timestamp` and `data`, as the specification recommends. The command stays out:
+ * its arguments may hold secrets, and the receiver may not be its caller.
+ */
+function bodyOf({ command: _, ...child }: ChildInfo, ending: TerminalEvent): string {
   const bodies = [ending, ...partsOf(ending)].map((part) => {
     const message = { type: "child.ended", timestamp: child.endedAt };
     return jsonPieces({ ...message, data: { child, ending: part } }).map(bytesOf);

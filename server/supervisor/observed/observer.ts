@@ -42,30 +42,30 @@ export interface ChildObserver {
   refused?(pool: string, error: unknown): void;
 }
 
-/** One observer that tells all of these. */
-export function observers(all: readonly ChildObserver[]): Required<ChildObserver> {
+/**
+ * One observer that tells all of these. A fault of one of them reaches neither the others nor the
+ * work.
+ */
+export function observers(
+  all: readonly ChildObserver[],
+  onFault: (error: unknown) => void,
+): Required<ChildObserver> {
+  const tell = (telling: (one: ChildObserver) => void) => {
+    for (const one of all)
+      try {
+        telling(one);
+      } catch (error) {
+        onFault(error);
+      }
+  };
   return {
-    placed: (child, waitedMs) => {
-      for (const one of all) one.placed?.(child, waitedMs);
-    },
-    began: (child, startMs) => {
-      for (const one of all) one.began?.(child, startMs);
-    },
-    wrote: (child, bytes) => {
-      for (const one of all) one.wrote?.(child, bytes);
-    },
-    progressed: (child) => {
-      for (const one of all) one.progressed?.(child);
-    },
-    stopping: (child) => {
-      for (const one of all) one.stopping?.(child);
-    },
-    ended: (child) => {
-      for (const one of all) one.ended?.(child);
-    },
-    refused: (pool, error) => {
-      for (const one of all) one.refused?.(pool, error);
-    },
+    placed: (child, waitedMs) => tell((one) => one.placed?.(child, waitedMs)),
+    began: (child, startMs) => tell((one) => one.began?.(child, startMs)),
+    wrote: (child, bytes) => tell((one) => one.wrote?.(child, bytes)),
+    progressed: (child) => tell((one) => one.progressed?.(child)),
+    stopping: (child) => tell((one) => one.stopping?.(child)),
+    ended: (child) => tell((one) => one.ended?.(child)),
+    refused: (pool, error) => tell((one) => one.refused?.(pool, error)),
   };
 }
 

@@ -8,6 +8,21 @@ const MESSAGES = {
   FeedEvent: FeedEventSchema,
 } as const;
 
+const NUMBER = {
+  type: "string",
+  description:
+    "The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. " +
+    "Absent for events that are not kept.",
+  pattern: "^[1-9][0-9]*$",
+};
+
+const PLACE = {
+  type: "string",
+  description:
+    "A place in the feed of the member that gives it; `Last-Event-ID` resumes after it. Absent " +
+    "for an event that another one follows at once.",
+};
+
 /**
  * The framing of the events, as JSON Schema: one server-sent event, before its data is parsed. Only
  * the documents have it.
@@ -27,13 +42,7 @@ function messageOf(event: string, types: readonly string[]) {
       "`retry`. A comment line comes after 10 seconds of silence.",
     required: ["event", "data"],
     properties: {
-      id: {
-        type: "string",
-        description:
-          "The number of the event in decimal, counted from 1; `Last-Event-ID` resumes after it. " +
-          "Absent for events that are not kept.",
-        pattern: "^[1-9][0-9]*$",
-      },
+      id: event === "FeedEvent" ? PLACE : NUMBER,
       event: {
         type: "string",
         description: "The `type` of the event. More types may come.",

@@ -16,7 +16,7 @@ const watched = {
   pool: repeatable(PoolNameSchema, 100).openapi({
     description: "Only this pool; it may be repeated. Default: all pools that the token is for.",
     type: "array",
-    items: { type: "string", description: "The name of a pool." },
+    items: { $ref: "#/components/schemas/PoolName" },
     maxItems: 100,
     example: ["pipeline"],
   }),

@@ -32,7 +32,8 @@ test("a preflight of a named origin is answered, without a token", async () => {
       "access-control-allow-origin": APP,
       "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE",
       "access-control-allow-headers":
-        "authorization, content-type, last-event-id, pool-spec, range, idempotency-key",
+        "authorization, content-type, last-event-id, pool-spec, range, idempotency-key, " +
+        "traceparent, tracestate",
       vary: "Origin",
     });
     expect(answer.headers.get("access-control-allow-credentials")).toBeNull();

@@ -5,7 +5,8 @@ import { createInterface } from "node:readline";
 
 const CLI = "dist/cli.js";
 const extra = process.argv.slice(2);
-const members = extra.includes("--members") ? Number(extra[extra.indexOf("--members") + 1]) : 3;
+/** 500 ms without another member: all have started, as many as a flag, a variable or a file says. */
+const ALL_STARTED_MS = 500;
 let dev;
 let stopping = false;
 // The members drain at a signal. A terminal that closes ends them too.
@@ -31,20 +32,25 @@ async function run(args) {
     env: { DPOOL_LOG_FORMAT: "text", ...process.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let ready = 0;
+  let ready;
+  let quiet;
   let said = "";
   dev.stderr.setEncoding("utf8").on("data", (text) => {
     process.stderr.write(text);
-    if (ready === 0) said = (said + text).slice(-8_192);
+    if (!ready) said = (said + text).slice(-8_192);
   });
   createInterface({ input: dev.stdout }).on("line", (line) => {
     console.log(line);
     const [, url, pool] = /^ready (\S+) member \S+ pools ([^=]+)=/.exec(line) ?? [];
-    if (url && ++ready === members) firstCall(url, pool);
+    if (!url) return;
+    ready ??= { url, pool };
+    clearTimeout(quiet);
+    quiet = setTimeout(() => firstCall(ready.url, ready.pool), ALL_STARTED_MS);
   });
   const code = await new Promise((resolve) =>
     dev.once("close", (status, signal) => resolve(signal ? 1 : status)),
   );
+  clearTimeout(quiet);
   return { code, said };
 }
 

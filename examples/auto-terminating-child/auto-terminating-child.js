@@ -16,7 +16,7 @@ import { DistributedPool, outputBytes } from "distributed-pool";
 const COUNTDOWN =
   'for n in 3 2 1; do echo "$POOL_MEMBER: $n"; sleep 1; done; echo "$POOL_MEMBER: done"';
 
-const [url = "http://127.0.0.1:7400", id] = process.argv.slice(2);
+const [url = process.env.DPOOL_URL ?? "http://127.0.0.1:7400", id] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
 
 if (id === undefined) {

@@ -5,7 +5,7 @@
  */
 import { DistributedPool } from "distributed-pool";
 
-const [url = "http://127.0.0.1:7400"] = process.argv.slice(2);
+const [url = process.env.DPOOL_URL ?? "http://127.0.0.1:7400"] = process.argv.slice(2);
 const pools = new DistributedPool({ url });
 const foo = 1212;
 

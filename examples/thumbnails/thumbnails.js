@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { task: { type: "boolean" } },
 });
-const [url = "http://127.0.0.1:7400", folder = "thumbnails"] = positionals;
+const [url = process.env.DPOOL_URL ?? "http://127.0.0.1:7400", folder = "thumbnails"] = positionals;
 const film = await readFile(new URL("birds.mp4", import.meta.url));
 
 const thumbnails = values.task

@@ -10,7 +10,7 @@ if [ ! -e $jar ]; then
     -Dartifact=org.openapitools:openapi-generator-cli:$version -DoutputDirectory=target
 fi
 into=src/main/java/distributedpool/model
-models=Artifact:Child:ChildReference:FunctionError:Load:Pool:PoolMember:PoolSummary:Usage
+models=Artifact:Child:ChildReference:FunctionError:Load:Pool:PoolMember:PoolSummary:Progress:Usage
 rm -rf target/models $into
 java -Dlog.level=error -jar $jar generate -g java -t templates -o target/models \
   -i ../../openapi/openapi.3.0.json --model-name-mappings Child=ChildInfo \

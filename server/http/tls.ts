@@ -79,6 +79,15 @@ export class TlsFiles {
     return checkServerIdentity(name, identity)?.message;
   }
 
+  /** Why nobody takes the certificate at this time; undefined where its dates are right. */
+  get staleness(): string | undefined {
+    const { validFromDate, validToDate } = new X509Certificate(this.client.cert ?? "");
+    if (validToDate.getTime() < Date.now()) return `expired on ${validToDate.toISOString()}`;
+    return validFromDate.getTime() > Date.now()
+      ? `is not valid before ${validFromDate.toISOString()}`
+      : undefined;
+  }
+
   /** Calls back after each change of the files. */
   onChange(changed: () => void): void {
     this.#changed.push(changed);

@@ -20,6 +20,16 @@ function warnOfName(files: TlsFiles | undefined, { tls, log }: Settings, { name 
   files?.onChange(check);
 }
 
+/** Warns of a certificate that no caller takes, because of its dates. */
+function warnOfDates(files: TlsFiles | undefined, { tls, log }: Settings): void {
+  const check = () => {
+    const { staleness } = files ?? {};
+    if (staleness !== undefined) log("warn", `the certificate ${tls?.certFile} ${staleness}`);
+  };
+  check();
+  files?.onChange(check);
+}
+
 /**
  * Warns of options that give up protection, and of a certificate that the others refuse.
  *
@@ -36,6 +46,7 @@ export function warnOfRisks(
   const { host, consul, log } = settings;
   const { url, sandbox } = self;
   warnOfName(files, settings, self);
+  warnOfDates(files, settings);
   const warn = (message: string) => log("warn", message);
   const trouble = firstProcessTrouble();
   if (trouble !== undefined) warn(trouble);

@@ -162,6 +162,8 @@ export class ConsulMembership implements Membership {
     try {
       const service = registrationOf(self, this.#publicUrl);
       await this.#consul.agent.service.register({ ...service, ...timeout });
+      // The agent keeps the state of a check that it knows, such as that of a killed process.
+      await this.#consul.agent.check.pass({ id: checkId(self.name), ...timeout });
       this.#log("info", `registered with Consul at ${this.#address}`);
       this.#complaint = undefined;
       if (this.#drainEndsAt === undefined) this.#trouble = undefined;

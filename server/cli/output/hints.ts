@@ -22,6 +22,7 @@ const UNKNOWN_POOL = /pool (\S+); the pools are: (.*)$/;
 /** The next step after a problem; undefined where none is known. */
 export function hintFor({ code, detail }: Pick<Problem, "code" | "detail">): string | undefined {
   if (code === "no_members_available") {
+    if (/certificate has expired/i.test(detail)) return "dpool doctor, at the member, has the cure";
     if (/certificate/i.test(detail)) return "--ca FILE names the authority of the members";
     if (detail.startsWith("cannot reach"))
       return "dpool dev starts members on this machine; --url names another member";

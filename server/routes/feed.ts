@@ -139,7 +139,9 @@ async function checkMember(
 ): Promise<void> {
   if (member === name) return;
   if (c.req.header(REQUEST_HEADER) !== undefined)
-    throw PoolError.of("member_lost", `expected member ${member}; this is ${name}`);
+    throw PoolError.of("member_lost", `expected member ${member}; this is ${name}`, {
+      admitted: false,
+    });
   if (member === undefined || (await members.registered()).some((each) => each.name === member))
     return;
   throw PoolError.of("not_found", `no member is called ${member}`);

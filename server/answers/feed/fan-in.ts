@@ -54,6 +54,7 @@ export class FanIns {
     const token = authorization?.replace(/^\S+ +/, "");
     const key = JSON.stringify([caller, token ?? null]);
     const fanIn = this.#open.get(key) ?? this.#opened(key, { caller, authorization });
+    // A minute for its reader to begin.
     fanIn.watch()();
     return fanIn;
   }

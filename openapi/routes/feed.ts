@@ -36,12 +36,13 @@ export const feed = createRoute({
     "The state of the members, their loads and queues, and the children, and then each change. " +
     "Without the scope `observe` the children are the caller's own ones. `Last-Event-ID` resumes " +
     "at the member that gave the id, for about a minute; otherwise the feed begins again with " +
-    "`reset`. So it does for a reader that is too slow.",
+    "`reset`. So it does for a reader that is too slow, and where the token's rights change.",
   request: {
     query: z.strictObject({
       ...watched,
       type: repeatable(z.enum(TYPES, `expected one of ${TYPES.join(", ")}`), TYPES.length).openapi({
-        description: "Only events of this type; it may be repeated. Default: all types.",
+        description:
+          "Only events of this type, `reset` and `synced`; it may be repeated. Default: all types.",
         type: "array",
         items: { type: "string", description: "The type of an event.", enum: [...TYPES] },
         maxItems: TYPES.length,
@@ -62,7 +63,7 @@ export const feed = createRoute({
       content: { "text/event-stream": { schema: FeedEventSchema } },
       headers: headers(),
     },
-    ...problems(["pool_not_found", "not_acceptable"]),
+    ...problems(["not_found", "pool_not_found", "member_lost", "draining", "not_acceptable"]),
   },
 });
 
@@ -74,7 +75,7 @@ export const history = createRoute({
   security: needs("observe"),
   summary: "Count what happened in the pools in the last 30 minutes",
   description:
-    "Members keep the counts in memory. Each member is asked, and has 2 seconds to answer.",
+    "Members keep the counts in memory. They are asked, and all together have 2 seconds to answer.",
   request: {
     query: z.strictObject({
       ...watched,
@@ -83,5 +84,5 @@ export const history = createRoute({
       }),
     }),
   },
-  responses: ok("The counts.", HistorySchema, ["pool_not_found"]),
+  responses: ok("The counts.", HistorySchema, ["not_found", "pool_not_found", "member_lost"]),
 });

@@ -1,4 +1,5 @@
 /** Tells what happens in the pools, as it happens, on all members. */
+import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { LRUCache } from "lru-cache";
 import { PoolError } from "../../openapi/errors.ts";
@@ -18,6 +19,7 @@ import { onHandover } from "../answers/remote/handover.ts";
 import { send } from "../answers/send.ts";
 import { onOver } from "../http/response.ts";
 import { memberJson } from "../supervisor/feed/entry.ts";
+import { stepsSince } from "../supervisor/feed/history.ts";
 import type { AppOptions, Bindings } from "./context.ts";
 import type { Register } from "./register.ts";
 
@@ -28,35 +30,50 @@ const RECHECK_MS = 2_000;
 const HISTORY_MS = 2_000;
 const MAX_HISTORIES = 32;
 
+/** The events that a reader asks for. */
+interface Wish {
+  readonly pool?: readonly string[] | undefined;
+  readonly member?: string | undefined;
+  readonly type?: readonly FeedEvent["type"][] | undefined;
+}
+
 export function feedRoutes(on: Register, options: AppOptions): void {
   const { name, feeds, members, auth, inFlight, client } = options;
   const fanIns = new FanIns({ client, members, name });
   inFlight.end.addEventListener("abort", () => fanIns.close());
-  const asked = new LRUCache<string, Promise<History>>({ max: MAX_HISTORIES, ttl: HISTORY_MS });
+  historyRoute(on, options);
 
   on(routes.feed, async (c) => {
     acceptOf(c, ["stream"]);
-    const { pool: pools, member, type: types } = c.req.valid("query");
-    await checkPools(c, pools ?? [], members);
+    const wish = c.req.valid("query");
+    const { member } = wish;
     const isOwn = member === name;
-    checkRelayed(c, member, name);
+    await checkMember(c, member, options);
+    await checkPools(c, wish.pool ?? [], members);
     // The other members follow this one until its last child has ended.
     const { over } = feeds.own;
     const leaving = isOwn ? { handover: over, end: over } : inFlight;
     if (leaving.handover.aborted)
       throw PoolError.of("draining", "this member drains; ask another one");
+    if (c.req.method === "HEAD") return new Response(null, { headers: EVENTS_TYPE });
     const authorization = c.req.header("authorization");
-    const others = isOwn ? [] : [fanIns.of({ authorization, member })];
+    const caller = c.get("caller").name;
+    const others = isOwn ? [] : [fanIns.of({ caller, authorization })];
     const ending = new AbortController();
     const end = () => ending.abort();
+    const sight = { ...sightOf(c, wish), key: keyOf(c, wish) };
     const reader = new FeedReader({
       sources: member === undefined || isOwn ? [feeds.own, ...others] : others,
-      sight: sightOf(c, { pools, types }),
+      sight,
       lastId: c.req.header(LAST_EVENT_HEADER),
       signal: ending.signal,
     });
     onHandover(c.env.outgoing, leaving, end);
-    if (auth) recheck(c, auth, end);
+    const look = () => {
+      sight.key = keyOf(c, wish);
+      reader.look();
+    };
+    if (auth) recheck(c, auth, { look, end });
     return send<string>(c, {
       headers: EVENTS_TYPE,
       pieces: reader.pieces(),
@@ -65,40 +82,69 @@ export function feedRoutes(on: Register, options: AppOptions): void {
       write: (outgoing, text) => outgoing.write(text),
     });
   });
+}
+
+function historyRoute(on: Register, options: AppOptions): void {
+  const { name, feeds, members, client } = options;
+  const asked = new LRUCache<string, Promise<History>>({ max: MAX_HISTORIES, ttl: HISTORY_MS });
 
   on(routes.history, async (c) => {
     const { pool, member, since } = c.req.valid("query");
-    await checkPools(c, pool ?? [], members);
-    checkRelayed(c, member, name);
-    const pools = pool ?? (await poolsOf(c, members));
+    await checkMember(c, member, options);
+    // A member that asks knows the pools, and this one may hear of them later.
+    if (c.req.header(REQUEST_HEADER) === undefined) await checkPools(c, pool ?? [], members);
+    else for (const each of pool ?? []) permit(c, each);
+    const pools = pool ?? (await poolsOf(c, member, options));
+    const sinceMs = since === undefined ? undefined : Date.parse(since);
     const authorization = c.req.header("authorization");
-    const key = JSON.stringify([authorization, pools, member, since]);
-    let answer = asked.get(key);
-    if (!answer) {
-      const sinceMs = since === undefined ? undefined : Date.parse(since);
-      const way = { client: client.as(authorization), members, name, counts: feeds.counts };
-      answer = historiesOf(way, { pools, member, sinceMs });
-      asked.set(key, answer);
-      answer.catch(() => asked.delete(key));
-    }
+    const key = JSON.stringify([authorization, pool, pools, member, stepsSince(sinceMs)[0]]);
+    const known = asked.get(key);
+    if (known) return c.json(await known, 200);
+    const way = { client: client.as(authorization), members, name, counts: feeds.counts };
+    const areNamed = pool !== undefined;
+    const answer = historiesOf(way, { pools, areNamed, member, sinceMs });
+    // Callers share it while it comes, and 2 seconds more.
+    asked.set(key, answer, { ttl: 0 });
+    answer.then(
+      () => asked.set(key, answer),
+      () => asked.delete(key),
+    );
     return c.json(await answer, 200);
   });
 }
 
-/** The pools that the caller may see. */
-async function poolsOf(c: Context<Bindings>, members: Members): Promise<string[]> {
-  const all = (await members.registered()).flatMap((member) => Object.keys(member.pools));
-  return [...new Set(all)].filter((pool) => isPermitted(c, pool)).sort();
+/** The pools that the caller may see, of one member or of all. */
+async function poolsOf(
+  c: Context<Bindings>,
+  member: string | undefined,
+  { name, members, supervisors }: AppOptions,
+): Promise<string[]> {
+  const isAsked = (each: string) => member === undefined || each === member;
+  const all = (await members.registered())
+    .filter((each) => isAsked(each.name))
+    .flatMap((each) => Object.keys(each.pools));
+  const own = isAsked(name) ? supervisors.keys() : [];
+  return [...new Set([...all, ...own])].filter((pool) => isPermitted(c, pool)).sort();
 }
 
 /**
- * Keeps a question of another member from going round in circles.
+ * Checks that a member is registered. A question of another member does not go on.
  *
- * @throws {PoolError} `member_lost` where the question is not about this member.
+ * @throws {PoolError} `not_found`; `member_lost` where another member asks about a third one.
  */
-function checkRelayed(c: Context<Bindings>, member: string | undefined, name: string): void {
-  if (member !== name && c.req.header(REQUEST_HEADER) !== undefined)
-    throw PoolError.of("member_lost", `expected member ${member}; this is ${name}`);
+async function checkMember(
+  c: Context<Bindings>,
+  member: string | undefined,
+  { name, members }: AppOptions,
+): Promise<void> {
+  if (member === name) return;
+  if (c.req.header(REQUEST_HEADER) !== undefined)
+    throw PoolError.of("member_lost", `expected member ${member}; this is ${name}`, {
+      admitted: false,
+    });
+  if (member === undefined || (await members.registered()).some((each) => each.name === member))
+    return;
+  throw PoolError.of("not_found", `no member is called ${member}`);
 }
 
 /** @throws {PoolError} `forbidden` for a pool that is not the caller's; `pool_not_found`. */
@@ -115,20 +161,21 @@ async function checkPools(
   }
 }
 
+/** Names what a caller may see of the feed, and asks for, in 16 digits. */
+function keyOf(c: Context<Bindings>, { pool, member, type }: Wish): string {
+  const facts = JSON.stringify([c.get("caller").shown, pool, member, type]);
+  return createHash("sha256").update(facts).digest("hex").slice(0, 16);
+}
+
 /** The events that a caller may see, and asks for. */
-function sightOf(
-  c: Context<Bindings>,
-  wish: {
-    readonly pools: readonly string[] | undefined;
-    readonly types: readonly FeedEvent["type"][] | undefined;
-  },
-): Sight {
-  const pools = wish.pools && new Set(wish.pools);
-  const types = wish.types && new Set(wish.types);
-  const sees = (pool: string) => isPermitted(c, pool) && (!pools || pools.has(pool));
+function sightOf(c: Context<Bindings>, wish: Wish): Omit<Sight, "key"> {
+  const wished = wish.pool && new Set(wish.pool);
+  const types = wish.type && new Set(wish.type);
+  const sees = (pool: string) => isPermitted(c, pool) && (!wished || wished.has(pool));
   return {
-    passes({ type, pool, child, event }) {
-      if (type === "reset" || type === "synced") return true;
+    passes({ type, member, pool, pools, child, event }) {
+      if (wish.member !== undefined && member !== wish.member) return false;
+      if (pools) return pools.some(sees);
       if (types && !types.has(type)) return false;
       if (event) return Object.keys(event.pools).some(sees);
       if (pool === undefined || !sees(pool)) return false;
@@ -142,14 +189,28 @@ function sightOf(
   };
 }
 
-/** Asks again and again who calls, and ends the feed of a caller that may not watch any more. */
-function recheck(c: Context<Bindings>, auth: Auth, end: () => void): void {
+/** The answers that end a feed. Any other error tells nothing about the caller. */
+const REFUSED = new Set(["unauthorized", "forbidden"]);
+
+/**
+ * Asks again and again who calls. Ends the feed of a caller that may not watch any more, and lets
+ * it look at what the others may see now.
+ */
+function recheck(
+  c: Context<Bindings>,
+  auth: Auth,
+  { look, end }: Record<"look" | "end", () => void>,
+) {
   const authorization = c.req.header("authorization");
   const check = async () => {
     const caller = await auth.callerOf(authorization);
     c.set("caller", caller);
     checkScopes(c);
+    look();
   };
-  const timer = setInterval(() => void check().catch(end), RECHECK_MS).unref();
+  const refused = (error: unknown) => {
+    if (error instanceof PoolError && REFUSED.has(error.code)) end();
+  };
+  const timer = setInterval(() => void check().catch(refused), RECHECK_MS).unref();
   onOver(c.env.outgoing, () => clearInterval(timer));
 }

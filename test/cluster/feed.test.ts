@@ -54,12 +54,15 @@ describe.skipIf(consulMissing !== undefined)(
       await feed.event("child", ({ child }) => child.id === second.id);
 
       again.kill("SIGTERM");
-      await feed.event("member", ({ state }) => state === "draining");
+      const draining = await feed.event("member", ({ state }) => state === "draining");
       await feed.event(
         "child",
         ({ change, child }) => change === "ended" && child.id === second.id,
       );
       await feed.event("member", ({ state }) => state === "left");
+      const last = feed.events.slice(feed.events.indexOf(draining));
+      const states = last.flatMap((event) => (event.type === "member" ? event.state : []));
+      expect(states).toEqual(["draining", "left"]);
       expect((await within("the member's end", EXIT_MS, again.exited)).code).toBe(0);
     });
   },

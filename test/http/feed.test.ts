@@ -8,15 +8,7 @@ import type { History } from "../../openapi/schemas/state/history.ts";
 import { newToken } from "../../server/access/tokens.ts";
 import type { RunningMember } from "../../server/main.ts";
 import { watch } from "../helpers/feed.ts";
-import {
-  getJson,
-  post,
-  problemOf,
-  startMembers,
-  startOne,
-  until,
-  within,
-} from "../helpers/member.ts";
+import { getJson, post, problemOf, startMembers, startOne, within } from "../helpers/member.ts";
 
 const SLEEP = { command: ["sleep", "60"] };
 
@@ -118,6 +110,8 @@ test("any member shows all members, those that come, and those that leave", asyn
   await stop({ url: there.url });
   await feed.event("child", ({ change, child }) => change === "ended" && child.id === there.id);
   await feed.event("member", ({ state }) => state === "left");
+  const states = feed.events.flatMap((event) => (event.type === "member" ? event.state : []));
+  expect(states).toEqual(["up", "up", "draining", "left"]);
   await within("the member's stop", stopped);
   expect(only.events.every((each) => !("member" in each) || each.member === "m2")).toBe(true);
 });
@@ -218,8 +212,11 @@ test("a feed ends when its token is revoked", async () => {
   expect((await fetch(`${member.url}/events`, { headers })).status).toBe(401);
 });
 
-test("a pool that nobody has is a problem, as is another form of answer", async () => {
+test("an unknown pool or member is a problem, as is another form of answer", async () => {
   const { url } = await startOne();
+  expect((await problemOf(await fetch(`${url}/events?member=none`))).code).toBe("not_found");
+  expect((await problemOf(await fetch(`${url}/history?member=none`))).code).toBe("not_found");
+  expect((await fetch(`${url}/events`, { method: "HEAD" })).status).toBe(200);
   expect((await problemOf(await fetch(`${url}/events?pool=none`))).code).toBe("pool_not_found");
   expect((await problemOf(await fetch(`${url}/history?pool=none`))).code).toBe("pool_not_found");
   expect((await problemOf(await fetch(`${url}/events?type=nothing`))).code).toBe("invalid_request");
@@ -232,28 +229,22 @@ test("the history counts what happened on all members", async () => {
     RunningMember,
     RunningMember,
   ];
+  const feed = await watch(first.url, { query: "type=child" });
+  await feed.event("synced", ({ member }) => member === undefined);
   for (const { url } of [first, second])
     await post(url, "/run", { pool: "pipeline", command: ["true"] });
   const running = await place(second);
   await post(second.url, "/run", { pool: "pipeline", command: ["true"] });
   await stop(running);
-  await until("the history to show the end", async () => {
-    const { pools, unreachable } = await getJson<History>(`${first.url}/history?since=${at()}`);
-    expect(unreachable).toEqual([]);
-    const { placed = [], ended = [], refused = [], failed = {} } = pools.pipeline ?? {};
-    const total = (counts: readonly number[] = []) => counts.reduce((sum, each) => sum + each, 0);
-    return (
-      total(placed) === 3 &&
-      total(ended) === 3 &&
-      total(refused) === 1 &&
-      total(failed.cancelled) === 1
-    );
-  });
+  await feed.event("child", ({ change, child }) => change === "ended" && child.id === running.id);
+  const since = new Date(Date.now() - 60_000).toISOString();
+  const { pools, unreachable } = await getJson<History>(`${first.url}/history?since=${since}`);
+  expect(unreachable).toEqual([]);
+  const { placed, ended, refused, failed } = pools.pipeline ?? {};
+  const total = (counts: readonly number[] = []) => counts.reduce((sum, each) => sum + each, 0);
+  const totals = [placed, ended, refused, failed?.cancelled].map(total);
+  expect(totals).toEqual([3, 3, 1, 1]);
   const own = await getJson<History>(`${first.url}/history?member=m1`);
   expect(own.pools.pipeline?.placed).toHaveLength(180);
-  expect(own.pools.pipeline?.placed.reduce((sum, each) => sum + each, 0)).toBe(1);
+  expect(total(own.pools.pipeline?.placed)).toBe(1);
 });
-
-/** 30 seconds ago: each question is a new one, which no answer of before is kept for. */
-let asked = 0;
-const at = () => new Date(Date.now() - 30_000 - asked++).toISOString();

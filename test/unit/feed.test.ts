@@ -3,7 +3,6 @@ import { describe, expect, test, vi } from "vitest";
 import type { ChildInfo } from "../../openapi/schemas/state/children.ts";
 import { FeedReader } from "../../server/answers/feed/reader.ts";
 import type { FeedSource } from "../../server/answers/feed/source.ts";
-import { EndedChildren } from "../../server/answers/feed/upstream.ts";
 import { childEntry, type MemberEvent, memberEntry } from "../../server/supervisor/feed/entry.ts";
 import { HistoryCounts, stepsSince } from "../../server/supervisor/feed/history.ts";
 import { FeedHub } from "../../server/supervisor/feed/hub.ts";
@@ -155,6 +154,7 @@ describe("the log", () => {
       false,
     ]);
     expect(log.at(4_999)?.child?.id).toBe("m1.4999");
+    expect(log.at(4_989)).toBeUndefined();
   });
 });
 
@@ -166,7 +166,12 @@ describe("a reader", () => {
     settled: async () => {},
     state: () => [memberEntry(FACTS)],
   });
-  const sight = { passes: () => true, jsonOf: ({ json }: { json: string }) => json };
+  const sightOf = (key: string) => ({
+    key,
+    passes: () => true,
+    jsonOf: ({ json }: { json: string }) => json,
+  });
+  const sight = sightOf("k1");
   const typesIn = (text: string) => [...text.matchAll(/^event: (\w+)$/gm)].map(([, type]) => type);
 
   test("that falls behind gets the state again, and holds no event", async () => {
@@ -192,21 +197,31 @@ describe("a reader", () => {
     for (const id of ["a", "b", "c"])
       log.append([childEntry({ change: "placed", child: infoOf(id) })]);
     const { signal } = new AbortController();
-    const reader = new FeedReader({ sources: [sourceOf(log)], sight, lastId: "a1.1", signal });
+    const reader = new FeedReader({ sources: [sourceOf(log)], sight, lastId: "a1.1-k1", signal });
     const { value = "" } = await reader.pieces().next();
     expect(typesIn(value)).toEqual(["child", "child"]);
-    expect(value).toContain("event: child\nid: a1.3\ndata: ");
+    expect(value).toContain("event: child\nid: a1.3-k1\ndata: ");
     expect(value).toContain('"id":"m1.b"');
   });
-});
 
-test("children of other members that have ended are forgotten, the oldest ones first", () => {
-  const ended = new EndedChildren(2);
-  const forgotten: string[] = [];
-  for (const id of ["a", "b", "c"]) ended.add(id, () => forgotten.push(id));
-  ended.delete("b");
-  ended.add("d", () => forgotten.push("d"));
-  expect(forgotten).toEqual(["a"]);
+  test("gets the state again with another key, at once", async () => {
+    const log = new FeedLog();
+    log.append([childEntry({ change: "placed", child: infoOf("a") })]);
+    const ending = new AbortController();
+    const { signal } = ending;
+    const sight = sightOf("k2");
+    const reader = new FeedReader({ sources: [sourceOf(log)], sight, lastId: "a1.0-k1", signal });
+    const pieces = reader.pieces();
+    const next = async () => typesIn((await pieces.next()).value ?? "");
+    expect([...(await next()), ...(await next())]).toEqual(["reset", "member", "synced"]);
+    const again = next();
+    sight.key = "k3";
+    reader.look();
+    expect([...(await again), ...(await next())]).toEqual(["reset", "member", "synced"]);
+    const over = pieces.next();
+    ending.abort();
+    expect((await over).done).toBe(true);
+  });
 });
 
 test("the history keeps 30 minutes, and forgets older steps", () => {

@@ -2,11 +2,11 @@
 import { PoolError } from "../../../openapi/errors.ts";
 import { randomDigits } from "../../../openapi/names.ts";
 import type { Client } from "../../../sdk/typescript/http/client.ts";
-import type { Member, Members } from "../../../sdk/typescript/placement/members.ts";
+import type { Members, RegisteredMember } from "../../../sdk/typescript/placement/members.ts";
 import type { FeedEntry } from "../../supervisor/feed/entry.ts";
 import { FeedLog } from "../../supervisor/feed/log.ts";
 import type { FeedSource } from "./source.ts";
-import { EndedChildren, Upstream } from "./upstream.ts";
+import { Upstream } from "./upstream.ts";
 
 /** The list of members, which is in memory, is compared once a second. */
 const LIST_MS = 1_000;
@@ -14,12 +14,11 @@ const LIST_MS = 1_000;
 const OPEN_MS = 1;
 /** 60 s after its last reader, the connections are closed. A reader may resume until then. */
 const LINGER_MS = 60_000;
-/** 2,000 children that have ended are shown to a new reader, of all other members together. */
-const MAX_ENDED = 2_000;
 /** 4 Mi characters of events are kept for each caller. */
 const LOG_CHARS = 4 * 1024 * 1024;
-/** 16 callers may watch the other members at a time, through this one. */
+/** 16 tokens may watch the other members at a time, through this one, and 2 of each caller. */
 const MAX_FAN_INS = 16;
+const MAX_OF_CALLER = 2;
 
 interface FanInOptions {
   readonly client: Client;
@@ -28,13 +27,14 @@ interface FanInOptions {
   readonly name: string;
 }
 
-/** Whose feeds are read: with this header, of all other members or of one. */
-interface Wanted {
+/** For whom the feeds are read. */
+interface Reader {
+  /** The name of the caller. */
+  readonly caller: string;
   readonly authorization: string | undefined;
-  readonly member: string | undefined;
 }
 
-/** The fan-ins of this member, by what their readers want. */
+/** The fan-ins of this member, by their callers and tokens. */
 export class FanIns {
   readonly #options: FanInOptions;
   readonly #open = new Map<string, FanIn>();
@@ -43,47 +43,78 @@ export class FanIns {
     this.#options = options;
   }
 
-  /** @throws {PoolError} `too_many_requests` where 16 callers watch already. */
-  of({ authorization, member }: Wanted): FanIn {
-    const key = JSON.stringify([authorization ?? null, member ?? null]);
-    let fanIn = this.#open.get(key);
-    if (fanIn) return fanIn;
-    if (this.#open.size >= MAX_FAN_INS)
-      throw PoolError.of(
-        "too_many_requests",
-        `${MAX_FAN_INS} callers watch all members through this one already; ask another member`,
-      );
-    const client = this.#options.client.as(authorization);
-    const onClose = () => this.#open.delete(key);
-    fanIn = new FanIn({ ...this.#options, client }, member, onClose);
-    this.#open.set(key, fanIn);
+  /**
+   * The fan-in of a caller's token. It stays open for a minute without a reader.
+   *
+   * @throws {PoolError} `too_many_requests` where 2 other tokens of the caller watch already, or 16
+   *   of all callers.
+   */
+  of({ caller, authorization }: Reader): FanIn {
+    // The scheme has several spellings.
+    const token = authorization?.replace(/^\S+ +/, "");
+    const key = JSON.stringify([caller, token ?? null]);
+    const fanIn = this.#open.get(key) ?? this.#opened(key, { caller, authorization });
+    // A minute for its reader to begin.
+    fanIn.watch()();
     return fanIn;
   }
 
   close(): void {
     for (const fanIn of this.#open.values()) fanIn.close();
   }
+
+  #opened(key: string, { caller, authorization }: Reader): FanIn {
+    this.#makeRoom(caller);
+    const client = this.#options.client.as(authorization);
+    const fanIn = new FanIn({ ...this.#options, client }, caller, () => {
+      if (this.#open.get(key) === fanIn) this.#open.delete(key);
+    });
+    this.#open.set(key, fanIn);
+    return fanIn;
+  }
+
+  /** Closes one that nobody reads where there are too many. */
+  #makeRoom(caller: string): void {
+    const all = [...this.#open.values()];
+    const own = all.filter((each) => each.caller === caller);
+    const isFull = own.length >= MAX_OF_CALLER;
+    if (!isFull && all.length < MAX_FAN_INS) return;
+    const idle = (isFull ? own : all).find(({ isIdle }) => isIdle);
+    if (!idle)
+      throw PoolError.of(
+        "too_many_requests",
+        isFull
+          ? `${caller} watches all members through this one with ${MAX_OF_CALLER} tokens already`
+          : `${MAX_FAN_INS} tokens watch all members through this one already; ask another member`,
+      );
+    idle.close();
+  }
 }
 
 export class FanIn implements FeedSource {
   readonly log = new FeedLog(LOG_CHARS);
   readonly epoch = randomDigits();
+  /** The name of the caller. */
+  readonly caller: string;
   readonly #options: FanInOptions;
-  readonly #only: string | undefined;
   readonly #onClose: () => void;
   readonly #upstreams = new Map<string, Upstream>();
-  readonly #ended = new EndedChildren(MAX_ENDED);
-  #list: readonly Member[] = [];
+  readonly #ended = new Map<string, Upstream>();
+  #list: readonly RegisteredMember[] = [];
   #readers = 0;
   #listed: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(options: FanInOptions, only: string | undefined, onClose: () => void) {
+  constructor(options: FanInOptions, caller: string, onClose: () => void) {
     this.#options = options;
-    this.#only = only;
+    this.caller = caller;
     this.#onClose = onClose;
-    this.#closeLater();
+  }
+
+  /** Whether nobody reads it. */
+  get isIdle(): boolean {
+    return this.#readers === 0;
   }
 
   watch(): () => void {
@@ -93,7 +124,7 @@ export class FanIn implements FeedSource {
     this.#timer ??= setInterval(() => void this.#update(), LIST_MS).unref();
     return () => {
       this.#readers -= 1;
-      if (this.#readers === 0) this.#closeLater();
+      if (this.#readers === 0) this.#linger = setTimeout(() => this.close(), LINGER_MS).unref();
     };
   }
 
@@ -117,10 +148,6 @@ export class FanIn implements FeedSource {
     this.#onClose();
   }
 
-  #closeLater(): void {
-    this.#linger = setTimeout(() => this.close(), LINGER_MS).unref();
-  }
-
   /** Reads the feeds of members that have come, and no more those of members that have left. */
   async #update(): Promise<void> {
     const { client, members, name: own } = this.#options;
@@ -128,9 +155,7 @@ export class FanIn implements FeedSource {
     if (list === this.#list || !this.#timer) return;
     this.#list = list;
     const wanted = new Map(
-      list
-        .filter(({ name }) => name !== own && (this.#only === undefined || name === this.#only))
-        .map((member) => [member.name, member]),
+      list.filter(({ name }) => name !== own).map((member) => [member.name, member]),
     );
     for (const [name, upstream] of this.#upstreams) {
       if (wanted.has(name)) continue;

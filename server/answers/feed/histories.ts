@@ -7,13 +7,13 @@ import {
   STEP_MS,
 } from "../../../openapi/schemas/state/history.ts";
 import type { Client } from "../../../sdk/typescript/http/client.ts";
-import type { Member, Members } from "../../../sdk/typescript/placement/members.ts";
+import type { Members, RegisteredMember } from "../../../sdk/typescript/placement/members.ts";
 import { type HistoryCounts, stepsSince } from "../../supervisor/feed/history.ts";
 
-/** 2 seconds for a member's part. */
+/** 2 seconds for the parts of all members. */
 const TIMEOUT_MS = 2_000;
-/** 64 members are asked at a time. */
-const CONCURRENCY = 64;
+/** 256 members are asked at a time. */
+const CONCURRENCY = 256;
 
 interface HistoriesOptions {
   /** With the caller's token. */
@@ -26,6 +26,8 @@ interface HistoriesOptions {
 
 interface Wish {
   readonly pools: readonly string[];
+  /** Whether the caller named them. Otherwise a member is asked for all that the caller may see. */
+  readonly areNamed: boolean;
   /** Only this member. Default: all members. */
   readonly member: string | undefined;
   /** Only steps that end after this time. Default: all steps. */
@@ -35,7 +37,7 @@ interface Wish {
 /** The counts of these pools. Members that do not answer in time are `unreachable`. */
 export async function historiesOf(
   { client, members, name, counts }: HistoriesOptions,
-  { pools, member, sinceMs }: Wish,
+  { pools, areNamed, member, sinceMs }: Wish,
 ): Promise<History> {
   const steps = stepsSince(sinceMs);
   const [first = 0] = steps;
@@ -47,15 +49,17 @@ export async function historiesOf(
   for (const pool of pools)
     add(pool, member === undefined || member === name ? counts.shown(pool, steps) : emptyOf(0), 0);
   const unreachable: string[] = [];
-  const ask = async ({ name: each }: Member) => {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const ask = async ({ name: each, pools: its }: RegisteredMember) => {
     try {
       const url = (await members.find(each))?.url;
-      const query = new URLSearchParams(pools.map((pool) => ["pool", pool]));
+      const named = areNamed ? pools.filter((pool) => Object.hasOwn(its, pool)) : [];
+      const query = new URLSearchParams(named.map((pool) => ["pool", pool]));
       query.set("member", each);
       query.set("since", new Date(first * STEP_MS).toISOString());
       const answer = await client.json<History>(`${url}/history?${query}`, {
         member: each,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal,
         headers: { [REQUEST_HEADER]: "history" },
         key: "pools",
       });
@@ -71,8 +75,11 @@ export async function historiesOf(
       (member === undefined || each.name === member) &&
       pools.some((pool) => Object.hasOwn(each.pools, pool)),
   );
-  for (let from = 0; from < asked.length; from += CONCURRENCY)
-    await Promise.all(asked.slice(from, from + CONCURRENCY).map(ask));
+  const waiting = asked.values();
+  const askInTurn = async () => {
+    for (const each of waiting) await ask(each);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, askInTurn));
   return {
     stepMs: STEP_MS,
     firstAt: new Date(first * STEP_MS).toISOString(),

@@ -16,6 +16,8 @@ const NO_POSITION = "none";
 
 /** The part of the feed that one reader may see, and asks for. */
 export interface Sight {
+  /** Names the part. A reader whose key changes gets the state again. */
+  readonly key: string;
   passes(entry: FeedEntry): boolean;
   /** The event's JSON for this reader. */
   jsonOf(entry: FeedEntry): string;
@@ -32,13 +34,22 @@ export interface ReaderOptions {
 
 export class FeedReader {
   readonly #options: ReaderOptions;
+  /** The key of the part that the client has. */
+  #key: string;
   #positions: number[] | undefined;
   #wake: () => void = () => {};
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    this.#positions = positionsIn(options.lastId, options.sources);
-    options.signal.addEventListener("abort", () => this.#wake());
+    const { sources, sight, lastId, signal } = options;
+    this.#key = sight.key;
+    this.#positions = positionsIn(lastId, { sources, key: this.#key });
+    signal.addEventListener("abort", () => this.#wake());
+  }
+
+  /** Looks again at the key of its sight. */
+  look(): void {
+    this.#wake();
   }
 
   /**
@@ -67,13 +78,13 @@ export class FeedReader {
 
   /**
    * The changes behind the positions, which it moves. The last one has the id of them all.
-   * Undefined where they are not kept.
+   * Undefined where they are not kept, or where the client may see another part than before.
    */
   #takeChanges(): string | undefined {
     const { sources, sight } = this.#options;
     const positions = this.#positions;
     const isKept = (position: number, index: number) => sources[index]?.log.has(position);
-    if (!positions?.every(isKept)) return undefined;
+    if (this.#key !== sight.key || !positions?.every(isKept)) return undefined;
     let text = "";
     let last: FeedEntry | undefined;
     for (const [index, { log }] of sources.entries()) {
@@ -87,13 +98,14 @@ export class FeedReader {
       }
       positions[index] = position;
     }
-    return last ? text + this.#frame(last, idOf(sources, positions)) : text;
+    return last ? text + this.#frame(last, this.#idOf(positions)) : text;
   }
 
   /** The state, and the positions of the changes that follow. */
   async *#state(): AsyncGenerator<string, void, undefined> {
     const { sources, sight } = this.#options;
     const positions: number[] = [];
+    this.#key = sight.key;
     const turn = turns();
     let text = this.#frame(markEntry("reset"), NO_POSITION);
     for (const source of sources) {
@@ -111,7 +123,11 @@ export class FeedReader {
       }
     }
     this.#positions = positions;
-    yield text + this.#frame(markEntry("synced"), idOf(sources, positions));
+    yield text + this.#frame(markEntry("synced"), this.#idOf(positions));
+  }
+
+  #idOf(positions: readonly number[]): string {
+    return idOf({ sources: this.#options.sources, key: this.#key }, positions);
   }
 
   #frame(entry: FeedEntry, id?: string): string {

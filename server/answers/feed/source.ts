@@ -14,18 +14,24 @@ export interface FeedSource {
   state(): Iterable<FeedEntry>;
 }
 
-/** Positions in the logs of these sources as an id, which {@link positionsIn} reads. */
-export function idOf(sources: readonly FeedSource[], positions: readonly number[]): string {
-  return sources.map(({ epoch }, index) => `${epoch}.${positions[index]}`).join("-");
+/** The sources of a reader, and the key of what it sees of them: letters and digits. */
+interface Seen {
+  readonly sources: readonly FeedSource[];
+  readonly key: string;
 }
 
-/** The positions in an id; undefined for one that another member gave, or that is too old. */
-export function positionsIn(
-  id: string | undefined,
-  sources: readonly FeedSource[],
-): number[] | undefined {
+/** Positions in the logs of these sources as an id, which {@link positionsIn} reads. */
+export function idOf({ sources, key }: Seen, positions: readonly number[]): string {
+  return [...sources.map(({ epoch }, index) => `${epoch}.${positions[index]}`), key].join("-");
+}
+
+/**
+ * The positions in an id. Undefined for one that another member gave, that a reader with another
+ * key has, or that is too old.
+ */
+export function positionsIn(id: string | undefined, { sources, key }: Seen): number[] | undefined {
   const parts = id?.split("-") ?? [];
-  if (parts.length !== sources.length) return undefined;
+  if (parts.pop() !== key || parts.length !== sources.length) return undefined;
   const positions = sources.map(({ epoch, log }, index) => {
     const [, named, digits] = /^(\w+)\.(\d{1,15})$/.exec(parts[index] as string) ?? [];
     return named === epoch && log.has(Number(digits)) ? Number(digits) : undefined;

@@ -1,9 +1,9 @@
 /** The feed of one other member, read for those who watch here, and the state that it tells. */
-import { messageOf, PoolError } from "../../../openapi/errors.ts";
+import { PoolError } from "../../../openapi/errors.ts";
 import { LAST_EVENT_HEADER, REQUEST_HEADER } from "../../../openapi/names.ts";
 import type { FeedEvent } from "../../../openapi/schemas/state/feed.ts";
 import { frames } from "../../../sdk/typescript/http/read-events.ts";
-import type { Member, Members } from "../../../sdk/typescript/placement/members.ts";
+import type { Members, RegisteredMember } from "../../../sdk/typescript/placement/members.ts";
 import { pause } from "../../../sdk/typescript/time/pause.ts";
 import {
   childEntry,
@@ -18,44 +18,32 @@ import type { OtherMembers } from "../remote/through.ts";
 /** 250 ms pass before the first try to reach a member again; at most 5 s before a later one. */
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5_000;
+/** 2,000 children that have ended are shown to a new reader, of all other members together. */
+const MAX_ENDED = 2_000;
+
+/** The answers of a member that lives and tells nothing, with the detail that readers get. */
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ["not_found", "its version has no feed"],
+  ["unauthorized", "it does not accept the caller's token"],
+  ["forbidden", "it does not let the caller watch"],
+  ["too_many_requests", "it has too many requests of the caller"],
+]);
 
 export interface UpstreamOptions extends Pick<OtherMembers, "client"> {
   readonly members: Members;
   /** Takes each event, in order. */
   readonly take: (entry: FeedEntry) => void;
-  readonly ended: EndedChildren;
+  /** The children that have ended, of all members together: the oldest ones are forgotten first. */
+  readonly ended: Map<string, Upstream>;
   /** The first connection is opened in this many milliseconds: not all of them at once. */
   readonly delayMs: number;
-}
-
-/** The children that have ended, of all members together: the oldest ones are forgotten first. */
-export class EndedChildren {
-  readonly #forget = new Map<string, () => void>();
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  add(id: string, forget: () => void): void {
-    this.#forget.set(id, forget);
-    for (const [oldest, run] of this.#forget) {
-      if (this.#forget.size <= this.#max) return;
-      this.#forget.delete(oldest);
-      run();
-    }
-  }
-
-  delete(id: string): void {
-    this.#forget.delete(id);
-  }
 }
 
 export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #stop = new AbortController();
   /** The member as the registry shows it. */
-  #member: Member;
+  #member: RegisteredMember;
   /** The member's own facts; undefined before it told them. */
   #facts: MemberEvent | undefined;
   /** The facts that readers have. */
@@ -67,20 +55,20 @@ export class Upstream {
   /** Resolves when the member's state is known, or that it does not tell it. */
   readonly settled = this.#settle.promise;
 
-  constructor(member: Member, options: UpstreamOptions) {
+  constructor(member: RegisteredMember, options: UpstreamOptions) {
     this.#member = member;
     this.#options = options;
     void this.#run();
   }
 
-  update(member: Member): void {
+  update(member: RegisteredMember): void {
     this.#member = member;
   }
 
   *state(): Generator<FeedEntry, void, undefined> {
     if (this.#shown) yield this.#shown;
-    yield* this.#pools.values();
-    yield* this.#children.values();
+    // A reader may take them more slowly than children come.
+    yield* [...this.#pools.values(), ...this.#children.values()];
   }
 
   /** The member is no longer registered. */
@@ -108,7 +96,7 @@ export class Upstream {
         throw new Error("its feed has ended");
       } catch (error) {
         if (signal.aborted) return;
-        this.#lost(error);
+        await this.#silent(error);
       }
       this.#settle.resolve();
       await pause(pauseMs * (0.5 + Math.random()), signal).catch(() => {});
@@ -119,7 +107,8 @@ export class Upstream {
   async #open(): Promise<AsyncIterable<Uint8Array>> {
     const { client, members } = this.#options;
     const { name } = this.#member;
-    const member = (await members.find(name)) ?? this.#member;
+    const member = await members.find(name);
+    if (!member) throw new Error(`member ${name} is no longer registered`);
     const answer = await client.send(`${member.url}/events?member=${name}`, {
       accept: "text/event-stream",
       member: name,
@@ -138,14 +127,15 @@ export class Upstream {
   #take(event: FeedEvent): void {
     const { name } = this.#member;
     const { take } = this.#options;
-    if (event.type === "reset") {
-      this.#clear();
-      take(markEntry("reset", name));
-    } else if (event.type === "synced") {
-      take(markEntry("synced", name));
-      this.#settle.resolve();
+    if (event.type === "reset" || event.type === "synced") {
+      if (event.type === "reset") this.#clear();
+      else this.#settle.resolve();
+      const pools = { ...this.#facts?.pools, ...this.#member.pools };
+      take(markEntry(event.type, name, Object.keys(pools)));
     } else if (event.type === "member") {
       this.#facts = { ...event, member: name };
+      for (const [key, { pool = "" }] of this.#pools)
+        if (!Object.hasOwn(event.pools, pool)) this.#pools.delete(key);
       this.#show(this.#facts);
     } else if (event.type === "load" || event.type === "queue") {
       const entry = poolEntry({ ...event, member: name });
@@ -160,8 +150,14 @@ export class Upstream {
   #takeChild(entry: FeedEntry): void {
     const { id, status } = entry.child as NonNullable<FeedEntry["child"]>;
     this.#children.set(id, entry);
-    if (status === "ended") this.#options.ended.add(id, () => this.#children.delete(id));
-    this.#options.take(entry);
+    const { ended, take } = this.#options;
+    if (status === "ended") ended.set(id, this);
+    for (const [oldest, upstream] of ended) {
+      if (ended.size <= MAX_ENDED) break;
+      ended.delete(oldest);
+      upstream.#children.delete(oldest);
+    }
+    take(entry);
   }
 
   #show(event: MemberEvent): void {
@@ -169,14 +165,24 @@ export class Upstream {
     this.#options.take(this.#shown);
   }
 
-  #lost(error: unknown): void {
-    // A member of an earlier version has no feed.
-    const hasNone = error instanceof PoolError && error.code === "not_found";
-    const detail = hasNone ? "its version has no feed" : messageOf(error);
-    const state = hasNone ? "up" : "lost";
+  /** Shows what is known of a member whose feed has failed. */
+  async #silent(error: unknown): Promise<void> {
+    const { members } = this.#options;
+    const list = await members.registered().catch(() => [this.#member]);
+    const registered = list.find(({ name }) => name === this.#member.name);
+    // Readers learn from the list of members that it has left.
+    if (!registered || this.#stop.signal.aborted) return;
+    this.#member = registered;
+    const { state, drainEndsAt } = registered;
+    const refusal = error instanceof PoolError ? REFUSALS.get(error.code) : undefined;
+    // A member that drains ends its feed, and leaves a moment later.
+    if (!refusal && state === "draining" && this.#facts?.state === "draining") return;
+    const shown = refusal
+      ? { state, detail: refusal, ...(drainEndsAt !== undefined && { drainEndsAt }) }
+      : { state: "lost" as const, detail: "it does not answer" };
     const { event } = this.#shown ?? {};
-    if (event?.state === state && event.detail === detail) return;
-    this.#show({ ...this.#described(), state, detail });
+    if (event?.state === shown.state && event.detail === shown.detail) return;
+    this.#show({ ...this.#described(), ...shown });
   }
 
   /** The member as it was last known. */

@@ -19,6 +19,8 @@ export interface FeedEntry {
   readonly child?: Pick<ChildInfo, "id" | "owner" | "status">;
   /** The event of a member. A reader of some pools gets a text of its own. */
   readonly event?: MemberEvent;
+  /** With a `reset` or a `synced` of one member: its pools. */
+  readonly pools?: readonly string[];
   /** The JSON of the event, without the command of a child. */
   readonly json: string;
   /** The JSON with the command. Default: the same. */
@@ -54,7 +56,9 @@ export function poolEntry(event: LoadEvent | QueueEvent): FeedEntry {
   return { type, member, pool, json: jsonOf(event) };
 }
 
-/** The frame of a `reset` or a `synced`, of one member or of all. */
-export function markEntry(type: "reset" | "synced", member?: string): FeedEntry {
-  return { type, member: member ?? "", json: jsonOf({ type, member }) };
+type Mark = "reset" | "synced";
+
+/** A `reset` or a `synced`, of all members, or of one that has these pools. */
+export function markEntry(type: Mark, member?: string, pools?: readonly string[]): FeedEntry {
+  return { type, member: member ?? "", json: jsonOf({ type, member }), ...(pools && { pools }) };
 }

@@ -74,11 +74,12 @@ class PoolCounts {
 
   /** Begins the steps up to this one. Their places in the rings have counts of 30 minutes ago. */
   moveTo(step: number): void {
+    if (step <= this.#last) return;
     const { placed, ended, refused, queued, waits, runs, failed } = this;
     const all = [placed, ended, refused, queued, waits, runs, ...failed.values()];
     for (let next = Math.max(this.#last + 1, step - MAX_STEPS + 1); next <= step; next++)
       for (const counts of all) counts.clear(next);
-    this.#last = Math.max(this.#last, step);
+    this.#last = step;
   }
 
   fail(step: number, code: string): void {
@@ -129,8 +130,8 @@ export class HistoryCounts implements ChildObserver {
     this.#timer = setInterval(() => this.#readQueues(), QUEUES_MS).unref();
   }
 
-  placed({ info }: ObservedChild, waitedMs: number): void {
-    const { counts, step } = this.#of(info.pool);
+  placed({ reference }: ObservedChild, waitedMs: number): void {
+    const { counts, step } = this.#of(reference.pool);
     counts.placed.add(step);
     counts.waits.add(step, cellOf(waitedMs));
   }

@@ -108,7 +108,7 @@ export class FeedHub implements ChildObserver {
     const { facts, supervisors } = this.#options;
     const member = facts();
     yield memberEntry(member);
-    for (const event of this.#pools(member.member)) yield poolEntry(event);
+    for (const event of [...this.#pools(member.member)]) yield poolEntry(event);
     for (const supervisor of [...supervisors().values()])
       for (const child of supervisor.all) {
         child.measure();

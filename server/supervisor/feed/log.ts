@@ -6,13 +6,13 @@ import type { FeedEntry } from "./entry.ts";
 
 /** 8 Mi characters: the children of about a minute at 200 calls a second. */
 const MAX_CHARS = 8 * 1024 * 1024;
-/** Entries that were dropped leave the list together, because each move costs the whole list. */
+/** Places that are empty leave the list together, because each move costs the whole list. */
 const COMPACT_AT = 1_024;
 
 export class FeedLog {
   readonly #maxChars: number;
-  #entries: FeedEntry[] = [];
-  /** Entries at the beginning of the list that no longer count. */
+  #entries: (FeedEntry | undefined)[] = [];
+  /** Places at the beginning of the list that are empty now. */
   #dropped = 0;
   /** The position of the first entry in the list. */
   #firstInList = 0;
@@ -41,8 +41,10 @@ export class FeedLog {
       this.#entries.push(entry);
       this.#chars += charsOf(entry);
     }
-    while (this.#chars > this.#maxChars && this.#dropped < this.#entries.length)
-      this.#chars -= charsOf(this.#entries[this.#dropped++] as FeedEntry);
+    while (this.#chars > this.#maxChars && this.#dropped < this.#entries.length) {
+      this.#chars -= charsOf(this.#entries[this.#dropped] as FeedEntry);
+      this.#entries[this.#dropped++] = undefined;
+    }
     if (this.#dropped >= COMPACT_AT && this.#dropped * 2 >= this.#entries.length) {
       this.#entries = this.#entries.slice(this.#dropped);
       this.#firstInList += this.#dropped;

@@ -269,7 +269,7 @@ describe("SIGHUP", () => {
       const [, pid] = await terminal.says(/pid (\d+)/);
       await terminal.says(/ready \S+ member m1/);
       process.kill(Number(pid), "SIGHUP");
-      await terminal.says(/info SIGHUP: draining/);
+      await terminal.says(/info SIGHUP: drains/);
       expect(await within("the end", WAIT_MS, terminal.exited)).toBe(0);
     },
   );

@@ -6,9 +6,26 @@ import { mapSchemas, without } from "../openapi/documents/walk.ts";
 
 const HEAD = "/** Generated from the contract by `npm run openapi`. Do not edit. */\n\n";
 
+/** Nothing in the SDK has these types: they belong to operations that it does not call. */
+const LEFT_OUT = [
+  "Caller",
+  "ChildChange",
+  "ChildEvent",
+  "FeedEvent",
+  "History",
+  "LoadEvent",
+  "MemberEvent",
+  "PoolHistory",
+  "QueueEvent",
+  "ResetEvent",
+  "SyncedEvent",
+] as const;
+
 /** The source of a module with one exported type for each schema of the document. */
 export async function contractTypes(document: ReturnType<typeof buildDocument>): Promise<string> {
-  const { paths: _, ...schemas } = document;
+  const { paths: _, components, ...rest } = document;
+  const kept = without(components?.schemas ?? {}, ...LEFT_OUT);
+  const schemas = { ...rest, components: { ...components, schemas: kept } };
   // A command is a list of any length, not a pair of its program and the rest. Examples would double
   // the size of the types.
   const typed = mapSchemas(schemas, (schema) =>

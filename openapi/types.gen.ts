@@ -621,15 +621,6 @@ export interface components {
          * @enum {string}
          */
         SignalName: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGALRM" | "SIGCONT" | "SIGSTOP" | "SIGTSTP" | "SIGWINCH";
-        /** @description The caller, as the member knows it by its token. */
-        Caller: {
-            /** @description The name of the token, `jwt:` and the `sub` of a JWT, or `anyone` without both. */
-            name: string;
-            /** @description The scopes of the token. */
-            scopes: string[];
-            /** @description The pools that the token is for. Absent for all pools. */
-            pools?: components["schemas"]["PoolName"][] | undefined;
-        };
         /** @description A child, and where it runs. */
         ChildReference: {
             id: components["schemas"]["ChildId"];
@@ -1152,156 +1143,6 @@ export interface components {
         };
         /** @description An event of a wait for a slot. It carries no id. More types may come, so a client skips a type that it does not know. */
         SlotEvent: components["schemas"]["QueuedEvent"] | components["schemas"]["GrantedEvent"] | components["schemas"]["FailedEvent"];
-        /**
-         * @description `placed`: the child got its slot. `progress`: it reported progress, or its usage was measured. `stopping`: it is being stopped. `ended`: its process is gone.
-         * @enum {string}
-         */
-        ChildChange: "placed" | "progress" | "stopping" | "ended";
-        /** @description A child, as it is now. A change that another one follows within 100 milliseconds may be left out: a short child may show `ended` alone. */
-        ChildEvent: {
-            /**
-             * @description The type of the event: `child`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "child";
-            change: components["schemas"]["ChildChange"];
-            child: components["schemas"]["Child"];
-            /**
-             * Format: double
-             * @description Milliseconds for which the caller waited for the slot. Absent when unknown.
-             */
-            waitedMs?: number | undefined;
-        };
-        /** @description An event of the feed. More types may come, so a client skips a type that it does not know. */
-        FeedEvent: components["schemas"]["ResetEvent"] | components["schemas"]["SyncedEvent"] | components["schemas"]["MemberEvent"] | components["schemas"]["LoadEvent"] | components["schemas"]["QueueEvent"] | components["schemas"]["ChildEvent"];
-        /** @description The reader forgets what it knows of the member's pools, load, queues and children, or of all members: their state follows, and then their changes. The first event of a feed that does not resume, and of one whose reader was too slow. */
-        ResetEvent: {
-            /**
-             * @description The type of the event: `reset`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "reset";
-            /** @description The member whose state is sent again. Absent for that of all members. */
-            member?: components["schemas"]["MemberName"] | undefined;
-        };
-        /** @description The state that a `reset` announced is complete. Changes follow. */
-        SyncedEvent: {
-            /**
-             * @description The type of the event: `synced`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "synced";
-            /** @description The member whose state is complete. Absent for that of all members. */
-            member?: components["schemas"]["MemberName"] | undefined;
-        };
-        /** @description A member, when it is first seen and when a fact of it changes. */
-        MemberEvent: {
-            /**
-             * @description The type of the event: `member`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "member";
-            member: components["schemas"]["MemberName"];
-            /** @description The URL of the member. */
-            url: string;
-            /** @description The version of the member's program. */
-            version: string;
-            /** @description The level of the member's sandbox. */
-            sandbox: components["schemas"]["SandboxLevel"];
-            /** @description The member's slots, by pool. */
-            pools: {
-                [key: string]: number;
-            };
-            state: components["schemas"]["MemberState"];
-            /** @description For people: the reason for a state other than `up`. */
-            detail?: string | undefined;
-            /**
-             * Format: date-time
-             * @description The time when the member's process started. Absent while it does not answer.
-             */
-            startedAt?: string | undefined;
-            /**
-             * Format: date-time
-             * @description With `draining`: the time when children that still run are stopped.
-             */
-            drainEndsAt?: string | undefined;
-        };
-        /** @description The load of one pool on one member, when it has changed; ten a second at most. */
-        LoadEvent: {
-            /**
-             * @description The type of the event: `load`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "load";
-            member: components["schemas"]["MemberName"];
-            pool: components["schemas"]["PoolName"];
-            load: components["schemas"]["Load"];
-            /**
-             * Format: int64
-             * @description The processes that wait for functions. Absent for a pool without any.
-             */
-            warm?: number | undefined;
-        };
-        /** @description The queue of one pool on one member, when it has changed; ten a second at most. */
-        QueueEvent: {
-            /**
-             * @description The type of the event: `queue`. (enum property replaced by openapi-typescript)
-             * @enum {string}
-             */
-            type: "queue";
-            member: components["schemas"]["MemberName"];
-            pool: components["schemas"]["PoolName"];
-            /**
-             * Format: int64
-             * @description The callers that wait for a slot of this member.
-             */
-            queued: number;
-            /**
-             * Format: date-time
-             * @description The time when the first of them began to wait; null when none waits.
-             */
-            oldestAt: string | null;
-        };
-        /** @description What happened in the pools in the last 30 minutes. */
-        History: {
-            /**
-             * Format: int64
-             * @description The milliseconds of a step.
-             */
-            stepMs: number;
-            /**
-             * Format: date-time
-             * @description The time when the first step begins.
-             */
-            firstAt: string;
-            /** @description The upper bounds of the histograms. */
-            boundsMs: number[];
-            /** @description The history, by pool. */
-            pools: {
-                [key: string]: components["schemas"]["PoolHistory"];
-            };
-            /** @description Members that did not answer in time. Their counts are missing. */
-            unreachable: components["schemas"]["MemberName"][];
-        };
-        /** @description What happened in one pool. All lists have one entry a step, the oldest first. */
-        PoolHistory: {
-            /** @description The children that got a slot, by step. */
-            placed: number[];
-            /** @description The children that ended, failed or not, by step. */
-            ended: number[];
-            /** @description The children that failed, by the code of the problem. */
-            failed: {
-                [key: string]: number[];
-            };
-            /** @description The requests that got no slot here, by step. */
-            refused: number[];
-            /** @description The most callers that waited at a time, by step. */
-            queued: number[];
-            /** @description The waits for a slot of the children that got one, by step, as a histogram over `boundsMs`. */
-            waits: number[][];
-            /** @description The time from the slot to the end of the children that ended, by step, as a histogram over `boundsMs`. */
-            runs: number[][];
-        };
     };
     responses: never;
     parameters: never;
@@ -1372,7 +1213,6 @@ export type Load = components['schemas']['Load'];
 export type Problem = components['schemas']['Problem'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type SignalName = components['schemas']['SignalName'];
-export type Caller = components['schemas']['Caller'];
 export type ChildReference = components['schemas']['ChildReference'];
 export type Count = components['schemas']['Count'];
 export type Health = components['schemas']['Health'];
@@ -1409,16 +1249,6 @@ export type StderrEvent = components['schemas']['StderrEvent'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type ResultEvent = components['schemas']['ResultEvent'];
 export type SlotEvent = components['schemas']['SlotEvent'];
-export type ChildChange = components['schemas']['ChildChange'];
-export type ChildEvent = components['schemas']['ChildEvent'];
-export type FeedEvent = components['schemas']['FeedEvent'];
-export type ResetEvent = components['schemas']['ResetEvent'];
-export type SyncedEvent = components['schemas']['SyncedEvent'];
-export type MemberEvent = components['schemas']['MemberEvent'];
-export type LoadEvent = components['schemas']['LoadEvent'];
-export type QueueEvent = components['schemas']['QueueEvent'];
-export type History = components['schemas']['History'];
-export type PoolHistory = components['schemas']['PoolHistory'];
 export type HeaderPoolMember = components['headers']['pool-member'];
 export type HeaderPoolChildId = components['headers']['pool-child-id'];
 export type HeaderPoolLoad = components['headers']['pool-load'];

@@ -131,7 +131,8 @@ function dashedValue(
   } catch (error) {
     return `--${flag}: ${messageOf(error)}`;
   }
-  return `--${flag}: expected a value; got ${shown(value)}, which needs the form --${flag}=${value}`;
+  const form = `--${flag}=${value}`;
+  return `--${flag}: expected a value; got ${shown(value)}, which needs the form ${form}`;
 }
 
 /** Names the flag that was probably meant, such as `did you mean --port?; `. */

@@ -272,15 +272,18 @@ describe.skipIf(consulMissing).concurrent(`Consul${noConsul}`, () => {
     await eventually("the rules to hold", async () => expectClean(await visit(args, env)), WAIT_MS);
   });
 
-  test("a heartbeat that does not pass", async () => {
-    const { httpAddress = "" } = agent ?? {};
+  test("a heartbeat that does not pass", async ({ onTestFinished }) => {
+    // The other tests ask each member that the common agent lists.
+    const own = await startConsul();
+    onTestFinished(() => own.stop());
+    const { httpAddress } = own;
     const id = "distributed-pool-d2";
     const Check = { CheckID: `${id}-ttl`, TTL: "15s", Status: "critical" };
     const Meta = { member: "d2", scheme: "http" };
     const service = { ID: id, Name: "distributed-pool", Port: 7400, Meta, Check };
-    await agent?.ask("/v1/agent/service/register", "PUT", service);
+    await own.ask("/v1/agent/service/register", "PUT", service);
     await curedByCommand("consul service", {
-      args: [...OFF, "--member", "d2"],
+      args: [...OFF, "--member", "d2", "--consul", httpAddress],
       env: { CONSUL_HTTP_ADDR: httpAddress },
       programs: { consul: `exec '${consulBinary()}' "$@"` },
     });

@@ -651,7 +651,7 @@ describe.skipIf(!hasSandbox)(`against a member${unlessSandbox}`, () => {
     ).toMatchObject({ code: 0 });
     expect(await ask("logs", "-f", id)).toMatchObject({ code: 3, stdout: "one two\nusr1\n" });
     expect((await ask("ps", "--label", "job")).stdout).toMatch(
-      new RegExp(`^${id} +pipeline +ended +command +\\S+ +\\S+ +exit 3 +job=fed$`, "m"),
+      new RegExp(`^${id} +pipeline +ended +sh -c .+ +\\S+ +anyone +exit 3 +job=fed$`, "m"),
     );
     expect((await dpool(["stdin", id, "--url", member.url], { input: "x" })).stderr).toMatch(
       /^dpool: stdin_closed: /,

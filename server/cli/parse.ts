@@ -108,11 +108,31 @@ function readFlags(
       options: Object.fromEntries(config),
     });
   } catch (error) {
+    const negative = /^Option '.*--(\S+)[^']*' argument is ambiguous/.exec(messageOf(error))?.[1];
+    if (negative !== undefined) throw new UsageError(dashedValue(negative, options, args));
     const [fault = ""] = messageOf(error).split(". To specify a positional");
     const line = fault.replaceAll("\n", " ").replace(/\.$/, "");
     const hint = flagMeant(/^Unknown option '--(?:no-)?([^']+)'/.exec(line)?.[1], options);
     throw new UsageError(`${line}; ${hint}see dpool ${command} --help`);
   }
+}
+
+/** A value that begins with a dash, such as -5 behind --deadline-ms. */
+function dashedValue(
+  flag: string,
+  options: readonly (readonly [string, Option])[],
+  args: readonly string[],
+): string {
+  const [, option] = options.find(([key]) => flagOf(key) === flag) ?? [];
+  const names = [`--${flag}`, `-${option?.short}`];
+  const value = args[args.findIndex((each) => names.includes(each)) + 1] ?? "";
+  try {
+    if (option) parseOption(option, value);
+  } catch (error) {
+    return `--${flag}: ${messageOf(error)}`;
+  }
+  const form = `--${flag}=${value}`;
+  return `--${flag}: expected a value; got ${shown(value)}, which needs the form ${form}`;
 }
 
 /** Names the flag that was probably meant, such as `did you mean --port?; `. */

@@ -33,6 +33,11 @@ describe("mistakes", () => {
     expect(ran).toMatchObject({ code: 2, stdout: "" });
   });
 
+  test("ui prints its URL as JSON too", async () => {
+    const { stdout } = await dpool(["ui", "--url", "127.0.0.1:1", "--output", "json"]);
+    expect(JSON.parse(stdout)).toEqual({ url: "http://127.0.0.1:1/" });
+  });
+
   test("where nothing listens, or another program does, it says how to go on", async () => {
     const { server, port } = await listening();
     const taken = await dpool(["dev", "--port", String(port)]);

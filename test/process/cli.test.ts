@@ -145,6 +145,31 @@ describe("help and mistakes", () => {
       /--out: expected --artifact PATTERN beside it/,
     ],
     [
+      "a text that looks like a flag",
+      ["call", "pipeline", "--task", "-x"],
+      /^dpool: --task: expected a value; got "-x", which needs the form --task=-x$/m,
+    ],
+    [
+      "a folder in a device",
+      ["call", "pipeline", "--out", "/dev/null/x", "--artifact", "*", "--", "true"],
+      /^dpool: --out: expected a folder to write into; got EEXIST: .*$/m,
+    ],
+    [
+      "a folder where none can be made",
+      ["call", "pipeline", "--out", "/proc/x/y", "--artifact", "*", "--", "true"],
+      /^dpool: --out: expected a folder to write into; got (ENOENT|EACCES): .*$/m,
+    ],
+    [
+      "a label without a name",
+      ["ps", "--label", ""],
+      /--label: expected NAME=VALUE or NAME; got ""/,
+    ],
+    [
+      "an option of serve beside --url",
+      ["doctor", "--url", "127.0.0.1:1", "--port", "5"],
+      /expected no option of dpool serve beside --url or POOL; got --port/,
+    ],
+    [
       "a terminal that is not linked",
       ["call", "pipeline", "-t", "--no-link", "--", "true"],
       /--no-link: expected no --tty beside it; place -t lets a child go on/,
@@ -152,7 +177,7 @@ describe("help and mistakes", () => {
     [
       "a value that looks like a flag",
       ["call", "pipeline", "--wait-ms", "-5", "--", "true"],
-      /'--wait-ms=-XYZ'; see dpool call --help/,
+      /^dpool: --wait-ms: expected a whole number from 0 to \d+; got "-5"$/m,
     ],
     ["a holder with a space", ["token", "a b"], /expected a name of .*; got "a b"/],
     [

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { chmodSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, type TestFunction, test } from "vitest";
 import { CLI, dpool } from "../helpers/command-line.ts";
 import { type ConsulAgent, consulBinary, consulMissing, startConsul } from "../helpers/consul.ts";
 import { faultsOf, namesOf, type Report, type Visit, visitTwice } from "../helpers/doctor.ts";
@@ -30,6 +30,16 @@ const OLD_NODE = ["/usr/bin/node", "/usr/local/bin/node"].find((node) => {
 
 const MEMBER = "d1";
 const WITH_SANDBOX = ["--pool", "pipeline=1", "--port", "0", "--member", MEMBER];
+/** A test with the reason in its name where this machine lacks what the test needs. */
+function needing(needs: Readonly<Record<string, boolean>>) {
+  const missing = Object.keys(needs).filter((need) => !needs[need]);
+  const reason = missing.length > 0 ? ` (skipped: it needs ${missing.join(", ")})` : "";
+  return (name: string, run: TestFunction) => test.skipIf(reason !== "")(name + reason, run);
+}
+const MOUNTS = { "the right to mount": canMount };
+const SANDBOXES = { ...MOUNTS, bubblewrap: canSandbox };
+const CLOCKS = { faketime: onPath("faketime") };
+
 const folder = mkdtempSync(join(tmpdir(), "dpool-doctor-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const at = (name: string) => join(folder, name);
@@ -86,21 +96,25 @@ beforeAll(async () => {
 });
 afterAll(() => agent?.stop());
 
-describe.skipIf(consulMissing).concurrent("each fault alone, and its cure", () => {
-  test.skipIf(OLD_NODE === undefined)("a Node that is too old", async ({ expect }) => {
-    const { stdout, status } = spawnSync(OLD_NODE as string, [CLI, "doctor", "-o", "json"], {
-      encoding: "utf8",
-    });
-    const { checks } = JSON.parse(stdout) as Report;
-    expect([status, checks.map(({ name, status }) => [name, status])]).toEqual([
-      1,
-      [["node", "failed"]],
-    ]);
-    expect(checks[0]?.cure).toContain("install Node");
-    expectClean(await visit(named(OFF)));
-  });
+const noConsul = consulMissing ? ` (skipped: ${consulMissing})` : "";
+describe.skipIf(consulMissing).concurrent(`each fault alone, and its cure${noConsul}`, () => {
+  needing({ "a Node before 22": OLD_NODE !== undefined })(
+    "a Node that is too old",
+    async ({ expect }) => {
+      const { stdout, status } = spawnSync(OLD_NODE as string, [CLI, "doctor", "-o", "json"], {
+        encoding: "utf8",
+      });
+      const { checks } = JSON.parse(stdout) as Report;
+      expect([status, checks.map(({ name, status }) => [name, status])]).toEqual([
+        1,
+        [["node", "failed"]],
+      ]);
+      expect(checks[0]?.cure).toContain("install Node");
+      expectClean(await visit(named(OFF)));
+    },
+  );
 
-  test.skipIf(!(canMount && canSandbox))("no bubblewrap", async () => {
+  needing(SANDBOXES)("no bubblewrap", async () => {
     writeFileSync(at("nothing"), "", { mode: 0o644 });
     const found = await curedByCommand(
       "bubblewrap",
@@ -116,7 +130,7 @@ describe.skipIf(consulMissing).concurrent("each fault alone, and its cure", () =
     expect(found?.detail).toContain("bwrap");
   });
 
-  test.skipIf(!(canMount && canSandbox && onPath("sysctl")))("no user namespaces", async () => {
+  needing({ ...SANDBOXES, sysctl: onPath("sysctl") })("no user namespaces", async () => {
     await curedByCommand(
       "user namespaces",
       {
@@ -130,7 +144,7 @@ describe.skipIf(consulMissing).concurrent("each fault alone, and its cure", () =
     );
   });
 
-  test.skipIf(!(canMount && canSandbox))("no python", async () => {
+  needing(SANDBOXES)("no python", async () => {
     writeFileSync(at("no-python"), "", { mode: 0o644 });
     await curedByCommand(
       "python",
@@ -173,7 +187,7 @@ describe.skipIf(consulMissing).concurrent("each fault alone, and its cure", () =
     expect(found?.cure).toContain("LimitNOFILE=1024");
   });
 
-  test.skipIf(!canMount)("no space in the temporary folder", async () => {
+  needing(MOUNTS)("no space in the temporary folder", async () => {
     const tmp = mkdtempSync(at("tmp-"));
     await curedByCommand("temporary folder", {
       args: OFF,
@@ -182,7 +196,7 @@ describe.skipIf(consulMissing).concurrent("each fault alone, and its cure", () =
     });
   });
 
-  test.skipIf(!(hasOpenssl && onPath("faketime")))(
+  needing({ ...CLOCKS, openssl: hasOpenssl })(
     "certificates: expired, or another's",
     async ({ onTestFinished }) => {
       const pki = new Pki();
@@ -231,7 +245,7 @@ async function mapAllUsers(pid: number): Promise<void> {
     writeFileSync(`/proc/${pid}/${map}`, "0 0 4294967295\n");
 }
 
-describe.skipIf(consulMissing).concurrent("Consul", () => {
+describe.skipIf(consulMissing).concurrent(`Consul${noConsul}`, () => {
   test("does not answer", async ({ onTestFinished }) => {
     const own = await startConsul();
     onTestFinished(() => own.stop());
@@ -258,21 +272,24 @@ describe.skipIf(consulMissing).concurrent("Consul", () => {
     await eventually("the rules to hold", async () => expectClean(await visit(args, env)), WAIT_MS);
   });
 
-  test("a heartbeat that does not pass", async () => {
-    const { httpAddress = "" } = agent ?? {};
+  test("a heartbeat that does not pass", async ({ onTestFinished }) => {
+    // The other tests ask each member that the common agent lists.
+    const own = await startConsul();
+    onTestFinished(() => own.stop());
+    const { httpAddress } = own;
     const id = "distributed-pool-d2";
     const Check = { CheckID: `${id}-ttl`, TTL: "15s", Status: "critical" };
     const Meta = { member: "d2", scheme: "http" };
     const service = { ID: id, Name: "distributed-pool", Port: 7400, Meta, Check };
-    await agent?.ask("/v1/agent/service/register", "PUT", service);
+    await own.ask("/v1/agent/service/register", "PUT", service);
     await curedByCommand("consul service", {
-      args: [...OFF, "--member", "d2"],
+      args: [...OFF, "--member", "d2", "--consul", httpAddress],
       env: { CONSUL_HTTP_ADDR: httpAddress },
       programs: { consul: `exec '${consulBinary()}' "$@"` },
     });
   });
 
-  test.skipIf(!onPath("faketime"))("a clock that is wrong", async () => {
+  needing(CLOCKS)("a clock that is wrong", async () => {
     const marker = at("synchronised");
     await curedByCommand("clock", {
       args: OFF,
@@ -306,6 +323,25 @@ describe("a member by its URL", () => {
     expectOnly(await visit(args, env), "room", always);
     await dpool(["stop", placed.stdout.trim(), "--grace-ms", "0", ...args], { env });
     expectClean(await visit(args, env), always);
+
+    const caller = await dpool(["token", "caller", "--scope", "call", "--output", "json"]);
+    const calls = JSON.parse(caller.stdout) as { token: string; line: string };
+    writeFileSync(at("tokens"), `${line}\n${calls.line}\n`);
+    const caught = { DPOOL_TOKEN: calls.token, DPOOL_URL: member.url };
+    await eventually(
+      "the new token",
+      async () => expectClean(await visit([], caught), always.slice(0, 1)),
+      WAIT_MS,
+    );
+    const { checks } = await visit([], caught);
+    const skips = checks.filter(({ detail }) => detail === "needs scope observe: pipeline");
+    expect(skips.map(({ name }) => name)).toEqual([
+      "pools",
+      "members",
+      "versions",
+      "levels",
+      "room",
+    ]);
 
     await member.stop();
     const gone = await visit(args, env);

@@ -49,9 +49,13 @@ test("a configuration with two pools and tokens", async () => {
   expect(readFileSync(config, "utf8")).not.toBe(before);
 });
 
-test("a pool without a proper name is refused, and nothing is written", async () => {
-  const { code, stderr } = await dpool(["init", "--pool", "a b=1", "--out", at("no.yaml")]);
+test.each([
+  [["--pool", "a b=1"]],
+  [["--pool", "x=3", "--pool", "x=4"]],
+  [["--consul", "not a url"]],
+])("%j is refused, and nothing is written", async (args) => {
+  const { code, stderr } = await dpool(["init", ...args, "--out", at("no.yaml")]);
   expect(code).toBe(2);
-  expect(stderr).toMatch(/^dpool: expected .*; got /);
+  expect(stderr).toMatch(/^dpool: .*expected .*; got /);
   expect(() => statSync(at("no.yaml"))).toThrow("ENOENT");
 });

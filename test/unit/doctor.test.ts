@@ -1,9 +1,13 @@
 /** The pure parts of `dpool doctor`: distributions, clocks, pools, and the text of a finding. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Pool } from "../../openapi/types.gen.ts";
 import { clockFinding } from "../../server/cli/doctor/clock.ts";
 import { failed } from "../../server/cli/doctor/finding.ts";
 import { installing } from "../../server/cli/doctor/local/packages.ts";
+import { tokenFinding } from "../../server/cli/doctor/local/tokens.ts";
 import { poolFindings } from "../../server/cli/doctor/pool.ts";
 import { linesOf } from "../../server/cli/doctor/report.ts";
 import { sideBySide } from "../../server/cli/doctor/side-by-side.ts";
@@ -58,11 +62,53 @@ describe("pools", () => {
     expect(statusesOf(member("m1"), other)).toEqual(found);
   });
 
+  test("a member that drains has no room, and is named", () => {
+    const full = member("m2", { state: "draining", load: { active: 5, max: 0, queued: 0 } });
+    const members = [member("m1", { state: "up" }), full];
+    const found = poolFindings([{ pool: "p", members, tasks: [], runtimes: [] }]);
+    const details = Object.fromEntries(found.map(({ name, detail }) => [name, detail]));
+    expect(details.members).toBe("all answer; draining: m2");
+    expect(details.room).toBe("p: 0 of 2 slots are taken, 0 calls wait");
+    expect(found.every(({ status }) => status === "ok")).toBe(true);
+  });
+
   test("none at all", () => {
     expect(poolFindings([]).map(({ name, status }) => [name, status])).toEqual([
       ["pools", "failed"],
     ]);
   });
+});
+
+/** Root may read every file. */
+function asNobody<T>(work: () => T): T {
+  if (process.geteuid?.() !== 0) return work();
+  process.seteuid?.(65_534);
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+test("a token file that is a folder, empty, or another user's", () => {
+  const folder = mkdtempSync(join(tmpdir(), "dpool-tokens-"));
+  try {
+    const tokenFile = join(folder, "tokens");
+    const find = (file: string) => tokenFinding({ pools: {}, tokenFile: file });
+    expect(find(folder).detail).toBe(`${folder}: expected a file; got a folder`);
+    writeFileSync(tokenFile, "# none\n", { mode: 0o600 });
+    expect(find(tokenFile)).toMatchObject({
+      status: "warning",
+      cure: `add a line: dpool token NAME >> ${tokenFile}`,
+    });
+    chmodSync(tokenFile, 0);
+    const unreadable = asNobody(() => find(tokenFile));
+    expect(unreadable).toMatchObject({ status: "failed" });
+    expect(unreadable.detail).toContain("EACCES");
+    expect(unreadable.command).toMatch(/^chown \d+ '.*' && chmod 600 '.*'$/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("a finding as text, in colour and in the width of a terminal", () => {

@@ -18,6 +18,7 @@ import { write, writeJson } from "../output/write.ts";
 import { isJson, type Parsed } from "../parse.ts";
 import { Foreground } from "../terminal/foreground.ts";
 import { UsageError } from "../usage-error.ts";
+import { makeOutFolder } from "./out-folder.ts";
 import { specOf, withTerminal } from "./spec.ts";
 
 /** Loads what only a terminal needs. */
@@ -71,10 +72,11 @@ export function poolOf({ positionals, command }: Parsed): string {
   );
 }
 
-/** The folder for artifacts; undefined where the line names none. @throws {UsageError} */
+/** The folder for artifacts, made; undefined where the line names none. @throws {UsageError} */
 export function outOf({ values: { out } }: Parsed, { artifacts }: Spec): string | undefined {
   if (out !== undefined && !artifacts?.length)
     throw new UsageError("--out: expected --artifact PATTERN beside it");
+  if (out !== undefined) makeOutFolder(out);
   return out;
 }
 

@@ -4,12 +4,13 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { stringify } from "yaml";
 import { messageOf } from "../../../openapi/errors.ts";
+import { addressOf } from "../../../sdk/typescript/node/consul/consul-options.ts";
 import { tokenFor } from "../../access/tokens.ts";
 import { poolFaults } from "../../member/check-options.ts";
 import { DEFAULTS } from "../../member/options.ts";
 import { write, writeJson } from "../output/write.ts";
 import { argumentsOf, isJson, type Parsed } from "../parse.ts";
-import { UsageError } from "../usage-error.ts";
+import { blamingUsage, UsageError } from "../usage-error.ts";
 
 const FILE = "dpool.yaml";
 const CONSUL = "http://127.0.0.1:8500";
@@ -22,9 +23,13 @@ const HOLDER = "operator";
 export async function init(line: Parsed): Promise<number> {
   argumentsOf(line);
   const { out = FILE, tokens, force = false, consul = CONSUL } = line.values;
-  const pools = Object.fromEntries(line.values.pool ?? [["pipeline", DEFAULTS.maxChildren]]);
+  const named = line.values.pool ?? [["pipeline", DEFAULTS.maxChildren]];
+  const pools = Object.fromEntries(named);
   const faults = Object.entries(pools).flatMap((pool) => poolFaults(...pool));
   if (faults.length > 0) throw new UsageError(faults.map(({ message }) => message).join("; "));
+  const again = named.find(([name], index) => named.findIndex(([first]) => first === name) < index);
+  if (again) throw new UsageError(`--pool: expected each pool once; got ${again[0]} again`);
+  await blamingUsage(() => addressOf({ address: consul }));
   const config = configurationText({ pools, consul, tokens: tokens && resolve(tokens) });
   const made =
     tokens === undefined

@@ -98,6 +98,8 @@ function labelsOf(values: readonly string[] = []): Record<string, string | true>
   return Object.fromEntries(
     values.map((label) => {
       const [name = "", value = true] = label.split(/=(.*)/s);
+      if (name === "")
+        throw new UsageError(`--label: expected NAME=VALUE or NAME; got ${JSON.stringify(label)}`);
       return [name, value];
     }),
   );

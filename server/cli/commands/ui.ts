@@ -1,7 +1,7 @@
 /** `dpool ui`: opens the dashboard of a member, and prints its URL. */
 import type { DistributedPool } from "../../../sdk/typescript/node.ts";
-import { write } from "../output/write.ts";
-import { argumentsOf, type Environment, type Parsed } from "../parse.ts";
+import { write, writeJson } from "../output/write.ts";
+import { argumentsOf, type Environment, isJson, type Parsed } from "../parse.ts";
 import { openPage } from "../terminal/open-page.ts";
 import { DEFAULT_URL, urlOf } from "./connect.ts";
 
@@ -14,7 +14,8 @@ export async function ui(
   argumentsOf(parsed);
   const url = parsed.flagged.has("consul") ? undefined : urlOf(parsed.values);
   const page = new URL("/", url ?? (await firstUrl(pools)) ?? DEFAULT_URL).href;
-  await write(process.stdout, `${page}\n`);
+  if (isJson(parsed)) await writeJson({ url: page });
+  else await write(process.stdout, `${page}\n`);
   if (process.stdout.isTTY) await openPage(page, env);
   return 0;
 }

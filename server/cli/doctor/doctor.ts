@@ -3,7 +3,9 @@ import { existsSync } from "node:fs";
 import { messageOf, PoolError } from "../../../openapi/errors.ts";
 import type { MemberOptions } from "../../member/options.ts";
 import { configured, memberOptions, USUAL_POOLS } from "../member-options.ts";
-import { argumentsOf, type Environment, isJson, type Parsed } from "../parse.ts";
+import { askingOptionsOf } from "../options/asking.ts";
+import { flagOf } from "../options/values.ts";
+import { type Environment, isJson, type Parsed } from "../parse.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Check, failed } from "./finding.ts";
 import { machineChecks } from "./local/machine.ts";
@@ -17,12 +19,19 @@ export async function doctor(line: Parsed, env: Environment): Promise<number> {
   return printFindings(findings, { json: isJson(line), colour });
 }
 
-/** A URL or a pool on the line asks a member; otherwise this machine is looked at. */
+/** A URL or a pool asks a member; otherwise this machine is looked at. */
 async function checksOf(line: Parsed, env: Environment): Promise<readonly Check[]> {
   if (line.positionals.length > 1)
     throw new UsageError(`expected at most one pool; got ${line.positionals.join(" ")}`);
-  if (line.flagged.has("url") || line.positionals.length === 1) return memberChecks(line);
-  argumentsOf(line);
+  const ofServe = servingFlags(line);
+  const asksMember = line.flagged.has("url") || line.positionals.length === 1;
+  if (asksMember && ofServe.length > 0)
+    throw new UsageError(
+      `expected no option of dpool serve beside --url or POOL; got --${ofServe.join(", --")}`,
+    );
+  // DPOOL_URL alone names a member too. An option of `serve` asks for this machine.
+  if (asksMember || (line.values.url !== undefined && ofServe.length === 0))
+    return memberChecks(line);
   let options: MemberOptions | undefined;
   try {
     // The member that `serve` would start. Without a pool, that of `dev`.
@@ -42,6 +51,12 @@ async function checksOf(line: Parsed, env: Environment): Promise<readonly Check[
     if (!(error instanceof UsageError || error instanceof PoolError)) throw error;
     return withoutOptions(messageOf(error), line.values.config);
   }
+}
+
+/** The flags on the line that describe the member of `serve`. */
+function servingFlags({ flagged }: Parsed): string[] {
+  const ofClient = new Set([...askingOptionsOf("doctor").keys()].map(flagOf));
+  return [...flagged].filter((flag) => !ofClient.has(flag));
 }
 
 /** The fault of the options, and the checks of a member with the defaults. */

@@ -10,7 +10,7 @@ import type { Parsed } from "../parse.ts";
 import { blamingUsage } from "../usage-error.ts";
 import { clockFinding, offsetOf } from "./clock.ts";
 import { type Check, type Finding, failed, ok, skipped, warning } from "./finding.ts";
-import { poolFindings } from "./pool.ts";
+import { POOL_CHECKS, poolFindings } from "./pool.ts";
 
 /** 30 seconds: a gateway waits for members that do not answer. */
 const TIMEOUT_MS = 30_000;
@@ -111,10 +111,24 @@ async function poolsFindings(url: string, client: Client, only?: string): Promis
       ),
     ];
   const wanted = only === undefined ? names : [only];
-  const pools = await Promise.all(
-    wanted.map((name) => client.json<Pool>(`${url}/pools/${name}`, { key: "members" })),
-  );
-  return [token, ...poolFindings(pools)];
+  const pools = await Promise.all(wanted.map((name) => poolAt(`${url}/pools/${name}`, client)));
+  const seen = pools.filter((pool) => pool !== undefined);
+  const hidden = wanted.filter((_, index) => pools[index] === undefined);
+  if (hidden.length === 0) return [token, ...poolFindings(seen)];
+  const reason = `needs scope observe: ${hidden.join(", ")}`;
+  return seen.length === 0
+    ? [token, ...POOL_CHECKS.map((name) => skipped(name, reason))]
+    : [token, ...poolFindings(seen), skipped("pools", reason)];
+}
+
+/** The pool with its members; undefined where the token may not see them. */
+async function poolAt(url: string, client: Client): Promise<Pool | undefined> {
+  try {
+    return await client.json<Pool>(url, { key: "members" });
+  } catch (error) {
+    if (error instanceof PoolError && error.code === "forbidden") return undefined;
+    throw error;
+  }
 }
 
 function tokenFault(error: unknown, { hasToken }: Client): Finding {

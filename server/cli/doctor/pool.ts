@@ -2,6 +2,9 @@
 import type { Pool } from "../../../openapi/types.gen.ts";
 import { type Finding, failed, ok, warning } from "./finding.ts";
 
+/** The names of the checks of a pool. */
+export const POOL_CHECKS = ["pools", "members", "versions", "levels", "room"] as const;
+
 export function poolFindings(pools: readonly Pool[]): Finding[] {
   if (pools.length === 0)
     return [
@@ -26,10 +29,13 @@ function membersOf(pools: readonly Pool[]): Pool["members"] {
 }
 
 function unreachableFinding(pools: readonly Pool[]): Finding {
-  const lost = membersOf(pools).filter(({ load }) => load === null);
-  if (lost.length === 0) return ok("members", "all answer");
+  const all = membersOf(pools);
+  const lost = all.filter(({ load }) => load === null);
+  const draining = all.filter(({ state }) => state === "draining").map(({ member }) => member);
+  const drains = draining.length > 0 ? `; draining: ${draining.join(", ")}` : "";
+  if (lost.length === 0) return ok("members", `all answer${drains}`);
   const names = lost.map(({ member, url }) => `${member} at ${url}`).join(", ");
-  return failed("members", `no answer from ${names}`, {
+  return failed("members", `no answer from ${names}${drains}`, {
     cure: "start them again, or open their ports; dpool doctor on their machines tells more",
   });
 }
@@ -53,8 +59,9 @@ function levelFinding(pools: readonly Pool[]): Finding {
   return warning("levels", names, { cure: "dpool doctor on their machines tells what is missing" });
 }
 
+/** Only members that are up have room. A member of an earlier version tells no state. */
 function roomFinding({ pool, members }: Pool): Finding {
-  const loads = members.flatMap(({ load }) => load ?? []);
+  const loads = members.flatMap(({ load, state = "up" }) => (state === "up" && load) || []);
   const sum = (key: "active" | "max" | "queued") =>
     loads.reduce((total, load) => total + load[key], 0);
   const taken = `${sum("active")} of ${sum("max")} slots are taken`;

@@ -24,6 +24,8 @@ export function hintFor({ code, detail }: Pick<Problem, "code" | "detail">): str
   if (code === "no_members_available") {
     if (/certificate has expired/i.test(detail)) return "dpool doctor, at the member, has the cure";
     if (/certificate/i.test(detail)) return "--ca FILE names the authority of the members";
+    // The member is there, and the detail says how to ask it.
+    if (detail.includes("does not speak https")) return undefined;
     if (detail.startsWith("cannot reach"))
       return "dpool dev starts members on this machine; --url names another member";
   }

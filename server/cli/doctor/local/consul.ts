@@ -32,7 +32,7 @@ export interface ConsulFound {
   readonly offsets: readonly Offset[];
 }
 
-/** @param isNamed false where nothing names a Consul, as for `dpool dev`, which needs none. */
+/** @param isNamed false where nothing tells of `dpool serve`: `dpool dev` needs no Consul. */
 export async function checkConsul(
   options: ConsulOptions,
   self: Member,

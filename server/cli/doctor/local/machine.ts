@@ -22,7 +22,7 @@ import { tokenFinding } from "./tokens.ts";
 /** 20 seconds for Consul and the members that it lists, which are asked one after the other. */
 const CONSUL_MS = 20_000;
 
-/** @param isNamed whether an option, a file or a variable names the Consul. */
+/** @param isNamed whether a Consul, a file or a pool is named, as for `serve`, which needs one. */
 export function machineChecks(options: MemberOptions, isNamed: boolean): Check[] {
   const settings = settingsOf(options);
   const address = { address: settings.host, family: "IPv4", port: settings.port };

@@ -50,13 +50,14 @@ async function keepHistory(signal) {
   let isFirst = true;
   while (!signal.aborted) {
     if (!document.hidden && session.caller) {
-      try {
-        page.history = await json("/history");
-        page.historyTrouble = undefined;
-        if (isFirst) seed(page.store.minute, page.history);
+      const answer = await json("/history").catch((error) => ({ trouble: error.message }));
+      // An answer for the token before is not for the one of now.
+      if (signal.aborted) return;
+      page.historyTrouble = answer.trouble;
+      if (!answer.trouble) {
+        page.history = answer;
+        if (isFirst) seed(page.store.minute, answer);
         isFirst = false;
-      } catch (error) {
-        page.historyTrouble = error.message;
       }
       frames.later();
     }
@@ -78,6 +79,7 @@ function start() {
   running = new AbortController();
   page.store = new Store(() => frames.later());
   page.history = undefined;
+  Object.assign(page.ui, { held: undefined, active: undefined, filter: NO_FILTER, chartPool: "" });
   void followFeed(page.store, running.signal);
   void keepHistory(running.signal);
 }

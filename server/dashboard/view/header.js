@@ -1,5 +1,5 @@
 /** The header: the connection, the caller, the theme; and the figures of all pools. */
-import { now, session, signOut } from "../net/session.js";
+import { forbidden, now, session, signOut } from "../net/session.js";
 import { compact, count } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
 import { html } from "./html.js";
@@ -71,13 +71,14 @@ function sums({ members, loads, minute }) {
 export function Figures({ page }) {
   const found = sums(page.store);
   const share = found.slots > 0 ? Math.min(1, found.used / found.slots) : 0;
+  const minute = `${forbidden(["observe"]) ? "of yours " : ""}in the last minute`;
   const all = [
     ["Pools", count(found.pools)],
     ["Members", count(found.up), memberDetail(found), found.lost > 0 ? "bad" : ""],
     ["Slots used", compact(found.used), `of ${compact(found.slots)}`, "", share],
     ["Queued", compact(found.queued), "callers wait", found.queued > 0 ? "warm" : ""],
-    ["Calls", compact(found.ended), "in the last minute"],
-    ["Failures", compact(found.failed), "in the last minute", found.failed > 0 ? "bad" : ""],
+    ["Calls", compact(found.ended), minute],
+    ["Failures", compact(found.failed), minute, found.failed > 0 ? "bad" : ""],
   ];
   return html`<dl class="figures" aria-label="All pools">
     ${all.map(

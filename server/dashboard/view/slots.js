@@ -3,6 +3,9 @@ import { useRef } from "preact/hooks";
 import { harmless } from "../text/harmless.js";
 import { html } from "./html.js";
 
+/** A member with more slots has smaller squares. */
+const MAX_LARGE = 48;
+
 /** Gives each child that holds a slot a square; those that ended leave theirs. */
 function placed(before, busy, max) {
   const places = before.map((id) => (busy.has(id) ? id : undefined));
@@ -40,7 +43,7 @@ export function SlotGrid({ busy = NOTHING, ...of }) {
   // Squares that are as they were are not compared again.
   if (before?.signature === signature) return before.node;
   const taken = states.filter((state) => state !== "free" && state !== "closed").length;
-  const node = html`<span class="slots" role="img"
+  const node = html`<span class=${all.length > MAX_LARGE ? "slots is-dense" : "slots"} role="img"
     aria-label=${`${of.name}: ${taken} of ${of.max} slots taken`}>
     ${all.map(
       (id, at) => html`<i class=${`slot is-${states[at]}`} data-child=${id}

@@ -41,7 +41,7 @@ export function Header({ page }) {
     ${
       link.state === "waiting" &&
       html`<p class="strip" role="status">
-      ${`${harmless(link.detail)}; the page shows what it knew last, and tries again`}</p>`
+      ${`No contact: ${harmless(link.detail)}. The page shows the last known state.`}</p>`
     }
   </header>`;
 }

@@ -37,8 +37,9 @@ export async function followFeed(store, signal) {
     if (failingSince !== undefined && Date.now() - failingSince > GONE_MS)
       await continueElsewhere(store.members.values());
     // Pages that lose the same member do not all come back at the same time.
-    const pauseMs = Math.min(250 * 2 ** tries++, MAX_PAUSE_MS);
-    await pause(pauseMs * (0.5 + Math.random() / 2), signal);
+    const pauseMs = Math.min(250 * 2 ** tries++, MAX_PAUSE_MS) * (0.5 + Math.random() / 2);
+    const leftMs = (failingSince ?? 0) + GONE_MS - Date.now();
+    await pause(leftMs > 0 ? Math.min(pauseMs, leftMs + 1) : pauseMs, signal);
   }
 }
 

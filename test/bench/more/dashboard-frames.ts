@@ -41,14 +41,18 @@ interface Frames {
   requestAnimationFrame(onFrame: (time: number) => void): void;
 }
 
-/** The times of the frames, in milliseconds. It runs in the page. */
+/** The times of the frames, and of tasks above 50 ms, in milliseconds. It runs in the page. */
 const watched = (ms: number) =>
-  new Promise<number[]>((resolve) => {
+  new Promise<{ times: number[]; tasks: number[] }>((resolve) => {
     const { requestAnimationFrame } = globalThis as unknown as Frames;
     const times: number[] = [];
+    const tasks: number[] = [];
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) tasks.push(duration);
+    }).observe({ entryTypes: ["longtask" as "measure"] });
     const onFrame = (time: number) => {
       times.push(time);
-      if (time - (times[0] as number) >= ms) resolve(times);
+      if (time - (times[0] as number) >= ms) resolve({ times, tasks });
       else requestAnimationFrame(onFrame);
     };
     requestAnimationFrame(onFrame);
@@ -67,7 +71,7 @@ async function usedMs(of: Browser): Promise<Record<string, number>> {
 async function measure(name: string, page: Page, ms: number): Promise<void> {
   await page.bringToFront();
   const before = await usedMs(browser);
-  const times = await page.evaluate(watched, ms);
+  const { times, tasks } = await page.evaluate(watched, ms);
   const after = await usedMs(browser);
   const passed = (times.at(-1) as number) - (times[0] as number);
   const gaps = times.slice(1).map((time, at) => time - (times[at] as number));
@@ -76,8 +80,8 @@ async function measure(name: string, page: Page, ms: number): Promise<void> {
   console.log(
     `${name.padEnd(22)} ${((1_000 * gaps.length) / passed).toFixed(1)} frames/s; ` +
       `${gaps.filter((gap) => gap > LONG_MS).length} of ${gaps.length} gaps above ${LONG_MS} ms, ` +
-      `the worst ${Math.max(...gaps).toFixed(0)} ms; renderer ${share("renderer")} %, ` +
-      `drawing ${share("GPU")} % of a core`,
+      `the worst ${Math.max(...gaps).toFixed(0)} ms; ${tasks.length} tasks above 50 ms; ` +
+      `renderer ${share("renderer")} %, drawing ${share("GPU")} % of a core`,
   );
 }
 

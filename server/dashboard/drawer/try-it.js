@@ -100,20 +100,20 @@ export function TryIt({ page }) {
         html`<p class="trouble" role="alert">
         ${harmless(trouble ?? refused)}</p>`
       }
-      <div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
-        ${
-          runs &&
-          html`<button type="button" class="button is-danger"
-          onClick=${stop}>Stop</button>`
-        }
-        ${
-          stream.id &&
-          html`<button type="button" class="button is-quiet"
-          onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
-        }</div>
+      <${Buttons} page=${page} stream=${stream} why=${why} stop=${runs && stop} />
     </form>
     ${call && html`<${Answer} stream=${stream} />`}
     ${spec && pool && html`<${Snippets} call=${{ pool, spec }} />`}`;
+}
+
+function Buttons({ page, stream, why, stop }) {
+  return html`<div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
+    ${stop && html`<button type="button" class="button is-danger" onClick=${stop}>Stop</button>`}
+    ${
+      stream.id &&
+      html`<button type="button" class="button is-quiet"
+      onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
+    }</div>`;
 }
 
 function Answer({ stream }) {

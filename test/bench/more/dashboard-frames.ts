@@ -1,6 +1,7 @@
 /**
  * The frames of the dashboard in Chromium at 200 calls a second of a reused function. An empty page
- * and a dashboard without calls show the machine's limit in the same run. Takes less than 40 seconds, and needs a build.
+ * and a dashboard without calls show the machine's limit in the same run. It takes less than 40
+ * seconds, and needs a build.
  *
  *     node test/bench/more/dashboard-frames.ts
  */

@@ -13,7 +13,9 @@ import { html } from "./view/html.js";
 const HISTORY_MS = 10_000;
 const THEME = "dpool-theme";
 const root = document.getElementById("page");
-const frames = new Frames(() => render(html`<${App} page=${page} />`, root));
+/** 5 times a second: at 200 calls a second, each drawing replaces most rows of the table. */
+const DATA_MS = 200;
+const frames = new Frames(() => render(html`<${App} page=${page} />`, root), DATA_MS);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 const page = {

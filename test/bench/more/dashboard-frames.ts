@@ -28,8 +28,13 @@ if (!executablePath) throw new Error("expected chromium on PATH");
 const config = join(tmpdir(), `dpool-frames-${process.pid}.yaml`);
 writeFileSync(config, "pools:\n  pipeline: { maxChildren: 4, reuse: true }\n");
 const args = ["dev", "--members", "1", "--config", config, "--port", "0", "--max-rate", "100000"];
+args.push("--max-streams", "10000");
 const server = spawn(process.execPath, ["dist/cli.js", ...args], {
   stdio: ["ignore", "pipe", "ignore"],
+});
+process.on("exit", () => {
+  server.kill("SIGKILL");
+  rmSync(config);
 });
 let url = "";
 for await (const line of createInterface({ input: server.stdout })) {
@@ -123,5 +128,4 @@ console.log(`${(((calls - first) * 1_000) / (performance.now() - begin)).toFixed
 isOver = true;
 await calling;
 await browser.close();
-server.kill("SIGKILL");
-rmSync(config);
+process.exit();

@@ -13,7 +13,9 @@ import { html } from "./view/html.js";
 const HISTORY_MS = 10_000;
 const THEME = "dpool-theme";
 const root = document.getElementById("page");
-const frames = new Frames(() => render(html`<${App} page=${page} />`, root));
+/** 5 times a second: at 200 calls a second, each drawing replaces most rows of the table. */
+const DATA_MS = 200;
+const frames = new Frames(() => render(html`<${App} page=${page} />`, root), DATA_MS);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 const page = {
@@ -50,13 +52,14 @@ async function keepHistory(signal) {
   let isFirst = true;
   while (!signal.aborted) {
     if (!document.hidden && session.caller) {
-      try {
-        page.history = await json("/history");
-        page.historyTrouble = undefined;
-        if (isFirst) seed(page.store.minute, page.history);
+      const answer = await json("/history").catch((error) => ({ trouble: error.message }));
+      // An answer for the token before is not for the one of now.
+      if (signal.aborted) return;
+      page.historyTrouble = answer.trouble;
+      if (!answer.trouble) {
+        page.history = answer;
+        if (isFirst) seed(page.store.minute, answer);
         isFirst = false;
-      } catch (error) {
-        page.historyTrouble = error.message;
       }
       frames.later();
     }
@@ -78,6 +81,7 @@ function start() {
   running = new AbortController();
   page.store = new Store(() => frames.later());
   page.history = undefined;
+  Object.assign(page.ui, { held: undefined, active: undefined, filter: NO_FILTER, chartPool: "" });
   void followFeed(page.store, running.signal);
   void keepHistory(running.signal);
 }

@@ -1,5 +1,5 @@
 /** One child: its facts, its output, and what can be done with it. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { child as operations } from "../net/api.js";
 import { bytes, duration } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
@@ -12,12 +12,18 @@ import { Output } from "./output.js";
 import { Snippets } from "./snippets.js";
 import { useStream } from "./stream.js";
 
+/** The most characters of a command that the panel shows. */
+const MAX_COMMAND = 1_200;
+
 const time = (text) => (text ? new Date(text).toLocaleTimeString() : undefined);
 
 /** The child as the feed tells it, or as the member answers where the feed has none. */
 function useChild(page, id) {
   const [asked, keep] = useState({});
-  const known = page.store.children.get(id);
+  // The table forgets children that ended long ago. The panel keeps the one that it shows.
+  const last = useRef();
+  last.current = page.store.children.get(id) ?? last.current;
+  const known = last.current;
   useEffect(() => {
     if (known) return;
     operations.get(id).then(
@@ -39,7 +45,7 @@ export function ChildPanel({ page, id }) {
   return html`
     <h2 id="drawer-title" class="child-title"><${Pill} state=${state}>${word}<//>
       <code>${harmless(child.name ?? child.kind, 60)}</code></h2>
-    <p class="work-line"><code>${workOf(child)}</code></p>
+    ${child.command && html`<p class="work-line"><code>${workOf(child, MAX_COMMAND)}</code></p>`}
     <${Facts} child=${child} waitedMs=${child.waitedMs} />
     <${Actions} page=${page} child=${child} />
     <${Output} terminal=${stream.terminal} version=${stream.version}
@@ -85,7 +91,7 @@ export function Ending({ ending }) {
     return html`<div class="ending is-failed" role="status"><b>${problem.code}</b>
       ${harmless(problem.detail ?? problem.title, 2_000)}</div>`;
   if (value !== undefined)
-    return html`<div class="ending is-done" role="status"><b>Value</b>
+    return html`<div class="ending is-done" role="status"><b>Value</b>${" "}
       <code>${harmless(JSON.stringify(value), 4_000)}</code></div>`;
   return html`<div class=${`ending ${exitCode ? "is-exit" : "is-done"}`} role="status">
     <b>Exit code</b> ${exitCode ?? 0}</div>`;

@@ -1,6 +1,6 @@
 /** A panel of output: it follows, searches, and shows only the lines in sight. */
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { count } from "../text/format.js";
+import { count, plural } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
 import { attributesOf } from "../text/sgr.js";
 import { textOf } from "../text/terminal.js";
@@ -8,6 +8,7 @@ import { html } from "../view/html.js";
 import { showRow, Virtual } from "../view/virtual.js";
 
 const LINE = 18;
+const ENDED = new Set(["ended", "failed", "stopped", "no output"]);
 
 /** The places of the lines that have the text. */
 function found(lines, query) {
@@ -44,10 +45,13 @@ export function Output({ terminal, version, state }) {
     search("");
   };
   const dropped = terminal.dropped > 0 && ` · ${count(terminal.dropped)} earlier ones dropped`;
-  return html`<div class="output">
+  const isSilent = terminal.lines.length === 0 && ENDED.has(state);
+  return html`<div class=${isSilent ? "output is-silent" : "output"}>
     <div class="output-bar">
-      <span class="muted" role="status">${state} · ${count(terminal.lines.length)} lines${dropped}
-      </span>
+      <span class="muted"><span role="status">${state}</span> · ${plural(
+        terminal.lines.length,
+        "line",
+      )}${dropped}</span>
       <span class="grow"></span>
       <input type="search" aria-label="Search in the output" placeholder="Search" value=${query}
         onInput=${({ target }) => search(target.value)} onKeyDown=${onKeyDown} />

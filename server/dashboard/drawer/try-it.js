@@ -62,17 +62,24 @@ export function TryIt({ page }) {
   const stream = useStream(call);
   const pool = form.pool ?? pools.sort()[0];
   const runtimes = useRuntimes(pool);
-  const { spec, trouble } = checked(form);
+  const runtime = runtimes.includes(form.runtime) ? form.runtime : runtimes[0];
+  const { spec, trouble } = checked({ ...form, runtime });
   const set = (fields) => change({ ...form, ...fields });
   const runs = call !== undefined && !stream.ending && !stream.trouble;
   const why =
     (pool === undefined ? "there is no pool" : forbidden(["call"], { pool })) ??
     (trouble && harmless(trouble)) ??
     (runs ? "the call before still runs" : undefined);
-  const stop = () => stream.id && operations.stop(stream.id, 1_000).catch(() => {});
+  const [refused, refuse] = useState("");
+  // A call that still waits for a slot ends with its request.
+  const stop = () =>
+    stream.id === undefined
+      ? start(undefined)
+      : operations.stop(stream.id, 1_000).catch((error) => refuse(harmless(error.message)));
   return html`<h2 id="drawer-title">Try it</h2>
     <form class="try" onSubmit=${(event) => {
       event.preventDefault();
+      refuse("");
       if (why === undefined) start({ pool, spec: { ...spec, labels: { from: "dashboard" } } });
     }}>
       <div class="try-head"><label>Pool <select value=${pool}
@@ -85,23 +92,28 @@ export function TryIt({ page }) {
       ${
         form.kind === "command"
           ? html`<${CommandField} form=${form} set=${set} spec=${spec} />`
-          : html`<${FunctionFields} form=${form} set=${set} runtimes=${runtimes} />`
+          : html`<${FunctionFields} form=${{ ...form, runtime }} set=${set}
+            runtimes=${runtimes} />`
       }
-      ${trouble && html`<p class="trouble" role="alert">${harmless(trouble)}</p>`}
-      <div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
-        ${
-          runs &&
-          html`<button type="button" class="button is-danger"
-          onClick=${stop}>Stop</button>`
-        }
-        ${
-          stream.id &&
-          html`<button type="button" class="button is-quiet"
-          onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
-        }</div>
+      ${
+        (trouble || refused) &&
+        html`<p class="trouble" role="alert">
+        ${harmless(trouble ?? refused)}</p>`
+      }
+      <${Buttons} page=${page} stream=${stream} why=${why} stop=${runs && stop} />
     </form>
     ${call && html`<${Answer} stream=${stream} />`}
     ${spec && pool && html`<${Snippets} call=${{ pool, spec }} />`}`;
+}
+
+function Buttons({ page, stream, why, stop }) {
+  return html`<div class="try-head"><${Action} why=${why} type="submit" class="is-main">Run<//>
+    ${stop && html`<button type="button" class="button is-danger" onClick=${stop}>Stop</button>`}
+    ${
+      stream.id &&
+      html`<button type="button" class="button is-quiet"
+      onClick=${() => page.open({ child: stream.id })}>Open the child</button>`
+    }</div>`;
 }
 
 function Answer({ stream }) {

@@ -13,7 +13,8 @@ const MAX_PROBES = 20;
 export async function continueElsewhere(members) {
   const origins = new Set();
   for (const { url, state } of members)
-    if (state === "up" && URL.canParse(url)) origins.add(new URL(url).origin);
+    if (state === "up" && /^https?:/.test(url) && URL.canParse(url))
+      origins.add(new URL(url).origin);
   origins.delete(location.origin);
   const probes = [...origins].slice(0, MAX_PROBES).map(async (origin) => {
     const signal = AbortSignal.timeout(PROBE_MS);

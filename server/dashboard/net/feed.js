@@ -27,7 +27,7 @@ export async function followFeed(store, signal) {
         tries = 0;
       };
       await readFeed(store, place, { signal, onEvent });
-      store.connection({ state: "waiting", detail: "the stream ended" });
+      if (!document.hidden) store.connection({ state: "waiting", detail: "the stream ended" });
     } catch (error) {
       if (signal.aborted || session.needsLogin !== undefined) return;
       store.connection({ state: "waiting", detail: error.message });
@@ -36,7 +36,10 @@ export async function followFeed(store, signal) {
     }
     if (failingSince !== undefined && Date.now() - failingSince > GONE_MS)
       await continueElsewhere(store.members.values());
-    await pause(Math.min(250 * 2 ** tries++, MAX_PAUSE_MS), signal);
+    // Pages that lose the same member do not all come back at the same time.
+    const pauseMs = Math.min(250 * 2 ** tries++, MAX_PAUSE_MS) * (0.5 + Math.random() / 2);
+    const leftMs = (failingSince ?? 0) + GONE_MS - Date.now();
+    await pause(leftMs > 0 ? Math.min(pauseMs, leftMs + 1) : pauseMs, signal);
   }
 }
 

@@ -2,7 +2,15 @@
 
 export const NO_FILTER = { text: "", pool: "", status: "", code: "", label: "" };
 
-const textsOf = (child) =>
+/** By entry: its texts. An entry does not change. */
+const texts = new WeakMap();
+
+function textsOf(child) {
+  if (!texts.has(child)) texts.set(child, joined(child));
+  return texts.get(child);
+}
+
+const joined = (child) =>
   [child.id, child.name, child.owner, child.member, child.code, child.progress?.message]
     .concat(child.command ?? [])
     .concat(Object.entries(child.labels).map(([name, value]) => `${name}=${value}`))
@@ -29,8 +37,8 @@ export function testOf({ text, pool, status, code, label }) {
         Object.hasOwn(labels, name) && (value === undefined || labels[name] === value)),
     words.length > 0 &&
       ((child) => {
-        const texts = textsOf(child);
-        return words.every((word) => texts.includes(word));
+        const text = textsOf(child);
+        return words.every((word) => text.includes(word));
       }),
   ].filter(Boolean);
   return tests.length === 0 ? undefined : (child) => tests.every((passes) => passes(child));

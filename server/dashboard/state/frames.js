@@ -1,15 +1,16 @@
-/** Draws in the frames of the browser: the feed at most 10 times a second, people at once. */
-
-const DATA_MS = 100;
+/** Draws in the frames of the browser: data every so often, what people do at once. */
 
 export class Frames {
   #draw;
+  #everyMs;
   #frame;
   #timer;
   #last = Number.NEGATIVE_INFINITY;
 
-  constructor(draw) {
+  /** @param everyMs the least time between two drawings of data, in milliseconds. */
+  constructor(draw, everyMs = 100) {
     this.#draw = draw;
+    this.#everyMs = everyMs;
   }
 
   /** Draws in the next frame. */
@@ -23,10 +24,10 @@ export class Frames {
     });
   }
 
-  /** Draws within 100 ms, once for all changes until then. */
+  /** Draws within `everyMs`, once for all changes until then. */
   later() {
     if (this.#frame !== undefined || this.#timer !== undefined) return;
-    const waitMs = this.#last + DATA_MS - performance.now();
+    const waitMs = this.#last + this.#everyMs - performance.now();
     if (waitMs <= 0) this.soon();
     else this.#timer = setTimeout(() => this.soon(), waitMs);
   }

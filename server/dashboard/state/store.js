@@ -58,11 +58,21 @@ export class Store {
       }
       this.isSynced ||= member === undefined;
     },
-    member: ({ type: _, ...member }) => this.members.set(member.member, member),
+    member: ({ type: _, ...member }) =>
+      member.state === "left" ? this.#leave(member) : this.members.set(member.member, member),
     load: ({ pool, member, load, warm }) => this.#load(pool, member, { ...load, warm }),
     queue: ({ pool, member, queued, oldestAt }) => this.#load(pool, member, { queued, oldestAt }),
     child: (event) => this.#child(event),
   };
+
+  /** Forgets a member and its running children. Those that ended stay in the table. */
+  #leave({ member: name }) {
+    for (const map of [this.members, this.loads, this.children])
+      for (const [key, value] of map)
+        if (value.member === name && value.status !== "ended") map.delete(key);
+    for (const key of this.busy.keys()) if (key.endsWith(` ${name}`)) this.busy.delete(key);
+    this.#isSorted = false;
+  }
 
   #load(pool, member, fields) {
     const key = keyOf(pool, member);
@@ -73,7 +83,7 @@ export class Store {
     const known = this.children.get(child.id);
     // An ending is final: a repeated older event does not undo it.
     if (known?.status === "ended" && child.status !== "ended") return;
-    const entry = { ...child, waitedMs: waitedMs ?? known?.waitedMs, isNew: true };
+    const entry = { ...child, waitedMs: waitedMs ?? known?.waitedMs };
     this.children.set(child.id, entry);
     if (!known) this.#add(entry);
     const key = keyOf(child.pool, child.member);

@@ -3,10 +3,13 @@
 // Controls, marks that turn the direction of text, and separators that break a line.
 const CONTROLS = "\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f";
 const MARKS = "\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb";
-const DECEIVING = new RegExp(`[${CONTROLS}${MARKS}]`, "g");
+// Characters that nobody sees. Joiners stay: scripts and emoji need them.
+const UNSEEN =
+  "\\u00ad\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180e\\u3164\\uffa0\\u{e0000}-\\u{e0fff}";
+const DECEIVING = new RegExp(`[${CONTROLS}${MARKS}${UNSEEN}]`, "gu");
 
 const code = (character) =>
-  `⟨U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  `⟨U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 
 /**
  * One line of text that others chose, such as a label or a name.

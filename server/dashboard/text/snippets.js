@@ -2,16 +2,32 @@
 
 const SECRET = "DPOOL_TOKEN";
 
-const quoted = (text) =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+// Terminals act on control characters that are pasted, and marks of direction deceive readers: a
+// snippet has none of them.
+const CONTROLS = "\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f";
+const UNPRINTED = new RegExp(
+  `[${CONTROLS}\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]`,
+  "g",
+);
+const codeOf = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/** JSON in which such characters are escapes. */
+const jsonOf = (value, space) => JSON.stringify(value, null, space).replace(UNPRINTED, codeOf);
+
+/** A word of bash, zsh or any other shell; with control characters, of bash and zsh. */
+function quoted(text) {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  if (text.search(UNPRINTED) < 0) return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `$'${text.replace(/[\\']/g, "\\$&").replace(UNPRINTED, codeOf)}'`;
+}
 
 /** JSON is a literal of Python too, but for these three words outside of strings. */
 function python(value) {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  if (typeof value !== "object") return JSON.stringify(value);
-  const entries = Object.entries(value).map(([key, of]) => `${JSON.stringify(key)}: ${python(of)}`);
+  if (typeof value !== "object") return jsonOf(value);
+  const entries = Object.entries(value).map(([key, of]) => `${jsonOf(key)}: ${python(of)}`);
   return `{${entries.join(", ")}}`;
 }
 
@@ -22,7 +38,7 @@ export function callSnippets(spec, { url, pool, hasToken }) {
   const client = hasToken ? `{ url: "${url}", token: process.env.${SECRET} }` : `{ url: "${url}" }`;
   const token = hasToken ? `, token=os.environ["${SECRET}"]` : "";
   const words = spec.command?.map(quoted).join(" ");
-  const json = JSON.stringify(spec);
+  const json = jsonOf(spec);
   return {
     curl: `curl -N ${url}/pools/${pool}/call \\
   -H 'content-type: application/json'${curlToken(hasToken)} \\
@@ -34,7 +50,7 @@ export function callSnippets(spec, { url, pool, hasToken }) {
     TypeScript: `import { DistributedPool } from "@distributed-pool/sdk/node";
 
 const pools = new DistributedPool(${client});
-const result = await pools.call("${pool}", ${JSON.stringify(spec, null, 2)});
+const result = await pools.call("${pool}", ${jsonOf(spec, 2)});
 console.log(result);
 await pools.close();`,
     Python: `${hasToken ? "import os\n\n" : ""}from distributed_pool import DistributedPool

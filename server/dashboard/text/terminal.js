@@ -19,7 +19,7 @@ const START = /^[\u001b\u0090\u0098\u009b\u009d-\u009f]/;
 // Sequences that end: colours and other commands, strings up to BEL or ST, and short escapes.
 const COMMAND = /^(?:\u001b\[|\u009b)([\u0030-\u003f]*)[\u0020-\u002f]*([\u0040-\u007e])/;
 const STRING = /^(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])/;
-const STRING_TO_END = /^[\s\S]*?(?:\u0007|\u001b\\|\u009c)/;
+const STRING_END = /\u0007|\u001b\\|\u009c/;
 const ESCAPE = /^\u001b[\u0020-\u002f]*[\u0030-\u005a\u005c-\u007e]/;
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: these are what it looks for.
 
@@ -84,11 +84,10 @@ export class Terminal {
   #sequence(state, text, at) {
     const piece = text.slice(at, at + MAX_SEQUENCE);
     const isString = STRING.test(piece);
-    const found = (isString ? STRING_TO_END : COMMAND).exec(piece) ?? ESCAPE.exec(piece);
-    if (found === null || (isString && !STRING_TO_END.test(piece)))
-      return piece.length < MAX_SEQUENCE ? undefined : at + 1;
-    if (found[2] === "m") state.style = styled(state.style, found[1]);
-    return at + found[0].length;
+    const found = isString ? STRING_END.exec(piece) : (COMMAND.exec(piece) ?? ESCAPE.exec(piece));
+    if (found === null) return piece.length < MAX_SEQUENCE ? undefined : at + 1;
+    if (!isString && found[2] === "m") state.style = styled(state.style, found[1]);
+    return at + found.index + found[0].length;
   }
 
   #line(state) {

@@ -1,5 +1,5 @@
 /** The charts of the last 30 minutes. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { series } from "../state/history.js";
 import { count, duration } from "../text/format.js";
@@ -21,7 +21,7 @@ const CHARTS = [
   },
   {
     title: "Latency",
-    unit: "milliseconds, logarithmic",
+    unit: "logarithmic",
     lines: (data) => [
       ["run p50", data.runs50],
       ["run p95", data.runs95],
@@ -35,17 +35,20 @@ const CHARTS = [
     unit: "most callers that waited",
     lines: (data) => [["queued", data.queued]],
     show: count,
+    isWhole: true,
   },
   {
     title: "Failures",
     unit: "per 10 seconds, by code",
     lines: (data) => data.codes.slice(0, MAX_CODES).map((code, at) => [code, data.failed[at]]),
     show: count,
+    isWhole: true,
   },
 ];
 
 export function Charts({ page }) {
   const { history, historyTrouble, ui } = page;
+  const data = useMemo(() => history && series(history, ui.chartPool), [history, ui.chartPool]);
   if (!history)
     return historyTrouble
       ? html`<p class="empty">The charts are not shown: ${harmless(historyTrouble)}.</p>`
@@ -64,16 +67,15 @@ export function Charts({ page }) {
         <option value="">All pools</option>
         ${names.map((name) => html`<option value=${name}>${name}</option>`)}</select></div>
     <div class="charts">${CHARTS.map(
-      (chart) => html`<${Chart} key=${chart.title} chart=${chart} history=${history}
-        pool=${ui.chartPool} look=${`${page.isDark()}`} />`,
+      (chart) => html`<${Chart} key=${chart.title} chart=${chart} data=${data}
+        look=${`${page.isDark()}`} />`,
     )}</div></section>`;
 }
 
-function Chart({ chart, history, pool, look }) {
+function Chart({ chart, data, look }) {
   const box = useRef();
   useEffect(() => {
-    const data = series(history, pool);
-    const lines = chart.lines(data).filter(([, values]) => values);
+    const lines = chart.lines(data);
     const plot = draw(box.current, { chart, lines, times: data.times });
     const observer = new ResizeObserver(([{ contentRect }]) =>
       plot.setSize({ width: contentRect.width, height: HEIGHT }),
@@ -83,9 +85,9 @@ function Chart({ chart, history, pool, look }) {
       observer.disconnect();
       plot.destroy();
     };
-  }, [history, pool, look]);
+  }, [data, look]);
   const latest = chart
-    .lines(series(history, pool))
+    .lines(data)
     .map(([name, values]) => `${name} ${chart.show(latestOf(values) ?? 0)}`);
   return html`<figure class="card chart">
     <figcaption><b>${chart.title}</b> <span class="muted">${chart.unit}</span></figcaption>
@@ -96,6 +98,11 @@ function Chart({ chart, history, pool, look }) {
 
 const latestOf = (values) => values.findLast((value) => value !== null);
 const same = (value) => value;
+/** Whole numbers between the lines of the grid. */
+const WHOLE = [1, 10, 100, 1_000, 10_000, 100_000].flatMap((step) => [step, 2 * step, 5 * step]);
+/** A minute at least between two times, which have no seconds. */
+const MINUTES = [60, 120, 300, 600, 900, 1_800];
+const tickOf = (ms) => (ms < 1_000 ? `${ms} ms` : `${count(ms / 1_000)} s`);
 const powerOfTen = (value) => (Number.isInteger(Math.log10(value)) ? value : null);
 
 function draw(element, { chart, lines, times }) {
@@ -122,16 +129,19 @@ function draw(element, { chart, lines, times }) {
   const options = {
     width: element.clientWidth || 300,
     height: HEIGHT,
+    padding: [8, 18, 0, 0],
     cursor: { points: { size: 6 }, y: false },
     scales: { y: scale },
     axes: [
-      { ...axis, size: 26, values: "{HH}:{mm}" },
+      { ...axis, size: 26, values: "{HH}:{mm}", incrs: MINUTES, space: 44 },
       {
         ...axis,
         // Of a logarithmic scale, only the powers of ten.
         grid: { ...axis.grid, filter: (_, splits) => splits.map(chart.isLog ? powerOfTen : same) },
         size: 52,
-        values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : chart.show(tick))),
+        ...(chart.isWhole && { incrs: WHOLE }),
+        values: (_, ticks) =>
+          ticks.map((tick) => (tick === null ? "" : chart.isLog ? tickOf(tick) : chart.show(tick))),
       },
     ],
     series: [{ label: "Time", value: "{HH}:{mm}:{ss}" }, ...shown],

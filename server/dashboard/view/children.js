@@ -58,7 +58,8 @@ export function Children({ page }) {
   const isShown = rows.some(({ id }) => id === ui.active);
   return html`<section class="card children" aria-labelledby="children-title">
     <div class="section-head"><h2 id="children-title">Children</h2>
-      <span class="muted" role="status">${count(rows.length)}
+      <span class="muted" role=${ui.filter === NO_FILTER ? undefined : "status"}>
+        ${count(rows.length)}
         ${ui.filter !== NO_FILTER && ` of ${count(store.children.size)}`}</span>
       ${
         ui.held &&
@@ -70,8 +71,7 @@ export function Children({ page }) {
       <span class="grow"></span>
       ${
         forbidden(["observe"]) &&
-        html`<span class="muted">Your own ones:
-        ${forbidden(["observe"])} to see all.</span>`
+        html`<span class="muted">Your own children: the token has no scope observe.</span>`
       }
     </div>
     <${Filters} page=${page} />
@@ -113,8 +113,8 @@ export const runMsOf = ({ startedAt, endedAt }) =>
   (endedAt ? Date.parse(endedAt) : now()) - Date.parse(startedAt);
 
 /** The work of a child, in one line. */
-export const workOf = ({ command, name, kind }) =>
-  harmless(command && command.length > 0 ? command.join(" ") : (name ?? kind), 200);
+export const workOf = ({ command, name, kind }, maxLength = 200) =>
+  harmless(command && command.length > 0 ? command.join(" ") : (name ?? kind), maxLength);
 
 function Row({ child }) {
   const { id, member, pool, owner, labels, progress, usage, kind } = child;
@@ -124,7 +124,9 @@ function Row({ child }) {
     <span role="gridcell"><${Pill} state=${state}>${word}<//>
       <code class="id">${shortId(id)}</code></span>
     <span role="gridcell" class="work" title=${work}>
-      ${kind !== "command" && html`<small class="kind">${kind}</small>`}<code>${work}</code></span>
+      ${kind !== "command" && html`<small class="kind">${kind}</small>`}${
+        work !== kind && html`<code>${work}</code>`
+      }</span>
     <span role="gridcell" class="where">${member}<small>${pool}</small></span>
     <span role="gridcell" class="owner">${harmless(owner, 60)}</span>
     <span role="gridcell"><${Labels} labels=${labels} max=${2} /></span>

@@ -1,5 +1,5 @@
 /** The header: the connection, the caller, the theme; and the figures of all pools. */
-import { now, session, signOut } from "../net/session.js";
+import { forbidden, now, session, signOut } from "../net/session.js";
 import { compact, count } from "../text/format.js";
 import { harmless } from "../text/harmless.js";
 import { html } from "./html.js";
@@ -16,7 +16,8 @@ export function Header({ page }) {
   const { caller, token } = session;
   return html`<header class="top">
     <a class="brand" href="/" aria-label="distributed-pool, the dashboard">
-      <img src="/dashboard/icon.svg" alt="" width="26" height="26" />distributed-pool</a>
+      <img src="/dashboard/icon.svg" alt="" width="26" height="26" />
+      <span class="wide">distributed-pool</span></a>
     <span class=${`pill is-${state}`} role="status" title=${link.detail ?? ""}>
       <i aria-hidden="true"></i>${word}</span>
     <span class="grow"></span>
@@ -30,11 +31,17 @@ export function Header({ page }) {
     <a class="button is-quiet" href="/docs">Contract</a>
     <button type="button" class="button is-quiet" onClick=${page.turnTheme}
       aria-label=${`Use ${page.isDark() ? "light" : "dark"} colours`}>
-      ${page.isDark() ? "Light" : "Dark"}</button>
+      <span aria-hidden="true">${page.isDark() ? "☀" : "☾"}</span>
+      <span class="wide">${page.isDark() ? "Light" : "Dark"}</span></button>
     ${
       token &&
       html`<button type="button" class="button is-quiet"
       onClick=${() => signOut("You signed out.")}>Sign out</button>`
+    }
+    ${
+      link.state === "waiting" &&
+      html`<p class="strip" role="status">
+      ${`No contact: ${harmless(link.detail)}. The page shows the last known state.`}</p>`
     }
   </header>`;
 }
@@ -44,7 +51,6 @@ function sums({ members, loads, minute }) {
   const found = { up: 0, draining: 0, lost: 0, used: 0, slots: 0, queued: 0 };
   const pools = new Set();
   for (const { state, pools: slots } of members.values()) {
-    if (state === "left") continue;
     if (state === "up") found.up++;
     else if (state === "draining") found.draining++;
     else found.lost++;
@@ -54,8 +60,9 @@ function sums({ members, loads, minute }) {
     }
   }
   for (const { active = 0, queued = 0, member } of loads.values()) {
-    if (members.get(member)?.state === "lost" || members.get(member)?.state === "left") continue;
-    found.used += active;
+    const { state = "lost" } = members.get(member) ?? {};
+    if (state === "lost") continue;
+    if (state === "up") found.used += active;
     found.queued += queued;
   }
   return { ...found, pools: pools.size, ...minute.sums(now()) };
@@ -64,13 +71,14 @@ function sums({ members, loads, minute }) {
 export function Figures({ page }) {
   const found = sums(page.store);
   const share = found.slots > 0 ? Math.min(1, found.used / found.slots) : 0;
+  const minute = `${forbidden(["observe"]) ? "of yours " : ""}in the last minute`;
   const all = [
     ["Pools", count(found.pools)],
     ["Members", count(found.up), memberDetail(found), found.lost > 0 ? "bad" : ""],
     ["Slots used", compact(found.used), `of ${compact(found.slots)}`, "", share],
     ["Queued", compact(found.queued), "callers wait", found.queued > 0 ? "warm" : ""],
-    ["Calls", compact(found.ended), "in the last minute"],
-    ["Failures", compact(found.failed), "in the last minute", found.failed > 0 ? "bad" : ""],
+    ["Calls", compact(found.ended), minute],
+    ["Failures", compact(found.failed), minute, found.failed > 0 ? "bad" : ""],
   ];
   return html`<dl class="figures" aria-label="All pools">
     ${all.map(

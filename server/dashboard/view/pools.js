@@ -12,13 +12,13 @@ const MAX_SQUARES = 600;
 const MAX_ROWS = 12;
 const SHORT_ROW = 36;
 
-const ORDER = { up: 0, draining: 1, sick: 2, lost: 3, left: 4 };
+const ORDER = { up: 0, draining: 1, sick: 2, lost: 3 };
+const names = new Intl.Collator("en", { numeric: true });
 
 /** The pools by name, each with its members and their loads. */
 function poolsOf({ members, loads, busy }) {
   const pools = new Map();
   for (const member of members.values()) {
-    if (member.state === "left") continue;
     for (const [pool, slots] of Object.entries(member.pools)) {
       const key = keyOf(pool, member.member);
       const load = { active: 0, queued: 0, ...loads.get(key) };
@@ -30,8 +30,7 @@ function poolsOf({ members, loads, busy }) {
   for (const rows of pools.values())
     rows.sort(
       ({ member: a }, { member: b }) =>
-        ORDER[a.state] - ORDER[b.state] ||
-        a.member.localeCompare(b.member, "en", { numeric: true }),
+        ORDER[a.state] - ORDER[b.state] || names.compare(a.member, b.member),
     );
   return [...pools].sort(([a], [b]) => (a < b ? -1 : 1));
 }
@@ -44,7 +43,7 @@ export function Pools({ page }) {
         ? "No pool has a member that this token may see."
         : "Waiting for the state of the pools…"
     }</p>`;
-  return html`<div class=${`pools ${pools.length === 1 ? "is-single" : ""}`}
+  return html`<div class="pools"
     onClick=${({ target }) => {
       const id = target.dataset?.child;
       if (id) page.open({ child: id });
@@ -57,8 +56,10 @@ function totals(rows) {
   const found = { active: 0, max: 0, queued: 0, warm: undefined, oldest: undefined };
   for (const { load, max, member } of rows) {
     if (member.state === "lost") continue;
-    found.active += load.active;
-    if (member.state === "up") found.max += max;
+    if (member.state === "up") {
+      found.active += load.active;
+      found.max += max;
+    }
     found.queued += load.queued;
     if (load.warm !== undefined) found.warm = (found.warm ?? 0) + load.warm;
     if (load.queued > 0 && load.oldestAt && !(found.oldest < load.oldestAt))

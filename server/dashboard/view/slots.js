@@ -1,9 +1,10 @@
 /** The slots of a member in a pool, one square each. A child keeps its square while it runs. */
+import { useRef } from "preact/hooks";
 import { harmless } from "../text/harmless.js";
 import { html } from "./html.js";
 
-/** By pool and member: the squares as they were drawn, and the ids in them. */
-const drawn = new Map();
+/** A member with more slots has smaller squares. */
+const MAX_LARGE = 48;
 
 /** Gives each child that holds a slot a square; those that ended leave theirs. */
 function placed(before, busy, max) {
@@ -31,9 +32,10 @@ function statesOf(places, { busy, active, state, max }) {
 
 const NOTHING = new Map();
 
-/** @param of `{ key, busy, active, max, state, name }` of the member in the pool. */
-export function slotGrid({ key, busy = NOTHING, ...of }) {
-  const before = drawn.get(key);
+/** @param of `{ busy, active, max, state, name }` of the member in the pool. */
+export function SlotGrid({ busy = NOTHING, ...of }) {
+  const drawn = useRef();
+  const before = drawn.current;
   const all = placed(before?.places ?? [], busy, of.max);
   while (all.length > of.max && all.at(-1) === undefined) all.pop();
   const states = statesOf(all, { busy, ...of });
@@ -41,18 +43,18 @@ export function slotGrid({ key, busy = NOTHING, ...of }) {
   // Squares that are as they were are not compared again.
   if (before?.signature === signature) return before.node;
   const taken = states.filter((state) => state !== "free" && state !== "closed").length;
-  const node = html`<span class="slots" role="img"
+  const node = html`<span class=${all.length > MAX_LARGE ? "slots is-dense" : "slots"} role="img"
     aria-label=${`${of.name}: ${taken} of ${of.max} slots taken`}>
     ${all.map(
       (id, at) => html`<i class=${`slot is-${states[at]}`} data-child=${id}
         title=${id ? harmless(busy.get(id).name ?? busy.get(id).kind, 60) : states[at]}></i>`,
     )}</span>`;
-  drawn.set(key, { signature, node, places: all });
+  drawn.current = { signature, node, places: all };
   return node;
 }
 
 /** The same in one bar, where there are too many squares. */
-export function slotBar({ active, max, state, name }) {
+export function SlotBar({ active, max, state, name }) {
   const share = max > 0 ? Math.min(1, active / max) : 0;
   return html`<span class=${`meter is-${state}`} role="img"
     aria-label=${`${name}: ${active} of ${max} slots taken`}>

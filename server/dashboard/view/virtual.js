@@ -19,11 +19,14 @@ export function Virtual({ rows, height, row, keyOf, box, onMove, rowProps, ...re
     if (scrollTop !== view.top || clientHeight !== view.size)
       setView({ top: scrollTop, size: clientHeight });
   };
+  const latest = useRef();
+  latest.current = look;
   useLayoutEffect(() => {
-    const observer = new ResizeObserver(() => requestAnimationFrame(look));
+    const again = () => element.current && latest.current();
+    const observer = new ResizeObserver(() => requestAnimationFrame(again));
     observer.observe(element.current);
     return () => observer.disconnect();
-  }, [look]);
+  }, []);
   const last = Math.min(rows.length, Math.ceil((view.top + view.size) / height) + SPARE);
   const first = Math.max(0, Math.min(Math.floor(view.top / height), last) - SPARE);
   const shown = [];

@@ -18,7 +18,11 @@ const LEFT_OUT = [
   "PoolHistory",
   "QueueEvent",
   "ResetEvent",
+  "RunResult",
+  "SignalRequest",
+  "SlotRequest",
   "SyncedEvent",
+  "Written",
 ] as const;
 
 /** The source of a module with one exported type for each schema of the document. */

@@ -650,11 +650,6 @@ export interface components {
             /** @description For people: the reason why it is unavailable. */
             detail?: string | undefined;
         };
-        /** @description A signal for a child's program. */
-        SignalRequest: {
-            /** @description The signal to send. */
-            signal: components["schemas"]["SignalName"];
-        };
         /** @description The right to run one child on one member. It is held for a short time. */
         Slot: {
             id: components["schemas"]["SlotId"];
@@ -674,24 +669,6 @@ export interface components {
              */
             count: number;
         };
-        /** @description A request for a slot in one of the member's pools, or for several. */
-        SlotRequest: {
-            /** @description The pool of the slot. */
-            pool: components["schemas"]["PoolName"];
-            /**
-             * Format: int64
-             * @description Milliseconds to wait for a slot when all are taken; 0 does not wait. A wait that takes longer ends with `queue_timeout`. Default 0.
-             * @default 0
-             */
-            waitMs?: number | undefined;
-            /** @description The weakest sandbox that is acceptable. Members with a weaker one are skipped. Default: any. */
-            sandbox?: components["schemas"]["SandboxLevel"] | undefined;
-            /**
-             * Format: int64
-             * @description Slots that the caller could use: it gets them one after the other in one stream, which stays open. Only the form of a stream has it. Default: one slot.
-             */
-            count?: number | undefined;
-        };
         /** @description The tasks and runtimes of one member. */
         Tasks: {
             /** @description The member that answers. */
@@ -700,14 +677,6 @@ export interface components {
             tasks: components["schemas"]["TaskName"][];
             /** @description The runtimes that work on the member. */
             runtimes: components["schemas"]["RuntimeName"][];
-        };
-        /** @description The receipt for a body that a child took. */
-        Written: {
-            /**
-             * Format: int64
-             * @description The number of bytes that the child's pipe took.
-             */
-            bytes: number;
         };
         /**
          * @description What a child does. `running`: its program runs or is being started. `stopping`: it is being stopped. `ended`: its process is gone, and its artifacts can be read.
@@ -968,31 +937,6 @@ export interface components {
             /** @description The files that the child left for its caller. */
             artifacts?: components["schemas"]["Artifact"][] | undefined;
         };
-        /** @description The output of a child, and how it ended. */
-        RunResult: {
-            child: components["schemas"]["ChildReference"];
-            /** @description The first MiB of the child's standard output. */
-            stdout: string;
-            /** @description The first MiB of the child's standard error. */
-            stderr: string;
-            /** @description True when the child wrote more output than an answer has: 1 MiB each of stdout and stderr. */
-            truncated: boolean;
-            /** @description The value that the function returned; null for undefined. `encoding` says how it is written. Absent for a command. */
-            value?: unknown | undefined;
-            /** @description How `value` is written. Default: `json`, when it is absent. */
-            encoding?: components["schemas"]["ValueEncoding"] | undefined;
-            /**
-             * Format: int32
-             * @description The exit code; 128 + n when signal n ended the program. A child that was stopped has the one that it chose after TERM, or 137 after KILL. Absent for a function that returned or threw.
-             */
-            exitCode?: number | undefined;
-            /** @description The resources that a child took. */
-            usage: components["schemas"]["Usage"];
-            /** @description The files that the child left for its caller. */
-            artifacts: components["schemas"]["Artifact"][];
-            /** @description The reason why the child failed, when the head of the answer had been sent before. Absent for a child that ended by itself. */
-            problem?: components["schemas"]["Problem"] | undefined;
-        };
         /** @description Terminal: the child, or its placement, failed. With `child`, only the stream has ended: the member that passed it on is about to leave. Such an event has no id. */
         FailedEvent: {
             /**
@@ -1216,12 +1160,9 @@ export type SignalName = components['schemas']['SignalName'];
 export type ChildReference = components['schemas']['ChildReference'];
 export type Count = components['schemas']['Count'];
 export type Health = components['schemas']['Health'];
-export type SignalRequest = components['schemas']['SignalRequest'];
 export type Slot = components['schemas']['Slot'];
 export type SlotCount = components['schemas']['SlotCount'];
-export type SlotRequest = components['schemas']['SlotRequest'];
 export type Tasks = components['schemas']['Tasks'];
-export type Written = components['schemas']['Written'];
 export type ChildStatus = components['schemas']['ChildStatus'];
 export type Child = components['schemas']['Child'];
 export type Progress = components['schemas']['Progress'];
@@ -1237,7 +1178,6 @@ export type PoolSummary = components['schemas']['PoolSummary'];
 export type Artifact = components['schemas']['Artifact'];
 export type ChildResult = components['schemas']['ChildResult'];
 export type RunProblem = components['schemas']['RunProblem'];
-export type RunResult = components['schemas']['RunResult'];
 export type FailedEvent = components['schemas']['FailedEvent'];
 export type GapEvent = components['schemas']['GapEvent'];
 export type GrantedEvent = components['schemas']['GrantedEvent'];

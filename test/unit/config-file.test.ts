@@ -109,7 +109,7 @@ describe("mistakes in the file", () => {
     ],
     [
       "somethingElse: 1",
-      /^f\.yaml:1: somethingElse: expected one of pools, runtimes, .*port, .*; got "somethingElse"$/,
+      /^f\.yaml:1: somethingElse: expected one of pools, .*port, .*; got "somethingElse"$/,
     ],
     ["config: other.yaml", /got "config"/],
     ["toString: 1", /got "toString"/],

@@ -26,7 +26,7 @@ export function askedFor(env: Variables, log: Log): boolean {
 
 /** A sampler: the decision for a root, and whether the caller's decision comes before it. */
 export interface SamplerChoice {
-  readonly root: "always_on" | "always_off" | "traceidratio";
+  readonly root: "always_on" | "always_off" | "traceidratio" | "per_second";
   readonly isParentBased: boolean;
   /** The part of the traces that `traceidratio` keeps, from 0 to 1. */
   readonly ratio: number;
@@ -34,13 +34,13 @@ export interface SamplerChoice {
 
 const SAMPLER = /^(parentbased_)?(always_on|always_off|traceidratio)$/;
 
-/** The sampler that the variables name. Default: the caller's decision, else every trace. */
+/** The sampler that the variables name. Default: the caller decides, else 100 traces a second. */
 export function samplerOf(env: Variables, log: Log): SamplerChoice {
-  const name = env.OTEL_TRACES_SAMPLER || "parentbased_always_on";
-  const match = SAMPLER.exec(name);
-  if (!match)
+  const name = env.OTEL_TRACES_SAMPLER || undefined;
+  const match = SAMPLER.exec(name ?? "");
+  if (name !== undefined && !match)
     log(`expected OTEL_TRACES_SAMPLER to be one of OpenTelemetry's samplers; got ${name}`);
-  const [, parentBased = match ? "" : "yes", root = "always_on"] = match ?? [];
+  const [, parentBased = match ? "" : "yes", root = "per_second"] = match ?? [];
   const given = env.OTEL_TRACES_SAMPLER_ARG;
   const ratio = given ? Number(given) : 1;
   const isRatio = ratio >= 0 && ratio <= 1;

@@ -1,6 +1,5 @@
 /** OpenTelemetry's SDK samples traces, and sends spans in batches. Only its users load it. */
 import {
-  type Attributes,
   createTraceState,
   ROOT_CONTEXT,
   type SpanContext,
@@ -26,6 +25,7 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
 import { countIn, type SamplerChoice, samplerOf, type Variables } from "./environment.ts";
+import { PerSecondSampler } from "./per-second-sampler.ts";
 import type { Exporting } from "./span.ts";
 
 /** A failure to send spans is told once a minute. */
@@ -34,7 +34,6 @@ const TELL_MS = 60_000;
 interface Candidate {
   readonly name: string;
   readonly kind: SpanKind;
-  readonly attributes: Attributes;
   readonly parent: SpanContext | undefined;
 }
 
@@ -71,9 +70,9 @@ export function openSdk(
     instrumentationScope: { name: "distributed-pool", version },
     offsetMs: performance.timeOrigin,
     onEnd: (span) => processor.onEnd(span),
-    sample(traceId, { name, kind, attributes, parent }) {
+    sample(traceId, { name, kind, parent }) {
       const context = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT;
-      const result = sampler.shouldSample(context, traceId, name, kind, attributes, []);
+      const result = sampler.shouldSample(context, traceId, name, kind, {}, []);
       return {
         isSampled: result.decision === SamplingDecision.RECORD_AND_SAMPLED,
         traceState: result.traceState ?? parent?.traceState,
@@ -102,6 +101,7 @@ function samplerFor({ root, isParentBased, ratio }: SamplerChoice): Sampler {
     always_on: () => new AlwaysOnSampler(),
     always_off: () => new AlwaysOffSampler(),
     traceidratio: () => new TraceIdRatioBasedSampler(ratio),
+    per_second: () => new PerSecondSampler(),
   };
   const sampler = roots[root]();
   return isParentBased ? new ParentBasedSampler({ root: sampler }) : sampler;

@@ -8,7 +8,7 @@ import { within } from "../../sdk/typescript/time/within.ts";
 import type { TraceContext } from "../../sdk/typescript/trace/trace-context.ts";
 import { askedFor } from "./environment.ts";
 import type { OpenedSdk } from "./sdk.ts";
-import { headersOf, newSpanId, SERVER, Span } from "./span.ts";
+import { newSpanId, SERVER, Span } from "./span.ts";
 
 /** 2 seconds for the last spans to leave when the member stops. */
 const FLUSH_TIMEOUT_MS = 2_000;
@@ -59,7 +59,7 @@ export class Tracing {
 
   /**
    * Begins the part of a trace that belongs to one request. The sampler decides whether it is
-   * recorded, and its decision goes on with the work.
+   * recorded, and its decision goes on with the work of a caller that has a trace.
    *
    * @param header of the request, for the caller's trace context.
    */
@@ -71,18 +71,12 @@ export class Tracing {
     const drift = Date.now() - startMs - sdk.offsetMs;
     if (drift > MAX_DRIFT_MS || drift < -2 * MAX_DRIFT_MS) sdk.offsetMs += drift;
     const parent = given && parentOf(given, sdk);
-    const told = attributes();
     const traceId = parent?.traceId ?? randomDigits();
-    const options = { name, kind: SERVER, attributes: told, startMs, parent };
-    const { isSampled, traceState } = sdk.sample(traceId, options);
-    const context: SpanContext = {
-      traceId,
-      spanId: newSpanId(),
-      traceFlags: isSampled ? 1 : 0,
-      traceState,
-    } as SpanContext;
-    if (isSampled) return { context: undefined, span: new Span(sdk, { ...options, context }) };
-    return { context: given ? unsampled(given) : headersOf(context), span: undefined };
+    const { isSampled, traceState } = sdk.sample(traceId, { name, kind: SERVER, parent });
+    if (!isSampled) return given ? { context: unsampled(given), span: undefined } : NO_TRACE;
+    const context = { traceId, spanId: newSpanId(), traceFlags: 1, traceState } as SpanContext;
+    const options = { name, kind: SERVER, attributes: attributes(), startMs, parent };
+    return { context: undefined, span: new Span(sdk, { ...options, context }) };
   }
 
   /** Sends the last spans, for 2 seconds at most. */

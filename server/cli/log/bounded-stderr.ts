@@ -21,11 +21,11 @@ export class BoundedStderr {
     this.#onDrops = onDrops;
   }
 
-  write(line: string): void {
-    if (this.#dropped === 0 && !isFull(this.#target)) this.#target.write(line);
+  write(lines: string): void {
+    if (this.#dropped === 0 && !isFull(this.#target)) this.#target.write(lines);
     else {
       if (this.#dropped === 0) this.#target.once("drain", this.#drained);
-      this.#dropped += 1;
+      this.#dropped += lines.split("\n").length - 1;
     }
   }
 

@@ -8,6 +8,7 @@ import type { Parsed } from "../parse.ts";
 import { type AuditSink, lineOf, openAuditFile } from "./audit-file.ts";
 import { BoundedStderr } from "./bounded-stderr.ts";
 import { textOf } from "./text.ts";
+import { TurnBatch } from "./turn-batch.ts";
 
 export class ServerLog {
   readonly #stderr: BoundedStderr;
@@ -23,13 +24,14 @@ export class ServerLog {
     this.#stderr = new BoundedStderr(process.stderr, (dropped) =>
       this.log("warn", `log: ${dropped} lines were dropped, because their reader was too slow`),
     );
+    const batch = new TurnBatch((lines) => this.#stderr.write(lines));
     this.#pino = pino(
       {
         base: null,
         timestamp: stdTimeFunctions.isoTime,
         formatters: { level: (level) => ({ level }) },
       },
-      { write: (json: string) => this.#stderr.write(this.#isText ? textOf(json) : json) },
+      { write: (json: string) => batch.add(this.#isText ? textOf(json) : json) },
     );
     // Somebody who tries calls in a terminal sees there what they do.
     this.#childLevel = line.command === "dev" ? "debug" : "info";

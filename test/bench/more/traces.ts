@@ -22,7 +22,8 @@ const BODY = JSON.stringify({ function: { source: "(a, b) => a + b", args: [1211
 
 const folder = mkdtempSync(join(tmpdir(), "distributed-pool-traces-"));
 const config = join(folder, "pool.yaml");
-writeFileSync(config, `pools: {pipeline: {maxChildren: ${CALLERS}, reuse: true}}\n`);
+const pools = `{pipeline: {maxChildren: ${CALLERS}, reuse: true}}`;
+writeFileSync(config, `maxRate: 1000000\npools: ${pools}\n`);
 
 interface Subject {
   readonly name: string;

@@ -108,9 +108,10 @@ describe("a key", () => {
   test("needs no slot when it comes again", async () => {
     const { urls } = await places({ pools: { pipeline: 1 } });
     const spec = { command: ["sleep", "60"], idempotencyKey: "k" };
-    const child = await (await post(urls[0], "/children", spec)).json();
+    // The usage so far differs from answer to answer.
+    const { usage: _, ...child } = await (await post(urls[0], "/children", spec)).json();
     for (const url of urls)
-      expect(await (await post(url, "/children", spec)).json()).toEqual(child);
+      expect(await (await post(url, "/children", spec)).json()).toMatchObject(child);
   });
 
   test("is refused with another spec, lifetime or upload", async () => {

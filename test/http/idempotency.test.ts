@@ -109,7 +109,8 @@ describe("a key", () => {
     const { urls } = await places({ pools: { pipeline: 1 } });
     const spec = { command: ["sleep", "60"], idempotencyKey: "k" };
     // The usage so far differs from answer to answer.
-    const { usage: _, ...child } = await (await post(urls[0], "/children", spec)).json();
+    const placed = (await (await post(urls[0], "/children", spec)).json()) as ChildInfo;
+    const { usage: _, ...child } = placed;
     for (const url of urls)
       expect(await (await post(url, "/children", spec)).json()).toMatchObject(child);
   });

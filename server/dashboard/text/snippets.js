@@ -14,11 +14,18 @@ const codeOf = (character) => `\\u${character.charCodeAt(0).toString(16).padStar
 /** JSON in which such characters are escapes. */
 const jsonOf = (value, space) => JSON.stringify(value, null, space).replace(UNPRINTED, codeOf);
 
+/** The bytes of a character, as bash and zsh write them in any locale. */
+const bytesOf = (character) =>
+  Array.from(
+    new TextEncoder().encode(character),
+    (byte) => `\\x${byte.toString(16).padStart(2, "0")}`,
+  ).join("");
+
 /** A word of bash, zsh or any other shell; with control characters, of bash and zsh. */
 function quoted(text) {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   if (text.search(UNPRINTED) < 0) return `'${text.replaceAll("'", `'\\''`)}'`;
-  return `$'${text.replace(/[\\']/g, "\\$&").replace(UNPRINTED, codeOf)}'`;
+  return `$'${text.replace(/[\\']/g, "\\$&").replace(UNPRINTED, bytesOf)}'`;
 }
 
 /** JSON is a literal of Python too, but for these three words outside of strings. */

@@ -13,7 +13,8 @@ const STATUSES = [
 export function Filters({ page }) {
   const { store, ui } = page;
   const { filter } = ui;
-  const set = (fields) => page.set({ filter: { ...filter, ...fields } });
+  // The filter of now: what this drawing shows may be older than the last click.
+  const set = (fields) => page.set({ filter: { ...page.ui.filter, ...fields } });
   const pools = new Set([...store.members.values()].flatMap(({ pools }) => Object.keys(pools)));
   const option = (value) => html`<option value=${value}>${value}</option>`;
   const onInput = (name) => (event) => set({ [name]: event.target.value });

@@ -19,7 +19,10 @@ async function open() {
   const log: string[] = [];
   const [broken, well] = await startMembers(
     {
-      pools: { pipeline: { maxChildren: 4, readOnly: [`${bound}:/bound`] } },
+      // A sandbox that waits for commands would still have the folder.
+      pools: {
+        pipeline: { maxChildren: 4, readOnly: [`${bound}:/bound`], warm: { command: 0 } },
+      },
       log: (_, message) => log.push(message),
     },
     { pools: { pipeline: 1 } },

@@ -51,16 +51,16 @@ function open(
   const sent: string[] = [];
   const taken: FeedEntry[] = [];
   const told = Promise.withResolvers<void>();
-  async function* body() {
+  async function* body(signal: AbortSignal | undefined) {
     for (const event of events) yield Buffer.from(`data: ${JSON.stringify(event)}\n\n`);
     if (failure) throw failure;
     told.resolve();
-    await new Promise(() => {});
+    await new Promise((_, reject) => signal?.addEventListener("abort", reject));
   }
   const client = {
-    send: async (url: string) => {
+    send: async (url: string, { signal }: RequestOptions) => {
       sent.push(url);
-      return { status: 200, body: body() };
+      return { status: 200, body: body(signal) };
     },
   };
   const ended = new Map<string, Upstream>();
@@ -98,6 +98,20 @@ describe("the feed of another member", () => {
     const { upstream, taken } = open(events, { failure, list: [registered("m2", { state })] });
     await within("the failure", WAIT_MS, upstream.settled);
     expect(taken.filter(isMember).at(-1)?.event).toMatchObject(shown);
+  });
+
+  test("shows a member that sends nothing for 30 seconds as lost", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { upstream, taken, told } = open([factsOf()]);
+    await vi.advanceTimersByTimeAsync(1);
+    await told;
+    const states = () => taken.filter(isMember).map(({ event }) => event?.state);
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(states()).toEqual(["up"]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    await upstream.settled;
+    expect(states().slice(0, 2)).toEqual(["up", "lost"]);
   });
 
   test("forgets the loads of a pool that the member has no more", async () => {

@@ -1,10 +1,12 @@
 /** The feed of one other member, read for those who watch here, and the state that it tells. */
 import { PoolError } from "../../../openapi/errors.ts";
+import { HEARTBEAT_MS } from "../../../openapi/events.ts";
 import { LAST_EVENT_HEADER, REQUEST_HEADER } from "../../../openapi/names.ts";
 import type { FeedEvent } from "../../../openapi/schemas/state/feed.ts";
 import { frames } from "../../../sdk/typescript/http/read-events.ts";
 import type { Members, RegisteredMember } from "../../../sdk/typescript/placement/members.ts";
 import { pause } from "../../../sdk/typescript/time/pause.ts";
+import { afterSilence } from "../../../sdk/typescript/time/silence.ts";
 import {
   childEntry,
   type FeedEntry,
@@ -18,6 +20,8 @@ import type { OtherMembers } from "../remote/through.ts";
 /** 250 ms pass before the first try to reach a member again; at most 5 s before a later one. */
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5_000;
+/** 30 s, three heartbeats: a member that sends nothing for so long does not answer. */
+const SILENCE_MS = 3 * HEARTBEAT_MS;
 /** 2,000 children that have ended are shown to a new reader, of all other members together. */
 const MAX_ENDED = 2_000;
 
@@ -88,7 +92,9 @@ export class Upstream {
     await pause(this.#options.delayMs, signal).catch(() => {});
     for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; ) {
       try {
-        for await (const { id, data } of frames(await this.#open())) {
+        const connection = new AbortController();
+        const bytes = await this.#open(AbortSignal.any([signal, connection.signal]));
+        for await (const { id, data } of frames(lively(bytes, () => connection.abort()))) {
           pauseMs = FIRST_PAUSE_MS;
           this.#take(JSON.parse(data));
           this.#lastId = id ?? this.#lastId;
@@ -104,7 +110,7 @@ export class Upstream {
     }
   }
 
-  async #open(): Promise<AsyncIterable<Uint8Array>> {
+  async #open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const { client, members } = this.#options;
     const { name } = this.#member;
     const member = await members.find(name);
@@ -112,7 +118,7 @@ export class Upstream {
     const answer = await client.send(`${member.url}/events?member=${name}`, {
       accept: "text/event-stream",
       member: name,
-      signal: this.#stop.signal,
+      signal,
       headers: {
         [REQUEST_HEADER]: "feed",
         ...(this.#lastId !== undefined && { [LAST_EVENT_HEADER]: this.#lastId }),
@@ -195,5 +201,22 @@ export class Upstream {
     for (const id of this.#children.keys()) this.#options.ended.delete(id);
     this.#children.clear();
     this.#pools.clear();
+  }
+}
+
+/** Hands on the bytes of a stream. @param late is called when none came for {@link SILENCE_MS}. */
+async function* lively(
+  bytes: AsyncIterable<Uint8Array>,
+  late: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let cancel = afterSilence(SILENCE_MS, late);
+  try {
+    for await (const chunk of bytes) {
+      cancel();
+      yield chunk;
+      cancel = afterSilence(SILENCE_MS, late);
+    }
+  } finally {
+    cancel();
   }
 }
